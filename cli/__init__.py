@@ -1,0 +1,1 @@
+"""The commands and everything a person sees."""

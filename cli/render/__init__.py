@@ -1,0 +1,1 @@
+"""How a profile looks: one module per output format."""

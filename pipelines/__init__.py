@@ -1,0 +1,1 @@
+"""The spec language and the real tf.data pipelines it stands for."""

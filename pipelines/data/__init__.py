@@ -1,0 +1,1 @@
+"""Synthesised inputs: made once, kept by the hash of what they hold."""

@@ -1,0 +1,33 @@
+"""The one family of errors, each class with the exit code it ends the command with.
+
+Every subclass has an exit code of its own, documented in ``docs/exit-codes.md``; a message says what was
+received, what was expected and how to mend it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PipeprofError(Exception):
+    """pipeprof itself could not go on (exit code 1)."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(PipeprofError):
+    """The command line or the spec is wrong (exit code 2)."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class PipelineFailedError(PipeprofError):
+    """The measured pipeline died, hung, raised or gave nothing to measure (exit code 5)."""
+
+    exit_code: ClassVar[int] = 5
+
+
+class ProfileError(PipeprofError):
+    """A saved profile is missing, invalid or not comparable (exit code 6)."""
+
+    exit_code: ClassVar[int] = 6

@@ -1,0 +1,1 @@
+"""The stage graph: a pipeline as written, as executed, and as measured."""

@@ -1,0 +1,1 @@
+"""The tables of the language: sources, stages, functions and options."""

@@ -1,0 +1,1 @@
+"""Reading a spec: strict YAML, models, and every error with its place."""

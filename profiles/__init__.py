@@ -1,0 +1,1 @@
+"""Running, sampling, attributing and judging: everything that is measured."""

@@ -1,0 +1,1 @@
+"""From measurements to statements: stages, gaps, memory and the verdict."""

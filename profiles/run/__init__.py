@@ -1,0 +1,1 @@
+"""One sample: the parent that watches and the worker that is watched."""
