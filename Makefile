@@ -1,0 +1,100 @@
+# Needs Debian (or another Linux or macOS), make and Python >= 3.10 with its venv module. Everything else is
+# installed into .venv in this folder; nothing outside the checkout is touched but pip's own cache.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamps
+DIST := $(VENV)/dist
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# One target at a time: the tests measure, and two pip runs in one environment break each other.
+.NOTPARALLEL:
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := $(shell find api cli pipelines profiles -name '*.py' -o -name py.typed)
+EXAMPLE ?= examples/jpeg_folder/spec.yaml
+# The oldest TensorFlow that docs/compatibility.md promises, for test-oldest.
+OLDEST := tensorflow==2.18.*
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
+	while IFS='|' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
+
+.PHONY: run
+run: $(STAMP)/installed ## set up .venv and profile an example (EXAMPLE=other/spec.yaml, PYTHON=python3.12)
+	@$(BIN)/pipeprof run $(EXAMPLE)
+
+.PHONY: test
+test: $(STAMP)/installed $(STAMP)/dev lint types ## set up, build and install the wheel, lint, types, all tests
+	@$(BIN)/python -m pytest -q
+
+.PHONY: lint
+lint: $(STAMP)/dev
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+# From the environment, not the checkout: the packages' names exist only once they are installed.
+.PHONY: types
+types: $(STAMP)/installed $(STAMP)/dev
+	@$(BIN)/mypy -p pipeprof
+
+.PHONY: verify
+verify: $(STAMP)/installed $(STAMP)/dev ## run benchmarks/, which assert times and shares; may take an hour
+	@$(BIN)/python benchmarks/run.py $(BENCHMARKS)
+
+.PHONY: test-oldest
+test-oldest: $(STAMP)/installed ## the integration tests under the oldest supported TensorFlow, in an environment of their own
+	@rm -rf $(VENV)/oldest
+	@$(PYTHON) -m venv $(VENV)/oldest
+	@$(VENV)/oldest/bin/python -m pip --disable-pip-version-check --quiet install '$(OLDEST)' $(DIST)/pipeprof-*.whl pytest hypothesis jsonschema
+	@$(VENV)/oldest/bin/python -m pytest -q tests/integration
+	@rm -rf $(VENV)/oldest
+
+.PHONY: format
+format: $(STAMP)/dev ## format the code and mend what the linter can
+	@$(BIN)/ruff check --fix-only --quiet
+	@$(BIN)/ruff format
+
+.PHONY: docs
+docs: $(STAMP)/installed $(STAMP)/dev ## write the generated documentation again
+	@$(BIN)/python docs/generate.py
+
+.PHONY: clean
+clean: ## remove .venv and everything that was built
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage pipeprof-out
+	@find api cli pipelines profiles tests docs benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+$(STAMP)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "pipeprof needs Python 3.10 or newer, got $$($(PYTHON) --version 2>&1): make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments: apt-get install python3-venv, or name another Python: make PYTHON=…" >&2; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMP)
+	@touch $@
+
+$(STAMP)/tools: constraints.txt | $(STAMP)/venv
+	@$(PIP) install -c constraints.txt build setuptools
+	@touch $@
+
+# The wheel is what users get, so it is what is run and tested. build/ and *.egg-info go first because setuptools
+# would put modules that are gone from the tree into the wheel again, and last because nothing else needs them.
+$(STAMP)/installed: $(SOURCES) pyproject.toml README.md LICENSE constraints.txt | $(STAMP)/tools
+	@rm -rf build *.egg-info $(DIST)
+	@$(BIN)/python -m build --wheel --no-isolation --outdir $(DIST) >$(VENV)/build.log 2>&1 || { cat $(VENV)/build.log >&2; exit 1; }
+	@rm -rf build *.egg-info
+	@[ -e $@ ] || echo "Installing pipeprof and what it needs (TensorFlow is some hundred MB; minutes the first time)"
+	@$(PIP) install --no-deps --force-reinstall $(DIST)/pipeprof-*.whl
+	@$(PIP) install -c constraints.txt $(DIST)/pipeprof-*.whl
+	@touch $@
+
+$(STAMP)/dev: pyproject.toml constraints.txt | $(STAMP)/installed
+	@echo "Installing the development tools"
+	@$(PIP) install -c constraints.txt "$$(echo $(DIST)/pipeprof-*.whl)[dev]"
+	@touch $@
