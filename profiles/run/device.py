@@ -1,0 +1,134 @@
+"""The simulated device: a time line of its own, with absolute deadlines.
+
+A step that is submitted at time *t* starts when the device is free, at ``max(t, end of the step before)``, and ends
+after its duration, to the nanosecond. The host only follows that time line: it sleeps until a deadline and may wake a
+little late. How late is recorded, so that it is counted as pipeprof's own and never as the pipeline's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Dispatch = Literal["sync"] | int
+
+_PR_SET_TIMERSLACK = 29
+_SPIN_NS = 60_000
+
+
+class Clock(Protocol):
+    """Time in nanoseconds, and waiting for a point of it."""
+
+    def now(self) -> int:
+        """Nanoseconds on a clock that only goes forward."""
+
+    def sleep_until(self, deadline: int) -> int:
+        """Wait until `deadline` and return the time it then is, in nanoseconds."""
+
+
+class HostClock:
+    """The real clock. Sleeps to just before a deadline and yields through the rest of it."""
+
+    def __init__(self) -> None:
+        self.now: Callable[[], int] = time.perf_counter_ns
+        sharpen_timers()
+
+    def sleep_until(self, deadline: int) -> int:
+        """Wait until `deadline`; wakes within some 10 µs of it on an idle core."""
+        now = time.perf_counter_ns()
+        while (left := deadline - now) > 0:
+            time.sleep((left - _SPIN_NS) / 1e9 if left > _SPIN_NS else 0)
+            now = time.perf_counter_ns()
+        return now
+
+
+def sharpen_timers() -> bool:
+    """Ask Linux to wake this thread without the usual 50 µs of timer slack. Returns whether it did."""
+    if sys.platform != "linux":
+        return False
+    return bool(ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0) == 0)
+
+
+@dataclass(frozen=True)
+class StepDuration:
+    """How long a simulated step keeps the device busy.
+
+    Attributes:
+        base_ms: Duration of every step.
+        per_mb_ms: Added for each megabyte (10⁶ bytes) of the batch.
+        stdev_ms: Standard deviation of a normal variation, cut off at zero duration.
+        every: Extra milliseconds for every n-th step, e.g. ``{1000: 400.0}`` for a checkpoint.
+        seed: Seed of the variation.
+    """
+
+    base_ms: float
+    per_mb_ms: float = 0.0
+    stdev_ms: float = 0.0
+    every: Mapping[int, float] = field(default_factory=dict)
+    seed: int = 0
+
+    def sequence(self) -> Callable[[int, int], int]:
+        """Return a function of (step number from 1, bytes of the batch) giving nanoseconds."""
+        base = round(self.base_ms * 1e6)
+        if not (self.per_mb_ms or self.stdev_ms or self.every):
+            return lambda _step, _size: base
+        rng = random.Random(self.seed)  # noqa: S311 - a simulation, not a secret
+
+        def duration(step: int, size: int) -> int:
+            ms = self.base_ms + self.per_mb_ms * size / 1e6
+            if self.stdev_ms:
+                ms += rng.gauss(0.0, self.stdev_ms)
+            ms += sum(extra for n, extra in self.every.items() if step % n == 0)
+            return max(0, round(ms * 1e6))
+
+        return duration
+
+    @property
+    def needs_size(self) -> bool:
+        """Whether the bytes of each batch must be known."""
+        return bool(self.per_mb_ms)
+
+
+class SimulatedDevice:
+    """Runs steps one after the other and lets the host run ahead by `dispatch` of them."""
+
+    def __init__(self, clock: Clock, duration: StepDuration, dispatch: Dispatch) -> None:
+        self._clock = clock
+        self._duration = duration.sequence()
+        self._in_flight = 0 if dispatch == "sync" else dispatch
+        self._ends: deque[int] = deque()
+        self._free = clock.now()
+        self._step = 0
+
+    def submit(self, size: int = 0) -> tuple[int, int]:
+        """Hand over a batch of `size` bytes; returns when its step starts and ends, in nanoseconds."""
+        self._step += 1
+        start = max(self._clock.now(), self._free)
+        self._free = end = start + self._duration(self._step, size)
+        self._ends.append(end)
+        return start, end
+
+    def wait(self) -> tuple[int, int]:
+        """Wait until the host may ask for the next batch.
+
+        Returns:
+            The deadline waited for (the past when there was nothing to wait for) and the time of waking.
+        """
+        if len(self._ends) <= self._in_flight:
+            now = self._clock.now()
+            return now, now
+        deadline = self._ends.popleft()
+        return deadline, self._clock.sleep_until(deadline)
+
+    def shift(self, pause: int) -> None:
+        """Move the time line by a pause of `pause` nanoseconds, during which host and device both stood still."""
+        self._free += pause
+        self._ends = deque(end + pause for end in self._ends)

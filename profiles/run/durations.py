@@ -1,0 +1,105 @@
+"""Durations of many steps in little memory: sums, quantiles, histograms and the longest gaps.
+
+Everything is folded in chunks of numpy arrays, so that a run of any length takes the same memory. Quantiles come from
+a histogram with bins 0.5 % wide, interpolated within a bin: a quantile is off by less than 0.5 % of its value.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Nanoseconds = NDArray[np.int64]
+
+_GROWTH = math.log(1.005)
+_BINS = math.ceil(math.log(3600 * 1e9) / _GROWTH) + 2
+_COARSE = [round(b * 10**e, 6) for e in range(-3, 6) for b in (1, 2, 5)]
+LONGEST = 10
+
+
+class Durations:
+    """A distribution of durations, folded in as nanoseconds and read out as milliseconds."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total_ns = 0
+        self.max_ns = 0
+        self._bins = np.zeros(_BINS, dtype=np.int64)
+
+    def add(self, values: Nanoseconds) -> None:
+        """Fold in `values`, shape (n,), in nanoseconds; negative values count as 0."""
+        if not len(values):
+            return
+        values = np.maximum(values, 0)
+        self.count += len(values)
+        self.total_ns += int(values.sum())
+        self.max_ns = max(self.max_ns, int(values.max()))
+        index = np.zeros(len(values), dtype=np.int64)
+        positive = values > 0
+        index[positive] = np.minimum(np.log(values[positive]) / _GROWTH + 1, _BINS - 1).astype(np.int64)
+        self._bins += np.bincount(index, minlength=_BINS)
+
+    def quantile_ms(self, q: float) -> float:
+        """The `q`-quantile (0 to 1) in milliseconds; 0 if nothing was folded in."""
+        if not self.count:
+            return 0.0
+        rank = q * (self.count - 1)
+        below = np.cumsum(self._bins)
+        i = int(np.searchsorted(below, rank, side="right"))
+        if i == 0:
+            return 0.0
+        inside = (rank - (below[i - 1])) / self._bins[i]
+        value = math.exp((i - 1 + inside) * _GROWTH)
+        return min(value, self.max_ns) / 1e6
+
+    def summary(self) -> dict[str, float]:
+        """Mean, median, 95th and 99th percentile and maximum in milliseconds."""
+        return {
+            "mean": self.total_ns / self.count / 1e6 if self.count else 0.0,
+            "p50": self.quantile_ms(0.50),
+            "p95": self.quantile_ms(0.95),
+            "p99": self.quantile_ms(0.99),
+            "max": self.max_ns / 1e6,
+        }
+
+    def histogram(self) -> list[tuple[float, int]]:
+        """Pairs of upper bound in milliseconds (1-2-5 steps) and count, empty bins left out."""
+        edges = np.exp(np.arange(_BINS) * _GROWTH) / 1e6
+        coarse = np.searchsorted(_COARSE, edges * (1 - 1e-12))
+        counts = np.bincount(coarse, weights=self._bins, minlength=len(_COARSE) + 1).astype(np.int64)
+        bounds = [*_COARSE, self.max_ns / 1e6]
+        return [(bounds[i], int(n)) for i, n in enumerate(counts) if n]
+
+
+class LongestGaps:
+    """The longest gaps seen so far, at most `LONGEST` of them."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, float, str]] = []
+
+    def candidates(self, gaps: Nanoseconds) -> list[int]:
+        """Indices into `gaps`, shape (n,), in nanoseconds, that are long enough to be offered; at most `LONGEST`."""
+        shortest = self._heap[0][0] if len(self._heap) == LONGEST else 0.0
+        longer = np.flatnonzero(gaps > shortest * 1e6)
+        return [int(i) for i in longer[np.argsort(-gaps[longer], kind="stable")[:LONGEST]]]
+
+    def offer(self, start_s: float, ms: float, cause: str) -> None:
+        """Consider a gap of `ms` milliseconds that began `start_s` seconds into the measured window."""
+        entry = (float(ms), -float(start_s), cause)
+        if len(self._heap) < LONGEST:
+            heapq.heappush(self._heap, entry)
+        else:
+            heapq.heappushpop(self._heap, entry)
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The gaps, longest first."""
+        return [
+            {"start_s": round(-start, 6), "ms": round(ms, 6), "cause": cause, "stage": None}
+            for ms, start, cause in sorted(self._heap, reverse=True)
+        ]

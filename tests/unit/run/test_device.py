@@ -1,0 +1,186 @@
+"""The simulated device and what is read off it, on planted schedules with a clock that only moves when told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from pipeprof.profiles.run.device import Dispatch, SimulatedDevice, StepDuration
+from pipeprof.profiles.run.durations import Durations
+from pipeprof.profiles.run.steps import Floor, Reading, StepStatistics
+
+MS = 1_000_000
+
+
+@dataclass
+class FakeClock:
+    """Stands still unless it is moved; wakes `late` nanoseconds after every deadline."""
+
+    late: int = 0
+    time: int = 0
+    slept: list[int] = field(default_factory=list)
+
+    def now(self) -> int:
+        return self.time
+
+    def sleep_until(self, deadline: int) -> int:
+        if deadline > self.time:
+            self.slept.append(deadline - self.time)
+            self.time = deadline + self.late
+        return self.time
+
+
+def run(
+    fetches_ms: list[float], *, dispatch: Dispatch, step: StepDuration | float = 10.0, late: int = 0, python_ms: float = 0
+) -> StepStatistics:
+    """A loop whose n-th `next()` takes `fetches_ms[n]`; the batches are made on demand, not ahead."""
+    clock = FakeClock(late)
+    device = SimulatedDevice(clock, step if isinstance(step, StepDuration) else StepDuration(step), dispatch)
+    statistics = StepStatistics()
+    readings = []
+    for fetch in fetches_ms:
+        deadline, woke = device.wait()
+        clock.time += round(python_ms * MS)
+        asked = clock.now()
+        clock.time += round(fetch * MS)
+        got = clock.now()
+        readings.append(Reading(deadline, woke, asked, got, *device.submit()))
+    statistics.fold_device(readings)
+    return statistics
+
+
+def shares(statistics: StepStatistics) -> tuple[float, dict[str, float]]:
+    document = statistics.document(device=True)
+    return document["idle_share"], document["gaps"]["by_cause"]
+
+
+def test_sync_adds_every_fetch_to_the_step() -> None:
+    statistics = run([5.0] * 11, dispatch="sync")
+    idle, causes = shares(statistics)
+    assert statistics.count == 10
+    assert statistics.seconds == pytest.approx(0.150)
+    assert idle == pytest.approx(5 / 15)
+    assert causes == {"pipeline": pytest.approx(0.050)}
+
+
+@pytest.mark.parametrize("dispatch", [1, 2])
+def test_a_step_in_flight_hides_a_fetch_shorter_than_it(dispatch: int) -> None:
+    statistics = run([5.0] * 11, dispatch=dispatch)
+    idle, causes = shares(statistics)
+    assert statistics.seconds == pytest.approx(0.100)
+    assert idle == 0.0
+    assert causes == {}
+
+
+@pytest.mark.parametrize("dispatch", [1, 2])
+def test_a_fetch_longer_than_the_step_starves_the_device_in_any_mode(dispatch: int) -> None:
+    statistics = run([25.0] * 11, dispatch=dispatch)
+    idle, causes = shares(statistics)
+    assert statistics.seconds == pytest.approx(0.250)
+    assert idle == pytest.approx(15 / 25)
+    assert causes == {"pipeline": pytest.approx(0.150)}
+
+
+@pytest.mark.parametrize(
+    ("dispatch", "gap_ms"),
+    [("sync", 30.0), (1, 20.0), (2, 10.0)],
+    ids=["sync", "one in flight", "two in flight"],
+)
+def test_a_planted_stall_is_one_gap_shortened_by_the_steps_in_flight(dispatch: Dispatch, gap_ms: float) -> None:
+    statistics = run([0.0] * 8 + [30.0] + [0.0] * 8, dispatch=dispatch)
+    gaps = statistics.document(device=True)["gaps"]
+    assert gaps["count"] == 1
+    assert gaps["longest"] == [{"start_s": pytest.approx(0.080), "ms": gap_ms, "cause": "pipeline", "stage": None}]
+
+
+def test_late_waking_is_pipeprofs_own_and_not_the_pipelines() -> None:
+    statistics = run([0.0] * 11, dispatch="sync", late=MS)
+    idle, causes = shares(statistics)
+    assert idle == pytest.approx(1 / 11)
+    assert causes == {"pipeprof": pytest.approx(0.010)}
+    assert statistics.waits.total_ns == 0
+
+
+def test_time_between_steps_is_pythons() -> None:
+    idle, causes = shares(run([0.0] * 11, dispatch="sync", python_ms=2.5))
+    assert idle == pytest.approx(2.5 / 12.5)
+    assert causes == {"python": pytest.approx(0.025)}
+
+
+def test_deadlines_do_not_drift_when_the_loop_wakes_late() -> None:
+    statistics = run([0.0] * 101, dispatch=1, late=MS)
+    assert statistics.seconds == pytest.approx(1.000)
+
+
+def test_every_nth_step_takes_longer_and_size_counts() -> None:
+    duration = StepDuration(4.0, per_mb_ms=1.0, every={3: 400.0}).sequence()
+    assert [duration(n, 2_000_000) for n in (1, 2, 3, 4)] == [6 * MS, 6 * MS, 406 * MS, 6 * MS]
+
+
+def test_variation_repeats_with_its_seed_and_is_never_negative() -> None:
+    first, again, other = (StepDuration(1.0, stdev_ms=2.0, seed=s).sequence() for s in (1, 1, 2))
+    values = [first(n, 0) for n in range(200)]
+    assert values == [again(n, 0) for n in range(200)]
+    assert values != [other(n, 0) for n in range(200)]
+    assert min(values) == 0
+
+
+def test_a_wait_within_the_floor_is_no_wait_and_a_longer_one_loses_the_floors_median() -> None:
+    floor = Floor(p50_ns=200_000, p95_ns=MS)
+    statistics = StepStatistics(floor)
+    rows = [
+        Reading(0, 0, 0, 0, 0, 10 * MS),
+        Reading(10 * MS, 10 * MS, 10 * MS, 11 * MS, 11 * MS, 21 * MS),
+        Reading(21 * MS, 21 * MS, 21 * MS, 26 * MS, 26 * MS, 36 * MS),
+    ]
+    statistics.fold_device(rows)
+    assert statistics.waits.total_ns == 5 * MS - 200_000
+    assert statistics.causes_ns == {"pipeline": 5 * MS - 200_000, "python": MS + 200_000, "pipeprof": 0}
+
+
+def test_chunks_fold_to_the_same_as_one() -> None:
+    clock = FakeClock()
+    device = SimulatedDevice(clock, StepDuration(3.0), 1)
+    readings = []
+    for n in range(50):
+        deadline, woke = device.wait()
+        asked = clock.now()
+        clock.time += (n % 7) * MS
+        readings.append(Reading(deadline, woke, asked, clock.now(), *device.submit()))
+    whole, parts = StepStatistics(), StepStatistics()
+    whole.fold_device(readings)
+    for i in range(0, 50, 8):
+        parts.fold_device(readings[i : i + 8])
+    assert whole.document(device=True) == parts.document(device=True)
+
+
+def test_a_pause_moves_the_time_line() -> None:
+    clock = FakeClock()
+    device = SimulatedDevice(clock, StepDuration(10.0), 1)
+    device.submit()
+    clock.time += 500 * MS
+    device.shift(500 * MS)
+    assert device.submit() == (510 * MS, 520 * MS)
+
+
+def test_without_a_device_interval_fetch_and_wait_are_one() -> None:
+    statistics = StepStatistics()
+    statistics.fold_drain(0, [MS, 2 * MS, 5 * MS])
+    statistics.fold_drain(100 * MS, [101 * MS])
+    document = statistics.document(device=False)
+    assert document["steps"]["count"] == 4
+    assert document["steps"]["seconds"] == pytest.approx(0.006)
+    assert document["steps"]["interval_ms"] == document["steps"]["wait_ms"] == document["steps"]["fetch_ms"]
+    assert document["steps"]["wait_share"] == 1.0
+    assert document["longest"][0]["ms"] == 3.0
+
+
+def test_quantiles_are_within_half_a_percent() -> None:
+    import numpy as np
+
+    durations = Durations()
+    durations.add(np.arange(1, 100_001, dtype=np.int64) * 1000)
+    for q in (0.01, 0.5, 0.95, 0.99):
+        assert durations.quantile_ms(q) == pytest.approx(q * 100, rel=0.005)
+    assert sum(n for _, n in durations.histogram()) == 100_000
