@@ -1,0 +1,120 @@
+"""The verdict: what the training loop was bound by, in one sentence with the numbers behind it.
+
+The two marks on the share of waiting are those of the TensorFlow profiler's input-pipeline analysis: below 5 % of
+the step it calls a program not input-bound, from 20 % on highly input-bound.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.explain.words import milliseconds, percent, significant, stage_words
+from pipeprof.profiles.profile import Verdict
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.profile import Bound, Dispatch, Profile, Stage, Steps
+
+STEP_BOUND_BELOW = 0.05
+"""Share of waiting below which the step sets the pace (xprof: not input-bound)."""
+
+INPUT_BOUND_FROM = 0.20
+"""Share of waiting from which the pipeline sets the pace (xprof: highly input-bound)."""
+
+_ENDED_BY_SIGNAL = {130: "Interrupted", 143: "Terminated"}
+
+
+def bound_of(wait_share: float) -> Bound:
+    """Classify a share of waiting between 0 and 1.
+
+    Example:
+        >>> bound_of(0.01), bound_of(0.05), bound_of(0.20)
+        ('step', 'balanced', 'input')
+    """
+    if wait_share < STEP_BOUND_BELOW:
+        return "step"
+    return "input" if wait_share >= INPUT_BOUND_FROM else "balanced"
+
+
+def verdict(profile: Profile) -> Verdict:
+    """Conclude from what was measured.
+
+    Reads ``steps``, ``throughput``, ``stages`` and, for a run that did not end well, ``exit_code``, ``phases`` and
+    ``errors``; changes nothing. ``limit``, ``stage`` and ``headspace_share`` stay ``None``: nothing measures them yet.
+
+    Returns:
+        The verdict; ``bound`` is ``None`` when no step was measured.
+    """
+    steps = profile.steps if profile.steps and profile.steps.count else None
+    bound = _bound(steps)
+    measured = _measured_sentence(profile, steps, bound) if steps else None
+    ended = _ended_sentence(profile, steps)
+    if ended is None:
+        return Verdict(bound=bound, sentence=measured or "Nothing was measured.")
+    if measured is None:
+        return Verdict(sentence=f"{ended}; nothing was measured.")
+    return Verdict(bound=bound, sentence=f"{ended}. Until then: {measured[0].lower()}{measured[1:]}")
+
+
+def _bound(steps: Steps | None) -> Bound | None:
+    if steps is None:
+        return None
+    return "input" if steps.dispatch is None else bound_of(steps.wait_share)
+
+
+def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None) -> str:
+    if steps.dispatch is None:
+        return f"No step to feed: {_alone(profile, steps)}{_owner(profile.stages)}."
+    waits = (
+        f"{milliseconds(steps.wait_ms.mean)} of every {milliseconds(steps.interval_ms.mean)} step "
+        f"({percent(steps.wait_share)})"
+    )
+    mode = _mode(steps.dispatch)
+    if bound == "step":
+        return (
+            f"Bound by the step: {mode}, the device waits for a batch only {waits}; "
+            "the pipeline keeps up, leave its speed alone."
+        )
+    if bound == "balanced":
+        return f"Balanced: {mode}, the device waits for the next batch {waits}{_owner(profile.stages)}."
+    return f"Bound by the input: {mode}, the device waits for the next batch {waits}{_owner(profile.stages)}."
+
+
+def _alone(profile: Profile, steps: Steps) -> str:
+    throughput = profile.throughput
+    if throughput is None or throughput.batches_per_second is None:
+        return f"the pipeline alone takes {milliseconds(steps.interval_ms.mean)} per batch"
+    inside = [f"{milliseconds(steps.interval_ms.mean)} per batch"]
+    if throughput.elements_per_second is not None and throughput.elements_per_batch != 1:
+        inside.insert(0, f"{significant(throughput.elements_per_second)} elements/s")
+    return f"the pipeline alone gives {significant(throughput.batches_per_second)} batches/s ({', '.join(inside)})"
+
+
+def _mode(dispatch: Dispatch | None) -> str:
+    if dispatch == "sync":
+        return "with dispatch sync"
+    return f"with {dispatch} step{'' if dispatch == 1 else 's'} in flight"
+
+
+def _owner(stages: list[Stage] | None) -> str:
+    """Who takes most of the time inside the pipeline, where TensorFlow's model tells."""
+    known = [(stage.share, stage) for stage in stages or [] if stage.share]
+    if not known:
+        return ""
+    share, stage = max(known, key=lambda pair: pair[0])
+    return f"; {stage_words(stage)} has {percent(share)} of the time spent inside the pipeline"
+
+
+def _ended_sentence(profile: Profile, steps: Steps | None) -> str | None:
+    """How a run ended that did not end well, without a full stop; ``None`` for one that did."""
+    if profile.complete and not profile.exit_code:
+        return None
+    where = f" in phase {profile.phases[-1].name}" if profile.phases else ""
+    after = f" after {steps.count:,} steps" if steps else ""
+    if profile.exit_code in _ENDED_BY_SIGNAL:
+        return f"{_ENDED_BY_SIGNAL[profile.exit_code]}{where}{after}"
+    if not profile.errors:
+        return f"Not finished: the record stops{where}{after}"
+    problem = profile.errors[0]
+    stage = next((stage for stage in profile.stages or [] if stage.id == problem.stage), None)
+    at = f" at {stage_words(stage)}" if stage else f" at {problem.stage}" if problem.stage else ""
+    return f"Failed{where}{at}{after}: {problem.code.replace('-', ' ').replace('_', ' ')}"

@@ -1,0 +1,74 @@
+"""Numbers and stages as sentences name them, the same in the verdict and in every report."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.profile import Stage
+
+_THOUSANDS_FROM = 1000
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number rounded to ``digits`` significant digits, without exponent and with commas between thousands.
+
+    Example:
+        >>> significant(1234.5), significant(12.34), significant(0.04567), significant(0)
+        ('1,230', '12.3', '0.0457', '0')
+    """
+    if not math.isfinite(value):
+        return "n/a"
+    if value == 0:
+        return "0"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    rounded = round(value, decimals)
+    if rounded and math.floor(math.log10(abs(rounded))) > math.floor(math.log10(abs(value))):
+        decimals -= 1
+    return f"{rounded:,.{max(decimals, 0)}f}"
+
+
+def percent(share: float) -> str:
+    """A share between 0 and 1 as a percentage, one decimal below 10 %.
+
+    Example:
+        >>> percent(0.384), percent(0.0496), percent(0.0002), percent(0)
+        ('38 %', '5.0 %', '<0.1 %', '0 %')
+    """
+    if not math.isfinite(share):
+        return "n/a"
+    hundredths = share * 100
+    if hundredths == 0:
+        return "0 %"
+    if abs(hundredths) < 0.1:
+        return "<0.1 %"
+    return f"{hundredths:.1f} %" if abs(hundredths) < 9.95 else f"{hundredths:.0f} %"
+
+
+def milliseconds(value: float) -> str:
+    """A duration given in milliseconds in the unit that reads best.
+
+    Example:
+        >>> milliseconds(12.34), milliseconds(0.0456), milliseconds(12345)
+        ('12.3 ms', '45.6 µs', '12.3 s')
+    """
+    if value == 0 or not math.isfinite(value):
+        return f"{significant(value)} ms"
+    if abs(value) < 0.1:
+        return f"{significant(value * 1000)} µs"
+    if abs(value) >= 10 * _THOUSANDS_FROM:
+        return f"{significant(value / 1000)} s"
+    return f"{significant(value)} ms"
+
+
+def stage_words(stage: Stage) -> str:
+    """A stage by the user's name or its op, with its place in the spec.
+
+    Example:
+        ``"decode" (map, stages.0)``, ``map (stages.0)``, ``prefetch (added by TensorFlow)``
+    """
+    place = stage.id if stage.origin == "written" else "added by TensorFlow"
+    if stage.name:
+        return f'"{stage.name}" ({stage.op}, {place})'
+    return stage.op if stage.id == stage.op else f"{stage.op} ({place})"
