@@ -1,0 +1,118 @@
+"""Which pairs of Python and TensorFlow work: each is installed from nothing and put to use.
+
+Usage: ``python benchmarks/compatibility/bench.py --out FILE [--pairs 3.10:2.18 3.13:2.21 …]``. Every pair gets an
+environment of its own in a temporary folder, one at a time, that is removed afterwards: the committed tree installed
+by pip with the pair's TensorFlow, ``pip check``, what pipeprof needs of TensorFlow (smoke.py), and a real
+``pipeprof run``. Needs git, a package index and the interpreters ``pythonX.Y`` on PATH; a pair whose interpreter is
+missing is recorded as not run. About two minutes a pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+EXAMPLE = Path("examples", "jpeg_folder", "spec.yaml")
+PAIRS = (
+    ("3.10", "2.18"),
+    ("3.10", "2.21"),
+    ("3.11", "2.18"),
+    ("3.11", "2.19"),
+    ("3.11", "2.20"),
+    ("3.11", "2.21"),
+    ("3.12", "2.18"),
+    ("3.12", "2.21"),
+    ("3.13", "2.20"),
+    ("3.13", "2.21"),
+)
+VERSIONS = (
+    "import json, platform; from importlib.metadata import version as v;"
+    "print(json.dumps({'python': platform.python_version(), 'tensorflow': v('tensorflow'), 'numpy': v('numpy'),"
+    " 'protobuf': v('protobuf')}))"
+)
+
+
+def checkout(folder: Path) -> None:
+    """The committed tree, so that building it leaves nothing behind in this one."""
+    archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True)
+    folder.mkdir()
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
+
+
+def attempt(python: str, tensorflow: str, source: Path, folder: Path, *, run: bool) -> dict[str, Any]:
+    """Install one pair and use it; every check is the last line it printed, or ``None`` where it failed."""
+    own = folder / "bin" / "python"
+    steps: dict[str, list[str]] = {
+        "install": [
+            *(str(own), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"),
+            *(str(source), f"tensorflow=={tensorflow}.*"),
+        ],
+        "pip check": [str(own), "-m", "pip", "check"],
+        "smoke": [str(own), str(HERE / "smoke.py")],
+        "run": [str(folder / "bin" / "pipeprof"), "run", str(source / EXAMPLE), "--seconds", "2", "--no-verify"],
+    }
+    if not run:
+        del steps["run"]
+    checks: dict[str, str | None] = {}
+    found: dict[str, Any] = {"checks": checks, "works": False}
+    subprocess.run([python, "-m", "venv", str(folder)], check=True)
+    for name, command in steps.items():
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines() or ["ok"]
+        checks[name] = lines[-1] if done.returncode == 0 else None
+        if done.returncode != 0:
+            found["error"] = f"{name}: exit code {done.returncode}: " + " / ".join(lines[-3:])
+            break
+        if name == "install":
+            found |= json.loads(subprocess.run([own, "-c", VERSIONS], check=True, capture_output=True).stdout)
+    found["works"] = list(checks) == list(steps) and None not in checks.values()
+    return found
+
+
+def main() -> int:
+    """Try the pairs one after the other; 0 if every one that could be tried works."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
+    parser.add_argument("--pairs", nargs="+", metavar="PYTHON:TENSORFLOW", help="default: the published table's")
+    parser.add_argument("--no-run", dest="run", action="store_false", help="leave out the real `pipeprof run`")
+    options = parser.parse_args()
+    pairs = [tuple(pair.split(":")) for pair in options.pairs] if options.pairs else list(PAIRS)
+
+    raw: list[dict[str, Any]] = []
+    for wanted, tensorflow in pairs:
+        row: dict[str, Any] = {"pair": [wanted, tensorflow], "date": datetime.date.today().isoformat()}
+        python = shutil.which(f"python{wanted}")
+        begun = time.monotonic()
+        if python is None:
+            row |= {"works": None, "error": f"python{wanted} is not on PATH"}
+        else:
+            with tempfile.TemporaryDirectory(prefix="pipeprof-pair-") as name:
+                checkout(Path(name, "source"))
+                row |= attempt(python, tensorflow, Path(name, "source"), Path(name, "venv"), run=options.run)
+        row["seconds"] = round(time.monotonic() - begun)
+        raw.append(row)
+        state = {True: "works", False: "FAILS", None: "not run"}[row["works"]]
+        print(f"Python {wanted} with TensorFlow {tensorflow}: {state} {row.get('error', '')}", flush=True)
+        holds = all(row["works"] is not False for row in raw) and any(row["works"] for row in raw)
+        result = {
+            "claim": "pipeprof installs and runs with every pair of the table",
+            "holds": holds,
+            "figures": {"works": sum(row["works"] is True for row in raw), "tried": len(raw)},
+            "raw": raw,
+        }
+        options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return 0 if result["holds"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
