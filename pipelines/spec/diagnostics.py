@@ -1,0 +1,190 @@
+"""What is wrong with a spec: one :class:`Diagnostic` a mistake, and the error that carries them all.
+
+A diagnostic names the place (file, line and column, or the ``--set`` flag), says what was got and what was expected,
+and shows the source line with a caret below the token.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeprof.pipelines.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MAX_DIAGNOSTICS: Final = 50
+"""How many diagnostics are shown; a last line counts the others."""
+
+SNIPPET_WIDTH: Final = 100
+"""Columns of the source line that are shown around the token."""
+
+_SHOWN_BEFORE: Final = 60
+_ELLIPSIS: Final = "…"
+_NAMED_ESCAPES: Final = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One mistake and its place.
+
+    Attributes:
+        file: the spec as the user named it; ``None`` when there is only a flag.
+        line: 1-based line in the file, ``None`` when the mistake has no line (a flag, a file as a whole).
+        column: 1-based column in the line, or in the flag's text.
+        length: characters under the caret, at least 1.
+        code: kebab-case word, stable: ``unknown-key``, ``wrong-type``, …
+        message: ``got …, expected …``, without a full stop.
+        flag: the command-line flag the value came from, as typed (``--set stages.1.x=2``).
+        suggestion: what was probably meant; rendered as ``— did you mean …?``.
+        order: position of the flag among the flags given, to sort by.
+
+    Example:
+        >>> print(Diagnostic("a.yaml", 1, 4, 2, "wrong-type", "got 'x', expected a number").render(["a: xx"]))
+        a.yaml:1:4: error[wrong-type]: got 'x', expected a number
+            1 | a: xx
+              |    ^^
+    """
+
+    file: str | None
+    line: int | None
+    column: int | None
+    length: int
+    code: str
+    message: str
+    flag: str | None = None
+    suggestion: str | None = None
+    order: int = 0
+
+    @property
+    def place(self) -> str:
+        """``spec.yaml:12:7``, or the flag as typed."""
+        if self.flag is not None:
+            return escape(self.flag)
+        parts = [escape(self.file or "spec"), self.line, self.column if self.line is not None else None]
+        return ":".join(str(part) for part in parts if part is not None)
+
+    @property
+    def text(self) -> str:
+        """The message with its suggestion, on one line."""
+        meant = f" — did you mean {self.suggestion}?" if self.suggestion is not None else ""
+        return escape(self.message + meant)
+
+    def render(self, source_lines: Sequence[str] = ()) -> str:
+        """Return the message and, where it is known, the source line with a caret line below it.
+
+        Args:
+            source_lines: the lines of the file, without line ends.
+        """
+        head = f"{self.place}: error[{self.code}]: {self.text}"
+        shown = self._shown_line(source_lines)
+        if shown is None:
+            return head
+        label, line = shown
+        snippet, caret = _snippet(line, self.column or 1, self.length)
+        separator = " | " if label else ""
+        number = f"    {label}{separator}"
+        gutter = " " * (4 + len(label)) + separator
+        return f"{head}\n{number}{snippet}\n{gutter}{caret}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields for JSON output."""
+        return {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "length": self.length,
+            "code": self.code,
+            "message": self.message,
+            "flag": self.flag,
+            "suggestion": self.suggestion,
+        }
+
+    def _shown_line(self, source_lines: Sequence[str]) -> tuple[str, str] | None:
+        if self.flag is not None:
+            return "", self.flag
+        if self.line is None or not 1 <= self.line <= len(source_lines):
+            return None
+        return str(self.line), source_lines[self.line - 1]
+
+
+class SpecError(UsageError):
+    """The spec, or a flag that changes it, is wrong; ``str()`` is everything the user needs to see.
+
+    Attributes:
+        diagnostics: the mistakes, sorted by place (file first, then flags), at most :data:`MAX_DIAGNOSTICS`.
+        hidden: how many more there are.
+    """
+
+    def __init__(self, diagnostics: Iterable[Diagnostic], source_lines: Sequence[str] = ()) -> None:
+        """Sort the diagnostics and keep the first of them.
+
+        Args:
+            diagnostics: at least one.
+            source_lines: the lines of the spec's file, to show.
+        """
+        found = sorted(diagnostics, key=_sort_key)
+        self.diagnostics: list[Diagnostic] = found[:MAX_DIAGNOSTICS]
+        self.hidden = len(found) - len(self.diagnostics)
+        super().__init__(self._render(source_lines))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``{"errors": [...], "hidden": n}`` for JSON output."""
+        return {"errors": [diagnostic.to_dict() for diagnostic in self.diagnostics], "hidden": self.hidden}
+
+    def _render(self, source_lines: Sequence[str]) -> str:
+        blocks = [diagnostic.render(source_lines) for diagnostic in self.diagnostics]
+        if self.hidden:
+            blocks.append(f"and {self.hidden} more {'error' if self.hidden == 1 else 'errors'}")
+        return "\n".join(blocks)
+
+
+def escape(text: str) -> str:
+    r"""Make control characters, surrogates and direction marks visible, so that a terminal shows and obeys nothing.
+
+    Example:
+        >>> escape("a\x1b[31m")
+        'a\\x1b[31m'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_escape_char, text))
+
+
+def _escape_char(char: str) -> str:
+    if char.isprintable():
+        return char
+    named = _NAMED_ESCAPES.get(char)
+    if named is not None:
+        return named
+    code = ord(char)
+    if unicodedata.category(char) == "Zs":
+        return " "
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def _sort_key(diagnostic: Diagnostic) -> tuple[bool, int, int, int]:
+    return diagnostic.flag is not None, diagnostic.order, diagnostic.line or 0, diagnostic.column or 0
+
+
+def _display_width(char: str) -> int:
+    """Terminal columns that one printable character takes."""
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def _snippet(line: str, column: int, length: int) -> tuple[str, str]:
+    """Return the part of a line around a token, and the caret line below it, aligned as a terminal shows them."""
+    start = min(max(column - 1, 0), len(line))
+    end = min(max(start + max(length, 1), start), len(line))
+    first = 0 if len(line) <= SNIPPET_WIDTH else max(0, min(start - _SHOWN_BEFORE, len(line) - SNIPPET_WIDTH))
+    last = min(len(line), first + SNIPPET_WIDTH)
+    before = (_ELLIPSIS if first else "") + escape(line[first:start])
+    token = escape(line[start : min(end, last)])
+    after = escape(line[min(end, last) : last]) + (_ELLIPSIS if last < len(line) else "")
+    indent = sum(map(_display_width, before))
+    width = max(1, sum(map(_display_width, token)))
+    return before + token + after, " " * indent + "^" * width

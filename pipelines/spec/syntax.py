@@ -1,0 +1,286 @@
+"""PyYAML's parser events, the same from its C and its Python parser, and its syntax errors in our words."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import yaml
+from yaml.scanner import Scanner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+LINE_ENDS: Final = "\r\n\x85\u2028\u2029"
+
+
+class SyntaxProblem(NamedTuple):
+    """Where YAML stopped reading (0-based offsets into the text), and why."""
+
+    start: int
+    end: int
+    code: str
+    message: str
+
+
+class Event(NamedTuple):
+    """One step of the parser; ``start`` and ``end`` are 0-based offsets into the text.
+
+    ``kind`` is ``document``, ``scalar``, ``alias``, ``sequence``, ``mapping`` or ``end`` (of either of the two).
+    ``value`` is a scalar's text, ``plain`` whether it is unquoted; ``anchor`` is also an alias's name.
+    """
+
+    kind: str
+    start: int
+    end: int
+    value: str = ""
+    plain: bool = False
+    anchor: str | None = None
+    tag: str | None = None
+
+
+class YamlSyntaxError(Exception):
+    """The text is not YAML from here on."""
+
+    def __init__(self, problem: SyntaxProblem) -> None:
+        """Carry the problem."""
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+class PythonParser(yaml.reader.Reader, Scanner, yaml.parser.Parser):
+    """The pure Python parser, for installations of PyYAML without libyaml; it takes tabs where libyaml does."""
+
+    def __init__(self, stream: str) -> None:
+        """Read a text."""
+        yaml.reader.Reader.__init__(self, stream)
+        Scanner.__init__(self)
+        yaml.parser.Parser.__init__(self)
+
+    def scan_to_next_token(self) -> None:
+        """Skip blanks, comments and line ends; a tab is a blank wherever no block can start."""
+        while True:
+            while self.peek() == " " or (self.peek() == "\t" and (self.flow_level or not self.allow_simple_key)):
+                self.forward()
+            if self.peek() == "#":
+                while self.peek() not in "\0" + LINE_ENDS:
+                    self.forward()
+            if not self.scan_line_break():  # type: ignore[no-untyped-call]  # the stubs leave it out
+                return
+            if not self.flow_level:
+                self.allow_simple_key = True
+
+
+def default_parser() -> Callable[[str], Any]:
+    """Return libyaml's parser if PyYAML was built with it, else the Python one."""
+    # Of the loader only the parser is used: nothing is ever constructed by PyYAML.
+    return yaml.CSafeLoader if yaml.__with_libyaml__ else PythonParser
+
+
+def iter_events(text: str, make_parser: Callable[[str], Any]) -> Iterator[Event]:
+    """Yield the parser's events up to the end of the text.
+
+    Raises:
+        YamlSyntaxError: with the place and a message in our words.
+    """
+    parser = make_parser(text)
+    try:
+        while True:
+            event = parser.get_event()
+            if event is None:
+                return
+            kind = _KINDS.get(type(event))
+            if kind is not None:
+                yield _event(kind, event)
+    except yaml.MarkedYAMLError as error:
+        raise YamlSyntaxError(_explain(text, error)) from None
+    except (ValueError, OverflowError, yaml.YAMLError):
+        # The Python scanner turns an escape such as "\UFFFFFFFF" into a character without a check of its range.
+        offset = min(getattr(parser, "index", 0), len(text))
+        raise YamlSyntaxError(_at_escape(text, offset)) from None
+
+
+_KINDS: Final[dict[type, str]] = {
+    yaml.DocumentStartEvent: "document",
+    yaml.ScalarEvent: "scalar",
+    yaml.AliasEvent: "alias",
+    yaml.SequenceStartEvent: "sequence",
+    yaml.MappingStartEvent: "mapping",
+    yaml.SequenceEndEvent: "end",
+    yaml.MappingEndEvent: "end",
+}
+
+
+def _event(kind: str, event: Any) -> Event:
+    return Event(
+        kind,
+        event.start_mark.index,
+        event.end_mark.index,
+        getattr(event, "value", ""),
+        not getattr(event, "style", None),
+        getattr(event, "anchor", None),
+        getattr(event, "tag", None),
+    )
+
+
+class _Rule(NamedTuple):
+    """What a problem of PyYAML's is called here.
+
+    ``pattern`` finds it in PyYAML's wording (the two parsers differ); ``at_context``: shown where the construct began;
+    ``{got}`` in the message is what stands there.
+    """
+
+    pattern: re.Pattern[str]
+    at_context: bool
+    code: str
+    message: str
+
+
+_AT_CONTEXT: Final = True
+_AT_PROBLEM: Final = False
+
+# The first that matches wins.
+_RULES: Final[tuple[_Rule, ...]] = tuple(
+    _Rule(re.compile(pattern), at_context, code, message)
+    for pattern, at_context, code, message in (
+        (r"tab character|'\\t' that cannot start", _AT_PROBLEM, "tab", "got a tab, expected spaces for indentation"),
+        (
+            r"character .*cannot start any token",
+            _AT_PROBLEM,
+            "syntax",
+            "got {got}, which cannot start a value, expected a value, or the text in quotes",
+        ),
+        (
+            r"mapping values are not allowed",
+            _AT_PROBLEM,
+            "syntax",
+            "got a ':' inside a value or at an indentation that belongs to no mapping, "
+            "expected 'key: value' on a line of its own, or the text in quotes",
+        ),
+        (
+            r"sequence entries are not allowed",
+            _AT_PROBLEM,
+            "syntax",
+            "got a '-' item here, expected it on a line of its own, indented like the other items",
+        ),
+        (r"mapping keys are not allowed", _AT_PROBLEM, "syntax", "got '?' here, expected 'key: value'"),
+        (
+            r"could not find expected ':'",
+            _AT_CONTEXT,
+            "syntax",
+            "got a line that is neither 'key: value' nor an item, expected a ':' after the key",
+        ),
+        (
+            r"alphabetic or numeric character",
+            _AT_CONTEXT,
+            "syntax",
+            "got {got} without a name, expected an alias or anchor name after it, or the text in quotes",
+        ),
+        (
+            r"unexpected end of stream|unexpected document (?:separator|indicator)",
+            _AT_CONTEXT,
+            "syntax",
+            "got an opening quote that is never closed, expected the same quote at the end of the text",
+        ),
+        (r"unknown escape character|hexa?decimal|Unicode character escape", _AT_PROBLEM, "escape", ""),
+        (
+            r"expected <block end>|did not find expected key|expected '-' indicator",
+            _AT_PROBLEM,
+            "syntax",
+            "got {got} at an indentation that fits no line above, "
+            "expected the indentation of the mapping or list it belongs to",
+        ),
+        (r"expected the node content|expected node content", _AT_PROBLEM, "syntax", "got {got}, expected a value"),
+        (
+            r"expected '?<document start>",
+            _AT_PROBLEM,
+            "syntax",
+            "got {got} after the end of the document, expected one mapping and nothing else",
+        ),
+        (
+            r"chomping or indentation|comment or line break|indentation indicator",
+            _AT_PROBLEM,
+            "syntax",
+            "got {got} after '|' or '>', expected the text on the next lines, indented",
+        ),
+        (r"tag handle|tag|URI|'!'", _AT_PROBLEM, "tag", "got a tag, expected plain data: tags are not supported"),
+        (r"directive|version|YAML document", _AT_PROBLEM, "directive", "got a '%' line, expected no YAML directives"),
+        (r"(?i)nest", _AT_PROBLEM, "too-deep", "got too many levels of nesting, expected fewer"),
+    )
+)
+_UNCLOSED = re.compile(r"expected ',' or '([\]}])'")
+_AFTER_VALUE = "got {got} after the end of the value, expected the end of the line, or the whole text in quotes"
+_TAB = "got a tab, expected spaces for indentation"
+_ESCAPE = re.compile(r"\\(?:x\w{0,2}|u\w{0,4}|U\w{0,8}|.?)")
+_WORD = re.compile(r"\w{1,40}|.", re.DOTALL)
+_FALLBACK = _Rule(
+    re.compile(""),
+    _AT_PROBLEM,
+    "syntax",
+    "got {got} where YAML cannot read on, expected 'key: value' or '- item' lines",
+)
+
+
+def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:
+    problem = error.problem or ""
+    unclosed = _UNCLOSED.search(problem)
+    if unclosed:
+        return _explain_flow(text, error, unclosed[1])
+    rule = next((rule for rule in _RULES if rule.pattern.search(problem)), _FALLBACK)
+    mark = (error.context_mark if rule.at_context else None) or error.problem_mark or error.context_mark
+    offset, code, template = _offset(text, mark), rule.code, rule.message
+    if code == "syntax" and text[offset : offset + 1] == "\t":
+        code, template = "tab", _TAB
+    elif code == "escape":
+        return _at_escape(text, offset)
+    elif code == "directive":
+        offset = _line_start(text, offset)
+    elif "indentation that fits" in template and not _starts_line(text, offset):
+        template = _AFTER_VALUE
+    return _problem(text, offset, code, template.format(got=_found(text, offset)))
+
+
+def _explain_flow(text: str, error: yaml.MarkedYAMLError, closing: str) -> SyntaxProblem:
+    """A ``[`` or ``{`` that YAML cannot read to its end: never closed, or something odd inside."""
+    opened, stopped = _offset(text, error.context_mark), _offset(text, error.problem_mark)
+    opening = "[" if closing == "]" else "{"
+    if stopped >= len(text) or any(end in text[opened:stopped] for end in LINE_ENDS):
+        return _problem(text, opened, "syntax", f"got '{opening}' that is not closed, expected ',' or '{closing}'")
+    message = f"got {_found(text, stopped)} inside '{opening}{closing}', expected ',' or '{closing}'"
+    return _problem(text, stopped, "syntax", message)
+
+
+def _at_escape(text: str, offset: int) -> SyntaxProblem:
+    start = max(0, text.rfind("\\", 0, offset + 1))
+    escape = _ESCAPE.match(text, start)
+    message = "got an escape that does not exist in double quotes, expected single quotes, or '\\\\' for a backslash"
+    return SyntaxProblem(start, escape.end() if escape else start + 1, "syntax", message)
+
+
+def _problem(text: str, offset: int, code: str, message: str) -> SyntaxProblem:
+    word = _WORD.match(text, offset)
+    return SyntaxProblem(offset, word.end() if word else offset + 1, code, message)
+
+
+def _offset(text: str, mark: yaml.Mark | None) -> int:
+    return min(mark.index, len(text)) if mark is not None else 0
+
+
+def _starts_line(text: str, offset: int) -> bool:
+    """Whether nothing but blanks and item dashes stands before the offset in its line."""
+    return not text[_line_start(text, offset) : offset].strip(" -?")
+
+
+def _line_start(text: str, offset: int) -> int:
+    return max(text.rfind(end, 0, offset) for end in LINE_ENDS) + 1
+
+
+def _found(text: str, offset: int) -> str:
+    if offset >= len(text):
+        return "the end of the file"
+    found = text[offset]
+    if found in LINE_ENDS:
+        return "the end of the line"
+    word = _WORD.match(text, offset)
+    return f"'{word[0] if word else found}'" if found != "'" else 'a "\'"'
