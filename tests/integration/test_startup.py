@@ -1,0 +1,107 @@
+"""What a command costs before it does anything: which modules are loaded, seen in the process itself."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Written when the process ends, however the command ends it.
+RECORD = """\
+import atexit, json, sys
+from pathlib import Path
+out = Path(sys.argv[1])
+atexit.register(lambda: out.write_text(json.dumps(sorted(sys.modules))))
+"""
+OURS = "sys.argv = ['pipeprof', *sys.argv[2:]]\nfrom pipeprof.cli.main import main\nmain()\n"
+BARE = """\
+sys.argv = ['bare', *sys.argv[2:]]
+import typer
+app = typer.Typer()
+@app.command()
+def one(): "One."
+@app.command()
+def two(): "Two."
+app()
+"""
+# Beyond typer's own: nothing but ourselves. What a command needs it imports when it runs.
+BEYOND_TYPER = {"pipeprof"}
+FRAMEWORKS = {"tensorflow", "keras", "jax", "torch"}
+
+SPEC = """\
+version: 1
+source:
+  range: {stop: 100}
+stages:
+  - map: {ops: [{tf.cast: {dtype: float32}}]}
+  - batch: {batch_size: 10}
+"""
+
+
+def loaded(code: str, *arguments: str, cwd: Path) -> tuple[set[str], subprocess.CompletedProcess[str]]:
+    """Top-level names of the modules a process had loaded when it ended, and how it ended."""
+    out = cwd / "modules.json"
+    done = subprocess.run(
+        [sys.executable, "-c", RECORD + code, out, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60
+    )
+    return {name.partition(".")[0] for name in json.loads(out.read_text(encoding="utf-8"))}, done
+
+
+def test_help_loads_nothing_beyond_what_typer_loads(tmp_path):
+    bare, done = loaded(BARE, "--help", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    ours, done = loaded(OURS, "--help", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {name for name in ours - bare if not name.startswith("_")} <= BEYOND_TYPER
+    assert "Usage" in done.stdout
+
+
+@pytest.fixture
+def profile(tmp_path):
+    from pipeprof.profiles.profile import Host, Profile, Target, Tool
+
+    path = tmp_path / "profile.json"
+    document = Profile(
+        tool=Tool(version="0"),
+        target=Target(kind="spec", text="spec.yaml"),
+        host=Host(system="Linux", machine="x86_64", cores=2),
+        complete=True,
+    )
+    path.write_text(document.model_dump_json(), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["run", "--help"],
+        ["check", "spec.yaml"],
+        ["check", "missing.yaml"],
+        ["run", "missing.yaml"],
+        ["schema"],
+        ["schema", "spec"],
+        ["schema", "profile"],
+        ["show", "profile.json"],
+        ["init", "--from", "texts"],
+        ["data", "list"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.usefixtures("profile")
+def test_commands_that_need_no_tensorflow_do_not_load_it(arguments, tmp_path):
+    (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.csv").write_text("x,y\n1,2\n3,4\n", encoding="utf-8")
+    modules, done = loaded(OURS, *arguments, cwd=tmp_path)
+    assert done.returncode == (2 if "missing.yaml" in arguments else 0), done.stderr
+    assert not modules & FRAMEWORKS
+    assert done.stdout or done.returncode
+
+
+def test_the_look_into_the_process_sees_tensorflow_where_it_is_loaded(tmp_path):
+    (tmp_path / "tensorflow.py").touch()
+    modules, _ = loaded("sys.path.insert(0, '')\nimport tensorflow\n", cwd=tmp_path)
+    assert modules & FRAMEWORKS == {"tensorflow"}
