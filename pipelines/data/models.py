@@ -1,7 +1,7 @@
 """The entries of a spec's ``data:`` section: recipes of input files that are made once and then kept.
 
-An entry is a mapping with exactly one key, its kind, whose value is the recipe. A recipe alone settles which files there
-will be, so a path such as ``data:photos/*/*.jpg`` can be checked without making or looking at a single file.
+An entry is a mapping with exactly one key, its kind, whose value is the recipe. A recipe alone settles which files
+there will be, so a path such as ``data:photos/*/*.jpg`` can be checked without making or looking at a single file.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ ArrayDtype = Literal[
 ]
 
 _JPEG_BYTES_PER_PIXEL_AT_90 = 0.25
-_PNG_BYTES_PER_PIXEL = 2.2
-_BYTES_PER_WORD = 7
+_PNG_BYTES_PER_PIXEL = 1.5
+_BYTES_PER_WORD = 5
 _NPY_HEADER_BYTES = 128
 
 
@@ -307,7 +307,7 @@ class Csv(Recipe):
         return _part_names("data", self.files, "csv")
 
     def estimated_bytes(self) -> int:
-        """Floats have six decimals, words about six letters."""
+        """Floats have six decimals, words about four letters."""
         return self.rows * (self.columns * 9 + self.ints * 4 + self.strings * _BYTES_PER_WORD + bool(self.label) * 3)
 
 
@@ -338,7 +338,7 @@ class Text(Recipe):
 
 
 class DataEntry(_OneOf):
-    """One entry of ``data:``, made on the first run and kept by the hash of its recipe: exactly one of the kinds below."""
+    """One entry of ``data:``, made on the first run and kept by its recipe's hash: exactly one of the kinds below."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 

@@ -1,0 +1,51 @@
+"""What can go wrong with synthesised inputs. All of it is pipeprof's own failure (exit code 1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeprof.pipelines.errors import PipeprofError
+
+
+class DataError(PipeprofError):
+    """A synthesised input could not be made, found or removed (exit code 1)."""
+
+
+class DiskSpaceError(DataError):
+    """There is not enough room for what is to be made (exit code 1).
+
+    Args:
+        what: The names of the entries, for the message.
+        where: The folder that the data would go to.
+        needed: Bytes that are needed, the reserve included; None when the disk filled up while writing.
+        free: Bytes that were free.
+    """
+
+    def __init__(self, what: str, where: Path, *, needed: int | None, free: int) -> None:
+        self.where = where
+        self.needed = needed
+        self.free = free
+        got = (
+            f"the disk filled up while making {what} in {where}"
+            if needed is None
+            else f"making {what} takes {size(needed)} with a reserve, but {where} has only {size(free)} free"
+        )
+        super().__init__(f"{got}; make room, or set PIPEPROF_CACHE_DIR to a folder on a larger disk")
+
+
+def size(count: int) -> str:
+    """Bytes for people, in powers of ten.
+
+    Example:
+        >>> size(26_310_000)
+        '26.3 MB'
+    """
+    if count < 1_000:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1_000
+        # What would round to 1000.0 belongs to the next unit.
+        if value < 999.95:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1_000:.1f} TB"

@@ -1,0 +1,255 @@
+"""The cache of synthesised inputs on disk: where it is, what is in it, and taking things out of it.
+
+Every entry is a folder ``<kind>-<first 16 digits of the fingerprint>`` with a marker file in it that is written last.
+A folder without the marker is somebody else's: it is neither read nor written nor removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from pipeprof.pipelines.data.errors import DataError
+from pipeprof.pipelines.data.locks import file_lock
+from pipeprof.pipelines.data.models import DataEntry, file_names, fingerprint
+
+MARKER = "pipeprof-data.json"
+_MARKER_VERSION = 1
+_MAKING = ".pipeprof-making-"
+_LOCK = ".pipeprof-lock-"
+_ENTRY_NAME = re.compile(r"[a-z_]+-[0-9a-f]{16}")
+_MAKING_NAME = re.compile(re.escape(_MAKING) + rf"({_ENTRY_NAME.pattern})-.+")
+# Looking at every one of a million files would take longer than making most entries.
+_FILES_LOOKED_AT = 200
+
+
+@dataclass(frozen=True)
+class CacheFolder:
+    """Where synthesised inputs are kept.
+
+    Attributes:
+        folder: The folder that new entries go to; it need not exist yet.
+        warning: One sentence when this is not the place it should have been.
+        also: Folders that cannot be written to, but whose complete entries are used.
+    """
+
+    folder: Path
+    warning: str | None = None
+    also: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class CachedEntry:
+    """One complete entry of the cache.
+
+    Attributes:
+        name: Name of its folder.
+        kind: Kind of its recipe, for example ``image_folder``.
+        recipe: The recipe as it would stand in a spec.
+        bytes: Bytes of its files.
+        files: Number of its files.
+        created: When it was made, with a time zone.
+        path: Its folder.
+    """
+
+    name: str
+    kind: str
+    recipe: dict[str, Any]
+    bytes: int
+    files: int
+    created: datetime
+    path: Path
+
+
+def locate(environ: Mapping[str, str] = os.environ) -> CacheFolder:
+    """Where the cache is: PIPEPROF_CACHE_DIR, else the XDG cache, else a folder of the user's own in the temp folder.
+
+    Nothing is created. The last resort comes with a warning.
+    """
+    wanted = _wanted(environ)
+    if wanted is not None and _writable(wanted):
+        return CacheFolder(wanted)
+    fallback = Path(tempfile.gettempdir()) / f"pipeprof-{os.getuid()}"
+    why = "there is no HOME" if wanted is None else f"{wanted} cannot be written to"
+    warning = f"{why}, so generated data is kept in {fallback}; set PIPEPROF_CACHE_DIR to keep it elsewhere"
+    return CacheFolder(fallback, warning, () if wanted is None else (wanted,))
+
+
+def _wanted(environ: Mapping[str, str]) -> Path | None:
+    if environ.get("PIPEPROF_CACHE_DIR"):
+        return Path(environ["PIPEPROF_CACHE_DIR"]).expanduser().absolute()
+    # The XDG rules say that relative paths are to be ignored.
+    if Path(environ.get("XDG_CACHE_HOME") or ".").is_absolute():
+        return Path(environ["XDG_CACHE_HOME"]) / "pipeprof"
+    home = Path(environ.get("HOME") or ".")
+    return home / ".cache" / "pipeprof" if home.is_absolute() and home.is_dir() else None
+
+
+def _writable(folder: Path) -> bool:
+    """Whether the folder, or the nearest of its parents that exists, can be written to."""
+    try:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    except OSError:
+        return False
+
+
+def open_for_writing(cache: CacheFolder) -> Path:
+    """The folder for new entries, created if need be.
+
+    Raises:
+        DataError: It cannot be created, or lies in the temp folder and belongs to somebody else.
+    """
+    private = cache.warning is not None
+    try:
+        cache.folder.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o777)
+        status = cache.folder.lstat()
+    except OSError as error:
+        msg = f"cannot create {cache.folder} ({error.strerror}); set PIPEPROF_CACHE_DIR to a folder of your own"
+        raise DataError(msg) from error
+    if private and (not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid()):
+        msg = f"{cache.folder} belongs to somebody else; set PIPEPROF_CACHE_DIR to a folder of your own"
+        raise DataError(msg)
+    return cache.folder
+
+
+def entry_name(entry: DataEntry) -> str:
+    """Name of an entry's folder in the cache."""
+    return f"{entry.kind}-{fingerprint(entry)[:16]}"
+
+
+def find(entry: DataEntry, folders: Sequence[Path]) -> Path | None:
+    """The folder of an entry that is already complete in one of ``folders``, or None."""
+    for folder in folders:
+        path = folder / entry_name(entry)
+        marker = read_marker(path)
+        if marker is not None and marker["fingerprint"] == fingerprint(entry) and _has_its_files(path, entry):
+            return path
+    return None
+
+
+def _has_its_files(path: Path, entry: DataEntry) -> bool:
+    names = file_names(entry)
+    step = max(1, len(names) // _FILES_LOOKED_AT)
+    return all((path / name).is_file() for name in (*names[::step], names[-1]))
+
+
+def read_marker(path: Path) -> dict[str, Any] | None:
+    """What the marker of an entry's folder says, or None if there is none of ours."""
+    try:
+        marker = json.loads((path / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    ours = isinstance(marker, dict) and {"kind", "recipe", "fingerprint", "bytes", "files", "created"} <= marker.keys()
+    return marker if ours else None
+
+
+def write_marker(path: Path, entry: DataEntry, *, size: int, now: datetime | None = None) -> None:
+    """Declare a folder to be a complete entry of ``size`` bytes."""
+    marker = {
+        "version": _MARKER_VERSION,
+        "kind": entry.kind,
+        "recipe": entry.recipe.model_dump(mode="json"),
+        "fingerprint": fingerprint(entry),
+        "bytes": size,
+        "files": len(file_names(entry)),
+        "created": (now or datetime.now(timezone.utc)).isoformat(timespec="seconds"),
+    }
+    with (path / MARKER).open("w", encoding="utf-8") as file:
+        json.dump(marker, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def making_folder(root: Path, name: str) -> Path:
+    """A new folder in which the entry ``name`` is made before it gets its name."""
+    return Path(tempfile.mkdtemp(prefix=f"{_MAKING}{name}-", dir=root))
+
+
+def entry_lock(root: Path, name: str, *, wait: bool = True) -> contextlib.AbstractContextManager[bool]:
+    """The lock that whoever makes or removes the entry ``name`` holds."""
+    return file_lock(root / f"{_LOCK}{name}", wait=wait)
+
+
+def remove_leftovers(root: Path) -> None:
+    """Remove what killed runs left: half-made folders and locks of ours whose entry nobody is making now."""
+    for path in sorted(root.iterdir()):
+        match = _MAKING_NAME.fullmatch(path.name)
+        if match is not None and path.is_dir() and not path.is_symlink():
+            with entry_lock(root, match[1], wait=False) as free:
+                if free:
+                    shutil.rmtree(path, ignore_errors=True)
+    for path in sorted(root.glob(f"{_LOCK}*")):
+        with file_lock(path, wait=False):
+            # A lock's file is gone once it was held and released.
+            pass
+
+
+def list_entries(cache: CacheFolder | None = None) -> list[CachedEntry]:
+    """All complete entries, by name."""
+    cache = cache or locate()
+    found = (entry for folder in (cache.folder, *cache.also) for entry in _entries_in(folder))
+    return sorted(found, key=lambda entry: (entry.name, entry.path))
+
+
+def _entries_in(folder: Path) -> Iterator[CachedEntry]:
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:
+        return
+    for path in paths:
+        marker = read_marker(path) if _ENTRY_NAME.fullmatch(path.name) and not path.is_symlink() else None
+        if marker is not None:
+            yield CachedEntry(
+                path.name,
+                marker["kind"],
+                marker["recipe"],
+                marker["bytes"],
+                marker["files"],
+                datetime.fromisoformat(marker["created"]),
+                path,
+            )
+
+
+def remove(entries: Sequence[CachedEntry]) -> None:
+    """Remove entries; each disappears at once, then its files are deleted.
+
+    Raises:
+        DataError: An entry is being made right now, is not ours, or cannot be removed.
+    """
+    for entry in entries:
+        root = entry.path.parent
+        try:
+            with entry_lock(root, entry.name, wait=False) as free:
+                if not free:
+                    msg = f"{entry.name} is being made by another process; wait for it, or end it first"
+                    raise DataError(msg)
+                if entry.path.exists():
+                    discard(root, entry.name)
+        except OSError as error:
+            msg = f"cannot remove {entry.path} ({error.strerror}); remove it by hand if you may"
+            raise DataError(msg) from error
+
+
+def discard(root: Path, name: str) -> None:
+    """Remove an entry whose lock is held.
+
+    Raises:
+        DataError: The folder carries no marker of ours.
+    """
+    if (root / name).is_symlink() or read_marker(root / name) is None:
+        msg = f"{root / name} was not made by pipeprof (it has no {MARKER}); move it away, or set PIPEPROF_CACHE_DIR"
+        raise DataError(msg)
+    hidden = making_folder(root, name)
+    (root / name).rename(hidden)
+    shutil.rmtree(hidden)
