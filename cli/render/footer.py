@@ -1,0 +1,162 @@
+"""Report: what the numbers rest on, where the profile is, and what to try next."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from pipeprof.cli.render.units import seconds, size
+from pipeprof.profiles.explain.verdict import STEP_BOUND_BELOW
+from pipeprof.profiles.explain.words import percent, significant
+
+if TYPE_CHECKING:
+    from pipeprof.cli.render.page import Page
+    from pipeprof.profiles.profile import Profile
+
+MARK = "Report by"
+"""Starts a line near the end of every text report: so a later run knows the file as one it may write over."""
+
+_TOO_SLOW = frozenset({"hang", "hung", "timeout", "stalled"})
+
+_BOUND_WORDS = {"input": "bound by the input", "step": "bound by the step", "balanced": "balanced"}
+
+
+def render_footer(page: Page, profile: Profile, saved: str | None) -> None:
+    """Overhead, contention, host and versions; then verdict, next command and the saved profile."""
+    page.blank()
+    for key, value in (
+        ("Overhead", _overhead(profile)),
+        ("Contention", _contention(profile)),
+        ("Disk", _disk(profile)),
+        ("Host", _host(profile)),
+        (MARK, _versions(profile)),
+    ):
+        if value:
+            page.key_value(key, value)
+    page.blank()
+    page.key_value("Verdict", _short_verdict(profile))
+    command = next_command(profile, saved)
+    if command:
+        page.command("Next", command[0])
+        page.prose(command[1], indent=12, style="dim")
+    if saved:
+        page.command("Saved", saved)
+
+
+def next_command(profile: Profile, saved: str | None) -> tuple[str, str] | None:
+    """The command that tells most after this report, and what it tells.
+
+    Args:
+        profile: The profile.
+        saved: Path of the saved profile, if there is one.
+
+    Returns:
+        The command line and its purpose in a few words, or ``None``.
+    """
+    again = _again(profile)
+    if profile.exit_code in (130, 143) or (not profile.complete and not profile.errors):
+        return f"{again} --seconds 3", "a shorter measurement"
+    if profile.errors:
+        return _after_failure(profile, again, saved)
+    steps = profile.steps
+    if steps is None:
+        return None
+    if steps.dispatch is None:
+        return f"{again} --step simulate:12ms", "your step's time in place of 12ms: would it wait for this pipeline?"
+    if steps.dispatch == "sync" and steps.wait_share >= STEP_BOUND_BELOW:
+        return f"{again} --dispatch 1", "does one step in flight hide the wait?"
+    return f"{again} --step none", "what the pipeline gives alone, with no step to wait for"
+
+
+def _after_failure(profile: Profile, again: str, saved: str | None) -> tuple[str, str] | None:
+    if {problem.code for problem in profile.errors} & _TOO_SLOW:
+        return f"{again} --timeout 10min", "if the pipeline only needs longer for a batch"
+    if saved:
+        return f"pipeprof show {shlex.quote(saved)} --json", "everything that was recorded"
+    return None
+
+
+def _again(profile: Profile) -> str:
+    words = ["pipeprof", "run", profile.target.text]
+    for override in profile.target.overrides:
+        words += ["--set", override]
+    return shlex.join(words)
+
+
+def _short_verdict(profile: Profile) -> str:
+    bound = profile.verdict.bound if profile.verdict else None
+    steps = profile.steps
+    parts = []
+    if bound and steps and steps.dispatch is None:
+        parts.append("no step to feed")
+    elif bound:
+        parts.append(_BOUND_WORDS[bound])
+    if steps and steps.dispatch is not None:
+        parts.append(f"waiting {percent(steps.wait_share)} of the time")
+    if profile.throughput and profile.throughput.batches_per_second is not None:
+        parts.append(f"{significant(profile.throughput.batches_per_second)} batches/s")
+    if not profile.complete or profile.exit_code:
+        parts.insert(0, "partial" if not profile.errors else f"failed ({profile.errors[0].code})")
+    return ", ".join(parts) or "none"
+
+
+def _overhead(profile: Profile) -> str:
+    overhead = profile.overhead
+    if overhead is None:
+        return ""
+    parts = []
+    if overhead.loop_share is not None:
+        parts.append(f"{percent(overhead.loop_share)} of the step loop")
+    if overhead.wake_share is not None:
+        parts.append(f"{percent(overhead.wake_share)} late wake-ups of the simulated step")
+    if overhead.sampler_cores is not None:
+        parts.append(f"{significant(overhead.sampler_cores, 2)} cores for watching")
+    return " · ".join(parts)
+
+
+def _contention(profile: Profile) -> str:
+    found = profile.contention
+    if found is None:
+        return ""
+    parts = []
+    if found.runnable_wait_share is not None:
+        parts.append(f"{percent(found.runnable_wait_share)} of the threads' time waiting for a core")
+    if found.steal_share is not None:
+        parts.append(f"steal {percent(found.steal_share)}")
+    if found.throttled_seconds is not None:
+        parts.append(f"throttled {seconds(found.throttled_seconds)}")
+    if found.worker_cores is not None:
+        parts.append(f"{significant(found.worker_cores)} of {profile.host.cores:g} cores used")
+    if found.load_average is not None:
+        parts.append(f"load {significant(found.load_average)}")
+    return " · ".join(parts)
+
+
+def _disk(profile: Profile) -> str:
+    disk = profile.disk
+    if disk is None:
+        return ""
+    cold = ", source files evicted first" if disk.cold else ""
+    if disk.bytes is None:
+        return f"bytes read from the disk unknown ({disk.source or 'not counted here'}){cold}"
+    return f"{size(disk.bytes)} read from the disk while measuring{cold}"
+
+
+def _host(profile: Profile) -> str:
+    host = profile.host
+    parts = [host.name] if host.name else []
+    parts.append(f"{host.system} {host.machine}")
+    parts.append(
+        f"{host.cores:g} core{'' if host.cores == 1 else 's'}{f' ({host.cpu_model})' if host.cpu_model else ''}"
+    )
+    if host.memory_bytes is not None:
+        parts.append(size(host.memory_bytes))
+    if host.memory_limit_bytes is not None:
+        source = f" ({host.memory_limit_source})" if host.memory_limit_source else ""
+        parts.append(f"limit {size(host.memory_limit_bytes)}{source}")
+    return " · ".join([*parts, *host.gpus])
+
+
+def _versions(profile: Profile) -> str:
+    known = [f"{name} {version}" for name, version in profile.versions.items() if version and name != "pipeprof"]
+    return " · ".join([f"pipeprof {profile.tool.version}", *known])

@@ -1,0 +1,67 @@
+"""Report: memory and time by phase, and how a run that hit its limit grew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeprof.cli.render.table import Column
+from pipeprof.cli.render.units import byte_scale, rate, seconds, size
+
+if TYPE_CHECKING:
+    from pipeprof.cli.render.page import Page
+    from pipeprof.profiles.profile import Phase, Profile
+
+
+def render_memory(page: Page, profile: Profile) -> None:
+    """One row a phase: how long it took, its peak of resident memory, and that above TensorFlow itself."""
+    if not profile.phases:
+        return
+    memory, phases = profile.memory, profile.phases
+    page.heading("Memory", _summary(profile))
+    above = [_above(phase, memory.baseline_bytes) for phase in phases]
+    scale = byte_scale([phase.peak_rss_bytes for phase in phases])
+    page.table(
+        [
+            Column("phase", [phase.name for phase in phases], right=False),
+            Column("seconds", [_duration(phase) for phase in phases]),
+            Column(f"peak {scale.unit}", [_peak(phase, scale.text(phase.peak_rss_bytes)) for phase in phases]),
+            Column("above TensorFlow's own", [f"+{scale.text(value)}" if value else "" for value in above], keep=0),
+        ]
+    )
+    if any(phase.how == "sampled" for phase in phases):
+        page.prose("~ the largest sample seen from outside; a short peak may have been higher", style="dim")
+    for phase in phases:
+        if phase.note:
+            page.prose(f"{phase.name}: {phase.note}", hang=2)
+    if memory.growth_bytes_per_second and memory.seconds_to_limit is not None:
+        page.prose(
+            f"At the last samples it grew by {rate(memory.growth_bytes_per_second)}, "
+            f"{seconds(memory.seconds_to_limit)} away from the limit of {size(profile.host.memory_limit_bytes)}."
+        )
+
+
+def _summary(profile: Profile) -> str:
+    memory = profile.memory
+    if memory.peak_bytes is None:
+        return ""
+    text = f"peak {size(memory.peak_bytes)}"
+    if memory.peak_phase:
+        text += f" in phase {memory.peak_phase}"
+    if memory.baseline_bytes is not None:
+        more = max(memory.peak_bytes - memory.baseline_bytes, 0)
+        text += f", {size(more)} above TensorFlow's own {size(memory.baseline_bytes)}"
+    return text
+
+
+def _above(phase: Phase, baseline: int | None) -> int | None:
+    if baseline is None or phase.peak_rss_bytes is None or phase.name == "import":
+        return None
+    return max(phase.peak_rss_bytes - baseline, 0)
+
+
+def _duration(phase: Phase) -> str:
+    return "not ended" if phase.seconds is None else f"{phase.seconds:,.2f}"
+
+
+def _peak(phase: Phase, text: str) -> str:
+    return f"~{text}" if text and phase.how == "sampled" else text

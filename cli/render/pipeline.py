@@ -1,0 +1,113 @@
+"""Report: the pipeline as written beside the one that TensorFlow runs, with what each stage costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeprof.cli.render.table import Column
+from pipeprof.cli.render.units import Scale, byte_scale, time_scale
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeprof.cli.render.page import Page
+    from pipeprof.profiles.profile import Profile, Stage
+
+BAR_CELLS = 8
+
+
+def place_of(stage_id: str) -> str:
+    """A stage's address as short as it stays unambiguous: ``stages.1.stages.0`` is ``1.0``, ``source`` stays.
+
+    Example:
+        >>> place_of("stages.1.source"), place_of("injected.0")
+        ('1.source', '+')
+    """
+    if stage_id.startswith("injected"):
+        return "+"
+    return ".".join(part for part in stage_id.split(".") if part != "stages")
+
+
+def name_of(stage: Stage) -> str:
+    """A stage as the user knows it: ``decode (map)``, or the op alone."""
+    return f"{stage.name} ({stage.op})" if stage.name and stage.name != stage.op else stage.op
+
+
+def bar(share: float | None) -> str:
+    """A share between 0 and 1 as up to eight blocks, rounded to half a block."""
+    if not share or not 0 < share <= 1.001:
+        return ""
+    halves = max(round(min(share, 1.0) * BAR_CELLS * 2), 1)
+    return "█" * (halves // 2) + "▌" * (halves % 2)
+
+
+def render_pipeline(page: Page, profile: Profile) -> None:
+    """One row a stage, those inside a function indented, those TensorFlow added marked ``+``."""
+    stages = profile.stages
+    if not stages:
+        return
+    costs = any(stage.cpu_ms_per_batch is not None for stage in stages)
+    page.heading("Pipeline", "as written, and as TensorFlow runs it" + (_COST_NOTE if costs else ""))
+    page.table(_columns(stages))
+    legend = _legend(stages)
+    if legend:
+        page.prose(" · ".join(legend), style="dim")
+    if not costs and profile.steps:
+        page.prose("No cost per stage: TensorFlow gave no model of this pipeline.")
+
+
+def _legend(stages: Sequence[Stage]) -> list[str]:
+    legend = ["+ added by TensorFlow"] if any(stage.origin == "injected" for stage in stages) else []
+    if any(stage.parallelism is not None for stage in stages):
+        legend.append("par. calls in parallel, * chosen by TensorFlow")
+    if any(stage.buffered_bytes is not None for stage in stages):
+        legend.append("buf. held in the stage")
+    return legend
+
+
+_COST_NOTE = "; time inside each stage per batch, summed over threads"
+
+
+def _columns(stages: Sequence[Stage]) -> list[Column]:
+    names = {stage.id: f"{place_of(stage.id)} {stage.name or stage.op}" for stage in stages}
+    per_batch = time_scale(stage.cpu_ms_per_batch for stage in stages)
+    sizes = byte_scale(stage.buffered_bytes for stage in stages)
+    each = byte_scale(stage.bytes_per_element for stage in stages)
+    return [
+        Column("at", [place_of(stage.id) for stage in stages], right=False, style="dim"),
+        Column("written", [_written(stage) for stage in stages], right=False, shrink_to=16),
+        Column("as TensorFlow runs it", [_executed(stage, names) for stage in stages], right=False, shrink_to=20),
+        Column(per_batch.unit, [per_batch.text(stage.cpu_ms_per_batch) for stage in stages]),
+        Column("share", [_share(stage.share) for stage in stages], keep=5),
+        Column("", [bar(stage.share) for stage in stages], right=False, keep=1, gap=1),
+        Column("par.", [_parallel(stage) for stage in stages], keep=3),
+        Column(f"buf. {sizes.unit}", [_bytes(sizes, stage.buffered_bytes) for stage in stages], keep=4),
+        Column(f"{each.unit}/element", [_bytes(each, stage.bytes_per_element) for stage in stages], keep=2),
+    ]
+
+
+def _written(stage: Stage) -> str:
+    indent = "  " * stage.depth
+    return f"{indent}{'(' + stage.op + ')' if stage.origin == 'injected' else name_of(stage)}"
+
+
+def _executed(stage: Stage, names: dict[str, str]) -> str:
+    if stage.fused_with:
+        return f"fused into {names.get(stage.fused_with, place_of(stage.fused_with))}"
+    return stage.executed or "as written"
+
+
+def _share(share: float | None) -> str:
+    if share is None:
+        return ""
+    return "<1 %" if 0 < share < 0.005 else f"{share * 100:.0f} %"
+
+
+def _parallel(stage: Stage) -> str:
+    if stage.parallelism is None:
+        return ""
+    return f"{stage.parallelism:.3g}{'*' if stage.tunable else ' '}"
+
+
+def _bytes(scale: Scale, value: float | None) -> str:
+    return "0" if value == 0 else scale.text(value)

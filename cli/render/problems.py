@@ -1,0 +1,48 @@
+"""Report: what ended a run, what the pipeline itself said, and the warnings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeprof.cli.render.page import runs
+from pipeprof.profiles.explain.words import stage_words
+
+if TYPE_CHECKING:
+    from pipeprof.cli.render.page import Page
+    from pipeprof.profiles.profile import Problem, Profile
+
+OUTPUT_LINES = 8
+
+
+def render_errors(page: Page, profile: Profile) -> None:
+    """Each error with its place, the end of the pipeline's own output, and that the profile is partial."""
+    for problem in profile.errors:
+        page.heading("Error", _head(problem, profile))
+        page.prose(problem.message)
+    if profile.errors and profile.output and profile.output.strip():
+        page.prose("The pipeline's last output:", style="dim")
+        page.verbatim("\n".join(runs(profile.output).splitlines()[-OUTPUT_LINES:]), indent=4)
+    if not profile.complete:
+        page.blank()
+        what = "what was measured until then" if profile.steps else "what is known"
+        page.prose(f"Partial profile: below is {what}.", indent=0)
+
+
+def render_warnings(page: Page, profile: Profile) -> None:
+    """One paragraph a warning, its code first."""
+    if not profile.warnings:
+        return
+    page.heading("Warnings")
+    for warning in profile.warnings:
+        page.prose(f"! {warning.code}: {warning.message}", hang=2)
+
+
+def _head(problem: Problem, profile: Profile) -> str:
+    stage = next((stage for stage in profile.stages or [] if stage.id == problem.stage), None)
+    parts = [problem.code]
+    if stage or problem.stage:
+        parts.append(f"at {stage_words(stage) if stage else problem.stage}")
+    if problem.file:
+        place = [problem.file, *(str(number) for number in (problem.line, problem.column) if number is not None)]
+        parts.append(":".join(place))
+    return ", ".join(parts)

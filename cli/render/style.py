@@ -1,0 +1,121 @@
+"""How a report may look: width, colour, and which characters the receiver can show."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TextIO
+
+WIDEST = 120
+"""Wider terminals get no wider report: long lines read badly."""
+
+NARROWEST = 40
+NO_TERMINAL_WIDTH = 100
+"""Width in a pipe or a file when COLUMNS says nothing."""
+
+_ASCII = {
+    "—": "-",
+    "–": "-",
+    "·": "|",
+    "…": "...",
+    "→": "->",
+    "×": "x",
+    "µ": "u",
+    "█": "#",
+    "▌": "#",
+    "•": "*",
+    "✓": "+",
+    "✗": "x",
+    "≥": ">=",
+    "≤": "<=",
+    "└": "`",
+    "“": '"',
+    "”": '"',
+}
+
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+@dataclass(frozen=True)
+class Style:
+    """The look of one report.
+
+    Attributes:
+        width: Columns, between 40 and 120.
+        color: Whether escape sequences are allowed; without them there is not one ESC byte.
+        unicode: Whether characters outside ASCII can be shown; else pipeprof's own are spelled in ASCII.
+    """
+
+    width: int = NO_TERMINAL_WIDTH
+    color: bool = False
+    unicode: bool = True
+
+
+def wants_color(choice: str, *, is_terminal: bool, environ: Mapping[str, str]) -> bool:
+    """Whether to colour: ``--color`` first, then NO_COLOR, FORCE_COLOR, TERM=dumb, and whether it is a terminal.
+
+    Args:
+        choice: ``auto``, ``always`` or ``never``.
+        is_terminal: Whether the output goes to a terminal.
+        environ: The environment.
+
+    Example:
+        >>> wants_color("auto", is_terminal=True, environ={"NO_COLOR": "1"})
+        False
+    """
+    if choice != "auto":
+        return choice == "always"
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return is_terminal and environ.get("TERM") != "dumb"
+
+
+def style_of(stream: TextIO, choice: str) -> Style:
+    """The style that fits a stream, e.g. stdout, and the user's ``--color``."""
+    is_terminal = stream.isatty()
+    columns = shutil.get_terminal_size((NO_TERMINAL_WIDTH, 24)).columns
+    if not is_terminal and not os.environ.get("COLUMNS", "").isdigit():
+        columns = NO_TERMINAL_WIDTH
+    return Style(
+        width=min(max(columns, NARROWEST), WIDEST),
+        color=wants_color(choice, is_terminal=is_terminal, environ=os.environ),
+        unicode=speaks_unicode(stream.encoding),
+    )
+
+
+def speaks_unicode(encoding: str | None) -> bool:
+    """Whether the report's own characters exist in an encoding; an unknown one counts as ASCII."""
+    try:
+        "—·…→×µ█▌✓✗└".encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def visible(text: str) -> str:
+    r"""User's text with everything that moves a cursor, hides or reorders other text spelled out.
+
+    Example:
+        >>> visible("a\x1b[31mb\nc\u202e")
+        'a\\x1b[31mb\\nc\\u202e'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_spelled(char) if unicodedata.category(char) in _HIDDEN_CATEGORIES else char for char in text)
+
+
+def _spelled(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def in_ascii(text: str) -> str:
+    """The report in ASCII: pipeprof's own characters get their look-alikes, others are spelled out."""
+    return "".join(_ASCII.get(char, char) for char in text).encode("ascii", "backslashreplace").decode("ascii")

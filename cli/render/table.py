@@ -1,0 +1,108 @@
+"""Plain tables that fit a width: whole columns are dropped, never wrapped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+GAP = 2
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        title: Its head, the unit included.
+        cells: One text a row.
+        right: Numbers stand to the right.
+        keep: Columns with the smallest number are dropped first; ``None`` is never dropped.
+        shrink_to: The column may be cut to this many cells, with an ellipsis, before others are dropped.
+        style: Rich style of its cells.
+        gap: Spaces before the column.
+    """
+
+    title: str
+    cells: Sequence[str | Text]
+    right: bool = True
+    keep: int | None = None
+    shrink_to: int | None = None
+    style: str = ""
+    gap: int = GAP
+
+    @property
+    def width(self) -> int:
+        """Cells of the widest entry, the head included."""
+        return max([cell_len(self.title), *(_length(cell) for cell in self.cells)])
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns side by side, indented by two.
+
+    Attributes:
+        columns: From left to right; all have as many cells.
+        indent: Spaces before each line.
+    """
+
+    columns: Sequence[Column] = field(default_factory=list)
+    indent: int = 2
+
+    def lines(self, width: int, ellipsis: str = "…") -> list[Text]:
+        """The table's lines, none wider than ``width``: head first, trailing blanks taken off."""
+        columns = [column for column in self.columns if any(_length(cell) for cell in column.cells)]
+        widths = self._fit(columns, width)
+        lines = [self._line([(column, Text(column.title, style="dim")) for column in columns], widths, ellipsis)]
+        for row in range(len(columns[0].cells) if columns else 0):
+            cells = [(column, _as_text(column.cells[row], column.style)) for column in columns]
+            lines.append(self._line(cells, widths, ellipsis))
+        return lines if any(column.title for column in columns) else lines[1:]
+
+    def _fit(self, columns: list[Column], width: int) -> list[int]:
+        """Drop and shrink columns in place until they fit; gives the width of each that is left."""
+        while True:
+            widths = [column.width for column in columns]
+            excess = self.indent + sum(widths) + sum(column.gap for column in columns[1:]) - width
+            for index, column in enumerate(columns):
+                if excess > 0 and column.shrink_to is not None:
+                    cut = min(excess, max(widths[index] - column.shrink_to, 0))
+                    widths[index] -= cut
+                    excess -= cut
+            droppable = [column for column in columns if column.keep is not None]
+            if excess <= 0 or not droppable:
+                return widths
+            columns.remove(min(droppable, key=lambda column: column.keep or 0))
+
+    def _line(self, cells: list[tuple[Column, Text]], widths: list[int], ellipsis: str) -> Text:
+        line = Text(" " * self.indent)
+        for index, (column, text) in enumerate(cells):
+            if index:
+                line.append(" " * column.gap)
+            shown = text if text.cell_len <= widths[index] else _cut(text, widths[index], ellipsis)
+            blank = " " * (widths[index] - shown.cell_len)
+            if column.right:
+                line.append(blank).append_text(shown)
+            else:
+                line.append_text(shown).append(blank)
+        line.rstrip()
+        return line
+
+
+def _length(cell: str | Text) -> int:
+    return cell.cell_len if isinstance(cell, Text) else cell_len(cell)
+
+
+def _as_text(cell: str | Text, style: str) -> Text:
+    return cell.copy() if isinstance(cell, Text) else Text(cell, style=style)
+
+
+def _cut(text: Text, width: int, ellipsis: str) -> Text:
+    kept = max(width - len(ellipsis), 0)
+    cut = text.copy()
+    plain = set_cell_size(text.plain, kept)
+    cut.right_crop(len(text.plain) - len(plain.rstrip()))
+    cut.append((ellipsis if plain else "")[:width])
+    return cut

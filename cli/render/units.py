@@ -1,0 +1,108 @@
+"""Numbers in tables: one unit and one number of decimals for a whole column, and sizes and times in prose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pipeprof.profiles.explain.words import significant
+
+_BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
+_DECIMAL = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
+_TIME = ((1e3, "s"), (1, "ms"), (1e-3, "µs"))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A unit and the decimals that all numbers of a column share.
+
+    Attributes:
+        unit: What stands in the column's head.
+        factor: Divide a raw number by it.
+        decimals: Digits after the point.
+    """
+
+    unit: str
+    factor: float
+    decimals: int
+
+    def text(self, value: float | None) -> str:
+        """The number without its unit; what is not known is empty, and what rounds to 0 without being 0 says so.
+
+        Example:
+            >>> Scale("ms", 1, 1).text(12.34), Scale("ms", 1, 1).text(0.01), Scale("ms", 1, 1).text(None)
+            ('12.3', '<0.1', '')
+        """
+        if value is None or not math.isfinite(value):
+            return ""
+        scaled = value / self.factor
+        smallest = 10**-self.decimals
+        if 0 < scaled < smallest / 2:
+            return f"<{smallest:.{self.decimals}f}"
+        text = f"{scaled:,.{self.decimals}f}"
+        return text.removeprefix("-") if not text.strip("-0.") else text
+
+
+def scale_for(values: Iterable[float | None], units: Sequence[tuple[float, str]]) -> Scale:
+    """The largest unit in which the largest value is at least 1, with decimals that suit that value."""
+    known = [abs(value) for value in values if value is not None and math.isfinite(value)]
+    largest = max(known, default=0.0)
+    factor, unit = next((pair for pair in units if largest >= pair[0]), units[-1])
+    scaled = largest / factor
+    decimals = 2 if scaled < 10 else 1 if scaled < 1000 else 0
+    return Scale(unit, factor, 0 if unit == "B" else decimals)
+
+
+def byte_scale(values: Iterable[float | None]) -> Scale:
+    """One binary unit for a column of sizes in bytes: MiB, from 10 GiB on GiB."""
+    known = list(values)
+    largest = max((abs(value) for value in known if value is not None and math.isfinite(value)), default=0.0)
+    return scale_for(known, _BINARY[:3] if largest >= 10 * 1024**3 else _BINARY[2:3])
+
+
+def time_scale(values_ms: Iterable[float | None]) -> Scale:
+    """One unit for a column of durations given in milliseconds; seconds only from 10 s on."""
+    known = list(values_ms)
+    largest = max((abs(value) for value in known if value is not None and math.isfinite(value)), default=0.0)
+    return scale_for(known, _TIME if largest >= 10_000 or largest < 1 else _TIME[1:])
+
+
+def size(count: float | None) -> str:
+    """Bytes in prose, binary: ``1.21 GiB``; ``n/a`` if not known.
+
+    Example:
+        >>> size(1_300_000_000), size(0), size(None)
+        ('1.21 GiB', '0 B', 'n/a')
+    """
+    return _prose(count, _BINARY)
+
+
+def rate(bytes_per_second: float | None) -> str:
+    """Bytes per second in prose, decimal as disks and networks are sold: ``793 MB/s``."""
+    return "n/a" if bytes_per_second is None else f"{_prose(bytes_per_second, _DECIMAL)}/s"
+
+
+def _prose(count: float | None, units: Sequence[tuple[float, str]]) -> str:
+    if count is None or not math.isfinite(count):
+        return "n/a"
+    factor, unit = next((pair for pair in units if abs(count) >= pair[0]), units[-1])
+    return f"{significant(count / factor)} {unit}"
+
+
+def seconds(value: float | None) -> str:
+    """Seconds in prose: ``12.3 s``, ``2 min 05 s``, ``1 h 02 min``.
+
+    Example:
+        >>> seconds(12.34), seconds(125), seconds(3720), seconds(0.042)
+        ('12.3 s', '2 min 05 s', '1 h 02 min', '42.0 ms')
+    """
+    if value is None or not math.isfinite(value):
+        return "n/a"
+    if value >= 3600:
+        return f"{int(value // 3600)} h {int(value % 3600 // 60):02} min"
+    if value >= 100:
+        return f"{int(value // 60)} min {int(value % 60):02} s"
+    if 0 < value < 0.1:
+        return f"{significant(value * 1000)} ms"
+    return f"{significant(value)} s"
