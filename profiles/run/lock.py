@@ -1,0 +1,172 @@
+"""One measuring command at a time: two that measure at once would measure each other.
+
+The lock belongs to a user on a machine. The kernel holds it for the process (``flock``), so it is gone when that ends,
+however it ends; the file stays, and says who has it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeprof.pipelines.errors import PipeprofError
+
+POLL_SECONDS = 0.25
+DEFAULT_LIMIT = 60.0
+_BUSY = frozenset({errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK})
+
+
+class LockTimeoutError(PipeprofError):
+    """Another pipeprof was measuring for longer than this one could wait."""
+
+    def __init__(self, pid: int | None, seconds: float) -> None:
+        who = "another pipeprof" if pid is None else f"another pipeprof (pid {pid})"
+        super().__init__(f"{who} is measuring; waited {seconds:.0f} s; --no-lock measures anyway")
+        self.pid = pid
+        self.seconds = seconds
+
+
+@dataclass(frozen=True)
+class LockState:
+    """How the lock was had.
+
+    Attributes:
+        held: Whether it is held; ``False`` if it had to be left out.
+        waited_seconds: How long another one was waited for.
+        warning: Why it was left out, in a sentence.
+    """
+
+    held: bool
+    waited_seconds: float = 0.0
+    warning: str | None = None
+
+
+def lock_folder(uid: int | None = None) -> Path:
+    """Where the lock file lives: the user's runtime folder, else a folder of the user's own among temporary files.
+
+    The runtime folder is passed over where it is not there or, after a change of user, somebody else's.
+    """
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_absolute() and Path(runtime).is_dir() and os.access(runtime, os.W_OK):
+        return Path(runtime) / "pipeprof"
+    return Path(tempfile.gettempdir()) / f"pipeprof-{os.getuid() if uid is None else uid}"
+
+
+def _open(folder: Path) -> int:
+    """The lock file, made if need be. Raises ``OSError``, also for a folder that somebody else could have planted."""
+    folder.mkdir(mode=0o700, parents=False, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, "not a folder of this user's own", str(folder))
+    return os.open(folder / "measure.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def _try(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _BUSY:
+            return False
+        raise
+    return True
+
+
+def _holder(fd: int) -> int | None:
+    """Process id written by the one who has the lock; ``None`` between taking it and writing."""
+    try:
+        told = json.loads(os.pread(fd, 1 << 16, 0))
+    except (OSError, ValueError):
+        return None
+    pid = told.get("pid") if isinstance(told, dict) else None
+    return pid if isinstance(pid, int) else None
+
+
+def _wait(
+    fd: int,
+    limit: float,
+    waiting: Callable[[int | None, float], None] | None,
+    wait: Callable[[float], object],
+    clock: Callable[[], float],
+) -> float:
+    """Wait until the lock is had; the seconds that took."""
+    start = clock()
+    while True:
+        waited = clock() - start
+        if waited >= limit:
+            raise LockTimeoutError(_holder(fd), waited)
+        if waiting is not None:
+            waiting(_holder(fd), waited)
+        wait(min(POLL_SECONDS, limit - waited))
+        if _try(fd):
+            return clock() - start
+
+
+@contextmanager
+def measuring_lock(
+    command: Sequence[str] = (),
+    *,
+    folder: Path | None = None,
+    limit: float = DEFAULT_LIMIT,
+    waiting: Callable[[int | None, float], None] | None = None,
+    wait: Callable[[float], object] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[LockState]:
+    """Hold the lock while the body runs.
+
+    Args:
+        command: What this process was called with; written for whoever waits.
+        folder: Where the lock file lives, by default :func:`lock_folder`.
+        limit: Seconds to wait for another one.
+        waiting: Told the other's process id (if known) and the seconds waited, before each pause.
+        wait: Pauses for so many seconds; an event's ``wait`` makes it end early.
+        clock: Seconds, monotonic.
+
+    Yields:
+        Whether the lock is held; where the folder cannot be written or knows no locks, the body runs without.
+
+    Raises:
+        LockTimeoutError: Another one still had it after ``limit`` seconds.
+
+    Example:
+        >>> with measuring_lock(["pipeprof", "run"], folder=Path(tempfile.mkdtemp())) as state:
+        ...     state.held
+        True
+    """
+    place = lock_folder() if folder is None else folder
+    pause = threading.Event().wait if wait is None else wait
+    fd, had, warning = -1, False, None
+    try:
+        try:
+            fd = _open(place)
+            had = _try(fd)
+        except OSError as error:
+            warning = f"no lock against other measuring commands: {place}: {error.strerror or error}"
+        if warning is None:
+            waited = 0.0 if had else _wait(fd, limit, waiting, pause, clock)
+            _write(fd, command)
+            yield LockState(True, waited)
+        else:
+            yield LockState(False, warning=warning)
+    finally:
+        if fd >= 0:
+            os.close(fd)
+
+
+def _write(fd: int, command: Sequence[str]) -> None:
+    """Say who has the lock; a full disk only costs the others the name."""
+    text = json.dumps({"pid": os.getpid(), "command": list(command)}).encode()
+    try:
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, text, 0)
+    except OSError:
+        return
