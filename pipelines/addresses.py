@@ -1,0 +1,86 @@
+"""Addresses of stages: dotted paths in the spec, and the names they take inside TensorFlow's graphs and errors.
+
+``source``, ``stages.0``, ``stages.1.source`` and ``stages.1.stages.0`` are addresses. TensorFlow allows no dots in the
+names of functions, so a graph carries ``stages_1_source`` instead; the two forms translate into each other without a table.
+"""
+
+from __future__ import annotations
+
+import re
+
+_WORDS = "source|stages"
+_ADDRESS = re.compile(rf"(?:{_WORDS})(?:\.(?:{_WORDS}|\d+))*")
+_NODE = re.compile(rf"(?:{_WORDS})(?:_(?:{_WORDS}|\d+))*")
+# Not the middle of a longer word such as `my_stages_1`, but `__inference_stages_1_57` is what TensorFlow calls a traced function.
+_NODE_IN_TEXT = re.compile(rf"(?:(?<![A-Za-z0-9_])|(?<=__inference_))(?P<node>{_NODE.pattern})(?![A-Za-z])")
+_TRACED = re.compile(rf"__inference_(?P<node>{_NODE.pattern})_\d+")
+
+
+def is_address(text: str) -> bool:
+    """Whether ``text`` has the form of a stage address."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
+def node_name(address: str) -> str:
+    """The name inside TensorFlow of the stage at ``address``.
+
+    Example:
+        >>> node_name("stages.1.stages.0")
+        'stages_1_stages_0'
+    """
+    return address.replace(".", "_")
+
+
+def address_of(name: str) -> str:
+    """The address that ``name``, given by `node_name`, stands for.
+
+    Raises:
+        ValueError: The name was not made from an address.
+
+    Example:
+        >>> address_of("stages_1_stages_0")
+        'stages.1.stages.0'
+    """
+    if _NODE.fullmatch(name) is None:
+        msg = f"got {name!r}, expected a name such as stages_1_source"
+        raise ValueError(msg)
+    return name.replace("_", ".")
+
+
+def find_address(text: str) -> str | None:
+    """The first stage that ``text`` (TensorFlow's error message, a node's path, a function's name) mentions.
+
+    A traced function ends in a number of TensorFlow's own, which is not part of the address.
+
+    Example:
+        >>> find_address("{{node stages_2/ops_1/DecodeJpeg}} Unknown image file format")
+        'stages.2'
+        >>> find_address("__inference_stages_0_57")
+        'stages.0'
+    """
+    traced = _TRACED.search(text)
+    plain = _NODE_IN_TEXT.search(text)
+    if traced is not None and (plain is None or traced.start() <= plain.start()):
+        return address_of(traced["node"])
+    return address_of(plain["node"]) if plain is not None else None
+
+
+def op_index(text: str) -> int | None:
+    """Position in ``ops:`` of the call whose node's path ``text`` contains, or None.
+
+    Example:
+        >>> op_index("{{node stages_2/ops_1/DecodeJpeg}}")
+        1
+    """
+    match = re.search(r"(?:^|/)ops_(\d+)(?:_\d+)?(?:/|$)", text)
+    return int(match[1]) if match else None
+
+
+def join(address: str, *parts: str | int) -> str:
+    """``address`` extended by ``parts``; an empty address is the spec itself.
+
+    Example:
+        >>> join("stages.1", "stages", 0)
+        'stages.1.stages.0'
+    """
+    return ".".join(str(part) for part in (address, *parts) if part != "")

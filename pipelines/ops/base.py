@@ -1,0 +1,222 @@
+"""Sources and stages: their base classes, and the registry that finds them.
+
+Every source and stage is a class in a module of this package whose name begins with ``source_`` or ``stage_``; adding
+one touches no other file. Its fields are TensorFlow's arguments, with TensorFlow's names and defaults.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar
+
+from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
+
+from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, shown, unknown
+from pipeprof.pipelines.ops.values import FilledText, OuterElement, parse_field
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.ops.element import ElementFunction
+    from pipeprof.pipelines.ops.nested import PipelineFunction
+
+SCHEMA_PLACEHOLDER = "x-pipeprof-definition"
+"""Key of a JSON schema that stands for a definition of that name, filled in by `pipeprof.pipelines.spec.schema`."""
+
+
+class Building(Protocol):
+    """What a source or stage may ask of the builder; TensorFlow's objects are all `Any` here."""
+
+    @property
+    def tf(self) -> Any:
+        """The module tensorflow."""
+
+    def arguments(self, op: Op, address: str) -> dict[str, Any]:
+        """The arguments that were written, as TensorFlow takes them, and the node's name."""
+
+    def convert(self, value: Any) -> Any:
+        """A single value as TensorFlow takes it."""
+
+    def element_function(self, function: ElementFunction, dataset: Any, address: str) -> Callable[..., Any]:
+        """The Python function of a ``map`` or ``filter`` over ``dataset``."""
+
+    def pipeline_function(self, function: PipelineFunction, dataset: Any, address: str) -> Callable[..., Any]:
+        """The Python function of an ``interleave`` or ``flat_map`` over ``dataset``."""
+
+    def generator(self, reference: Any, address: str) -> Callable[..., Any]:
+        """The Python function of a ``from_generator``."""
+
+
+class Op(Closed):
+    """A source or a stage. ``op`` is TensorFlow's name of it."""
+
+    noun: ClassVar[str] = "argument"
+    op: ClassVar[str]
+    takes_name: ClassVar[bool] = True
+    """Whether TensorFlow takes ``name=``, which then carries the stage's address."""
+    own_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are pipeprof's own way to write one of TensorFlow's arguments, or that `build` handles itself."""
+
+    name: FilledText | None = Field(default=None, description="A name for reports, findings and --set.")
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first paragraph of the class's docstring."""
+        return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+
+    def written(self) -> dict[str, Any]:
+        """TensorFlow's arguments that were written in the spec, defaults left out."""
+        return {
+            key: getattr(self, key)
+            for key in type(self).model_fields
+            if key in self.model_fields_set and key != "name" and key not in self.own_fields
+        }
+
+
+class Source(Op):
+    """Something that makes a dataset from nothing."""
+
+    element_argument: ClassVar[str]
+    """The argument that a nested pipeline fills with the outer element when it is left out."""
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset of this source, whose node is named after ``address``."""
+        raise NotImplementedError
+
+
+class Stage(Op):
+    """Something that makes a dataset from a dataset."""
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """``dataset`` extended by this stage, whose node is named after ``address``."""
+        return getattr(dataset, self.op)(**building.arguments(self, address))
+
+
+OpType = TypeVar("OpType", bound=Op)
+
+
+def _find(prefix: str, base: type[OpType]) -> dict[str, type[OpType]]:
+    package = importlib.import_module("pipeprof.pipelines.ops")
+    found: dict[str, type[OpType]] = {}
+    for module_info in pkgutil.iter_modules(package.__path__):
+        if not module_info.name.startswith(prefix):
+            continue
+        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__ and value.op:
+                found[value.op] = value
+    return found
+
+
+@functools.cache
+def sources() -> Mapping[str, type[Source]]:
+    """All sources by TensorFlow's name."""
+    return _find("source_", Source)
+
+
+@functools.cache
+def stages() -> Mapping[str, type[Stage]]:
+    """All stages by TensorFlow's name."""
+    return _find("stage_", Stage)
+
+
+def parse_stage(value: Any) -> Stage:
+    """A stage from ``{name: {arguments}}``.
+
+    Raises:
+        ValidationError: All that is wrong with it, located from the name downwards.
+    """
+    if isinstance(value, Stage):
+        return value
+    known = stages()
+    name, arguments = _single(value, "stage", known, "batch: {batch_size: 32}")
+    if name not in known:
+        hint = "a stage (a source can only stand under `source:`)" if name in sources() else ""
+        raise failure((str(name),), unknown("stage", name, known, hint), value)
+    return _validated(known[name], name, arguments)
+
+
+def parse_source(value: Any) -> Source:
+    """The source of the whole pipeline from ``{name: {arguments}}``.
+
+    Raises:
+        ValidationError: All that is wrong with it, located from the name downwards.
+    """
+    return _parse_source(value, nested=False)
+
+
+def parse_nested_source(value: Any) -> Source:
+    """The source of a nested pipeline; its first argument may be left out or be ``{on: field}``.
+
+    Raises:
+        ValidationError: All that is wrong with it, located from the name downwards.
+    """
+    return _parse_source(value, nested=True)
+
+
+def _parse_source(value: Any, *, nested: bool) -> Source:
+    if isinstance(value, Source):
+        return value
+    known = sources()
+    name, arguments = _single(value, "source", known, "TFRecordDataset: {filenames: a-*.tfrecord}")
+    if name not in known:
+        hint = "a source (a stage can only stand under `stages:`)" if name in stages() else ""
+        raise failure((str(name),), unknown("source", name, known, hint), value)
+    if nested:
+        arguments = _with_outer_element(known[name], name, arguments)
+    return _validated(known[name], name, arguments)
+
+
+def _with_outer_element(kind: type[Source], name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """``arguments`` whose first one is the outer element where it was left out or names a field."""
+    first = kind.element_argument
+    given = arguments.get(first)
+    if first not in arguments:
+        return {first: OuterElement(), **arguments}
+    if isinstance(given, dict) and list(given) == ["on"]:
+        try:
+            field = parse_field(given["on"])
+        except ValueError:
+            raise failure(
+                (name, first, "on"), mismatch("field", given["on"], "a key or an index of the outer element")
+            ) from None
+        return {**arguments, first: OuterElement(field)}
+    return arguments
+
+
+def _single(value: Any, what: str, known: Mapping[str, object], example: str) -> tuple[str, dict[str, Any]]:
+    """The one key of ``value`` and the mapping under it."""
+    form = f"a mapping with exactly one key such as `{example}`"
+    if isinstance(value, str) and value in known:
+        raise error(f"{what}_form", f"got the name alone, expected a mapping: `{value}: {{}}`", got=value)
+    if not isinstance(value, dict):
+        raise mismatch(f"{what}_form", value, form)
+    if len(value) != 1:
+        keys = ", ".join(map(str, value)) or "none"
+        message = f"got {len(value)} keys ({keys}), expected {form}; arguments are indented below the name"
+        raise error(f"{what}_form", message, got=keys)
+    name, arguments = next(iter(value.items()))
+    if arguments is None:
+        return name, {}
+    if not isinstance(arguments, dict) and name in known:
+        raise failure(
+            (name,), error("arguments", f"got {shown(arguments)}, expected a mapping of arguments", got=arguments)
+        )
+    return name, arguments
+
+
+def _validated(kind: type[OpType], name: str, arguments: dict[str, Any]) -> OpType:
+    try:
+        return kind.model_validate(arguments)
+    except ValidationError as problems:
+        found = Problems()
+        found.extend(problems, name)
+        found.raise_if_any()
+        raise
+
+
+AnyStage = Annotated[Stage, PlainValidator(parse_stage), WithJsonSchema({SCHEMA_PLACEHOLDER: "stage"})]
+AnySource = Annotated[Source, PlainValidator(parse_source), WithJsonSchema({SCHEMA_PLACEHOLDER: "source"})]
+NestedSource = Annotated[Source, PlainValidator(parse_nested_source), WithJsonSchema({SCHEMA_PLACEHOLDER: "nested_source"})]

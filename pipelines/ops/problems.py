@@ -1,0 +1,88 @@
+"""Errors of validation: one wording (got, expected), with the place and the names that may have been meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+_SHOWN_LENGTH = 60
+
+
+def shown(value: Any) -> str:
+    """``value`` as a message shows it: YAML's words for scalars, kinds for everything that is long.
+
+    Example:
+        >>> shown(True), shown("a"), shown([1]), shown({})
+        ('true', "'a'", 'a list', 'a mapping')
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = repr(value)
+    return text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 1] + "…"
+
+
+def error(code: str, message: str, *, got: Any = None, candidates: Iterable[str] = ()) -> PydanticCustomError:
+    """An error whose context carries the whole message, what was received and the names that would have been right."""
+    names = [str(candidate) for candidate in candidates]
+    return PydanticCustomError(code, "{message}", {"message": message, "got": got, "candidates": names})  # type: ignore[arg-type, unused-ignore]
+
+
+def mismatch(code: str, got: Any, expected: str, candidates: Iterable[str] = ()) -> PydanticCustomError:
+    """The usual message: got this, expected that."""
+    return error(code, f"got {shown(got)}, expected {expected}", got=got, candidates=candidates)
+
+
+def unknown(what: str, got: Any, candidates: Iterable[str], hint: str = "") -> PydanticCustomError:
+    """A name that is not one of ``candidates``."""
+    names = list(candidates)
+    listed = ", ".join(names) if len(names) <= 12 else f"one of {len(names)} names"  # noqa: PLR2004
+    expected = hint or (listed if names else "nothing here")
+    return error(
+        f"unknown_{what.replace(' ', '_')}", f"got unknown {what} {shown(got)}, expected {expected}", got=got, candidates=names
+    )
+
+
+class Problems:
+    """Collects the errors of several places, so that all of them come out in one pass."""
+
+    def __init__(self) -> None:
+        self._details: list[InitErrorDetails] = []
+
+    def add(self, place: tuple[str | int, ...], problem: PydanticCustomError, value: Any = None) -> None:
+        """Add an error at ``place``, relative to where the collection is raised."""
+        self._details.append(InitErrorDetails(type=problem, loc=place, input=value))
+
+    def extend(self, problems: ValidationError, *prefix: str | int) -> None:
+        """Add all errors of ``problems``, found below ``prefix``."""
+        for found in problems.errors(include_url=False):
+            context = dict(found.get("ctx", {}))
+            kind: Any = found["type"]
+            if "message" in context:
+                kind = PydanticCustomError(kind, "{message}", context)
+                context = {}
+            self._details.append(
+                InitErrorDetails(type=kind, loc=(*prefix, *found["loc"]), input=found["input"], ctx=context)
+            )
+
+    def raise_if_any(self) -> None:
+        """Raise everything collected so far.
+
+        Raises:
+            ValidationError: There is at least one error.
+        """
+        if self._details:
+            raise ValidationError.from_exception_data("spec", self._details)
+
+
+def failure(place: tuple[str | int, ...], problem: PydanticCustomError, value: Any = None) -> ValidationError:
+    """A single error at ``place``, to be raised inside a validator."""
+    return ValidationError.from_exception_data("spec", [InitErrorDetails(type=problem, loc=place, input=value)])

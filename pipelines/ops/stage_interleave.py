@@ -1,0 +1,68 @@
+"""``interleave`` and ``flat_map``: a dataset for each element, and their elements as one dataset."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field, model_validator
+
+from pipeprof.pipelines.ops.base import AnyStage, Building, NestedSource, Stage
+from pipeprof.pipelines.ops.element import PYTHON
+from pipeprof.pipelines.ops.nested import SOURCE, STAGES, PipelineFunction, check_one_way
+from pipeprof.pipelines.ops.problems import failure, mismatch
+from pipeprof.pipelines.ops.values import Flag, Positive, PositiveOrAutotune, Python
+
+
+class _Nesting(Stage):
+    """What both have in common."""
+
+    op: ClassVar[str] = ""
+    own_fields: ClassVar[frozenset[str]] = frozenset({"source", "stages", "python", "map_func"})
+
+    source: NestedSource | None = Field(default=None, description=SOURCE)
+    stages: list[AnyStage] | None = Field(default=None, description=STAGES)
+    python: Python | None = Field(default=None, description=PYTHON)
+    map_func: PipelineFunction | None = Field(default=None, description="The function under TensorFlow's own name.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> _Nesting:
+        given = {name: getattr(self, name) is not None for name in ("source", "python", "map_func")}
+        check_one_way(given, "`source` and `python`")
+        if self.stages is not None and self.source is None:
+            raise failure(("stages",), mismatch("function", self.stages, "no stages without `source` beside them"), self.stages)
+        return self
+
+    @property
+    def function(self) -> PipelineFunction:
+        """The function, in whichever way it was written."""
+        return self.map_func or PipelineFunction.model_construct(
+            source=self.source, stages=self.stages, python=self.python
+        )
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Nest pipelines in ``dataset``."""
+        function = building.pipeline_function(self.function, dataset, address)
+        return getattr(dataset, self.op)(function, **building.arguments(self, address))
+
+
+class Interleave(_Nesting):
+    """Makes a dataset for each element and interleaves their elements."""
+
+    op: ClassVar[str] = "interleave"
+
+    cycle_length: PositiveOrAutotune | None = Field(
+        default=None, description="Number of inner datasets that are open at the same time; TensorFlow chooses by default."
+    )
+    block_length: Positive | None = Field(
+        default=None, description="Number of elements taken from one inner dataset before the next (TensorFlow: 1)."
+    )
+    num_parallel_calls: PositiveOrAutotune | None = Field(
+        default=None, description="Inner datasets that are read in parallel; AUTOTUNE lets tf.data choose."
+    )
+    deterministic: Flag | None = Field(default=None, description="Whether parallel reading keeps the order of elements.")
+
+
+class FlatMap(_Nesting):
+    """Makes a dataset for each element and gives their elements one dataset after the other."""
+
+    op: ClassVar[str] = "flat_map"

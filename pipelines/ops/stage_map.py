@@ -1,0 +1,73 @@
+"""``map`` and ``filter``: a function over each element."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, model_validator
+
+from pipeprof.pipelines.ops.base import Building, Stage
+from pipeprof.pipelines.ops.element import OPS, PYTHON, Call, ElementFunction, check_one_way
+from pipeprof.pipelines.ops.values import Flag, PositiveOrAutotune, Python
+
+Calls = Annotated[list[Call], Field(min_length=1)]
+
+
+class Map(Stage):
+    """Calls a function on each element."""
+
+    op: ClassVar[str] = "map"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"ops", "python", "map_func"})
+
+    ops: Calls | None = Field(default=None, description=OPS)
+    python: Python | None = Field(default=None, description=PYTHON)
+    map_func: ElementFunction | None = Field(default=None, description="The function under TensorFlow's own name.")
+    num_parallel_calls: PositiveOrAutotune | None = Field(
+        default=None, description="Elements that are mapped at the same time; AUTOTUNE lets tf.data choose."
+    )
+    deterministic: Flag | None = Field(default=None, description="Whether parallel calls keep the order of elements.")
+    synchronous: Flag | None = Field(default=None, description="Whether to map without parallelism, even if AUTOTUNE would add it.")
+    use_unbounded_threadpool: Flag = Field(default=False, description="Whether calls run outside of the bounded thread pool.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Map:
+        given = {"ops": self.ops is not None, "python": self.python is not None, "map_func": self.map_func is not None}
+        check_one_way(given, "`ops` and `python`")
+        return self
+
+    @property
+    def function(self) -> ElementFunction:
+        """The function, in whichever way it was written."""
+        return self.map_func or ElementFunction.model_construct(ops=self.ops, python=self.python)
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Map ``dataset``."""
+        function = building.element_function(self.function, dataset, address)
+        return dataset.map(function, **building.arguments(self, address))
+
+
+class Filter(Stage):
+    """Keeps the elements for which a function gives true."""
+
+    op: ClassVar[str] = "filter"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"ops", "python", "predicate"})
+
+    ops: Calls | None = Field(default=None, description=OPS + " The last one gives a single truth value.")
+    python: Python | None = Field(default=None, description=PYTHON)
+    predicate: ElementFunction | None = Field(default=None, description="The function under TensorFlow's own name.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Filter:
+        given = {"ops": self.ops is not None, "python": self.python is not None, "predicate": self.predicate is not None}
+        check_one_way(given, "`ops` and `python`")
+        return self
+
+    @property
+    def function(self) -> ElementFunction:
+        """The function, in whichever way it was written."""
+        return self.predicate or ElementFunction.model_construct(ops=self.ops, python=self.python)
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Filter ``dataset``."""
+        function = building.element_function(self.function, dataset, address)
+        return dataset.filter(function, **building.arguments(self, address))

@@ -1,0 +1,69 @@
+"""Durations and sizes as people write them: ``12ms``, ``1.5s``, ``8GiB``."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import PlainValidator, WithJsonSchema
+
+from pipeprof.pipelines.ops.problems import mismatch
+
+_QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>[A-Za-zµμ]+)\s*")
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+_BYTES = {"B": 1} | {
+    unit: base**power
+    for suffix, base in (("B", 1000), ("iB", 1024))
+    for power, unit in enumerate((f"{letter}{suffix}" for letter in "kMGT"), start=1)
+}
+_BYTES |= {"KB": 1000, "KiB": 1024}
+
+
+def parse_duration(value: Any) -> float:
+    """Seconds of a duration with its unit (ns, us, ms, s, min, h).
+
+    Raises:
+        PydanticCustomError: No number with a unit (``0`` needs none); it is a ValueError.
+
+    Example:
+        >>> parse_duration("12ms")
+        0.012
+    """
+    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+    if match and match["unit"] in _SECONDS:
+        return float(match["number"]) * _SECONDS[match["unit"]]
+    if value == 0 and not isinstance(value, bool):
+        return 0.0
+    raise mismatch("duration", value, "a duration with its unit, such as 12ms, 400us or 1.5s")
+
+
+def parse_size(value: Any) -> int:
+    """Bytes of a size: a whole number, or a number with a unit (kB, MB, GB, TB; KiB, MiB, GiB, TiB).
+
+    Raises:
+        PydanticCustomError: Neither of the two; it is a ValueError.
+
+    Example:
+        >>> parse_size("8GiB")
+        8589934592
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+    if match and match["unit"] in _BYTES:
+        return round(float(match["number"]) * _BYTES[match["unit"]])
+    raise mismatch("size", value, "a size such as 8GiB, 500MB or a number of bytes")
+
+
+_DURATION_SCHEMA = {"anyOf": [{"type": "string", "pattern": r"^\s*(\d+(\.\d+)?|\.\d+)\s*(ns|us|µs|ms|s|min|h)\s*$"}, {"const": 0}]}
+_SIZE_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^\s*(\d+(\.\d+)?|\.\d+)\s*([kKMGT]i?B|B)\s*$"},
+        {"type": "integer", "minimum": 0},
+    ]
+}
+
+Duration = Annotated[float, PlainValidator(parse_duration), WithJsonSchema(_DURATION_SCHEMA)]
+"""Seconds, written with a unit."""
+Size = Annotated[int, PlainValidator(parse_size), WithJsonSchema(_SIZE_SCHEMA)]
+"""Bytes, written with or without a unit."""

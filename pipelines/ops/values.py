@@ -1,0 +1,263 @@
+"""The kinds of values that arguments take; each checks strictly and says what it expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import PlainValidator, WithJsonSchema
+
+from pipeprof.pipelines.ops.problems import failure, mismatch
+
+AUTOTUNE: Final = "AUTOTUNE"
+DTYPES = (
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
+    "bfloat16", "float16", "float32", "float64", "complex64", "complex128", "string",
+)  # fmt: skip
+NUMPY_DTYPES = tuple(name for name in DTYPES if name not in ("bfloat16", "string"))
+
+
+def is_integer(value: Any) -> bool:
+    """Whether ``value`` is a whole number; true and false are not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _integer(least: int | None, *, autotune: bool = False, note: str = "") -> Callable[[Any], Any]:
+    expected = "a whole number" if least is None else f"a whole number of at least {least}{note}"
+    if autotune:
+        expected += " or AUTOTUNE"
+
+    def check(value: Any) -> Any:
+        if autotune and value == AUTOTUNE:
+            return value
+        if not is_integer(value) or (least is not None and value < least) or abs(value) >= 2**63:
+            raise mismatch("number", value, expected, [AUTOTUNE] if autotune else [])
+        return value
+
+    return check
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise mismatch("flag", value, "true or false")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise mismatch("text", value, "text (in quotes)")
+    return value
+
+
+def _filled_text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise mismatch("text", value, "text that is not empty")
+    return value
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise mismatch("number", value, "a number")
+    return float(value)
+
+
+def _positive_number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise mismatch("number", value, "a number above 0")
+    return float(value)
+
+
+def choice(*names: str) -> Callable[[Any], str]:
+    """A check for one of a few words."""
+
+    def check(value: Any) -> str:
+        if value not in names:
+            raise mismatch("choice", value, _either(names), names)
+        return str(value)
+
+    return check
+
+
+def _either(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _dtype(names: tuple[str, ...]) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        plain = value[3:] if isinstance(value, str) and value.startswith("tf.") else value
+        if plain not in names:
+            raise mismatch("dtype", value, "the name of a dtype such as float32, uint8 or string", names)
+        return str(plain)
+
+    return check
+
+
+check_dtype = _dtype(DTYPES)
+
+
+def _shape(*, known: bool) -> Callable[[Any], tuple[int | None, ...]]:
+    expected = "a list of dimensions such as [224, 224, 3]" + ("" if known else " (null where unknown)")
+
+    def check(value: Any) -> tuple[int | None, ...]:
+        if not isinstance(value, list | tuple):
+            raise mismatch("shape", value, expected)
+        for place, size in enumerate(value):
+            if (size is None and not known) or (is_integer(size) and size >= 0):
+                continue
+            raise failure((place,), mismatch("shape", size, expected), size)
+        return tuple(value)
+
+    return check
+
+
+check_shape = _shape(known=False)
+
+
+def _integers(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple) or not all(is_integer(item) for item in value):
+        raise mismatch("numbers", value, "a list of whole numbers")
+    return tuple(value)
+
+
+def _seed(value: Any) -> int | tuple[int, ...]:
+    if is_integer(value):
+        return int(value)
+    raise mismatch("seed", value, "a whole number")
+
+
+@dataclass(frozen=True)
+class PythonRef:
+    """A function in a Python file, ``file.py:function``; the file is relative to the spec."""
+
+    file: str
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.function}"
+
+
+def parse_python_ref(value: Any) -> PythonRef:
+    """Split ``file.py:function``.
+
+    Raises:
+        PydanticCustomError: Not of that form; it is a ValueError.
+    """
+    file, colon, function = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    if not colon or not file.endswith(".py") or not function.isidentifier():
+        raise mismatch("python", value, 'a file and a function such as "steps.py:train_step"')
+    return PythonRef(file, function)
+
+
+Field = str | int
+"""The key (dotted into nested mappings) or the index of one component of an element."""
+
+
+def parse_field(value: Any) -> Field:
+    """A key or an index.
+
+    Raises:
+        PydanticCustomError: Neither of the two.
+    """
+    if is_integer(value) and value >= 0:
+        return int(value)
+    if isinstance(value, str) and value and all(value.split(".")):
+        return value
+    raise mismatch("field", value, "a key or an index of the element")
+
+
+@dataclass(frozen=True)
+class OuterElement:
+    """The element that a nested pipeline is made for, or one field of it."""
+
+    on: Field | None = None
+
+
+@dataclass(frozen=True)
+class FilePatterns:
+    """Files as written: literal paths and globs, in order; ``listed`` when they stood in a list."""
+
+    patterns: tuple[str, ...]
+    listed: bool
+
+
+def _file_patterns(value: Any) -> FilePatterns | OuterElement:
+    if isinstance(value, FilePatterns | OuterElement):
+        return value
+    if isinstance(value, str) and value:
+        return FilePatterns((value,), listed=False)
+    expected = 'a path or a glob such as "data:photos/*/*.jpg", or a list of them'
+    if not isinstance(value, list) or not value:
+        raise mismatch("files", value, expected)
+    for place, item in enumerate(value):
+        if not isinstance(item, str) or not item:
+            raise failure((place,), mismatch("files", item, expected), item)
+    return FilePatterns(tuple(value), listed=True)
+
+
+class ArrayFile(str):
+    """Path of a saved array, relative to the spec."""
+
+    __slots__ = ()
+
+
+class OutputFile(str):
+    """Path of a file that TensorFlow writes itself, relative to the spec."""
+
+    __slots__ = ()
+
+
+def _array_file(value: Any) -> ArrayFile:
+    return ArrayFile(_filled_text(value))
+
+
+def _output_file(value: Any) -> OutputFile:
+    return OutputFile(_text(value))
+
+
+def _autotunable_schema(least: int) -> dict[str, Any]:
+    return {"anyOf": [{"type": "integer", "minimum": least}, {"const": AUTOTUNE}]}
+
+
+_INTEGER = {"type": "integer"}
+_PATHS = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}]}
+_FIELD = {"type": ["string", "integer"]}
+_PATHS_OR_ELEMENT: dict[str, Any] = {
+    "anyOf": [*_PATHS["anyOf"], {"type": "object", "properties": {"on": _FIELD}, "required": ["on"], "additionalProperties": False}]
+}
+
+Flag = Annotated[bool, PlainValidator(_flag), WithJsonSchema({"type": "boolean"})]
+Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"})]
+FilledText = Annotated[str, PlainValidator(_filled_text), WithJsonSchema({"type": "string", "minLength": 1})]
+Integer = Annotated[int, PlainValidator(_integer(None)), WithJsonSchema(_INTEGER)]
+Positive = Annotated[int, PlainValidator(_integer(1)), WithJsonSchema({**_INTEGER, "minimum": 1})]
+NotNegative = Annotated[int, PlainValidator(_integer(0)), WithJsonSchema({**_INTEGER, "minimum": 0})]
+Count = Annotated[int, PlainValidator(_integer(-1, note=" (-1: all)")), WithJsonSchema({**_INTEGER, "minimum": -1})]
+PositiveOrAutotune = Annotated[
+    int | Literal["AUTOTUNE"], PlainValidator(_integer(1, autotune=True)), WithJsonSchema(_autotunable_schema(1))
+]
+Number = Annotated[float, PlainValidator(_number), WithJsonSchema({"type": "number"})]
+PositiveNumber = Annotated[float, PlainValidator(_positive_number), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
+Dtype = Annotated[str, PlainValidator(check_dtype), WithJsonSchema({"enum": [*DTYPES, *(f"tf.{name}" for name in DTYPES)]})]
+NumpyDtype = Annotated[str, PlainValidator(_dtype(NUMPY_DTYPES)), WithJsonSchema({"enum": list(NUMPY_DTYPES)})]
+KnownShape = Annotated[
+    tuple[int, ...],
+    PlainValidator(_shape(known=True)),
+    WithJsonSchema({"type": "array", "items": {"type": "integer", "minimum": 0}}),
+]
+Shape = Annotated[
+    tuple[int | None, ...],
+    PlainValidator(check_shape),
+    WithJsonSchema({"type": "array", "items": {"type": ["integer", "null"], "minimum": 0}}),
+]
+Integers = Annotated[tuple[int, ...], PlainValidator(_integers), WithJsonSchema({"type": "array", "items": _INTEGER})]
+Seed = Annotated[int, PlainValidator(_seed), WithJsonSchema(_INTEGER)]
+Compression = Annotated[
+    Literal["", "GZIP", "ZLIB"], PlainValidator(choice("GZIP", "ZLIB", "")), WithJsonSchema({"enum": ["GZIP", "ZLIB", ""]})
+]
+Python = Annotated[
+    PythonRef, PlainValidator(parse_python_ref), WithJsonSchema({"type": "string", "pattern": r"\.py:[^:\d\W]\w*$"})
+]
+Files = Annotated[FilePatterns | OuterElement, PlainValidator(_file_patterns), WithJsonSchema(_PATHS_OR_ELEMENT)]
+ArrayPath = Annotated[ArrayFile, PlainValidator(_array_file), WithJsonSchema({"type": "string", "minLength": 1})]
+OutputPath = Annotated[OutputFile, PlainValidator(_output_file), WithJsonSchema({"type": "string"})]

@@ -1,0 +1,171 @@
+"""The spec: what a YAML file may say, checked in one pass.
+
+`Spec.model_validate` takes the plain data of a file. Every error carries its place as a path of keys and indices into
+that data, and in its context the ``message``, what was ``got`` and the ``candidates`` that may have been meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema, field_validator, model_validator
+
+from pipeprof.pipelines.addresses import is_address, join
+from pipeprof.pipelines.data.models import DataEntry
+from pipeprof.pipelines.ops.base import AnySource, AnyStage, Source, Stage
+from pipeprof.pipelines.ops.model import Document
+from pipeprof.pipelines.ops.options import Options
+from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
+from pipeprof.pipelines.ops.stage_interleave import FlatMap, Interleave
+from pipeprof.pipelines.ops.values import FilledText, Flag, NotNegative, Positive, PositiveNumber, Text
+from pipeprof.pipelines.spec.step import Step, parse_step
+
+SUPPORTED_VERSIONS = (1,)
+
+
+def _version(value: Any) -> int:
+    if isinstance(value, bool) or value not in SUPPORTED_VERSIONS:
+        listed = ", ".join(map(str, SUPPORTED_VERSIONS))
+        raise mismatch("version", value, f"a version that this pipeprof supports: {listed}", map(str, SUPPORTED_VERSIONS))
+    return int(value)
+
+
+Version = Annotated[int, PlainValidator(_version), WithJsonSchema({"enum": list(SUPPORTED_VERSIONS)})]
+AnyStep = Annotated[Step, PlainValidator(parse_step), WithJsonSchema({"x-pipeprof-definition": "step"})]
+
+
+class Measure(Document):
+    """What is measured, and for how long."""
+
+    seconds: PositiveNumber = Field(default=10.0, description="Seconds of measuring after the warm-up.")
+    steps: Positive | None = Field(default=None, description="Number of steps after which measuring ends earlier.")
+    warmup_seconds: Annotated[
+        float | None, PlainValidator(lambda value: _warmup(value)), WithJsonSchema({"type": ["number", "null"], "minimum": 0})
+    ] = Field(default=None, description="Seconds of warm-up; until things have settled when left out.")
+    seed: NotNegative | None = Field(default=None, description="Seed of TensorFlow's random ops.")
+    cold: Flag = Field(default=False, description="Whether the source files are dropped from the page cache first.")
+
+
+def _warmup(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise mismatch("number", value, "a number of seconds, 0 or more")
+    return float(value)
+
+
+class Ignore(Document):
+    """A finding that is not to be reported, and why."""
+
+    rule: FilledText = Field(description="Name of the rule.")
+    stage: Annotated[
+        str | int | None, PlainValidator(lambda value: _stage_reference(value)), WithJsonSchema({"type": ["string", "integer"]})
+    ] = Field(default=None, description="Name, index or address of a stage; every stage when left out.")
+    reason: FilledText = Field(description="Why the finding does not matter here.")
+
+
+def _stage_reference(value: Any) -> str | int:
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise mismatch("stage", value, "the name, index or address of a stage")
+    return value
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A source or stage with its address and its place in the spec's data."""
+
+    address: str
+    place: tuple[str | int, ...]
+    """Keys and indices from the top of the document to the arguments: ``("stages", 1, "map")``."""
+    op: Source | Stage
+
+    @property
+    def name(self) -> str | None:
+        """The user's name of it."""
+        return self.op.name
+
+
+class Spec(Document):
+    """A whole spec."""
+
+    noun: ClassVar[str] = "key"
+
+    version: Version = Field(description="Version of the language.")
+    name: FilledText | None = Field(default=None, description="Name of the pipeline in reports.")
+    description: Text | None = Field(default=None, description="What the pipeline is for.")
+    data: dict[str, DataEntry] = Field(
+        default_factory=dict, description="Inputs that are made on the first run; data:NAME/… is the folder of one."
+    )
+    source: AnySource = Field(description="Where the elements come from: one key, TensorFlow's name, with its arguments.")
+    stages: list[AnyStage] = Field(
+        default_factory=list, description="What happens to the elements, in order: each one key, TensorFlow's name."
+    )
+    options: Options = Field(default_factory=Options, description="tf.data.Options by TensorFlow's names.")
+    step: AnyStep = Field(default_factory=Step, description="What takes the batches and uses the device.")
+    measure: Measure = Field(default_factory=Measure, description="What is measured, and for how long.")
+    ignore: list[Ignore] = Field(default_factory=list, description="Findings that are not to be reported.")
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _plain_names(cls, value: Any, info: ValidationInfo) -> Any:
+        del info
+        if not isinstance(value, dict):
+            return value
+        for name in value:
+            if not isinstance(name, str) or not name or not all(part.isalnum() or part in "_-." for part in name) or name[0] == ".":
+                raise failure((str(name),), mismatch("data_name", name, "a name of letters, digits, _, - and ."), value)
+        return {name: entry for name, entry in value.items() if not name.startswith("x-")}
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Spec:
+        problems = Problems()
+        _check_unique_names(self, problems)
+        _check_ignored_stages(self, problems)
+        problems.raise_if_any()
+        return self
+
+    def placed(self) -> list[Placed]:
+        """The source and all stages in order, those inside a function after their owner."""
+        return list(_placed(self.source, self.stages, "", ()))
+
+    def find(self, address: str) -> Placed | None:
+        """The source or stage at an address."""
+        return next((placed for placed in self.placed() if placed.address == address), None)
+
+
+def _placed(source: Source | None, stages: list[Stage], address: str, place: tuple[str | int, ...]) -> Iterator[Placed]:
+    if source is not None:
+        yield Placed(join(address, "source"), (*place, "source", source.op), source)
+    for index, stage in enumerate(stages):
+        here = join(address, "stages", index)
+        at = (*place, "stages", index, stage.op)
+        yield Placed(here, at, stage)
+        if isinstance(stage, Interleave | FlatMap):
+            inner = (*at, "map_func") if stage.map_func is not None else at
+            yield from _placed(stage.function.source, stage.function.stages or [], here, inner)
+
+
+def _check_unique_names(spec: Spec, problems: Problems) -> None:
+    seen: dict[str, str] = {}
+    for placed in spec.placed():
+        if placed.name is None:
+            continue
+        if placed.name in seen:
+            message = f"got the name {placed.name!r} a second time, expected names that differ (the first is {seen[placed.name]})"
+            problems.add((*placed.place, "name"), error("duplicate_name", message, got=placed.name), placed.name)
+        seen.setdefault(placed.name, placed.address)
+
+
+def _check_ignored_stages(spec: Spec, problems: Problems) -> None:
+    placed = spec.placed()
+    names = {each.name for each in placed if each.name} | {each.address for each in placed}
+    for index, ignored in enumerate(spec.ignore):
+        stage = ignored.stage
+        if stage is None or stage in names or (isinstance(stage, int) and 0 <= stage < len(spec.stages)):
+            continue
+        hint = "" if isinstance(stage, str) and not is_address(stage) else f"an index below {len(spec.stages)} or an address"
+        problems.add(("ignore", index, "stage"), unknown("stage", stage, sorted(names), hint), stage)
+
+

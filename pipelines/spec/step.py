@@ -1,0 +1,130 @@
+"""The ``step:`` of a spec: what takes a batch and uses the device."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+
+from pipeprof.pipelines.ops.model import Document
+from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch
+from pipeprof.pipelines.ops.units import Duration, parse_duration
+from pipeprof.pipelines.ops.values import Python, is_integer, parse_python_ref
+
+NOT_YET = ("tensorflow", "keras", "jax", "torch")
+_FORMS = "none, {simulate: 12ms} or {python: \"file.py:function\"}"
+
+
+def _every(value: Any) -> dict[int, float]:
+    if not isinstance(value, dict):
+        raise mismatch("every", value, "a mapping of a number of steps to a duration, such as {1000: 400ms}")
+    problems = Problems()
+    parsed = {}
+    for steps, duration in value.items():
+        if not is_integer(steps) or steps < 1:
+            problems.add((str(steps),), mismatch("every", steps, "a number of steps of at least 1"))
+            continue
+        try:
+            parsed[steps] = parse_duration(duration)
+        except ValueError:
+            problems.add((steps,), mismatch("duration", duration, "a duration with its unit, such as 400ms"), duration)
+    problems.raise_if_any()
+    return parsed
+
+
+Every = Annotated[
+    dict[int, float],
+    PlainValidator(_every),
+    WithJsonSchema({"type": "object", "propertyNames": {"pattern": "^[1-9][0-9]*$"}, "additionalProperties": {"type": "string"}}),
+]
+
+
+class Simulated(Document):
+    """Times of the simulated device; all in seconds once read."""
+
+    base: Duration = Field(default=0.0, description="Time of each step.")
+    per_mb: Duration = Field(default=0.0, description="Time added for each megabyte (10**6 bytes) of the batch.")
+    stdev: Duration = Field(default=0.0, description="Standard deviation of the time from step to step.")
+    every: Every = Field(default_factory=dict, description="Time added at every so many steps, such as a checkpoint.")
+
+
+def _from_text(value: Any) -> Simulated:
+    """A duration alone is the time of each step."""
+    if isinstance(value, dict | Simulated):
+        return Simulated.model_validate(value)
+    return Simulated.model_construct(base=parse_duration(value), per_mb=0.0, stdev=0.0, every={})
+
+
+def _dispatch(value: Any) -> Any:
+    if value == "sync" or (is_integer(value) and value >= 1):
+        return value
+    raise mismatch("dispatch", value, "sync or the number of steps in flight (1 or more)", ["sync"])
+
+
+Times = Annotated[Simulated, PlainValidator(_from_text), WithJsonSchema({"x-pipeprof-definition": "simulated"})]
+Dispatch = Annotated[
+    int | Literal["sync"],
+    PlainValidator(_dispatch),
+    WithJsonSchema({"anyOf": [{"const": "sync"}, {"type": "integer", "minimum": 1}]}),
+]
+
+
+class Step(Document):
+    """What takes a batch: nothing, the simulated device or a Python function."""
+
+    simulate: Times | None = Field(default=None, description="A device that is busy for a given time at each step.")
+    python: Python | None = Field(default=None, description='A function of the batch, "file.py:function", relative to the spec.')
+    dispatch: Dispatch = Field(
+        default="sync", description="sync: each step ends before the next batch is asked for; a number: steps in flight."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_kinds(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            for kind in NOT_YET:
+                if kind in value:
+                    raise failure((kind,), error("not_yet", not_yet(kind), got=kind), value)
+        return value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Step:
+        if self.simulate is not None and self.python is not None:
+            raise error("step", f"got both simulate and python, expected exactly one of {_FORMS}")
+        return self
+
+    @property
+    def kind(self) -> Literal["none", "simulate", "python"]:
+        """Which of the kinds it is."""
+        if self.simulate is not None:
+            return "simulate"
+        return "python" if self.python is not None else "none"
+
+
+def not_yet(kind: str) -> str:
+    """The sentence about a kind of step that is planned."""
+    return f"got the step {kind}, which this version of pipeprof does not have yet; expected {_FORMS}"
+
+
+def parse_step(value: Any) -> Step:
+    """A step from a spec (a mapping or a word) or from the command line (``simulate:12ms``, ``python:f.py:fn``, ``none``).
+
+    Raises:
+        ValueError: What is wrong, as pydantic's ValidationError or PydanticCustomError.
+    """
+    if isinstance(value, Step):
+        return value
+    if isinstance(value, dict):
+        if not value.keys() & {"simulate", "python", *NOT_YET} and not any(str(key) not in Step.keys() for key in value):
+            raise mismatch("step", value, _FORMS)
+        return Step.model_validate(value)
+    kind, colon, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if value == "none":
+        return Step()
+    if kind in NOT_YET:
+        raise error("not_yet", not_yet(kind), got=kind)
+    if kind == "simulate" and colon:
+        return Step(simulate=_from_text(rest))
+    if kind == "python" and colon:
+        return Step(python=parse_python_ref(rest))
+    raise mismatch("step", value, _FORMS, ["none"])
