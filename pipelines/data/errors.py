@@ -34,18 +34,16 @@ class DiskSpaceError(DataError):
 
 
 def size(count: int) -> str:
-    """Bytes for people, in powers of ten.
+    """Bytes for people.
 
     Example:
-        >>> size(26_310_000)
-        '26.3 MB'
+        >>> size(26_310_000), size(512)
+        ('25.1 MiB', '512 B')
     """
-    if count < 1_000:
-        return f"{count} B"
     value = float(count)
-    for unit in ("kB", "MB", "GB"):
-        value /= 1_000
-        # What would round to 1000.0 belongs to the next unit.
-        if value < 999.95:
-            return f"{value:.1f} {unit}"
-    return f"{value / 1_000:.1f} TB"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        # What would round to 1024.0 belongs to the next unit.
+        if value < 1023.95:
+            return f"{value:.1f} {unit}" if unit != "B" else f"{count} B"
+        value /= 1024
+    return f"{value:.1f} TiB"

@@ -137,7 +137,7 @@ class _Scene:
     def _grain(self, shape: tuple[int, ...]) -> Field:
         """Noise of a sensor: the sum of two uniform bytes is near enough to a bell curve."""
         noise = self._rng.integers(0, 256, (2, *shape), dtype=np.uint8)
-        grain = np.add(noise[0], noise[1], dtype=np.float32)
+        grain: Field = np.add(noise[0], noise[1], dtype=np.float32)
         grain -= np.float32(255)
         grain *= np.float32(_GRAIN / 104.5)
         return grain

@@ -1,0 +1,173 @@
+"""``pipeprof data``: what has been made for ``data:`` entries, and making room again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from pipeprof.pipelines.data.folders import CachedEntry
+
+_COLUMNS = ("name", "size", "files", "age", "path")
+_EXIT_CODES = "Exit codes: 0 fine · 1 pipeprof's own failure · 2 wrong usage."
+
+app = typer.Typer(
+    help="List or remove the inputs that pipeprof generated for the `data:` section of specs.",
+    epilog=f"Example: pipeprof data list\n\n{_EXIT_CODES}",
+    no_args_is_help=True,
+)
+
+
+@app.command("list", epilog=f"Example: pipeprof data list --json\n\n{_EXIT_CODES}")
+def list_(*, json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
+    """List generated inputs: size, number of files, age and place."""
+    import sys
+    from datetime import datetime, timezone
+
+    from pipeprof.pipelines.data.folders import list_entries, locate
+
+    cache = locate()
+    if cache.warning:
+        typer.echo(f"warning: {cache.warning}", err=True)
+    entries = list_entries(cache)
+    if json:
+        typer.echo(_as_json(str(cache.folder), entries))
+    elif not entries:
+        typer.echo(f"There is no generated data in {cache.folder}.", err=True)
+    elif sys.stdout.isatty():
+        _print_table(entries, datetime.now(timezone.utc))
+    else:
+        typer.echo(plain_table(entries, datetime.now(timezone.utc)))
+
+
+@app.command("rm", epilog=f"Example: pipeprof data rm image_folder-3f2a\n\n{_EXIT_CODES}")
+def rm(
+    *,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help="Names as listed, or the beginning of one.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Remove all generated data.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before removing everything.")] = False,
+) -> None:
+    """Remove generated inputs; they are made again when a spec needs them."""
+    import sys
+
+    from pipeprof.pipelines.data.errors import size
+    from pipeprof.pipelines.data.folders import list_entries, locate, remove
+    from pipeprof.pipelines.errors import UsageError
+
+    if bool(names) == all_:
+        msg = f"got {'names and' if all_ else 'neither names nor'} --all, expected one of them; see: pipeprof data list"
+        raise UsageError(msg)
+    cache = locate()
+    entries = list_entries(cache)
+    chosen = entries if all_ else choose(names or [], entries)
+    total = f"{len(chosen)} {'entry' if len(chosen) == 1 else 'entries'}, {size(sum(entry.bytes for entry in chosen))}"
+    if all_ and chosen and not yes and sys.stdin.isatty():
+        typer.confirm(f"Remove {total} from {cache.folder}?", abort=True, err=True)
+    remove(chosen)
+    typer.echo(f"Removed {total}.", err=True)
+
+
+def choose(names: Sequence[str], entries: Sequence[CachedEntry]) -> list[CachedEntry]:
+    """The entries meant by names or beginnings of names.
+
+    Raises:
+        UsageError: A name fits no entry, or the beginning of several.
+    """
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.spec.suggest import suggest
+
+    known = list(dict.fromkeys(entry.name for entry in entries))
+    chosen: list[CachedEntry] = []
+    for name in names:
+        fitting = [name] if name in known else [full for full in known if name and full.startswith(name)]
+        if not fitting:
+            guess = suggest(name, known)
+            hint = f"did you mean {guess}?" if guess else "see: pipeprof data list"
+            msg = f"got {name!r}, expected the name of generated data or the beginning of one; {hint}"
+            raise UsageError(msg)
+        if len(fitting) > 1:
+            msg = (
+                f"got {name!r}, which is the beginning of {len(fitting)} names ({', '.join(fitting)}); give more of it"
+            )
+            raise UsageError(msg)
+        chosen += [entry for entry in entries if entry.name == fitting[0] and entry not in chosen]
+    return chosen
+
+
+def age(created: datetime, now: datetime) -> str:
+    """How long ago, in the largest unit that gives at least 1.
+
+    Example:
+        >>> from datetime import datetime
+        >>> age(datetime(2026, 1, 1, 12), datetime(2026, 1, 1, 15, 59))
+        '3 h'
+    """
+    seconds = max(0, int((now - created).total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def _rows(entries: Sequence[CachedEntry], now: datetime) -> list[tuple[str, ...]]:
+    from pipeprof.pipelines.data.errors import size
+
+    return [
+        (entry.name, size(entry.bytes), f"{entry.files:,}", age(entry.created, now), str(entry.path))
+        for entry in entries
+    ]
+
+
+def plain_table(entries: Sequence[CachedEntry], now: datetime) -> str:
+    """Columns side by side, for pipes and files; the path comes last, as it may hold anything."""
+    rows = [_COLUMNS, *_rows(entries, now)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS) - 1)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=False))
+        )
+        + f"  {row[-1]}"
+        for row in rows
+    )
+
+
+def _print_table(entries: Sequence[CachedEntry], now: datetime) -> None:
+    """For people: one table for each folder, whose path would not fit beside the rest."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(markup=False, highlight=False)
+    for folder in dict.fromkeys(entry.path.parent for entry in entries):
+        table = Table(box=SIMPLE_HEAD)
+        for column in _COLUMNS[:-1]:
+            table.add_column(column, justify="left" if column == "name" else "right", no_wrap=True)
+        for row in _rows([entry for entry in entries if entry.path.parent == folder], now):
+            table.add_row(*row[:-1])
+        console.print(f"in {folder}")
+        console.print(table)
+
+
+def _as_json(folder: str, entries: Sequence[CachedEntry]) -> str:
+    import json
+
+    listed = [
+        {
+            "name": entry.name,
+            "kind": entry.kind,
+            "bytes": entry.bytes,
+            "files": entry.files,
+            "created": entry.created.isoformat(),
+            "path": str(entry.path),
+            "recipe": entry.recipe,
+        }
+        for entry in entries
+    ]
+    return json.dumps({"folder": folder, "entries": listed}, indent=2)
