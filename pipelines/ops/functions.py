@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 # Functions whose first parameter takes a list of tensors: several inputs go there together.
 TAKES_LIST = frozenset(
-    {"tf.add_n", "tf.concat", "tf.math.add_n", "tf.meshgrid", "tf.ragged.stack", "tf.stack", "tf.strings.join", "tf.sparse.concat"}
+    {"tf.add_n", "tf.concat", "tf.math.add_n", "tf.ragged.stack", "tf.stack", "tf.strings.join"}
 )
 # Functions that make a tensor from their arguments alone: the element only ever stands for the first parameter.
 MAKES_TENSOR = frozenset(
@@ -25,7 +25,7 @@ MAKES_TENSOR = frozenset(
     }
 )  # fmt: skip
 DTYPE_PARAMETERS = frozenset(
-    {"dtype", "out_type", "output_type", "Tout", "Tsplits", "row_splits_dtype", "saturate_dtype", "out_idx"}
+    {"dtype", "out_type", "output_type", "Tout", "Tsplits", "row_splits_dtype", "out_idx"}
 )
 FEATURE_PARAMETERS = frozenset({"features", "context_features", "sequence_features"})
 

@@ -1,0 +1,70 @@
+"""Signatures of the allowlist's functions as the installed TensorFlow has them.
+
+``python -m pipeprof.pipelines.ops.signatures`` prints every row that differs from the tables in ``functions_*``, in the form
+in which it stands there; names given as arguments are printed as new rows.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from typing import Any
+
+from pipeprof.pipelines.ops.functions import table
+
+WRITTEN_FOR = "2.21"
+"""The TensorFlow whose signatures the tables repeat; others may have more parameters."""
+
+
+def resolve(name: str) -> Any:
+    """The public function that a name such as ``tf.io.read_file`` stands for.
+
+    Raises:
+        AttributeError: The installed TensorFlow has no such function.
+    """
+    found = importlib.import_module("tensorflow")
+    for part in name.split(".")[1:]:
+        found = getattr(found, part)
+    return found
+
+
+def _default(value: Any) -> str:
+    dtype = getattr(value, "as_numpy_dtype", None)
+    return f"tf.{value.name}" if dtype is not None else repr(value)
+
+
+def signature(name: str) -> str:
+    """The parameters of a function, without those whose default is a function: no spec can give one.
+
+    Raises:
+        AttributeError: The installed TensorFlow has no such function.
+        ValueError: It takes any number of positional arguments, which `ops:` cannot write.
+    """
+    parts = []
+    for parameter in inspect.signature(resolve(name)).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            msg = f"{name} takes {parameter}, which has no name to write"
+            raise ValueError(msg)
+        if callable(parameter.default) and parameter.default is not parameter.empty and not hasattr(parameter.default, "name"):
+            continue
+        required = parameter.default is parameter.empty
+        parts.append(parameter.name if required else f"{parameter.name}={_default(parameter.default)}")
+    return ", ".join(parts)
+
+
+def row(name: str) -> str:
+    """The line of the table for a function."""
+    return f'    "{name}": "{signature(name)}",'
+
+
+def main() -> None:
+    """Print the rows that differ, or those that were asked for."""
+    asked = sys.argv[1:]
+    names = asked or [name for name, text in table().items() if signature(name) != text]
+    for name in names:
+        print(row(name))
+
+
+if __name__ == "__main__":
+    main()
