@@ -12,7 +12,10 @@ import math
 import string
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+
+from pipeprof.pipelines.ops.model import Document
+from pipeprof.pipelines.ops.problems import error, failure, mismatch
 
 Count = Annotated[int, Field(ge=1, le=100_000_000, strict=True)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
@@ -54,21 +57,17 @@ def _part_names(stem: str, files: int, suffix: str) -> list[str]:
 
 def _check_not_more(small: str, small_value: int, large: str, large_value: int) -> None:
     if small_value > large_value:
-        msg = f"{small} is {small_value}, expected at most {large} ({large_value})"
-        raise ValueError(msg)
+        raise failure(
+            (small,), mismatch("number", small_value, f"at most {large}, which is {large_value}"), small_value
+        )
 
 
 def _check_span(name: str, span: list[int]) -> None:
     if span[0] > span[1]:
-        msg = f"{name} is {span}, expected [smallest, largest]"
-        raise ValueError(msg)
+        raise failure((name,), error("span", f"got {span}, expected [smallest, largest]", got=span), span)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Recipe(_Strict):
+class Recipe(Document):
     """What every recipe can tell about the files it stands for."""
 
     # Raised when the same recipe begins to give other bytes, so that kept files of the old kind are made again.
@@ -112,21 +111,21 @@ class ImageFolder(Recipe):
         return self.count * _image_bytes(self.size, quality=self.quality if self.format == "jpeg" else None)
 
 
-class JpegFeature(_Strict):
+class JpegFeature(Document):
     """A photo-like JPEG, one bytes value."""
 
     size: Size = Field(default=[224, 224], description="Width and height, in pixels.")
     quality: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(default=90, description="JPEG quality, 1 to 100.")
 
 
-class DenseFeature(_Strict):
+class DenseFeature(Document):
     """A fixed number of values; floats are uniform in [0, 1), integers below 1,000."""
 
     shape: Shape = Field(description="Shape that the flat values are meant to be parsed to.")
     dtype: Literal["float32", "int64"] = Field(default="float32", description="The two number types a record can hold.")
 
 
-class IntsFeature(_Strict):
+class IntsFeature(Document):
     """A list of int64 whose length may differ from record to record."""
 
     length: Annotated[int, Field(ge=0, le=10_000_000, strict=True)] | Span = Field(
@@ -147,13 +146,13 @@ class IntsFeature(_Strict):
         return [self.length, self.length] if isinstance(self.length, int) else self.length
 
 
-class LabelFeature(_Strict):
+class LabelFeature(Document):
     """One int64 class number."""
 
     classes: Count = Field(default=10, description="Labels are in 0 … classes - 1.")
 
 
-class TextFeature(_Strict):
+class TextFeature(Document):
     """One bytes value: words separated by spaces."""
 
     words: Span = Field(default=[5, 20], description="Smallest and largest number of words.")
@@ -164,18 +163,22 @@ class TextFeature(_Strict):
         return self
 
 
-class _OneOf(_Strict):
+class _OneOf(Document):
     """A mapping with exactly one key, the kind; null stands for all defaults."""
+
+    noun: ClassVar[str] = "kind"
 
     @model_validator(mode="before")
     @classmethod
     def _exactly_one(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        if len(value) != 1:
-            got = ", ".join(map(str, value)) or "none"
-            msg = f"got {len(value)} kinds ({got}), expected exactly one of {', '.join(cls.model_fields)}"
-            raise ValueError(msg)
+        kinds = [str(key) for key in value if not str(key).startswith("x-")]
+        if len(kinds) != 1:
+            got = ", ".join(kinds) or "none"
+            message = f"got {len(kinds)} kinds ({got}), expected exactly one of {', '.join(cls.keys())}"
+            problem = error("kinds", message)
+            raise problem
         return {key: {} if inner is None else inner for key, inner in value.items()}
 
     @property
@@ -293,8 +296,8 @@ class Csv(Recipe):
     def _check(self) -> Csv:
         _check_not_more("files", self.files, "rows", self.rows)
         if not self.column_names():
-            msg = "there are no columns, expected at least one of columns, ints, strings, label to be above 0"
-            raise ValueError(msg)
+            problem = error("columns", "got no columns, expected columns, ints, strings or label to be above 0")
+            raise problem
         return self
 
     def column_names(self) -> list[str]:
