@@ -1,0 +1,223 @@
+"""Bringing together the three views of a pipeline: as written, as executed, and the model of the running iterator.
+
+*Written and executed* are joined by name: TensorFlow keeps the name of a stage it rewrites (also the automatic ones,
+which are unique), calls a fused stage ``fused(first,second)``, and gives those it injects new names. Datasets inside
+functions are not rewritten and keep their place in the function.
+
+*Executed and model* are joined by structure, because the model carries no names: both are walked from the root
+through their inputs in order. Iterators that a function made (``interleave``, ``flat_map``) appear once each and all
+belong to the function's datasets. What does not match, or could be two things, is unattributed; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeprof.pipelines.graph.opnames import in_model, is_helper, is_option
+from pipeprof.pipelines.graph.records import ModelDict, ModelNodeDict
+from pipeprof.pipelines.graph.stages import Node, StageGraph
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Written and executed datasets by their ids."""
+
+    executed: Mapping[str, str]
+    """Written to executed; several written ones to the same one where they were fused."""
+    injected: tuple[str, ...]
+    """Executed datasets that nobody wrote, in the order elements flow."""
+    removed: tuple[str, ...]
+    """Written datasets that do not run: they had no effect."""
+
+    def written(self, executed_id: str) -> tuple[str, ...]:
+        """Ids of the written datasets that run as ``executed_id``."""
+        return tuple(one for one, other in self.executed.items() if other == executed_id)
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Model nodes by the executed dataset they are an iterator of."""
+
+    places: Mapping[int, str]
+    """Id of the model's node to id of the executed dataset."""
+    helpers: frozenset[int]
+    """Nodes that are a part of the iterator above them (``MemoryCacheImpl``): their elements are not counted again."""
+    unattributed: tuple[int, ...]
+    """Nodes that could not be placed, with all below them."""
+    root: int | None
+    """The iterator itself (``Root``): TensorFlow's hand-over to Python, no stage."""
+
+
+def join(written: StageGraph, executed: StageGraph) -> Joined:
+    """Which executed dataset each written one has become."""
+    pairs: dict[str, str] = {}
+    by_key: dict[str, list[str]] = defaultdict(list)
+    for node in written.walk():
+        if node.owner is None and node.key is not None:
+            by_key[node.key].append(node.id)
+    for node in executed.walk():
+        for key in _fused(node.key) if node.owner is None and node.key is not None else ():
+            if by_key[key]:
+                pairs[by_key[key].pop(0)] = node.id
+    _join_nameless(written, executed, pairs)
+    for node in written.walk():
+        if node.owner is not None and node.owner in pairs:
+            same = pairs[node.owner] + node.id.removeprefix(node.owner)
+            if same in executed.nodes:
+                pairs[node.id] = same
+    taken = set(pairs.values())
+    return Joined(
+        executed=pairs,
+        injected=tuple(node.id for node in executed.walk() if node.id not in taken and node.owner is None),
+        removed=tuple(node.id for node in written.walk() if node.id not in pairs),
+    )
+
+
+def match(executed: StageGraph, model: ModelDict, known: Mapping[int, str] | None = None) -> Matched:
+    """Which executed dataset each of the model's nodes is an iterator of.
+
+    Args:
+        executed: The graph TensorFlow runs.
+        model: A snapshot.
+        known: `Matched.places` of an earlier snapshot of the same iterator, in which fewer inputs had ended.
+    """
+    return _Matcher(executed, model, known or {}).run()
+
+
+def _fused(key: str) -> list[str]:
+    """The names inside ``fused(a,fused(b,c))``; names are identifiers, automatic ones with a colon."""
+    return re.findall(r"[\w:]+", key.replace("fused(", "("))
+
+
+def _join_nameless(written: StageGraph, executed: StageGraph, pairs: dict[str, str]) -> None:
+    """Datasets that TensorFlow's Python API gives no name, by op and order, where both graphs have as many of them."""
+    taken = set(pairs.values())
+    left = [one for one in written.walk() if one.owner is None and one.key is None and one.id not in pairs]
+    right = [one for one in executed.walk() if one.owner is None and one.key is None and one.id not in taken]
+    for op in sorted({node.op for node in left}):
+        mine = [node.id for node in left if node.op == op]
+        theirs = [node.id for node in right if node.op == op]
+        if len(mine) == len(theirs):
+            pairs.update(zip(mine, theirs, strict=True))
+
+
+@dataclass
+class _Matcher:
+    executed: StageGraph
+    model: ModelDict
+    known: Mapping[int, str]
+    places: dict[int, str] = field(default_factory=dict)
+    helpers: set[int] = field(default_factory=set)
+    lost: list[int] = field(default_factory=list)
+    _fits: dict[tuple[int, str], bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.nodes: dict[int, ModelNodeDict] = {node["id"]: node for node in self.model["nodes"]}
+
+    def run(self) -> Matched:
+        root = self.nodes.get(self.model["output"])
+        if root is not None and self.executed.root is not None:
+            top = self.executed.skip_options(self.executed.root)
+            for child in self._children(root):
+                if self.fits(child["id"], top):
+                    self._place(child["id"], top)
+                else:
+                    self._lose(child["id"])
+        seen = {*self.places, *self.lost, self.model["output"]}
+        self.lost.extend(one for one in self.nodes if one not in seen)
+        return Matched(self.places, frozenset(self.helpers), tuple(self.lost), root["id"] if root else None)
+
+    def fits(self, node_id: int, place: str) -> bool:
+        """Whether the subtree at ``node_id`` can be what the dataset at ``place`` made."""
+        cached = self._fits.get((node_id, place))
+        if cached is None:
+            node, dataset = self.nodes[node_id], self.executed.nodes[place]
+            below = self._below(dataset)
+            cached = in_model(dataset.op, node["name"]) and all(
+                any(self.fits(child["id"], one) for one in below) for child in self._children(node)
+            )
+            self._fits[(node_id, place)] = cached
+        return cached
+
+    def _below(self, dataset: Node) -> list[str]:
+        return [self.executed.skip_options(one) for one in (*dataset.inputs, *dataset.bodies)]
+
+    def _children(self, node: ModelNodeDict) -> list[ModelNodeDict]:
+        """Live inputs of ``node``; parts of the iterator itself and option marks are looked through."""
+        found = []
+        for one in node["inputs"]:
+            child = self.nodes.get(one)
+            if child is None:
+                continue
+            if is_helper(node["name"], child["name"]) or is_option(f"{child['name']}Dataset"):
+                found.extend(self._children(child))
+            else:
+                found.append(child)
+        return found
+
+    def _place(self, node_id: int, place: str) -> None:
+        self.places[node_id] = place
+        node, dataset = self.nodes[node_id], self.executed.nodes[place]
+        for one in node["inputs"]:
+            if one in self.nodes and is_helper(node["name"], self.nodes[one]["name"]):
+                self.places[one] = place
+                self.helpers.add(one)
+        children = [child["id"] for child in self._children(node)]
+        for child, below in zip(children, self._assign(node_id, children, dataset), strict=True):
+            if below is None:
+                self._lose(child)
+            else:
+                self._place(child, below)
+
+    def _assign(self, parent: int, children: Sequence[int], dataset: Node) -> list[str | None]:
+        inputs = [self.executed.skip_options(one) for one in dataset.inputs]
+        bodies = [self.executed.skip_options(one) for one in dataset.bodies]
+        if not bodies:
+            return self._in_order(children, inputs)
+        return [self._one_of(parent, child, index == 0, inputs, bodies) for index, child in enumerate(children)]
+
+    def _in_order(self, children: Sequence[int], inputs: Sequence[str]) -> list[str | None]:
+        """Children are a part of the inputs in the same order; a child is placed where all ways to do so agree."""
+        leftmost = self._leftmost(children, inputs)
+        rightmost = self._leftmost(children[::-1], inputs[::-1])[::-1]
+        found: list[str | None] = []
+        for child, left, right in zip(children, leftmost, (len(inputs) - 1 - one for one in rightmost), strict=True):
+            known = self.known.get(child)
+            if known in inputs:
+                found.append(known)
+            else:
+                found.append(inputs[left] if 0 <= left == right < len(inputs) else None)
+        return found
+
+    def _leftmost(self, children: Sequence[int], inputs: Sequence[str]) -> list[int]:
+        """For every child the first input it may be, in order; -1 from the first one on that fits nowhere."""
+        found: list[int] = []
+        at = 0
+        for child in children:
+            while at < len(inputs) and not self.fits(child, inputs[at]):
+                at += 1
+            found.append(at if at < len(inputs) else -1)
+            at += 1
+        return found
+
+    def _one_of(self, parent: int, child: int, first: bool, inputs: Sequence[str], bodies: Sequence[str]) -> str | None:
+        """The input of a stage with a function is its first iterator; all others were made by the function."""
+        known = self.known.get(child)
+        if known is not None and known in (*inputs, *bodies):
+            return known
+        made = [one for one in bodies if self.fits(child, one)]
+        read = [one for one in inputs if self.fits(child, one)] if first else []
+        if read and made:
+            # The input is created together with its reader, and only then has the next id.
+            return read[0] if child == parent + 1 and len(read) == 1 else None
+        options = read or made
+        return options[0] if len(options) == 1 else None
+
+    def _lose(self, node_id: int) -> None:
+        self.lost.append(node_id)
+        for one in self.nodes[node_id]["inputs"]:
+            if one in self.nodes:
+                self._lose(one)

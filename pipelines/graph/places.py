@@ -1,0 +1,91 @@
+"""Which stage an error of TensorFlow comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from pipeprof.pipelines.graph.opnames import friendly
+from pipeprof.pipelines.graph.records import GraphDict, NodeDict
+
+_PASSED_TO = re.compile(r"passed to (?P<key>[\w:]+) transformation")
+_FUNCTION_NODE = re.compile(r"\{\{function_node (?P<name>[^\s}]+)")
+_NODE = re.compile(r"\{\{node (?P<path>[^\s}]+)\}\}")
+_ADDRESS_LIKE = re.compile(r"(?<![A-Za-z0-9])(?:stages_\d+|source)(?:_stages_\d+|_source)*(?![A-Za-z0-9])")
+
+# Messages of dataset ops themselves, which name no stage; they tell only the kind of stage.
+_KINDS = (
+    (re.compile(r"Cannot (?:add tensor to the batch|batch tensors)"), ("batch",)),
+    (re.compile(r"generator_py_func|from_generator_op\.py"), ("from_generator",)),
+    (re.compile(r"corrupted record|truncated record|Failed to (?:fetch|read) .*record", re.I), ("TFRecordDataset",)),
+    (re.compile(r"pad(?:ded)?[_ ]?(?:batch|shape)", re.I), ("padded_batch",)),
+    (re.compile(r"Expect(?:ed)? \d+ fields but have", re.I), ("CsvDataset",)),
+)
+
+
+def enclosing_stage(written: GraphDict, error_text: str) -> NodeDict | None:
+    """The dataset node of ``written`` that ``error_text`` blames, or None where the text does not tell.
+
+    In this order: the stage TensorFlow names (``passed to decode transformation``), a function of the graph by its
+    exact name, a name made from a spec's address (``stages_1_source``), the path of the failing op where one stage
+    alone has it, and the kind of stage where the pipeline has one of them. Of several candidates nothing is picked:
+    the text does not tell.
+    """
+    nodes = written["nodes"]
+    for find in (_by_name, _by_function, _by_address, _by_op, _by_kind):
+        found = find(nodes, error_text)
+        if found is not None:
+            return found
+    return None
+
+
+def _by_name(nodes: list[NodeDict], text: str) -> NodeDict | None:
+    keys = {match["key"] for match in _PASSED_TO.finditer(text)}
+    return _only(nodes, lambda node: node["key"] in keys)
+
+
+def _by_function(nodes: list[NodeDict], text: str) -> NodeDict | None:
+    for match in reversed(list(_FUNCTION_NODE.finditer(text))):
+        found = _only(nodes, lambda node, name=match["name"]: name in node["calls"])  # type: ignore[misc]
+        if found is not None:
+            return found
+    names = [node for node in nodes for name in node["functions"] if re.search(rf"\b{re.escape(name)}\b", text)]
+    return _deepest(names)
+
+
+def _by_address(nodes: list[NodeDict], text: str) -> NodeDict | None:
+    for match in sorted(_ADDRESS_LIKE.finditer(text), key=lambda one: -len(one[0])):
+        named = [node for node in nodes if node["key"] == match[0]]
+        # A source may be several datasets; the last one is what gives its elements.
+        if named:
+            return next((node for node in reversed(named) if node["functions"]), named[-1])
+    return None
+
+
+def _by_op(nodes: list[NodeDict], text: str) -> NodeDict | None:
+    for match in _NODE.finditer(text):
+        found = _only(nodes, lambda node, path=match["path"]: path in node["ops"])  # type: ignore[misc]
+        if found is not None:
+            return found
+    return None
+
+
+def _by_kind(nodes: list[NodeDict], text: str) -> NodeDict | None:
+    for pattern, kinds in _KINDS:
+        if pattern.search(text):
+            found = _only(nodes, lambda node, kinds=kinds: friendly(node["op"]) in kinds)  # type: ignore[misc]
+            if found is not None:
+                return found
+    return None
+
+
+def _only(nodes: Iterable[NodeDict], test: Callable[[NodeDict], bool]) -> NodeDict | None:
+    found = [node for node in nodes if test(node)]
+    if len(found) <= 1:
+        return found[0] if found else None
+    deepest = [node for node in found if not any(other["owner"] == node["id"] for other in found)]
+    return deepest[0] if len(deepest) == 1 else None
+
+
+def _deepest(found: list[NodeDict]) -> NodeDict | None:
+    return max(found, key=lambda node: node["depth"], default=None)

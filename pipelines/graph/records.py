@@ -1,0 +1,94 @@
+"""Plain records of what TensorFlow says about a pipeline: its graph, and its performance model.
+
+Both are JSON as they stand, so that a worker can send them to its parent and tests can keep them in files.
+A record holds structure and small numbers only, never the contents of tensors.
+
+**Graph** (`GraphDict`): one serialised ``tf.data.Dataset``, as written or as TensorFlow would run it. Its nodes are
+datasets; constants, captured tensors and the ops inside map functions are folded into the node they belong to.
+Datasets that a function makes (``interleave``, ``flat_map``) are nodes of their own with ``owner`` and ``depth``;
+their ids are ``<owner>::<function>::<node>``. ``root`` is None when there is no graph, and ``reason`` then says why.
+
+**Model** (`ModelDict`): one snapshot of the model that ``autotune`` keeps of a running iterator. Its nodes are
+iterators, and they carry no user names. What the numbers mean (tried on TensorFlow 2.21):
+
+- ``processing_time``: nanoseconds inside this iterator alone, without its inputs (self time, not cumulative), summed
+  over threads. It is wall time: sleeping and waiting for a core inside a map function count, waiting for an input or
+  a full buffer does not. One exception: while a ``shuffle`` fills its buffer, the input's time is counted by the
+  shuffle as well.
+- All counters grow from the moment the iterator was made. ``repeat``, ``interleave`` and ``flat_map`` make their
+  inner iterators anew for every epoch or element; the old ones vanish from the model and take their counters with
+  them.
+- An iterator that has ended drops its inputs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+
+class NodeDict(TypedDict):
+    """One dataset in a graph."""
+
+    id: str
+    op: str  # TensorFlow's op, e.g. "ParallelMapDatasetV2"
+    name: str | None  # the user's `name=`, or None
+    key: str | None  # the name TensorFlow carries, also when it made it up itself ("MapDataset:7"); joins two graphs
+    inputs: list[str]  # ids of the dataset nodes it reads, in order
+    owner: str | None  # id of the node whose function makes this dataset
+    depth: int  # 0 in the pipeline itself, 1 inside a function of it, …
+    functions: list[str]  # its functions' names in the graph, by attribute name
+    calls: list[str]  # these and all functions they call; functions of datasets inside are theirs
+    bodies: list[str]  # ids of the datasets that its functions return
+    arguments: dict[str, Any]  # small constants by TensorFlow's names; -1 can mean AUTOTUNE
+    stateful_op: str | None  # the first op with state in its functions: such a map is not made parallel
+    stateful: bool  # TensorFlow's own flag on the function; also set by assertions and by datasets inside
+    ops: dict[str, str]  # nodes inside its functions: path -> op; bounded
+    output_types: list[str]
+    output_shapes: list[list[int | None] | None]
+    files: bool  # its elements are names of files (`list_files`, a reader's list)
+
+
+class GraphDict(TypedDict):
+    """A serialised dataset."""
+
+    root: str | None
+    reason: str | None
+    nodes: list[NodeDict]  # inputs before the nodes that read them, a function's datasets after their owner
+
+
+class ParameterDict(TypedDict):
+    """A parameter of an iterator, e.g. ``parallelism`` or ``buffer_size``."""
+
+    state_value: float  # what is in force
+    value: float  # what the model last worked out; lags by seconds
+    min: float
+    max: float
+    tunable: bool
+
+
+class ModelNodeDict(TypedDict):
+    """One iterator in the model."""
+
+    id: int
+    name: str
+    autotune: bool
+    num_elements: int
+    processing_time: int
+    bytes_consumed: int
+    bytes_produced: int
+    buffered_bytes: int
+    buffered_elements: int
+    parameters: dict[str, ParameterDict]
+    ratio: float
+    inputs: list[int]
+    node_class: str
+
+
+class ModelDict(TypedDict):
+    """A snapshot of an iterator's model."""
+
+    output: int  # id of the node "Root"
+    nodes: list[ModelNodeDict]
+    gap_times_us: list[int]  # time between two calls of `next()`, the most recent ones
+    cpu_budget: float
+    ram_budget: float

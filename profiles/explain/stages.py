@@ -1,0 +1,260 @@
+"""The pipeline as TensorFlow runs it beside the pipeline as written, with what each stage cost.
+
+Costs come from snapshots of the model that TensorFlow keeps of a running iterator; they are time inside the stage
+alone, summed over threads (`pipeprof.pipelines.graph.records` says what exactly is counted). The time of a stage that
+TensorFlow fused stands at the first of its parts; the others carry its id in ``fused_with``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeprof.pipelines.graph.align import Joined, join
+from pipeprof.pipelines.graph.costs import Cost, Costs, Segment, measure
+from pipeprof.pipelines.graph.opnames import friendly, is_asynchronous
+from pipeprof.pipelines.graph.records import GraphDict, ModelDict
+from pipeprof.pipelines.graph.rewrites import Rewrites
+from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
+from pipeprof.profiles.profile import Location, Message, Stage
+
+_ALIASING = ("Shuffle", "ShuffleAndRepeat", "Cache", "Prefetch")
+_UNATTRIBUTED_SHARE = 0.01
+_SCALED_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class _Window:
+    batches: int
+    seconds: float
+    cores: float
+
+
+def explain_stages(
+    written: GraphDict,
+    executed: GraphDict,
+    first: ModelDict | None = None,
+    last: ModelDict | None = None,
+    *,
+    batches: int,
+    seconds: float,
+    cores: float,
+    segments: Sequence[Segment] = (),
+    names: Mapping[str, str | None] | None = None,
+    locations: Mapping[str, Location] | None = None,
+    by_address: bool = True,
+) -> tuple[list[Stage], list[Message]]:
+    """The stages of a pipeline and what a reader should know about the numbers.
+
+    Args: written: The graph as written. executed: The graph as TensorFlow runs it. first: The model when the measured
+        window began; None with ``autotune.enabled = False``. last: The model when it ended. batches: Batches that
+        came out in the window. seconds: Length of the window. cores: Cores the worker may use. segments: Instead of
+        ``first`` and ``last``: several pairs, whose differences are summed. Needed when the iterator was made anew in
+        the window; more of them also show more of what ``repeat`` throws away. names: The user's name by address; for
+        a spec. locations: Place in the user's file by address. by_address: The names in the graph are addresses of a
+        spec; False for a user's own function.
+    """
+    before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
+    if before.root is None or after.root is None:
+        reason = before.reason or after.reason or "there is no graph"
+        return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
+    pairs = tuple(segments) or (((first, last),) if first is not None and last is not None else ())
+    costs = measure(after, pairs) if pairs else Costs()
+    joined = join(before, after)
+    stages = before.stages(by_address=by_address)
+    window = _Window(batches, seconds, cores)
+    table = _Table(Rewrites(before, after, joined, stages), costs, window, names or {}, locations or {}, by_address)
+    rows = table.rows()
+    return rows, [*_notes(costs, pairs, after), *table.notes()]
+
+
+@dataclass(frozen=True)
+class _Table:
+    rewrites: Rewrites
+    costs: Costs
+    window: _Window
+    names: Mapping[str, str | None]
+    locations: Mapping[str, Location]
+    by_address: bool
+
+    @property
+    def _joined(self) -> Joined:
+        return self.rewrites.joined
+
+    @property
+    def _executed(self) -> StageGraph:
+        return self.rewrites.executed
+
+    def rows(self) -> list[Stage]:
+        return [*map(self._written, self.rewrites.stages), *map(self._injected, *_numbered(self._joined.injected))]
+
+    def _written(self, stage: WrittenStage) -> Stage:
+        place = self._joined.executed.get(stage.head)
+        partners = self.rewrites.partners(stage)
+        order = {one.address: index for index, one in enumerate(self.rewrites.stages)}
+        earlier = [one for one in partners if order[one.address] < order[stage.address]]
+        cost = self._cost(stage)
+        row = Stage(
+            id=stage.address,
+            name=self.names.get(stage.address) if self.by_address else stage.name,
+            origin="written",
+            depth=stage.depth,
+            fused_with=earlier[0].address if earlier else None,
+            op=stage.op,
+            tf_op=self._executed.nodes[place].op if place is not None else None,
+            executed=self.rewrites.words(stage, None if earlier else cost),
+            location=self.locations.get(stage.address),
+        )
+        if cost is None or place is None:
+            return row
+        if earlier:
+            # The fused dataset gives out what its last part makes.
+            return row.model_copy(update=_made(cost)) if stage is _last([stage, *partners], order) else row
+        update = self._measured(cost, place)
+        if partners:
+            update.update(_consumed(self._executed, self.costs, place))
+        return row.model_copy(update=update)
+
+    def _injected(self, number: int, node_id: str) -> Stage:
+        cost = self.costs.by_id.get(node_id)
+        node = self._executed.nodes[node_id]
+        row = Stage(
+            id=f"injected.{number}",
+            name=None,
+            origin="injected",
+            op=friendly(node.op),
+            tf_op=node.op,
+            executed=self.rewrites.injected(node_id, cost),
+        )
+        return row if cost is None else row.model_copy(update=self._measured(cost, node_id))
+
+    def _cost(self, stage: WrittenStage) -> Cost | None:
+        """Of all the stage's datasets: times add up, the rest is that of the one that gives its elements."""
+        places = list(dict.fromkeys(self._joined.executed[one] for one in stage.nodes if one in self._joined.executed))
+        head = self._joined.executed.get(stage.head)
+        found = self.costs.by_id.get(head) if head is not None else None
+        if found is None:
+            return None
+        others = [self.costs.by_id[one] for one in places if one != head and one in self.costs.by_id]
+        return _plus(found, others)
+
+    def _measured(self, cost: Cost, place: str) -> dict[str, object]:
+        total = _total_seconds(self.costs)
+        per_batch = 1000 * cost.seconds / self.window.batches if self.window.batches and not cost.unseen else None
+        return {
+            **_made(cost),
+            "cpu_ms_per_batch": per_batch,
+            "share": cost.seconds / total if total and not cost.unseen else None,
+            "parallelism": cost.parallelism,
+            "tunable": cost.tunable,
+            "buffered_bytes": cost.buffered_bytes,
+            "buffered_elements": cost.buffered_elements,
+            "ceiling_batches_per_second": 1000 * self._threads(place, cost) / per_batch if per_batch else None,
+        }
+
+    def _threads(self, place: str, cost: Cost) -> float:
+        """How many threads may be inside the stage at a time; inside a function also those of its owner."""
+        node = self._executed.nodes[place]
+        own = cost.parallelism if cost.parallelism is not None and is_asynchronous(node.op) else 1.0
+        owner = node.owner
+        while owner is not None:
+            above = self.costs.by_id.get(owner)
+            if above is not None and above.parallelism is not None:
+                own *= above.parallelism
+            owner = self._executed.nodes[owner].owner
+        return max(1.0, min(own, self.window.cores))
+
+    def notes(self) -> list[Message]:
+        found = []
+        for stage in self.rewrites.stages:
+            place = self._joined.executed.get(stage.head)
+            cost = self.costs.by_id.get(place) if place is not None else None
+            if place is None or cost is None:
+                continue
+            if cost.unseen:
+                text = f"{stage.address}: its iterators ended within the measured window; its cost is unknown."
+                found.append(Message(code="stage-unseen", message=text))
+            elif cost.seen < _SCALED_SHARE:
+                text = (
+                    f"{stage.address}: its cost was scaled from {cost.seen:.0%} of its elements; others ended unseen."
+                )
+                found.append(Message(code="stage-scaled", message=text))
+            if cost.buffered_bytes and self._is_alias(place):
+                text = f"{stage.address}: its buffer holds slices of the source in memory, which cost nothing again."
+                found.append(Message(code="stage-alias", message=text))
+        return found
+
+    def _is_alias(self, place: str) -> bool:
+        node = self._executed.nodes[place]
+        if node.family not in _ALIASING:
+            return False
+        while node.family in (*_ALIASING, "Repeat", "Take", "Skip", "Shard") and node.inputs:
+            node = self._executed.nodes[self._executed.skip_options(node.inputs[0])]
+        return node.family == "TensorSlice" and not node.files
+
+
+def _total_seconds(costs: Costs) -> float:
+    return sum(one.seconds for one in costs.by_id.values()) + costs.unattributed_seconds
+
+
+def _numbered(ids: Sequence[str]) -> tuple[Sequence[int], Sequence[str]]:
+    return range(len(ids)), ids
+
+
+def _last(stages: Sequence[WrittenStage], order: Mapping[str, int]) -> WrittenStage:
+    return max(stages, key=lambda one: order[one.address])
+
+
+def _made(cost: Cost) -> dict[str, object]:
+    produced, elements = cost.bytes_produced, cost.elements
+    if not elements:
+        produced, elements = cost.lifetime_bytes, cost.lifetime_elements
+    return {
+        "elements": round(cost.elements) if not cost.unseen else None,
+        "bytes_per_element": produced / elements if elements else None,
+    }
+
+
+def _consumed(executed: StageGraph, costs: Costs, place: str) -> dict[str, object]:
+    """For the first part of a fused stage: it makes one element of each that it reads."""
+    inputs = executed.nodes[place].inputs
+    below = costs.by_id.get(executed.skip_options(inputs[0])) if inputs else None
+    mine = costs.by_id[place]
+    if below is None or not below.elements or executed.nodes[place].family == "ShuffleAndRepeat":
+        return {}
+    return {"elements": round(below.elements), "bytes_per_element": mine.bytes_produced / below.elements}
+
+
+def _plus(head: Cost, others: Sequence[Cost]) -> Cost:
+    if not others:
+        return head
+    everything = [head, *others]
+    return Cost(
+        seconds=sum(one.seconds for one in everything),
+        elements=head.elements,
+        bytes_produced=head.bytes_produced,
+        bytes_consumed=head.bytes_consumed,
+        seen=min(one.seen for one in everything),
+        unseen=head.unseen,
+        buffered_bytes=sum(one.buffered_bytes for one in everything),
+        buffered_elements=head.buffered_elements,
+        parallelism=head.parallelism,
+        buffer_size=head.buffer_size,
+        tunable=head.tunable,
+        iterators=head.iterators,
+        lifetime_elements=head.lifetime_elements,
+        lifetime_bytes=head.lifetime_bytes,
+    )
+
+
+def _notes(costs: Costs, segments: Sequence[Segment], executed: StageGraph) -> list[Message]:
+    if not segments:
+        why = "" if executed.has("Model") else " (autotune is off)"
+        return [Message(code="stages-no-model", message=f"TensorFlow kept no costs of its stages{why}.")]
+    total = _total_seconds(costs)
+    if total and costs.unattributed_seconds / total >= _UNATTRIBUTED_SHARE:
+        share = costs.unattributed_seconds / total
+        what = ", ".join(sorted(set(costs.unattributed)))
+        text = f"{share:.0%} of the time inside stages could not be attributed to one of them ({what})."
+        return [Message(code="stages-unattributed", message=text)]
+    return []
