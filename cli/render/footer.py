@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 MARK = "Report by"
 """Starts a line near the end of every text report: so a later run knows the file as one it may write over."""
 
-_TOO_SLOW = frozenset({"hang", "hung", "timeout", "stalled"})
 
 _BOUND_WORDS = {"input": "bound by the input", "step": "bound by the step", "balanced": "balanced"}
 
@@ -69,8 +68,11 @@ def next_command(profile: Profile, saved: str | None) -> tuple[str, str] | None:
 
 
 def _after_failure(profile: Profile, again: str, saved: str | None) -> tuple[str, str] | None:
-    if {problem.code for problem in profile.errors} & _TOO_SLOW:
+    codes = {problem.code for problem in profile.errors}
+    if "hung" in codes:
         return f"{again} --timeout 10min", "if the pipeline only needs longer for a batch"
+    if "max-time" in codes:
+        return f"{again} --seconds 3", "a shorter measurement"
     if saved:
         return f"pipeprof show {shlex.quote(saved)} --json", "everything that was recorded"
     return None

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from pipeprof.profiles.profile import Problem, Profile
 
 OUTPUT_LINES = 8
+_IN_THE_VERDICT = frozenset({"interrupted", "terminated"})
 
 
 def render_errors(page: Page, profile: Profile) -> None:
     """Each error with its place, the end of the pipeline's own output, and that the profile is partial."""
     for problem in profile.errors:
+        if problem.code in _IN_THE_VERDICT:
+            continue
         page.heading("Error", _head(problem, profile))
         page.prose(problem.message)
     if profile.errors and profile.output and profile.output.strip():

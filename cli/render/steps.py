@@ -44,7 +44,8 @@ def render_steps(page: Page, profile: Profile) -> None:
     page.prose(" · ".join(_rates(profile, steps)))
     if steps.epochs:
         times = "once" if steps.epochs == 1 else f"{steps.epochs:,} times"
-        page.prose(f"The dataset ended and was started again {times} meanwhile.")
+        share = f", which took {percent(steps.restart_share)} of the time" if steps.restart_share else ""
+        page.prose(f"The dataset ended and was started again {times} meanwhile{share}.")
 
 
 def _rows(steps: Steps) -> list[tuple[str, Quantiles, str]]:

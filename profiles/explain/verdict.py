@@ -21,6 +21,15 @@ INPUT_BOUND_FROM = 0.20
 """Share of waiting from which the pipeline sets the pace (xprof: highly input-bound)."""
 
 _ENDED_BY_SIGNAL = {130: "Interrupted", 143: "Terminated"}
+_WORDS_FOR_CODES = {
+    "crashed": "the worker crashed",
+    "empty": "the dataset is empty",
+    "exited": "the worker ended by itself",
+    "hung": "the pipeline hangs",
+    "killed": "the worker was killed",
+    "max-time": "--max-time was reached",
+    "raised": "the pipeline raised an error",
+}
 
 
 def bound_of(wait_share: float) -> Bound:
@@ -52,7 +61,7 @@ def verdict(profile: Profile) -> Verdict:
         return Verdict(bound=bound, sentence=measured or "Nothing was measured.")
     if measured is None:
         return Verdict(sentence=f"{ended}; nothing was measured.")
-    return Verdict(bound=bound, sentence=f"{ended}. Until then: {measured[0].lower()}{measured[1:]}")
+    return Verdict(bound=bound, sentence=f"{ended}. Until then {measured[0].lower()}{measured[1:]}")
 
 
 def _bound(steps: Steps | None) -> Bound | None:
@@ -117,4 +126,4 @@ def _ended_sentence(profile: Profile, steps: Steps | None) -> str | None:
     problem = profile.errors[0]
     stage = next((stage for stage in profile.stages or [] if stage.id == problem.stage), None)
     at = f" at {stage_words(stage)}" if stage else f" at {problem.stage}" if problem.stage else ""
-    return f"Failed{where}{at}{after}: {problem.code.replace('-', ' ').replace('_', ' ')}"
+    return f"Failed{where}{at}{after}: {_WORDS_FOR_CODES.get(problem.code, problem.code.replace('-', ' '))}"

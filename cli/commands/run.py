@@ -1,0 +1,139 @@
+"""``pipeprof run``: measure a pipeline, report, and save the profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pipeprof.cli.exit_codes import epilog
+from pipeprof.cli.options import Color, Force, Format, Json, NoPython, Out, Quiet, Redact, Set, Target, Verbose
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeprof.cli.output import Outputs
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.target import Target as ParsedTarget
+    from pipeprof.profiles.profile import Profile
+    from pipeprof.profiles.store import ProfileWriter
+
+EPILOG = epilog(
+    "pipeprof run spec.yaml",
+    "pipeprof run spec.yaml --step simulate:12ms --dispatch 1",
+    "pipeprof run spec.yaml --set stages.0.num_parallel_calls=4 --out profile.json",
+    "pipeprof run train.py:make_dataset --json | jq .verdict.sentence",
+)
+
+
+def run(
+    target: Target,
+    *,
+    sets: Set = None,
+    no_python: NoPython = False,
+    seconds: Annotated[
+        str | None, typer.Option(metavar="SECONDS", help="How long to measure.  [default: the spec's, else 10]")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Stop measuring after so many steps, if that comes first.")
+    ] = None,
+    step: Annotated[
+        str | None,
+        typer.Option(metavar="STEP", help="What takes the batches: none, simulate:12ms or python:file.py:function."),
+    ] = None,
+    dispatch: Annotated[
+        str | None,
+        typer.Option(metavar="sync|N", help="How far the host runs ahead of the device: sync, or steps in flight."),
+    ] = None,
+    cold: Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")] = False,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of TensorFlow's random ops.")] = None,
+    timeout: Annotated[
+        str | None, typer.Option(metavar="SECONDS", help="No step for so long counts as hanging.  [default: 120]")
+    ] = None,
+    max_time: Annotated[str | None, typer.Option(metavar="SECONDS", help="Longest the whole command may take.")] = None,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Stop the worker above this, e.g. 8GiB.  [default: what there is]"),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="SECONDS", help="Time for verifying findings; no effect yet, nothing is verified."),
+    ] = None,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Verify no findings; no effect yet, nothing is verified.")
+    ] = False,
+    out: Out = None,
+    form: Format = None,
+    json: Json = False,
+    force: Force = False,
+    color: Color = "auto",
+    redact: Redact = False,
+    no_lock: Annotated[bool, typer.Option("--no-lock", help="Do not wait for another measuring pipeprof.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Measure a pipeline and say what it is bound by.
+
+    The report goes to stdout, progress to stderr. The profile is always saved: to --out FILE.json, else in
+    pipeprof-out/.
+    """
+    import sys
+
+    from pipeprof.cli import options, output
+    from pipeprof.cli.commands.targets import load_target
+    from pipeprof.cli.render.progress import progress_for
+    from pipeprof.profiles.run.settings import RunSettings
+
+    del no_verify
+    options.choice("--color", color, options.COLORS)
+    options.duration("--budget", budget)
+    outputs = output.plan_outputs(out, form, json=json, force=force)
+    parsed_step = options.step(step)
+    parsed, loaded = load_target(target, sets or [], no_python=no_python, step=parsed_step)
+    settings = RunSettings(
+        target=parsed,
+        loaded=loaded,
+        command=["pipeprof", *sys.argv[1:]],
+        step=parsed_step,
+        dispatch=options.dispatch(dispatch),
+        seconds=options.duration("--seconds", seconds),
+        steps=steps,
+        seed=seed,
+        cold=True if cold else None,
+        timeout=options.duration("--timeout", timeout),
+        max_time=options.duration("--max-time", max_time),
+        memory_limit=options.byte_size("--memory-limit", memory_limit),
+        lock=not no_lock,
+    )
+    from pipeprof.profiles.run.harness import run_sample
+
+    writer = _writer(parsed, loaded, outputs.profile, redact=redact)
+    progress = progress_for(sys.stderr, quiet=quiet, verbose=verbose)
+    try:
+        profile = run_sample(settings, writer, progress)
+    finally:
+        progress.close()
+    _finish(profile, writer, outputs, color, redact=redact)
+
+
+def _writer(parsed: ParsedTarget, loaded: LoadedSpec | None, out: Path | None, *, redact: bool) -> ProfileWriter:
+    from datetime import datetime, timezone
+    from pathlib import Path
+
+    from pipeprof.profiles.redaction import redact_here
+    from pipeprof.profiles.store import ProfileWriter, places
+
+    name = (loaded.spec.name if loaded else None) or Path(parsed.text.rpartition(":")[0] or parsed.text).stem
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    return ProfileWriter(places(name, stamp, out), redact_here if redact else None)
+
+
+def _finish(profile: Profile, writer: ProfileWriter, outputs: Outputs, color: str, *, redact: bool) -> None:
+    """Print and write everything; only then complain about what could not be saved."""
+    from pipeprof.cli import output
+    from pipeprof.profiles.redaction import redact_here
+
+    for warning in writer.warnings:
+        output.say(f"pipeprof: warning: {warning}")
+    output.write_reports(redact_here(profile) if redact else profile, outputs, color, writer.path)
+    writer.require_saved()
+    raise typer.Exit(profile.exit_code or 0)

@@ -1,0 +1,40 @@
+"""``pipeprof schema``: the JSON Schemas of the documents that pipeprof reads and writes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from pipeprof.cli.exit_codes import epilog
+
+DOCUMENTS = ("spec", "profile")
+DOCUMENTS_TO_COME = ("result",)
+
+EPILOG = epilog("pipeprof schema spec > pipeprof.schema.json", "pipeprof schema profile | jq .properties.steps")
+
+
+def schema(
+    document: Annotated[str, typer.Argument(metavar="[spec|profile]", help="Which document.")] = "spec",
+) -> None:
+    """Print the JSON Schema of a spec or of a saved profile."""
+    import json
+
+    from pipeprof.cli.options import choice
+    from pipeprof.cli.output import write_stdout
+
+    kind = choice("schema", document, DOCUMENTS, DOCUMENTS_TO_COME)
+    write_stdout(json.dumps(_spec() if kind == "spec" else profile_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+def _spec() -> dict[str, Any]:
+    from pipeprof.pipelines.spec.schema import spec_schema
+
+    return spec_schema()
+
+
+def profile_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a saved profile, as a plain dict."""
+    from pipeprof.profiles.profile import Profile
+
+    body = Profile.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": "pipeprof profile"}

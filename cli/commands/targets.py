@@ -1,0 +1,54 @@
+"""What ``run`` and ``check`` do first: find the target, read the spec, refuse Python if asked to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.step import Step
+    from pipeprof.pipelines.target import Target
+
+
+def load_target(
+    text: str, sets: Sequence[str], *, no_python: bool, step: Step | None = None
+) -> tuple[Target, LoadedSpec | None]:
+    """Read everything that can be read without running anything.
+
+    Args:
+        text: The target as typed.
+        sets: Values of ``--set``.
+        no_python: Refuse Python code, in the target, the spec or the step.
+        step: The step from the command line.
+
+    Returns:
+        The target, and the spec if it is one.
+
+    Raises:
+        UsageError: There is no such target, ``--set`` does not apply to it, or it names Python that is refused.
+        SpecError: The spec is wrong.
+    """
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.spec.loader import load_spec
+    from pipeprof.pipelines.target import parse_target
+    from pipeprof.profiles.run.settings import python_files
+
+    target = parse_target(text)
+    if no_python and (target.kind != "spec" or (step is not None and step.kind == "python")):
+        what = f"the step {step.python}" if target.kind == "spec" and step is not None else text
+        msg = f"--no-python: {what} is Python code; give a spec with operations of TensorFlow, or leave --no-python out"
+        raise UsageError(msg)
+    if target.kind != "spec":
+        if sets:
+            msg = f"--set changes a spec, but {text} is a Python function; leave --set out"
+            raise UsageError(msg)
+        return target, None
+    loaded = load_spec(target.path, sets)
+    files = python_files(loaded)
+    if no_python and files:
+        names = ", ".join(sorted({path.name for path in files}))
+        msg = f"--no-python: {text} names Python code ({names}); use `ops:` in its place, or leave --no-python out"
+        raise UsageError(msg)
+    return target, loaded

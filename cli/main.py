@@ -1,0 +1,139 @@
+"""The ``pipeprof`` command: its sub-commands, and how errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pipeprof.cli import exit_codes
+from pipeprof.cli.commands import check, data, init, run, schema, show
+from pipeprof.cli.exit_codes import epilog
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+app = typer.Typer(
+    name="pipeprof",
+    # Without rich's boxes a help text costs a third of the time and looks the same in every terminal and log.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=epilog(
+        "pipeprof init photos/ --out spec.yaml", "pipeprof run spec.yaml", "pipeprof run train.py:make_dataset"
+    ),
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from pipeprof import __version__
+
+        typer.echo(f"pipeprof {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Find out why a tf.data input pipeline is slow or memory-hungry."""
+    del version
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+app.command("run", epilog=run.EPILOG)(run.run)
+app.command("check", epilog=check.EPILOG)(check.check)
+app.command("show", epilog=show.EPILOG)(show.show)
+app.command("schema", epilog=schema.EPILOG)(schema.schema)
+app.command("init", epilog=init.EPILOG)(init.init)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(invoke(sys.argv[1:]))
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Run one command line and report whatever goes wrong.
+
+    Args:
+        arguments: The command line without the program's name.
+
+    Returns:
+        The exit code.
+
+    Example:
+        >>> invoke(["--version"])  # doctest: +SKIP
+        pipeprof 0.1.0
+        0
+    """
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(args=list(arguments), prog_name="pipeprof", standalone_mode=False)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else exit_codes.OK if stop.code is None else exit_codes.INTERNAL
+    except KeyboardInterrupt:
+        return exit_codes.INTERRUPTED
+    except Exception as error:
+        return _report(error, arguments)
+    return result if isinstance(result, int) else exit_codes.OK
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(exit_codes.TERMINATED)
+
+
+def _report(error: Exception, arguments: Sequence[str]) -> int:
+    from pipeprof.cli.output import say
+    from pipeprof.pipelines.errors import PipeprofError
+
+    if isinstance(error, PipeprofError):
+        say(str(error) if hasattr(error, "diagnostics") else f"pipeprof: error: {error}")
+        return error.exit_code
+    if isinstance(error, typer.Abort):
+        say("pipeprof: error: aborted")
+        return exit_codes.INTERNAL
+    # typer's errors of usage have no public base class that all supported versions share.
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+        say(f"pipeprof: error: {_usage_message(error)}\nTry '{_command_path(error, arguments)} --help'.")
+        return int(error.exit_code)
+    _say_crash(error, arguments)
+    return exit_codes.INTERNAL
+
+
+def _usage_message(error: Exception) -> str:
+    meant = getattr(error, "possibilities", None)
+    if meant:
+        message = str(getattr(error, "message", error))
+        return f"{message}. Did you mean {' or '.join(sorted(meant))}?"
+    message = error.format_message()  # type: ignore[attr-defined]
+    return " ".join(str(message).split())
+
+
+def _command_path(error: Exception, arguments: Sequence[str]) -> str:
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        return str(context.command_path)
+    first = next((argument for argument in arguments if not argument.startswith("-")), None)
+    return f"pipeprof {first}" if first in {command.name for command in app.registered_commands} else "pipeprof"
+
+
+def _say_crash(error: Exception, arguments: Sequence[str]) -> None:
+    from pipeprof.cli.output import say
+
+    wanted = os.environ.get("PIPEPROF_DEBUG", "") not in ("", "0") or not {"-v", "--verbose"}.isdisjoint(arguments)
+    if wanted:
+        import traceback
+
+        say("".join(traceback.format_exception(error)))
+    more = "" if wanted else " (PIPEPROF_DEBUG=1 shows where)"
+    say(f"pipeprof: internal error: {type(error).__name__}: {error}{more}")

@@ -1,0 +1,169 @@
+"""Options that several commands share, and what their texts mean."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+
+import typer
+from pipeprof.pipelines.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.spec.step import Step
+
+T = TypeVar("T")
+
+FORMATS = ("text", "json")
+FORMATS_TO_COME = ("md", "html", "junit", "github", "sarif", "trace", "openmetrics")
+COLORS = ("auto", "always", "never")
+
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="spec.yaml, or file.py:function that returns a dataset.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="Change the spec without editing it, e.g. stages.0.num_parallel_calls=4."
+    ),
+]
+NoPython = Annotated[bool, typer.Option("--no-python", help="Refuse specs and targets that name Python code.")]
+Out = Annotated[
+    list[str] | None,
+    typer.Option("--out", metavar="FILE", help="Write the report there too: .json or .txt; - is stdout. Repeatable."),
+]
+Format = Annotated[str | None, typer.Option("--format", metavar="text|json", help="Format on stdout.  [default: text]")]
+Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+Force = Annotated[bool, typer.Option("--force", help="Let --out write over files that are not pipeprof's own.")]
+Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colour on stdout.")]
+Redact = Annotated[bool, typer.Option("--redact", help="Leave out home folders, host and user name.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="More on stderr: each phase as it ends, tracebacks.")]
+
+
+def choice(flag: str, value: str, choices: Sequence[str], to_come: Sequence[str] = ()) -> str:
+    """The value if it is one of the choices.
+
+    Raises:
+        UsageError: It is none of them; planned ones are named as such.
+
+    Example:
+        >>> choice("--color", "never", COLORS)
+        'never'
+    """
+    if value in choices:
+        return value
+    there = " and ".join([", ".join(choices[:-1]), choices[-1]])
+    if value in to_come:
+        msg = f"{flag} {value} is not there yet; this version has {there}"
+        raise UsageError(msg)
+    close = difflib.get_close_matches(value, choices, n=1, cutoff=0.7)
+    meant = f" — did you mean {close[0]}?" if close else ""
+    msg = f"{flag}: got {value!r}, expected {there}{meant}"
+    raise UsageError(msg)
+
+
+def report_format(value: str | None, *, json: bool) -> str:
+    """The format for stdout from ``--format`` and ``--json``.
+
+    Raises:
+        UsageError: It is not there, or the two contradict each other.
+    """
+    if value is None:
+        return "json" if json else "text"
+    chosen = choice("--format", value, FORMATS, FORMATS_TO_COME)
+    if json and chosen != "json":
+        msg = f"--json and --format {chosen} contradict each other: give one of them"
+        raise UsageError(msg)
+    return chosen
+
+
+def duration(flag: str, text: str | None) -> float | None:
+    """Seconds from ``10``, ``1.5s``, ``400ms`` or ``2min``; a number alone is seconds.
+
+    Raises:
+        UsageError: It is no duration above 0.
+
+    Example:
+        >>> duration("--seconds", "2min"), duration("--seconds", "10"), duration("--seconds", None)
+        (120.0, 10.0, None)
+    """
+    from pipeprof.pipelines.ops.units import parse_duration
+
+    def read(value: str) -> float:
+        try:
+            return float(value)
+        except ValueError:
+            return parse_duration(value)
+
+    seconds = _parse(flag, text, read)
+    if seconds is not None and not 0 < seconds < math.inf:
+        msg = f"{flag}: got {text!r}, expected a duration above 0 such as 10, 1.5s or 2min"
+        raise UsageError(msg)
+    return seconds
+
+
+def byte_size(flag: str, text: str | None) -> int | None:
+    """Bytes from ``8GiB``, ``500MB`` or a plain number.
+
+    Raises:
+        UsageError: It is no size above 0.
+
+    Example:
+        >>> byte_size("--memory-limit", "8GiB")
+        8589934592
+    """
+    from pipeprof.pipelines.ops.units import parse_size
+
+    size = _parse(flag, text, lambda value: parse_size(int(value) if value.isdecimal() else value))
+    if size == 0:
+        msg = f"{flag}: got {text!r}, expected a size above 0 such as 8GiB"
+        raise UsageError(msg)
+    return size
+
+
+def dispatch(text: str | None) -> int | Literal["sync"] | None:
+    """``sync`` or a number of steps in flight.
+
+    Raises:
+        UsageError: It is neither.
+
+    Example:
+        >>> dispatch("sync"), dispatch("2")
+        ('sync', 2)
+    """
+    if text is None or text == "sync":
+        return "sync" if text else None
+    if text.isdecimal() and int(text) >= 1:
+        return int(text)
+    msg = f"--dispatch: got {text!r}, expected sync or a number of steps in flight such as 1"
+    raise UsageError(msg)
+
+
+def step(text: str | None) -> Step | None:
+    """``none``, ``simulate:12ms`` or ``python:file.py:function``.
+
+    Raises:
+        UsageError: It is none of them, or a kind that is not there yet.
+    """
+    from pipeprof.pipelines.spec.step import parse_step
+
+    return _parse("--step", text, parse_step)
+
+
+def _parse(flag: str, text: str | None, read: Callable[[str], T]) -> T | None:
+    if text is None:
+        return None
+    try:
+        return read(text)
+    except ValueError as error:
+        msg = f"{flag}: {_message(error)}"
+        raise UsageError(msg) from None
+
+
+def _message(error: ValueError) -> str:
+    """The sentence of a validation error, which for pydantic's own is that of its first part."""
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        return str(error.errors(include_url=False)[0]["msg"])
+    return str(error)

@@ -1,0 +1,216 @@
+"""Where reports go: the formats and files that were asked for, stdout, and messages on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from pipeprof.cli.options import report_format
+from pipeprof.pipelines.errors import PipeprofError, UsageError
+
+if TYPE_CHECKING:
+    from pipeprof.cli.render.style import Style
+    from pipeprof.profiles.profile import Profile
+
+EXTENSIONS = {".json": "json", ".txt": "text"}
+_EXTENSIONS_TO_COME = {
+    ".html": "html",
+    ".md": "md",
+    ".xml": "junit",
+    ".sarif": "sarif",
+    ".trace.json.gz": "trace",
+    ".trace.json": "trace",
+}
+_TEXT_REPORT = re.compile(rb"^Report by +pipeprof \d", re.MULTILINE)
+_TAIL_BYTES = 8192
+
+
+class OutputError(PipeprofError):
+    """A report could not be written where the user wanted it (exit code 1)."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is written besides the saved profile.
+
+    Attributes:
+        stdout: Format for stdout.
+        files: Files with their formats, in the order given.
+    """
+
+    stdout: str = "text"
+    files: list[tuple[Path, str]] = field(default_factory=list)
+
+    @property
+    def profile(self) -> Path | None:
+        """The first JSON file: the profile is saved there in place of the default folder."""
+        return next((path for path, kind in self.files if kind == "json"), None)
+
+
+def plan_outputs(out: Sequence[str] | None, form: str | None, *, json: bool, force: bool) -> Outputs:
+    """Check everything about the outputs before a measurement is spent on them.
+
+    Args:
+        out: Values of ``--out``.
+        form: Value of ``--format``.
+        json: ``--json`` was given.
+        force: Files that are not pipeprof's own may be written over.
+
+    Raises:
+        UsageError: A format is not there, a folder does not exist, or a file is somebody else's.
+    """
+    stdout = report_format(form, json=json)
+    files = [(Path(text), format_of(text)) for text in out or [] if text != "-"]
+    for path, _ in files:
+        _check_file(path, force=force)
+    return Outputs(stdout, files)
+
+
+def format_of(text: str) -> str:
+    """The format that a file's name asks for.
+
+    Raises:
+        UsageError: The extension is unknown or not there yet.
+
+    Example:
+        >>> format_of("a/report.txt")
+        'text'
+    """
+    for extension, name in _EXTENSIONS_TO_COME.items():
+        if text.lower().endswith(extension):
+            there = " and ".join(EXTENSIONS)
+            msg = f"--out {text}: the format {name} is not there yet; this version writes {there}"
+            raise UsageError(msg)
+    extension = Path(text).suffix.lower()
+    if extension not in EXTENSIONS:
+        got = f"the extension {extension}" if extension else "no extension"
+        msg = f"--out {text}: got {got}, expected {' or '.join(EXTENSIONS)}, or - for stdout"
+        raise UsageError(msg)
+    return EXTENSIONS[extension]
+
+
+def _check_file(path: Path, *, force: bool) -> None:
+    from pipeprof.profiles.store import reason
+
+    try:
+        if not path.parent.is_dir():
+            msg = f"--out {path}: the folder {path.parent} does not exist; make it first"
+            raise UsageError(msg)
+        if path.is_dir():
+            msg = f"--out {path}: this is a folder; give a file in it"
+            raise UsageError(msg)
+        if path.is_file() and not force and not is_own_report(path):
+            msg = f"--out {path}: the file exists and pipeprof did not write it; --force writes over it"
+            raise UsageError(msg)
+    except OSError as error:
+        msg = f"--out {path}: {reason(error)}"
+        raise UsageError(msg) from None
+
+
+def is_own_report(path: Path) -> bool:
+    """Whether pipeprof wrote the file, as a profile or as a text report, so that it may be written over."""
+    from pipeprof.profiles.store import is_own_file
+
+    if is_own_file(path):
+        return True
+    try:
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
+            return _TEXT_REPORT.search(file.read()) is not None
+    except OSError:
+        return False
+
+
+def shown_path(path: Path | None) -> str | None:
+    """A path as reports show it: relative to the current folder if it lies inside, else whole."""
+    if path is None:
+        return None
+    try:
+        return str(path.resolve().relative_to(Path.cwd().resolve()))
+    except (ValueError, OSError):
+        return str(path)
+
+
+def as_text(profile: Profile, kind: str, style: Style, saved: Path | None) -> str:
+    """The profile in one of the formats."""
+    if kind == "json":
+        from pipeprof.profiles.store import encode
+
+        return encode(profile).decode()
+    from pipeprof.cli.render.terminal import render_report
+
+    return render_report(profile, style, shown_path(saved))
+
+
+def write_reports(profile: Profile, outputs: Outputs, color: str, saved: Path | None) -> None:
+    """Print the report and write the files; the saved profile itself is already where it belongs.
+
+    Raises:
+        OutputError: Stdout or a file could not be written; everything else was.
+    """
+    from pipeprof.cli.render.style import Style, style_of
+    from pipeprof.profiles.store import reason, write_atomically
+
+    failed = []
+    try:
+        write_stdout(as_text(profile, outputs.stdout, style_of(sys.stdout, color), saved))
+    except OSError as error:
+        failed.append(f"stdout ({reason(error)})")
+    for path, kind in outputs.files:
+        if kind == "json" and saved is not None and path == saved:
+            continue
+        try:
+            write_atomically(path, as_text(profile, kind, Style(), saved).encode(), sync=True)
+        except OSError as error:
+            failed.append(f"{path} ({reason(error)})")
+    if failed:
+        msg = f"the report could not be written to {', '.join(failed)}"
+        raise OutputError(msg)
+
+
+def write_stdout(text: str) -> None:
+    """Write to stdout; a reader that went away, as ``head`` does, is no error.
+
+    Raises:
+        OSError: Stdout is full or broken otherwise.
+    """
+    write_stream(sys.stdout, text)
+
+
+def write_stream(stream: TextIO, text: str) -> None:
+    """Write and flush; characters that the stream's encoding lacks are spelled out.
+
+    Raises:
+        OSError: The stream is full or broken, except for a pipe whose reader is gone.
+    """
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        silence(stream)
+    except OSError:
+        silence(stream)
+        raise
+
+
+def silence(stream: TextIO) -> None:
+    """Send what is still buffered nowhere, so that the interpreter does not complain about it at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def say(text: str) -> None:
+    """One line on stderr, with control characters spelled out."""
+    from pipeprof.cli.render.style import visible
+
+    with contextlib.suppress(OSError):
+        write_stream(sys.stderr, "\n".join(visible(line) for line in text.splitlines()) + "\n")

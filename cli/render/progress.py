@@ -1,0 +1,176 @@
+"""What a user sees on stderr while a pipeline is measured: one live line, or one line a phase in a log."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+from pipeprof.cli.output import write_stream
+from pipeprof.cli.render.style import in_ascii, speaks_unicode, visible
+from pipeprof.cli.render.units import seconds
+from pipeprof.profiles.explain.words import significant
+from pipeprof.profiles.run.progress import Silent
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.run.progress import Progress
+
+REDRAW_SECONDS = 0.25
+"""A live line is drawn at most so often: drawing takes time from the machine that is being measured."""
+
+DATA_LINE_SECONDS = 5.0
+_CLEAR = "\r\x1b[K"
+_WORDS = {
+    "import": "starting TensorFlow",
+    "data": "loading arrays",
+    "build": "building the pipeline",
+    "first_element": "first element",
+    "warmup": "warming up",
+    "measure": "measuring",
+    "trace": "tracing",
+}
+
+
+def progress_for(stream: TextIO, *, quiet: bool, verbose: bool) -> Progress:
+    """The progress that fits the stream: live on a terminal, lines elsewhere, nothing with ``-q``."""
+    if quiet:
+        return Silent()
+    if stream.isatty() and os.environ.get("TERM") != "dumb" and os.environ.get("TTY_INTERACTIVE") != "0":
+        return LiveProgress(stream, verbose=verbose)
+    return LineProgress(stream, verbose=verbose)
+
+
+class LineProgress:
+    """One line a phase, for logs and pipes.
+
+    Args:
+        stream: Where to write.
+        verbose: Also say how long each phase took.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(self, stream: TextIO, *, verbose: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._unicode = speaks_unicode(stream.encoding)
+        self._verbose = verbose
+        self._clock = clock
+        self._phase: str | None = None
+        self._began = 0.0
+        self._rate: float | None = None
+        self._data_said: tuple[str, float] = ("", 0.0)
+
+    def phase(self, name: str, seconds_expected: float | None) -> None:
+        """Say that a phase begins."""
+        self._end_phase()
+        self._phase, self._began, self._rate = name, self._clock(), None
+        self._line(_phase_words(name, seconds_expected))
+
+    def tick(self, rate: float | None, done: float, total: float | None) -> None:
+        """Remember the rate for the end of the phase."""
+        del done, total
+        self._rate = rate if rate is not None else self._rate
+
+    def note(self, text: str) -> None:
+        """Say it now."""
+        self._line(text)
+
+    def data(self, name: str, done: int, total: int) -> None:
+        """Say when an input is begun, every five seconds, and when it is done."""
+        said, when = self._data_said
+        now = self._clock()
+        if name != said or done >= total or now - when >= DATA_LINE_SECONDS:
+            self._data_said = (name, now)
+            self._line(f"making data:{name}, {done:,} of {total:,}")
+
+    def close(self) -> None:
+        """Say how the last phase went."""
+        self._end_phase()
+        self._phase = None
+
+    def _end_phase(self) -> None:
+        if self._phase is not None and self._verbose:
+            rate = f", {_rate_words(self._rate)}" if self._rate is not None else ""
+            self._line(f"  {self._phase} took {seconds(self._clock() - self._began)}{rate}")
+
+    def _line(self, text: str) -> None:
+        self._write(f"pipeprof: {self._clean(text)}\n")
+
+    def _clean(self, text: str) -> str:
+        return visible(text) if self._unicode else in_ascii(visible(text))
+
+    def _write(self, text: str) -> None:
+        try:
+            write_stream(self._stream, text)
+        except OSError:
+            # A full disk behind stderr must not end a measurement.
+            self._stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives as long as this
+
+
+class LiveProgress(LineProgress):
+    """One line that is drawn over: phase, current rate, how far, time left."""
+
+    def __init__(self, stream: TextIO, *, verbose: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(stream, verbose=verbose, clock=clock)
+        self._drawn = False
+        self._last_draw = float("-inf")
+
+    def phase(self, name: str, seconds_expected: float | None) -> None:
+        """Begin a phase and draw it."""
+        self._end_phase()
+        self._phase, self._began, self._rate = name, self._clock(), None
+        self._draw(_phase_words(name, seconds_expected), at_once=True)
+
+    def tick(self, rate: float | None, done: float, total: float | None) -> None:
+        """Draw phase, rate and time left, not more often than four times a second."""
+        self._rate = rate if rate is not None else self._rate
+        parts = [_WORDS.get(self._phase or "", self._phase or "")]
+        if self._rate is not None:
+            parts.append(_rate_words(self._rate))
+        parts.append(self._how_far(done, total))
+        self._draw(", ".join(part for part in parts if part))
+
+    def data(self, name: str, done: int, total: int) -> None:
+        """Draw how much of an input is made."""
+        share = f" ({done / total:.0%})" if total else ""
+        self._draw(f"making data:{name}, {done:,} of {total:,}{share}", at_once=done >= total)
+
+    def close(self) -> None:
+        """Take the line away."""
+        super().close()
+        self._clear()
+
+    def _how_far(self, done: float, total: float | None) -> str:
+        if not total:
+            return ""
+        spent = self._clock() - self._began
+        left = spent / done * (total - done) if done > 0 else None
+        eta = f", ETA {seconds(max(left, 0.0))}" if left is not None and left > 0.5 else ""
+        return f"{min(done / total, 1.0):.0%}{eta}"
+
+    def _draw(self, text: str, *, at_once: bool = False) -> None:
+        now = self._clock()
+        if not at_once and now - self._last_draw < REDRAW_SECONDS:
+            return
+        self._last_draw, self._drawn = now, True
+        width = shutil.get_terminal_size().columns - 1
+        self._write(_CLEAR + f"pipeprof: {self._clean(text)}"[:width])
+
+    def _line(self, text: str) -> None:
+        self._clear()
+        super()._line(text)
+
+    def _clear(self) -> None:
+        if self._drawn:
+            self._drawn = False
+            self._write(_CLEAR)
+
+
+def _phase_words(name: str, seconds_expected: float | None) -> str:
+    words = _WORDS.get(name, name)
+    return words if seconds_expected is None else f"{words}, about {seconds(seconds_expected)}"
+
+
+def _rate_words(rate: float) -> str:
+    return f"{significant(rate)} batches/s"
