@@ -211,7 +211,7 @@ def _listed_children(pid: int, proc: Path) -> list[int] | None:
 
 def _scanned_children(proc: Path) -> dict[int, list[int]]:
     found: dict[int, list[int]] = {}
-    for pid in sorted(_numbers(proc)):
+    for pid in _numbers(proc):
         if (one := stat(pid, proc)) is not None:
             found.setdefault(one.parent, []).append(pid)
     return found
@@ -225,7 +225,7 @@ def descendants(pid: int, proc: Path = PROC) -> tuple[int, ...]:
     family = [pid]
     for one in family:  # grows while it is walked
         direct = _listed_children(one, proc) if scanned is None else scanned.get(one)
-        family += [child for child in direct or () if child not in family]
+        family += [child for child in sorted(direct or ()) if child not in family]
     return tuple(family[1:])
 
 

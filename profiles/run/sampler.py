@@ -207,15 +207,24 @@ class Sampler:
         self._add(_Point(taken.t, used, taken.cpu_seconds, self._batches, phase))
 
     def _add(self, point: _Point) -> None:
+        if len(self._points) > self._max_points:
+            self._halve()
         if self._pending is not None and self._pending.phase != point.phase:
             self._flush()
         self._pending = point if self._pending is None else self._pending.merged(point)
         self._pending_samples += 1
         if self._pending_samples >= self._stride:
             self._flush()
-        if len(self._points) > self._max_points:
-            self._points = _halved(self._points)
-            self._stride *= 2
+
+    def _halve(self) -> None:
+        last = self._points[-1]
+        self._points = _halved(self._points)
+        if self._points[-1] is last and (self._pending is None or self._pending.phase == last.phase):
+            # It found no partner yet: what comes next is one, so that points stay evenly apart.
+            self._points.pop()
+            self._pending = last if self._pending is None else last.merged(self._pending)
+            self._pending_samples += self._stride
+        self._stride *= 2
 
     def _flush(self) -> None:
         if self._pending is not None:

@@ -1,0 +1,193 @@
+"""Host facts from planted files and tools, and contention from planted counters."""
+
+import platform
+
+import pytest
+
+from pipeprof.profiles.profile import Contention
+from pipeprof.profiles.run import host
+from pipeprof.profiles.run.cgroup import Cgroup
+from pipeprof.profiles.run.limits import MemoryLimit
+from pipeprof.profiles.run.procfs import Reading
+
+SMI = """\
+GPU 0: NVIDIA H200 (UUID: GPU-11111111-2222)
+  MIG 1g.18gb     Device  0: (UUID: MIG-33333333)
+GPU 1: NVIDIA A100-SXM4-80GB (UUID: GPU-44444444)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("processor : 0\nmodel name\t: AMD  EPYC 9B14 \nmodel name: other\n", "AMD EPYC 9B14"),
+        ("cpu model : MIPS 74Kc\n", "MIPS 74Kc"),
+        ("processor : 0\nBogoMIPS : 50\n", None),
+        (None, None),
+    ],
+)
+def test_cpu_model(tmp_path, monkeypatch, text, name):
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    if text is not None:
+        (tmp_path / "cpuinfo").write_text(text)
+    assert host.cpu_model(tmp_path, lambda _: pytest.fail("no tool is needed on Linux")) == name
+
+
+def test_cpu_model_on_macos(tmp_path, monkeypatch):
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    assert host.cpu_model(tmp_path, lambda _: "Apple M3\n") == "Apple M3"
+    assert host.cpu_model(tmp_path, lambda _: None) is None
+
+
+def test_gpus():
+    assert host.gpus(lambda command: SMI if command == ["nvidia-smi", "-L"] else None) == [
+        "NVIDIA H200",
+        "NVIDIA A100-SXM4-80GB",
+    ]
+    assert host.gpus(lambda _: None) == []
+    assert host.gpus(lambda _: "No devices were found\n") == []
+
+
+def test_a_tool_that_is_missing():
+    assert host.run_tool(["no-such-tool-as-this", "-L"]) is None
+
+
+def test_host_facts(tmp_path, monkeypatch):
+    monkeypatch.setattr(host, "gpus", list)
+    monkeypatch.setattr(host, "cores", lambda _: 1.5)
+    (tmp_path / "meminfo").write_text("MemTotal: 1000 kB\nMemAvailable: 500 kB\n")
+    (tmp_path / "cpuinfo").write_text("model name : Made Up\n")
+    facts = host.host_facts(MemoryLimit(7, "option", 0), proc=tmp_path)
+    assert (facts.cpu_model, facts.cores, facts.memory_bytes) == ("Made Up", 1.5, 1024000)
+    assert (facts.memory_limit_bytes, facts.memory_limit_source) == (7, "option")
+    assert facts.system.startswith(platform.system())
+
+
+def test_host_facts_that_cannot_be_had(tmp_path, monkeypatch):
+    monkeypatch.setattr(host, "gpus", list)
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setattr(platform, "node", str)
+    facts = host.host_facts(proc=tmp_path)
+    assert (facts.name, facts.cpu_model, facts.memory_bytes, facts.memory_limit_bytes) == (None, None, None, None)
+
+
+def test_versions():
+    found = host.versions()
+    assert list(found) == ["python", "numpy", "psutil", "pipeprof"]
+    assert found["python"] == platform.python_version()
+    assert found["psutil"]
+
+
+class World:
+    """A worker 42 with threads, a machine and a control group, all made up."""
+
+    def __init__(self, folder):
+        self.proc = folder / "proc"
+        self.root = folder / "cgroup"
+        self.now = 50.0
+        self.reading = Reading(rss_bytes=1, cpu_seconds=10.0)
+        (self.proc / "self").mkdir(parents=True)
+        (self.proc / "self" / "cgroup").write_text("0::/\n")
+        self.root.mkdir()
+        (self.root / "cgroup.controllers").write_text("cpu\n")
+        self.process(42)
+
+    def process(self, pid, parent=1):
+        task = self.proc / str(pid) / "task" / str(pid)
+        task.mkdir(parents=True)
+        (self.proc / str(pid) / "stat").write_text(f"{pid} (x) S {parent} " + "0 " * 40)
+
+    def thread(self, thread, run_ms, wait_ms, pid=42):
+        task = self.proc / str(pid) / "task" / str(thread)
+        task.mkdir(exist_ok=True)
+        (task / "schedstat").write_text(f"{run_ms * 1_000_000} {wait_ms * 1_000_000} 5\n")
+
+    def end(self, thread):
+        (self.proc / "42" / "task" / str(thread) / "schedstat").unlink()
+
+    def machine(self, idle, steal):
+        (self.proc / "stat").write_text(f"cpu 0 0 0 {idle} 0 0 0 {steal} 0 0\n")
+
+    def throttled(self, seconds):
+        (self.root / "cpu.stat").write_text(f"throttled_usec {int(seconds * 1e6)}\n")
+
+    def read(self, pid, *, pss=False):
+        assert (pid, pss) == (42, False)
+        return self.reading
+
+    def probe(self):
+        cgroup = Cgroup(proc=self.proc, root=self.root)
+        return host.ContentionProbe(42, self, cgroup, proc=self.proc, clock=lambda: self.now, load=lambda: 3.5)
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+def test_contention_is_what_changed(world):
+    world.thread(42, 5000, 900)
+    world.thread(43, 100, 0)
+    world.machine(1000, 50)
+    world.throttled(2.0)
+    probe = world.probe()
+    probe.start()
+    world.now += 4
+    world.thread(42, 5600, 1000)
+    world.thread(43, 300, 100)
+    world.machine(1900, 150)
+    world.throttled(2.5)
+    world.reading = Reading(rss_bytes=1, cpu_seconds=16.0)
+    found = probe.stop()
+    assert found.runnable_wait_share == pytest.approx(200 / 1000)
+    assert found.steal_share == pytest.approx(0.1)
+    assert found.throttled_seconds == pytest.approx(0.5)
+    assert (found.load_average, found.worker_cores) == (3.5, pytest.approx(1.5))
+
+
+def test_threads_that_start_end_or_take_over_an_id(world):
+    world.thread(42, 1000, 1000)
+    world.thread(43, 5000, 5000)
+    probe = world.probe()
+    probe.start()
+    world.thread(44, 30, 10)
+    world.thread(43, 5020, 5000)
+    probe.look()
+    world.end(44)
+    world.thread(43, 40, 0)
+    assert probe.stop().runnable_wait_share == pytest.approx(10 / (30 + 10 + 20 + 40))
+
+
+def test_children_count(world):
+    world.thread(42, 10, 10)
+    probe = world.probe()
+    probe.start()
+    world.process(60, parent=42)
+    world.thread(60, 30, 10, pid=60)
+    assert probe.stop().runnable_wait_share == pytest.approx(0.25)
+
+
+def test_a_second_start_forgets_the_first(world):
+    world.thread(42, 10, 10)
+    probe = world.probe()
+    probe.start()
+    world.thread(42, 20, 1000)
+    probe.start()
+    world.thread(42, 30, 1000)
+    assert probe.stop().runnable_wait_share == 0.0
+
+
+def test_what_the_system_does_not_tell_is_none(world):
+    (world.proc / "42" / "stat").unlink()
+    world.reading = None
+    probe = world.probe()
+    probe.start()
+    world.now += 1
+    assert probe.stop() == Contention(load_average=3.5)
+
+
+def test_threads_that_did_nothing_have_no_share(world):
+    world.thread(42, 10, 10)
+    probe = world.probe()
+    probe.start()
+    assert probe.stop().runnable_wait_share is None

@@ -1,0 +1,285 @@
+"""The sampler on planted readings, with a clock of the test's own."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeprof.profiles.run.procfs import Reading
+from pipeprof.profiles.run.sampler import FAST_INTERVAL, INTERVAL, Sampler, slope
+
+MB = 1_000_000
+
+
+class Planted:
+    """A worker whose memory the test sets; counts how it was read."""
+
+    def __init__(self):
+        self.now = 1000.0
+        self.reading = Reading(rss_bytes=100 * MB, cpu_seconds=0.0, io_read_bytes=0, threads=5)
+        self.pss = None
+        self.pss_reads = []
+
+    def clock(self):
+        return self.now
+
+    def read(self, pid, *, pss=False):
+        assert pid == 42
+        if pss:
+            self.pss_reads.append(self.now - 1000.0)
+            return Reading(**{**vars(self.reading), "pss_bytes": self.pss})
+        return self.reading
+
+    def set(self, **values):
+        self.reading = Reading(**{**vars(self.reading), **values})
+
+    def sampler(self, **options):
+        return Sampler(42, self, self.clock, **options)
+
+
+@pytest.fixture
+def planted():
+    return Planted()
+
+
+def run(planted, sampler, rss, *, every=0.05, cpu_per_second=0.0):
+    """One sample for each value of ``rss``, ``every`` seconds apart."""
+    for value in rss:
+        planted.now += every
+        planted.set(rss_bytes=value, cpu_seconds=planted.reading.cpu_seconds + cpu_per_second * every)
+        sampler.sample()
+
+
+def test_a_sample_says_what_was_read_and_when(planted):
+    sampler = planted.sampler()
+    planted.now += 2.5
+    planted.set(cpu_seconds=3.5, io_read_bytes=77)
+    sampler.enter_phase("build")
+    sample = sampler.sample()
+    assert (sample.t, sample.rss_bytes, sample.used_bytes, sample.pss_bytes) == (2.5, 100 * MB, 100 * MB, None)
+    assert (sample.cpu_seconds, sample.io_read_bytes, sample.threads, sample.phase) == (3.5, 77, 5, "build")
+    assert sampler.last == sample
+    assert sampler.elapsed() == 2.5
+
+
+def test_a_worker_that_has_ended_leaves_the_last_sample(planted):
+    sampler = planted.sampler()
+    assert sampler.last is None
+    before = sampler.sample()
+    planted.reading = None
+    assert sampler.sample() is None
+    assert sampler.last == before
+    assert len(sampler.series().seconds) == 1
+
+
+def test_peaks_and_ends_by_phase(planted):
+    sampler = planted.sampler()
+    run(planted, sampler, [100, 300, 200])
+    sampler.enter_phase("data")
+    run(planted, sampler, [150, 120])
+    sampler.enter_phase("build")
+    assert sampler.peaks() == {"import": 300, "data": 150}
+    assert sampler.ends() == {"import": 200, "data": 120}
+
+
+class TestSeries:
+    def test_rates_are_those_since_the_point_before(self, planted):
+        sampler = planted.sampler()
+        for batches in (None, 10, 14):
+            if batches is not None:
+                sampler.count_batches(batches)
+            run(planted, sampler, [MB], every=0.5, cpu_per_second=1.5)
+        series = sampler.series()
+        assert series.seconds == [0.5, 1.0, 1.5]
+        assert series.cpu_cores == [None, pytest.approx(1.5), pytest.approx(1.5)]
+        assert series.batches_per_second == [None, None, pytest.approx(8.0)]
+
+    def test_unknown_cpu_time_is_none(self, planted):
+        sampler = planted.sampler()
+        planted.set(cpu_seconds=None)
+        for _ in range(2):
+            planted.now += 1
+            sampler.sample()
+        assert sampler.series().cpu_cores == [None, None]
+
+    def test_it_is_bounded_and_keeps_the_largest_memory(self, planted):
+        sampler = planted.sampler(max_points=20)
+        rss = [MB] * 500
+        rss[321] = 9 * MB
+        run(planted, sampler, rss, cpu_per_second=2.0)
+        series = sampler.series()
+        assert len(series.seconds) <= 21
+        assert max(series.rss_bytes) == 9 * MB
+        assert series.rss_bytes.count(9 * MB) == 1
+        near = series.seconds[series.rss_bytes.index(9 * MB)]
+        assert near == pytest.approx(0.05 * 322, abs=32 * 0.05)
+        assert series.seconds[-1] == pytest.approx(25.0)
+        assert series.cpu_cores[1:] == pytest.approx([2.0] * (len(series.seconds) - 1))
+
+    def test_points_are_evenly_apart_after_many_halvings(self, planted):
+        sampler = planted.sampler(max_points=20)
+        run(planted, sampler, [MB] * 640)
+        seconds = sampler.series().seconds
+        gaps = {round(later - before, 3) for before, later in itertools.pairwise(seconds)}
+        assert len(seconds) == 20
+        assert gaps == {1.6}
+
+    def test_a_peak_stays_in_the_phase_that_had_it(self, planted):
+        sampler = planted.sampler(max_points=4)
+        run(planted, sampler, [1, 1, 1, 1, 9])
+        sampler.enter_phase("measure")
+        run(planted, sampler, [2] * 40)
+        series = sampler.series()
+        assert {rss for rss, phase in zip(series.rss_bytes, series.phase, strict=True) if phase == "measure"} == {2}
+        assert max(rss for rss, phase in zip(series.rss_bytes, series.phase, strict=True) if phase == "import") == 9
+
+    @given(
+        st.lists(st.tuples(st.integers(1, 1000), st.sampled_from(["import", "warmup", "measure"])), max_size=300),
+        st.integers(2, 12),
+    )
+    def test_all_columns_have_one_length_and_nothing_is_lost(self, samples, max_points):
+        planted = Planted()
+        sampler = planted.sampler(max_points=max_points)
+        changes = 0
+        for rss, phase in samples:
+            changes += sampler.series().phase[-1:] != [phase]
+            sampler.enter_phase(phase)
+            run(planted, sampler, [rss])
+        series = sampler.series()
+        columns = {len(getattr(series, name)) for name in ("rss_bytes", "cpu_cores", "batches_per_second", "phase")}
+        assert columns == {len(series.seconds)}
+        assert len(series.seconds) <= max_points + changes + 1
+        assert series.seconds == sorted(series.seconds)
+        assert max(series.rss_bytes, default=0) == max((rss for rss, _ in samples), default=0)
+        assert sampler.peaks() == {
+            phase: max(rss for rss, other in samples if other == phase) for phase in {phase for _, phase in samples}
+        }
+
+
+class TestGrowth:
+    def test_the_slope_of_the_last_three_seconds(self, planted):
+        sampler = planted.sampler(limit_bytes=1000 * MB)
+        run(planted, sampler, [100 * MB] * 200)
+        assert sampler.growth() == pytest.approx(0.0)
+        assert sampler.seconds_to_limit() is None
+        run(planted, sampler, [100 * MB + index * MB for index in range(80)])
+        assert sampler.growth() == pytest.approx(20 * MB)
+        assert sampler.seconds_to_limit() == pytest.approx((1000 - 179) / 20)
+
+    def test_not_before_there_are_samples_enough(self, planted):
+        sampler = planted.sampler(limit_bytes=1000 * MB)
+        assert sampler.growth() is None
+        run(planted, sampler, [1 * MB, 2 * MB, 3 * MB])
+        assert sampler.growth() is None
+        assert sampler.seconds_to_limit() is None
+
+    def test_no_time_without_a_limit_nor_for_noise_nor_while_it_shrinks(self, planted):
+        unlimited = planted.sampler()
+        run(planted, unlimited, range(MB, 2 * MB, 10_000))
+        assert unlimited.growth() > 0
+        assert unlimited.seconds_to_limit() is None
+        noisy = planted.sampler(limit_bytes=1000 * MB)
+        run(planted, noisy, [100 * MB + index for index in range(60)])
+        assert noisy.seconds_to_limit() is None
+        shrinking = planted.sampler(limit_bytes=1000 * MB)
+        run(planted, shrinking, range(200 * MB, 100 * MB, -MB))
+        assert shrinking.growth() < 0
+        assert shrinking.seconds_to_limit() is None
+
+    def test_above_the_limit_no_time_is_left(self, planted):
+        sampler = planted.sampler(limit_bytes=10)
+        run(planted, sampler, [11])
+        assert sampler.seconds_to_limit() == 0.0
+
+    def test_slope_is_that_of_a_fit_not_of_two_ends(self):
+        assert slope([(0.0, 0), (0.1, 10), (0.2, 0), (0.3, 10)]) == pytest.approx(20.0)
+
+
+class TestLimit:
+    @pytest.mark.parametrize(("rss", "over"), [(99, False), (100, False), (101, True)])
+    def test_over(self, planted, rss, over):
+        sampler = planted.sampler(limit_bytes=100)
+        assert sampler.over_limit() is False
+        run(planted, sampler, [rss])
+        assert sampler.over_limit() is over
+        assert sampler.over_limit(sampler.last) is over
+
+    def test_never_over_without_a_limit(self, planted):
+        sampler = planted.sampler()
+        run(planted, sampler, [1 << 50])
+        assert sampler.over_limit() is False
+        assert sampler.next_interval() == INTERVAL
+
+    def test_samples_faster_above_four_fifths(self, planted):
+        sampler = planted.sampler(limit_bytes=1000)
+        assert sampler.next_interval() == INTERVAL
+        run(planted, sampler, [800] * 10)
+        assert sampler.next_interval() == INTERVAL
+        run(planted, sampler, [801] * 10)
+        assert sampler.next_interval() == FAST_INTERVAL
+
+    @pytest.mark.parametrize(("step", "interval"), [(19 * MB, INTERVAL), (21 * MB, FAST_INTERVAL)])
+    def test_samples_faster_when_the_limit_would_be_reached_in_half_a_second(self, planted, step, interval):
+        # After five steps of 0.05 s at s MB each, ten more are 0.5 s: 200 + 15 s against 500.
+        sampler = planted.sampler(limit_bytes=500 * MB)
+        run(planted, sampler, [200 * MB] * 100)
+        run(planted, sampler, [200 * MB + step * index for index in range(1, 6)])
+        assert sampler.next_interval() == interval
+
+    def test_and_slower_again_when_the_growth_ends(self, planted):
+        sampler = planted.sampler(limit_bytes=500 * MB)
+        run(planted, sampler, [100 * MB, 200 * MB, 300 * MB])
+        assert sampler.next_interval() == FAST_INTERVAL
+        run(planted, sampler, [300 * MB] * 5)
+        assert sampler.next_interval() == INTERVAL
+
+
+class TestChildren:
+    """A sum of RSS counts what a fork shares once for each process; PSS does not, but it is dear."""
+
+    def test_alone_it_is_never_read(self, planted):
+        sampler = planted.sampler(limit_bytes=50 * MB)
+        run(planted, sampler, [100 * MB] * 100)
+        assert planted.pss_reads == []
+
+    def test_with_children_it_scales_what_is_held_to_the_limit(self, planted):
+        sampler = planted.sampler(limit_bytes=150 * MB)
+        planted.set(children=4)
+        planted.pss = 100 * MB
+        run(planted, sampler, [200 * MB])
+        assert (sampler.last.rss_bytes, sampler.last.pss_bytes, sampler.last.used_bytes) == (
+            200 * MB,
+            100 * MB,
+            100 * MB,
+        )
+        run(planted, sampler, [220 * MB])
+        assert (sampler.last.pss_bytes, sampler.last.used_bytes) == (None, 110 * MB)
+        assert sampler.over_limit() is False
+        assert sampler.peaks() == {"import": 110 * MB}
+
+    def test_it_is_read_seldom_and_more_often_near_the_limit(self, planted):
+        sampler = planted.sampler(limit_bytes=1000 * MB)
+        planted.set(children=1)
+        planted.pss = 100 * MB
+        run(planted, sampler, [100 * MB] * 200)
+        assert len(planted.pss_reads) == 5
+        planted.pss_reads.clear()
+        planted.pss = 900 * MB
+        run(planted, sampler, [900 * MB] * 200)
+        assert len(planted.pss_reads) == pytest.approx(10 / 0.25, abs=8)
+
+    def test_where_it_is_forbidden_the_sum_counts(self, planted):
+        sampler = planted.sampler(limit_bytes=150 * MB)
+        planted.set(children=4)
+        run(planted, sampler, [200 * MB])
+        assert sampler.over_limit() is True
+
+    def test_when_the_children_are_gone_so_is_the_scale(self, planted):
+        sampler = planted.sampler(limit_bytes=150 * MB)
+        planted.set(children=4)
+        planted.pss = 50 * MB
+        run(planted, sampler, [200 * MB])
+        planted.set(children=0)
+        run(planted, sampler, [200 * MB])
+        assert sampler.last.used_bytes == 200 * MB
