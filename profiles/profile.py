@@ -113,6 +113,9 @@ class Steps(Model):
     fetch_ms: Quantiles = Field(description="The loop blocked in `next()`.")
     busy_ms: Quantiles | None = Field(None, description="The device at work; `None` with `step: none`.")
     wait_share: float = Field(description="Sum of the waits over the measured time, 0 to 1.")
+    restart_share: float | None = Field(
+        None, description="The part of `wait_share` spent starting the dataset again at the end of an epoch."
+    )
     floor_ms: Quantiles | None = Field(None, description="`next()` on a constant dataset under the same step.")
     epochs: int = Field(0, description="How often the dataset ended and was started again.")
 
@@ -200,7 +203,9 @@ class Stage(Model):
     fused_with: str | None = Field(None, description="Id of the stage that carries this one's cost.")
     op: str = Field(description="As written, e.g. `map`.")
     tf_op: str | None = Field(None, description="What TensorFlow runs, e.g. `ParallelMapDatasetV2`.")
-    executed: str | None = Field(None, description="What TensorFlow made of it, in words; `None` if it runs as written.")
+    executed: str | None = Field(
+        None, description="What TensorFlow made of it, in words; `None` if it runs as written."
+    )
     location: Location | None = None
     elements: int | None = Field(None, description="Elements it gave during the measured window.")
     cpu_ms_per_batch: float | None = Field(None, description="Time inside the stage, summed over threads, per batch.")

@@ -32,11 +32,11 @@ class Durations:
         self.max_ns = 0
         self._bins = np.zeros(_BINS, dtype=np.int64)
 
-    def add(self, values: Nanoseconds) -> None:
+    def add(self, values: Nanoseconds | list[int]) -> None:
         """Fold in `values`, shape (n,), in nanoseconds; negative values count as 0."""
         if not len(values):
             return
-        values = np.maximum(values, 0)
+        values = np.maximum(np.asarray(values, dtype=np.int64), 0)
         self.count += len(values)
         self.total_ns += int(values.sum())
         self.max_ns = max(self.max_ns, int(values.max()))

@@ -85,6 +85,8 @@ class StepStatistics:
         self.gaps = Durations()
         self.longest = LongestGaps()
         self.causes_ns = {"pipeline": 0, "python": 0, "pipeprof": 0}
+        self.restarts = 0
+        self.restart_ns = 0
         self._origin: int | None = None
         self._previous: tuple[int, int] | None = None
         self._elapsed_ns = 0
@@ -99,12 +101,13 @@ class StepStatistics:
         """Length of the measured window: the sum of all intervals."""
         return self.intervals.total_ns / 1e9
 
-    def fold_drain(self, base: int, times: Sequence[int]) -> float | None:
+    def fold_drain(self, base: int, times: Sequence[int], *, restarted: bool = False) -> float | None:
         """Fold in steps without a device.
 
         Args:
             base: When the loop went back to asking, in nanoseconds.
             times: When each batch came, in nanoseconds.
+            restarted: The first of these batches began an epoch.
 
         Returns:
             The median interval of this chunk in milliseconds, or `None` if it is empty.
@@ -114,6 +117,9 @@ class StepStatistics:
         intervals = np.diff(np.asarray(times, dtype=np.int64), prepend=base)
         for durations in (self.intervals, self.fetches, self.waits):
             durations.add(intervals)
+        if restarted:
+            self.restarts += 1
+            self.restart_ns += int(intervals[0])
         ends = np.cumsum(intervals) + self._elapsed_ns
         for i in self.longest.candidates(intervals):
             self.longest.offer((ends[i] - intervals[i]) / 1e9, intervals[i] / 1e6, "pipeline")
@@ -125,17 +131,21 @@ class StepStatistics:
         self._origin = start
         self._previous = (start, end)
 
-    def fold_device(self, readings: Sequence[Reading]) -> float | None:
+    def fold_device(self, readings: Sequence[Reading], restarts: Sequence[int] = ()) -> float | None:
         """Fold in steps with a device, in order.
 
         Without a call of `begin` the first reading only opens the window.
+
+        Args:
+            readings: The clock readings, one of each step.
+            restarts: Indices of the readings whose batch began an epoch.
 
         Returns:
             The median interval of this chunk in milliseconds, or `None` if there is none.
         """
         if self._previous is None and readings:
             self.begin(readings[0].start, readings[0].end)
-            readings = readings[1:]
+            readings, restarts = readings[1:], [i - 1 for i in restarts if i]
         if not readings or self._previous is None or self._origin is None:
             return None
         deadline, woke, asked, got, start, end = np.asarray(readings, dtype=np.int64).T
@@ -146,6 +156,8 @@ class StepStatistics:
         intervals = start - starts
         gaps = np.maximum(start - ends, 0)
         waits = self.floor.excess(_overlap(ends, start, asked, got))
+        self.restarts += len(restarts)
+        self.restart_ns += int(waits[list(restarts)].sum())
         late = _overlap(ends, start, deadline, woke)
         python = gaps - waits - late
         self.intervals.add(intervals)
@@ -171,7 +183,9 @@ class StepStatistics:
             "fetch_ms": self.fetches.summary(),
             "busy_ms": self.busy.summary() if device else None,
             "wait_share": self.waits.total_ns / self.intervals.total_ns if self.intervals.total_ns else 0.0,
+            "restart_share": self.restart_ns / self.intervals.total_ns if self.restarts else None,
             "floor_ms": self.floor.summary,
+            "epochs": self.restarts,
         }
         histograms = {"interval": self.intervals.histogram(), "fetch": self.fetches.histogram()}
         if not device:

@@ -32,7 +32,12 @@ class FakeClock:
 
 
 def run(
-    fetches_ms: list[float], *, dispatch: Dispatch, step: StepDuration | float = 10.0, late: int = 0, python_ms: float = 0
+    fetches_ms: list[float],
+    *,
+    dispatch: Dispatch,
+    step: StepDuration | float = 10.0,
+    late: int = 0,
+    python_ms: float = 0,
 ) -> StepStatistics:
     """A loop whose n-th `next()` takes `fetches_ms[n]`; the batches are made on demand, not ahead."""
     clock = FakeClock(late)
@@ -184,3 +189,13 @@ def test_quantiles_are_within_half_a_percent() -> None:
     for q in (0.01, 0.5, 0.95, 0.99):
         assert durations.quantile_ms(q) == pytest.approx(q * 100, rel=0.005)
     assert sum(n for _, n in durations.histogram()) == 100_000
+
+
+def test_the_wait_for_a_new_epoch_is_told_apart() -> None:
+    statistics = StepStatistics()
+    rows = [Reading(t, t, t, t + 5 * MS, t + 5 * MS, t + 15 * MS) for t in range(0, 60 * MS, 15 * MS)]
+    statistics.fold_device(rows, [2])
+    steps = statistics.document(device=True)["steps"]
+    assert steps["epochs"] == 1
+    assert steps["wait_share"] == pytest.approx(15 / 45)
+    assert steps["restart_share"] == pytest.approx(5 / 45)

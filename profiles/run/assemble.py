@@ -1,0 +1,252 @@
+"""From what was observed to the profile: the same function makes the partial documents and the final one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.profiles.explain.stages import explain_stages
+from pipeprof.profiles.explain.verdict import verdict
+from pipeprof.profiles.profile import (
+    Contention,
+    Device,
+    Disk,
+    Gaps,
+    Host,
+    Memory,
+    Message,
+    OpCost,
+    Overhead,
+    Phase,
+    PhaseName,
+    Problem,
+    Profile,
+    Series,
+    Stage,
+    Steps,
+    Target,
+    Throughput,
+    Tool,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pipeprof.profiles.run.failure import StageAt
+    from pipeprof.profiles.run.observed import Observed
+    from pipeprof.profiles.run.sampler import Sampler
+    from pipeprof.profiles.run.settings import Plan
+
+_MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measure")
+
+
+@dataclass
+class Facts:
+    """What the parent knows besides the worker's messages; filled in as the run goes on."""
+
+    command: list[str]
+    target: Target
+    tool: Tool
+    host: Host
+    versions: dict[str, str | None]
+    plan: Plan
+    started: str
+    stages: Mapping[str, StageAt]
+    written: list[Stage] | None = None
+    disk: Disk | None = None
+    contention: Contention | None = None
+    sampler_cores: float | None = None
+    warnings: list[Message] = field(default_factory=list)
+    output: str | None = None
+
+
+def assemble(
+    facts: Facts,
+    observed: Observed,
+    sampler: Sampler | None,
+    *,
+    problem: Problem | None = None,
+    exit_code: int | None = None,
+) -> Profile:
+    """The document as it stands now; `exit_code` makes it final."""
+    steps = _steps(facts, observed)
+    stages, notes = _stages(facts, observed)
+    host = facts.host.model_copy(update={"gpus": observed.gpus or facts.host.gpus})
+    profile = Profile(
+        tool=facts.tool,
+        command=facts.command,
+        target=facts.target,
+        complete=exit_code == 0 and observed.complete,
+        exit_code=exit_code,
+        started=facts.started,
+        seed=facts.plan.seed,
+        host=host,
+        versions={**facts.versions, **observed.versions},
+        phases=_phases(observed, sampler),
+        throughput=_throughput(steps, observed, stages),
+        steps=steps,
+        device=_device(facts, observed),
+        disk=facts.disk,
+        stages=stages,
+        series=_series(observed, sampler),
+        overhead=_overhead(facts, observed),
+        contention=facts.contention,
+        warnings=[*facts.warnings, *observed.warnings, *_warnings(observed, steps), *notes],
+        errors=[problem] if problem else [],
+        output=facts.output,
+    )
+    profile.memory = _memory(profile.phases, sampler, growing=exit_code not in (None, 0))
+    profile.verdict = verdict(profile) if exit_code is not None or steps else None
+    return profile
+
+
+def _phases(observed: Observed, sampler: Sampler | None) -> list[Phase]:
+    sampled = sampler.peaks() if sampler else {}
+    ends = sampler.ends() if sampler else {}
+    found = []
+    for seen in observed.phases:
+        outside = sampled.get(seen.name)
+        exact = seen.peak is not None and seen.peak >= 0.98 * (outside or 0)
+        found.append(
+            Phase(
+                name=seen.name,
+                seconds=seen.seconds,
+                peak_rss_bytes=max((peak for peak in (seen.peak, outside) if peak is not None), default=None),
+                end_rss_bytes=seen.end_rss if seen.end_rss is not None else ends.get(seen.name),
+                how="hwm" if exact else "sampled" if outside is not None else None,
+                note=seen.note,
+            )
+        )
+    return found
+
+
+def _steps(facts: Facts, observed: Observed) -> Steps | None:
+    measured = observed.measured
+    if measured is None or not measured["steps"]["count"]:
+        return None
+    return Steps(dispatch=facts.plan.dispatch, **measured["steps"])
+
+
+def _device(facts: Facts, observed: Observed) -> Device:
+    measured = observed.measured or {}
+    return Device(
+        kind=facts.plan.step["kind"],
+        text=facts.plan.step_text,
+        idle_share=measured.get("idle_share"),
+        gaps=Gaps(**measured["gaps"]) if measured.get("gaps") else None,
+    )
+
+
+def _throughput(steps: Steps | None, observed: Observed, stages: list[Stage] | None) -> Throughput | None:
+    if steps is None or not steps.seconds:
+        return None
+    sizes = (observed.measured or {}).get("sizes") or {}
+    per_batch = _elements_per_batch(sizes.get("length"), stages)
+    rate = steps.count / steps.seconds
+    size = sizes.get("bytes")
+    return Throughput(
+        batches_per_second=rate,
+        elements_per_batch=per_batch,
+        elements_per_second=rate * per_batch if per_batch is not None else None,
+        bytes_per_batch=size,
+        bytes_per_second=rate * size if size is not None else None,
+    )
+
+
+def _elements_per_batch(length: float | None, stages: list[Stage] | None) -> float | None:
+    """The batch's first dimension if the pipeline ends in batches; 1 if it makes none; else unknown."""
+    if stages is None:
+        return None
+    for stage in reversed(stages):
+        if stage.depth or stage.origin == "injected":
+            continue
+        if stage.op in ("batch", "padded_batch", "ragged_batch"):
+            return length
+        if stage.op == "unbatch":
+            return 1.0
+        if stage.op in ("flat_map", "interleave", "zip", "concatenate", "sample_from_datasets"):
+            inner = [inner for inner in stages if inner.id.startswith(f"{stage.id}.")]
+            return length if any("batch" in inner.op for inner in inner) else 1.0
+    return 1.0
+
+
+def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[Message]]:
+    graphs = observed.graphs
+    if graphs is None:
+        return facts.written, []
+    names = {address: stage.name for address, stage in facts.stages.items()}
+    locations = {address: stage.location for address, stage in facts.stages.items() if stage.location}
+    steps = (observed.measured or {}).get("steps") or {"seconds": 0.0}
+    stages, notes = explain_stages(
+        graphs["written"],
+        graphs["executed"],
+        segments=[(one["first"], one["last"]) for one in graphs["segments"]],
+        batches=sum(one["batches"] for one in graphs["segments"]),
+        seconds=steps["seconds"],
+        cores=facts.host.cores,
+        names=names,
+        locations=locations,
+        by_address=facts.target.kind == "spec",
+    )
+    traced = observed.trace or {"batches": 0, "ops": {}}
+    for stage in stages:
+        ops = traced["ops"].get(stage.id)
+        if ops and traced["batches"]:
+            costs = [OpCost(op=op, ms_per_batch=ms / traced["batches"]) for op, ms in ops.items()]
+            stage.ops = sorted(costs, key=lambda cost: -cost.ms_per_batch)[:8]
+    return stages or facts.written, notes
+
+
+def _series(observed: Observed, sampler: Sampler | None) -> Series:
+    series = sampler.series() if sampler else Series()
+    histograms: dict[str, Any] = (observed.measured or {}).get("histograms") or {}
+    series.interval_histogram_ms = [tuple(pair) for pair in histograms.get("interval", [])]
+    series.fetch_histogram_ms = [tuple(pair) for pair in histograms.get("fetch", [])]
+    return series
+
+
+def _overhead(facts: Facts, observed: Observed) -> Overhead | None:
+    measured = observed.measured
+    if measured is None or not measured["steps"]["seconds"]:
+        return None
+    seconds = measured["steps"]["seconds"]
+    late = (measured.get("gaps") or {}).get("by_cause", {}).get("pipeprof")
+    loop = measured.get("overhead_ns")
+    return Overhead(
+        loop_share=loop / 1e9 / seconds if loop is not None else None,
+        sampler_cores=facts.sampler_cores,
+        wake_share=late / seconds if late is not None else None,
+    )
+
+
+def _memory(phases: Iterable[Phase], sampler: Sampler | None, *, growing: bool) -> Memory:
+    peaks: dict[PhaseName, int] = {
+        phase.name: phase.peak_rss_bytes
+        for phase in phases
+        if phase.peak_rss_bytes is not None and phase.name in _MEASURED_PHASES
+    }
+    baseline = next((phase.end_rss_bytes for phase in phases if phase.name == "import" and phase.seconds), None)
+    largest = max(peaks, key=lambda name: peaks[name], default=None)
+    return Memory(
+        baseline_bytes=baseline,
+        peak_bytes=peaks[largest] if largest else None,
+        peak_phase=largest,
+        growth_bytes_per_second=sampler.growth() if sampler and growing else None,
+        seconds_to_limit=sampler.seconds_to_limit() if sampler and growing else None,
+    )
+
+
+def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
+    found = []
+    warmup = next((phase for phase in observed.phases if phase.name == "warmup"), None)
+    if warmup is not None and warmup.note and warmup.note.startswith("not settled"):
+        text = f"The warm-up was {warmup.note}: what was measured may still be changing."
+        found.append(Message(code="not-settled", message=text))
+    if steps is not None and steps.epochs:
+        share = f", {steps.restart_share:.1%} of the time" if steps.restart_share is not None else ""
+        text = (
+            f"The dataset ended {steps.epochs:,} times while it was measured and was started again each time, "
+            f"as a training loop does{share}."
+        )
+        found.append(Message(code="repeated", message=text))
+    return found

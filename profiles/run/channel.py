@@ -1,0 +1,88 @@
+"""How parent and worker talk: one JSON object a line, over a pair of pipes.
+
+The worker's end keeps a thread on the parent's pipe. It answers questions while the main thread is held up in TensorFlow,
+passes on the wish to stop, and ends the worker's whole process group when the parent is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Message = dict[str, Any]
+
+
+class WorkerEnd:
+    """The worker's end of the channel."""
+
+    def __init__(self, reading: IO[str], writing: IO[str]) -> None:
+        self._reading = reading
+        self._writing = writing
+        self._lock = threading.Lock()
+        self.stop = threading.Event()
+        self.answer: Callable[[str], Message] | None = None
+
+    @classmethod
+    def open(cls, read_fd: int, write_fd: int) -> WorkerEnd:
+        """Open both pipes by descriptor; neither is passed on to children of the worker."""
+        os.set_inheritable(read_fd, False)
+        os.set_inheritable(write_fd, False)
+        return cls(os.fdopen(read_fd, encoding="utf-8"), os.fdopen(write_fd, "w", encoding="utf-8"))
+
+    def receive_job(self) -> Message:
+        """The first line: what to do."""
+        job: Message = json.loads(self._reading.readline())
+        return job
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """Send one message."""
+        line = json.dumps({"m": kind, **fields}, separators=(",", ":")) + "\n"
+        with self._lock:
+            self._writing.write(line)
+            self._writing.flush()
+
+    def listen(self) -> None:
+        """Start the thread that hears the parent."""
+        threading.Thread(target=self._hear, name="pipeprof-channel", daemon=True).start()
+
+    def _hear(self) -> None:
+        for line in self._reading:
+            word = json.loads(line)["c"]
+            if word == "stop":
+                self.stop.set()
+            elif self.answer is not None:
+                self.send("answer", to=word, **self.answer(word))
+        os.killpg(0, signal.SIGKILL)
+
+
+class ParentEnd:
+    """The parent's end: writes commands, takes bytes and gives back messages."""
+
+    def __init__(self, write_fd: int) -> None:
+        self._write_fd = write_fd
+        self._pending = b""
+
+    def send(self, message: Message) -> bool:
+        """Send a line; returns whether the worker could still take it."""
+        try:
+            os.write(self._write_fd, (json.dumps(message) + "\n").encode())
+        except (BrokenPipeError, BlockingIOError, OSError):
+            return False
+        return True
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Messages completed by `data`; a line that the worker's death cut off is dropped."""
+        *lines, self._pending = (self._pending + data).split(b"\n")
+        messages = []
+        for line in lines:
+            try:
+                messages.append(json.loads(line))
+            except ValueError:
+                continue
+        return messages

@@ -1,0 +1,287 @@
+"""One sample from outside: prepare, start the worker, watch it, and say how it went."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.profile import Disk, Location, Message, Profile, Stage, Target, Tool
+from pipeprof.profiles.run import host as hosts
+from pipeprof.profiles.run import limits
+from pipeprof.profiles.run.assemble import Facts, assemble
+from pipeprof.profiles.run.cgroup import Cgroup, CgroupWatch
+from pipeprof.profiles.run.failure import Circumstances, StageAt, diagnose
+from pipeprof.profiles.run.lock import DEFAULT_LIMIT, measuring_lock
+from pipeprof.profiles.run.observed import Observed
+from pipeprof.profiles.run.pagecache import evict
+from pipeprof.profiles.run.process import WorkerProcess
+from pipeprof.profiles.run.procfs import machine_memory, system_reader
+from pipeprof.profiles.run.sampler import Sampler, SamplerThread
+from pipeprof.profiles.run.settings import Plan, RunSettings, job, plan
+from pipeprof.profiles.run.watch import Ended, Signals, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.run.progress import Progress
+    from pipeprof.profiles.store import ProfileWriter
+
+__all__ = ["RunSettings", "run_sample"]
+
+
+def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Progress) -> Profile:
+    """Measure the target once.
+
+    Args:
+        settings: What to measure and how.
+        writer: Saves the profile from the first phase on.
+        progress: Told what is going on.
+
+    Returns:
+        The profile, complete or partial, with the exit code of the command in it.
+
+    Raises:
+        PipeprofError: Something was wrong before the worker started.
+    """
+    began = time.monotonic()
+    planned = plan(settings)
+    patience = settings.max_time if settings.max_time is not None else DEFAULT_LIMIT
+    if not settings.lock:
+        return _Run(settings, planned, writer, progress, began).run()
+
+    def waiting(pid: int | None, seconds: float) -> None:
+        if seconds == 0:
+            who = f" (pid {pid})" if pid else ""
+            progress.note(f"waiting for another pipeprof{who} that is measuring")
+
+    with measuring_lock(settings.command, limit=patience, waiting=waiting) as state:
+        run = _Run(settings, planned, writer, progress, began)
+        if state.warning:
+            run.warn("no-lock", state.warning)
+        return run.run()
+
+
+class _Run:
+    """What one run holds together."""
+
+    def __init__(
+        self, settings: RunSettings, planned: Plan, writer: ProfileWriter, progress: Progress, began: float
+    ) -> None:
+        self._settings = settings
+        self._plan = planned
+        self._writer = writer
+        self._progress = progress
+        self._began = began
+        self._cgroup = Cgroup()
+        self._limit = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(self._cgroup), machine_memory())
+        stages = written_stages(settings.loaded)
+        self._facts = Facts(
+            command=settings.command,
+            target=_target(settings),
+            tool=Tool(version=hosts.versions()["pipeprof"] or "unknown"),
+            host=hosts.host_facts(self._limit, self._cgroup),
+            versions=hosts.versions(),
+            plan=planned,
+            started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            stages=stages,
+            written=_as_written(stages) if settings.loaded is not None else None,
+        )
+        self._phases_told = 0
+        self._cpu_at_measure: float | None = None
+        self._read_at_measure: int | None = None
+
+    def warn(self, code: str, message: str) -> None:
+        self._facts.warnings.append(Message(code=code, message=message))
+
+    def run(self) -> Profile:
+        folders = self._make_data()
+        self._evict(folders)
+        oom = CgroupWatch(self._cgroup)
+        self._observed = Observed()
+        with Signals().installed() as signals:
+            worker = WorkerProcess(job(self._settings, self._plan, folders, os.getpid()))
+            try:
+                ended, sampler = self._watch(worker, signals)
+            finally:
+                worker.end()
+                worker.close()
+        self._facts.output = worker.output.users()
+        around = Circumstances(
+            limit=self._limit,
+            oom=oom.report(),
+            growth=sampler.growth(),
+            seconds=sampler.elapsed(),
+            timeout=self._plan.timeout,
+            max_time=self._settings.max_time,
+            peaks=sampler.peaks(),
+            stages=self._facts.stages,
+            output=worker.output.text(),
+            target=str(self._settings.target),
+        )
+        failure = diagnose(ended, self._observed, around)
+        self._note_lost_end(ended)
+        return self._finish(sampler, failure.problem if failure else None, failure.exit_code if failure else 0)
+
+    def _finish(self, sampler: Sampler, problem: object, exit_code: int) -> Profile:
+        self._progress.close()
+        profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)  # type: ignore[arg-type]
+        self._writer.write(profile, final=True)
+        if self._writer.warnings:
+            profile.warnings += [Message(code="not-saved-there", message=text) for text in self._writer.warnings]
+            self._writer.write(profile, final=True)
+        return profile
+
+    def _note_lost_end(self, ended: Ended) -> None:
+        if (
+            self._observed.complete
+            and not self._observed.done
+            and ended.reason in ("exit", "hung", "memory-limit", "max-time")
+        ):
+            why = {"hung": "hung", "memory-limit": "ran into the memory limit", "max-time": "ran out of --max-time"}
+            word = why.get(ended.reason, "died")
+            self.warn("lost-end", f"The worker {word} after the measurement, in phase {self._observed.phase}.")
+
+    def _make_data(self) -> dict[str, Path]:
+        loaded = self._settings.loaded
+        if loaded is None or not loaded.spec.data:
+            return {}
+        from pipeprof.pipelines.data.cache import ensure, locate
+
+        cache = locate()
+        if cache.warning:
+            self.warn("cache-elsewhere", cache.warning)
+        return ensure(loaded.spec.data, progress=self._progress.data, cache=cache)
+
+    def _evict(self, folders: Mapping[str, Path]) -> None:
+        if not self._plan.cold:
+            return
+        loaded = self._settings.loaded
+        if loaded is None:
+            self._facts.disk = Disk(cold=None)
+            self.warn(
+                "cold", "--cold: the files that a Python target reads are not known before it runs; none was evicted."
+            )
+            return
+        from pipeprof.pipelines.spec.paths import source_files
+
+        evicted = evict(source_files(loaded.spec, loaded.base_dir, folders))
+        self._facts.disk = Disk(cold=evicted.reason is None and evicted.files > 0)
+        if evicted.reason or not evicted.files or evicted.failed:
+            why = evicted.reason or (
+                f"{len(evicted.failed)} files failed" if evicted.failed else "no source files are known"
+            )
+            self.warn("cold", f"--cold: {why}.")
+
+    def _watch(self, worker: WorkerProcess, signals: Signals) -> tuple[Ended, Sampler]:
+        reader = system_reader()
+        sampler = Sampler(worker.pid, reader, limit_bytes=self._limit.bytes if self._limit else None)
+        self._contention = hosts.ContentionProbe(worker.pid, reader, self._cgroup)
+        watch = Watch(
+            worker=worker,
+            observed=self._observed,
+            sampler=sampler,
+            signals=signals,
+            timeout=self._plan.timeout,
+            end_at=self._began + self._settings.max_time if self._settings.max_time is not None else None,
+            on_message=lambda: self._heard(sampler),
+            save=lambda: self._save(sampler),
+        )
+
+        def over_limit(_sample: object) -> None:
+            watch.over_limit = True
+            signals.wake()
+
+        thread = SamplerThread(sampler, over_limit)
+        thread.start()
+        try:
+            ended = watch.run()
+        finally:
+            thread.stop()
+        return ended, sampler
+
+    def _heard(self, sampler: Sampler) -> None:
+        """Follow the worker's phases with sampler, probe and progress."""
+        observed = self._observed
+        for phase in observed.phases[self._phases_told :]:
+            sampler.sample()
+            if phase.name == "measure":
+                self._begin_measure(sampler)
+            elif self._cpu_at_measure is not None and self._facts.sampler_cores is None:
+                self._end_measure(sampler)
+            sampler.enter_phase(phase.name)
+            self._progress.phase(phase.name, self._plan.seconds if phase.name == "measure" else None)
+        self._phases_told = len(observed.phases)
+        if observed.phase == "measure" and observed.final and self._facts.sampler_cores is None:
+            self._end_measure(sampler)
+        if observed.phase == "measure":
+            sampler.count_batches(observed.steps)
+        if observed.phase in ("warmup", "measure"):
+            total = self._plan.seconds if observed.phase == "measure" else None
+            done = observed.beat_seconds
+            if self._plan.seconds is None and observed.phase == "measure":
+                done, total = float(observed.steps), float(self._plan.steps or 0) or None
+            self._progress.tick(observed.rate, done, total)
+
+    def _begin_measure(self, sampler: Sampler) -> None:
+        self._contention.start()
+        self._cpu_at_measure = time.process_time()
+        self._measure_began = time.monotonic()
+        self._read_at_measure = sampler.last.io_read_bytes if sampler.last else None
+
+    def _end_measure(self, sampler: Sampler) -> None:
+        sampler.sample()
+        self._facts.contention = self._contention.stop()
+        seconds = time.monotonic() - self._measure_began
+        if self._cpu_at_measure is not None and seconds > 0:
+            self._facts.sampler_cores = (time.process_time() - self._cpu_at_measure) / seconds
+        now = sampler.last.io_read_bytes if sampler.last else None
+        cold = self._facts.disk.cold if self._facts.disk else None
+        if now is not None and self._read_at_measure is not None:
+            self._facts.disk = Disk(bytes=now - self._read_at_measure, source="proc-io", cold=cold)
+        else:
+            self._facts.disk = Disk(source="unknown: the system does not count them for this process", cold=cold)
+
+    def _save(self, sampler: Sampler) -> None:
+        self._writer.write(assemble(self._facts, self._observed, sampler))
+
+
+def _target(settings: RunSettings) -> Target:
+    target, loaded = settings.target, settings.loaded
+    if loaded is not None:
+        return Target(
+            kind="spec", text=str(target), sha256=loaded.sha256, overrides=list(loaded.overrides), name=loaded.spec.name
+        )
+    import hashlib
+
+    return Target(kind="function", text=str(target), sha256=hashlib.sha256(target.path.read_bytes()).hexdigest())
+
+
+def written_stages(loaded: LoadedSpec | None) -> dict[str, StageAt]:
+    """The stages of a spec by address, with their places; empty for a Python target."""
+    if loaded is None:
+        return {}
+    found = {}
+    for placed in loaded.spec.placed():
+        at = loaded.locate(placed.place)
+        location = Location(file=str(loaded.path), line=at.line, column=at.column) if at and at.line else None
+        found[placed.address] = StageAt(placed.address, placed.op.op, placed.name, location)
+    return found
+
+
+def _as_written(stages: Mapping[str, StageAt]) -> list[Stage]:
+    """The stages without anything measured, for a run that did not get as far as its graph."""
+    return [
+        Stage(
+            id=address,
+            name=stage.name,
+            origin="written",
+            depth=(address.count("stages") + address.count("source")) - 1,
+            op=stage.op,
+            location=stage.location,
+        )
+        for address, stage in stages.items()
+    ]

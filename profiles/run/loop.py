@@ -1,0 +1,165 @@
+"""The step loop: takes batches as a training loop does, and reads the clock.
+
+Nothing but clock readings happens per step. Every tenth of a second or so, while the simulated device is busy if there
+is one, a window takes the readings, folds them and says whether to go on.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipeprof.pipelines.errors import PipelineFailedError
+from pipeprof.profiles.run.steps import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pipeprof.profiles.run.device import SimulatedDevice
+
+_END = object()
+
+
+class EmptyDatasetError(PipelineFailedError):
+    """The dataset gave no element at all."""
+
+
+class Feed:
+    """Iterates a dataset and starts it again when it ends, as a training loop does with its epochs."""
+
+    def __init__(self, dataset: Iterable[Any]) -> None:
+        self._dataset = dataset
+        self.iterator: Iterator[Any] = iter(dataset)
+        self.ended = 0
+        self.on_restart: Callable[[], None] = lambda: None
+
+    def restart(self) -> None:
+        """Begin the next epoch."""
+        self.ended += 1
+        self.on_restart()
+        self.iterator = iter(self._dataset)
+
+    def next(self) -> Any:
+        """The next batch, of the next epoch if this one is over.
+
+        Raises:
+            EmptyDatasetError: An epoch gave nothing.
+        """
+        batch = next(self.iterator, _END)
+        if batch is _END:
+            self.restart()
+            batch = next(self.iterator, _END)
+            if batch is _END:
+                raise EmptyDatasetError("the dataset is empty: it ended without giving a single element")
+        return batch
+
+
+class Step(Protocol):
+    """What uses a batch, on a device with a time line."""
+
+    def submit(self, batch: Any) -> tuple[int, int]:
+        """Hand over a batch; returns when the device starts on it and ends with it, in nanoseconds."""
+
+    def wait(self) -> tuple[int, int]:
+        """Wait until the next batch may be asked for: the deadline waited for and the time of waking."""
+
+
+@dataclass
+class SimulatedStep:
+    """A step on the simulated device."""
+
+    device: SimulatedDevice
+    size_of: Callable[[Any], int] | None = None
+
+    def submit(self, batch: Any) -> tuple[int, int]:
+        """Hand the batch to the device."""
+        return self.device.submit(self.size_of(batch) if self.size_of else 0)
+
+    def wait(self) -> tuple[int, int]:
+        """Wait as the dispatch mode asks."""
+        return self.device.wait()
+
+
+class PythonStep:
+    """The user's own function as the step: the device is busy while it runs."""
+
+    def __init__(self, function: Callable[[Any], object]) -> None:
+        self._function = function
+
+    def submit(self, batch: Any) -> tuple[int, int]:
+        """Call the function with the batch."""
+        start = time.perf_counter_ns()
+        self._function(batch)
+        return start, time.perf_counter_ns()
+
+    def wait(self) -> tuple[int, int]:
+        """Nothing to wait for: the call has returned."""
+        now = time.perf_counter_ns()
+        return now, now
+
+
+class Window(Protocol):
+    """Takes what the loop noted, and says when it is enough."""
+
+    check_at: int
+
+    def most(self) -> int | None:
+        """How many steps the window may still take at most; `None` for any number."""
+
+    def drained(self, base: int, times: list[int], batch: Any) -> bool:
+        """Take steps without a device; returns whether the window is over."""
+
+    def followed(self, readings: list[Reading], restarts: list[int], batch: Any) -> bool:
+        """Take steps with a device, and the indices of those that began an epoch; returns whether it is over."""
+
+
+def drain(feed: Feed, window: Window) -> None:
+    """Take batches as fast as they come, until the window is over."""
+    clock = time.perf_counter_ns
+    base, first = clock(), True
+    while True:
+        times: list[int] = []
+        note = times.append
+        batch = None
+        check_at = window.check_at
+        most = window.most()
+        for batch in islice(feed.iterator, most) if most else feed.iterator:
+            now = clock()
+            note(now)
+            if now >= check_at:
+                break
+        ended = clock()
+        whole = bool(times) and (times[-1] >= check_at or len(times) == most)
+        if window.drained(base, times, batch):
+            return
+        base = clock()
+        if whole:
+            first = False
+            continue
+        if first and not times:
+            raise EmptyDatasetError("the dataset is empty: it ended without giving a single element")
+        base -= ended - times[-1] if times else 0
+        first = True
+        feed.restart()
+
+
+def follow(feed: Feed, step: Step, window: Window) -> None:
+    """Feed a device, until the window is over."""
+    clock = time.perf_counter_ns
+    readings: list[Reading] = []
+    restarts: list[int] = []
+    while True:
+        deadline, woke = step.wait()
+        epoch = feed.ended
+        asked = clock()
+        batch = feed.next()
+        got = clock()
+        if feed.ended != epoch:
+            restarts.append(len(readings))
+        readings.append(Reading(deadline, woke, asked, got, *step.submit(batch)))
+        if got >= window.check_at or len(readings) == window.most():
+            if window.followed(readings, restarts, batch):
+                return
+            readings, restarts = [], []

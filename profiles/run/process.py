@@ -1,0 +1,125 @@
+"""The worker's process, seen from its parent: started in a group of its own, and ended with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import deque
+
+from pipeprof.pipelines.processes import end_group
+from pipeprof.profiles.run.channel import Message, ParentEnd
+
+OUTPUT_BYTES = 64 * 1024
+_TENSORFLOWS_OWN = re.compile(
+    r"^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] |[IWEF]\d{4} \d\d:\d\d:\d\d|WARNING: All log messages before absl"
+    r"|To enable the following instructions|\s*$)"
+)
+
+
+class Output:
+    """The last of what the worker printed, bounded however much that was."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Take what was printed."""
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        while self._size > OUTPUT_BYTES and len(self._chunks) > 1:
+            self._size -= len(self._chunks.popleft())
+
+    def text(self) -> str:
+        """All that is kept."""
+        return b"".join(self._chunks)[-OUTPUT_BYTES:].decode("utf-8", "replace")
+
+    def users(self) -> str | None:
+        """The same without TensorFlow's own log lines; `None` if nothing is left."""
+        lines = [line for line in self.text().splitlines() if not _TENSORFLOWS_OWN.match(line)]
+        return "\n".join(lines[-100:])[-8_000:] or None
+
+
+class WorkerProcess:
+    """Starts the worker and holds its pipes.
+
+    Attributes:
+        messages: Descriptor to read messages from.
+        printed: Descriptor to read the worker's stdout and stderr from.
+        pid: The process, which leads its group.
+    """
+
+    def __init__(self, job: Message) -> None:
+        to_worker, self._commands = os.pipe()
+        self.messages, from_worker = os.pipe()
+        self.printed, prints = os.pipe()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own
+                [sys.executable, "-u", "-m", "pipeprof.profiles.run.worker", str(to_worker), str(from_worker)],
+                stdin=subprocess.DEVNULL,
+                stdout=prints,
+                stderr=prints,
+                pass_fds=(to_worker, from_worker),
+                start_new_session=True,
+            )
+        finally:
+            for descriptor in (to_worker, from_worker, prints):
+                os.close(descriptor)
+        self.pid = self._process.pid
+        self._end = ParentEnd(self._commands)
+        self.output = Output()
+        self.send(job)
+        os.set_blocking(self._commands, False)
+        os.set_blocking(self.messages, False)
+        os.set_blocking(self.printed, False)
+
+    def send(self, message: Message) -> bool:
+        """Send a command; returns whether it could be taken."""
+        return self._end.send(message)
+
+    def read_messages(self) -> list[Message] | None:
+        """The messages that have come; `None` once the worker has closed its end."""
+        found: list[Message] = []
+        while True:
+            try:
+                data = os.read(self.messages, 1 << 20)
+            except BlockingIOError:
+                return found
+            if not data:
+                return found or None
+            found += self._end.feed(data)
+
+    def read_output(self) -> bool:
+        """Take what was printed; returns whether more may come."""
+        while True:
+            try:
+                data = os.read(self.printed, 1 << 16)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            self.output.add(data)
+
+    @property
+    def returncode(self) -> int | None:
+        """How the worker ended: its exit status, or minus the signal; `None` while it runs."""
+        return self._process.poll()
+
+    def dump_stacks(self) -> None:
+        """Have the stacks of all threads printed, even where Python's lock is held."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGUSR1)
+
+    def end(self) -> int:
+        """Kill the whole group, also what is stopped in it, and wait for the worker."""
+        end_group(self.pid)
+        return self._process.wait()
+
+    def close(self) -> None:
+        """Close all pipes."""
+        for descriptor in (self._commands, self.messages, self.printed):
+            os.close(descriptor)

@@ -1,0 +1,95 @@
+"""What was raised in the worker, in one sentence and with its place: pure text work around one look at the graph."""
+
+from __future__ import annotations
+
+import re
+import sysconfig
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.addresses import find_address
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.graph.places import enclosing_stage
+from pipeprof.profiles.run.loop import EmptyDatasetError
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.run.sample import Sample
+
+LONGEST = 400
+_NOISE = (
+    re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*"),
+    re.compile(r"Error in user-defined function passed to \S+ transformation with iterator: \S+: "),
+    re.compile(r"Traceback \(most recent call last\):.*", re.DOTALL),
+    re.compile(r"\n\s*\[\[.*", re.DOTALL),
+    re.compile(r"\s*\[Op:\w+\](?: name:.*)?", re.DOTALL),
+)
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>\S+))?')
+_LIBRARIES = tuple({str(Path(p).resolve()) for p in sysconfig.get_paths().values()})
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A place in the user's Python."""
+
+    file: str
+    line: int
+    function: str | None
+
+
+def essence(text: str) -> str:
+    """The sentence of an error of TensorFlow that says what happened; without nodes, tracebacks and op names."""
+    for noise in _NOISE:
+        text = noise.sub("", text)
+    sentence = " ".join(text.split())
+    return sentence if len(sentence) <= LONGEST else sentence[: LONGEST - 1] + "…"
+
+
+def first_line(error: BaseException) -> str:
+    """The class of an error and what it says."""
+    said = essence(str(error))
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def users_frame(text: str) -> Frame | None:
+    """The innermost frame of a traceback in `text` that is not in a library."""
+    users = None
+    for match in _FRAME.finditer(text):
+        path = str(Path(match["file"]).resolve())
+        if not path.startswith(_LIBRARIES) and not match["file"].startswith("<"):
+            users = Frame(match["file"], int(match["line"]), match["function"])
+    return users
+
+
+def describe(error: Exception, sample: Sample) -> dict[str, Any]:
+    """The message of an error for the parent.
+
+    `kind` is ``spec`` when the spec or the command line is to blame, ``pipeline`` when the pipeline raised; `code` is a
+    stable word; `address` is the stage, where it can be known.
+    """
+    from pipeprof.pipelines.build import BuildError
+
+    said = str(error)
+    frame = users_frame(said) or users_frame("".join(traceback.format_exception(error)))
+    described = {"phase": sample.phase, "kind": "pipeline", "address": None, "frame": vars(frame) if frame else None}
+    if isinstance(error, BuildError):
+        kind = "spec" if error.kind == "spec" else "pipeline"
+        return {**described, "kind": kind, "code": "build", "message": str(error), "address": error.address}
+    if isinstance(error, UsageError):
+        return {**described, "kind": "spec", "code": "target", "message": said}
+    if isinstance(error, EmptyDatasetError):
+        return {**described, "code": "empty", "message": said}
+    if isinstance(error, MemoryError):
+        return {**described, "code": "out-of-memory", "message": essence(said) or "Python could not allocate memory"}
+    return {**described, "code": "raised", "message": first_line(error), "address": _address(said, sample)}
+
+
+def _address(text: str, sample: Sample) -> str | None:
+    """The address of the stage that `text` blames; in a function target, the user's own name of it."""
+    written = sample.written_graph()
+    node = enclosing_stage(written, text) if written is not None else None
+    name = node["key"] if node is not None else None
+    if name is None or sample.job["kind"] != "spec":
+        return name
+    return find_address(name)

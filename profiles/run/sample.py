@@ -1,0 +1,265 @@
+"""One sample, inside the worker: the seven phases in their order."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.graph.reading import read_written
+from pipeprof.profiles.run import procfs
+from pipeprof.profiles.run.device import HostClock, SimulatedDevice, StepDuration
+from pipeprof.profiles.run.durations import Durations
+from pipeprof.profiles.run.graphs import read_graphs
+from pipeprof.profiles.run.loop import Feed, PythonStep, SimulatedStep, Step, drain, follow
+from pipeprof.profiles.run.models import ModelLog
+from pipeprof.profiles.run.phases import Phases
+from pipeprof.profiles.run.raised import first_line
+from pipeprof.profiles.run.sizes import Sizes, bytes_of
+from pipeprof.profiles.run.steps import Floor, StepStatistics
+from pipeprof.profiles.run.trace import traced_ops
+from pipeprof.profiles.run.warmup import WarmUp
+from pipeprof.profiles.run.window import Looked, PhaseWindow
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.records import GraphDict
+    from pipeprof.profiles.run.channel import Message, WorkerEnd
+
+FLOOR_STEPS = 30
+FLOOR_SECONDS = 0.6
+
+
+class Sample:
+    """Runs a job and keeps what a failure handler or a question from the parent needs to know."""
+
+    def __init__(self, job: dict[str, Any], channel: WorkerEnd) -> None:
+        self.job = job
+        self.phase = "import"
+        self.dataset: Any = None
+        self.feed: Feed | None = None
+        self._channel = channel
+        self._phases = Phases(channel)
+        self._device = job["step"]["kind"] != "none"
+        self._floor = Floor()
+        self._window: PhaseWindow | None = None
+        self._models = ModelLog()
+        self._sizes = Sizes()
+        self._context: Any = None
+        self._spec: Any = None
+        self._source_bytes = 0
+
+    def run(self) -> None:
+        """Go through all phases."""
+        self._import()
+        self._data()
+        self._build()
+        self._first_element()
+        last = self._warm_up()
+        self._measure(last)
+        self._afterwards()
+
+    def answer(self, _word: str) -> Message:
+        """What the worker is doing right now: Python frames of all threads and the state of TensorFlow's model."""
+        files = {str(Path(f).resolve()) for f in self.job["user_files"]}
+        frames = []
+        for frame in sys._current_frames().values():
+            for entry in reversed(traceback.extract_stack(frame)):
+                if str(Path(entry.filename).resolve()) in files:
+                    frames.append({"file": entry.filename, "line": entry.lineno, "function": entry.name})
+                    break
+        return {"phase": self.phase, "frames": frames, "model": self._models.look(self.feed)}
+
+    def send_measured(self) -> None:
+        """Send whatever the measurement has so far; nothing if it did not begin."""
+        window = self._window
+        if window is None:
+            return
+        self._channel.send(
+            "measured",
+            overhead_ns=window.overhead_ns,
+            sizes=self._sizes.document(),
+            **window.statistics.document(device=self._device),
+        )
+
+    def _import(self) -> None:
+        with self._phases.enter("import"):
+            import numpy as np
+            import tensorflow as tf
+
+            if self.job["seed"] is not None:
+                tf.random.set_seed(self.job["seed"])
+            self._floor = self._measure_floor()
+            self._channel.send(
+                "versions",
+                versions={"tensorflow": tf.__version__, "numpy": np.__version__},
+                devices=[device.name for device in tf.config.list_physical_devices("GPU")],
+            )
+
+    def _measure_floor(self) -> Floor:
+        import tensorflow as tf
+
+        feed = Feed(tf.data.Dataset.from_tensors(tf.zeros([])).repeat())
+        feed.next()
+        if not self._device:
+            return Floor()
+        step = self._simulated(StepDuration(5.0)) if self.job["step"]["kind"] == "python" else self._step()
+        fetches = Durations()
+        began = time.perf_counter()
+        for n in range(FLOOR_STEPS):
+            step.wait()
+            asked = time.perf_counter_ns()
+            batch = feed.next()
+            got = time.perf_counter_ns()
+            fetches.add([got - asked])
+            step.submit(batch)
+            if time.perf_counter() - began > FLOOR_SECONDS and n >= 4:
+                break
+        return Floor.of(fetches)
+
+    def _simulated(self, duration: StepDuration) -> Step:
+        device = SimulatedDevice(HostClock(), duration, self.job["dispatch"])
+        return SimulatedStep(device, bytes_of if duration.needs_size else None)
+
+    def _step(self) -> Step:
+        step = self.job["step"]
+        if step["kind"] == "python":
+            from pipeprof.pipelines.target import load_function, parse_target
+
+            return PythonStep(load_function(parse_target(step["target"])))
+        return self._simulated(
+            StepDuration(
+                step["base_ms"],
+                step["per_mb_ms"],
+                step["stdev_ms"],
+                {int(n): ms for n, ms in step["every"].items()},
+                self.job["seed"] or 0,
+            )
+        )
+
+    def _data(self) -> None:
+        self.phase = "data"
+        with self._phases.enter("data"):
+            if self.job["kind"] != "spec":
+                return
+            from pipeprof.pipelines.build import BuildContext, load_arrays
+            from pipeprof.pipelines.spec.models import Spec
+
+            self._spec = Spec.model_validate(self.job["data"])
+            self._context = BuildContext(
+                base_dir=Path(self.job["base_dir"]),
+                data_dirs={name: Path(folder) for name, folder in self.job["data_dirs"].items()},
+                seed=self.job["seed"],
+            )
+            load_arrays(self._spec, self._context)
+
+    def _build(self) -> None:
+        self.phase = "build"
+        before = procfs.rss_bytes("self") or 0
+        with self._phases.enter("build"):
+            if self.job["kind"] == "spec":
+                from pipeprof.pipelines.build import build
+
+                self.dataset = build(self._spec, self._context)
+            else:
+                from pipeprof.profiles.run.function import call_target
+
+                self.dataset = call_target(self.job["target"])
+        self._source_bytes = max(0, (procfs.rss_bytes("self") or 0) - before)
+
+    def _first_element(self) -> None:
+        self.phase = "first_element"
+        with self._phases.enter("first_element"):
+            self.feed = Feed(self.dataset)
+            self._sizes.see(self.feed.next())
+            _let_go()
+
+    def _loop(self, window: PhaseWindow, step: Step | None) -> None:
+        assert self.feed is not None  # noqa: S101 - for the type checker; set two phases earlier
+        if step is None:
+            drain(self.feed, window)
+        else:
+            follow(self.feed, step, window)
+
+    def _warm_up(self) -> Step | None:
+        self.phase = "warmup"
+        rule = WarmUp(self.job["warmup_seconds"])
+        step = self._step() if self._device else None
+
+        def finished(looked: Looked) -> str | None:
+            if looked.median_ms is None:
+                return None
+            return rule.offer(looked.seconds, looked.steps, looked.median_ms, self._models.parameters(self.feed))
+
+        with self._phases.enter("warmup") as phase:
+            window = self._open("warmup", StepStatistics(self._floor), finished)
+            self._loop(window, step)
+            phase.note = window.reason
+        self._previous = window.last
+        return step
+
+    def _open(self, name: str, statistics: StepStatistics, finished: Any, steps: int | None = None) -> PhaseWindow:
+        assert self.feed is not None  # noqa: S101 - for the type checker; set in the phase before
+        return PhaseWindow(name, statistics, self.feed, self._channel, finished, device=self._device, steps_limit=steps)
+
+    def _measure(self, step: Step | None) -> None:
+        self.phase = "measure"
+        feed, seconds = self.feed, self.job["seconds"]
+        assert feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
+        statistics = StepStatistics(self._floor)
+        if self._previous is not None:
+            statistics.begin(*self._previous)
+
+        def finished(looked: Looked) -> str | None:
+            if looked.batch is not None:
+                self._sizes.see(looked.batch)
+            self._models.observe(feed, statistics.count)
+            if seconds is not None and statistics.seconds >= seconds:
+                return f"{seconds:g} s"
+            return None
+
+        with self._phases.enter("measure", seconds) as phase:
+            self._models.begin(feed)
+            feed.on_restart = lambda: self._models.restart(statistics.count)
+            self._window = self._open("measure", statistics, finished, self.job["steps"])
+            self._loop(self._window, step)
+            self._models.observe(feed, statistics.count)
+            phase.note = self._window.reason
+        feed.on_restart = lambda: None
+        self.send_measured()
+
+    def _afterwards(self) -> None:
+        """Trace and graphs: what fails here takes nothing away from the measurement."""
+        try:
+            if not self._channel.stop.is_set():
+                self._trace()
+        except Exception as error:  # noqa: BLE001 - a pipeline may raise here too, and the measurement is complete
+            self._channel.send("warning", code="no-trace", text=f"The trace phase failed: {first_line(error)}")
+        try:
+            self._graphs()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._channel.send("warning", code="no-graph", text=f"The graph could not be read: {first_line(error)}")
+
+    def _trace(self) -> None:
+        self.phase = "trace"
+        assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
+        with self._phases.enter("trace") as phase:
+            result = traced_ops(self.feed)
+            phase.note = result.note
+        self._channel.send("trace", batches=result.batches, ops=result.ops)
+
+    def _graphs(self) -> None:
+        self._channel.send("graphs", segments=self._models.segments(), **read_graphs(self.dataset, self._source_bytes))
+
+    def written_graph(self) -> GraphDict | None:
+        """The graph as written, for a failure that must be traced to its stage; `None` if there is none to be had."""
+        return read_written(self.dataset, in_memory=self._source_bytes) if self.dataset is not None else None
+
+
+def _let_go() -> None:
+    """Convert one numpy value: only then does TensorFlow let go of the array that a source was made from."""
+    import numpy as np
+    import tensorflow as tf
+
+    tf.constant(np.zeros(1))

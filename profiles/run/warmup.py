@@ -1,0 +1,78 @@
+"""When the warm-up is over: a rule, and the words for it that the report prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import median
+
+WINDOW_SECONDS = 0.5
+WINDOW_STEPS = 8
+WINDOWS = 3
+TOLERANCE = 0.10
+LIMIT_SECONDS = 5.0
+TUNABLE_LIMIT_SECONDS = 15.0
+
+
+@dataclass
+class _Window:
+    seconds: float = 0.0
+    steps: int = 0
+    medians: list[float] = field(default_factory=list)
+    parameters: tuple[float, ...] | None = None
+
+    @property
+    def full(self) -> bool:
+        return self.seconds >= WINDOW_SECONDS and self.steps >= WINDOW_STEPS
+
+
+class WarmUp:
+    """Ends when step time and AUTOTUNE's parameters have settled.
+
+    The steps are looked at in windows of at least 0.5 s and 8 steps. The warm-up is over when the median step times
+    of three windows in a row lie within 10 % of each other and no tunable parameter moved between them; at the latest
+    after 5 s when nothing is tunable, else after 15 s.
+
+    Args:
+        fixed_seconds: End after exactly so long instead, as the user asked.
+    """
+
+    def __init__(self, fixed_seconds: float | None = None) -> None:
+        self._fixed = fixed_seconds
+        self._windows: list[_Window] = [_Window()]
+        self._elapsed = 0.0
+
+    def offer(self, seconds: float, steps: int, median_ms: float, parameters: tuple[float, ...] | None) -> str | None:
+        """Take a chunk of steps.
+
+        Args:
+            seconds: How long the chunk took.
+            steps: How many steps it had.
+            median_ms: Their median interval.
+            parameters: The values of all tunable parameters at its end; `None` when the model is not to be had.
+
+        Returns:
+            Why the warm-up is over, or `None` while it is not.
+        """
+        self._elapsed += seconds
+        if self._fixed is not None:
+            return f"{self._fixed:g} s as asked" if self._elapsed >= self._fixed else None
+        window = self._windows[-1]
+        window.seconds += seconds
+        window.steps += steps
+        window.medians.append(median_ms)
+        window.parameters = parameters
+        if window.full:
+            if self._settled():
+                return f"settled after {self._elapsed:.1f} s"
+            self._windows = [*self._windows[-WINDOWS + 1 :], _Window()]
+        limit = TUNABLE_LIMIT_SECONDS if parameters else LIMIT_SECONDS
+        if self._elapsed >= limit:
+            return f"not settled after {limit:g} s"
+        return None
+
+    def _settled(self) -> bool:
+        last = self._windows[-WINDOWS:]
+        if len(last) < WINDOWS or len({w.parameters for w in last}) > 1:
+            return False
+        medians = [median(w.medians) for w in last]
+        return max(medians) <= min(medians) * (1 + TOLERANCE)

@@ -1,0 +1,123 @@
+"""A stretch of the step loop that is looked at every tenth of a second: the warm-up, or the measurement."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeprof.profiles.run.channel import WorkerEnd
+    from pipeprof.profiles.run.loop import Feed
+    from pipeprof.profiles.run.steps import Reading, StepStatistics
+
+CHECK_NS = 100_000_000
+BEAT_NS = 250_000_000
+PARTIAL_NS = 2_000_000_000
+
+
+@dataclass
+class Looked:
+    """What a look at the loop sees.
+
+    Attributes:
+        seconds: Length of the chunk of steps.
+        steps: How many there were.
+        median_ms: Their median interval; `None` when there were none.
+        batch: The latest batch.
+    """
+
+    seconds: float
+    steps: int
+    median_ms: float | None
+    batch: Any
+
+
+class PhaseWindow:
+    """Folds chunks of steps until `finished` gives a reason to end.
+
+    Args:
+        phase: Name for the messages.
+        statistics: Where the steps go.
+        feed: The feed they come from.
+        channel: Where beats and partial results go.
+        finished: Called with every look; returns why the window is over, or `None`.
+        steps_limit: End after exactly so many steps.
+        device: Whether there is a device.
+    """
+
+    def __init__(
+        self,
+        phase: str,
+        statistics: StepStatistics,
+        feed: Feed,
+        channel: WorkerEnd,
+        finished: Callable[[Looked], str | None],
+        *,
+        device: bool,
+        steps_limit: int | None = None,
+        deadline: int | None = None,
+    ) -> None:
+        self._phase = phase
+        self.statistics = statistics
+        self._feed = feed
+        self._channel = channel
+        self._finished = finished
+        self._device = device
+        self._limit = steps_limit
+        self._deadline = deadline
+        self._epoch = feed.ended
+        now = time.perf_counter_ns()
+        self._beat_at = now
+        self._partial_at = now + PARTIAL_NS
+        self.reason: str | None = None
+        self.overhead_ns = 0
+        self.last: tuple[int, int] | None = None
+        self.check_at = self._next_check(now)
+
+    def _next_check(self, now: int) -> int:
+        check = now + CHECK_NS
+        return min(check, self._deadline) if self._deadline is not None and self._deadline > now else check
+
+    def most(self) -> int | None:
+        """How many steps are left to the limit, if there is one."""
+        return max(1, self._limit - self.statistics.count) if self._limit is not None else None
+
+    def drained(self, base: int, times: list[int], batch: Any) -> bool:
+        """Take steps without a device; returns whether the window is over."""
+        began = time.perf_counter_ns()
+        restarted = self._feed.ended != self._epoch
+        if times:
+            self._epoch = self._feed.ended
+        median = self.statistics.fold_drain(base, times, restarted=restarted)
+        return self._look((times[-1] - base) / 1e9 if times else 0.0, len(times), median, batch, began)
+
+    def followed(self, readings: list[Reading], restarts: list[int], batch: Any) -> bool:
+        """Take steps with a device; returns whether the window is over."""
+        began = time.perf_counter_ns()
+        before = self.statistics.seconds
+        median = self.statistics.fold_device(readings, restarts)
+        self.last = (readings[-1].start, readings[-1].end)
+        return self._look(self.statistics.seconds - before, len(readings), median, batch, began)
+
+    def _look(self, seconds: float, steps: int, median_ms: float | None, batch: Any, began: int) -> bool:
+        self.reason = self._finished(Looked(seconds, steps, median_ms, batch))
+        if self.reason is None and self._limit is not None and self.statistics.count >= self._limit:
+            self.reason = f"{self._limit} steps"
+        if self.reason is None and self._channel.stop.is_set():
+            self.reason = "stopped"
+        if began >= self._beat_at or self.reason:
+            self._beat_at = began + BEAT_NS
+            rate = self.statistics.count / self.statistics.seconds if self.statistics.seconds else None
+            self._channel.send(
+                "beat", phase=self._phase, steps=self.statistics.count, seconds=self.statistics.seconds, rate=rate
+            )
+        if began >= self._partial_at and self._phase == "measure":
+            self._partial_at = began + PARTIAL_NS
+            self._channel.send("partial", **self.statistics.document(device=self._device))
+        now = time.perf_counter_ns()
+        self.overhead_ns += now - began
+        self.check_at = self._next_check(now)
+        return self.reason is not None

@@ -1,0 +1,57 @@
+"""The worker process: builds the pipeline, runs it phase by phase, and reports over the channel.
+
+Started by the harness as ``python -m pipeprof.profiles.run.worker READ_FD WRITE_FD``. It is expected to die: whatever
+it measured has been sent before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.processes import die_with_parent
+from pipeprof.profiles.run.channel import WorkerEnd
+from pipeprof.profiles.run.raised import describe
+from pipeprof.profiles.run.sample import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _be_the_first_to_go() -> None:
+    """When memory runs out the kernel should end the worker, and not whatever else runs on the machine."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("800")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sample; returns the worker's own exit status, 0 also when the pipeline raised."""
+    read_fd, write_fd = (int(text) for text in (argv or sys.argv[1:]))
+    channel = WorkerEnd.open(read_fd, write_fd)
+    job: dict[str, Any] = channel.receive_job()
+    die_with_parent(job["parent_pid"])
+    _be_the_first_to_go()
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
+    sample = Sample(job, channel)
+    channel.answer = sample.answer
+    channel.listen()
+    try:
+        sample.run()
+    except Exception as error:  # noqa: BLE001 - whatever a user's pipeline raises is the result of the sample
+        sample.send_measured()
+        channel.send("error", **describe(error, sample))
+    channel.send("done")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # TensorFlow's threads may still be busy with the pipeline; tearing them down is not part of any measurement.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
