@@ -144,7 +144,7 @@ def exit_codes() -> str:
     """The page of exit codes."""
     from pipeprof.cli.exit_codes import EXIT_CODES
 
-    rows = "\n".join(f"| {code} | {escape(meaning)} |" for code, meaning in EXIT_CODES.items())
+    rows = "\n".join(f"| {entry.code} | {escape(entry.meaning)} |" for entry in EXIT_CODES)
     return f"# Exit codes\n\n{GENERATED}| code | meaning |\n| --- | --- |\n{rows}\n"
 
 
@@ -173,7 +173,7 @@ def spec_schema() -> Schema:
 
 def profile_schema() -> Schema:
     """The schema of profiles."""
-    from pipeprof.profiles.profile import profile_schema as published
+    from pipeprof.cli.commands.schema import profile_schema as published
 
     return published()
 

@@ -51,7 +51,8 @@ def imports(tree: ast.AST, *, at_import: bool = True) -> Iterator[Import]:
             yield from (Import(alias.name, node.lineno, at_import, 0) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
-            yield Import(base, node.lineno, at_import, node.level)
+            if base != "pipeprof":
+                yield Import(base, node.lineno, at_import, node.level)
             # `from package import module` names a module in the second half.
             yield from (Import(f"{base}.{alias.name}", node.lineno, at_import, node.level) for alias in node.names)
         else:
@@ -79,6 +80,8 @@ def problems(path: str, source: str) -> list[str]:
     own = path.split("/", maxsplit=1)[0]
     found = []
     for item in imports(ast.parse(source)):
+        if item.module == "pipeprof.__version__":
+            continue
         place = f"{path}:{item.line}:"
         top, package = item.module.split(".")[0], package_of(item.module)
         if item.level:
@@ -200,6 +203,7 @@ def test_the_checks_see_what_they_are_for(path, source, expected):
         ("pipelines/build.py", "def f():\n    import tensorflow as tf"),
         ("pipelines/spec/x.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tensorflow as tf"),
         ("profiles/x.py", "from pipeprof.pipelines.errors import PipeprofError\nimport pydantic"),
+        ("profiles/x.py", "from pipeprof import __version__"),
     ],
 )
 def test_the_checks_let_pass_what_is_right(path, source):
