@@ -46,6 +46,11 @@ types: $(STAMP)/installed $(STAMP)/dev
 verify: $(STAMP)/installed $(STAMP)/dev ## run benchmarks/, which assert times and shares; may take an hour
 	@$(BIN)/python benchmarks/run.py $(BENCHMARKS)
 
+.PHONY: coverage
+coverage: $(STAMP)/installed $(STAMP)/dev ## which lines the unit tests do not reach
+	@$(BIN)/python -m coverage run -m pytest -q tests/unit
+	@$(BIN)/python -m coverage report
+
 .PHONY: test-oldest
 test-oldest: $(STAMP)/installed ## the integration tests under the oldest supported TensorFlow, in an environment of their own
 	@rm -rf $(VENV)/oldest

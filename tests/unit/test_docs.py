@@ -3,10 +3,16 @@
 import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
 PROSE = [
@@ -77,3 +83,10 @@ def test_a_page_has_every_field_its_type_and_its_bounds():
     assert "## Part\n\nOne part.\n\n| field | type | default | |" in page
     assert "| `n` | integer ≥ 1 | `2` |  |" in page
     assert "Unused" not in page
+
+
+def test_installing_without_tensorflow_names_all_other_dependencies():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    others = [name for name in project["dependencies"] if not name.startswith("tensorflow")]
+    text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    assert "pip install " + " ".join(f'"{name}"' for name in others) in text
