@@ -278,8 +278,8 @@ class CgroupWatch:
         limit = self._cgroup.memory_limit()
         limits = self._cgroup.limits()
         for earlier, later, own, folder in zip(before.hits, after.hits, limits, self._cgroup.folders(), strict=True):
-            # An ancestor counts the hits of those below it, so the first with a limit is the one that was hit.
-            if own is not None and _more(earlier, later):
+            # An ancestor counts the hits of those below it too, so the first that counted one is the one that was hit.
+            if _more(earlier, later):
                 return OomReport(kills, by="cgroup", scope="cgroup", limit_bytes=own, folder=folder)
         # A counter that stood still clears its limit; one that is missing, or a limit out of sight, stays the suspect.
         counted = [own for own, hits in zip(limits, after.hits, strict=True) if hits is not None]
