@@ -11,9 +11,10 @@ import re
 _WORDS = "source|stages"
 _ADDRESS = re.compile(rf"(?:{_WORDS})(?:\.(?:{_WORDS}|\d+))*")
 _NODE = re.compile(rf"(?:{_WORDS})(?:_(?:{_WORDS}|\d+))*")
-# Not the middle of a longer word such as `my_stages_1`, but `__inference_stages_1_57` is what TensorFlow calls a traced function.
-_NODE_IN_TEXT = re.compile(rf"(?:(?<![A-Za-z0-9_])|(?<=__inference_))(?P<node>{_NODE.pattern})(?![A-Za-z])")
-_TRACED = re.compile(rf"__inference_(?P<node>{_NODE.pattern})_\d+")
+# Not a part of a longer word such as `my_stages_1` or `stages_1_weights`.
+_NODE_IN_TEXT = re.compile(rf"(?<![A-Za-z0-9_])(?P<node>{_NODE.pattern})(?![A-Za-z0-9_])")
+# What TensorFlow calls the traced function of a stage; the number at the end is its own.
+_TRACED = re.compile(rf"__inference_(?:Dataset_(?:[a-z]+_)*?)?(?P<node>{_NODE.pattern})_\d+(?![A-Za-z0-9_])")
 
 
 def is_address(text: str) -> bool:
@@ -55,7 +56,7 @@ def find_address(text: str) -> str | None:
     Example:
         >>> find_address("{{node stages_2/ops_1/DecodeJpeg}} Unknown image file format")
         'stages.2'
-        >>> find_address("__inference_stages_0_57")
+        >>> find_address("__inference_Dataset_map_stages_0_57")
         'stages.0'
     """
     traced = _TRACED.search(text)

@@ -16,7 +16,7 @@ from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
 
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, shown, unknown
-from pipeprof.pipelines.ops.values import FilledText, OuterElement, parse_field
+from pipeprof.pipelines.ops.values import FilePatterns, FilledText, OuterElement, parse_field
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.ops.element import ElementFunction
@@ -39,8 +39,13 @@ class Building(Protocol):
     def convert(self, value: Any) -> Any:
         """A single value as TensorFlow takes it."""
 
-    def element_function(self, function: ElementFunction, dataset: Any, address: str) -> Callable[..., Any]:
-        """The Python function of a ``map`` or ``filter`` over ``dataset``."""
+    def patterns(self, files: FilePatterns | OuterElement) -> Any:
+        """Files as patterns that TensorFlow matches itself; `convert` gives the files that match now."""
+
+    def element_function(
+        self, function: ElementFunction, dataset: Any, address: str, *, predicate: bool = False
+    ) -> Callable[..., Any]:
+        """The Python function of a ``map`` or, as a ``predicate``, of a ``filter`` over ``dataset``."""
 
     def pipeline_function(self, function: PipelineFunction, dataset: Any, address: str) -> Callable[..., Any]:
         """The Python function of an ``interleave`` or ``flat_map`` over ``dataset``."""

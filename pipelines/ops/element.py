@@ -32,8 +32,8 @@ _ROUTES = ("on", "to")
 class OpCall:
     """One call: a function of the allowlist, constants by name, and which fields go in and out.
 
-    ``on`` is None for the whole element, a field, or a tuple of fields (empty: no input at all). ``to`` is None when the
-    result replaces the whole element.
+    ``on`` is None for the whole element, a field, or a tuple of fields (empty: no input at all). ``to`` is None when it
+    was not written.
     """
 
     name: str
@@ -42,6 +42,11 @@ class OpCall:
     to: FieldKey | None = None
     bare: bool = False
     """Written as a name alone."""
+
+    @property
+    def target(self) -> FieldKey | None:
+        """Where the result goes: ``to``, else the field that ``on`` picked; None replaces the whole element."""
+        return self.on if self.to is None and not isinstance(self.on, tuple) else self.to
 
     def inputs(self) -> list[str]:
         """Names of the parameters that the inputs go to, in order of the inputs."""
@@ -71,10 +76,6 @@ def _routes(call: dict[str, Any], problems: Problems) -> tuple[FieldKey | tuple[
         to = _optional_field(call.get("to"))
     except ValueError:
         problems.add(("to",), mismatch("field", call["to"], "a key or an index of the element"))
-    if isinstance(on, tuple) and on and "to" not in call:
-        problems.add(("on",), error("missing_to", "got several inputs in `on` without `to`, expected `to: field` for the result"))
-    if to is None and on is not None and not isinstance(on, tuple):
-        to = on
     return on, to
 
 
@@ -213,6 +214,21 @@ def check_one_way(given: dict[str, bool], message: str) -> None:
     used = [name for name, present in given.items() if present]
     if len(used) != 1:
         raise error("function", f"got {' and '.join(used) or 'no function'}, expected exactly one of {message}", got=" and ".join(used))
+
+
+def check_targets(calls: list[OpCall], place: tuple[str, ...], *, predicate: bool) -> None:
+    """Calls with several inputs say where the result goes; the last one of a ``predicate`` is its answer.
+
+    Raises:
+        ValidationError: A call has a list in ``on`` and no ``to``.
+    """
+    problems = Problems()
+    for index, operation in enumerate(calls):
+        answers = predicate and index == len(calls) - 1
+        if isinstance(operation.on, tuple) and operation.on and operation.to is None and not answers:
+            message = "got several inputs in `on` without `to`, expected `to: field` for the result"
+            problems.add((*place, "ops", index, operation.name, "on"), error("missing_to", message))
+    problems.raise_if_any()
 
 
 class ElementFunction(Closed):

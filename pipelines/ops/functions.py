@@ -24,9 +24,7 @@ MAKES_TENSOR = frozenset(
         "tf.random.stateless_normal", "tf.random.stateless_truncated_normal", "tf.random.stateless_uniform",
     }
 )  # fmt: skip
-DTYPE_PARAMETERS = frozenset(
-    {"dtype", "out_type", "output_type", "Tout", "Tsplits", "row_splits_dtype", "out_idx"}
-)
+DTYPE_PARAMETERS = frozenset({"dtype", "out_type", "output_type", "type", "index_type", "row_splits_dtype", "out_idx"})
 FEATURE_PARAMETERS = frozenset({"features", "context_features", "sequence_features"})
 
 _WRITES = "it writes files or talks to the outside, which `ops:` never does"

@@ -28,6 +28,7 @@ class ListFiles(Source):
     """The names of the files that match patterns."""
 
     op: ClassVar[str] = "list_files"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"file_pattern"})
     element_argument: ClassVar[str] = "file_pattern"
 
     file_pattern: Files = Field(description=_FILES)
@@ -36,7 +37,8 @@ class ListFiles(Source):
 
     def build(self, building: Building, address: str) -> Any:
         """The dataset of file names."""
-        return building.tf.data.Dataset.list_files(**building.arguments(self, address))
+        patterns = building.patterns(self.file_pattern)
+        return building.tf.data.Dataset.list_files(patterns, **building.arguments(self, address))
 
 
 class TFRecordDataset(Source):

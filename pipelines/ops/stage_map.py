@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from pipeprof.pipelines.ops.base import Building, Stage
-from pipeprof.pipelines.ops.element import OPS, PYTHON, Call, ElementFunction, check_one_way
+from pipeprof.pipelines.ops.element import OPS, PYTHON, Call, ElementFunction, check_one_way, check_targets
 from pipeprof.pipelines.ops.values import Flag, PositiveOrAutotune, Python
 
 Calls = Annotated[list[Call], Field(min_length=1)]
@@ -33,6 +33,7 @@ class Map(Stage):
     def _one_way(self) -> Map:
         given = {"ops": self.ops is not None, "python": self.python is not None, "map_func": self.map_func is not None}
         check_one_way(given, "`ops` and `python`")
+        check_targets(self.function.ops or [], ("map_func",) if self.map_func else (), predicate=False)
         return self
 
     @property
@@ -60,6 +61,7 @@ class Filter(Stage):
     def _one_way(self) -> Filter:
         given = {"ops": self.ops is not None, "python": self.python is not None, "predicate": self.predicate is not None}
         check_one_way(given, "`ops` and `python`")
+        check_targets(self.function.ops or [], ("predicate",) if self.predicate else (), predicate=True)
         return self
 
     @property
@@ -69,5 +71,5 @@ class Filter(Stage):
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Filter ``dataset``."""
-        function = building.element_function(self.function, dataset, address)
+        function = building.element_function(self.function, dataset, address, predicate=True)
         return dataset.filter(function, **building.arguments(self, address))

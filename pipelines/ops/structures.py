@@ -236,16 +236,25 @@ def _is_shape(item: Any) -> bool:
     return isinstance(item, list | tuple) and all(part is None or is_integer(part) for part in item)
 
 
-def _check_padded_shape(item: Any) -> tuple[int | None, ...]:
-    return check_shape([None if part == -1 else part for part in item])
+@dataclass(frozen=True)
+class ShapeOf:
+    """Shape of one component; None when nothing is known about it."""
+
+    dimensions: tuple[int | None, ...] | None
+
+
+def _check_padded_shape(item: Any) -> ShapeOf:
+    return ShapeOf(None if item is None else check_shape([None if part == -1 else part for part in item]))
 
 
 def parse_shapes(value: Any) -> Structure:
     """A structure of shapes; a list of numbers and nulls (or -1) is a shape, any other list a tuple."""
     return _leaves(
-        value, lambda item: item is None or _is_shape(item), lambda item: None if item is None else _check_padded_shape(item),
+        value,
+        lambda item: item is None or _is_shape(item),
+        _check_padded_shape,
         "a shape such as [null, 3], or a structure of shapes",
-    )  # fmt: skip
+    )
 
 
 def parse_dtypes(value: Any) -> Structure:

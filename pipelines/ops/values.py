@@ -83,12 +83,18 @@ def _either(names: tuple[str, ...]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-def _dtype(names: tuple[str, ...]) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
+class DtypeName(str):
+    """Name of a dtype, apart from text that is data."""
+
+    __slots__ = ()
+
+
+def _dtype(names: tuple[str, ...]) -> Callable[[Any], DtypeName]:
+    def check(value: Any) -> DtypeName:
         plain = value[3:] if isinstance(value, str) and value.startswith("tf.") else value
         if plain not in names:
             raise mismatch("dtype", value, "the name of a dtype such as float32, uint8 or string", names)
-        return str(plain)
+        return DtypeName(plain)
 
     return check
 

@@ -1,0 +1,122 @@
+"""Running ``ops:`` on an element: picking fields, calling TensorFlow's functions, putting results back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeprof.pipelines.ops.element import OpCall
+from pipeprof.pipelines.ops.functions import function
+from pipeprof.pipelines.ops.signatures import resolve
+from pipeprof.pipelines.ops.values import Field
+
+
+class FieldError(ValueError):
+    """An element does not have the field that ``on`` or ``to`` names."""
+
+
+def describe(element: Any) -> str:
+    """What fields an element has, for a message.
+
+    Example:
+        >>> describe({"image": 1, "label": 2}), describe((1, 2)), describe(1)
+        ('a mapping with image, label', 'a tuple of 2', 'a single tensor')
+    """
+    if isinstance(element, Mapping):
+        return f"a mapping with {', '.join(map(str, element))}"
+    if isinstance(element, tuple):
+        return f"a tuple of {len(element)}"
+    return "a single tensor"
+
+
+def _parts(element: Any, field: Field) -> list[Field]:
+    """A field as a path; a key that has dots of its own is taken as it is."""
+    if isinstance(field, int) or (isinstance(element, Mapping) and field in element):
+        return [field]
+    return [int(part) if part.isdigit() else part for part in field.split(".")]
+
+
+def pick(element: Any, field: Field) -> Any:
+    """The component of ``element`` that ``field`` names.
+
+    Raises:
+        FieldError: There is none.
+
+    Example:
+        >>> pick({"a": (1, {"b": 2})}, "a.1.b")
+        2
+    """
+    for part in _parts(element, field):
+        if isinstance(element, Mapping) and (part in element or str(part) in element):
+            element = element[part] if part in element else element[str(part)]
+        elif isinstance(element, tuple) and isinstance(part, int) and part < len(element):
+            element = element[part]
+        else:
+            msg = f"got the field {field!r}, but the element is {describe(element)}"
+            raise FieldError(msg)
+    return element
+
+
+def put(element: Any, field: Field, value: Any) -> Any:
+    """A copy of ``element`` with ``value`` as its component ``field``; mappings grow by new keys, tuples do not.
+
+    Raises:
+        FieldError: The element cannot have such a component.
+
+    Example:
+        >>> put({"a": 1}, "b", 2), put((1, 2), 0, 9)
+        ({'a': 1, 'b': 2}, (9, 2))
+    """
+    return _put(element, _parts(element, field), value, field)
+
+
+def _put(element: Any, parts: list[Field], value: Any, field: Field) -> Any:
+    part, *rest = parts
+    if isinstance(element, Mapping):
+        key = part if part in element else str(part)
+        if rest and key not in element:
+            msg = f"got the field {field!r}, but the element is {describe(element)}"
+            raise FieldError(msg)
+        inner = _put(element[key], rest, value, field) if rest else value
+        return {**element, key: inner}
+    if isinstance(element, tuple) and isinstance(part, int) and part < len(element):
+        inner = _put(element[part], rest, value, field) if rest else value
+        changed = [*element[:part], inner, *element[part + 1 :]]
+        return type(element)(*changed) if hasattr(element, "_fields") else tuple(changed)
+    msg = f"got the field {field!r}, but the element is {describe(element)}"
+    raise FieldError(msg)
+
+
+def call(operation: OpCall, element: Any, convert: Callable[[Any], Any], *, whole: bool = False) -> Any:
+    """The element after one call; ``convert`` turns the spec's constants into TensorFlow's.
+
+    With ``whole`` the result stands alone unless ``to`` was written, also when ``on`` picked a field.
+
+    Raises:
+        FieldError: ``on`` or ``to`` do not fit the element; TensorFlow's own errors pass through.
+    """
+    arguments: dict[str, Any] = {name: convert(value) for name, value in operation.arguments.items()}
+    parameters = operation.inputs()
+    inputs = _inputs(operation, element, len(parameters))
+    described = function(operation.name)
+    if described is not None and described.takes_list and parameters:
+        first = parameters[0]
+        arguments[first] = inputs if isinstance(operation.on, tuple) else _as_list(inputs[0])
+    else:
+        arguments |= dict(zip(parameters, inputs, strict=True))
+    result = resolve(operation.name)(**arguments)
+    target = operation.to if whole else operation.target
+    return result if target is None else put(element, target, result)
+
+
+def _inputs(operation: OpCall, element: Any, count: int) -> list[Any]:
+    if isinstance(operation.on, tuple):
+        return [pick(element, field) for field in operation.on]
+    if count == 0:
+        return []
+    return [element if operation.on is None else pick(element, operation.on)]
+
+
+def _as_list(value: Any) -> Any:
+    """A tuple element given to a function that takes a list stands for the list."""
+    return list(value) if isinstance(value, tuple) else value

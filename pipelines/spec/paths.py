@@ -1,0 +1,270 @@
+"""Files that a spec names: finding them, and saying which are not there before anything is started."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pipeprof.pipelines.data.models import file_names
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.ops.element import OpCall
+from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.nested import PipelineFunction
+from pipeprof.pipelines.ops.structures import MadeArray, NpyArray, NpzArray, Structure
+from pipeprof.pipelines.ops.values import ArrayFile, FilePatterns, PythonRef
+from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.target import top_level_functions
+
+Place = tuple[str | int, ...]
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SYNTHESISED = "data:"
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A file, array or Python function that a spec names, with its place in the data and the stage it belongs to."""
+
+    place: Place
+    address: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class PathProblem:
+    """A path that leads nowhere; ``address`` is its place in the spec's data."""
+
+    address: Place
+    got: str
+    message: str
+    candidates: tuple[str, ...] = ()
+
+
+class PathError(ValueError):
+    """A path that cannot be resolved."""
+
+
+def leaves(spec: Spec) -> Iterator[Leaf]:
+    """Everything in a spec that names a file, a Python function or an array."""
+    for placed in spec.placed():
+        for name in type(placed.op).model_fields:
+            if name in ("source", "stages"):
+                continue
+            for place, value in _walk(getattr(placed.op, name), (*placed.place, name)):
+                yield Leaf(place, placed.address, value)
+    if spec.step.python is not None:
+        yield Leaf(("step", "python"), "step", spec.step.python)
+
+
+def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
+    if isinstance(value, NpyArray | NpzArray):
+        yield place, value
+        key = "npy" if isinstance(value, NpyArray) else "npz"
+        yield (*place, key), getattr(value, key)
+    elif isinstance(value, FilePatterns | ArrayFile | PythonRef | MadeArray):
+        yield place, value
+    elif isinstance(value, OpCall):
+        yield from _walk(value.arguments, place if value.bare else (*place, value.name))
+    elif isinstance(value, PipelineFunction):
+        # Its source and stages are placed on their own.
+        yield from _walk(value.python, (*place, "python"))
+    elif isinstance(value, Structure):
+        yield from _walk(value.value, place)
+    elif isinstance(value, Closed):
+        for name in type(value).model_fields:
+            yield from _walk(getattr(value, name), (*place, name))
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _walk(inner, (*place, key))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _walk(inner, (*place, index))
+
+
+def has_scheme(path: str) -> bool:
+    """Whether a path is of a file system that only TensorFlow knows, such as ``gs://``."""
+    return _SCHEME.match(path) is not None
+
+
+def is_glob(path: str) -> bool:
+    """Whether a path holds wildcards."""
+    return any(letter in path for letter in "*?[")
+
+
+def _synthesised(path: str) -> tuple[str, str] | None:
+    """Name of the entry and the path below its folder, for ``data:NAME/…``."""
+    if not path.startswith(_SYNTHESISED):
+        return None
+    name, _, below = path.removeprefix(_SYNTHESISED).partition("/")
+    return name, below
+
+
+def resolve(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) -> Path:
+    """The file that a path without wildcards stands for, whether or not it exists.
+
+    Raises:
+        PathError: It is below an input that has not been made.
+    """
+    synthesised = _synthesised(path)
+    if synthesised is None:
+        return base_dir / Path(path).expanduser()
+    name, below = synthesised
+    if name not in data_dirs:
+        msg = f"got {path}, but there is no input {name!r} under `data:`"
+        raise PathError(msg)
+    return data_dirs[name] / below
+
+
+def resolve_pattern(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) -> str:
+    """A pattern for TensorFlow: absolute, with the wildcards of the spec only, not those of folders above it.
+
+    Raises:
+        PathError: It is below an input that has not been made.
+    """
+    if has_scheme(path):
+        return path
+    synthesised = _synthesised(path)
+    literal = resolve(path, base_dir, data_dirs)
+    if is_glob(path) and literal.exists():
+        return glob.escape(str(literal))
+    if synthesised is not None:
+        return str(Path(glob.escape(str(data_dirs[synthesised[0]]))) / synthesised[1])
+    expanded = Path(path).expanduser()
+    return str(expanded if expanded.is_absolute() else Path(glob.escape(str(base_dir.absolute()))) / expanded)
+
+
+def expand(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) -> list[str]:
+    """The files that a path or glob stands for now, sorted; paths with a scheme are left as they are.
+
+    Raises:
+        PathError: It is below an input that has not been made.
+    """
+    if has_scheme(path):
+        return [path]
+    pattern = resolve_pattern(path, base_dir, data_dirs)
+    if not is_glob(path):
+        literal = resolve(path, base_dir, data_dirs)
+        return [str(literal.absolute())] if literal.exists() else []
+    return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # patterns are absolute, which Path.glob refuses
+
+
+def expand_all(files: FilePatterns, base_dir: Path, data_dirs: Mapping[str, Path]) -> list[str]:
+    """The files of all patterns, sorted within each and in the order of the patterns.
+
+    Raises:
+        PathError: A path is below an input that has not been made.
+    """
+    return [file for pattern in files.patterns for file in expand(pattern, base_dir, data_dirs)]
+
+
+def source_files(spec: Spec, base_dir: Path, data_dirs: Mapping[str, Path]) -> list[Path]:
+    """The files that the pipeline will read, as far as the spec names them; each once, in order."""
+    found: dict[Path, None] = {}
+    for leaf in leaves(spec):
+        if isinstance(leaf.value, FilePatterns):
+            files: Iterable[str] = expand_all(leaf.value, base_dir, data_dirs)
+        elif isinstance(leaf.value, ArrayFile):
+            files = expand(str(leaf.value), base_dir, data_dirs)
+        else:
+            continue
+        found.update((Path(file), None) for file in files if not has_scheme(file) and Path(file).is_file())
+    return list(found)
+
+
+def missing_files(spec: Spec, base_dir: Path) -> list[PathProblem]:
+    """Every path, glob, array and Python function of a spec that leads nowhere.
+
+    Inputs below ``data:`` are checked against what their recipes will make, not against the disk.
+    """
+    problems: list[PathProblem] = []
+    for leaf in leaves(spec):
+        if isinstance(leaf.value, FilePatterns):
+            for index, pattern in enumerate(leaf.value.patterns):
+                place = (*leaf.place, index) if leaf.value.listed else leaf.place
+                problems += _missing(spec, base_dir, pattern, place)
+        elif isinstance(leaf.value, ArrayFile):
+            problems += _missing(spec, base_dir, str(leaf.value), leaf.place, globs=False)
+        elif isinstance(leaf.value, PythonRef):
+            problems += _missing_function(base_dir, leaf.value, leaf.place)
+    return problems
+
+
+def _missing(spec: Spec, base_dir: Path, path: str, place: Place, *, globs: bool = True) -> Iterator[PathProblem]:
+    if has_scheme(path):
+        return
+    synthesised = _synthesised(path)
+    if synthesised is not None:
+        yield from _missing_synthesised(spec, path, *synthesised, place)
+        return
+    literal = resolve(path, base_dir, {})
+    if literal.is_file() or (globs and is_glob(path) and expand(path, base_dir, {})):
+        return
+    if literal.is_dir():
+        yield PathProblem(place, path, f"got the folder {path}, expected files: {path.rstrip('/')}/*")
+    elif globs and is_glob(path):
+        yield PathProblem(place, path, f"got {path}, which matches no file in {base_dir}", _near(literal))
+    else:
+        yield PathProblem(place, path, f"got {path}, which does not exist in {base_dir}", _near(literal))
+
+
+def _near(path: Path) -> tuple[str, ...]:
+    """Names beside a missing file."""
+    folder = path.parent
+    return tuple(sorted(other.name for other in folder.iterdir()))[:1000] if folder.is_dir() else ()
+
+
+def _missing_synthesised(spec: Spec, path: str, name: str, below: str, place: Place) -> Iterator[PathProblem]:
+    if name not in spec.data:
+        known = ", ".join(spec.data) or "no inputs"
+        yield PathProblem(
+            place,
+            path,
+            f"got {path}, but `data:` has {known}, expected data:NAME/… with one of its names",
+            tuple(f"data:{each}/{below}" for each in spec.data),
+        )
+        return
+    names = list(file_names(spec.data[name]))
+    if any(_matches(file, below) for file in names):
+        return
+    example = f"data:{name}/{names[0]}" if names else "files"
+    yield PathProblem(
+        place,
+        path,
+        f"got {path}, which matches none of the {len(names)} files that `data: {name}` will have, such as {example}",
+        tuple(f"data:{name}/{file}" for file in names[:1000]),
+    )
+
+
+def _matches(file: str, pattern: str) -> bool:
+    """Whether a relative name matches a glob, part by part; ``**`` stands for any folders."""
+    return file == pattern or _parts_match(PurePosixPath(file).parts, PurePosixPath(pattern).parts)
+
+
+def _parts_match(file: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    if not pattern or not file:
+        return not pattern and not file
+    if pattern[0] == "**" and len(pattern) > 1:
+        return _parts_match(file, pattern[1:]) or _parts_match(file[1:], pattern)
+    return fnmatch.fnmatchcase(file[0], pattern[0]) and _parts_match(file[1:], pattern[1:])
+
+
+def _missing_function(base_dir: Path, reference: PythonRef, place: Place) -> Iterator[PathProblem]:
+    path = resolve(reference.file, base_dir, {})
+    if not path.is_file():
+        near = tuple(name for name in _near(path) if name.endswith(".py"))
+        message = f"got {reference.file}, which does not exist in {base_dir}"
+        yield PathProblem(place, str(reference), message, tuple(f"{name}:{reference.function}" for name in near))
+        return
+    try:
+        functions = top_level_functions(path)
+    except UsageError as problem:
+        yield PathProblem(place, str(reference), f"got {reference}, but {problem}")
+        return
+    if reference.function not in functions:
+        listed = ", ".join(functions[:10]) or "no functions"
+        message = f"got {reference}, but {reference.file} defines {listed}"
+        yield PathProblem(place, str(reference), message, tuple(f"{reference.file}:{name}" for name in functions))

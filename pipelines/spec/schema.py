@@ -1,0 +1,214 @@
+"""The JSON schema of a spec, made from the same tables that check it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER, Op, sources, stages
+from pipeprof.pipelines.ops.features import KINDS
+from pipeprof.pipelines.ops.functions import FEATURE_PARAMETERS, Function, function, table
+from pipeprof.pipelines.ops.model import Closed, Document
+from pipeprof.pipelines.ops.structures import MadeArray, NpyArray, NpzArray
+from pipeprof.pipelines.ops.units import Duration
+from pipeprof.pipelines.ops.values import DTYPES
+from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.spec.step import Simulated, Step
+
+SCHEMA_ID = "https://pipeprof.dev/schema/spec-1.json"
+_DRAFT = "http://json-schema.org/draft-07/schema#"
+_FIELD = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}
+_ON = {
+    "description": "Which fields of the element go in: a key, an index, or a list of them.",
+    "anyOf": [*_FIELD["anyOf"], {"type": "array", "items": _FIELD}],
+}
+_TO = {"description": "Which field of the element the result becomes.", **_FIELD}
+_ONE_KEY = {"minProperties": 1, "maxProperties": 1}
+
+
+def spec_schema() -> dict[str, Any]:
+    """The schema (draft-07) of a spec, closed but for ``x-…`` keys, with a description of every key."""
+    definitions: dict[str, Any] = {
+        "source": _one_of_ops(sources(), nested=False),
+        "nested_source": _one_of_ops(sources(), nested=True),
+        "stage": _one_of_ops(stages(), nested=False),
+        "call": _call(),
+        "step": _step(),
+        "simulated": {"anyOf": [_adapted(Duration), {"$ref": "#/definitions/Simulated"}]},
+        "tensors": _tensors(),
+        "signature": _structure_of(
+            {
+                "type": "object",
+                "properties": {"shape": {"$ref": "#/definitions/shape"}, "dtype": {"$ref": "#/definitions/dtype"}},
+                "required": ["shape", "dtype"],
+                "additionalProperties": False,
+            },
+            "signature",
+        ),
+        "shape": {"type": ["array", "null"], "items": {"type": ["integer", "null"], "minimum": -1}},
+        "dtype": {"enum": [*DTYPES, *(f"tf.{name}" for name in DTYPES)]},
+        "shapes": _structure_of({"$ref": "#/definitions/shape"}, "shapes"),
+        "dtypes": _structure_of({"$ref": "#/definitions/dtype"}, "dtypes"),
+        "feature": {
+            "type": "object",
+            "properties": {name: {"$ref": f"#/definitions/{name}"} for name in KINDS},
+            "additionalProperties": False,
+            **_ONE_KEY,
+        },
+    }
+    for kind in (*sources().values(), *stages().values(), *KINDS.values(), NpyArray, NpzArray, MadeArray, Simulated, Step):
+        _define(kind, definitions)
+    top = _define(Spec, definitions)
+    body = definitions.pop(top)
+    return {"$schema": _DRAFT, "$id": SCHEMA_ID, "title": "pipeprof spec", **body, "definitions": dict(sorted(definitions.items()))}
+
+
+def _adapted(annotation: Any) -> dict[str, Any]:
+    return TypeAdapter(annotation).json_schema()
+
+
+def _define(model: type[BaseModel], definitions: dict[str, Any]) -> str:
+    """Add the schema of a model and of all models in it; gives its name."""
+    schema = model.model_json_schema(ref_template="#/definitions/{model}", by_alias=True)
+    for name, inner in schema.pop("$defs", {}).items():
+        definitions.setdefault(name, _tidied(inner))
+    name = model.__name__
+    tidied = _tidied(schema)
+    if tidied.keys() == {"$ref"} or tidied.get("allOf"):
+        return name
+    definitions[name] = _closed(tidied, notes=issubclass(model, Document))
+    if issubclass(model, Op):
+        definitions[name]["description"] = model.summary()
+    return name
+
+
+_MODELS: dict[str, bool] = {}
+
+
+def _subclasses(base: type[Any]) -> set[str]:
+    return {each for kind in base.__subclasses__() for each in (kind.__name__, *_subclasses(kind))}
+
+
+def _closed(schema: dict[str, Any], *, notes: bool) -> dict[str, Any]:
+    """No further keys, except notes where they are allowed."""
+    closed = {key: value for key, value in schema.items() if key != "additionalProperties"}
+    if notes:
+        closed["patternProperties"] = {"^x-": {}}
+    return {**closed, "additionalProperties": False}
+
+
+def _tidied(value: Any) -> Any:
+    """Placeholders replaced, what draft-07 does not know or nobody needs removed, objects closed."""
+    if isinstance(value, list):
+        return [_tidied(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if SCHEMA_PLACEHOLDER in value:
+        reference = {"$ref": f"#/definitions/{value[SCHEMA_PLACEHOLDER]}"}
+        rest = {key: inner for key, inner in value.items() if key == "description"}
+        # Draft-07 ignores what stands beside a $ref.
+        return {**rest, "allOf": [reference]} if rest else reference
+    if "$ref" in value and len(value) > 1:
+        return {**{k: _tidied(v) for k, v in value.items() if k in ("description", "default")}, "allOf": [{"$ref": value["$ref"]}]}
+    tidied = {
+        key: {name: _tidied(inner) for name, inner in part.items()} if key == "properties" else _tidied(part)
+        for key, part in value.items()
+        if not (key == "title" and isinstance(part, str))
+    }
+    if value.get("type") == "object" and "properties" in value:
+        return _closed(tidied, notes=str(value.get("title")) in _subclasses(Document))
+    return tidied
+
+
+def _one_of_ops(ops: Any, *, nested: bool) -> dict[str, Any]:
+    """A mapping with exactly one key, an op's name."""
+    properties = {}
+    for name, kind in sorted(ops.items()):
+        arguments: dict[str, Any] = {"$ref": f"#/definitions/{kind.__name__}"}
+        if nested:
+            arguments = _without_first(kind)
+        required = any(field.is_required() for field in kind.model_fields.values())
+        may_be_null = nested or not required
+        properties[name] = {
+            "description": kind.summary(),
+            "anyOf": [arguments, {"type": "null"}] if may_be_null else [arguments],
+        }
+    return {"type": "object", "properties": properties, "additionalProperties": False, **_ONE_KEY}
+
+
+def _without_first(kind: Any) -> dict[str, Any]:
+    """The arguments of a nested source, whose first one may be left out or pick a field of the outer element."""
+    schema = _closed(_tidied(kind.model_json_schema(ref_template="#/definitions/{model}")), notes=False)
+    schema.pop("$defs", None)
+    first = kind.element_argument
+    outer = {"type": "object", "properties": {"on": _FIELD}, "required": ["on"], "additionalProperties": False}
+    schema["properties"][first] = {"anyOf": [schema["properties"][first], outer]}
+    schema["required"] = [name for name in schema.get("required", []) if name != first]
+    return schema
+
+
+def _call() -> dict[str, Any]:
+    """One item of ``ops:``."""
+    functions = [described for described in map(function, sorted(table())) if described is not None]
+    bare = [described.name for described in functions if not _needs_arguments(described)]
+    mapping = {
+        "type": "object",
+        "properties": {described.name: _function(described) for described in functions},
+        "additionalProperties": False,
+        **_ONE_KEY,
+    }
+    return {"description": "A function's name, or its name with keyword arguments.", "anyOf": [{"enum": bare}, mapping]}
+
+
+def _needs_arguments(described: Function) -> bool:
+    filled = described.inputs(set(), 1) or []
+    return any(parameter.required and parameter.name not in filled for parameter in described.parameters)
+
+
+def _function(described: Function) -> dict[str, Any]:
+    properties: dict[str, Any] = {name: {} for name in described.names()}
+    for name in FEATURE_PARAMETERS & properties.keys():
+        if described.name.startswith("tf.io.parse_"):
+            properties[name] = {"type": "object", "additionalProperties": {"$ref": "#/definitions/feature"}}
+    return {
+        "type": "object" if _needs_arguments(described) else ["object", "null"],
+        "properties": {**properties, "on": _ON, "to": _TO},
+        "additionalProperties": False,
+    }
+
+
+def _step() -> dict[str, Any]:
+    return {
+        "description": "What takes the batches and uses the device.",
+        "anyOf": [
+            {"const": "none"},
+            {"type": "string", "pattern": r"^(simulate:\s*[\d.]+\s*[a-zµ]+|python:.+\.py:[^:\d\W]\w*)$"},
+            {
+                "allOf": [{"$ref": "#/definitions/Step"}],
+                "oneOf": [{"required": ["simulate"]}, {"required": ["python"]}],
+            },
+        ],
+    }
+
+
+def _tensors() -> dict[str, Any]:
+    """Arrays, literals, and mappings and lists of them."""
+    arrays = [{"$ref": f"#/definitions/{kind.__name__}"} for kind in (NpyArray, NpzArray, MadeArray)]
+    structure = {"$ref": "#/definitions/tensors"}
+    return {
+        "anyOf": [
+            *arrays,
+            {"type": ["number", "string", "boolean"]},
+            {"type": "array", "items": structure},
+            {"type": "object", "additionalProperties": structure, "minProperties": 1},
+        ]
+    }
+
+
+def _structure_of(leaf: dict[str, Any], name: str) -> dict[str, Any]:
+    structure = {"$ref": f"#/definitions/{name}"}
+    return {"anyOf": [leaf, {"type": "array", "items": structure}, {"type": "object", "additionalProperties": structure}]}
+
+
+__all__ = ["SCHEMA_ID", "Closed", "spec_schema"]
