@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeprof.cli.exit_codes import EXIT_CODES, epilog
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -13,16 +15,18 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.data.folders import CachedEntry
 
 _COLUMNS = ("name", "size", "files", "age", "path")
-_EXIT_CODES = "Exit codes: 0 fine · 1 pipeprof's own failure · 2 wrong usage."
+_CODES = [entry for entry in EXIT_CODES if entry.code in {0, 1, 2}]
 
 app = typer.Typer(
     help="List or remove the inputs that pipeprof generated for the `data:` section of specs.",
-    epilog=f"Example: pipeprof data list\n\n{_EXIT_CODES}",
+    epilog=epilog("pipeprof data list", "pipeprof data rm --all", codes=_CODES),
     no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 
 
-@app.command("list", epilog=f"Example: pipeprof data list --json\n\n{_EXIT_CODES}")
+@app.command("list", epilog=epilog("pipeprof data list --json", codes=_CODES))
 def list_(*, json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
     """List generated inputs: size, number of files, age and place."""
     import sys
@@ -44,7 +48,7 @@ def list_(*, json: Annotated[bool, typer.Option("--json", help="Print JSON inste
         typer.echo(plain_table(entries, datetime.now(timezone.utc)))
 
 
-@app.command("rm", epilog=f"Example: pipeprof data rm image_folder-3f2a\n\n{_EXIT_CODES}")
+@app.command("rm", epilog=epilog("pipeprof data rm image_folder-3f2a", codes=_CODES))
 def rm(
     *,
     names: Annotated[

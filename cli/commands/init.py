@@ -1,0 +1,98 @@
+"""``pipeprof init``: a first spec, over files of the user's or generated ones."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeprof.cli.exit_codes import EXIT_CODES, epilog
+
+DEFAULT_OUT = "pipeprof.yaml"
+EPILOG = epilog(
+    "pipeprof init",
+    "pipeprof init --from photos/",
+    "pipeprof init --from 'shards/*.tfrecord' --out shards.yaml",
+    codes=[entry for entry in EXIT_CODES if entry.code in {0, 1, 2}],
+)
+
+
+def init(
+    *,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="PATH",
+            help="A folder of images, TFRecord or CSV files (a file, a folder or a glob), a .npy or .npz file. "
+            "Without it the spec is an example over generated photos.",
+        ),
+    ] = None,
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="FILE", help="The spec to write; - is stdout.")
+    ] = DEFAULT_OUT,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is already there.")] = False,
+) -> None:
+    """Write a commented spec that runs as it is."""
+    import shlex
+
+    from pipeprof.cli.output import say, write_stdout
+
+    if out == "-":
+        write_stdout(_text(from_, "."))
+        return
+    _check_out(out, from_, force=force)
+    _write(out, _text(from_, out))
+    say(f"Wrote {out}. Next: pipeprof run {shlex.quote(out)}")
+
+
+def _text(from_: str | None, out: str) -> str:
+    """The spec's text, with paths that are right for a file ``out``, or for the current folder if it is ``.``."""
+    from pathlib import Path
+
+    from pipeprof.pipelines.spec.starter import example_spec, spec_for
+
+    if from_ is None:
+        return example_spec()
+    from pipeprof.pipelines.data.look import look
+
+    base_dir = Path.cwd() if out == "." else Path(out).absolute().parent
+    path = Path(from_)
+    return spec_for(look(from_), (path.name or path.resolve().name) if path.exists() else path.parent.name, base_dir)
+
+
+def _check_out(out: str, from_: str | None, *, force: bool) -> None:
+    """Refuse before anything is looked at.
+
+    Raises:
+        UsageError: The file cannot or must not be written.
+    """
+    from pathlib import Path
+
+    from pipeprof.pipelines.errors import UsageError
+
+    path = Path(out)
+    if not path.parent.is_dir():
+        msg = f"--out {out}: the folder {path.parent} does not exist; make it first"
+    elif path.is_dir():
+        msg = f"--out {out}: this is a folder; give a file in it"
+    elif from_ is not None and path.exists() and Path(from_).exists() and path.samefile(from_):
+        msg = f"--out {out}: this is the file that the spec would read; give another name"
+    elif (path.exists() or path.is_symlink()) and not force:
+        msg = f"--out {out}: the file exists; give --force to replace it, or another name"
+    else:
+        return
+    raise UsageError(msg)
+
+
+def _write(out: str, text: str) -> None:
+    from pathlib import Path
+
+    from pipeprof.cli.output import OutputError
+    from pipeprof.profiles.store import reason, write_atomically
+
+    try:
+        write_atomically(Path(out), text.encode())
+    except OSError as error:
+        msg = f"--out {out}: the spec could not be written ({reason(error)})"
+        raise OutputError(msg) from error

@@ -1,0 +1,141 @@
+"""Finds out what CSV files hold: delimiter, header and the type of each column."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeprof.pipelines.errors import UsageError
+
+_DELIMITERS = (",", ";", "\t", "|")
+_BYTES_LOOKED_AT = 1 << 18
+_ROWS_LOOKED_AT = 1_000
+_INTEGER = re.compile(r"[-+]?[0-9]{1,19}")
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?(nan|inf)", re.IGNORECASE)
+_INT32 = range(-(2**31), 2**31)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: From the header, else ``column 3`` and the like.
+        dtype: ``float32``, ``int64`` or ``string``.
+        gaps: Whether some of its fields are empty.
+    """
+
+    name: str
+    dtype: str
+    gaps: bool
+
+
+@dataclass(frozen=True)
+class CsvFound:
+    """CSV files of one form.
+
+    Attributes:
+        patterns: Globs that match them and nothing else.
+        files: How many there are.
+        delimiter: The letter between two fields.
+        header: Whether the first line names the columns.
+        gzip: Whether they are compressed.
+        columns: From left to right.
+    """
+
+    patterns: tuple[str, ...]
+    files: int
+    delimiter: str
+    header: bool
+    gzip: bool
+    columns: tuple[Column, ...]
+
+
+def look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
+    """What CSV files hold, from the first one; the others are expected to be like it.
+
+    Raises:
+        UsageError: It is empty, unreadable or no table.
+    """
+    path = files[0]
+    try:
+        text, zipped = _start(path)
+    except (OSError, EOFError) as error:
+        msg = f"got {str(path)!r}, which cannot be read ({error})"
+        raise UsageError(msg) from error
+    if "\0" in text or not text.strip():
+        msg = f"got {str(path)!r}, which {'is empty' if not text.strip() else 'is not text'}; expected rows of fields"
+        raise UsageError(msg)
+    delimiter, rows = _best_delimiter(text)
+    widths = {len(row) for row in rows}
+    if len(widths) > 1:
+        msg = (
+            f"got {str(path)!r}, whose rows have {min(widths)} to {max(widths)} fields; expected the same number in all"
+        )
+        raise UsageError(msg)
+    header = _has_header(rows)
+    names = rows[0] if header else [f"column {number}" for number in range(len(rows[0]))]
+    body = rows[1:] if header and len(rows) > 1 else rows
+    columns = [_column(name, values) for name, values in zip(names, zip(*body, strict=True), strict=True)]
+    return CsvFound(patterns, len(files), delimiter, header, zipped, tuple(columns))
+
+
+def _start(path: Path) -> tuple[str, bool]:
+    """The file's beginning up to a whole line, and whether it is compressed."""
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+    with gzip.open(path, "rb") if zipped else path.open("rb") as file:
+        data = file.read(_BYTES_LOOKED_AT)
+        complete = len(data) < _BYTES_LOOKED_AT
+    text = data.decode("utf-8-sig", errors="replace")
+    return text if complete or "\n" not in text else text[: text.rindex("\n") + 1], zipped
+
+
+def _rows(text: str, delimiter: str) -> list[list[str]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        return [row for row in itertools.islice(reader, _ROWS_LOOKED_AT) if row]
+    except csv.Error:
+        return []
+
+
+def _best_delimiter(text: str) -> tuple[str, list[list[str]]]:
+    """The delimiter that gives every row the same number of fields, the more the better."""
+    candidates = [(delimiter, _rows(text, delimiter)) for delimiter in _DELIMITERS]
+
+    def merit(candidate: tuple[str, list[list[str]]]) -> tuple[bool, int]:
+        widths = [len(row) for row in candidate[1]]
+        return len(set(widths)) == 1 and widths[0] > 1, min(widths, default=0)
+
+    return max(candidates, key=merit)
+
+
+def _has_header(rows: Sequence[Sequence[str]]) -> bool:
+    """A first row of words above a column of numbers is a header; where all is words, a row that never comes back."""
+    if len(rows) < 2:
+        return False
+    first, body = rows[0], rows[1:]
+    if any(_NUMBER.fullmatch(field) or not field for field in first):
+        return False
+    numeric = any(all(_NUMBER.fullmatch(field) for field in column if field) for column in zip(*body, strict=False))
+    unique = len(set(first)) == len(first)
+    return unique and (
+        numeric or all(field not in column for field, column in zip(first, zip(*body, strict=False), strict=False))
+    )
+
+
+def _column(name: str, values: Sequence[str]) -> Column:
+    filled = [value for value in values if value]
+    gaps = len(filled) < len(values)
+    if filled and all(_INTEGER.fullmatch(value) and abs(int(value)) < 2**63 for value in filled):
+        # A default of 0 is an int32; numbers that need more have to be floats where fields are empty.
+        small = all(int(value) in _INT32 for value in filled)
+        return Column(name, "int64" if not gaps else "int32" if small else "float32", gaps)
+    numeric = bool(filled) and all(_NUMBER.fullmatch(value) for value in filled)
+    return Column(name, "float32" if numeric else "string", gaps)

@@ -1,0 +1,109 @@
+"""Finds out what ``.npy`` and ``.npz`` files hold, from their headers alone."""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from pipeprof.pipelines.errors import UsageError
+
+_NUMBERS = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}
+
+
+@dataclass(frozen=True)
+class SavedArray:
+    """One saved array.
+
+    Attributes:
+        key: Its name in an archive; None for a ``.npy`` file.
+        shape: Its dimensions; the first one counts the elements.
+        dtype: NumPy's name of the type.
+        bytes: Its size in memory.
+    """
+
+    key: str | None
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class ArraysFound:
+    """A file of saved arrays.
+
+    Attributes:
+        path: The file.
+        arrays: Those that can be sliced together: their first dimensions are equal.
+        left_out: Names of the others in the archive.
+    """
+
+    path: Path
+    arrays: tuple[SavedArray, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def look_at_arrays(path: Path) -> ArraysFound:
+    """What a ``.npy`` or ``.npz`` file holds.
+
+    Raises:
+        UsageError: The file is damaged, or no array in it can be sliced by TensorFlow.
+    """
+    try:
+        arrays = _in_archive(path) if path.suffix.lower() == ".npz" else [_header(path, None)]
+    except (OSError, ValueError, EOFError, SyntaxError, zipfile.BadZipFile) as error:
+        msg = f"got {str(path)!r}, which is not a sound {path.suffix} file ({error})"
+        raise UsageError(msg) from error
+    sliceable = [array for array, fault in arrays if fault is None]
+    if not sliceable:
+        fault = arrays[0][1] if arrays else "holds no arrays"
+        msg = f"got {str(path)!r}, which {fault}; expected an array of numbers with at least one element"
+        raise UsageError(msg)
+    length = Counter(array.shape[0] for array in sliceable).most_common(1)[0][0]
+    chosen = tuple(array for array in sliceable if array.shape[0] == length)
+    left_out = tuple(array.key or "" for array, _ in arrays if array not in chosen)
+    return ArraysFound(path, chosen, left_out)
+
+
+def _in_archive(path: Path) -> list[tuple[SavedArray, str | None]]:
+    with zipfile.ZipFile(path) as archive:
+        members = [name for name in archive.namelist() if name.endswith(".npy") and name != ".npy"]
+        headers = []
+        for member in members:
+            with archive.open(member) as file:
+                headers.append(_read_header(file, member.removesuffix(".npy")))
+    return headers
+
+
+def _header(path: Path, key: str | None) -> tuple[SavedArray, str | None]:
+    with path.open("rb") as file:
+        array, fault = _read_header(file, key)
+        start = file.tell()
+    if fault is None and path.stat().st_size < start + array.bytes:
+        msg = f"it is cut off: {path.stat().st_size} bytes instead of {start + array.bytes}"
+        raise ValueError(msg)
+    return array, fault
+
+
+def _read_header(file: IO[bytes], key: str | None) -> tuple[SavedArray, str | None]:
+    """The array that a header describes, and why TensorFlow could not slice it."""
+    import numpy as np
+
+    version = np.lib.format.read_magic(file)
+    read: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    array = SavedArray(key, tuple(shape), dtype.name, dtype.itemsize * int(np.prod(shape, dtype=np.int64)))
+    fault = None
+    if dtype.hasobject:
+        fault = "holds Python objects"
+    elif dtype.itemsize not in _NUMBERS.get(dtype.kind, ()):
+        fault = f"holds values of the type {dtype}"
+    elif not dtype.isnative:
+        fault = "holds numbers in the byte order of another machine"
+    elif not shape:
+        fault = "holds a single value without dimensions"
+    elif 0 in shape:
+        fault = "is empty"
+    return array, fault

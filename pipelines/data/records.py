@@ -1,0 +1,215 @@
+"""Reads TFRecord files and ``tf.train.Example`` messages without TensorFlow: enough to see what a file holds."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Compression = Literal["", "GZIP"]
+ValueKind = Literal["string", "float32", "int64"]
+
+_LENGTH_BYTES = 12
+_FOOTER_BYTES = 4
+# A record that claims to be longer than this is taken for damage, not for data.
+_LONGEST_RECORD = 1 << 30
+_CASTAGNOLI = 0x82F63B78
+_KINDS: dict[int, ValueKind] = {1: "string", 2: "float32", 3: "int64"}
+
+
+class RecordError(ValueError):
+    """A file is not what a TFRecord file is; the message says where and how, without the file's name."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values of one feature in one record.
+
+    Attributes:
+        kind: The dtype they are parsed to; None when the feature is there but holds no list at all.
+        count: How many there are.
+        first: The first one, if they are strings.
+    """
+
+    kind: ValueKind | None
+    count: int
+    first: bytes | None = None
+
+
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for byte in range(256):
+        value = byte
+        for _ in range(8):
+            value = (value >> 1) ^ (_CASTAGNOLI if value & 1 else 0)
+        table.append(value)
+    return tuple(table)
+
+
+_TABLE = _crc_table()
+
+
+def masked_crc32c(data: bytes) -> int:
+    """The checksum that TFRecord files carry: CRC-32C, rotated and shifted.
+
+    Example:
+        >>> hex(masked_crc32c(b"123456789"))
+        '0xc78ab0e5'
+    """
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = _TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    crc ^= 0xFFFFFFFF
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def compression_of(path: Path) -> Compression | None:
+    """How a TFRecord file is compressed; None if it is no TFRecord file (an empty file is none either)."""
+    with path.open("rb") as file:
+        start = file.read(_LENGTH_BYTES)
+    if _is_length(start):
+        return ""
+    try:
+        with gzip.open(path, "rb") as unpacked:
+            return "GZIP" if _is_length(unpacked.read(_LENGTH_BYTES)) else None
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        return None
+
+
+def _is_length(header: bytes) -> bool:
+    return len(header) == _LENGTH_BYTES and struct.unpack("<I", header[8:])[0] == masked_crc32c(header[:8])
+
+
+def _open(path: Path, compression: Compression) -> gzip.GzipFile | io.BufferedReader:
+    return gzip.open(path, "rb") if compression == "GZIP" else path.open("rb")
+
+
+def read_records(path: Path, compression: Compression, limit: int) -> Iterator[bytes]:
+    """The first records of a TFRecord file, at most ``limit``.
+
+    Raises:
+        RecordError: A checksum is wrong or the file ends too early.
+    """
+    with _open(path, compression) as file:
+        for number in range(limit):
+            try:
+                header = file.read(_LENGTH_BYTES)
+                if not header:
+                    return
+                yield _rest_of_record(file, header, number)
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                msg = f"the {compression} stream is damaged at record {number}"
+                raise RecordError(msg) from error
+
+
+def _rest_of_record(file: gzip.GzipFile | io.BufferedReader, header: bytes, number: int) -> bytes:
+    if not _is_length(header):
+        msg = f"record {number} has a wrong checksum of its length"
+        raise RecordError(msg)
+    (length,) = struct.unpack("<Q", header[:8])
+    data = file.read(length) if length <= _LONGEST_RECORD else b""
+    footer = file.read(_FOOTER_BYTES)
+    if len(data) < length or len(footer) < _FOOTER_BYTES:
+        msg = f"record {number} is cut off"
+        raise RecordError(msg)
+    if struct.unpack("<I", footer)[0] != masked_crc32c(data):
+        msg = f"record {number} has a wrong checksum"
+        raise RecordError(msg)
+    return data
+
+
+def read_example(record: bytes) -> dict[str, Values] | None:
+    """The features of a serialised ``tf.train.Example`` by name; None if the record is something else."""
+    try:
+        features: dict[str, Values] = {}
+        for number, part in _fields(record):
+            if number != 1 or not isinstance(part, bytes):
+                return None
+            for inner_number, entry in _fields(part):
+                if inner_number != 1 or not isinstance(entry, bytes):
+                    return None
+                name, values = _feature_entry(entry)
+                features[name] = values
+    except (RecordError, UnicodeDecodeError):
+        return None
+    return features or None
+
+
+def _feature_entry(entry: bytes) -> tuple[str, Values]:
+    name, values = "", Values(None, 0)
+    for number, part in _fields(entry):
+        if not isinstance(part, bytes) or number not in {1, 2}:
+            msg = "not an entry of a map"
+            raise RecordError(msg)
+        if number == 1:
+            name = part.decode()
+        else:
+            values = _feature(part)
+    return name, values
+
+
+def _feature(message: bytes) -> Values:
+    values = Values(None, 0)
+    for number, part in _fields(message):
+        if number not in _KINDS or not isinstance(part, bytes):
+            msg = "not a feature"
+            raise RecordError(msg)
+        kind = _KINDS[number]
+        items = [item for inner_number, item in _fields(part) if inner_number == 1]
+        if kind == "string":
+            strings = [item for item in items if isinstance(item, bytes)]
+            values = Values(kind, len(strings), strings[0] if strings else None)
+        else:
+            values = Values(kind, sum(_numbers_in(item, kind) for item in items))
+    return values
+
+
+def _numbers_in(item: bytes | int, kind: ValueKind) -> int:
+    """How many numbers a field holds: several when packed, which is how they are nearly always written."""
+    if isinstance(item, int):
+        return 1
+    return len(item) // 4 if kind == "float32" else sum(byte < 0x80 for byte in item)
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
+    """Field numbers and values of a message in protocol buffers' wire format; fixed-size values come as integers."""
+    place = 0
+    while place < len(message):
+        key, place = _varint(message, place)
+        wire, number = key & 7, key >> 3
+        if wire == 0:
+            value, place = _varint(message, place)
+            yield number, value
+            continue
+        if wire == 2:
+            length, place = _varint(message, place)
+        elif wire in {1, 5}:
+            length = 8 if wire == 1 else 4
+        else:
+            msg = f"unknown wire type {wire}"
+            raise RecordError(msg)
+        if place + length > len(message) or number == 0:
+            msg = "a field is cut off"
+            raise RecordError(msg)
+        part = message[place : place + length]
+        place += length
+        yield number, part if wire == 2 else int.from_bytes(part, "little")
+
+
+def _varint(message: bytes, place: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if place >= len(message):
+            break
+        byte = message[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+    msg = "a number is cut off"
+    raise RecordError(msg)
