@@ -95,7 +95,7 @@ def assemble(
         errors=[problem] if problem else [],
         output=facts.output,
     )
-    profile.memory = _memory(profile.phases, sampler, growing=exit_code not in (None, 0))
+    profile.memory = _memory(profile.phases, sampler, growing=problem is not None and problem.code == "out-of-memory")
     profile.verdict = verdict(profile) if exit_code is not None or steps else None
     return profile
 

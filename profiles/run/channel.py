@@ -1,7 +1,7 @@
 """How parent and worker talk: one JSON object a line, over a pair of pipes.
 
-The worker's end keeps a thread on the parent's pipe. It answers questions while the main thread is held up in TensorFlow,
-passes on the wish to stop, and ends the worker's whole process group when the parent is gone.
+The worker's end keeps a thread on the parent's pipe. It answers questions while the main thread is held up in
+TensorFlow, passes on the wish to stop, and ends the worker's whole process group when the parent is gone.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class WorkerEnd:
         job: Message = json.loads(self._reading.readline())
         return job
 
-    def send(self, kind: str, **fields: Any) -> None:
+    def send(self, kind: str, /, **fields: Any) -> None:
         """Send one message."""
         line = json.dumps({"m": kind, **fields}, separators=(",", ":")) + "\n"
         with self._lock:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.profiles.profile import Location, Problem
-from pipeprof.profiles.run.raised import Frame, users_frame
+from pipeprof.profiles.run.raised import Frame, users_frame_of_stacks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +34,10 @@ _STAGE_OF_ITERATOR = {
     "Batch": "batch",
     "ParallelBatch": "batch",
     "PaddedBatch": "padded_batch",
+}
+_ASKED = {
+    "interrupted": ("interrupted", "Interrupted", EXIT_INTERRUPTED),
+    "terminated": ("terminated", "Ended by SIGTERM", EXIT_TERMINATED),
 }
 _CRASHES = {
     signal.SIGSEGV: "a segmentation fault",
@@ -74,8 +78,7 @@ class Circumstances:
         max_time: The `--max-time` in force, in seconds.
         peaks: Largest sampled memory by phase, in bytes.
         stages: The written stages by address.
-        output: What the worker printed last.
-        target: The target's text.
+        stacks: Stacks of the worker's threads, if they were dumped.
     """
 
     limit: MemoryLimit | None
@@ -86,8 +89,7 @@ class Circumstances:
     max_time: float | None
     peaks: Mapping[str, int]
     stages: Mapping[str, StageAt]
-    output: str
-    target: str
+    stacks: str
 
 
 @dataclass(frozen=True)
@@ -100,24 +102,27 @@ class Failure:
 
 def diagnose(ended: Ended, observed: Observed, around: Circumstances) -> Failure | None:
     """What went wrong; `None` if the measurement came to its end."""
-    if ended.reason == "interrupted":
-        return _plain("interrupted", f"Interrupted in phase {_where(observed)}.", EXIT_INTERRUPTED)
-    if ended.reason == "terminated":
-        return _plain("terminated", f"Ended by SIGTERM in phase {_where(observed)}.", EXIT_TERMINATED)
+    if ended.reason in _ASKED:
+        code, words, exit_code = _ASKED[ended.reason]
+        return _plain(code, f"{words} in phase {_where(observed)}.", exit_code)
     if observed.complete:
         return None
+    if ended.reason == "exit":
+        return _by_itself(ended, observed, around)
     if ended.reason == "memory-limit":
         return _out_of_memory(ended, observed, around, None)
     if ended.reason == "hung":
         return _hung(observed, around)
-    if ended.reason == "max-time":
-        text = f"Stopped after {around.max_time:g} s (--max-time) in phase {_where(observed)}."
-        return _plain("max-time", text, EXIT_PIPELINE)
-    if observed.error is not None:
-        if observed.error["code"] == "out-of-memory":
-            return _out_of_memory(ended, observed, around, "python")
-        return _raised(observed, observed.error, around)
-    return _died(ended, observed, around)
+    text = f"Stopped after {around.max_time:g} s (--max-time) in phase {_where(observed)}."
+    return _plain("max-time", text, EXIT_PIPELINE)
+
+
+def _by_itself(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
+    if observed.error is None:
+        return _died(ended, observed, around)
+    if observed.error["code"] == "out-of-memory":
+        return _out_of_memory(ended, observed, around, "python")
+    return _raised(observed, observed.error, around)
 
 
 def _plain(code: str, message: str, exit_code: int) -> Failure:
@@ -162,7 +167,7 @@ def _died(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
         name = signal.Signals(number).name
     except ValueError:
         name = f"signal {number}"
-    frame = users_frame(around.output)
+    frame = users_frame_of_stacks(around.stacks)
     place = f" The user's code was at {frame.file}:{frame.line}." if frame else ""
     crash = _CRASHES.get(signal.Signals(number)) if number in signal.valid_signals() else None
     if crash:
@@ -221,7 +226,7 @@ def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[StageAt 
 
 def _hung(observed: Observed, around: Circumstances) -> Failure:
     frames = (observed.look or {}).get("frames") or []
-    frame = Frame(**frames[0]) if frames else users_frame(around.output)
+    frame = Frame(**frames[0]) if frames else users_frame_of_stacks(around.stacks)
     place = (
         f" The user's code was at {frame.file}:{frame.line}{f', in {frame.function}' if frame.function else ''}."
         if frame

@@ -119,8 +119,7 @@ class _Run:
             max_time=self._settings.max_time,
             peaks=sampler.peaks(),
             stages=self._facts.stages,
-            output=worker.output.text(),
-            target=str(self._settings.target),
+            stacks=worker.stacks.text(),
         )
         failure = diagnose(ended, self._observed, around)
         self._note_lost_end(ended)

@@ -25,6 +25,9 @@ _END = object()
 class EmptyDatasetError(PipelineFailedError):
     """The dataset gave no element at all."""
 
+    def __init__(self) -> None:
+        super().__init__("the dataset is empty: it ended without giving a single element")
+
 
 class Feed:
     """Iterates a dataset and starts it again when it ends, as a training loop does with its epochs."""
@@ -52,7 +55,7 @@ class Feed:
             self.restart()
             batch = next(self.iterator, _END)
             if batch is _END:
-                raise EmptyDatasetError("the dataset is empty: it ended without giving a single element")
+                raise EmptyDatasetError
         return batch
 
 
@@ -122,24 +125,25 @@ def drain(feed: Feed, window: Window) -> None:
     while True:
         times: list[int] = []
         note = times.append
-        batch = None
+        latest = None
         check_at = window.check_at
         most = window.most()
         for batch in islice(feed.iterator, most) if most else feed.iterator:
             now = clock()
             note(now)
+            latest = batch
             if now >= check_at:
                 break
         ended = clock()
         whole = bool(times) and (times[-1] >= check_at or len(times) == most)
-        if window.drained(base, times, batch):
+        if window.drained(base, times, latest):
             return
         base = clock()
         if whole:
             first = False
             continue
         if first and not times:
-            raise EmptyDatasetError("the dataset is empty: it ended without giving a single element")
+            raise EmptyDatasetError
         base -= ended - times[-1] if times else 0
         first = True
         feed.restart()

@@ -8,6 +8,7 @@ bounded number of them is kept, because inner iterators of an interleave come an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.snapshots import RawSnapshot, take_snapshot
@@ -98,6 +99,6 @@ class ModelLog:
         records = [(seen, seen.record()) for seen in self._kept]
         return [
             {"first": before, "last": after, "batches": end.steps - start.steps}
-            for (start, before), (end, after) in zip(records, records[1:], strict=False)
+            for (start, before), (end, after) in pairwise(records)
             if start.stretch == end.stretch and end.snapshot is not None and end.steps > start.steps
         ]

@@ -81,6 +81,7 @@ class Observed:
         kind = message.pop("m")
         if kind == "answer":
             self.look, self.looks = message, self.looks + 1
+            self._take_measured(message.pop("measured"))
             return
         self.heard = self.clock()
         if kind == "phase":
@@ -93,7 +94,7 @@ class Observed:
         elif kind == "beat":
             self.steps, self.rate, self.beat_seconds = message["steps"], message["rate"], message["seconds"]
         elif kind in ("partial", "measured"):
-            self.measured = {**(self.measured or {}), **message}
+            self._take_measured(message)
             self.final = kind == "measured"
         elif kind == "graphs":
             self.graphs = message
@@ -107,3 +108,7 @@ class Observed:
             self.error = message
         elif kind == "done":
             self.done = True
+
+    def _take_measured(self, measured: dict[str, Any] | None) -> None:
+        if measured is not None and not self.final:
+            self.measured = {**(self.measured or {}), **measured}

@@ -9,15 +9,21 @@ import signal
 import subprocess
 import sys
 from collections import deque
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.processes import end_group
 from pipeprof.profiles.run.channel import Message, ParentEnd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 OUTPUT_BYTES = 64 * 1024
 _TENSORFLOWS_OWN = re.compile(
     r"^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] |[IWEF]\d{4} \d\d:\d\d:\d\d|WARNING: All log messages before absl"
     r"|To enable the following instructions|\s*$)"
 )
+
+_GOES_ON = re.compile(r"^(?:\s|Traceback |\w+(?:Error|Exception)\b|\[\[)")
 
 
 class Output:
@@ -40,8 +46,31 @@ class Output:
 
     def users(self) -> str | None:
         """The same without TensorFlow's own log lines; `None` if nothing is left."""
-        lines = [line for line in self.text().splitlines() if not _TENSORFLOWS_OWN.match(line)]
+        lines = list(_without_log(self.text().splitlines()))
         return "\n".join(lines[-100:])[-8_000:] or None
+
+
+def _without_log(lines: Iterable[str]) -> Iterator[str]:
+    """Drop TensorFlow's log, also the tracebacks that it copies into it."""
+    within = False
+    for line in lines:
+        if _TENSORFLOWS_OWN.match(line):
+            within = within or not line or "INVALID_ARGUMENT" in line or "UNKNOWN" in line or "Error" in line
+        elif not (within and _GOES_ON.match(line)):
+            within = False
+            yield line
+
+
+def _read_all(descriptor: int, into: Output) -> bool:
+    """Read what is there; returns whether more may come."""
+    while True:
+        try:
+            data = os.read(descriptor, 1 << 16)
+        except BlockingIOError:
+            return True
+        if not data:
+            return False
+        into.add(data)
 
 
 class WorkerProcess:
@@ -50,6 +79,7 @@ class WorkerProcess:
     Attributes:
         messages: Descriptor to read messages from.
         printed: Descriptor to read the worker's stdout and stderr from.
+        dumped: Descriptor to read the stacks of its threads from.
         pid: The process, which leads its group.
     """
 
@@ -57,25 +87,34 @@ class WorkerProcess:
         to_worker, self._commands = os.pipe()
         self.messages, from_worker = os.pipe()
         self.printed, prints = os.pipe()
+        self.dumped, stacks = os.pipe()
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own
-                [sys.executable, "-u", "-m", "pipeprof.profiles.run.worker", str(to_worker), str(from_worker)],
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-u",
+                    "-m",
+                    "pipeprof.profiles.run.worker",
+                    *map(str, (to_worker, from_worker, stacks)),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=prints,
                 stderr=prints,
-                pass_fds=(to_worker, from_worker),
+                pass_fds=(to_worker, from_worker, stacks),
                 start_new_session=True,
             )
         finally:
-            for descriptor in (to_worker, from_worker, prints):
+            for descriptor in (to_worker, from_worker, prints, stacks):
                 os.close(descriptor)
         self.pid = self._process.pid
         self._end = ParentEnd(self._commands)
         self.output = Output()
+        self.stacks = Output()
         self.send(job)
         os.set_blocking(self._commands, False)
         os.set_blocking(self.messages, False)
         os.set_blocking(self.printed, False)
+        os.set_blocking(self.dumped, False)
 
     def send(self, message: Message) -> bool:
         """Send a command; returns whether it could be taken."""
@@ -94,15 +133,9 @@ class WorkerProcess:
             found += self._end.feed(data)
 
     def read_output(self) -> bool:
-        """Take what was printed; returns whether more may come."""
-        while True:
-            try:
-                data = os.read(self.printed, 1 << 16)
-            except BlockingIOError:
-                return True
-            if not data:
-                return False
-            self.output.add(data)
+        """Take what was printed, and stacks that were dumped; returns whether more may be printed."""
+        _read_all(self.dumped, self.stacks)
+        return _read_all(self.printed, self.output)
 
     @property
     def returncode(self) -> int | None:
@@ -121,5 +154,5 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Close all pipes."""
-        for descriptor in (self._commands, self.messages, self.printed):
+        for descriptor in (self._commands, self.messages, self.printed, self.dumped):
             os.close(descriptor)

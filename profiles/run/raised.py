@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sysconfig
 import traceback
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeprof import pipelines, profiles
 from pipeprof.pipelines.addresses import find_address
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.places import enclosing_stage
@@ -26,7 +28,10 @@ _NOISE = (
     re.compile(r"\s*\[Op:\w+\](?: name:.*)?", re.DOTALL),
 )
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>\S+))?')
-_LIBRARIES = tuple({str(Path(p).resolve()) for p in sysconfig.get_paths().values()})
+_LIBRARIES = tuple(
+    f"{Path(place).resolve()}{os.sep}"
+    for place in {*sysconfig.get_paths().values(), *(str(Path(p.__file__).parent) for p in (pipelines, profiles))}
+)
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,27 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def users_frame(text: str) -> Frame | None:
-    """The innermost frame of a traceback in `text` that is not in a library."""
-    users = None
-    for match in _FRAME.finditer(text):
-        path = str(Path(match["file"]).resolve())
-        if not path.startswith(_LIBRARIES) and not match["file"].startswith("<"):
-            users = Frame(match["file"], int(match["line"]), match["function"])
-    return users
+def _users_frames(text: str) -> list[Frame]:
+    return [
+        Frame(match["file"], int(match["line"]), match["function"])
+        for match in _FRAME.finditer(text)
+        if not match["file"].startswith("<") and not str(Path(match["file"]).resolve()).startswith(_LIBRARIES)
+    ]
+
+
+def users_frame(traceback_text: str) -> Frame | None:
+    """The innermost frame of a traceback that is not in a library; Python prints the innermost last."""
+    frames = _users_frames(traceback_text)
+    return frames[-1] if frames else None
+
+
+def users_frame_of_stacks(stacks: str) -> Frame | None:
+    """The same for dumped stacks of threads, innermost first; the crashed thread comes before all others."""
+    _, crashed, rest = stacks.partition("Current thread")
+    for part in (rest if crashed else "", stacks):
+        if frames := _users_frames(part):
+            return frames[0]
+    return None
 
 
 def describe(error: Exception, sample: Sample) -> dict[str, Any]:

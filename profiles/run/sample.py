@@ -69,7 +69,10 @@ class Sample:
                 if str(Path(entry.filename).resolve()) in files:
                     frames.append({"file": entry.filename, "line": entry.lineno, "function": entry.name})
                     break
-        return {"phase": self.phase, "frames": frames, "model": self._models.look(self.feed)}
+        measured = None
+        if self._window is not None and self.phase == "measure":
+            measured = self._window.statistics.document(device=self._device)
+        return {"phase": self.phase, "frames": frames, "model": self._models.look(self.feed), "measured": measured}
 
     def send_measured(self) -> None:
         """Send whatever the measurement has so far; nothing if it did not begin."""
@@ -234,11 +237,11 @@ class Sample:
         try:
             if not self._channel.stop.is_set():
                 self._trace()
-        except Exception as error:  # noqa: BLE001 - a pipeline may raise here too, and the measurement is complete
+        except Exception as error:
             self._channel.send("warning", code="no-trace", text=f"The trace phase failed: {first_line(error)}")
         try:
             self._graphs()
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             self._channel.send("warning", code="no-graph", text=f"The graph could not be read: {first_line(error)}")
 
     def _trace(self) -> None:

@@ -1,7 +1,7 @@
 """The worker process: builds the pipeline, runs it phase by phase, and reports over the channel.
 
-Started by the harness as ``python -m pipeprof.profiles.run.worker READ_FD WRITE_FD``. It is expected to die: whatever
-it measured has been sent before.
+Started by the harness as ``python -m pipeprof.profiles.run.worker READ_FD WRITE_FD STACKS_FD``. It is expected to die:
+whatever it measured has been sent before.
 """
 
 from __future__ import annotations
@@ -31,19 +31,20 @@ def _be_the_first_to_go() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sample; returns the worker's own exit status, 0 also when the pipeline raised."""
-    read_fd, write_fd = (int(text) for text in (argv or sys.argv[1:]))
+    read_fd, write_fd, stacks_fd = (int(text) for text in (argv or sys.argv[1:]))
     channel = WorkerEnd.open(read_fd, write_fd)
     job: dict[str, Any] = channel.receive_job()
     die_with_parent(job["parent_pid"])
     _be_the_first_to_go()
-    faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
+    os.set_inheritable(stacks_fd, False)
+    faulthandler.enable(stacks_fd)
+    faulthandler.register(signal.SIGUSR1, stacks_fd, all_threads=True, chain=False)
     sample = Sample(job, channel)
     channel.answer = sample.answer
     channel.listen()
     try:
         sample.run()
-    except Exception as error:  # noqa: BLE001 - whatever a user's pipeline raises is the result of the sample
+    except Exception as error:
         sample.send_measured()
         channel.send("error", **describe(error, sample))
     channel.send("done")
