@@ -106,6 +106,10 @@ class TextIndex:
         ends = [*self._starts[1:], len(self.text)]
         return [self.text[start:end].rstrip(LINE_ENDS) for start, end in zip(self._starts, ends, strict=True)]
 
+    def offset(self, span: Span) -> int:
+        """Return the 0-based offset of a place in the text."""
+        return self._starts[span.line - 1] + span.column - 1
+
     def span(self, start: int, end: int) -> Span:
         """Return the place of ``text[start:end]``, cut at the end of its first line."""
         line = bisect_right(self._starts, start) - 1

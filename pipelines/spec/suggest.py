@@ -28,9 +28,7 @@ _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "num": ("count",),
     "times": ("count",),
     "epochs": ("count",),
-    "dropremainder": ("drop_remainder",),
     "droplast": ("drop_remainder",),
-    "deterministic": ("deterministic",),
     "ordered": ("deterministic",),
     "sloppy": ("deterministic",),
     "path": ("file_pattern", "filenames", "filename", "npy"),
@@ -58,16 +56,42 @@ _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "drop": ("skip",),
     "rebatch": ("batch",),
     "auto": ("AUTOTUNE",),
-    "tf.data.autotune": ("AUTOTUNE",),
     "tfdataautotune": ("AUTOTUNE",),
-    "-1": ("AUTOTUNE",),
     "tfrecord": ("TFRecordDataset",),
     "tfrecords": ("TFRecordDataset",),
     "csv": ("CsvDataset",),
     "text": ("TextLineDataset",),
     "images": ("image_folder",),
-    "reason": ("reason",),
+    "bytes": ("string",),
+    "str": ("string",),
+    "int": ("int32", "int64"),
+    "long": ("int64",),
+    "float": ("float32",),
+    "double": ("float64",),
+    "half": ("float16",),
+    "boolean": ("bool",),
 }
+
+
+_FLAG_WORDS: Final = {"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
+_UNITS: Final = {
+    "": "ms",
+    "millis": "ms",
+    "msec": "ms",
+    "milliseconds": "ms",
+    "micros": "us",
+    "usec": "us",
+    "microseconds": "us",
+    "sec": "s",
+    "secs": "s",
+    "second": "s",
+    "seconds": "s",
+    "m": "min",
+    "mins": "min",
+    "minutes": "min",
+}
+_NUMBER = re.compile(r"[-+]?\d{1,18}(?:\.\d{1,18})?")
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
 def suggest(got: object, candidates: Iterable[str]) -> str | None:
@@ -97,6 +121,49 @@ def suggest(got: object, candidates: Iterable[str]) -> str | None:
             return synonym
     close = difflib.get_close_matches(plain, list(by_plain), n=1, cutoff=CUTOFF)
     return by_plain[close[0]] if close else None
+
+
+def suggest_value(got: object, kind: str) -> str | None:
+    """Return the value that ``got`` probably meant where a number, a boolean or a duration is expected.
+
+    Args:
+        got: the value that was refused.
+        kind: what is expected there: ``number``, ``seed``, ``version``, ``flag`` or ``duration``; others get nothing.
+
+    Example:
+        >>> suggest_value("32", "number"), suggest_value("yes", "flag"), suggest_value(20, "duration")
+        ('32', 'true', '20ms')
+    """
+    if kind == "duration" and isinstance(got, str | int | float) and not isinstance(got, bool):
+        quantity = _QUANTITY.fullmatch(str(got)[:_LONGEST].strip())
+        unit = _UNITS.get(quantity[2].lower()) if quantity else None
+        return f"{quantity[1]}{unit}" if quantity and unit else None
+    if not isinstance(got, str):
+        return None
+    text = got.strip()
+    if kind == "flag":
+        word = _FLAG_WORDS.get(text.lower(), text.lower())
+        return word if word in {"true", "false"} else None
+    return text if kind in {"number", "seed", "version"} and _NUMBER.fullmatch(text) else None
+
+
+def suggest_path(got: str, candidates: Iterable[str]) -> str | None:
+    """Return the path that ``got`` probably meant.
+
+    Args:
+        got: a path that leads nowhere.
+        candidates: whole paths, or names of the files beside it.
+
+    Example:
+        >>> suggest_path("in/trian.csv", ["test.csv", "train.csv"])
+        'in/train.csv'
+    """
+    names = list(candidates)
+    folder, slash, name = got.rpartition("/")
+    if any("/" in candidate for candidate in names):
+        folder, slash, name = "", "", got
+    close = difflib.get_close_matches(name[:_LONGEST], names, n=1, cutoff=CUTOFF)
+    return f"{folder}{slash}{close[0]}" if close else None
 
 
 def _plain(text: str) -> str:

@@ -278,7 +278,7 @@ def _line_start(text: str, offset: int) -> int:
 
 def _found(text: str, offset: int) -> str:
     if offset >= len(text):
-        return "the end of the file"
+        return "the end of the text"
     found = text[offset]
     if found in LINE_ENDS:
         return "the end of the line"

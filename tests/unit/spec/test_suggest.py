@@ -1,0 +1,58 @@
+"""What was probably meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeprof.pipelines.spec.suggest import suggest, suggest_value
+
+ARGUMENTS = ["name", "ops", "num_parallel_calls", "deterministic", "batch_size", "buffer_size", "drop_remainder"]
+FUNCTIONS = ["tf.io.read_file", "tf.io.decode_jpeg", "tf.image.resize", "tf.strings.length", "tf.abs"]
+
+
+@pytest.mark.parametrize(
+    ("got", "candidates", "meant"),
+    [
+        ("num_paralel_calls", ARGUMENTS, "num_parallel_calls"),
+        ("numParallelCalls", ARGUMENTS, "num_parallel_calls"),
+        ("num-parallel-calls", ARGUMENTS, "num_parallel_calls"),
+        ("buffersize", ARGUMENTS, "buffer_size"),
+        ("num_workers", ARGUMENTS, "num_parallel_calls"),
+        ("drop_last", ARGUMENTS, "drop_remainder"),
+        ("zzz", ARGUMENTS, None),
+        ("name", ARGUMENTS, None),
+        ("", ARGUMENTS, None),
+        ("read_file", FUNCTIONS, "tf.io.read_file"),
+        ("tf.image.decode_jpeg", FUNCTIONS, "tf.io.decode_jpeg"),
+        ("tf.read_fil", FUNCTIONS, "tf.io.read_file"),
+        ("autotune", ["AUTOTUNE"], "AUTOTUNE"),
+        ("tf.data.AUTOTUNE", ["AUTOTUNE"], "AUTOTUNE"),
+        ("tfrecord", ["range", "TFRecordDataset"], "TFRecordDataset"),
+        ("bytes", ["int32", "string"], "string"),
+        (3, ["1"], None),
+        ("x" * 100_000, ARGUMENTS, None),
+    ],
+)
+def test_names(got: object, candidates: list[str], meant: str | None) -> None:
+    assert suggest(got, candidates) == meant
+
+
+@pytest.mark.parametrize(
+    ("got", "kind", "meant"),
+    [
+        ("32", "number", "32"),
+        ("x", "number", None),
+        ("1", "version", "1"),
+        ("yes", "flag", "true"),
+        ("False", "flag", "false"),
+        (1, "flag", None),
+        (20, "duration", "20ms"),
+        ("20 millis", "duration", "20ms"),
+        ("1 sec", "duration", "1s"),
+        ("1 fortnight", "duration", None),
+        (True, "duration", None),
+        ("32", "text", None),
+    ],
+)
+def test_values(got: object, kind: str, meant: str | None) -> None:
+    assert suggest_value(got, kind) == meant
