@@ -58,13 +58,15 @@ def _part_names(stem: str, files: int, suffix: str) -> list[str]:
 def _check_not_more(small: str, small_value: int, large: str, large_value: int) -> None:
     if small_value > large_value:
         raise failure(
-            (small,), mismatch("number", small_value, f"at most {large}, which is {large_value}"), small_value
+            (small,),
+            mismatch(got=small_value, code="number", expected=f"at most {large}, which is {large_value}"),
+            small_value,
         )
 
 
 def _check_span(name: str, span: list[int]) -> None:
     if span[0] > span[1]:
-        raise failure((name,), error("span", f"got {span}, expected [smallest, largest]", got=span), span)
+        raise failure((name,), error(code="span", message=f"got {span}, expected [smallest, largest]", got=span), span)
 
 
 class Recipe(Document):
@@ -177,7 +179,7 @@ class _OneOf(Document):
         if len(kinds) != 1:
             got = ", ".join(kinds) or "none"
             message = f"got {len(kinds)} kinds ({got}), expected exactly one of {', '.join(cls.keys())}"
-            problem = error("kinds", message)
+            problem = error(code="kinds", message=message)
             raise problem
         return {key: {} if inner is None else inner for key, inner in value.items()}
 
@@ -296,7 +298,9 @@ class Csv(Recipe):
     def _check(self) -> Csv:
         _check_not_more("files", self.files, "rows", self.rows)
         if not self.column_names():
-            problem = error("columns", "got no columns, expected columns, ints, strings or label to be above 0")
+            problem = error(
+                code="columns", message="got no columns, expected columns, ints, strings or label to be above 0"
+            )
             raise problem
         return self
 
