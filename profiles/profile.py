@@ -6,11 +6,11 @@ and what could not be had is ``None``, never 0. Times are seconds unless the nam
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 
 PhaseName = Literal["import", "data", "build", "first_element", "warmup", "measure", "trace"]
 GapCause = Literal["pipeline", "copy", "python", "launch", "compile", "pipeprof"]

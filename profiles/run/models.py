@@ -1,8 +1,9 @@
 """The model's snapshots of the measured window, on each of the iterators that it ran through.
 
-An iterator that ends takes its counters with it, and drops its inputs some batches before that. So the model is looked
-at with every look at the loop, and a snapshot counts only if it still shows every kind of iterator that was seen. A
-bounded number of them is kept, because inner iterators of an interleave come and go between two of them.
+An iterator that ends takes its counters with it, and drops its inputs as soon as they have ended, which may be many
+batches earlier. So the model is looked at with every look at the loop. Of each iterator the last look that shows every
+kind of its inputs is kept, and the last one of all; and a bounded number in between, because the inner iterators of an
+interleave come and go.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class ModelLog:
         self._stretch = 0
         self._kept: list[_Seen] = []
         self._latest: _Seen | None = None
+        self._fullest: _Seen | None = None
         self._every = 1
         self._looks = 0
         self._kinds = 0
@@ -61,44 +63,43 @@ class ModelLog:
         snapshot = take_snapshot(feed.iterator)
         if snapshot is None:
             return
+        seen = self._latest = _Seen(self._stretch, steps, snapshot)
         kinds = len({node.name for node in snapshot.proto.nodes.values()})
-        if kinds < self._kinds:
-            return
-        self._kinds = kinds
-        self._latest = _Seen(self._stretch, steps, snapshot)
+        if kinds >= self._kinds:
+            self._kinds, self._fullest = kinds, seen
         self._looks += 1
         if self._looks % self._every == 0:
-            self._keep(self._latest)
+            self._keep(seen)
 
-    def restart(self, steps: int) -> None:
-        """The feed goes on with a new iterator, whose counters start at nothing."""
-        self._keep_latest()
+    def restart(self, feed: Feed, steps: int) -> None:
+        """The feed's iterator has ended after `steps` measured steps; the next one's counters start at nothing."""
+        self.observe(feed, steps)
+        self._keep_ends()
         self._stretch += 1
         self._keep(_Seen(self._stretch, steps, None))
 
-    def _keep_latest(self) -> None:
-        if self._latest is not None and self._latest is not self._kept[-1]:
-            self._kept.append(self._latest)
-        self._latest = None
+    def _keep_ends(self) -> None:
+        """Keep the last full look at this iterator, and the last one."""
+        ends = [seen for seen in (self._fullest, self._latest) if seen is not None]
+        self._kept += [
+            seen for n, seen in enumerate(ends) if not any(seen is kept for kept in (*self._kept, *ends[:n]))
+        ]
+        self._kept.sort(key=lambda seen: (seen.stretch, seen.steps, seen is not self._fullest))
+        self._latest = self._fullest = None
 
     def _keep(self, seen: _Seen) -> None:
         self._kept.append(seen)
         if len(self._kept) > MOST:
-            ends = {
-                id(one)
-                for a, b in zip(self._kept, self._kept[1:], strict=False)
-                if a.stretch != b.stretch
-                for one in (a, b)
-            }
+            ends = {id(one) for a, b in pairwise(self._kept) if a.stretch != b.stretch for one in (a, b)}
             self._kept = [one for n, one in enumerate(self._kept) if n % 2 == 0 or id(one) in ends][-4 * MOST :]
             self._every *= 2
 
     def segments(self) -> list[dict[str, Any]]:
         """Pairs of snapshots of one iterator each, in order, with the batches in between."""
-        self._keep_latest()
+        self._keep_ends()
         records = [(seen, seen.record()) for seen in self._kept]
         return [
             {"first": before, "last": after, "batches": end.steps - start.steps}
             for (start, before), (end, after) in pairwise(records)
-            if start.stretch == end.stretch and end.snapshot is not None and end.steps > start.steps
+            if start.stretch == end.stretch and end.snapshot is not None
         ]

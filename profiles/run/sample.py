@@ -224,7 +224,7 @@ class Sample:
 
         with self._phases.enter("measure", seconds) as phase:
             self._models.begin(feed)
-            feed.on_restart = lambda: self._models.restart(statistics.count)
+            feed.on_restart = lambda: self._models.restart(feed, statistics.count)
             self._window = self._open("measure", statistics, finished, self.job["steps"])
             self._loop(self._window, step)
             self._models.observe(feed, statistics.count)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.run.steps import Reading, StepStatistics
 
 CHECK_NS = 100_000_000
+LOOKS_AN_EPOCH = 8
+SHORTEST_CHECK_NS = 10_000_000
 BEAT_NS = 250_000_000
 PARTIAL_NS = 1_000_000_000
 
@@ -68,8 +70,9 @@ class PhaseWindow:
         self._device = device
         self._limit = steps_limit
         self._deadline = deadline
-        self._epoch = feed.ended
-        now = time.perf_counter_ns()
+        self._epoch = self._looked_epoch = feed.ended
+        self._check_ns = CHECK_NS
+        now = self._epoch_began = time.perf_counter_ns()
         self._beat_at = now
         self._partial_at = now + PARTIAL_NS
         self.reason: str | None = None
@@ -78,7 +81,7 @@ class PhaseWindow:
         self.check_at = self._next_check(now)
 
     def _next_check(self, now: int) -> int:
-        check = now + CHECK_NS
+        check = now + self._check_ns
         return min(check, self._deadline) if self._deadline is not None and self._deadline > now else check
 
     def most(self) -> int | None:
@@ -118,6 +121,10 @@ class PhaseWindow:
             self._partial_at = began + PARTIAL_NS
             self._channel.send("partial", **self.statistics.document(device=self._device))
         now = time.perf_counter_ns()
+        if self._feed.ended != self._looked_epoch:
+            epoch_ns = (now - self._epoch_began) // (self._feed.ended - self._looked_epoch)
+            self._check_ns = max(SHORTEST_CHECK_NS, min(CHECK_NS, epoch_ns // LOOKS_AN_EPOCH))
+            self._looked_epoch, self._epoch_began = self._feed.ended, now
         self.overhead_ns += now - began
         self.check_at = self._next_check(now)
         return self.reason is not None
