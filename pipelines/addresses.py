@@ -1,7 +1,7 @@
 """Addresses of stages: dotted paths in the spec, and the names they take inside TensorFlow's graphs and errors.
 
 ``source``, ``stages.0``, ``stages.1.source`` and ``stages.1.stages.0`` are addresses. TensorFlow allows no dots in the
-names of functions, so a graph carries ``stages_1_source`` instead; the two forms translate into each other without a table.
+names of functions, so a graph carries ``stages_1_source`` instead; the two forms translate into each other.
 """
 
 from __future__ import annotations

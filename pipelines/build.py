@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib
-import re
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pipeprof.pipelines.addresses import node_name
-from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.ops.base import Op
 from pipeprof.pipelines.ops.calling import FieldError, call, describe, pick
 from pipeprof.pipelines.ops.element import ElementFunction, OpCall, Required
 from pipeprof.pipelines.ops.features import FeatureSpec
 from pipeprof.pipelines.ops.filling import load_array
 from pipeprof.pipelines.ops.nested import PipelineFunction
-from pipeprof.pipelines.ops.structures import Array, MadeArray, NpyArray, NpzArray, ShapeOf, Structure, TensorSpec, map_leaves
-from pipeprof.pipelines.ops.values import AUTOTUNE, DtypeName, FilePatterns, OuterElement, OutputFile, PythonRef
+from pipeprof.pipelines.ops.pinning import BuildError, essential, pinned, user_lines
+from pipeprof.pipelines.ops.structures import (
+    Array,
+    MadeArray,
+    NpyArray,
+    NpzArray,
+    ShapeOf,
+    Structure,
+    TensorSpec,
+    map_leaves,
+)
+from pipeprof.pipelines.ops.values import Autotune, DtypeName, FilePatterns, OuterElement, OutputFile, PythonRef
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import PathError, expand_all, leaves, resolve, resolve_pattern
 from pipeprof.pipelines.target import import_file
 
-_LONGEST = 400
 _ENUMERATIONS = {
     "auto_shard_policy": "AutoShardPolicy",
     "autotune_algorithm": "AutotuneAlgorithm",
@@ -35,32 +39,7 @@ _ENUMERATIONS = {
 }
 
 
-class BuildError(PipelineFailedError):
-    """What only TensorFlow, or the user's Python, can tell about a stage.
-
-    Attributes:
-        address: Address of the stage; ``options`` for the options.
-        message: One or two sentences.
-        kind: ``spec`` when TensorFlow refuses ops or arguments, ``python`` when the user's own code raised.
-        op_index: Position of the call in the stage's ``ops:``, or None.
-        lines: For ``python``, the user's own lines as ``file:line in function: source``, innermost last.
-    """
-
-    def __init__(
-        self,
-        address: str,
-        message: str,
-        *,
-        kind: Literal["spec", "python"] = "spec",
-        op_index: int | None = None,
-        lines: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(f"{address}: {message}")
-        self.address = address
-        self.message = message
-        self.kind = kind
-        self.op_index = op_index
-        self.lines = lines
+__all__ = ["BuildContext", "BuildError", "build", "essential", "load_arrays", "user_lines"]
 
 
 @dataclass
@@ -81,7 +60,7 @@ def load_arrays(spec: Spec, context: BuildContext) -> None:
     """
     for leaf in leaves(spec):
         if isinstance(leaf.value, NpyArray | NpzArray | MadeArray):
-            with _pinned(leaf.address, ()):
+            with pinned(leaf.address, ()):
                 _loaded(leaf.value, context)
 
 
@@ -106,7 +85,7 @@ def build(spec: Spec, context: BuildContext) -> Any:
     options = spec.options.written()
     if not options:
         return dataset
-    with _pinned("options", ()):
+    with pinned("options", ()):
         return dataset.with_options(_tf_options(tf, options))
 
 
@@ -142,11 +121,11 @@ class _Builder:
         """The dataset of a source and its stages: a `Spec`, or a `PipelineFunction` whose outer element is set."""
         prefix = f"{address}." if address else ""
         here = f"{prefix}source"
-        with _pinned(here, self._files):
+        with pinned(here, self._files):
             dataset = pipeline.source.build(self, here)
         for index, stage in enumerate(pipeline.stages or []):
             here = f"{prefix}stages.{index}"
-            with _pinned(here, self._files):
+            with pinned(here, self._files):
                 dataset = stage.apply(dataset, self, here)
         return dataset
 
@@ -165,7 +144,7 @@ class _Builder:
             return self._existing(value)
         if isinstance(value, OutputFile):
             return str(resolve(value, self._context.base_dir, self._context.data_dirs)) if value else ""
-        if isinstance(value, str) and value == AUTOTUNE:
+        if isinstance(value, Autotune):
             return self.tf.data.AUTOTUNE
         return self.constant(value)
 
@@ -188,10 +167,11 @@ class _Builder:
             return self.tf.TensorSpec(value.shape, self.tf.as_dtype(value.dtype))
         if isinstance(value, ShapeOf):
             return self.tf.TensorShape(value.dimensions)
-        if isinstance(value, FeatureSpec):
-            arguments = {name: self.constant(inner) for name, inner in value.arguments.items()}
-            return getattr(self.tf.io, value.kind)(**arguments)
-        return value
+        return self._feature(value) if isinstance(value, FeatureSpec) else value
+
+    def _feature(self, feature: FeatureSpec) -> Any:
+        arguments = {name: self.constant(inner) for name, inner in feature.arguments.items()}
+        return getattr(self.tf.io, feature.kind)(**arguments)
 
     def patterns(self, files: FilePatterns | OuterElement) -> Any:
         """Files as patterns that TensorFlow matches itself."""
@@ -202,7 +182,11 @@ class _Builder:
 
     def _existing(self, files: FilePatterns) -> list[str]:
         found = expand_all(files, self._context.base_dir, self._context.data_dirs)
-        expanded = [each for file in found for each in (self.tf.io.gfile.glob(file) if "://" in file and "*" in file else [file])]
+        expanded = [
+            each
+            for file in found
+            for each in (self.tf.io.gfile.glob(file) if "://" in file and "*" in file else [file])
+        ]
         if not expanded:
             msg = f"got {', '.join(files.patterns)}, which matches no file any more"
             raise PathError(msg)
@@ -226,7 +210,7 @@ class _Builder:
     def _run(self, calls: list[OpCall], element: Any, address: str, *, predicate: bool) -> Any:
         for index, operation in enumerate(calls):
             answers = predicate and index == len(calls) - 1
-            with self.tf.name_scope(f"ops_{index}"), _pinned(address, (), index, operation.name):
+            with self.tf.name_scope(f"ops_{index}"), pinned(address, (), index, operation.name):
                 element = call(operation, element, self.constant, whole=answers)
                 if answers:
                     self._check_truth_value(element)
@@ -290,86 +274,3 @@ class _Builder:
             msg = f"got {reference}, but {reference.function} is no function once the file has run"
             raise PathError(msg)
         return function  # type: ignore[no-any-return]  # callable, as was just seen
-
-
-@contextmanager
-def _pinned(
-    address: str, files: list[str] | tuple[str, ...], op_index: int | None = None, op_name: str = ""
-) -> Iterator[None]:
-    """Turn every error inside into a `BuildError` of this stage; one that is pinned already passes."""
-    try:
-        yield
-    except BuildError:
-        raise
-    except Exception as problem:
-        pinned = _find_pinned(problem)
-        if pinned is not None:
-            raise pinned from problem
-        lines = user_lines(problem, files)
-        where = f"ops[{op_index}] {op_name}: " if op_index is not None else ""
-        raise BuildError(
-            address,
-            where + essential(problem),
-            kind="python" if lines else "spec",
-            op_index=op_index,
-            lines=lines,
-        ) from problem
-
-
-def _find_pinned(problem: BaseException) -> BuildError | None:
-    """The error of an inner stage that TensorFlow has wrapped in one of its own."""
-    seen: BaseException | None = problem
-    while seen is not None:
-        if isinstance(seen, BuildError):
-            return seen
-        seen = seen.__cause__ or seen.__context__
-    return None
-
-
-def essential(problem: BaseException) -> str:
-    """What an error of TensorFlow or Python says, without graph nodes, op names and traces."""
-    if isinstance(problem, KeyError) and problem.args:
-        text = str(problem.args[0])
-    else:
-        text = str(problem)
-    text = re.sub(r" for '\{\{node [^']*'", "", text)
-    text = re.sub(r"\{\{[^{}]*\}\}\s*", "", text)
-    text = re.sub(r"\s*\[Op:[^\]]*\].*", "", text, flags=re.DOTALL)
-    text = re.sub(r"\s*\(op: '\w+'\)", "", text)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if lines and lines[0] == "in user code:":
-        # Autograph lists the user's frames first; what was raised stands at the end.
-        raised = [line for line in lines[1:] if re.match(r"[A-Z]\w*(Error|Exception|Warning|Interrupt|Exit)?: ", line)]
-        lines = [raised[-1]] if raised else lines[-1:]
-    message = " ".join(lines[:2]) if lines else ""
-    if isinstance(problem, FieldError | PathError):
-        return message
-    name = type(problem).__name__
-    message = message if message.startswith(f"{name}: ") else f"{name}: {message}" if message else name
-    return message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…"
-
-
-def user_lines(problem: BaseException, files: list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    """The frames of an error that lie in the user's own files, as ``file:line in function: source``."""
-    if not files:
-        return ()
-    found = _autograph_frames(problem) or [
-        (frame.filename, frame.lineno or 0, frame.name, frame.line or "")
-        for frame in traceback.extract_tb(problem.__traceback__)
-    ]
-    folders = tuple(_folder(file) for file in files)
-    return tuple(
-        f"{name}:{line} in {function}: {source.strip()}" for name, line, function, source in found if name.startswith(folders)
-    )
-
-
-@functools.cache
-def _folder(file: str) -> str:
-    return str(Path(file).parent) + "/"
-
-
-def _autograph_frames(problem: BaseException) -> list[tuple[str, int, str, str]]:
-    """Frames as autograph maps them back from the code that it generated to the user's."""
-    metadata = getattr(problem, "ag_error_metadata", None)
-    stack = getattr(metadata, "translated_stack", None) or ()
-    return [(frame.filename, frame.lineno, frame.function_name, frame.code or "") for frame in stack][::-1]

@@ -183,6 +183,7 @@ def load_function(target: Target) -> Callable[..., Any]:
     module = import_file(target.path, module_name_of(target.path))
     function = getattr(module, target.function, None)
     if not callable(function):
-        msg = f"got {target}, but {target.function} is {'not there' if function is None else 'no function'} once the file has run"
+        found = "not there" if function is None else "no function"
+        msg = f"got {target}, but {target.function} is {found} once the file has run"
         raise UsageError(msg)
     return function  # type: ignore[no-any-return]  # callable, as was just seen

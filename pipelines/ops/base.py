@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar
 from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
 
 from pipeprof.pipelines.ops.model import Closed
-from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, shown, unknown
+from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
 from pipeprof.pipelines.ops.values import FilePatterns, FilledText, OuterElement, parse_field
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _with_outer_element(kind: type[Source], name: str, arguments: dict[str, Any]
             field = parse_field(given["on"])
         except ValueError:
             raise failure(
-                (name, first, "on"), mismatch("field", given["on"], "a key or an index of the outer element")
+                (name, first, "on"), mismatch(given["on"], "field", "a key or an index of the outer element")
             ) from None
         return {**arguments, first: OuterElement(field)}
     return arguments
@@ -195,20 +195,19 @@ def _single(value: Any, what: str, known: Mapping[str, object], example: str) ->
     """The one key of ``value`` and the mapping under it."""
     form = f"a mapping with exactly one key such as `{example}`"
     if isinstance(value, str) and value in known:
-        raise error(f"{what}_form", f"got the name alone, expected a mapping: `{value}: {{}}`", got=value)
+        message = f"got the name alone, expected a mapping: `{value}: {{}}`"
+        raise error(message, f"{what}_form", got=value)
     if not isinstance(value, dict):
-        raise mismatch(f"{what}_form", value, form)
+        raise mismatch(value, f"{what}_form", form)
     if len(value) != 1:
         keys = ", ".join(map(str, value)) or "none"
         message = f"got {len(value)} keys ({keys}), expected {form}; arguments are indented below the name"
-        raise error(f"{what}_form", message, got=keys)
+        raise error(message, f"{what}_form", got=keys)
     name, arguments = next(iter(value.items()))
     if arguments is None:
         return name, {}
     if not isinstance(arguments, dict) and name in known:
-        raise failure(
-            (name,), error("arguments", f"got {shown(arguments)}, expected a mapping of arguments", got=arguments)
-        )
+        raise failure((name,), mismatch(arguments, "arguments", "a mapping of arguments"))
     return name, arguments
 
 
@@ -224,4 +223,6 @@ def _validated(kind: type[OpType], name: str, arguments: dict[str, Any]) -> OpTy
 
 AnyStage = Annotated[Stage, PlainValidator(parse_stage), WithJsonSchema({SCHEMA_PLACEHOLDER: "stage"})]
 AnySource = Annotated[Source, PlainValidator(parse_source), WithJsonSchema({SCHEMA_PLACEHOLDER: "source"})]
-NestedSource = Annotated[Source, PlainValidator(parse_nested_source), WithJsonSchema({SCHEMA_PLACEHOLDER: "nested_source"})]
+NestedSource = Annotated[
+    Source, PlainValidator(parse_nested_source), WithJsonSchema({SCHEMA_PLACEHOLDER: "nested_source"})
+]

@@ -7,11 +7,12 @@ from typing import Any
 
 from pipeprof.pipelines.ops.element import OpCall
 from pipeprof.pipelines.ops.functions import function
+from pipeprof.pipelines.ops.pinning import PlainError
 from pipeprof.pipelines.ops.signatures import resolve
 from pipeprof.pipelines.ops.values import Field
 
 
-class FieldError(ValueError):
+class FieldError(PlainError):
     """An element does not have the field that ``on`` or ``to`` names."""
 
 

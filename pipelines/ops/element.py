@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -71,11 +71,11 @@ def _routes(call: dict[str, Any], problems: Problems) -> tuple[FieldKey | tuple[
         given = call.get("on")
         on = tuple(parse_field(item) for item in given) if isinstance(given, list) else _optional_field(given)
     except ValueError:
-        problems.add(("on",), mismatch("field", call["on"], "a key or an index of the element, or a list of them"))
+        problems.add(("on",), mismatch(call["on"], "field", "a key or an index of the element, or a list of them"))
     try:
         to = _optional_field(call.get("to"))
     except ValueError:
-        problems.add(("to",), mismatch("field", call["to"], "a key or an index of the element"))
+        problems.add(("to",), mismatch(call["to"], "field", "a key or an index of the element"))
     return on, to
 
 
@@ -117,26 +117,28 @@ def _check_complete(called: Function, call: dict[str, Any], on: Any, problems: P
     filled = called.inputs(given, count)
     if filled is None:
         names = ", ".join(called.names())
-        message = f"got {count} input{'s' * (count != 1)} for {called.name}, expected no more than its free parameters ({names})"
-        problems.add(("on",) if "on" in call else (), error("inputs", message, got=count))
+        inputs = f"{count} input{'s' * (count != 1)}"
+        message = f"got {inputs} for {called.name}, expected no more than its free parameters ({names})"
+        problems.add(("on",) if "on" in call else (), error(message, "inputs", got=count))
         return
     missing = [p.name for p in called.parameters if p.required and p.name not in given and p.name not in filled]
     if missing:
         listed = ", ".join(missing)
         message = f"got no {listed} for {called.name}, expected a value for every required argument"
-        problems.add((), error("missing_argument", message, got=None, candidates=missing))
+        problems.add((), error(message, "missing_argument", got=None, candidates=missing))
 
 
 def _unknown_function(name: Any) -> PydanticCustomError:
     reason = refusal(name) if isinstance(name, str) else None
     if reason:
-        return error("refused_function", f"got {name}, which is not allowed in `ops:`: {reason}", got=name)
-    candidates = table()
-    if isinstance(name, str) and not name.startswith("tf."):
-        prefixed = [known for known in candidates if known.endswith("." + name)]
-        if prefixed:
-            return error("unknown_function", f"got {shown(name)}, expected the full name, {' or '.join(prefixed)}", got=name, candidates=prefixed)
-    return unknown("function", name, candidates, "a function of the allowlist; others go into `python: file.py:function`")
+        message = f"got {name}, which is not allowed in `ops:`: {reason}"
+        return error(message, "refused_function", got=name)
+    known = table()
+    full = [each for each in known if isinstance(name, str) and each.endswith(f".{name}")]
+    if full:
+        message = f"got {shown(name)}, expected a function's full name: {' or '.join(full)}"
+        return error(message, "unknown_function", got=name, candidates=full)
+    return unknown("function", name, known, "one of the allowlist; others go into `python: file.py:function`")
 
 
 def parse_call(value: Any) -> OpCall:
@@ -149,7 +151,7 @@ def parse_call(value: Any) -> OpCall:
         return value
     bare = isinstance(value, str)
     if not bare and (not isinstance(value, dict) or len(value) != 1):
-        raise mismatch("call", value, f"a function's name, or a mapping with exactly one key such as `{_EXAMPLE}`")
+        raise mismatch(value, "call", f"a function's name, or a mapping with exactly one key such as `{_EXAMPLE}`")
     name, call = (value, {}) if bare else next(iter(value.items()))
     place: tuple[str | int, ...] = () if bare else (str(name),)
     called = function(name) if isinstance(name, str) else None
@@ -157,7 +159,7 @@ def parse_call(value: Any) -> OpCall:
         raise failure(place, _unknown_function(name), value)
     call = {} if call is None else call
     if not isinstance(call, dict):
-        raise failure(place, mismatch("arguments", call, f"a mapping of {name}'s arguments"), call)
+        raise failure(place, mismatch(call, "arguments", f"a mapping of {name}'s arguments"), call)
     problems = Problems()
     inner = Problems()
     on, to = _routes(call, inner)
@@ -178,11 +180,11 @@ def parse_record_defaults(value: Any) -> tuple[Any, ...]:
         ValidationError: A default is no number or text.
     """
     if not isinstance(value, list | tuple) or not value:
-        raise mismatch("record_defaults", value, "a list with a default or a dtype for each column")
+        raise mismatch(value, "record_defaults", "a list with a default or a dtype for each column")
     problems = Problems()
     for place, item in enumerate(value):
         if isinstance(item, bool) or not isinstance(item, str | int | float):
-            problems.add((place,), mismatch("record_default", item, "a number, text or a dtype"), item)
+            problems.add((place,), mismatch(item, "record_default", "a number, text or a dtype"), item)
     problems.raise_if_any()
     return tuple(Required(item) if item in DTYPES else item for item in value)
 
@@ -205,15 +207,17 @@ OPS = "A chain of public TensorFlow functions; the element flows through as the 
 PYTHON = 'A function in a Python file, "file.py:function", relative to the spec; it is run with your rights.'
 
 
-def check_one_way(given: dict[str, bool], message: str) -> None:
-    """Exactly one of several ways to write a function was used.
+def check_one_way(model: Closed, message: str) -> None:
+    """Exactly one of the model's ways to write a function was used.
 
     Raises:
         PydanticCustomError: None or several were.
     """
-    used = [name for name, present in given.items() if present]
+    used = [name for name in model.ways if getattr(model, name) is not None]
     if len(used) != 1:
-        raise error("function", f"got {' and '.join(used) or 'no function'}, expected exactly one of {message}", got=" and ".join(used))
+        got = " and ".join(used)
+        problem = f"got {got or 'no function'}, expected exactly one of {message}"
+        raise error(problem, "function", got=got)
 
 
 def check_targets(calls: list[OpCall], place: tuple[str, ...], *, predicate: bool) -> None:
@@ -227,17 +231,19 @@ def check_targets(calls: list[OpCall], place: tuple[str, ...], *, predicate: boo
         answers = predicate and index == len(calls) - 1
         if isinstance(operation.on, tuple) and operation.on and operation.to is None and not answers:
             message = "got several inputs in `on` without `to`, expected `to: field` for the result"
-            problems.add((*place, "ops", index, operation.name, "on"), error("missing_to", message))
+            problems.add((*place, "ops", index, operation.name, "on"), error(message, "missing_to"))
     problems.raise_if_any()
 
 
 class ElementFunction(Closed):
     """A function over elements, under TensorFlow's own name of the argument."""
 
+    ways: ClassVar[tuple[str, ...]] = ("ops", "python")
+
     ops: Annotated[list[Call] | None, Field(min_length=1)] = Field(default=None, description=OPS)
     python: Python | None = Field(default=None, description=PYTHON)
 
     @model_validator(mode="after")
     def _one_way(self) -> ElementFunction:
-        check_one_way({"ops": self.ops is not None, "python": self.python is not None}, "`ops` and `python`")
+        check_one_way(self, "`ops` and `python`")
         return self

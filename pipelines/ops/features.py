@@ -78,7 +78,7 @@ class FeatureSpec:
 
 def _feature(value: Any, place: Place, problems: Problems) -> FeatureSpec | None:
     if not isinstance(value, dict) or len(value) != 1:
-        problems.add(place, mismatch("feature", value, f"a mapping with exactly one key such as `{_EXAMPLE}`"), value)
+        problems.add(place, mismatch(value, "feature", f"a mapping with exactly one key such as `{_EXAMPLE}`"), value)
         return None
     kind, arguments = next(iter(value.items()))
     if kind not in KINDS:
@@ -99,7 +99,7 @@ def parse_features(value: Any) -> dict[str, FeatureSpec | None]:
         ValidationError: Everything that is wrong, located by name.
     """
     if not isinstance(value, dict) or not value:
-        raise mismatch("features", value, f"a mapping of names to features such as `image: {{{_EXAMPLE}}}`")
+        raise mismatch(value, "features", f"a mapping of names to features such as `image: {{{_EXAMPLE}}}`")
     problems = Problems()
     parsed = {name: _feature(inner, (str(name),), problems) for name, inner in value.items()}
     problems.raise_if_any()

@@ -76,4 +76,4 @@ def _draw(generator: np.random.Generator, part: np.ndarray[Any, Any]) -> None:
         part.real = generator.random(part.size, dtype=np.float32)
         part.imag = generator.random(part.size, dtype=np.float32)
     else:
-        part[:] = generator.random(part.size, dtype=np.float64 if part.dtype.itemsize == 8 else np.float32)  # noqa: PLR2004
+        part[:] = generator.random(part.size, dtype=np.float64 if part.dtype.itemsize == 8 else np.float32)

@@ -13,9 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 # Functions whose first parameter takes a list of tensors: several inputs go there together.
-TAKES_LIST = frozenset(
-    {"tf.add_n", "tf.concat", "tf.math.add_n", "tf.ragged.stack", "tf.stack", "tf.strings.join"}
-)
+TAKES_LIST = frozenset({"tf.add_n", "tf.concat", "tf.math.add_n", "tf.ragged.stack", "tf.stack", "tf.strings.join"})
 # Functions that make a tensor from their arguments alone: the element only ever stands for the first parameter.
 MAKES_TENSOR = frozenset(
     {

@@ -51,8 +51,7 @@ FUNCTIONS = {
     "tf.math.atan2": "y, x, name=None",
     "tf.math.atanh": "x, name=None",
     "tf.math.bincount": (
-        "arr, weights=None, minlength=None, maxlength=None, dtype=tf.int32, name=None, axis=None, "
-        "binary_output=False"
+        "arr, weights=None, minlength=None, maxlength=None, dtype=tf.int32, name=None, axis=None, binary_output=False"
     ),
     "tf.math.ceil": "x, name=None",
     "tf.math.confusion_matrix": "labels, predictions, num_classes=None, weights=None, dtype=tf.int32, name=None",

@@ -23,8 +23,7 @@ FUNCTIONS = {
     "tf.strings.to_hash_bucket_strong": "input, num_buckets, key, name=None",
     "tf.strings.to_number": "input, out_type=tf.float32, name=None",
     "tf.strings.unicode_decode": (
-        "input, input_encoding, errors='replace', replacement_char=65533, replace_control_characters=False, "
-        "name=None"
+        "input, input_encoding, errors='replace', replacement_char=65533, replace_control_characters=False, name=None"
     ),
     "tf.strings.unicode_encode": "input, output_encoding, errors='replace', replacement_char=65533, name=None",
     "tf.strings.unicode_script": "input, name=None",

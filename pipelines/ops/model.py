@@ -33,6 +33,8 @@ class Closed(BaseModel):
     __pydantic_extra__: dict[str, Annotated[Any, PlainValidator(_refuse)]]
 
     noun: ClassVar[str] = "key"
+    ways: ClassVar[tuple[str, ...]] = ()
+    """Fields of which exactly one is given."""
     allows_notes: ClassVar[bool] = False
 
     @model_validator(mode="before")
@@ -41,7 +43,7 @@ class Closed(BaseModel):
         if isinstance(value, cls):
             return value
         if not isinstance(value, dict):
-            raise mismatch("mapping_expected", value, f"a mapping with {', '.join(cls.keys())}")
+            raise mismatch(value, "mapping_expected", f"a mapping with {', '.join(cls.keys())}")
         marked = {}
         known = cls.keys()
         for key, inner in value.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field, model_validator
 
 from pipeprof.pipelines.ops.base import AnyStage, NestedSource
@@ -17,13 +19,15 @@ STAGES = "Stages of the pipeline made for each element, in order."
 class PipelineFunction(Closed):
     """A function from an element to a dataset, under TensorFlow's own name of the argument."""
 
+    ways: ClassVar[tuple[str, ...]] = ("source", "python")
+
     source: NestedSource | None = Field(default=None, description=SOURCE)
     stages: list[AnyStage] | None = Field(default=None, description=STAGES)
     python: Python | None = Field(default=None, description=PYTHON)
 
     @model_validator(mode="after")
     def _one_way(self) -> PipelineFunction:
-        check_one_way({"source": self.source is not None, "python": self.python is not None}, "`source` and `python`")
+        check_one_way(self, "`source` and `python`")
         if self.stages is not None and self.python is not None:
-            raise failure(("stages",), mismatch("function", self.stages, "no stages beside `python`"), self.stages)
+            raise failure(("stages",), mismatch(self.stages, "function", "no stages beside `python`"), self.stages)
         return self

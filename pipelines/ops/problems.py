@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 _SHOWN_LENGTH = 60
+_TITLE = "spec"
 
 
 def shown(value: Any) -> str:
@@ -30,25 +31,24 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 1] + "…"
 
 
-def error(code: str, message: str, *, got: Any = None, candidates: Iterable[str] = ()) -> PydanticCustomError:
+def error(message: str, code: str, *, got: Any = None, candidates: Iterable[str] = ()) -> PydanticCustomError:
     """An error whose context carries the whole message, what was received and the names that would have been right."""
     names = [str(candidate) for candidate in candidates]
     return PydanticCustomError(code, "{message}", {"message": message, "got": got, "candidates": names})  # type: ignore[arg-type, unused-ignore]
 
 
-def mismatch(code: str, got: Any, expected: str, candidates: Iterable[str] = ()) -> PydanticCustomError:
+def mismatch(got: Any, code: str, expected: str, candidates: Iterable[str] = ()) -> PydanticCustomError:
     """The usual message: got this, expected that."""
-    return error(code, f"got {shown(got)}, expected {expected}", got=got, candidates=candidates)
+    return error(f"got {shown(got)}, expected {expected}", code, got=got, candidates=candidates)
 
 
 def unknown(what: str, got: Any, candidates: Iterable[str], hint: str = "") -> PydanticCustomError:
     """A name that is not one of ``candidates``."""
     names = list(candidates)
-    listed = ", ".join(names) if len(names) <= 12 else f"one of {len(names)} names"  # noqa: PLR2004
+    listed = ", ".join(names) if len(names) <= 12 else f"one of {len(names)} names"
     expected = hint or (listed if names else "nothing here")
-    return error(
-        f"unknown_{what.replace(' ', '_')}", f"got unknown {what} {shown(got)}, expected {expected}", got=got, candidates=names
-    )
+    message = f"got unknown {what} {shown(got)}, expected {expected}"
+    return error(message, f"unknown_{what}", got=got, candidates=names)
 
 
 class Problems:
@@ -80,9 +80,9 @@ class Problems:
             ValidationError: There is at least one error.
         """
         if self._details:
-            raise ValidationError.from_exception_data("spec", self._details)
+            raise ValidationError.from_exception_data(_TITLE, self._details)
 
 
 def failure(place: tuple[str | int, ...], problem: PydanticCustomError, value: Any = None) -> ValidationError:
     """A single error at ``place``, to be raised inside a validator."""
-    return ValidationError.from_exception_data("spec", [InitErrorDetails(type=problem, loc=place, input=value)])
+    return ValidationError.from_exception_data(_TITLE, [InitErrorDetails(type=problem, loc=place, input=value)])

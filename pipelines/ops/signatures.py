@@ -1,7 +1,7 @@
 """Signatures of the allowlist's functions as the installed TensorFlow has them.
 
-``python -m pipeprof.pipelines.ops.signatures`` prints every row that differs from the tables in ``functions_*``, in the form
-in which it stands there; names given as arguments are printed as new rows.
+``python -m pipeprof.pipelines.ops.signatures`` prints every row that differs from the tables in ``functions_*``, in the
+form in which it stands there; names given as arguments are printed as new rows.
 """
 
 from __future__ import annotations
@@ -46,7 +46,11 @@ def signature(name: str) -> str:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             msg = f"{name} takes {parameter}, which has no name to write"
             raise ValueError(msg)
-        if callable(parameter.default) and parameter.default is not parameter.empty and not hasattr(parameter.default, "name"):
+        if (
+            callable(parameter.default)
+            and parameter.default is not parameter.empty
+            and not hasattr(parameter.default, "name")
+        ):
             continue
         required = parameter.default is parameter.empty
         parts.append(parameter.name if required else f"{parameter.name}={_default(parameter.default)}")

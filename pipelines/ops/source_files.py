@@ -32,7 +32,9 @@ class ListFiles(Source):
     element_argument: ClassVar[str] = "file_pattern"
 
     file_pattern: Files = Field(description=_FILES)
-    shuffle: Flag | None = Field(default=None, description="Whether the names are shuffled anew in each epoch (TensorFlow: true).")
+    shuffle: Flag | None = Field(
+        default=None, description="Whether the names are shuffled anew in each epoch (TensorFlow: true)."
+    )
     seed: Seed | None = Field(default=None, description="Seed of the shuffle.")
 
     def build(self, building: Building, address: str) -> Any:
@@ -86,7 +88,7 @@ class CsvDataset(Source):
 
     filenames: Files = Field(description=_FILES)
     record_defaults: RecordDefaults = Field(
-        description="For each selected column a dtype (float32, float64, int32, int64, string: required) or a default value."
+        description="For each selected column a dtype (float32, float64, int32, int64, string: required) or a default."
     )
     compression_type: Compression | None = Field(default=None, description=_COMPRESSION)
     buffer_size: NotNegative | None = Field(default=None, description=_BUFFER)
@@ -94,7 +96,9 @@ class CsvDataset(Source):
     field_delim: Text = Field(default=",", description="The letter between two fields.")
     use_quote_delim: Flag = Field(default=True, description="Whether double quotes group fields.")
     na_value: Text = Field(default="", description="A further text that stands for an empty field.")
-    select_cols: Integers | None = Field(default=None, description="Indices of the columns to read, rising; all by default.")
+    select_cols: Integers | None = Field(
+        default=None, description="Indices of the columns to read, rising; all by default."
+    )
     exclude_cols: Integers | None = Field(default=None, description="Indices of the columns to leave out.")
 
     def build(self, building: Building, address: str) -> Any:

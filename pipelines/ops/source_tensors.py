@@ -17,13 +17,13 @@ from pipeprof.pipelines.ops.values import Dtype, Integer, OuterElement, Python, 
 def _range_end(value: Any) -> int | OuterElement:
     if isinstance(value, OuterElement) or is_integer(value):
         return value  # type: ignore[no-any-return]  # a whole number or an OuterElement, as was just seen
-    raise mismatch("number", value, "a whole number")
+    raise mismatch(value, "number", "a whole number")
 
 
 def _range_step(value: Any) -> int:
     if is_integer(value) and value != 0:
         return int(value)
-    raise mismatch("number", value, "a whole number other than 0")
+    raise mismatch(value, "number", "a whole number other than 0")
 
 
 RangeEnd = Annotated[int | OuterElement, PlainValidator(_range_end), WithJsonSchema({"type": "integer"})]
@@ -85,27 +85,35 @@ class FromGenerator(Source):
 
     op: ClassVar[str] = "from_generator"
     own_fields: ClassVar[frozenset[str]] = frozenset({"python", "generator"})
+    ways: ClassVar[tuple[str, ...]] = ("python", "generator")
     element_argument: ClassVar[str] = "args"
 
     python: Python | None = Field(default=None, description=PYTHON)
     generator: PythonGenerator | None = Field(default=None, description="The function under TensorFlow's own name.")
-    output_types: Dtypes | None = Field(default=None, description="dtypes of the components; output_signature is preferred.")
-    output_shapes: Shapes | None = Field(default=None, description="Shapes of the components; output_signature is preferred.")
-    args: Tensors | None = Field(default=None, description="Tensors that are handed to the function as arrays, as a list.")
+    output_types: Dtypes | None = Field(
+        default=None, description="dtypes of the components; output_signature is preferred."
+    )
+    output_shapes: Shapes | None = Field(
+        default=None, description="Shapes of the components; output_signature is preferred."
+    )
+    args: Tensors | None = Field(
+        default=None, description="Tensors that are handed to the function as arrays, as a list."
+    )
     output_signature: Signature | None = Field(
         default=None, description="A mapping with shape and dtype, or a structure of them: what the generator gives."
     )
 
     @model_validator(mode="after")
     def _complete(self) -> FromGenerator:
-        given = {"python": self.python is not None, "generator": self.generator is not None}
-        check_one_way(given, "`python`")
+        check_one_way(self, "`python`")
         if self.output_signature is None and self.output_types is None:
             message = "got no output_signature, expected one such as `output_signature: {shape: [], dtype: int64}`"
-            raise failure(("output_signature",), error("missing_argument", message))
+            raise failure(("output_signature",), error(message, "missing_argument"))
         if self.output_signature is not None and (self.output_types is not None or self.output_shapes is not None):
-            message = "got output_signature together with output_types or output_shapes, expected only one of the two ways"
-            raise failure(("output_signature",), error("conflict", message))
+            message = (
+                "got output_signature together with output_types or output_shapes, expected only one of the two ways"
+            )
+            raise failure(("output_signature",), error(message, "conflict"))
         return self
 
     def build(self, building: Building, address: str) -> Any:

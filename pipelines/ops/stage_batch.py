@@ -31,9 +31,12 @@ class PaddedBatch(Stage):
 
     batch_size: Positive = Field(description="Number of elements in a batch.")
     padded_shapes: Shapes | None = Field(
-        default=None, description="Shape of each component after padding; null dimensions grow to the longest of the batch."
+        default=None,
+        description="Shape of each component after padding; null dimensions grow to the longest of the batch.",
     )
-    padding_values: Scalars | None = Field(default=None, description="Value of the padding of each component (0, empty text).")
+    padding_values: Scalars | None = Field(
+        default=None, description="Value of the padding of each component (0, empty text)."
+    )
     drop_remainder: Flag = Field(default=False, description="Whether a last, smaller batch is dropped.")
 
 

@@ -15,7 +15,11 @@ class Cache(Stage):
 
     op: ClassVar[str] = "cache"
 
-    filename: OutputPath = Field(default="", validate_default=False, description="Path of the cache on disk, relative to the spec; in memory when empty.")  # type: ignore[assignment]
+    filename: OutputPath = Field(
+        default="",
+        validate_default=False,
+        description="Path of the cache on disk, relative to the spec; in memory when empty.",
+    )  # type: ignore[assignment]
 
 
 class Prefetch(Stage):

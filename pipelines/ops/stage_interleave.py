@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from pydantic import Field, model_validator
 
 from pipeprof.pipelines.ops.base import AnyStage, Building, NestedSource, Stage
-from pipeprof.pipelines.ops.element import PYTHON
-from pipeprof.pipelines.ops.nested import SOURCE, STAGES, PipelineFunction, check_one_way
+from pipeprof.pipelines.ops.element import PYTHON, check_one_way
+from pipeprof.pipelines.ops.nested import SOURCE, STAGES, PipelineFunction
 from pipeprof.pipelines.ops.problems import failure, mismatch
 from pipeprof.pipelines.ops.values import Flag, Positive, PositiveOrAutotune, Python
 
@@ -18,6 +18,7 @@ class _Nesting(Stage):
 
     op: ClassVar[str] = ""
     own_fields: ClassVar[frozenset[str]] = frozenset({"source", "stages", "python", "map_func"})
+    ways: ClassVar[tuple[str, ...]] = ("source", "python", "map_func")
 
     source: NestedSource | None = Field(default=None, description=SOURCE)
     stages: list[AnyStage] | None = Field(default=None, description=STAGES)
@@ -26,10 +27,11 @@ class _Nesting(Stage):
 
     @model_validator(mode="after")
     def _one_way(self) -> _Nesting:
-        given = {name: getattr(self, name) is not None for name in ("source", "python", "map_func")}
-        check_one_way(given, "`source` and `python`")
+        check_one_way(self, "`source` and `python`")
         if self.stages is not None and self.source is None:
-            raise failure(("stages",), mismatch("function", self.stages, "no stages without `source` beside them"), self.stages)
+            raise failure(
+                ("stages",), mismatch(self.stages, "function", "no stages without `source` beside them"), self.stages
+            )
         return self
 
     @property
@@ -51,7 +53,8 @@ class Interleave(_Nesting):
     op: ClassVar[str] = "interleave"
 
     cycle_length: PositiveOrAutotune | None = Field(
-        default=None, description="Number of inner datasets that are open at the same time; TensorFlow chooses by default."
+        default=None,
+        description="Number of inner datasets that are open at the same time; TensorFlow chooses by default.",
     )
     block_length: Positive | None = Field(
         default=None, description="Number of elements taken from one inner dataset before the next (TensorFlow: 1)."
@@ -59,7 +62,9 @@ class Interleave(_Nesting):
     num_parallel_calls: PositiveOrAutotune | None = Field(
         default=None, description="Inner datasets that are read in parallel; AUTOTUNE lets tf.data choose."
     )
-    deterministic: Flag | None = Field(default=None, description="Whether parallel reading keeps the order of elements.")
+    deterministic: Flag | None = Field(
+        default=None, description="Whether parallel reading keeps the order of elements."
+    )
 
 
 class FlatMap(_Nesting):

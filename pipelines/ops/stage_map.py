@@ -18,6 +18,7 @@ class Map(Stage):
 
     op: ClassVar[str] = "map"
     own_fields: ClassVar[frozenset[str]] = frozenset({"ops", "python", "map_func"})
+    ways: ClassVar[tuple[str, ...]] = ("ops", "python", "map_func")
 
     ops: Calls | None = Field(default=None, description=OPS)
     python: Python | None = Field(default=None, description=PYTHON)
@@ -26,13 +27,16 @@ class Map(Stage):
         default=None, description="Elements that are mapped at the same time; AUTOTUNE lets tf.data choose."
     )
     deterministic: Flag | None = Field(default=None, description="Whether parallel calls keep the order of elements.")
-    synchronous: Flag | None = Field(default=None, description="Whether to map without parallelism, even if AUTOTUNE would add it.")
-    use_unbounded_threadpool: Flag = Field(default=False, description="Whether calls run outside of the bounded thread pool.")
+    synchronous: Flag | None = Field(
+        default=None, description="Whether to map without parallelism, even if AUTOTUNE would add it."
+    )
+    use_unbounded_threadpool: Flag = Field(
+        default=False, description="Whether calls run outside of the bounded thread pool."
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Map:
-        given = {"ops": self.ops is not None, "python": self.python is not None, "map_func": self.map_func is not None}
-        check_one_way(given, "`ops` and `python`")
+        check_one_way(self, "`ops` and `python`")
         check_targets(self.function.ops or [], ("map_func",) if self.map_func else (), predicate=False)
         return self
 
@@ -52,6 +56,7 @@ class Filter(Stage):
 
     op: ClassVar[str] = "filter"
     own_fields: ClassVar[frozenset[str]] = frozenset({"ops", "python", "predicate"})
+    ways: ClassVar[tuple[str, ...]] = ("ops", "python", "predicate")
 
     ops: Calls | None = Field(default=None, description=OPS + " The last one gives a single truth value.")
     python: Python | None = Field(default=None, description=PYTHON)
@@ -59,8 +64,7 @@ class Filter(Stage):
 
     @model_validator(mode="after")
     def _one_way(self) -> Filter:
-        given = {"ops": self.ops is not None, "python": self.python is not None, "predicate": self.predicate is not None}
-        check_one_way(given, "`ops` and `python`")
+        check_one_way(self, "`ops` and `python`")
         check_targets(self.function.ops or [], ("predicate",) if self.predicate else (), predicate=True)
         return self
 

@@ -17,7 +17,9 @@ class Shuffle(Stage):
 
     buffer_size: Positive = Field(description="Number of elements in the buffer.")
     seed: Seed | None = Field(default=None, description="Seed of the order; drawn anew for every run when left out.")
-    reshuffle_each_iteration: Flag | None = Field(default=True, description="Whether each epoch has an order of its own.")
+    reshuffle_each_iteration: Flag | None = Field(
+        default=True, description="Whether each epoch has an order of its own."
+    )
 
 
 class Repeat(Stage):

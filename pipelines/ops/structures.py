@@ -30,7 +30,9 @@ Place = tuple[str | int, ...]
 class NpyArray(Closed):
     """An array saved by numpy.save."""
 
-    npy: ArrayPath = Field(description="Path of the .npy file, relative to the spec; data:NAME/… for a synthesised one.")
+    npy: ArrayPath = Field(
+        description="Path of the .npy file, relative to the spec; data:NAME/… for a synthesised one."
+    )
     mmap_mode: Annotated[str, PlainValidator(choice("r", "c")), WithJsonSchema({"enum": ["r", "c"]})] | None = Field(
         default=None, description="r or c maps the file into memory instead of reading it (numpy.load's argument)."
     )
@@ -49,7 +51,9 @@ class Filling(Closed):
     shape: KnownShape = Field(description="The array's shape.")
     dtype: NumpyDtype = Field(default="float32", description="The array's dtype.")
     fill: Annotated[
-        str, PlainValidator(choice("random", "zeros", "arange")), WithJsonSchema({"enum": ["random", "zeros", "arange"]})
+        str,
+        PlainValidator(choice("random", "zeros", "arange")),
+        WithJsonSchema({"enum": ["random", "zeros", "arange"]}),
     ] = Field(
         default="random",
         description="random: floats in [0, 1), integers in [0, 256) or what the dtype holds; zeros; arange: 0, 1, 2, …",
@@ -99,7 +103,7 @@ def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
 
 
 def _array_kind(value: dict[Any, Any]) -> type[Closed] | None:
-    """The kind of array that a mapping stands for; None for a structure that has a component called npy, npz or array."""
+    """The kind of array that a mapping stands for; None for a structure, also one with a component called array."""
     if isinstance(value.get("npy"), str):
         return NpyArray
     if isinstance(value.get("npz"), str):
@@ -121,15 +125,15 @@ def _components(value: Any, place: Place, problems: Problems) -> Any:
                 return None
         for key in value:
             if not isinstance(key, str):
-                problems.add((*place, str(key)), mismatch("component", key, "a component's name (text)"))
+                problems.add((*place, str(key)), mismatch(key, "component", "a component's name (text)"))
         return {key: _components(inner, (*place, key), problems) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         inner = [_components(item, (*place, index), problems) for index, item in enumerate(value)]
         return tuple(inner) if _holds_components(value) else inner
     if value is None:
-        problems.add(place, mismatch("tensor", value, "a number, text, a list or an array"), value)
+        problems.add(place, mismatch(value, "tensor", "a number, text, a list or an array"), value)
     elif not isinstance(value, str | int | float | bool):
-        problems.add(place, mismatch("tensor", str(value), "a number, text, a list or an array"), value)
+        problems.add(place, mismatch(str(value), "tensor", "a number, text, a list or an array"), value)
     return value
 
 
@@ -188,7 +192,9 @@ class TensorSpec:
 
 
 class _TensorSpecModel(Closed):
-    shape: Annotated[tuple[int | None, ...] | None, PlainValidator(lambda value: None if value is None else check_shape(value))]
+    shape: Annotated[
+        tuple[int | None, ...] | None, PlainValidator(lambda value: None if value is None else check_shape(value))
+    ]
     dtype: Annotated[str, PlainValidator(check_dtype)]
 
 
@@ -203,13 +209,13 @@ def _leaves(value: Any, is_leaf: Callable[[Any], bool], check: Callable[[Any], A
             except ValidationError as found:
                 problems.extend(found, *place)
             except ValueError:
-                problems.add(place, mismatch("structure", value, expected), value)
+                problems.add(place, mismatch(value, "structure", expected), value)
             return None
         if isinstance(value, dict):
             return {key: visit(inner, (*place, key)) for key, inner in value.items()}
         if isinstance(value, list | tuple):
             return tuple(visit(inner, (*place, index)) for index, inner in enumerate(value))
-        problems.add(place, mismatch("structure", value, expected), value)
+        problems.add(place, mismatch(value, "structure", expected), value)
         return None
 
     result = value.value if isinstance(value, Structure) else visit(value, ())
@@ -259,7 +265,9 @@ def parse_shapes(value: Any) -> Structure:
 
 def parse_dtypes(value: Any) -> Structure:
     """A structure of dtypes."""
-    return _leaves(value, lambda item: isinstance(item, str), check_dtype, "a dtype such as float32, or a structure of them")
+    return _leaves(
+        value, lambda item: isinstance(item, str), check_dtype, "a dtype such as float32, or a structure of them"
+    )
 
 
 def _check_scalar(value: Any) -> Any:
@@ -281,9 +289,7 @@ Tensors = Annotated[
     Structure | OuterElement, PlainValidator(parse_tensors), WithJsonSchema({SCHEMA_PLACEHOLDER: "tensors"})
 ]
 Constant = Annotated[Any, PlainValidator(parse_constant), WithJsonSchema(_ANYTHING)]
-Signature = Annotated[
-    Structure, PlainValidator(parse_signature), WithJsonSchema({SCHEMA_PLACEHOLDER: "signature"})
-]
+Signature = Annotated[Structure, PlainValidator(parse_signature), WithJsonSchema({SCHEMA_PLACEHOLDER: "signature"})]
 Shapes = Annotated[Structure, PlainValidator(parse_shapes), WithJsonSchema({SCHEMA_PLACEHOLDER: "shapes"})]
 Dtypes = Annotated[Structure, PlainValidator(parse_dtypes), WithJsonSchema({SCHEMA_PLACEHOLDER: "dtypes"})]
 Scalars = Annotated[Structure, PlainValidator(parse_scalars), WithJsonSchema(_ANYTHING)]

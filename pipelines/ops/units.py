@@ -11,7 +11,7 @@ from pipeprof.pipelines.ops.problems import mismatch
 
 _QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>[A-Za-zµμ]+)\s*")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
-_BYTES = {"B": 1} | {
+_BYTES: dict[str, int] = {"B": 1} | {
     unit: base**power
     for suffix, base in (("B", 1000), ("iB", 1024))
     for power, unit in enumerate((f"{letter}{suffix}" for letter in "kMGT"), start=1)
@@ -34,7 +34,7 @@ def parse_duration(value: Any) -> float:
         return float(match["number"]) * _SECONDS[match["unit"]]
     if value == 0 and not isinstance(value, bool):
         return 0.0
-    raise mismatch("duration", value, "a duration with its unit, such as 12ms, 400us or 1.5s")
+    raise mismatch(value, "duration", "a duration with its unit, such as 12ms, 400us or 1.5s")
 
 
 def parse_size(value: Any) -> int:
@@ -48,14 +48,16 @@ def parse_size(value: Any) -> int:
         8589934592
     """
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
+        return int(value)
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
     if match and match["unit"] in _BYTES:
-        return round(float(match["number"]) * _BYTES[match["unit"]])
-    raise mismatch("size", value, "a size such as 8GiB, 500MB or a number of bytes")
+        return int(round(float(match["number"]) * _BYTES[match["unit"]]))
+    raise mismatch(value, "size", "a size such as 8GiB, 500MB or a number of bytes")
 
 
-_DURATION_SCHEMA = {"anyOf": [{"type": "string", "pattern": r"^\s*(\d+(\.\d+)?|\.\d+)\s*(ns|us|µs|ms|s|min|h)\s*$"}, {"const": 0}]}
+_DURATION_SCHEMA = {
+    "anyOf": [{"type": "string", "pattern": r"^\s*(\d+(\.\d+)?|\.\d+)\s*(ns|us|µs|ms|s|min|h)\s*$"}, {"const": 0}]
+}
 _SIZE_SCHEMA = {
     "anyOf": [
         {"type": "string", "pattern": r"^\s*(\d+(\.\d+)?|\.\d+)\s*([kKMGT]i?B|B)\s*$"},

@@ -10,7 +10,14 @@ from pydantic import PlainValidator, WithJsonSchema
 
 from pipeprof.pipelines.ops.problems import failure, mismatch
 
-AUTOTUNE: Final = "AUTOTUNE"
+
+class Autotune(str):
+    """The word AUTOTUNE where it stands for tf.data.AUTOTUNE, apart from text that is data."""
+
+    __slots__ = ()
+
+
+AUTOTUNE: Final = Autotune("AUTOTUNE")
 DTYPES = (
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
     "bfloat16", "float16", "float32", "float64", "complex64", "complex128", "string",
@@ -30,9 +37,9 @@ def _integer(least: int | None, *, autotune: bool = False, note: str = "") -> Ca
 
     def check(value: Any) -> Any:
         if autotune and value == AUTOTUNE:
-            return value
+            return AUTOTUNE
         if not is_integer(value) or (least is not None and value < least) or abs(value) >= 2**63:
-            raise mismatch("number", value, expected, [AUTOTUNE] if autotune else [])
+            raise mismatch(value, "number", expected, [AUTOTUNE] if autotune else [])
         return value
 
     return check
@@ -40,31 +47,31 @@ def _integer(least: int | None, *, autotune: bool = False, note: str = "") -> Ca
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise mismatch("flag", value, "true or false")
+        raise mismatch(value, "flag", "true or false")
     return value
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise mismatch("text", value, "text (in quotes)")
+        raise mismatch(value, "text", "text (in quotes)")
     return value
 
 
 def _filled_text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise mismatch("text", value, "text that is not empty")
+        raise mismatch(value, "text", "text that is not empty")
     return value
 
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise mismatch("number", value, "a number")
+        raise mismatch(value, "number", "a number")
     return float(value)
 
 
 def _positive_number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise mismatch("number", value, "a number above 0")
+        raise mismatch(value, "number", "a number above 0")
     return float(value)
 
 
@@ -73,7 +80,7 @@ def choice(*names: str) -> Callable[[Any], str]:
 
     def check(value: Any) -> str:
         if value not in names:
-            raise mismatch("choice", value, _either(names), names)
+            raise mismatch(value, "choice", _either(names), names)
         return str(value)
 
     return check
@@ -93,7 +100,7 @@ def _dtype(names: tuple[str, ...]) -> Callable[[Any], DtypeName]:
     def check(value: Any) -> DtypeName:
         plain = value[3:] if isinstance(value, str) and value.startswith("tf.") else value
         if plain not in names:
-            raise mismatch("dtype", value, "the name of a dtype such as float32, uint8 or string", names)
+            raise mismatch(value, "dtype", "the name of a dtype such as float32, uint8 or string", names)
         return DtypeName(plain)
 
     return check
@@ -107,11 +114,11 @@ def _shape(*, known: bool) -> Callable[[Any], tuple[int | None, ...]]:
 
     def check(value: Any) -> tuple[int | None, ...]:
         if not isinstance(value, list | tuple):
-            raise mismatch("shape", value, expected)
+            raise mismatch(value, "shape", expected)
         for place, size in enumerate(value):
             if (size is None and not known) or (is_integer(size) and size >= 0):
                 continue
-            raise failure((place,), mismatch("shape", size, expected), size)
+            raise failure((place,), mismatch(size, "shape", expected), size)
         return tuple(value)
 
     return check
@@ -122,14 +129,14 @@ check_shape = _shape(known=False)
 
 def _integers(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list | tuple) or not all(is_integer(item) for item in value):
-        raise mismatch("numbers", value, "a list of whole numbers")
+        raise mismatch(value, "numbers", "a list of whole numbers")
     return tuple(value)
 
 
 def _seed(value: Any) -> int | tuple[int, ...]:
     if is_integer(value):
         return int(value)
-    raise mismatch("seed", value, "a whole number")
+    raise mismatch(value, "seed", "a whole number")
 
 
 @dataclass(frozen=True)
@@ -151,7 +158,7 @@ def parse_python_ref(value: Any) -> PythonRef:
     """
     file, colon, function = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     if not colon or not file.endswith(".py") or not function.isidentifier():
-        raise mismatch("python", value, 'a file and a function such as "steps.py:train_step"')
+        raise mismatch(value, "python", 'a file and a function such as "steps.py:train_step"')
     return PythonRef(file, function)
 
 
@@ -169,7 +176,7 @@ def parse_field(value: Any) -> Field:
         return int(value)
     if isinstance(value, str) and value and all(value.split(".")):
         return value
-    raise mismatch("field", value, "a key or an index of the element")
+    raise mismatch(value, "field", "a key or an index of the element")
 
 
 @dataclass(frozen=True)
@@ -194,10 +201,10 @@ def _file_patterns(value: Any) -> FilePatterns | OuterElement:
         return FilePatterns((value,), listed=False)
     expected = 'a path or a glob such as "data:photos/*/*.jpg", or a list of them'
     if not isinstance(value, list) or not value:
-        raise mismatch("files", value, expected)
+        raise mismatch(value, "files", expected)
     for place, item in enumerate(value):
         if not isinstance(item, str) or not item:
-            raise failure((place,), mismatch("files", item, expected), item)
+            raise failure((place,), mismatch(item, "files", expected), item)
     return FilePatterns(tuple(value), listed=True)
 
 
@@ -222,14 +229,22 @@ def _output_file(value: Any) -> OutputFile:
 
 
 def _autotunable_schema(least: int) -> dict[str, Any]:
-    return {"anyOf": [{"type": "integer", "minimum": least}, {"const": AUTOTUNE}]}
+    return {"anyOf": [{"type": "integer", "minimum": least}, {"const": str(AUTOTUNE)}]}
 
 
 _INTEGER = {"type": "integer"}
-_PATHS = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}]}
+_PATHS = {
+    "anyOf": [
+        {"type": "string", "minLength": 1},
+        {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+    ]
+}
 _FIELD = {"type": ["string", "integer"]}
 _PATHS_OR_ELEMENT: dict[str, Any] = {
-    "anyOf": [*_PATHS["anyOf"], {"type": "object", "properties": {"on": _FIELD}, "required": ["on"], "additionalProperties": False}]
+    "anyOf": [
+        *_PATHS["anyOf"],
+        {"type": "object", "properties": {"on": _FIELD}, "required": ["on"], "additionalProperties": False},
+    ]
 }
 
 Flag = Annotated[bool, PlainValidator(_flag), WithJsonSchema({"type": "boolean"})]
@@ -243,8 +258,12 @@ PositiveOrAutotune = Annotated[
     int | Literal["AUTOTUNE"], PlainValidator(_integer(1, autotune=True)), WithJsonSchema(_autotunable_schema(1))
 ]
 Number = Annotated[float, PlainValidator(_number), WithJsonSchema({"type": "number"})]
-PositiveNumber = Annotated[float, PlainValidator(_positive_number), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
-Dtype = Annotated[str, PlainValidator(check_dtype), WithJsonSchema({"enum": [*DTYPES, *(f"tf.{name}" for name in DTYPES)]})]
+PositiveNumber = Annotated[
+    float, PlainValidator(_positive_number), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
+]
+Dtype = Annotated[
+    str, PlainValidator(check_dtype), WithJsonSchema({"enum": [*DTYPES, *(f"tf.{name}" for name in DTYPES)]})
+]
 NumpyDtype = Annotated[str, PlainValidator(_dtype(NUMPY_DTYPES)), WithJsonSchema({"enum": list(NUMPY_DTYPES)})]
 KnownShape = Annotated[
     tuple[int, ...],
@@ -259,7 +278,9 @@ Shape = Annotated[
 Integers = Annotated[tuple[int, ...], PlainValidator(_integers), WithJsonSchema({"type": "array", "items": _INTEGER})]
 Seed = Annotated[int, PlainValidator(_seed), WithJsonSchema(_INTEGER)]
 Compression = Annotated[
-    Literal["", "GZIP", "ZLIB"], PlainValidator(choice("GZIP", "ZLIB", "")), WithJsonSchema({"enum": ["GZIP", "ZLIB", ""]})
+    Literal["", "GZIP", "ZLIB"],
+    PlainValidator(choice("GZIP", "ZLIB", "")),
+    WithJsonSchema({"enum": ["GZIP", "ZLIB", ""]}),
 ]
 Python = Annotated[
     PythonRef, PlainValidator(parse_python_ref), WithJsonSchema({"type": "string", "pattern": r"\.py:[^:\d\W]\w*$"})

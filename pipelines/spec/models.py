@@ -28,8 +28,24 @@ SUPPORTED_VERSIONS = (1,)
 def _version(value: Any) -> int:
     if isinstance(value, bool) or value not in SUPPORTED_VERSIONS:
         listed = ", ".join(map(str, SUPPORTED_VERSIONS))
-        raise mismatch("version", value, f"a version that this pipeprof supports: {listed}", map(str, SUPPORTED_VERSIONS))
+        raise mismatch(
+            value, "version", f"a version that this pipeprof supports: {listed}", map(str, SUPPORTED_VERSIONS)
+        )
     return int(value)
+
+
+def _warmup(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise mismatch(value, "number", "a number of seconds, 0 or more")
+    return float(value)
+
+
+def _stage_reference(value: Any) -> str | int:
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise mismatch(value, "stage", "the name, index or address of a stage")
+    return value
 
 
 Version = Annotated[int, PlainValidator(_version), WithJsonSchema({"enum": list(SUPPORTED_VERSIONS)})]
@@ -42,18 +58,12 @@ class Measure(Document):
     seconds: PositiveNumber = Field(default=10.0, description="Seconds of measuring after the warm-up.")
     steps: Positive | None = Field(default=None, description="Number of steps after which measuring ends earlier.")
     warmup_seconds: Annotated[
-        float | None, PlainValidator(lambda value: _warmup(value)), WithJsonSchema({"type": ["number", "null"], "minimum": 0})
+        float | None,
+        PlainValidator(_warmup),
+        WithJsonSchema({"type": ["number", "null"], "minimum": 0}),
     ] = Field(default=None, description="Seconds of warm-up; until things have settled when left out.")
     seed: NotNegative | None = Field(default=None, description="Seed of TensorFlow's random ops.")
     cold: Flag = Field(default=False, description="Whether the source files are dropped from the page cache first.")
-
-
-def _warmup(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise mismatch("number", value, "a number of seconds, 0 or more")
-    return float(value)
 
 
 class Ignore(Document):
@@ -61,15 +71,11 @@ class Ignore(Document):
 
     rule: FilledText = Field(description="Name of the rule.")
     stage: Annotated[
-        str | int | None, PlainValidator(lambda value: _stage_reference(value)), WithJsonSchema({"type": ["string", "integer"]})
+        str | int | None,
+        PlainValidator(_stage_reference),
+        WithJsonSchema({"type": ["string", "integer"]}),
     ] = Field(default=None, description="Name, index or address of a stage; every stage when left out.")
     reason: FilledText = Field(description="Why the finding does not matter here.")
-
-
-def _stage_reference(value: Any) -> str | int:
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise mismatch("stage", value, "the name, index or address of a stage")
-    return value
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,9 @@ class Spec(Document):
     data: dict[str, DataEntry] = Field(
         default_factory=dict, description="Inputs that are made on the first run; data:NAME/… is the folder of one."
     )
-    source: AnySource = Field(description="Where the elements come from: one key, TensorFlow's name, with its arguments.")
+    source: AnySource = Field(
+        description="Where the elements come from: one key, TensorFlow's name, with its arguments."
+    )
     stages: list[AnyStage] = Field(
         default_factory=list, description="What happens to the elements, in order: each one key, TensorFlow's name."
     )
@@ -114,8 +122,13 @@ class Spec(Document):
         if not isinstance(value, dict):
             return value
         for name in value:
-            if not isinstance(name, str) or not name or not all(part.isalnum() or part in "_-." for part in name) or name[0] == ".":
-                raise failure((str(name),), mismatch("data_name", name, "a name of letters, digits, _, - and ."), value)
+            if (
+                not isinstance(name, str)
+                or not name
+                or not all(part.isalnum() or part in "_-." for part in name)
+                or name[0] == "."
+            ):
+                raise failure((str(name),), mismatch(name, "data_name", "a name of letters, digits, _, - and ."), value)
         return {name: entry for name, entry in value.items() if not name.startswith("x-")}
 
     @model_validator(mode="after")
@@ -153,8 +166,9 @@ def _check_unique_names(spec: Spec, problems: Problems) -> None:
         if placed.name is None:
             continue
         if placed.name in seen:
-            message = f"got the name {placed.name!r} a second time, expected names that differ (the first is {seen[placed.name]})"
-            problems.add((*placed.place, "name"), error("duplicate_name", message, got=placed.name), placed.name)
+            first = seen[placed.name]
+            message = f"got the name {placed.name!r} a second time, expected names that differ (the first is {first})"
+            problems.add((*placed.place, "name"), error(message, "duplicate_name", got=placed.name), placed.name)
         seen.setdefault(placed.name, placed.address)
 
 
@@ -165,7 +179,9 @@ def _check_ignored_stages(spec: Spec, problems: Problems) -> None:
         stage = ignored.stage
         if stage is None or stage in names or (isinstance(stage, int) and 0 <= stage < len(spec.stages)):
             continue
-        hint = "" if isinstance(stage, str) and not is_address(stage) else f"an index below {len(spec.stages)} or an address"
+        hint = (
+            ""
+            if isinstance(stage, str) and not is_address(stage)
+            else f"an index below {len(spec.stages)} or an address"
+        )
         problems.add(("ignore", index, "stage"), unknown("stage", stage, sorted(names), hint), stage)
-
-

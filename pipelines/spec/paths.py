@@ -15,6 +15,7 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.element import OpCall
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.nested import PipelineFunction
+from pipeprof.pipelines.ops.pinning import PlainError
 from pipeprof.pipelines.ops.structures import MadeArray, NpyArray, NpzArray, Structure
 from pipeprof.pipelines.ops.values import ArrayFile, FilePatterns, PythonRef
 from pipeprof.pipelines.spec.models import Spec
@@ -44,7 +45,7 @@ class PathProblem:
     candidates: tuple[str, ...] = ()
 
 
-class PathError(ValueError):
+class PathError(PlainError):
     """A path that cannot be resolved."""
 
 

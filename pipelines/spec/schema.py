@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER, Op, sources, stages
+from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER, Op, Source, sources, stages
+from pipeprof.pipelines.ops.element import ElementFunction
 from pipeprof.pipelines.ops.features import KINDS
 from pipeprof.pipelines.ops.functions import FEATURE_PARAMETERS, Function, function, table
 from pipeprof.pipelines.ops.model import Closed, Document
+from pipeprof.pipelines.ops.nested import PipelineFunction
 from pipeprof.pipelines.ops.structures import MadeArray, NpyArray, NpzArray
 from pipeprof.pipelines.ops.units import Duration
 from pipeprof.pipelines.ops.values import DTYPES
@@ -24,6 +27,7 @@ _ON = {
     "anyOf": [*_FIELD["anyOf"], {"type": "array", "items": _FIELD}],
 }
 _TO = {"description": "Which field of the element the result becomes.", **_FIELD}
+_PARTS = (ElementFunction, PipelineFunction, NpyArray, NpzArray, MadeArray, Simulated, Step)
 _ONE_KEY = {"minProperties": 1, "maxProperties": 1}
 
 
@@ -34,6 +38,8 @@ def spec_schema() -> dict[str, Any]:
         "nested_source": _one_of_ops(sources(), nested=True),
         "stage": _one_of_ops(stages(), nested=False),
         "call": _call(),
+        "on": _ON,
+        "to": _TO,
         "step": _step(),
         "simulated": {"anyOf": [_adapted(Duration), {"$ref": "#/definitions/Simulated"}]},
         "tensors": _tensors(),
@@ -57,11 +63,19 @@ def spec_schema() -> dict[str, Any]:
             **_ONE_KEY,
         },
     }
-    for kind in (*sources().values(), *stages().values(), *KINDS.values(), NpyArray, NpzArray, MadeArray, Simulated, Step):
+    kinds: list[type[Closed]] = [*sources().values(), *stages().values(), *KINDS.values(), *_PARTS]
+    for kind in kinds:
         _define(kind, definitions)
     top = _define(Spec, definitions)
     body = definitions.pop(top)
-    return {"$schema": _DRAFT, "$id": SCHEMA_ID, "title": "pipeprof spec", **body, "definitions": dict(sorted(definitions.items()))}
+    body["properties"]["data"]["patternProperties"] = {"^x-": {}}
+    return {
+        "$schema": _DRAFT,
+        "$id": SCHEMA_ID,
+        "title": "pipeprof spec",
+        **body,
+        "definitions": dict(sorted(definitions.items())),
+    }
 
 
 def _adapted(annotation: Any) -> dict[str, Any]:
@@ -77,13 +91,17 @@ def _define(model: type[BaseModel], definitions: dict[str, Any]) -> str:
     tidied = _tidied(schema)
     if tidied.keys() == {"$ref"} or tidied.get("allOf"):
         return name
-    definitions[name] = _closed(tidied, notes=issubclass(model, Document))
+    definitions[name] = _with_one_way(_closed(tidied, notes=issubclass(model, Document)), model)
     if issubclass(model, Op):
         definitions[name]["description"] = model.summary()
     return name
 
 
-_MODELS: dict[str, bool] = {}
+def _with_one_way(schema: dict[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Exactly one of the ways to write a function."""
+    if not issubclass(model, Closed) or not model.ways:
+        return schema
+    return {**schema, "oneOf": [{"required": [way]} for way in model.ways]}
 
 
 def _subclasses(base: type[Any]) -> set[str]:
@@ -110,7 +128,10 @@ def _tidied(value: Any) -> Any:
         # Draft-07 ignores what stands beside a $ref.
         return {**rest, "allOf": [reference]} if rest else reference
     if "$ref" in value and len(value) > 1:
-        return {**{k: _tidied(v) for k, v in value.items() if k in ("description", "default")}, "allOf": [{"$ref": value["$ref"]}]}
+        return {
+            **{k: _tidied(v) for k, v in value.items() if k in ("description", "default")},
+            "allOf": [{"$ref": value["$ref"]}],
+        }
     tidied = {
         key: {name: _tidied(inner) for name, inner in part.items()} if key == "properties" else _tidied(part)
         for key, part in value.items()
@@ -121,12 +142,12 @@ def _tidied(value: Any) -> Any:
     return tidied
 
 
-def _one_of_ops(ops: Any, *, nested: bool) -> dict[str, Any]:
+def _one_of_ops(ops: Mapping[str, type[Op]], *, nested: bool) -> dict[str, Any]:
     """A mapping with exactly one key, an op's name."""
     properties = {}
     for name, kind in sorted(ops.items()):
         arguments: dict[str, Any] = {"$ref": f"#/definitions/{kind.__name__}"}
-        if nested:
+        if nested and issubclass(kind, Source):
             arguments = _without_first(kind)
         required = any(field.is_required() for field in kind.model_fields.values())
         may_be_null = nested or not required
@@ -137,7 +158,7 @@ def _one_of_ops(ops: Any, *, nested: bool) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "additionalProperties": False, **_ONE_KEY}
 
 
-def _without_first(kind: Any) -> dict[str, Any]:
+def _without_first(kind: type[Source]) -> dict[str, Any]:
     """The arguments of a nested source, whose first one may be left out or pick a field of the outer element."""
     schema = _closed(_tidied(kind.model_json_schema(ref_template="#/definitions/{model}")), notes=False)
     schema.pop("$defs", None)
@@ -173,7 +194,7 @@ def _function(described: Function) -> dict[str, Any]:
             properties[name] = {"type": "object", "additionalProperties": {"$ref": "#/definitions/feature"}}
     return {
         "type": "object" if _needs_arguments(described) else ["object", "null"],
-        "properties": {**properties, "on": _ON, "to": _TO},
+        "properties": {**properties, "on": {"$ref": "#/definitions/on"}, "to": {"$ref": "#/definitions/to"}},
         "additionalProperties": False,
     }
 
@@ -208,7 +229,6 @@ def _tensors() -> dict[str, Any]:
 
 def _structure_of(leaf: dict[str, Any], name: str) -> dict[str, Any]:
     structure = {"$ref": f"#/definitions/{name}"}
-    return {"anyOf": [leaf, {"type": "array", "items": structure}, {"type": "object", "additionalProperties": structure}]}
-
-
-__all__ = ["SCHEMA_ID", "Closed", "spec_schema"]
+    return {
+        "anyOf": [leaf, {"type": "array", "items": structure}, {"type": "object", "additionalProperties": structure}]
+    }

@@ -12,22 +12,22 @@ from pipeprof.pipelines.ops.units import Duration, parse_duration
 from pipeprof.pipelines.ops.values import Python, is_integer, parse_python_ref
 
 NOT_YET = ("tensorflow", "keras", "jax", "torch")
-_FORMS = "none, {simulate: 12ms} or {python: \"file.py:function\"}"
+_FORMS = 'none, {simulate: 12ms} or {python: "file.py:function"}'
 
 
 def _every(value: Any) -> dict[int, float]:
     if not isinstance(value, dict):
-        raise mismatch("every", value, "a mapping of a number of steps to a duration, such as {1000: 400ms}")
+        raise mismatch(value, "every", "a mapping of a number of steps to a duration, such as {1000: 400ms}")
     problems = Problems()
     parsed = {}
     for steps, duration in value.items():
         if not is_integer(steps) or steps < 1:
-            problems.add((str(steps),), mismatch("every", steps, "a number of steps of at least 1"))
+            problems.add((str(steps),), mismatch(steps, "every", "a number of steps of at least 1"))
             continue
         try:
             parsed[steps] = parse_duration(duration)
         except ValueError:
-            problems.add((steps,), mismatch("duration", duration, "a duration with its unit, such as 400ms"), duration)
+            problems.add((steps,), mismatch(duration, "duration", "a duration with its unit, such as 400ms"), duration)
     problems.raise_if_any()
     return parsed
 
@@ -35,7 +35,9 @@ def _every(value: Any) -> dict[int, float]:
 Every = Annotated[
     dict[int, float],
     PlainValidator(_every),
-    WithJsonSchema({"type": "object", "propertyNames": {"pattern": "^[1-9][0-9]*$"}, "additionalProperties": {"type": "string"}}),
+    WithJsonSchema(
+        {"type": "object", "propertyNames": {"pattern": "^[1-9][0-9]*$"}, "additionalProperties": {"type": "string"}}
+    ),
 ]
 
 
@@ -58,7 +60,7 @@ def _from_text(value: Any) -> Simulated:
 def _dispatch(value: Any) -> Any:
     if value == "sync" or (is_integer(value) and value >= 1):
         return value
-    raise mismatch("dispatch", value, "sync or the number of steps in flight (1 or more)", ["sync"])
+    raise mismatch(value, "dispatch", "sync or the number of steps in flight (1 or more)", ["sync"])
 
 
 Times = Annotated[Simulated, PlainValidator(_from_text), WithJsonSchema({"x-pipeprof-definition": "simulated"})]
@@ -73,9 +75,12 @@ class Step(Document):
     """What takes a batch: nothing, the simulated device or a Python function."""
 
     simulate: Times | None = Field(default=None, description="A device that is busy for a given time at each step.")
-    python: Python | None = Field(default=None, description='A function of the batch, "file.py:function", relative to the spec.')
+    python: Python | None = Field(
+        default=None, description='A function of the batch, "file.py:function", relative to the spec.'
+    )
     dispatch: Dispatch = Field(
-        default="sync", description="sync: each step ends before the next batch is asked for; a number: steps in flight."
+        default="sync",
+        description="sync: each step ends before the next batch is asked for; a number: steps in flight.",
     )
 
     @model_validator(mode="before")
@@ -84,13 +89,14 @@ class Step(Document):
         if isinstance(value, dict):
             for kind in NOT_YET:
                 if kind in value:
-                    raise failure((kind,), error("not_yet", not_yet(kind), got=kind), value)
+                    raise failure((kind,), error(not_yet(kind), "not_yet", got=kind), value)
         return value
 
     @model_validator(mode="after")
     def _one_kind(self) -> Step:
         if self.simulate is not None and self.python is not None:
-            raise error("step", f"got both simulate and python, expected exactly one of {_FORMS}")
+            message = f"got both simulate and python, expected exactly one of {_FORMS}"
+            raise error(message, "step")
         return self
 
     @property
@@ -107,7 +113,7 @@ def not_yet(kind: str) -> str:
 
 
 def parse_step(value: Any) -> Step:
-    """A step from a spec (a mapping or a word) or from the command line (``simulate:12ms``, ``python:f.py:fn``, ``none``).
+    """A step from a spec (a mapping or a word) or from the command line (``simulate:12ms``, ``python:f.py:fn``).
 
     Raises:
         ValueError: What is wrong, as pydantic's ValidationError or PydanticCustomError.
@@ -115,16 +121,18 @@ def parse_step(value: Any) -> Step:
     if isinstance(value, Step):
         return value
     if isinstance(value, dict):
-        if not value.keys() & {"simulate", "python", *NOT_YET} and not any(str(key) not in Step.keys() for key in value):
-            raise mismatch("step", value, _FORMS)
+        if not value.keys() & {"simulate", "python", *NOT_YET} and not any(
+            str(key) not in Step.model_fields for key in value
+        ):
+            raise mismatch(value, "step", _FORMS)
         return Step.model_validate(value)
     kind, colon, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
     if value == "none":
         return Step()
     if kind in NOT_YET:
-        raise error("not_yet", not_yet(kind), got=kind)
+        raise error(not_yet(kind), "not_yet", got=kind)
     if kind == "simulate" and colon:
         return Step(simulate=_from_text(rest))
     if kind == "python" and colon:
         return Step(python=parse_python_ref(rest))
-    raise mismatch("step", value, _FORMS, ["none"])
+    raise mismatch(value, "step", _FORMS, ["none"])

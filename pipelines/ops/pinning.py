@@ -1,0 +1,129 @@
+"""Errors of TensorFlow and of the user's Python, pinned to the stage and shortened to what they say."""
+
+from __future__ import annotations
+
+import functools
+import re
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from pipeprof.pipelines.errors import PipelineFailedError
+
+_LONGEST = 400
+
+
+class PlainError(ValueError):
+    """An error in our own words, which needs no class name before it."""
+
+
+class BuildError(PipelineFailedError):
+    """What only TensorFlow, or the user's Python, can tell about a stage.
+
+    Attributes:
+        address: Address of the stage; ``options`` for the options.
+        message: One or two sentences.
+        kind: ``spec`` when TensorFlow refuses ops or arguments, ``python`` when the user's own code raised.
+        op_index: Position of the call in the stage's ``ops:``, or None.
+        lines: For ``python``, the user's own lines as ``file:line in function: source``, innermost last.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        message: str,
+        *,
+        kind: Literal["spec", "python"] = "spec",
+        op_index: int | None = None,
+        lines: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(f"{address}: {message}")
+        self.address = address
+        self.message = message
+        self.kind = kind
+        self.op_index = op_index
+        self.lines = lines
+
+
+@contextmanager
+def pinned(
+    address: str, files: list[str] | tuple[str, ...], op_index: int | None = None, op_name: str = ""
+) -> Iterator[None]:
+    """Turn every error inside into a `BuildError` of this stage; one that is pinned already passes."""
+    try:
+        yield
+    except BuildError:
+        raise
+    except Exception as problem:
+        inner = _find_pinned(problem)
+        if inner is not None:
+            raise inner from problem
+        lines = user_lines(problem, files)
+        where = f"ops[{op_index}] {op_name}: " if op_index is not None else ""
+        raise BuildError(
+            address,
+            where + essential(problem),
+            kind="python" if lines else "spec",
+            op_index=op_index,
+            lines=lines,
+        ) from problem
+
+
+def _find_pinned(problem: BaseException) -> BuildError | None:
+    """The error of an inner stage that TensorFlow has wrapped in one of its own."""
+    seen: BaseException | None = problem
+    while seen is not None:
+        if isinstance(seen, BuildError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def essential(problem: BaseException) -> str:
+    """What an error of TensorFlow or Python says, without graph nodes, op names and traces."""
+    text = str(problem.args[0]) if isinstance(problem, KeyError) and problem.args else str(problem)
+    text = re.sub(r" for '\{\{node [^']*'", "", text)
+    text = re.sub(r"\{\{[^{}]*\}\}\s*", "", text)
+    text = re.sub(r"\s*\[Op:[^\]]*\].*", "", text, flags=re.DOTALL)
+    text = re.sub(r"\s*\(op: '\w+'\)", "", text)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if lines and lines[0] == "in user code:":
+        # Autograph lists the user's frames first; what was raised stands at the end.
+        raised = [line for line in lines[1:] if re.match(r"[A-Z]\w*(Error|Exception|Warning|Interrupt|Exit)?: ", line)]
+        lines = [raised[-1]] if raised else lines[-1:]
+    message = " ".join(lines[:2]) if lines else ""
+    if isinstance(problem, PlainError):
+        return message
+    name = type(problem).__name__
+    message = message if message.startswith(f"{name}: ") else f"{name}: {message}" if message else name
+    return message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…"
+
+
+def user_lines(problem: BaseException, files: list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    """The frames of an error that lie in the user's own files, as ``file:line in function: source``."""
+    if not files:
+        return ()
+    found = _autograph_frames(problem) or [
+        (frame.filename, frame.lineno or 0, frame.name, frame.line or "")
+        for frame in traceback.extract_tb(problem.__traceback__)
+    ]
+    folders = tuple(_folder(file) for file in files)
+    return tuple(
+        f"{name}:{line} in {function}: {source.strip()}"
+        for name, line, function, source in found
+        if name.startswith(folders)
+    )
+
+
+@functools.cache
+def _folder(file: str) -> str:
+    return str(Path(file).parent) + "/"
+
+
+def _autograph_frames(problem: BaseException) -> list[tuple[str, int, str, str]]:
+    """Frames as autograph maps them back from the code that it generated to the user's."""
+    metadata = getattr(problem, "ag_error_metadata", None)
+    stack = getattr(metadata, "translated_stack", None) or ()
+    return [(frame.filename, frame.lineno, frame.function_name, frame.code or "") for frame in stack][::-1]
