@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _SHOWN_LENGTH: Final = 60
 _KEY_MARK: Final = "[key]"
 
+# Finding out what was meant takes a millisecond; a file of nothing but mistakes must not take a minute.
+_MAX_GUESSES: Final = 500
+
 _EXPECTED: Final[dict[str, str]] = {
     "int": "a whole number",
     "float": "a number",
@@ -118,7 +121,8 @@ def find_faults(error: ValidationError, data: Any) -> list[Fault]:
         One fault a mistake, also where a union tried several branches.
     """
     found = [_place(details, data) for details in error.errors(include_url=False)]
-    faults = list(dict.fromkeys(_fault(item) for item in _choose_branches(found)))
+    chosen = _choose_branches(found)
+    faults = list(dict.fromkeys(_fault(item, guess=number < _MAX_GUESSES) for number, item in enumerate(chosen)))
     misspelt = {(fault.address[:-1], fault.suggestion) for fault in faults if fault.code.startswith("unknown-")}
     return [
         fault
@@ -180,12 +184,12 @@ def _progress(items: Sequence[_Found], union: Address) -> tuple[bool, int, int, 
     return form_fits, -misfits, max(len(item.address) for item in items), -len(items)
 
 
-def _fault(found: _Found) -> Fault:
+def _fault(found: _Found, *, guess: bool) -> Fault:
     details = found.details
     context: Mapping[str, Any] = details.get("ctx") or {}
     kind = details["type"]
     if isinstance(context.get("message"), str):
-        return _ready(found, kind, context)
+        return _ready(found, kind, context, guess=guess)
     if kind == "missing":
         return _missing(found.address, str(found.rest[-1]) if found.rest else "a key")
     if kind == "extra_forbidden":
@@ -204,12 +208,12 @@ def _missing(address: Address, name: str) -> Fault:
     return Fault(address, True, "missing-key", f"got {owner} without '{name}', expected it", missing=(name,))
 
 
-def _ready(found: _Found, kind: str, context: Mapping[str, Any]) -> Fault:
+def _ready(found: _Found, kind: str, context: Mapping[str, Any], *, guess: bool) -> Fault:
     """A fault of the model's own, with its message as it is."""
     got, candidates = context.get("got"), [str(name) for name in context.get("candidates") or ()]
     names_key = found.in_mapping and str(found.address[-1]) == str(got) and found.details["input"] != got
     lacks = kind.startswith("missing")
-    suggestion = suggest(got, candidates) if isinstance(got, str | int) and not lacks else None
+    suggestion = suggest(got, candidates) if guess and isinstance(got, str | int) and not lacks else None
     if suggestion is None and not names_key:
         suggestion = suggest_value(got, kind)
     code = kind.replace("_", "-")
