@@ -1,7 +1,8 @@
 """Writes the generated part of the documentation from the code: ``make docs``. A test holds it up to date.
 
-`spec.md`, `profile.md` and `schema/` come from the published schemas, `exit-codes.md` from the commands' own table, the
-pairs in `compatibility.md` from the last result of `benchmarks/compatibility`. Nothing here needs TensorFlow.
+A Markdown page is prose with one generated part between two marks; only that part is replaced. `spec.md`, `profile.md`
+and `schema/` come from the published schemas, `exit-codes.md` from the commands' own table, `compatibility.md` from the
+last result of `benchmarks/compatibility`. Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -14,46 +15,10 @@ from typing import Any
 
 DOCS = Path(__file__).resolve().parent
 PAIRS = DOCS.parent / "benchmarks" / "results" / "compatibility.json"
+BEGIN, END = "<!-- generated: make docs -->", "<!-- /generated -->"
+WIDTH = 120
 
 Schema = dict[str, Any]
-
-SPEC_INTRODUCTION = """\
-# The spec language
-
-Data, not code. Every name is TensorFlow's own: a source is a static method of `tf.data.Dataset` or a reader class, a
-stage is a method of `tf.data.Dataset`, and their arguments have TensorFlow's names and defaults.
-
-`pipeprof check spec.yaml` reports every error with its line. `pipeprof schema spec` prints the schema behind this page
-([schema/pipeprof.schema.json](schema/pipeprof.schema.json)), which editors use for completion. Keys that begin with
-`x-` are yours and are ignored.
-"""
-
-PROFILE_INTRODUCTION = """\
-# The profile
-
-One JSON file, written from the first phase on and complete once `complete` is true. Fields are added, never renamed;
-what could not be had is `null`, never 0. Times are seconds unless the name says `_ms`; sizes are bytes.
-[measuring.md](measuring.md) tells how the numbers are taken.
-
-`pipeprof schema profile` prints the schema behind this page
-([schema/profile.schema.json](schema/profile.schema.json)); `pipeprof show profile.json` prints the report again.
-"""
-
-GENERATED = "<!-- Written by docs/generate.py (make docs) from the code: change it there. -->\n\n"
-
-
-def definitions(schema: Schema) -> dict[str, Schema]:
-    """The named parts of a schema, whichever draft's keyword holds them, in the order in which they are referred to."""
-    parts: dict[str, Schema] = schema.get("$defs") or schema.get("definitions") or {}
-    found: dict[str, Schema] = {}
-    waiting = [{key: value for key, value in schema.items() if key not in {"$defs", "definitions"}}]
-    while waiting:
-        names = re.findall(r'"\$ref": "[^"]*/([^"/]+)"', json.dumps(waiting.pop(0)))
-        for name in dict.fromkeys(names):
-            if name not in found:
-                found[name] = parts[name]
-                waiting.append(parts[name])
-    return found
 
 
 def anchor(name: str) -> str:
@@ -61,9 +26,9 @@ def anchor(name: str) -> str:
     return re.sub(r"[^a-z0-9_-]", "", name.lower().replace(" ", "-"))
 
 
-def escape(text: str) -> str:
+def cell(text: str) -> str:
     """Text for a cell of a Markdown table."""
-    return " ".join(text.split()).replace("|", "\\|")
+    return " ".join(text.split()).replace("|", "\\|").replace("``", "`")
 
 
 def code(value: object) -> str:
@@ -71,97 +36,109 @@ def code(value: object) -> str:
     return f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
+def named_parts(schema: Schema) -> dict[str, Schema]:
+    """The named parts of a schema, whichever draft's keyword holds them, in the order in which they are referred to."""
+    parts: dict[str, Schema] = schema.get("$defs") or schema.get("definitions") or {}
+    found: dict[str, Schema] = {}
+    waiting = [{key: value for key, value in schema.items() if key not in {"$defs", "definitions"}}]
+    while waiting:
+        for name in re.findall(r'"\$ref": "[^"]*/([^"/]+)"', json.dumps(waiting.pop(0))):
+            if name not in found:
+                found[name] = parts[name]
+                waiting.append(parts[name])
+    return found
+
+
 def kind(schema: Schema) -> str:
     """The type of a value in words, with links to named parts."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{anchor(name)})"
-    for keyword in ("anyOf", "oneOf"):
+    for keyword, word in (("anyOf", " or "), ("oneOf", " or "), ("allOf", " and ")):
         if keyword in schema:
-            return " or ".join(dict.fromkeys(kind(part) for part in schema[keyword]))
-    if "allOf" in schema:
-        return " and ".join(kind(part) for part in schema["allOf"])
+            return word.join(dict.fromkeys(kind(part) for part in schema[keyword]))
     if "const" in schema:
         return code(schema["const"])
     if "enum" in schema:
         return ", ".join(code(value) for value in schema["enum"])
     types = schema.get("type", "any")
-    return " or ".join(one_kind(name, schema) for name in (types if isinstance(types, list) else [types]))
+    return " or ".join(_one_kind(name, schema) for name in (types if isinstance(types, list) else [types]))
 
 
-def one_kind(name: str, schema: Schema) -> str:
-    """One JSON type in words."""
+def _one_kind(name: str, schema: Schema) -> str:
     match name:
-        case "array" if "prefixItems" in schema:
-            return "list of (" + ", ".join(kind(part) for part in schema["prefixItems"]) + ")"
-        case "array" if isinstance(schema.get("items"), list):
-            return "list of (" + ", ".join(kind(part) for part in schema["items"]) + ")"
         case "array":
+            several = schema.get("prefixItems") or (schema["items"] if isinstance(schema.get("items"), list) else [])
+            if several:
+                return "list of (" + ", ".join(kind(part) for part in several) + ")"
             return "list of " + kind(schema["items"]) if schema.get("items") else "list"
-        case "object" if isinstance(schema.get("additionalProperties"), dict):
-            return "mapping to " + kind(schema["additionalProperties"])
         case "object":
-            return "mapping"
+            values = schema.get("additionalProperties")
+            return "mapping to " + kind(values) if isinstance(values, dict) else "mapping"
+        case "integer" | "number":
+            signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+            return name + "".join(f" {sign} {schema[keyword]}" for keyword, sign in signs.items() if keyword in schema)
         case _:
-            return str(name) + bounds(schema)
+            return name
 
 
-def bounds(schema: Schema) -> str:
-    """The range of a number, where it has one."""
-    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    return "".join(f" {sign} {schema[keyword]}" for keyword, sign in signs.items() if keyword in schema)
-
-
-def table(schema: Schema) -> Iterator[str]:
+def fields(schema: Schema) -> Iterator[str]:
     """The fields of an object as a Markdown table, line by line."""
     required = set(schema.get("required", ()))
     yield "| field | type | default | |"
     yield "| --- | --- | --- | --- |"
     for name, field in schema["properties"].items():
         default = "required" if name in required else code(field["default"]) if "default" in field else ""
-        yield f"| `{name}` | {escape(kind(field))} | {escape(default)} | {escape(field.get('description', ''))} |"
+        yield f"| `{name}` | {cell(kind(field))} | {cell(default)} | {cell(field.get('description', ''))} |"
 
 
-def reference(introduction: str, schema: Schema) -> str:
-    """A page: the introduction, the document's own fields, then every named part."""
-    lines = [introduction, GENERATED.strip(), ""]
-    if "properties" in schema:
-        lines += [*table(schema), ""]
-    for name, part in definitions(schema).items():
+def functions(schema: Schema) -> Iterator[str]:
+    """The allowlist of functions, each with its arguments."""
+    mapping = next(part for part in schema["anyOf"] if "properties" in part)
+    yield "Every one also takes `on` and `to`."
+    yield ""
+    yield "| function | arguments |"
+    yield "| --- | --- |"
+    for name, call in mapping["properties"].items():
+        arguments = [f"`{argument}`" for argument in call.get("properties", {}) if argument not in {"on", "to"}]
+        yield f"| `{name}` | {', '.join(arguments)} |"
+
+
+def reference(schema: Schema, special: dict[str, Callable[[Schema], Iterator[str]]] | None = None) -> str:
+    """The document's own fields, then every named part; ``special`` parts are written by functions of their own."""
+    lines = [*fields(schema), ""]
+    for name, part in named_parts(schema).items():
         lines += [f"## {name}", ""]
         if part.get("description"):
-            lines += [" ".join(part["description"].split()), ""]
-        lines += [*table(part), ""] if part.get("properties") else [f"Type: {kind(part)}", ""]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def as_json(schema: Schema) -> str:
-    """A schema as the file that is published."""
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+            lines += [cell(part["description"]), ""]
+        if special and name in special:
+            lines += special[name](part)
+        elif part.get("properties"):
+            lines += fields(part)
+        else:
+            lines.append(f"Type: {kind(part)}")
+        lines.append("")
+    return "\n".join(lines).strip()
 
 
 def exit_codes() -> str:
-    """The page of exit codes."""
+    """The table of exit codes."""
     from pipeprof.cli.exit_codes import EXIT_CODES
 
-    rows = "\n".join(f"| {entry.code} | {escape(entry.meaning)} |" for entry in EXIT_CODES)
-    return f"# Exit codes\n\n{GENERATED}| code | meaning |\n| --- | --- |\n{rows}\n"
+    rows = [f"| {entry.code} | {cell(entry.meaning)} |" for entry in EXIT_CODES]
+    return "\n".join(["| code | meaning |", "| --- | --- |", *rows])
 
 
 def pairs() -> str:
-    """``compatibility.md`` with the table of the last result between its marks."""
-    result = json.loads(PAIRS.read_text(encoding="utf-8"))
+    """The table of the pairs of Python and TensorFlow that were run."""
     lines = ["| Python | TensorFlow | NumPy | protobuf | result | run on |", "| --- | --- | --- | --- | --- | --- |"]
-    for row in result["raw"]:
-        if row["works"] is None:
-            continue
-        versions = (row.get(name, "–") for name in ("numpy", "protobuf"))
-        python, tensorflow = row.get("python", row["pair"][0]), row.get("tensorflow", row["pair"][1])
-        outcome = "works" if row["works"] else f"fails: {row['error']}"
-        lines.append(f"| {' | '.join((python, tensorflow, *versions, escape(outcome), row['date']))} |")
-    text = (DOCS / "compatibility.md").read_text(encoding="utf-8")
-    begin, end = "<!-- pairs -->", "<!-- /pairs -->"
-    return re.sub(f"{begin}.*?{end}", lambda _: "\n".join((begin, *lines, end)), text, flags=re.DOTALL)
+    for row in json.loads(PAIRS.read_text(encoding="utf-8"))["raw"]:
+        if row["works"] is not None:
+            python, tensorflow = row.get("python", row["pair"][0]), row.get("tensorflow", row["pair"][1])
+            outcome = "works" if row["works"] else f"fails: {row['error']}"
+            cells = (python, tensorflow, row.get("numpy", "–"), row.get("protobuf", "–"), cell(outcome), row["date"])
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def spec_schema() -> Schema:
@@ -178,13 +155,34 @@ def profile_schema() -> Schema:
     return published()
 
 
+def as_json(value: Any, depth: int = 0) -> str:
+    """JSON with what fits on a line on one line, so that a change shows as few lines."""
+    text = json.dumps(value, ensure_ascii=False)
+    if len(text) + depth <= WIDTH or not isinstance(value, dict | list):
+        return text
+    pad = " " * (depth + 1)
+    if isinstance(value, dict):
+        items = [f"{pad}{json.dumps(key)}: {as_json(item, depth + 1)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(items) + "\n" + " " * depth + "}"
+    return "[\n" + ",\n".join(pad + as_json(item, depth + 1) for item in value) + "\n" + " " * depth + "]"
+
+
+def _page(name: str, body: str) -> str:
+    before, begin, rest = (DOCS / name).read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        msg = f"docs/{name} has no '{BEGIN}' … '{END}' for the generated part to stand in"
+        raise ValueError(msg)
+    return f"{before}{BEGIN}\n\n{body}\n\n{END}{after}"
+
+
 PAGES: dict[str, Callable[[], str]] = {
-    "spec.md": lambda: reference(SPEC_INTRODUCTION, spec_schema()),
-    "profile.md": lambda: reference(PROFILE_INTRODUCTION, profile_schema()),
-    "schema/pipeprof.schema.json": lambda: as_json(spec_schema()),
-    "schema/profile.schema.json": lambda: as_json(profile_schema()),
-    "exit-codes.md": exit_codes,
-    "compatibility.md": pairs,
+    "spec.md": lambda: _page("spec.md", reference(spec_schema(), {"call": functions})),
+    "profile.md": lambda: _page("profile.md", reference(profile_schema())),
+    "exit-codes.md": lambda: _page("exit-codes.md", exit_codes()),
+    "compatibility.md": lambda: _page("compatibility.md", pairs()),
+    "schema/pipeprof.schema.json": lambda: as_json(spec_schema()) + "\n",
+    "schema/profile.schema.json": lambda: as_json(profile_schema()) + "\n",
 }
 
 

@@ -67,22 +67,39 @@ def test_make_targets_named_in_the_documentation_exist():
 
 def test_a_page_has_every_field_its_type_and_its_bounds():
     schema = {
-        "properties": {"a": {"$ref": "#/$defs/Part"}, "b": {"type": "array", "items": {"enum": ["x", "y"]}}},
+        "properties": {
+            "a": {"$ref": "#/$defs/Part"},
+            "b": {"type": "array", "items": {"enum": ["x", "y"]}, "description": "One\n | two."},
+            "c": {"$ref": "#/$defs/Calls"},
+        },
         "required": ["a"],
         "$defs": {
             "Unused": {"type": "string"},
-            "Part": {
-                "description": "One\n part.",
-                "properties": {"n": {"type": "integer", "minimum": 1, "default": 2}},
-            },
+            "Calls": {"anyOf": [{"enum": ["tf.abs"]}, {"properties": {"tf.abs": {"properties": {"x": {}, "on": {}}}}}]},
+            "Part": {"description": "A part.", "properties": {"n": {"type": ["integer", "null"], "minimum": 1}}},
         },
     }
-    page = generate.reference("# Title\n", schema)
+    page = generate.reference(schema, {"Calls": generate.functions})
     assert "| `a` | [Part](#part) | required |  |" in page
-    assert '| `b` | list of "x", "y" |' in page.replace('`"', '"').replace('"`', '"')
-    assert "## Part\n\nOne part.\n\n| field | type | default | |" in page
-    assert "| `n` | integer ≥ 1 | `2` |  |" in page
+    assert '| `b` | list of `"x"`, `"y"` |  | One \\| two. |' in page
+    assert "## Part\n\nA part.\n\n| field | type | default | |" in page
+    assert "| `n` | integer ≥ 1 or null |  |  |" in page
+    assert "| `tf.abs` | `x` |" in page
     assert "Unused" not in page
+
+
+@pytest.mark.parametrize("value", [{}, [], [1, "x" * 200, {"a": ["y" * 150, None]}], {"k": {"z": "é" * 130, "e": []}}])
+def test_published_json_is_the_same_document_in_fewer_lines(value):
+    assert json.loads(generate.as_json(value)) == value
+
+
+def test_examples_name_a_schema_that_exists():
+    specs = sorted((ROOT / "examples").glob("*/*.yaml"))
+    assert len(specs) >= 3
+    for path in specs:
+        modeline = re.match(r"# yaml-language-server: \$schema=(\S+)\n", path.read_text(encoding="utf-8"))
+        assert modeline is not None, f"{path.name} has no modeline on its first line"
+        assert (path.parent / modeline[1]).exists(), modeline[1]
 
 
 def test_installing_without_tensorflow_names_all_other_dependencies():
