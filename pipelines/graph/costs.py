@@ -1,16 +1,17 @@
 """What each executed dataset cost over a measured window, from pairs of model snapshots.
 
 Counters are read as differences. ``repeat``, ``interleave`` and ``flat_map`` throw iterators away while they run, and
-the counters with them: what is left shows only the iterators alive at the end of a window (and what they did in it).
-The missing part is filled in by scaling with elements: every element that the stage above gave out came through this
-one. `Cost.seen` says how much was seen.
+the counters with them: what is left shows only the iterators alive at the end of a window, and what they did in it.
+The missing part is filled in by elements: what the stage above gave out must have come through this one, at the cost
+per element that was seen in all segments together. `Cost.seen` says how much was seen; more segments show more.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from pipeprof.pipelines.graph.align import Matched, match
 from pipeprof.pipelines.graph.opnames import RESTARTS
@@ -18,6 +19,11 @@ from pipeprof.pipelines.graph.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 Segment = tuple[ModelDict, ModelDict]
+Counter = Literal["num_elements", "processing_time", "bytes_produced", "bytes_consumed"]
+
+_TUNED = ("parallelism", "buffer_size")
+_ONE_TO_ONE = frozenset({"AssertCardinality", "Map", "ParallelMap", "Prefetch", "Scan", "Shuffle", "Zip"})
+_BATCHING = frozenset({"Batch", "MapAndBatch", "PaddedBatch", "ParallelBatch"})
 
 
 @dataclass
@@ -27,12 +33,13 @@ class Cost:
     seconds: float = 0.0
     """Time inside the stage itself, summed over threads (wall time, see `records`)."""
     elements: float = 0.0
+    """That it gave out, the unseen ones included."""
     bytes_produced: float = 0.0
     bytes_consumed: float = 0.0
     seen: float = 1.0
     """Share of the elements whose cost was seen; the rest was scaled."""
     unseen: bool = False
-    """Iterators were at work but none could be read; the sums leave them out."""
+    """Iterators were at work, but all had ended when the model was read: the sums are no use."""
     buffered_bytes: int = 0
     buffered_elements: float = 0.0
     parallelism: float | None = None
@@ -56,20 +63,38 @@ class Costs:
     """Time of the iterator itself, outside of all stages."""
 
 
+@dataclass
+class _Sum:
+    """Of one dataset, over the segments: what was seen, and how many elements there must have been."""
+
+    seconds: float = 0.0
+    seen: int = 0
+    produced: int = 0
+    consumed: int = 0
+    expected: float = 0.0
+    covered: int = 0
+    """Elements of the whole pipeline in the segments for which ``expected`` could be told."""
+    placed: bool = False
+    state: Cost = field(default_factory=Cost)
+
+
 def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
     """Sums up ``segments``, pairs of snapshots of one iterator each, in the order they were taken."""
     costs = Costs()
+    sums: dict[str, _Sum] = defaultdict(_Sum)
     known: dict[int, str] = {}
     previous: ModelDict | None = None
+    elements = 0
     for first, last in segments:
-        if previous is not None and first["nodes"] and _is_new(previous, first):
+        if previous is not None and _is_new(previous, first):
             known = {}
         before = match(executed, first, known)
         known = {**known, **before.places}
         after = match(executed, last, known)
         known = {**known, **after.places}
-        _add(costs, _Segment(executed, first, last, before, after))
+        elements += _add(costs, sums, _Segment(executed, first, last, before, after))
         previous = last
+    costs.by_id = {place: _cost(one, elements) for place, one in sums.items() if one.placed}
     return costs
 
 
@@ -91,44 +116,59 @@ class _Segment:
         self.ids = _by_place(after.places)
         self.ids_before = _by_place(before.places)
 
-    def delta(self, node_id: int, key: str) -> int:
-        now = int(self.last[node_id][key])  # type: ignore[literal-required]
-        then = int(self.first[node_id][key]) if node_id in self.first else 0  # type: ignore[literal-required]
-        return max(0, now - then)
+    def delta(self, node_id: int, key: Counter) -> int:
+        then = self.first[node_id][key] if node_id in self.first else 0
+        return max(0, self.last[node_id][key] - then)
 
-    def total(self, place: str, key: str, *, helpers: bool = False) -> int:
+    def total(self, place: str, key: Counter, *, helpers: bool = False) -> int:
         ids = self.ids.get(place, ())
         return sum(self.delta(one, key) for one in ids if helpers or one not in self.after.helpers)
 
-    def factors(self) -> dict[str, float | None]:
-        """By place: how much more went through it than was seen; None where nothing was seen."""
+    def expected(self) -> dict[str, float | None]:
+        """Elements by place that must have come out of it; None where that cannot be told."""
         found: dict[str, float | None] = {}
         if self.executed.root is not None:
-            self._factor(self.executed.skip_options(self.executed.root), 1.0, found)
+            top = self.executed.skip_options(self.executed.root)
+            self._expect(top, float(self.total(top, "num_elements")), found)
         return found
 
-    def _factor(self, place: str, factor: float | None, found: dict[str, float | None]) -> None:
+    def _expect(self, place: str, expected: float | None, found: dict[str, float | None]) -> None:
         if place in found:
             return
-        found[place] = factor
+        found[place] = expected
         node = self.executed.nodes[place]
         for below, thrown_away in _below(self.executed, node):
-            if node.family == "Cache":
-                # Filled once; what is below does not run again with every epoch.
-                self._factor(below, 1.0, found)
-            elif thrown_away and self._changed(below):
-                self._factor(below, self._scaled(place, below, factor), found)
-            else:
-                self._factor(below, factor, found)
+            self._expect(below, self._expected_below(node, below, thrown_away, expected), found)
 
-    def _changed(self, place: str) -> bool:
-        return set(self.ids.get(place, ())) != set(self.ids_before.get(place, ()))
+    def _expected_below(self, node: Node, below: str, thrown_away: bool, above: float | None) -> float | None:
+        seen = float(self.total(below, "num_elements"))
+        now, before = self.ids.get(below, []), self.ids_before.get(below, [])
+        if thrown_away and above is not None:
+            return max(seen, above) if not now or set(now) != set(before) else seen
+        if before and not now:
+            # Ended within the segment, with counters that nobody read.
+            return None
+        if node.family == "Cache":
+            # Filled once: what is below does not run again with every epoch.
+            return seen
+        return None if above is None else self._scaled(node, seen, above)
 
-    def _scaled(self, place: str, below: str, factor: float | None) -> float | None:
-        given, seen = self.total(place, "num_elements"), self.total(below, "num_elements")
-        if factor is None or given == 0:
-            return factor
-        return factor * max(1.0, given / seen) if seen else None
+    def _scaled(self, node: Node, seen: float, above: float) -> float | None:
+        """What came out below ``node``, of which ``seen`` was seen, when ``above`` elements came out of itself."""
+        given = self.total(node.id, "num_elements")
+        if above == given:
+            return seen
+        each = self._inputs_each(node)
+        if each is not None:
+            return above * each
+        return seen * above / given if given else None
+
+    def _inputs_each(self, node: Node) -> float | None:
+        """How many elements of its input ``node`` takes for one of its own, where that is fixed."""
+        if node.family in _ONE_TO_ONE:
+            return 1.0
+        ratios = [self.last[one]["ratio"] for one in self.ids.get(node.id, ())]
+        return ratios[0] if node.family in _BATCHING and ratios and ratios[0] > 0 else None
 
 
 def _by_place(places: Mapping[int, str]) -> dict[str, list[int]]:
@@ -145,33 +185,46 @@ def _below(executed: StageGraph, node: Node) -> list[tuple[str, bool]]:
     return [*inputs, *((executed.skip_options(one), restarts) for one in node.bodies)]
 
 
-def _add(costs: Costs, segment: _Segment) -> None:
-    for place, factor in segment.factors().items():
-        ids = segment.ids.get(place, ())
-        if not ids and factor is not None and place not in costs.by_id:
-            continue
-        cost = costs.by_id.setdefault(place, Cost())
-        seen = segment.total(place, "num_elements")
-        scale = factor if factor is not None else 1.0
-        cost.unseen |= factor is None
-        _add_counters(cost, segment, place, seen, scale)
-        if ids:
-            _set_state(cost, [segment.last[one] for one in ids], segment.after.helpers)
-    for one in segment.after.unattributed:
-        costs.unattributed_seconds += segment.delta(one, "processing_time") / 1e9
-        costs.unattributed.append(segment.last[one]["name"])
-    if segment.after.root is not None:
-        costs.iterator_seconds += segment.delta(segment.after.root, "processing_time") / 1e9
+def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment) -> int:
+    """Adds a segment to ``sums``; the elements of the whole pipeline in it."""
+    root = segment.after.root
+    elements = segment.delta(root, "num_elements") if root is not None else 0
+    for place, expected in segment.expected().items():
+        one = sums[place]
+        if expected is not None:
+            one.covered += elements
+            one.expected += expected
+        one.seen += segment.total(place, "num_elements")
+        one.seconds += segment.total(place, "processing_time", helpers=True) / 1e9
+        one.produced += segment.total(place, "bytes_produced")
+        one.consumed += segment.total(place, "bytes_consumed")
+        if segment.ids.get(place):
+            _set_state(one.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
+        one.placed |= bool(segment.ids.get(place) or segment.ids_before.get(place))
+    for lost in segment.after.unattributed:
+        costs.unattributed_seconds += segment.delta(lost, "processing_time") / 1e9
+        costs.unattributed.append(segment.last[lost]["name"])
+    if root is not None:
+        costs.iterator_seconds += segment.delta(root, "processing_time") / 1e9
+    return elements
 
 
-def _add_counters(cost: Cost, segment: _Segment, place: str, seen: int, scale: float) -> None:
-    total = cost.elements + seen * scale
-    if total > 0:
-        cost.seen = (cost.seen * cost.elements + seen) / total
-    cost.elements = total
-    cost.seconds += scale * segment.total(place, "processing_time", helpers=True) / 1e9
-    cost.bytes_produced += scale * segment.total(place, "bytes_produced")
-    cost.bytes_consumed += scale * segment.total(place, "bytes_consumed")
+def _cost(one: _Sum, elements: int) -> Cost:
+    """The sums with the unseen part filled in; ``elements`` are those of the whole pipeline."""
+    if one.covered <= 0 < elements:
+        return replace(one.state, unseen=True)
+    expected = one.expected * elements / one.covered if one.covered else one.expected
+    if one.seen == 0:
+        return replace(one.state, unseen=True) if expected > 0 else replace(one.state, seconds=one.seconds)
+    scale = expected / one.seen
+    return replace(
+        one.state,
+        seconds=one.seconds * scale,
+        elements=expected,
+        bytes_produced=one.produced * scale,
+        bytes_consumed=one.consumed * scale,
+        seen=min(1.0, 1 / scale) if scale else 1.0,
+    )
 
 
 def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) -> None:
@@ -188,6 +241,3 @@ def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) 
             setattr(cost, name, max(values))
     flags = [one["tunable"] for node in nodes for name, one in node["parameters"].items() if name in _TUNED]
     cost.tunable = any(flags) if flags else None
-
-
-_TUNED = ("parallelism", "buffer_size")

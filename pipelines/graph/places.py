@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 
 from pipeprof.pipelines.graph.opnames import friendly
 from pipeprof.pipelines.graph.records import GraphDict, NodeDict
@@ -15,11 +14,11 @@ _ADDRESS_LIKE = re.compile(r"(?<![A-Za-z0-9])(?:stages_\d+|source)(?:_stages_\d+
 
 # Messages of dataset ops themselves, which name no stage; they tell only the kind of stage.
 _KINDS = (
-    (re.compile(r"Cannot (?:add tensor to the batch|batch tensors)"), ("batch",)),
-    (re.compile(r"generator_py_func|from_generator_op\.py"), ("from_generator",)),
-    (re.compile(r"corrupted record|truncated record|Failed to (?:fetch|read) .*record", re.I), ("TFRecordDataset",)),
-    (re.compile(r"pad(?:ded)?[_ ]?(?:batch|shape)", re.I), ("padded_batch",)),
-    (re.compile(r"Expect(?:ed)? \d+ fields but have", re.I), ("CsvDataset",)),
+    (re.compile(r"Cannot (?:add tensor to the batch|batch tensors)"), "batch"),
+    (re.compile(r"generator_py_func|from_generator_op\.py"), "from_generator"),
+    (re.compile(r"corrupted record|truncated record|Failed to (?:fetch|read) .*record", re.I), "TFRecordDataset"),
+    (re.compile(r"pad(?:ded)?[_ ]?(?:batch|shape)", re.I), "padded_batch"),
+    (re.compile(r"Expect(?:ed)? \d+ fields but have", re.I), "CsvDataset"),
 )
 
 
@@ -41,22 +40,22 @@ def enclosing_stage(written: GraphDict, error_text: str) -> NodeDict | None:
 
 def _by_name(nodes: list[NodeDict], text: str) -> NodeDict | None:
     keys = {match["key"] for match in _PASSED_TO.finditer(text)}
-    return _only(nodes, lambda node: node["key"] in keys)
+    return _only([node for node in nodes if node["key"] in keys])
 
 
 def _by_function(nodes: list[NodeDict], text: str) -> NodeDict | None:
     for match in reversed(list(_FUNCTION_NODE.finditer(text))):
-        found = _only(nodes, lambda node, name=match["name"]: name in node["calls"])  # type: ignore[misc]
+        found = _only([node for node in nodes if match["name"] in node["calls"]])
         if found is not None:
             return found
-    names = [node for node in nodes for name in node["functions"] if re.search(rf"\b{re.escape(name)}\b", text)]
-    return _deepest(names)
+    named = [node for node in nodes if any(re.search(rf"\b{re.escape(name)}\b", text) for name in node["functions"])]
+    return _only(named)
 
 
 def _by_address(nodes: list[NodeDict], text: str) -> NodeDict | None:
     for match in sorted(_ADDRESS_LIKE.finditer(text), key=lambda one: -len(one[0])):
         named = [node for node in nodes if node["key"] == match[0]]
-        # A source may be several datasets; the last one is what gives its elements.
+        # A source may be several datasets; the one with a function is what gives its elements.
         if named:
             return next((node for node in reversed(named) if node["functions"]), named[-1])
     return None
@@ -64,28 +63,22 @@ def _by_address(nodes: list[NodeDict], text: str) -> NodeDict | None:
 
 def _by_op(nodes: list[NodeDict], text: str) -> NodeDict | None:
     for match in _NODE.finditer(text):
-        found = _only(nodes, lambda node, path=match["path"]: path in node["ops"])  # type: ignore[misc]
+        found = _only([node for node in nodes if match["path"] in node["ops"]])
         if found is not None:
             return found
     return None
 
 
 def _by_kind(nodes: list[NodeDict], text: str) -> NodeDict | None:
-    for pattern, kinds in _KINDS:
+    for pattern, kind in _KINDS:
         if pattern.search(text):
-            found = _only(nodes, lambda node, kinds=kinds: friendly(node["op"]) in kinds)  # type: ignore[misc]
+            found = _only([node for node in nodes if friendly(node["op"]) == kind])
             if found is not None:
                 return found
     return None
 
 
-def _only(nodes: Iterable[NodeDict], test: Callable[[NodeDict], bool]) -> NodeDict | None:
-    found = [node for node in nodes if test(node)]
-    if len(found) <= 1:
-        return found[0] if found else None
-    deepest = [node for node in found if not any(other["owner"] == node["id"] for other in found)]
-    return deepest[0] if len(deepest) == 1 else None
-
-
-def _deepest(found: list[NodeDict]) -> NodeDict | None:
-    return max(found, key=lambda node: node["depth"], default=None)
+def _only(found: list[NodeDict]) -> NodeDict | None:
+    """The one that was found; of a stage and those inside its function, the innermost."""
+    innermost = [node for node in found if not any(other["owner"] == node["id"] for other in found)]
+    return innermost[0] if len(innermost) == 1 else None

@@ -60,7 +60,8 @@ class Rewrites:
         if not is_asynchronous(runs.op) or node.family not in ("Map", "ParallelMap"):
             return text
         if runs.arguments.get("num_parallel_calls") == 1 and node.family == "Map":
-            return f"{text}, {self._serial(node)}"
+            serial = self._serial(node) if self.executed.has("Model") else "stays serial because autotune is off"
+            return f"{text}, {serial}"
         return f"{text}{_degree(cost)}"
 
     def _serial(self, node: Node) -> str:

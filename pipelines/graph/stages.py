@@ -217,9 +217,9 @@ class StageGraph:
         return _Group((inner.id, head.id), friendly(inner.op), head.inputs, ())
 
     def _unbatch(self, head: Node, below: Node) -> _Group | None:
-        if head.family != "Unbatch" or not _made_by("map_normalize", below):
+        if head.family not in ("Unbatch", "Rebatch") or not _made_by("map_normalize", below):
             return None
-        return _Group((below.id, head.id), "unbatch", below.inputs, ())
+        return _Group((below.id, head.id), friendly(head.op), below.inputs, ())
 
     def _enumerate(self, head: Node, below: Node) -> _Group | None:
         counts = below.family == "Range" and below.arguments.get("stop") == _LAST_INT64

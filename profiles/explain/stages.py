@@ -165,24 +165,30 @@ class _Table:
         return max(1.0, min(own, self.window.cores))
 
     def notes(self) -> list[Message]:
-        found = []
+        unseen, scaled, aliases = [], [], []
+        seen = 1.0
         for stage in self.rewrites.stages:
             place = self._joined.executed.get(stage.head)
             cost = self.costs.by_id.get(place) if place is not None else None
             if place is None or cost is None:
                 continue
             if cost.unseen:
-                text = f"{stage.address}: its iterators ended within the measured window; its cost is unknown."
-                found.append(Message(code="stage-unseen", message=text))
+                unseen.append(stage.address)
             elif cost.seen < _SCALED_SHARE:
-                text = (
-                    f"{stage.address}: its cost was scaled from {cost.seen:.0%} of its elements; others ended unseen."
-                )
-                found.append(Message(code="stage-scaled", message=text))
+                scaled.append(stage.address)
+                seen = min(seen, cost.seen)
             if cost.buffered_bytes and self._is_alias(place):
-                text = f"{stage.address}: its buffer holds slices of the source in memory, which cost nothing again."
-                found.append(Message(code="stage-alias", message=text))
-        return found
+                aliases.append(stage.address)
+        texts = (
+            ("stages-unseen", unseen, "ended before their costs could be read; they are unknown"),
+            (
+                "stages-scaled",
+                scaled,
+                f"restarted while measured; costs are scaled from at least {seen:.0%} of the elements",
+            ),
+            ("stages-alias", aliases, "buffer slices of the source in memory; these bytes cost nothing again"),
+        )
+        return [Message(code=code, message=f"{', '.join(ids)}: {text}.") for code, ids, text in texts if ids]
 
     def _is_alias(self, place: str) -> bool:
         node = self._executed.nodes[place]
@@ -217,6 +223,13 @@ def _made(cost: Cost) -> dict[str, object]:
 
 def _consumed(executed: StageGraph, costs: Costs, place: str) -> dict[str, object]:
     """For the first part of a fused stage: it makes one element of each that it reads."""
+    size = executed.nodes[place].arguments.get("batch_size")
+    if isinstance(size, int) and size > 0 and costs.by_id[place].elements:
+        mine = costs.by_id[place]
+        return {
+            "elements": round(mine.elements * size),
+            "bytes_per_element": mine.bytes_produced / mine.elements / size,
+        }
     inputs = executed.nodes[place].inputs
     below = costs.by_id.get(executed.skip_options(inputs[0])) if inputs else None
     mine = costs.by_id[place]

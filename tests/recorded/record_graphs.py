@@ -1,0 +1,318 @@
+"""Records graphs and models of real pipelines for the unit tests: ``python tests/recorded/record_graphs.py``.
+
+Each file in ``graphs/`` is one pipeline: ``written`` and ``executed`` graph, ``snapshots`` of the model as plain
+records, how many ``batches`` came out between first and last, and whether the names are a spec's addresses.
+``errors.json`` holds what TensorFlow 2.21 says when a stage fails. Sleeps of known length stand for work.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import numpy as np
+import tensorflow as tf
+
+from pipeprof.pipelines.graph.reading import read_executed, read_written, take_snapshot
+
+FOLDER = Path(__file__).with_name("graphs")
+DATASET = tf.data.Dataset
+
+
+def work(milliseconds: float) -> Callable[[Any], Any]:
+    """A map function with state that takes so long for each element."""
+
+    def sleep(value: Any) -> Any:
+        time.sleep(milliseconds / 1e3)
+        return value
+
+    def function(element: Any) -> Any:
+        result = tf.numpy_function(sleep, [element], tf.int64)
+        result.set_shape([])
+        return result
+
+    return function
+
+
+def double(element: Any) -> Any:
+    return element * 2
+
+
+def add_noise(element: Any) -> Any:
+    return tf.cast(element, tf.float32) + tf.random.uniform([])
+
+
+def options(**values: Any) -> tf.data.Options:
+    made = tf.data.Options()
+    for name, value in values.items():
+        *parts, last = name.split("__")
+        at: Any = made
+        for part in parts:
+            at = getattr(at, part)
+        setattr(at, last, value)
+    return made
+
+
+def make_files(folder: Path) -> list[str]:
+    """Four TFRecord files of 30 records."""
+    paths = [str(folder / f"{index}.tfrecord") for index in range(4)]
+    for path in paths:
+        with tf.io.TFRecordWriter(path) as writer:
+            for _ in range(30):
+                writer.write(b"x" * 100)
+    return paths
+
+
+def length(record: Any) -> Any:
+    return tf.cast(tf.strings.length(record), tf.int64)
+
+
+def count() -> Iterator[int]:
+    number = 0
+    while True:
+        time.sleep(0.001)
+        yield number
+        number += 1
+
+
+def specs(files: list[str]) -> Iterator[tuple[str, tf.data.Dataset]]:
+    """Pipelines with names as the builder of specs gives them."""
+    source = DATASET.range(100_000, name="source")
+    yield "map_batch", source.map(double, name="stages_0").batch(4, name="stages_1")
+    yield "stateful_map", source.map(add_noise, name="stages_0")
+    yield "stateful_map_batch", source.map(work(2), name="stages_0").batch(4, name="stages_1")
+    yield (
+        "epochs",
+        DATASET.range(27, name="source")
+        .map(work(2), name="stages_0")
+        .repeat(name="stages_1")
+        .batch(4, name="stages_2"),
+    )
+    yield (
+        "shuffle_repeat",
+        DATASET.range(40, name="source")
+        .map(work(1), name="stages_0")
+        .shuffle(8, name="stages_1")
+        .repeat(name="stages_2")
+        .batch(4, name="stages_3"),
+    )
+    yield (
+        "interleave",
+        DATASET.from_tensor_slices(files, name="source")
+        .interleave(
+            lambda path: (
+                tf.data.TFRecordDataset(path, name="stages_0_source")
+                .map(length, name="stages_0_stages_0")
+                .map(work(1), name="stages_0_stages_1")
+            ),
+            cycle_length=2,
+            name="stages_0",
+        )
+        .repeat(name="stages_1")
+        .batch(4, name="stages_2"),
+    )
+    yield (
+        "cache",
+        DATASET.range(40, name="source")
+        .map(work(1), name="stages_0")
+        .cache(name="stages_1")
+        .repeat(name="stages_2")
+        .batch(4, name="stages_3"),
+    )
+    yield (
+        "generator",
+        DATASET.from_generator(count, output_signature=tf.TensorSpec([], tf.int64), name="source").batch(
+            4, name="stages_0"
+        ),
+    )
+    pattern = str(Path(files[0]).parent / "*.tfrecord")
+    yield (
+        "list_files",
+        DATASET.list_files(pattern, shuffle=True, name="source")
+        .map(tf.io.read_file, num_parallel_calls=2, name="stages_0")
+        .repeat(name="stages_1")
+        .prefetch(tf.data.AUTOTUNE, name="stages_2"),
+    )
+    yield (
+        "autotune_off",
+        source.map(double, name="stages_0").batch(4, name="stages_1").with_options(options(autotune__enabled=False)),
+    )
+    yield (
+        "optimizations_off",
+        source.map(double, name="stages_0")
+        .batch(4, name="stages_1")
+        .with_options(options(experimental_optimization__apply_default_optimizations=False)),
+    )
+    yield (
+        "thread_pool",
+        source.map(double, num_parallel_calls=4, name="stages_0")
+        .batch(4, name="stages_1")
+        .prefetch(2, name="stages_2")
+        .with_options(options(threading__private_threadpool_size=4, threading__max_intra_op_parallelism=1)),
+    )
+    yield (
+        "fusions",
+        source.map(double, name="stages_0")
+        .map(lambda element: element + 1, name="stages_1")
+        .filter(lambda element: element >= 0, name="stages_2")
+        .filter(lambda element: element >= -1, name="stages_3")
+        .take(-1, name="stages_4")
+        .with_options(
+            options(experimental_optimization__map_fusion=True, experimental_optimization__filter_fusion=True)
+        ),
+    )
+
+
+def functions(files: list[str]) -> Iterator[tuple[str, tf.data.Dataset]]:
+    """Pipelines as users write them."""
+    source = DATASET.range(100_000)
+    yield "two_maps", source.map(double).map(double)
+    yield "padded_batch", source.map(lambda x: tf.range(x % 5)).padded_batch(4)
+    yield "filter", source.filter(lambda element: element % 2 == 0)
+    columns = {"a": np.zeros((64, 1024), np.float32), "b": np.arange(64)}
+    yield "dict_shuffle", DATASET.from_tensor_slices(columns).shuffle(32).batch(8).repeat()
+    yield (
+        "nested_flat_map",
+        source.flat_map(lambda x: DATASET.range(5).flat_map(lambda y: DATASET.range(3).map(lambda z: x + y + z))).batch(
+            6
+        ),
+    )
+    yield (
+        "parallel_interleave",
+        DATASET.from_tensor_slices(files)
+        .repeat()
+        .interleave(
+            lambda path: tf.data.TFRecordDataset(path).map(length).map(work(1)),
+            cycle_length=3,
+            num_parallel_calls=2,
+            deterministic=False,
+        )
+        .batch(4),
+    )
+    yield "zip", DATASET.zip(source.map(work(2), name="left"), DATASET.range(99_999).map(work(1))).batch(2)
+    yield (
+        "sample",
+        DATASET.sample_from_datasets(
+            [source.map(double, name="left"), DATASET.range(99_999).map(double)], weights=[0.5, 0.5], seed=1
+        ).batch(2),
+    )
+    yield "concatenate", source.take(20).map(double).concatenate(DATASET.range(99_999).map(double)).batch(2)
+    yield "same_twice", DATASET.zip(*[source.map(double, name="double")] * 2).batch(3)
+    yield "unbatch", source.batch(5).unbatch().enumerate().take(50_000)
+    yield "window", source.window(4, 2).flat_map(lambda window: window.batch(4))
+    yield "readers", tf.data.TFRecordDataset(files).repeat().batch(4)
+    yield "parallel_reads", tf.data.TFRecordDataset(files, num_parallel_reads=2).repeat().batch(4)
+
+
+def record(dataset: tf.data.Dataset, *, warm: int = 10, steps: int = 10, rounds: int = 4) -> dict[str, Any]:
+    iterator = iter(dataset)
+    for _ in range(warm):
+        next(iterator)
+    snapshots = [take_snapshot(iterator)]
+    started = time.perf_counter()
+    for _ in range(rounds):
+        for _ in range(steps):
+            next(iterator)
+        snapshots.append(take_snapshot(iterator))
+    seconds = time.perf_counter() - started
+    written = read_written(dataset)
+    return {
+        "batches": steps * rounds,
+        "seconds": round(seconds, 4),
+        "written": written,
+        "executed": read_executed(dataset, written=written),
+        "snapshots": [one.to_dict() for one in snapshots if one is not None],
+    }
+
+
+def failing(files: list[str]) -> Iterator[tuple[str, str | None, tf.data.Dataset]]:
+    """Case, key of the stage to blame (None: the text does not tell), and the dataset."""
+    source = DATASET.range(8, name="source")
+
+    def decode(element: Any) -> Any:
+        with tf.name_scope("stages_0"):
+            return tf.io.decode_jpeg(tf.strings.as_string(element))
+
+    def divide(element: Any) -> Any:
+        return tf.numpy_function(lambda value: int(value) // 0, [element], tf.int64)
+
+    @tf.function
+    def parse(element: Any) -> Any:
+        return tf.io.parse_tensor(tf.strings.as_string(element), tf.int64)
+
+    yield "scoped op, fused", "stages_0", source.map(decode, name="stages_0").batch(2, name="stages_1")
+    yield "named stage", "stages_0", source.map(decode, name="stages_0")
+    yield "python", "stages_0", source.map(divide, name="stages_0").shuffle(2, name="stages_1")
+    yield "python, fused", "stages_0", source.map(divide, name="stages_0").batch(2, name="stages_1")
+    yield (
+        "inside a function",
+        "stages_0_stages_0",
+        source.interleave(
+            lambda _: DATASET.range(3, name="stages_0_source").map(divide, name="stages_0_stages_0"),
+            num_parallel_calls=2,
+            name="stages_0",
+        ),
+    )
+    yield "called function", "stages_0", source.map(parse, name="stages_0").prefetch(1, name="stages_1")
+    yield "called function, fused", "stages_0", source.map(parse, name="stages_0").batch(1, name="stages_1")
+    yield "shapes", "stages_1", source.map(tf.range, name="stages_0").batch(2, name="stages_1")
+    yield (
+        "generator",
+        "source",
+        DATASET.from_generator(
+            lambda: (1 // 0 for _ in range(3)), output_signature=tf.TensorSpec([], tf.int64), name="source"
+        ),
+    )
+    broken = Path(files[0]).with_name("broken")
+    broken.write_bytes(Path(files[0]).read_bytes()[:50])
+    yield "corrupt record", "source", tf.data.TFRecordDataset([str(broken)], name="source").batch(2, name="stages_0")
+    yield (
+        "two candidates",
+        None,
+        source.map(tf.range, name="stages_0").batch(2, name="stages_1").unbatch().batch(2, name="stages_3"),
+    )
+
+
+def record_errors(files: list[str]) -> list[dict[str, Any]]:
+    found = []
+    for case, key, dataset in failing(files):
+        try:
+            for _ in dataset:
+                pass
+        except tf.errors.OpError as error:
+            text = re.sub(r"(?<=[\s\"'])/(?:[^\s\"'/]+/)+", "", str(error))
+            found.append({"case": case, "key": key, "text": text, "written": read_written(dataset)})
+        else:
+            msg = f"{case}: expected an error"
+            raise AssertionError(msg)
+    return found
+
+
+def write(name: str, content: Any) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{name}.json").write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def main(chosen: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        files = make_files(Path(folder))
+        for by_address, cases in ((True, specs(files)), (False, functions(files))):
+            for name, dataset in cases:
+                if not chosen or name in chosen:
+                    write(name, {"by_address": by_address, **record(dataset)})
+        if not chosen or "errors" in chosen:
+            write("errors", record_errors(files))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

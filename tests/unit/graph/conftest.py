@@ -1,0 +1,60 @@
+"""Recorded pipelines: see ``tests/recorded/record_graphs.py``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.graph.records import GraphDict, ModelDict
+from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.profiles.explain.stages import explain_stages
+from pipeprof.profiles.profile import Message, Stage
+
+GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
+NAMES = sorted(path.stem for path in GRAPHS.glob("*.json") if path.stem != "errors")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    by_address: bool
+    batches: int
+    seconds: float
+    written: GraphDict
+    executed: GraphDict
+    snapshots: list[ModelDict]
+
+    @property
+    def segments(self) -> list[tuple[ModelDict, ModelDict]]:
+        return list(pairwise(self.snapshots))
+
+    @property
+    def executed_graph(self) -> StageGraph:
+        return StageGraph.from_dict(self.executed)
+
+    def explain(self, **changes: Any) -> tuple[dict[str, Stage], list[Message]]:
+        arguments: dict[str, Any] = {
+            "segments": self.segments,
+            "batches": self.batches,
+            "seconds": self.seconds,
+            "cores": 2,
+            "by_address": self.by_address,
+        }
+        stages, notes = explain_stages(self.written, self.executed, **(arguments | changes))
+        return {stage.id: stage for stage in stages}, notes
+
+
+@pytest.fixture
+def recorded() -> Callable[[str], Recorded]:
+    return lambda name: Recorded(**json.loads((GRAPHS / f"{name}.json").read_text(encoding="utf-8")))
+
+
+@pytest.fixture(params=NAMES)
+def every(request: pytest.FixtureRequest, recorded: Callable[[str], Recorded]) -> Recorded:
+    """Each recorded pipeline in turn."""
+    return recorded(request.param)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeprof.pipelines.graph.costs import Cost, measure
+
+from .conftest import Recorded
+
+Load = Callable[[str], Recorded]
+
+
+def cost(one: Recorded, family: str, *, last: bool = False) -> Cost:
+    graph = one.executed_graph
+    costs = measure(graph, one.segments)
+    ids = [node.id for node in graph.walk() if node.family == family and node.id in costs.by_id]
+    return costs.by_id[ids[-1 if last else 0]]
+
+
+# Milliseconds planted by `tests/recorded/record_graphs.py` for each batch. A sleep takes a little longer than asked
+# for, a Python function costs something itself, and the first element of a new iterator more: hence only upper slack.
+@pytest.mark.parametrize(
+    ("name", "family", "planted"),
+    [
+        ("stateful_map_batch", "MapAndBatch", 4 * 2),
+        ("epochs", "Map", 4 * 2),
+        ("shuffle_repeat", "Map", 4 * 1),
+        ("interleave", "Map", 4 * 1),
+        ("parallel_interleave", "Map", 4 * 1),
+        ("zip", "Map", 2 * 2),
+        ("generator", "Generator", 4 * 1),
+    ],
+)
+def test_planted_work_is_found(recorded: Load, name: str, family: str, planted: float) -> None:
+    one = recorded(name)
+    found = cost(one, family, last=name in ("interleave", "parallel_interleave"))
+    assert planted <= 1000 * found.seconds / one.batches <= planted * 1.45
+
+
+def test_time_is_of_the_stage_alone(recorded: Load) -> None:
+    one = recorded("epochs")
+    assert cost(one, "Repeat").seconds < 0.01 * cost(one, "Map").seconds
+
+
+def test_iterators_that_repeat_threw_away_are_filled_in(recorded: Load) -> None:
+    one = recorded("epochs")
+    found = cost(one, "Map")
+    assert found.elements == 4 * one.batches
+    assert 0 < found.seen < 1
+
+
+def test_what_lives_through_the_window_is_not_scaled(recorded: Load) -> None:
+    found = cost(recorded("stateful_map_batch"), "MapAndBatch")
+    assert found.seen == 1.0
+    assert found.elements == 40
+
+
+def test_a_cache_runs_nothing_below_it_again(recorded: Load) -> None:
+    one = recorded("cache")
+    graph = one.executed_graph
+    found = measure(graph, one.segments)
+    assert [node.family for node in graph.walk() if node.id not in found.by_id] == ["Range", "Map"]
+    assert cost(one, "Cache").buffered_elements == 40
+
+
+def test_nothing_seen_is_not_nothing_done(recorded: Load) -> None:
+    one = recorded("epochs")
+    graph = one.executed_graph
+    first, last = one.snapshots[0], one.snapshots[1]
+    source = next(node.id for node in graph.walk() if node.family == "Map")
+    threw_all_away = {
+        **last,
+        "nodes": [
+            node | {"num_elements": 0, "processing_time": 0} if node["name"] == "Map" else node
+            for node in last["nodes"]
+        ],
+    }
+    assert measure(graph, [(first, threw_all_away)]).by_id[source].unseen
+
+
+def test_segments_of_two_iterators_are_summed(recorded: Load) -> None:
+    one = recorded("stateful_map_batch")
+    graph = one.executed_graph
+    segment = (one.snapshots[0], one.snapshots[2])
+    once, twice = measure(graph, [segment]), measure(graph, [segment, segment])
+    for node_id, found in once.by_id.items():
+        assert twice.by_id[node_id].seconds == pytest.approx(2 * found.seconds)
+        assert twice.by_id[node_id].elements == pytest.approx(2 * found.elements)
+
+
+def test_what_has_no_place_is_counted_apart(recorded: Load) -> None:
+    one = recorded("zip")
+    found = measure(recorded("map_batch").executed_graph, one.segments)
+    assert found.by_id == {}
+    assert found.unattributed_seconds > 0.1
+    assert "Map" in found.unattributed
+
+
+def test_tuned_values_are_those_in_force(recorded: Load) -> None:
+    tuned = cost(recorded("map_batch"), "MapAndBatch")
+    assert (tuned.parallelism, tuned.tunable) == (2.0, True)
+    fixed = cost(recorded("thread_pool"), "MapAndBatch")
+    assert (fixed.parallelism, fixed.tunable) == (4.0, False)
+    assert cost(recorded("filter"), "Prefetch").buffer_size == 8.0

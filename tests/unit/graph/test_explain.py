@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeprof.profiles.profile import Location
+
+from .conftest import Recorded
+
+Load = Callable[[str], Recorded]
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "words"),
+    [
+        ("map_batch", "stages.0", "fused with batch (×2, tuned)"),
+        ("map_batch", "stages.1", "fused with map"),
+        ("map_batch", "source", None),
+        ("stateful_map", "stages.0", "stays serial: stateful op RandomUniform"),
+        ("stateful_map", "injected.0", "prefetch injected, buffer tuned to 8"),
+        ("stateful_map_batch", "stages.0", "fused with batch, stays serial: stateful op PyFunc"),
+        ("padded_batch", "stages.0", "made parallel (×2, tuned)"),
+        ("shuffle_repeat", "stages.1", "fused with repeat"),
+        ("interleave", "stages.0.stages.0", "stays serial: TensorFlow rewrites nothing inside a function"),
+        ("autotune_off", "stages.0", "fused with batch, stays serial because autotune is off"),
+        ("optimizations_off", "stages.0", "runs as written because TensorFlow's optimizations are off"),
+        ("thread_pool", "stages.0", "fused with batch (×4)"),
+        ("list_files", "stages.2", "buffer tuned to 8"),
+        ("fusions", "stages.0", "fused with map (×2, tuned)"),
+        ("fusions", "stages.2", "fused with filter"),
+        ("fusions", "stages.4", "removed: it has no effect"),
+    ],
+)
+def test_what_tensorflow_made_of_a_stage(recorded: Load, name: str, stage: str, words: str | None) -> None:
+    stages, _ = recorded(name).explain()
+    assert stages[stage].executed == words
+
+
+def test_a_fused_stage_stands_at_its_first_part(recorded: Load) -> None:
+    stages, _ = recorded("stateful_map_batch").explain()
+    first, second = stages["stages.0"], stages["stages.1"]
+    assert (first.fused_with, second.fused_with) == (None, "stages.0")
+    assert first.tf_op == second.tf_op == "MapAndBatchDataset"
+    assert first.cpu_ms_per_batch == pytest.approx(8.5, rel=0.1)
+    assert second.cpu_ms_per_batch is None
+    assert second.share is None
+    assert (first.elements, first.bytes_per_element) == (160, 8.0)
+    assert (second.elements, second.bytes_per_element) == (40, 32.0)
+
+
+def test_written_stages_come_in_order_and_injected_ones_last(recorded: Load) -> None:
+    stages, _ = recorded("interleave").explain()
+    assert list(stages) == [
+        "source",
+        "stages.0",
+        "stages.0.source",
+        "stages.0.stages.0",
+        "stages.0.stages.1",
+        "stages.1",
+        "stages.2",
+        "injected.0",
+    ]
+    assert [stage.origin for stage in stages.values()] == ["written"] * 7 + ["injected"]
+    assert [stage.depth for stage in stages.values()] == [0, 0, 1, 1, 1, 0, 0, 0]
+
+
+def test_shares_sum_to_one(every: Recorded) -> None:
+    stages, _ = every.explain()
+    shares = [stage.share for stage in stages.values() if stage.share is not None]
+    assert not shares or sum(shares) == pytest.approx(1.0)
+
+
+def test_the_ceiling_of_a_serial_stage(recorded: Load) -> None:
+    stages, _ = recorded("zip").explain()
+    left = stages["source.inputs.0.stages.0"]
+    assert left.cpu_ms_per_batch is not None
+    assert left.ceiling_batches_per_second == pytest.approx(1000 / left.cpu_ms_per_batch)
+    assert left.name == "left"
+
+
+def test_the_ceiling_of_a_parallel_stage_is_bounded_by_the_cores(recorded: Load) -> None:
+    def ceiling(cores: float) -> float:
+        stage = recorded("thread_pool").explain(cores=cores)[0]["stages.0"]
+        assert stage.ceiling_batches_per_second is not None
+        assert stage.cpu_ms_per_batch is not None
+        return stage.ceiling_batches_per_second * stage.cpu_ms_per_batch / 1000
+
+    assert ceiling(1) == pytest.approx(1)
+    assert ceiling(3) == pytest.approx(3)
+    assert ceiling(64) == pytest.approx(4)
+
+
+def test_stages_inside_a_function_run_on_the_threads_of_its_owner(recorded: Load) -> None:
+    inner = recorded("parallel_interleave").explain(cores=8)[0]["stages.1.stages.1"]
+    assert inner.cpu_ms_per_batch is not None
+    assert inner.ceiling_batches_per_second == pytest.approx(2 * 1000 / inner.cpu_ms_per_batch)
+
+
+def test_without_a_model_there_is_structure_only(recorded: Load) -> None:
+    stages, notes = recorded("autotune_off").explain()
+    assert [stage.tf_op for stage in stages.values()] == ["RangeDataset", "MapAndBatchDataset", "MapAndBatchDataset"]
+    assert all(stage.cpu_ms_per_batch is None and stage.elements is None for stage in stages.values())
+    assert [note.code for note in notes] == ["stages-no-model"]
+    assert "autotune is off" in notes[0].message
+
+
+def test_scaled_costs_are_told(recorded: Load) -> None:
+    _, notes = recorded("epochs").explain()
+    assert [note.code for note in notes] == ["stages-scaled"]
+    assert notes[0].message.startswith("source, stages.0: restarted while measured")
+
+
+def test_slices_of_a_source_in_memory_are_aliases(recorded: Load) -> None:
+    stages, notes = recorded("dict_shuffle").explain()
+    assert stages["stages.0"].buffered_bytes
+    assert [note.message.split(":")[0] for note in notes if note.code == "stages-alias"] == ["stages.0"]
+
+
+def test_files_are_no_aliases(recorded: Load) -> None:
+    assert "stages-alias" not in {note.code for note in recorded("list_files").explain()[1]}
+
+
+def test_a_model_of_something_else_is_told(recorded: Load) -> None:
+    stages, notes = recorded("map_batch").explain(segments=recorded("zip").segments)
+    assert all(stage.cpu_ms_per_batch is None for stage in stages.values())
+    assert notes[0].code == "stages-unattributed"
+    assert notes[0].message.startswith("100% of the time inside stages could not be attributed")
+
+
+def test_names_and_places_of_a_spec(recorded: Load) -> None:
+    place = Location(file="spec.yaml", line=7, column=5)
+    stages, _ = recorded("map_batch").explain(
+        names={"stages.0": "decode", "stages.1": None}, locations={"stages.0": place}
+    )
+    assert (stages["stages.0"].name, stages["stages.0"].location) == ("decode", place)
+    assert (stages["stages.1"].name, stages["stages.1"].location) == (None, None)
+
+
+def test_one_pair_of_snapshots_is_enough(recorded: Load) -> None:
+    one = recorded("stateful_map_batch")
+    pair, _ = one.explain(segments=(), first=one.snapshots[0], last=one.snapshots[-1])
+    parts, _ = one.explain()
+    assert pair["stages.0"].cpu_ms_per_batch == pytest.approx(parts["stages.0"].cpu_ms_per_batch)
+
+
+def test_a_graph_that_could_not_be_read_is_told(recorded: Load) -> None:
+    one = recorded("map_batch")
+    without = Recorded(
+        one.by_address,
+        one.batches,
+        one.seconds,
+        {"root": None, "reason": "2.3 GB in memory", "nodes": []},
+        one.executed,
+        [],
+    )
+    stages, notes = without.explain()
+    assert stages == {}
+    assert notes[0].message == "The stages could not be read: 2.3 GB in memory."

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeprof.pipelines.graph.stages import StageGraph
+
+from .conftest import Recorded
+
+Load = Callable[[str], Recorded]
+
+
+def table(one: Recorded) -> list[tuple[str, str, int]]:
+    stages = StageGraph.from_dict(one.written).stages(by_address=one.by_address)
+    return [(stage.address, stage.op, stage.depth) for stage in stages]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("map_batch", [("source", "range", 0), ("stages.0", "map", 0), ("stages.1", "batch", 0)]),
+        ("generator", [("source", "from_generator", 0), ("stages.0", "batch", 0)]),
+        (
+            "list_files",
+            [
+                ("source", "list_files", 0),
+                ("stages.0", "map", 0),
+                ("stages.1", "repeat", 0),
+                ("stages.2", "prefetch", 0),
+            ],
+        ),
+        (
+            "interleave",
+            [
+                ("source", "from_tensor_slices", 0),
+                ("stages.0", "interleave", 0),
+                ("stages.0.source", "TFRecordDataset", 1),
+                ("stages.0.stages.0", "map", 1),
+                ("stages.0.stages.1", "map", 1),
+                ("stages.1", "repeat", 0),
+                ("stages.2", "batch", 0),
+            ],
+        ),
+        (
+            "nested_flat_map",
+            [
+                ("source", "range", 0),
+                ("stages.0", "flat_map", 0),
+                ("stages.0.source", "range", 1),
+                ("stages.0.stages.0", "flat_map", 1),
+                ("stages.0.stages.0.source", "range", 2),
+                ("stages.0.stages.0.stages.0", "map", 2),
+                ("stages.1", "batch", 0),
+            ],
+        ),
+        (
+            "sample",
+            [
+                ("source", "sample_from_datasets", 0),
+                ("source.inputs.0.source", "range", 1),
+                ("source.inputs.0.stages.0", "map", 1),
+                ("source.inputs.1.source", "range", 1),
+                ("source.inputs.1.stages.0", "map", 1),
+                ("stages.0", "batch", 0),
+            ],
+        ),
+        (
+            "concatenate",
+            [
+                ("source", "range", 0),
+                ("stages.0", "take", 0),
+                ("stages.1", "map", 0),
+                ("stages.2", "concatenate", 0),
+                ("stages.2.inputs.1.source", "range", 1),
+                ("stages.2.inputs.1.stages.0", "map", 1),
+                ("stages.3", "batch", 0),
+            ],
+        ),
+        (
+            "unbatch",
+            [
+                ("source", "range", 0),
+                ("stages.0", "batch", 0),
+                ("stages.1", "unbatch", 0),
+                ("stages.2", "enumerate", 0),
+                ("stages.3", "take", 0),
+            ],
+        ),
+        ("readers", [("source", "TFRecordDataset", 0), ("stages.0", "repeat", 0), ("stages.1", "batch", 0)]),
+        ("parallel_reads", [("source", "TFRecordDataset", 0), ("stages.0", "repeat", 0), ("stages.1", "batch", 0)]),
+    ],
+)
+def test_datasets_are_grouped_into_the_stages_of_their_user(
+    recorded: Load, name: str, expected: list[tuple[str, str, int]]
+) -> None:
+    assert table(recorded(name)) == expected
+
+
+def test_every_dataset_is_in_exactly_one_stage(every: Recorded) -> None:
+    graph = StageGraph.from_dict(every.written)
+    grouped = [node for stage in graph.stages(by_address=every.by_address) for node in stage.nodes]
+    assert sorted(grouped) == sorted(node.id for node in graph.walk())
+
+
+def test_addresses_are_unique(every: Recorded) -> None:
+    addresses = [address for address, _, _ in table(every)]
+    assert len(set(addresses)) == len(addresses)
+
+
+def test_a_spec_and_a_function_group_alike(recorded: Load) -> None:
+    graph = StageGraph.from_dict(recorded("interleave").written)
+    by_name, by_shape = graph.stages(by_address=True), graph.stages(by_address=False)
+    assert [stage.address for stage in by_name] == [stage.address for stage in by_shape]
+    assert [stage.nodes for stage in by_name] == [stage.nodes for stage in by_shape]
+
+
+def test_arguments_and_state_are_read(recorded: Load) -> None:
+    nodes = {node["op"]: node for node in recorded("stateful_map_batch").written["nodes"]}
+    assert nodes["BatchDatasetV2"]["arguments"]["batch_size"] == 4
+    assert nodes["MapDataset"]["stateful_op"] == "PyFunc"
+    assert nodes["RangeDataset"]["arguments"] == {"start": 0, "stop": 100_000, "step": 1}
+
+
+def test_without_a_graph_there_are_no_stages() -> None:
+    graph = StageGraph.from_dict({"root": None, "reason": "too large", "nodes": []})
+    assert graph.stages() == ()
+    assert list(graph.walk()) == []
