@@ -1,13 +1,19 @@
 """The generated documentation is what the code says today, and the written one points at what exists."""
 
+import contextlib
 import importlib.util
+import itertools
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
+import typer
+
+from pipeprof.cli.main import app
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -63,6 +69,45 @@ def test_make_targets_named_in_the_documentation_exist():
         assert set(re.findall(r"(?:^|`)make ([a-z-]+)", path.read_text(encoding="utf-8"), re.MULTILINE)) <= targets, (
             path
         )
+
+
+def _commands(group, path=("pipeprof",)):
+    """Every command of the application by its words, groups included."""
+    yield path, group
+    for name, command in getattr(group, "commands", {}).items():
+        yield from _commands(command, (*path, name))
+
+
+COMMANDS = dict(_commands(typer.main.get_command(app)))
+TEXTS = [
+    *("\n".join(re.findall(r"^```\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)) for path in PROSE),
+    *(command.epilog or "" for command in COMMANDS.values()),
+]
+SHOWN = [line.strip() for text in TEXTS for line in re.findall(r"^ *(pipeprof\b.*)$", text, re.M)]
+
+
+def understand(line):
+    """Parse a command line as the application would, and do nothing; comments and what follows a pipe are left out."""
+    words = list(itertools.takewhile(lambda word: word not in {"|", ">"}, shlex.split(line, comments=True)))
+    known = max((path for path in COMMANDS if tuple(words[: len(path)]) == path), key=len)
+    rest = words[len(known) :]
+    if hasattr(COMMANDS[known], "commands") and any(not word.startswith("-") for word in rest):
+        pytest.fail(f"no such command: {line}")
+    with contextlib.suppress(typer.Exit):
+        COMMANDS[known].make_context(" ".join(known), rest)
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_commands_shown_to_users_are_understood(line):
+    understand(line)
+
+
+def test_commands_that_do_not_exist_are_noticed():
+    assert len(SHOWN) > 10
+    with pytest.raises(Exception, match="no-such-option"):
+        understand("pipeprof run spec.yaml --no-such-option # comment")
+    with pytest.raises(pytest.fail.Exception):
+        understand("pipeprof rum spec.yaml")
 
 
 def test_a_page_has_every_field_its_type_and_its_bounds():
