@@ -1,9 +1,10 @@
 """Reading a dataset's graph as written and as TensorFlow would run it (worker only: needs TensorFlow).
 
-Both are read without running anything: ``DatasetToGraphV2`` serialises a dataset, ``FinalizeDataset`` applies first
-the rewrites that ``iter()`` would apply. Serialising costs about three times the bytes held in memory by the
-pipeline's sources and captured tensors, and beyond 2 GB it yields nothing without an error: sizes are looked at
-before (`in_memory_bytes`), and above `SERIALISABLE_BYTES` a `GraphDict` with a ``reason`` and no nodes is returned.
+Both are read without running anything: ``DatasetToGraphV2`` serialises a dataset, ``FinalizeDataset`` applies first the
+rewrites that ``iter()`` would apply. For a while this takes three (written) to four times (executed) the bytes that the
+pipeline's sources and captured tensors hold in memory, and beyond 2 GB it yields nothing, without an error: sizes are
+looked at before (`in_memory_bytes`), and above `SERIALISABLE_BYTES` a `GraphDict` with a ``reason`` and no nodes is
+returned.
 
 The format of the result is described in `pipeprof.pipelines.graph.records`.
 """

@@ -14,7 +14,7 @@ hold.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeprof.pipelines.addresses import address_of
@@ -153,18 +153,33 @@ class StageGraph:
             groups.append(group)
             at = group.feeds[0] if group.feeds and not group.sides else None
         groups.reverse()
-        for index, group in enumerate(groups):
-            head = self.nodes[group.nodes[-1]]
-            address = f"{prefix}source" if index == 0 else f"{prefix}stages.{index - 1}"
-            if by_address:
-                address = _address(head.key) or address
-            yield WrittenStage(address, group.op, head.name, depth, group.nodes)
+        for address, group in self._addressed(groups, prefix, by_address):
+            yield WrittenStage(address, group.op, self.nodes[group.nodes[-1]].name, depth, group.nodes)
             sides = group.feeds if group.sides else group.feeds[1:]
             for number, side in enumerate(sides, 0 if group.sides else 1):
                 yield from self._line(side, f"{address}.inputs.{number}.", depth + 1, by_address)
             for number, body in enumerate(group.bodies):
                 below = f"{address}." if number == 0 else f"{address}.functions.{number}."
                 yield from self._line(body, below, depth + 1, by_address)
+
+    def _addressed(self, groups: list[_Group], prefix: str, by_address: bool) -> Iterator[tuple[str, _Group]]:
+        """The stages of one line with their addresses.
+
+        Some datasets of a spec carry no address, because TensorFlow takes no name for them: they have that of their
+        place, unless another one carries it; then they are a part of that stage.
+        """
+        own = [_address(self.nodes[group.nodes[-1]].key) if by_address else None for group in groups]
+        part: tuple[str, ...] = ()
+        number = -1
+        for address, group in zip(own, groups, strict=True):
+            place = address or (f"{prefix}source" if number < 0 else f"{prefix}stages.{number}")
+            if address is None and place in own:
+                part = (*part, *group.nodes)
+                continue
+            last = place.rsplit(".", 1)[-1]
+            number = int(last) + 1 if last.isdigit() else 0
+            yield place, replace(group, nodes=(*part, *group.nodes))
+            part = ()
 
     def _group(self, head_id: str, by_address: bool) -> _Group:
         head = self.nodes[head_id]

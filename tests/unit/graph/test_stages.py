@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -113,6 +114,20 @@ def test_a_spec_and_a_function_group_alike(recorded: Load) -> None:
     by_name, by_shape = graph.stages(by_address=True), graph.stages(by_address=False)
     assert [stage.address for stage in by_name] == [stage.address for stage in by_shape]
     assert [stage.nodes for stage in by_name] == [stage.nodes for stage in by_shape]
+
+
+def test_datasets_without_an_address_join_the_stage_that_has_it(recorded: Load) -> None:
+    graph = copy.deepcopy(recorded("shuffle_repeat").written)
+    keys = {"ShuffleDatasetV3": None, "RepeatDataset": "stages_1", "BatchDatasetV2": "stages_2", "RangeDataset": None}
+    for node in graph["nodes"]:
+        node["key"] = node["name"] = keys.get(node["op"], node["key"])
+    stages = StageGraph.from_dict(graph).stages(by_address=True)
+    assert [(stage.address, stage.op, len(stage.nodes)) for stage in stages] == [
+        ("source", "range", 1),
+        ("stages.0", "map", 1),
+        ("stages.1", "repeat", 2),
+        ("stages.2", "batch", 1),
+    ]
 
 
 def test_arguments_and_state_are_read(recorded: Load) -> None:
