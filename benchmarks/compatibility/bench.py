@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -49,34 +50,41 @@ def checkout(folder: Path) -> None:
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
 
 
-def attempt(python: str, tensorflow: str, source: Path, folder: Path, *, run: bool) -> dict[str, Any]:
-    """Install one pair and use it; every check is the last line it printed, or ``None`` where it failed."""
-    own = folder / "bin" / "python"
+def attempt(python: str, tensorflow: str, source: Path, folder: Path) -> dict[str, Any]:
+    """Install one pair and use it, until something fails.
+
+    Returns:
+        The versions installed, what each check said, and whether the pair works.
+    """
+    own = str(folder / "bin" / "python")
+    install = [own, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     steps: dict[str, list[str]] = {
-        "install": [
-            *(str(own), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"),
-            *(str(source), f"tensorflow=={tensorflow}.*"),
-        ],
-        "pip check": [str(own), "-m", "pip", "check"],
-        "smoke": [str(own), str(HERE / "smoke.py")],
-        "run": [str(folder / "bin" / "pipeprof"), "run", str(source / EXAMPLE), "--seconds", "2", "--no-verify"],
+        "install": [*install, str(source), f"tensorflow=={tensorflow}.*"],
+        "versions": [own, "-c", VERSIONS],
+        "pip check": [own, "-m", "pip", "check"],
+        "smoke": [own, str(HERE / "smoke.py")],
+        "run": [str(folder / "bin" / "pipeprof"), "run", str(source / EXAMPLE), "--seconds", "2", "--json"],
     }
-    if not run:
-        del steps["run"]
-    checks: dict[str, str | None] = {}
-    found: dict[str, Any] = {"checks": checks, "works": False}
+    environment = os.environ | {"PIPEPROF_CACHE_DIR": str(folder / "cache")}
+    found: dict[str, Any] = {"works": False}
     subprocess.run([python, "-m", "venv", str(folder)], check=True)
     for name, command in steps.items():
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines() or ["ok"]
-        checks[name] = lines[-1] if done.returncode == 0 else None
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            found["error"] = f"{name}: exit code {done.returncode}: " + " / ".join(lines[-3:])
-            break
-        if name == "install":
-            found |= json.loads(subprocess.run([own, "-c", VERSIONS], check=True, capture_output=True).stdout)
-    found["works"] = list(checks) == list(steps) and None not in checks.values()
-    return found
+            found["error"] = f"{name}: exit code {done.returncode}: " + " / ".join(done.stderr.splitlines()[-3:])
+            return found
+        if name == "versions":
+            found |= json.loads(done.stdout)
+        elif name == "run":
+            profile = json.loads(done.stdout)
+            found["run"] = profile["verdict"]["sentence"]
+            unmatched = [stage["id"] for stage in profile["stages"] if stage["cpu_ms_per_batch"] is None]
+            if unmatched:
+                found["error"] = f"run: stages without a cost: {', '.join(unmatched)}"
+                return found
+        else:
+            found[name] = done.stdout.strip()
+    return found | {"works": True}
 
 
 def main() -> int:
@@ -84,33 +92,32 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
     parser.add_argument("--pairs", nargs="+", metavar="PYTHON:TENSORFLOW", help="default: the published table's")
-    parser.add_argument("--no-run", dest="run", action="store_false", help="leave out the real `pipeprof run`")
     options = parser.parse_args()
     pairs = [tuple(pair.split(":")) for pair in options.pairs] if options.pairs else list(PAIRS)
 
     raw: list[dict[str, Any]] = []
-    for wanted, tensorflow in pairs:
-        row: dict[str, Any] = {"pair": [wanted, tensorflow], "date": datetime.date.today().isoformat()}
-        python = shutil.which(f"python{wanted}")
-        begun = time.monotonic()
-        if python is None:
-            row |= {"works": None, "error": f"python{wanted} is not on PATH"}
-        else:
-            with tempfile.TemporaryDirectory(prefix="pipeprof-pair-") as name:
-                checkout(Path(name, "source"))
-                row |= attempt(python, tensorflow, Path(name, "source"), Path(name, "venv"), run=options.run)
-        row["seconds"] = round(time.monotonic() - begun)
-        raw.append(row)
-        state = {True: "works", False: "FAILS", None: "not run"}[row["works"]]
-        print(f"Python {wanted} with TensorFlow {tensorflow}: {state} {row.get('error', '')}", flush=True)
-        holds = all(row["works"] is not False for row in raw) and any(row["works"] for row in raw)
-        result = {
-            "claim": "pipeprof installs and runs with every pair of the table",
-            "holds": holds,
-            "figures": {"works": sum(row["works"] is True for row in raw), "tried": len(raw)},
-            "raw": raw,
-        }
-        options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="pipeprof-pairs-") as name:
+        source = Path(name, "source")
+        checkout(source)
+        for wanted, tensorflow in pairs:
+            row: dict[str, Any] = {"pair": [wanted, tensorflow], "date": datetime.date.today().isoformat()}
+            python, begun = shutil.which(f"python{wanted}"), time.monotonic()
+            if python is None:
+                row |= {"works": None, "error": f"python{wanted} is not on PATH"}
+            else:
+                row |= attempt(python, tensorflow, source, Path(name, "venv"))
+                shutil.rmtree(Path(name, "venv"))
+            row["seconds"] = round(time.monotonic() - begun)
+            raw.append(row)
+            state = {True: "works", False: "FAILS", None: "not run"}[row["works"]]
+            print(f"Python {wanted} with TensorFlow {tensorflow}: {state} {row.get('error', '')}", flush=True)
+    result = {
+        "claim": "pipeprof installs and runs with every pair of the table",
+        "holds": all(row["works"] is not False for row in raw) and any(row["works"] for row in raw),
+        "figures": {"works": sum(row["works"] is True for row in raw), "tried": len(raw)},
+        "raw": raw,
+    }
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return 0 if result["holds"] else 1
 
 
