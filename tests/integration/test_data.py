@@ -1,0 +1,271 @@
+"""Making inputs for real: the child process, its interruptions, and what TensorFlow reads from the files."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeprof.pipelines.data import making
+from pipeprof.pipelines.data.cache import DataError, DiskSpaceError, ensure, list_entries
+from pipeprof.pipelines.data.folders import CacheFolder
+from pipeprof.pipelines.data.models import DataEntry, file_names
+
+SMALL = DataEntry.model_validate({"csv": {"rows": 3, "seed": 4}})
+# Takes half a minute to make, and is never made to its end.
+LARGE = {"text": {"lines": 50_000_000, "words": [1, 1]}}
+
+ENSURE = """
+import json, sys
+from pathlib import Path
+from pipeprof.pipelines.data.cache import ensure
+from pipeprof.pipelines.data.folders import CacheFolder
+from pipeprof.pipelines.data.models import DataEntry
+entry = DataEntry.model_validate(json.loads(sys.argv[2]))
+report = lambda *progress: print(*progress, flush=True)
+print(ensure({"it": entry}, progress=report, cache=CacheFolder(Path(sys.argv[1])))["it"], "tensorflow" in sys.modules)
+"""
+
+READ_BACK = """
+import json, os, sys, time
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+from pathlib import Path
+import tensorflow as tf
+from pipeprof.pipelines.data.make import make, total_items
+from pipeprof.pipelines.data.models import DataEntry, file_names
+from pipeprof.pipelines.data.progress import Progress
+
+def made(recipe, folder):
+    folder.mkdir()
+    recipe = DataEntry.model_validate(recipe).recipe
+    reports = []
+    make(recipe, folder, Progress(total_items(recipe), lambda *report: reports.append(report)))
+    return {name: (folder / name).read_bytes() for name in recipe.file_names()}, reports[-1]
+
+root = Path(sys.argv[1])
+photos = {"image_folder": {"count": 24, "classes": 3, "seed": 1}}
+features = {
+    "image": {"jpeg": {"size": [40, 30]}},
+    "x": {"dense": {"shape": [2, 3]}},
+    "n": {"dense": {"shape": [4], "dtype": "int64"}},
+    "ids": {"ints": {"length": [0, 7], "max": 50}},
+    "label": {"label": {"classes": 5}},
+    "words": {"text": {"words": [2, 3]}},
+}
+shards = {"tfrecord": {"shards": 3, "records": 20, "compression_type": "GZIP", "features": features, "seed": 2}}
+result = {"again": []}
+for number, recipe in enumerate((photos, shards)):
+    files, last = made(recipe, root / f"first{number}")
+    result["again"].append(files == made(recipe, root / f"second{number}")[0] and last[0] == last[1])
+    if recipe is photos:
+        images = [tf.io.decode_jpeg(data) for data in files.values()]
+        result["shapes"] = sorted({tuple(image.shape) for image in images})
+        pixels = sum(image.shape[0] * image.shape[1] for image in images)
+        result["bytes_per_pixel"] = sum(map(len, files.values())) / pixels
+        result["different"] = len(set(files.values()))
+png, _ = made({"image_folder": {"count": 2, "classes": 1, "format": "png", "size": [50, 20]}}, root / "png")
+result["png"] = [tuple(tf.io.decode_png(data).shape) for data in png.values()]
+
+spec = {"image": tf.io.FixedLenFeature([], tf.string), "x": tf.io.FixedLenFeature([2, 3], tf.float32),
+        "n": tf.io.FixedLenFeature([4], tf.int64), "ids": tf.io.VarLenFeature(tf.int64),
+        "label": tf.io.FixedLenFeature([], tf.int64), "words": tf.io.FixedLenFeature([], tf.string)}
+files = sorted(str(path) for path in (root / "first1").iterdir())
+records = [tf.io.parse_single_example(r, spec) for r in tf.data.TFRecordDataset(files, compression_type="GZIP")]
+result["records"] = len(records)
+result["lengths"] = sorted({int(record["ids"].dense_shape[0]) for record in records})
+result["labels"] = sorted({int(record["label"]) for record in records})
+result["image"] = sorted({tuple(tf.io.decode_jpeg(record["image"]).shape) for record in records})
+result["word_counts"] = sorted({len(record["words"].numpy().split()) for record in records})
+print(json.dumps(result))
+"""
+
+
+@pytest.fixture(scope="module")
+def read_back(tmp_path_factory):
+    """What TensorFlow finds in images and records, all looked at in one process."""
+    folder = tmp_path_factory.mktemp("made")
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    done = subprocess.run(
+        [sys.executable, "-c", READ_BACK, str(folder)], capture_output=True, text=True, env=environment, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_same_recipe_gives_the_same_bytes_whatever_the_threads_do(read_back):
+    assert read_back["again"] == [True, True]
+
+
+def test_images_are_photo_like_in_size_and_all_different(read_back):
+    assert read_back["shapes"] == [[360, 480, 3]]
+    assert 0.15 < read_back["bytes_per_pixel"] < 0.35
+    assert read_back["different"] == 24
+    assert read_back["png"] == [[20, 50, 3], [20, 50, 3]]
+
+
+def test_records_parse_as_the_recipe_says(read_back):
+    assert read_back["records"] == 20
+    assert min(read_back["lengths"]) >= 0
+    assert 1 < len(read_back["lengths"]) <= 8
+    assert set(read_back["labels"]) <= set(range(5))
+    assert len(read_back["labels"]) > 1
+    assert read_back["image"] == [[30, 40, 3]]
+    assert read_back["word_counts"] == [2, 3]
+
+
+def test_an_entry_is_made_once_with_progress_and_without_tensorflow_in_the_parent(tmp_path):
+    cache = CacheFolder(tmp_path / "new" / "cache")
+    reports = []
+    paths = ensure({"table": SMALL, "same": SMALL}, progress=lambda *report: reports.append(report), cache=cache)
+    assert paths["table"] == paths["same"]
+    assert reports[0] == ("table", 0, 3)
+    assert reports[-1] == ("table", 3, 3)
+    assert [path.name for path in cache.folder.iterdir()] == [paths["table"].name]
+    first = (paths["table"] / "data.csv").read_bytes()
+    (entry,) = list_entries(cache)
+    assert entry.bytes == len(first)
+    assert ensure({"table": SMALL}, progress=lambda *_report: pytest.fail("made again"), cache=cache) == {
+        "table": paths["table"]
+    }
+    other = ensure({"t": SMALL}, progress=lambda *_report: None, cache=CacheFolder(tmp_path / "other"))
+    assert (other["t"] / "data.csv").read_bytes() == first
+    mode = paths["table"].stat().st_mode & 0o777
+    umask = os.umask(0)
+    os.umask(umask)
+    assert mode == 0o777 & ~umask
+
+
+def start(folder, entry=LARGE, lines=1):
+    """A process that makes ``entry``, after it has reported progress ``lines`` times."""
+    command = [sys.executable, "-c", ENSURE, str(folder), json.dumps(entry)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for _ in range(lines):
+        assert process.stdout.readline().startswith("it ")
+    return process
+
+
+def parent_of(process):
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+def children_of(pid):
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if parent_of(path) == pid]
+
+
+def gone(pid):
+    """Whether a process ends within a few seconds."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        threading.Event().wait(0.02)
+    return False
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)])
+def test_an_interruption_leaves_nothing_behind(number, code, tmp_path):
+    process = start(tmp_path, lines=3)
+    (child,) = children_of(process.pid)
+    assert len(list(tmp_path.iterdir())) == 2
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == code, errors
+    assert gone(child)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_parent_takes_the_child_along_and_the_next_run_clears_up(tmp_path):
+    process = start(tmp_path, lines=3)
+    (child,) = children_of(process.pid)
+    process.kill()
+    process.communicate(timeout=20)
+    assert gone(child)
+    assert len(list(tmp_path.iterdir())) == 2
+    made = ensure({"t": SMALL}, progress=lambda *_report: None, cache=CacheFolder(tmp_path))
+    assert list(tmp_path.iterdir()) == [made["t"]]
+
+
+def test_two_at_once_make_it_once(tmp_path):
+    entry = {"text": {"lines": 400_000, "words": [3, 3]}}
+    one = start(tmp_path, entry, lines=2)
+    two = start(tmp_path, entry, lines=1)
+    assert children_of(two.pid) == []
+    outputs = [process.communicate(timeout=60) for process in (one, two)]
+    assert [process.returncode for process in (one, two)] == [0, 0], outputs
+    results = [out.splitlines()[-1] for out, _ in outputs]
+    assert results[0] == results[1]
+    assert results[0].endswith(" False")
+    # The second one was told that there is something to wait for, and made nothing itself.
+    assert outputs[1][0].count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == [Path(results[0].split()[0]).name]
+
+
+def child_that(monkeypatch, code):
+    monkeypatch.setattr(making, "_COMMAND", ("-c", code))
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "words"),
+    [
+        ('print(\'{"error": "boom", "errno": null}\'); exit(1)', DataError, "making t in .* failed: boom"),
+        ('print(\'{"error": "full", "errno": 28}\'); exit(1)', DiskSpaceError, "the disk filled up while making t in"),
+        ("import os; os.kill(os.getpid(), 9)", DataError, "ended by SIGKILL; it may have run out of memory"),
+        ("raise SystemExit('no such module')", DataError, "failed: no such module"),
+        ("exit(3)", DataError, "failed: exit code 3"),
+        ("exit(0)", DataError, "cannot make t in .*No such file"),
+    ],
+)
+def test_a_child_that_fails_is_one_sentence_and_leaves_nothing(code, error, words, tmp_path, monkeypatch):
+    child_that(monkeypatch, code)
+    with pytest.raises(error, match=words) as caught:
+        ensure({"t": SMALL}, progress=lambda *_report: None, cache=CacheFolder(tmp_path))
+    assert type(caught.value) is error
+    assert caught.value.exit_code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_in_the_callers_progress_ends_the_child_too(tmp_path):
+    children = []
+
+    def report(_name, done, _total):
+        if done:
+            children.extend(children_of(os.getpid()))
+            raise BrokenPipeError(32, "stderr is gone")
+
+    with pytest.raises(BrokenPipeError, match="stderr is gone"):
+        ensure({"t": DataEntry.model_validate(LARGE)}, progress=report, cache=CacheFolder(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    assert children
+    assert all(gone(child) for child in children)
+
+
+def test_a_full_disk_is_told_by_the_maker_itself(tmp_path):
+    """The real child, whose files may not grow any more: the nearest thing to a full disk without a disk of our own."""
+    (tmp_path / "data.txt").symlink_to("/dev/full")
+    job = json.dumps({"entry": {"text": {}}, "folder": str(tmp_path), "parent": os.getpid()})
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeprof.pipelines.data.make"], input=job, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["errno"] == 28
+
+
+def test_modules_in_the_users_folder_do_not_get_in_the_way(tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')")
+    (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong numpy')")
+    monkeypatch.chdir(tmp_path)
+    made = ensure({"t": SMALL}, progress=lambda *_report: None, cache=CacheFolder(tmp_path / "cache"))
+    assert sorted(path.name for path in made["t"].iterdir()) == [*file_names(SMALL), "pipeprof-data.json"]
