@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=epilog(
-        "pipeprof init photos/ --out spec.yaml", "pipeprof run spec.yaml", "pipeprof run train.py:make_dataset"
+        "pipeprof init --from photos/ --out spec.yaml", "pipeprof run spec.yaml", "pipeprof run train.py:make_dataset"
     ),
 )
 
@@ -102,6 +103,9 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
     if isinstance(error, typer.Abort):
         say("pipeprof: error: aborted")
         return exit_codes.INTERNAL
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error)
+        return exit_codes.OK
     # typer's errors of usage have no public base class that all supported versions share.
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
         say(f"pipeprof: error: {_usage_message(error)}\nTry '{_command_path(error, arguments)} --help'.")
@@ -111,12 +115,15 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
 
 
 def _usage_message(error: Exception) -> str:
+    """One sentence, with at most one guess at what was meant."""
     meant = getattr(error, "possibilities", None)
     if meant:
-        message = str(getattr(error, "message", error))
-        return f"{message}. Did you mean {' or '.join(sorted(meant))}?"
-    message = error.format_message()  # type: ignore[attr-defined]
-    return " ".join(str(message).split())
+        import difflib
+
+        nearest = difflib.get_close_matches(getattr(error, "option_name", ""), meant, n=1, cutoff=0)
+        return f"{getattr(error, 'message', error)}. Did you mean {nearest[0]}?"
+    message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]
+    return re.sub(r"(Did you mean '[^']*'), .*", r"\1?", message)
 
 
 def _command_path(error: Exception, arguments: Sequence[str]) -> str:

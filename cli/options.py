@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
+
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,14 +53,17 @@ def choice(flag: str, value: str, choices: Sequence[str], to_come: Sequence[str]
     """
     if value in choices:
         return value
-    there = " and ".join([", ".join(choices[:-1]), choices[-1]])
     if value in to_come:
-        msg = f"{flag} {value} is not there yet; this version has {there}"
+        msg = f"{flag} {value} is not there yet; this version has {_listed(choices, 'and')}"
         raise UsageError(msg)
     close = difflib.get_close_matches(value, choices, n=1, cutoff=0.7)
     meant = f" — did you mean {close[0]}?" if close else ""
-    msg = f"{flag}: got {value!r}, expected {there}{meant}"
+    msg = f"{flag}: got {value!r}, expected {_listed(choices, 'or')}{meant}"
     raise UsageError(msg)
+
+
+def _listed(words: Sequence[str], last: str) -> str:
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]])
 
 
 def report_format(value: str | None, *, json: bool) -> str:
@@ -89,15 +93,17 @@ def duration(flag: str, text: str | None) -> float | None:
     """
     from pipeprof.pipelines.ops.units import parse_duration
 
-    def read(value: str) -> float:
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
         try:
-            return float(value)
+            seconds = parse_duration(text)
         except ValueError:
-            return parse_duration(value)
-
-    seconds = _parse(flag, text, read)
-    if seconds is not None and not 0 < seconds < math.inf:
-        msg = f"{flag}: got {text!r}, expected a duration above 0 such as 10, 1.5s or 2min"
+            seconds = math.nan
+    if not 0 < seconds < math.inf:
+        msg = f"{flag}: got {text!r}, expected a duration above 0 such as 10 (seconds), 1.5s or 2min"
         raise UsageError(msg)
     return seconds
 

@@ -129,7 +129,7 @@ def _as_text(text: str, loaded: LoadedSpec | None, color: str) -> str:
     from pipeprof.cli.render.style import style_of
 
     return render_overview(
-        text, _facts(loaded) if loaded else [], _stages(loaded) if loaded else [], style_of(sys.stdout, color)
+        text, _facts(loaded) if loaded else [("stages", "known once it has run")], _stages(loaded) if loaded else [], style_of(sys.stdout, color)
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EPILOG = epilog(
     "pipeprof run spec.yaml",
     "pipeprof run spec.yaml --step simulate:12ms --dispatch 1",
-    "pipeprof run spec.yaml --set stages.0.num_parallel_calls=4 --out profile.json",
+    "pipeprof run spec.yaml --set stages.0.num_parallel_calls=4 --out a.json",
     "pipeprof run train.py:make_dataset --json | jq .verdict.sentence",
 )
 
@@ -77,6 +77,7 @@ def run(
     pipeprof-out/.
     """
     import sys
+    from functools import partial
 
     from pipeprof.cli import options, output
     from pipeprof.cli.commands.targets import load_target
@@ -86,12 +87,9 @@ def run(
     del no_verify
     options.choice("--color", color, options.COLORS)
     options.duration("--budget", budget)
-    outputs = output.plan_outputs(out, form, json=json, force=force)
     parsed_step = options.step(step)
-    parsed, loaded = load_target(target, sets or [], no_python=no_python, step=parsed_step)
-    settings = RunSettings(
-        target=parsed,
-        loaded=loaded,
+    settings = partial(
+        RunSettings,
         command=["pipeprof", *sys.argv[1:]],
         step=parsed_step,
         dispatch=options.dispatch(dispatch),
@@ -104,12 +102,15 @@ def run(
         memory_limit=options.byte_size("--memory-limit", memory_limit),
         lock=not no_lock,
     )
+    outputs = output.plan_outputs(out, form, json=json, force=force)
+    parsed, loaded = load_target(target, sets or [], no_python=no_python, step=parsed_step)
+
     from pipeprof.profiles.run.harness import run_sample
 
     writer = _writer(parsed, loaded, outputs.profile, redact=redact)
     progress = progress_for(sys.stderr, quiet=quiet, verbose=verbose)
     try:
-        profile = run_sample(settings, writer, progress)
+        profile = run_sample(settings(target=parsed, loaded=loaded), writer, progress)
     finally:
         progress.close()
     _finish(profile, writer, outputs, color, redact=redact)
@@ -117,12 +118,11 @@ def run(
 
 def _writer(parsed: ParsedTarget, loaded: LoadedSpec | None, out: Path | None, *, redact: bool) -> ProfileWriter:
     from datetime import datetime, timezone
-    from pathlib import Path
 
     from pipeprof.profiles.redaction import redact_here
     from pipeprof.profiles.store import ProfileWriter, places
 
-    name = (loaded.spec.name if loaded else None) or Path(parsed.text.rpartition(":")[0] or parsed.text).stem
+    name = (loaded.spec.name if loaded else None) or "-".join(filter(None, (parsed.path.stem, parsed.function)))
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     return ProfileWriter(places(name, stamp, out), redact_here if redact else None)
 

@@ -26,7 +26,10 @@ def show(
     color: Color = "auto",
     redact: Redact = False,
 ) -> None:
-    """Print the report of saved profiles again; several in JSON are a list."""
+    """Print the report of saved profiles again.
+
+    With several profiles, JSON is a list.
+    """
     import sys
 
     from pipeprof.cli import output

@@ -31,7 +31,8 @@ def render_memory(page: Page, profile: Profile) -> None:
     if any(phase.how == "sampled" for phase in phases):
         page.prose("~ the largest sample seen from outside; a short peak may have been higher", style="dim")
     for phase in phases:
-        if phase.note:
+        # What ended the measurement itself stands in the heading of the steps.
+        if phase.note and phase.name != "measure":
             page.prose(f"{phase.name}: {phase.note}", hang=2)
     if memory.growth_bytes_per_second and memory.seconds_to_limit is not None:
         page.prose(

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from pipeprof.cli.render.style import Style, in_ascii, visible
-from pipeprof.cli.render.table import Column, Table
 from rich.console import Console
 from rich.text import Text
+
+from pipeprof.cli.render.style import Style, in_ascii, visible
+from pipeprof.cli.render.table import Column, Table
 
 KEY_WIDTH = 12
 
@@ -56,9 +57,9 @@ class Page:
     def heading(self, title: str, rest: str = "") -> None:
         """A section's title, and beside it what sums the section up."""
         self.blank()
-        line = Text(self.clean(title), style="bold")
+        line = Text().append(self.clean(title), style="bold")
         if rest:
-            line.append(f"  {self.clean(rest)}", style="not bold")
+            line.append(f"  {self.clean(rest)}")
         self._wrapped(line, "", " " * 2)
 
     def prose(self, text: str | Text, indent: int = 2, style: str = "", hang: int = 0) -> None:
@@ -69,8 +70,7 @@ class Page:
     def key_value(self, key: str, value: str) -> None:
         """A line of the footer: a dim word, and what there is to say."""
         start = self.clean(key).ljust(KEY_WIDTH)
-        line = Text(start, style="dim")
-        line.append(self.clean(value), style="not dim")
+        line = Text().append(start, style="dim").append(self.clean(value))
         if self.style.width > 4 * KEY_WIDTH:
             self._wrapped(line, "", " " * KEY_WIDTH)
         else:
@@ -85,12 +85,15 @@ class Page:
 
     def command(self, key: str, value: str) -> None:
         """A line to be copied: never cut and never wrapped."""
-        line = Text(self.clean(key).ljust(KEY_WIDTH), style="dim")
-        line.append(self.clean(value), style="not dim bold")
-        self._lines.append(line)
+        start = self.clean(key).ljust(KEY_WIDTH)
+        self._lines.append(Text().append(start, style="dim").append(self.clean(value), style="bold"))
 
-    def table(self, columns: Sequence[Column], indent: int = 2) -> None:
-        """A table; columns that do not fit are dropped, those with the smallest ``keep`` first."""
+    def table(self, columns: Sequence[Column], indent: int = 2) -> list[str]:
+        """A table; columns that do not fit are dropped, those with the smallest ``keep`` first.
+
+        Returns:
+            Titles of the columns that are shown.
+        """
         safe = [
             replace(
                 column,
@@ -99,7 +102,9 @@ class Page:
             )
             for column in columns
         ]
-        self._lines += Table(safe, indent).lines(self.style.width, "…" if self.style.unicode else "..")
+        lines, titles = Table(safe, indent).lines(self.style.width, "…" if self.style.unicode else "..")
+        self._lines += lines
+        return titles
 
     def render(self) -> str:
         """The whole sheet as one string; every line ends with a newline."""
@@ -114,7 +119,7 @@ class Page:
         text = text.copy()
         text.plain = _NUMBER_AND_UNIT.sub(_GLUE, text.plain)
         width = max(self.style.width - len(later), 10)
-        lines = text.wrap(self._console, width, tab_size=4)
+        lines = list(text.wrap(self._console, width, tab_size=4))
         if first != later and len(first) < len(later):
             lines = self._first_wider(text, len(first), width)
         for number, line in enumerate(lines):
@@ -127,8 +132,9 @@ class Page:
         head = text.wrap(self._console, max(self.style.width - first, 10), tab_size=4)[0]
         rest = text[len(head.plain) :]
         start = len(rest.plain) - len(rest.plain.lstrip())
-        tail = rest[start:].wrap(self._console, width, tab_size=4) if rest.plain.strip() else []
-        return [head, *tail]
+        if not rest.plain.strip():
+            return [head]
+        return [head, *rest[start:].wrap(self._console, width, tab_size=4)]
 
 
 def runs(text: str) -> str:

@@ -37,7 +37,7 @@ def bar(share: float | None) -> str:
     """A share between 0 and 1 as up to eight blocks, rounded to half a block."""
     if not share or not 0 < share <= 1.001:
         return ""
-    halves = max(round(min(share, 1.0) * BAR_CELLS * 2), 1)
+    halves = round(min(share, 1.0) * BAR_CELLS * 2)
     return "█" * (halves // 2) + "▌" * (halves % 2)
 
 
@@ -48,19 +48,18 @@ def render_pipeline(page: Page, profile: Profile) -> None:
         return
     costs = any(stage.cpu_ms_per_batch is not None for stage in stages)
     page.heading("Pipeline", "as written, and as TensorFlow runs it" + (_COST_NOTE if costs else ""))
-    page.table(_columns(stages))
-    legend = _legend(stages)
+    legend = _legend(stages, page.table(_columns(stages)))
     if legend:
         page.prose(" · ".join(legend), style="dim")
     if not costs and profile.steps:
         page.prose("No cost per stage: TensorFlow gave no model of this pipeline.")
 
 
-def _legend(stages: Sequence[Stage]) -> list[str]:
+def _legend(stages: Sequence[Stage], titles: Sequence[str]) -> list[str]:
     legend = ["+ added by TensorFlow"] if any(stage.origin == "injected" for stage in stages) else []
-    if any(stage.parallelism is not None for stage in stages):
+    if "par." in titles:
         legend.append("par. calls in parallel, * chosen by TensorFlow")
-    if any(stage.buffered_bytes is not None for stage in stages):
+    if any(title.startswith("buf.") for title in titles):
         legend.append("buf. held in the stage")
     return legend
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -146,7 +147,7 @@ class LiveProgress(LineProgress):
             return ""
         spent = self._clock() - self._began
         left = spent / done * (total - done) if done > 0 else None
-        eta = f", ETA {seconds(max(left, 0.0))}" if left is not None and left > 0.5 else ""
+        eta = f", ETA {_whole(left)}" if left is not None and left > 0.5 else ""
         return f"{min(done / total, 1.0):.0%}{eta}"
 
     def _draw(self, text: str, *, at_once: bool = False) -> None:
@@ -169,7 +170,12 @@ class LiveProgress(LineProgress):
 
 def _phase_words(name: str, seconds_expected: float | None) -> str:
     words = _WORDS.get(name, name)
-    return words if seconds_expected is None else f"{words}, about {seconds(seconds_expected)}"
+    return words if seconds_expected is None else f"{words}, about {_whole(seconds_expected)}"
+
+
+def _whole(left: float) -> str:
+    """Whole seconds, at least one: a forecast has no decimals."""
+    return f"{max(math.ceil(left), 1)} s" if left < 100 else seconds(left)
 
 
 def _rate_words(rate: float) -> str:

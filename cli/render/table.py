@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 GAP = 2
+LUXURY = 2
+"""Columns with at most this ``keep`` are dropped before any other is cut."""
+
+SMALLEST = 6
+"""What is left of a column that may be cut when nothing else can be dropped."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +24,9 @@ class Column:
         title: Its head, the unit included.
         cells: One text a row.
         right: Numbers stand to the right.
-        keep: Columns with the smallest number are dropped first; ``None`` is never dropped.
-        shrink_to: The column may be cut to this many cells, with an ellipsis, before others are dropped.
+        keep: Columns with the smallest number are dropped first, 0 to 2 before any column is cut; ``None`` is never
+            dropped.
+        shrink_to: The column may be cut to this many cells, with an ellipsis, before those above 2 are dropped.
         style: Rich style of its cells.
         gap: Spaces before the column.
     """
@@ -51,27 +57,38 @@ class Table:
     columns: Sequence[Column] = field(default_factory=list)
     indent: int = 2
 
-    def lines(self, width: int, ellipsis: str = "…") -> list[Text]:
-        """The table's lines, none wider than ``width``: head first, trailing blanks taken off."""
+    def lines(self, width: int, ellipsis: str = "…") -> tuple[list[Text], list[str]]:
+        """Lay the table out.
+
+        Args:
+            width: No line is wider.
+            ellipsis: Ends what was cut.
+
+        Returns:
+            The lines, head first and without trailing blanks, and the titles of the columns that are shown: empty
+            ones and those that do not fit are left out.
+        """
         columns = [column for column in self.columns if any(_length(cell) for cell in column.cells)]
         widths = self._fit(columns, width)
+        titles = [column.title for column in columns]
         lines = [self._line([(column, Text(column.title, style="dim")) for column in columns], widths, ellipsis)]
         for row in range(len(columns[0].cells) if columns else 0):
             cells = [(column, _as_text(column.cells[row], column.style)) for column in columns]
             lines.append(self._line(cells, widths, ellipsis))
-        return lines if any(column.title for column in columns) else lines[1:]
+        return (lines if any(titles) else lines[1:]), titles
 
     def _fit(self, columns: list[Column], width: int) -> list[int]:
         """Drop and shrink columns in place until they fit; gives the width of each that is left."""
         while True:
             widths = [column.width for column in columns]
             excess = self.indent + sum(widths) + sum(column.gap for column in columns[1:]) - width
-            for index, column in enumerate(columns):
-                if excess > 0 and column.shrink_to is not None:
-                    cut = min(excess, max(widths[index] - column.shrink_to, 0))
-                    widths[index] -= cut
-                    excess -= cut
             droppable = [column for column in columns if column.keep is not None]
+            if excess > 0 and any(column.keep <= LUXURY for column in droppable if column.keep is not None):
+                columns.remove(min(droppable, key=lambda column: column.keep or 0))
+                continue
+            excess = _shrink(columns, widths, excess, lambda column: column.shrink_to)
+            if excess > 0 and not droppable:
+                _shrink(columns, widths, excess, lambda column: None if column.shrink_to is None else SMALLEST)
             if excess <= 0 or not droppable:
                 return widths
             columns.remove(min(droppable, key=lambda column: column.keep or 0))
@@ -89,6 +106,17 @@ class Table:
                 line.append_text(shown).append(blank)
         line.rstrip()
         return line
+
+
+def _shrink(columns: list[Column], widths: list[int], excess: int, smallest: Callable[[Column], int | None]) -> int:
+    """Take `excess` cells from the columns that may be cut, in place; gives what is still too much."""
+    for index, column in enumerate(columns):
+        least = smallest(column)
+        if excess > 0 and least is not None:
+            cut = min(excess, max(widths[index] - least, 0))
+            widths[index] -= cut
+            excess -= cut
+    return excess
 
 
 def _length(cell: str | Text) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.text import Text
+
 from pipeprof.cli.render.footer import render_footer
 from pipeprof.cli.render.gaps import render_gaps
 from pipeprof.cli.render.memory import render_memory
@@ -11,7 +13,6 @@ from pipeprof.cli.render.page import Page
 from pipeprof.cli.render.pipeline import render_pipeline
 from pipeprof.cli.render.problems import render_errors, render_warnings
 from pipeprof.cli.render.steps import render_steps
-from rich.text import Text
 
 if TYPE_CHECKING:
     from pipeprof.cli.render.style import Style
@@ -51,8 +52,7 @@ def _render_verdict(page: Page, profile: Profile) -> None:
     failed = not profile.complete or bool(profile.exit_code)
     bound = profile.verdict.bound if profile.verdict else None
     color = "red" if failed else _COLORS.get(bound or "", "")
-    text = Text(f"{head}{colon}", style=f"bold {color}".strip())
-    text.append(rest, style="not bold default" if rest else "")
+    text = Text().append(f"{head}{colon}", style=f"bold {color}".strip()).append(rest)
     page.prose(text, indent=0)
     overrides = "".join(f"  --set {override}" for override in profile.target.overrides)
     named = f"{profile.target.name}  " if profile.target.name else ""

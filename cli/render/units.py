@@ -55,10 +55,10 @@ def scale_for(values: Iterable[float | None], units: Sequence[tuple[float, str]]
 
 
 def byte_scale(values: Iterable[float | None]) -> Scale:
-    """One binary unit for a column of sizes in bytes: MiB, from 10 GiB on GiB."""
+    """One binary unit for a column of sizes in bytes: MiB, below one KiB, from 10 GiB on GiB."""
     known = list(values)
     largest = max((abs(value) for value in known if value is not None and math.isfinite(value)), default=0.0)
-    return scale_for(known, _BINARY[:3] if largest >= 10 * 1024**3 else _BINARY[2:3])
+    return scale_for(known, _BINARY[1:2] if largest >= 10 * 1024**3 else _BINARY[2:4])
 
 
 def time_scale(values_ms: Iterable[float | None]) -> Scale:

@@ -80,8 +80,9 @@ def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None) -> s
     mode = _mode(steps.dispatch)
     if bound == "step":
         return (
-            f"Bound by the step: {mode}, the device waits for a batch only {waits}; "
-            "the pipeline keeps up, leave its speed alone."
+            f"Bound by the step: {mode}, the device waits for a batch only {waits}; the pipeline keeps up"
+            # A window that was cut short is too little to send anybody home on.
+            f"{', leave its speed alone' if profile.complete else ''}."
         )
     if bound == "balanced":
         return f"Balanced: {mode}, the device waits for the next batch {waits}{_owner(profile.stages)}."

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeprof.profiles.profile import Stage
 
-_THOUSANDS_FROM = 1000
+_ABSURD = 1e300
+"""No measurement is as large; beyond it rounding itself fails."""
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -18,7 +19,7 @@ def significant(value: float, digits: int = 3) -> str:
         >>> significant(1234.5), significant(12.34), significant(0.04567), significant(0)
         ('1,230', '12.3', '0.0457', '0')
     """
-    if not math.isfinite(value):
+    if not abs(value) < _ABSURD:
         return "n/a"
     if value == 0:
         return "0"
@@ -57,7 +58,7 @@ def milliseconds(value: float) -> str:
         return f"{significant(value)} ms"
     if abs(value) < 0.1:
         return f"{significant(value * 1000)} µs"
-    if abs(value) >= 10 * _THOUSANDS_FROM:
+    if abs(value) >= 10_000:
         return f"{significant(value / 1000)} s"
     return f"{significant(value)} ms"
 

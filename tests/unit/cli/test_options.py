@@ -1,0 +1,135 @@
+"""Texts of options, and the checks on outputs before anything is measured."""
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+from pipeprof.cli import options, output
+from pipeprof.cli.output import plan_outputs
+from pipeprof.pipelines.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("10", 10.0), ("1.5", 1.5), ("1.5s", 1.5), ("400ms", 0.4), ("2min", 120.0), ("1h", 3600.0)]
+)
+def test_durations(text: str, expected: float) -> None:
+    assert options.duration("--seconds", text) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "0ms", "x", "", "nan", "inf", "1e999", "12 bananas"])
+def test_no_durations(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--timeout: got '.*', expected a duration above 0"):
+        options.duration("--timeout", text)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("8GiB", 8 * 1024**3), ("500MB", 500_000_000), ("1024", 1024)])
+def test_sizes(text: str, expected: int) -> None:
+    assert options.byte_size("--memory-limit", text) == expected
+
+
+@pytest.mark.parametrize("text", ["0", "8XB", "-1", "", "GiB", "8 G"])
+def test_no_sizes(text: str) -> None:
+    with pytest.raises(UsageError, match="--memory-limit: got"):
+        options.byte_size("--memory-limit", text)
+
+
+@pytest.mark.parametrize(("text", "expected"), [(None, None), ("sync", "sync"), ("1", 1), ("2", 2)])
+def test_dispatch(text: str | None, expected: object) -> None:
+    assert options.dispatch(text) == expected
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "async", "1.5", ""])
+def test_no_dispatch(text: str) -> None:
+    if text:
+        with pytest.raises(UsageError, match="--dispatch: got"):
+            options.dispatch(text)
+
+
+def test_steps() -> None:
+    assert options.step(None) is None
+    none, simulated, python = (options.step(text) for text in ("none", "simulate:12ms", "python:f.py:fn"))
+    assert none is not None
+    assert simulated is not None
+    assert python is not None
+    assert (none.kind, simulated.kind, python.kind) == ("none", "simulate", "python")
+    assert simulated.simulate is not None
+    assert simulated.simulate.base == pytest.approx(0.012)
+
+
+@pytest.mark.parametrize("text", ["", "simulate", "simulate:", "simulate:12", "python:", "keras:f", "nonsense"])
+def test_no_steps(text: str) -> None:
+    with pytest.raises(UsageError, match="--step: "):
+        options.step(text)
+
+
+@pytest.mark.parametrize("name", options.FORMATS_TO_COME)
+def test_formats_to_come_say_so(name: str) -> None:
+    with pytest.raises(UsageError, match=f"--format {name} is not there yet; this version has text and json"):
+        options.report_format(name, json=False)
+
+
+def test_formats() -> None:
+    assert options.report_format(None, json=False) == "text"
+    assert options.report_format(None, json=True) == "json"
+    assert options.report_format("json", json=True) == "json"
+    with pytest.raises(UsageError, match="did you mean json"):
+        options.report_format("jsno", json=False)
+    with pytest.raises(UsageError, match="contradict"):
+        options.report_format("text", json=True)
+
+
+@pytest.mark.parametrize("name", ["a.html", "a.md", "a.xml", "a.sarif", "a.trace.json.gz", "a.trace.json"])
+def test_extensions_to_come_say_so(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"not there yet; this version writes \.json and \.txt"):
+        plan_outputs([str(tmp_path / name)], None, json=False, force=True)
+
+
+@pytest.mark.parametrize("name", ["a", "a.yaml", "a.jsonl"])
+def test_unknown_extensions(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"expected \.json or \.txt, or - for stdout"):
+        plan_outputs([str(tmp_path / name)], None, json=False, force=True)
+
+
+def test_outputs(tmp_path: Path) -> None:
+    files = [tmp_path / "a.txt", tmp_path / "b.json", tmp_path / "c.json"]
+    outputs = plan_outputs(["-", *map(str, files)], "json", json=False, force=False)
+    assert outputs.stdout == "json"
+    assert outputs.files == [(files[0], "text"), (files[1], "json"), (files[2], "json")]
+    assert outputs.profile == files[1]
+
+
+def test_folders_are_not_made_and_files_not_overwritten(tmp_path: Path) -> None:
+    foreign = tmp_path / "notes.txt"
+    foreign.write_text("Report byte counts\n")
+    (tmp_path / "folder.json").mkdir()
+    for path, expected in (
+        (tmp_path / "no" / "a.json", "does not exist"),
+        (tmp_path / "folder.json", "this is a folder"),
+        (foreign, "--force writes over it"),
+    ):
+        with pytest.raises(UsageError, match=expected):
+            plan_outputs([str(path)], None, json=False, force=False)
+    assert plan_outputs([str(foreign)], None, json=False, force=True).files == [(foreign, "text")]
+
+
+def test_own_text_reports_are_written_over(tmp_path: Path) -> None:
+    golden = Path(__file__).parents[2] / "golden" / "report" / "input-bound-80.txt"
+    own = tmp_path / "report.txt"
+    own.write_bytes(golden.read_bytes())
+    assert plan_outputs([str(own)], None, json=False, force=False).files == [(own, "text")]
+
+
+def test_shown_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert output.shown_path(Path("a/b.json")) == "a/b.json"
+    assert output.shown_path(tmp_path / "a" / "b.json") == "a/b.json"
+    assert output.shown_path(tmp_path.parent / "b.json") == str(tmp_path.parent / "b.json")
+    assert output.shown_path(None) is None
+
+
+@pytest.mark.parametrize("module", [options, output])
+def test_examples_in_the_docstrings(module: object) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0

@@ -1,0 +1,137 @@
+"""The text report: goldens, and what holds for every profile, width and receiver."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from pipeprof.cli.render.style import Style
+from pipeprof.cli.render.terminal import render_report
+from pipeprof.profiles.explain.verdict import verdict
+from pipeprof.profiles.profile import Host, Problem, Profile, Stage, Target, Tool
+
+NAMES = ("input-bound", "step-bound", "step-none", "out-of-memory", "interrupted", "no-model")
+SAVED = "pipeprof-out/{}-20260731T101112Z.json"
+COPIED = re.compile(r"(Next|Saved) ")
+
+Recorded = Callable[[str], Profile]
+
+
+def report(profile: Profile, name: str = "x", **style: object) -> str:
+    return render_report(profile, Style(**{"width": 80, **style}), SAVED.format(name))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", NAMES)
+def test_golden(name: str, width: int, recorded: Recorded, golden: Callable[[str, str], None]) -> None:
+    golden(f"report/{name}-{width}.txt", report(recorded(name), name, width=width))
+
+
+def test_golden_ascii(recorded: Recorded, golden: Callable[[str, str], None]) -> None:
+    text = report(recorded("step-bound"), "step-bound", width=120, unicode=False)
+    assert text.isascii()
+    golden("report/step-bound-120-ascii.txt", text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_verdicts_are_those_of_today(name: str, recorded: Recorded) -> None:
+    assert recorded(name).verdict == verdict(recorded(name))
+
+
+@pytest.mark.parametrize("width", [40, 57, 80, 97, 120])
+@pytest.mark.parametrize("unicode", [True, False])
+@pytest.mark.parametrize("name", NAMES)
+def test_fits_except_for_what_is_copied(name: str, width: int, unicode: bool, recorded: Recorded) -> None:
+    lines = report(recorded(name), name, width=width, unicode=unicode).splitlines()
+    assert [line for line in lines if cell_len(line) > width and not COPIED.match(line)] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_trailing_blanks_and_no_double_empty_lines(name: str, recorded: Recorded) -> None:
+    text = report(recorded(name), name)
+    assert not re.search(r"[ \t]$", text, re.MULTILINE)
+    assert "\n\n\n" not in text
+
+
+def test_colour_adds_nothing_but_escapes(recorded: Recorded) -> None:
+    profile = recorded("input-bound")
+    colored = report(profile, color=True)
+    assert "\x1b[" in colored
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", colored)
+    assert [line.rstrip() for line in plain.splitlines()] == report(profile).splitlines()
+
+
+def test_narrow_drops_whole_columns_in_their_order(recorded: Recorded) -> None:
+    def head(width: int) -> str:
+        lines = report(recorded("input-bound"), width=width).splitlines()
+        return next(line for line in lines if line.startswith("  at"))
+
+    assert "MiB/element" in head(120)
+    assert "MiB/element" not in head(85)
+    assert "share" in head(80)
+    assert "written" in head(50)
+    assert "buf." not in head(50)
+
+
+@pytest.mark.parametrize(
+    "hostile", ["\x1b[31mred", "a\nb", "a\rb", "\u202eevil", "[bold]x[/bold]", "\x07", "a\tb", "\x9b1m"]
+)
+def test_names_cannot_do_anything(hostile: str, recorded: Recorded) -> None:
+    profile = recorded("input-bound")
+    calm = report(profile)
+    assert profile.stages is not None
+    profile.stages[1].name = hostile
+    profile.target.name = hostile
+    profile.verdict = verdict(profile)
+    text = report(profile, width=120)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
+    assert len(text.splitlines()) <= len(calm.splitlines()) + 2
+    if hostile.startswith("["):
+        assert hostile in text
+
+
+@given(name=st.text(max_size=30))
+def test_any_name_renders(name: str) -> None:
+    profile = Profile(
+        tool=Tool(version="0"),
+        target=Target(kind="spec", text=name, name=name),
+        host=Host(system=name, machine="m", cores=1, name=name),
+        stages=[Stage(id="source", origin="written", op="range", name=name)],
+        errors=[Problem(code="raised", message=name, stage="source")],
+        output=name,
+    )
+    profile.verdict = verdict(profile)
+    for unicode in (True, False):
+        text = report(profile, unicode=unicode)
+        text.encode("utf-8" if unicode else "ascii")
+        assert "\x1b" not in text
+
+
+def test_without_a_saved_file_there_is_no_path(recorded: Recorded) -> None:
+    text = render_report(recorded("input-bound"), Style())
+    assert "Saved" not in text
+
+
+def test_next_command_repeats_target_and_overrides(recorded: Recorded) -> None:
+    profile = recorded("no-model")
+    profile.target.text = "my specs/a.yaml"
+    line = next(line for line in report(profile).splitlines() if line.startswith("Next"))
+    assert (
+        line.split(maxsplit=1)[1] == "pipeprof run 'my specs/a.yaml' --set options.autotune.enabled=false --dispatch 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [("hung", "--timeout"), ("max-time", "--seconds"), ("raised", "pipeprof show")]
+)
+def test_next_command_after_a_failure(code: str, expected: str, recorded: Recorded) -> None:
+    profile = recorded("out-of-memory")
+    profile.errors[0].code = code
+    assert expected in next(line for line in report(profile).splitlines() if line.startswith("Next"))
+
+
+def test_repeated_output_is_counted(recorded: Recorded) -> None:
+    assert "(3 times)" in report(recorded("out-of-memory"), width=120)

@@ -1,0 +1,190 @@
+"""``pipeprof run`` around the measurement, which a recorded profile stands in for."""
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.cli.render.style import Style
+from pipeprof.cli.render.terminal import render_report
+from pipeprof.profiles import store
+from pipeprof.profiles.profile import Profile
+from pipeprof.profiles.run.settings import RunSettings
+from pipeprof.profiles.store import ProfileWriter, load_profile
+
+Pipeprof = Callable[..., Any]
+
+
+@dataclass
+class Harness:
+    """Stands in for the harness: gives a recorded profile, keeps what it was asked for."""
+
+    profile: Profile
+    asked: list[RunSettings] = field(default_factory=list)
+
+    def __call__(self, settings: RunSettings, writer: ProfileWriter, progress: Any) -> Profile:
+        self.asked.append(settings)
+        progress.phase("measure", 10.0)
+        progress.note("a note")
+        writer.write(self.profile)
+        writer.write(self.profile, final=True)
+        return self.profile
+
+
+@pytest.fixture
+def harness(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile], tmp_path: Path) -> Harness:
+    (tmp_path / "spec.yaml").write_text(
+        "version: 1\nname: my rows\nsource: {range: {stop: 9}}\nmeasure: {seconds: 3}\n"
+    )
+    (tmp_path / "train.py").write_text("def make(): ...\n")
+    fake = Harness(recorded("input-bound"))
+    monkeypatch.setattr("pipeprof.profiles.run.harness.run_sample", fake)
+    return fake
+
+
+def saved(folder: Path) -> Path:
+    (path,) = (folder / "pipeprof-out").glob("*.json")
+    return path
+
+
+def test_report_on_stdout_the_rest_on_stderr(harness: Harness, pipeprof: Pipeprof, tmp_path: Path) -> None:
+    result = pipeprof("run", "spec.yaml")
+    path = saved(tmp_path)
+    assert result.code == 0
+    assert result.out == render_report(harness.profile, Style(80), str(path.relative_to(tmp_path)))
+    assert result.err.splitlines() == ["pipeprof: measuring, about 10 s", "pipeprof: a note"]
+    assert path.name.startswith("my-rows-2")
+    assert load_profile(path) == harness.profile
+
+
+@pytest.mark.usefixtures("harness")
+def test_show_prints_the_same_bytes(pipeprof: Pipeprof, tmp_path: Path) -> None:
+    first = pipeprof("run", "spec.yaml")
+    for form in (saved(tmp_path), saved(tmp_path).relative_to(tmp_path)):
+        assert pipeprof("show", form).out == first.out
+
+
+@pytest.mark.usefixtures("harness")
+def test_quiet_says_nothing_on_stderr(pipeprof: Pipeprof) -> None:
+    result = pipeprof("run", "spec.yaml", "-q")
+    assert result.err == ""
+    assert result.out
+
+
+def test_json_is_the_saved_file(harness: Harness, pipeprof: Pipeprof, tmp_path: Path) -> None:
+    for option in (["--json"], ["--format", "json"], ["--out", "-", "--format", "json"]):
+        assert json.loads(pipeprof("run", "spec.yaml", *option).out) == json.loads(store.encode(harness.profile))
+    assert len(list((tmp_path / "pipeprof-out").glob("*.json"))) == 3
+
+
+def test_any_number_of_outputs(harness: Harness, pipeprof: Pipeprof, tmp_path: Path) -> None:
+    result = pipeprof("run", "spec.yaml", "--out", "a.json", "--out", "b.txt", "--out", "c.json")
+    assert result.code == 0
+    assert "Saved       a.json" in result.out
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "c.json").read_bytes()
+    assert (tmp_path / "b.txt").read_text() == render_report(harness.profile, Style(), "a.json")
+    assert not (tmp_path / "pipeprof-out").exists()
+
+
+@pytest.mark.parametrize(("name", "code"), [("out-of-memory", 5), ("interrupted", 130), ("no-model", 0)])
+def test_the_profile_says_the_exit_code(
+    name: str, code: int, harness: Harness, pipeprof: Pipeprof, recorded: Callable[[str], Profile]
+) -> None:
+    harness.profile = recorded(name)
+    result = pipeprof("run", "spec.yaml")
+    assert result.code == code
+    assert result.out
+
+
+def test_options_reach_the_harness(harness: Harness, pipeprof: Pipeprof) -> None:
+    options = "--seconds 2min --steps 7 --step simulate:12ms --dispatch 2 --cold --seed 3 --timeout 9 --max-time 1h"
+    assert pipeprof("run", "spec.yaml", *options.split(), "--memory-limit", "8GiB", "--no-lock").code == 0
+    asked = harness.asked[0]
+    assert (asked.seconds, asked.steps, asked.dispatch, asked.cold, asked.seed) == (120.0, 7, 2, True, 3)
+    assert (asked.timeout, asked.max_time, asked.memory_limit, asked.lock) == (9.0, 3600.0, 8 * 1024**3, False)
+    assert asked.step is not None
+    assert asked.step.kind == "simulate"
+    assert asked.loaded is not None
+
+
+def test_what_is_not_given_is_left_to_the_spec(harness: Harness, pipeprof: Pipeprof) -> None:
+    assert pipeprof("run", "spec.yaml", "--set", "measure.seconds=4", "--no-verify", "--budget", "60").code == 0
+    asked = harness.asked[0]
+    unset = (asked.seconds, asked.steps, asked.step, asked.dispatch, asked.cold, asked.seed, asked.timeout)
+    assert unset == (None,) * 7
+    assert (asked.max_time, asked.memory_limit, asked.lock) == (None, None, True)
+    assert asked.loaded is not None
+    assert asked.loaded.spec.measure.seconds == 4
+
+
+def test_a_function(harness: Harness, pipeprof: Pipeprof, tmp_path: Path) -> None:
+    assert pipeprof("run", "train.py:make").code == 0
+    assert harness.asked[0].loaded is None
+    assert saved(tmp_path).name.startswith("train-make-2")
+
+
+@pytest.mark.usefixtures("harness")
+def test_redacted_everywhere(pipeprof: Pipeprof, tmp_path: Path) -> None:
+    result = pipeprof("run", "spec.yaml", "--redact", "--out", "a.json", "--out", "b.txt")
+    for text in (result.out, (tmp_path / "a.json").read_text(), (tmp_path / "b.txt").read_text()):
+        assert "lab-7" not in text
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    real = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        if Path(target).absolute().is_relative_to(folder):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(target))
+        real(source, target)
+
+    monkeypatch.setattr(store.os, "replace", replace)
+
+
+@pytest.mark.usefixtures("harness")
+def test_a_read_only_folder(
+    pipeprof: Pipeprof,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    failing(monkeypatch, tmp_path)
+    result = pipeprof("run", "spec.yaml", "-q")
+    (path,) = elsewhere.rglob("*.json")
+    assert result.code == 0
+    assert "pipeprof: warning: cannot write pipeprof-out/" in result.err
+    assert f"Saved       {path}" in result.out
+
+
+@pytest.mark.usefixtures("harness")
+def test_nowhere_to_save_still_prints_the_report(
+    pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    failing(monkeypatch, tmp_path)
+    result = pipeprof("run", "spec.yaml", "-q")
+    assert result.code == 1
+    assert "Bound by the input" in result.out
+    assert "Saved" not in result.out
+    assert "could be written nowhere" in result.err
+
+
+@pytest.mark.usefixtures("harness")
+def test_an_output_that_fails_after_the_measurement(
+    pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, tmp_path / "full")
+    (tmp_path / "full").mkdir()
+    result = pipeprof("run", "spec.yaml", "-q", "--out", "full/a.txt", "--out", "b.json")
+    monkeypatch.undo()
+    assert (tmp_path / "b.json").exists()
+    assert result.out
+    assert (result.code, "full/a.txt" in result.err) == (1, True)

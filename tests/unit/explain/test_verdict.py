@@ -1,0 +1,201 @@
+"""The verdict: the marks, every form of the sentence, and that nothing is claimed that was not measured."""
+
+import doctest
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeprof.profiles.explain import verdict as module
+from pipeprof.profiles.explain import words
+from pipeprof.profiles.explain.verdict import INPUT_BOUND_FROM, STEP_BOUND_BELOW, bound_of, verdict
+from pipeprof.profiles.profile import Host, Phase, Problem, Profile, Quantiles, Stage, Steps, Target, Throughput, Tool
+
+
+def same(ms: float) -> Quantiles:
+    return Quantiles(mean=ms, p50=ms, p95=ms, p99=ms, max=ms)
+
+
+def steps(wait_share: float = 0.5, dispatch: object = "sync", interval: float = 24.3) -> Steps:
+    return Steps(
+        count=412,
+        dispatch=dispatch,
+        seconds=10.0,
+        interval_ms=same(interval),
+        wait_ms=same(interval * wait_share),
+        fetch_ms=same(interval * wait_share),
+        wait_share=wait_share,
+    )
+
+
+def stage(id_: str, share: float | None, name: str | None = None, op: str = "map", origin: str = "written") -> Stage:
+    return Stage(id=id_, name=name, origin=origin, op=op, share=share)
+
+
+def profile(**parts: object) -> Profile:
+    base = {
+        "tool": Tool(version="0"),
+        "target": Target(kind="spec", text="spec.yaml"),
+        "host": Host(system="Linux", machine="m", cores=2),
+        "complete": True,
+        "exit_code": 0,
+        "phases": [Phase(name="import", seconds=1.0), Phase(name="measure", seconds=10.0)],
+    }
+    return Profile(**{**base, **parts})
+
+
+def sentence(**parts: object) -> str:
+    return verdict(profile(**parts)).sentence
+
+
+@pytest.mark.parametrize(
+    ("share", "bound"),
+    [(0.0, "step"), (0.0499, "step"), (0.05, "balanced"), (0.1999, "balanced"), (0.20, "input"), (1.0, "input")],
+)
+def test_marks(share: float, bound: str) -> None:
+    assert bound_of(share) == bound
+    assert verdict(profile(steps=steps(share))).bound == bound
+
+
+def test_marks_are_the_published_ones() -> None:
+    assert (STEP_BOUND_BELOW, INPUT_BOUND_FROM) == (0.05, 0.20)
+
+
+def test_input_bound_names_the_owner() -> None:
+    stages = [
+        stage("source", 0.1, op="list_files"),
+        stage("stages.0", 0.7, "decode"),
+        stage("stages.1", 0.2, op="batch"),
+    ]
+    assert sentence(steps=steps(0.5), stages=stages) == (
+        "Bound by the input: with dispatch sync, the device waits for the next batch 12.2 ms of every 24.3 ms step "
+        '(50 %); "decode" (map, stages.0) has 70 % of the time spent inside the pipeline.'
+    )
+
+
+def test_owner_without_a_name_and_added_by_tensorflow() -> None:
+    assert "; batch (stages.1) has 90 % of" in sentence(steps=steps(), stages=[stage("stages.1", 0.9, op="batch")])
+    injected = stage("injected.0", 0.9, op="prefetch", origin="injected")
+    assert "; prefetch (added by TensorFlow) has" in sentence(steps=steps(), stages=[injected])
+
+
+@pytest.mark.parametrize("stages", [None, [], [stage("stages.0", None)], [stage("stages.0", 0.0)]])
+def test_no_owner_without_a_model(stages: list[Stage] | None) -> None:
+    assert sentence(steps=steps(0.5), stages=stages).endswith("step (50 %).")
+
+
+@pytest.mark.parametrize(
+    ("dispatch", "words"), [("sync", "dispatch sync"), (1, "1 step in flight"), (2, "2 steps in flight")]
+)
+def test_dispatch_is_named(dispatch: object, words: str) -> None:
+    for share in (0.01, 0.1, 0.5):
+        assert f"with {words}, the device waits" in sentence(steps=steps(share, dispatch))
+
+
+@pytest.mark.parametrize(("share", "leave"), [(0.049, True), (0.05, False), (0.5, False)])
+def test_leave_its_speed_alone_only_when_the_step_bounds(share: float, leave: bool) -> None:
+    assert ("leave its speed alone" in sentence(steps=steps(share))) is leave
+
+
+def test_a_partial_run_advises_nothing() -> None:
+    text = sentence(steps=steps(0.01), complete=False, exit_code=130)
+    assert text.endswith("; the pipeline keeps up.")
+
+
+def test_no_step_has_its_own_sentence() -> None:
+    found = verdict(
+        profile(
+            steps=steps(0.01, None, 1.232),
+            throughput=Throughput(batches_per_second=812.4, elements_per_second=207_974.0, elements_per_batch=256),
+        )
+    )
+    assert found.bound == "input"
+    assert found.sentence == (
+        "No step to feed: the pipeline alone gives 812 batches/s (208,000 elements/s, 1.23 ms per batch)."
+    )
+
+
+def test_no_step_and_no_rates() -> None:
+    assert sentence(steps=steps(1, None, 1.25)) == "No step to feed: the pipeline alone takes 1.25 ms per batch."
+
+
+@pytest.mark.parametrize(("code", "word"), [(130, "Interrupted"), (143, "Terminated")])
+def test_ended_by_a_signal(code: int, word: str) -> None:
+    parts = {"complete": False, "exit_code": code, "errors": [Problem(code="interrupted", message="…")]}
+    assert sentence(**parts) == f"{word} in phase measure; nothing was measured."
+    found = verdict(profile(steps=steps(0.5), **parts))
+    assert found.bound == "input"
+    assert found.sentence.startswith(f"{word} in phase measure after 412 steps. Until then bound by the input: with ")
+
+
+def test_failed_names_phase_and_stage() -> None:
+    problem = Problem(code="out-of-memory", message="…", stage="stages.1")
+    parts = {"complete": False, "exit_code": 5, "errors": [problem], "phases": [Phase(name="first_element")]}
+    assert sentence(**parts) == "Failed in phase first_element at stages.1: out of memory; nothing was measured."
+    named = sentence(**parts, stages=[stage("stages.1", None, "mix", "shuffle")])
+    assert named.startswith('Failed in phase first_element at "mix" (shuffle, stages.1): out of memory')
+
+
+def test_an_unfinished_record_says_so() -> None:
+    assert sentence(complete=False, exit_code=None).startswith("Not finished: the record stops in phase measure")
+
+
+def test_no_steps_at_all() -> None:
+    assert verdict(profile()).sentence == "Nothing was measured."
+    assert verdict(profile(steps=steps().model_copy(update={"count": 0}))).bound is None
+
+
+def test_later_quantities_stay_empty() -> None:
+    found = verdict(profile(steps=steps(0.5), stages=[stage("stages.0", 1.0)]))
+    assert (found.limit, found.stage, found.headspace_share) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "name", [path.stem for path in (Path(__file__).parents[2] / "recorded/profiles").glob("*.json")]
+)
+def test_one_sentence_without_advice(name: str) -> None:
+    from pipeprof.profiles.store import load_profile
+
+    text = verdict(load_profile(Path(__file__).parents[2] / "recorded/profiles" / f"{name}.json")).sentence
+    assert text.endswith(".")
+    assert "\n" not in text
+    assert not any(word in text.lower() for word in ("prefetch the", "increase", "try ", "should", "recommend"))
+
+
+@given(value=st.floats(min_value=1e-9, max_value=1e15))
+def test_significant_is_right_to_three_digits(value: float) -> None:
+    shown = float(words.significant(value).replace(",", ""))
+    assert shown == pytest.approx(value, rel=0.00501)
+    assert "e" not in words.significant(value)
+
+
+@given(value=st.floats())
+def test_numbers_never_raise(value: float) -> None:
+    for function in (words.significant, words.percent, words.milliseconds):
+        assert function(value)
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "expected"),
+    [
+        (words.significant, 9.996, "10.0"),
+        (words.significant, 999.6, "1,000"),
+        (words.significant, -12.345, "-12.3"),
+        (words.significant, float("inf"), "n/a"),
+        (words.percent, 0.0994, "9.9 %"),
+        (words.percent, 0.0996, "10 %"),
+        (words.percent, 1.0, "100 %"),
+        (words.milliseconds, 0.0, "0 ms"),
+    ],
+)
+def test_rounding(function: Callable[[float], str], value: float, expected: str) -> None:
+    assert function(value) == expected
+
+
+@pytest.mark.parametrize("one", [words, module])
+def test_examples_in_the_docstrings(one: object) -> None:
+    result = doctest.testmod(one)
+    assert result.attempted > 0
+    assert result.failed == 0
