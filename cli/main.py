@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from pipeprof.cli import exit_codes
 from pipeprof.cli.commands import check, data, init, run, schema, show
 from pipeprof.cli.exit_codes import epilog

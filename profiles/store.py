@@ -255,8 +255,9 @@ def load_profile(path: Path) -> Profile:
     Raises:
         ProfileError: The file is missing, is no profile, or was written by a newer pipeprof; one sentence says which.
     """
-    from pipeprof.profiles.profile import SCHEMA_VERSION, Profile
     from pydantic import ValidationError
+
+    from pipeprof.profiles.profile import SCHEMA_VERSION, Profile
 
     raw = _read(path)
     try:

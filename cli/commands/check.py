@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import typer
+
 from pipeprof.cli.exit_codes import epilog
 from pipeprof.cli.options import Color, Format, Json, NoPython, Set, Target
 
@@ -128,9 +129,10 @@ def _as_text(text: str, loaded: LoadedSpec | None, color: str) -> str:
     from pipeprof.cli.render.overview import render_overview
     from pipeprof.cli.render.style import style_of
 
-    return render_overview(
-        text, _facts(loaded) if loaded else [("stages", "known once it has run")], _stages(loaded) if loaded else [], style_of(sys.stdout, color)
-    )
+    style = style_of(sys.stdout, color)
+    if loaded is None:
+        return render_overview(text, [("stages", "known once it has run")], [], style)
+    return render_overview(text, _facts(loaded), _stages(loaded), style)
 
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from pipeprof.cli.exit_codes import epilog
 from pipeprof.cli.options import Color, Force, Format, Json, NoPython, Out, Quiet, Redact, Set, Target, Verbose
 

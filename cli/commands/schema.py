@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+
 from pipeprof.cli.exit_codes import epilog
 
 DOCUMENTS = ("spec", "profile")

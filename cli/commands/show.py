@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from pipeprof.cli.exit_codes import epilog
 from pipeprof.cli.options import Color, Force, Format, Json, Out, Redact
 

@@ -98,8 +98,15 @@ def _short_verdict(profile: Profile) -> str:
     if profile.throughput and profile.throughput.batches_per_second is not None:
         parts.append(f"{significant(profile.throughput.batches_per_second)} batches/s")
     if not profile.complete or profile.exit_code:
-        parts.insert(0, "partial" if not profile.errors else f"failed ({profile.errors[0].code})")
+        parts.insert(0, _how_it_ended(profile))
     return ", ".join(parts) or "none"
+
+
+def _how_it_ended(profile: Profile) -> str:
+    if not profile.errors:
+        return "partial"
+    code = profile.errors[0].code
+    return code if profile.exit_code in (130, 143) else f"failed ({code})"
 
 
 def _overhead(profile: Profile) -> str:

@@ -79,9 +79,9 @@ def _columns(stages: Sequence[Stage]) -> list[Column]:
         Column(per_batch.unit, [per_batch.text(stage.cpu_ms_per_batch) for stage in stages]),
         Column("share", [_share(stage.share) for stage in stages], keep=5),
         Column("", [bar(stage.share) for stage in stages], right=False, keep=1, gap=1),
-        Column("par.", [_parallel(stage) for stage in stages], keep=3),
+        Column("par.", [_parallel(stage) for stage in stages], keep=2),
         Column(f"buf. {sizes.unit}", [_bytes(sizes, stage.buffered_bytes) for stage in stages], keep=4),
-        Column(f"{each.unit}/element", [_bytes(each, stage.bytes_per_element) for stage in stages], keep=2),
+        Column(f"{each.unit}/element", [_bytes(each, stage.bytes_per_element) for stage in stages], keep=0),
     ]
 
 
