@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.processes import die_with_parent
+from pipeprof.pipelines.processes import die_after_parent
 from pipeprof.profiles.run.channel import WorkerEnd
 from pipeprof.profiles.run.raised import describe
 from pipeprof.profiles.run.sample import Sample
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     read_fd, write_fd, stacks_fd = (int(text) for text in (argv or sys.argv[1:]))
     channel = WorkerEnd.open(read_fd, write_fd)
     job: dict[str, Any] = channel.receive_job()
-    die_with_parent(job["parent_pid"])
+    die_after_parent(job["parent_pid"])
     _be_the_first_to_go()
     os.set_inheritable(stacks_fd, False)
     faulthandler.enable(stacks_fd)

@@ -1,0 +1,93 @@
+"""Functions that return datasets, each of which comes to a bad end in its own way."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+GOOD = 50
+
+
+def _mapped(function, elements: int = 10**9) -> tf.data.Dataset:
+    dataset = tf.data.Dataset.range(elements)
+    return dataset.map(lambda x: tf.numpy_function(function, [x], tf.float32), name="planted").batch(2)
+
+
+def steady() -> tf.data.Dataset:
+    print("made by the user")
+    return tf.data.Dataset.range(10**9).batch(8)
+
+
+def short() -> tf.data.Dataset:
+    return tf.data.Dataset.range(12).shuffle(12).batch(4)
+
+
+def empty() -> tf.data.Dataset:
+    return tf.data.Dataset.range(10).filter(lambda x: x < 0)
+
+
+def hangs() -> tf.data.Dataset:
+    def wait(x):
+        if x > GOOD:
+            time.sleep(3600)
+        return np.float32(x)
+
+    return _mapped(wait)
+
+
+def crashes() -> tf.data.Dataset:
+    def crash(x):
+        if x > GOOD:
+            ctypes.string_at(0)
+        return np.float32(x)
+
+    return _mapped(crash)
+
+
+def killed() -> tf.data.Dataset:
+    def kill(x):
+        if x > GOOD:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return np.float32(x)
+
+    return _mapped(kill)
+
+
+def grows() -> tf.data.Dataset:
+    def chunk(x):
+        return np.full([500_000], x, np.float32)
+
+    return tf.data.Dataset.range(10**9).map(lambda x: tf.numpy_function(chunk, [x], tf.float32)).shuffle(10**6).batch(2)
+
+
+def raises() -> tf.data.Dataset:
+    def fail(x):
+        if x > GOOD:
+            raise ValueError("a bad record")
+        return np.float32(x)
+
+    return _mapped(fail)
+
+
+def wrong_shape() -> tf.data.Dataset:
+    dataset = tf.data.Dataset.range(10**6).map(lambda x: tf.zeros([tf.where(x > GOOD, 2, 1)]))
+    return dataset.batch(4, name="collect")
+
+
+def leaves_children() -> tf.data.Dataset:
+    """Its child must not outlive the run; the child's number goes to a file that the test reads."""
+    child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    Path(os.environ["PIPEPROF_TEST_CHILD"]).write_text(f"{os.getpid()} {child.pid}")
+    return steady()
+
+
+def not_a_dataset() -> list[int]:
+    return [1, 2, 3]

@@ -1,0 +1,248 @@
+"""Every way a measured pipeline can end badly: one paragraph, the right exit code, a saved profile, nobody left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeprof.profiles.profile import Profile
+
+TARGETS = Path(__file__).parent / "pipelines_that_fail" / "targets.py"
+PATIENCE = 120
+
+
+@dataclass
+class Ended:
+    code: int
+    profile: Profile
+    report: str
+    stderr: str
+
+    @property
+    def paragraph(self) -> str:
+        return self.profile.errors[0].message
+
+
+def command(target: str, *options: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("pipeprof")), "run", target, "--no-lock", *options]
+
+
+def workers() -> list[int]:
+    """Workers that are alive, stopped ones too; zombies do not count."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        words = process.info["cmdline"] or []
+        if "pipeprof.profiles.run.worker" in words and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process.pid)
+    return found
+
+
+def run(folder: Path, target: str, *options: str) -> Ended:
+    before = set(workers())
+    out = folder / "profile.json"
+    done = subprocess.run(
+        command(target, "--seconds", "1", "--out", str(out), *options),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert set(workers()) <= before
+    assert out.exists(), done.stderr
+    profile = Profile.model_validate_json(out.read_text())
+    assert profile.exit_code == done.returncode, done.stderr
+    return Ended(done.returncode, profile, done.stdout, done.stderr)
+
+
+def failed(ended: Ended, code: int = 5) -> Ended:
+    assert ended.code == code, ended.stderr
+    assert not ended.profile.complete
+    assert len(ended.profile.errors) == 1
+    assert "Traceback" not in ended.report
+    return ended
+
+
+def test_a_hang_is_ended_and_its_line_is_named(tmp_path: Path) -> None:
+    ended = failed(run(tmp_path, f"{TARGETS}:hangs", "--timeout", "3"))
+    assert ended.profile.errors[0].code == "hung"
+    assert "No progress for 3 s (--timeout) in phase" in ended.paragraph
+    line = TARGETS.read_text().splitlines()[ended.profile.errors[0].line - 1]
+    assert "time.sleep(3600)" in line
+
+
+def test_a_segmentation_fault_is_told_from_other_deaths(tmp_path: Path) -> None:
+    ended = failed(run(tmp_path, f"{TARGETS}:crashes"))
+    assert ended.profile.errors[0].code == "crashed"
+    assert "segmentation fault (SIGSEGV)" in ended.paragraph
+    assert f"{TARGETS}:" in ended.paragraph
+
+
+def test_a_kill_from_outside_is_not_called_out_of_memory(tmp_path: Path) -> None:
+    ended = failed(run(tmp_path, f"{TARGETS}:killed"))
+    assert ended.profile.errors[0].code == "killed"
+    assert "SIGKILL" in ended.paragraph
+
+
+def test_the_memory_limit_names_who_enforced_it_and_who_held_the_memory(tmp_path: Path) -> None:
+    ended = failed(run(tmp_path, f"{TARGETS}:grows", "--memory-limit", "1GiB"))
+    assert ended.profile.errors[0].code == "out-of-memory"
+    for words in ("limit of 1.00 GiB (--memory-limit)", "grew by", "Largest by phase: import", "Shuffle held"):
+        assert words in ended.paragraph
+    assert ended.profile.memory.growth_bytes_per_second > 0
+    assert ended.profile.memory.peak_bytes > 2**30
+    assert [phase.name for phase in ended.profile.phases][-1] == "first_element"
+
+
+def test_what_python_raises_is_pinned_to_the_stage_and_the_line(tmp_path: Path) -> None:
+    ended = failed(run(tmp_path, f"{TARGETS}:raises"))
+    problem = ended.profile.errors[0]
+    assert problem.stage == "planted"
+    assert "a bad record" in problem.message
+    assert "raise ValueError" in TARGETS.read_text().splitlines()[problem.line - 1]
+
+
+def test_batches_of_different_shapes_name_the_batch(tmp_path: Path) -> None:
+    ended = failed(run(tmp_path, f"{TARGETS}:wrong_shape"))
+    assert ended.profile.errors[0].stage == "collect"
+    assert "number of elements does not match" in ended.paragraph
+
+
+def test_an_empty_dataset_is_nothing_to_measure(tmp_path: Path) -> None:
+    ended = failed(run(tmp_path, f"{TARGETS}:empty"))
+    assert ended.paragraph == "Nothing to measure: the dataset is empty: it ended without giving a single element."
+
+
+def test_something_that_is_not_a_dataset_is_the_commands_fault(tmp_path: Path) -> None:
+    ended = failed(run(tmp_path, f"{TARGETS}:not_a_dataset"), 2)
+    assert "returned a list, expected a tf.data.Dataset" in ended.paragraph
+
+
+def test_a_short_dataset_is_started_again_and_that_is_said(tmp_path: Path) -> None:
+    ended = run(tmp_path, f"{TARGETS}:short", "--step", "simulate:2ms")
+    assert ended.code == 0
+    assert ended.profile.complete
+    assert ended.profile.steps.epochs > 0
+    assert "repeated" in [warning.code for warning in ended.profile.warnings]
+    assert "started again" in ended.report
+
+
+SPEC = """\
+version: 1
+source: {source}
+stages:
+{stages}
+"""
+
+
+def spec(folder: Path, source: str, stages: str) -> str:
+    path = folder / "spec.yaml"
+    path.write_text(SPEC.format(source=source, stages=stages))
+    return str(path)
+
+
+def test_a_corrupt_record_names_the_reader_and_its_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.tfrecord").write_bytes(b"this is no record" * 100)
+    target = spec(tmp_path, "{TFRecordDataset: {filenames: bad.tfrecord}}", "  - batch: {batch_size: 2}")
+    ended = failed(run(tmp_path, target))
+    problem = ended.profile.errors[0]
+    assert (problem.stage, problem.line) == ("source", 2)
+    assert "corrupted record" in problem.message
+
+
+def test_a_file_that_vanishes_names_the_stage_that_reads_it(tmp_path: Path) -> None:
+    for n in range(3):
+        (tmp_path / f"{n}.txt").write_text("text")
+    (tmp_path / "away.py").write_text(
+        "import os, tensorflow as tf\n"
+        "def gone(path):\n"
+        "    return tf.strings.join([path, '.gone'])\n"
+    )
+    stages = "  - map: {python: away.py:gone}\n  - map: {name: read, ops: [tf.io.read_file]}\n  - batch: {batch_size: 2}"
+    ended = failed(run(tmp_path, spec(tmp_path, '{list_files: {file_pattern: "*.txt"}}', stages)))
+    problem = ended.profile.errors[0]
+    assert (problem.stage, problem.line) == ("stages.1", 5)
+    assert "No such file or directory" in problem.message
+
+
+def test_what_only_tensorflow_can_tell_is_pinned_to_the_stages_line(tmp_path: Path) -> None:
+    stages = "  - batch: {batch_size: 2}\n  - map: {name: shrink, ops: [tf.image.resize: {size: [2, 2]}]}"
+    ended = failed(run(tmp_path, spec(tmp_path, "{range: {stop: 10}}", stages)), 2)
+    problem = ended.profile.errors[0]
+    assert (problem.stage, problem.line) == ("stages.1", 5)
+
+
+def interrupted(folder: Path, number: signal.Signals) -> Ended:
+    """Send `number` as soon as the measurement has begun."""
+    out = folder / "profile.json"
+    words = command(f"{TARGETS}:steady", "--seconds", "600", "--step", "simulate:5ms", "--out", str(out))
+    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    killer = threading.Timer(PATIENCE, process.kill)
+    killer.start()
+    try:
+        for line in process.stderr:
+            if "measuring" in line:
+                break
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+    finally:
+        killer.cancel()
+    return Ended(process.returncode, Profile.model_validate_json(out.read_text()), stdout, stderr)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_keeps_what_was_measured(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    before = set(workers())
+    ended = failed(interrupted(tmp_path, number), code)
+    assert ended.profile.steps.count > 0
+    assert ended.profile.exit_code == code
+    assert ended.profile.verdict.bound == "step"
+    assert set(workers()) <= before
+
+
+def test_nothing_outlives_a_killed_parent_not_even_a_grandchild(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    process = subprocess.Popen(
+        command(f"{TARGETS}:leaves_children", "--seconds", "600"),
+        cwd=tmp_path,
+        env={**os.environ, "PIPEPROF_TEST_CHILD": str(pids)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if "warming up" in line:
+            break
+    family = [psutil.Process(int(pid)) for pid in pids.read_text().split()]
+    process.kill()
+    process.wait(PATIENCE)
+    _, alive = psutil.wait_procs(family, timeout=PATIENCE)
+    assert [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
+    saved = list((tmp_path / "pipeprof-out").glob("*.json"))
+    assert json.loads(saved[0].read_text())["complete"] is False
+
+
+def test_a_folder_that_cannot_be_written_to_sends_the_profile_elsewhere(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*command(f"{TARGETS}:steady", "--seconds", "0.3"), "--json"],
+        cwd="/proc",
+        env={**{k: v for k, v in os.environ.items() if k != "HOME"}, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    profile = Profile.model_validate_json(done.stdout)
+    assert [warning.code for warning in profile.warnings if "cannot write" in warning.message] == ["not-saved-there"]
+    assert len(list(tmp_path.glob("pipeprof-*/*.json"))) == 1
+    assert profile.output == "made by the user"
