@@ -71,7 +71,6 @@ FUNCTIONS = {
     "tf.size": "input, out_type=None, name=None",
     "tf.slice": "input_, begin, size, name=None",
     "tf.sort": "values, axis=-1, direction='ASCENDING', name=None",
-    "tf.sparse.concat": "axis, sp_inputs, expand_nonconcat_dims=False, name=None",
     "tf.sparse.fill_empty_rows": "sp_input, default_value, name=None",
     "tf.sparse.from_dense": "tensor, name=None",
     "tf.sparse.reorder": "sp_input, name=None",

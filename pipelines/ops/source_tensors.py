@@ -71,7 +71,10 @@ class Range(Source):
     def build(self, building: Building, address: str) -> Any:
         """The dataset of numbers; TensorFlow takes the three by position."""
         arguments = building.arguments(self, address)
-        return building.tf.data.Dataset.range(self.start, building.convert(self.stop), self.step, **arguments)
+        stop = building.convert(self.stop)
+        if isinstance(self.stop, OuterElement):
+            stop = building.tf.cast(stop, building.tf.int64)
+        return building.tf.data.Dataset.range(self.start, stop, self.step, **arguments)
 
 
 class PythonGenerator(Closed):

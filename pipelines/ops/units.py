@@ -51,7 +51,8 @@ def parse_size(value: Any) -> int:
         return int(value)
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
     if match and match["unit"] in _BYTES:
-        return int(round(float(match["number"]) * _BYTES[match["unit"]]))
+        size: int = round(float(match["number"]) * _BYTES[match["unit"]])
+        return size
     raise mismatch(value, "size", "a size such as 8GiB, 500MB or a number of bytes")
 
 

@@ -156,6 +156,8 @@ def parse_python_ref(value: Any) -> PythonRef:
     Raises:
         PydanticCustomError: Not of that form; it is a ValueError.
     """
+    if isinstance(value, PythonRef):
+        return value
     file, colon, function = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     if not colon or not file.endswith(".py") or not function.isidentifier():
         raise mismatch(value, "python", 'a file and a function such as "steps.py:train_step"')

@@ -139,7 +139,7 @@ def resolve_pattern(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) ->
 
 
 def expand(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) -> list[str]:
-    """The files that a path or glob stands for now, sorted; paths with a scheme are left as they are.
+    """The files that a path or glob stands for now, sorted, folders left out; paths with a scheme are left as they are.
 
     Raises:
         PathError: It is below an input that has not been made.
@@ -150,7 +150,8 @@ def expand(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) -> list[str
     if not is_glob(path):
         literal = resolve(path, base_dir, data_dirs)
         return [str(literal.absolute())] if literal.exists() else []
-    return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # patterns are absolute, which Path.glob refuses
+    matches = glob.glob(pattern, recursive=True)  # noqa: PTH207  # patterns are absolute, which Path.glob refuses
+    return sorted(match for match in matches if Path(match).is_file())
 
 
 def expand_all(files: FilePatterns, base_dir: Path, data_dirs: Mapping[str, Path]) -> list[str]:

@@ -1,0 +1,171 @@
+"""Paths of a spec: what is missing, what is found, and arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeprof.pipelines.ops.calling import FieldError, pick, put
+from pipeprof.pipelines.ops.filling import fill, load_array
+from pipeprof.pipelines.ops.structures import Filling, MadeArray, NpyArray, NpzArray
+from pipeprof.pipelines.ops.units import parse_duration, parse_size
+from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.spec.paths import PathError, expand, missing_files, resolve_pattern, source_files
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    odd = tmp_path / "with [odd] * name"
+    odd.mkdir()
+    for name in ("a-0.tfrecord", "a-1.tfrecord", "b[1].tfrecord", "x.npy"):
+        (odd / name).write_bytes(b"")
+    (odd / "functions.py").write_text("def f(x): ...\n")
+    return odd
+
+
+def spec(source: Any, **parts: Any) -> Spec:
+    return Spec.model_validate({"version": 1, "source": source, **parts})
+
+
+def problems(folder: Path, source: Any, **parts: Any) -> list[tuple[Any, str]]:
+    return [(problem.address, problem.got) for problem in missing_files(spec(source, **parts), folder)]
+
+
+def test_what_exists_is_no_problem(folder: Path) -> None:
+    files = {"filenames": ["a-*.tfrecord", "b[1].tfrecord", "gs://bucket/x-*", str(folder / "a-0.tfrecord")]}
+    parts = {"stages": [{"map": {"python": "functions.py:f"}}], "step": {"python": "functions.py:f"}}
+    assert problems(folder, {"TFRecordDataset": files}, **parts) == []
+
+
+def test_every_missing_path_stands_at_its_place(folder: Path) -> None:
+    stages = [
+        {"map": {"ops": [{"tf.gather": {"params": {"npy": "y.npy"}}}]}},
+        {"interleave": {"map_func": {"python": "functions.py:g"}}},
+        {"flat_map": {"source": {"TextLineDataset": {"filenames": "c.txt"}}}},
+        {"filter": {"predicate": {"python": "function.py:f"}}},
+    ]
+    found = problems(folder, {"TFRecordDataset": {"filenames": ["a-0.tfrecord", "c-*.tfrecord"]}}, stages=stages)
+    assert found == [
+        (("source", "TFRecordDataset", "filenames", 1), "c-*.tfrecord"),
+        (("stages", 0, "map", "ops", 0, "tf.gather", "params", "npy"), "y.npy"),
+        (("stages", 1, "interleave", "map_func", "python"), "functions.py:g"),
+        (("stages", 2, "flat_map", "source", "TextLineDataset", "filenames"), "c.txt"),
+        (("stages", 3, "filter", "predicate", "python"), "function.py:f"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("a-2.tfrecord", "does not exist"),
+        ("z*", "matches no file"),
+        ("../with [odd] * name", "got the folder"),
+        ("data:photo/*", "`data:` has photos"),
+        (
+            "data:photos/*.jpg",
+            "matches none of the 6 files that `data: photos` will have, such as data:photos/class_0/00000.jpg",
+        ),
+        ("data:photos", "matches none"),
+    ],
+)
+def test_messages(folder: Path, path: str, part: str) -> None:
+    data = {"photos": {"image_folder": {"count": 6, "classes": 2}}}
+    (problem,) = missing_files(spec({"list_files": {"file_pattern": path}}, data=data), folder)
+    assert part in problem.message
+    assert problem.candidates
+
+
+@pytest.mark.parametrize("path", ["data:photos/*/*.jpg", "data:photos/class_1/*", "data:photos/**/00003.jpg"])
+def test_synthesised_inputs_are_checked_without_a_file(folder: Path, path: str) -> None:
+    data = {"photos": {"image_folder": {"count": 6, "classes": 2}}}
+    assert problems(folder, {"list_files": {"file_pattern": path}}, data=data) == []
+
+
+def test_globs_are_sorted_and_wildcards_above_them_are_not_globs(folder: Path) -> None:
+    assert [Path(file).name for file in expand("a-*", folder, {})] == ["a-0.tfrecord", "a-1.tfrecord"]
+    assert expand("b[1].tfrecord", folder, {}) == [str(folder / "b[1].tfrecord")]
+    assert [Path(file).name for file in expand("data:made/a-*", Path("/nowhere"), {"made": folder})] == [
+        "a-0.tfrecord",
+        "a-1.tfrecord",
+    ]
+    assert resolve_pattern("a-*", folder, {}).endswith("with [[]odd] [*] name/a-*")
+    with pytest.raises(PathError, match="no input 'gone'"):
+        expand("data:gone/a", folder, {})
+
+
+def test_source_files(folder: Path) -> None:
+    found = source_files(spec({"TFRecordDataset": {"filenames": ["a-1.tfrecord", "a-*"]}}), folder, {})
+    assert [path.name for path in found] == ["a-1.tfrecord", "a-0.tfrecord"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int8", "int64", "bool", "complex64"])
+def test_random_arrays_depend_on_the_seed_alone(dtype: str) -> None:
+    made = fill(Filling(shape=[50, 7], dtype=dtype, seed=3))
+    assert made.shape == (50, 7)
+    assert made.dtype == dtype
+    np.testing.assert_array_equal(made, fill(Filling(shape=[50, 7], dtype=dtype, seed=3)))
+    assert not np.array_equal(made, fill(Filling(shape=[50, 7], dtype=dtype, seed=4)))
+    assert len(np.unique(made)) > 1
+    if not dtype.startswith("complex"):
+        assert made.min() >= 0
+
+
+def test_arrays_in_more_than_one_chunk_have_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeprof.pipelines.ops.filling._CHUNK", 16)
+    made = fill(Filling(shape=[50]))
+    assert len(np.unique(made)) == 50
+
+
+def test_arrays_are_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.arange(3))
+    np.savez(tmp_path / "s.npz", a=np.ones(2))
+    assert isinstance(load_array(NpyArray(npy="x.npy", mmap_mode="r"), tmp_path.joinpath), np.memmap)
+    assert load_array(NpzArray(npz="s.npz", key="a"), tmp_path.joinpath).tolist() == [1, 1]
+    with pytest.raises(KeyError, match="expected one of a"):
+        load_array(NpzArray(npz="s.npz", key="b"), tmp_path.joinpath)
+    np.save(tmp_path / "o.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"[Oo]bject"):
+        load_array(NpyArray(npy="o.npy"), tmp_path.joinpath)
+    assert MadeArray(array={"shape": [2]}) == MadeArray(array={"shape": [2]})
+    assert hash(MadeArray(array={"shape": [2]})) == hash(MadeArray(array={"shape": [2]}))
+
+
+def test_fields_of_elements() -> None:
+    element = {"a.b": 1, "c": {"d": (2, 3)}}
+    assert pick(element, "a.b") == 1
+    assert pick(element, "c.d.1") == 3
+    assert put(element, "c.d.0", 9) == {"a.b": 1, "c": {"d": (9, 3)}}
+    assert put((1, 2), 1, 5) == (1, 5)
+    assert element == {"a.b": 1, "c": {"d": (2, 3)}}
+    for wrong in ("e", "c.e.f", "c.d.2", 0):
+        with pytest.raises(FieldError, match="but the element is"):
+            pick(element, wrong)
+    for wrong in ("e.f", "c.d.2"):
+        with pytest.raises(FieldError):
+            put(element, wrong, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("12ms", 0.012), ("1.5s", 1.5), ("400us", 4e-4), ("400µs", 4e-4), (" 2 min ", 120), (0, 0)]
+)
+def test_durations(text: Any, seconds: float) -> None:
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("8GiB", 8 << 30), ("500MB", 500_000_000), ("1.5kB", 1500), (7, 7), ("2 KiB", 2048)]
+)
+def test_sizes(text: Any, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("wrong", ["12", 12, "ms", "-1ms", "1 fortnight", True, None, "1.2.3s"])
+def test_wrong_durations_and_sizes(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="expected a duration"):
+        parse_duration(wrong)
+    if wrong != "12" and wrong != 12:
+        with pytest.raises(ValueError, match="expected a size"):
+            parse_size(wrong)
