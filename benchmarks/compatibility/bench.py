@@ -50,6 +50,15 @@ def checkout(folder: Path) -> None:
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
 
 
+def interpreter(wanted: str) -> str | None:
+    """The path of an interpreter; version managers put names on PATH that start nothing."""
+    python = shutil.which(f"python{wanted}")
+    if python is None:
+        return None
+    starts = subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+    return python if starts else None
+
+
 def attempt(python: str, tensorflow: str, source: Path, folder: Path) -> dict[str, Any]:
     """Install one pair and use it, until something fails.
 
@@ -101,9 +110,9 @@ def main() -> int:
         checkout(source)
         for wanted, tensorflow in pairs:
             row: dict[str, Any] = {"pair": [wanted, tensorflow], "date": datetime.date.today().isoformat()}
-            python, begun = shutil.which(f"python{wanted}"), time.monotonic()
+            python, begun = interpreter(wanted), time.monotonic()
             if python is None:
-                row |= {"works": None, "error": f"python{wanted} is not on PATH"}
+                row |= {"works": None, "error": f"no python{wanted} on PATH that starts"}
             else:
                 row |= attempt(python, tensorflow, source, Path(name, "venv"))
                 shutil.rmtree(Path(name, "venv"))
