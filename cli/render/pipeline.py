@@ -47,7 +47,9 @@ def render_pipeline(page: Page, profile: Profile) -> None:
     if not stages:
         return
     costs = any(stage.cpu_ms_per_batch is not None for stage in stages)
-    page.heading("Pipeline", "as written, and as TensorFlow runs it" + (_COST_NOTE if costs else ""))
+    known = any(stage.executed or stage.tf_op for stage in stages)
+    what = "as written, and as TensorFlow runs it" if known else "as written; TensorFlow's graph of it was not read"
+    page.heading("Pipeline", what + (_COST_NOTE if costs else ""))
     legend = _legend(stages, page.table(_columns(stages)))
     if legend:
         page.prose(" · ".join(legend), style="dim")
@@ -93,7 +95,8 @@ def _written(stage: Stage) -> str:
 def _executed(stage: Stage, names: dict[str, str]) -> str:
     if stage.fused_with:
         return f"fused into {names.get(stage.fused_with, place_of(stage.fused_with))}"
-    return stage.executed or "as written"
+    # Without an op of TensorFlow's the graph was not read: then nobody knows what runs.
+    return stage.executed or ("as written" if stage.tf_op else "")
 
 
 def _share(share: float | None) -> str:

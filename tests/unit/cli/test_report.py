@@ -133,5 +133,14 @@ def test_next_command_after_a_failure(code: str, expected: str, recorded: Record
     assert expected in next(line for line in report(profile).splitlines() if line.startswith("Next"))
 
 
+def test_what_runs_is_not_claimed_without_a_graph(recorded: Recorded) -> None:
+    profile = recorded("out-of-memory")
+    profile.stages = [stage.model_copy(update={"tf_op": None, "executed": None}) for stage in profile.stages or []]
+    text = report(profile)
+    assert "as written; TensorFlow's graph of it was not read" in text
+    assert "as TensorFlow runs it" not in text
+    assert "decode (map)" in text
+
+
 def test_repeated_output_is_counted(recorded: Recorded) -> None:
     assert "(3 times)" in report(recorded("out-of-memory"), width=120)
