@@ -206,7 +206,8 @@ def _missing(spec: Spec, base_dir: Path, path: str, place: Place, *, globs: bool
     if literal.is_file() or (globs and is_glob(path) and expand(path, base_dir, {})):
         return
     if literal.is_dir():
-        yield PathProblem(place, path, f"got the folder {path}, expected files: {path.rstrip('/')}/*")
+        inside = f"{path.rstrip('/')}/*"
+        yield PathProblem(place, path, f"got the folder {path}, expected files: {inside}", (inside,))
     elif globs and is_glob(path):
         yield PathProblem(place, path, f"got {path}, which matches no file in {base_dir}", _near(literal))
     else:

@@ -286,23 +286,23 @@ def test_source_files_are_those_that_are_read(folder: Path) -> None:
     assert names == ["part-1.tfrecord", "part-0.tfrecord", "x.npy"]
 
 
+NESTED = {
+    "source": {"TFRecordDataset": {}},
+    "stages": [{"map": {"ops": ["tf.io.decode_jpeg", "tf.strings.upper"]}}],
+}
+RESIZE = {"tf.image.resize": {"size": [4, 4]}}
 IMAGES = {"list_files": {"file_pattern": "*.jpg"}}
 
 
 @pytest.mark.parametrize(
     ("stages", "address", "op_index", "part"),
     [
-        ([{"map": {"ops": ["tf.io.read_file", {"tf.image.resize": {"size": [4, 4]}}]}}], "stages.0", 1, "3 or 4 dimensions"),
+        ([{"map": {"ops": ["tf.io.read_file", RESIZE]}}], "stages.0", 1, "3 or 4 dimensions"),
         ([{"batch": {"batch_size": 2}}, {"map": {"ops": ["tf.io.read_file"]}}], "stages.1", 0, "rank 0 but is rank 1"),
         ([{"map": {"ops": [{"tf.strings.upper": {"on": "image"}}]}}], "stages.0", 0, "single tensor"),
         ([{"unbatch": {}}], "stages.0", None, "unbatch"),
         ([{"filter": {"ops": ["tf.strings.length"]}}], "stages.0", 0, "expected a single bool"),
-        (
-            [{"flat_map": {"source": {"TFRecordDataset": {}}, "stages": [{"map": {"ops": ["tf.io.decode_jpeg", "tf.strings.upper"]}}]}}],
-            "stages.0.stages.0",
-            1,
-            "uint8",
-        ),
+        ([{"flat_map": NESTED}], "stages.0.stages.0", 1, "uint8"),
         ([{"padded_batch": {"batch_size": 2, "padded_shapes": [[], []]}}], "stages.0", None, "Padded shape"),
     ],
 )  # fmt: skip

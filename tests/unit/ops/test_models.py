@@ -428,7 +428,8 @@ def test_generators_are_accepted() -> None:
 def test_models_are_quick_and_load_no_tensorflow() -> None:
     program = (
         "import sys; from pipeprof.pipelines.spec.models import Spec;"
-        "Spec.model_validate({'version': 1, 'source': {'range': {'stop': 3}}, 'stages': [{'map': {'ops': ['tf.identity']}}]});"
+        "stages = [{'map': {'ops': ['tf.identity']}}];"
+        "Spec.model_validate({'version': 1, 'source': {'range': {'stop': 3}}, 'stages': stages});"
         "print(sorted({'tensorflow', 'numpy', 'rich', 'yaml'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
