@@ -34,7 +34,8 @@ def render_steps(page: Page, profile: Profile) -> None:
     parts = [f"{steps.count:,} in {seconds(steps.seconds)}", step, dispatch_words(steps)]
     page.heading("Steps", ", ".join(part for part in parts if part))
     rows = _rows(steps)
-    scale = time_scale(getattr(quantiles, name) for _, quantiles, _ in rows for name in QUANTILES)
+    # The means choose unit and decimals: a single long step must not round the usual ones away.
+    scale = time_scale(quantiles.mean for _, quantiles, _ in rows)
     columns = [Column(scale.unit, [name for name, _, _ in rows], right=False)]
     for name in QUANTILES:
         cells = [scale.text(getattr(quantiles, name)) for _, quantiles, _ in rows]
