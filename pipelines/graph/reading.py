@@ -2,9 +2,9 @@
 
 Both are read without running anything: ``DatasetToGraphV2`` serialises a dataset, ``FinalizeDataset`` applies first the
 rewrites that ``iter()`` would apply. For a while this takes three (written) to four times (executed) the bytes that the
-pipeline's sources and captured tensors hold in memory, and beyond 2 GB it yields nothing, without an error: sizes are
-looked at before (`in_memory_bytes`), and above `SERIALISABLE_BYTES` a `GraphDict` with a ``reason`` and no nodes is
-returned.
+pipeline's sources and captured tensors hold in memory, and beyond 2 GB it yields nothing, without an error. So the
+caller says how much is held and how much room there is; a graph that is too large is not read, and a `GraphDict` with a
+``reason`` and no nodes is returned.
 
 The format of the result is described in `pipeprof.pipelines.graph.records`.
 """
@@ -22,7 +22,6 @@ __all__ = [
     "SERIALISABLE_BYTES",
     "RawSnapshot",
     "enclosing_stage",
-    "in_memory_bytes",
     "read_executed",
     "read_written",
     "snapshot_model",
@@ -30,63 +29,41 @@ __all__ = [
 ]
 
 SERIALISABLE_BYTES: Final = 10**9
+COPIES: Final = 4
 _IGNORE_EXTERNAL_STATE: Final = 1
 
 
-def in_memory_bytes(dataset: Any) -> int | None:
-    """Bytes of tensors that ``dataset`` and its functions hold in memory, or None if TensorFlow does not tell.
-
-    Strings count with the size of their handle only.
-    """
-    seen: set[int] = set()
-    total = 0
-    todo = [dataset]
-    while todo:
-        one = todo.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        inputs, functions = getattr(one, "_inputs", None), getattr(one, "_functions", None)
-        if inputs is None or functions is None:
-            return None
-        todo.extend(inputs())
-        tensors = list(getattr(one, "_tensors", ()))
-        for wrapped in functions():
-            tensors.extend(getattr(getattr(wrapped, "function", None), "captured_inputs", ()))
-        for tensor in tensors:
-            if id(tensor) not in seen:
-                seen.add(id(tensor))
-                total += _tensor_bytes(tensor)
-    return total
-
-
-def read_written(dataset: Any, *, in_memory: int | None = None) -> GraphDict:
+def read_written(dataset: Any, *, in_memory: int, room: int | None = None) -> GraphDict:
     """The graph of ``dataset`` as its user wrote it.
 
     Args:
         dataset: A ``tf.data.Dataset``.
-        in_memory: Bytes its sources hold in memory, where the caller knows; else they are looked up.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading may take; None for any number.
     """
     import tensorflow as tf
 
-    reason = _too_large(dataset, in_memory)
+    reason = _too_large(in_memory, room)
     return _without_graph(reason) if reason else _read_variant(tf.data.experimental.to_variant(dataset))
 
 
-def read_executed(dataset: Any, *, in_memory: int | None = None, written: GraphDict | None = None) -> GraphDict:
+def read_executed(
+    dataset: Any, *, in_memory: int, room: int | None = None, written: GraphDict | None = None
+) -> GraphDict:
     """The graph of ``dataset`` as TensorFlow would run it with the dataset's own options.
 
     Args:
         dataset: A ``tf.data.Dataset``.
-        in_memory: Bytes its sources hold in memory, where the caller knows; else they are looked up.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading may take; None for any number.
         written: The graph from `read_written`, which saves serialising it once more.
     """
     import tensorflow as tf
 
-    reason = _too_large(dataset, in_memory)
+    reason = _too_large(in_memory, room)
     if reason:
         return _without_graph(reason)
-    written = written or read_written(dataset, in_memory=in_memory)
+    written = written or read_written(dataset, in_memory=in_memory, room=room)
     if written["root"] is None:
         return written
     root = next(node for node in written["nodes"] if node["id"] == written["root"])
@@ -116,18 +93,13 @@ def _read_variant(variant: Any) -> GraphDict:
     return Reader(graph, lambda enum: str(tf.dtypes.as_dtype(enum).name)).read()
 
 
-def _too_large(dataset: Any, in_memory: int | None) -> str | None:
-    size = in_memory if in_memory is not None else in_memory_bytes(dataset)
-    if size is None or size <= SERIALISABLE_BYTES:
+def _too_large(size: int, room: int | None) -> str | None:
+    if room is not None and size * COPIES > room:
+        return f"reading the graph takes up to {size * COPIES / 1e9:.1f} GB, and {max(room, 0) / 1e9:.1f} GB are left"
+    if size <= SERIALISABLE_BYTES:
         return None
     return f"the pipeline holds {size / 1e9:.1f} GB in memory; graphs are read up to {SERIALISABLE_BYTES / 1e9:.0f} GB"
 
 
 def _without_graph(reason: str) -> GraphDict:
     return {"root": None, "reason": reason, "nodes": []}
-
-
-def _tensor_bytes(tensor: Any) -> int:
-    shape, dtype = getattr(tensor, "shape", None), getattr(tensor, "dtype", None)
-    count = shape.num_elements() if shape is not None and hasattr(shape, "num_elements") else None
-    return int(count) * int(getattr(dtype, "size", 0) or 0) if count is not None else 0

@@ -103,7 +103,9 @@ class _Run:
         oom = CgroupWatch(self._cgroup)
         self._observed = Observed()
         with Signals().installed() as signals:
-            worker = WorkerProcess(job(self._settings, self._plan, folders, os.getpid()))
+            worker = WorkerProcess(
+                job(self._settings, self._plan, folders, os.getpid(), self._limit.bytes if self._limit else None)
+            )
             try:
                 ended, sampler = self._watch(worker, signals)
             finally:

@@ -8,11 +8,10 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.graph.reading import read_written
+from pipeprof.pipelines.graph.reading import read_executed, read_written
 from pipeprof.profiles.run import procfs
 from pipeprof.profiles.run.device import HostClock, SimulatedDevice, StepDuration
 from pipeprof.profiles.run.durations import Durations
-from pipeprof.profiles.run.graphs import read_graphs
 from pipeprof.profiles.run.loop import Feed, PythonStep, SimulatedStep, Step, drain, follow
 from pipeprof.profiles.run.models import ModelLog
 from pipeprof.profiles.run.phases import Phases
@@ -253,11 +252,19 @@ class Sample:
         self._channel.send("trace", batches=result.batches, ops=result.ops)
 
     def _graphs(self) -> None:
-        self._channel.send("graphs", segments=self._models.segments(), **read_graphs(self.dataset, self._source_bytes))
+        written = read_written(self.dataset, in_memory=self._source_bytes, room=self._room())
+        executed = read_executed(self.dataset, in_memory=self._source_bytes, room=self._room(), written=written)
+        self._channel.send("graphs", segments=self._models.segments(), written=written, executed=executed)
+
+    def _room(self) -> int | None:
+        limit = self.job["memory_limit"]
+        return limit - (procfs.rss_bytes("self") or 0) if limit is not None else None
 
     def written_graph(self) -> GraphDict | None:
         """The graph as written, for a failure that must be traced to its stage; `None` if there is none to be had."""
-        return read_written(self.dataset, in_memory=self._source_bytes) if self.dataset is not None else None
+        if self.dataset is None:
+            return None
+        return read_written(self.dataset, in_memory=self._source_bytes, room=self._room())
 
 
 def _let_go() -> None:

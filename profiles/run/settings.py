@@ -121,7 +121,9 @@ def describe_step(step: Step, base: Path) -> tuple[dict[str, Any], str]:
     return described, f"simulate: {', '.join(words)}"
 
 
-def job(settings: RunSettings, planned: Plan, data_dirs: Mapping[str, Path], parent_pid: int) -> dict[str, Any]:
+def job(
+    settings: RunSettings, planned: Plan, data_dirs: Mapping[str, Path], parent_pid: int, memory_limit: int | None
+) -> dict[str, Any]:
     """The worker's job, as JSON can carry it."""
     target, loaded = settings.target, settings.loaded
     files = [str(target.path)]
@@ -131,6 +133,7 @@ def job(settings: RunSettings, planned: Plan, data_dirs: Mapping[str, Path], par
         files.append(planned.step["target"].rpartition(":")[0])
     return {
         "parent_pid": parent_pid,
+        "memory_limit": memory_limit,
         "kind": "spec" if loaded is not None else "function",
         "target": str(target),
         "data": loaded.data if loaded is not None else None,

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from pipeprof.pipelines.graph import reading
-from pipeprof.pipelines.graph.align import join, match
-from pipeprof.pipelines.graph.bodies import _STATEFUL
+from pipeprof.pipelines.graph.align import match
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.explain.stages import explain_stages
 
@@ -28,8 +27,8 @@ def tf() -> Any:
 
 
 def graphs(dataset: Any) -> tuple[StageGraph, StageGraph]:
-    written = reading.read_written(dataset)
-    executed = reading.read_executed(dataset, written=written)
+    written = reading.read_written(dataset, in_memory=0)
+    executed = reading.read_executed(dataset, in_memory=0, written=written)
     assert written["reason"] is None
     assert executed["reason"] is None
     json.dumps([written, executed])
@@ -80,8 +79,8 @@ def test_a_window_of_a_live_pipeline(tf: Any, tmp_path: Path) -> None:
         assert raw is not None
         assert raw.node_count == len(raw.to_dict()["nodes"])
         snapshots.append(raw.to_dict())
-    written = reading.read_written(dataset)
-    executed = reading.read_executed(dataset, written=written)
+    written = reading.read_written(dataset, in_memory=0)
+    executed = reading.read_executed(dataset, in_memory=0, written=written)
     assert match(StageGraph.from_dict(executed), snapshots[-1]).unattributed == ()
     pairs = list(pairwise(snapshots))
     rows, _ = explain_stages(written, executed, segments=pairs, batches=21, seconds=1.0, cores=2)
@@ -125,78 +124,9 @@ def test_without_autotune_there_is_no_model_but_fusion(tf: Any) -> None:
     assert not executed.has("Model", "Prefetch")
 
 
-def test_sources_in_memory_are_sized_before_they_are_serialised(tf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    captured = tf.constant(np.zeros(1000, np.float32))
-    dataset = tf.data.Dataset.zip(
-        tf.data.Dataset.from_tensor_slices({"a": np.zeros((10, 100), np.float64), "b": np.arange(10)}),
-        tf.data.Dataset.range(10).map(lambda index: captured[index]),
-    ).batch(2)
-    assert reading.in_memory_bytes(dataset) == 8000 + 80 + 4000
-    monkeypatch.setattr(reading, "SERIALISABLE_BYTES", 10_000)
-    for graph in (reading.read_written(dataset), reading.read_executed(dataset)):
-        assert graph["root"] is None
-        assert "in memory" in str(graph["reason"])
-    assert reading.read_written(dataset, in_memory=0)["root"] is not None
-
-
-def test_datasets_made_in_called_functions_are_found(tf: Any) -> None:
-    @tf.function
-    def inner(start: Any) -> Any:
-        return tf.data.Dataset.range(start, start + 3).map(lambda element: element * 2, name="doubled")
-
-    written, executed = graphs(tf.data.Dataset.range(5).flat_map(inner))
-    assert [stage.op for stage in written.stages()] == ["range", "flat_map", "range", "map"]
-    assert join(written, executed).removed == ()
-
-
-def test_composites_of_the_python_api(tf: Any, tmp_path: Path) -> None:
-    for name in ("a.txt", "b.txt"):
-        (tmp_path / name).write_text("1\n2\n", encoding="utf-8")
-    files = [str(tmp_path / name) for name in ("a.txt", "b.txt")]
-    cases = [
-        (tf.data.Dataset.list_files(str(tmp_path / "*.txt"), shuffle=False), ["list_files"]),
-        (tf.data.TextLineDataset(files), ["TextLineDataset"]),
-        (tf.data.TextLineDataset(files, num_parallel_reads=2), ["TextLineDataset"]),
-        (tf.data.Dataset.range(9).enumerate(), ["range", "enumerate"]),
-        (tf.data.Dataset.range(9).snapshot(str(tmp_path / "kept")), ["range", "snapshot"]),
-        (tf.data.Dataset.range(9).batch(3).rebatch(2), ["range", "batch", "rebatch"]),
-        (tf.data.Dataset.range(9).batch(3).unbatch(), ["range", "batch", "unbatch"]),
-    ]
-    for dataset, ops in cases:
-        assert [stage.op for stage in graphs(dataset)[0].stages()] == ops
-
-
-def test_ops_with_state_are_those_tensorflow_knows(tf: Any) -> None:
-    from tensorflow.python.framework import op_def_registry
-
-    ours = [name for name in dir(tf.raw_ops) if _STATEFUL.fullmatch(name)]
-    known = {name: op_def_registry.get(name) for name in ours}
-    assert len(ours) > 40
-    assert [name for name, op in known.items() if op is not None and not op.is_stateful] == []
-
-
-@pytest.mark.parametrize(
-    ("function", "parallel"),
-    [("lookup", False), ("variable", False), ("assertion", True), ("stateless_random", True), ("random_flip", False)],
-)
-def test_state_decides_about_parallel_maps(tf: Any, function: str, parallel: bool) -> None:
-    table = tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer(tf.constant([1], tf.int64), tf.constant([1], tf.int64)), 0
-    )
-    variable = tf.Variable(1, dtype=tf.int64)
-
-    def assertion(element: Any) -> Any:
-        tf.debugging.assert_greater(element, tf.constant(-1, tf.int64))
-        return element
-
-    functions = {
-        "lookup": table.lookup,
-        "variable": lambda element: element + variable,
-        "assertion": assertion,
-        "stateless_random": lambda element: tf.random.stateless_uniform([], seed=[element, element]),
-        "random_flip": lambda element: tf.image.random_flip_left_right(tf.fill([4, 4, 3], element)),
-    }
-    written, executed = graphs(tf.data.Dataset.range(9).map(functions[function]))
-    assert executed.has("ParallelMap") is parallel
-    node = next(node for node in written.walk() if node.family == "Map")
-    assert (node.stateful_op is None) is parallel
+def test_a_graph_that_is_too_large_is_not_read(tf: Any) -> None:
+    dataset = tf.data.Dataset.from_tensor_slices(np.zeros((10, 100), np.float64)).batch(2)
+    for read in (reading.read_written, reading.read_executed):
+        assert "in memory" in str(read(dataset, in_memory=10**10)["reason"])
+        assert "are left" in str(read(dataset, in_memory=1000, room=3999)["reason"])
+        assert read(dataset, in_memory=1000, room=4000)["root"] is not None

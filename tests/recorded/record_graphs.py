@@ -225,12 +225,12 @@ def record(dataset: tf.data.Dataset, *, warm: int = 10, steps: int = 10, rounds:
             next(iterator)
         snapshots.append(take_snapshot(iterator))
     seconds = time.perf_counter() - started
-    written = read_written(dataset)
+    written = read_written(dataset, in_memory=0)
     return {
         "batches": steps * rounds,
         "seconds": round(seconds, 4),
         "written": written,
-        "executed": read_executed(dataset, written=written),
+        "executed": read_executed(dataset, in_memory=0, written=written),
         "snapshots": [one.to_dict() for one in snapshots if one is not None],
     }
 
@@ -291,7 +291,7 @@ def record_errors(files: list[str]) -> list[dict[str, Any]]:
                 pass
         except tf.errors.OpError as error:
             text = re.sub(r"(?<=[\s\"'])/(?:[^\s\"'/]+/)+", "", str(error))
-            found.append({"case": case, "key": key, "text": text, "written": read_written(dataset)})
+            found.append({"case": case, "key": key, "text": text, "written": read_written(dataset, in_memory=0)})
         else:
             msg = f"{case}: expected an error"
             raise AssertionError(msg)
