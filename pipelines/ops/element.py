@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
+from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
@@ -207,19 +207,6 @@ OPS = "A chain of public TensorFlow functions; the element flows through as the 
 PYTHON = 'A function in a Python file, "file.py:function", relative to the spec; it is run with your rights.'
 
 
-def check_one_way(model: Closed, message: str) -> None:
-    """Exactly one of the model's ways to write a function was used.
-
-    Raises:
-        PydanticCustomError: None or several were.
-    """
-    used = [name for name in model.ways if getattr(model, name) is not None]
-    if len(used) != 1:
-        got = " and ".join(used)
-        problem = f"got {got or 'no function'}, expected exactly one of {message}"
-        raise error(problem, "function", got=got)
-
-
 def check_targets(calls: list[OpCall], place: tuple[str, ...], *, predicate: bool) -> None:
     """Calls with several inputs say where the result goes; the last one of a ``predicate`` is its answer.
 
@@ -242,8 +229,3 @@ class ElementFunction(Closed):
 
     ops: Annotated[list[Call] | None, Field(min_length=1)] = Field(default=None, description=OPS)
     python: Python | None = Field(default=None, description=PYTHON)
-
-    @model_validator(mode="after")
-    def _one_way(self) -> ElementFunction:
-        check_one_way(self, "`ops` and `python`")
-        return self

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn
 
-from pydantic import BaseModel, ConfigDict, PlainValidator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
-from pipeprof.pipelines.ops.problems import failure, mismatch, unknown
+from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+TENSORFLOWS_FUNCTIONS = ("map_func", "predicate", "generator")
+"""TensorFlow's own names of function arguments, which may be written instead of pipeprof's."""
+_CODE = "function"
 
 
 class _Unknown:
@@ -54,6 +68,25 @@ class Closed(BaseModel):
             elif not (cls.allows_notes and key.startswith("x-")):
                 marked[key] = _Unknown(key, known, cls.noun)
         return marked
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _exactly_one_way(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Also said when other fields are wrong, which a validator that runs afterwards could not do."""
+        if not cls.ways or not isinstance(value, dict):
+            return handler(value)
+        problems = Problems()
+        used = [name for name in cls.ways if value.get(name) is not None]
+        if len(used) != 1:
+            known = [f"`{name}`" for name in cls.ways if name not in TENSORFLOWS_FUNCTIONS]
+            got = " and ".join(used)
+            problems.add((), error(f"got {got or 'no function'}, expected exactly one of {' and '.join(known)}", _CODE))
+        try:
+            model = handler(value)
+        except ValidationError as found:
+            problems.extend(found)
+        problems.raise_if_any()
+        return model
 
     @classmethod
     def keys(cls) -> list[str]:

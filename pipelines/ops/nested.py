@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from pipeprof.pipelines.ops.base import AnyStage, NestedSource
-from pipeprof.pipelines.ops.element import PYTHON, check_one_way
+from pipeprof.pipelines.ops.element import PYTHON
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.problems import failure, mismatch
 from pipeprof.pipelines.ops.values import Python
@@ -26,8 +26,7 @@ class PipelineFunction(Closed):
     python: Python | None = Field(default=None, description=PYTHON)
 
     @model_validator(mode="after")
-    def _one_way(self) -> PipelineFunction:
-        check_one_way(self, "`source` and `python`")
+    def _complete(self) -> PipelineFunction:
         if self.stages is not None and self.python is not None:
             raise failure(("stages",), mismatch(self.stages, "function", "no stages beside `python`"), self.stages)
         return self

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from pipeprof.pipelines.ops.base import Building, Source
-from pipeprof.pipelines.ops.element import PYTHON, check_one_way
+from pipeprof.pipelines.ops.element import PYTHON
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
 from pipeprof.pipelines.ops.structures import Dtypes, Shapes, Signature, Tensors
@@ -108,7 +108,6 @@ class FromGenerator(Source):
 
     @model_validator(mode="after")
     def _complete(self) -> FromGenerator:
-        check_one_way(self, "`python`")
         if self.output_signature is None and self.output_types is None:
             message = "got no output_signature, expected one such as `output_signature: {shape: [], dtype: int64}`"
             raise failure(("output_signature",), error(message, "missing_argument"))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field, model_validator
 
 from pipeprof.pipelines.ops.base import AnyStage, Building, NestedSource, Stage
-from pipeprof.pipelines.ops.element import PYTHON, check_one_way
+from pipeprof.pipelines.ops.element import PYTHON
 from pipeprof.pipelines.ops.nested import SOURCE, STAGES, PipelineFunction
 from pipeprof.pipelines.ops.problems import failure, mismatch
 from pipeprof.pipelines.ops.values import Flag, Positive, PositiveOrAutotune, Python
@@ -26,8 +26,7 @@ class _Nesting(Stage):
     map_func: PipelineFunction | None = Field(default=None, description="The function under TensorFlow's own name.")
 
     @model_validator(mode="after")
-    def _one_way(self) -> _Nesting:
-        check_one_way(self, "`source` and `python`")
+    def _complete(self) -> _Nesting:
         if self.stages is not None and self.source is None:
             raise failure(
                 ("stages",), mismatch(self.stages, "function", "no stages without `source` beside them"), self.stages

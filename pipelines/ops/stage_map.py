@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from pipeprof.pipelines.ops.base import Building, Stage
-from pipeprof.pipelines.ops.element import OPS, PYTHON, Call, ElementFunction, check_one_way, check_targets
+from pipeprof.pipelines.ops.element import OPS, PYTHON, Call, ElementFunction, check_targets
 from pipeprof.pipelines.ops.values import Flag, PositiveOrAutotune, Python
 
 Calls = Annotated[list[Call], Field(min_length=1)]
@@ -35,8 +35,7 @@ class Map(Stage):
     )
 
     @model_validator(mode="after")
-    def _one_way(self) -> Map:
-        check_one_way(self, "`ops` and `python`")
+    def _complete(self) -> Map:
         check_targets(self.function.ops or [], ("map_func",) if self.map_func else (), predicate=False)
         return self
 
@@ -63,8 +62,7 @@ class Filter(Stage):
     predicate: ElementFunction | None = Field(default=None, description="The function under TensorFlow's own name.")
 
     @model_validator(mode="after")
-    def _one_way(self) -> Filter:
-        check_one_way(self, "`ops` and `python`")
+    def _complete(self) -> Filter:
         check_targets(self.function.ops or [], ("predicate",) if self.predicate else (), predicate=True)
         return self
 

@@ -1,0 +1,283 @@
+"""Specs for tests: good ones, and bad ones with what is wrong and where."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+MINIMAL: dict[str, Any] = {"version": 1, "source": {"range": {"stop": 3}}}
+FLOWERS: dict[str, Any] = {
+    "version": 1,
+    "name": "flowers",
+    "x-owner": "vision",
+    "data": {"photos": {"image_folder": {"count": 60}}, "x-note": "small"},
+    "source": {"list_files": {"file_pattern": "data:photos/*/*.jpg", "shuffle": False}},
+    "stages": [
+        {
+            "map": {
+                "name": "decode",
+                "ops": [
+                    "tf.io.read_file",
+                    {"tf.io.decode_jpeg": {"channels": 3}},
+                    {"tf.image.resize": {"size": [224, 224]}},
+                ],
+                "num_parallel_calls": 1,
+            }
+        },
+        {"shuffle": {"buffer_size": 500, "seed": 7}},
+        {"repeat": None},
+        {"batch": {"batch_size": 32}},
+        {"prefetch": {"buffer_size": "AUTOTUNE"}},
+    ],
+    "options": {"deterministic": False, "threading": {"private_threadpool_size": 8}},
+    "step": {"simulate": {"base": "20ms", "every": {1000: "400ms"}}, "dispatch": 1},
+    "measure": {"seconds": 5, "x-why": "quick"},
+    "ignore": [{"rule": "serial-map", "stage": "decode", "reason": "on purpose"}],
+}
+NESTED: dict[str, Any] = {
+    "version": 1,
+    "source": {"list_files": {"file_pattern": ["a-*.tfrecord", "b.tfrecord"]}},
+    "stages": [
+        {
+            "interleave": {
+                "source": {"TFRecordDataset": {"compression_type": "GZIP"}},
+                "stages": [
+                    {
+                        "map": {
+                            "map_func": {
+                                "ops": [
+                                    {
+                                        "tf.io.parse_single_example": {
+                                            "features": {"image": {"FixedLenFeature": {"shape": [], "dtype": "string"}}}
+                                        }
+                                    },
+                                    {"tf.io.decode_jpeg": {"on": "image"}},
+                                ]
+                            }
+                        }
+                    }
+                ],
+                "cycle_length": 4,
+                "num_parallel_calls": "AUTOTUNE",
+            }
+        },
+        {"flat_map": {"map_func": {"source": {"from_tensor_slices": {"tensors": {"on": "image"}}}}}},
+        {"padded_batch": {"batch_size": 8, "padded_shapes": {"a": [None, 3]}, "padding_values": {"a": 0.0}}},
+    ],
+    "step": "none",
+}
+ARRAYS: dict[str, Any] = {
+    "version": 1,
+    "source": {
+        "from_tensor_slices": {
+            "tensors": {
+                "x": {"npy": "x.npy", "mmap_mode": "r"},
+                "y": [{"array": {"shape": [4], "dtype": "int32", "fill": "arange"}}, [1, 2, 3, 4]],
+                "array": {"npz": "several.npz", "key": "a"},
+            }
+        }
+    },
+    "stages": [{"map": {"python": "functions.py:f"}}, {"filter": {"predicate": {"python": "functions.py:g"}}}],
+    "step": {"python": "steps.py:train"},
+}
+GOOD = {"minimal": MINIMAL, "flowers": FLOWERS, "nested": NESTED, "arrays": ARRAYS}
+
+GENERATOR = {"python": "f.py:g", "output_signature": {"shape": [None], "dtype": "int64"}}
+
+
+def changed(base: dict[str, Any], **parts: Any) -> dict[str, Any]:
+    return copy.deepcopy(base) | parts
+
+
+def stage(value: Any) -> dict[str, Any]:
+    return changed(MINIMAL, stages=[value])
+
+
+def ops(*calls: Any) -> dict[str, Any]:
+    return stage({"map": {"ops": list(calls)}})
+
+
+# What is wrong, where that is said, a part of the message, and whether a JSON schema can tell as well.
+BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
+    "no version": ({"source": {"range": {"stop": 3}}}, ("version",), "required", True),
+    "other version": (changed(MINIMAL, version=2), ("version",), "supports: 1", True),
+    "true is no version": (changed(MINIMAL, version=True), ("version",), "got true", True),
+    "no source": ({"version": 1}, ("source",), "required", True),
+    "unknown key": (changed(MINIMAL, sorce=1), ("sorce",), "unknown key 'sorce'", True),
+    "unknown source": (changed(MINIMAL, source={"rang": {"stop": 3}}), ("source", "rang"), "unknown source", True),
+    "stage as source": (changed(MINIMAL, source={"map": {}}), ("source", "map"), "only stand under `stages:`", True),
+    "source as stage": (stage({"range": {"stop": 2}}), ("stages", 0, "range"), "only stand under `source:`", True),
+    "unknown stage": (stage({"bach": {"batch_size": 2}}), ("stages", 0, "bach"), "unknown stage", True),
+    "two keys": (stage({"map": {"python": "f.py:f"}, "name": "x"}), ("stages", 0), "2 keys (map, name)", True),
+    "name alone": (stage("cache"), ("stages", 0), "`cache: {}`", True),
+    "stages is no list": (changed(MINIMAL, stages={"map": {}}), ("stages",), "list", True),
+    "unknown argument": (
+        stage({"batch": {"batch_size": 2, "drop_remander": True}}),
+        ("stages", 0, "batch", "drop_remander"),
+        "unknown argument",
+        True,
+    ),
+    "missing argument": (stage({"batch": {}}), ("stages", 0, "batch", "batch_size"), "required", True),
+    "batch of none": (stage({"batch": {"batch_size": 0}}), ("stages", 0, "batch", "batch_size"), "at least 1", True),
+    "text for a number": (stage({"batch": {"batch_size": "2"}}), ("stages", 0, "batch", "batch_size"), "got '2'", True),
+    "true for a number": (stage({"take": {"count": True}}), ("stages", 0, "take", "count"), "got true", True),
+    "count below -1": (stage({"repeat": {"count": -2}}), ("stages", 0, "repeat", "count"), "-1", True),
+    "misspelt autotune": (
+        stage({"prefetch": {"buffer_size": "AUTO"}}),
+        ("stages", 0, "prefetch", "buffer_size"),
+        "AUTOTUNE",
+        True,
+    ),
+    "text for a flag": (
+        stage({"batch": {"batch_size": 2, "deterministic": "no"}}),
+        ("stages", 0, "batch", "deterministic"),
+        "true or false",
+        True,
+    ),
+    "no function": (
+        stage({"map": {"num_parallel_calls": 2}}),
+        ("stages", 0, "map"),
+        "exactly one of `ops` and `python`",
+        True,
+    ),
+    "two functions": (
+        stage({"map": {"ops": ["tf.identity"], "python": "f.py:f"}}),
+        ("stages", 0, "map"),
+        "got ops and python",
+        True,
+    ),
+    "no ops": (ops(), ("stages", 0, "map", "ops"), "at least 1", True),
+    "python of another form": (
+        stage({"map": {"python": "f:g"}}),
+        ("stages", 0, "map", "python"),
+        "a file and a function",
+        True,
+    ),
+    "unknown function": (ops("tf.io.read_fil"), ("stages", 0, "map", "ops", 0), "unknown function", True),
+    "short name": (ops("read_file"), ("stages", 0, "map", "ops", 0), "tf.io.read_file", True),
+    "python in ops": (
+        ops({"tf.py_function": {}}),
+        ("stages", 0, "map", "ops", 0, "tf.py_function"),
+        "`python: file.py:function`",
+        True,
+    ),
+    "writing in ops": (ops("tf.io.write_file"), ("stages", 0, "map", "ops", 0), "writes files", True),
+    "printing in ops": (ops("tf.print"), ("stages", 0, "map", "ops", 0), "not allowed", True),
+    "unknown parameter": (
+        ops("tf.identity", {"tf.io.decode_jpeg": {"chanels": 3}}),
+        ("stages", 0, "map", "ops", 1, "tf.io.decode_jpeg", "chanels"),
+        "one of tf.io.decode_jpeg's: contents, channels",
+        True,
+    ),
+    "missing parameter": (
+        ops({"tf.image.resize": {"antialias": True}}),
+        ("stages", 0, "map", "ops", 0, "tf.image.resize"),
+        "got no size for tf.image.resize",
+        False,
+    ),
+    "too many inputs": (
+        ops({"tf.identity": {"on": ["a", "b", "c"], "to": "d"}}),
+        ("stages", 0, "map", "ops", 0, "tf.identity", "on"),
+        "got 3 inputs",
+        False,
+    ),
+    "inputs without target": (
+        ops({"tf.math.add": {"on": ["a", "b"]}}),
+        ("stages", 0, "map", "ops", 0, "tf.math.add", "on"),
+        "without `to`",
+        False,
+    ),
+    "unknown dtype": (
+        ops({"tf.cast": {"dtype": "flot32"}}),
+        ("stages", 0, "map", "ops", 0, "tf.cast", "dtype"),
+        "float32",
+        False,
+    ),
+    "unknown feature": (
+        ops({"tf.io.parse_single_example": {"features": {"a": {"FixedLen": {"shape": [], "dtype": "int64"}}}}}),
+        ("stages", 0, "map", "ops", 0, "tf.io.parse_single_example", "features", "a", "FixedLen"),
+        "unknown feature",
+        True,
+    ),
+    "nested": (
+        stage({"interleave": {"source": {"TFRecordDataset": {}}, "stages": [{"map": {"ops": ["tf.identit"]}}]}}),
+        ("stages", 0, "interleave", "stages", 0, "map", "ops", 0),
+        "unknown function",
+        True,
+    ),
+    "no nested source": (
+        stage({"interleave": {"stages": [{"cache": {}}], "python": "f.py:f"}}),
+        ("stages", 0, "interleave", "stages"),
+        "without `source`",
+        False,
+    ),
+    "outer element at the top": (
+        changed(MINIMAL, source={"TFRecordDataset": {"filenames": {"on": "a"}}}),
+        ("source", "TFRecordDataset", "filenames"),
+        "got a mapping",
+        False,
+    ),
+    "no arguments": (stage({"batch": [2]}), ("stages", 0, "batch"), "got a list", True),
+    "array with a typo": (
+        changed(MINIMAL, source={"from_tensors": {"tensors": {"a": {"npy": "x.npy", "mmap": "r"}}}}),
+        ("source", "from_tensors", "tensors", "a", "mmap"),
+        "mmap_mode",
+        False,
+    ),
+    "array without shape": (
+        changed(MINIMAL, source={"from_tensors": {"tensors": {"array": {"dtype": "int8"}}}}),
+        ("source", "from_tensors", "tensors", "array", "shape"),
+        "required",
+        False,
+    ),
+    "null in tensors": (
+        changed(MINIMAL, source={"from_tensors": {"tensors": {"a": [1, None]}}}),
+        ("source", "from_tensors", "tensors", "a", 1),
+        "got null",
+        True,
+    ),
+    "generator without signature": (
+        changed(MINIMAL, source={"from_generator": {"python": "f.py:g"}}),
+        ("source", "from_generator", "output_signature"),
+        "output_signature",
+        False,
+    ),
+    "step of zero": (
+        changed(MINIMAL, source={"range": {"stop": 3, "step": 0}}),
+        ("source", "range", "step"),
+        "other than 0",
+        True,
+    ),
+    "unknown option": (changed(MINIMAL, options={"determinstic": True}), ("options", "determinstic"), "unknown", True),
+    "unknown inner option": (
+        changed(MINIMAL, options={"autotune": {"ram_budget": "8Gib"}}),
+        ("options", "autotune", "ram_budget"),
+        "8GiB",
+        True,
+    ),
+    "duration without unit": (changed(MINIMAL, step={"simulate": 12}), ("step", "simulate"), "with its unit", True),
+    "two steps": (changed(MINIMAL, step={"simulate": "1ms", "python": "f.py:f"}), ("step",), "both", True),
+    "a step to come": (changed(MINIMAL, step={"keras": {}}), ("step", "keras"), "does not have yet", True),
+    "dispatch": (changed(MINIMAL, step={"simulate": "1ms", "dispatch": 0}), ("step", "dispatch"), "sync", True),
+    "no time": (changed(MINIMAL, measure={"seconds": 0}), ("measure", "seconds"), "above 0", True),
+    "no reason": (changed(MINIMAL, ignore=[{"rule": "a"}]), ("ignore", 0, "reason"), "required", True),
+    "unknown ignored stage": (
+        changed(MINIMAL, ignore=[{"rule": "a", "stage": "b", "reason": "c"}]),
+        ("ignore", 0, "stage"),
+        "unknown stage 'b'",
+        False,
+    ),
+    "a name twice": (
+        changed(MINIMAL, stages=[{"cache": {"name": "a"}}, {"cache": {"name": "a"}}]),
+        ("stages", 1, "cache", "name"),
+        "a second time",
+        False,
+    ),
+    "recipe": (changed(MINIMAL, data={"a": {"image_foldr": {}}}), ("data", "a"), "", True),
+    "notes inside arguments": (
+        stage({"cache": {"x-why": 1}}),
+        ("stages", 0, "cache", "x-why"),
+        "unknown argument",
+        True,
+    ),
+}
