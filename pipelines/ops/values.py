@@ -58,7 +58,7 @@ def _text(value: Any) -> str:
 
 
 def _filled_text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value:
         raise mismatch(value, "text", "text that is not empty")
     return value
 
