@@ -29,6 +29,7 @@ _LARGE_ARRAY_BYTES = 100_000_000
 _HEAD = """\
 {modeline}
 # A pipeline for pipeprof: every name in it is TensorFlow's own. Measure it with `pipeprof run`.
+# Editors check and complete this file beside the output of `pipeprof schema spec > pipeprof.schema.json`.
 version: 1
 name: {name}
 """
@@ -105,7 +106,7 @@ def quoted(text: str) -> str:
         return text
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        msg = f"got the name {shown!r}, which is not valid Unicode and cannot be written in a spec; rename it first"
+        msg = f"got the name '{shown}', which is not valid Unicode and cannot be written in a spec; rename it first"
         raise UsageError(msg)
     return '"' + "".join(_escaped(letter) for letter in text) + '"'
 
@@ -123,7 +124,9 @@ def _pattern(pattern: str, base_dir: Path) -> str:
     """A glob, absolute or relative to the current folder, as it stands in a spec in ``base_dir``."""
     # Both sides escaped: the folders above may hold wildcard characters too.
     whole = str(Path(glob.escape(str(Path.cwd()))) / pattern)
-    return _written(os.path.relpath(whole, glob.escape(str(base_dir.absolute()))), whole)
+    relative = os.path.relpath(whole, glob.escape(str(base_dir.absolute())))
+    # A backslash is a letter to Python's globs and an escape to TensorFlow's; both take ? for any letter.
+    return _written(relative.replace("\\", "?"), whole.replace("\\", "?"))
 
 
 def _written(relative: str, absolute: str) -> str:
@@ -221,16 +224,16 @@ def _csv(found: CsvFound, base_dir: Path) -> str:
     values = [defaults[column.dtype] if column.gaps else column.dtype for column in found.columns]
     names = ", ".join(column.name for column in found.columns[:_COLUMNS_NAMED])
     more = f" and {len(found.columns) - _COLUMNS_NAMED} more" if len(found.columns) > _COLUMNS_NAMED else ""
-    delimiter = "" if found.delimiter == "," else f"      field_delim: {quoted(found.delimiter)}\n"
+    delimiter = "" if found.delimiter == "," else f"    field_delim: {quoted(found.delimiter)}\n"
     return (
         "source:\n  CsvDataset:\n"
-        f"      filenames: {_files(found.patterns, base_dir)}\n"
-        + _comment(f"Columns: {names}{more}.", "      ")
-        + "      # The name of a dtype means that a field may not be empty; a value stands in for empty fields.\n"
-        + f"      record_defaults: [{', '.join(values)}]\n"
-        + f"      header: {str(found.header).lower()}\n"
+        f"    filenames: {_files(found.patterns, base_dir)}\n"
+        + _comment(f"Columns: {names}{more}.", "    ")
+        + "    # The name of a dtype means that a field may not be empty; a value stands in for empty fields.\n"
+        + f"    record_defaults: [{', '.join(values)}]\n"
+        + f"    header: {str(found.header).lower()}\n"
         + delimiter
-        + ("      compression_type: GZIP\n" if found.gzip else "")
+        + ("    compression_type: GZIP\n" if found.gzip else "")
         + "stages:\n  - shuffle: {buffer_size: 1000, seed: 1}\n"
     )
 
@@ -246,13 +249,12 @@ def _arrays(found: ArraysFound, base_dir: Path) -> str:
     if sum(array.bytes for array in found.arrays) > _LARGE_ARRAY_BYTES:
         lines.append(_comment("from_tensor_slices copies its arrays into memory: it needs their size once more."))
     if found.arrays[0].key is None:
-        tensors = f"{{npy: {path}, mmap_mode: r}}"
+        tensors = f" {{npy: {path}, mmap_mode: r}}\n"
     else:
         keys = [quoted(array.key or "") for array in found.arrays]
-        tensors = "{" + ", ".join(f"{key}: {{npz: {path}, key: {key}}}" for key in keys) + "}"
+        tensors = "\n" + "".join(f"      {key}: {{npz: {path}, key: {key}}}\n" for key in keys)
     lines += [
-        "source:\n",
-        f"  from_tensor_slices: {{tensors: {tensors}}}\n",
+        f"source:\n  from_tensor_slices:\n    tensors:{tensors}",
         "stages:\n  - shuffle: {buffer_size: 1000, seed: 1}\n",
     ]
     return "".join(lines)

@@ -1,0 +1,290 @@
+"""``pipeprof init`` over real files: what it writes is built and read by TensorFlow as it is."""
+
+import base64
+import csv
+import gzip
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeprof.cli.main import invoke
+from pipeprof.pipelines.data.records import masked_crc32c
+from pipeprof.pipelines.spec.loader import load_spec
+
+# A picture of 8 × 8 pixels.
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAJklEQVR42mNgkLOJqpi25dIHPh2vjLYlhx78k7GKKJuyiWFoSQAAC7VawSnFpKgAAAAASUVORK5CYII="
+)
+ODD_NAMES = [
+    "plain",
+    "with space",
+    'it\'s "quoted"',
+    "ünï – 漢字 😀",
+    "a:b {c}, [d]",
+    "we[i]rd*?",
+    "#1 & %d",
+    "~tilde",
+    "back\\slash",
+    "data:x",
+    "- no",
+]
+
+BUILD = """
+import json, os, sys, traceback
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+from pathlib import Path
+from pipeprof.pipelines.build import BuildContext, build, load_arrays
+from pipeprof.pipelines.data.cache import ensure
+from pipeprof.pipelines.spec.loader import load_spec
+
+import tensorflow as tf
+
+def shape(component):
+    return [component.dtype.name, component.shape.as_list() if component.shape.rank is not None else None]
+
+def run(path):
+    loaded = load_spec(Path(path))
+    dirs = ensure(loaded.spec.data, progress=lambda *_: None)
+    context = BuildContext(base_dir=loaded.base_dir, data_dirs=dirs, seed=None)
+    load_arrays(loaded.spec, context)
+    dataset = build(loaded.spec, context)
+    elements = 0
+    for batch in dataset:
+        first = tf.nest.flatten(batch)[0]
+        elements += int(first.dense_shape[0] if isinstance(first, tf.sparse.SparseTensor) else first.shape[0])
+    spec = tf.nest.map_structure(shape, dataset.element_spec)
+    return {"elements": elements, "spec": spec}
+
+results = {}
+for path in json.load(sys.stdin):
+    try:
+        results[path] = run(path)
+    except Exception:
+        results[path] = {"error": traceback.format_exc()}
+print(json.dumps(results))
+"""
+
+
+def varint(value):
+    out = b""
+    while value > 0x7F:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def field(number, data):
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def example(features):
+    """A serialised tf.train.Example of byte strings, floats or integers."""
+    entries = b""
+    for name, values in features.items():
+        if isinstance(values[0], bytes):
+            feature = field(1, b"".join(field(1, value) for value in values))
+        elif isinstance(values[0], float):
+            feature = field(2, field(1, struct.pack(f"<{len(values)}f", *values)))
+        else:
+            feature = field(3, field(1, b"".join(map(varint, values))))
+        entries += field(1, field(1, name.encode()) + field(2, feature))
+    return field(1, entries)
+
+
+def write_records(path, records, compress=False):
+    data = b""
+    for record in records:
+        length = struct.pack("<Q", len(record))
+        data += length + struct.pack("<I", masked_crc32c(length)) + record + struct.pack("<I", masked_crc32c(record))
+    path.write_bytes(gzip.compress(data) if compress else data)
+
+
+def make_files(root):
+    """Files of every kind; case name to what is given to ``--from``, relative to ``root``."""
+    cases = {}
+    for name in ODD_NAMES:
+        (root / name / "class a").mkdir(parents=True)
+        for number in range(3):
+            (root / name / "class a" / f"{number} {name}.png").write_bytes(PNG)
+        cases[f"images {name}"] = name
+        np.save(root / f"{name}.npy", np.zeros((5, 2), np.float32))
+        cases[f"npy {name}"] = f"{name}.npy"
+    (root / "flat").mkdir()
+    for number, suffix in enumerate(["png", "PNG", "jpg"]):
+        (root / "flat" / f"{number}.{suffix}").write_bytes(PNG)
+    cases["images flat"] = "flat"
+
+    records = [
+        example({"image": [PNG], "ids": [1] * (1 + n % 3), "x": [0.5, 1.5], "label": [n], "no: {a}": [b"word"]})
+        for n in range(40)
+    ]
+    for folder, compress in (("shards", True), ("plain shards [1]", False)):
+        (root / folder).mkdir()
+        for part in range(2):
+            write_records(root / folder / f"part-{part:05d}-of-00002", records[part::2], compress)
+        cases[f"records {folder}"] = folder
+    cases["records glob"] = "shards/part-*1-of-00002"
+    write_records(root / "raw.tfrecord", [b"text", b"more"])
+    cases["records raw"] = "raw.tfrecord"
+
+    with (root / "table; 1.csv").open("w", newline="") as file:
+        rows = [["id", "a;b", "empty", "words"], *([n, n / 4, "" if n % 2 else n, 'say "hi"; now'] for n in range(9))]
+        csv.writer(file, delimiter=";").writerows(rows)
+    cases["csv"] = "table; 1.csv"
+    (root / "numbers.csv").write_text("".join(f"{n},{n}.5,{n}e-3\n" for n in range(7)))
+    cases["csv without header"] = "numbers.csv"
+    (root / "packed.csv").write_bytes(gzip.compress(b"a,b\n1,2\n3,4\n"))
+    cases["csv packed"] = "packed.csv"
+
+    np.savez(root / "both.npz", x=np.zeros((6, 4, 4), np.uint8), y=np.arange(6), mean=np.zeros(4))
+    cases["npz"] = "both.npz"
+    np.save(root / "big.npy", np.asfortranarray(np.ones((70, 3), np.float16)))
+    cases["npy fortran"] = "big.npy"
+    return cases
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """For each case what TensorFlow reads through the spec that init wrote; all cases in one process."""
+    root = tmp_path_factory.mktemp("user") / "da[t]a"
+    root.mkdir()
+    cases = make_files(root)
+    specs = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        (root.parent / "spécs 2").mkdir()
+        for number, (case, source) in enumerate(cases.items()):
+            # Half of the specs lie somewhere else than the files and the current folder.
+            out = f"{number}.yaml" if number // 2 % 2 else f"../spécs 2/{number}.yaml"
+            assert invoke(["init", "--from", source, "--out", out]) == 0, case
+            specs[case] = str((root / out).resolve())
+        assert invoke(["init"]) == 0
+        specs["example"] = str(root / "pipeprof.yaml")
+        assert "tensorflow" not in sys.modules
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD],
+        input=json.dumps(list(specs.values())),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    return {case: results[path] for case, path in specs.items()}
+
+
+def test_everything_that_init_writes_runs_as_it_is(built):
+    assert {case: result["error"] for case, result in built.items() if "error" in result} == {}
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_any_name_leads_to_its_files_and_no_others(built, name):
+    assert built[f"images {name}"] == {"elements": 3, "spec": ["float32", [None, 224, 224, 3]]}
+    assert built[f"npy {name}"] == {"elements": 5, "spec": ["float32", [None, 2]]}
+
+
+def test_folders_of_images_of_all_suffixes(built):
+    assert built["images flat"]["elements"] == 3
+    assert built["example"]["elements"] == 600
+
+
+@pytest.mark.parametrize(("case", "elements"), [("shards", 40), ("plain shards [1]", 40), ("glob", 20)])
+def test_records_are_parsed_and_their_images_decoded(built, case, elements):
+    assert built[f"records {case}"] == {
+        "elements": elements,
+        "spec": {
+            "ids": ["int64", [None, None]],
+            "image": ["float32", [None, 224, 224, 3]],
+            "label": ["int64", [None]],
+            "no: {a}": ["string", [None]],
+            "x": ["float32", [None, 2]],
+        },
+    }
+
+
+def test_records_of_another_kind_are_read_as_they_are(built):
+    assert built["records raw"] == {"elements": 2, "spec": ["string", [None]]}
+
+
+@pytest.mark.parametrize(
+    ("case", "elements", "dtypes"),
+    [
+        ("csv", 9, ["int64", "float32", "int32", "string"]),
+        ("csv without header", 7, ["int64", "float32", "float32"]),
+        ("csv packed", 2, ["int64", "int64"]),
+    ],
+)
+def test_no_row_of_a_table_is_lost_to_a_header_and_no_header_read_as_a_row(built, case, elements, dtypes):
+    assert built[case]["elements"] == elements
+    assert [dtype for dtype, _ in built[case]["spec"]] == dtypes
+
+
+def test_arrays_are_sliced_along_their_first_axis(built):
+    assert built["npz"] == {"elements": 6, "spec": {"x": ["uint8", [None, 4, 4]], "y": ["int64", [None]]}}
+    assert built["npy fortran"] == {"elements": 70, "spec": ["float16", [None, 3]]}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_next_command_is_told_on_stderr(here, capfd):
+    assert invoke(["init", "--out", "my spec.yaml"]) == 0
+    output, errors = capfd.readouterr()
+    assert output == ""
+    assert errors == "Wrote my spec.yaml. Next: pipeprof run 'my spec.yaml'\n"
+    load_spec(here / "my spec.yaml")
+
+
+def test_stdout_gets_the_spec_and_nothing_else(here, capfd):
+    assert invoke(["init", "--out", "-"]) == 0
+    output, errors = capfd.readouterr()
+    assert output.startswith("# yaml-language-server: $schema=")
+    assert errors == ""
+    assert list(here.iterdir()) == []
+
+
+def test_nothing_is_written_over_without_force(here, capfd):
+    Path("pipeprof.yaml").write_text("mine")
+    assert invoke(["init"]) == 2
+    assert capfd.readouterr().err == (
+        "pipeprof: error: --out pipeprof.yaml: the file exists; give --force to replace it, or another name\n"
+    )
+    assert Path("pipeprof.yaml").read_text() == "mine"
+    assert invoke(["init", "--force"]) == 0
+    assert Path("pipeprof.yaml").read_text() != "mine"
+    Path("dangling.yaml").symlink_to("nowhere.yaml")
+    assert invoke(["init", "--out", "dangling.yaml"]) == 2
+    assert not (here / "nowhere.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--out", "missing/a.yaml"], "the folder missing does not exist"),
+        (["--out", "."], "this is a folder"),
+        (["--from", "t.csv", "--out", "t.csv", "--force"], "this is the file that the spec would read"),
+        (["--from", "missing"], "got 'missing', which does not exist"),
+        (["--from", "empty"], "got 'empty', which is empty"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_writes_nothing(here, capfd, arguments, words):
+    Path("t.csv").write_text("a,b\n1,2\n")
+    Path("empty").mkdir()
+    assert invoke(["init", *arguments]) == 2
+    output, errors = capfd.readouterr()
+    assert output == ""
+    assert errors.startswith("pipeprof: error: ")
+    assert words in errors
+    assert errors.count("\n") == 1
+    assert sorted(path.name for path in here.iterdir()) == ["empty", "t.csv"]
+    assert Path("t.csv").read_text() == "a,b\n1,2\n"

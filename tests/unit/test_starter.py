@@ -1,0 +1,151 @@
+"""First specs: valid, commented, and right about any file name."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeprof.pipelines.data.look import ImagesFound
+from pipeprof.pipelines.data.look_csv import Column, CsvFound
+from pipeprof.pipelines.data.look_numpy import ArraysFound, SavedArray
+from pipeprof.pipelines.data.look_records import Feature, RecordsFound
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.spec.reader import read
+from pipeprof.pipelines.spec.starter import MODELINE, example_spec, quoted, spec_for
+
+BASE = Path("/work/base")
+FOUND = {
+    "images": ImagesFound(("/work/base/photos/*/*.jpg",), 600, "tf.io.decode_jpeg"),
+    "images-several": ImagesFound(("/data/a/*.JPG", "/data/a/*.png"), 2, "tf.io.decode_jpeg"),
+    "records": RecordsFound(
+        ("/work/base/shards/*.tfrecord",),
+        8,
+        "GZIP",
+        (
+            Feature("height", "int64", 1),
+            Feature("ids", "int64", None),
+            Feature("image", "string", 1, "tf.io.decode_png"),
+            Feature("image/encoded", "string", 1, "tf.io.decode_jpeg"),
+            Feature("no", "float32", 4),
+        ),
+        20,
+    ),
+    "records-raw": RecordsFound(("/work/base/a.rec",), 1, "", (), 3),
+    "csv": CsvFound(
+        ("/work/base/t.csv",),
+        1,
+        ";",
+        True,
+        False,
+        (
+            Column("id", "int64", False),
+            Column("x", "float32", True),
+            Column("n", "int32", True),
+            Column("s", "string", True),
+        ),
+    ),
+    "csv-wide": CsvFound(
+        ("/work/base/t.csv.gz",), 1, ",", False, True, tuple(Column(f"column {n}", "float32", False) for n in range(60))
+    ),
+    "npy": ArraysFound(Path("/work/base/x.npy"), (SavedArray(None, (60000, 28, 28), "uint8", 47_040_000),)),
+    "npz": ArraysFound(
+        Path("/elsewhere/x.npz"),
+        (SavedArray("x", (5000, 100, 100), "float32", 200_000_000), SavedArray("no", (5000,), "int64", 40_000)),
+        ("mean", "std"),
+    ),
+}  # fmt: skip
+
+
+def parsed(text):
+    """The spec as pipeprof reads it, and its plain data."""
+    assert text.splitlines()[0] == MODELINE
+    assert text.endswith("\n")
+    document = read(text)
+    assert document.problems == []
+    return Spec.model_validate(document.data), document.data
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_specs_for_found_files(name, golden):
+    text = spec_for(FOUND[name], name, BASE)
+    parsed(text)
+    golden(f"init/{name}.yaml", text)
+
+
+def test_the_example_runs_on_generated_data(golden):
+    spec, _ = parsed(example_spec())
+    assert list(spec.data) == ["photos"]
+    golden("init/example.yaml", example_spec())
+
+
+def test_lines_stay_readable():
+    for name, found in FOUND.items():
+        lines = [line for line in spec_for(found, name, BASE).splitlines() if "record_defaults" not in line]
+        assert max(map(len, lines)) <= 120
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=12).filter(
+    lambda name: name not in {".", ".."}
+)
+
+
+@given(NAMES)
+def test_any_file_name_comes_out_of_the_yaml_as_it_went_in(name):
+    spec, data = parsed(spec_for(ArraysFound(BASE / name, FOUND["npy"].arrays), name, BASE))
+    path = data["source"]["from_tensor_slices"]["tensors"]["npy"]
+    assert path == spec.source.tensors.value.npy
+    assert BASE / path == BASE / name
+    assert not path.startswith(("~", "data:"))
+    if name.strip():
+        assert spec.name == name
+
+
+@given(NAMES, NAMES, NAMES)
+def test_any_name_is_fine_for_features_keys_and_columns(first, second, third):
+    features = tuple(Feature(name, "string", 1, "tf.io.decode_jpeg") for name in sorted({first, second}))
+    _, data = parsed(spec_for(RecordsFound(("/a/*",), 1, "", features, 1), "n", BASE))
+    assert list(data["stages"][1]["map"]["ops"][0]["tf.io.parse_single_example"]["features"]) == sorted({first, second})
+    keys = tuple(SavedArray(name, (3,), "int8", 3) for name in sorted({first, second}))
+    _, data = parsed(spec_for(ArraysFound(BASE / "x.npz", keys), "n", BASE))
+    assert list(data["source"]["from_tensor_slices"]["tensors"]) == sorted({first, second})
+    column = Column(third, "string", False)
+    parsed(spec_for(CsvFound(("/a",), 1, "\t", True, False, (column, column)), "n", BASE))
+
+
+def test_names_that_are_no_unicode_are_refused():
+    with pytest.raises(UsageError, match=r"got the name 'x\\xff.npy', which is not valid Unicode"):
+        spec_for(ArraysFound(BASE / "x\udcff.npy", FOUND["npy"].arrays), "n", BASE)
+
+
+@pytest.mark.parametrize("text", ["photos", "image_1", "a-b"])
+def test_simple_names_stay_unquoted(text):
+    assert quoted(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["no", "Yes", "null", "1", "1e5", "", " a", "a: b", "#", "~", "-", "*.jpg", "tab\t", "é"]
+)
+def test_everything_else_is_quoted(text):
+    assert quoted(text).startswith('"')
+    assert yaml.safe_load(quoted(text)) == text
+
+
+def test_patterns_are_relative_to_the_spec_also_below_folders_with_wildcards_in_their_names(tmp_path, monkeypatch):
+    odd = tmp_path / "a[1]"
+    odd.mkdir()
+    monkeypatch.chdir(odd)
+    for pattern, base, expected in [
+        ("p/*.jpg", odd, "p/*.jpg"),
+        ("p/*.jpg", tmp_path, "a[[]1]/p/*.jpg"),
+        (f"{tmp_path}/a[[]1]/p/*.jpg", odd, "p/*.jpg"),
+        (f"{tmp_path}/q/*.jpg", odd, "../q/*.jpg"),
+        ("data:x/*.jpg", odd, "./data:x/*.jpg"),
+        # TensorFlow takes a backslash for an escape, Python does not: any one letter suits both.
+        ("a\\b/*.jpg", odd, "a?b/*.jpg"),
+        ("~x/*.jpg", odd, f"{tmp_path}/a[[]1]/~x/*.jpg"),
+    ]:
+        _, data = parsed(spec_for(ImagesFound((pattern,), 1, "tf.io.decode_jpeg"), "n", base))
+        assert data["source"]["list_files"]["file_pattern"] == expected
