@@ -40,11 +40,11 @@ class Outputs:
     """What is written besides the saved profile.
 
     Attributes:
-        stdout: Format for stdout.
+        stdout: Format for stdout, or nothing.
         files: Files with their formats, in the order given.
     """
 
-    stdout: str = "text"
+    stdout: str | None = "text"
     files: list[tuple[Path, str]] = field(default_factory=list)
 
     @property
@@ -159,7 +159,8 @@ def write_reports(profile: Profile, outputs: Outputs, color: str, saved: Path | 
 
     failed = []
     try:
-        write_stdout(as_text(profile, outputs.stdout, style_of(sys.stdout, color), saved))
+        if outputs.stdout is not None:
+            write_stdout(as_text(profile, outputs.stdout, style_of(sys.stdout, color), saved))
     except OSError as error:
         failed.append(f"stdout ({reason(error)})")
     for path, kind in outputs.files:

@@ -303,6 +303,7 @@ class Problem(Model):
     code: str
     message: str
     stage: str | None = None
+    address: str | None = Field(None, description="The place in the spec as a dotted path, e.g. `stages.1.ops.0`.")
 
 
 class Profile(Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -115,6 +116,8 @@ def run(
     finally:
         progress.close()
     _finish(profile, writer, outputs, color, redact=redact)
+    _refuse(profile, loaded)
+    raise typer.Exit(profile.exit_code or 0)
 
 
 def _writer(parsed: ParsedTarget, loaded: LoadedSpec | None, out: Path | None, *, redact: bool) -> ProfileWriter:
@@ -131,10 +134,25 @@ def _writer(parsed: ParsedTarget, loaded: LoadedSpec | None, out: Path | None, *
 def _finish(profile: Profile, writer: ProfileWriter, outputs: Outputs, color: str, *, redact: bool) -> None:
     """Print and write everything; only then complain about what could not be saved."""
     from pipeprof.cli import output
+    from pipeprof.cli.exit_codes import USAGE
     from pipeprof.profiles.redaction import redact_here
 
+    if profile.exit_code == USAGE and outputs.stdout == "text":
+        outputs = replace(outputs, stdout=None)
     for warning in writer.warnings:
         output.say(f"pipeprof: warning: {warning}")
     output.write_reports(redact_here(profile) if redact else profile, outputs, color, writer.path)
     writer.require_saved()
-    raise typer.Exit(profile.exit_code or 0)
+
+
+def _refuse(profile: Profile, loaded: LoadedSpec | None) -> None:
+    """What only TensorFlow could tell about a spec is an error like any other in it: the line, and a caret."""
+    from pipeprof.cli.exit_codes import USAGE
+    from pipeprof.pipelines.errors import UsageError
+
+    if profile.exit_code != USAGE:
+        return
+    problem = profile.errors[0]
+    if loaded is None or problem.address is None:
+        raise UsageError(problem.message)
+    raise loaded.error_at(problem.address, problem.code, problem.message)

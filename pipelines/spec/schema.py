@@ -19,7 +19,7 @@ from pipeprof.pipelines.ops.values import DTYPES
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.step import Simulated, Step
 
-SCHEMA_ID = "https://pipeprof.dev/schema/spec-1.json"
+SCHEMA_ID = "urn:pipeprof:schema:spec-1"
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 _FIELD = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}
 _ON = {

@@ -67,7 +67,12 @@ def verdict(profile: Profile) -> Verdict:
 def _bound(steps: Steps | None) -> Bound | None:
     if steps is None:
         return None
-    return "input" if steps.dispatch is None else bound_of(steps.wait_share)
+    if steps.dispatch is None:
+        return "input"
+    restart = steps.restart_share or 0.0
+    if restart >= STEP_BOUND_BELOW:
+        return bound_of(steps.wait_share)
+    return bound_of((steps.wait_share - restart) / (1 - restart))
 
 
 def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None) -> str:
@@ -78,6 +83,7 @@ def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None) -> s
         f"({percent(steps.wait_share)})"
     )
     mode = _mode(steps.dispatch)
+    owner = f"{_owner(profile.stages)}{_restarts(steps)}"
     if bound == "step":
         return (
             f"Bound by the step: {mode}, the device waits for a batch only {waits}; the pipeline keeps up"
@@ -85,8 +91,20 @@ def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None) -> s
             f"{', leave its speed alone' if profile.complete else ''}."
         )
     if bound == "balanced":
-        return f"Balanced: {mode}, the device waits for the next batch {waits}{_owner(profile.stages)}."
-    return f"Bound by the input: {mode}, the device waits for the next batch {waits}{_owner(profile.stages)}."
+        return f"Balanced: {mode}, the device waits for the next batch {waits}{owner}."
+    return f"Bound by the input: {mode}, the device waits for the next batch {waits}{owner}."
+
+
+def _restarts(steps: Steps) -> str:
+    """That most of the waiting comes at the start of an epoch, where it does."""
+    restart = steps.restart_share or 0.0
+    if restart < STEP_BOUND_BELOW or restart < steps.wait_share / 2 or not steps.epochs:
+        return ""
+    within = (steps.wait_share - restart) / (1 - restart)
+    return (
+        f". Most of it comes when the dataset starts again, every {significant(steps.count / steps.epochs)} steps; "
+        f"between, the device waits {percent(within)} of the time"
+    )
 
 
 def _alone(profile: Profile, steps: Steps) -> str:

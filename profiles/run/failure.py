@@ -147,7 +147,7 @@ def _raised(observed: Observed, error: Mapping[str, Any], around: Circumstances)
         of = f" in {named}" if named else ""
         message = f"The pipeline raised{of}{place}, phase {_where(observed)}: {message}"
     location = stage.location if stage else Location(file=frame.file, line=frame.line) if frame else None
-    problem = Problem(code=error["code"], message=message, stage=error["address"])
+    problem = Problem(code=error["code"], message=message, stage=error["address"], address=error["address"])
     if location is not None:
         problem.file, problem.line, problem.column = location.file, location.line, location.column
     return Failure(problem, exit_code)

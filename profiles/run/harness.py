@@ -7,7 +7,7 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.profile import Disk, Location, Message, Profile, Stage, Target, Tool
+from pipeprof.profiles.profile import Disk, Location, Message, Problem, Profile, Stage, Target, Tool
 from pipeprof.profiles.run import host as hosts
 from pipeprof.profiles.run import limits
 from pipeprof.profiles.run.assemble import Facts, assemble
@@ -124,17 +124,29 @@ class _Run:
             stacks=worker.stacks.text(),
         )
         failure = diagnose(ended, self._observed, around)
+        if failure is not None:
+            self._pin_to_op(failure.problem)
         self._note_lost_end(ended)
         return self._finish(sampler, failure.problem if failure else None, failure.exit_code if failure else 0)
 
-    def _finish(self, sampler: Sampler, problem: object, exit_code: int) -> Profile:
+    def _finish(self, sampler: Sampler, problem: Problem | None, exit_code: int) -> Profile:
         self._progress.close()
-        profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)  # type: ignore[arg-type]
+        profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
         self._writer.write(profile, final=True)
         if self._writer.warnings:
             profile.warnings += [Message(code="not-saved-there", message=text) for text in self._writer.warnings]
             self._writer.write(profile, final=True)
         return profile
+
+    def _pin_to_op(self, problem: Problem) -> None:
+        """What TensorFlow refuses is pinned to the line of the op in the stage, not only to the stage's."""
+        error, loaded = self._observed.error, self._settings.loaded
+        if error is None or loaded is None or error.get("op_index") is None:
+            return
+        problem.address = f"{error['address']}.ops.{error['op_index']}"
+        at = loaded.locate(problem.address)
+        if at is not None and at.line is not None:
+            problem.line, problem.column = at.line, at.column
 
     def _note_lost_end(self, ended: Ended) -> None:
         if (

@@ -90,10 +90,17 @@ def describe(error: Exception, sample: Sample) -> dict[str, Any]:
 
     said = str(error)
     frame = users_frame(said) or users_frame("".join(traceback.format_exception(error)))
-    described = {"phase": sample.phase, "kind": "pipeline", "address": None, "frame": vars(frame) if frame else None}
+    described: dict[str, Any] = {
+        "phase": sample.phase,
+        "kind": "pipeline",
+        "address": None,
+        "op_index": None,
+        "frame": vars(frame) if frame else None,
+    }
     if isinstance(error, BuildError):
         kind = "spec" if error.kind == "spec" else "pipeline"
-        return {**described, "kind": kind, "code": "build", "message": str(error), "address": error.address}
+        op = {"op_index": error.op_index}
+        return {**described, **op, "kind": kind, "code": "build", "message": error.message, "address": error.address}
     if isinstance(error, UsageError):
         return {**described, "kind": "spec", "code": "target", "message": said}
     if isinstance(error, EmptyDatasetError):

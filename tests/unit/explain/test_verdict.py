@@ -199,3 +199,21 @@ def test_examples_in_the_docstrings(one: object) -> None:
     result = doctest.testmod(one)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def with_restarts(wait_share: float, restart_share: float) -> Profile:
+    measured = steps(wait_share)
+    measured.restart_share, measured.epochs = restart_share, 10
+    return profile(steps=measured)
+
+
+def test_waiting_for_a_new_epoch_is_told_apart_in_the_sentence() -> None:
+    found = verdict(with_restarts(0.49, 0.47))
+    assert found.bound == "input"
+    assert "when the dataset starts again, every" in found.sentence
+
+
+def test_a_little_waiting_for_a_new_epoch_is_not_held_against_the_pipeline() -> None:
+    found = verdict(with_restarts(0.06, 0.04))
+    assert found.bound == "step"
+    assert "starts again" not in found.sentence
