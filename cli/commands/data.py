@@ -72,7 +72,10 @@ def rm(
     chosen = entries if all_ else choose(names or [], entries)
     total = f"{len(chosen)} {'entry' if len(chosen) == 1 else 'entries'}, {size(sum(entry.bytes for entry in chosen))}"
     if all_ and chosen and not yes and sys.stdin.isatty():
-        typer.confirm(f"Remove {total} from {cache.folder}?", abort=True, err=True)
+        typer.echo(f"Remove {total} from {cache.folder}? [y/N] ", err=True, nl=False)
+        # Not typer's own question, part of which goes to stdout.
+        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+            raise typer.Abort
     remove(chosen)
     typer.echo(f"Removed {total}.", err=True)
 

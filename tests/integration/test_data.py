@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeprof.cli.main import invoke
 from pipeprof.pipelines.data import making
 from pipeprof.pipelines.data.cache import DataError, DiskSpaceError, ensure, list_entries
 from pipeprof.pipelines.data.folders import CacheFolder
@@ -269,3 +271,86 @@ def test_modules_in_the_users_folder_do_not_get_in_the_way(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     made = ensure({"t": SMALL}, progress=lambda *_report: None, cache=CacheFolder(tmp_path / "cache"))
     assert sorted(path.name for path in made["t"].iterdir()) == [*file_names(SMALL), "pipeprof-data.json"]
+
+
+@pytest.fixture
+def three(tmp_path, monkeypatch):
+    """A cache of three entries."""
+    monkeypatch.setenv("PIPEPROF_CACHE_DIR", str(tmp_path / "cache"))
+    entries = {f"t{rows}": DataEntry.model_validate({"csv": {"rows": rows}}) for rows in (1, 2)}
+    entries["x"] = DataEntry.model_validate({"npy": {"shape": [1000]}})
+    return {name: path.name for name, path in ensure(entries, progress=lambda *_report: None).items()}
+
+
+def test_what_was_made_is_listed(three, capfd):
+    assert invoke(["data", "list"]) == 0
+    output, errors = capfd.readouterr()
+    lines = output.splitlines()
+    assert lines[0].split() == ["name", "size", "files", "age", "path"]
+    assert [line.split()[0] for line in lines[1:]] == sorted(three.values())
+    assert lines[-1].split()[1:4] == ["4.0", "KiB", "1"]
+    assert lines[-1].endswith(f"cache/{three['x']}")
+    assert errors == ""
+    assert invoke(["data", "list", "--json"]) == 0
+    listed = json.loads(capfd.readouterr().out)
+    assert listed["folder"] == os.environ["PIPEPROF_CACHE_DIR"]
+    assert [entry["name"] for entry in listed["entries"]] == sorted(three.values())
+    assert listed["entries"][-1]["recipe"]["shape"] == [1000]
+
+
+def test_removing_by_name_and_by_the_beginning_of_one(three, capfd):
+    assert invoke(["data", "rm", three["t1"], "npy"]) == 0
+    assert [entry.name for entry in list_entries()] == [three["t2"]]
+    assert capfd.readouterr().err.startswith("Removed 2 entries, 4.")
+    assert invoke(["data", "rm", "--all"]) == 0
+    assert list_entries() == []
+    assert "Removed 1 entry, " in capfd.readouterr().err
+    assert invoke(["data", "list"]) == 0
+    output, errors = capfd.readouterr()
+    assert output == ""
+    assert errors.startswith("There is no generated data in ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "neither names nor --all"),
+        (["--all", "npy"], "names and --all"),
+        (["csv"], "the beginning of 2 names"),
+        (["nyp"], "see: pipeprof data list"),
+        ([""], "got ''"),
+    ],
+)
+def test_removing_nothing_by_mistake(three, capfd, arguments, words):
+    assert invoke(["data", "rm", *arguments]) == 2
+    errors = capfd.readouterr().err
+    assert words in errors
+    assert errors.count("\n") == 1
+    assert len(list_entries()) == len(three)
+
+
+def test_a_name_that_is_nearly_right_is_suggested(three, capfd):
+    name = three["x"].replace("npy-", "np-")
+    assert invoke(["data", "rm", name]) == 2
+    assert f"did you mean {three['x']}?" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("answer", "left", "code"), [("n\n", 3, 1), ("y\n", 0, 0)])
+@pytest.mark.usefixtures("three")
+def test_removing_everything_asks_a_person_first(answer, left, code):
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from pipeprof.cli.main import main; main()", "data", "rm", "--all"],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.write(ours, answer.encode())
+    output, errors = process.communicate(timeout=30)
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == code
+    assert output == ""
+    assert errors.startswith("Remove 3 entries, ")
+    assert len(list_entries()) == left
