@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pipeprof.pipelines.ops.model import Document
+from pipeprof.pipelines.ops.model import Closed, Document
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
 
 Count = Annotated[int, Field(ge=1, le=100_000_000, strict=True)]
@@ -165,7 +165,7 @@ class TextFeature(Document):
         return self
 
 
-class _OneOf(Document):
+class _OneOf(Closed):
     """A mapping with exactly one key, the kind; null stands for all defaults."""
 
     noun: ClassVar[str] = "kind"
@@ -175,10 +175,9 @@ class _OneOf(Document):
     def _exactly_one(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        kinds = [str(key) for key in value if not str(key).startswith("x-")]
-        if len(kinds) != 1:
-            got = ", ".join(kinds) or "none"
-            message = f"got {len(kinds)} kinds ({got}), expected exactly one of {', '.join(cls.keys())}"
+        if len(value) != 1:
+            got = ", ".join(map(str, value)) or "none"
+            message = f"got {len(value)} kinds ({got}), expected exactly one of {', '.join(cls.keys())}"
             problem = error(code="kinds", message=message)
             raise problem
         return {key: {} if inner is None else inner for key, inner in value.items()}
