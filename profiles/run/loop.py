@@ -121,7 +121,8 @@ class Window(Protocol):
 def drain(feed: Feed, window: Window) -> None:
     """Take batches as fast as they come, until the window is over."""
     clock = time.perf_counter_ns
-    base, first = clock(), True
+    # Whoever had the feed before may have left it at the end of an epoch: only one that began here can be empty.
+    base, fresh = clock(), False
     while True:
         times: list[int] = []
         note = times.append
@@ -138,14 +139,15 @@ def drain(feed: Feed, window: Window) -> None:
         whole = bool(times) and (times[-1] >= check_at or len(times) == most)
         if window.drained(base, times, latest):
             return
-        base = clock()
+        looked = clock()
         if whole:
-            first = False
+            base, fresh = looked, False
             continue
-        if first and not times:
+        if fresh and not times:
             raise EmptyDatasetError
-        base -= ended - times[-1] if times else 0
-        first = True
+        # Finding the end takes time too; the next epoch's first batch has waited for it.
+        base = looked - (ended - (times[-1] if times else base))
+        fresh = True
         feed.restart()
 
 

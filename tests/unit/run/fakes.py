@@ -1,0 +1,329 @@
+"""Stand-ins for what a run touches: clocks, the channel, the worker with its pipes, the sampler, and parts of a profile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Literal
+
+from pipeprof.profiles.profile import Host, Location, PhaseName, Series, Target, Tool
+from pipeprof.profiles.run.assemble import Facts
+from pipeprof.profiles.run.channel import Message, ParentEnd
+from pipeprof.profiles.run.failure import StageAt
+from pipeprof.profiles.run.observed import Observed
+from pipeprof.profiles.run.sampler import Sample
+from pipeprof.profiles.run.settings import Plan
+from pipeprof.profiles.run.steps import Reading, StepStatistics
+
+MS = 1_000_000
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+class FakeTime:
+    """Stands in for the module `time` in the loop and its windows: it only moves when told."""
+
+    def __init__(self) -> None:
+        self.ns = 1_000_000 * MS
+
+    def perf_counter_ns(self) -> int:
+        return self.ns
+
+    def perf_counter(self) -> float:
+        return self.ns / 1e9
+
+    def pass_ms(self, ms: float) -> None:
+        self.ns += round(ms * MS)
+
+
+class FakeSeconds:
+    """A monotonic clock in seconds that only moves when told."""
+
+    def __init__(self, now: float = 100.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeDataset:
+    """Epochs of numbered batches: each takes `ms`, and finding out that there are no more takes `end_ms`."""
+
+    def __init__(self, time: FakeTime, sizes: list[int], ms: float = 1.0, end_ms: float = 0.0) -> None:
+        self._time = time
+        self._sizes = sizes
+        self._ms = ms
+        self._end_ms = end_ms
+        self.epochs = 0
+        self.given = 0
+
+    def __iter__(self) -> Iterator[int]:
+        size = self._sizes[min(self.epochs, len(self._sizes) - 1)]
+        self.epochs += 1
+        return self._epoch(size)
+
+    def _epoch(self, size: int) -> Iterator[int]:
+        for _ in range(size):
+            self._time.pass_ms(self._ms)
+            self.given += 1
+            yield self.given
+        self._time.pass_ms(self._end_ms)
+
+
+class FakeChannel:
+    """The worker's end of a channel that keeps what is sent, and when."""
+
+    def __init__(self, time: FakeTime | None = None) -> None:
+        self.sent: list[Message] = []
+        self.at_ms: list[float] = []
+        self._time = time
+        self.stop = self
+        self.stopped = False
+
+    def is_set(self) -> bool:
+        return self.stopped
+
+    def send(self, kind: str, /, **fields: Any) -> None:
+        self.sent.append({"m": kind, **fields})
+        self.at_ms.append(self._time.ns / MS if self._time else 0.0)
+
+    def kinds(self) -> list[str]:
+        return [message["m"] for message in self.sent]
+
+    def of(self, kind: str) -> list[Message]:
+        return [message for message in self.sent if message["m"] == kind]
+
+
+class FakeWorker:
+    """A worker without a process: real pipes for what it says and prints, and a record of what was asked of it.
+
+    `script` is called with each command as it comes, and may let the worker answer, end or the clock move on.
+    """
+
+    def __init__(self) -> None:
+        self.messages, self._says = os.pipe()
+        self.printed, self._prints = os.pipe()
+        for descriptor in (self.messages, self.printed):
+            os.set_blocking(descriptor, False)
+        self._parent = ParentEnd(-1)
+        self.returncode: int | None = None
+        self.killed_as = -9
+        self.commands: list[str] = []
+        self.takes_commands = True
+        self.script: Callable[[str], None] = lambda _word: None
+        self.stack_dumps = 0
+        self.ended = 0
+        self.output = b""
+
+    def __enter__(self) -> FakeWorker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for descriptor in (self.messages, self.printed, self._says, self._prints):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def say(self, data: bytes) -> None:
+        os.write(self._says, data)
+
+    def print(self, data: bytes) -> None:
+        os.write(self._prints, data)
+
+    def hang_up(self) -> None:
+        os.close(self._says)
+        self._says = -1
+
+    def send(self, message: Message) -> bool:
+        self.commands.append(message["c"])
+        self.script(message["c"])
+        return self.takes_commands
+
+    def read_messages(self) -> list[Message] | None:
+        try:
+            data = os.read(self.messages, 1 << 16)
+        except BlockingIOError:
+            return []
+        return self._parent.feed(data) if data else None
+
+    def read_output(self) -> bool:
+        try:
+            data = os.read(self.printed, 1 << 16)
+        except BlockingIOError:
+            return True
+        self.output += data
+        return bool(data)
+
+    def dump_stacks(self) -> None:
+        self.stack_dumps += 1
+
+    def end(self) -> int:
+        self.ended += 1
+        if self.returncode is None:
+            self.returncode = self.killed_as
+        return self.returncode
+
+
+def sample(used: int, phase: PhaseName = "measure", t: float = 1.0) -> Sample:
+    return Sample(
+        t=t,
+        rss_bytes=used,
+        pss_bytes=None,
+        used_bytes=used,
+        cpu_seconds=1.0,
+        io_read_bytes=0,
+        threads=3,
+        children=0,
+        phase=phase,
+    )
+
+
+class FakeSampler:
+    """What a sampler knows, said outright."""
+
+    def __init__(
+        self,
+        *,
+        peaks: dict[PhaseName, int] | None = None,
+        ends: dict[PhaseName, int] | None = None,
+        used: int | None = None,
+        limit: int | None = None,
+        growth: float | None = None,
+        to_limit: float | None = None,
+    ) -> None:
+        self._peaks = peaks or {}
+        self._ends = ends or {}
+        self.last = sample(used) if used is not None else None
+        self.limit_bytes = limit
+        self._growth = growth
+        self._to_limit = to_limit
+
+    def peaks(self) -> dict[PhaseName, int]:
+        return dict(self._peaks)
+
+    def ends(self) -> dict[PhaseName, int]:
+        return dict(self._ends)
+
+    def growth(self) -> float | None:
+        return self._growth
+
+    def seconds_to_limit(self) -> float | None:
+        return self._to_limit
+
+    def series(self) -> Series:
+        return Series(
+            seconds=[0.0, 0.05],
+            rss_bytes=[100, 200],
+            cpu_cores=[None, 1.0],
+            batches_per_second=[None, None],
+            phase=["import", "measure"],
+        )
+
+
+def stage_at(
+    address: str, op: str, *, name: str | None = None, line: int | None = None, column: int | None = 5
+) -> StageAt:
+    location = Location(file="spec.yaml", line=line, column=column) if line is not None else None
+    return StageAt(address, op, name, location)
+
+
+def model_node(name: str, buffered_bytes: int) -> dict[str, Any]:
+    return {"name": name, "buffered_bytes": buffered_bytes}
+
+
+def observed(*messages: Message, clock: Callable[[], float] | None = None) -> Observed:
+    """What the parent knows after these messages."""
+    seen = Observed(clock=clock or FakeSeconds())
+    for message in messages:
+        seen.take(dict(message))
+    return seen
+
+
+def phase(name: PhaseName) -> Message:
+    return {"m": "phase", "name": name, "expected": None}
+
+
+def phase_end(
+    name: PhaseName,
+    *,
+    seconds: float = 1.0,
+    peak: int | None = None,
+    end_rss: int | None = None,
+    note: str | None = None,
+) -> Message:
+    return {"m": "phase_end", "name": name, "seconds": seconds, "peak": peak, "end_rss": end_rss, "note": note}
+
+
+def beat(steps: int, seconds: float = 1.0) -> Message:
+    return {"m": "beat", "phase": "measure", "steps": steps, "seconds": seconds, "rate": steps / seconds}
+
+
+def error(code: str = "raised", *, kind: str = "pipeline", message: str = "ValueError: bad", **fields: Any) -> Message:
+    return {
+        "m": "error",
+        "phase": "measure",
+        "kind": kind,
+        "code": code,
+        "message": message,
+        "address": None,
+        "frame": None,
+        **fields,
+    }
+
+
+def drained(steps: int = 10, ms: float = 2.0, *, restarted: bool = False) -> dict[str, Any]:
+    """The document of steps without a device."""
+    statistics = StepStatistics()
+    times = [round(ms * MS * (n + 1)) for n in range(steps)]
+    statistics.fold_drain(0, times, restarted=restarted)
+    return statistics.document(device=False)
+
+
+def followed(steps: int = 10, fetch_ms: float = 2.0, busy_ms: float = 8.0, late_ms: float = 0.0) -> dict[str, Any]:
+    """The document of steps with a device that waits for every batch."""
+    statistics = StepStatistics()
+    statistics.begin(-round(busy_ms * MS), 0)
+    readings, end = [], 0
+    for _ in range(steps):
+        woke = end + round(late_ms * MS)
+        got = woke + round(fetch_ms * MS)
+        readings.append(Reading(end, woke, woke, got, got, got + round(busy_ms * MS)))
+        end = readings[-1].end
+    statistics.fold_device(readings)
+    return statistics.document(device=True)
+
+
+def measured(document: dict[str, Any], kind: Literal["measured", "partial"] = "measured", **fields: Any) -> Message:
+    extra = {"overhead_ns": 1_000_000, "sizes": {"element": "x", "bytes": 400.0, "length": 4.0}}
+    return {"m": kind, **({} if kind == "partial" else extra), **document, **fields}
+
+
+def plan(**changes: Any) -> Plan:
+    values: dict[str, Any] = {
+        "step": {"kind": "none"},
+        "step_text": "none",
+        "dispatch": None,
+        "seconds": 10.0,
+        "steps": None,
+        "warmup_seconds": None,
+        "seed": None,
+        "cold": False,
+        "timeout": 120.0,
+    }
+    return Plan(**{**values, **changes})
+
+
+def facts(**changes: Any) -> Facts:
+    values: dict[str, Any] = {
+        "command": ["pipeprof", "run", "spec.yaml"],
+        "target": Target(kind="spec", text="spec.yaml"),
+        "tool": Tool(version="1.2.3"),
+        "host": Host(system="Linux 6.1", machine="x86_64", cores=2.0),
+        "versions": {"pipeprof": "1.2.3", "tensorflow": None},
+        "plan": plan(),
+        "started": "2024-01-01T00:00:00+00:00",
+        "stages": {},
+    }
+    return Facts(**{**values, **changes})

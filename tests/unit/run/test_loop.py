@@ -1,0 +1,235 @@
+"""The step loop over made-up datasets, with a clock that only moves when a batch is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.run.fakes import MS, FakeDataset, FakeTime
+
+from pipeprof.profiles.run import loop
+from pipeprof.profiles.run.device import SimulatedDevice, StepDuration
+from pipeprof.profiles.run.loop import EmptyDatasetError, Feed, PythonStep, SimulatedStep, drain, follow
+from pipeprof.profiles.run.steps import Reading
+
+
+@pytest.fixture
+def time(monkeypatch):
+    fake = FakeTime()
+    monkeypatch.setattr(loop, "time", fake)
+    return fake
+
+
+class Chunks:
+    """A window that keeps every chunk: checks every `every_ms`, ends after `steps` or `looks`."""
+
+    def __init__(self, time: FakeTime, *, every_ms: float, looks: int | None = None, steps: int | None = None) -> None:
+        self._time = time
+        self._every = round(every_ms * MS)
+        self._looks = looks
+        self._steps = steps
+        self.chunks: list[tuple[int, list[int]]] = []
+        self.readings: list[list[Reading]] = []
+        self.restarts: list[list[int]] = []
+        self.batches: list[Any] = []
+        self.cost_ms = 0.0
+        self.check_at = time.ns + self._every
+
+    @property
+    def count(self) -> int:
+        return sum(len(times) for _, times in self.chunks) + sum(map(len, self.readings))
+
+    def most(self) -> int | None:
+        return None if self._steps is None else max(1, self._steps - self.count)
+
+    def _over(self, batch: Any) -> bool:
+        self.batches.append(batch)
+        self._time.pass_ms(self.cost_ms)
+        self.check_at = self._time.ns + self._every
+        looked = len(self.chunks) + len(self.readings)
+        return (self._looks is not None and looked >= self._looks) or (
+            self._steps is not None and self.count >= self._steps
+        )
+
+    def drained(self, base: int, times: list[int], batch: Any) -> bool:
+        self.chunks.append((base, times))
+        return self._over(batch)
+
+    def followed(self, readings: list[Reading], restarts: list[int], batch: Any) -> bool:
+        self.readings.append(readings)
+        self.restarts.append(restarts)
+        return self._over(batch)
+
+    def intervals_ms(self) -> list[list[float]]:
+        return [
+            [(b - a) / MS for a, b in zip([base, *times], times, strict=False)] for base, times in self.chunks
+        ]
+
+
+class DeviceClock:
+    """The simulated device's clock on the same time."""
+
+    def __init__(self, time: FakeTime) -> None:
+        self._time = time
+
+    def now(self) -> int:
+        return self._time.ns
+
+    def sleep_until(self, deadline: int) -> int:
+        self._time.ns = max(self._time.ns, deadline)
+        return self._time.ns
+
+
+def simulated(time: FakeTime, ms: float = 5.0) -> SimulatedStep:
+    return SimulatedStep(SimulatedDevice(DeviceClock(time), StepDuration(ms), "sync"))
+
+
+def test_a_feed_starts_the_next_epoch_and_tells_before_it_does(time):
+    dataset = FakeDataset(time, [2])
+    feed = Feed(dataset)
+    epochs_when_told = []
+    feed.on_restart = lambda: epochs_when_told.append((feed.ended, dataset.epochs))
+    assert [feed.next() for _ in range(5)] == [1, 2, 3, 4, 5]
+    assert feed.ended == 2
+    assert epochs_when_told == [(1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize("sizes", [[0], [2, 0]])
+def test_a_feed_without_a_single_element_is_empty(time, sizes):
+    feed = Feed(FakeDataset(time, sizes))
+    with pytest.raises(EmptyDatasetError, match="ended without giving a single element"):
+        for _ in range(3):
+            feed.next()
+
+
+def test_draining_looks_when_the_check_is_due(time):
+    window = Chunks(time, every_ms=10, looks=3)
+    drain(Feed(FakeDataset(time, [1000], ms=3)), window)
+    assert window.intervals_ms() == [[3] * 4] * 3
+    assert window.batches == [4, 8, 12]
+
+
+def test_what_a_look_costs_is_in_no_interval(time):
+    window = Chunks(time, every_ms=10, looks=3)
+    window.cost_ms = 7
+    drain(Feed(FakeDataset(time, [1000], ms=5)), window)
+    assert window.intervals_ms() == [[5, 5]] * 3
+
+
+def test_draining_counts_the_end_of_an_epoch_with_the_first_batch_of_the_next(time):
+    window = Chunks(time, every_ms=1000, steps=5)
+    feed = Feed(FakeDataset(time, [3], ms=2, end_ms=40))
+    drain(feed, window)
+    assert window.intervals_ms() == [[2, 2, 2], [42, 2]]
+    assert feed.ended == 1
+
+
+def test_the_end_of_an_epoch_counts_also_when_a_look_came_just_before_it(time):
+    window = Chunks(time, every_ms=5, steps=4)
+    window.cost_ms = 3
+    drain(Feed(FakeDataset(time, [2], ms=10, end_ms=40)), window)
+    assert window.intervals_ms() == [[10], [10], [], [50], [10]]
+
+
+def test_what_a_look_at_the_end_of_an_epoch_costs_is_in_no_interval(time):
+    window = Chunks(time, every_ms=1000, steps=4)
+    window.cost_ms = 7
+    drain(Feed(FakeDataset(time, [2], ms=2, end_ms=40)), window)
+    assert window.intervals_ms() == [[2, 2], [42, 2]]
+
+
+def test_draining_stops_at_exactly_the_number_of_steps(time):
+    dataset = FakeDataset(time, [4], ms=1)
+    window = Chunks(time, every_ms=1000, steps=10)
+    drain(Feed(dataset), window)
+    assert window.count == 10
+    assert dataset.given == 10
+
+
+def test_draining_nothing_is_an_error(time):
+    with pytest.raises(EmptyDatasetError):
+        drain(Feed(FakeDataset(time, [0])), Chunks(time, every_ms=10, looks=100))
+
+
+def test_an_epoch_that_turns_out_empty_is_an_error(time):
+    with pytest.raises(EmptyDatasetError):
+        drain(Feed(FakeDataset(time, [3, 0])), Chunks(time, every_ms=10, looks=100))
+
+
+def test_a_dataset_of_one_element_that_has_been_taken_is_not_empty(time):
+    feed = Feed(FakeDataset(time, [1]))
+    feed.next()
+    window = Chunks(time, every_ms=1000, steps=3)
+    drain(feed, window)
+    assert window.count == 3
+
+
+def test_a_window_may_begin_where_an_epoch_has_ended(time):
+    feed = Feed(FakeDataset(time, [3]))
+    drain(feed, Chunks(time, every_ms=1000, looks=1))
+    window = Chunks(time, every_ms=1000, steps=3)
+    drain(feed, window)
+    assert window.count == 3
+    assert feed.ended == 1
+
+
+def test_following_reads_the_clock_around_every_part_of_a_step(time):
+    window = Chunks(time, every_ms=1000, steps=3)
+    began = time.ns
+    follow(Feed(FakeDataset(time, [100], ms=2)), simulated(time, 5), window)
+    readings = [[(at - began) / MS for at in reading] for reading in window.readings[0]]
+    assert readings == [[0, 0, 0, 2, 2, 7], [7, 7, 7, 9, 9, 14], [14, 14, 14, 16, 16, 21]]
+
+
+def test_following_looks_when_the_check_is_due(time):
+    window = Chunks(time, every_ms=10, looks=2)
+    follow(Feed(FakeDataset(time, [100], ms=2)), simulated(time, 5), window)
+    assert [len(readings) for readings in window.readings] == [3, 2]
+    assert window.batches == [3, 5]
+
+
+def test_following_stops_at_exactly_the_number_of_steps(time):
+    dataset = FakeDataset(time, [4])
+    window = Chunks(time, every_ms=12, steps=11)
+    follow(Feed(dataset), simulated(time), window)
+    assert window.count == 11
+    assert dataset.given == 11
+
+
+def test_following_marks_the_step_that_began_an_epoch(time):
+    window = Chunks(time, every_ms=1000, steps=8)
+    follow(Feed(FakeDataset(time, [3])), simulated(time), window)
+    assert window.restarts == [[3, 6]]
+
+
+def test_marks_of_epochs_belong_to_their_chunk(time):
+    window = Chunks(time, every_ms=1, looks=5)
+    follow(Feed(FakeDataset(time, [3], ms=5)), simulated(time), window)
+    assert window.restarts == [[], [], [], [0], []]
+
+
+def test_following_nothing_is_an_error(time):
+    with pytest.raises(EmptyDatasetError):
+        follow(Feed(FakeDataset(time, [0])), simulated(time), Chunks(time, every_ms=10, looks=100))
+
+
+def test_a_python_step_is_busy_while_the_function_runs(time):
+    batches = []
+
+    def step(batch: int) -> None:
+        batches.append(batch)
+        time.pass_ms(4)
+
+    one = PythonStep(step)
+    start, end = one.submit(17)
+    assert (end - start, batches) == (4 * MS, [17])
+    assert one.wait() == (time.ns, time.ns)
+
+
+def test_the_device_is_told_the_size_of_a_batch_only_where_it_matters(time):
+    device = SimulatedDevice(DeviceClock(time), StepDuration(1.0, per_mb_ms=2.0), "sync")
+    start, end = SimulatedStep(device, lambda _batch: 3_000_000).submit("batch")
+    assert end - start == 7 * MS
+    plain = SimulatedDevice(DeviceClock(time), StepDuration(1.0, per_mb_ms=2.0), "sync")
+    start, end = SimulatedStep(plain).submit("batch")
+    assert end - start == 1 * MS
