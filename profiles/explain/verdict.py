@@ -69,10 +69,15 @@ def _bound(steps: Steps | None) -> Bound | None:
         return None
     if steps.dispatch is None:
         return "input"
-    restart = steps.restart_share or 0.0
-    if restart >= STEP_BOUND_BELOW:
+    if (steps.restart_share or 0.0) >= STEP_BOUND_BELOW:
         return bound_of(steps.wait_share)
-    return bound_of((steps.wait_share - restart) / (1 - restart))
+    return bound_of(_within(steps))
+
+
+def _within(steps: Steps) -> float:
+    """The share of waiting without the starts of epochs."""
+    restart = steps.restart_share or 0.0
+    return (steps.wait_share - restart) / (1 - restart) if restart < 1 else 0.0
 
 
 def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None) -> str:
@@ -85,6 +90,8 @@ def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None) -> s
     mode = _mode(steps.dispatch)
     owner = f"{_owner(profile.stages)}{_restarts(steps)}"
     if bound == "step":
+        if steps.wait_share >= STEP_BOUND_BELOW:
+            waits = f"{percent(_within(steps))} of the time within an epoch ({percent(steps.wait_share)} in all)"
         return (
             f"Bound by the step: {mode}, the device waits for a batch only {waits}; the pipeline keeps up"
             # A window that was cut short is too little to send anybody home on.
@@ -100,10 +107,9 @@ def _restarts(steps: Steps) -> str:
     restart = steps.restart_share or 0.0
     if restart < STEP_BOUND_BELOW or restart < steps.wait_share / 2 or not steps.epochs:
         return ""
-    within = (steps.wait_share - restart) / (1 - restart)
     return (
         f". Most of it comes when the dataset starts again, every {significant(steps.count / steps.epochs)} steps; "
-        f"between, the device waits {percent(within)} of the time"
+        f"between, the device waits {percent(_within(steps))} of the time"
     )
 
 

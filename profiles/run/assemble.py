@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.run.sampler import Sampler
     from pipeprof.profiles.run.settings import Plan
 
+DELETION_SECONDS = 0.2
 _MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measure")
 
 
@@ -249,4 +250,12 @@ def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
             f"as a training loop does{share}."
         )
         found.append(Message(code="repeated", message=text))
+    deletions = (observed.measured or {}).get("deletions") or []
+    if sum(deletions) > DELETION_SECONDS:
+        text = (
+            f"TensorFlow took up to {max(deletions):.1f} s to delete an ended iterator ({sum(deletions):.1f} s for "
+            f"{len(deletions)} of them). That was done aside and is in no number here; a loop that lets go of its "
+            "iterator after every epoch, as `for batch in dataset` does, waits for it."
+        )
+        found.append(Message(code="slow-delete", message=text))
     return found

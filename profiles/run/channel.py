@@ -6,6 +6,7 @@ TensorFlow, passes on the wish to stop, and ends the worker's whole process grou
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -52,13 +53,34 @@ class WorkerEnd:
         threading.Thread(target=self._hear, name="pipeprof-channel", daemon=True).start()
 
     def _hear(self) -> None:
-        for line in self._reading:
-            word = json.loads(line)["c"]
-            if word == "stop":
-                self.stop.set()
-            elif self.answer is not None:
-                self.send("answer", to=word, **self.answer(word))
+        # A parent that no longer takes answers is gone as well.
+        with contextlib.suppress(OSError):
+            for line in self._reading:
+                self._obey(_message(line).get("c"))
         os.killpg(0, signal.SIGKILL)
+
+    def _obey(self, word: str | None) -> None:
+        if word == "stop":
+            self.stop.set()
+        elif word is not None and self.answer is not None:
+            self.send("answer", to=word, **self._answer_to(word, self.answer))
+
+    @staticmethod
+    def _answer_to(word: str, answer: Callable[[str], Message]) -> Message:
+        """The answer. It looks at what the main thread is changing: should that fail, the thread must go on hearing."""
+        try:
+            return answer(word)
+        except Exception as error:
+            return {"measured": None, "failed": f"{type(error).__name__}: {error}"}
+
+
+def _message(line: str | bytes) -> Message:
+    """A line as a message; empty for a line that is none, as one that its writer's death cut off."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
 
 
 class ParentEnd:
@@ -79,10 +101,4 @@ class ParentEnd:
     def feed(self, data: bytes) -> list[Message]:
         """Messages completed by `data`; a line that the worker's death cut off is dropped."""
         *lines, self._pending = (self._pending + data).split(b"\n")
-        messages = []
-        for line in lines:
-            try:
-                messages.append(json.loads(line))
-            except ValueError:
-                continue
-        return messages
+        return [message for message in map(_message, lines) if "m" in message]

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeprof.pipelines.errors import PipelineFailedError
+from pipeprof.profiles.run.dispose import Disposer
 from pipeprof.profiles.run.steps import Reading
 
 if TYPE_CHECKING:
@@ -36,13 +37,15 @@ class Feed:
         self._dataset = dataset
         self.iterator: Iterator[Any] = iter(dataset)
         self.ended = 0
+        self.disposer = Disposer()
         self.on_restart: Callable[[], None] = lambda: None
 
     def restart(self) -> None:
         """Begin the next epoch."""
         self.ended += 1
         self.on_restart()
-        self.iterator = iter(self._dataset)
+        ended, self.iterator = self.iterator, iter(self._dataset)
+        self.disposer.take(ended)
 
     def next(self) -> Any:
         """The next batch, of the next epoch if this one is over.

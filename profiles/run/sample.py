@@ -82,6 +82,7 @@ class Sample:
             "measured",
             overhead_ns=window.overhead_ns,
             sizes=self._sizes.document(),
+            deletions=self.feed.disposer.seconds[:] if self.feed is not None else [],
             **window.statistics.document(device=self._device),
         )
 
