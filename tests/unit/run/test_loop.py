@@ -61,9 +61,7 @@ class Chunks:
         return self._over(batch)
 
     def intervals_ms(self) -> list[list[float]]:
-        return [
-            [(b - a) / MS for a, b in zip([base, *times], times, strict=False)] for base, times in self.chunks
-        ]
+        return [[(b - a) / MS for a, b in zip([base, *times], times, strict=False)] for base, times in self.chunks]
 
 
 class DeviceClock:

@@ -1,0 +1,198 @@
+"""The channel: whole and broken lines, closed pipes, and what the worker's end does when the parent is gone."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeprof.profiles.run import channel
+from pipeprof.profiles.run.channel import ParentEnd, WorkerEnd
+
+
+@dataclass
+class Killed:
+    """Calls of `os.killpg`."""
+
+    calls: list[tuple[int, int]] = field(default_factory=list)
+
+    def __call__(self, group: int, number: int) -> None:
+        self.calls.append((group, number))
+
+
+@pytest.fixture
+def killed(monkeypatch):
+    kill = Killed()
+    monkeypatch.setattr(channel.os, "killpg", kill)
+    return kill
+
+
+@pytest.fixture
+def pipes():
+    """Two pipes: reading and writing end of each."""
+    ends = [*os.pipe(), *os.pipe()]
+    yield ends
+    for end in ends:
+        try:
+            os.close(end)
+        except OSError:
+            continue
+
+
+def worker_end(said: str) -> tuple[WorkerEnd, io.StringIO]:
+    out = io.StringIO()
+    return WorkerEnd(io.StringIO(said), out), out
+
+
+def sent(out: io.StringIO) -> list[dict]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_a_message_is_one_line():
+    worker, out = worker_end("")
+    worker.send("beat", phase="two\nlines", steps=3)
+    assert out.getvalue().count("\n") == 1
+    assert sent(out) == [{"m": "beat", "phase": "two\nlines", "steps": 3}]
+
+
+def test_the_job_is_the_first_line():
+    worker, _ = worker_end('{"step": {"kind": "none"}}\n{"c": "stop"}\n')
+    assert worker.receive_job() == {"step": {"kind": "none"}}
+    assert not worker.stop.is_set()
+
+
+def test_the_wish_to_stop_sets_the_flag(killed):
+    worker, out = worker_end('{"c":"stop"}\n')
+    worker.answer = lambda _word: {"measured": None}
+    worker._hear()
+    assert worker.stop.is_set()
+    assert sent(out) == []
+    assert killed.calls == [(0, signal.SIGKILL)]
+
+
+def test_questions_are_answered(killed):
+    worker, out = worker_end('{"c":"look"}\n{"c":"look"}\n')
+    worker.answer = lambda word: {"phase": "build", "asked": word, "measured": None}
+    worker._hear()
+    assert sent(out) == [{"m": "answer", "to": "look", "phase": "build", "asked": "look", "measured": None}] * 2
+    assert killed.calls
+
+
+def test_a_question_before_there_is_an_answer_is_passed_over(killed):
+    worker, out = worker_end('{"c":"look"}\n{"c":"stop"}\n')
+    worker._hear()
+    assert worker.stop.is_set()
+    assert sent(out) == []
+
+
+def test_the_group_is_killed_when_the_parent_is_gone(killed):
+    worker, _ = worker_end("")
+    worker._hear()
+    assert killed.calls == [(0, signal.SIGKILL)]
+
+
+@pytest.mark.parametrize("last", ['{"c":"sto', "garbage\n", "[]\n", '{"d": 1}\n', "\n"])
+def test_a_line_that_the_parents_death_cut_off_does_not_save_the_group(killed, last):
+    worker, _ = worker_end('{"c":"stop"}\n' + last)
+    worker._hear()
+    assert worker.stop.is_set()
+    assert killed.calls == [(0, signal.SIGKILL)]
+
+
+def test_garbage_does_not_deafen_the_worker(killed):
+    worker, _ = worker_end('garbage\n{"c":"stop"}\n')
+    worker._hear()
+    assert worker.stop.is_set()
+    assert killed.calls
+
+
+def test_an_answer_that_fails_is_still_an_answer(killed):
+    def fails(_word: str) -> dict:
+        msg = "changed while it was read"
+        raise RuntimeError(msg)
+
+    worker, out = worker_end('{"c":"look"}\n{"c":"stop"}\n')
+    worker.answer = fails
+    worker._hear()
+    (answer,) = sent(out)
+    assert answer["m"] == "answer"
+    assert answer["measured"] is None
+    assert "changed while it was read" in answer["failed"]
+    assert worker.stop.is_set()
+    assert killed.calls
+
+
+def test_a_parent_that_no_longer_listens_is_gone(killed, pipes):
+    read, write, theirs, mine = pipes
+    os.write(write, b'{"c":"look"}\n')
+    os.close(theirs)
+    worker = WorkerEnd.open(os.dup(read), os.dup(mine))
+    worker.answer = lambda _word: {"measured": None}
+    worker._hear()
+    assert killed.calls == [(0, signal.SIGKILL)]
+
+
+def test_the_workers_children_do_not_inherit_its_pipes(pipes):
+    read, _, _, write = pipes
+    for end in (read, write):
+        os.set_inheritable(end, True)
+    worker = WorkerEnd.open(read, write)
+    assert not worker.stop.is_set()
+    assert not os.get_inheritable(read)
+    assert not os.get_inheritable(write)
+
+
+def test_commands_reach_the_worker(pipes):
+    read, write, _, _ = pipes
+    assert ParentEnd(write).send({"c": "stop"})
+    assert json.loads(os.read(read, 100)) == {"c": "stop"}
+
+
+def test_a_worker_that_is_gone_takes_no_commands(pipes):
+    read, write, _, _ = pipes
+    os.close(read)
+    assert not ParentEnd(write).send({"c": "stop"})
+
+
+def test_a_worker_that_does_not_read_takes_no_more_commands(pipes):
+    _, write, _, _ = pipes
+    os.set_blocking(write, False)
+    end = ParentEnd(write)
+    taken = 0
+    while end.send({"c": "x" * 4000}):
+        taken += 1
+    assert 0 < taken < 10_000
+
+
+def test_messages_may_come_in_any_pieces():
+    end = ParentEnd(-1)
+    assert end.feed(b'{"m":"be') == []
+    assert end.feed(b'at","steps":1}') == []
+    assert end.feed(b'\n{"m":"done"}\n{"m"') == [{"m": "beat", "steps": 1}, {"m": "done"}]
+    assert end.feed(b':"x"}\n') == [{"m": "x"}]
+
+
+@given(st.lists(st.dictionaries(st.text(), st.text() | st.integers()), max_size=5), st.data())
+def test_messages_arrive_whole_wherever_the_bytes_are_cut(fields, data):
+    out = io.StringIO()
+    worker = WorkerEnd(io.StringIO(), out)
+    for one in fields:
+        worker.send("x", one=one)
+    text = out.getvalue().encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
+    end = ParentEnd(-1)
+    got = []
+    for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True):
+        got += end.feed(text[a:b])
+    assert got == [{"m": "x", "one": one} for one in fields]
+
+
+@pytest.mark.parametrize("garbage", [b"hello", b"\xff\xfe\x00", b"{", b'{"m":"beat"', b"", b"17", b"[1]", b'{"x": 1}'])
+def test_garbage_lines_are_dropped(garbage):
+    assert ParentEnd(-1).feed(garbage + b'\n{"m":"done"}\n') == [{"m": "done"}]

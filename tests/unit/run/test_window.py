@@ -1,0 +1,251 @@
+"""Windows of the step loop: when they look, what they send, and when they are over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from unit.run.fakes import MS, FakeChannel, FakeDataset, FakeTime
+
+from pipeprof.profiles.run import loop
+from pipeprof.profiles.run import window as windows
+from pipeprof.profiles.run.device import SimulatedDevice, StepDuration
+from pipeprof.profiles.run.loop import Feed, SimulatedStep, drain, follow
+from pipeprof.profiles.run.steps import StepStatistics
+from pipeprof.profiles.run.window import Looked, PhaseWindow
+
+
+@dataclass
+class Bench:
+    """A feed on a fake clock, and the windows opened on it."""
+
+    time: FakeTime
+    channel: FakeChannel
+    feed: Feed
+    looks: list[Looked]
+    look_ms: float = 0.0
+    looks_at_most: int = 10_000
+
+    def open(self, phase: str = "measure", **options) -> PhaseWindow:
+        return PhaseWindow(
+            phase,
+            StepStatistics(),
+            self.feed,
+            self.channel,
+            self.finished,
+            **{"device": False, **options},
+        )
+
+    def finished(self, looked: Looked) -> str | None:
+        self.looks.append(looked)
+        self.time.pass_ms(self.look_ms)
+        return "enough" if len(self.looks) >= self.looks_at_most else None
+
+    def now(self) -> int:
+        return self.time.ns
+
+    def sleep_until(self, deadline: int) -> int:
+        self.time.ns = max(self.time.ns, deadline)
+        return self.time.ns
+
+    def step(self, ms: float) -> SimulatedStep:
+        return SimulatedStep(SimulatedDevice(self, StepDuration(ms), "sync"))
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    def make(sizes, ms=1.0, *, end_ms=0.0, looks=10_000):
+        time = FakeTime()
+        monkeypatch.setattr(loop, "time", time)
+        monkeypatch.setattr(windows, "time", time)
+        feed = Feed(FakeDataset(time, sizes, ms, end_ms))
+        return Bench(time, FakeChannel(time), feed, [], looks_at_most=looks)
+
+    return make
+
+
+def test_a_look_is_due_every_tenth_of_a_second(bench):
+    on = bench([10_000], ms=1, looks=4)
+    window = on.open()
+    drain(on.feed, window)
+    assert [looked.steps for looked in on.looks] == [100] * 4
+    assert [looked.batch for looked in on.looks] == [100, 200, 300, 400]
+    assert on.looks[0].seconds == pytest.approx(0.1)
+    assert on.looks[0].median_ms == pytest.approx(1.0)
+    assert window.reason == "enough"
+    assert window.statistics.count == 400
+
+
+def test_the_next_check_is_counted_from_the_end_of_the_last(bench):
+    on = bench([10_000], looks=2)
+    on.look_ms = 30
+    window = on.open()
+    began = on.time.ns
+    assert window.check_at == began + 100 * MS
+    drain(on.feed, window)
+    assert [looked.steps for looked in on.looks] == [100, 100]
+    assert window.overhead_ns == 60 * MS
+    assert window.check_at == on.time.ns + 100 * MS
+
+
+def test_a_deadline_that_comes_earlier_is_the_next_check(bench):
+    on = bench([10_000], looks=4)
+    window = on.open(deadline=on.time.ns + 250 * MS)
+    drain(on.feed, window)
+    assert [looked.steps for looked in on.looks] == [100, 100, 50, 100]
+
+
+@pytest.mark.parametrize("limit", [1, 99, 100, 101, 250])
+def test_draining_ends_after_exactly_the_steps_asked_for(bench, limit):
+    on = bench([70])
+    window = on.open(steps_limit=limit)
+    drain(on.feed, window)
+    assert window.statistics.count == limit
+    assert on.feed.next() == limit + 1
+    assert window.reason == f"{limit} steps"
+
+
+@pytest.mark.parametrize("limit", [1, 14, 15, 16, 40])
+def test_following_ends_after_exactly_the_steps_asked_for(bench, limit):
+    on = bench([9], ms=2)
+    window = on.open(steps_limit=limit, device=True)
+    window.statistics.begin(on.time.ns - 5 * MS, on.time.ns)
+    follow(on.feed, on.step(5), window)
+    assert window.statistics.count == limit
+    assert on.feed.next() == limit + 1
+
+
+def test_without_a_limit_any_number_of_steps_is_left(bench):
+    on = bench([10])
+    assert on.open().most() is None
+    window = on.open(steps_limit=7)
+    assert window.most() == 7
+    window.drained(0, [1, 2, 3], None)
+    assert window.most() == 4
+
+
+def test_a_wish_to_stop_is_granted_at_the_next_look(bench):
+    on = bench([10_000])
+    window = on.open()
+    assert not window.drained(on.time.ns, [on.time.ns + MS], 1)
+    on.channel.stopped = True
+    assert window.drained(on.time.ns, [on.time.ns + MS], 2)
+    assert window.reason == "stopped"
+
+
+def test_the_rule_of_the_phase_comes_before_the_wish_to_stop(bench):
+    on = bench([10_000], looks=1)
+    on.channel.stopped = True
+    window = on.open()
+    assert window.drained(on.time.ns, [on.time.ns + MS], 1)
+    assert window.reason == "enough"
+
+
+def test_beats_come_every_quarter_of_a_second_at_most_and_at_the_end(bench):
+    on = bench([100_000], looks=12)
+    drain(on.feed, on.open("warmup"))
+    assert on.channel.kinds() == ["beat"] * 5
+    gaps = [b - a for a, b in zip(on.channel.at_ms, on.channel.at_ms[1:], strict=False)]
+    assert gaps[:-1] == [300, 300, 300]
+    last = on.channel.sent[-1]
+    assert (last["phase"], last["steps"]) == ("warmup", 1200)
+    assert last["seconds"] == pytest.approx(1.2)
+    assert last["rate"] == pytest.approx(1000)
+
+
+def test_a_beat_before_the_first_step_has_no_rate(bench):
+    on = bench([10])
+    on.open().drained(on.time.ns, [], None)
+    assert on.channel.sent == [{"m": "beat", "phase": "measure", "steps": 0, "seconds": 0.0, "rate": None}]
+
+
+def test_partial_results_come_every_second_of_the_measurement(bench):
+    on = bench([100_000], looks=35)
+    drain(on.feed, on.open())
+    partial = on.channel.of("partial")
+    assert [message["steps"]["count"] for message in partial] == [1000, 2000, 3000]
+    assert partial[0]["gaps"] is None
+
+
+def test_partial_results_with_a_device_have_its_gaps(bench):
+    on = bench([100_000], ms=2, looks=30)
+    window = on.open(device=True)
+    follow(on.feed, on.step(8), window)
+    partial = on.channel.of("partial")
+    assert len(partial) == 3
+    assert partial[0]["gaps"]["count"] == partial[0]["steps"]["count"]
+    assert partial[0]["idle_share"] == pytest.approx(0.2)
+
+
+def test_there_are_no_partial_results_of_the_warm_up(bench):
+    on = bench([100_000], looks=35)
+    drain(on.feed, on.open("warmup"))
+    assert set(on.channel.kinds()) == {"beat"}
+
+
+def test_draining_marks_the_step_that_began_an_epoch(bench):
+    on = bench([50], ms=1, end_ms=9)
+    window = on.open(steps_limit=120)
+    drain(on.feed, window)
+    assert window.statistics.restarts == 2
+    assert window.statistics.restart_ns == 20 * MS
+
+
+def test_an_epoch_that_ends_on_a_look_is_marked_once(bench):
+    on = bench([100], ms=1, end_ms=9)
+    window = on.open(steps_limit=150)
+    drain(on.feed, window)
+    assert window.statistics.restarts == 1
+    assert window.statistics.restart_ns == 10 * MS
+
+
+def test_an_epoch_before_the_window_is_not_its_own(bench):
+    on = bench([5])
+    for _ in range(6):
+        on.feed.next()
+    window = on.open(steps_limit=4)
+    drain(on.feed, window)
+    assert window.statistics.restarts == 0
+
+
+def test_following_marks_the_step_that_began_an_epoch(bench):
+    on = bench([10], ms=2, end_ms=20)
+    window = on.open(steps_limit=25, device=True)
+    window.statistics.begin(on.time.ns - 5 * MS, on.time.ns)
+    follow(on.feed, on.step(5), window)
+    assert window.statistics.restarts == 2
+    assert window.statistics.restart_ns == 44 * MS
+    assert window.last is not None
+    assert window.last[1] - window.last[0] == 5 * MS
+
+
+def test_the_first_reading_alone_only_opens_a_window_with_a_device(bench):
+    on = bench([100], looks=1)
+    window = on.open(device=True)
+    follow(on.feed, on.step(500), window)
+    assert window.statistics.count == 1
+    assert on.looks[0].steps == 2
+    assert on.looks[0].seconds == pytest.approx(0.501)
+
+
+def test_epochs_of_a_few_steps_are_looked_at_several_times(bench):
+    on = bench([200], ms=1, looks=40)
+    drain(on.feed, on.open())
+    later = [looked.steps for looked in on.looks[10:]]
+    assert max(later) <= 26
+
+
+def test_looks_are_never_closer_than_ten_milliseconds(bench):
+    on = bench([16], ms=1, looks=40)
+    drain(on.feed, on.open())
+    whole = [looked.steps for looked in on.looks[10:] if looked.steps]
+    assert set(whole) == {10, 6}
+
+
+def test_epochs_that_grow_are_looked_at_less_often_again(bench):
+    on = bench([100, 100, 5000], ms=1, looks=30)
+    drain(on.feed, on.open())
+    assert min(looked.steps for looked in on.looks[:15] if looked.steps) < 20
+    on.looks.clear()
+    drain(on.feed, on.open(steps_limit=6000))
+    assert max(looked.steps for looked in on.looks) == 100
