@@ -9,7 +9,7 @@ interleave come and go.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.snapshots import RawSnapshot, take_snapshot
@@ -24,6 +24,7 @@ _NEW: ModelDict = {"output": 0, "nodes": [], "gap_times_us": [], "cpu_budget": 0
 
 @dataclass(frozen=True)
 class _Seen:
+    number: int
     stretch: int
     steps: int
     snapshot: RawSnapshot | None
@@ -37,7 +38,9 @@ class ModelLog:
 
     def __init__(self) -> None:
         self._stretch = 0
+        self._numbers = count()
         self._kept: list[_Seen] = []
+        self._ends: set[int] = set()
         self._latest: _Seen | None = None
         self._fullest: _Seen | None = None
         self._every = 1
@@ -56,14 +59,15 @@ class ModelLog:
 
     def begin(self, feed: Feed) -> None:
         """The measured window begins on the feed's iterator."""
-        self._kept = [_Seen(0, 0, take_snapshot(feed.iterator))]
+        self._kept = []
+        self._begin_stretch(0, take_snapshot(feed.iterator))
 
     def observe(self, feed: Feed, steps: int) -> None:
         """Look at the model after `steps` measured steps."""
         snapshot = take_snapshot(feed.iterator)
         if snapshot is None:
             return
-        seen = self._latest = _Seen(self._stretch, steps, snapshot)
+        seen = self._latest = _Seen(next(self._numbers), self._stretch, steps, snapshot)
         kinds = len({node.name for node in snapshot.proto.nodes.values()})
         if kinds >= self._kinds:
             self._kinds, self._fullest = kinds, seen
@@ -76,22 +80,27 @@ class ModelLog:
         self.observe(feed, steps)
         self._keep_ends()
         self._stretch += 1
-        self._keep(_Seen(self._stretch, steps, None))
+        self._begin_stretch(steps, None)
+
+    def _begin_stretch(self, steps: int, snapshot: RawSnapshot | None) -> None:
+        start = _Seen(next(self._numbers), self._stretch, steps, snapshot)
+        self._ends.add(start.number)
+        self._keep(start)
 
     def _keep_ends(self) -> None:
         """Keep the last full look at this iterator, and the last one."""
-        ends = [seen for seen in (self._fullest, self._latest) if seen is not None]
-        self._kept += [
-            seen for n, seen in enumerate(ends) if not any(seen is kept for kept in (*self._kept, *ends[:n]))
-        ]
-        self._kept.sort(key=lambda seen: (seen.stretch, seen.steps, seen is not self._fullest))
+        ends = {seen.number: seen for seen in (self._fullest, self._latest) if seen is not None}
+        self._ends |= ends.keys()
+        self._kept = sorted({**{seen.number: seen for seen in self._kept}, **ends}.values(), key=lambda one: one.number)
         self._latest = self._fullest = None
+        self._kinds = 0
 
     def _keep(self, seen: _Seen) -> None:
         self._kept.append(seen)
         if len(self._kept) > MOST:
-            ends = {id(one) for a, b in pairwise(self._kept) if a.stretch != b.stretch for one in (a, b)}
-            self._kept = [one for n, one in enumerate(self._kept) if n % 2 == 0 or id(one) in ends][-4 * MOST :]
+            self._kept = [one for n, one in enumerate(self._kept) if n % 2 == 0 or one.number in self._ends]
+            self._kept = self._kept[-4 * MOST :]
+            self._ends &= {one.number for one in self._kept}
             self._every *= 2
 
     def segments(self) -> list[dict[str, Any]]:

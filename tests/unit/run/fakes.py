@@ -1,4 +1,4 @@
-"""Stand-ins for what a run touches: clocks, the channel, the worker with its pipes, the sampler, and parts of a profile."""
+"""Stand-ins for what a run touches: clocks, channel, worker and sampler; and messages and parts of a profile."""
 
 from __future__ import annotations
 

@@ -89,6 +89,7 @@ def test_a_question_before_there_is_an_answer_is_passed_over(killed):
     worker._hear()
     assert worker.stop.is_set()
     assert sent(out) == []
+    assert len(killed.calls) == 1
 
 
 def test_the_group_is_killed_when_the_parent_is_gone(killed):

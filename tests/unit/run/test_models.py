@@ -1,0 +1,233 @@
+"""Which snapshots of TensorFlow's model are kept, and how they pair up into segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pipeprof.profiles.run import models
+from pipeprof.profiles.run.models import MOST, ModelLog
+
+
+@dataclass
+class Node:
+    name: str
+
+
+@dataclass
+class Proto:
+    nodes: dict[int, Node]
+
+
+@dataclass
+class Shot:
+    """A snapshot: which iterator, when, and the kinds of its inputs."""
+
+    of: int
+    at: int
+    kinds: tuple[str, ...] = ("Batch", "Map")
+    tuned: tuple[tuple[str, str, float], ...] = ()
+    proto: Proto = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.proto = Proto({n: Node(name) for n, name in enumerate(self.kinds)})
+
+    def parameters(self) -> tuple[tuple[str, str, float], ...]:
+        return self.tuned
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"of": self.of, "at": self.at, "kinds": len(set(self.kinds))}
+
+
+class Scene:
+    """A feed of numbered iterators, and a camera that says when each snapshot was taken."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.iterator = 0
+        self.at = 0
+        self.kinds: tuple[str, ...] = ("Batch", "Map")
+        self.tuned: tuple[tuple[str, str, float], ...] = ()
+        self.blind = False
+        self.steps = 0
+        self.log = ModelLog()
+        monkeypatch.setattr(models, "take_snapshot", self._shoot)
+
+    def _shoot(self, iterator: int) -> Shot | None:
+        assert iterator == self.iterator
+        self.at += 1
+        return None if self.blind else Shot(iterator, self.at, self.kinds, self.tuned)
+
+    def begin(self) -> None:
+        self.log.begin(self)
+
+    def look(self, steps: int = 1, kinds: tuple[str, ...] | None = None) -> int:
+        self.steps += steps
+        self.kinds = kinds or self.kinds
+        self.log.observe(self, self.steps)
+        return self.at
+
+    def restart(self) -> None:
+        self.log.restart(self, self.steps)
+        self.iterator += 1
+
+    def segments(self) -> list[dict[str, Any]]:
+        found = self.log.segments()
+        for one in found:
+            first, last = one["first"], one["last"]
+            if "of" in first:
+                assert first["of"] == last["of"]
+                assert first["at"] < last["at"]
+            else:
+                assert first["nodes"] == []
+        return found
+
+
+@pytest.fixture
+def scene(monkeypatch):
+    return Scene(monkeypatch)
+
+
+def moments(segments: list[dict[str, Any]]) -> list[tuple[int | None, int, int]]:
+    return [(one["first"].get("at"), one["last"]["at"], one["batches"]) for one in segments]
+
+
+FULL = ("Batch", "Map", "TFRecord")
+
+
+def test_looks_at_one_iterator_follow_each_other(scene):
+    scene.begin()
+    for _ in range(3):
+        scene.look(10)
+    assert moments(scene.segments()) == [(1, 2, 10), (2, 3, 10), (3, 4, 10)]
+
+
+def test_without_a_look_there_is_no_segment(scene):
+    assert scene.log.segments() == []
+    scene.begin()
+    assert scene.segments() == []
+
+
+def test_no_segment_spans_two_iterators(scene):
+    scene.begin()
+    scene.look(10)
+    scene.look(5)
+    scene.restart()
+    scene.look(7)
+    segments = scene.segments()
+    assert {(one["first"].get("of"), one["last"]["of"]) for one in segments} == {(0, 0), (None, 1)}
+    assert sum(one["batches"] for one in segments) == scene.steps
+
+
+def test_a_new_iterator_starts_from_nothing(scene):
+    scene.begin()
+    scene.look(3)
+    scene.restart()
+    scene.look(4)
+    first = scene.segments()[-1]["first"]
+    assert first["nodes"] == []
+    assert scene.segments()[-1]["last"]["of"] == 1
+
+
+def test_the_look_at_the_end_of_an_iterator_is_its_last(scene):
+    scene.begin()
+    for _ in range(5):
+        scene.look(2)
+    scene.restart()
+    last_of_first = scene.at
+    scene.look(2)
+    ends = [one["last"]["at"] for one in scene.segments() if one["last"]["of"] == 0]
+    assert ends[-1] == last_of_first
+    assert ends == sorted(ends)
+
+
+def test_the_fullest_look_is_kept_though_a_later_one_shows_less(scene):
+    scene.begin()
+    scene.log._every = 1000
+    scene.look(5, FULL)
+    fullest = scene.look(5)
+    scene.look(5, ("Batch",))
+    last = scene.look(5)
+    assert moments(scene.segments()) == [(1, fullest, 10), (fullest, last, 10)]
+
+
+def test_the_fullest_look_of_each_iterator_outlives_the_thinning(scene):
+    scene.begin()
+    fullest = []
+    for _ in range(4):
+        for _ in range(10):
+            scene.look(1, FULL)
+        fullest.append(scene.at)
+        for _ in range(40):
+            scene.look(1, ("Batch",))
+        scene.restart()
+    ends = [one["last"]["at"] for one in scene.segments()]
+    assert set(fullest) <= set(ends)
+
+
+def test_each_iterator_has_a_fullest_look_of_its_own(scene):
+    scene.begin()
+    scene.log._every = 1000
+    scene.look(5, FULL)
+    scene.restart()
+    fullest = scene.look(5, ("Batch", "Map"))
+    scene.look(5, ("Batch",))
+    scene.restart()
+    assert fullest in [one["last"]["at"] for one in scene.segments()]
+
+
+@pytest.mark.parametrize("looks", [1, MOST - 1, MOST, MOST + 1, 1000])
+def test_the_number_kept_is_bounded_and_no_batch_is_lost(scene, looks):
+    scene.begin()
+    for _ in range(looks):
+        scene.look(3)
+    segments = scene.segments()
+    assert len(segments) <= MOST + 3
+    assert sum(one["batches"] for one in segments) == 3 * looks
+    assert segments[0]["first"]["at"] == 1
+    assert segments[-1]["last"]["at"] == scene.at
+
+
+@pytest.mark.parametrize("epochs", [2, 20, 59])
+def test_batches_of_several_epochs_sum_up(scene, epochs):
+    scene.begin()
+    for _ in range(epochs):
+        for _ in range(9):
+            scene.look(2)
+        scene.restart()
+    scene.look(1)
+    assert sum(one["batches"] for one in scene.segments()) == 18 * epochs + 1
+
+
+def test_thousands_of_epochs_are_kept_in_part(scene):
+    scene.begin()
+    for _ in range(3000):
+        scene.look(2, FULL)
+        scene.look(2, ("Batch",))
+        scene.restart()
+    assert 10 < len(scene.segments()) <= 5 * MOST
+    assert len(scene.log._kept) <= 5 * MOST
+
+
+def test_a_pipeline_without_a_model_has_no_segments(scene):
+    scene.blind = True
+    scene.begin()
+    scene.look()
+    scene.restart()
+    scene.look()
+    assert scene.segments() == []
+    assert scene.log.parameters(scene) is None
+    assert scene.log.look(scene) is None
+
+
+def test_what_autotune_has_set_is_read_off(scene):
+    assert scene.log.parameters(None) is None
+    assert scene.log.parameters(scene) is None
+    scene.tuned = (("Map", "parallelism", 4.0),)
+    assert scene.log.parameters(scene) == (("Map", "parallelism", 4.0),)
+
+
+def test_the_model_now_is_a_plain_record(scene):
+    assert scene.log.look(None) is None
+    assert scene.log.look(scene) == {"of": 0, "at": 1, "kinds": 2}
