@@ -1,0 +1,146 @@
+"""The trace file, encoded by hand here, and which stage its ops belong to."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeprof.profiles.run.trace import ops_by_stage
+from pipeprof.profiles.run.xplane import Event, read_events
+
+MS = 10**9  # picoseconds
+
+
+def varint(number: int) -> bytes:
+    number &= (1 << 64) - 1
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def number(field: int, value: int) -> bytes:
+    return varint(field << 3) + varint(value)
+
+
+def chunk(field: int, value: bytes | str) -> bytes:
+    data = value.encode() if isinstance(value, str) else value
+    return varint(field << 3 | 2) + varint(len(data)) + data
+
+
+def event(metadata: int, offset: int, duration: int, *more: bytes) -> bytes:
+    return chunk(4, number(1, metadata) + number(2, offset) + number(3, duration) + b"".join(more))
+
+
+def line(*events: bytes, name: str = "tf_data_worker") -> bytes:
+    return chunk(3, number(1, 77) + chunk(2, name) + number(3, 1234) + b"".join(events) + number(9, 5))
+
+
+def named(key: int, name: str) -> bytes:
+    return chunk(4, number(1, key) + chunk(2, number(1, key) + chunk(2, name)))
+
+
+def plane(name: str, *parts: bytes) -> bytes:
+    return chunk(1, number(1, 3) + chunk(2, name) + b"".join(parts))
+
+
+def test_events_on_host_threads_are_read():
+    data = plane(
+        "/host:CPU",
+        line(event(1, 10, 2000), event(2, 5000, 7)),
+        line(event(1, 3, 4)),
+        named(1, "stages_0/DecodeJpeg:DecodeJpeg"),
+        named(2, "Iterator::Batch"),
+    )
+    assert list(read_events(data)) == [
+        Event(1, "stages_0/DecodeJpeg:DecodeJpeg", 10, 2000),
+        Event(1, "Iterator::Batch", 5000, 7),
+        Event(2, "stages_0/DecodeJpeg:DecodeJpeg", 3, 4),
+    ]
+
+
+def test_other_planes_are_passed_over():
+    noise = plane("/device:GPU:0", line(event(1, 1, 1)), named(1, "kernel"))
+    meta = plane("/host:metadata", line(event(1, 1, 1)), named(1, "x"))
+    host = plane("/host:CPU", line(event(1, 1, 2)), named(1, "mine"))
+    assert list(read_events(noise + meta + host)) == [Event(1, "mine", 1, 2)]
+
+
+def test_names_are_those_of_the_events_own_plane():
+    one = plane("/host:CPU", line(event(1, 1, 2)), named(1, "one"))
+    two = plane("/host:CPU:1", line(event(1, 1, 2)), named(1, "two"))
+    assert list(read_events(one + two)) == [Event(1, "one", 1, 2), Event(2, "two", 1, 2)]
+
+
+def test_an_event_without_a_name_has_an_empty_one():
+    assert list(read_events(plane("/host:CPU", line(event(9, 1, 2))))) == [Event(1, "", 1, 2)]
+
+
+def test_fields_of_later_versions_are_passed_over():
+    stats = chunk(4, number(1, 8) + number(3, 99))
+    data = chunk(9, "host") + plane(
+        "/host:CPU", line(event(1, 1, 2, stats, number(5, 3))), named(1, "a"), chunk(5, number(1, 1)), chunk(60, "new")
+    )
+    assert list(read_events(data)) == [Event(1, "a", 1, 2)]
+
+
+def test_an_empty_trace_has_no_events():
+    assert list(read_events(b"")) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 2**62)), max_size=4))
+def test_times_of_any_size_are_read(times):
+    data = plane("/host:CPU", line(*(event(1, at, long) for at, long in times)), named(1, "é/x:Y"))
+    assert list(read_events(data)) == [Event(1, "é/x:Y", at, long) for at, long in times]
+
+
+def ran(name: str, ms: float) -> Event:
+    return Event(1, name, 0, round(ms * MS))
+
+
+def test_ops_are_summed_by_stage_in_milliseconds():
+    events = [
+        ran("stages_0/DecodeJpeg:DecodeJpeg", 3),
+        ran("stages_0/DecodeJpeg:DecodeJpeg", 4.5),
+        ran("stages_0/resize/ResizeBilinear:ResizeBilinear", 1),
+        ran("stages_1/DecodeJpeg:DecodeJpeg", 0.25),
+    ]
+    assert ops_by_stage(iter(events)) == {
+        "stages.0": {"DecodeJpeg": 7.5, "ResizeBilinear": 1.0},
+        "stages.1": {"DecodeJpeg": 0.25},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "op"),
+    [
+        ("source/ReadFile:ReadFile", "source", "ReadFile"),
+        ("stages_12/a/b/Mul:Mul", "stages.12", "Mul"),
+        ("stages_1_source/Parse:ParseExampleV2", "stages.1.source", "ParseExampleV2"),
+        ("stages_1_stages_0/stages_0/Mul_3:Mul", "stages.1.stages.0", "Mul"),
+        ("stages_0/Conv2D:_MklNativeConv2D", "stages.0", "MklNativeConv2D"),
+    ],
+)
+def test_the_scope_of_an_op_is_its_stage(name, address, op):
+    assert ops_by_stage([ran(name, 1)]) == {address: {op: 1.0}}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Iterator::Root::Prefetch::Map",
+        "IteratorGetNext:IteratorGetNext",
+        "model/stages_0/Mul:Mul",
+        "stages_0",
+        "stages_0:Mul",
+        "stages_x/Mul:Mul",
+        "sources/Mul:Mul",
+        "stages_0/Mul",
+        "stages_0/Mul:Mul#id=3#",
+        "",
+    ],
+)
+def test_what_is_no_op_of_a_stage_is_passed_over(name):
+    assert ops_by_stage([ran(name, 1)]) == {}
