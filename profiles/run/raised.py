@@ -27,11 +27,18 @@ _NOISE = (
     re.compile(r"\n\s*\[\[.*", re.DOTALL),
     re.compile(r"\s*\[Op:\w+\](?: name:.*)?", re.DOTALL),
 )
-_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>\S+))?')
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,? in (?P<function>\S+))?')
 _LIBRARIES = tuple(
     f"{Path(place).resolve()}{os.sep}"
-    for place in {*sysconfig.get_paths().values(), *(str(Path(p.__file__).parent) for p in (pipelines, profiles))}
+    for place in {
+        *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
+        *(str(Path(package.__file__).parent) for package in (pipelines, profiles)),
+    }
 )
+# Packages of the user's own (`pip install --user`) lie outside of those.
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+# Files that AutoGraph writes, imports and deletes again: not the user's, and soon nobody's.
+_GENERATED = "__autograph_generated_file"
 
 
 @dataclass(frozen=True)
@@ -61,8 +68,15 @@ def _users_frames(text: str) -> list[Frame]:
     return [
         Frame(match["file"], int(match["line"]), match["function"])
         for match in _FRAME.finditer(text)
-        if not match["file"].startswith("<") and not str(Path(match["file"]).resolve()).startswith(_LIBRARIES)
+        if _is_users(match["file"])
     ]
+
+
+def _is_users(file: str) -> bool:
+    if file.startswith("<") or Path(file).name.startswith(_GENERATED):
+        return False
+    place = Path(file).resolve()
+    return not str(place).startswith(_LIBRARIES) and _INSTALLED.isdisjoint(place.parts)
 
 
 def users_frame(traceback_text: str) -> Frame | None:

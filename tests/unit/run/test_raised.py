@@ -1,0 +1,239 @@
+"""What was raised, in one sentence and with its place, on texts that TensorFlow and Python really write."""
+
+from __future__ import annotations
+
+import json
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof import pipelines
+from pipeprof.pipelines.build import BuildError
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.profiles.run.loop import EmptyDatasetError
+from pipeprof.profiles.run.raised import (
+    LONGEST,
+    Frame,
+    describe,
+    essence,
+    first_line,
+    users_frame,
+    users_frame_of_stacks,
+)
+
+RECORDED = json.loads((Path(__file__).parents[2] / "recorded" / "graphs" / "errors.json").read_text())
+CASES = {one["case"]: one for one in RECORDED}
+STDLIB = f"{sysconfig.get_path('stdlib')}/threading.py"
+TENSORFLOW = f"{sysconfig.get_path('purelib')}/tensorflow/python/data/ops/iterator_ops.py"
+OURS = f"{Path(pipelines.__file__).parent}/build.py"
+
+ESSENCES = {
+    "scoped op, fused": "Unknown image file format. One of JPEG, JPEG XL, PNG, GIF, BMP, WebP required.",
+    "named stage": "Unknown image file format. One of JPEG, JPEG XL, PNG, GIF, BMP, WebP required.",
+    "python": "ZeroDivisionError: integer division or modulo by zero",
+    "python, fused": "ZeroDivisionError: integer division or modulo by zero",
+    "inside a function": "ZeroDivisionError: integer division or modulo by zero",
+    "called function": "Could not parse `serialized` as TensorProto, base64: MA==",
+    "called function, fused": "Could not parse `serialized` as TensorProto, base64: MA==",
+    "shapes": "Cannot add tensor to the batch: number of elements does not match. "
+    "Shapes are: [tensor]: [0], [batch]: [1]",
+    "generator": "ZeroDivisionError: integer division or modulo by zero",
+    "corrupt record": "truncated record at 0' failed with Read less bytes than requested",
+    "two candidates": "Cannot add tensor to the batch: number of elements does not match. "
+    "Shapes are: [tensor]: [1], [batch]: [0]",
+}
+
+
+def test_there_is_an_expectation_for_every_recorded_error():
+    assert set(ESSENCES) == set(CASES)
+
+
+@pytest.mark.parametrize("case", ESSENCES)
+def test_the_essence_of_tensorflows_errors(case):
+    assert essence(CASES[case]["text"]) == ESSENCES[case]
+
+
+def test_the_essence_is_bounded():
+    said = essence("word " * 1000)
+    assert len(said) == LONGEST
+    assert said.endswith("…")
+    assert essence("x" * LONGEST) == "x" * LONGEST
+
+
+def test_the_essence_is_one_line():
+    assert essence("one\n  two\t three\n") == "one two three"
+
+
+def test_an_error_that_says_nothing_is_named():
+    assert first_line(KeyError()) == "KeyError"
+    assert first_line(ValueError("a bad\nrecord")) == "ValueError: a bad record"
+
+
+def frames(*places: tuple[str, int, str]) -> str:
+    lines = ["Traceback (most recent call last):"]
+    for file, line, function in places:
+        lines += [f'  File "{file}", line {line}, in {function}', "    something()", "    ~~~~~~~~~^^"]
+    return "\n".join([*lines, "ValueError: a bad record"])
+
+
+def test_the_innermost_frame_of_the_user_is_found():
+    text = frames(
+        (TENSORFLOW, 270, "__call__"),
+        ("/home/me/train.py", 10, "make"),
+        ("/home/me/decode.py", 33, "parse"),
+        (STDLIB, 99, "run"),
+        (OURS, 5, "build"),
+    )
+    assert users_frame(text) == Frame("/home/me/decode.py", 33, "parse")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        STDLIB,
+        TENSORFLOW,
+        OURS,
+        "<string>",
+        "<frozen importlib._bootstrap>",
+        "/home/me/.local/lib/python3.11/site-packages/tensorflow/x.py",
+        "/usr/lib/python3/dist-packages/numpy/core.py",
+        "/tmp/__autograph_generated_file9rzuww7e.py",
+    ],
+)
+def test_libraries_and_generated_files_are_not_the_users(file):
+    assert users_frame(frames((file, 3, "f"))) is None
+
+
+def test_a_file_beside_the_interpreter_is_the_users():
+    file = f"{sysconfig.get_path('data')}/src/app/pipeline.py"
+    assert users_frame(frames((file, 3, "f"))) == Frame(file, 3, "f")
+
+
+@pytest.mark.parametrize("case", ["python", "python, fused", "inside a function"])
+def test_autographs_files_in_recorded_errors_are_not_the_users(case):
+    frame = users_frame(CASES[case]["text"])
+    assert frame is None or "autograph" not in frame.file
+
+
+def test_the_line_of_a_generator_is_the_users():
+    assert users_frame(CASES["generator"]["text"]) == Frame("record_graphs.py", 272, "<genexpr>")
+
+
+def test_text_without_frames_has_none():
+    assert users_frame(CASES["shapes"]["text"]) is None
+    assert users_frame("") is None
+    assert users_frame_of_stacks("") is None
+
+
+def stacks(*threads: tuple[str, list[tuple[str, int, str]]]) -> str:
+    parts = []
+    for title, places in threads:
+        lines = [f"{title} 0x00007f0678a1c6c0 (most recent call first):"]
+        lines += [f'  File "{file}", line {line} in {function}' for file, line, function in places]
+        parts.append("\n".join(lines))
+    return "Fatal Python error: Segmentation fault\n\n" + "\n\n".join(parts)
+
+
+def test_of_dumped_stacks_the_first_frame_of_the_crashed_thread_counts():
+    text = stacks(
+        ("Thread", [("/home/me/other.py", 1, "idle"), (STDLIB, 2, "run")]),
+        ("Current thread", [(STDLIB, 3, "x"), ("/home/me/train.py", 44, "parse"), ("/home/me/train.py", 9, "main")]),
+    )
+    assert users_frame_of_stacks(text) == Frame("/home/me/train.py", 44, "parse")
+
+
+def test_another_thread_may_be_the_users():
+    text = stacks(
+        ("Thread", [(STDLIB, 2, "wait"), ("/home/me/loader.py", 7, "read")]),
+        ("Current thread", [(TENSORFLOW, 3, "next")]),
+    )
+    assert users_frame_of_stacks(text) == Frame("/home/me/loader.py", 7, "read")
+
+
+def test_stacks_of_threads_that_did_not_crash_are_searched_too():
+    text = stacks(("Thread", [("/home/me/loader.py", 7, "<module>")]))
+    assert users_frame_of_stacks(text) == Frame("/home/me/loader.py", 7, "<module>")
+
+
+def test_stacks_of_libraries_alone_tell_nothing():
+    assert users_frame_of_stacks(stacks(("Current thread", [(TENSORFLOW, 3, "next"), (STDLIB, 1, "run")]))) is None
+
+
+@dataclass
+class FakeSample:
+    """As much of a sample as a failure needs."""
+
+    graph: dict[str, Any] | None = None
+    kind: str = "spec"
+    phase: str = "warmup"
+
+    @property
+    def job(self) -> dict[str, str]:
+        return {"kind": self.kind}
+
+    def written_graph(self) -> dict[str, Any] | None:
+        return self.graph
+
+
+class UnknownError(Exception):
+    """As TensorFlow's own."""
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_recorded_errors_are_described_with_their_stage(case):
+    one = CASES[case]
+    said = describe(UnknownError(one["text"]), FakeSample(one["written"]))
+    assert said["message"] == f"UnknownError: {ESSENCES[case]}"
+    assert (said["kind"], said["code"], said["phase"]) == ("pipeline", "raised", "warmup")
+    address = None if one["key"] is None else one["key"].replace("_stages", ".stages").replace("stages_", "stages.")
+    assert said["address"] == address
+
+
+def test_a_stage_of_a_function_keeps_the_users_name():
+    one = CASES["named stage"]
+    graph = json.loads(json.dumps(one["written"]).replace('"stages_0"', '"decode"'))
+    text = one["text"].replace("passed to stages_0 ", "passed to decode ").replace("stages_0/", "")
+    assert describe(UnknownError(text), FakeSample(graph, kind="function"))["address"] == "decode"
+
+
+def test_without_a_graph_the_stage_is_unknown():
+    assert describe(UnknownError(CASES["named stage"]["text"]), FakeSample())["address"] is None
+
+
+@pytest.mark.parametrize(("of", "kind"), [("spec", "spec"), ("python", "pipeline")])
+def test_errors_of_building_know_their_stage(of, kind):
+    error = BuildError("stages.1", "got 3 channels, expected 1", kind=of)
+    said = describe(error, FakeSample(phase="build"))
+    assert (said["kind"], said["code"], said["address"]) == (kind, "build", "stages.1")
+    assert said["message"] == "got 3 channels, expected 1"
+
+
+def test_a_wrong_target_is_the_commands_fault():
+    said = describe(UsageError("f.py:make returned a list"), FakeSample(phase="build"))
+    assert (said["kind"], said["code"], said["message"]) == ("spec", "target", "f.py:make returned a list")
+
+
+def test_an_empty_dataset_is_told_from_other_errors():
+    said = describe(EmptyDatasetError(), FakeSample())
+    assert (said["kind"], said["code"]) == ("pipeline", "empty")
+
+
+def test_pythons_own_memory_error_is_out_of_memory():
+    assert describe(MemoryError(), FakeSample())["message"] == "Python could not allocate memory"
+    said = describe(MemoryError("Unable to allocate 7 GiB"), FakeSample())
+    assert (said["code"], said["message"]) == ("out-of-memory", "Unable to allocate 7 GiB")
+
+
+def test_the_frame_is_that_of_the_text_or_else_of_the_traceback(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def parse():\n    raise ValueError('bad')\n")
+    names: dict[str, Any] = {}
+    exec(compile(file.read_text(), str(file), "exec"), names)
+    with pytest.raises(ValueError, match="bad") as caught:
+        names["parse"]()
+    assert describe(caught.value, FakeSample())["frame"] == {"file": str(file), "line": 2, "function": "parse"}
+    inside = UnknownError(frames(("/home/me/inside.py", 8, "decode")))
+    assert describe(inside, FakeSample())["frame"] == {"file": "/home/me/inside.py", "line": 8, "function": "decode"}
