@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.run.sampler import Sampler
     from pipeprof.profiles.run.settings import Plan
 
-DELETION_SECONDS = 0.2
+DELETION_SECONDS = 0.25
 _MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measure")
 
 
@@ -251,7 +251,7 @@ def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
         )
         found.append(Message(code="repeated", message=text))
     deletions = (observed.measured or {}).get("deletions") or []
-    if sum(deletions) > DELETION_SECONDS:
+    if max(deletions, default=0.0) > DELETION_SECONDS:
         text = (
             f"TensorFlow took up to {max(deletions):.1f} s to delete an ended iterator ({sum(deletions):.1f} s for "
             f"{len(deletions)} of them). That was done aside and is in no number here; a loop that lets go of its "

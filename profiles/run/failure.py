@@ -39,7 +39,7 @@ _ASKED = {
     "interrupted": ("interrupted", "Interrupted", EXIT_INTERRUPTED),
     "terminated": ("terminated", "Ended by SIGTERM", EXIT_TERMINATED),
 }
-_CRASHES = {
+_CRASHES: dict[int, str] = {
     signal.SIGSEGV: "a segmentation fault",
     signal.SIGBUS: "a bus error",
     signal.SIGFPE: "an arithmetic fault",
@@ -169,7 +169,7 @@ def _died(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
         name = f"signal {number}"
     frame = users_frame_of_stacks(around.stacks)
     place = f" The user's code was at {frame.file}:{frame.line}." if frame else ""
-    crash = _CRASHES.get(signal.Signals(number)) if number in signal.valid_signals() else None
+    crash = _CRASHES.get(number)
     if crash:
         return _plain("crashed", f"The worker crashed with {crash} ({name}) in phase {_where(observed)}.{place}", 5)
     unsure = ""
@@ -203,7 +203,7 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
     blamed = f" At the last look {stage.words if stage else buffer[0]} held {_size(buffer[1])}." if buffer else ""
     text = (
         f"Out of memory in phase {_where(observed)}, {around.seconds:.1f} s after the start: {enforced}{held}{grew}. "
-        f"Largest by phase: {phases}.{blamed}"
+        f"{f'Largest by phase: {phases}.' if phases else 'No sample of its memory was taken.'}{blamed}"
     )
     problem = Problem(code="out-of-memory", message=text, stage=stage.address if stage else None)
     if stage is not None and stage.location is not None:
@@ -246,6 +246,6 @@ def _size(size: float | None) -> str:
     value = float(size)
     for unit in ("B", "KiB", "MiB"):
         if abs(value) < 1024:
-            return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+            return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"
         value /= 1024
     return f"{value:.2f} GiB"

@@ -53,10 +53,13 @@ def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Progress)
     if not settings.lock:
         return _Run(settings, planned, writer, progress, began).run()
 
-    def waiting(pid: int | None, seconds: float) -> None:
-        if seconds == 0:
+    told: set[int | None] = set()
+
+    def waiting(pid: int | None, _seconds: float) -> None:
+        if pid not in told:
+            told.add(pid)
             who = f" (pid {pid})" if pid else ""
-            progress.note(f"waiting for another pipeprof{who} that is measuring")
+            progress.note(f"waiting for another pipeprof{who} that is measuring, up to {patience:g} s")
 
     with measuring_lock(settings.command, limit=patience, waiting=waiting) as state:
         run = _Run(settings, planned, writer, progress, began)

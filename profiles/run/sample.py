@@ -16,6 +16,7 @@ from pipeprof.profiles.run.loop import Feed, PythonStep, SimulatedStep, Step, dr
 from pipeprof.profiles.run.models import ModelLog
 from pipeprof.profiles.run.phases import Phases
 from pipeprof.profiles.run.raised import first_line
+from pipeprof.profiles.run.settings import from_pairs
 from pipeprof.profiles.run.sizes import Sizes, bytes_of
 from pipeprof.profiles.run.steps import Floor, StepStatistics
 from pipeprof.profiles.run.trace import traced_ops
@@ -149,7 +150,7 @@ class Sample:
             from pipeprof.pipelines.build import BuildContext, load_arrays
             from pipeprof.pipelines.spec.models import Spec
 
-            self._spec = Spec.model_validate(self.job["data"])
+            self._spec = Spec.model_validate(from_pairs(self.job["data"]))
             self._context = BuildContext(
                 base_dir=Path(self.job["base_dir"]),
                 data_dirs={name: Path(folder) for name, folder in self.job["data_dirs"].items()},

@@ -136,7 +136,7 @@ def job(
         "memory_limit": memory_limit,
         "kind": "spec" if loaded is not None else "function",
         "target": str(target),
-        "data": loaded.data if loaded is not None else None,
+        "data": as_pairs(loaded.data) if loaded is not None else None,
         "base_dir": str(loaded.base_dir) if loaded is not None else None,
         "data_dirs": {name: str(folder) for name, folder in data_dirs.items()},
         "user_files": files,
@@ -147,6 +147,20 @@ def job(
         "warmup_seconds": planned.warmup_seconds,
         "seed": planned.seed,
     }
+
+
+def as_pairs(value: Any) -> Any:
+    """A spec's data with every mapping as a list of pairs: JSON would turn its keys that are numbers into text."""
+    if isinstance(value, dict):
+        return {"pairs": [[key, as_pairs(inner)] for key, inner in value.items()]}
+    return [as_pairs(inner) for inner in value] if isinstance(value, list) else value
+
+
+def from_pairs(value: Any) -> Any:
+    """The inverse of `as_pairs`."""
+    if isinstance(value, dict):
+        return {key: from_pairs(inner) for key, inner in value["pairs"]}
+    return [from_pairs(inner) for inner in value] if isinstance(value, list) else value
 
 
 def python_files(loaded: LoadedSpec) -> list[Path]:

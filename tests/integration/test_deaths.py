@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -108,7 +109,7 @@ def test_what_python_raises_is_pinned_to_the_stage_and_the_line(tmp_path: Path) 
     problem = ended.profile.errors[0]
     assert problem.stage == "planted"
     assert "a bad record" in problem.message
-    assert "raise ValueError" in TARGETS.read_text().splitlines()[problem.line - 1]
+    assert "raise ValueError(msg)" in TARGETS.read_text().splitlines()[problem.line - 1]
 
 
 def test_batches_of_different_shapes_name_the_batch(tmp_path: Path) -> None:
@@ -163,11 +164,9 @@ def test_a_file_that_vanishes_names_the_stage_that_reads_it(tmp_path: Path) -> N
     for n in range(3):
         (tmp_path / f"{n}.txt").write_text("text")
     (tmp_path / "away.py").write_text(
-        "import os, tensorflow as tf\n"
-        "def gone(path):\n"
-        "    return tf.strings.join([path, '.gone'])\n"
+        "import os, tensorflow as tf\ndef gone(path):\n    return tf.strings.join([path, '.gone'])\n"
     )
-    stages = "  - map: {python: away.py:gone}\n  - map: {name: read, ops: [tf.io.read_file]}\n  - batch: {batch_size: 2}"
+    stages = "  - map: {python: away.py:gone}\n  - map: {name: read, ops: [tf.io.read_file]}"
     ended = failed(run(tmp_path, spec(tmp_path, '{list_files: {file_pattern: "*.txt"}}', stages)))
     problem = ended.profile.errors[0]
     assert (problem.stage, problem.line) == ("stages.1", 5)
@@ -246,3 +245,20 @@ def test_a_folder_that_cannot_be_written_to_sends_the_profile_elsewhere(tmp_path
     assert [warning.code for warning in profile.warnings if "cannot write" in warning.message] == ["not-saved-there"]
     assert len(list(tmp_path.glob("pipeprof-*/*.json"))) == 1
     assert profile.output == "made by the user"
+
+
+def test_a_profile_that_can_be_written_nowhere_leaves_the_report(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command(f"{TARGETS}:steady", "--seconds", "0.3"),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        # A full disk, as far as a file can tell: nothing longer than 500 bytes can be written.
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
+    )
+    assert done.returncode == 1, done.stderr
+    assert "batches/s" in done.stdout
+    assert "the profile could be written nowhere" in done.stderr
+    assert list(tmp_path.glob("pipeprof-out/*.json")) == []

@@ -71,7 +71,8 @@ def grows() -> tf.data.Dataset:
 def raises() -> tf.data.Dataset:
     def fail(x):
         if x > GOOD:
-            raise ValueError("a bad record")
+            msg = "a bad record"
+            raise ValueError(msg)
         return np.float32(x)
 
     return _mapped(fail)
