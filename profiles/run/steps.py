@@ -115,8 +115,7 @@ class StepStatistics:
         if not times:
             return None
         intervals = np.diff(np.asarray(times, dtype=np.int64), prepend=base)
-        for durations in (self.intervals, self.fetches, self.waits):
-            durations.add(intervals)
+        self.intervals.add(intervals)
         if restarted:
             self.restarts += 1
             self.restart_ns += int(intervals[0])
@@ -174,20 +173,20 @@ class StepStatistics:
 
     def document(self, *, device: bool) -> dict[str, Any]:
         """The `steps` and `device.gaps` parts of a profile, as far as the loop knows them."""
-        seconds = self.seconds
+        waits, fetches = (self.waits, self.fetches) if device else (self.intervals, self.intervals)
         steps = {
             "count": self.count,
-            "seconds": seconds,
+            "seconds": self.seconds,
             "interval_ms": self.intervals.summary(),
-            "wait_ms": self.waits.summary(),
-            "fetch_ms": self.fetches.summary(),
+            "wait_ms": waits.summary(),
+            "fetch_ms": fetches.summary(),
             "busy_ms": self.busy.summary() if device else None,
-            "wait_share": self.waits.total_ns / self.intervals.total_ns if self.intervals.total_ns else 0.0,
+            "wait_share": waits.total_ns / self.intervals.total_ns if self.intervals.total_ns else 0.0,
             "restart_share": self.restart_ns / self.intervals.total_ns if self.restarts else None,
             "floor_ms": self.floor.summary,
             "epochs": self.restarts,
         }
-        histograms = {"interval": self.intervals.histogram(), "fetch": self.fetches.histogram()}
+        histograms = {"interval": self.intervals.histogram(), "fetch": fetches.histogram()}
         if not device:
             return {"steps": steps, "histograms": histograms, "longest": self.longest.listed(), "gaps": None}
         gaps = {
