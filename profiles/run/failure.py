@@ -199,11 +199,12 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
     held = f"; it held {_size(ended.last.used_bytes)}" if ended.last else ""
     grew = f" and grew by {_size(around.growth)} per second" if around.growth and around.growth > 0 else ""
     phases = ", ".join(f"{name} {_size(peak)}" for name, peak in around.peaks.items())
+    largest = f"Largest by phase: {phases}." if phases else "No sample of its memory was taken."
     stage, buffer = _largest_buffer(observed, around)
     blamed = f" At the last look {stage.words if stage else buffer[0]} held {_size(buffer[1])}." if buffer else ""
     text = (
         f"Out of memory in phase {_where(observed)}, {around.seconds:.1f} s after the start: {enforced}{held}{grew}. "
-        f"{f'Largest by phase: {phases}.' if phases else 'No sample of its memory was taken.'}{blamed}"
+        f"{largest}{blamed}"
     )
     problem = Problem(code="out-of-memory", message=text, stage=stage.address if stage else None)
     if stage is not None and stage.location is not None:

@@ -1,0 +1,446 @@
+"""How a sample ended, in one paragraph: every reason with every kind of evidence."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+import pytest
+from unit.run.fakes import GIB, MIB, beat, drained, error, measured, model_node, observed, phase, sample, stage_at
+
+from pipeprof.profiles.run.cgroup import Cgroup, CgroupWatch, OomReport
+from pipeprof.profiles.run.failure import Circumstances, Failure, diagnose
+from pipeprof.profiles.run.limits import MemoryLimit
+from pipeprof.profiles.run.observed import Observed
+from pipeprof.profiles.run.watch import Ended
+
+STAGES = {
+    "source": stage_at("source", "list_files", line=3),
+    "stages.0": stage_at("stages.0", "map", name="decode", line=7),
+    "stages.1": stage_at("stages.1", "shuffle", line=11),
+}
+FRAME = {"file": "/home/me/decode.py", "line": 33, "function": "parse"}
+STACKS = 'Current thread 0x1 (most recent call first):\n  File "/home/me/decode.py", line 33 in parse\n'
+MEASURING = (phase("import"), phase("measure"), beat(1234))
+
+
+def around(**changes: Any) -> Circumstances:
+    values: dict[str, Any] = {
+        "limit": None,
+        "oom": OomReport(None),
+        "growth": None,
+        "seconds": 12.34,
+        "timeout": 120.0,
+        "max_time": None,
+        "peaks": {},
+        "stages": STAGES,
+        "stacks": "",
+    }
+    return Circumstances(**{**values, **changes})
+
+
+def failed(ended: Ended, seen: Observed, **changes: Any) -> Failure:
+    failure = diagnose(ended, seen, around(**changes))
+    assert failure is not None
+    assert "\n" not in failure.problem.message
+    assert ".." not in failure.problem.message
+    assert "  " not in failure.problem.message
+    return failure
+
+
+def place(failure: Failure) -> tuple[str | None, int | None, int | None, str | None]:
+    problem = failure.problem
+    return problem.file, problem.line, problem.column, problem.stage
+
+
+def complete(*more: dict[str, Any]) -> Observed:
+    return observed(phase("measure"), measured(drained()), *more)
+
+
+# Asked to end
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "words"),
+    [("interrupted", 130, "Interrupted"), ("terminated", 143, "Ended by SIGTERM")],
+)
+def test_the_user_ended_it(reason, code, words):
+    failure = failed(Ended(reason, -9), observed(*MEASURING))
+    assert failure.exit_code == code
+    assert failure.problem.code == reason
+    assert failure.problem.message == f"{words} in phase measure after 1,234 steps."
+
+
+@pytest.mark.parametrize("reason", ["interrupted", "terminated"])
+def test_what_the_user_ended_is_not_complete_whatever_was_measured(reason):
+    assert diagnose(Ended(reason, 0), complete({"m": "done"}), around()) is not None
+
+
+def test_before_the_first_phase_it_was_importing():
+    assert failed(Ended("interrupted", -9), observed()).problem.message == "Interrupted in phase import."
+
+
+def test_steps_are_only_named_in_phases_that_have_them():
+    seen = observed(phase("warmup"), beat(5), phase("trace"))
+    assert failed(Ended("interrupted", 0), seen).problem.message == "Interrupted in phase trace."
+
+
+# Complete
+
+
+@pytest.mark.parametrize("reason", ["exit", "memory-limit", "hung", "max-time"])
+@pytest.mark.parametrize("returncode", [0, 3, -signal.SIGKILL, -signal.SIGSEGV])
+def test_a_complete_measurement_did_not_fail_however_the_worker_ended(reason, returncode):
+    seen = complete(phase("trace"))
+    assert diagnose(Ended(reason, returncode), seen, around(oom=OomReport(1, by="machine"))) is None
+
+
+def test_what_was_measured_before_an_error_is_not_complete():
+    assert failed(Ended("exit", 0), complete(error())).exit_code == 5
+
+
+# Raised
+
+
+@pytest.mark.parametrize(
+    ("fields", "words", "where"),
+    [
+        ({}, "The pipeline raised, phase", (None, None, None, None)),
+        (
+            {"address": "stages.0"},
+            "The pipeline raised in decode (stages.0, spec.yaml:7), phase",
+            ("spec.yaml", 7, 5, "stages.0"),
+        ),
+        (
+            {"address": "source", "frame": FRAME},
+            "The pipeline raised in list_files (source, spec.yaml:3) at /home/me/decode.py:33, phase",
+            ("spec.yaml", 3, 5, "source"),
+        ),
+        (
+            {"frame": FRAME},
+            "The pipeline raised at /home/me/decode.py:33, phase",
+            ("/home/me/decode.py", 33, None, None),
+        ),
+        (
+            {"address": "my_map", "frame": FRAME},
+            "The pipeline raised in stage my_map at /home/me/decode.py:33, phase",
+            ("/home/me/decode.py", 33, None, "my_map"),
+        ),
+    ],
+)
+def test_what_the_pipeline_raised_is_pinned_to_what_is_known(fields, words, where):
+    failure = failed(Ended("exit", 0), observed(*MEASURING, error(**fields)))
+    assert failure.exit_code == 5
+    assert failure.problem.code == "raised"
+    assert failure.problem.message == f"{words} measure after 1,234 steps: ValueError: bad"
+    assert place(failure) == where
+
+
+def test_a_stage_without_a_line_leaves_the_place_open():
+    failure = failed(
+        Ended("exit", 0),
+        observed(error(address="stages.0")),
+        stages={"stages.0": stage_at("stages.0", "map")},
+    )
+    assert "raised in map (stages.0), phase import" in failure.problem.message
+    assert place(failure) == (None, None, None, "stages.0")
+
+
+def test_what_the_spec_is_to_blame_for_is_the_commands_fault():
+    seen = observed(
+        phase("build"), error("build", kind="spec", message="got 3 channels, expected 1", address="stages.1")
+    )
+    failure = failed(Ended("exit", 0), seen)
+    assert failure.exit_code == 2
+    assert failure.problem.message == "got 3 channels, expected 1"
+    assert place(failure) == ("spec.yaml", 11, 5, "stages.1")
+
+
+def test_the_users_code_that_raised_while_building_is_the_pipelines_fault():
+    seen = observed(phase("build"), error("build", message="ValueError: no", address="stages.0", frame=FRAME))
+    failure = failed(Ended("exit", 0), seen)
+    assert failure.exit_code == 5
+    assert failure.problem.code == "build"
+    assert "phase build: ValueError: no" in failure.problem.message
+
+
+def test_an_empty_dataset_leaves_nothing_to_measure():
+    failure = failed(Ended("exit", 0), observed(phase("first_element"), error("empty", message="it is empty")))
+    assert failure.exit_code == 5
+    assert failure.problem.code == "empty"
+    assert failure.problem.message == "Nothing to measure: it is empty."
+
+
+def test_python_without_memory_is_out_of_memory():
+    seen = observed(*MEASURING, error("out-of-memory", message="Unable to allocate 7 GiB"))
+    failure = failed(Ended("exit", 0, last=sample(3 * GIB)), seen, peaks={"measure": 3 * GIB})
+    assert failure.exit_code == 5
+    assert failure.problem.code == "out-of-memory"
+    assert failure.problem.message == (
+        "Out of memory in phase measure after 1,234 steps, 12.3 s after the start: Python could not get more memory "
+        "(Unable to allocate 7 GiB); it held 3.00 GiB. Largest by phase: measure 3.00 GiB."
+    )
+
+
+# Died
+
+
+@pytest.mark.parametrize("status", [0, 1, 77])
+def test_ending_by_itself_is_blamed_on_the_pipelines_own_code(status):
+    failure = failed(Ended("exit", status), observed(*MEASURING))
+    assert failure.problem.code == "exited"
+    assert failure.exit_code == 5
+    assert f"exit status {status} in phase measure after 1,234 steps" in failure.problem.message
+    assert "sys.exit" in failure.problem.message
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (signal.SIGSEGV, "a segmentation fault (SIGSEGV)"),
+        (signal.SIGABRT, "an abort (SIGABRT)"),
+        (signal.SIGBUS, "a bus error (SIGBUS)"),
+        (signal.SIGFPE, "an arithmetic fault (SIGFPE)"),
+        (signal.SIGILL, "an illegal instruction (SIGILL)"),
+    ],
+)
+@pytest.mark.parametrize("oom", [OomReport(None), OomReport(0), OomReport(1, by="machine")])
+def test_crashes_are_named(number, words, oom):
+    failure = failed(Ended("exit", -number), observed(phase("warmup")), oom=oom)
+    assert failure.problem.code == "crashed"
+    assert failure.exit_code == 5
+    assert failure.problem.message == f"The worker crashed with {words} in phase warmup."
+
+
+def test_a_crash_names_the_users_line():
+    failure = failed(Ended("exit", -signal.SIGSEGV), observed(phase("warmup")), stacks=STACKS)
+    assert failure.problem.message.endswith(" The user's code was at /home/me/decode.py:33.")
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP"), (40, "signal 40"), (99, "signal 99")]
+)
+def test_other_signals_came_from_outside(number, name):
+    failure = failed(Ended("exit", -number), observed(*MEASURING))
+    assert failure.problem.code == "killed"
+    assert failure.problem.message == (
+        f"The worker was killed from outside ({name}) in phase measure after 1,234 steps."
+    )
+
+
+@pytest.mark.parametrize(
+    ("oom", "words"),
+    [(OomReport(0), "Nothing says that memory ran out."), (OomReport(None), "It may have run out of memory.")],
+)
+def test_a_kill_is_only_called_out_of_memory_where_the_kernel_says_so(oom, words):
+    failure = failed(Ended("exit", -signal.SIGKILL), observed(phase("build")), oom=oom)
+    assert failure.problem.code == "killed"
+    assert failure.problem.message == f"The worker was killed from outside (SIGKILL) in phase build. {words}"
+
+
+@pytest.mark.parametrize(
+    ("oom", "words"),
+    [
+        (
+            OomReport(1, by="cgroup", scope="cgroup", limit_bytes=512 * MIB),
+            "the kernel killed the worker at the memory limit of 512 MiB of its control group",
+        ),
+        (OomReport(1, by="cgroup", scope="cgroup"), "the kernel killed the worker at the memory limit of its control"),
+        (OomReport(2, by="machine", scope="machine"), "the kernel killed the worker at the machine's memory"),
+    ],
+)
+def test_a_kill_for_want_of_memory_says_whose_it_was(oom, words):
+    failure = failed(
+        Ended("exit", -signal.SIGKILL, last=sample(500 * MIB)),
+        observed(phase("measure"), beat(3)),
+        oom=oom,
+        growth=100.0 * MIB,
+        peaks={"import": 300 * MIB, "measure": 500 * MIB},
+        limit=MemoryLimit(480 * MIB, "cgroup", 0),
+    )
+    assert failure.problem.code == "out-of-memory"
+    assert failure.exit_code == 5
+    assert words in failure.problem.message
+    assert "; it held 500 MiB and grew by 100 MiB per second. " in failure.problem.message
+    assert "Largest by phase: import 300 MiB, measure 500 MiB." in failure.problem.message
+
+
+def write(folder: Any, **files: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        folder.joinpath(name.replace("__", ".")).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("kills", "code", "words"),
+    [
+        (1, "out-of-memory", "the kernel killed the worker at the memory limit of 512 MiB of its control group"),
+        (0, "killed", "Nothing says that memory ran out."),
+    ],
+)
+def test_a_kill_by_the_control_group_is_read_off_its_folder(tmp_path, kills, code, words):
+    proc, root = tmp_path / "proc", tmp_path / "cgroup"
+    write(proc / "self", cgroup="0::/pod\n")
+    write(root, cgroup__controllers="cpu memory\n")
+    write(root / "pod", memory__max=f"{512 * MIB}\n", memory__events="max 4\noom 2\noom_kill 2\n")
+    watch = CgroupWatch(Cgroup(proc=proc, root=root), proc)
+    write(root / "pod", memory__events=f"max 9\noom {2 + kills}\noom_kill {2 + kills}\n")
+
+    seen = observed(
+        phase("import"), phase("first_element"), {"m": "answer", "measured": None, **look(("Shuffle", GIB))}
+    )
+    failure = failed(
+        Ended("exit", -signal.SIGKILL, last=sample(505 * MIB)),
+        seen,
+        oom=watch.report(),
+        growth=250.0 * MIB,
+        peaks={"import": 300 * MIB, "first_element": 505 * MIB},
+    )
+    assert failure.exit_code == 5
+    assert failure.problem.code == code
+    assert words in failure.problem.message
+    if kills:
+        assert failure.problem.message == (
+            "Out of memory in phase first_element, 12.3 s after the start: the kernel killed the worker at the memory "
+            "limit of 512 MiB of its control group; it held 505 MiB and grew by 250 MiB per second. "
+            "Largest by phase: import 300 MiB, first_element 505 MiB. "
+            "At the last look shuffle (stages.1, spec.yaml:11) held 1.00 GiB."
+        )
+        assert place(failure) == ("spec.yaml", 11, 5, "stages.1")
+
+
+# Stopped at the limit
+
+
+def look(*nodes: tuple[str, int], **fields: Any) -> dict[str, Any]:
+    return {"frames": [], "model": {"nodes": [model_node(name, size) for name, size in nodes]}, **fields}
+
+
+def answer(*nodes: tuple[str, int], **fields: Any) -> dict[str, Any]:
+    return {"m": "answer", "measured": None, **look(*nodes, **fields)}
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (MemoryLimit(2 * GIB, "option", 0), "stopped the worker at the limit of 2.00 GiB (--memory-limit)"),
+        (MemoryLimit(900 * MIB, "cgroup", 1), "at the limit of 900 MiB (the control group, less a reserve)"),
+        (MemoryLimit(3 * GIB, "machine", 1), "at the limit of 3.00 GiB (the machine's free memory, less a reserve)"),
+        (None, "the worker was stopped"),
+    ],
+)
+def test_a_worker_stopped_at_the_limit_names_the_limit(limit, words):
+    failure = failed(Ended("memory-limit", -9, last=sample(2 * GIB)), observed(*MEASURING), limit=limit)
+    assert failure.problem.code == "out-of-memory"
+    assert failure.exit_code == 5
+    assert words in failure.problem.message
+
+
+@pytest.mark.parametrize("growth", [None, 0.0, -5.0 * MIB])
+def test_memory_that_did_not_grow_is_not_said_to(growth):
+    failure = failed(Ended("memory-limit", -9, last=sample(GIB)), observed(*MEASURING), growth=growth)
+    assert "grew" not in failure.problem.message
+
+
+def test_without_a_sample_nothing_is_said_about_the_memory():
+    failure = failed(Ended("memory-limit", -9), observed())
+    assert failure.problem.message == (
+        "Out of memory in phase import, 12.3 s after the start: the worker was stopped. "
+        "No sample of its memory was taken."
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (999 * MIB, "999 MiB"),
+        (int(999.7 * MIB), "1000 MiB"),
+        (1023 * MIB, "1023 MiB"),
+        (1536 * MIB, "1.50 GiB"),
+        (700, "700 B"),
+        (2560, "2.5 KiB"),
+        (12.3 * MIB, "12.3 MiB"),
+    ],
+)
+def test_sizes_are_plain_numbers(size, words):
+    failure = failed(Ended("memory-limit", -9, last=sample(int(size))), observed())
+    assert f"; it held {words}. " in failure.problem.message
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words", "stage"),
+    [
+        (
+            [("Prefetch", 60_000_000), ("Shuffle", 900 * MIB)],
+            "shuffle (stages.1, spec.yaml:11) held 900 MiB",
+            "stages.1",
+        ),
+        ([("ParallelMapV2", 80 * MIB)], "decode (stages.0, spec.yaml:7) held 80 MiB", "stages.0"),
+        ([("Prefetch", 80 * MIB)], "Prefetch held 80 MiB", None),
+        ([("SomethingNewV3", 80 * MIB)], "SomethingNew held 80 MiB", None),
+        ([("Shuffle", 40_000_000)], None, None),
+        ([], None, None),
+    ],
+)
+def test_the_largest_buffer_is_named_and_where_only_one_stage_fits_that_stage(nodes, words, stage):
+    failure = failed(Ended("memory-limit", -9), observed(*MEASURING, answer(*nodes)))
+    assert failure.problem.stage == stage
+    if words:
+        assert failure.problem.message.endswith(f" At the last look {words}.")
+    else:
+        assert "At the last look" not in failure.problem.message
+
+
+def test_of_two_stages_that_fit_none_is_blamed():
+    stages = {**STAGES, "stages.2": stage_at("stages.2", "shuffle", line=12)}
+    failure = failed(Ended("memory-limit", -9), observed(answer(("ShuffleV2", GIB))), stages=stages)
+    assert place(failure) == (None, None, None, None)
+    assert failure.problem.message.endswith("At the last look Shuffle held 1.00 GiB.")
+
+
+def test_a_look_without_a_model_blames_nobody():
+    failure = failed(
+        Ended("memory-limit", -9), observed({"m": "answer", "measured": None, "frames": [], "model": None})
+    )
+    assert failure.problem.stage is None
+
+
+# Hung, and out of time
+
+
+def test_a_hang_names_the_users_line_from_the_answer():
+    seen = observed(*MEASURING, answer(frames=[FRAME, {**FRAME, "line": 99}]))
+    failure = failed(Ended("hung", -9), seen, timeout=3.0, stacks=STACKS.replace("33", "44"))
+    assert failure.problem.code == "hung"
+    assert failure.exit_code == 5
+    assert failure.problem.message == (
+        "No progress for 3 s (--timeout) in phase measure after 1,234 steps: the pipeline hangs. "
+        "The user's code was at /home/me/decode.py:33, in parse."
+    )
+    assert place(failure) == ("/home/me/decode.py", 33, None, None)
+
+
+def test_a_hang_without_an_answer_is_found_in_the_stacks():
+    failure = failed(Ended("hung", -9, stacks=True), observed(phase("build")), stacks=STACKS)
+    assert place(failure) == ("/home/me/decode.py", 33, None, None)
+    assert failure.problem.message.endswith("The user's code was at /home/me/decode.py:33, in parse.")
+
+
+@pytest.mark.parametrize("stacks", ["", f'Thread 0x1:\n  File "{sys.prefix}/lib/site-packages/x.py", line 1 in f\n'])
+def test_a_hang_outside_of_the_users_code_has_no_place(stacks):
+    failure = failed(Ended("hung", -9), observed(phase("build"), answer()), stacks=stacks)
+    assert failure.problem.message == "No progress for 120 s (--timeout) in phase build: the pipeline hangs."
+    assert place(failure) == (None, None, None, None)
+
+
+def test_the_time_was_up():
+    failure = failed(Ended("max-time", -9), observed(*MEASURING), max_time=30.0)
+    assert failure.problem.code == "max-time"
+    assert failure.exit_code == 5
+    assert failure.problem.message == "Stopped after 30 s (--max-time) in phase measure after 1,234 steps."
+
+
+def test_an_error_that_came_while_the_time_ran_out_is_not_hidden_by_done():
+    seen = observed(*MEASURING, error(), {"m": "done"})
+    assert failed(Ended("exit", 0), seen).problem.code == "raised"
