@@ -170,14 +170,14 @@ class Watch:
 
     def _patience(self) -> float:
         now = self.clock()
-        moments = [now + 0.2, self.observed.heard + self.timeout]
-        moments += [moment for moment in (self.end_at, self._kill_at) if moment is not None]
-        return max(0.0, min(moments) - now)
+        # What it was stopped for lies in the past and must not keep the loop turning until it ends.
+        due = [self.observed.heard + self.timeout, self.end_at] if self._stop is None else [self._kill_at]
+        return max(0.0, min([now + 0.2, *(moment for moment in due if moment is not None)]) - now)
 
     def _decide(self, now: float) -> None:
         if self._stop is None:
             self._find_reason(now)
-        elif self.signals.times > 1:
+        elif self.signals.times > 1 or (self.over_limit and self._stop != "memory-limit"):
             self._kill_at = now
         if self._stop in ("hung", "memory-limit") and self._answered:
             self._kill_at = now

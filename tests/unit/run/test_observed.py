@@ -1,0 +1,143 @@
+"""The worker's messages, folded."""
+
+from __future__ import annotations
+
+import pytest
+from unit.run.fakes import FakeSeconds, beat, drained, error, measured, observed, phase, phase_end
+
+from pipeprof.profiles.run.observed import Observed
+
+
+@pytest.fixture
+def clock():
+    return FakeSeconds()
+
+
+@pytest.fixture
+def seen(clock):
+    return Observed(clock=clock)
+
+
+ANSWER = {"m": "answer", "to": "look", "phase": "measure", "frames": [], "model": None, "measured": None}
+PROGRESS = [
+    phase("build"),
+    beat(1),
+    measured(drained(), "partial"),
+    measured(drained()),
+    {"m": "graphs", "segments": []},
+    {"m": "trace", "batches": 1, "ops": {}},
+    {"m": "versions", "versions": {}, "devices": []},
+    {"m": "warning", "code": "x", "text": "y"},
+    error(),
+    {"m": "done"},
+]
+
+
+def test_the_wait_for_a_sign_of_life_starts_with_the_run(seen, clock):
+    assert seen.heard == clock.now == 100
+    assert seen.phase == "import"
+    assert not seen.complete
+
+
+@pytest.mark.parametrize("message", PROGRESS, ids=lambda message: message["m"])
+def test_whatever_the_worker_does_is_progress(seen, clock, message):
+    clock.now = 150
+    seen.take(dict(message))
+    assert seen.heard == 150
+
+
+def test_an_answer_is_no_progress(seen, clock):
+    clock.now = 150
+    seen.take(dict(ANSWER))
+    assert seen.heard == 100
+    assert seen.looks == 1
+    assert seen.look == {"to": "look", "phase": "measure", "frames": [], "model": None}
+
+
+def test_the_latest_answer_counts(seen):
+    seen.take(dict(ANSWER))
+    seen.take({**ANSWER, "phase": "trace"})
+    assert (seen.looks, seen.look["phase"]) == (2, "trace")
+
+
+def test_phases_are_kept_in_order(seen):
+    for message in (
+        phase("import"),
+        phase_end("import", seconds=2.5, peak=7, end_rss=5),
+        phase("data"),
+        phase_end("data", note="as is"),
+        phase("build"),
+    ):
+        seen.take(message)
+    assert [(one.name, one.seconds, one.peak, one.end_rss, one.note) for one in seen.phases] == [
+        ("import", 2.5, 7, 5, None),
+        ("data", 1.0, None, None, "as is"),
+        ("build", None, None, None, None),
+    ]
+    assert seen.phase == "build"
+
+
+def test_a_new_phase_has_no_steps_yet(seen):
+    seen.take(phase("warmup"))
+    seen.take(beat(40, 2.0))
+    assert (seen.steps, seen.rate, seen.beat_seconds) == (40, 20.0, 2.0)
+    seen.take(phase("measure"))
+    assert (seen.steps, seen.beat_seconds) == (0, 0.0)
+
+
+def test_partial_results_are_not_final(seen):
+    seen.take(measured(drained(5), "partial"))
+    assert seen.measured["steps"]["count"] == 5
+    assert not seen.final
+    assert not seen.complete
+
+
+def test_the_final_result_replaces_partial_ones(seen):
+    seen.take(measured(drained(5), "partial"))
+    seen.take(measured(drained(9)))
+    assert seen.measured["steps"]["count"] == 9
+    assert seen.measured["overhead_ns"] == 1_000_000
+    assert seen.complete
+
+
+def test_an_error_after_the_result_leaves_it_incomplete(seen):
+    seen.take(measured(drained()))
+    seen.take(error())
+    assert seen.final
+    assert not seen.complete
+
+
+def test_an_answer_may_carry_results_until_there_are_final_ones(seen):
+    seen.take({**ANSWER, "measured": drained(5)})
+    assert seen.measured["steps"]["count"] == 5
+    assert not seen.final
+    seen.take(measured(drained(9)))
+    seen.take({**ANSWER, "measured": drained(8)})
+    assert seen.measured["steps"]["count"] == 9
+    assert seen.final
+
+
+def test_an_answer_without_results_takes_none_away(seen):
+    seen.take(measured(drained(5), "partial"))
+    seen.take(dict(ANSWER))
+    assert seen.measured["steps"]["count"] == 5
+
+
+def test_the_rest_is_kept_as_it_is(seen):
+    seen.take({"m": "graphs", "segments": [1]})
+    seen.take({"m": "trace", "batches": 2, "ops": {}})
+    seen.take({"m": "versions", "versions": {"tensorflow": "2.21"}, "devices": ["GPU:0"]})
+    seen.take({"m": "warning", "code": "no-trace", "text": "It failed."})
+    seen.take(error("empty"))
+    assert seen.graphs == {"segments": [1]}
+    assert seen.trace == {"batches": 2, "ops": {}}
+    assert (seen.versions, seen.gpus) == ({"tensorflow": "2.21"}, ["GPU:0"])
+    assert [(one.code, one.message) for one in seen.warnings] == [("no-trace", "It failed.")]
+    assert seen.error["code"] == "empty"
+    assert not seen.done
+    seen.take({"m": "done"})
+    assert seen.done
+
+
+def test_messages_of_later_versions_are_passed_over():
+    assert observed({"m": "unheard-of", "x": 1}).phases == []

@@ -1,0 +1,487 @@
+"""The loop around the worker, with a fake clock, fake worker and real pipes: what ends it, when, and what is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+from unit.run.fakes import FakeSampler, FakeSeconds, FakeWorker, beat, drained, measured, phase, sample
+
+from pipeprof.profiles.run import watch as watches
+from pipeprof.profiles.run.observed import Observed
+from pipeprof.profiles.run.watch import Ended, Signals, Watch
+
+TIMEOUT = 60.0
+START = 100.0
+
+
+def line(message: dict) -> bytes:
+    return json.dumps(message).encode() + b"\n"
+
+
+ANSWER = line({"m": "answer", "to": "look", "measured": None, "frames": [], "model": None})
+
+
+@dataclass
+class Scene:
+    """A watch whose waiting for pipes moves the clock on instead, and a plan of what happens when."""
+
+    clock: FakeSeconds
+    worker: FakeWorker
+    signals: Signals
+    sampler: FakeSampler
+    observed: Observed
+    watch: Watch
+    plan: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
+    saved: list[float] = field(default_factory=list)
+    told: int = 0
+    asked_at: list[tuple[str, float]] = field(default_factory=list)
+
+    def at(self, seconds: float, what: Callable[[], None]) -> None:
+        """Let something happen `seconds` after the start."""
+        self.plan.append((START + seconds, what))
+        self.plan.sort(key=lambda one: one[0])
+
+    def says(self, seconds: float, *messages: dict) -> None:
+        self.at(seconds, lambda: self.worker.say(b"".join(map(line, messages))))
+
+    def ends(self, seconds: float, status: int = 0) -> None:
+        def end() -> None:
+            self.worker.returncode = status
+
+        self.at(seconds, end)
+
+    def interrupt(self, seconds: float, number: int = signal.SIGINT) -> None:
+        self.at(seconds, lambda: self.signals._handle(number, None))
+
+    def over_limit(self, seconds: float) -> None:
+        def over() -> None:
+            self.watch.over_limit = True
+            self.signals.wake()
+
+        self.at(seconds, over)
+
+    def select(self, reading, writing, failing, timeout):
+        """Whatever is there; else the time passes, to the next event at most."""
+        self.waited.append(timeout)
+        assert len(self.waited) < 20_000, "the loop turns without end"
+        found = REAL_SELECT(reading, writing, failing, 0)
+        if any(found):
+            return found
+        now, until = self.clock.now, self.clock.now + timeout
+        if self.plan and self.plan[0][0] <= until:
+            when, what = self.plan.pop(0)
+            self.clock.now = max(now, when)
+            what()
+        else:
+            self.clock.now = until
+        return REAL_SELECT(reading, writing, failing, 0)
+
+    def save(self) -> None:
+        self.saved.append(self.clock.now - START)
+
+    def on_message(self) -> None:
+        self.told += 1
+
+    def run(self) -> tuple[Ended, float]:
+        """How it ended, and how many seconds after the start."""
+        ended = self.watch.run()
+        assert self.worker.ended == 1
+        return ended, self.clock.now - START
+
+
+REAL_SELECT = watches.select.select
+
+
+@pytest.fixture
+def scene(monkeypatch):
+    class Module:
+        """`select` as the watch sees it."""
+
+        def select(self, *arguments):
+            return made.select(*arguments)
+
+    clock = FakeSeconds(START)
+    monkeypatch.setattr(watches, "select", Module())
+    with FakeWorker() as worker, Signals().installed() as signals:
+        observed = Observed(clock=clock)
+        sampler = FakeSampler()
+        made = Scene(clock, worker, signals, sampler, observed, None)
+        made.watch = Watch(
+            worker=worker,
+            observed=observed,
+            sampler=sampler,
+            signals=signals,
+            timeout=TIMEOUT,
+            end_at=None,
+            on_message=made.on_message,
+            save=made.save,
+            clock=clock,
+        )
+
+        def heard(word: str) -> None:
+            made.asked_at.append((word, round(clock.now - START, 6)))
+
+        worker.script = heard
+        yield made
+
+
+def answers(scene: Scene, after: float | None = None, *more: dict) -> None:
+    """The worker answers a look at once, or some seconds later."""
+    note = scene.worker.script
+
+    def script(word: str) -> None:
+        note(word)
+        if word != "look":
+            return
+        say = lambda: scene.worker.say(ANSWER + b"".join(map(line, more)))  # noqa: E731 - twice the same
+        if after is None:
+            say()
+        else:
+            scene.at(scene.clock.now - START + after, say)
+
+    scene.worker.script = script
+
+
+def finishes(scene: Scene, after: float, *messages: dict) -> None:
+    """The worker says its last words some seconds after it is asked to stop, and ends."""
+    note = scene.worker.script
+
+    def script(word: str) -> None:
+        note(word)
+        if word == "stop":
+            now = scene.clock.now - START
+            scene.says(now + after, *messages, {"m": "done"})
+            scene.ends(now + after + 0.001)
+
+    scene.worker.script = script
+
+
+# Ending by itself
+
+
+def test_a_worker_that_ends_by_itself(scene):
+    scene.says(1, phase("measure"), measured(drained()), {"m": "done"})
+    scene.ends(2)
+    ended, seconds = scene.run()
+    assert (ended.reason, ended.returncode, ended.stacks) == ("exit", 0, False)
+    assert seconds == pytest.approx(2, abs=0.3)
+    assert scene.observed.complete
+    assert scene.worker.commands == []
+
+
+def test_last_words_are_heard_after_the_end(scene):
+    def dies() -> None:
+        scene.worker.say(line(phase("build")) + line({"m": "done"}) + b'{"m":"cut o')
+        scene.worker.print(b"the last cry")
+        scene.worker.returncode = -11
+
+    scene.at(1, dies)
+    ended, _ = scene.run()
+    assert ended.returncode == -11
+    assert scene.observed.phase == "build"
+    assert scene.observed.done
+    assert scene.worker.output == b"the last cry"
+
+
+def test_what_it_prints_is_taken_while_it_runs(scene):
+    scene.at(1, lambda: scene.worker.print(b"hello"))
+    taken = []
+    scene.at(3, lambda: taken.append(scene.worker.output))
+    scene.ends(4)
+    scene.run()
+    assert taken == [b"hello"]
+
+
+def test_a_closed_pipe_alone_does_not_end_it_and_costs_no_turns(scene):
+    scene.at(1, scene.worker.hang_up)
+    scene.ends(2, 3)
+    ended, _ = scene.run()
+    assert (ended.reason, ended.returncode) == ("exit", 3)
+    assert len(scene.waited) < 300
+
+
+def test_the_last_sample_is_handed_on(scene):
+    scene.sampler.last = sample(700)
+    scene.ends(1)
+    ended, _ = scene.run()
+    assert ended.last is scene.sampler.last
+
+
+def test_the_worker_is_ended_whatever_goes_wrong(scene):
+    def fails() -> None:
+        raise OSError(28, "disk full")
+
+    scene.watch.save = fails
+    scene.says(1, phase("build"))
+    with pytest.raises(OSError, match="disk full"):
+        scene.watch.run()
+    assert scene.worker.ended == 1
+
+
+# Hanging
+
+
+def test_a_hang_is_looked_at_and_ended_once_it_has_answered(scene):
+    scene.says(5, phase("build"))
+    answers(scene, 0.5)
+    ended, seconds = scene.run()
+    assert (ended.reason, ended.returncode, ended.stacks) == ("hung", -9, True)
+    assert scene.asked_at == [("look", 65)]
+    assert scene.worker.stack_dumps == 1
+    assert seconds == pytest.approx(65.5)
+    assert scene.observed.look is not None
+
+
+def test_a_hang_without_an_answer_is_ended_after_two_seconds(scene):
+    ended, seconds = scene.run()
+    assert ended.reason == "hung"
+    assert seconds == pytest.approx(TIMEOUT + 2)
+    assert scene.asked_at == [("look", TIMEOUT)]
+    assert scene.worker.stack_dumps == 1
+
+
+def test_waiting_for_the_answer_costs_no_turns(scene):
+    scene.run()
+    assert len(scene.waited) < 400
+    assert min(scene.waited) > 0
+
+
+def test_progress_puts_off_the_hang_and_answers_do_not(scene):
+    answers(scene)
+    scene.sampler.limit_bytes = 1000
+    scene.sampler.last = sample(900)
+    scene.says(30, beat(1))
+    _, seconds = scene.run()
+    assert seconds == pytest.approx(90, abs=0.3)
+
+
+def test_a_worker_that_is_done_before_the_kill_has_ended_by_itself(scene):
+    answers(scene, 0.5, measured(drained()), {"m": "done"})
+    ended, _ = scene.run()
+    assert ended.reason == "exit"
+
+
+# The memory limit
+
+
+def test_over_the_limit_it_is_looked_at_and_ended(scene):
+    scene.says(1, phase("measure"))
+    scene.over_limit(5)
+    ended, seconds = scene.run()
+    assert ended.reason == "memory-limit"
+    assert scene.asked_at == [("look", 5)]
+    assert seconds == pytest.approx(5.2)
+    assert not ended.stacks
+
+
+def test_over_the_limit_an_answer_ends_it_earlier(scene):
+    scene.over_limit(5)
+    answers(scene, 0.05)
+    ended, seconds = scene.run()
+    assert ended.reason == "memory-limit"
+    assert seconds == pytest.approx(5.05)
+    assert scene.observed.looks == 1
+
+
+def test_done_does_not_hide_the_memory_limit(scene):
+    scene.over_limit(5)
+    answers(scene, 0.05, {"m": "done"})
+    assert scene.run()[0].reason == "memory-limit"
+
+
+@pytest.mark.parametrize(("used", "looks"), [(499, 0), (500, 0), (501, 5), (999, 5)])
+def test_above_half_the_limit_it_is_looked_at_every_second(scene, used, looks):
+    scene.sampler.limit_bytes = 1000
+    scene.sampler.last = sample(used)
+    scene.ends(4.9)
+    scene.run()
+    asked = [seconds for _, seconds in scene.asked_at]
+    assert len(asked) == looks
+    assert all(b - a == pytest.approx(1, abs=0.25) for a, b in pairwise(asked))
+    assert all(b - a >= 1 - 1e-6 for a, b in pairwise(asked))
+
+
+def test_without_a_limit_it_is_not_looked_at(scene):
+    scene.sampler.last = sample(10**12)
+    scene.ends(5)
+    scene.run()
+    assert scene.asked_at == []
+
+
+# The user
+
+
+@pytest.mark.parametrize("name", ["warmup", "measure", "trace"])
+@pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_at_its_steps_the_worker_may_finish_its_sums(scene, name, number, reason):
+    scene.says(1, phase(name))
+    scene.interrupt(3, number)
+    finishes(scene, 1.0, measured(drained()))
+    ended, seconds = scene.run()
+    assert (ended.reason, ended.returncode) == (reason, 0)
+    assert scene.asked_at == [("stop", 3)]
+    assert seconds == pytest.approx(4, abs=0.3)
+    assert scene.observed.final
+
+
+@pytest.mark.parametrize(
+    ("number", "grace"), [(signal.SIGINT, 8.0), (signal.SIGTERM, 2.0)], ids=["interrupted", "terminated"]
+)
+def test_it_gets_its_grace_and_no_more(scene, number, grace):
+    scene.says(1, phase("measure"))
+    scene.interrupt(3, number)
+    ended, seconds = scene.run()
+    assert ended.returncode == -9
+    assert seconds == pytest.approx(3 + grace)
+    assert len(scene.waited) < 200
+
+
+@pytest.mark.parametrize("name", [None, "import", "data", "build", "first_element"])
+def test_in_other_phases_it_ends_at_once(scene, name):
+    if name:
+        scene.says(1, phase(name))
+    scene.interrupt(3)
+    ended, seconds = scene.run()
+    assert ended.reason == "interrupted"
+    assert seconds == pytest.approx(3)
+    assert scene.asked_at == []
+
+
+def test_a_worker_that_takes_no_commands_gets_no_grace(scene):
+    scene.worker.takes_commands = False
+    scene.says(1, phase("measure"))
+    scene.interrupt(3)
+    assert scene.run()[1] == pytest.approx(3)
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_time_it_ends_at_once(scene, second):
+    scene.says(1, phase("measure"))
+    scene.interrupt(3)
+    scene.interrupt(4, second)
+    ended, seconds = scene.run()
+    assert ended.reason == "interrupted"
+    assert seconds == pytest.approx(4)
+
+
+def test_in_its_grace_it_is_still_held_to_the_memory_limit(scene):
+    scene.says(1, phase("measure"))
+    scene.interrupt(3)
+    scene.over_limit(4)
+    ended, seconds = scene.run()
+    assert ended.reason == "interrupted"
+    assert seconds == pytest.approx(4)
+
+
+def test_a_wish_to_end_is_told_also_when_the_worker_was_done(scene):
+    scene.says(1, phase("trace"), measured(drained()))
+    scene.interrupt(3)
+    finishes(scene, 0.1)
+    assert scene.run()[0].reason == "interrupted"
+
+
+# The time
+
+
+def test_when_the_time_is_up_the_worker_may_finish_its_sums(scene):
+    scene.watch.end_at = START + 20
+    scene.says(1, phase("measure"))
+    finishes(scene, 1.0, measured(drained()))
+    ended, seconds = scene.run()
+    assert ended.reason == "exit"
+    assert scene.asked_at == [("stop", 20)]
+    assert seconds == pytest.approx(21, abs=0.3)
+
+
+def test_when_the_time_is_up_it_has_four_seconds(scene):
+    scene.watch.end_at = START + 20
+    scene.says(1, phase("measure"))
+    ended, seconds = scene.run()
+    assert ended.reason == "max-time"
+    assert seconds == pytest.approx(24)
+    assert min(scene.waited) > 0
+    assert len(scene.waited) < 300
+
+
+def test_when_the_time_is_up_before_there_are_steps_it_ends_at_once(scene):
+    scene.watch.end_at = START + 20
+    scene.says(1, phase("build"))
+    ended, seconds = scene.run()
+    assert ended.reason == "max-time"
+    assert seconds == pytest.approx(20)
+
+
+# Saving
+
+
+def test_each_phase_is_saved_as_it_begins(scene):
+    for n, name in enumerate(("import", "data", "build")):
+        scene.says(0.5 + n / 2, phase(name))
+    scene.ends(2)
+    scene.run()
+    assert scene.saved == [pytest.approx(0.5 + n / 2) for n in range(3)]
+    assert scene.told == 3
+
+
+def test_while_there_is_news_it_is_saved_every_two_seconds(scene):
+    scene.says(1, phase("measure"))
+    for n in range(40):
+        scene.says(1.25 + n / 4, beat(n))
+    scene.ends(11.5)
+    scene.run()
+    assert scene.saved == [pytest.approx(at) for at in (1, 3, 5, 7, 9, 11)]
+
+
+# Signals
+
+
+def test_signals_are_handled_while_installed_and_given_back():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signals = Signals()
+    with signals.installed():
+        assert signal.getsignal(signal.SIGINT) == signals._handle
+        signal.raise_signal(signal.SIGTERM)
+        assert (signals.asked, signals.times) == ("terminated", 1)
+        assert REAL_SELECT([signals.read_fd], [], [], 0)[0]
+        signals.rest()
+        assert not REAL_SELECT([signals.read_fd], [], [], 0)[0]
+        signal.raise_signal(signal.SIGINT)
+        assert (signals.asked, signals.times) == ("interrupted", 2)
+    assert {number: signal.getsignal(number) for number in before} == before
+
+
+def test_signals_are_given_back_also_after_an_error():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyError), Signals().installed():
+        raise KeyError
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_waking_never_blocks():
+    with Signals().installed() as signals:
+        for _ in range(100_000):
+            signals.wake()
+        signals.rest()
+
+
+def test_outside_of_the_main_thread_signals_are_left_alone():
+    before = signal.getsignal(signal.SIGINT)
+    found = []
+
+    def inside() -> None:
+        with Signals().installed() as signals:
+            signals.wake()
+            found.append((signal.getsignal(signal.SIGINT), os.read(signals.read_fd, 9)))
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert found == [(before, b"!")]
