@@ -1,0 +1,225 @@
+"""What a run is asked to do: the command line before the spec before the defaults."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.pipelines.spec.step import parse_step
+from pipeprof.pipelines.target import Target
+from pipeprof.profiles.run.settings import Plan, RunSettings, as_pairs, from_pairs, job, plan, python_files
+
+FULL = """\
+version: 1
+source: {range: {stop: 100}}
+stages:
+  - map: {python: "maps/f.py:double"}
+  - batch: {batch_size: 4}
+step: {simulate: 12ms, dispatch: 1}
+measure: {seconds: 3, steps: 50, warmup_seconds: 0.5, seed: 7, cold: true}
+"""
+BARE = "version: 1\nsource: {range: {stop: 100}}\n"
+
+
+@pytest.fixture
+def spec(tmp_path):
+    def write(text: str) -> LoadedSpec:
+        folder = tmp_path / "project" / "maps"
+        folder.mkdir(parents=True)
+        folder.joinpath("f.py").write_text("def double(x):\n    return x\n\ndef step(batch):\n    pass\n")
+        path = folder.parent / "spec.yaml"
+        path.write_text(text)
+        return load_spec(path)
+
+    return write
+
+
+def settings(loaded: LoadedSpec | None = None, **changes) -> RunSettings:
+    target = Target("spec", loaded.path) if loaded else Target("function", Path("/somewhere/f.py"), "make")
+    return RunSettings(target=target, loaded=loaded, **changes)
+
+
+def test_without_anything_the_defaults_hold():
+    assert plan(settings()) == Plan(
+        step={"kind": "none"},
+        step_text="none",
+        dispatch=None,
+        seconds=10.0,
+        steps=None,
+        warmup_seconds=None,
+        seed=None,
+        cold=False,
+        timeout=120.0,
+    )
+
+
+def test_a_bare_spec_changes_nothing(spec):
+    assert plan(settings(spec(BARE))) == plan(settings())
+
+
+def test_the_spec_comes_before_the_defaults(spec):
+    assert plan(settings(spec(FULL))) == Plan(
+        step={"kind": "simulate", "base_ms": 12.0, "per_mb_ms": 0.0, "stdev_ms": 0.0, "every": {}},
+        step_text="simulate: 12ms",
+        dispatch=1,
+        seconds=3.0,
+        steps=50,
+        warmup_seconds=0.5,
+        seed=7,
+        cold=True,
+        timeout=120.0,
+    )
+
+
+@pytest.mark.parametrize("text", [BARE, FULL])
+def test_the_command_line_comes_before_the_spec(spec, text):
+    planned = plan(
+        settings(
+            spec(text),
+            step=parse_step("simulate:5ms"),
+            dispatch=2,
+            seconds=1.5,
+            steps=9,
+            seed=0,
+            cold=False,
+            timeout=4.0,
+        )
+    )
+    assert planned.step["base_ms"] == 5.0
+    assert (planned.dispatch, planned.seconds, planned.steps, planned.seed) == (2, 1.5, 9, 0)
+    assert (planned.cold, planned.timeout) == (False, 4.0)
+
+
+def test_dispatch_alone_keeps_the_specs_step(spec):
+    planned = plan(settings(spec(FULL), dispatch="sync"))
+    assert (planned.dispatch, planned.step["base_ms"]) == ("sync", 12.0)
+
+
+@pytest.mark.parametrize(
+    ("measure", "asked", "expected"),
+    [
+        ("{}", {}, (10.0, None)),
+        ("{steps: 50}", {}, (None, 50)),
+        ("{seconds: 3}", {}, (3.0, None)),
+        ("{seconds: 3, steps: 50}", {}, (3.0, 50)),
+        ("{seconds: 3}", {"steps": 9}, (None, 9)),
+        ("{steps: 50}", {"seconds": 2.0}, (2.0, 50)),
+        ("{seconds: 3, steps: 50}", {"seconds": 2.0, "steps": 9}, (2.0, 9)),
+        ("{}", {"steps": 9}, (None, 9)),
+        ("{}", {"seconds": 2.0, "steps": 9}, (2.0, 9)),
+    ],
+)
+def test_steps_asked_for_alone_take_as_long_as_they_take(spec, measure, asked, expected):
+    planned = plan(settings(spec(f"{BARE}measure: {measure}\n"), **asked))
+    assert (planned.seconds, planned.steps) == expected
+
+
+def test_without_a_spec_steps_alone_take_as_long_as_they_take():
+    planned = plan(settings(steps=9))
+    assert (planned.seconds, planned.steps) == (None, 9)
+
+
+def test_without_a_device_there_is_no_dispatch():
+    assert plan(settings(dispatch=2)).dispatch is None
+
+
+def test_a_python_step_of_the_spec_is_found_beside_it(spec, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    planned = plan(settings(spec(f'{BARE}step: {{python: "maps/f.py:step", dispatch: 2}}\n')))
+    assert planned.step == {"kind": "python", "target": f"{tmp_path}/project/maps/f.py:step"}
+    assert planned.step_text == "python: maps/f.py:step"
+    assert planned.dispatch == "sync"
+
+
+def test_a_python_step_of_the_command_line_is_found_in_the_working_folder(spec, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    planned = plan(settings(spec(FULL), step=parse_step("python:steps/mine.py:train")))
+    assert planned.step["target"] == f"{tmp_path}/steps/mine.py:train"
+
+
+def test_an_absolute_python_step_stays_where_it_is():
+    assert plan(settings(step=parse_step("python:/opt/s.py:train"))).step["target"] == "/opt/s.py:train"
+
+
+def test_every_part_of_a_simulated_step_is_passed_on_and_named():
+    step = parse_step({"simulate": {"base": "4ms", "per_mb": "1ms", "stdev": "500us", "every": {1000: "400ms"}}})
+    planned = plan(settings(step=step))
+    assert planned.step == {
+        "kind": "simulate",
+        "base_ms": 4.0,
+        "per_mb_ms": 1.0,
+        "stdev_ms": 0.5,
+        "every": {"1000": 400.0},
+    }
+    assert planned.step_text == "simulate: 4ms, 1ms per MB, stdev 0.5ms, 400ms every 1000"
+
+
+def test_the_job_of_a_spec_is_plain_json(spec, tmp_path):
+    loaded = spec(FULL)
+    asked = settings(loaded)
+    made = job(asked, plan(asked), {"photos": Path("/cache/photos")}, 4321, 5_000)
+    assert json.loads(json.dumps(made)) == made
+    assert from_pairs(made["data"]) == loaded.data
+    project = tmp_path / "project"
+    assert made == {
+        "parent_pid": 4321,
+        "memory_limit": 5_000,
+        "kind": "spec",
+        "target": str(loaded.path),
+        "data": as_pairs(loaded.data),
+        "base_dir": str(project),
+        "data_dirs": {"photos": "/cache/photos"},
+        "user_files": [str(loaded.path), str(project / "maps" / "f.py")],
+        "step": plan(asked).step,
+        "dispatch": 1,
+        "seconds": 3.0,
+        "steps": 50,
+        "warmup_seconds": 0.5,
+        "seed": 7,
+    }
+
+
+def test_the_job_of_a_function_names_its_file_and_that_of_the_step():
+    asked = settings(step=parse_step("python:/opt/my:odd/s.py:train"))
+    made = job(asked, plan(asked), {}, 1, None)
+    assert (made["kind"], made["target"]) == ("function", "/somewhere/f.py:make")
+    assert (made["data"], made["base_dir"]) == (None, None)
+    assert made["user_files"] == ["/somewhere/f.py", "/opt/my:odd/s.py"]
+
+
+def test_python_files_are_found_at_any_depth(spec, tmp_path):
+    text = """\
+version: 1
+source: {from_generator: {python: "maps/f.py:double", output_signature: {dtype: int64, shape: []}}}
+stages:
+  - interleave:
+      source: {range: {stop: 3}}
+      stages:
+        - map: {map_func: {python: "maps/f.py:double"}}
+      cycle_length: 2
+"""
+    folder = tmp_path / "project"
+    assert python_files(spec(text)) == [folder / "maps" / "f.py"] * 2
+
+
+def test_a_spec_without_python_names_no_files(spec):
+    assert python_files(spec(BARE)) == []
+
+
+KEYS = st.text() | st.integers() | st.booleans() | st.none()
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(VALUES)
+def test_a_specs_data_comes_through_json_with_its_keys(data):
+    back = from_pairs(json.loads(json.dumps(as_pairs(data))))
+    assert repr(back) == repr(data)
