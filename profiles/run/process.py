@@ -55,7 +55,7 @@ def _without_log(lines: Iterable[str]) -> Iterator[str]:
     within = False
     for line in lines:
         if _TENSORFLOWS_OWN.match(line):
-            within = within or not line or "INVALID_ARGUMENT" in line or "UNKNOWN" in line or "Error" in line
+            within = within or "INVALID_ARGUMENT" in line or "UNKNOWN" in line or "Error" in line
         elif not (within and _GOES_ON.match(line)):
             within = False
             yield line

@@ -1,0 +1,213 @@
+"""What the worker printed, and its pipes; the process itself is a stand-in."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from pipeprof.profiles.run import process as processes
+from pipeprof.profiles.run.process import OUTPUT_BYTES, Output, WorkerProcess
+
+LOG = "2026-01-01 10:00:00.123456: W tensorflow/core/framework/op_kernel.cc:1857] OP_REQUIRES failed: UNKNOWN: bad"
+INFO = "2026-01-01 10:00:00.123456: I tensorflow/core/platform/cpu_feature_guard.cc:210] This TensorFlow binary is"
+
+
+def printed(*chunks: str) -> Output:
+    output = Output()
+    for chunk in chunks:
+        output.add(chunk.encode())
+    return output
+
+
+def test_chunks_are_joined_whatever_they_cut_through():
+    output = Output()
+    for byte in "grün\n".encode():
+        output.add(bytes([byte]))
+    assert output.text() == "grün\n"
+
+
+def test_only_the_end_of_much_output_is_kept():
+    output = Output()
+    for n in range(20_000):
+        output.add(f"line {n:06}\n".encode())
+    text = output.text()
+    assert OUTPUT_BYTES - 12 < len(text) <= OUTPUT_BYTES
+    assert text.endswith("line 019999\n")
+    assert len(output._chunks) * 12 <= OUTPUT_BYTES
+
+
+def test_one_large_chunk_is_cut_too():
+    assert printed("x" * 10 + "y" * OUTPUT_BYTES).text() == "y" * OUTPUT_BYTES
+
+
+def test_bytes_that_are_no_text_do_no_harm():
+    output = Output()
+    output.add(b"\xff\xfe ok")
+    assert output.text().endswith(" ok")
+
+
+def test_nothing_printed_is_nothing():
+    assert Output().users() is None
+    assert printed("\n\n \n").users() is None
+    assert printed(f"{INFO}\n{LOG}\n").users() is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        INFO,
+        LOG,
+        "E0000 00:00:1700000000.123456    4242 cuda_dnn.cc:8310] Unable to register cuDNN factory",
+        "I1119 10:00:00.123456 4242 service.cc:145] XLA service",
+        "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
+        "To enable the following instructions: AVX2 FMA, in other operations, rebuild TensorFlow",
+    ],
+)
+def test_tensorflows_own_lines_are_left_out(line):
+    assert printed(f"before\n{line}\nafter\n").users() == "before\nafter"
+
+
+def test_a_traceback_that_tensorflow_copies_into_its_log_is_left_out():
+    copied = (
+        "Traceback (most recent call last):\n\n"
+        '  File "/x/script_ops.py", line 269, in __call__\n    ret = func(*args)\n\n'
+        "ValueError: bad\n\n\n\t [[{{node PyFunc}}]]"
+    )
+    assert printed(f"before\n{LOG}: ValueError: bad\n{copied}\nafter\n").users() == "before\nafter"
+
+
+def test_the_users_own_traceback_stays():
+    traceback = 'Traceback (most recent call last):\n  File "mine.py", line 3, in f\n    1 / 0\nZeroDivisionError: oh'
+    assert printed(f"{INFO}\nstarting\n{traceback}\n").users() == f"starting\n{traceback}"
+
+
+@pytest.mark.parametrize("after", ["  indented", "Traceback (most recent call last):", "ValueError: mine", "[[1, 2]]"])
+def test_an_empty_line_of_the_users_swallows_nothing(after):
+    assert printed(f"total:\n\n{after}\nend\n").users() == f"total:\n{after}\nend"
+
+
+def test_the_end_of_the_users_output_is_bounded():
+    assert printed("".join(f"{n}\n" for n in range(500))).users() == "\n".join(map(str, range(400, 500)))
+    assert len(printed("x" * 30_000).users()) == 8_000
+
+
+class FakePopen:
+    """A child that only exists as descriptors."""
+
+    def __init__(self, command, **options):
+        self.command, self.options = command, options
+        self.pid = 4242
+        self.status = None
+        self.waited = 0
+        self.inherited = [os.dup(descriptor) for descriptor in options["pass_fds"]]
+        self.out = os.dup(options["stdout"])
+
+    def poll(self):
+        return self.status
+
+    def wait(self):
+        self.waited += 1
+        return self.status
+
+    def close(self):
+        for descriptor in (*self.inherited, self.out):
+            try:
+                os.close(descriptor)
+            except OSError:
+                continue
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """A worker process with its stand-in: commands, messages and stacks as the child has them."""
+    children = []
+
+    def popen(command, **options):
+        children.append(FakePopen(command, **options))
+        return children[-1]
+
+    monkeypatch.setattr(processes.subprocess, "Popen", popen)
+    worker = WorkerProcess({"kind": "spec"})
+    yield worker, children[0]
+    worker.close()
+    children[0].close()
+
+
+def test_the_job_is_the_first_command(started):
+    worker, child = started
+    commands, _, _ = child.inherited
+    assert json.loads(os.read(commands, 1000)) == {"kind": "spec"}
+    assert worker.send({"c": "look"})
+    assert json.loads(os.read(commands, 1000)) == {"c": "look"}
+
+
+def test_the_worker_leads_a_group_of_its_own_and_gets_three_pipes(started):
+    _, child = started
+    assert child.options["start_new_session"] is True
+    assert child.command[-3:] == [str(one) for one in child.options["pass_fds"]]
+    assert "pipeprof.profiles.run.worker" in child.command
+
+
+def test_messages_come_as_they_are_sent_and_end_with_none(started):
+    worker, child = started
+    _, messages, _ = child.inherited
+    assert worker.read_messages() == []
+    os.write(messages, b'{"m":"phase","name":"data"}\n{"m":"do')
+    assert worker.read_messages() == [{"m": "phase", "name": "data"}]
+    os.write(messages, b'ne"}\n{"m":"cut')
+    os.close(messages)
+    assert worker.read_messages() == [{"m": "done"}]
+    assert worker.read_messages() is None
+
+
+def test_output_and_stacks_are_kept_apart(started):
+    worker, child = started
+    _, _, stacks = child.inherited
+    os.write(child.out, b"hello\n")
+    os.write(stacks, b"Current thread\n")
+    assert worker.read_output() is True
+    os.write(child.out, b"bye\n")
+    os.close(child.out)
+    assert worker.read_output() is False
+    assert worker.output.text() == "hello\nbye\n"
+    assert worker.stacks.text() == "Current thread\n"
+
+
+def test_stacks_are_asked_for_by_signal_and_a_dead_worker_has_none(started, monkeypatch):
+    worker, _ = started
+    signals = []
+    monkeypatch.setattr(processes.os, "kill", lambda pid, number: signals.append((pid, number)))
+    worker.dump_stacks()
+    assert signals == [(4242, signal.SIGUSR1)]
+
+    def gone(_pid, _number):
+        raise ProcessLookupError
+
+    monkeypatch.setattr(processes.os, "kill", gone)
+    worker.dump_stacks()
+
+
+def test_ending_kills_the_group_and_waits(started, monkeypatch):
+    worker, child = started
+    ended = []
+    monkeypatch.setattr(processes, "end_group", ended.append)
+    assert worker.returncode is None
+    child.status = -9
+    assert worker.end() == -9
+    assert (ended, child.waited, worker.returncode) == ([4242], 1, -9)
+
+
+def test_a_worker_that_is_gone_takes_no_commands(started):
+    worker, child = started
+    os.close(child.inherited[0])
+    assert not worker.send({"c": "stop"})
+
+
+def test_a_worker_that_reads_nothing_never_holds_up_its_parent(started):
+    worker, _ = started
+    while worker.send({"c": "x" * 5000}):
+        continue
+    assert worker.read_messages() == []
