@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.run.settings import Plan
 
 DELETION_SECONDS = 0.25
+_BATCHES = ("batch", "padded_batch", "ragged_batch")
 _MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measure")
 
 
@@ -161,13 +162,14 @@ def _elements_per_batch(length: float | None, stages: list[Stage] | None) -> flo
     for stage in reversed(stages):
         if stage.depth or stage.origin == "injected":
             continue
-        if stage.op in ("batch", "padded_batch", "ragged_batch"):
+        if stage.op in _BATCHES:
             return length
         if stage.op == "unbatch":
             return 1.0
         if stage.op in ("flat_map", "interleave", "zip", "concatenate", "sample_from_datasets"):
-            inner = [inner for inner in stages if inner.id.startswith(f"{stage.id}.")]
-            return length if any("batch" in inner.op for inner in inner) else 1.0
+            inner = [one.op for one in stages if one.id.startswith(f"{stage.id}.")]
+            last = next((op for op in reversed(inner) if op in (*_BATCHES, "unbatch")), "unbatch")
+            return length if last != "unbatch" else 1.0
     return 1.0
 
 
@@ -211,7 +213,8 @@ def _overhead(facts: Facts, observed: Observed) -> Overhead | None:
     if measured is None or not measured["steps"]["seconds"]:
         return None
     seconds = measured["steps"]["seconds"]
-    late = (measured.get("gaps") or {}).get("by_cause", {}).get("pipeprof")
+    gaps = measured.get("gaps")
+    late = gaps["by_cause"].get("pipeprof", 0.0) if gaps else None
     loop = measured.get("overhead_ns")
     return Overhead(
         loop_share=loop / 1e9 / seconds if loop is not None else None,
@@ -245,10 +248,8 @@ def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
         found.append(Message(code="not-settled", message=text))
     if steps is not None and steps.epochs:
         share = f", {steps.restart_share:.1%} of the time" if steps.restart_share is not None else ""
-        text = (
-            f"The dataset ended {steps.epochs:,} times while it was measured and was started again each time, "
-            f"as a training loop does{share}."
-        )
+        often = f"{steps.epochs:,} times" if steps.epochs > 1 else "once"
+        text = f"The dataset ended {often} while it was measured and was started again, as a training loop does{share}."
         found.append(Message(code="repeated", message=text))
     deletions = (observed.measured or {}).get("deletions") or []
     if max(deletions, default=0.0) > DELETION_SECONDS:

@@ -1,0 +1,416 @@
+"""From what was observed to the profile, partial or final; every document is valid by the published schema."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from unit.run.fakes import (
+    MIB,
+    FakeSampler,
+    beat,
+    drained,
+    error,
+    facts,
+    followed,
+    measured,
+    observed,
+    phase,
+    phase_end,
+    plan,
+    stage_at,
+)
+
+from pipeprof.profiles.profile import Disk, Host, Message, Problem, Profile, Stage
+from pipeprof.profiles.run.assemble import Facts
+from pipeprof.profiles.run.assemble import assemble as assembled
+from pipeprof.profiles.run.observed import Observed
+
+VALIDATOR = jsonschema.Draft202012Validator(Profile.model_json_schema())
+GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
+SIMULATED = plan(step={"kind": "simulate"}, step_text="simulate: 8ms", dispatch="sync")
+ANSWER = {"m": "answer", "measured": None, "frames": [], "model": None}
+
+
+def assemble(
+    made: Facts, seen: Observed, sampler: FakeSampler | None = None, *, problem: Problem | None = None, **end: Any
+) -> Profile:
+    """The document; it must be valid, and come back from JSON as it was."""
+    profile = assembled(made, seen, sampler, problem=problem, **end)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        text = profile.model_dump_json()
+    VALIDATOR.validate(json.loads(text))
+    assert Profile.model_validate_json(text) == profile
+    return profile
+
+
+def stages(*ops: str, depths: dict[int, int] | None = None, ids: dict[int, str] | None = None) -> list[Stage]:
+    return [
+        Stage(id=(ids or {}).get(n, str(n)), origin="written", op=op, depth=(depths or {}).get(n, 0))
+        for n, op in enumerate(ops)
+    ]
+
+
+def graphs(name: str) -> dict[str, Any]:
+    """The message about a recorded pipeline."""
+    recorded = json.loads((GRAPHS / f"{name}.json").read_text())
+    shots = recorded["snapshots"]
+    segments = [{"first": a, "last": b, "batches": 10} for a, b in pairwise(shots)]
+    return {"m": "graphs", "segments": segments, "written": recorded["written"], "executed": recorded["executed"]}
+
+
+# As far as it went
+
+
+def test_before_the_first_message_there_is_a_document():
+    profile = assemble(facts(), observed())
+    assert (profile.complete, profile.exit_code, profile.phases) == (False, None, [])
+    assert (profile.steps, profile.throughput, profile.overhead, profile.verdict) == (None, None, None, None)
+    assert profile.device.kind == "none"
+    assert profile.memory.peak_bytes is None
+    assert profile.command == ["pipeprof", "run", "spec.yaml"]
+    assert profile.started == "2024-01-01T00:00:00+00:00"
+
+
+def test_before_it_measures_there_are_phases_and_the_stages_as_written():
+    seen = observed(phase("import"), phase_end("import", end_rss=300), phase("build"))
+    profile = assemble(facts(written=stages("range", "batch")), seen, FakeSampler(peaks={"build": 500}))
+    assert [(one.name, one.seconds, one.peak_rss_bytes) for one in profile.phases] == [
+        ("import", 1.0, None),
+        ("build", None, 500),
+    ]
+    assert [one.op for one in profile.stages] == ["range", "batch"]
+    assert profile.steps is None
+    assert profile.verdict is None
+
+
+def test_while_it_measures_there_are_steps_and_a_verdict():
+    seen = observed(phase("measure"), measured(drained(10, ms=2.0), "partial"))
+    profile = assemble(facts(), seen)
+    assert profile.steps.count == 10
+    assert profile.throughput.batches_per_second == pytest.approx(500)
+    assert profile.throughput.bytes_per_second is None
+    assert profile.overhead.loop_share is None
+    assert profile.verdict is not None
+    assert (profile.complete, profile.exit_code) == (False, None)
+
+
+def test_no_measured_step_is_no_steps():
+    seen = observed(phase("measure"), measured(drained(0)))
+    profile = assemble(facts(), seen, exit_code=5, problem=Problem(code="raised", message="It raised."))
+    assert (profile.steps, profile.throughput, profile.overhead) == (None, None, None)
+
+
+def test_results_in_an_answer_make_a_partial_document():
+    seen = observed(phase("measure"), {**ANSWER, "measured": drained(7)})
+    assert assemble(facts(), seen, exit_code=5).steps.count == 7
+
+
+@pytest.mark.parametrize(
+    ("messages", "exit_code", "complete"),
+    [
+        ([measured(drained())], 0, True),
+        ([measured(drained())], None, False),
+        ([measured(drained())], 130, False),
+        ([measured(drained()), error()], 5, False),
+        ([measured(drained(), "partial")], 0, False),
+        ([], 5, False),
+    ],
+)
+def test_complete_is_a_whole_measurement_that_ended_well(messages, exit_code, complete):
+    profile = assemble(facts(), observed(phase("measure"), *messages), exit_code=exit_code)
+    assert (profile.complete, profile.exit_code) == (complete, exit_code)
+
+
+def test_a_problem_is_in_the_document():
+    problem = Problem(code="hung", message="It hangs.", file="f.py", line=3)
+    profile = assemble(facts(), observed(phase("build")), problem=problem, exit_code=5)
+    assert profile.errors == [problem]
+    assert profile.verdict is not None
+
+
+def test_what_the_worker_says_of_itself_replaces_what_was_known():
+    made = facts(host=Host(system="Linux", machine="x", cores=1.0, gpus=["from nvidia-smi"]))
+    assert assemble(made, observed()).host.gpus == ["from nvidia-smi"]
+    seen = observed({"m": "versions", "versions": {"tensorflow": "2.21"}, "devices": ["GPU:0"]})
+    profile = assemble(made, seen)
+    assert profile.host.gpus == ["GPU:0"]
+    assert profile.versions == {"pipeprof": "1.2.3", "tensorflow": "2.21"}
+    assert made.host.gpus == ["from nvidia-smi"]
+
+
+def test_what_the_parent_knows_is_passed_on():
+    made = facts(disk=Disk(bytes=7, source="proc-io", cold=True), output="hello", plan=plan(seed=3))
+    profile = assemble(made, observed())
+    assert (profile.disk.bytes, profile.output, profile.seed) == (7, "hello", 3)
+
+
+# Phases and memory
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside", "peak", "how"),
+    [
+        (1000, None, 1000, "hwm"),
+        (1000, 900, 1000, "hwm"),
+        (1000, 1000, 1000, "hwm"),
+        (1000, 1015, 1015, "hwm"),
+        (1000, 1500, 1500, "sampled"),
+        (None, 700, 700, "sampled"),
+        (None, None, None, None),
+    ],
+)
+def test_the_peak_of_a_phase_is_the_kernels_unless_more_was_seen_from_outside(inside, outside, peak, how):
+    seen = observed(phase("build"), phase_end("build", peak=inside))
+    profile = assemble(facts(), seen, FakeSampler(peaks={"build": outside} if outside else {}))
+    assert (profile.phases[0].peak_rss_bytes, profile.phases[0].how) == (peak, how)
+
+
+def test_memory_at_the_end_of_a_phase_is_the_workers_word_or_the_last_sample():
+    seen = observed(phase("import"), phase_end("import", end_rss=300), phase("build"))
+    profile = assemble(facts(), seen, FakeSampler(ends={"import": 1, "build": 450}))
+    assert [one.end_rss_bytes for one in profile.phases] == [300, 450]
+
+
+def all_phases(**peaks: int) -> Observed:
+    seen = observed()
+    for name in ("import", "data", "build", "first_element", "warmup", "measure", "trace"):
+        seen.take(phase(name))
+        seen.take(phase_end(name, peak=peaks.get(name, 10), end_rss=5 + len(name)))
+    return seen
+
+
+def test_the_peak_is_that_of_the_phases_that_a_training_has():
+    profile = assemble(facts(), all_phases(warmup=700, measure=600, trace=9999))
+    assert (profile.memory.peak_bytes, profile.memory.peak_phase) == (700, "warmup")
+    assert profile.phases[-1].peak_rss_bytes == 9999
+
+
+def test_the_baseline_is_what_importing_left():
+    assert assemble(facts(), all_phases()).memory.baseline_bytes == 11
+    assert assemble(facts(), observed(phase("import")), FakeSampler(ends={"import": 9})).memory.baseline_bytes is None
+
+
+def test_growth_is_told_where_memory_ran_out_and_only_there():
+    sampler = FakeSampler(peaks={"measure": 900 * MIB}, growth=2e8, to_limit=1.5)
+    seen = observed(phase("measure"))
+    grown = assemble(facts(), seen, sampler, problem=Problem(code="out-of-memory", message="x"), exit_code=5).memory
+    assert (grown.growth_bytes_per_second, grown.seconds_to_limit) == (2e8, 1.5)
+    for problem in (None, Problem(code="hung", message="x")):
+        memory = assemble(facts(), seen, sampler, problem=problem, exit_code=5).memory
+        assert (memory.growth_bytes_per_second, memory.seconds_to_limit) == (None, None)
+
+
+# Steps, throughput, device
+
+
+def test_steps_with_a_device_have_its_gaps_and_dispatch():
+    seen = observed(phase("measure"), measured(followed(10, fetch_ms=2, busy_ms=8)))
+    profile = assemble(facts(plan=SIMULATED), seen, exit_code=0)
+    assert profile.steps.dispatch == "sync"
+    assert profile.device.text == "simulate: 8ms"
+    assert profile.device.idle_share == pytest.approx(0.2)
+    assert profile.device.gaps.count == 10
+    assert profile.device.gaps.by_cause == {"pipeline": pytest.approx(0.02)}
+    assert profile.steps.busy_ms.mean == pytest.approx(8)
+
+
+def test_steps_without_a_device_have_none():
+    profile = assemble(facts(), observed(phase("measure"), measured(drained())), exit_code=0)
+    assert (profile.steps.dispatch, profile.steps.busy_ms) == (None, None)
+    assert (profile.device.idle_share, profile.device.gaps) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "elements"),
+    [
+        (stages("range", "batch"), 4.0),
+        (stages("range", "batch", "map", "prefetch"), 4.0),
+        (stages("range", "padded_batch", "shuffle"), 4.0),
+        (stages("range", "map"), 1.0),
+        (stages("range", "batch", "unbatch"), 1.0),
+        (stages("range", "unbatch", "batch"), 4.0),
+        (stages("range", "batch", "unbatch", "map"), 1.0),
+        (stages("list_files", "interleave", "batch", ids={1: "s.1"}), 4.0),
+        (
+            stages("list_files", "interleave", "range", "batch", depths={2: 1, 3: 1}, ids={1: "a", 2: "a.0", 3: "a.1"}),
+            4.0,
+        ),
+        (
+            stages("list_files", "interleave", "range", "map", depths={2: 1, 3: 1}, ids={1: "a", 2: "a.0", 3: "a.1"}),
+            1.0,
+        ),
+        (
+            stages("list_files", "flat_map", "range", "unbatch", depths={2: 1, 3: 1}, ids={1: "a", 2: "a.0", 3: "a.1"}),
+            1.0,
+        ),
+        (stages("list_files", "map", "batch", depths={2: 1}, ids={1: "a", 2: "a.0"}), 1.0),
+        (None, None),
+    ],
+    ids=lambda value: "-".join(one.op for one in value) if isinstance(value, list) else str(value),
+)
+def test_elements_are_the_batches_first_dimension_where_the_pipeline_ends_in_batches(written, elements):
+    seen = observed(phase("measure"), measured(drained(10, ms=2.0)))
+    throughput = assemble(facts(written=written), seen, exit_code=0).throughput
+    assert throughput.elements_per_batch == elements
+    assert throughput.elements_per_second == (pytest.approx(500 * elements) if elements else None)
+    assert throughput.bytes_per_batch == 400
+    assert throughput.bytes_per_second == pytest.approx(200_000)
+
+
+def test_injected_stages_make_no_batches_of_the_users():
+    written = [*stages("range", "map"), Stage(id="injected.0", origin="injected", op="batch")]
+    seen = observed(phase("measure"), measured(drained()))
+    assert assemble(facts(written=written), seen).throughput.elements_per_batch == 1.0
+
+
+def test_batches_of_unknown_size_have_unknown_elements():
+    seen = observed(phase("measure"), measured(drained(), sizes={"element": "string", "bytes": None, "length": None}))
+    throughput = assemble(facts(written=stages("range", "batch")), seen).throughput
+    assert (throughput.elements_per_second, throughput.bytes_per_batch, throughput.bytes_per_second) == (None,) * 3
+    assert throughput.batches_per_second is not None
+
+
+# Stages from the graph
+
+
+def test_the_graph_replaces_the_stages_as_written():
+    seen = observed(
+        phase("measure"),
+        measured(drained()),
+        graphs("map_batch"),
+        {"m": "trace", "batches": 4, "ops": {"stages.0": {"Slow": 40.0, "Quick": 4.0}, "stages.7": {"Lost": 1.0}}},
+    )
+    known = {"stages.0": stage_at("stages.0", "map", name="decode", line=7)}
+    profile = assemble(facts(stages=known, written=stages("nonsense")), seen, exit_code=0)
+    assert [one.id for one in profile.stages if one.origin == "written"] == ["source", "stages.0", "stages.1"]
+    decode = profile.stages[1]
+    assert (decode.name, decode.location.line) == ("decode", 7)
+    assert [(one.op, one.ms_per_batch) for one in decode.ops] == [("Slow", 10.0), ("Quick", 1.0)]
+    assert profile.stages[0].ops is None
+    assert decode.cpu_ms_per_batch > 0
+    assert profile.throughput.elements_per_batch == 4.0
+
+
+def test_of_many_ops_the_eight_costliest_are_kept():
+    ops = {f"Op{n}": float(n) for n in range(20)}
+    seen = observed(measured(drained()), graphs("map_batch"), {"m": "trace", "batches": 2, "ops": {"stages.0": ops}})
+    found = next(one for one in assemble(facts(), seen).stages if one.id == "stages.0").ops
+    assert [one.op for one in found] == [f"Op{n}" for n in range(19, 11, -1)]
+
+
+def test_a_trace_without_batches_tells_no_costs():
+    seen = observed(
+        measured(drained()), graphs("map_batch"), {"m": "trace", "batches": 0, "ops": {"stages.0": {"A": 1}}}
+    )
+    assert all(one.ops is None for one in assemble(facts(), seen).stages)
+
+
+def test_a_graph_that_could_not_be_read_leaves_the_stages_as_written():
+    nothing = {"root": None, "reason": "it is too large", "nodes": []}
+    seen = observed(measured(drained()), {"m": "graphs", "segments": [], "written": nothing, "executed": nothing})
+    profile = assemble(facts(written=stages("range", "batch")), seen, exit_code=0)
+    assert [one.op for one in profile.stages] == ["range", "batch"]
+    assert [one.code for one in profile.warnings] == ["stages-unread"]
+
+
+# Series and overhead
+
+
+def test_histograms_and_samples_are_in_the_series():
+    seen = observed(measured(drained(10, ms=1.5)))
+    series = assemble(facts(), seen, FakeSampler()).series
+    assert series.interval_histogram_ms == series.fetch_histogram_ms == [(2.0, 10)]
+    assert isinstance(series.interval_histogram_ms[0], tuple)
+    assert series.rss_bytes == [100, 200]
+
+
+def test_histograms_come_through_json():
+    seen = observed(json.loads(json.dumps(measured(followed()))))
+    series = assemble(facts(plan=SIMULATED), seen).series
+    assert sum(count for _, count in series.interval_histogram_ms) == 10
+
+
+def test_without_steps_there_are_no_histograms():
+    assert assemble(facts(), observed()).series.interval_histogram_ms == []
+
+
+def test_what_measuring_cost_is_told_in_shares():
+    seen = observed(measured(followed(10, fetch_ms=2, busy_ms=7, late_ms=1), overhead_ns=5_000_000))
+    overhead = assemble(facts(plan=SIMULATED, sampler_cores=0.02), seen, exit_code=0).overhead
+    assert overhead.loop_share == pytest.approx(0.05)
+    assert overhead.wake_share == pytest.approx(0.1)
+    assert overhead.sampler_cores == 0.02
+
+
+def test_no_late_waking_is_none_of_it_and_without_a_device_nothing_is_claimed():
+    assert assemble(facts(plan=SIMULATED), observed(measured(followed()))).overhead.wake_share == 0.0
+    assert assemble(facts(), observed(measured(drained()))).overhead.wake_share is None
+
+
+# Warnings
+
+
+def codes(profile: Profile) -> list[str]:
+    return [one.code for one in profile.warnings]
+
+
+@pytest.mark.parametrize(
+    ("note", "warned"),
+    [("not settled after 5 s", True), ("settled after 2.1 s", False), ("2 s as asked", False), (None, False)],
+)
+def test_a_warm_up_that_did_not_settle_is_a_warning(note, warned):
+    seen = observed(phase("warmup"), phase_end("warmup", note=note))
+    profile = assemble(facts(), seen)
+    assert ("not-settled" in codes(profile)) is warned
+    if warned:
+        assert "The warm-up was not settled after 5 s: " in profile.warnings[0].message
+
+
+def test_a_dataset_that_was_started_again_is_a_warning():
+    seen = observed(measured(drained(10, ms=2.0, restarted=True)))
+    (warning,) = assemble(facts(), seen).warnings
+    assert warning.code == "repeated"
+    assert warning.message == (
+        "The dataset ended once while it was measured and was started again, as a training loop does, "
+        "10.0% of the time."
+    )
+
+
+def test_a_dataset_that_was_started_again_many_times_says_how_many():
+    document = drained(10, restarted=True)
+    document["steps"].update(epochs=1234, restart_share=None)
+    (warning,) = assemble(facts(), observed(measured(document))).warnings
+    assert warning.message == (
+        "The dataset ended 1,234 times while it was measured and was started again, as a training loop does."
+    )
+
+
+def test_a_dataset_that_lasted_is_none():
+    assert codes(assemble(facts(), observed(measured(drained())))) == []
+
+
+@pytest.mark.parametrize(("deletions", "warned"), [([], False), ([0.2, 0.1], False), ([0.1, 1.5, 0.1], True)])
+def test_slow_deletions_of_iterators_are_a_warning(deletions, warned):
+    profile = assemble(facts(), observed(measured(drained(), deletions=deletions)))
+    assert ("slow-delete" in codes(profile)) is warned
+    if warned:
+        assert "took up to 1.5 s to delete an ended iterator (1.7 s for 3 of them)" in profile.warnings[0].message
+
+
+def test_warnings_of_parent_and_worker_are_joined():
+    seen = observed({"m": "warning", "code": "no-trace", "text": "It failed."}, beat(1))
+    made = facts(warnings=[Message(code="cold", message="None was evicted.")])
+    assert codes(assemble(made, seen)) == ["cold", "no-trace"]
+
+
+def test_assembling_twice_changes_nothing():
+    made = facts(written=stages("range", "batch"))
+    seen = observed(phase("measure"), measured(drained()))
+    assert assemble(made, seen, FakeSampler()) == assemble(made, seen, FakeSampler())
