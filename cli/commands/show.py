@@ -54,7 +54,8 @@ def show(
         return
     style = style_of(sys.stdout, color)
     texts = [
-        output.as_text(document, outputs.stdout, style, path) for document, path in zip(documents, paths, strict=True)
+        output.as_text(document, outputs.stdout or "text", style, path)
+        for document, path in zip(documents, paths, strict=True)
     ]
     if outputs.stdout == "json":
         joined = ",\n".join(text.rstrip("\n") for text in texts)

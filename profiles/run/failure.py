@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.profiles.profile import Location, Problem
+from pipeprof.profiles.profile import Location, PhaseName, Problem
 from pipeprof.profiles.run.raised import Frame, users_frame_of_stacks
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Circumstances:
     seconds: float
     timeout: float
     max_time: float | None
-    peaks: Mapping[str, int]
+    peaks: Mapping[PhaseName, int]
     stages: Mapping[str, StageAt]
     stacks: str
 

@@ -122,7 +122,7 @@ class _Run:
             seconds=sampler.elapsed(),
             timeout=self._plan.timeout,
             max_time=self._settings.max_time,
-            peaks=sampler.peaks(),
+            peaks=dict(sampler.peaks()),
             stages=self._facts.stages,
             stacks=worker.stacks.text(),
         )

@@ -32,7 +32,7 @@ _LIBRARIES = tuple(
     f"{Path(place).resolve()}{os.sep}"
     for place in {
         *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
-        *(str(Path(package.__file__).parent) for package in (pipelines, profiles)),
+        *(package.__path__[0] for package in (pipelines, profiles)),
     }
 )
 # Packages of the user's own (`pip install --user`) lie outside of those.

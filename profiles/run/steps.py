@@ -63,11 +63,13 @@ class Floor:
 
     def excess(self, waits: Nanoseconds) -> Nanoseconds:
         """What of `waits`, shape (n,), is longer than a perfect pipeline's would be."""
-        return np.where(waits > self.p95_ns, waits - self.p50_ns, 0)
+        excess: Nanoseconds = np.where(waits > self.p95_ns, waits - self.p50_ns, 0)
+        return excess
 
 
 def _overlap(a0: Nanoseconds, a1: Nanoseconds, b0: Nanoseconds, b1: Nanoseconds) -> Nanoseconds:
-    return np.maximum(np.minimum(a1, b1) - np.maximum(a0, b0), 0)
+    common: Nanoseconds = np.maximum(np.minimum(a1, b1) - np.maximum(a0, b0), 0)
+    return common
 
 
 @dataclass
@@ -114,7 +116,8 @@ class StepStatistics:
         """
         if not times:
             return None
-        intervals = np.diff(np.asarray(times, dtype=np.int64), prepend=base)
+        readings = np.asarray([base, *times], dtype=np.int64)
+        intervals: Nanoseconds = readings[1:] - readings[:-1]
         self.intervals.add(intervals)
         if restarted:
             self.restarts += 1

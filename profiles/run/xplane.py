@@ -50,11 +50,11 @@ def _space_class() -> Any:
         message = file.message_type.add(name=name)
         for field, number, kind, of in fields:
             label = 3 if field in _REPEATED else 1
-            added = message.field.add(name=field, number=number, type=kind, label=label)  # type: ignore[arg-type]
+            added = message.field.add(name=field, number=number, type=kind, label=label)
             if of is not None:
                 added.type_name = f".{_PACKAGE}.{of}"
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Space"))
 
 

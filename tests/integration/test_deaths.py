@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -19,6 +20,7 @@ from pipeprof.profiles.profile import Profile
 
 TARGETS = Path(__file__).parent / "pipelines_that_fail" / "targets.py"
 PATIENCE = 120
+MARK = "PIPEPROF_TEST_MARK"
 
 
 @dataclass
@@ -37,28 +39,28 @@ def command(target: str, *options: str) -> list[str]:
     return [str(Path(sys.executable).with_name("pipeprof")), "run", target, "--no-lock", *options]
 
 
-def workers() -> list[int]:
-    """Workers that are alive, stopped ones too; zombies do not count."""
+def left(mark: str) -> list[int]:
+    """Processes of the command that carries `mark` in its environment, stopped ones too; zombies do not count."""
     found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        words = process.info["cmdline"] or []
-        if "pipeprof.profiles.run.worker" in words and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(process.pid)
+    for process in psutil.process_iter(["status"]):
+        with contextlib.suppress(psutil.Error):
+            if process.info["status"] != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark:
+                found.append(process.pid)
     return found
 
 
 def run(folder: Path, target: str, *options: str) -> Ended:
-    before = set(workers())
     out = folder / "profile.json"
     done = subprocess.run(
         command(target, "--seconds", "1", "--out", str(out), *options),
         cwd=folder,
+        env={**os.environ, MARK: str(folder)},
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=False,
     )
-    assert set(workers()) <= before
+    assert left(str(folder)) == []
     assert out.exists(), done.stderr
     profile = Profile.model_validate_json(out.read_text())
     assert profile.exit_code == done.returncode, done.stderr
@@ -184,7 +186,14 @@ def interrupted(folder: Path, number: signal.Signals) -> Ended:
     """Send `number` as soon as the measurement has begun."""
     out = folder / "profile.json"
     words = command(f"{TARGETS}:steady", "--seconds", "600", "--step", "simulate:5ms", "--out", str(out))
-    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        words,
+        cwd=folder,
+        env={**os.environ, MARK: str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     killer = threading.Timer(PATIENCE, process.kill)
     killer.start()
     try:
@@ -200,12 +209,11 @@ def interrupted(folder: Path, number: signal.Signals) -> Ended:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_keeps_what_was_measured(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    before = set(workers())
     ended = failed(interrupted(tmp_path, number), code)
     assert ended.profile.steps.count > 0
     assert ended.profile.exit_code == code
     assert ended.profile.verdict.bound == "step"
-    assert set(workers()) <= before
+    assert left(str(tmp_path)) == []
 
 
 def test_nothing_outlives_a_killed_parent_not_even_a_grandchild(tmp_path: Path) -> None:

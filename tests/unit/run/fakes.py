@@ -112,6 +112,7 @@ class FakeWorker:
         self.commands: list[str] = []
         self.takes_commands = True
         self.script: Callable[[str], None] = lambda _word: None
+        self.at_end: Callable[[], None] = lambda: None
         self.stack_dumps = 0
         self.ended = 0
         self.output = b""
@@ -161,6 +162,7 @@ class FakeWorker:
 
     def end(self) -> int:
         self.ended += 1
+        self.at_end()
         if self.returncode is None:
             self.returncode = self.killed_as
         return self.returncode

@@ -250,6 +250,10 @@ def test_steps_without_a_device_have_none():
             stages("list_files", "flat_map", "range", "unbatch", depths={2: 1, 3: 1}, ids={1: "a", 2: "a.0", 3: "a.1"}),
             1.0,
         ),
+        (
+            stages("r", "zip", "r", "batch", "unbatch", depths={2: 1, 3: 1, 4: 1}, ids={1: "a", 3: "a.1", 4: "a.2"}),
+            1.0,
+        ),
         (stages("list_files", "map", "batch", depths={2: 1}, ids={1: "a", 2: "a.0"}), 1.0),
         (None, None),
     ],

@@ -191,6 +191,18 @@ def test_last_words_are_heard_after_the_end(scene):
     assert scene.worker.output == b"the last cry"
 
 
+def test_what_it_says_while_it_is_ended_is_heard_too(scene):
+    def last_words() -> None:
+        scene.worker.say(ANSWER + line(measured(drained())) + line({"m": "done"}))
+        scene.worker.print(b"the last cry")
+
+    scene.worker.at_end = last_words
+    ended, _ = scene.run()
+    assert ended.reason == "exit"
+    assert scene.observed.complete
+    assert scene.worker.output == b"the last cry"
+
+
 def test_what_it_prints_is_taken_while_it_runs(scene):
     scene.at(1, lambda: scene.worker.print(b"hello"))
     taken = []
