@@ -18,11 +18,11 @@ class Disposer:
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
-        self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def take(self, thing: Any) -> None:
-        """Take the last reference to `thing`."""
+    def take(self, thing: list[Any]) -> None:
+        """Take a list that holds the last reference to what is to be deleted."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="pipeprof-dispose", daemon=True)
             self._thread.start()
@@ -32,5 +32,5 @@ class Disposer:
         while True:
             thing = self._waiting.get()
             began = time.perf_counter()
-            del thing
+            thing.clear()
             self.seconds.append(time.perf_counter() - began)

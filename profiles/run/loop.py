@@ -44,7 +44,8 @@ class Feed:
         """Begin the next epoch."""
         self.ended += 1
         self.on_restart()
-        ended, self.iterator = self.iterator, iter(self._dataset)
+        ended = [self.iterator]
+        self.iterator = iter(self._dataset)
         self.disposer.take(ended)
 
     def next(self) -> Any:

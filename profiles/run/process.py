@@ -11,6 +11,7 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.processes import end_group
 from pipeprof.profiles.run.channel import Message, ParentEnd
 
@@ -103,6 +104,11 @@ class WorkerProcess:
                 pass_fds=(to_worker, from_worker, stacks),
                 start_new_session=True,
             )
+        except OSError as error:
+            for descriptor in (self._commands, self.messages, self.printed, self.dumped):
+                os.close(descriptor)
+            msg = f"the worker could not be started: {error.strerror or error}"
+            raise PipeprofError(msg) from error
         finally:
             for descriptor in (to_worker, from_worker, prints, stacks):
                 os.close(descriptor)

@@ -83,7 +83,9 @@ def plan(settings: RunSettings) -> Plan:
         seconds = measure.seconds if asked else None
     base = settings.loaded.base_dir if settings.loaded is not None and settings.step is None else Path.cwd()
     described, text = describe_step(step, base)
-    dispatch = settings.dispatch if settings.dispatch is not None else step.dispatch
+    dispatch = settings.dispatch
+    if dispatch is None:
+        dispatch = (spec.step if spec is not None and "dispatch" not in step.model_fields_set else step).dispatch
     return Plan(
         step=described,
         step_text=text,

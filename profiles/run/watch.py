@@ -177,7 +177,7 @@ class Watch:
     def _decide(self, now: float) -> None:
         if self._stop is None:
             self._find_reason(now)
-        elif self.signals.times > 1 or (self.over_limit and self._stop != "memory-limit"):
+        elif self._impatient or (self.over_limit and self._stop != "memory-limit"):
             self._kill_at = now
         if self._stop in ("hung", "memory-limit") and self._answered:
             self._kill_at = now
@@ -186,6 +186,11 @@ class Watch:
         if last and limit and last.used_bytes > LOOK_ABOVE * limit and now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
             self.worker.send({"c": "look"})
+
+    @property
+    def _impatient(self) -> bool:
+        """The user asked once more after the worker was asked to stop."""
+        return self.signals.times > (1 if self._stop in ("interrupted", "terminated") else 0)
 
     def _find_reason(self, now: float) -> None:
         if self.over_limit:
