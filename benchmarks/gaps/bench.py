@@ -85,7 +85,7 @@ CASES = {
     "stalls_2_in_flight_prefetch_2": Case(80, 20, "2", 2),
     "stalls_hidden": Case(25, 20, "1", 2),
     "rare_stalls_sync": Case(60, 40),
-    "rarer_stalls_sync": Case(40, 100),
+    "rarer_stalls_sync": Case(30, 100),
     "slow_sync": Case(15, 1),
     "slow_1_in_flight": Case(15, 1, "1"),
     "never_sync": Case(0, 1),
