@@ -1,0 +1,127 @@
+"""Rules: what one is, the table of their thresholds, and the registry that finds them."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from abc import ABC
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from pipeprof.profiles.advise.edits import Edit
+from pipeprof.profiles.advise.view import PipelineView
+
+Semantics = Literal["same", "order", "randomness", "values"]
+Family = Literal["memory", "speed", "correctness"]
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A number that a rule compares with.
+
+    Attributes:
+        name: Kebab-case name, unique within its rule.
+        value: The number.
+        unit: Its unit, empty for a plain number.
+        source: Where it comes from, in a few words.
+    """
+
+    name: str
+    value: float
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What an edit should bring.
+
+    Attributes:
+        formula: How it was worked out, with the numbers in it.
+        speedup: Steps per second with the edit over without.
+        peak_rss_delta_bytes: Change of peak memory; negative saves.
+    """
+
+    formula: str
+    speedup: float | None = None
+    peak_rss_delta_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a rule has found, before it becomes a finding of the profile.
+
+    Attributes:
+        sentence: What was seen, in numbers, and why it matters on this pipeline.
+        recommendation: The fix in one sentence.
+        stage: Address of the stage.
+        evidence: Numbers behind the sentence, flat; names carry their unit.
+        edits: The fix as edits.
+        predicted: What they should bring.
+        semantics: Where it differs from the rule's own class.
+    """
+
+    sentence: str
+    recommendation: str
+    stage: str | None = None
+    evidence: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+    edits: tuple[Edit, ...] = ()
+    predicted: Predicted | None = None
+    semantics: Semantics | None = None
+
+
+class Rule(ABC):
+    """One thing that can be wrong with a pipeline.
+
+    A rule is silent unless it is sure of its condition: what it needs and does not know keeps it silent.
+
+    Attributes:
+        name: Kebab-case name, the only identifier that users see.
+        title: What is wrong, in a few words.
+        family: ``speed`` findings need waiting and headspace; the others stand whatever these are.
+        semantics: What the fix may change of the data.
+        seen: What the rule looks for.
+        why: Why it costs.
+        fix: What to do.
+        ignore_when: When the finding does not matter.
+        thresholds: Every number it compares with.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    family: ClassVar[Family]
+    semantics: ClassVar[Semantics]
+    seen: ClassVar[str]
+    why: ClassVar[str]
+    fix: ClassVar[str]
+    ignore_when: ClassVar[str]
+    thresholds: ClassVar[tuple[Threshold, ...]] = ()
+
+    def check(self, view: PipelineView) -> Iterable[Draft]:
+        """What can be said without running the pipeline; also called on measured views, unless `diagnose` differs."""
+        del view
+        return ()
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """What can be said with the measurement."""
+        return self.check(view)
+
+    @classmethod
+    def threshold(cls, name: str) -> float:
+        """The value of one of the rule's thresholds."""
+        return next(threshold.value for threshold in cls.thresholds if threshold.name == name)
+
+
+@functools.cache
+def rules() -> Mapping[str, Rule]:
+    """All rules by name, in alphabetical order."""
+    package = importlib.import_module("pipeprof.profiles.advise.rules")
+    found: dict[str, Rule] = {}
+    for module_info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, Rule) and value.__module__ == module.__name__:
+                found[value.name] = value()
+    return dict(sorted(found.items()))
