@@ -219,6 +219,29 @@ class Stage(Model):
     ops: list[OpCost] | None = None
 
 
+class Headspace(Model):
+    """What an infinitely fast pipeline would be worth: cached batches replayed through the same step."""
+
+    interval_ms: float = Field(description="Mean interval of the measured steps.")
+    replayed_ms: float = Field(description="Mean interval with the replay; with `step: none` the loop's own floor.")
+    share: float = Field(description="`1 - replayed_ms / interval_ms`, at least 0: what could be saved at most.")
+    speedup: float = Field(description="Steps per second with an infinitely fast pipeline over today's.")
+    batches: int = Field(description="Batches that were replayed in turn.")
+
+
+class Causes(Model):
+    """Named measurements behind the verdict's `limit`; `None` where the system does not tell."""
+
+    worker_cores: float | None = Field(None, description="CPU seconds of the worker per second.")
+    demanded_cores: float | None = Field(None, description="The same if its threads had never waited for a core.")
+    blocked_share: float | None = Field(
+        None, description="Of the time inside the stages, the part in which threads neither ran nor waited for a core."
+    )
+    disk_bytes_per_second: float | None = None
+    python_share: float | None = Field(None, description="Part of the traced stretch in which pipeline Python ran.")
+    python_ms_per_batch: float | None = Field(None, description="Time inside Python functions, summed over threads.")
+
+
 class Verdict(Model):
     """One sentence, and the quantities behind it."""
 
@@ -230,9 +253,19 @@ class Verdict(Model):
 
 
 class Edit(Model):
-    """Reserved for the edit that a finding proposes."""
+    """A change that a finding proposes: its `kind`, and the fields that belong to the kind."""
 
     model_config = ConfigDict(extra="allow")
+
+    kind: str | None = Field(None, description="`InsertStage`, `SetArgument`, `MoveStage`, `SetOption`, …")
+
+
+class Predicted(Model):
+    """What a finding's edit should bring."""
+
+    speedup: float | None = Field(None, description="Steps per second with the edit over without.")
+    peak_rss_delta_bytes: int | None = Field(None, description="Change of peak memory; negative saves.")
+    formula: str | None = Field(None, description="How it was worked out, with the numbers in it.")
 
 
 class Finding(Model):
@@ -240,17 +273,24 @@ class Finding(Model):
 
     rule: str
     title: str
+    family: Literal["memory", "speed", "correctness"] | None = None
     stage: str | None = None
     location: Location | None = None
-    evidence: dict[str, Any] = Field(default_factory=dict)
-    recommendation: str | None = None
-    semantics: Literal["same", "order", "randomness", "values"] | None = None
+    sentence: str | None = Field(None, description="What was seen, in numbers, and why it matters here.")
+    evidence: dict[str, Any] = Field(
+        default_factory=dict, description="The numbers behind the sentence; names carry their unit."
+    )
+    recommendation: str | None = Field(None, description="The fix in words, whatever the status.")
+    semantics: Literal["same", "order", "randomness", "values"] | None = Field(
+        None, description="What the fix may change of the data."
+    )
     edit: Edit | list[Edit] | None = None
-    patch: str | None = None
-    predicted: dict[str, Any] | None = None
+    patch: str | None = Field(None, description="The fix as YAML.")
+    python: str | None = Field(None, description="The fix as Python.")
+    predicted: Predicted | None = None
     measured: dict[str, Any] | None = None
     status: Literal["kept", "rejected", "ceiling", "unverified"]
-    reason: str | None = None
+    reason: str | None = Field(None, description="Why the status is what it is.")
 
 
 class Series(Model):
@@ -327,6 +367,8 @@ class Profile(Model):
     disk: Disk | None = None
     stages: list[Stage] | None = None
     verdict: Verdict | None = None
+    headspace: Headspace | None = None
+    causes: Causes | None = None
     findings: list[Finding] | None = None
     series: Series = Field(default_factory=Series)
     overhead: Overhead | None = None
