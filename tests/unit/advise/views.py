@@ -1,0 +1,330 @@
+"""Views for the tests of rules: ``measured(pipeline(stage("source", "range"), stage("stages.0", "map", ms=4.0)))``.
+
+What a test does not say is neutral: nothing is expensive, a prefetch stands at the end, half of each step is waiting
+and all of it could be won.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipeprof.pipelines.graph.opnames import family
+from pipeprof.profiles.advise.view import Component, Facts, FunctionView, Headspace, PipelineView, StageView
+from pipeprof.profiles.profile import (
+    Contention,
+    Device,
+    Dispatch,
+    Host,
+    Location,
+    Memory,
+    Profile,
+    Quantiles,
+    Stage,
+    Steps,
+    Target,
+    Throughput,
+    Tool,
+)
+
+BATCHES = 100
+"""Batches in the measured window of `measured`."""
+
+_STATEFUL = ("PyFunc", "EagerPyFunc", "RandomUniform", "RandomUniformInt", "RandomStandardNormal", "Print")
+_PYTHON = frozenset({"PyFunc", "EagerPyFunc"})
+_EXECUTED = {
+    "batch": "BatchDatasetV2",
+    "cache": "CacheDatasetV2",
+    "filter": "FilterDataset",
+    "flat_map": "FlatMapDataset",
+    "from_generator": "FlatMapDataset",
+    "from_tensor_slices": "TensorSliceDataset",
+    "interleave": "InterleaveDataset",
+    "list_files": "ShuffleDatasetV3",
+    "map": "MapDataset",
+    "padded_batch": "PaddedBatchDatasetV2",
+    "prefetch": "PrefetchDataset",
+    "range": "RangeDataset",
+    "repeat": "RepeatDataset",
+    "shuffle": "ShuffleDatasetV3",
+    "zip": "ZipDataset",
+}
+_ASYNCHRONOUS_END = frozenset({"Prefetch", "ParallelMap", "MapAndBatch", "ParallelInterleave", "ParallelBatch"})
+_KEEPING = frozenset({"Batch", "MapAndBatch", "PaddedBatch", "ParallelBatch"})
+
+
+@dataclass(frozen=True)
+class Built(PipelineView):
+    """A view that remembers what `stage` said of costs, for `measured`."""
+
+    given: tuple[StageView, ...] = ()
+
+
+def tensor(dtype: str = "float32", *shape: int | None) -> Component:
+    """``tensor("uint8", 32, 32, 3)``."""
+    return Component(dtype, shape)
+
+
+def function(*ops: str, **facts: Any) -> FunctionView:
+    """A function of these TensorFlow ops; state, Python and randomness follow from them unless given."""
+    found: dict[str, Any] = {
+        "ops": frozenset(ops),
+        "stateful_op": next((op for op in ops if op in _STATEFUL), None),
+        "python": bool(_PYTHON.intersection(ops)),
+        "random": any(op.startswith("Random") for op in ops),
+        "constant_bytes": 0,
+    }
+    return FunctionView(**(found | facts))
+
+
+def stage(
+    id: str,
+    op: str,
+    *,
+    tf_op: str | None = None,
+    ms: float | None = None,
+    parallelism: float | None = None,
+    tunable: bool | None = None,
+    share: float | None = None,
+    count: int | None = None,
+    bytes_per_element: float | None = None,
+    buffered_bytes: int | None = None,
+    buffered_elements: float | None = None,
+    fused_with: str | None = None,
+    line: int | None = None,
+    **facts: Any,
+) -> StageView:
+    """One stage; inputs, depth and owner follow from the address unless given.
+
+    Args:
+        id: Its address.
+        op: As written.
+        tf_op: What TensorFlow runs; by default what it makes of an `op` that it leaves as written.
+        ms: Time inside the stage per batch.
+        parallelism: As TensorFlow runs it.
+        tunable: Whether TensorFlow chooses it.
+        share: Of all stages' time; worked out by `measured` if not given.
+        count: Elements in the window; worked out by `measured` from the batches above if not given.
+        bytes_per_element: As measured.
+        buffered_bytes: As the model counts them.
+        buffered_elements: As the model counts them.
+        fused_with: The stage that carries its cost.
+        line: Of ``spec.yaml``.
+        **facts: Other fields of StageView.
+    """
+    base, last = re.fullmatch(r"(?:(.*)\.)?(source|stages\.\d+|injected\.\d+)", id).groups()
+    owner = re.sub(r"\.inputs\.\d+$", "", base) if base else None
+    measured_by_hand = facts.pop("measured", None)
+    found: dict[str, Any] = {
+        "inputs": (_before(base, last),) if last.startswith("stages") else (),
+        "depth": len(re.findall(r"source|stages\.\d+", base)) if base else 0,
+        "owner": owner,
+        "injected": last.startswith("injected"),
+        "location": Location(file="spec.yaml", line=line) if line is not None else None,
+        "executed_op": tf_op,
+        "measured": measured_by_hand
+        or Stage(
+            id=id,
+            name=facts.get("name"),
+            origin="injected" if last.startswith("injected") else "written",
+            op=op,
+            tf_op=tf_op,
+            fused_with=fused_with,
+            cpu_ms_per_batch=ms,
+            parallelism=parallelism,
+            tunable=tunable,
+            share=share,
+            elements=count,
+            bytes_per_element=bytes_per_element,
+            buffered_bytes=buffered_bytes,
+            buffered_elements=buffered_elements,
+        ),
+    }
+    return StageView(id=id, op=op, **(found | facts))
+
+
+def _before(base: str | None, last: str) -> str:
+    index = int(last.split(".")[1])
+    name = f"stages.{index - 1}" if index else "source"
+    return f"{base}.{name}" if base else name
+
+
+def pipeline(
+    *stages: StageView,
+    static: bool = True,
+    options: Mapping[str, Any] | None = None,
+    cores: float = 4.0,
+    memory_limit_bytes: int | None = None,
+) -> Built:
+    """A pipeline nothing of which ran; with ``static=False`` one that ran but has no profile."""
+    given = tuple(replace(one, measured=None, executed_op=None) for one in stages) if static else stages
+    return Built(
+        kind="static" if static else "measured",
+        stages=given,
+        options=dict(options or {}),
+        cores=cores,
+        memory_limit_bytes=memory_limit_bytes,
+        given=stages,
+    )
+
+
+def measured(
+    view: Built,
+    *,
+    wait_share: float = 0.5,
+    headspace: float | None = 0.5,
+    dispatch: Dispatch | None = "sync",
+    interval_ms: float = 20.0,
+    worker_cores: float | None = 1.0,
+    cores: float | None = None,
+    runnable_wait_share: float | None = 0.0,
+    python_share: float | None = 0.0,
+    python_ms: float | None = 0.0,
+    disk_bytes_per_second: float | None = 0.0,
+    prefetched: bool = True,
+    baseline_bytes: int | None = 400 * 1024**2,
+    peak_bytes: int | None = 500 * 1024**2,
+    restart_share: float | None = 0.0,
+) -> PipelineView:
+    """The same pipeline measured over `BATCHES` batches.
+
+    Args:
+        view: From `pipeline`.
+        wait_share: The device idle because of the pipeline, 0 to 1.
+        headspace: Share of the step that could be won at most; ``None`` where it was not measured.
+        dispatch: ``sync``, steps in flight, or ``None`` for no step.
+        interval_ms: From one step to the next.
+        worker_cores: CPU seconds per second.
+        cores: Instead of the view's.
+        runnable_wait_share: Threads waiting for a core.
+        python_share: Of the trace.
+        python_ms: In Python functions per batch.
+        disk_bytes_per_second: From storage.
+        prefetched: Let TensorFlow add a prefetch where the end is synchronous, as it does by default.
+        baseline_bytes: Runtime alone.
+        peak_bytes: Peak.
+        restart_share: Waiting for a new epoch's start.
+    """
+    stages = [_run(one) for one in view.given]
+    if prefetched and stages and not _ends_asynchronously(stages):
+        added = stage("injected.0", "prefetch", tf_op="PrefetchDataset", ms=0.01, tunable=True)
+        stages.append(replace(added, inputs=(_last(stages).id,)))
+    stages = _shares(_counts(stages))
+    host_cores = view.cores if cores is None else cores
+    rows = [one.measured for one in stages if one.measured is not None]
+    return PipelineView(
+        kind="measured",
+        stages=tuple(stages),
+        options=view.options,
+        cores=host_cores,
+        memory_limit_bytes=view.memory_limit_bytes,
+        profile=Profile(
+            tool=Tool(version="0"),
+            target=Target(kind="spec", text="spec.yaml"),
+            complete=True,
+            exit_code=0,
+            host=Host(system="Linux", machine="x86_64", cores=host_cores, memory_limit_bytes=view.memory_limit_bytes),
+            throughput=Throughput(batches_per_second=1000 / interval_ms),
+            steps=_steps(wait_share, dispatch, interval_ms, restart_share),
+            device=Device(kind="none" if dispatch is None else "simulate"),
+            memory=Memory(baseline_bytes=baseline_bytes, peak_bytes=peak_bytes),
+            stages=rows,
+            contention=Contention(worker_cores=worker_cores, runnable_wait_share=runnable_wait_share),
+        ),
+        headspace=None if headspace is None else Headspace(interval_ms, interval_ms * (1 - headspace)),
+        facts=Facts(
+            worker_cores=worker_cores,
+            runnable_wait_share=runnable_wait_share,
+            disk_bytes_per_second=disk_bytes_per_second,
+            python_share=python_share,
+            python_ms_per_batch=python_ms,
+        ),
+    )
+
+
+def unnamed(view: PipelineView) -> PipelineView:
+    """The same view without any name of the user's."""
+    stages = tuple(
+        replace(
+            one,
+            name=None,
+            measured=None if one.measured is None else one.measured.model_copy(update={"name": None}),
+        )
+        for one in view.stages
+    )
+    return replace(view, stages=stages)
+
+
+def _steps(wait_share: float, dispatch: Dispatch | None, interval_ms: float, restart_share: float | None) -> Steps:
+    def even(mean: float) -> Quantiles:
+        return Quantiles(mean=mean, p50=mean, p95=mean, p99=mean, max=mean)
+
+    wait = wait_share * interval_ms
+    return Steps(
+        count=BATCHES,
+        dispatch=dispatch,
+        seconds=BATCHES * interval_ms / 1000,
+        interval_ms=even(interval_ms),
+        wait_ms=even(wait),
+        fetch_ms=even(wait + 0.02),
+        busy_ms=None if dispatch is None else even(interval_ms - wait),
+        wait_share=wait_share,
+        restart_share=restart_share,
+    )
+
+
+def _run(one: StageView) -> StageView:
+    tf_op = one.executed_op or _EXECUTED.get(one.op) or f"{one.op.title().replace('_', '')}Dataset"
+    row = one.measured
+    if row is None:
+        row = Stage(id=one.id, name=one.name, origin="injected" if one.injected else "written", op=one.op)
+    if row.cpu_ms_per_batch is None and row.fused_with is None:
+        row = row.model_copy(update={"cpu_ms_per_batch": 0.01})
+    row = row.model_copy(update={"tf_op": tf_op, "depth": one.depth, "location": one.location})
+    made_parallel = one.made_parallel
+    if made_parallel is None and one.op == "map":
+        made_parallel = family(tf_op) == "ParallelMap" and "num_parallel_calls" not in one.arguments
+    return replace(one, executed_op=tf_op, made_parallel=made_parallel, measured=row)
+
+
+def _last(stages: Sequence[StageView]) -> StageView:
+    return [one for one in stages if one.depth == 0 and not one.injected][-1]
+
+
+def _ends_asynchronously(stages: Sequence[StageView]) -> bool:
+    if any(one.injected and one.op == "prefetch" for one in stages):
+        return True
+    return family(_last(stages).executed_op or "") in _ASYNCHRONOUS_END
+
+
+def _counts(stages: list[StageView]) -> list[StageView]:
+    """Elements in the window: a batch takes as many as its size of what it reads, all else as many as it gives."""
+    readers: dict[str, StageView] = {source: one for one in stages for source in one.inputs}
+    known: dict[str, int] = {}
+
+    def of(one: StageView) -> int:
+        if one.id not in known:
+            above = readers.get(one.id)
+            size = above.arguments.get("batch_size", 1) if above is not None and above.op.endswith("batch") else 1
+            owner = next((other for other in stages if other.id == one.owner), None)
+            known[one.id] = BATCHES if above is None and owner is None else of(above or owner) * int(size)
+        return known[one.id]
+
+    return [
+        one
+        if one.measured is None or one.measured.elements is not None
+        else replace(one, measured=one.measured.model_copy(update={"elements": of(one)}))
+        for one in stages
+    ]
+
+
+def _shares(stages: list[StageView]) -> list[StageView]:
+    total = sum(one.ms_per_batch or 0.0 for one in stages)
+    return [
+        one
+        if one.measured is None or one.measured.share is not None or one.ms_per_batch is None or not total
+        else replace(one, measured=one.measured.model_copy(update={"share": one.ms_per_batch / total}))
+        for one in stages
+    ]
