@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.explain.limit import limit_of
 from pipeprof.profiles.explain.words import milliseconds, percent, significant, stage_words
 from pipeprof.profiles.profile import Verdict
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.explain.limit import Limited
     from pipeprof.profiles.profile import Bound, Dispatch, Profile, Stage, Steps
 
 STEP_BOUND_BELOW = 0.05
@@ -47,21 +49,26 @@ def bound_of(wait_share: float) -> Bound:
 def verdict(profile: Profile) -> Verdict:
     """Conclude from what was measured.
 
-    Reads ``steps``, ``throughput``, ``stages`` and, for a run that did not end well, ``exit_code``, ``phases`` and
-    ``errors``; changes nothing. ``limit``, ``stage`` and ``headspace_share`` stay ``None``: nothing measures them yet.
+    Reads ``steps``, ``throughput``, ``stages``, ``causes``, ``headspace`` and, for a run that did not end well,
+    ``exit_code``, ``phases`` and ``errors``; changes nothing. ``limit`` is ``None`` where no measurement tells.
 
     Returns:
         The verdict; ``bound`` is ``None`` when no step was measured.
     """
     steps = profile.steps if profile.steps and profile.steps.count else None
     bound = _bound(steps)
-    measured = _measured_sentence(profile, steps, bound) if steps else None
+    limited = limit_of(profile) if bound in ("input", "balanced") else None
+    measured = _measured_sentence(profile, steps, bound, limited) if steps else None
     ended = _ended_sentence(profile, steps)
-    if ended is None:
-        return Verdict(bound=bound, sentence=measured or "Nothing was measured.")
     if measured is None:
-        return Verdict(sentence=f"{ended}; nothing was measured.")
-    return Verdict(bound=bound, sentence=f"{ended}. Until then {measured[0].lower()}{measured[1:]}")
+        return Verdict(sentence=f"{ended}; nothing was measured." if ended else "Nothing was measured.")
+    return Verdict(
+        bound=bound,
+        limit="step" if bound == "step" else limited.limit if limited is not None else None,
+        stage=limited.stage.id if limited is not None and limited.stage is not None else None,
+        headspace_share=profile.headspace.share if profile.headspace is not None else None,
+        sentence=f"{ended}. Until then {measured[0].lower()}{measured[1:]}" if ended else measured,
+    )
 
 
 def _bound(steps: Steps | None) -> Bound | None:
@@ -80,15 +87,17 @@ def _within(steps: Steps) -> float:
     return (steps.wait_share - restart) / (1 - restart) if restart < 1 else 0.0
 
 
-def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None) -> str:
+def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None, limited: Limited | None) -> str:
+    owner = _held_up(limited) if limited is not None else _owner(profile.stages)
+    worth = _worth(profile, steps)
     if steps.dispatch is None:
-        return f"No step to feed: {_alone(profile, steps)}{_owner(profile.stages)}."
+        return f"No step to feed: {_alone(profile, steps)}{owner}{worth}."
     waits = (
         f"{milliseconds(steps.wait_ms.mean)} of every {milliseconds(steps.interval_ms.mean)} step "
         f"({percent(steps.wait_share)})"
     )
     mode = _mode(steps.dispatch)
-    owner = f"{_owner(profile.stages)}{_restarts(steps)}"
+    rest = f"{owner}{_restarts(steps)}{worth}"
     if bound == "step":
         if steps.wait_share >= STEP_BOUND_BELOW:
             waits = f"{percent(_within(steps))} of the time within an epoch ({percent(steps.wait_share)} in all)"
@@ -98,8 +107,27 @@ def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None) -> s
             f"{', leave its speed alone' if profile.complete else ''}."
         )
     if bound == "balanced":
-        return f"Balanced: {mode}, the device waits for the next batch {waits}{owner}."
-    return f"Bound by the input: {mode}, the device waits for the next batch {waits}{owner}."
+        return f"Balanced: {mode}, the device waits for the next batch {waits}{rest}."
+    return f"Bound by the input: {mode}, the device waits for the next batch {waits}{rest}."
+
+
+def _held_up(limited: Limited) -> str:
+    """What holds the pipeline up, and the measurement that says so."""
+    if limited.stage is None:
+        return f"; {limited.because}"
+    return f"; {stage_words(limited.stage)} holds it up: {limited.because}"
+
+
+def _worth(profile: Profile, steps: Steps) -> str:
+    """What an infinitely fast pipeline would bring."""
+    headspace = profile.headspace
+    if headspace is None:
+        return ""
+    if headspace.share < STEP_BOUND_BELOW:
+        return ". A pipeline that costs nothing would be no faster: leave its speed alone"
+    if steps.dispatch is None:
+        return f". The loop itself could take {significant(1e3 / headspace.replayed_ms)} batches/s"
+    return f". A pipeline that costs nothing would make it {significant(headspace.speedup, 2)}× as fast"
 
 
 def _restarts(steps: Steps) -> str:

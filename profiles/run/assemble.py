@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.profiles.explain.limit import causes_of
 from pipeprof.profiles.explain.stages import explain_stages
 from pipeprof.profiles.explain.verdict import verdict
 from pipeprof.profiles.profile import (
@@ -12,6 +13,7 @@ from pipeprof.profiles.profile import (
     Device,
     Disk,
     Gaps,
+    Headspace,
     Host,
     Memory,
     Message,
@@ -93,11 +95,13 @@ def assemble(
         series=_series(observed, sampler),
         overhead=_overhead(facts, observed),
         contention=facts.contention,
+        headspace=_headspace(steps, observed),
         warnings=[*facts.warnings, *observed.warnings, *_warnings(observed, steps), *notes],
         errors=[problem] if problem else [],
         output=facts.output,
     )
     profile.memory = _memory(profile.phases, sampler, growing=problem is not None and problem.code == "out-of-memory")
+    profile.causes = causes_of(facts.contention, facts.disk, steps, stages, observed.trace)
     profile.verdict = verdict(profile) if exit_code is not None or steps else None
     return profile
 
@@ -198,6 +202,20 @@ def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[
             costs = [OpCost(op=op, ms_per_batch=ms / traced["batches"]) for op, ms in ops.items()]
             stage.ops = sorted(costs, key=lambda cost: -cost.ms_per_batch)[:8]
     return stages or facts.written, notes
+
+
+def _headspace(steps: Steps | None, observed: Observed) -> Headspace | None:
+    seen = observed.headspace
+    if steps is None or seen is None or not steps.interval_ms.mean:
+        return None
+    interval, replayed = steps.interval_ms.mean, seen["replayed_ms"]
+    return Headspace(
+        interval_ms=interval,
+        replayed_ms=replayed,
+        share=max(0.0, 1 - replayed / interval),
+        speedup=max(1.0, interval / replayed) if replayed else 1.0,
+        batches=seen["batches"],
+    )
 
 
 def _series(observed: Observed, sampler: Sampler | None) -> Series:

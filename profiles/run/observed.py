@@ -36,7 +36,8 @@ class Observed:
         final: Whether they are complete.
         steps: Steps of the current phase.
         graphs: Graphs and model snapshots.
-        trace: Ops by stage.
+        trace: Ops by stage, and the time in Python.
+        headspace: The replay of batches that lay ready.
         versions: Of libraries in the worker.
         look: The latest answer to the question what it is doing.
         error: What it raised.
@@ -53,6 +54,7 @@ class Observed:
     beat_seconds: float = 0.0
     graphs: dict[str, Any] | None = None
     trace: dict[str, Any] | None = None
+    headspace: dict[str, Any] | None = None
     versions: dict[str, str | None] = field(default_factory=dict)
     gpus: list[str] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
@@ -100,6 +102,8 @@ class Observed:
             self.graphs = message
         elif kind == "trace":
             self.trace = message
+        elif kind == "headspace":
+            self.headspace = message
         elif kind == "versions":
             self.versions, self.gpus = message["versions"], message["devices"]
         elif kind == "warning":

@@ -12,6 +12,7 @@ from pipeprof.pipelines.graph.reading import read_executed, read_written
 from pipeprof.profiles.run import procfs
 from pipeprof.profiles.run.device import HostClock, SimulatedDevice, StepDuration
 from pipeprof.profiles.run.durations import Durations
+from pipeprof.profiles.run.headspace import replay
 from pipeprof.profiles.run.loop import Feed, PythonStep, SimulatedStep, Step, drain, follow
 from pipeprof.profiles.run.models import ModelLog
 from pipeprof.profiles.run.phases import Phases
@@ -56,9 +57,9 @@ class Sample:
         self._data()
         self._build()
         self._first_element()
-        last = self._warm_up()
-        self._measure(last)
-        self._afterwards()
+        step = self._warm_up()
+        self._measure(step)
+        self._afterwards(step)
 
     def answer(self, _word: str) -> Message:
         """What the worker is doing right now: Python frames of all threads and the state of TensorFlow's model."""
@@ -233,11 +234,11 @@ class Sample:
         feed.on_restart = lambda: None
         self.send_measured()
 
-    def _afterwards(self) -> None:
-        """Trace and graphs: what fails here takes nothing away from the measurement."""
+    def _afterwards(self, step: Step | None) -> None:
+        """Headspace, trace and graphs: what fails here takes nothing away from the measurement."""
         try:
             if not self._channel.stop.is_set():
-                self._trace()
+                self._trace(step)
         except Exception as error:
             self._channel.send("warning", code="no-trace", text=f"The trace phase failed: {first_line(error)}")
         try:
@@ -245,13 +246,16 @@ class Sample:
         except Exception as error:
             self._channel.send("warning", code="no-graph", text=f"The graph could not be read: {first_line(error)}")
 
-    def _trace(self) -> None:
+    def _trace(self, step: Step | None) -> None:
         self.phase = "trace"
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         with self._phases.enter("trace") as phase:
+            replayed = replay(self.feed, step, self._channel.stop.is_set)
+            if replayed is not None:
+                self._channel.send("headspace", **replayed)
             result = traced_ops(self.feed)
             phase.note = result.note
-        self._channel.send("trace", batches=result.batches, ops=result.ops)
+        self._channel.send("trace", **vars(result))
 
     def _graphs(self) -> None:
         written = read_written(self.dataset, in_memory=self._source_bytes, room=self._room())

@@ -34,7 +34,7 @@ class Event:
     Attributes:
         thread: Number of the thread's line in the trace.
         name: As TensorFlow recorded it, e.g. ``decode/DecodeJpeg:DecodeJpeg``.
-        start_ps: Start within its line, in picoseconds.
+        start_ps: Start on the trace's clock, in picoseconds.
         duration_ps: Duration in picoseconds.
     """
 
@@ -69,4 +69,5 @@ def read_events(data: bytes) -> Iterator[Event]:
         for line in plane.lines:
             thread += 1
             for event in line.events:
-                yield Event(thread, names.get(event.metadata_id, ""), event.offset_ps, event.duration_ps)
+                start = line.timestamp_ns * 1000 + event.offset_ps
+                yield Event(thread, names.get(event.metadata_id, ""), start, event.duration_ps)

@@ -1,0 +1,147 @@
+"""What holds the pipeline up, from named measurements: the verdict's `limit`.
+
+Each candidate has one measurement of its own. They are asked in this order, because the earlier ones explain the later:
+
+``memory``        the peak reached nine tenths of the limit
+``gil``           Python functions ran most of the traced time, while the worker computed on about one core
+``cpu``           the worker's threads ran on, or waited for, four fifths of its cores
+``io``            its threads were blocked most of the time inside the stages, and bytes came from the disk
+``latency``       the same without bytes from the disk: sleeping, network, locks
+``serial-stage``  one stage that runs one call at a time fills most of the interval
+
+Where none of them holds, there is no limit named: what cannot be told apart is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.profile import Causes, Contention, Disk, Limit, Memory, Profile, Stage, Steps
+
+MEMORY_FROM = 0.90
+"""Share of the memory limit."""
+PYTHON_FROM = 0.60
+"""Share of the traced time with Python running."""
+PYTHON_CORES = (0.6, 1.6)
+"""Cores of a worker that is held by Python's lock: one, give or take TensorFlow's own."""
+CPU_FROM = 0.80
+"""Share of the usable cores, run on or waited for (SPDL and xprof call a host saturated well before 100 %)."""
+BLOCKED_FROM = 0.50
+"""Share of the time inside the stages."""
+DISK_FROM = 5e6
+"""Bytes per second from the disk below which a blocked thread does not wait for it."""
+SERIAL_FROM = 0.60
+"""Share of the interval that a serial stage fills."""
+
+
+@dataclass(frozen=True)
+class Limited:
+    """A limit, the stage that is held, and the measurement in words."""
+
+    limit: Limit
+    stage: Stage | None
+    because: str
+
+
+def top_stage(stages: list[Stage] | None) -> Stage | None:
+    """The stage with most of the time inside the pipeline."""
+    known = [stage for stage in stages or [] if stage.cpu_ms_per_batch]
+    return max(known, key=lambda stage: stage.cpu_ms_per_batch or 0.0, default=None)
+
+
+def causes_of(
+    contention: Contention | None,
+    disk: Disk | None,
+    steps: Steps | None,
+    stages: list[Stage] | None,
+    trace: dict[str, float] | None,
+) -> Causes | None:
+    """The named measurements, from what was observed.
+
+    ``blocked_share`` compares the wall time inside the stages with the CPU time of the whole worker, so it is a lower
+    bound: the step's own Python counts as if it were the pipeline's.
+    """
+    from pipeprof.profiles.profile import Causes
+
+    if contention is None or steps is None or not steps.count:
+        return None
+    cores, waiting = contention.worker_cores, contention.runnable_wait_share
+    demanded = cores / (1 - waiting) if cores is not None and waiting is not None and waiting < 1 else cores
+    inside = sum(stage.cpu_ms_per_batch or 0.0 for stage in stages or [])
+    blocked = None
+    if demanded is not None and inside > 0:
+        blocked = max(0.0, 1 - demanded * steps.interval_ms.mean / inside)
+    disk_rate = disk.bytes / steps.seconds if disk is not None and disk.bytes is not None and steps.seconds else None
+    traced = trace if trace and trace.get("seconds") else None
+    batches = (traced or {}).get("batches")
+    return Causes(
+        worker_cores=cores,
+        demanded_cores=demanded,
+        blocked_share=blocked,
+        disk_bytes_per_second=disk_rate,
+        python_share=min(1.0, traced["python_seconds"] / traced["seconds"]) if traced else None,
+        python_ms_per_batch=traced["python_ms"] / batches if traced and batches else None,
+    )
+
+
+def limit_of(profile: Profile) -> Limited | None:
+    """The first of the limits whose measurement holds."""
+    causes, steps = profile.causes, profile.steps
+    if _memory_is_full(profile.memory, profile.host.memory_limit_bytes):
+        return Limited("memory", None, "its memory is at the limit")
+    if causes is None or steps is None:
+        return None
+    stage = top_stage(profile.stages)
+    for look in (_python, _cpu, _blocked, _serial):
+        found = look(causes, profile, stage)
+        if found is not None:
+            return found
+    return None
+
+
+def _memory_is_full(memory: Memory, limit: int | None) -> bool:
+    return memory.peak_bytes is not None and limit is not None and memory.peak_bytes >= MEMORY_FROM * limit
+
+
+def _python(causes: Causes, _profile: Profile, stage: Stage | None) -> Limited | None:
+    share, cores = causes.python_share, causes.demanded_cores
+    low, high = PYTHON_CORES
+    if share is None or cores is None or share < PYTHON_FROM or not low <= cores <= high:
+        return None
+    return Limited(
+        "gil", stage, f"Python functions run {share:.0%} of the time and one lock lets only one of them compute"
+    )
+
+
+def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
+    demanded, cores = causes.demanded_cores, profile.host.cores
+    if demanded is None or demanded < CPU_FROM * cores:
+        return None
+    used = causes.worker_cores or 0.0
+    if used < CPU_FROM * cores:
+        return Limited("cpu", stage, f"it asks for {demanded:.1f} of {cores:g} cores and gets {used:.1f}")
+    return Limited("cpu", stage, f"it uses {used:.1f} of {cores:g} cores")
+
+
+def _blocked(causes: Causes, _profile: Profile, stage: Stage | None) -> Limited | None:
+    if causes.blocked_share is None or causes.blocked_share < BLOCKED_FROM:
+        return None
+    words = f"{causes.blocked_share:.0%} of the time inside the stages nothing computes"
+    rate = causes.disk_bytes_per_second
+    if rate is not None and rate >= DISK_FROM:
+        return Limited("io", stage, f"{words}, and {rate / 1e6:.0f} MB/s come from the disk")
+    if rate is None:
+        return Limited("latency", stage, f"{words}; whether that is the disk or something else is not known here")
+    return Limited("latency", stage, f"{words}, and no disk is read: it waits")
+
+
+def _serial(_causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
+    steps = profile.steps
+    if stage is None or steps is None or stage.cpu_ms_per_batch is None or (stage.parallelism or 1.0) > 1.0:
+        return None
+    share = stage.cpu_ms_per_batch / steps.interval_ms.mean
+    if share < SERIAL_FROM:
+        return None
+    return Limited("serial-stage", stage, f"it runs one call at a time, {min(share, 1.0):.0%} of the time")

@@ -1,0 +1,121 @@
+"""What holds a pipeline up, from named measurements."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeprof.profiles.explain.limit import causes_of, limit_of
+from pipeprof.profiles.profile import (
+    Causes,
+    Contention,
+    Disk,
+    Host,
+    Memory,
+    Profile,
+    Quantiles,
+    Stage,
+    Steps,
+    Target,
+    Tool,
+)
+
+
+def quantiles(ms: float) -> Quantiles:
+    return Quantiles(mean=ms, p50=ms, p95=ms, p99=ms, max=ms)
+
+
+def steps(interval: float = 20.0) -> Steps:
+    return Steps(
+        count=100,
+        dispatch="sync",
+        seconds=interval / 10,
+        interval_ms=quantiles(interval),
+        wait_ms=quantiles(interval / 2),
+        fetch_ms=quantiles(interval / 2),
+        wait_share=0.5,
+    )
+
+
+def stage(ms: float, parallelism: float | None = None, address: str = "stages.0") -> Stage:
+    return Stage(id=address, origin="written", op="map", cpu_ms_per_batch=ms, parallelism=parallelism)
+
+
+def profile(causes: Causes | None, *stages: Stage, cores: float = 2.0, memory: Memory | None = None) -> Profile:
+    return Profile(
+        tool=Tool(version="1"),
+        target=Target(kind="spec", text="a.yaml"),
+        host=Host(system="Linux", machine="x86_64", cores=cores, memory_limit_bytes=1000),
+        steps=steps(),
+        stages=list(stages),
+        causes=causes,
+        memory=memory or Memory(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("causes", "parallelism", "expected"),
+    [
+        (Causes(worker_cores=1.0, demanded_cores=1.0, python_share=0.9, blocked_share=0.0), 1, "gil"),
+        (Causes(worker_cores=0.1, demanded_cores=0.1, python_share=0.9, blocked_share=0.9), 1, "latency"),
+        (Causes(worker_cores=1.9, demanded_cores=1.9, blocked_share=0.1), 4, "cpu"),
+        (Causes(worker_cores=1.0, demanded_cores=1.8, blocked_share=0.1), 4, "cpu"),
+        (Causes(worker_cores=0.2, demanded_cores=0.2, blocked_share=0.8, disk_bytes_per_second=50e6), 1, "io"),
+        (Causes(worker_cores=0.2, demanded_cores=0.2, blocked_share=0.8, disk_bytes_per_second=0.0), 1, "latency"),
+        (Causes(worker_cores=1.0, demanded_cores=1.0, blocked_share=0.1), 1, "serial-stage"),
+        (Causes(worker_cores=1.0, demanded_cores=1.0, blocked_share=0.1), 2, None),
+        (Causes(), 2, None),
+    ],
+)
+def test_the_first_measurement_that_holds_names_the_limit(
+    causes: Causes, parallelism: float, expected: str | None
+) -> None:
+    found = limit_of(profile(causes, stage(19.0, parallelism), stage(1.0, address="stages.1")))
+    assert (found.limit if found else None) == expected
+    if found is not None:
+        assert found.stage is not None
+        assert found.stage.id == "stages.0"
+
+
+def test_memory_at_the_limit_comes_before_all_else() -> None:
+    found = limit_of(profile(Causes(demanded_cores=2.0), stage(19.0), memory=Memory(peak_bytes=950)))
+    assert found is not None
+    assert found.limit == "memory"
+
+
+def test_a_short_serial_stage_is_no_limit() -> None:
+    assert limit_of(profile(Causes(demanded_cores=1.0, blocked_share=0.0), stage(11.0, 1))) is None
+
+
+def test_without_measurements_nothing_is_said() -> None:
+    assert limit_of(profile(None, stage(19.0, 1))) is None
+
+
+def test_a_disk_that_is_not_counted_is_said_to_be_unknown() -> None:
+    found = limit_of(profile(Causes(demanded_cores=0.1, blocked_share=0.9), stage(19.0, 1)))
+    assert found is not None
+    assert found.limit == "latency"
+    assert "not known" in found.because
+
+
+def test_causes_are_worked_out_from_what_was_observed() -> None:
+    found = causes_of(
+        Contention(worker_cores=0.5, runnable_wait_share=0.5),
+        Disk(bytes=20_000_000, source="proc-io"),
+        steps(20.0),
+        [stage(70.0), stage(10.0)],
+        {"seconds": 0.5, "batches": 10, "python_seconds": 0.4, "python_ms": 500.0},
+    )
+    assert found == Causes(
+        worker_cores=0.5,
+        demanded_cores=1.0,
+        blocked_share=0.75,
+        disk_bytes_per_second=10e6,
+        python_share=0.8,
+        python_ms_per_batch=50.0,
+    )
+
+
+def test_causes_of_nothing_are_none() -> None:
+    assert causes_of(None, None, steps(), [], None) is None
+    found = causes_of(Contention(), None, steps(), [stage(5.0)], {"seconds": 0.0})
+    assert found == Causes()
