@@ -1,0 +1,342 @@
+"""What a pipeline should need in memory, by owner, from nothing but its view.
+
+Every formula was measured: M2 (arrays), M4 (graph constants), M7 and M8 (shuffle), M10 (cache), M13 (prefetch) and M15
+(parallel maps) of the catalogue of pathologies. What is not known is left out, with a reason, never guessed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, PipelineView, StageView
+from pipeprof.profiles.profile import How, LedgerEntry, Owner
+
+ARRAY_COPIES = 3
+"""M2: the NumPy array, TensorFlow's tensor, and what the allocator keeps of a copy made with the iterator."""
+SOURCE_CONSTANT_COPIES = 16
+"""M4: peak, in sizes of the array, of a source whose tensors are constants of a graph."""
+CAPTURED_CONSTANT_COPIES = 18
+"""M4: peak, in sizes of the array, of an array that a function captured as a constant."""
+ELEMENT_OVERHEAD_BYTES = 130
+COMPONENT_OVERHEAD_BYTES = 39
+"""M8: a buffered scalar takes 130 bytes and 47 for each component, 8 of which are its value."""
+CACHE_OVERHEAD_BYTES = 186
+"""M10: a cached element beside its tensors."""
+AUTOTUNED_PREFETCH = 2
+"""Elements that a prefetch with AUTOTUNE is taken to hold; it begins with fewer and may grow to far more (M14)."""
+ALIGNMENT_BYTES = 64
+"""A slice that begins at a multiple of this is a view of the array; any other one is copied."""
+MAX_FUSED_RESULTS = 16
+"""M15: batches that a fused map and batch keeps at most."""
+
+IN_MEMORY_SOURCES = frozenset({"from_tensor_slices", "from_tensors"})
+_PASSING = frozenset({"shuffle", "cache", "prefetch", "repeat", "take", "skip", "filter", "shard"})
+"""Stages that hand on the tensors they were given."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Bytes that a stage should hold at the peak.
+
+    Attributes:
+        owner: The ledger's word.
+        stage: Address.
+        bytes: Bytes; 0 for what is only a view of another stage's tensors.
+        how: ``predicted``, or ``alias``.
+        formula: The same in words and numbers.
+        at_most: Whether it is a bound, since the number of elements is not known.
+    """
+
+    owner: Owner
+    stage: str
+    bytes: int
+    how: How
+    formula: str
+    at_most: bool = False
+
+
+@dataclass(frozen=True)
+class NotKnown:
+    """A stage that holds tensors of a size that cannot be told, and why."""
+
+    owner: Owner
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class MemoryPrediction:
+    """Everything a pipeline holds, above what TensorFlow itself takes.
+
+    Attributes:
+        held: In the order of the stages.
+        unknown: What is missing from it.
+    """
+
+    held: tuple[Held, ...]
+    unknown: tuple[NotKnown, ...]
+
+    @property
+    def total_bytes(self) -> int:
+        """The sum of what is known; a lower bound when something is unknown."""
+        return sum(one.bytes for one in self.held)
+
+    def of(self, stage: str) -> int | None:
+        """Bytes of one stage; ``None`` if it holds nothing or they are not known."""
+        sizes = [one.bytes for one in self.held if one.stage == stage]
+        return sum(sizes) if sizes else None
+
+    def ledger(self) -> list[LedgerEntry]:
+        """As the profile's ``memory.ledger``."""
+        return [LedgerEntry(owner=one.owner, stage=one.stage, bytes=one.bytes, how=one.how) for one in self.held]
+
+
+def predicted_memory(view: PipelineView) -> list[LedgerEntry]:
+    """Predicted bytes by owner; stages of unknown size have no entry (see `memory_prediction`)."""
+    return memory_prediction(view).ledger()
+
+
+def memory_prediction(view: PipelineView) -> MemoryPrediction:
+    """Predicted bytes by owner with their formulas, and the reasons where there are none."""
+    found = [entry for stage in view.stages for entry in _of_stage(view, stage)]
+    return MemoryPrediction(
+        tuple(entry for entry in found if isinstance(entry, Held)),
+        tuple(entry for entry in found if isinstance(entry, NotKnown)),
+    )
+
+
+def shuffle_overhead_bytes(components: int) -> int:
+    """Bytes of one buffered element beside its values (M8)."""
+    return ELEMENT_OVERHEAD_BYTES + COMPONENT_OVERHEAD_BYTES * components
+
+
+def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+    if stage.op in IN_MEMORY_SOURCES:
+        yield from _source(stage)
+    if stage.function is not None and stage.function.constant_bytes:
+        size = stage.function.constant_bytes
+        formula = f"{CAPTURED_CONSTANT_COPIES} copies at the peak × {_size(size)} of constants in its function"
+        yield Held("source", stage.id, CAPTURED_CONSTANT_COPIES * size, "predicted", formula)
+    if stage.op == "shuffle":
+        yield from _shuffle(view, stage)
+    elif stage.op == "cache" and not stage.arguments.get("filename"):
+        yield from _cache(view, stage)
+    elif stage.op == "prefetch":
+        yield from _prefetch(view, stage)
+    elif stage.op in ("map", "interleave"):
+        yield from _parallel(view, stage)
+    elif stage.op in ("batch", "padded_batch"):
+        yield from _batch(view, stage)
+
+
+def _source(stage: StageView) -> Iterator[Held]:
+    if not stage.source_bytes:
+        return
+    if stage.constant:
+        formula = f"{SOURCE_CONSTANT_COPIES} copies at the peak × {_size(stage.source_bytes)}: constants of a graph"
+        yield Held("source", stage.id, SOURCE_CONSTANT_COPIES * stage.source_bytes, "predicted", formula)
+        return
+    formula = (
+        f"{_size(stage.source_bytes)} × {ARRAY_COPIES}: the array, TensorFlow's copy, and what its allocator keeps of "
+        "the copy that the iterator makes"
+    )
+    yield Held("source", stage.id, ARRAY_COPIES * stage.source_bytes, "predicted", formula)
+
+
+def _shuffle(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+    below = view.input_of(stage)
+    buffer = stage.arguments.get("buffer_size")
+    if below is None or not isinstance(buffer, int):
+        return
+    size = below.element_bytes
+    if size is None:
+        yield _no_size("shuffle", stage)
+        return
+    count = buffer if below.elements in (None, INFINITE) else min(buffer, below.elements)
+    many = _copies(view, stage)
+    holder = _holder(view, below) or _cache_above(view, stage)
+    if holder is not None:
+        yield _alias("shuffle", stage, holder)
+        return
+    own = size - _shared_bytes(view, below)
+    overhead = shuffle_overhead_bytes(len(below.element or ()) or 1)
+    formula = f"{_times(many)}{count:,} elements × ({_size(own)} + {_size(overhead)})"
+    unsure = below.elements is None
+    if unsure:
+        formula += ", if there are that many"
+    yield Held("shuffle", stage.id, round(many * count * (own + overhead)), "predicted", formula, at_most=unsure)
+
+
+def _cache(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+    below = view.input_of(stage)
+    if below is None:
+        return
+    size = below.element_bytes
+    if below.elements == INFINITE:
+        yield NotKnown("cache", stage.id, "what is cached has no end")
+    elif below.elements is None:
+        yield NotKnown("cache", stage.id, "the number of elements is not known")
+    elif size is None:
+        yield _no_size("cache", stage)
+    else:
+        holder = _holder(view, below)
+        if holder is not None:
+            yield _alias("cache", stage, holder)
+            return
+        many = _copies(view, stage)
+        own = size - _shared_bytes(view, below)
+        formula = f"{_times(many)}{below.elements:,} elements × ({_size(own)} + {_size(CACHE_OVERHEAD_BYTES)})"
+        yield Held("cache", stage.id, round(many * below.elements * (own + CACHE_OVERHEAD_BYTES)), "predicted", formula)
+
+
+def _prefetch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+    below = view.input_of(stage)
+    size = below.element_bytes if below is not None else stage.element_bytes
+    buffer = stage.arguments.get("buffer_size", AUTOTUNE if stage.injected else None)
+    tuned = buffer == AUTOTUNE or (isinstance(buffer, int) and buffer < 0)
+    count = AUTOTUNED_PREFETCH if tuned else buffer
+    if not isinstance(count, int) or count == 0:
+        return
+    if size is None:
+        yield _no_size("prefetch", stage)
+        return
+    if below is not None:
+        if below.elements not in (None, INFINITE):
+            count = min(count, below.elements)
+        holder = _holder(view, below)
+        if holder is not None:
+            yield _alias("prefetch", stage, holder)
+            return
+    many = _copies(view, stage)
+    formula = f"{_times(many)}{count:,} elements × {_size(size)}" + (" (AUTOTUNE may grow it)" if tuned else "")
+    yield Held("prefetch", stage.id, round(many * count * size), "predicted", formula)
+
+
+def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+    calls = _parallelism(view, stage)
+    if calls is None:
+        return
+    size = stage.element_bytes
+    batches = [above for above in view.readers(stage) if above.op == "batch"]
+    if stage.op == "map" and batches and "MapAndBatch" in (stage.executed_op or ""):
+        yield from _fused(view, stage, batches[0], calls)
+        return
+    if size is None:
+        yield _no_size("parallel", stage)
+        return
+    many = _copies(view, stage)
+    formula = f"{_times(many)}{calls:,} results × {_size(size)}"
+    yield Held("parallel", stage.id, round(many * calls * size), "predicted", formula)
+
+
+def _fused(view: PipelineView, stage: StageView, batch: StageView, calls: int) -> Iterator[Held | NotKnown]:
+    """A map fused with the batch above it writes its results straight into batches."""
+    size = batch.element_bytes
+    each = batch.arguments.get("batch_size")
+    if size is None or not isinstance(each, int) or each < 1:
+        yield _no_size("parallel", stage)
+        return
+    count = min(math.ceil(calls / each), MAX_FUSED_RESULTS)
+    formula = f"{count:,} batches being filled × {_size(size)}"
+    yield Held("parallel", stage.id, round(_copies(view, stage) * count * size), "predicted", formula)
+
+
+def _batch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+    size = stage.element_bytes
+    if size is None:
+        yield _no_size("batch", stage)
+        return
+    calls = _parallelism(view, stage) or 1
+    many = _copies(view, stage)
+    formula = f"{_times(many)}{calls:,} in the making × {_size(size)}"
+    yield Held("batch", stage.id, round(many * calls * size), "predicted", formula)
+
+
+def _parallelism(view: PipelineView, stage: StageView) -> int | None:
+    """Calls at a time; ``None`` for a serial stage."""
+    calls = stage.arguments.get("num_parallel_calls")
+    if isinstance(calls, int) and calls > 0:
+        return calls if calls > 1 else None
+    if calls is None and not stage.made_parallel:
+        return None
+    seen = stage.measured.parallelism if stage.measured is not None else None
+    return max(1, math.ceil(seen if seen is not None else view.cores))
+
+
+def _copies(view: PipelineView, stage: StageView) -> int:
+    """How many of this stage there are at a time: one for each open inner pipeline of its owners."""
+    copies = 1
+    owner = view.by_id.get(stage.owner) if stage.owner is not None else None
+    while owner is not None:
+        if owner.op == "interleave":
+            cycle = owner.arguments.get("cycle_length")
+            copies *= cycle if isinstance(cycle, int) and cycle > 0 else max(1, math.ceil(view.cores))
+        owner = view.by_id.get(owner.owner) if owner.owner is not None else None
+    return copies
+
+
+def _holder(view: PipelineView, stage: StageView) -> StageView | None:
+    """The stage in whose memory all tensors that come out of `stage` lie, if that is not their own.
+
+    Stages that only hand tensors on lead to a cache in memory, which keeps all of them anyway, or to a source whose
+    slices are views.
+    """
+    one: StageView | None = stage
+    while one is not None:
+        if one.op == "cache" and not one.arguments.get("filename"):
+            return one
+        if one.op == "from_tensors":
+            return one
+        if one.op == "from_tensor_slices":
+            return one if one.element and all(_is_view(component.nbytes) for component in one.element) else None
+        if one.op not in _PASSING:
+            return None
+        one = view.input_of(one)
+    return None
+
+
+def _shared_bytes(view: PipelineView, stage: StageView) -> int:
+    """Bytes of an element coming out of `stage` that are views of the source, while other components are copies."""
+    one: StageView | None = stage
+    while one is not None and one.op in _PASSING:
+        one = view.input_of(one)
+    if one is None or one.op != "from_tensor_slices":
+        return 0
+    return sum(component.nbytes or 0 for component in one.element or () if _is_view(component.nbytes))
+
+
+def _is_view(nbytes: int | None) -> bool:
+    return nbytes is not None and nbytes > 0 and nbytes % ALIGNMENT_BYTES == 0
+
+
+def _cache_above(view: PipelineView, stage: StageView) -> StageView | None:
+    """A cache in memory that takes over the elements that `stage` lets go, so that together they hold each once."""
+    for above in view.above(stage):
+        if above.op == "cache":
+            return above if not above.arguments.get("filename") and above.elements not in (None, INFINITE) else None
+        if above.op not in _PASSING or above.op == "repeat":
+            return None
+    return None
+
+
+def _alias(owner: Owner, stage: StageView, holder: StageView) -> Held:
+    return Held(owner, stage.id, 0, "alias", f"the tensors are those of {holder.words}")
+
+
+def _no_size(owner: Owner, stage: StageView) -> NotKnown:
+    return NotKnown(owner, stage.id, "the size of an element is not known before it runs")
+
+
+def _times(many: int) -> str:
+    return f"{many} open × " if many > 1 else ""
+
+
+def _size(size: float) -> str:
+    """Bytes for a formula, in units of 1,000."""
+    for unit in ("B", "kB", "MB"):
+        if abs(size) < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
