@@ -22,6 +22,7 @@ class ExitCode:
 OK = 0
 INTERNAL = 1
 USAGE = 2
+GATE = 3
 INTERRUPTED = 130
 TERMINATED = 143
 
@@ -29,6 +30,7 @@ EXIT_CODES = (
     ExitCode(OK, "fine"),
     ExitCode(INTERNAL, "pipeprof itself failed, or the profile could be written nowhere"),
     ExitCode(USAGE, "wrong usage or an invalid spec; nothing was run"),
+    ExitCode(GATE, "`check --fail-on warning` has findings"),
     ExitCode(5, "the measured pipeline died, hung, raised or ran out of memory"),
     ExitCode(6, "a saved profile is missing or invalid"),
     ExitCode(INTERRUPTED, "interrupted (Ctrl-C); the profile has what was measured"),

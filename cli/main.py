@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli import exit_codes
-from pipeprof.cli.commands import check, data, init, run, schema, show
+from pipeprof.cli.commands import check, data, explain, init, rules, run, schema, show
 from pipeprof.cli.exit_codes import epilog
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def root(
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("check", epilog=check.EPILOG)(check.check)
 app.command("show", epilog=show.EPILOG)(show.show)
+app.command("rules", epilog=rules.EPILOG)(rules.rules)
+app.command("explain", epilog=explain.EPILOG)(explain.explain)
 app.command("schema", epilog=schema.EPILOG)(schema.schema)
 app.command("init", epilog=init.EPILOG)(init.init)
 app.add_typer(data.app, name="data")

@@ -1,4 +1,4 @@
-"""The text report: verdict first, then the numbers, then what they rest on and what to try next."""
+"""The text report: verdict first, then the numbers, then what was found, what it all rests on and what to try next."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from pipeprof.cli.render.findings import render_findings
 from pipeprof.cli.render.footer import render_footer
 from pipeprof.cli.render.gaps import render_gaps
 from pipeprof.cli.render.memory import render_memory
@@ -41,6 +42,7 @@ def render_report(profile: Profile, style: Style, saved: str | None = None) -> s
     render_pipeline(page, profile)
     render_memory(page, profile)
     render_gaps(page, profile)
+    render_findings(page, profile)
     render_warnings(page, profile)
     render_footer(page, profile, saved)
     return page.render()

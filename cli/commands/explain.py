@@ -1,0 +1,60 @@
+"""``pipeprof explain``: all there is to know about one rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeprof.cli.exit_codes import epilog
+from pipeprof.cli.options import Color, Format, Json
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.advise.rule import Rule
+
+EPILOG = epilog("pipeprof explain no-prefetch", "pipeprof explain no-prefetch --json | jq .thresholds")
+
+
+def explain(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="Name of a rule; `pipeprof rules` lists them.")],
+    *,
+    form: Format = None,
+    json: Json = False,
+    color: Color = "auto",
+) -> None:
+    """Say what a rule looks for, why that costs, what to do, and when not to mind.
+
+    TensorFlow is not loaded.
+    """
+    import json as encoder
+    import sys
+
+    from pipeprof.cli.commands.rules import as_dict
+    from pipeprof.cli.options import COLORS, choice, report_format
+    from pipeprof.cli.output import write_stdout
+    from pipeprof.cli.render.rules import render_rule
+    from pipeprof.cli.render.style import style_of
+    from pipeprof.profiles.advise.advise import GATE
+
+    choice("--color", color, COLORS)
+    kind = report_format(form, json=json)
+    found = _find(rule)
+    if kind == "json":
+        write_stdout(encoder.dumps(as_dict(found), indent=2, ensure_ascii=False) + "\n")
+    else:
+        write_stdout(render_rule(found, GATE, style_of(sys.stdout, color)))
+
+
+def _find(name: str) -> Rule:
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.spec.suggest import suggest
+    from pipeprof.profiles.advise.rule import rules
+
+    known = rules()
+    if name in known:
+        return known[name]
+    containing = [one for one in known if name and name in one]
+    meant = containing[0] if len(containing) == 1 else suggest(name, known)
+    hint = f" — did you mean {meant}?" if meant else "; `pipeprof rules` lists them"
+    msg = f"got {name!r}, expected the name of a rule{hint}"
+    raise UsageError(msg)

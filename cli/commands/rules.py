@@ -1,0 +1,62 @@
+"""``pipeprof rules``: what pipeprof looks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.cli.exit_codes import epilog
+from pipeprof.cli.options import Color, Format, Json
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.advise.rule import Rule, Threshold
+
+EPILOG = epilog("pipeprof rules", "pipeprof rules --json | jq '.rules[].name'")
+
+
+def rules(*, form: Format = None, json: Json = False, color: Color = "auto") -> None:
+    """List the rules: what each looks for, and what its fix may change of the data.
+
+    TensorFlow is not loaded. `pipeprof explain RULE` tells more about one.
+    """
+    import json as encoder
+    import sys
+
+    from pipeprof.cli.options import COLORS, choice, report_format
+    from pipeprof.cli.output import write_stdout
+    from pipeprof.cli.render.rules import render_rules
+    from pipeprof.cli.render.style import style_of
+    from pipeprof.profiles.advise.advise import GATE
+    from pipeprof.profiles.advise.rule import rules as all_rules
+
+    choice("--color", color, COLORS)
+    known = list(all_rules().values())
+    if report_format(form, json=json) == "json":
+        document = {"rules": [as_dict(rule) for rule in known], "gate": [threshold_dict(one) for one in GATE]}
+        write_stdout(encoder.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    else:
+        write_stdout(render_rules(known, GATE, style_of(sys.stdout, color)))
+
+
+def as_dict(rule: Rule) -> dict[str, Any]:
+    """Everything that is published about a rule."""
+    return {
+        "name": rule.name,
+        "title": rule.title,
+        "family": rule.family,
+        "semantics": rule.semantics,
+        "seen": _prose(rule.seen),
+        "why": _prose(rule.why),
+        "fix": _prose(rule.fix),
+        "ignore_when": _prose(rule.ignore_when),
+        "thresholds": [threshold_dict(one) for one in rule.thresholds],
+    }
+
+
+def _prose(text: str) -> str:
+    """Text as it was meant: rules write theirs over several lines of source, with an empty line between paragraphs."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
+
+
+def threshold_dict(threshold: Threshold) -> dict[str, Any]:
+    """A threshold as it stands in JSON."""
+    return {"name": threshold.name, "value": threshold.value, "unit": threshold.unit, "source": threshold.source}

@@ -1,0 +1,171 @@
+"""Report: what was found, each with its numbers and its fix, under a heading that says whether it was tried."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from pipeprof.cli.render.rules import SEMANTICS
+from pipeprof.cli.render.units import size
+from pipeprof.profiles.advise.advise import HEADSPACE_SHARE
+from pipeprof.profiles.explain.words import percent, significant, stage_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeprof.cli.render.page import Page
+    from pipeprof.profiles.profile import Finding, Predicted, Profile, Stage
+
+_SECTIONS = (
+    ("kept", "Recommended", "tried, and better by more than the noise"),
+    ("ceiling", "Proven causes", "no edit is known; the part was replaced and the time was gone"),
+    ("unverified", "Suspected, not tried", ""),
+    ("rejected", "Tried and rejected", "no gain, or other data than before"),
+)
+_INDENT = 5
+_LABEL = 9
+
+
+def render_findings(page: Page, profile: Profile) -> None:
+    """The findings by status, in their order in the profile and numbered throughout."""
+    if profile.findings is None:
+        return
+    if not profile.findings:
+        _render_none(page, profile)
+        return
+    render_list(page, profile.findings, profile.stages or [])
+
+
+def render_list(page: Page, findings: Sequence[Finding], stages: Sequence[Stage]) -> None:
+    """The findings by status.
+
+    Args:
+        page: Where to.
+        findings: In the order in which they are shown.
+        stages: To name the findings' stages.
+    """
+    named = {stage.id: stage_words(stage) for stage in stages}
+    number = 0
+    for status, title, note in _SECTIONS:
+        members = [finding for finding in findings if finding.status == status]
+        if not members:
+            continue
+        page.heading(title, note or _reasons(members))
+        for finding in members:
+            number += 1
+            if finding is not members[0]:
+                page.blank()
+            _render_one(page, finding, number, named, own_reason=bool(note) or len(_reason_set(members)) > 1)
+
+
+def _render_none(page: Page, profile: Profile) -> None:
+    if not profile.complete or profile.exit_code or profile.steps is None:
+        return
+    headspace = profile.verdict.headspace_share if profile.verdict else None
+    if headspace is not None and headspace < HEADSPACE_SHARE.value:
+        page.heading(
+            "Nothing to recommend",
+            f"an infinitely fast pipeline would save {percent(headspace)} of a step, and no rule found anything else",
+        )
+    elif headspace is not None:
+        page.heading("No finding", f"a faster pipeline could save {percent(headspace)} of a step; no rule says how")
+    else:
+        page.heading("No finding", "no rule applies to what was measured")
+
+
+def _reason_set(findings: Sequence[Finding]) -> set[str]:
+    return {finding.reason or "" for finding in findings}
+
+
+def _reasons(findings: Sequence[Finding]) -> str:
+    """The reason that all share, which then stands once."""
+    reasons = _reason_set(findings)
+    return reasons.pop() if len(reasons) == 1 else ""
+
+
+def _render_one(page: Page, finding: Finding, number: int, named: dict[str, str], *, own_reason: bool) -> None:
+    head = Text().append(f"{number:>2}. ").append(page.clean(finding.title), style="bold")
+    page.prose(head, hang=_INDENT - 2)
+    place = _place(finding, named)
+    if place:
+        page.prose(place, indent=_INDENT, style="dim")
+    if finding.sentence:
+        page.prose(finding.sentence, indent=_INDENT)
+    if finding.recommendation:
+        _labelled(page, "Fix", finding.recommendation)
+    _code(page, "YAML", finding.patch)
+    _code(page, "Python", finding.python)
+    if finding.semantics:
+        _labelled(page, "Data", SEMANTICS[finding.semantics])
+    if finding.predicted is not None:
+        _labelled(page, "Predicted", _predicted(finding.predicted))
+    if finding.measured:
+        _labelled(page, "Measured", measured_words(finding.measured))
+    if own_reason and finding.reason:
+        _labelled(page, "Because", finding.reason)
+    _labelled(page, "More", f"pipeprof explain {finding.rule}")
+
+
+def _place(finding: Finding, named: dict[str, str]) -> str:
+    parts = [named.get(finding.stage, finding.stage)] if finding.stage else []
+    at = finding.location
+    if at is not None:
+        parts.append(f"{at.file}:{at.line}")
+    return ", ".join(parts)
+
+
+def _labelled(page: Page, label: str, text: str) -> None:
+    """A word, and beside it a paragraph that stays right of the word."""
+    line = Text().append(label.ljust(_LABEL + 1), style="dim").append(page.clean(text))
+    page.prose(line, indent=_INDENT, hang=_LABEL + 1)
+
+
+def _code(page: Page, label: str, text: str | None) -> None:
+    """Code as it stands, long lines broken at a space and indented further: valid in flow style and in brackets."""
+    if not text:
+        return
+    lines = [line for line in text.replace("; ", "\n").splitlines() if line.strip()] if label == "Python" else []
+    for index, line in enumerate(lines or text.splitlines()):
+        code = line.lstrip(" ")
+        indent = _INDENT + _LABEL + 1 + len(line) - len(code)
+        if index == 0:
+            start = Text().append(label.ljust(_LABEL + 1), style="dim").append(page.clean(code))
+            page.prose(start, indent=_INDENT, hang=_LABEL + 5)
+        else:
+            page.prose(code, indent=indent, hang=4)
+
+
+def _predicted(predicted: Predicted) -> str:
+    effects = []
+    if predicted.speedup is not None:
+        effects.append(f"{significant(predicted.speedup)} times the steps per second")
+    if predicted.peak_rss_delta_bytes is not None:
+        effects.append(_peak(predicted.peak_rss_delta_bytes))
+    what = ", ".join(effects)
+    return f"{what}: {predicted.formula}" if what and predicted.formula else what or predicted.formula or "not known"
+
+
+def measured_words(measured: dict[str, Any]) -> str:
+    """A measured effect: the speed-up with its interval, and what it does to the peak.
+
+    Example:
+        >>> measured_words({"speedup": 1.43, "low": 1.38, "high": 1.49, "peak_rss_delta_bytes": -1048576})
+        '1.43 times the steps per second (95 % interval 1.38 to 1.49), 1.00 MiB less at the peak'
+    """
+    parts = []
+    if measured.get("speedup") is not None:
+        text = f"{significant(measured['speedup'])} times the steps per second"
+        low, high = measured.get("low"), measured.get("high")
+        if low is not None and high is not None:
+            text += f" (95 % interval {significant(low)} to {significant(high)})"
+        parts.append(text)
+    if measured.get("peak_rss_delta_bytes") is not None:
+        parts.append(_peak(measured["peak_rss_delta_bytes"]))
+    return ", ".join(parts)
+
+
+def _peak(delta: int) -> str:
+    if delta == 0:
+        return "the same peak of memory"
+    return f"{size(abs(delta))} {'less' if delta < 0 else 'more'} at the peak"
