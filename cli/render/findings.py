@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -12,7 +13,7 @@ from pipeprof.profiles.advise.advise import HEADSPACE_SHARE
 from pipeprof.profiles.explain.words import percent, significant, stage_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pipeprof.cli.render.page import Page
     from pipeprof.profiles.profile import Finding, Predicted, Profile, Stage
@@ -25,6 +26,9 @@ _SECTIONS = (
 )
 _INDENT = 5
 _LABEL = 9
+_STATEMENTS = re.compile(r"; (?=options\.|dataset = )")
+"""Where a line of Python that sets an option may be broken."""
+_REMARK = re.compile(r" {2,}# [^\"']*$")
 
 
 def render_findings(page: Page, profile: Profile) -> None:
@@ -85,8 +89,8 @@ def _reasons(findings: Sequence[Finding]) -> str:
 
 
 def _render_one(page: Page, finding: Finding, number: int, named: dict[str, str], *, own_reason: bool) -> None:
-    head = Text().append(f"{number:>2}. ").append(page.clean(finding.title), style="bold")
-    page.prose(head, hang=_INDENT - 2)
+    head = Text().append(f"{number:>3}. ").append(page.clean(finding.title), style="bold")
+    page.prose(head, indent=0, hang=_INDENT)
     place = _place(finding, named)
     if place:
         page.prose(place, indent=_INDENT, style="dim")
@@ -122,18 +126,24 @@ def _labelled(page: Page, label: str, text: str) -> None:
 
 
 def _code(page: Page, label: str, text: str | None) -> None:
-    """Code as it stands, long lines broken at a space and indented further: valid in flow style and in brackets."""
-    if not text:
-        return
-    lines = [line for line in text.replace("; ", "\n").splitlines() if line.strip()] if label == "Python" else []
-    for index, line in enumerate(lines or text.splitlines()):
+    """Code as it stands; a long line gives its remark a line of its own and breaks at spaces, where it stays valid."""
+    margin = _INDENT + _LABEL + 1
+    lines = [line for line in _STATEMENTS.sub("\n", text or "").splitlines() if line.strip()]
+    for index, line in enumerate(_remarks_apart(lines, page.style.width - margin)):
         code = line.lstrip(" ")
-        indent = _INDENT + _LABEL + 1 + len(line) - len(code)
-        if index == 0:
-            start = Text().append(label.ljust(_LABEL + 1), style="dim").append(page.clean(code))
-            page.prose(start, indent=_INDENT, hang=_LABEL + 5)
+        start = Text().append((label if index == 0 else "").ljust(_LABEL + 1), style="dim")
+        start.append(" " * (len(line) - len(code)) + page.clean(code))
+        page.prose(start, indent=_INDENT, hang=_LABEL + 1 + len(line) - len(code) + 4)
+
+
+def _remarks_apart(lines: Sequence[str], width: int) -> Iterator[str]:
+    for line in lines:
+        remark = _REMARK.search(line)
+        if remark is not None and len(line) > width:
+            yield remark[0].strip()
+            yield line[: remark.start()]
         else:
-            page.prose(code, indent=indent, hang=4)
+            yield line
 
 
 def _predicted(predicted: Predicted) -> str:

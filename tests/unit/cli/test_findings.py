@@ -1,0 +1,228 @@
+"""Findings in the text report: goldens, headings by status, and what is said when there are none."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from rich.cells import cell_len
+
+from pipeprof.cli.render.findings import measured_words
+from pipeprof.cli.render.style import Style
+from pipeprof.cli.render.terminal import render_report
+from pipeprof.profiles.advise.advise import advise
+from pipeprof.profiles.advise.edits import InsertStage, SetArgument, SetOption
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule
+from pipeprof.profiles.advise.view import AUTOTUNE, PipelineView, StageView
+from pipeprof.profiles.profile import Finding, Profile, Verdict
+from pipeprof.profiles.store import encode
+
+Recorded = Callable[[str], Profile]
+COPIED = re.compile(r"(Next|Saved) ")
+
+
+class Waiting(Rule):
+    name = "serial-map-latency"
+    title = "One call at a time waits for files"
+    family = "speed"
+    semantics = "same"
+    seen = why = fix = ignore_when = "…"
+
+    def check(self, view: PipelineView) -> list[Draft]:
+        del view
+        return [
+            Draft(
+                sentence=(
+                    '"decode" (map, stages.0) took 83.4 ms of each batch, one call after the other, while the worker '
+                    "computed on 0.21 of 8 cores: it waits."
+                ),
+                recommendation="Let 16 calls wait at the same time, on a pool of their own.",
+                stage="stages.0",
+                evidence={"ms_per_batch": 83.4, "worker_cores": 0.21},
+                edits=(
+                    SetArgument("stages.0", "map", "num_parallel_calls", 16),
+                    SetOption("threading.private_threadpool_size", 16),
+                ),
+                predicted=Predicted("min(24.3 / 12.2 of the step, 16 calls) = 1.99", speedup=1.99),
+            )
+        ]
+
+
+class Large(Rule):
+    name = "shuffle-buffer-bytes"
+    title = "The shuffle's buffer holds decoded images"
+    family = "memory"
+    semantics = "order"
+    seen = why = fix = ignore_when = "…"
+
+    def check(self, view: PipelineView) -> list[Draft]:
+        del view
+        return [
+            Draft(
+                sentence="shuffle (stages.1) holds 500 elements of 588 KiB: 287 MiB of the peak's 841 MiB.",
+                recommendation="Shuffle the names of the files, before they are read.",
+                stage="stages.1",
+                edits=(InsertStage("shuffle", {"buffer_size": 600, "reshuffle_each_iteration": True}, "source"),),
+                predicted=Predicted("500 × 588 KiB − 600 × 177 B", peak_rss_delta_bytes=-300_800_000),
+            )
+        ]
+
+
+class Frozen(Rule):
+    name = "cache-after-augment"
+    title = "Random augmentation is cached"
+    family = "correctness"
+    semantics = "values"
+    seen = why = fix = ignore_when = "…"
+
+    def check(self, view: PipelineView) -> list[Draft]:
+        del view
+        return [Draft(sentence="Every epoch sees the same crops.", recommendation="Cache before the random map.")]
+
+
+@pytest.fixture
+def found(recorded: Recorded) -> Profile:
+    """A measured profile with three suspicions."""
+    profile = recorded("input-bound")
+    stages = tuple(
+        StageView(id=stage.id, op=stage.op, name=stage.name, location=stage.location, measured=stage)
+        for stage in profile.stages or []
+    )
+    view = PipelineView("static", stages)
+    profile.findings, _ = advise(view, rules={rule.name: rule for rule in (Waiting(), Large(), Frozen())})
+    return profile
+
+
+@pytest.fixture
+def tried(found: Profile) -> Profile:
+    """The same after verification, one finding of each status."""
+    waiting, large, frozen = sorted(found.findings or [], key=lambda finding: finding.family or "", reverse=True)
+    effect = {"speedup": 1.93, "low": 1.88, "high": 1.97, "pairs": [], "peak_rss_delta_bytes": 4_194_304}
+    none = {"speedup": 0.99, "low": 0.97, "high": 1.01, "pairs": [], "peak_rss_delta_bytes": 0}
+    ceiling = Finding(rule="zip-side", title="One side is slow", status="ceiling", measured={"speedup": 1.4})
+    found.findings = [
+        waiting.model_copy(update={"status": "kept", "measured": effect, "reason": None}),
+        ceiling,
+        frozen.model_copy(update={"reason": "its fix changes values"}),
+        Finding(rule="other", title="Another suspicion", status="unverified", reason="budget"),
+        large.model_copy(update={"status": "rejected", "measured": none, "reason": "no gain"}),
+    ]
+    return found
+
+
+def report(profile: Profile, **style: object) -> str:
+    return render_report(profile, Style(**{"width": 80, **style}), "pipeprof-out/x.json")
+
+
+def section(profile: Profile, **style: object) -> str:
+    text = report(profile, **style)
+    return text[text.index("\nLongest gaps") : text.index("\nOverhead")].partition("\n\n")[2]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_golden(width: int, found: Profile, golden: Callable[[str, str], None]) -> None:
+    golden(f"findings/suspected-{width}.txt", section(found, width=width))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_golden_of_every_status(width: int, tried: Profile, golden: Callable[[str, str], None]) -> None:
+    golden(f"findings/tried-{width}.txt", section(tried, width=width))
+
+
+@pytest.mark.parametrize("unicode", [True, False])
+@pytest.mark.parametrize("width", [40, 57, 80, 120])
+def test_fits(width: int, unicode: bool, tried: Profile) -> None:
+    lines = report(tried, width=width, unicode=unicode).splitlines()
+    assert [line for line in lines if cell_len(line) > width and not COPIED.match(line)] == []
+    assert unicode or "\n".join(lines).isascii()
+
+
+def test_colour_adds_nothing_but_escapes(tried: Profile) -> None:
+    colored = report(tried, color=True)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", colored)
+    assert colored != plain
+    assert [line.rstrip() for line in plain.splitlines()] == report(tried).splitlines()
+
+
+def test_suspicions_are_never_called_a_recommendation(found: Profile) -> None:
+    text = report(found)
+    assert "Suspected, not tried" in text
+    assert "ecommend" not in text
+
+
+def test_numbers_go_on_through_the_sections(tried: Profile) -> None:
+    assert re.findall(r"^ +(\d+)\. ", report(tried), re.MULTILINE) == ["1", "2", "3", "4", "5"]
+
+
+def test_a_shared_reason_stands_once_in_the_heading(found: Profile, tried: Profile) -> None:
+    del tried  # the same profile, changed
+    assert found.findings is not None
+    shared = [finding.model_copy(update={"status": "unverified", "reason": "so it is"}) for finding in found.findings]
+    found.findings = shared
+    assert report(found).count("so it is") == 1
+    shared[0].reason = "another"
+    assert "Because" in report(found)
+
+
+def test_everything_is_in_the_json_and_comes_back(found: Profile) -> None:
+    document = json.loads(encode(found))
+    assert Profile.model_validate(document) == found
+    waiting = next(one for one in document["findings"] if one["rule"] == "serial-map-latency")
+    assert waiting["evidence"] == {"ms_per_batch": 83.4, "worker_cores": 0.21}
+    assert waiting["edit"][0]["kind"] == "SetArgument"
+    assert waiting["edit"][0]["value"] == 16
+    assert waiting["predicted"]["speedup"] == 1.99
+    assert {"sentence", "patch", "python", "recommendation", "semantics", "status", "reason"} <= set(waiting)
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0.012, "Nothing to recommend  an infinitely fast pipeline would save 1.2 % of a step"),
+        (0.4, "No finding  a faster pipeline could save 40 % of a step"),
+        (None, "No finding  no rule applies to what was measured"),
+    ],
+)
+def test_without_findings_one_line_says_so(share: float | None, expected: str, recorded: Recorded) -> None:
+    profile = recorded("step-bound")
+    assert expected.partition("  ")[0] not in report(profile, width=120)
+    profile.findings = []
+    profile.verdict = Verdict(sentence="A sentence.", headspace_share=share)
+    assert expected in report(profile, width=120)
+
+
+@pytest.mark.parametrize("name", ["out-of-memory", "interrupted"])
+def test_a_run_that_did_not_end_well_is_not_declared_healthy(name: str, recorded: Recorded) -> None:
+    profile = recorded(name)
+    profile.findings = []
+    assert "No finding" not in report(profile)
+    assert "Nothing to recommend" not in report(profile)
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[31mred", "a\nb", "a\rb", "\u202eevil", "[bold]x[/bold]", "\x07"])
+def test_texts_cannot_do_anything(hostile: str, found: Profile) -> None:
+    assert found.findings is not None
+    for finding in found.findings:
+        finding.title = finding.sentence = finding.recommendation = finding.reason = finding.rule = hostile
+        finding.patch = finding.python = hostile.replace("\n", " ")
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", report(found))
+
+
+def test_long_code_is_broken_where_it_stays_valid(found: Profile) -> None:
+    assert found.findings is not None
+    arguments = {f"argument_{number}": AUTOTUNE for number in range(6)}
+    edit = InsertStage("prefetch", arguments)
+    found.findings[0].patch, found.findings[0].python = edit.as_yaml(), edit.as_python()
+    lines = report(found).splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("     YAML"))
+    assert lines[start] == "     YAML      # at the end"
+    assert lines[start + 1].startswith("               - prefetch: {argument_0: AUTOTUNE,")
+    assert re.match(r" {19}argument_\d: AUTOTUNE", lines[start + 2])
+
+
+def test_a_measured_effect_in_words() -> None:
+    assert measured_words({"speedup": 2.0}) == "2.00 times the steps per second"
+    assert measured_words({"peak_rss_delta_bytes": 0}) == "the same peak of memory"
+    assert measured_words({}) == ""
