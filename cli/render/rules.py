@@ -23,6 +23,11 @@ SEMANTICS: dict[Semantics, str] = {
 }
 """What a fix leaves of the data, by semantics class."""
 
+_GATE_WORDS = {
+    "wait-share": "the device waits at least {}",
+    "headspace-share": "a pipeline that costs nothing would save at least {}",
+}
+
 
 def render_rules(rules: Sequence[Rule], gate: Sequence[Threshold], style: Style) -> str:
     """One line a rule, family by family.
@@ -88,14 +93,14 @@ def render_rule(rule: Rule, gate: Sequence[Threshold], style: Style) -> str:
         for threshold in rule.thresholds:
             page.prose(f"{threshold.name}  {value_words(threshold)}: {threshold.source}", hang=2)
     page.heading("In a spec", "to leave it out, with your reason")
-    page.verbatim(f"ignore:\n  - {{rule: {rule.name}, reason: why it does not matter here}}")
+    page.verbatim(f"ignore:\n  - rule: {rule.name}\n    reason: why not here")
     return page.render()
 
 
 def gate_words(gate: Sequence[Threshold]) -> str:
     """When findings on speed are heard, in words."""
-    marks = " and ".join(f"{one.name} is at least {value_words(one)}" for one in gate)
-    return f"only if {marks} once it has been measured"
+    marks = [_GATE_WORDS.get(one.name, f"{one.name} is at least {{}}").format(value_words(one)) for one in gate]
+    return f"once it is measured, only where {' and '.join(marks)}"
 
 
 def value_words(threshold: Threshold) -> str:

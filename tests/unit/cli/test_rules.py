@@ -1,0 +1,159 @@
+"""`pipeprof rules` and `pipeprof explain`, and what every rule owes its readers."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeprof.cli.render.rules import render_rule, render_rules, value_words
+from pipeprof.cli.render.style import Style
+from pipeprof.profiles.advise.advise import GATE
+from pipeprof.profiles.advise.rule import Rule, Threshold, rules
+
+Pipeprof = Callable[..., Any]
+
+
+class Small(Rule):
+    name = "small-steps"
+    title = "Steps are small"
+    family = "speed"
+    semantics = "same"
+    seen = """A stage whose steps
+    are small.
+
+    Only if there are many."""
+    why = "Each costs 12 µs."
+    fix = "Make them large."
+    ignore_when = "They are few."
+    thresholds = (
+        Threshold("cost-share", 0.05, "of the step", "measured: one call costs 12 µs"),
+        Threshold("bytes", 100e6, "bytes", "the pool keeps less"),
+    )
+
+
+class Wrong(Small):
+    name = "wrong-order-of-many-words"
+    title = "Something is done in an order in which it does something else than it was meant to do"
+    family = "correctness"
+    semantics = "values"
+    thresholds = ()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_golden(width: int, golden: Callable[[str, str], None]) -> None:
+    golden(f"rules/list-{width}.txt", render_rules([Small(), Wrong()], GATE, Style(width)))
+    golden(f"rules/small-steps-{width}.txt", render_rule(Small(), GATE, Style(width)))
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_fits_and_has_no_escapes(width: int) -> None:
+    for rule in (Small(), Wrong(), *rules().values()):
+        text = render_rule(rule, GATE, Style(width, unicode=False)) + render_rules([rule], GATE, Style(width))
+        assert max(map(len, text.splitlines())) <= width
+        assert "\x1b" not in text
+
+
+def test_there_are_rules_and_all_are_listed(pipeprof: Pipeprof) -> None:
+    result = pipeprof("rules")
+    assert (result.code, result.err) == (0, "")
+    assert len(rules()) > 0
+    for rule in rules().values():
+        assert re.search(rf"^  {rule.name} +{rule.semantics}\b", result.out, re.MULTILINE), rule.name
+
+
+def test_rules_as_json(pipeprof: Pipeprof) -> None:
+    document = json.loads(pipeprof("rules", "--json").out)
+    assert [one["name"] for one in document["rules"]] == list(rules())
+    assert [one["value"] for one in document["gate"]] == [0.05, 0.05]
+    assert document == json.loads(pipeprof("rules", "--format", "json").out)
+
+
+def test_explain_tells_everything(pipeprof: Pipeprof) -> None:
+    for rule in rules().values():
+        result = pipeprof("explain", rule.name)
+        assert (result.code, result.err) == (0, "")
+        told = " ".join(result.out.split())
+        for text in (rule.title, rule.seen, rule.why, rule.fix, rule.ignore_when):
+            assert " ".join(text.split()) in told
+        for threshold in rule.thresholds:
+            assert threshold.name in told
+            assert " ".join(threshold.source.split()) in told
+        document = json.loads(pipeprof("explain", rule.name, "--json").out)
+        assert [one["name"] for one in document["thresholds"]] == [one.name for one in rule.thresholds]
+        assert "\n    " not in json.dumps(document)
+
+
+def test_explain_what_is_no_rule(pipeprof: Pipeprof) -> None:
+    name = next(iter(rules()))
+    result = pipeprof("explain", name.replace("-", "_") + "s")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.endswith(f"did you mean {name}?\n")
+    result = pipeprof("explain", "quite-different")
+    assert (result.code, result.out) == (2, "")
+    assert (
+        result.err
+        == "pipeprof: error: got 'quite-different', expected the name of a rule; `pipeprof rules` lists them\n"
+    )
+
+
+def test_part_of_a_name_is_enough_for_a_suggestion(pipeprof: Pipeprof) -> None:
+    names = list(rules())
+    part, name = next(
+        (name[:length], name)
+        for name in names
+        for length in range(5, len(name))
+        if sum(name[:length] in other for other in names) == 1
+    )
+    assert f"did you mean {name}?" in pipeprof("explain", part).err
+
+
+def test_wrong_options(pipeprof: Pipeprof) -> None:
+    for arguments in (["rules", "--format", "html"], ["rules", "--color", "x"], ["explain", "--json"]):
+        assert pipeprof(*arguments).code == 2
+
+
+def test_neither_loads_tensorflow() -> None:
+    code = (
+        "import sys; from pipeprof.cli.main import invoke; from pipeprof.profiles.advise.rule import rules; "
+        "print(invoke(['rules']), invoke(['explain', next(iter(rules()))]), 'tensorflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 0 False"
+
+
+@pytest.mark.parametrize("rule", rules().values(), ids=lambda rule: rule.name)
+def test_every_rule_is_complete(rule: Rule) -> None:
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", rule.name)
+    assert type(rule).__module__.rpartition(".")[2] == rule.name.replace("-", "_")
+    assert rule.family in {"memory", "speed", "correctness"}
+    assert rule.semantics in {"same", "order", "randomness", "values"}
+    assert not rule.title.endswith(".")
+    for text in (rule.seen, rule.why, rule.fix, rule.ignore_when):
+        assert text.strip().endswith((".", "`"))
+    names = [threshold.name for threshold in rule.thresholds]
+    assert len(names) == len(set(names))
+    for threshold in rule.thresholds:
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", threshold.name)
+        assert threshold.source.strip()
+        assert rule.threshold(threshold.name) == threshold.value
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (0.05, "of the step", "5 % of the step"),
+        (0.9, "share", "90 %"),
+        (8.0, "", "8"),
+        (8.5, "ms", "8.5 ms"),
+        (100e6, "bytes", "100 MB"),
+        (65536, "bytes", "65,536 bytes"),
+    ],
+)
+def test_values_in_words(value: float, unit: str, expected: str) -> None:
+    assert value_words(Threshold("a", value, unit, "b")) == expected
