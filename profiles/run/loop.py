@@ -1,7 +1,7 @@
 """The step loop: takes batches as a training loop does, and reads the clock.
 
-Nothing but clock readings happens per step. Every tenth of a second or so, while the simulated device is busy if there
-is one, a window takes the readings, folds them and says whether to go on.
+Nothing but clock readings happens per step. Four times a second or so, while the simulated device is busy if there is
+one, a window takes the readings, folds them and says whether to go on.
 """
 
 from __future__ import annotations

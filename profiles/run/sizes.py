@@ -30,7 +30,7 @@ def length_of(batch: Any) -> int | None:
 
 
 class Sizes:
-    """Mean size of the batches looked at, ten a second at most."""
+    """Mean size of the batches looked at, four a second at most."""
 
     def __init__(self) -> None:
         self._bytes: list[int] = []

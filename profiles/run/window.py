@@ -1,4 +1,4 @@
-"""A stretch of the step loop that is looked at every tenth of a second: the warm-up, or the measurement."""
+"""A stretch of the step loop that is looked at four times a second: the warm-up, or the measurement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.run.loop import Feed
     from pipeprof.profiles.run.steps import Reading, StepStatistics
 
-CHECK_NS = 100_000_000
+CHECK_NS = 250_000_000
 LOOKS_AN_EPOCH = 8
 SHORTEST_CHECK_NS = 10_000_000
 BEAT_NS = 250_000_000

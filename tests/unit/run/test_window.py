@@ -58,13 +58,14 @@ def bench(monkeypatch):
         time = FakeTime()
         monkeypatch.setattr(loop, "time", time)
         monkeypatch.setattr(windows, "time", time)
+        monkeypatch.setattr(windows, "CHECK_NS", 100 * MS)
         feed = Feed(FakeDataset(time, sizes, ms, end_ms))
         return Bench(time, FakeChannel(time), feed, [], looks_at_most=looks)
 
     return make
 
 
-def test_a_look_is_due_every_tenth_of_a_second(bench):
+def test_a_look_is_due_at_every_check(bench):
     on = bench([10_000], ms=1, looks=4)
     window = on.open()
     drain(on.feed, window)
