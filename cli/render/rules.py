@@ -19,7 +19,7 @@ SEMANTICS: dict[Semantics, str] = {
     "same": "the same elements in the same order",
     "order": "the same elements in another order",
     "randomness": "other random draws, or another random order, from the same distribution",
-    "values": "other values than before: only you can say whether that is right",
+    "values": "perhaps other values: only you can say whether that is right",
 }
 """What a fix leaves of the data, by semantics class."""
 
@@ -53,8 +53,8 @@ def render_rules(rules: Sequence[Rule], gate: Sequence[Threshold], style: Style)
         page.heading(family.capitalize(), note)
         page.table(
             [
-                Column("rule", [rule.name.ljust(width) for rule in members], right=False),
-                Column("semantics", [rule.semantics.ljust(10) for rule in members], right=False),
+                Column("rule", [rule.name.ljust(width) for rule in members], right=False, shrink_to=20),
+                Column("semantics", [rule.semantics.ljust(10) for rule in members], right=False, keep=4),
                 Column("what is wrong", [rule.title for rule in members], right=False, shrink_to=24),
             ]
         )
