@@ -53,7 +53,7 @@ def render_rules(rules: Sequence[Rule], gate: Sequence[Threshold], style: Style)
         page.heading(family.capitalize(), note)
         page.table(
             [
-                Column("rule", [rule.name.ljust(width) for rule in members], right=False, shrink_to=20),
+                Column("rule", [rule.name.ljust(width) for rule in members], right=False),
                 Column("semantics", [rule.semantics.ljust(10) for rule in members], right=False, keep=4),
                 Column("what is wrong", [rule.title for rule in members], right=False, shrink_to=24),
             ]
