@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 _FREE_TEXT = frozenset(
     {
         "command",
+        "edit",
+        "evidence",
         "executed",
         "file",
+        "formula",
         "message",
         "note",
         "output",
         "overrides",
         "patch",
+        "python",
         "reason",
         "recommendation",
         "sentence",

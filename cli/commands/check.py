@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeprof.cli.exit_codes import epilog
+from pipeprof.cli.exit_codes import GATE, epilog
 from pipeprof.cli.options import Color, Format, Json, NoPython, Set, Target
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.diagnostics import SpecError
     from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.advise.static import StaticAdvice
     from pipeprof.profiles.profile import Profile, Stage
+
+FAIL_ON = ("warning",)
 
 EPILOG = epilog(
     "pipeprof check spec.yaml",
     "pipeprof check spec.yaml --set stages.1.batch_size=64",
+    "pipeprof check spec.yaml --fail-on warning",
     "pipeprof check spec.yaml --json | jq .errors",
 )
 
@@ -26,16 +30,29 @@ def check(
     *,
     sets: Set = None,
     no_python: NoPython = False,
+    fail_on: Annotated[
+        str | None, typer.Option(metavar="warning", help="End with 3 if a rule finds anything, e.g. in CI.")
+    ] = None,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Memory that a run will have, e.g. 8GiB.  [default: what there is]"),
+    ] = None,
     form: Format = None,
     json: Json = False,
     color: Color = "auto",
 ) -> None:
-    """Check a target without running it; TensorFlow is not loaded."""
+    """Check a target without running it: errors, predicted memory, and rules.
+
+    TensorFlow is not loaded. The rules are those that need no measurement.
+    """
     from pipeprof.cli import options, output
     from pipeprof.cli.commands.targets import load_target
     from pipeprof.pipelines.spec.diagnostics import SpecError
 
     options.choice("--color", color, options.COLORS)
+    if fail_on is not None:
+        options.choice("--fail-on", fail_on, FAIL_ON)
+    limit = options.byte_size("--memory-limit", memory_limit)
     kind = options.report_format(form, json=json)
     overrides = list(sets or [])
     try:
@@ -45,10 +62,34 @@ def check(
             raise
         output.write_stdout(_as_json(_with_errors(target, overrides, error)))
         raise typer.Exit(error.exit_code) from None
+    profile = _document(target, parsed.kind, overrides, loaded, limit)
+    advice = _add_advice(profile, loaded) if loaded is not None else None
+    if fail_on is not None and profile.findings:
+        profile.exit_code = GATE
     if kind == "json":
-        output.write_stdout(_as_json(_document(target, parsed.kind, overrides, loaded)))
+        output.write_stdout(_as_json(profile))
     else:
-        output.write_stdout(_as_text(target, loaded, color))
+        output.write_stdout(_as_text(profile, loaded, advice, color))
+    if profile.exit_code:
+        raise typer.Exit(profile.exit_code)
+
+
+def _add_advice(profile: Profile, loaded: LoadedSpec) -> StaticAdvice:
+    """Put what the rules say, and the predicted memory, into the document."""
+    from pipeprof.profiles.advise.static import static_advice
+    from pipeprof.profiles.profile import Message
+
+    host = profile.host
+    advice = static_advice(loaded, cores=host.cores, memory_limit_bytes=host.memory_limit_bytes)
+    profile.findings = advice.findings
+    profile.warnings = list(advice.messages)
+    if advice.memory is not None:
+        profile.memory.ledger = advice.memory.ledger()
+        profile.warnings += [
+            Message(code="memory-not-known", message=f"{one.owner} at {one.stage}: {one.reason}")
+            for one in advice.memory.unknown
+        ]
+    return advice
 
 
 def _as_json(profile: Profile) -> str:
@@ -57,19 +98,21 @@ def _as_json(profile: Profile) -> str:
     return encode(profile).decode()
 
 
-def _document(text: str, kind: str, overrides: list[str], loaded: LoadedSpec | None) -> Profile:
+def _document(
+    text: str, kind: str, overrides: list[str], loaded: LoadedSpec | None, memory_limit: int | None = None
+) -> Profile:
     """The profile as far as no run is needed; everything else is null."""
-    import os
     import platform
     import sys
 
     from pipeprof import __version__
     from pipeprof.profiles import profile as document
+    from pipeprof.profiles.run import limits
+    from pipeprof.profiles.run.cgroup import Cgroup
+    from pipeprof.profiles.run.procfs import machine_memory
 
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:
-        cores = os.cpu_count() or 1
+    cgroup = Cgroup()
+    limit = limits.memory_limit(memory_limit, limits.cgroup_memory(cgroup), machine_memory())
     return document.Profile(
         tool=document.Tool(version=__version__),
         command=["pipeprof", *sys.argv[1:]],
@@ -81,7 +124,13 @@ def _document(text: str, kind: str, overrides: list[str], loaded: LoadedSpec | N
             name=loaded.spec.name if loaded else None,
         ),
         exit_code=0,
-        host=document.Host(system=platform.system(), machine=platform.machine(), cores=cores),
+        host=document.Host(
+            system=platform.system(),
+            machine=platform.machine(),
+            cores=limits.cores(cgroup),
+            memory_limit_bytes=limit.bytes if limit else None,
+            memory_limit_source=limit.source if limit else None,
+        ),
         stages=_stages(loaded) if loaded else None,
     )
 
@@ -123,16 +172,15 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
     return stages
 
 
-def _as_text(text: str, loaded: LoadedSpec | None, color: str) -> str:
+def _as_text(profile: Profile, loaded: LoadedSpec | None, advice: StaticAdvice | None, color: str) -> str:
     import sys
 
     from pipeprof.cli.render.overview import render_overview
     from pipeprof.cli.render.style import style_of
 
-    style = style_of(sys.stdout, color)
-    if loaded is None:
-        return render_overview(text, [("stages", "known once it has run")], [], style)
-    return render_overview(text, _facts(loaded), _stages(loaded), style)
+    facts = _facts(loaded) if loaded is not None else [("stages", "known once it has run")]
+    memory = advice.memory if advice is not None else None
+    return render_overview(profile, facts, memory, style_of(sys.stdout, color))
 
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:

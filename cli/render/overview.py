@@ -1,34 +1,41 @@
-"""The text of ``pipeprof check``: that a target is right, and what it says, resolved."""
+"""The text of ``pipeprof check``: that a target is right, what it says, its predicted memory, and suspicions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeprof.cli.render.findings import render_list
 from pipeprof.cli.render.page import Page
 from pipeprof.cli.render.pipeline import name_of, place_of
+from pipeprof.cli.render.problems import render_warnings
 from pipeprof.cli.render.table import Column
+from pipeprof.cli.render.units import byte_scale, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.cli.render.style import Style
-    from pipeprof.profiles.profile import Stage
+    from pipeprof.profiles.advise.memory import Held, MemoryPrediction
+    from pipeprof.profiles.profile import Profile, Stage
 
 
-def render_overview(text: str, facts: Sequence[tuple[str, str]], stages: Sequence[Stage], style: Style) -> str:
-    """``spec.yaml: no errors``, the stages with their lines, and what else the spec says.
+def render_overview(
+    profile: Profile, facts: Sequence[tuple[str, str]], memory: MemoryPrediction | None, style: Style
+) -> str:
+    """``spec.yaml: no errors``, the stages with their lines, what else the spec says, memory and suspicions.
 
     Args:
-        text: The target as typed.
+        profile: The document of the check; without stages for a function, whose stages only a run shows.
         facts: Keys and values to list.
-        stages: Written stages; empty for a function, whose stages only a run shows.
+        memory: Predicted bytes with their formulas.
         style: Width, colour and characters.
 
     Returns:
         Lines that end with a newline.
     """
     page = Page(style)
-    page.prose(f"{text}: no errors", indent=0)
+    stages = profile.stages or []
+    page.prose(f"{profile.target.text}: no errors", indent=0)
     if stages:
         page.table(
             [
@@ -39,8 +46,41 @@ def render_overview(text: str, facts: Sequence[tuple[str, str]], stages: Sequenc
         )
     for key, value in facts:
         page.key_value(f"  {key}", value)
+    if profile.findings is not None and not profile.findings:
+        page.key_value("  rules", "nothing found without running it")
+    if memory is not None:
+        _render_memory(page, memory, stages)
+    if profile.findings:
+        render_list(page, profile.findings, stages)
+    render_warnings(page, profile)
     return page.render()
 
 
 def _line(stage: Stage) -> str:
     return f"line {stage.location.line}" if stage.location else ""
+
+
+def _render_memory(page: Page, memory: MemoryPrediction, stages: Sequence[Stage]) -> None:
+    """One row for each stage that holds tensors; an alias costs nothing, since its bytes are another stage's."""
+    if not memory.held:
+        return
+    bound = "at most " if any(one.at_most for one in memory.held) else ""
+    more = ", and what is not known" if memory.unknown else ""
+    page.heading("Memory predicted", f"{bound}{size(memory.total_bytes)} above TensorFlow's own{more}")
+    names = {stage.id: f"{place_of(stage.id)} {name_of(stage)}" for stage in stages}
+    scale = byte_scale(one.bytes for one in memory.held)
+    page.table(
+        [
+            Column("owner", [one.owner for one in memory.held], right=False),
+            Column("stage", [names.get(one.stage, one.stage) for one in memory.held], right=False, shrink_to=16),
+            Column(scale.unit, [_bytes(one, scale.text(one.bytes)) for one in memory.held]),
+            Column("how", [one.how for one in memory.held], right=False),
+            Column("", [one.formula for one in memory.held], right=False, keep=0, style="dim"),
+        ]
+    )
+
+
+def _bytes(held: Held, text: str) -> str:
+    if held.how == "alias":
+        return "0"
+    return f"≤{text}" if held.at_most else text

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.profiles.advise.ignored import unknown_rules, without_ignored
 from pipeprof.profiles.advise.rule import Draft, Rule, Threshold
 from pipeprof.profiles.advise.rule import rules as all_rules
-from pipeprof.profiles.advise.view import PipelineView
+from pipeprof.profiles.advise.view import Facts, Headspace, PipelineView
 from pipeprof.profiles.explain.verdict import STEP_BOUND_BELOW
 from pipeprof.profiles.profile import Edit, Finding, Message, Predicted
 
 if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.records import GraphDict
+    from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.models import Ignore
+    from pipeprof.profiles.profile import Profile
 
 WAIT_SHARE = Threshold(
     "wait-share",
@@ -33,6 +37,7 @@ GATE = (WAIT_SHARE, HEADSPACE_SHARE)
 
 UNVERIFIED = "verification does not exist yet"
 
+_T = TypeVar("_T")
 _LONGEST_ERROR = 200
 _GIB = 1 << 30
 
@@ -119,11 +124,14 @@ def _apply(rule: Rule, view: PipelineView, messages: list[Message]) -> list[Find
         for draft in _drafts(rule, view):
             found.append(_finding(rule, draft, view))
     except Exception as error:  # A mistake in one rule must never cost the report.
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        text = text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
-        message = f"the rule {rule.name} failed ({text}); what it would have found is missing"
+        message = f"the rule {rule.name} failed ({_one_line(error)}); what it would have found is missing"
         messages.append(Message(code="rule-failed", message=message))
     return found
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
 
 
 def _drafts(rule: Rule, view: PipelineView) -> Iterable[Draft]:
@@ -204,3 +212,112 @@ def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], l
     what = ", ".join(dict.fromkeys(finding.rule for finding in speed))
     message = f"{unknown}, so nothing is said about speed; held back: {what}"
     return others, [Message(code="speed-not-judged", message=message)]
+
+
+def findings_for(
+    profile: Profile,
+    written: GraphDict | None = None,
+    executed: GraphDict | None = None,
+    *,
+    loaded: LoadedSpec | None = None,
+    headspace: Headspace | None = None,
+    facts: Facts | None = None,
+) -> tuple[list[Finding] | None, list[Message]]:
+    """The findings of a run, from its graphs where they were read, else from the spec as written. Never raises.
+
+    Args:
+        profile: The run's profile: stages, steps, memory, contention, headspace and causes are read.
+        written: The graph as written.
+        executed: The graph as TensorFlow runs it.
+        loaded: The spec, if the target is one.
+        headspace: Instead of the profile's.
+        facts: Instead of the profile's.
+
+    Returns:
+        The findings in their order, ``None`` if no rule could be applied; and messages for the profile's warnings,
+        among them what could not be judged and why.
+    """
+    messages: list[Message] = []
+    measured = _measurement(profile, headspace, facts)
+    view = None
+    missing = _missing(profile, written, executed)
+    if not missing and written is not None and executed is not None:
+        graphs = written, executed
+        view = tried("the graphs", lambda: _view_of_graphs(profile, *graphs, measured, loaded), messages)
+    if view is None and loaded is not None:
+        spec = loaded
+        view = tried("the spec", lambda: _view_of_spec(profile, spec, measured), messages)
+        missing = missing and f"{missing}: only the rules that need no run were applied, to the spec as written"
+    elif view is None:
+        missing = missing and f"{missing}: no rule was applied"
+    elif profile.steps is not None and not has_costs(view):
+        missing = (
+            "TensorFlow kept no model of this pipeline, as with autotune off, so what each stage costs is not known: "
+            "rules that compare costs say nothing"
+        )
+    if missing and not (view is None and profile.errors):
+        messages.append(Message(code="not-judged", message=missing))
+    if view is None:
+        return None, messages
+    known = view
+    result = tried("the rules", lambda: advise(known, ignore=loaded.spec.ignore if loaded else ()), messages)
+    return (None, messages) if result is None else (result[0], [*messages, *result[1]])
+
+
+def tried(what: str, make: Callable[[], _T], messages: list[Message]) -> _T | None:
+    """What `make` makes; if it raises, ``None`` and a message that names `what`."""
+    try:
+        return make()
+    except Exception as error:  # Advice comes last, when the measurement is done: nothing in it may cost the report.
+        messages.append(Message(code="not-judged", message=f"{what} could not be judged ({_one_line(error)})"))
+        return None
+
+
+def _missing(profile: Profile, written: GraphDict | None, executed: GraphDict | None) -> str:
+    """Why there are no graphs to judge by; empty if there are."""
+    if written is None or executed is None:
+        ended = "the run ended before TensorFlow's graph was read"
+        return ended if profile.errors or not profile.complete else "TensorFlow's graph was not read"
+    reason = next((graph["reason"] for graph in (written, executed) if graph["root"] is None), None)
+    if written["root"] is None or executed["root"] is None:
+        return f"TensorFlow's graph was not read ({reason or 'it is empty'})"
+    return ""
+
+
+def _measurement(profile: Profile, headspace: Headspace | None, facts: Facts | None) -> dict[str, Any]:
+    """What a view carries of a run besides its stages."""
+    if headspace is None and profile.headspace is not None:
+        headspace = Headspace(profile.headspace.interval_ms, profile.headspace.replayed_ms)
+    if facts is None:
+        causes, contention = profile.causes, profile.contention
+        facts = Facts(
+            worker_cores=causes.worker_cores if causes else None,
+            runnable_wait_share=contention.runnable_wait_share if contention else None,
+            disk_bytes_per_second=causes.disk_bytes_per_second if causes else None,
+            python_share=causes.python_share if causes else None,
+            python_ms_per_batch=causes.python_ms_per_batch if causes else None,
+        )
+    return {"profile": profile, "headspace": headspace, "facts": facts}
+
+
+def _view_of_graphs(
+    profile: Profile, written: GraphDict, executed: GraphDict, measured: dict[str, Any], loaded: LoadedSpec | None
+) -> PipelineView:
+    from pipeprof.profiles.advise.view_graph import view_of_graphs
+
+    return view_of_graphs(
+        written,
+        executed,
+        profile.stages or [],
+        by_address=loaded is not None,
+        cores=profile.host.cores,
+        memory_limit=profile.host.memory_limit_bytes,
+        **measured,
+    )
+
+
+def _view_of_spec(profile: Profile, loaded: LoadedSpec, measured: dict[str, Any]) -> PipelineView:
+    from pipeprof.profiles.advise.view_spec import view_of_spec
+
+    view = view_of_spec(loaded, cores=profile.host.cores, memory_limit_bytes=profile.host.memory_limit_bytes)
+    return replace(view, **measured)

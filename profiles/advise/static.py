@@ -1,0 +1,48 @@
+"""What can be said of a spec without running it: findings, and the memory it should need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.advise.advise import advise, tried
+from pipeprof.profiles.advise.memory import MemoryPrediction, memory_prediction
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.profile import Finding, Message
+
+
+@dataclass(frozen=True)
+class StaticAdvice:
+    """What is known before anything runs.
+
+    Attributes:
+        findings: In the order in which they are shown.
+        memory: Predicted bytes by owner; ``None`` if they could not be worked out.
+        messages: Warnings: rules that failed, findings that were ignored, what is not known.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    memory: MemoryPrediction | None = None
+    messages: list[Message] = field(default_factory=list)
+
+
+def static_advice(loaded: LoadedSpec, *, cores: float, memory_limit_bytes: int | None = None) -> StaticAdvice:
+    """Apply the static part of every rule to a spec. Never raises.
+
+    Args:
+        loaded: The spec.
+        cores: Cores that a run could use.
+        memory_limit_bytes: Memory that it could use.
+    """
+    from pipeprof.profiles.advise.view_spec import view_of_spec
+
+    messages: list[Message] = []
+    view = tried("the spec", lambda: view_of_spec(loaded, cores=cores, memory_limit_bytes=memory_limit_bytes), messages)
+    if view is None:
+        return StaticAdvice(messages=messages)
+    memory = tried("its memory", lambda: memory_prediction(view), messages)
+    result = tried("the rules", lambda: advise(view, ignore=loaded.spec.ignore), messages)
+    findings, told = result if result is not None else ([], [])
+    return StaticAdvice(findings, memory, [*messages, *told])
