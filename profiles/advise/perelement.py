@@ -6,7 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from pipeprof.profiles.advise.edits import MoveStage
+from pipeprof.profiles.advise.rule import Predicted
 from pipeprof.profiles.advise.view import PipelineView, StageView
+from pipeprof.profiles.explain.words import milliseconds, significant
 
 _ORDER_ONLY = frozenset({"prefetch", "repeat", "shard", "shuffle", "skip", "take"})
 """Stages that hand elements on by their place alone: what a map makes of each is the same before and after them."""
@@ -48,6 +50,17 @@ def batching(view: PipelineView, stage: StageView) -> Batching | None:
         between.append(at)
 
 
+def count(value: float) -> str:
+    """A mean number of elements or calls in words, whole where it nearly is.
+
+    Example:
+        >>> count(31.98), count(2.5), count(12800.0)
+        ('32', '2.50', '12,800')
+    """
+    whole = round(value)
+    return f"{whole:,}" if whole and abs(value - whole) < 0.01 * whole else significant(value)
+
+
 def interval_ms(view: PipelineView) -> float | None:
     """Mean time from one step to the next, in milliseconds."""
     steps = view.profile.steps if view.profile is not None else None
@@ -87,33 +100,41 @@ def wall_ms(view: PipelineView, stage: StageView) -> float | None:
     return stage.ms_per_batch / max(1.0, min(stage.measured.parallelism or 1.0, view.cores))
 
 
-def bound_ms(view: PipelineView, changed: Collection[str]) -> float:
-    """What the interval cannot fall below whatever happens to the stages in `changed`.
-
-    That is the interval with an infinitely fast pipeline, or the slowest of the other stages.
-    """
-    others = [
-        wall_ms(view, one) or 0.0
-        for one in view.stages
-        if one.id not in changed and (one.measured is None or one.measured.fused_with not in changed)
-    ]
-    replayed = view.headspace.replayed_ms if view.headspace is not None else 0.0
-    return max(replayed, *others, 0.0)
-
-
-def speedup(view: PipelineView, saved_ms: float, changed: Collection[str]) -> float | None:
-    """Steps per second over today's if `saved_ms` fall away from each interval.
+def saving(view: PipelineView, text: str, saved_ms: float, changed: Collection[str]) -> Predicted | None:
+    """What it brings if `saved_ms` fall away from each interval; no other stage becomes faster by it.
 
     Args:
         view: A measured one.
+        text: How `saved_ms` is worked out, with the numbers in it.
         saved_ms: Milliseconds per batch, on the clock.
-        changed: Ids of the stages that become faster; the slowest of the others bounds what can be won.
+        changed: Ids of the stages that become faster.
 
     Returns:
-        At least 1; ``None`` without a measured interval.
+        A speed-up of at least 1; ``None`` without a measured interval.
     """
     interval = interval_ms(view)
     if interval is None:
         return None
-    left = max(interval - saved_ms, bound_ms(view, changed))
-    return max(1.0, interval / left) if left > 0 else None
+    least, why = _bound(view, changed)
+    after = max(interval - saved_ms, least)
+    if after <= 0:
+        return None
+    gain = max(1.0, interval / after)
+    held = f" (no less than {why})" if after == least else ""
+    return Predicted(
+        f"{text} = {milliseconds(saved_ms)} less: {milliseconds(interval)} → {milliseconds(interval / gain)} per step"
+        f"{held}, {significant(gain)}×",
+        speedup=gain,
+    )
+
+
+def _bound(view: PipelineView, changed: Collection[str]) -> tuple[float, str]:
+    """What the interval cannot fall below whatever happens to the stages in `changed`, and what holds it there."""
+    bounds = [
+        (wall_ms(view, one) or 0.0, f"{one.op} ({one.id}) takes")
+        for one in view.stages
+        if one.id not in changed and (one.measured is None or one.measured.fused_with not in changed)
+    ]
+    if view.headspace is not None:
+        bounds.append((view.headspace.replayed_ms, "with replayed batches"))
+    return max(bounds, default=(0.0, ""))

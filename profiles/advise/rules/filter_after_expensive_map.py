@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeprof.profiles.advise.edits import MoveStage
-from pipeprof.profiles.advise.perelement import interval_ms, per_batch, speedup, wall_ms
+from pipeprof.profiles.advise.perelement import interval_ms, per_batch, saving, wall_ms
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
 from pipeprof.profiles.explain.words import milliseconds, percent, significant
@@ -49,12 +49,14 @@ class FilterAfterExpensiveMap(Rule):
             return
         if mapped is None or filtered is None or on_clock is None or mapped <= filtered:
             return
-        gain = speedup(view, (1 - kept) * on_clock, {one.id for one in found.maps})
-        if gain is None:
+        text = f"{percent(1 - kept)} of {milliseconds(on_clock)}"
+        predicted = saving(view, text, (1 - kept) * on_clock, {one.id for one in found.maps})
+        alone = 1 / (kept + filtered / mapped)
+        if predicted is None or min(predicted.speedup or 0.0, alone) < self.threshold("predicted-speedup"):
             return
-        gain = min(gain, 1 / (kept + filtered / mapped))
-        if gain < self.threshold("predicted-speedup"):
-            return
+        if alone < (predicted.speedup or 0.0):
+            text = f"1 / (s + t_filter / t_map) with s = {kept:.2f}, t_filter = {milliseconds(filtered)}"
+            predicted = Predicted(f"{text}, t_map = {milliseconds(mapped)}: {significant(alone)}×", speedup=alone)
         lowest = found.maps[-1]
         what = " and ".join(one.words for one in reversed(found.maps))
         yield Draft(
@@ -73,12 +75,7 @@ class FilterAfterExpensiveMap(Rule):
                 "interval_ms": interval,
             },
             edits=(MoveStage(found.filter.id, "filter", before=lowest.id),),
-            predicted=Predicted(
-                f"min(1 / (s + t_f / t_m), {significant(interval)} ms / max({significant(interval)} ms - (1 - s) x "
-                f"{significant(on_clock)} ms, the slowest of what remains)) with s = {kept:.2f}, "
-                f"t_f = {significant(filtered)} ms, t_m = {significant(mapped)} ms",
-                speedup=gain,
-            ),
+            predicted=predicted,
             semantics=found.semantics,
         )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.edits import Edit, InsertStage, ReplaceStage
-from pipeprof.profiles.advise.perelement import bound_ms, interval_ms, microseconds, per_batch, speedup
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.perelement import count, interval_ms, microseconds, per_batch, saving
+from pipeprof.profiles.advise.rule import Draft, Rule, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
 from pipeprof.profiles.explain.words import milliseconds, percent, significant
 
@@ -52,25 +52,27 @@ class FromGeneratorPerElement(Rule):
                 yield from self._judge(view, stage, batch)
 
     def _judge(self, view: PipelineView, stage: StageView, batch: StageView) -> Iterable[Draft]:
-        cost, count, interval = microseconds(view, stage), per_batch(view, stage), interval_ms(view)
+        cost, given, interval = microseconds(view, stage), per_batch(view, stage), interval_ms(view)
         share = stage.measured.share if stage.measured is not None else None
         floor = self.threshold("hand-over")
-        if cost is None or count is None or interval is None or share is None:
+        if cost is None or given is None or interval is None or share is None:
             return
-        if count < self.threshold("elements-per-batch") or share < self.threshold("time-share"):
+        if given < self.threshold("elements-per-batch") or share < self.threshold("time-share"):
             return
         if cost > floor * self.threshold("cost-over-hand-over"):
             return
-        saved = max(0.0, (count * min(cost, floor) - self.threshold("chunk-cost")) / 1000)
-        gain = speedup(view, saved, {stage.id})
-        if gain is None or gain < self.threshold("predicted-speedup"):
+        saved = max(0.0, (given * min(cost, floor) - self.threshold("chunk-cost")) / 1000)
+        chunk = self.threshold("chunk-cost")
+        text = f"{count(given)} hand-overs of {significant(min(cost, floor))} µs less one of {chunk:g} µs"
+        predicted = saving(view, text, saved, {stage.id})
+        if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
             return
         yield Draft(
             stage=stage.id,
             sentence=(
-                f"{stage.words} hands over {significant(count)} elements per batch one by one, {significant(cost)} µs "
+                f"{stage.words} hands over {count(given)} elements per batch one by one, {significant(cost)} µs "
                 f"each, where the hand-over alone costs about {floor:g} µs. That is {percent(share)} of the time "
-                f"inside the pipeline, {milliseconds(count * cost / 1000)} for a batch that comes every "
+                f"inside the pipeline, {milliseconds(given * cost / 1000)} for a batch that comes every "
                 f"{milliseconds(interval)}."
             ),
             recommendation=(
@@ -79,19 +81,14 @@ class FromGeneratorPerElement(Rule):
                 f"let the generator yield {_size(batch)} rows at a time."
             ),
             evidence={
-                "elements_per_batch": count,
+                "elements_per_batch": given,
                 "us_per_element": cost,
                 "hand_over_us": floor,
                 "time_share": share,
                 "interval_ms": interval,
             },
             edits=_edits(view, stage, batch),
-            predicted=Predicted(
-                f"{significant(interval)} ms / max({significant(interval)} ms - ({significant(count)} x "
-                f"{significant(min(cost, floor))} µs - {self.threshold('chunk-cost'):g} µs), the slowest of what "
-                f"remains: {significant(bound_ms(view, {stage.id}))} ms), with whole batches from the generator",
-                speedup=gain,
-            ),
+            predicted=predicted,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.profiles.advise.perelement import Batching, batching, interval_ms, microseconds, speedup
+from pipeprof.profiles.advise.perelement import Batching, batching, interval_ms, microseconds, saving
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.view import Component, PipelineView, StageView
 from pipeprof.profiles.explain.words import milliseconds, significant
@@ -61,13 +61,10 @@ class MapBeforeBatchScalar(Rule):
             if cost is None or interval is None or cost > call * self.threshold("cost-over-call"):
                 continue
             saved = (batch.size - 1) * call / 1000
-            gain = speedup(view, saved, {stage.id, batch.stage.id})
-            if gain is None or gain < self.threshold("predicted-speedup"):
+            text = f"{batch.size - 1} calls of {call:g} µs"
+            predicted = saving(view, text, saved, {stage.id, batch.stage.id})
+            if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
                 continue
-            formula = (
-                f"{significant(interval)} ms / max({significant(interval)} ms - ({batch.size} - 1) x {call:g} µs, "
-                "the slowest of what remains)"
-            )
             sentence = (
                 f"{stage.words} calls a function of element-wise ops for each of the {batch.size} elements of a batch: "
                 f"{significant(cost)} µs a time, and calling alone costs about {call:g} µs. That is up to "
@@ -80,7 +77,7 @@ class MapBeforeBatchScalar(Rule):
                 "call_ms_per_batch": saved,
                 "interval_ms": interval,
             }
-            yield self._draft(stage, batch, sentence, evidence, Predicted(formula, speedup=gain))
+            yield self._draft(stage, batch, sentence, evidence, predicted)
 
     def _found(self, view: PipelineView) -> Iterable[tuple[StageView, Batching]]:
         for stage in view.stages:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.edits import Edit, ReplaceStage
-from pipeprof.profiles.advise.perelement import Batching, batching, interval_ms, microseconds, speedup
+from pipeprof.profiles.advise.perelement import Batching, batching, interval_ms, microseconds, saving
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics, Threshold
 from pipeprof.profiles.advise.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.explain.words import milliseconds, significant
@@ -89,13 +89,10 @@ class ParseSingleExample(Rule):
                 continue
             each = min(cost, parse) * (1 - 1 / gain)
             saved = batch.size * each / 1000
-            faster = speedup(view, saved, {stage.id, batch.stage.id})
-            if faster is None or faster < self.threshold("predicted-speedup"):
+            text = f"{batch.size} records of {significant(min(cost, parse))} µs, {gain:g} times as fast"
+            predicted = saving(view, text, saved, {stage.id, batch.stage.id})
+            if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
                 continue
-            formula = (
-                f"{significant(interval)} ms / max({significant(interval)} ms - {batch.size} x "
-                f"{significant(min(cost, parse))} µs x (1 - 1 / {gain:g}), the slowest of what remains)"
-            )
             sentence = (
                 f"{stage.words} parses each of the {batch.size} records of a batch in a call of its own, "
                 f"{significant(cost)} µs a time. One call that parses the whole batch would save about "
@@ -107,7 +104,7 @@ class ParseSingleExample(Rule):
                 "saved_ms_per_batch": saved,
                 "interval_ms": interval,
             }
-            yield _draft(stage, batch, sentence, evidence, Predicted(formula, speedup=faster))
+            yield _draft(stage, batch, sentence, evidence, predicted)
 
     def _found(self, view: PipelineView) -> Iterable[tuple[StageView, Batching]]:
         for stage in view.stages:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.edits import Edit, ReplaceStage
-from pipeprof.profiles.advise.perelement import batching, calls_per_batch, interval_ms, speedup
+from pipeprof.profiles.advise.perelement import batching, calls_per_batch, count, interval_ms, saving
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.view import Facts, PipelineView, StageView
 from pipeprof.profiles.explain.limit import PYTHON_CORES, PYTHON_FROM
-from pipeprof.profiles.explain.words import milliseconds, percent, significant
+from pipeprof.profiles.explain.words import milliseconds, percent
 
 _RUNS_PYTHON = frozenset({"filter", "map"})
 
@@ -104,18 +104,17 @@ class PyFunctionGil(Rule):
 
     def _predicted(self, view: PipelineView, stage: StageView, calls: float | None) -> Predicted:
         best = f" ({view.headspace.speedup:.2f} at most)" if view.headspace is not None else ""
-        interval = interval_ms(view)
-        if calls is None or interval is None:
-            return Predicted(f"not known before it is rewritten{best}")
+        unknown = Predicted(f"not known before it is rewritten{best}")
+        if calls is None:
+            return unknown
         ops = stage.function.ops if stage.function is not None else None
         cost = self.threshold("py-function-cost" if ops and "EagerPyFunc" in ops else "numpy-function-cost")
-        gain = speedup(view, (calls - 1) * cost / 1000, {stage.id})
-        return Predicted(
-            f"{significant(interval)} ms / max({significant(interval)} ms - ({significant(calls)} - 1) x {cost:g} µs, "
-            f"the slowest of what remains) for one call per batch alone; what the function computes comes on top when "
-            f"it is rewritten{best}",
-            speedup=gain,
-        )
+        text = f"one call per batch instead of {count(calls)}, {cost:g} µs each"
+        predicted = saving(view, text, (calls - 1) * cost / 1000, {stage.id})
+        if predicted is None:
+            return unknown
+        more = f"{predicted.formula}; what rewriting saves of its own work is not known before{best}"
+        return Predicted(more, speedup=predicted.speedup)
 
 
 def _python(stage: StageView) -> bool:
@@ -132,12 +131,12 @@ def _demanded(facts: Facts) -> float | None:
 def _times(calls: float | None) -> str:
     if calls is None:
         return ""
-    return f" {significant(calls)} times per batch" if calls >= 1.05 else " once per batch"
+    return f" {count(calls)} times per batch" if calls >= 1.05 else " once per batch"
 
 
 def _on_parallel(parallel: float | None) -> str:
     if parallel is not None and parallel > 1:
-        return f"Its {significant(parallel)} parallel calls take turns: one lock lets only one of them compute."
+        return f"Its {count(parallel)} parallel calls take turns: one lock lets only one of them compute."
     return (
         "It runs one call at a time; parallel calls would take turns as well, unless the function lets go of Python's "
         "lock, which this measurement cannot show."

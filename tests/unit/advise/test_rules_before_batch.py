@@ -1,0 +1,233 @@
+"""Rules about work per element below a batch, each with near twins, and what a saved part of the time is worth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from unit.advise.function_views import (
+    ARITHMETIC,
+    FLOAT,
+    PARSE,
+    PARSED,
+    TEXT,
+    found,
+    only,
+    records,
+    small_map,
+)
+from unit.advise.views import Built, function, measured, pipeline, stage, tensor
+
+from pipeprof.profiles.advise.perelement import batching, per_batch, saving
+from pipeprof.profiles.advise.view import FunctionView, PipelineView
+
+# map-before-batch-scalar
+
+
+def test_arithmetic_on_each_element() -> None:
+    draft = only("map-before-batch-scalar", measured(small_map(), interval_ms=4.0, headspace=0.9))
+    assert draft.stage == "stages.0"
+    assert draft.evidence["us_per_element"] == pytest.approx(7.8125)
+    assert draft.evidence["element_bytes"] == 8
+    assert [(edit.stage, edit.before) for edit in draft.edits] == [("stages.1", "stages.0")]
+    assert draft.predicted.speedup == pytest.approx(4 / (4 - 255 * 0.012))
+    assert draft.semantics is None
+
+
+def test_stages_that_only_order_elements_move_along() -> None:
+    view = pipeline(
+        stage("source", "range", element=(tensor("int64"),)),
+        stage("stages.0", "map", function=ARITHMETIC, element=(FLOAT,), ms=2.0),
+        stage("stages.1", "shuffle", arguments={"buffer_size": 100}),
+        stage("stages.2", "batch", arguments={"batch_size": 256}),
+        static=False,
+    )
+    draft = only("map-before-batch-scalar", measured(view, interval_ms=4.0))
+    assert [(edit.stage, edit.before) for edit in draft.edits] == [("stages.1", "stages.0"), ("stages.2", "stages.0")]
+    assert "Put shuffle, batch before the map" in draft.recommendation
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(replace(ARITHMETIC, random=True), id="one draw for a whole batch"),
+        pytest.param(replace(ARITHMETIC, random=None), id="perhaps random"),
+        pytest.param(replace(ARITHMETIC, python=True), id="python"),
+        pytest.param(replace(ARITHMETIC, stateful_op="Print"), id="state"),
+        pytest.param(replace(ARITHMETIC, elementwise=False), id="shape counts"),
+        pytest.param(replace(ARITHMETIC, elementwise=None), id="not known"),
+    ],
+)
+def test_functions_that_mean_something_else_on_a_batch(body: FunctionView) -> None:
+    assert found("map-before-batch-scalar", measured(small_map(), interval_ms=4.0))
+    assert not found("map-before-batch-scalar", measured(small_map(body), interval_ms=4.0))
+    assert not found("map-before-batch-scalar", small_map(body, static=True))
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(small_map(size=7, ms=0.1), id="small batch"),
+        pytest.param(small_map(element=(tensor("float32", 128, 128),)), id="large element"),
+        pytest.param(small_map(element=(tensor("float32", 3),)), id="another shape"),
+        pytest.param(small_map(element=(tensor("float32", None),)), id="unknown size"),
+        pytest.param(small_map(ms=256 * 0.05), id="real work"),
+    ],
+)
+def test_small_maps_are_left_alone(view: Built) -> None:
+    assert not found("map-before-batch-scalar", measured(view, interval_ms=4.0))
+
+
+def test_calls_that_are_a_small_part_of_the_step_are_left_alone() -> None:
+    assert not found("map-before-batch-scalar", measured(small_map(), interval_ms=100.0))
+
+
+def test_a_map_of_one_component_beside_another_shape() -> None:
+    def view(reads: frozenset[str] | None) -> PipelineView:
+        body = replace(ARITHMETIC, reads=reads, writes=frozenset({"x"}))
+        built = pipeline(
+            stage("source", "from_tensor_slices", element=(tensor("int32", 4), tensor("int64"))),
+            stage("stages.0", "map", function=body, element=(tensor("float32", 4), tensor("int64")), ms=2.0),
+            stage("stages.1", "batch", arguments={"batch_size": 256}),
+            static=False,
+        )
+        return measured(built, interval_ms=4.0)
+
+    assert found("map-before-batch-scalar", view(frozenset({"x"})))
+    assert not found("map-before-batch-scalar", view(frozenset({"x", "y"})))
+    assert not found("map-before-batch-scalar", view(None))
+
+
+def test_small_maps_without_a_run() -> None:
+    draft = only("map-before-batch-scalar", small_map(static=True))
+    assert "256 elements of a batch" in draft.sentence
+    assert draft.predicted is None
+    assert not found("map-before-batch-scalar", small_map(size=64, static=True))
+
+
+def test_a_small_map_above_the_batch_is_where_it_belongs() -> None:
+    view = pipeline(
+        stage("source", "range", element=(tensor("int64"),)),
+        stage("stages.0", "batch", arguments={"batch_size": 1024}, element=(tensor("int64", None),)),
+        stage("stages.1", "map", function=ARITHMETIC, element=(tensor("float32", None),), ms=0.005),
+        static=False,
+    )
+    assert not found("map-before-batch-scalar", measured(view, interval_ms=0.1))
+
+
+# parse-single-example
+
+
+def test_records_parsed_one_by_one() -> None:
+    draft = only("parse-single-example", measured(records(), interval_ms=6.0, headspace=0.9))
+    assert draft.stage == "stages.1"
+    assert draft.semantics == "same"
+    assert draft.evidence["us_per_record"] == pytest.approx(40.625)
+    assert draft.predicted.speedup == pytest.approx(6 / (6 - 128 * 0.039 * (1 - 1 / 7.2)))
+    assert "tf.io.parse_example" in draft.edits[-1].as_yaml()
+    assert "tf.io.parse_example(records, features)" in draft.edits[-1].as_python()
+
+
+@pytest.mark.parametrize("op", ["ParseExample", "ParseExampleV2", "ParseSingleExample"])
+def test_every_op_that_parses(op: str) -> None:
+    assert found("parse-single-example", measured(records(function(op)), interval_ms=6.0))
+
+
+def test_features_of_any_length_come_out_in_another_shape() -> None:
+    view = records(element=(tensor("variant"), tensor("int64")))
+    draft = only("parse-single-example", measured(view, interval_ms=6.0))
+    assert draft.semantics == "values"
+    assert "of another shape than today" in draft.recommendation
+
+
+def test_what_follows_the_parse_is_named() -> None:
+    body = function("ParseExampleV2", "DecodeRaw", "Reshape")
+    draft = only("parse-single-example", measured(records(body), interval_ms=6.0))
+    assert draft.semantics == "values"
+    assert "(DecodeRaw, Reshape)" in draft.recommendation
+    assert not found("parse-single-example", records(body, static=True))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(function("ParseExampleV2", "DecodeJpeg"), id="a picture"),
+        pytest.param(function("ParseExampleV2", "ResizeBilinear"), id="a resize"),
+        pytest.param(function("ParseExampleV2", "PyFunc"), id="python"),
+        pytest.param(function("ParseExampleV2", "StatelessRandomUniformV2"), id="random"),
+        pytest.param(function("ParseExampleV2", "StatelessWhile"), id="a loop"),
+        pytest.param(function("ParseSequenceExampleV2"), id="sequences are padded in batches"),
+        pytest.param(FunctionView(), id="not known"),
+    ],
+)
+def test_functions_that_need_single_records(body: FunctionView) -> None:
+    assert not found("parse-single-example", measured(records(body), interval_ms=6.0))
+    assert not found("parse-single-example", records(body, static=True))
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(records(size=4, ms=0.16), id="small batch"),
+        pytest.param(records(ms=128 * 0.2), id="other work"),
+    ],
+)
+def test_parses_are_left_alone(view: Built) -> None:
+    assert not found("parse-single-example", measured(view, interval_ms=6.0))
+
+
+def test_the_same_op_on_a_batch_parses_all_at_once() -> None:
+    view = pipeline(
+        stage("source", "TFRecordDataset", element=(TEXT,)),
+        stage("stages.0", "batch", arguments={"batch_size": 32}, element=(tensor("string", None),)),
+        stage("stages.1", "map", function=PARSE, element=PARSED, ms=2.0),
+        stage("stages.2", "batch", arguments={"batch_size": 8}),
+        static=False,
+    )
+    assert not found("parse-single-example", measured(view, interval_ms=3.0))
+
+
+def test_records_without_a_run() -> None:
+    draft = only("parse-single-example", records(static=True))
+    assert draft.evidence["parse_ms_per_batch"] == pytest.approx(4.992)
+    assert not found("parse-single-example", records(size=16, static=True))
+
+
+# what a saved part is worth
+
+
+def test_a_saving_ends_at_the_slowest_of_the_others() -> None:
+    view = pipeline(
+        stage("source", "range", ms=0.1),
+        stage("stages.0", "map", ms=16.0),
+        stage("stages.1", "map", ms=24.0, tf_op="ParallelMapDatasetV2", parallelism=2.0),
+        static=False,
+    )
+    run = measured(view, headspace=0.9)
+    most = saving(run, "all of it", 15.0, {"stages.0"})
+    assert most.speedup == pytest.approx(20 / 12)
+    text = "all of it = 15.0 ms less: 20.0 ms → 12.0 ms per step (no less than map (stages.1) takes), 1.67×"
+    assert most.formula == text
+    little = saving(run, "a part", 1.0, {"stages.0"})
+    assert little.speedup == pytest.approx(20 / 19)
+    assert little.formula == "a part = 1.00 ms less: 20.0 ms → 19.0 ms per step, 1.05×"
+    by_step = saving(measured(view, headspace=0.2), "all of it", 15.0, {"stages.0"})
+    assert by_step.speedup == pytest.approx(20 / 16)
+    assert "(no less than with replayed batches)" in by_step.formula
+    assert saving(replace(run, profile=None), "", 1.0, ()) is None
+
+
+def test_elements_are_counted_against_the_last_stage() -> None:
+    run = measured(small_map(size=64))
+    assert per_batch(run, run.by_id["stages.0"]) == 64
+    assert per_batch(run, run.by_id["stages.1"]) == 1
+
+
+def test_what_looks_into_elements_ends_the_way_to_the_batch() -> None:
+    view = pipeline(
+        stage("source", "range"),
+        stage("stages.0", "cache"),
+        stage("stages.1", "batch", arguments={"batch_size": 4}),
+    )
+    assert batching(view, view.by_id["source"]) is None
+    assert batching(view, view.by_id["stages.0"]).size == 4

@@ -1,0 +1,250 @@
+"""Rules about functions in a pipeline: each has a view that it must find something in, and near twins without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from unit.advise.function_views import (
+    DECODES,
+    WANTED,
+    found,
+    generator,
+    late_filter,
+    only,
+    python_map,
+    records,
+    small_map,
+)
+from unit.advise.views import function, measured, pipeline, stage, unnamed
+
+from pipeprof.profiles.advise.rule import rules
+from pipeprof.profiles.advise.view import PipelineView
+
+# py-function-gil
+
+
+def test_python_that_computes_all_the_time() -> None:
+    draft = only("py-function-gil", python_map())
+    assert draft.stage == "stages.0"
+    assert draft.evidence["calls_per_batch"] == 32
+    assert draft.evidence["python_share"] == 0.9
+    assert "32 times per batch" in draft.sentence
+    assert "90 % of the traced time" in draft.sentence
+    assert "1.0 of 4 cores" in draft.sentence
+    assert "which this measurement cannot show" in draft.sentence
+    assert [edit.to_dict()["kind"] for edit in draft.edits] == ["MoveStage", "ReplaceStage"]
+    # 31 calls of 34 µs less in each 20 ms.
+    assert draft.predicted.speedup == pytest.approx(20 / (20 - 31 * 0.034))
+
+
+def test_parallel_calls_of_python_take_turns() -> None:
+    draft = only("py-function-gil", python_map(ms=140.0, parallelism=8.0))
+    assert "Its 8 parallel calls take turns" in draft.sentence
+
+
+def test_py_function_costs_more_than_numpy_function() -> None:
+    draft = only("py-function-gil", python_map("EagerPyFunc"))
+    assert draft.predicted.speedup == pytest.approx(20 / (20 - 31 * 0.052))
+
+
+def test_one_long_call_per_batch_has_no_smaller_number_of_calls() -> None:
+    draft = only("py-function-gil", python_map(size=1))
+    assert "once per batch" in draft.sentence
+    assert draft.edits == ()
+    assert draft.predicted.speedup is None
+    assert "2.00 at most" in draft.predicted.formula
+
+
+def test_threads_that_wait_for_cores_would_use_them() -> None:
+    assert found("py-function-gil", python_map(worker_cores=0.4, runnable_wait_share=0.5))
+    assert not found("py-function-gil", python_map(worker_cores=0.4, runnable_wait_share=0.0))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param({"worker_cores": 0.05}, id="it sleeps or reads"),
+        pytest.param({"worker_cores": 2.0}, id="it lets go of the lock"),
+        pytest.param({"python_share": 0.15}, id="it is short"),
+        pytest.param({"python_share": None}, id="nothing was traced"),
+        pytest.param({"worker_cores": None}, id="nothing was counted"),
+    ],
+)
+def test_python_is_left_alone(run: dict[str, Any]) -> None:
+    assert not found("py-function-gil", python_map(**run))
+
+
+def test_python_beside_a_slower_stage_is_left_alone() -> None:
+    view = pipeline(
+        stage("source", "range"),
+        stage("stages.0", "map", ms=60.0, parallelism=4.0, function=function("DecodeJpeg")),
+        stage("stages.1", "map", ms=14.0, function=function("PyFunc")),
+        static=False,
+    )
+    assert not found("py-function-gil", measured(view, python_share=0.7, worker_cores=1.5))
+
+
+def test_tensorflow_ops_do_not_hold_pythons_lock() -> None:
+    assert not found("py-function-gil", python_map("DecodeJpeg"))
+
+
+# from-generator-per-element
+
+
+def test_a_generator_that_hands_over_row_by_row() -> None:
+    draft = only("from-generator-per-element", generator())
+    assert draft.stage == "source"
+    assert draft.evidence["us_per_element"] == pytest.approx(62.5)
+    assert draft.evidence["elements_per_batch"] == 64
+    assert "64 elements per batch one by one, 62.5 µs each" in draft.sentence
+    # 64 x 57 µs become 100 µs; half a millisecond is all that the step takes.
+    assert draft.predicted.speedup == pytest.approx(5 / (5 - (64 * 57 - 100) / 1000))
+    assert [edit.stage for edit in draft.edits] == ["source", "stages.0"]
+
+
+def test_what_stands_between_still_gets_single_rows() -> None:
+    view = pipeline(
+        stage("source", "from_generator", ms=4.0),
+        stage("stages.0", "map", ms=0.3),
+        stage("stages.1", "padded_batch", arguments={"batch_size": 64}),
+        static=False,
+    )
+    draft = only("from-generator-per-element", measured(view, interval_ms=5.0))
+    assert draft.edits[1].as_yaml().startswith("- unbatch: {}   # after source")
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(generator(ms=0.06, size=1), id="whole batches"),
+        pytest.param(generator(ms=64 * 0.5), id="the generator works"),
+        pytest.param(generator(ms=0.4, size=7), id="few rows"),
+        pytest.param(generator(batch="prefetch"), id="no batch"),
+        pytest.param(generator(share=0.4), id="something else comes first"),
+    ],
+)
+def test_generators_are_left_alone(view: PipelineView) -> None:
+    assert not found("from-generator-per-element", view)
+
+
+def test_a_generator_is_no_suspicion_without_a_run() -> None:
+    view = pipeline(stage("source", "from_generator"), stage("stages.0", "batch", arguments={"batch_size": 64}))
+    assert not found("from-generator-per-element", view)
+
+
+# filter-after-expensive-map
+
+
+def test_elements_mapped_and_thrown_away() -> None:
+    draft = only("filter-after-expensive-map", late_filter())
+    assert draft.stage == "stages.1"
+    assert draft.semantics == "same"
+    assert draft.evidence["kept_share"] == pytest.approx(0.25)
+    assert draft.evidence["wasted_ms_per_batch"] == pytest.approx(9.0)
+    assert [(edit.stage, edit.before) for edit in draft.edits] == [("stages.1", "stages.0")]
+    assert draft.predicted.speedup == pytest.approx(14 / (14 - 9))
+
+
+def test_the_two_stages_bound_the_prediction() -> None:
+    draft = only("filter-after-expensive-map", late_filter(ms=2.0, predicate=WANTED, kept=0.05))
+    assert draft.predicted.speedup == pytest.approx(14 / (14 - 0.95 * 2))
+    tight = late_filter(ms=14.0, kept=0.05)
+    assert only("filter-after-expensive-map", tight).predicted.speedup == pytest.approx(1 / (0.05 + 1 / 14))
+
+
+def test_threads_share_the_time_of_a_parallel_map() -> None:
+    draft = only("filter-after-expensive-map", late_filter(tf_op="ParallelMapDatasetV2", parallelism=4.0))
+    assert draft.predicted.speedup == pytest.approx(14 / (14 - 0.75 * 3))
+
+
+def test_a_random_map_gives_the_kept_elements_other_draws() -> None:
+    draft = only("filter-after-expensive-map", late_filter(replace(DECODES, random=True, stateful_op="RandomUniform")))
+    assert draft.semantics == "randomness"
+
+
+def test_python_may_count_its_calls() -> None:
+    body = replace(DECODES, python=True, random=None, stateful_op="PyFunc")
+    assert only("filter-after-expensive-map", late_filter(body)).semantics == "values"
+
+
+def test_the_filter_passes_every_map_that_it_does_not_read_from() -> None:
+    cheap = function("Mul", reads=frozenset({"weight"}), writes=frozenset({"weight"}))
+    maker = function("Cast", reads=frozenset({"text"}), writes=frozenset({"label"}))
+    view = pipeline(
+        stage("source", "from_tensor_slices", count=12800),
+        stage("stages.0", "map", function=maker, ms=0.5, count=12800),
+        stage("stages.1", "map", function=DECODES, ms=12.0, count=12800),
+        stage("stages.2", "prefetch", count=12800),
+        stage("stages.3", "map", function=cheap, ms=0.5, count=12800),
+        stage("stages.4", "filter", function=WANTED, ms=1.0),
+        stage("stages.5", "batch", arguments={"batch_size": 32}),
+        static=False,
+    )
+    draft = only("filter-after-expensive-map", measured(view, interval_ms=16.0))
+    assert [(edit.stage, edit.before) for edit in draft.edits] == [("stages.4", "stages.1")]
+    assert draft.evidence["map_ms_per_batch"] == pytest.approx(12.5)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(late_filter(predicate=replace(WANTED, reads=frozenset({"image"}))), id="it reads what is made"),
+        pytest.param(late_filter(predicate=replace(WANTED, reads=frozenset({"image.size"}))), id="a part of it"),
+        pytest.param(late_filter(replace(DECODES, writes=frozenset({""}))), id="the whole element is made"),
+        pytest.param(late_filter(replace(DECODES, writes=None)), id="what is made is not known"),
+        pytest.param(late_filter(predicate=replace(WANTED, reads=None)), id="what is read is not known"),
+        pytest.param(late_filter(predicate=replace(WANTED, reads=frozenset())), id="it reads nothing"),
+        pytest.param(late_filter(predicate=replace(WANTED, random=True)), id="it draws"),
+        pytest.param(late_filter(kept=0.9), id="nearly all are kept"),
+        pytest.param(late_filter(ms=0.8), id="the filter is dearer"),
+    ],
+)
+def test_filters_are_left_alone(view: PipelineView) -> None:
+    assert not found("filter-after-expensive-map", view)
+
+
+# all of them
+
+TRIGGERS: dict[str, Callable[[], PipelineView]] = {
+    "py-function-gil": python_map,
+    "from-generator-per-element": generator,
+    "map-before-batch-scalar": lambda: measured(small_map(), interval_ms=4.0),
+    "parse-single-example": lambda: measured(records(), interval_ms=6.0),
+    "filter-after-expensive-map": late_filter,
+}
+
+
+@pytest.mark.parametrize("name", sorted(TRIGGERS))
+def test_names_change_nothing_but_the_words(name: str) -> None:
+    view = TRIGGERS[name]()
+    named, plain = only(name, view), only(name, unnamed(view))
+    assert replace(named, sentence="", recommendation="") == replace(plain, sentence="", recommendation="")
+    assert '"a"' in named.sentence
+    assert '"' not in plain.sentence
+
+
+@pytest.mark.parametrize("name", sorted(TRIGGERS))
+def test_without_costs_nothing_measured_is_said(name: str) -> None:
+    view = TRIGGERS[name]()
+    bare = replace(
+        view,
+        stages=tuple(replace(one, measured=None) for one in view.stages),
+        profile=view.profile.model_copy(update={"stages": None}),
+    )
+    assert not found(name, bare)
+
+
+@pytest.mark.parametrize("name", sorted(TRIGGERS))
+def test_texts_and_edits_are_complete(name: str) -> None:
+    rule, draft = rules()[name], only(name, TRIGGERS[name]())
+    assert rule.family == "speed"
+    assert all((rule.title, rule.seen, rule.why, rule.fix, rule.ignore_when))
+    assert all(threshold.source for threshold in rule.thresholds)
+    assert draft.edits
+    for edit in draft.edits:
+        assert edit.as_yaml()
+        assert edit.as_python()
+    assert draft.predicted.speedup > 1.05
