@@ -121,8 +121,8 @@ def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | Non
         return None
     used = causes.worker_cores or 0.0
     if used < CPU_FROM * cores:
-        return Limited("cpu", stage, f"it asks for {demanded:.1f} of {cores:g} cores and gets {used:.1f}")
-    return Limited("cpu", stage, f"it uses {used:.1f} of {cores:g} cores")
+        return Limited("cpu", stage, f"the worker wants {demanded:.1f} of {cores:g} cores and gets {used:.1f}, others have them")
+    return Limited("cpu", stage, f"the worker uses {used:.1f} of {cores:g} cores")
 
 
 def _blocked(causes: Causes, _profile: Profile, stage: Stage | None) -> Limited | None:

@@ -7,6 +7,7 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.advise.advise import findings_for
 from pipeprof.profiles.profile import Disk, Location, Message, Problem, Profile, Stage, Target, Tool
 from pipeprof.profiles.run import host as hosts
 from pipeprof.profiles.run import limits
@@ -135,6 +136,10 @@ class _Run:
     def _finish(self, sampler: Sampler, problem: Problem | None, exit_code: int) -> Profile:
         self._progress.close()
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
+        graphs = self._observed.graphs or {}
+        found = findings_for(profile, graphs.get("written"), graphs.get("executed"), loaded=self._settings.loaded)
+        profile.findings, messages = found
+        profile.warnings += messages
         self._writer.write(profile, final=True)
         if self._writer.warnings:
             profile.warnings += [Message(code="not-saved-there", message=text) for text in self._writer.warnings]
