@@ -115,12 +115,11 @@ def stage(
         **facts: Other fields of StageView.
     """
     base, last = re.fullmatch(r"(?:(.*)\.)?(source|stages\.\d+|injected\.\d+)", id).groups()
-    owner = re.sub(r"\.inputs\.\d+$", "", base) if base else None
     measured_by_hand = facts.pop("measured", None)
     found: dict[str, Any] = {
         "inputs": (_before(base, last),) if last.startswith("stages") else (),
         "depth": len(re.findall(r"source|stages\.\d+", base)) if base else 0,
-        "owner": owner,
+        "owner": _owner(base),
         "injected": last.startswith("injected"),
         "location": Location(file="spec.yaml", line=line) if line is not None else None,
         "executed_op": tf_op,
@@ -143,6 +142,13 @@ def stage(
         ),
     }
     return StageView(id=id, op=op, **(found | facts))
+
+
+def _owner(base: str | None) -> str | None:
+    """The stage whose function a pipeline stands in; the sides of a zip stand where the zip does."""
+    while base is not None and (side := re.fullmatch(r"(.*)\.inputs\.\d+", base)):
+        base = side[1].rpartition(".stages.")[0] if ".stages." in side[1] else side[1].rpartition(".")[0]
+    return base or None
 
 
 def _before(base: str | None, last: str) -> str:

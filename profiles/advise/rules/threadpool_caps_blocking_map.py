@@ -1,0 +1,88 @@
+"""``threadpool-caps-blocking-map``: more parallel calls than threads that could make them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.profiles.advise.edits import SetOption
+from pipeprof.profiles.advise.predicates import (
+    BLOCKED_CORES,
+    BUSY_CORES,
+    MOST_THREADS,
+    ONE_CORE,
+    POOL_FULL,
+    POOL_OPTION,
+    PYTHON_BOUND,
+    PYTHON_CORES,
+    STARVED,
+    Timing,
+    full_pool_waits,
+    larger_pool,
+    private_pool,
+    timing,
+    wanted_calls,
+    worker_cores,
+)
+from pipeprof.profiles.advise.rule import Draft, Rule
+from pipeprof.profiles.advise.view import PipelineView, StageView
+from pipeprof.profiles.explain.words import milliseconds, significant
+
+_BLOCKING = ("ReadFile", "EagerPyFunc", "PyFunc")
+
+
+class ThreadpoolCapsBlockingMap(Rule):
+    """A parallel map of work that waits, on TensorFlow's own pool."""
+
+    name = "threadpool-caps-blocking-map"
+    title = "Waiting calls fill the pool of threads"
+    family = "speed"
+    semantics = "same"
+    seen = (
+        "A parallel map may run more calls than there are cores, as many of its calls as there are cores are under "
+        "way all the time, the worker uses less than half of the cores, and the pipeline has no pool of its own."
+    )
+    why = (
+        "The functions of maps run on a pool with one thread per core. A call that waits for a file or a network "
+        "holds its thread, so num_parallel_calls above the number of cores changes nothing: 385 elements per second "
+        "with 16 calls on 2 cores, 3,059 with the same and a pool of 16 threads."
+    )
+    fix = "Set threading.private_threadpool_size to as many threads as calls have to wait at a time, at most 64."
+    ignore_when = "What the calls wait for cannot serve more of them at a time."
+    thresholds = (POOL_FULL, BLOCKED_CORES, PYTHON_CORES, PYTHON_BOUND, STARVED, MOST_THREADS, ONE_CORE, BUSY_CORES)
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """From the calls under way on average, beside the CPU time of the whole worker."""
+        at = timing(view)
+        if at is None or private_pool(view) is not None:
+            return
+        for stage in view.stages:
+            if full_pool_waits(view, stage, view.cores):
+                yield _draft(view, at, stage)
+
+
+def _draft(view: PipelineView, at: Timing, stage: StageView) -> Draft:
+    ms, used, calls = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0, wanted_calls(view, stage)
+    threads, predicted = larger_pool(view, at, stage, view.cores)
+    asked = "TensorFlow may choose its parallel calls" if calls == float("inf") else f"it has {calls:g} parallel calls"
+    ops = stage.function.ops if stage.function is not None else None
+    blocking = next((op for op in _BLOCKING if ops and op in ops), None)
+    return Draft(
+        stage=stage.id,
+        sentence=(
+            f"{stage.words} waits{f' in {blocking}' if blocking else ''}: {asked}, but {ms / at.interval_ms:.1f} of "
+            f"them are under way on average, about as many as the shared pool has threads ({view.cores:g}, one per "
+            f"core), and the process uses {significant(used, 2)} cores. {milliseconds(ms)} of waiting per batch "
+            f"go into {milliseconds(at.interval_ms)} steps."
+        ),
+        recommendation=f"Give the pipeline a pool of its own: threading.private_threadpool_size={threads}.",
+        evidence={
+            "stage_ms_per_batch": ms,
+            "interval_ms": at.interval_ms,
+            "calls_under_way": ms / at.interval_ms,
+            "parallel_calls": "AUTOTUNE" if calls == float("inf") else calls,
+            "worker_cores": used,
+            "cores": view.cores,
+        },
+        edits=(SetOption(POOL_OPTION, threads),),
+        predicted=predicted,
+    )
