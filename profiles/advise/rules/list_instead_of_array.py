@@ -1,0 +1,144 @@
+"""``list-instead-of-array``: a source made from Python numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from pipeprof.profiles.advise.edits import ReplaceStage
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.sizes import size
+from pipeprof.profiles.advise.view import PipelineView, StageView
+from pipeprof.profiles.explain.words import significant
+
+_IN_MEMORY = frozenset({"from_tensor_slices", "from_tensors"})
+_CAPTURED_BYTES = 10_000_000
+_POINTER_BYTES = 8
+
+
+class ListInsteadOfArray(Rule):
+    """A list of numbers where an array should be."""
+
+    name = "list-instead-of-array"
+    title = "The source seems to be made from a Python list"
+    family = "memory"
+    semantics = "same"
+    seen = (
+        "Building the pipeline takes more than a second although its source in memory is small, and the time is what "
+        "converting its numbers one by one would take. A list leaves no other trace: what the pipeline gets is a "
+        "tensor either way."
+    )
+    why = (
+        "TensorFlow turns a list into a tensor number by number, 0.4 to 0.9 µs each: 2.2 s for 2.5 million, where an "
+        "array of the same numbers takes 0.04 s. A list of Python numbers also takes about 30 bytes more per number "
+        "than the array."
+    )
+    fix = (
+        "Keep numbers in arrays: np.asarray(rows, np.float32) before from_tensor_slices, np.stack for a list of "
+        "arrays. Name the dtype: NumPy's default for Python numbers is float64 and int64, TensorFlow's float32 and "
+        "int32."
+    )
+    ignore_when = (
+        "Something else in the function takes the time, such as reading the data, or a second does not matter."
+    )
+    thresholds = (
+        Threshold("build-seconds", 1.0, "s", "a pipeline over arrays of this size is built in less than a tenth"),
+        Threshold("source-bytes", 200_000_000, "bytes", "larger arrays take a second to copy"),
+        Threshold("least-time", 0.2, "µs per number", "half of the fastest conversion measured (0.45)"),
+        Threshold(
+            "most-time", 3.0, "µs per number", "three times the slowest measured (0.86); beyond it is other work"
+        ),
+        Threshold("speedup", 54, "times", "measured with 2.5 million numbers: 2.16 s as a list, 0.04 s as an array"),
+    )
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """From the seconds of the phase `build` and the count of numbers."""
+        profile = view.profile
+        if profile is None or profile.target.kind == "spec":
+            # A spec's arrays are loaded as arrays, in a phase of their own.
+            return
+        build = next((phase for phase in profile.phases if phase.name == "build"), None)
+        sources = [stage for stage in view.stages if stage.op in _IN_MEMORY and stage.source_bytes]
+        if build is None or build.seconds is None or build.seconds <= self.threshold("build-seconds"):
+            return
+        if (
+            not sources
+            or _explained(view)
+            or sum(one.source_bytes or 0 for one in sources) >= self.threshold("source-bytes")
+        ):
+            return
+        counts = {stage.id: _numbers(stage) for stage in sources}
+        if None in counts.values():
+            return
+        stage = max(sources, key=lambda one: counts[one.id] or 0)
+        numbers = sum(count or 0 for count in counts.values())
+        each = 1e6 * build.seconds / numbers
+        if not self.threshold("least-time") <= each <= self.threshold("most-time"):
+            return
+        grown = _growth(view, build.peak_rss_bytes)
+        nbytes = sum(one.source_bytes or 0 for one in sources)
+        if grown is not None and grown < nbytes + _POINTER_BYTES * numbers:
+            # There was no room for the list itself.
+            return
+        yield self._draft(stage, build.seconds, numbers, nbytes, grown)
+
+    def _draft(self, stage: StageView, seconds: float, numbers: int, nbytes: int, grown: int | None) -> Draft:
+        dtype = stage.element[0].dtype if stage.element else "float32"
+        each = 1e6 * seconds / numbers
+        room = f", with {size(grown)} of memory on the way" if grown is not None else ""
+        after = seconds / self.threshold("speedup")
+        return Draft(
+            stage=stage.id,
+            sentence=(
+                f"The pipeline took {significant(seconds)} s to build{room}, while {stage.words} holds no more than "
+                f"{size(nbytes)}: {significant(each)} µs for each of its {numbers:,} numbers. An array is copied whole "
+                "in a small part of that; a Python list is converted number by number, and takes as long. Every start "
+                "of the training waits for it."
+            ),
+            recommendation="If this is a list: make an array of it before the dataset is made, with a dtype.",
+            evidence={
+                "build_s": seconds,
+                "source_bytes": nbytes,
+                "numbers": numbers,
+                "us_per_number": each,
+                **({"build_growth_bytes": grown} if grown is not None else {}),
+            },
+            edits=(
+                ReplaceStage(
+                    stage.id,
+                    yaml=f"{stage.op}: {{tensors: {{npy: rows.npy}}}}   # {stage.id}; written once with np.save",
+                    python=f"dataset = tf.data.Dataset.{stage.op}(np.asarray(rows, np.{dtype}))",
+                ),
+            ),
+            predicted=Predicted(
+                f"building: {significant(seconds)} s / {self.threshold('speedup'):g} = {significant(after)} s, if all "
+                "of it is the conversion; steps per second stay as they are"
+            ),
+        )
+
+
+def _explained(view: PipelineView) -> bool:
+    """Whether an array in a graph accounts for a slow build."""
+    return any(
+        bool(stage.constant) or (stage.function is not None and (stage.function.constant_bytes or 0) > _CAPTURED_BYTES)
+        for stage in view.stages
+    )
+
+
+def _numbers(stage: StageView) -> int | None:
+    """How many numbers a source holds."""
+    if not stage.element or not stage.source_bytes:
+        return None
+    width = values = 0
+    for one in stage.element:
+        if one.nbytes is None or one.shape is None:
+            return None
+        width += one.nbytes
+        values += math.prod(size for size in one.shape if size is not None)
+    return round(stage.source_bytes * values / width) if width and values else None
+
+
+def _growth(view: PipelineView, peak: int | None) -> int | None:
+    """What building added to the worker's memory at most."""
+    baseline = view.profile.memory.baseline_bytes if view.profile is not None else None
+    return peak - baseline if peak is not None and baseline is not None else None
