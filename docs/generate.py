@@ -1,8 +1,8 @@
 """Writes the generated part of the documentation from the code: ``make docs``. A test holds it up to date.
 
 A Markdown page is prose with one generated part between two marks; only that part is replaced. `spec.md`, `profile.md`
-and `schema/` come from the published schemas, `exit-codes.md` from the commands' own table, `compatibility.md` from the
-last result of `benchmarks/compatibility`. Nothing here needs TensorFlow.
+and `schema/` come from the published schemas, `rules.md` from the rules, `exit-codes.md` from the commands' own table,
+`compatibility.md` from the last result of `benchmarks/compatibility`. Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -129,6 +129,38 @@ def exit_codes() -> str:
     return "\n".join(["| code | meaning |", "| --- | --- |", *rows])
 
 
+def rules() -> str:
+    """The rules: a list, the table of every threshold, and a section for each."""
+    from pipeprof.cli.render.rules import SEMANTICS, gate_words, value_words
+    from pipeprof.profiles.advise.advise import GATE
+    from pipeprof.profiles.advise.rule import rules as all_rules
+
+    known = list(all_rules().values())
+    lines = ["| rule | family | semantics | |", "| --- | --- | --- | --- |"]
+    lines += [f"| [{one.name}](#{one.name}) | {one.family} | {one.semantics} | {cell(one.title)} |" for one in known]
+    lines += [
+        "",
+        "## Thresholds",
+        "",
+        "| rule | threshold | value | where it comes from |",
+        "| --- | --- | --- | --- |",
+    ]
+    tables = [("every rule of the family speed", GATE), *((one.name, one.thresholds) for one in known)]
+    lines += [
+        f"| {owner} | `{each.name}` | {cell(value_words(each))} | {cell(each.source)} |"
+        for owner, thresholds in tables
+        for each in thresholds
+    ]
+    for one in known:
+        lines += ["", f"## {one.name}", "", f"**{cell(one.title)}.** Family {one.family}; "]
+        lines[-1] += f"semantics `{one.semantics}`: {SEMANTICS[one.semantics]}."
+        lines[-1] += f" Heard {gate_words(GATE)}." if one.family == "speed" else ""
+        for title, text in (("Seen", one.seen), ("Why", one.why), ("Fix", one.fix), ("Ignore when", one.ignore_when)):
+            first, *more = [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
+            lines += ["", f"*{title}*: {first}", *(line for paragraph in more for line in ("", paragraph))]
+    return "\n".join(lines)
+
+
 def pairs() -> str:
     """The table of the pairs of Python and TensorFlow that were run."""
     lines = ["| Python | TensorFlow | NumPy | protobuf | result | run on |", "| --- | --- | --- | --- | --- | --- |"]
@@ -179,6 +211,7 @@ def _page(name: str, body: str) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "spec.md": lambda: _page("spec.md", reference(spec_schema(), {"call": functions})),
     "profile.md": lambda: _page("profile.md", reference(profile_schema())),
+    "rules.md": lambda: _page("rules.md", rules()),
     "exit-codes.md": lambda: _page("exit-codes.md", exit_codes()),
     "compatibility.md": lambda: _page("compatibility.md", pairs()),
     "schema/pipeprof.schema.json": lambda: as_json(spec_schema()) + "\n",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeprof.cli.exit_codes import GATE, epilog
+from pipeprof.cli.exit_codes import GATE, INTERNAL, OK, epilog
 from pipeprof.cli.options import Color, Format, Json, NoPython, Set, Target
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def check(
         raise typer.Exit(error.exit_code) from None
     profile = _document(target, parsed.kind, overrides, loaded, limit)
     advice = _add_advice(profile, loaded) if loaded is not None else None
-    if fail_on is not None and profile.findings:
-        profile.exit_code = GATE
+    if fail_on is not None and loaded is not None:
+        # Nothing found and nothing looked at are not the same.
+        profile.exit_code = INTERNAL if profile.findings is None else GATE if profile.findings else OK
     if kind == "json":
         output.write_stdout(_as_json(profile))
     else:

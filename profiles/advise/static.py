@@ -10,6 +10,7 @@ from pipeprof.profiles.advise.memory import MemoryPrediction, memory_prediction
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.advise.view import PipelineView
     from pipeprof.profiles.profile import Finding, Message
 
 
@@ -18,12 +19,12 @@ class StaticAdvice:
     """What is known before anything runs.
 
     Attributes:
-        findings: In the order in which they are shown.
+        findings: In the order in which they are shown; ``None`` if no rule could be applied.
         memory: Predicted bytes by owner; ``None`` if they could not be worked out.
         messages: Warnings: rules that failed, findings that were ignored, what is not known.
     """
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Finding] | None = None
     memory: MemoryPrediction | None = None
     messages: list[Message] = field(default_factory=list)
 
@@ -36,13 +37,17 @@ def static_advice(loaded: LoadedSpec, *, cores: float, memory_limit_bytes: int |
         cores: Cores that a run could use.
         memory_limit_bytes: Memory that it could use.
     """
-    from pipeprof.profiles.advise.view_spec import view_of_spec
+
+    def read() -> PipelineView:
+        from pipeprof.profiles.advise.view_spec import view_of_spec
+
+        return view_of_spec(loaded, cores=cores, memory_limit_bytes=memory_limit_bytes)
 
     messages: list[Message] = []
-    view = tried("the spec", lambda: view_of_spec(loaded, cores=cores, memory_limit_bytes=memory_limit_bytes), messages)
+    view = tried("the spec", read, messages)
     if view is None:
         return StaticAdvice(messages=messages)
     memory = tried("its memory", lambda: memory_prediction(view), messages)
     result = tried("the rules", lambda: advise(view, ignore=loaded.spec.ignore), messages)
-    findings, told = result if result is not None else ([], [])
+    findings, told = result if result is not None else (None, [])
     return StaticAdvice(findings, memory, [*messages, *told])

@@ -81,6 +81,8 @@ def profile(tmp_path):
         ["check", "spec.yaml"],
         ["check", "missing.yaml"],
         ["run", "missing.yaml"],
+        ["rules"],
+        ["explain", "no-prefetch"],
         ["schema"],
         ["schema", "spec"],
         ["schema", "profile"],

@@ -24,7 +24,7 @@ from pipeprof.profiles.store import ProfileNotSavedError, load_profile
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
 Pipeprof = Callable[..., Any]
 INPUT_BOUND = RECORDED / "input-bound.json"
-COMMANDS = ("run", "check", "show", "schema", "init", "data", "data list", "data rm")
+COMMANDS = ("run", "check", "show", "rules", "explain", "schema", "init", "data", "data list", "data rm")
 
 SPEC = """\
 version: 1
@@ -68,10 +68,10 @@ def test_every_help_has_an_example_and_the_exit_codes(command: str, pipeprof: Pi
     assert max(len(line) for line in result.out.splitlines()) <= 80
 
 
-@pytest.mark.parametrize("command", ["run", "check", "show", "schema"])
+@pytest.mark.parametrize("command", ["run", "check", "show", "rules", "explain", "schema"])
 def test_help_lists_the_whole_table(command: str, pipeprof: Pipeprof) -> None:
     listed = pipeprof(command, "--help").out.partition("Exit codes:")[2]
-    assert [int(line.split()[0]) for line in listed.splitlines() if line.strip()] == [0, 1, 2, 5, 6, 130, 143]
+    assert [int(line.split()[0]) for line in listed.splitlines() if line.strip()] == [0, 1, 2, 3, 5, 6, 130, 143]
 
 
 def family(base: type[errors.PipeprofError]) -> list[type[errors.PipeprofError]]:
@@ -153,6 +153,7 @@ def test_check_lists_the_stages(pipeprof: Pipeprof) -> None:
         "  2         batch           line 8",
         "  step      simulate: 4ms, dispatch sync",
         "  measure   10 s",
+        "  rules     nothing found without running it",
     ]
 
 

@@ -1,0 +1,202 @@
+"""`pipeprof check`: suspicions, predicted memory and the exit code of the lint gate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.cli.render.overview import render_overview
+from pipeprof.cli.render.style import Style
+from pipeprof.profiles.advise import advise
+from pipeprof.profiles.advise.edits import SetArgument
+from pipeprof.profiles.advise.memory import Held, MemoryPrediction, NotKnown
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule
+from pipeprof.profiles.advise.view import PipelineView
+from pipeprof.profiles.profile import Finding, Host, Location, Message, Profile, Stage, Target, Tool
+
+Pipeprof = Callable[..., Any]
+
+SPEC = """\
+version: 1
+name: rows
+source:
+  from_tensor_slices: {tensors: {array: {shape: [50000, 2500], dtype: float32}}}
+stages:
+  - shuffle: {name: mix, buffer_size: 1000}
+  - batch: {batch_size: 32}
+"""
+
+
+class Mixing(Rule):
+    name = "some-mixing"
+    title = "The buffer is large"
+    family = "memory"
+    semantics = "order"
+    seen = why = fix = ignore_when = "…"
+
+    def check(self, view: PipelineView) -> list[Draft]:
+        return [
+            Draft(
+                sentence=f"{stage.words} holds {stage.arguments['buffer_size']} elements.",
+                recommendation="Make it smaller.",
+                stage=stage.id,
+                edits=(SetArgument(stage.id, stage.op, "buffer_size", 100),),
+                predicted=Predicted("900 × 10 kB", peak_rss_delta_bytes=-9_000_000),
+            )
+            for stage in view.stages
+            if stage.op == "shuffle"
+        ]
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(advise, "all_rules", lambda: {"some-mixing": Mixing()})
+    path = tmp_path / "spec.yaml"
+    path.write_text(SPEC)
+    return path
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_golden(width: int, golden: Callable[[str, str], None]) -> None:
+    stages = [
+        Stage(id="source", origin="written", op="from_tensor_slices", location=Location(file="spec.yaml", line=4)),
+        Stage(id="stages.0", name="mix", origin="written", op="shuffle", location=Location(file="spec.yaml", line=6)),
+        Stage(id="stages.1", origin="written", op="cache", location=Location(file="spec.yaml", line=7)),
+        Stage(id="stages.2", origin="written", op="map", location=Location(file="spec.yaml", line=8)),
+    ]
+    found = Finding(
+        rule="some-mixing",
+        title="The buffer is large",
+        family="memory",
+        stage="stages.0",
+        location=stages[1].location,
+        sentence='"mix" (shuffle, stages.0) holds 1000 elements.',
+        recommendation="Make it smaller.",
+        semantics="order",
+        patch="- shuffle:   # stages.0\n    buffer_size: 100",
+        python=".shuffle(…, buffer_size=100)  # stages.0",
+        status="unverified",
+        reason=advise.UNVERIFIED,
+    )
+    profile = Profile(
+        tool=Tool(version="0"),
+        target=Target(kind="spec", text="spec.yaml"),
+        host=Host(system="Linux", machine="x86_64", cores=2),
+        stages=stages,
+        findings=[found],
+        warnings=[Message(code="memory-not-known", message="parallel at stages.2: its elements have no known size")],
+    )
+    memory = MemoryPrediction(
+        (
+            Held("source", "source", 1_500_000_000, "predicted", "3 copies × 500 MB"),
+            Held("shuffle", "stages.0", 0, "alias", "slices of the source's array"),
+            Held("cache", "stages.1", 500_000_000, "predicted", "50,000 × 10.0 kB", at_most=True),
+        ),
+        (NotKnown("parallel", "stages.2", "its elements have no known size"),),
+    )
+    golden(f"check/spec-{width}.txt", render_overview(profile, [("step", "none")], memory, Style(width)))
+
+
+def test_suspicions_stand_below_the_stages(spec: Path, pipeprof: Pipeprof) -> None:
+    result = pipeprof("check", spec.name)
+    assert (result.code, result.err) == (0, "")
+    stages, _, rest = result.out.partition("Memory predicted")
+    memory, _, suspected = rest.partition("Suspected, not tried")
+    assert "mix (shuffle)" in stages
+    assert "source  from_tensor_slices" in " ".join(memory.split("\n")).replace("source  source", "source")
+    assert '"mix" (shuffle, stages.0), spec.yaml:6' in suspected
+    assert "pipeprof explain some-mixing" in suspected
+
+
+def test_without_suspicions_a_line_says_so(spec: Path, pipeprof: Pipeprof) -> None:
+    spec.write_text(SPEC.replace("  - shuffle: {name: mix, buffer_size: 1000}\n", ""))
+    result = pipeprof("check", spec.name, "--fail-on", "warning")
+    assert result.code == 0
+    assert "  rules     nothing found without running it\n" in result.out
+    assert "Suspected" not in result.out
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_fail_on_warning(form: str, spec: Path, pipeprof: Pipeprof) -> None:
+    passed = pipeprof("check", spec.name, "--format", form)
+    failed = pipeprof("check", spec.name, "--format", form, "--fail-on", "warning")
+    assert (passed.code, failed.code) == (0, 3)
+    assert failed.err == ""
+    if form == "json":
+        assert json.loads(failed.out)["exit_code"] == 3
+        assert json.loads(passed.out)["exit_code"] == 0
+    else:
+        assert failed.out == passed.out
+
+
+def test_ignored_findings_do_not_fail(spec: Path, pipeprof: Pipeprof) -> None:
+    spec.write_text(SPEC + "ignore: [{rule: some-mixing, stage: mix, reason: it fits}]\n")
+    result = pipeprof("check", spec.name, "--fail-on", "warning")
+    assert result.code == 0
+    assert "! ignored: 1 finding is ignored, as the spec says: some-mixing at" in result.out
+    assert "(it fits)" in " ".join(result.out.split())
+
+
+def test_an_unknown_rule_to_ignore_is_a_warning(spec: Path, pipeprof: Pipeprof) -> None:
+    spec.write_text(SPEC + "ignore: [{rule: some-mixin, reason: it fits}]\n")
+    result = pipeprof("check", spec.name)
+    assert result.code == 0
+    assert "did you mean some-mixing?" in " ".join(result.out.split())
+
+
+def test_the_document_has_findings_and_memory(spec: Path, pipeprof: Pipeprof) -> None:
+    result = pipeprof("check", spec.name, "--json", "--memory-limit", "8GiB")
+    profile = Profile.model_validate_json(result.out)
+    assert profile.findings is not None
+    (found,) = profile.findings
+    assert (found.rule, found.stage, found.status) == ("some-mixing", "stages.0", "unverified")
+    assert found.location is not None
+    assert found.location.line == 6
+    assert found.python == ".shuffle(…, buffer_size=100)  # stages.0"
+    assert profile.memory.ledger is not None
+    by_stage = {entry.stage: entry for entry in profile.memory.ledger}
+    assert by_stage["source"].bytes >= 500_000_000
+    assert by_stage["source"].how == "predicted"
+    assert (by_stage["stages.0"].how, by_stage["stages.0"].bytes) == ("alias", 0)
+    assert (profile.host.memory_limit_bytes, profile.host.memory_limit_source) == (8 << 30, "option")
+    assert profile.memory.peak_bytes is None
+    assert profile.steps is None
+
+
+def test_a_rule_that_fails_is_a_warning(spec: Path, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Mixing, "check", lambda _self, _view: 1 / 0)
+    result = pipeprof("check", spec.name, "--fail-on", "warning")
+    assert result.code == 0
+    assert "! rule-failed: the rule some-mixing failed (ZeroDivisionError" in result.out
+
+
+def test_rules_that_cannot_be_applied_leave_the_rest(
+    spec: Path, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(advise, "all_rules", lambda: 1 / 0)
+    result = pipeprof("check", spec.name)
+    assert result.code == 0
+    assert "mix (shuffle)" in result.out
+    assert "! not-judged: the rules could not be judged (ZeroDivisionError" in result.out
+    assert "nothing found" not in result.out
+    assert json.loads(pipeprof("check", spec.name, "--json").out)["findings"] is None
+    assert pipeprof("check", spec.name, "--fail-on", "warning").code == 1
+
+
+@pytest.mark.parametrize("option", ["--fail-on=error", "--fail-on=warn", "--memory-limit=8XB"])
+def test_wrong_options(option: str, spec: Path, pipeprof: Pipeprof) -> None:
+    result = pipeprof("check", spec.name, option)
+    assert (result.code, result.out) == (2, "")
+    assert option.partition("=")[0] in result.err
+
+
+def test_a_function_has_no_findings_yet(pipeprof: Pipeprof, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("def make(): ...\n")
+    result = pipeprof("check", "train.py:make", "--fail-on", "warning")
+    assert result.code == 0
+    assert "rules" not in result.out
+    assert json.loads(pipeprof("check", "train.py:make", "--json").out)["findings"] is None
