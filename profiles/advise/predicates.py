@@ -38,6 +38,8 @@ PYTHON_BOUND = Threshold("python-bound", 0.5, "of the map's time", "T12: most of
 MOST_THREADS = Threshold("most-threads", 64, "threads", "T2: largest pool tried")
 SLOW_STAGE = Threshold("slow-stage", 0.2, "of the interval", "T16: what is worth a thread of its own")
 
+WORTH = Threshold("predicted-speedup", 1.05, "times", "as the headspace: less is within the noise of a run")
+
 _PASSES_ON = frozenset({"AssertCardinality", "Repeat", "Skip", "Take", "Shard"})
 _MAPS = frozenset({"Map", "ParallelMap", "MapAndBatch"})
 POOL_OPTION = "threading.private_threadpool_size"
@@ -271,9 +273,15 @@ def cpu_left_ms(view: PipelineView, stage: StageView) -> float:
     return used * at.interval_ms / (max(1.0, view.cores) if runs_python(stage) is False else 1.0)
 
 
-def random_or_unknown(stage: StageView) -> bool:
-    """Whether the order in which a map is called may change its random draws."""
-    return stage.function is None or stage.function.random is not False
+def worth(predicted: Predicted) -> bool:
+    """Whether an edit is predicted to bring more than noise."""
+    return predicted.speedup is not None and predicted.speedup >= WORTH.value
+
+
+def draws(stage: StageView) -> bool:
+    """Whether calls in another order may give other random draws; of Python nobody can know, and trying tells."""
+    function = stage.function
+    return function is None or bool(function.random) or (function.random is None and not function.python)
 
 
 def drawn(view: PipelineView, stage: StageView, seen: set[str] | None = None) -> list[StageView]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.edits import SetArgument
@@ -15,13 +15,15 @@ from pipeprof.profiles.advise.predicates import (
     PYTHON_BOUND,
     TRIVIAL_MS,
     WAITING_CORES,
+    WORTH,
     Timing,
     computes,
+    draws,
     in_slow_zip,
     ms_per_element,
-    random_or_unknown,
     timing,
     worker_cores,
+    worth,
 )
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
@@ -57,6 +59,7 @@ class SerialMapCpu(Rule):
         PYTHON_BOUND,
         ONE_CORE,
         BUSY_CORES,
+        WORTH,
         Threshold(
             "calls-per-core", 4, "calls", "T3, T4: as many calls as cores gained nothing, four times as many did"
         ),
@@ -69,7 +72,7 @@ class SerialMapCpu(Rule):
         at = timing(view)
         for stage in view.stages:
             if at is not None and computes(view, stage) and not in_slow_zip(view, stage):
-                yield self._draft(view, at, stage)
+                yield from self._drafts(view, at, stage)
 
     def _calls(self, view: PipelineView, stage: StageView) -> int:
         calls = math.ceil(self.threshold("calls-per-core") * view.cores)
@@ -78,12 +81,14 @@ class SerialMapCpu(Rule):
             calls = math.ceil(self.threshold("calls-per-core-large") * view.cores)
         return calls
 
-    def _draft(self, view: PipelineView, at: Timing, stage: StageView) -> Draft:
+    def _drafts(self, view: PipelineView, at: Timing, stage: StageView) -> Iterator[Draft]:
         ms, used = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0
         calls = self._calls(view, stage)
         predicted = predict.more_cores(at.interval_ms, ms, view.cores, at.floor_ms)
-        random = random_or_unknown(stage)
-        return Draft(
+        random = draws(stage)
+        if not worth(predicted):
+            return
+        yield Draft(
             stage=stage.id,
             sentence=(
                 f"{stage.words} takes {milliseconds(ms)} of every {milliseconds(at.interval_ms)} step "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.edits import Edit, SetArgument, SetOption
@@ -13,14 +13,16 @@ from pipeprof.profiles.advise.predicates import (
     POOL_OPTION,
     STARVED,
     WAITING_CORES,
+    WORTH,
     Timing,
     cpu_left_ms,
+    draws,
     in_slow_zip,
     private_pool,
-    random_or_unknown,
     timing,
     waits,
     worker_cores,
+    worth,
 )
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
@@ -55,6 +57,7 @@ class SerialMapLatency(Rule):
         STARVED,
         ONE_CORE,
         BUSY_CORES,
+        WORTH,
         Threshold("parallel-calls", 16, "calls and threads", "T1, T2: 16 gave 16 times as much, the cap is 64"),
     )
 
@@ -63,9 +66,9 @@ class SerialMapLatency(Rule):
         at = timing(view)
         for stage in view.stages:
             if at is not None and waits(view, stage) and not in_slow_zip(view, stage):
-                yield self._draft(view, at, stage)
+                yield from self._drafts(view, at, stage)
 
-    def _draft(self, view: PipelineView, at: Timing, stage: StageView) -> Draft:
+    def _drafts(self, view: PipelineView, at: Timing, stage: StageView) -> Iterator[Draft]:
         ms, used = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0
         calls = int(self.threshold("parallel-calls"))
         pool = private_pool(view)
@@ -82,7 +85,9 @@ class SerialMapLatency(Rule):
             floor_ms=at.floor_ms,
             cpu_ms=cpu_left_ms(view, stage),
         )
-        return Draft(
+        if not worth(predicted):
+            return
+        yield Draft(
             stage=stage.id,
             sentence=(
                 f"{stage.words} takes {milliseconds(ms)} of every {milliseconds(at.interval_ms)} step "
@@ -110,5 +115,5 @@ class SerialMapLatency(Rule):
                 speedup=predicted.speedup,
                 peak_rss_delta_bytes=predict.buffered(stage.element_bytes, calls),
             ),
-            semantics="randomness" if random_or_unknown(stage) else None,
+            semantics="randomness" if draws(stage) else None,
         )

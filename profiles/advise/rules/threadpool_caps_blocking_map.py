@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pipeprof.profiles.advise.edits import SetOption
 from pipeprof.profiles.advise.predicates import (
@@ -15,6 +15,7 @@ from pipeprof.profiles.advise.predicates import (
     PYTHON_BOUND,
     PYTHON_CORES,
     STARVED,
+    WORTH,
     Timing,
     full_pool_waits,
     larger_pool,
@@ -22,6 +23,7 @@ from pipeprof.profiles.advise.predicates import (
     timing,
     wanted_calls,
     worker_cores,
+    worth,
 )
 from pipeprof.profiles.advise.rule import Draft, Rule
 from pipeprof.profiles.advise.view import PipelineView, StageView
@@ -48,7 +50,17 @@ class ThreadpoolCapsBlockingMap(Rule):
     )
     fix = "Set threading.private_threadpool_size to as many threads as calls have to wait at a time, at most 64."
     ignore_when = "What the calls wait for cannot serve more of them at a time."
-    thresholds = (POOL_FULL, BLOCKED_CORES, PYTHON_CORES, PYTHON_BOUND, STARVED, MOST_THREADS, ONE_CORE, BUSY_CORES)
+    thresholds = (
+        POOL_FULL,
+        BLOCKED_CORES,
+        PYTHON_CORES,
+        PYTHON_BOUND,
+        STARVED,
+        MOST_THREADS,
+        ONE_CORE,
+        BUSY_CORES,
+        WORTH,
+    )
 
     def diagnose(self, view: PipelineView) -> Iterable[Draft]:
         """From the calls under way on average, beside the CPU time of the whole worker."""
@@ -57,16 +69,18 @@ class ThreadpoolCapsBlockingMap(Rule):
             return
         for stage in view.stages:
             if full_pool_waits(view, stage, view.cores):
-                yield _draft(view, at, stage)
+                yield from _drafts(view, at, stage)
 
 
-def _draft(view: PipelineView, at: Timing, stage: StageView) -> Draft:
+def _drafts(view: PipelineView, at: Timing, stage: StageView) -> Iterator[Draft]:
     ms, used, calls = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0, wanted_calls(view, stage)
     threads, predicted = larger_pool(view, at, stage, view.cores)
     asked = "TensorFlow may choose its parallel calls" if calls == float("inf") else f"it has {calls:g} parallel calls"
     ops = stage.function.ops if stage.function is not None else None
     blocking = next((op for op in _BLOCKING if ops and op in ops), None)
-    return Draft(
+    if not worth(predicted):
+        return
+    yield Draft(
         stage=stage.id,
         sentence=(
             f"{stage.words} waits{f' in {blocking}' if blocking else ''}: {asked}, but {ms / at.interval_ms:.1f} of "

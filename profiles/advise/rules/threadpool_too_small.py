@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pipeprof.profiles.advise.edits import SetOption
 from pipeprof.profiles.advise.predicates import (
@@ -15,6 +15,7 @@ from pipeprof.profiles.advise.predicates import (
     PYTHON_BOUND,
     PYTHON_CORES,
     STARVED,
+    WORTH,
     Timing,
     full_pool_waits,
     larger_pool,
@@ -22,6 +23,7 @@ from pipeprof.profiles.advise.predicates import (
     timing,
     wanted_calls,
     worker_cores,
+    worth,
 )
 from pipeprof.profiles.advise.rule import Draft, Rule
 from pipeprof.profiles.advise.view import PipelineView, StageView
@@ -45,7 +47,17 @@ class ThreadpoolTooSmall(Rule):
     )
     fix = "Make the pool as large as the number of calls that have to wait at a time, at most 64."
     ignore_when = "The pool is small on purpose, because what the calls wait for cannot serve more of them."
-    thresholds = (POOL_FULL, BLOCKED_CORES, PYTHON_CORES, PYTHON_BOUND, STARVED, MOST_THREADS, ONE_CORE, BUSY_CORES)
+    thresholds = (
+        POOL_FULL,
+        BLOCKED_CORES,
+        PYTHON_CORES,
+        PYTHON_BOUND,
+        STARVED,
+        MOST_THREADS,
+        ONE_CORE,
+        BUSY_CORES,
+        WORTH,
+    )
 
     def diagnose(self, view: PipelineView) -> Iterable[Draft]:
         """From the calls under way on average, beside the size of the pool."""
@@ -54,14 +66,16 @@ class ThreadpoolTooSmall(Rule):
             return
         for stage in view.stages:
             if full_pool_waits(view, stage, pool):
-                yield _draft(view, at, stage, pool)
+                yield from _drafts(view, at, stage, pool)
 
 
-def _draft(view: PipelineView, at: Timing, stage: StageView, pool: int) -> Draft:
+def _drafts(view: PipelineView, at: Timing, stage: StageView, pool: int) -> Iterator[Draft]:
     ms, used, calls = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0, wanted_calls(view, stage)
     threads, predicted = larger_pool(view, at, stage, pool)
     asked = "TensorFlow may choose its parallel calls" if calls == float("inf") else f"it has {calls:g} parallel calls"
-    return Draft(
+    if not worth(predicted):
+        return
+    yield Draft(
         stage=stage.id,
         sentence=(
             f"{stage.words} waits: {asked}, but {ms / at.interval_ms:.1f} of them are under way on average, about "

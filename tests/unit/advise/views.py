@@ -6,13 +6,18 @@ and all of it could be won.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.graph.opnames import family
 from pipeprof.profiles.advise.view import Component, Facts, FunctionView, Headspace, PipelineView, StageView
+from pipeprof.profiles.advise.view_graph import view_of_graphs
+from pipeprof.profiles.explain.stages import explain_stages
 from pipeprof.profiles.profile import (
     Contention,
     Device,
@@ -28,6 +33,10 @@ from pipeprof.profiles.profile import (
     Throughput,
     Tool,
 )
+
+GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
+RECORDED = sorted(path.stem for path in GRAPHS.glob("*.json") if path.stem != "errors")
+"""Names for `recorded`."""
 
 BATCHES = 100
 """Batches in the measured window of `measured`."""
@@ -248,6 +257,41 @@ def measured(
             python_ms_per_batch=python_ms,
         ),
     )
+
+
+def recorded(name: str, *, cores: float = 2.0, **conditions: Any) -> PipelineView:
+    """The view of a pipeline in ``tests/recorded/graphs``, drained as when it was recorded.
+
+    Args:
+        name: Of the file.
+        cores: Cores of the machine.
+        **conditions: As for `measured`; by default no step, and the interval that was recorded.
+    """
+    data = json.loads((GRAPHS / f"{name}.json").read_text(encoding="utf-8"))
+    batches, seconds = data["batches"], data["seconds"]
+    rows, _ = explain_stages(
+        data["written"],
+        data["executed"],
+        segments=tuple(pairwise(data["snapshots"])),
+        batches=batches,
+        seconds=seconds,
+        cores=cores,
+        by_address=data["by_address"],
+    )
+    given: dict[str, Any] = {
+        "interval_ms": 1000 * seconds / batches,
+        "dispatch": None,
+        "wait_share": 1.0,
+        "headspace": 0.99,
+    }
+    given |= {"python_share": None, "python_ms": None}
+    frame = measured(pipeline(cores=cores), **(given | conditions))
+    view = view_of_graphs(data["written"], data["executed"], rows, by_address=data["by_address"], cores=cores)
+    profile = frame.profile
+    if profile is not None and profile.steps is not None:
+        steps = profile.steps.model_copy(update={"count": batches})
+        profile = profile.model_copy(update={"steps": steps, "stages": rows})
+    return replace(frame, stages=view.stages, options=view.options, profile=profile)
 
 
 def unnamed(view: PipelineView) -> PipelineView:
