@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.opnames import argument_names, is_dataset
-from pipeprof.pipelines.graph.records import GraphDict, NodeDict
+from pipeprof.pipelines.graph.facts import CALLS, SILENT, Facts
+from pipeprof.pipelines.graph.opnames import ONE_FUNCTION, argument_names, family, is_dataset, is_option
+from pipeprof.pipelines.graph.optionmarks import read_options
+from pipeprof.pipelines.graph.records import FunctionDict, GraphDict, NodeDict
 
 _AUTOMATIC = re.compile(r"\w*Dataset(?:V\d+)?:\d+")
 _STATEFUL = re.compile(
@@ -21,7 +23,6 @@ _STATEFUL = re.compile(
     r"|VarHandleOp|(?:Read|Assign\w*)VariableOp|Resource(?:Gather|Scatter)\w*|Variable(?:V2)?"
     r"|\w*HashTable(?:V2)?|Print(?:V2)?|WriteFile|LookupTable\w+V2|CheckNumerics(?:V2)?|\w*CandidateSampler|Timestamp|TensorArray(?:V3|\w+V3)"
 )
-_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _PASSING = ("Identity", "FinalizeDataset", "WrapDatasetVariant", "UnwrapDatasetVariant")
 _ATTRIBUTES = (
     "deterministic",
@@ -30,6 +31,7 @@ _ATTRIBUTES = (
     "preserve_cardinality",
     "force_synchronous",
 )
+_IN_MEMORY = ("Tensor", "TensorSlice")
 _MAX_OPS: Final = 400
 _MAX_DEPTH: Final = 20
 _MAX_TEXT: Final = 200
@@ -70,7 +72,10 @@ class Reader:
         self._graph = graph
         self._dtype_name = dtype_name
         self._functions = {function.signature.name: function for function in graph.library.function}
+        self._facts = Facts(self._functions, dtype_name)
         self._nodes: list[NodeDict] = []
+        self._by_id: dict[str, NodeDict] = {}
+        self._marks: dict[str, dict[str, Any]] = {}
 
     def read(self) -> GraphDict:
         """The whole graph."""
@@ -79,7 +84,26 @@ class Reader:
         returned = next((node for node in self._graph.node if node.op == "_Retval"), None)
         root = scope.follow(returned.input[0]) if returned is not None and returned.input else None
         reason = None if root is not None else "the graph returns no dataset"
-        return {"root": root, "reason": reason, "nodes": self._nodes if root is not None else []}
+        return {
+            "root": root,
+            "reason": reason,
+            "nodes": self._nodes if root is not None else [],
+            "options": self._options(root),
+            "keys": None,
+        }
+
+    def _options(self, root: str | None) -> dict[str, Any]:
+        """Those set nearest to the end of the pipeline hold."""
+        found: dict[str, Any] = {}
+        todo, seen = [root], set[str | None]()
+        while todo:
+            identity = todo.pop(0)
+            if identity is None or identity in seen or identity not in self._by_id:
+                continue
+            seen.add(identity)
+            found = {**self._marks.get(identity, {}), **found}
+            todo.extend(self._by_id[identity]["inputs"])
+        return found
 
     def _scope(self, members: dict[str, Any], prefix: str, owner: str | None, depth: int) -> _Scope:
         """Reads the datasets among ``members``, and those in functions that are called there."""
@@ -88,7 +112,7 @@ class Reader:
         if depth > _MAX_DEPTH:
             return scope
         for name, node in members.items():
-            if node.op in _CALLS:
+            if node.op in CALLS:
                 root = self._body(node.attr["f"].func.name, f"{prefix}{name}/", owner, depth)
                 if root is not None:
                     ids[name] = root
@@ -120,8 +144,15 @@ class Reader:
             "output_types": [self._dtype_name(one) for one in _types(node)],
             "output_shapes": [_shape(one) for one in node.attr["output_shapes"].list.shape],
             "files": bool(node.attr["is_files"].b) if "is_files" in node.attr else False,
+            "function": self._function(node, scope, inner) if inner else None,
+            "held_bytes": self._held(node, scope.members),
+            "length": _length(node, scope.members),
+            "constant": _constant(node, scope),
         }
         self._nodes.append(record)
+        self._by_id[identity] = record
+        if is_option(node.op) and "serialized_options" in node.attr:
+            self._marks[identity] = dict(read_options(node.attr["serialized_options"].s))
         for name in functions:
             root = self._body(name, f"{identity}::{name}::", identity, scope.depth + 1)
             if root is not None:
@@ -133,7 +164,7 @@ class Reader:
         if definition is None or depth > _MAX_DEPTH:
             return None
         members = {node.name: node for node in definition.node_def}
-        if not any(is_dataset(node.op) or node.op in _CALLS for node in members.values()):
+        if not any(is_dataset(node.op) or node.op in CALLS for node in members.values()):
             return None
         scope = self._scope(members, prefix, owner, depth)
         found = (scope.follow(one) for one in definition.ret.values())
@@ -153,6 +184,26 @@ class Reader:
                 if not is_dataset(node.op):
                     todo.extend(other for _, names in _function_attributes(node) for other in names)
 
+    def _function(self, node: Any, scope: _Scope, called: list[str]) -> FunctionDict:
+        ranks = self._element_ranks(node, scope) if family(node.op) in ONE_FUNCTION else None
+        captured = node.input[1:] if ranks is not None else ()
+        consts = [scope.members.get(_base(one)) for one in captured[: len(node.attr["Targuments"].list.type)]]
+        return self._facts.read(called, ranks, [_rank(one) for one in consts])
+
+    def _element_ranks(self, node: Any, scope: _Scope) -> list[int | None] | None:
+        """Ranks of the components that the function of ``node`` is given."""
+        below = scope.follow(node.input[0])
+        record = self._by_id.get(below) if below is not None else None
+        return None if record is None else [None if one is None else len(one) for one in record["output_shapes"]]
+
+    def _held(self, node: Any, members: dict[str, Any]) -> int | None:
+        """Bytes of the constants that ``node`` reads; None if a source in memory reads anything else."""
+        sources = [members.get(_base(one)) for one in node.input if not one.startswith("^")]
+        if family(node.op) in _IN_MEMORY and any(one is None or one.op != "Const" for one in sources):
+            return None
+        consts = (one for one in sources if one is not None and one.op == "Const")
+        return sum(self._facts.bytes_of(one.attr["value"].tensor) for one in consts)
+
     def _stateful_op(self, functions: list[str]) -> str | None:
         ops = (node.op for name in functions for node in self._functions[name].node_def)
         return next((op for op in ops if _STATEFUL.fullmatch(op)), None)
@@ -163,9 +214,33 @@ class Reader:
             for node in self._functions[name].node_def:
                 if len(found) >= _MAX_OPS:
                     return found
-                if node.op not in ("Const", "Identity", "NoOp"):
+                if node.op not in SILENT:
                     found.setdefault(node.name, node.op)
         return found
+
+
+def _rank(node: Any | None) -> int | None:
+    if node is None or node.op != "Const" or node.attr["value"].tensor.tensor_shape.unknown_rank:
+        return None
+    return len(node.attr["value"].tensor.tensor_shape.dim)
+
+
+def _length(node: Any, members: dict[str, Any]) -> int | None:
+    """How many elements a source in memory has, if its first component is a constant."""
+    if family(node.op) == "Tensor":
+        return 1
+    source = members.get(_base(node.input[0])) if family(node.op) == "TensorSlice" and node.input else None
+    if source is None or not _rank(source):
+        return None
+    return int(source.attr["value"].tensor.tensor_shape.dim[0].size)
+
+
+def _constant(node: Any, scope: _Scope) -> bool | None:
+    """Inside a function, constants are constants of its graph; outside, the graph does not tell."""
+    if family(node.op) not in _IN_MEMORY or scope.owner is None:
+        return None
+    sources = [scope.members.get(_base(one)) for one in node.input if not one.startswith("^")]
+    return any(one is not None and one.op == "Const" for one in sources)
 
 
 def _base(reference: str) -> str:

@@ -65,6 +65,22 @@ READERS = frozenset({"TFRecord", "TextLine", "FixedLengthRecord", "Generator"})
 COMBINERS = frozenset({"Zip", "DirectedInterleave"})
 """Families with several inputs of equal rank: none of them is the one the stage is applied to."""
 
+ONE_FUNCTION = frozenset(
+    {
+        "Filter",
+        "FlatMap",
+        "Interleave",
+        "LegacyParallelInterleave",
+        "Map",
+        "MapAndBatch",
+        "ParallelFilter",
+        "ParallelInterleave",
+        "ParallelMap",
+        "TakeWhile",
+    }
+)
+"""Families that call one function on the element of one input."""
+
 RESTARTS = frozenset(
     {
         "Repeat",
@@ -163,6 +179,8 @@ def argument_names(op: str, inputs: int) -> list[str]:
     """TensorFlow's names of the inputs of ``op`` that are numbers; "" for those that are not, or not known."""
     kind = family(op)
     head = _HEAD_ARGUMENTS.get(kind, ())
+    if kind == "PaddedBatch" and inputs > len(head):
+        return [*head, *[""] * (inputs - len(head) - 1), "drop_remainder"]
     if head:
         return [*head, *[""] * (inputs - len(head))][:inputs]
     tail = _TAIL_ARGUMENTS.get(kind, ())[-inputs:] if inputs else ()

@@ -11,16 +11,20 @@ The format of the result is described in `pipeprof.pipelines.graph.records`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.bodies import Reader
 from pipeprof.pipelines.graph.places import enclosing_stage
 from pipeprof.pipelines.graph.records import GraphDict
 from pipeprof.pipelines.graph.snapshots import RawSnapshot, snapshot_model, take_snapshot
+from pipeprof.pipelines.graph.sources import MadeSource, SourceWatch, component_keys, mark_constants
 
 __all__ = [
     "SERIALISABLE_BYTES",
+    "MadeSource",
     "RawSnapshot",
+    "SourceWatch",
     "enclosing_stage",
     "read_executed",
     "read_written",
@@ -33,18 +37,26 @@ COPIES: Final = 4
 _IGNORE_EXTERNAL_STATE: Final = 1
 
 
-def read_written(dataset: Any, *, in_memory: int, room: int | None = None) -> GraphDict:
+def read_written(
+    dataset: Any, *, in_memory: int, room: int | None = None, made: Sequence[MadeSource] = ()
+) -> GraphDict:
     """The graph of ``dataset`` as its user wrote it.
 
     Args:
         dataset: A ``tf.data.Dataset``.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
+        made: In-memory sources seen while it was built, from a `SourceWatch`.
     """
     import tensorflow as tf
 
     reason = _too_large(in_memory, room)
-    return _without_graph(reason) if reason else _read_variant(tf.data.experimental.to_variant(dataset))
+    if reason:
+        return _without_graph(reason)
+    graph = _read_variant(tf.data.experimental.to_variant(dataset))
+    mark_constants(graph, made)
+    graph["keys"] = component_keys(dataset.element_spec)
+    return graph
 
 
 def read_executed(

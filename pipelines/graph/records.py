@@ -26,6 +26,21 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 
+class FunctionDict(TypedDict):
+    """What the functions of a dataset do, with all functions they call; those of datasets inside are theirs.
+
+    Components are counted as TensorFlow flattens them: keys of a dict in alphabetical order.
+    """
+
+    ops: list[str]  # op types inside, sorted, each once; constants and ops that only hand values on are left out
+    constant_bytes: int  # bytes of the constants inside, also those that datasets inside read; captured tensors are not
+    python: bool  # a call runs Python
+    random: bool | None  # it draws random numbers; None where Python may
+    elementwise: bool | None  # it means the same on a batch; None where shapes are not known
+    reads: list[int] | None  # components of the input that its ops read; None where there is no single input
+    passes: list[int | None] | None  # for each component of the result, the one of the input that it is, unchanged
+
+
 class NodeDict(TypedDict):
     """One dataset in a graph."""
 
@@ -46,9 +61,20 @@ class NodeDict(TypedDict):
     output_types: list[str]
     output_shapes: list[list[int | None] | None]
     files: bool  # its elements are names of files (`list_files`, a reader's list)
+    function: FunctionDict | None  # what its functions do, None if it has none
+    held_bytes: int | None  # bytes of the tensors it reads: of a source in memory, or captured; None if not known
+    length: int | None  # of a source in memory: how many elements it has
+    constant: bool | None  # of a source in memory: its tensors are constants of a graph, that is, made while traced
 
 
-class GraphDict(TypedDict):
+class _ReadGraph(TypedDict, total=False):
+    """What only a graph that could be read has."""
+
+    options: dict[str, Any]  # tf.data.Options that are set, by dotted path (`threading.private_threadpool_size`)
+    keys: list[str] | None  # names of the components of the pipeline's elements: dotted keys or indices
+
+
+class GraphDict(_ReadGraph):
     """A serialised dataset."""
 
     root: str | None

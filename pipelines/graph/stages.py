@@ -14,12 +14,12 @@ hold.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeprof.pipelines.addresses import address_of
 from pipeprof.pipelines.graph.opnames import COMBINERS, READERS, family, friendly, is_option
-from pipeprof.pipelines.graph.records import GraphDict
+from pipeprof.pipelines.graph.records import FunctionDict, GraphDict
 
 _LAST_INT64 = 2**63 - 1
 
@@ -41,6 +41,12 @@ class Node:
     stateful_op: str | None
     stateful: bool
     files: bool
+    output_types: tuple[str, ...] = ()
+    output_shapes: tuple[tuple[int | None, ...] | None, ...] = ()
+    function: FunctionDict | None = None
+    held_bytes: int | None = None
+    length: int | None = None
+    constant: bool | None = None
 
     @property
     def family(self) -> str:
@@ -60,6 +66,10 @@ class WrittenStage:
     depth: int
     nodes: tuple[str, ...]
     """Ids of its datasets in the order elements flow; the last one gives its elements."""
+    inputs: tuple[str, ...] = ()
+    """Addresses of the stages it reads, in order."""
+    owner: str | None = None
+    """Address of the stage whose function makes it."""
 
     @property
     def head(self) -> str:
@@ -78,12 +88,23 @@ class _Group:
 
 
 @dataclass(frozen=True)
+class _Line:
+    """Where a pipeline stands: the main one, a side of a stage with several inputs, or one that a function makes."""
+
+    prefix: str = ""
+    depth: int = 0
+    owner: str | None = None
+
+
+@dataclass(frozen=True)
 class StageGraph:
     """A graph in memory; see the module's docstring."""
 
     nodes: Mapping[str, Node]
     root: str | None
     reason: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    keys: tuple[str, ...] | None = None
 
     @classmethod
     def from_dict(cls, graph: GraphDict) -> StageGraph:
@@ -103,10 +124,23 @@ class StageGraph:
                 stateful_op=one["stateful_op"],
                 stateful=one["stateful"],
                 files=one["files"],
+                output_types=tuple(one["output_types"]),
+                output_shapes=tuple(None if shape is None else tuple(shape) for shape in one["output_shapes"]),
+                function=one["function"],
+                held_bytes=one["held_bytes"],
+                length=one["length"],
+                constant=one["constant"],
             )
             for one in graph["nodes"]
         }
-        return cls(nodes, graph["root"], graph["reason"])
+        keys = graph.get("keys")
+        return cls(
+            nodes=nodes,
+            root=graph["root"],
+            reason=graph["reason"],
+            options=graph.get("options", {}),
+            keys=None if keys is None else tuple(keys),
+        )
 
     def skip_options(self, node_id: str) -> str:
         """``node_id``, or the first dataset below it that is not only an option."""
@@ -143,9 +177,9 @@ class StageGraph:
         Args:
             by_address: The names in the graph are a spec's addresses.
         """
-        return tuple(self._line(self.root, "", 0, by_address)) if self.root is not None else ()
+        return tuple(self._line(self.root, _Line(), by_address)) if self.root is not None else ()
 
-    def _line(self, end: str, prefix: str, depth: int, by_address: bool) -> Iterator[WrittenStage]:
+    def _line(self, end: str, line: _Line, by_address: bool) -> Iterator[WrittenStage]:
         groups: list[_Group] = []
         at: str | None = end
         while at is not None:
@@ -153,14 +187,22 @@ class StageGraph:
             groups.append(group)
             at = group.feeds[0] if group.feeds and not group.sides else None
         groups.reverse()
-        for address, group in self._addressed(groups, prefix, by_address):
-            yield WrittenStage(address, group.op, self.nodes[group.nodes[-1]].name, depth, group.nodes)
+        before: tuple[str, ...] = ()
+        for address, group in self._addressed(groups, line.prefix, by_address):
+            inside: list[WrittenStage] = []
             sides = group.feeds if group.sides else group.feeds[1:]
             for number, side in enumerate(sides, 0 if group.sides else 1):
-                yield from self._line(side, f"{address}.inputs.{number}.", depth + 1, by_address)
+                below = _Line(f"{address}.inputs.{number}.", line.depth + 1, line.owner)
+                stages = list(self._line(side, below, by_address))
+                before = (*before, [one.address for one in stages if one.depth == below.depth][-1])
+                inside.extend(stages)
             for number, body in enumerate(group.bodies):
-                below = f"{address}." if number == 0 else f"{address}.functions.{number}."
-                yield from self._line(body, below, depth + 1, by_address)
+                prefix = f"{address}." if number == 0 else f"{address}.functions.{number}."
+                inside.extend(self._line(body, _Line(prefix, line.depth + 1, address), by_address))
+            name = self.nodes[group.nodes[-1]].name
+            yield WrittenStage(address, group.op, name, line.depth, group.nodes, before, line.owner)
+            yield from inside
+            before = (address,)
 
     def _addressed(self, groups: list[_Group], prefix: str, by_address: bool) -> Iterator[tuple[str, _Group]]:
         """The stages of one line with their addresses.

@@ -13,7 +13,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import numpy as np
 import tensorflow as tf
+from advice_pipelines import options, pipelines
 
-from pipeprof.pipelines.graph.reading import read_executed, read_written, take_snapshot
+from pipeprof.pipelines.graph.reading import MadeSource, SourceWatch, read_executed, read_written, take_snapshot
 
 FOLDER = Path(__file__).with_name("graphs")
 DATASET = tf.data.Dataset
@@ -50,17 +51,6 @@ def double(element: Any) -> Any:
 
 def add_noise(element: Any) -> Any:
     return tf.cast(element, tf.float32) + tf.random.uniform([])
-
-
-def options(**values: Any) -> tf.data.Options:
-    made = tf.data.Options()
-    for name, value in values.items():
-        *parts, last = name.split("__")
-        at: Any = made
-        for part in parts:
-            at = getattr(at, part)
-        setattr(at, last, value)
-    return made
 
 
 def make_files(folder: Path) -> list[str]:
@@ -214,7 +204,14 @@ def functions(files: list[str]) -> Iterator[tuple[str, tf.data.Dataset]]:
     yield "parallel_reads", tf.data.TFRecordDataset(files, num_parallel_reads=2).repeat().batch(4)
 
 
-def record(dataset: tf.data.Dataset, *, warm: int = 10, steps: int = 10, rounds: int = 4) -> dict[str, Any]:
+def record(
+    dataset: tf.data.Dataset,
+    *,
+    warm: int = 10,
+    steps: int = 10,
+    rounds: int = 4,
+    made: Sequence[MadeSource] = (),
+) -> dict[str, Any]:
     iterator = iter(dataset)
     for _ in range(warm):
         next(iterator)
@@ -225,7 +222,7 @@ def record(dataset: tf.data.Dataset, *, warm: int = 10, steps: int = 10, rounds:
             next(iterator)
         snapshots.append(take_snapshot(iterator))
     seconds = time.perf_counter() - started
-    written = read_written(dataset, in_memory=0)
+    written = read_written(dataset, in_memory=0, made=made)
     return {
         "batches": steps * rounds,
         "seconds": round(seconds, 4),
@@ -310,6 +307,11 @@ def main(chosen: list[str]) -> None:
             for name, dataset in cases:
                 if not chosen or name in chosen:
                     write(name, {"by_address": by_address, **record(dataset)})
+        for name, build in pipelines(Path(folder)):
+            if not chosen or name in chosen:
+                with SourceWatch() as watch:
+                    dataset = build()
+                write(name, {"by_address": False, **record(dataset, steps=40, rounds=1, made=watch.made)})
         if not chosen or "errors" in chosen:
             write("errors", record_errors(files))
 

@@ -61,6 +61,6 @@ def test_consumers_of_datasets_are_no_datasets() -> None:
 
 def test_numbers_are_found_behind_captured_tensors() -> None:
     assert argument_names("MapAndBatchDataset", 5) == ["", "", "batch_size", "num_parallel_calls", "drop_remainder"]
-    assert argument_names("PaddedBatchDatasetV2", 5) == ["", "batch_size", "", "", ""]
+    assert argument_names("PaddedBatchDatasetV2", 5) == ["", "batch_size", "", "", "drop_remainder"]
     assert argument_names("ZipDataset", 2) == ["", ""]
     assert argument_names("RangeDataset", 0) == []

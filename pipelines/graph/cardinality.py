@@ -1,0 +1,119 @@
+"""How many elements come out of each dataset of a graph, as far as the graph tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from pipeprof.pipelines.graph.opnames import is_option
+from pipeprof.pipelines.graph.stages import Node, StageGraph
+
+INFINITE: Final = -1
+
+_SAME = frozenset({"AssertCardinality", "Cache", "Map", "ParallelMap", "Prefetch", "Scan", "Shuffle", "Snapshot"})
+
+
+def cardinalities(graph: StageGraph) -> dict[str, int | None]:
+    """Elements of one pass by id of the dataset: None if not known, `INFINITE` without end."""
+    found: dict[str, int | None] = {}
+
+    def visit(node_id: str) -> int | None:
+        if node_id not in found:
+            node = graph.nodes[node_id]
+            found[node_id] = None  # graphs have no cycles; what a broken one says is not known
+            found[node_id] = _count(node, [visit(one) for one in node.inputs])
+        return found[node_id]
+
+    for node_id in graph.nodes:
+        visit(node_id)
+    return found
+
+
+def _count(node: Node, inputs: list[int | None]) -> int | None:
+    if not inputs:
+        return _of_source(node)
+    if node.family in _CHANGES:
+        return _CHANGES[node.family](node, inputs)
+    # Marks of options and checks have one input and hand its elements on.
+    return inputs[0] if node.family in _SAME or is_option(node.op) else None
+
+
+def _of_source(node: Node) -> int | None:
+    if node.family == "Range":
+        start, stop, step = (node.arguments.get(one) for one in ("start", "stop", "step"))
+        if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int) and step:
+            return max(0, -(-(stop - start) // step))
+    return node.length
+
+
+def _zipped(node: Node, inputs: list[int | None]) -> int | None:
+    del node
+    ends = [one for one in inputs if one != INFINITE]
+    known = [one for one in ends if one is not None]
+    return None if len(known) < len(ends) else min(known, default=INFINITE)
+
+
+def _concatenated(node: Node, inputs: list[int | None]) -> int | None:
+    del node
+    known = [one for one in inputs if one is not None]
+    if INFINITE in known:
+        return INFINITE
+    return sum(known) if len(known) == len(inputs) else None
+
+
+def _repeated(node: Node, inputs: list[int | None]) -> int | None:
+    below, count = inputs[0], node.arguments.get("count")
+    if below == 0 or count == 0:
+        return 0
+    if not isinstance(count, int):
+        return None
+    if count < 0 or below == INFINITE:
+        return INFINITE
+    return None if below is None else below * count
+
+
+def _taken(node: Node, inputs: list[int | None]) -> int | None:
+    below, count = inputs[0], node.arguments.get("count")
+    if not isinstance(count, int) or below is None:
+        return None
+    if count < 0:
+        return below
+    return count if below == INFINITE else min(below, count)
+
+
+def _skipped(node: Node, inputs: list[int | None]) -> int | None:
+    below, count = inputs[0], node.arguments.get("count")
+    if not isinstance(count, int) or below is None or below == INFINITE:
+        return below if below == INFINITE else None
+    return 0 if count < 0 else max(0, below - count)
+
+
+def _grouped(node: Node, inputs: list[int | None]) -> int | None:
+    below, size = inputs[0], node.arguments.get("batch_size")
+    if below is None or below == INFINITE:
+        return below
+    if not isinstance(size, int) or size <= 0:
+        return None
+    return below // size if node.arguments.get("drop_remainder") else -(-below // size)
+
+
+def _sharded(node: Node, inputs: list[int | None]) -> int | None:
+    below, shards, index = inputs[0], node.arguments.get("num_shards"), node.arguments.get("index")
+    if below is None or below == INFINITE:
+        return below
+    return len(range(index, below, shards)) if isinstance(shards, int) and isinstance(index, int) and shards else None
+
+
+_CHANGES: Final[Mapping[str, Callable[[Node, list[int | None]], int | None]]] = {
+    "Batch": _grouped,
+    "Concatenate": _concatenated,
+    "MapAndBatch": _grouped,
+    "PaddedBatch": _grouped,
+    "ParallelBatch": _grouped,
+    "Repeat": _repeated,
+    "Shard": _sharded,
+    "ShuffleAndRepeat": _repeated,
+    "Skip": _skipped,
+    "Take": _taken,
+    "Zip": _zipped,
+}

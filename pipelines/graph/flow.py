@@ -1,0 +1,151 @@
+"""Names for the components of elements that hold from one stage to the next, and what functions do to them.
+
+A graph knows components by their index only, and an index means another tensor after a function that adds or drops
+one. Here a component that a function hands on keeps its name, from the end of the pipeline, where names are known,
+towards the sources. So a filter that reads ``label`` and a map that writes ``image`` have nothing to do with each
+other, whatever their indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeprof.pipelines.graph.opnames import is_option
+from pipeprof.pipelines.graph.stages import Node, StageGraph
+
+_MAPS = frozenset({"Map", "MapAndBatch", "ParallelMap"})
+_FILTERS = frozenset({"Filter", "ParallelFilter", "TakeWhile"})
+_KEEPING = frozenset(
+    {
+        "AssertCardinality",
+        "Batch",
+        "Cache",
+        "Concatenate",
+        "PaddedBatch",
+        "ParallelBatch",
+        "Prefetch",
+        "Rebatch",
+        "Repeat",
+        "Shard",
+        "Shuffle",
+        "ShuffleAndRepeat",
+        "Skip",
+        "Snapshot",
+        "Take",
+        "Unbatch",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """The components of a pipeline.
+
+    Attributes:
+        names: Of the components that come out, by id of the dataset.
+    """
+
+    graph: StageGraph
+    names: Mapping[str, tuple[str, ...]]
+
+    def reads(self, node: Node) -> frozenset[str] | None:
+        """Components of its input that the function of ``node`` reads; None if not known."""
+        read = node.function["reads"] if node.function is not None else None
+        below = self._below(node)
+        if read is None or below is None or any(one >= len(below) for one in read):
+            return None
+        return frozenset(below[one] for one in read)
+
+    def writes(self, node: Node) -> frozenset[str] | None:
+        """Components that the function of ``node`` changes or adds; None if not known."""
+        if node.family in _FILTERS:
+            return frozenset()
+        own, below = self.names.get(node.id), self._below(node)
+        if node.family not in _MAPS or own is None or below is None:
+            return None
+        handed_on = _handed_on(node, len(below))
+        if handed_on is None or len(handed_on) != len(own):
+            return None
+        return frozenset(name for name, place in zip(own, handed_on, strict=True) if place is None)
+
+    def _below(self, node: Node) -> tuple[str, ...] | None:
+        return self.names.get(node.inputs[0]) if len(node.inputs) == 1 else None
+
+
+def component_flow(graph: StageGraph) -> Flow:
+    """Names of all components of ``graph``."""
+    naming = _Naming(graph)
+    if graph.root is not None:
+        count = len(graph.nodes[graph.root].output_types)
+        keys = graph.keys
+        naming.visit(graph.root, keys if keys is not None and len(keys) == count else _indices(count))
+    return Flow(graph, naming.names)
+
+
+@dataclass
+class _Naming:
+    graph: StageGraph
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def visit(self, node_id: str, names: tuple[str, ...]) -> None:
+        if node_id in self.names:
+            return
+        self.names[node_id] = names
+        node = self.graph.nodes[node_id]
+        start = 0
+        for one in node.inputs:
+            count = len(self.graph.nodes[one].output_types)
+            self.visit(one, self._input_names(node, names, start, count))
+            start += count
+        for body in node.bodies:
+            count = len(self.graph.nodes[body].output_types)
+            self.visit(body, names if count == len(names) else _indices(count))
+
+    def _input_names(self, node: Node, names: tuple[str, ...], start: int, count: int) -> tuple[str, ...]:
+        if node.family == "Zip" and start + count <= len(names):
+            return names[start : start + count]
+        if len(names) == count and (node.family in _KEEPING or node.family in _FILTERS or is_option(node.op)):
+            return names
+        handed_on = _handed_on(node, count) if node.family in _MAPS else None
+        if handed_on is None or len(handed_on) != len(names):
+            return _indices(count)
+        kept = {place: name for name, place in zip(names, handed_on, strict=True) if place is not None}
+        return _filled(kept, names, handed_on, count)
+
+
+def _handed_on(node: Node, inputs: int) -> tuple[int | None, ...] | None:
+    """For each component of the result the one of the input that it is; only the first of several copies counts."""
+    passes = node.function["passes"] if node.function is not None else None
+    if passes is None:
+        return None
+    seen: set[int] = set()
+    found: list[int | None] = []
+    for place in passes:
+        found.append(place if place is not None and place < inputs and place not in seen else None)
+        if place is not None:
+            seen.add(place)
+    return tuple(found)
+
+
+def _filled(
+    kept: Mapping[int, str], names: Sequence[str], handed_on: Sequence[int | None], count: int
+) -> tuple[str, ...]:
+    """Names for all of ``count`` components: what is changed in place keeps its name, others get their index."""
+    taken = set(kept.values())
+    found = []
+    for index in range(count):
+        name = kept.get(index)
+        if name is None and count == len(names) and handed_on[index] is None and names[index] not in taken:
+            name = names[index]
+        if name is None:
+            name = str(index)
+            while name in taken:
+                name += "'"
+        taken.add(name)
+        found.append(name)
+    return tuple(found)
+
+
+def _indices(count: int) -> tuple[str, ...]:
+    return tuple(map(str, range(count)))

@@ -1,0 +1,128 @@
+"""Which in-memory sources are made while TensorFlow traces a function (worker only: needs TensorFlow).
+
+A dataset holds its tensors in the same way whether ``from_tensor_slices`` was called eagerly or inside a
+``tf.function``, and is serialised to the same graph: the graph cannot tell the array that was converted once from the
+one that went through a graph as a constant, at many times its size. So it is seen while the pipeline is built: Python's
+own profiling hook tells when ``from_tensor_slices`` and ``from_tensors`` return, and TensorFlow whether it is tracing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+from typing import Any
+
+from pipeprof.pipelines.graph.records import GraphDict
+
+_SLICES = ("TensorSliceDataset", "TensorDataset")
+
+
+@dataclass(frozen=True)
+class MadeSource:
+    """One call of ``from_tensor_slices`` or ``from_tensors``.
+
+    Attributes:
+        types: TensorFlow's dtype of each component of its elements.
+        shapes: Shape of each component, None for an unknown rank or dimension.
+        traced: It was called while a function was traced: its arrays became constants of a graph.
+    """
+
+    types: tuple[str, ...]
+    shapes: tuple[tuple[int | None, ...] | None, ...]
+    traced: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "types": list(self.types),
+            "shapes": [None if one is None else list(one) for one in self.shapes],
+            "traced": self.traced,
+        }
+
+
+class SourceWatch:
+    """Notes the in-memory sources that are made in this thread within a ``with`` block.
+
+    Costs about a microsecond for each call of a Python function in the block, so it is for building, not for measuring.
+    A hook that is already there (a profiler of the user's) is called as before.
+
+    Attributes:
+        made: What was made, in order.
+    """
+
+    def __init__(self) -> None:
+        self.made: list[MadeSource] = []
+        self._before: Any = None
+
+    def __enter__(self) -> SourceWatch:
+        import tensorflow as tf
+
+        methods = (tf.data.Dataset.from_tensor_slices, tf.data.Dataset.from_tensors)
+        codes = frozenset(inspect.unwrap(one).__code__ for one in methods)
+        self._before = sys.getprofile()
+        sys.setprofile(self._hook(codes, tf.inside_function, self._before))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sys.setprofile(self._before)
+
+    def _hook(self, codes: frozenset[Any], tracing: Callable[[], bool], before: Any) -> Callable[..., None]:
+        def hook(frame: FrameType, event: str, value: Any) -> None:
+            if event == "return" and frame.f_code in codes and value is not None:
+                self.made.append(_made(value.element_spec, traced=bool(tracing())))
+            if before is not None:
+                before(frame, event, value)
+
+        return hook
+
+
+def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:
+    """Sets ``constant`` of the in-memory sources of ``graph`` from what was seen while it was built.
+
+    Sources inside functions are read from the graph itself. Where sources of the same element were made in both ways,
+    the one at hand could be either, and nothing is set.
+    """
+    for node in graph["nodes"]:
+        if node["op"] not in _SLICES or node["owner"] is not None:
+            continue
+        types = tuple(node["output_types"])
+        shapes = tuple(None if one is None else tuple(one) for one in node["output_shapes"])
+        ways = {one.traced for one in made if one.types == types and one.shapes == shapes}
+        if len(ways) == 1:
+            node["constant"] = ways.pop()
+
+
+def _made(spec: Any, *, traced: bool) -> MadeSource:
+    import tensorflow as tf
+
+    leaves = tf.nest.flatten(spec)
+    shapes = [getattr(one, "shape", None) for one in leaves]
+    return MadeSource(
+        types=tuple(str(getattr(getattr(one, "dtype", None), "name", "variant")) for one in leaves),
+        shapes=tuple(None if one is None or one.rank is None else tuple(one.as_list()) for one in shapes),
+        traced=traced,
+    )
+
+
+def component_keys(spec: Any) -> list[str] | None:
+    """Names of the components of an element: dotted keys of dicts, indices of tuples; ``0`` for a lone one."""
+    if not isinstance(spec, (dict, tuple, list)):
+        return ["0"]
+    return [".".join(one) for one in _paths(spec, ())]
+
+
+def _paths(spec: Any, above: tuple[str, ...]) -> list[tuple[str, ...]]:
+    if isinstance(spec, dict):
+        parts = [(str(key), spec[key]) for key in sorted(spec)]
+    elif isinstance(spec, tuple) and hasattr(spec, "_fields"):
+        parts = list(zip(spec._fields, spec, strict=True))
+    elif isinstance(spec, (tuple, list)):
+        parts = [(str(index), one) for index, one in enumerate(spec)]
+    else:
+        return [above]
+    return [path for key, one in parts for path in _paths(one, (*above, key))]

@@ -1,0 +1,104 @@
+"""Views of recorded pipelines, for tests of rules: see ``tests/recorded/advice_pipelines.py``."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+from pipeprof.profiles.advise.view import Facts, Headspace, PipelineView
+from pipeprof.profiles.advise.view_graph import view_of_graphs
+from pipeprof.profiles.explain.stages import explain_stages
+from pipeprof.profiles.profile import (
+    Contention,
+    Device,
+    Dispatch,
+    Host,
+    Memory,
+    Profile,
+    Quantiles,
+    Steps,
+    Target,
+    Throughput,
+    Tool,
+)
+
+GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
+NAMES = sorted(path.stem for path in GRAPHS.glob("*.json") if path.stem != "errors")
+
+
+def recorded_view(
+    name: str,
+    *,
+    wait_share: float = 1.0,
+    headspace: float | None = 0.9,
+    dispatch: Dispatch | None = None,
+    facts: Facts | None = None,
+    cores: float = 2.0,
+    baseline_bytes: int | None = 400 * 1024**2,
+    peak_bytes: int | None = 600 * 1024**2,
+    memory_limit_bytes: int | None = None,
+) -> PipelineView:
+    """The recorded pipeline ``name`` as it ran: graphs, stages and rate are real, drained without a step.
+
+    Args:
+        name: Of the file in ``tests/recorded/graphs``.
+        wait_share: Said to be waiting for the pipeline; 1 where nothing else is done.
+        headspace: Share of the time that could be won at most; ``None`` where it was not measured.
+        dispatch: Of a step, ``None`` for none.
+        facts: Named measurements; unknown by default.
+        cores: Said to be there.
+        baseline_bytes: Said to be TensorFlow's own.
+        peak_bytes: Said to be the peak.
+        memory_limit_bytes: Said to be allowed.
+    """
+    recorded = json.loads((GRAPHS / f"{name}.json").read_text(encoding="utf-8"))
+    batches, seconds = recorded["batches"], recorded["seconds"]
+    stages, _ = explain_stages(
+        recorded["written"],
+        recorded["executed"],
+        segments=list(pairwise(recorded["snapshots"])),
+        batches=batches,
+        seconds=seconds,
+        cores=cores,
+        by_address=recorded["by_address"],
+    )
+    interval = 1000 * seconds / batches
+    wait = wait_share * interval
+    profile = Profile(
+        tool=Tool(version="0"),
+        target=Target(kind="spec" if recorded["by_address"] else "function", text="pipeline.py:make"),
+        complete=True,
+        exit_code=0,
+        host=Host(system="Linux", machine="x86_64", cores=cores, memory_limit_bytes=memory_limit_bytes),
+        throughput=Throughput(batches_per_second=batches / seconds),
+        steps=Steps(
+            count=batches,
+            dispatch=dispatch,
+            seconds=seconds,
+            interval_ms=_even(interval),
+            wait_ms=_even(wait),
+            fetch_ms=_even(wait),
+            busy_ms=None if dispatch is None else _even(interval - wait),
+            wait_share=wait_share,
+        ),
+        device=Device(kind="none" if dispatch is None else "simulate"),
+        memory=Memory(baseline_bytes=baseline_bytes, peak_bytes=peak_bytes),
+        stages=stages,
+        contention=Contention(),
+    )
+    return view_of_graphs(
+        recorded["written"],
+        recorded["executed"],
+        stages,
+        by_address=recorded["by_address"],
+        cores=cores,
+        memory_limit=memory_limit_bytes,
+        profile=profile,
+        headspace=None if headspace is None else Headspace(interval, interval * (1 - headspace)),
+        facts=facts or Facts(),
+    )
+
+
+def _even(mean: float) -> Quantiles:
+    return Quantiles(mean=mean, p50=mean, p95=mean, p99=mean, max=mean)
