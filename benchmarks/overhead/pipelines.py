@@ -2,8 +2,8 @@
 
 bench.py has ``pipeprof run pipelines.py:NAME`` measure them, so that everything is the real thing: the parent with its
 sampler and its saving, the channel, the window and what it does at every look. Within the worker `hook` replaces the
-step loop by one that runs it in blocks, and times the plainest loop over the same iterator in between.
-The parent is stopped meanwhile, so that its share of the machine is on pipeprof's account alone.
+step loop by one that runs it in blocks, and times the plainest loop over the same iterator in between. The parent is
+stopped meanwhile, so that its share of the machine is on pipeprof's account alone.
 """
 
 from __future__ import annotations
@@ -13,32 +13,43 @@ import os
 import signal
 import time
 from contextlib import contextmanager
-from itertools import count, islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 
 from pipeprof.profiles.run import loop, sample
+from pipeprof.profiles.run import window as windows
+from pipeprof.profiles.run.device import HostClock, SimulatedDevice, StepDuration
 from pipeprof.profiles.run.window import CHECK_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pipeprof.profiles.run.loop import Feed, Step
+    from pipeprof.profiles.run.steps import Reading
     from pipeprof.profiles.run.window import PhaseWindow
 
 JOB: dict[str, Any] = json.loads(os.environ["PIPEPROF_BENCHMARK"])
-FEATURES = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
+# As many as AUTOTUNE would choose; chosen by us so that it is the same in all blocks.
+WORKERS = len(os.sched_getaffinity(0))
 
 
 class Block:
-    """A stretch of a window: ends after so many looks, and leaves everything else to the window."""
+    """A stretch of a window, from one look to another, with exactly `looks` of them.
 
-    def __init__(self, window: PhaseWindow, looks: int) -> None:
+    It ends where the next look is due. That look opens the window's next block: at the end of this one its time would
+    not be made up for by what the pipeline prepares meanwhile, and the next block would get that for nothing.
+    """
+
+    def __init__(self, window: PhaseWindow, looks: int, due: Callable[[], bool] | None) -> None:
         self._window = window
         self._left = looks
-        self.over = False
+        self.chunks: list[list[Any]] = []
+        self.due = due
+        self.over = due is not None and due()
 
     @property
     def check_at(self) -> int:
@@ -50,17 +61,22 @@ class Block:
         return self._window.most()
 
     def drained(self, base: int, times: list[int], batch: Any) -> bool:
-        """Have the window look; returns whether the block is over."""
-        return self._looked(over=self._window.drained(base, times, batch))
+        """Have the window look, or put it off; returns whether the block is over."""
+        self.chunks.append(times)
+        return self._due(lambda: self._window.drained(base, times, batch))
 
-    def followed(self, readings: list[Any], restarts: list[int], batch: Any) -> bool:
-        """Have the window look; returns whether the block is over."""
-        return self._looked(over=self._window.followed(readings, restarts, batch))
+    def followed(self, readings: list[Reading], restarts: list[int], batch: Any) -> bool:
+        """The same with a device."""
+        self.chunks.append(readings)
+        return self._due(lambda: self._window.followed(readings, restarts, batch))
 
-    def _looked(self, *, over: bool) -> bool:
-        self.over = over
+    def _due(self, look: Callable[[], bool]) -> bool:
         self._left -= 1
-        return over or not self._left
+        if self._left:
+            self.over = look()
+            return self.over
+        self.due = look
+        return True
 
 
 @contextmanager
@@ -73,61 +89,87 @@ def nobody_watching() -> Iterator[None]:
         os.kill(os.getppid(), signal.SIGCONT)
 
 
-def bare(iterator: Iterator[Any], steps: int) -> float:
-    """The plainest loop; seconds. `islice` ends it at next to no cost."""
-    began = time.perf_counter()
-    for _batch in islice(iterator, steps):
-        pass
-    return time.perf_counter() - began
+class Drain:
+    """The two loops without a device. Both return steps and seconds."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    def bare(self, steps: int) -> tuple[int, float]:
+        """The plainest loop; `islice` ends it at next to no cost."""
+        began = time.perf_counter()
+        for _batch in islice(self._feed.iterator, steps):
+            pass
+        return steps, time.perf_counter() - began
+
+    def profiled(self, window: PhaseWindow, due: Callable[[], bool] | None) -> tuple[Block, int, float]:
+        """Pipeprof's loop, the looks with all that they do within the time."""
+        window.check_at = time.perf_counter_ns() + CHECK_NS
+        began = time.perf_counter()
+        block = Block(window, JOB["looks"], due)
+        if not block.over:
+            loop.drain(self._feed, block)
+        return block, sum(map(len, block.chunks)), time.perf_counter() - began
 
 
-def profiled(feed: Feed, window: PhaseWindow) -> dict[str, Any]:
-    """One block of pipeprof's loop, the looks with all that they do within the time."""
-    block, steps, looking = Block(window, JOB["looks"]), window.statistics.count, window.overhead_ns
-    window.check_at = time.perf_counter_ns() + CHECK_NS
-    began = time.perf_counter()
-    loop.drain(feed, block)
-    seconds = time.perf_counter() - began
-    return {
-        "seconds": seconds,
-        "steps": window.statistics.count - steps,
-        "looking": (window.overhead_ns - looking) / 1e9,
-        "over": block.over,
-    }
+class Follow:
+    """The two loops with a device. Both return the number of steps from the first to the last, and the seconds."""
+
+    def __init__(self, feed: Feed, step: Step) -> None:
+        self._feed = feed
+        self._step = step
+
+    def bare(self, steps: int) -> tuple[int, float]:
+        """The plainest loop that feeds the same device."""
+        device = SimulatedDevice(HostClock(), StepDuration(JOB["step_ms"]), JOB["dispatch"])
+        starts = []
+        for _batch in islice(self._feed.iterator, steps + 1):
+            starts.append(device.submit()[0])
+            device.wait()
+        return steps, (starts[-1] - starts[0]) / 1e9
+
+    def profiled(self, window: PhaseWindow, due: Callable[[], bool] | None) -> tuple[Block, int, float]:
+        """Pipeprof's loop."""
+        window.check_at = time.perf_counter_ns() + CHECK_NS
+        block = Block(window, JOB["looks"], due)
+        if block.over:
+            return block, 0, 0.0
+        loop.follow(self._feed, self._step, block)
+        readings = list(chain(*block.chunks))
+        return block, len(readings) - 1, (readings[-1].start - readings[0].start) / 1e9
+
+
+def alternate(loops: Drain | Follow, window: PhaseWindow, *, pairs: int | None) -> None:
+    """Run the two loops in turn, AB BA AB …, until the window is over or there are `pairs`; keep what they took."""
+    raw: list[list[float]] = []
+    block, steps, _ = loops.profiled(window, None)
+    while not block.over and (pairs is None or len(raw) < pairs):
+        wanted, looking = steps, window.overhead_ns
+        if len(raw) % 2:
+            block, steps, seconds = loops.profiled(window, block.due)
+        with nobody_watching():
+            bare = loops.bare(wanted)
+        if not len(raw) % 2:
+            block, steps, seconds = loops.profiled(window, block.due)
+        raw.append([*bare, steps, seconds, (window.overhead_ns - looking) / 1e9])
+    Path(JOB["raw"]).write_text(json.dumps(raw), encoding="utf-8")
 
 
 def hook(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Have the worker alternate between the two loops once it gets to its steps; returns the dataset as it is."""
-    calls = count()
+    # The first call is the warm-up, which ends by itself.
+    pairs = chain([None], repeat(JOB["pairs"]))
 
     def drain(feed: Feed, window: PhaseWindow) -> None:
-        warming = next(calls) == 0
-        raw: list[list[float]] = []
-        done = profiled(feed, window)
-        while not done["over"] and (warming or len(raw) < JOB["pairs"]):
-            steps = max(1, round(done["steps"] / done["seconds"] * JOB["looks"] * CHECK_NS / 1e9))
-            if len(raw) % 2:
-                done = profiled(feed, window)
-            with nobody_watching():
-                seconds = bare(feed.iterator, steps)
-            if not len(raw) % 2:
-                done = profiled(feed, window)
-            raw.append([steps, seconds, done["steps"], done["seconds"], done["looking"]])
-        Path(JOB["raw"]).write_text(json.dumps(raw), encoding="utf-8")
+        alternate(Drain(feed), window, pairs=next(pairs))
 
     def follow(feed: Feed, step: Step, window: PhaseWindow) -> None:
-        raw: list[list[float]] = []
-        over = False
-        began, steps = time.perf_counter(), window.statistics.count
-        while not over and len(raw) < JOB["pairs"]:
-            block = Block(window, JOB["looks"])
-            loop.follow(feed, step, block)
-            now, done, over = time.perf_counter(), window.statistics.count, block.over
-            raw.append([done - steps, now - began])
-            began, steps = now, done
-        Path(JOB["raw"]).write_text(json.dumps(raw), encoding="utf-8")
+        alternate(Follow(feed, step), window, pairs=next(pairs))
 
     sample.drain, sample.follow = drain, follow  # type: ignore[assignment]
+    # Half of the wall time is the bare loop's: what is due once a second is due once in two.
+    windows.BEAT_NS *= 2
+    windows.PARTIAL_NS *= 2
     return dataset
 
 
@@ -138,24 +180,18 @@ def jpeg_folder() -> tf.data.Dataset:
         return tf.image.resize(tf.io.decode_jpeg(tf.io.read_file(name), channels=3), [96, 96])
 
     files = tf.data.Dataset.list_files(f"{JOB['photos']}/*/*.jpg", shuffle=False).repeat()
-    return hook(files.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(32).prefetch(tf.data.AUTOTUNE))
+    return hook(files.map(decode, num_parallel_calls=WORKERS).batch(32).prefetch(2))
 
 
-def tfrecord_shards() -> tf.data.Dataset:
-    """Compressed shards, four at a time: parse, decode, resize, shuffle, 32 to a batch."""
+def array() -> tf.data.Dataset:
+    """Pictures from an array in memory: shuffle, flip at random, resize, 32 to a batch."""
+    pictures = np.random.default_rng(1).integers(0, 256, (2000, 112, 112, 3), np.uint8)
 
-    def decode(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        parsed = tf.io.parse_single_example(record, FEATURES)
-        return tf.image.resize(tf.io.decode_jpeg(parsed["image"], channels=3), [96, 96]), parsed["label"]
+    def change(picture: tf.Tensor) -> tf.Tensor:
+        return tf.image.resize(tf.image.random_flip_left_right(picture), [96, 96]) / 255.0
 
-    files = tf.data.Dataset.list_files(f"{JOB['shards']}/*.tfrecord", shuffle=False).repeat()
-    records = files.interleave(
-        lambda name: tf.data.TFRecordDataset(name, compression_type="GZIP"),
-        cycle_length=4,
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
-    decoded = records.shuffle(500, seed=7).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-    return hook(decoded.batch(32).prefetch(tf.data.AUTOTUNE))
+    dataset = tf.data.Dataset.from_tensor_slices(pictures).repeat().shuffle(500, seed=7)
+    return hook(dataset.map(change, num_parallel_calls=WORKERS).batch(32).prefetch(2))
 
 
 def numbers() -> tf.data.Dataset:
