@@ -77,6 +77,7 @@ def check(
 
 def _add_advice(profile: Profile, loaded: LoadedSpec) -> StaticAdvice:
     """Put what the rules say, and the predicted memory, into the document."""
+    from pipeprof.cli.render.overview import UNKNOWN, unknown_by_reason
     from pipeprof.profiles.advise.static import static_advice
     from pipeprof.profiles.profile import Message
 
@@ -86,10 +87,9 @@ def _add_advice(profile: Profile, loaded: LoadedSpec) -> StaticAdvice:
     profile.warnings = list(advice.messages)
     if advice.memory is not None:
         profile.memory.ledger = advice.memory.ledger()
-        profile.warnings += [
-            Message(code="memory-not-known", message=f"{one.owner} at {one.stage}: {one.reason}")
-            for one in advice.memory.unknown
-        ]
+        for reason, members in unknown_by_reason(advice.memory).items():
+            listed = ", ".join(f"{one.owner} at {one.stage}" for one in members)
+            profile.warnings.append(Message(code=UNKNOWN, message=f"{listed}: {reason}"))
     return advice
 
 

@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.cli.render.style import Style
-    from pipeprof.profiles.advise.memory import Held, MemoryPrediction
+    from pipeprof.profiles.advise.memory import Held, MemoryPrediction, NotKnown
     from pipeprof.profiles.profile import Profile, Stage
+
+UNKNOWN = "memory-not-known"
+"""Code of warnings whose text stands beside the predicted memory."""
+
+_SMALL = 1 << 20
+"""Bytes below which nobody wants to know who holds them."""
 
 
 def render_overview(
@@ -52,7 +58,8 @@ def render_overview(
         _render_memory(page, memory, stages)
     if profile.findings:
         render_list(page, profile.findings, stages)
-    render_warnings(page, profile)
+    others = [warning for warning in profile.warnings if warning.code != UNKNOWN]
+    render_warnings(page, profile.model_copy(update={"warnings": others}))
     return page.render()
 
 
@@ -62,22 +69,42 @@ def _line(stage: Stage) -> str:
 
 def _render_memory(page: Page, memory: MemoryPrediction, stages: Sequence[Stage]) -> None:
     """One row for each stage that holds tensors; an alias costs nothing, since its bytes are another stage's."""
-    if not memory.held:
+    if not memory.held and not memory.unknown:
         return
-    bound = "at most " if any(one.at_most for one in memory.held) else ""
-    more = ", and what is not known" if memory.unknown else ""
-    page.heading("Memory predicted", f"{bound}{size(memory.total_bytes)} above TensorFlow's own{more}")
     names = {stage.id: f"{place_of(stage.id)} {name_of(stage)}" for stage in stages}
-    scale = byte_scale(one.bytes for one in memory.held)
-    page.table(
-        [
-            Column("owner", [one.owner for one in memory.held], right=False),
-            Column("stage", [names.get(one.stage, one.stage) for one in memory.held], right=False, shrink_to=16),
-            Column(scale.unit, [_bytes(one, scale.text(one.bytes)) for one in memory.held]),
-            Column("how", [one.how for one in memory.held], right=False),
-            Column("", [one.formula for one in memory.held], right=False, keep=0, style="dim"),
-        ]
-    )
+    page.heading("Memory predicted", _total(memory))
+    if memory.total_bytes >= _SMALL:
+        scale = byte_scale(one.bytes for one in memory.held)
+        page.table(
+            [
+                Column("owner", [one.owner for one in memory.held], right=False),
+                Column("stage", [names.get(one.stage, one.stage) for one in memory.held], right=False, shrink_to=28),
+                Column(scale.unit, [_bytes(one, scale.text(one.bytes)) for one in memory.held]),
+                Column("how", [one.how for one in memory.held], right=False),
+                Column("", [one.formula for one in memory.held], right=False, keep=3, shrink_to=20, style="dim"),
+            ]
+        )
+    for reason, members in unknown_by_reason(memory).items():
+        listed = ", ".join(dict.fromkeys(names.get(one.stage, one.stage) for one in members))
+        page.prose(f"not known: {listed}: {reason}", hang=2)
+
+
+def _total(memory: MemoryPrediction) -> str:
+    if not memory.held:
+        return ""
+    more = ", and what is not known" if memory.unknown else ""
+    if memory.total_bytes < _SMALL:
+        return f"less than {size(_SMALL)} above TensorFlow's own{more}"
+    bound = "at most " if any(one.at_most for one in memory.held) else ""
+    return f"{bound}{size(memory.total_bytes)} above TensorFlow's own{more}"
+
+
+def unknown_by_reason(memory: MemoryPrediction) -> dict[str, list[NotKnown]]:
+    """The stages whose bytes are not known, by the reason."""
+    found: dict[str, list[NotKnown]] = {}
+    for one in memory.unknown:
+        found.setdefault(one.reason, []).append(one)
+    return found
 
 
 def _bytes(held: Held, text: str) -> str:

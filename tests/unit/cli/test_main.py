@@ -154,6 +154,8 @@ def test_check_lists_the_stages(pipeprof: Pipeprof) -> None:
         "  step      simulate: 4ms, dispatch sync",
         "  measure   10 s",
         "  rules     nothing found without running it",
+        "",
+        "Memory predicted  less than 1.00 MiB above TensorFlow's own",
     ]
 
 

@@ -1,0 +1,187 @@
+"""From a run's profile and graphs to findings: what is judged by, what is said when something is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.advise.views import measured, pipeline, stage
+
+from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.profiles.advise import advise as module
+from pipeprof.profiles.advise import view_graph
+from pipeprof.profiles.advise.advise import findings_for
+from pipeprof.profiles.advise.rule import Draft, Rule
+from pipeprof.profiles.advise.view import PipelineView
+from pipeprof.profiles.explain.stages import explain_stages
+from pipeprof.profiles.profile import Causes, Headspace, Problem, Profile
+
+RECORDED = Path(__file__).parents[2] / "recorded" / "graphs"
+
+SPEC = """\
+version: 1
+source:
+  range: {stop: 100}
+stages:
+  - map: {name: convert, ops: [{tf.cast: {dtype: float32}}]}
+  - batch: {batch_size: 10}
+"""
+
+
+@pytest.fixture
+def views(monkeypatch: pytest.MonkeyPatch) -> list[PipelineView]:
+    """The views that the only rule is shown; it finds something about speed at each map."""
+    seen: list[PipelineView] = []
+
+    class Looking(Rule):
+        name = "some-rule"
+        title = "Seen"
+        family = "speed"
+        semantics = "same"
+        why = fix = ignore_when = "…"
+
+        def check(self, view: PipelineView) -> Iterable[Draft]:
+            seen.append(view)
+            return [Draft("Seen.", "Do.", one.id) for one in view.stages if one.op == "map"]
+
+    monkeypatch.setattr(module, "all_rules", lambda: {"some-rule": Looking()})
+    return seen
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> LoadedSpec:
+    path = tmp_path / "spec.yaml"
+    path.write_text(SPEC)
+    return load_spec(path)
+
+
+def recorded(name: str) -> tuple[dict[str, Any], Profile]:
+    """A recording, and a profile as if it had been measured with half of each step to win."""
+    graphs = json.loads((RECORDED / f"{name}.json").read_text())
+    snapshots = graphs["snapshots"]
+    stages, _ = explain_stages(
+        graphs["written"],
+        graphs["executed"],
+        segments=[(snapshots[0], snapshots[-1])] if snapshots else [],
+        batches=graphs["batches"],
+        seconds=graphs["seconds"],
+        cores=2.0,
+        by_address=graphs["by_address"],
+    )
+    profile = measured(pipeline(stage("source", "range"))).profile
+    assert profile is not None
+    profile.stages = stages
+    profile.headspace = Headspace(interval_ms=20.0, replayed_ms=10.0, share=0.5, speedup=2.0, batches=4)
+    profile.causes = Causes(worker_cores=1.5, python_share=0.25, disk_bytes_per_second=7.0)
+    return graphs, profile
+
+
+def test_the_graphs_are_judged_with_what_was_measured(views: list[PipelineView], loaded: LoadedSpec) -> None:
+    graphs, profile = recorded("map_batch")
+    findings, messages = findings_for(profile, graphs["written"], graphs["executed"], loaded=loaded)
+    assert messages == []
+    assert findings is not None
+    assert [found.stage for found in findings] == ["stages.0"]
+    (view,) = views
+    assert (view.kind, view.profile) == ("measured", profile)
+    assert (view.cores, view.memory_limit_bytes) == (profile.host.cores, profile.host.memory_limit_bytes)
+    assert view.headspace is not None
+    assert view.headspace.share == 0.5
+    assert view.facts is not None
+    assert (view.facts.worker_cores, view.facts.python_share, view.facts.disk_bytes_per_second) == (1.5, 0.25, 7.0)
+
+
+def test_little_headspace_in_the_profile_closes_the_gate(views: list[PipelineView], loaded: LoadedSpec) -> None:
+    graphs, profile = recorded("map_batch")
+    assert profile.headspace is not None
+    profile.headspace.replayed_ms = 19.9
+    assert findings_for(profile, graphs["written"], graphs["executed"], loaded=loaded) == ([], [])
+    assert len(views) == 1
+
+
+def test_the_spec_s_ignore_holds(views: list[PipelineView], tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text(SPEC + "ignore: [{rule: some-rule, stage: 0, reason: known}]\n")
+    graphs, profile = recorded("map_batch")
+    other = load_spec(tmp_path / "other.yaml")
+    findings, messages = findings_for(profile, graphs["written"], graphs["executed"], loaded=other)
+    assert (findings, [message.code for message in messages]) == ([], ["ignored"])
+    assert views
+
+
+def test_without_a_model_it_says_what_could_not_be_judged(views: list[PipelineView]) -> None:
+    graphs, profile = recorded("autotune_off")
+    assert all(one.cpu_ms_per_batch is None for one in profile.stages or [])
+    findings, messages = findings_for(profile, graphs["written"], graphs["executed"])
+    assert findings
+    assert views[0].options["autotune.enabled"] is False
+    assert [message.code for message in messages] == ["not-judged"]
+    assert "autotune off" in messages[0].message
+
+
+def test_without_a_graph_the_spec_is_judged(views: list[PipelineView], loaded: LoadedSpec) -> None:
+    _, profile = recorded("map_batch")
+    findings, messages = findings_for(profile, loaded=loaded)
+    assert findings is not None
+    assert [(found.stage, found.location and found.location.line) for found in findings] == [("stages.0", 5)]
+    (view,) = views
+    assert (view.kind, view.profile) == ("static", profile)
+    assert [message.code for message in messages] == ["not-judged"]
+    assert messages[0].message.startswith("TensorFlow's graph was not read: only the rules that need no run")
+
+
+def test_a_graph_too_large_to_be_read_is_named(views: list[PipelineView], loaded: LoadedSpec) -> None:
+    graphs, profile = recorded("map_batch")
+    empty = {"root": None, "reason": "2.3 GB in memory", "nodes": [], "options": {}, "keys": None}
+    findings, messages = findings_for(profile, empty, graphs["executed"], loaded=loaded)
+    assert findings
+    assert "(2.3 GB in memory)" in messages[0].message
+    assert views[0].kind == "static"
+
+
+def test_a_function_without_a_graph_has_no_findings_rather_than_none_found(views: list[PipelineView]) -> None:
+    _, profile = recorded("map_batch")
+    findings, messages = findings_for(profile)
+    assert findings is None
+    assert [message.message for message in messages] == ["TensorFlow's graph was not read: no rule was applied"]
+    profile.errors = [Problem(code="raised", message="so")]
+    assert findings_for(profile) == (None, [])
+    assert views == []
+
+
+def test_a_run_that_ended_early_says_so(views: list[PipelineView], loaded: LoadedSpec) -> None:
+    _, profile = recorded("map_batch")
+    profile.errors, profile.steps = [Problem(code="out-of-memory", message="so")], None
+    findings, messages = findings_for(profile, loaded=loaded)
+    assert findings == []
+    assert [message.code for message in messages] == ["not-judged", "speed-not-judged"]
+    assert "ended before" in messages[0].message
+    assert views
+
+
+def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_arguments: object, **_keywords: object) -> PipelineView:
+        raise IndexError
+
+    graphs, profile = recorded("map_batch")
+    monkeypatch.setattr(view_graph, "view_of_graphs", broken)
+    findings, messages = findings_for(profile, graphs["written"], graphs["executed"], loaded=loaded)
+    assert findings
+    assert views[0].kind == "static"
+    assert [message.message for message in messages] == ["the graphs could not be judged (IndexError)"]
+    findings, messages = findings_for(profile, graphs["written"], graphs["executed"])
+    assert (findings, len(messages)) == (None, 1)
+    monkeypatch.setattr(module, "all_rules", broken)
+    findings, messages = findings_for(profile, loaded=loaded)
+    assert findings is None
+    assert messages[-1].message == "the rules could not be judged (IndexError)"
+
+
+def test_every_recording_ends_in_findings_without_a_failing_rule() -> None:
+    for path in sorted(set(RECORDED.glob("*.json")) - {RECORDED / "errors.json"}):
+        graphs, profile = recorded(path.stem)
+        findings, messages = findings_for(profile, graphs["written"], graphs["executed"])
+        assert findings is not None, path.stem
+        assert [message for message in messages if message.code == "rule-failed"] == [], path.stem
