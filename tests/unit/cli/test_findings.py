@@ -12,11 +12,13 @@ from rich.cells import cell_len
 from pipeprof.cli.render.findings import measured_words
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import render_report
+from pipeprof.profiles import profile as document
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits import InsertStage, SetArgument, SetOption
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule
 from pipeprof.profiles.advise.view import AUTOTUNE, PipelineView, StageView
 from pipeprof.profiles.profile import Finding, Profile, Verdict
+from pipeprof.profiles.redaction import redact
 from pipeprof.profiles.store import encode
 
 Recorded = Callable[[str], Profile]
@@ -226,3 +228,18 @@ def test_a_measured_effect_in_words() -> None:
     assert measured_words({"speedup": 2.0}) == "2.00 times the steps per second"
     assert measured_words({"peak_rss_delta_bytes": 0}) == "the same peak of memory"
     assert measured_words({}) == ""
+
+
+def test_redaction_reaches_every_text_of_a_finding(found: Profile) -> None:
+    assert found.findings is not None
+    secret = "/home/alice/photos"
+    finding = found.findings[0]
+    for name in ("title", "sentence", "recommendation", "patch", "python", "reason"):
+        setattr(finding, name, f"in {secret}")
+    finding.evidence = {"file": secret}
+    finding.predicted = document.Predicted(formula=secret)
+    finding.edit = document.Edit.model_validate(
+        {"kind": "ReplaceStage", "yaml": secret, "arguments": {"filename": secret}}
+    )
+    assert secret in encode(found).decode()
+    assert "alice" not in encode(redact(found)).decode()
