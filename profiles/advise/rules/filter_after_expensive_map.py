@@ -21,7 +21,7 @@ class FilterAfterExpensiveMap(Rule):
     semantics = "same"
     seen = (
         "A filter reads only components that pass unchanged through the maps before it, drops a good part of the "
-        "elements, and costs less than these maps."
+        "elements, and costs less than it would spare."
     )
     why = "The maps work on elements that nobody gets. A filter before them leaves only those that are kept."
     fix = (
@@ -47,7 +47,7 @@ class FilterAfterExpensiveMap(Rule):
         filtered = found.filter.ms_per_batch
         if interval is None or kept is None or kept >= self.threshold("kept-share"):
             return
-        if mapped is None or filtered is None or on_clock is None or mapped <= filtered:
+        if not mapped or filtered is None or on_clock is None:
             return
         text = f"{percent(1 - kept)} of {milliseconds(on_clock)}"
         predicted = saving(view, text, (1 - kept) * on_clock, {one.id for one in found.maps})

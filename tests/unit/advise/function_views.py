@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
@@ -22,6 +23,14 @@ def only(name: str, view: PipelineView) -> Draft:
     drafts = found(name, view)
     assert len(drafts) == 1
     return drafts[0]
+
+
+def measured_again(view: PipelineView, interval_ms: float) -> PipelineView:
+    """The same stages under a step of another length."""
+    steps = view.profile.steps
+    longer = steps.interval_ms.model_copy(update={"mean": interval_ms})
+    profile = view.profile.model_copy(update={"steps": steps.model_copy(update={"interval_ms": longer})})
+    return replace(view, profile=profile)
 
 
 def python_map(
@@ -87,13 +96,18 @@ WANTED = function("Equal", reads=frozenset({"label"}), writes=frozenset())
 
 
 def late_filter(
-    body: FunctionView = DECODES, predicate: FunctionView = WANTED, kept: float = 0.25, ms: float = 12.0, **extra: Any
+    body: FunctionView = DECODES,
+    predicate: FunctionView = WANTED,
+    kept: float = 0.25,
+    ms: float = 12.0,
+    own_ms: float = 1.0,
+    **extra: Any,
 ) -> PipelineView:
     given = round(3200 / kept)
     view = pipeline(
         stage("source", "from_tensor_slices", count=given),
         stage("stages.0", "map", name="a", function=body, ms=ms, count=given, **extra),
-        stage("stages.1", "filter", name="b", function=predicate, ms=1.0),
+        stage("stages.1", "filter", name="b", function=predicate, ms=own_ms),
         stage("stages.2", "batch", arguments={"batch_size": 32}),
         static=False,
     )

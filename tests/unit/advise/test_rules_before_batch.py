@@ -18,8 +18,8 @@ from unit.advise.function_views import (
 )
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.perelement import batching, per_batch, saving
-from pipeprof.profiles.advise.view import FunctionView, PipelineView
+from pipeprof.profiles.advise.perelement import batching, per_batch, saving, wall_ms
+from pipeprof.profiles.advise.view import Component, FunctionView, PipelineView
 
 # map-before-batch-scalar
 
@@ -96,6 +96,28 @@ def test_a_map_of_one_component_beside_another_shape() -> None:
     assert found("map-before-batch-scalar", view(frozenset({"x"})))
     assert not found("map-before-batch-scalar", view(frozenset({"x", "y"})))
     assert not found("map-before-batch-scalar", view(None))
+
+
+def test_several_components_of_one_shape() -> None:
+    body = replace(ARITHMETIC, reads=frozenset({"x", "y"}), writes=frozenset({"x"}))
+    view = pipeline(
+        stage("source", "from_tensor_slices", element=(tensor("float32", 4), tensor("float32", 4))),
+        stage("stages.0", "map", function=body, element=(tensor("float32", 4), tensor("float32", 4)), ms=2.0),
+        stage("stages.1", "batch", arguments={"batch_size": 256}),
+        static=False,
+    )
+    assert found("map-before-batch-scalar", measured(view, interval_ms=4.0))
+
+
+def test_shapes_that_nobody_knows_prove_nothing() -> None:
+    unknown = (Component("float32", None),)
+    view = pipeline(
+        stage("source", "range", element=unknown, bytes_per_element=4.0),
+        stage("stages.0", "map", function=ARITHMETIC, element=unknown, bytes_per_element=4.0, ms=2.0),
+        stage("stages.1", "batch", arguments={"batch_size": 256}),
+        static=False,
+    )
+    assert not found("map-before-batch-scalar", measured(view, interval_ms=4.0))
 
 
 def test_small_maps_without_a_run() -> None:
@@ -176,6 +198,10 @@ def test_parses_are_left_alone(view: Built) -> None:
     assert not found("parse-single-example", measured(view, interval_ms=6.0))
 
 
+def test_parses_that_are_a_small_part_of_the_step_are_left_alone() -> None:
+    assert not found("parse-single-example", measured(records(), interval_ms=200.0))
+
+
 def test_the_same_op_on_a_batch_parses_all_at_once() -> None:
     view = pipeline(
         stage("source", "TFRecordDataset", element=(TEXT,)),
@@ -221,6 +247,19 @@ def test_elements_are_counted_against_the_last_stage() -> None:
     run = measured(small_map(size=64))
     assert per_batch(run, run.by_id["stages.0"]) == 64
     assert per_batch(run, run.by_id["stages.1"]) == 1
+    stages = tuple(replace(one, measured=one.measured.model_copy(update={"elements": None})) for one in run.stages)
+    known = run.by_id["stages.0"]
+    uncounted = replace(run, stages=(stages[0], known, stages[2]))
+    assert per_batch(uncounted, known) == 64
+    assert per_batch(replace(uncounted, profile=None), known) is None
+
+
+def test_a_ceiling_that_was_worked_out_holds() -> None:
+    view = small_map()
+    run = measured(view)
+    row = run.by_id["stages.0"].measured.model_copy(update={"ceiling_batches_per_second": 2000.0})
+    assert wall_ms(run, replace(run.by_id["stages.0"], measured=row)) == pytest.approx(0.5)
+    assert wall_ms(run, run.by_id["stages.0"]) == pytest.approx(2.0)
 
 
 def test_what_looks_into_elements_ends_the_way_to_the_batch() -> None:

@@ -13,6 +13,7 @@ from unit.advise.function_views import (
     found,
     generator,
     late_filter,
+    measured_again,
     only,
     python_map,
     records,
@@ -48,6 +49,31 @@ def test_parallel_calls_of_python_take_turns() -> None:
 def test_py_function_costs_more_than_numpy_function() -> None:
     draft = only("py-function-gil", python_map("EagerPyFunc"))
     assert draft.predicted.speedup == pytest.approx(20 / (20 - 31 * 0.052))
+
+
+def test_a_filter_is_called_for_what_goes_in() -> None:
+    view = pipeline(
+        stage("source", "range", count=12800),
+        stage("stages.0", "filter", ms=18.0, function=function("PyFunc")),
+        stage("stages.1", "batch", arguments={"batch_size": 32}),
+        static=False,
+    )
+    draft = only("py-function-gil", measured(view, python_share=0.9, worker_cores=1.0))
+    assert draft.evidence["calls_per_batch"] == 128
+    assert draft.edits == ()
+
+
+def test_the_largest_of_several_is_named() -> None:
+    view = pipeline(
+        stage("source", "range"),
+        stage("stages.0", "map", ms=4.0, function=function("PyFunc")),
+        stage("stages.1", "map", ms=9.0, function=function("PyFunc")),
+        stage("stages.2", "map", ms=7.0, function=function("Cast")),
+        static=False,
+    )
+    draft = only("py-function-gil", measured(view, python_share=0.7, worker_cores=1.0))
+    assert draft.stage == "stages.1"
+    assert draft.evidence["time_share"] == pytest.approx(0.65, abs=0.01)
 
 
 def test_one_long_call_per_batch_has_no_smaller_number_of_calls() -> None:
@@ -130,6 +156,12 @@ def test_generators_are_left_alone(view: PipelineView) -> None:
     assert not found("from-generator-per-element", view)
 
 
+def test_a_generator_under_a_long_step_is_left_alone() -> None:
+    view = generator()
+    assert found("from-generator-per-element", view)
+    assert not found("from-generator-per-element", measured_again(view, 100.0))
+
+
 def test_a_generator_is_no_suspicion_without_a_run() -> None:
     view = pipeline(stage("source", "from_generator"), stage("stages.0", "batch", arguments={"batch_size": 64}))
     assert not found("from-generator-per-element", view)
@@ -198,7 +230,8 @@ def test_the_filter_passes_every_map_that_it_does_not_read_from() -> None:
         pytest.param(late_filter(predicate=replace(WANTED, reads=None)), id="what is read is not known"),
         pytest.param(late_filter(predicate=replace(WANTED, reads=frozenset())), id="it reads nothing"),
         pytest.param(late_filter(predicate=replace(WANTED, random=True)), id="it draws"),
-        pytest.param(late_filter(kept=0.9), id="nearly all are kept"),
+        pytest.param(late_filter(kept=0.85, own_ms=0.01), id="nearly all are kept"),
+        pytest.param(late_filter(ms=0.5, own_ms=0.1), id="a small part of the step"),
         pytest.param(late_filter(ms=0.8), id="the filter is dearer"),
     ],
 )
