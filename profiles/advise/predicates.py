@@ -15,14 +15,27 @@ Who speaks when more than one could:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from pipeprof.pipelines.graph.opnames import family, is_asynchronous
 from pipeprof.profiles.advise import predict
+from pipeprof.profiles.advise.rows import (
+    Timing,
+    beside,
+    degree,
+    drawn,
+    has_cost,
+    inputs,
+    kind_of,
+    owners,
+    placed,
+    remaining_ms,
+    runs_ahead,
+    timing,
+    total_ms,
+    tuned,
+)
 from pipeprof.profiles.advise.rule import Predicted, Threshold
-from pipeprof.profiles.advise.view import AUTOTUNE, PipelineView, StageView
-from pipeprof.profiles.profile import Dispatch
+from pipeprof.profiles.advise.view import PipelineView, StageView
 
 BUSY_CORES = Threshold("busy-cores", 0.8, "of the cores", "P9: above, more threads only compete")
 ONE_CORE = Threshold("one-core", 1.0, "core", "P9: with no more, threads compete with each other")
@@ -37,49 +50,13 @@ PYTHON_CORES = Threshold("python-cores", 0.5, "cores", "T12: above it Python's l
 PYTHON_BOUND = Threshold("python-bound", 0.5, "of the map's time", "T12: most of the map is Python")
 MOST_THREADS = Threshold("most-threads", 64, "threads", "T2: largest pool tried")
 SLOW_STAGE = Threshold("slow-stage", 0.2, "of the interval", "T16: what is worth a thread of its own")
-
 WORTH = Threshold("predicted-speedup", 1.05, "times", "as the headspace: less is within the noise of a run")
 
-_PASSES_ON = frozenset({"AssertCardinality", "Repeat", "Skip", "Take", "Shard"})
-_MAPS = frozenset({"Map", "ParallelMap", "MapAndBatch"})
 POOL_OPTION = "threading.private_threadpool_size"
+"""Where the size of the pipeline's own pool is set."""
 
-
-@dataclass(frozen=True)
-class Timing:
-    """The measured steps.
-
-    Attributes:
-        interval_ms: From one step to the next, mean.
-        busy_ms: The device's work per step; 0 without a step.
-        wait_ms: The device idle because of the pipeline, per step, without what the starts of epochs cost.
-        batches: Steps in the window.
-        dispatch: As measured.
-        floor_ms: A step with replayed batches; ``None`` where it was not measured.
-    """
-
-    interval_ms: float
-    busy_ms: float
-    wait_ms: float
-    batches: int
-    dispatch: Dispatch | None
-    floor_ms: float | None
-
-
-def timing(view: PipelineView) -> Timing | None:
-    """The measured steps; ``None`` if there are none."""
-    steps = view.profile.steps if view.kind == "measured" and view.profile is not None else None
-    if steps is None or steps.count <= 0 or not steps.interval_ms.mean > 0:
-        return None
-    interval = steps.interval_ms.mean
-    return Timing(
-        interval_ms=interval,
-        busy_ms=steps.busy_ms.mean if steps.busy_ms is not None else 0.0,
-        wait_ms=max(0.0, steps.wait_ms.mean - (steps.restart_share or 0.0) * interval),
-        batches=steps.count,
-        dispatch=steps.dispatch,
-        floor_ms=view.headspace.replayed_ms if view.headspace is not None else None,
-    )
+_BLOCKING = ("ReadFile", "EagerPyFunc", "PyFunc")
+_MAPS = frozenset({"Map", "ParallelMap", "MapAndBatch"})
 
 
 def worker_cores(view: PipelineView) -> float | None:
@@ -105,58 +82,6 @@ def starved(view: PipelineView, running: float) -> bool:
     if share is None or used is None or share >= 1:
         return True
     return used * share / (1 - share) >= STARVED.value * running
-
-
-def kind_of(stage: StageView) -> str:
-    """The family of what runs, e.g. ``ParallelMap``; empty if nothing is known to run."""
-    return family(stage.executed_op) if stage.executed_op else ""
-
-
-def runs_ahead(stage: StageView) -> bool:
-    """Whether the stage makes its elements before they are asked for."""
-    return kind_of(stage) == "Prefetch" or bool(stage.executed_op and is_asynchronous(stage.executed_op))
-
-
-def degree(stage: StageView) -> float:
-    """Calls at a time as executed."""
-    parallelism = stage.measured.parallelism if stage.measured is not None else None
-    return max(1.0, parallelism or 1.0)
-
-
-def tuned(stage: StageView) -> bool:
-    """Whether TensorFlow chooses the degree."""
-    return stage.arguments.get("num_parallel_calls") == AUTOTUNE or bool(
-        stage.measured is not None and stage.measured.tunable
-    )
-
-
-def owners(view: PipelineView, stage: StageView) -> Iterator[StageView]:
-    """The stages in whose functions `stage` stands, innermost first."""
-    seen = {stage.id}
-    at = view.by_id.get(stage.owner or "")
-    while at is not None and at.id not in seen:
-        seen.add(at.id)
-        yield at
-        at = view.by_id.get(at.owner or "")
-
-
-def beside(view: PipelineView, stage: StageView) -> float:
-    """How many of the stage the functions around it run at a time."""
-    times = 1.0
-    for owner in owners(view, stage):
-        times *= degree(owner) if runs_ahead(owner) else 1.0
-    return times
-
-
-def has_cost(stage: StageView) -> bool:
-    """Whether the time inside the stage is known and stands at it, not at one that it was fused with."""
-    ms = stage.ms_per_batch
-    return ms is not None and ms > 0 and stage.measured is not None and stage.measured.fused_with is None
-
-
-def placed(view: PipelineView, stage: StageView) -> bool:
-    """Whether it is known on how many threads the stage runs: inside a function that takes its owner."""
-    return stage.depth == 0 or stage.owner is not None or any(one.depth == 0 for one in view.above(stage))
 
 
 def serial_map(view: PipelineView, stage: StageView) -> bool:
@@ -230,37 +155,64 @@ def private_pool(view: PipelineView) -> int | None:
     return size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else None
 
 
-def full_pool_waits(view: PipelineView, stage: StageView, pool: float) -> bool:
-    """Whether the calls of a map fill a pool of `pool` threads, want more, and do not compute."""
+def maps_that_fill(view: PipelineView, pool: float) -> list[StageView]:
+    """Maps whose calls fill a pool of `pool` threads, want more, and do not compute; the longest first, or none."""
     at, used = timing(view), worker_cores(view)
-    if at is None or used is None or stage.op != "map" or not has_cost(stage) or kind_of(stage) not in _MAPS:
-        return False
-    ahead = runs_ahead(stage) or any(runs_ahead(owner) for owner in owners(view, stage))
-    if not placed(view, stage) or not ahead or pool >= MOST_THREADS.value or not wanted_calls(view, stage) > pool:
-        return False
-    running = (stage.ms_per_batch or 0.0) / at.interval_ms
-    if running < POOL_FULL.value * pool or used >= BLOCKED_CORES.value * min(pool, view.cores):
-        return False
-    if used >= PYTHON_CORES.value and python_bound(view, stage) is not False:
-        return False
-    return spare_cores(view) and not starved(view, running)
+    if at is None or used is None or not spare_cores(view) or not 0 < pool < MOST_THREADS.value:
+        return []
+    if used >= BLOCKED_CORES.value * min(pool, view.cores):
+        return []
+    maps = [stage for stage in view.stages if _parallel_map(view, stage)]
+    maps = sorted(maps, key=lambda stage: stage.ms_per_batch or 0.0, reverse=True)
+    maps = [stage for stage in maps if (stage.ms_per_batch or 0.0) >= SLOW_STAGE.value * total_ms(maps)]
+    running = total_ms(maps) / at.interval_ms
+    if not maps or running < POOL_FULL.value * pool or not wanted_calls(view, maps) > pool:
+        return []
+    if used >= PYTHON_CORES.value and any(python_bound(view, stage) is not False for stage in maps):
+        return []
+    return [] if starved(view, running) else maps
 
 
-def wanted_calls(view: PipelineView, stage: StageView) -> float:
+def _parallel_map(view: PipelineView, stage: StageView) -> bool:
+    """Whether it is a map of which several calls may run at a time, its own or those of the function around it."""
+    if stage.op != "map" or not has_cost(stage) or kind_of(stage) not in _MAPS or not placed(view, stage):
+        return False
+    own = runs_ahead(stage) and (degree(stage) > 1 or tuned(stage))
+    return own or any(runs_ahead(owner) and (degree(owner) > 1 or tuned(owner)) for owner in owners(view, stage))
+
+
+def wanted_calls(view: PipelineView, maps: Sequence[StageView]) -> float:
     """Calls that may be under way at a time; without bound where TensorFlow chooses."""
-    if tuned(stage) or any(tuned(owner) and runs_ahead(owner) for owner in owners(view, stage)):
-        return float("inf")
-    return degree(stage) * beside(view, stage)
+    if any(tuned(one) and runs_ahead(one) for stage in maps for one in (stage, *owners(view, stage))):
+        return math.inf
+    return sum((degree(stage) if runs_ahead(stage) else 1.0) * beside(view, stage) for stage in maps)
 
 
-def larger_pool(view: PipelineView, timing_: Timing, stage: StageView, pool: float) -> tuple[int, Predicted]:
+def waiting_words(view: PipelineView, timing_: Timing, maps: Sequence[StageView]) -> str:
+    """That these maps wait, and how many of their calls are under way."""
+    calls, running = wanted_calls(view, maps), total_ms(maps) / timing_.interval_ms
+    asked = "TensorFlow may choose the parallel calls" if calls == math.inf else f"{calls:g} calls may run at a time"
+    ops = {op for one in maps if one.function is not None for op in one.function.ops or ()}
+    blocking = next((f" in {op}" for op in _BLOCKING if op in ops), "")
+    who = " and ".join(one.words for one in maps)
+    return f"{who} {'wait' if maps[1:] else 'waits'}{blocking}: {asked}, but {running:.1f} are under way on average"
+
+
+def larger_pool(view: PipelineView, timing_: Timing, maps: Sequence[StageView], pool: float) -> tuple[int, Predicted]:
     """Threads for the calls that wait in a full pool of `pool`, and what they should bring."""
-    ms, calls = stage.ms_per_batch or 0.0, min(wanted_calls(view, stage), MOST_THREADS.value)
-    cpu_ms = cpu_left_ms(view, stage)
-    target_ms = max(timing_.floor_ms or 0.0, cpu_ms)
+    ms, calls = total_ms(maps), min(wanted_calls(view, maps), MOST_THREADS.value)
+    cpu_ms = max(cpu_left_ms(view, stage) for stage in maps)
+    rest_ms = remaining_ms(view, timing_, maps)
+    target_ms = max(timing_.floor_ms or 0.0, cpu_ms, rest_ms)
     threads = predict.threads_needed(ms, target_ms, math.floor(pool) + 1, math.floor(calls))
     predicted = predict.more_calls(
-        timing_.interval_ms, ms, now=pool, calls=calls, threads=threads, floor_ms=timing_.floor_ms, cpu_ms=cpu_ms
+        timing_.interval_ms,
+        ms,
+        calls=calls,
+        threads=threads,
+        rest_ms=rest_ms,
+        floor_ms=timing_.floor_ms,
+        cpu_ms=cpu_ms,
     )
     return threads, predicted
 
@@ -282,53 +234,6 @@ def draws(stage: StageView) -> bool:
     """Whether calls in another order may give other random draws; of Python nobody can know, and trying tells."""
     function = stage.function
     return function is None or bool(function.random) or (function.random is None and not function.python)
-
-
-def drawn(view: PipelineView, stage: StageView, seen: set[str] | None = None) -> list[StageView]:
-    """The stages whose times add up when an element is drawn from `stage`; stops at what runs ahead."""
-    seen = set() if seen is None else seen
-    if stage.id in seen or runs_ahead(stage):
-        return []
-    seen.add(stage.id)
-    found = [stage]
-    for below in [*_inside(view, stage), *inputs(view, stage)]:
-        found += drawn(view, below, seen)
-    return found
-
-
-def inputs(view: PipelineView, stage: StageView) -> list[StageView]:
-    """The stages it reads, in order."""
-    return [view.by_id[one] for one in stage.inputs if one in view.by_id and one != stage.id]
-
-
-def _inside(view: PipelineView, stage: StageView) -> list[StageView]:
-    """The ends of the pipelines inside its function."""
-    read = {one for other in view.stages for one in other.inputs}
-    return [one for one in view.stages if one.owner == stage.id and one.id not in read and not one.injected]
-
-
-def total_ms(stages: Sequence[StageView]) -> float:
-    """Time per batch in all of them; what is not known counts nothing."""
-    return sum(stage.ms_per_batch or 0.0 for stage in stages)
-
-
-def end(view: PipelineView) -> StageView | None:
-    """The last stage that runs; ``None`` if that is not known."""
-    added = [one for one in view.stages if one.injected and one.depth == 0 and kind_of(one) == "Prefetch"]
-    root = view.root
-    if any(root is None or not one.inputs or root.id in one.inputs for one in added):
-        return added[-1]
-    seen: set[str] = set()
-    # A stage without effect is taken out when the pipeline runs.
-    while root is not None and not root.executed_op and root.id not in seen:
-        seen.add(root.id)
-        root = view.input_of(root)
-    return root if root is not None and root.executed_op else None
-
-
-def passes_on(stage: StageView) -> bool:
-    """Whether the stage only hands elements on."""
-    return kind_of(stage) in _PASSES_ON
 
 
 def slow_sides(view: PipelineView, stage: StageView) -> list[StageView]:

@@ -46,32 +46,34 @@ def overlap(step_ms: float, pipeline_ms: float, dispatch: Dispatch | None) -> Pr
     return Predicted(formula=text, speedup=speedup)
 
 
-def side_by_side(interval_ms: float, moved_ms: Sequence[float], floor_ms: float | None = None) -> Predicted:
+def side_by_side(
+    interval_ms: float, moved_ms: Sequence[float], *, rest_ms: float = 0.0, floor_ms: float | None = None
+) -> Predicted:
     """Prefetches below a stage: what they stand on runs on threads of its own, beside each other and the rest.
 
     Args:
         interval_ms: From one step to the next today, in which all parts add up.
         moved_ms: Time per batch of each part that gets a thread of its own.
+        rest_ms: Of what stays, where that is more than what the parts leave of the interval.
         floor_ms: A step with replayed batches.
 
     Example:
-        >>> side_by_side(20, [8], 5).speedup
+        >>> side_by_side(20, [8], floor_ms=5).speedup
         1.6666666666666667
     """
-    rest = max(0.0, interval_ms - sum(moved_ms))
-    after = max(rest, *moved_ms, floor_ms or 0.0) if moved_ms else interval_ms
-    parts = " + ".join(milliseconds(part) for part in (rest, *moved_ms))
-    sides = ", ".join(milliseconds(part) for part in (rest, *moved_ms))
-    return _from(interval_ms, after, f"{parts} one after the other now; max({sides}) side by side", floor_ms)
+    rest = max(rest_ms, interval_ms - sum(moved_ms))
+    sides = ", ".join(milliseconds(part) for part in (*moved_ms, rest))
+    text = f"max({sides}) side by side instead of one after the other"
+    return _from(interval_ms, max(rest, *moved_ms), text, floor_ms)
 
 
 def more_calls(
     interval_ms: float,
     stage_ms: float,
     *,
-    now: float,
     calls: float,
     threads: float,
+    rest_ms: float = 0.0,
     floor_ms: float | None = None,
     cpu_ms: float = 0.0,
 ) -> Predicted:
@@ -79,51 +81,50 @@ def more_calls(
 
     Args:
         interval_ms: From one step to the next today.
-        stage_ms: Time inside the map per batch, summed over threads.
-        now: Calls that run at a time today.
+        stage_ms: Time inside the map per batch, summed over threads; of all maps that share the pool.
         calls: Of ``num_parallel_calls``.
         threads: Of the pool the calls run on.
+        rest_ms: Time per batch of the slowest of what stays.
         floor_ms: A step with replayed batches.
         cpu_ms: CPU time per batch that more calls do not hide.
 
     Example:
-        >>> more_calls(20, 16, now=1, calls=16, threads=16).speedup
+        >>> more_calls(20, 16, calls=16, threads=16, rest_ms=4).speedup
         5.0
-        >>> more_calls(20, 16, now=1, calls=16, threads=2).speedup
+        >>> more_calls(20, 16, calls=16, threads=2, rest_ms=4).speedup
         2.5
     """
     at_a_time = max(1.0, min(calls, threads))
-    before, after_stage = stage_ms / max(1.0, now), stage_ms / at_a_time
-    rest = max(0.0, interval_ms - before)
-    after = max(rest, after_stage, cpu_ms, floor_ms or 0.0)
+    waiting = stage_ms / at_a_time
     text = (
-        f"{milliseconds(stage_ms)} / min({calls:g} calls, {threads:g} threads) = {milliseconds(after_stage)} "
-        f"instead of {milliseconds(before)}, beside {milliseconds(rest)} of the rest"
+        f"{milliseconds(stage_ms)} / min({calls:g} calls, {threads:g} threads) = {milliseconds(waiting)}, "
+        f"beside {milliseconds(rest_ms)} of the rest"
     )
-    if cpu_ms and after == cpu_ms:
-        text += f"; its CPU time of {milliseconds(cpu_ms)} stays"
-    return _from(interval_ms, after, text, floor_ms)
+    if cpu_ms > max(waiting, rest_ms):
+        text += f" and {milliseconds(cpu_ms)} of computing"
+    return _from(interval_ms, max(waiting, rest_ms, cpu_ms), text, floor_ms)
 
 
-def more_cores(interval_ms: float, stage_ms: float, cores: float, floor_ms: float | None = None) -> Predicted:
+def more_cores(
+    interval_ms: float, stage_ms: float, cores: float, *, rest_ms: float = 0.0, floor_ms: float | None = None
+) -> Predicted:
     """A serial map that computes: ``cores`` calls at a time, beside the rest of the pipeline; at most ``cores``×.
 
     Args:
         interval_ms: From one step to the next today.
         stage_ms: Time inside the map per batch.
         cores: Cores the worker may use.
+        rest_ms: Time per batch of the slowest of what stays.
         floor_ms: A step with replayed batches.
 
     Example:
-        >>> more_cores(20, 18, 4).speedup
-        4.444444444444445
+        >>> more_cores(20, 20, 4, rest_ms=2).speedup
+        4.0
     """
     share = stage_ms / max(1.0, cores)
-    rest = max(0.0, interval_ms - stage_ms)
-    text = (
-        f"{milliseconds(stage_ms)} / {cores:g} cores = {milliseconds(share)}, beside {milliseconds(rest)} of the rest"
-    )
-    return _from(interval_ms, max(rest, share, floor_ms or 0.0), text, floor_ms)
+    divided = f"{milliseconds(stage_ms)} / {cores:g} cores = {milliseconds(share)}"
+    text = f"{divided}, beside {milliseconds(rest_ms)} of the rest"
+    return _from(interval_ms, max(rest_ms, share), text, floor_ms)
 
 
 def threads_needed(stage_ms: float, target_ms: float, least: int, most: int) -> int:
@@ -144,9 +145,11 @@ def buffered(element_bytes: float | None, elements: int) -> int | None:
 
 
 def _from(interval_ms: float, after_ms: float, text: str, floor_ms: float | None) -> Predicted:
-    speedup = max(1.0, _ratio(interval_ms, after_ms))
+    """The speed-up of a step that takes `after_ms` instead, but no less than with replayed batches."""
     bound = " (that of replayed batches)" if floor_ms and after_ms <= floor_ms else ""
-    change = f"{milliseconds(interval_ms)} → {milliseconds(after_ms)} per step{bound}"
+    after = max(after_ms, floor_ms or 0.0)
+    speedup = max(1.0, _ratio(interval_ms, after))
+    change = f"{milliseconds(interval_ms)} → {milliseconds(after)} per step{bound}"
     return Predicted(formula=f"{text}: {change}, {significant(speedup)}×", speedup=speedup)
 
 

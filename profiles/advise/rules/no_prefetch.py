@@ -9,13 +9,15 @@ from pipeprof.profiles.advise.edits import InsertStage
 from pipeprof.profiles.advise.predicates import (
     BUSY_CORES,
     ONE_CORE,
+    spare_cores,
+)
+from pipeprof.profiles.advise.rows import (
     Timing,
     drawn,
     end,
     inputs,
     passes_on,
     runs_ahead,
-    spare_cores,
     timing,
     total_ms,
 )

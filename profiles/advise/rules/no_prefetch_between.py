@@ -12,20 +12,20 @@ from pipeprof.profiles.advise.predicates import (
     COMPUTING,
     ONE_CORE,
     SLOW_STAGE,
-    Timing,
-    degree,
-    drawn,
-    end,
-    inputs,
-    kind_of,
     python_bound,
-    runs_ahead,
     serial_finding,
     slow_sides,
     spare_cores,
+    worker_cores,
+)
+from pipeprof.profiles.advise.rows import (
+    Timing,
+    drawn,
+    inputs,
+    remaining_ms,
+    rows,
     timing,
     total_ms,
-    worker_cores,
 )
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
@@ -69,19 +69,20 @@ class NoPrefetchBetween(Rule):
         at = timing(view)
         if at is None or not spare_cores(view):
             return
-        for row, waited_ms in _rows(view, at):
-            if total_ms(row) < self.threshold("row-share") * waited_ms:
+        for row in rows(view, at):
+            if total_ms(row.stages) < self.threshold("row-share") * row.waited_ms:
                 continue
-            for stage in row:
+            for stage in row.stages:
                 sides = slow_sides(view, stage)
                 if sides and not _share_a_lock(view, at, [one for side in sides for one in drawn(view, side)]):
                     yield from self._zip(view, at, stage, sides)
-            yield from self._in_a_row(view, at, row)
+            yield from self._in_a_row(view, at, row.stages)
 
     def _zip(self, view: PipelineView, at: Timing, stage: StageView, sides: Sequence[StageView]) -> Iterator[Draft]:
         times = [total_ms(drawn(view, side)) for side in sides]
         words = ", ".join(f"{side.words} {milliseconds(ms)}" for side, ms in zip(sides, times, strict=True))
         yield from self._draft(
+            view,
             at,
             stage=stage,
             after=sides,
@@ -104,6 +105,7 @@ class NoPrefetchBetween(Rule):
         words = " and ".join(f"{unit[0].words} {milliseconds(total_ms(unit))}" for unit in slow)
         whole = sum(total_ms(unit) for unit in slow)
         yield from self._draft(
+            view,
             at,
             stage=slow[0][0],
             after=after,
@@ -120,6 +122,7 @@ class NoPrefetchBetween(Rule):
 
     def _draft(
         self,
+        view: PipelineView,
         at: Timing,
         *,
         stage: StageView,
@@ -129,7 +132,10 @@ class NoPrefetchBetween(Rule):
         recommendation: str,
     ) -> Iterator[Draft]:
         handed = max((one.measured.elements or 0) / at.batches if one.measured is not None else 0.0 for one in after)
-        predicted = predict.side_by_side(at.interval_ms, moved_ms, at.floor_ms)
+        moved = [stage for one in after for stage in drawn(view, one)]
+        predicted = predict.side_by_side(
+            at.interval_ms, moved_ms, rest_ms=remaining_ms(view, at, moved), floor_ms=at.floor_ms
+        )
         won_ms = at.interval_ms * (1 - 1 / (predicted.speedup or 1.0)) - handed * self.threshold("hand-over-ms")
         if won_ms < self.threshold("hidden-share") * at.interval_ms:
             return
@@ -151,22 +157,6 @@ class NoPrefetchBetween(Rule):
                 peak_rss_delta_bytes=None if None in sizes else sum(size for size in sizes if size is not None),
             ),
         )
-
-
-def _rows(view: PipelineView, at: Timing) -> Iterator[tuple[list[StageView], float]]:
-    """What one thread draws from, top first, and what is waited for it per batch."""
-    last = end(view)
-    if last is not None and not runs_ahead(last):
-        yield drawn(view, last), at.wait_ms if at.dispatch == "sync" else at.interval_ms
-    for stage in view.stages:
-        if not runs_ahead(stage) or stage.owner is not None:
-            continue
-        # One that makes one element at a time takes its turn with what it draws from.
-        own = [stage] if kind_of(stage) != "Prefetch" and degree(stage) == 1.0 else []
-        for below in inputs(view, stage):
-            row = own + drawn(view, below)
-            if row:
-                yield row, at.interval_ms
 
 
 def _line(view: PipelineView, row: Sequence[StageView]) -> list[list[StageView]]:

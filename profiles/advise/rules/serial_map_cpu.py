@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.edits import SetArgument
@@ -16,14 +16,18 @@ from pipeprof.profiles.advise.predicates import (
     TRIVIAL_MS,
     WAITING_CORES,
     WORTH,
-    Timing,
     computes,
     draws,
     in_slow_zip,
     ms_per_element,
-    timing,
     worker_cores,
     worth,
+)
+from pipeprof.profiles.advise.rows import (
+    Timing,
+    remaining_ms,
+    timing,
+    total_ms,
 )
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
@@ -68,11 +72,11 @@ class SerialMapCpu(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[Draft]:
-        """From the time inside the map beside the CPU time of the whole worker."""
+        """From the time inside the maps beside the CPU time of the whole worker."""
         at = timing(view)
-        for stage in view.stages:
-            if at is not None and computes(view, stage) and not in_slow_zip(view, stage):
-                yield from self._drafts(view, at, stage)
+        maps = [stage for stage in view.stages if computes(view, stage) and not in_slow_zip(view, stage)]
+        if at is not None and maps:
+            yield from self._drafts(view, at, sorted(maps, key=lambda stage: -(stage.ms_per_batch or 0.0)))
 
     def _calls(self, view: PipelineView, stage: StageView) -> int:
         calls = math.ceil(self.threshold("calls-per-core") * view.cores)
@@ -81,37 +85,48 @@ class SerialMapCpu(Rule):
             calls = math.ceil(self.threshold("calls-per-core-large") * view.cores)
         return calls
 
-    def _drafts(self, view: PipelineView, at: Timing, stage: StageView) -> Iterator[Draft]:
-        ms, used = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0
-        calls = self._calls(view, stage)
-        predicted = predict.more_cores(at.interval_ms, ms, view.cores, at.floor_ms)
-        random = draws(stage)
+    def _drafts(self, view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[Draft]:
+        """One for all maps that compute: to make one of two parallel leaves the pace to the other."""
+        stage, *others = maps
+        predicted = predict.more_cores(
+            at.interval_ms,
+            total_ms(maps),
+            view.cores,
+            rest_ms=remaining_ms(view, at, maps),
+            floor_ms=at.floor_ms,
+        )
         if not worth(predicted):
             return
+        ms, used = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0
+        calls = {one.id: self._calls(view, one) for one in maps}
+        random = any(draws(one) for one in maps)
+        too = f" ({' and '.join(one.words for one in others)} the same)" if others else ""
+        held = [predict.buffered(one.element_bytes, calls[one.id]) for one in maps]
         yield Draft(
             stage=stage.id,
             sentence=(
                 f"{stage.words} takes {milliseconds(ms)} of every {milliseconds(at.interval_ms)} step "
-                f"({percent(min(1.0, ms / at.interval_ms))}) and computes one call at a time{_why(view, stage)}; the "
-                f"whole process uses {significant(used, 2)} of {view.cores:g} cores."
+                f"({percent(min(1.0, ms / at.interval_ms))}) and computes one call at a time{_why(view, stage)}{too}; "
+                f"the whole process uses {significant(used, 2)} of {view.cores:g} cores."
             ),
             recommendation=(
-                f"Give it num_parallel_calls={calls}; the order of the elements stays"
+                f"Give it num_parallel_calls={calls[stage.id]}; the order of the elements stays"
                 + (", but it draws other random numbers." if random else ".")
             ),
             evidence={
                 "stage_ms_per_batch": ms,
                 "stage_ms_per_element": ms_per_element(at, stage) or 0.0,
+                "stages": ", ".join(one.id for one in maps),
                 "interval_ms": at.interval_ms,
                 "worker_cores": used,
                 "cores": view.cores,
                 "parallel_calls": 1,
             },
-            edits=(SetArgument(stage.id, stage.op, "num_parallel_calls", calls),),
+            edits=tuple(SetArgument(one.id, one.op, "num_parallel_calls", calls[one.id]) for one in maps),
             predicted=Predicted(
                 formula=predicted.formula,
                 speedup=predicted.speedup,
-                peak_rss_delta_bytes=predict.buffered(stage.element_bytes, calls),
+                peak_rss_delta_bytes=None if None in held else sum(one for one in held if one is not None),
             ),
             semantics="randomness" if random else None,
         )

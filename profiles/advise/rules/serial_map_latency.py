@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.edits import Edit, SetArgument, SetOption
@@ -14,15 +14,19 @@ from pipeprof.profiles.advise.predicates import (
     STARVED,
     WAITING_CORES,
     WORTH,
-    Timing,
     cpu_left_ms,
     draws,
     in_slow_zip,
     private_pool,
-    timing,
     waits,
     worker_cores,
     worth,
+)
+from pipeprof.profiles.advise.rows import (
+    Timing,
+    remaining_ms,
+    timing,
+    total_ms,
 )
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
@@ -62,36 +66,39 @@ class SerialMapLatency(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[Draft]:
-        """From the time inside the map beside the CPU time of the whole worker."""
+        """From the time inside the maps beside the CPU time of the whole worker."""
         at = timing(view)
-        for stage in view.stages:
-            if at is not None and waits(view, stage) and not in_slow_zip(view, stage):
-                yield from self._drafts(view, at, stage)
+        maps = [stage for stage in view.stages if waits(view, stage) and not in_slow_zip(view, stage)]
+        if at is not None and maps:
+            yield from self._drafts(view, at, sorted(maps, key=lambda stage: -(stage.ms_per_batch or 0.0)))
 
-    def _drafts(self, view: PipelineView, at: Timing, stage: StageView) -> Iterator[Draft]:
-        ms, used = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0
-        calls = int(self.threshold("parallel-calls"))
-        pool = private_pool(view)
+    def _drafts(self, view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[Draft]:
+        """One for all maps that wait: to make one of two parallel leaves the pace to the other."""
+        stage, *others = maps
+        used, calls, pool = worker_cores(view) or 0.0, int(self.threshold("parallel-calls")), private_pool(view)
         threads = max(calls, pool or 0)
-        edits: list[Edit] = [SetArgument(stage.id, stage.op, "num_parallel_calls", calls)]
+        edits: list[Edit] = [SetArgument(one.id, one.op, "num_parallel_calls", calls) for one in maps]
         if threads != pool:
             edits.append(SetOption(POOL_OPTION, threads))
         predicted = predict.more_calls(
             at.interval_ms,
-            ms,
-            now=1,
-            calls=calls,
+            total_ms(maps),
+            calls=calls * len(maps),
             threads=threads,
+            rest_ms=remaining_ms(view, at, maps),
             floor_ms=at.floor_ms,
-            cpu_ms=cpu_left_ms(view, stage),
+            cpu_ms=max(cpu_left_ms(view, one) for one in maps),
         )
         if not worth(predicted):
             return
+        ms = stage.ms_per_batch or 0.0
+        too = f"; {' and '.join(one.words for one in others)} the same" if others else ""
+        held = [predict.buffered(one.element_bytes, calls) for one in maps]
         yield Draft(
             stage=stage.id,
             sentence=(
                 f"{stage.words} takes {milliseconds(ms)} of every {milliseconds(at.interval_ms)} step "
-                f"({percent(min(1.0, ms / at.interval_ms))}), one call at a time, while the whole process uses "
+                f"({percent(min(1.0, ms / at.interval_ms))}), one call at a time{too}, while the whole process uses "
                 f"{significant(used, 2)} of {view.cores:g} cores: it waits, and nothing else is asked for meanwhile."
             ),
             recommendation=(
@@ -104,6 +111,7 @@ class SerialMapLatency(Rule):
             ),
             evidence={
                 "stage_ms_per_batch": ms,
+                "stages": ", ".join(one.id for one in maps),
                 "interval_ms": at.interval_ms,
                 "worker_cores": used,
                 "cores": view.cores,
@@ -113,7 +121,7 @@ class SerialMapLatency(Rule):
             predicted=Predicted(
                 formula=predicted.formula,
                 speedup=predicted.speedup,
-                peak_rss_delta_bytes=predict.buffered(stage.element_bytes, calls),
+                peak_rss_delta_bytes=None if None in held else sum(one for one in held if one is not None),
             ),
-            semantics="randomness" if draws(stage) else None,
+            semantics="randomness" if any(draws(one) for one in maps) else None,
         )

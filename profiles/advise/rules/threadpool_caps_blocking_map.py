@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pipeprof.profiles.advise.edits import SetOption
 from pipeprof.profiles.advise.predicates import (
@@ -16,20 +16,22 @@ from pipeprof.profiles.advise.predicates import (
     PYTHON_CORES,
     STARVED,
     WORTH,
-    Timing,
-    full_pool_waits,
     larger_pool,
+    maps_that_fill,
     private_pool,
-    timing,
+    waiting_words,
     wanted_calls,
     worker_cores,
     worth,
 )
+from pipeprof.profiles.advise.rows import (
+    Timing,
+    timing,
+    total_ms,
+)
 from pipeprof.profiles.advise.rule import Draft, Rule
 from pipeprof.profiles.advise.view import PipelineView, StageView
 from pipeprof.profiles.explain.words import milliseconds, significant
-
-_BLOCKING = ("ReadFile", "EagerPyFunc", "PyFunc")
 
 
 class ThreadpoolCapsBlockingMap(Rule):
@@ -67,30 +69,29 @@ class ThreadpoolCapsBlockingMap(Rule):
         at = timing(view)
         if at is None or private_pool(view) is not None:
             return
-        for stage in view.stages:
-            if full_pool_waits(view, stage, view.cores):
-                yield from _drafts(view, at, stage)
+        maps = maps_that_fill(view, view.cores)
+        if maps:
+            yield from _drafts(view, at, maps)
 
 
-def _drafts(view: PipelineView, at: Timing, stage: StageView) -> Iterator[Draft]:
-    ms, used, calls = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0, wanted_calls(view, stage)
-    threads, predicted = larger_pool(view, at, stage, view.cores)
-    asked = "TensorFlow may choose its parallel calls" if calls == float("inf") else f"it has {calls:g} parallel calls"
-    ops = stage.function.ops if stage.function is not None else None
-    blocking = next((op for op in _BLOCKING if ops and op in ops), None)
+def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[Draft]:
+    ms, used, calls = total_ms(maps), worker_cores(view) or 0.0, wanted_calls(view, maps)
+    threads, predicted = larger_pool(view, at, maps, view.cores)
+        "TensorFlow may choose the parallel calls" if calls == float("inf") else f"there are {calls:g} parallel calls"
+    )
     if not worth(predicted):
         return
     yield Draft(
-        stage=stage.id,
+        stage=maps[0].id,
         sentence=(
-            f"{stage.words} waits{f' in {blocking}' if blocking else ''}: {asked}, but {ms / at.interval_ms:.1f} of "
-            f"them are under way on average, about as many as the shared pool has threads ({view.cores:g}, one per "
+            f"{waiting_words(view, at, maps)}, about as many as the shared pool has threads ({view.cores:g}, one per "
             f"core), and the process uses {significant(used, 2)} cores. {milliseconds(ms)} of waiting per batch "
             f"go into {milliseconds(at.interval_ms)} steps."
         ),
         recommendation=f"Give the pipeline a pool of its own: threading.private_threadpool_size={threads}.",
         evidence={
             "stage_ms_per_batch": ms,
+            "stages": ", ".join(one.id for one in maps),
             "interval_ms": at.interval_ms,
             "calls_under_way": ms / at.interval_ms,
             "parallel_calls": "AUTOTUNE" if calls == float("inf") else calls,

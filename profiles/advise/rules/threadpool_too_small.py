@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pipeprof.profiles.advise.edits import SetOption
 from pipeprof.profiles.advise.predicates import (
@@ -16,14 +16,18 @@ from pipeprof.profiles.advise.predicates import (
     PYTHON_CORES,
     STARVED,
     WORTH,
-    Timing,
-    full_pool_waits,
     larger_pool,
+    maps_that_fill,
     private_pool,
-    timing,
+    waiting_words,
     wanted_calls,
     worker_cores,
     worth,
+)
+from pipeprof.profiles.advise.rows import (
+    Timing,
+    timing,
+    total_ms,
 )
 from pipeprof.profiles.advise.rule import Draft, Rule
 from pipeprof.profiles.advise.view import PipelineView, StageView
@@ -64,28 +68,29 @@ class ThreadpoolTooSmall(Rule):
         at, pool = timing(view), private_pool(view)
         if at is None or pool is None:
             return
-        for stage in view.stages:
-            if full_pool_waits(view, stage, pool):
-                yield from _drafts(view, at, stage, pool)
+        maps = maps_that_fill(view, pool)
+        if maps:
+            yield from _drafts(view, at, maps, pool)
 
 
-def _drafts(view: PipelineView, at: Timing, stage: StageView, pool: int) -> Iterator[Draft]:
-    ms, used, calls = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0, wanted_calls(view, stage)
-    threads, predicted = larger_pool(view, at, stage, pool)
-    asked = "TensorFlow may choose its parallel calls" if calls == float("inf") else f"it has {calls:g} parallel calls"
+def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView], pool: int) -> Iterator[Draft]:
+    ms, used, calls = total_ms(maps), worker_cores(view) or 0.0, wanted_calls(view, maps)
+    threads, predicted = larger_pool(view, at, maps, pool)
+        "TensorFlow may choose the parallel calls" if calls == float("inf") else f"there are {calls:g} parallel calls"
+    )
     if not worth(predicted):
         return
     yield Draft(
-        stage=stage.id,
+        stage=maps[0].id,
         sentence=(
-            f"{stage.words} waits: {asked}, but {ms / at.interval_ms:.1f} of them are under way on average, about "
-            f"as many as the private pool has threads ({pool}), and the process uses {significant(used, 2)} of "
-            f"{view.cores:g} cores. {milliseconds(ms)} of waiting per batch go into "
+            f"{waiting_words(view, at, maps)}, about as many as the private pool has threads ({pool}), and the process "
+            f"uses {significant(used, 2)} of {view.cores:g} cores. {milliseconds(ms)} of waiting per batch go into "
             f"{milliseconds(at.interval_ms)} steps."
         ),
         recommendation=f"Raise threading.private_threadpool_size from {pool} to {threads}.",
         evidence={
             "stage_ms_per_batch": ms,
+            "stages": ", ".join(one.id for one in maps),
             "interval_ms": at.interval_ms,
             "calls_under_way": ms / at.interval_ms,
             "parallel_calls": "AUTOTUNE" if calls == float("inf") else calls,
