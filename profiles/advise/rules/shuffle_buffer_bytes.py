@@ -219,8 +219,8 @@ class ShuffleBufferBytes(Rule):
                 stage=stage.id,
                 sentence=sentence,
                 recommendation=(
-                    "Shuffle something smaller in its place, such as file names or indices, and load the elements after "
-                    "that; a buffer that is much smaller would mix less than ten batches."
+                    "Shuffle something smaller in its place, such as file names or indices, and load the elements "
+                    "after that; a buffer that is much smaller would mix less than ten batches."
                 ),
                 evidence=evidence,
             )

@@ -1,0 +1,140 @@
+"""Pipelines for the rules on memory and correctness, and how to ask one rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from unit.advise.views import Built, function, measured, pipeline, stage, tensor, unnamed
+
+from pipeprof.profiles.advise.rule import Draft, Rule
+from pipeprof.profiles.advise.rules.batch_before_shuffle import BatchBeforeShuffle
+from pipeprof.profiles.advise.rules.cache_after_augment import CacheAfterAugment
+from pipeprof.profiles.advise.rules.cache_in_memory_over_budget import CacheInMemoryOverBudget
+from pipeprof.profiles.advise.rules.from_tensor_slices_big_array import FromTensorSlicesBigArray
+from pipeprof.profiles.advise.rules.graph_constant import GraphConstant
+from pipeprof.profiles.advise.rules.list_instead_of_array import ListInsteadOfArray
+from pipeprof.profiles.advise.rules.shuffle_buffer_bytes import ShuffleBufferBytes
+from pipeprof.profiles.advise.view import FunctionView, PipelineView, StageView
+from pipeprof.profiles.profile import Phase, Target
+
+RULES: dict[str, Rule] = {
+    rule.name: rule()
+    for rule in (
+        BatchBeforeShuffle,
+        CacheAfterAugment,
+        CacheInMemoryOverBudget,
+        FromTensorSlicesBigArray,
+        GraphConstant,
+        ListInsteadOfArray,
+        ShuffleBufferBytes,
+    )
+}
+MB, GB = 10**6, 10**9
+MACHINE = 24 * GB
+IMAGE = tensor("float32", 224, 224, 3)
+IMAGE_BYTES = 224 * 224 * 3 * 4
+INDEX = tensor("int64")
+
+
+def found(name: str, view: PipelineView) -> list[Draft]:
+    rule = RULES[name]
+    drafts = list(rule.check(view) if view.kind == "static" else rule.diagnose(view))
+    # A rule that reads names would find something else without them.
+    bare = unnamed(view)
+    again = list(rule.check(bare) if view.kind == "static" else rule.diagnose(bare))
+    assert [(one.stage, one.evidence, one.edits) for one in again] == [
+        (one.stage, one.evidence, one.edits) for one in drafts
+    ]
+    for draft in drafts:
+        assert draft.stage in view.by_id
+        assert draft.sentence
+        assert draft.recommendation
+        assert all(isinstance(value, bool | float | int | str) for value in draft.evidence.values())
+    return drafts
+
+
+def only(name: str, view: PipelineView) -> Draft:
+    drafts = found(name, view)
+    assert len(drafts) == 1
+    return drafts[0]
+
+
+def run(view: Built, *, peak: int = 4 * GB, runtime: int = 500 * MB) -> PipelineView:
+    """The pipeline measured, with these peaks."""
+    return measured(view, peak_bytes=peak, baseline_bytes=runtime)
+
+
+def line(*stages: StageView, limit: int | None = MACHINE) -> Built:
+    return pipeline(*stages, memory_limit_bytes=limit)
+
+
+def slices(nbytes: int, *above: StageView, row: int = 4096, dtype: str = "float32", **facts: Any) -> Built:
+    """Rows of `row` bytes."""
+    width = {"float32": 4, "float64": 8}[dtype]
+    source = stage(
+        "source",
+        "from_tensor_slices",
+        name="a",
+        element=(tensor(dtype, row // width),),
+        elements=nbytes // row,
+        source_bytes=nbytes,
+        **facts,
+    )
+    return line(source, *above)
+
+
+def indices(count: int | None = 100_000) -> StageView:
+    return stage("source", "range", name="a", element=(INDEX,), elements=count)
+
+
+def load(id: str = "stages.0", count: int | None = 100_000, *ops: str, **facts: Any) -> StageView:
+    """A map that makes an image of an index."""
+    body: FunctionView = facts.pop("function", function(*(ops or ("DecodeJpeg", "ReadFile"))))
+    return stage(id, "map", name="b", element=(IMAGE,), elements=count, function=body, **facts)
+
+
+def shuffle(id: str, buffer: int, below: StageView, **facts: Any) -> StageView:
+    return stage(
+        id,
+        "shuffle",
+        name="c",
+        arguments={"buffer_size": buffer},
+        element=below.element,
+        elements=below.elements,
+        **facts,
+    )
+
+
+def batch(id: str, size: int, below: StageView, op: str = "batch") -> StageView:
+    element = tuple(replace(one, shape=(size, *one.shape)) for one in below.element or () if one.shape is not None)
+    count = below.elements
+    known = count is not None and count > 0
+    return stage(
+        id,
+        op,
+        name="d",
+        arguments={"batch_size": size},
+        element=element,
+        elements=-(-count // size) if known else count,
+    )
+
+
+def cache(id: str, below: StageView, filename: str = "", **facts: Any) -> StageView:
+    arguments = {"filename": filename} if filename else {}
+    return stage(id, "cache", name="e", arguments=arguments, element=below.element, elements=below.elements, **facts)
+
+
+def passing(id: str, op: str, below: StageView, count: int | None = None, **arguments: Any) -> StageView:
+    elements = below.elements if count is None else count
+    return stage(id, op, arguments=arguments, element=below.element, elements=elements)
+
+
+def built(view: Built, seconds: float, *, growth: int | None = None, kind: str = "function") -> PipelineView:
+    """The pipeline measured, with a phase `build` of so many seconds."""
+    ran = run(view)
+    assert ran.profile is not None
+    runtime = ran.profile.memory.baseline_bytes or 0
+    phase = Phase(name="build", seconds=seconds, peak_rss_bytes=None if growth is None else runtime + growth)
+    target = Target(kind="function" if kind == "function" else "spec", text="file.py:fn")
+    return replace(ran, profile=ran.profile.model_copy(update={"phases": [phase], "target": target}))

@@ -1,0 +1,550 @@
+"""Rules about memory: each has a view that it must find something in, and near twins without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from unit.advise.memory_views import (
+    GB,
+    IMAGE,
+    IMAGE_BYTES,
+    INDEX,
+    MB,
+    RULES,
+    batch,
+    built,
+    cache,
+    found,
+    indices,
+    line,
+    load,
+    only,
+    passing,
+    run,
+    shuffle,
+    slices,
+)
+from unit.advise.views import function, pipeline, stage, tensor
+
+from pipeprof.profiles.advise.sizes import MEMORY_GATE, size, weigh
+from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
+
+MEMORY = ("cache-in-memory-over-budget", "from-tensor-slices-big-array", "graph-constant", "list-instead-of-array")
+MEMORY += ("shuffle-buffer-bytes",)
+
+# the gate
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "peak", "limit", "matters"),
+    [
+        (100 * MB, 1_500 * MB, None, True),
+        (99 * MB, 1_500 * MB, None, False),
+        (100 * MB, 1_600 * MB, None, False),
+        (99 * MB, 1_500 * MB, 2 * GB, False),
+        (100 * MB, 9_000 * MB, 2 * GB, True),
+        (30 * MB, 900 * MB, 600 * MB, True),
+    ],
+)
+def test_bytes_matter_by_share_of_peak_or_of_limit(nbytes: int, peak: int, limit: int | None, matters: bool) -> None:
+    view = run(line(indices(), limit=limit), peak=peak, runtime=500 * MB)
+    assert weigh(nbytes, view).matters is matters
+
+
+def test_bytes_are_compared_with_the_prediction_where_nothing_ran() -> None:
+    view = pipeline(*slices(1000 * MB).stages)
+    assert weigh(310 * MB, view).matters
+    assert not weigh(290 * MB, view).matters
+    assert weigh(310 * MB, view).evidence() == {"predicted_peak_bytes": 3000 * MB}
+
+
+def test_without_a_baseline_the_whole_peak_is_the_measure() -> None:
+    view = run(line(indices(), limit=None), peak=2 * GB)
+    assert view.profile is not None
+    memory = view.profile.memory.model_copy(update={"baseline_bytes": None})
+    view = replace(view, profile=view.profile.model_copy(update={"memory": memory}))
+    assert not weigh(190 * MB, view).matters
+    assert weigh(200 * MB, view).matters
+
+
+def test_sizes_read_as_in_reports() -> None:
+    from pipeprof.cli.render import units
+
+    for nbytes in (0, 8, 1023, 1024, 602_112, 500 * MB, 30 * GB):
+        assert size(nbytes) == units.size(nbytes)
+
+
+@pytest.mark.parametrize("name", MEMORY)
+def test_rules_publish_what_they_compare_with(name: str) -> None:
+    rule = RULES[name]
+    assert rule.family == "memory"
+    assert all((rule.seen, rule.why, rule.fix, rule.ignore_when))
+    names = [threshold.name for threshold in rule.thresholds]
+    assert len(names) == len(set(names)) > 1
+    gated = {"from-tensor-slices-big-array", "shuffle-buffer-bytes"}
+    assert (set(MEMORY_GATE) <= set(rule.thresholds)) is (name in gated)
+
+
+# from-tensor-slices-big-array
+
+
+def test_half_a_gigabyte_is_found_on_a_machine_of_24() -> None:
+    view = slices(500 * MB)
+    for one in (view, run(view, peak=2_600 * MB)):
+        draft = only("from-tensor-slices-big-array", one)
+        assert draft.stage == "source"
+        assert draft.evidence["source_bytes"] == 500 * MB
+        assert draft.evidence["steady_bytes"] == 1550 * MB
+        assert draft.evidence["peak_bytes"] == 2050 * MB
+        assert draft.predicted is not None
+        assert draft.predicted.peak_rss_delta_bytes == -1550 * MB
+        assert "477 MiB" in draft.sentence
+        assert "A batch() would not change that" in draft.sentence
+    assert "98 % of the worker's peak of 1.96 GiB above TensorFlow's own runtime" in draft.sentence
+
+
+@pytest.mark.parametrize("nbytes", [5 * MB, 20 * MB, 90 * MB])
+def test_small_arrays_are_not(nbytes: int) -> None:
+    view = slices(nbytes)
+    assert found("from-tensor-slices-big-array", view) == []
+    assert found("from-tensor-slices-big-array", run(view, peak=900 * MB)) == []
+
+
+def test_an_array_that_is_little_beside_the_rest_is_not() -> None:
+    assert found("from-tensor-slices-big-array", run(slices(300 * MB), peak=9 * GB)) == []
+    assert only("from-tensor-slices-big-array", run(slices(300 * MB), peak=3 * GB))
+
+
+def test_batch_above_is_said_to_change_nothing() -> None:
+    bare = slices(500 * MB)
+    rows = bare.stages[0]
+    view = slices(500 * MB, shuffle("stages.0", 1000, rows), batch("stages.1", 32, rows))
+    draft, without = only("from-tensor-slices-big-array", view), only("from-tensor-slices-big-array", bare)
+    assert "The batch() above it does not change that" in draft.sentence
+    assert draft.evidence["peak_bytes"] == without.evidence["peak_bytes"]
+    (edit,) = draft.edits
+    assert "after stages.1" in edit.as_yaml()
+    assert "tf.ensure_shape(tf.numpy_function(lambda j: rows[j], [i], tf.float32), [None, 1024])" in edit.as_python()
+    assert "range(122070)" in edit.as_python()
+    assert "right after it" in without.edits[0].as_yaml()
+
+
+def test_the_file_of_the_array_is_named() -> None:
+    draft = only("from-tensor-slices-big-array", slices(500 * MB, arguments={"tensors": {"npy": "x.npy"}}))
+    assert "np.load('x.npy', mmap_mode='r')" in draft.edits[0].as_python()
+
+
+def test_float64_is_worth_a_word() -> None:
+    wide = only("from-tensor-slices-big-array", slices(500 * MB, dtype="float64"))
+    assert wide.evidence["float64_bytes"] == 500 * MB
+    assert "float64" in wide.recommendation
+    narrow = only("from-tensor-slices-big-array", slices(500 * MB))
+    assert "float64_bytes" not in narrow.evidence
+    assert "float64" not in narrow.recommendation
+
+
+def test_several_arrays_are_one_source() -> None:
+    source = stage(
+        "source",
+        "from_tensor_slices",
+        element=(tensor("float64", 500), INDEX),
+        elements=125_000,
+        source_bytes=501 * MB,
+    )
+    draft = only("from-tensor-slices-big-array", line(source))
+    assert draft.evidence["float64_bytes"] == 500 * MB
+    assert "[tf.float64, tf.int64]" in draft.edits[0].as_python()
+
+
+def test_constants_and_files_are_other_rules() -> None:
+    assert found("from-tensor-slices-big-array", slices(500 * MB, constant=True)) == []
+    assert found("from-tensor-slices-big-array", line(indices())) == []
+
+
+# graph-constant
+
+
+def test_a_source_made_inside_a_function() -> None:
+    view = slices(100 * MB, constant=True)
+    for one in (view, run(view)):
+        draft = only("graph-constant", one)
+        assert draft.stage == "source"
+        assert draft.evidence["constant_bytes"] == 100 * MB
+        assert draft.evidence["peak_bytes"] == 1700 * MB
+        assert draft.predicted is not None
+        assert draft.predicted.peak_rss_delta_bytes == -1290 * MB
+        assert "made inside a function" in draft.sentence
+        assert "outside of any tf.function" in draft.edits[0].as_python()
+
+
+def captured(nbytes: int | None) -> PipelineView:
+    return line(indices(25), load(function=function("GatherV2", constant_bytes=nbytes)))
+
+
+def test_an_array_captured_by_a_map() -> None:
+    draft = only("graph-constant", captured(100 * MB))
+    assert draft.stage == "stages.0"
+    assert draft.evidence["peak_bytes"] == 1900 * MB
+    assert draft.predicted is not None
+    assert draft.predicted.peak_rss_delta_bytes == -1700 * MB
+    assert "tf.constant(array)" in draft.edits[0].as_python()
+    assert "cannot be made" not in draft.sentence
+    assert "cannot be made" in only("graph-constant", captured(1500 * MB)).sentence
+
+
+@pytest.mark.parametrize("nbytes", [None, 0, 5 * MB, 10 * MB])
+def test_small_tables_are_not(nbytes: int | None) -> None:
+    assert found("graph-constant", captured(nbytes)) == []
+
+
+@pytest.mark.parametrize("constant", [False, None])
+def test_an_ordinary_source_is_not(constant: bool | None) -> None:
+    assert found("graph-constant", slices(500 * MB, constant=constant)) == []
+
+
+def test_the_array_of_a_source_inside_a_function_is_told_once() -> None:
+    owner = stage("stages.0", "flat_map", function=function(constant_bytes=50 * MB))
+    inner = stage("stages.0.source", "from_tensor_slices", constant=True, source_bytes=50 * MB)
+    draft = only("graph-constant", line(indices(), owner, inner))
+    assert draft.stage == "stages.0.source"
+
+
+# list-instead-of-array
+
+
+def numbers(count: int = 2_500_000, **facts: object) -> StageView:
+    return stage(
+        "source",
+        "from_tensor_slices",
+        name="a",
+        **(
+            {
+                "element": (tensor("float32", 500),),
+                "elements": count // 500,
+                "source_bytes": 4 * count,
+                "constant": False,
+            }
+            | facts
+        ),
+    )
+
+
+@pytest.mark.parametrize("seconds", [1.1, 2.2, 7.0])
+def test_a_build_as_slow_as_a_list_of_so_many_numbers(seconds: float) -> None:
+    draft = only("list-instead-of-array", built(line(numbers()), seconds, growth=112 * MB))
+    assert draft.evidence["numbers"] == 2_500_000
+    assert draft.evidence["us_per_number"] == pytest.approx(seconds / 2.5)
+    assert draft.evidence["build_growth_bytes"] == 112 * MB
+    assert "np.asarray(rows, np.float32)" in draft.edits[0].as_python()
+    assert draft.predicted is not None
+    assert draft.predicted.speedup is None
+
+
+def test_memory_on_the_way_need_not_be_known() -> None:
+    assert "build_growth_bytes" not in only("list-instead-of-array", built(line(numbers()), 2.2)).evidence
+
+
+@pytest.mark.parametrize(
+    ("view", "why"),
+    [
+        (built(line(numbers()), 0.9), "quick"),
+        (built(line(numbers()), 9.0), "too slow for so few numbers: something else"),
+        (built(line(numbers(250)), 2.2), "a handful of numbers"),
+        (built(line(numbers(45_000_000)), 3.0), "many numbers in little time: an array"),
+        (built(line(numbers(55_000_000)), 60.0), "too large"),
+        (built(line(numbers(constant=True)), 2.2), "constants of a graph"),
+        (built(line(numbers(), load(function=function(constant_bytes=50 * MB))), 2.2), "a captured array"),
+        (built(line(numbers(element=(tensor("string"),))), 2.2), "no numbers"),
+        (built(line(numbers(element=None)), 2.2), "nobody knows how many"),
+        (built(line(numbers()), 2.2, kind="spec"), "a spec loads arrays"),
+        (built(line(numbers()), 2.2, growth=20 * MB), "no room for a list"),
+        (built(line(indices()), 2.2), "no source in memory"),
+        (run(line(numbers())), "no phases"),
+        (line(numbers()), "nothing ran"),
+    ],
+)
+def test_other_builds_are_not(view: PipelineView, why: str) -> None:
+    assert found("list-instead-of-array", view) == [], why
+
+
+# shuffle-buffer-bytes
+
+
+def loaded_then_shuffled(buffer: int = 1000, count: int | None = 100_000, **row: object) -> PipelineView:
+    image = load(count=count)
+    return line(indices(count), image, shuffle("stages.1", buffer, image, **row), batch("stages.2", 32, image))
+
+
+def test_a_thousand_images_in_a_shuffle() -> None:
+    draft = only("shuffle-buffer-bytes", loaded_then_shuffled())
+    assert draft.stage == "stages.1"
+    assert draft.evidence["buffer_bytes"] == 1000 * (IMAGE_BYTES + 169)
+    assert draft.evidence["measured"] is False
+    assert draft.edits[0].to_dict() == {"kind": "MoveStage", "stage": "stages.1", "op": "shuffle", "before": "stages.0"}
+    assert draft.semantics == "order"
+    assert draft.predicted is not None
+    assert draft.predicted.peak_rss_delta_bytes == -1000 * (IMAGE_BYTES - 8)
+    assert "up to" not in draft.sentence
+
+
+def test_the_same_below_the_map_is_nothing() -> None:
+    view = line(indices(), shuffle("stages.0", 100_000, indices()), load("stages.1"), batch("stages.2", 32, load()))
+    assert found("shuffle-buffer-bytes", view) == []
+    assert found("shuffle-buffer-bytes", run(view)) == []
+
+
+def test_a_small_buffer_of_the_same_is_nothing() -> None:
+    assert found("shuffle-buffer-bytes", loaded_then_shuffled(100)) == []
+    assert found("shuffle-buffer-bytes", loaded_then_shuffled(1000, count=100)) == []
+
+
+def test_where_the_length_is_not_known_the_buffer_bounds_it() -> None:
+    draft = only("shuffle-buffer-bytes", loaded_then_shuffled(count=None))
+    assert "holds up to 1,000 elements" in draft.sentence
+
+
+def test_measured_bytes_decide() -> None:
+    full = {"buffered_bytes": 1000 * IMAGE_BYTES, "buffered_elements": 1000.0}
+    draft = only("shuffle-buffer-bytes", run(loaded_then_shuffled(**full), peak=1500 * MB))
+    assert draft.evidence["measured"] is True
+    assert draft.evidence["buffer_bytes"] == 1000 * (IMAGE_BYTES + 169)
+    assert draft.evidence["peak_above_runtime_bytes"] == 1000 * MB
+    # The data is shorter than the spec lets one think.
+    short = {"buffered_bytes": 50 * IMAGE_BYTES, "buffered_elements": 50.0}
+    assert found("shuffle-buffer-bytes", run(loaded_then_shuffled(count=None, **short), peak=1500 * MB)) == []
+
+
+def test_a_measured_buffer_must_dominate_the_worker() -> None:
+    full = {"buffered_bytes": 1000 * IMAGE_BYTES, "buffered_elements": 1000.0}
+    assert only("shuffle-buffer-bytes", run(loaded_then_shuffled(**full), peak=2300 * MB))
+    assert found("shuffle-buffer-bytes", run(loaded_then_shuffled(**full), peak=2500 * MB)) == []
+
+
+def test_without_a_model_the_prediction_decides() -> None:
+    draft = only("shuffle-buffer-bytes", run(loaded_then_shuffled(), peak=1500 * MB))
+    assert draft.evidence["measured"] is False
+
+
+def test_slices_of_an_array_cost_nothing_again() -> None:
+    view = slices(500 * MB)
+    rows = view.stages[0]
+    full = {"buffered_bytes": 500 * MB, "buffered_elements": 122_070.0}
+    for buffer in (shuffle("stages.0", 200_000, rows), shuffle("stages.0", 200_000, rows, **full)):
+        whole = slices(500 * MB, buffer)
+        assert found("shuffle-buffer-bytes", whole) == []
+        assert found("shuffle-buffer-bytes", run(whole, peak=1500 * MB)) == []
+
+
+def test_slices_that_a_map_made_new_do_cost() -> None:
+    rows = slices(500 * MB).stages[0]
+    mapped = stage(
+        "stages.0", "map", element=rows.element, elements=rows.elements, function=function("Mul", elementwise=True)
+    )
+    draft = only("shuffle-buffer-bytes", slices(500 * MB, mapped, shuffle("stages.1", 200_000, mapped)))
+    # A map that makes nothing larger is no reason for another order.
+    assert [edit.to_dict()["kind"] for edit in draft.edits] == ["SetArgument"]
+
+
+def test_only_one_to_one_stages_are_crossed() -> None:
+    image = load()
+    kept = passing("stages.1", "filter", image)
+    draft = only("shuffle-buffer-bytes", line(indices(), image, kept, shuffle("stages.2", 1000, image)))
+    (edit,) = draft.edits
+    assert edit.to_dict() == {
+        "kind": "SetArgument",
+        "stage": "stages.2",
+        "op": "shuffle",
+        "argument": "buffer_size",
+        "value": 100 * MB // (IMAGE_BYTES + 169),
+    }
+    assert draft.semantics == "randomness"
+
+
+def test_a_buffer_keeps_ten_batches() -> None:
+    image = load()
+    kept = passing("stages.1", "filter", image)
+    view = line(indices(), image, kept, shuffle("stages.2", 1000, image), batch("stages.3", 64, image))
+    assert only("shuffle-buffer-bytes", view).edits[0].to_dict()["value"] == 640
+    view = line(indices(), image, kept, shuffle("stages.2", 1000, image), batch("stages.3", 256, image))
+    assert only("shuffle-buffer-bytes", view).edits == ()
+
+
+def test_names_of_files_are_small_although_their_size_is_not_known() -> None:
+    names = stage("source", "list_files", element=(tensor("string"),), elements=5000)
+    image = load(count=5000)
+    draft = only("shuffle-buffer-bytes", line(names, image, shuffle("stages.1", 1000, image)))
+    assert draft.edits[0].to_dict()["before"] == "stages.0"
+    records = replace(names, op="TFRecordDataset")
+    draft = only("shuffle-buffer-bytes", line(records, image, shuffle("stages.1", 1000, image)))
+    assert draft.edits[0].to_dict()["kind"] == "SetArgument"
+
+
+def test_a_random_map_draws_other_numbers_then() -> None:
+    image = load(function=function("DecodeJpeg", "RandomUniform"))
+    assert only("shuffle-buffer-bytes", line(indices(), image, shuffle("stages.1", 1000, image))).semantics == (
+        "randomness"
+    )
+
+
+def test_shuffled_batches_are_shuffled_before() -> None:
+    images = passing("source", "range", load(), count=100_000)
+    grouped = batch("stages.0", 32, images)
+    draft = only("shuffle-buffer-bytes", line(images, grouped, shuffle("stages.1", 100, grouped)))
+    assert draft.evidence["buffer_bytes"] == 100 * (32 * IMAGE_BYTES + 169)
+    assert [edit.to_dict().get("value") for edit in draft.edits] == [320, None]
+    assert draft.semantics == "values"
+    assert "100 batches" in draft.sentence
+    # Where one batch is one example of later batches, it stays whole.
+    again = line(images, grouped, shuffle("stages.1", 1000, grouped), batch("stages.2", 8, grouped))
+    assert [edit.to_dict()["kind"] for edit in only("shuffle-buffer-bytes", again).edits] == ["SetArgument"]
+
+
+@pytest.mark.parametrize(("count", "findings"), [(100_000, 0), (1_000_000, 0), (2_000_000, 1)])
+def test_indices_count_only_by_the_million(count: int, findings: int) -> None:
+    view = pipeline(indices(count), shuffle("stages.0", count, indices(count)))
+    assert len(found("shuffle-buffer-bytes", view)) == findings
+    full = {"buffered_bytes": 8 * count, "buffered_elements": float(count)}
+    view = pipeline(indices(count), shuffle("stages.0", count, indices(count), **full))
+    assert len(found("shuffle-buffer-bytes", run(view, peak=900 * MB))) == findings
+
+
+# cache-in-memory-over-budget
+
+
+def cached(count: int | None, limit: int | None = 10 * GB, filename: str = "") -> PipelineView:
+    image = load(count=count)
+    return line(indices(count), image, cache("stages.1", image, filename), limit=limit)
+
+
+def test_a_cache_that_does_not_fit() -> None:
+    draft = only("cache-in-memory-over-budget", cached(20_000))
+    assert draft.stage == "stages.1"
+    assert draft.evidence["cache_bytes"] == 20_000 * (IMAGE_BYTES + 186)
+    assert draft.evidence["memory_limit_bytes"] == 10 * GB
+    assert draft.edits[0].to_dict() == {"kind": "MoveStage", "stage": "stages.1", "op": "cache", "before": "stages.0"}
+    assert draft.semantics == "same"
+    assert draft.predicted is not None
+    assert draft.predicted.peak_rss_delta_bytes == -20_000 * (IMAGE_BYTES - 8)
+
+
+@pytest.mark.parametrize(
+    ("view", "why"),
+    [
+        (cached(14_000), "84 % of the limit: it fits"),
+        (cached(20_000, filename="f"), "on disk"),
+        (cached(20_000, limit=None), "no limit known"),
+        (cached(20_000, limit=20 * GB), "another machine"),
+        (cached(None), "nobody knows how many"),
+    ],
+)
+def test_other_caches_do(view: PipelineView, why: str) -> None:
+    assert found("cache-in-memory-over-budget", view) == [], why
+
+
+def test_nine_tenths_are_the_mark() -> None:
+    nbytes = 1000 * (IMAGE_BYTES + 186)
+    assert found("cache-in-memory-over-budget", cached(1000, limit=round(nbytes / 0.9) + 10)) == []
+    assert only("cache-in-memory-over-budget", cached(1000, limit=round(nbytes / 0.9) - 10))
+
+
+def test_a_cache_without_a_smaller_place_goes_to_disk() -> None:
+    image = stage("source", "TFRecordDataset", element=(IMAGE,), elements=20_000)
+    draft = only("cache-in-memory-over-budget", line(image, cache("stages.0", image), limit=10 * GB))
+    assert draft.edits[0].as_yaml() == '- cache:   # stages.0\n    filename: "cache/elements"'
+
+
+def test_a_cache_of_views_of_an_array_holds_nothing() -> None:
+    view = slices(5000 * MB)
+    view = replace(slices(5000 * MB, cache("stages.0", view.stages[0])), memory_limit_bytes=4 * GB)
+    assert found("cache-in-memory-over-budget", view) == []
+
+
+def test_python_above_a_cache_runs_again() -> None:
+    image = load(function=function(ops=None, random=None))
+    draft = only("cache-in-memory-over-budget", line(indices(), image, cache("stages.1", image), limit=10 * GB))
+    assert draft.semantics == "randomness"
+
+
+def test_what_is_there_already_counts() -> None:
+    row = {"buffered_bytes": 950 * MB, "buffered_elements": 1000.0}
+    records = stage("source", "TFRecordDataset", element=(tensor("string"),))
+    view = line(records, cache("stages.0", records, **row), limit=GB)
+    assert only("cache-in-memory-over-budget", run(view)).evidence["elements"] == 1000
+    row["buffered_bytes"] = 850 * MB
+    assert found("cache-in-memory-over-budget", run(line(records, cache("stages.0", records, **row), limit=GB))) == []
+
+
+def repeated(*, random: bool = False) -> tuple[StageView, StageView, StageView]:
+    image = load(count=100, function=function(*(("RandomUniform",) if random else ("DecodeJpeg",))))
+    return indices(100), image, passing("stages.1", "repeat", image, INFINITE)
+
+
+def test_a_cache_above_an_endless_repeat() -> None:
+    *below, again = repeated()
+    draft = only("cache-in-memory-over-budget", line(*below, again, cache("stages.2", again)))
+    assert "never ends" in draft.sentence
+    assert draft.edits[0].to_dict()["before"] == "stages.1"
+    read = passing("stages.3", "take", again, 1000)
+    assert found("cache-in-memory-over-budget", line(*below, again, cache("stages.2", again), read)) == []
+
+
+def test_the_cache_goes_below_what_differs_between_epochs() -> None:
+    image = load(count=100)
+    mixed = shuffle("stages.1", 100, image)
+    again = passing("stages.2", "repeat", image, INFINITE)
+    view = line(indices(100), image, mixed, again, cache("stages.3", again))
+    assert only("cache-in-memory-over-budget", view).edits[0].to_dict()["before"] == "stages.1"
+    *below, again = repeated(random=True)
+    draft = only("cache-in-memory-over-budget", line(*below, again, cache("stages.2", again)))
+    assert draft.edits == ()
+    assert "Leave the cache out" in draft.recommendation
+
+
+# pipelines that deserve nothing
+
+
+def healthy_slices() -> PipelineView:
+    rows = slices(20 * MB).stages[0]
+    full = {"buffered_bytes": 20 * MB, "buffered_elements": 4882.0}
+    return slices(20 * MB, shuffle("stages.0", 4882, rows, **full), batch("stages.1", 256, rows))
+
+
+def healthy_indices() -> PipelineView:
+    return line(
+        indices(1_000_000),
+        shuffle("stages.0", 1_000_000, indices(1_000_000)),
+        load("stages.1", 1_000_000),
+        batch("stages.2", 32, load(count=1_000_000)),
+        passing("stages.3", "prefetch", load(), buffer_size=2),
+    )
+
+
+def healthy_cache() -> PipelineView:
+    image = load(count=5000)
+    flipped = load("stages.3", 5000, "RandomUniform")
+    row = {"buffered_bytes": 3000 * MB, "buffered_elements": 5000.0}
+    return line(
+        indices(5000),
+        image,
+        cache("stages.1", image, **row),
+        shuffle("stages.2", 5000, image, buffered_bytes=3000 * MB, buffered_elements=5000.0),
+        flipped,
+        batch("stages.4", 32, flipped),
+    )
+
+
+def healthy_records() -> PipelineView:
+    records = stage("source", "TFRecordDataset", element=(tensor("string"),), bytes_per_element=12_000.0)
+    row = {"buffered_bytes": 600 * MB, "buffered_elements": 50_000.0}
+    image = load("stages.1", None)
+    return line(records, cache("stages.0", records, **row), image, batch("stages.2", 32, image), limit=2 * GB)
+
+
+@pytest.mark.parametrize("make", [healthy_slices, healthy_indices, healthy_cache, healthy_records])
+@pytest.mark.parametrize("name", [*MEMORY, "batch-before-shuffle", "cache-after-augment"])
+def test_healthy_pipelines_get_no_advice(make: Callable[[], PipelineView], name: str) -> None:
+    view = make()
+    assert found(name, view) == []
+    assert found(name, run(view)) == []
