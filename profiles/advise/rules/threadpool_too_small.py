@@ -24,11 +24,7 @@ from pipeprof.profiles.advise.predicates import (
     worker_cores,
     worth,
 )
-from pipeprof.profiles.advise.rows import (
-    Timing,
-    timing,
-    total_ms,
-)
+from pipeprof.profiles.advise.rows import Timing, timing, total_ms
 from pipeprof.profiles.advise.rule import Draft, Rule
 from pipeprof.profiles.advise.view import PipelineView, StageView
 from pipeprof.profiles.explain.words import milliseconds, significant
@@ -76,8 +72,6 @@ class ThreadpoolTooSmall(Rule):
 def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView], pool: int) -> Iterator[Draft]:
     ms, used, calls = total_ms(maps), worker_cores(view) or 0.0, wanted_calls(view, maps)
     threads, predicted = larger_pool(view, at, maps, pool)
-        "TensorFlow may choose the parallel calls" if calls == float("inf") else f"there are {calls:g} parallel calls"
-    )
     if not worth(predicted):
         return
     yield Draft(
