@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipeprof.profiles.advise.edits import ReplaceStage
 from pipeprof.profiles.advise.memory import Held, memory_prediction
 from pipeprof.profiles.advise.rule import Semantics, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
@@ -42,6 +43,8 @@ _REGROUPING = frozenset(
 )
 _COMBINERS = frozenset({"zip", "concatenate", "sample_from_datasets", "choose_from_datasets"})
 _PASSING = frozenset({"shuffle", "cache", "prefetch", "repeat", "take", "skip", "shard", "filter"})
+_CHEAP = frozenset({"range", "list_files", "random", "from_tensor_slices", "from_tensors", "from_list"})
+_NEARLY_ALL = 0.95
 _UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
 
 
@@ -53,7 +56,7 @@ def size(nbytes: float) -> str:
         ('477 MiB', '8 B', '-1.91 GiB')
     """
     factor, unit = next((pair for pair in _UNITS if abs(nbytes) >= pair[0]), _UNITS[-1])
-    return f"{significant(nbytes / factor)} {unit}"
+    return f"{nbytes:.0f} B" if factor == 1 else f"{significant(nbytes / factor)} {unit}"
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ class Weight:
         shown = self.nbytes if nbytes is None else nbytes
         if self.peak_bytes and shown <= self.peak_bytes:
             share = percent(shown / self.peak_bytes)
+            if self.predicted and shown > _NEARLY_ALL * self.peak_bytes:
+                return "nearly all that the pipeline is predicted to need"
             if self.predicted:
                 return f"{share} of the {size(self.peak_bytes)} that the pipeline is predicted to need"
             return f"{share} of the worker's peak of {size(self.peak_bytes)} above TensorFlow's own runtime"
@@ -204,6 +209,21 @@ def places_below(view: PipelineView, stage: StageView, *, batches: bool = False)
         if one.op != "prefetch" and nbytes is not None:
             yield Place(one, below, nbytes, tuple(crossed))
         one = below
+
+
+def nothing_to_keep(view: PipelineView, stage: StageView) -> bool:
+    """Whether what comes out of a stage costs nothing to make again: indices, names, slices of an array."""
+    one: StageView | None = stage
+    while one is not None and one.op in _PASSING:
+        one = view.input_of(one)
+    return one is not None and one.op in _CHEAP
+
+
+def without(stage: StageView) -> ReplaceStage:
+    """The edit that takes a stage out."""
+    return ReplaceStage(
+        stage.id, yaml=f"# {stage.id} ({stage.op}) goes", python=f"# without .{stage.op}(…), {stage.id}"
+    )
 
 
 def _path_bytes(view: PipelineView, stage: StageView) -> float | None:

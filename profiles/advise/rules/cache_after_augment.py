@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.edits import Edit, MoveStage, ReplaceStage
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule
-from pipeprof.profiles.advise.sizes import in_function, upstream
+from pipeprof.profiles.advise.sizes import in_function, nothing_to_keep, upstream, without
 from pipeprof.profiles.advise.view import INFINITE, FunctionView, PipelineView, StageView
 from pipeprof.profiles.explain.words import milliseconds
 
@@ -72,7 +72,7 @@ def _draft(view: PipelineView, stage: StageView, random: list[StageView]) -> Dra
         " and ".join(one.words for one in random) if count < 3 else f"{count} maps, {first.words} the first of them,"
     )
     where = f" inside {view.by_id[inside.owner].words}" if inside is not None and inside.owner in view.by_id else ""
-    edits, recommendation = _fix(stage, first, nested=inside is not None)
+    edits, recommendation = _fix(view, stage, first, nested=inside is not None)
     return Draft(
         stage=stage.id,
         sentence=(
@@ -90,11 +90,17 @@ def _draft(view: PipelineView, stage: StageView, random: list[StageView]) -> Dra
     )
 
 
-def _fix(stage: StageView, first: StageView, *, nested: bool) -> tuple[tuple[Edit, ...], str]:
+def _fix(view: PipelineView, stage: StageView, first: StageView, *, nested: bool) -> tuple[tuple[Edit, ...], str]:
     if nested:
         return (), (
             f"Take the random part out of {first.words} into a map of its own, and put that above the cache: a cache "
             "inside the nested pipeline would be made anew whenever its function runs."
+        )
+    below = view.input_of(first)
+    if not _loads(first.function) and below is not None and nothing_to_keep(view, below):
+        return (without(stage),), (
+            f"Leave the cache out: nothing below {first.words} is worth keeping. What is done without random numbers "
+            "can be put in a map of its own, with the cache between the two."
         )
     if not _loads(first.function):
         edit = MoveStage(stage.id, stage.op, before=first.id)

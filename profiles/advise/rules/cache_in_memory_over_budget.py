@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pipeprof.profiles.advise.edits import Edit, MoveStage, SetArgument
 from pipeprof.profiles.advise.memory import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics, Threshold
-from pipeprof.profiles.advise.sizes import SHUFFLES, Place, held, places_below, size
+from pipeprof.profiles.advise.sizes import SHUFFLES, Place, held, nothing_to_keep, places_below, size, without
 from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.explain.words import percent
 
@@ -96,7 +96,7 @@ class CacheInMemoryOverBudget(Rule):
         room = self.threshold("share-of-limit") * limit
         for place in places_below(view, stage):
             after = count * (place.element_bytes + CACHE_OVERHEAD_BYTES)
-            if after <= room:
+            if after <= room and not nothing_to_keep(view, place.below):
                 through = ", ".join(one.words for one in place.crossed)
                 return (
                     (MoveStage(stage.id, stage.op, before=place.before.id),),
@@ -107,7 +107,8 @@ class CacheInMemoryOverBudget(Rule):
                 )
         return (
             (SetArgument(stage.id, stage.op, "filename", _FILE),),
-            "Cache on disk, with a filename; or cache before the elements are decoded or enlarged.",
+            "Cache on disk, with a filename; or split what makes the elements, and cache them before they are decoded "
+            "or enlarged.",
             0.0,
             "same",
         )
@@ -136,19 +137,19 @@ class CacheInMemoryOverBudget(Rule):
                 **({"bytes_per_element": each + CACHE_OVERHEAD_BYTES} if each is not None else {}),
                 **({"memory_limit_bytes": view.memory_limit_bytes} if view.memory_limit_bytes else {}),
             },
-            edits=(MoveStage(stage.id, stage.op, before=target.id),) if target is not None else (),
+            edits=(MoveStage(stage.id, stage.op, before=target.id) if target is not None else without(stage),),
         )
 
 
 def _lowest_change(view: PipelineView, repeat: StageView) -> StageView | None:
-    """The stage to cache below so that nothing that differs between epochs is kept; ``None`` if it is the first."""
+    """The stage to cache below so that nothing that differs between epochs is kept; ``None`` if nothing is left."""
     target = repeat
     for one in view.below(repeat):
         random = one.op == "map" and (one.function is None or one.function.random is not False)
         if random or one.op in SHUFFLES:
             target = one
     below = view.input_of(target)
-    return target if below is not None and below.inputs else None
+    return target if below is not None and not nothing_to_keep(view, below) else None
 
 
 def _semantics(place: Place) -> Semantics:

@@ -125,8 +125,8 @@ class GraphConstant(Rule):
             stage=stage.id,
             sentence=(
                 f"{told}. A graph is copied, serialised and rewritten whole, so that at the peak {before:g} times as "
-                f"much is needed: {size(peak)}{f', {compared}' if compared else ''}. It takes the time for that with "
-                f"every new iterator.{limit}"
+                f"much is needed: {size(peak)}{f', {compared}' if compared else ''}. Every new iterator "
+                f"does that again.{limit}"
             ),
             recommendation=recommendation,
             evidence={"constant_bytes": nbytes, "peak_bytes": peak, **weight.evidence()},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeprof.profiles.advise.edits import Edit, MoveStage, SetArgument
+from pipeprof.profiles.advise.edits import Edit, MoveStage, ReplaceStage, SetArgument
 from pipeprof.profiles.advise.memory import memory_prediction, shuffle_overhead_bytes
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.sizes import (
@@ -188,13 +188,14 @@ class ShuffleBufferBytes(Rule):
         stage, place = buffer.stage, move.place
         through = ", ".join(one.words for one in place.crossed)
         edits: tuple[Edit, ...] = (MoveStage(stage.id, stage.op, before=place.before.id),)
-        counted = ""
+        # File names have no size before they are seen.
+        about, counted = "about " if place.below.element_bytes is None else "", ""
         if move.batch is not None and stage.op == "shuffle":
             edits = (SetArgument(stage.id, stage.op, "buffer_size", round(move.elements)), *edits)
             counted = f" and let it count elements, {move.elements:,.0f} of them"
         return Draft(
             stage=stage.id,
-            sentence=f"{sentence} Below {place.before.words} an element is {size(place.element_bytes)}.",
+            sentence=f"{sentence} Below {place.before.words} an element is {about}{size(place.element_bytes)}.",
             recommendation=(
                 f"Move the shuffle below {through}{counted}: it then holds {size(move.nbytes)}, and the first element "
                 "comes sooner."
@@ -208,10 +209,35 @@ class ShuffleBufferBytes(Rule):
             semantics=place.semantics,
         )
 
+    def _permutation(self, view: PipelineView, buffer: _Buffer) -> ReplaceStage | None:
+        """For a full shuffle of all indices of a range."""
+        below = view.input_of(buffer.stage)
+        if below is None or below.op != "range" or below.elements is None or buffer.stage.op != "shuffle":
+            return None
+        plain = below.arguments.get("start", 0) == 0 and below.arguments.get("step", 1) == 1
+        whole = 0 < below.elements <= buffer.elements
+        return _permutation(buffer.stage, below.elements) if plain and whole else None
+
     def _smaller(
         self, view: PipelineView, buffer: _Buffer, sentence: str, evidence: dict[str, float | int | str | bool]
     ) -> Draft:
         stage = buffer.stage
+        permuted = self._permutation(view, buffer)
+        if permuted is not None:
+            return Draft(
+                stage=stage.id,
+                sentence=f"{sentence} Nearly all of that is bookkeeping: a number itself takes 8 bytes.",
+                recommendation=(
+                    "Work the order out instead of keeping it: index_shuffle gives the place of each index in a "
+                    "permutation of all of them, without a buffer, and takes whole batches of indices."
+                ),
+                evidence=evidence,
+                edits=(permuted,),
+                predicted=Predicted(
+                    f"-{buffer.elements:,.0f} x {size(buffer.each)}", peak_rss_delta_bytes=-round(buffer.nbytes)
+                ),
+                semantics="randomness",
+            )
         batch = next((_size(one) for one in view.above(stage) if one.op in BATCHES), 1)
         wanted = max(int(BYTES.value // buffer.each), round(self.threshold("batches-in-buffer") * batch), 1)
         if wanted > self.threshold("worthwhile-part") * buffer.elements or stage.op != "shuffle":
@@ -239,6 +265,25 @@ class ShuffleBufferBytes(Rule):
             ),
             semantics="randomness",
         )
+
+
+def _permutation(stage: StageView, count: int) -> ReplaceStage:
+    """A permutation of ``count`` indices that is worked out; a spec has no function for it but Python."""
+    return ReplaceStage(
+        stage.id,
+        yaml="\n".join(
+            [
+                f"- batch: {{batch_size: 1024}}   # {stage.id}: three stages instead of the shuffle",
+                '- map: {python: "order.py:shuffled"}',
+                "- unbatch: {}",
+            ]
+        ),
+        python=(
+            "def shuffled(index):  # another seed in each epoch gives another order\n"
+            f"    return tf.random.experimental.index_shuffle(index, seed=[1, 2, 3], max_index={count - 1})\n"
+            f"dataset = dataset.batch(1024).map(shuffled).unbatch()  # {stage.id}"
+        ),
+    )
 
 
 def _size(batch: StageView) -> int:
