@@ -82,6 +82,18 @@ class GraphDict(_ReadGraph):
     nodes: list[NodeDict]  # inputs before the nodes that read them, a function's datasets after their owner
 
 
+class MadeDict(TypedDict):
+    """A source in memory that was seen while the pipeline was built; see `sources.MadeSource`."""
+
+    method: str
+    types: list[str]
+    shapes: list[list[int | None] | None]
+    elements: int | None
+    traced: bool
+    file: str | None
+    line: int | None
+
+
 class ParameterDict(TypedDict):
     """A parameter of an iterator, e.g. ``parallelism`` or ``buffer_size``."""
 

@@ -12,12 +12,14 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from pipeprof.pipelines.graph.records import GraphDict
+from pipeprof.pipelines.graph.records import GraphDict, MadeDict
 
 _SLICES = ("TensorSliceDataset", "TensorDataset")
+_GENERATED = "__autograph_generated_file"
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,30 @@ class MadeSource:
         types: TensorFlow's dtype of each component of its elements.
         shapes: Shape of each component, None for an unknown rank or dimension.
         traced: It was called while a function was traced: its arrays became constants of a graph.
+        method: Which of the two.
+        elements: How many elements it has, None if not known.
+        file: The user's file that called it, or that called the traced function.
+        line: Line in it.
     """
 
     types: tuple[str, ...]
     shapes: tuple[tuple[int | None, ...] | None, ...]
     traced: bool
+    method: str = "from_tensor_slices"
+    elements: int | None = None
+    file: str | None = None
+    line: int | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> MadeDict:
         """As JSON."""
         return {
+            "method": self.method,
             "types": list(self.types),
             "shapes": [None if one is None else list(one) for one in self.shapes],
+            "elements": self.elements,
             "traced": self.traced,
+            "file": self.file,
+            "line": self.line,
         }
 
 
@@ -63,7 +77,8 @@ class SourceWatch:
         methods = (tf.data.Dataset.from_tensor_slices, tf.data.Dataset.from_tensors)
         codes = frozenset(inspect.unwrap(one).__code__ for one in methods)
         self._before = sys.getprofile()
-        sys.setprofile(self._hook(codes, tf.inside_function, self._before))
+        library = str(Path(tf.__file__).parent)
+        sys.setprofile(self._hook(codes, tf.inside_function, library))
         return self
 
     def __exit__(
@@ -71,10 +86,12 @@ class SourceWatch:
     ) -> None:
         sys.setprofile(self._before)
 
-    def _hook(self, codes: frozenset[Any], tracing: Callable[[], bool], before: Any) -> Callable[..., None]:
+    def _hook(self, codes: frozenset[Any], tracing: Callable[[], bool], library: str) -> Callable[..., None]:
+        before = self._before
+
         def hook(frame: FrameType, event: str, value: Any) -> None:
             if event == "return" and frame.f_code in codes and value is not None:
-                self.made.append(_made(value.element_spec, traced=bool(tracing())))
+                self.made.append(_made(frame, value, library, traced=bool(tracing())))
             if before is not None:
                 before(frame, event, value)
 
@@ -97,16 +114,33 @@ def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:
             node["constant"] = ways.pop()
 
 
-def _made(spec: Any, *, traced: bool) -> MadeSource:
+def _made(frame: FrameType, dataset: Any, library: str, *, traced: bool) -> MadeSource:
     import tensorflow as tf
 
-    leaves = tf.nest.flatten(spec)
+    leaves = tf.nest.flatten(dataset.element_spec)
     shapes = [getattr(one, "shape", None) for one in leaves]
+    elements = None if traced else int(dataset.cardinality())
+    user = _user_frame(frame, library)
     return MadeSource(
         types=tuple(str(getattr(getattr(one, "dtype", None), "name", "variant")) for one in leaves),
         shapes=tuple(None if one is None or one.rank is None else tuple(one.as_list()) for one in shapes),
         traced=traced,
+        method=frame.f_code.co_name,
+        elements=elements if elements is not None and elements >= 0 else None,
+        file=user.f_code.co_filename if user is not None else None,
+        line=user.f_lineno if user is not None else None,
     )
+
+
+def _user_frame(frame: FrameType, library: str) -> FrameType | None:
+    """The innermost caller that is not TensorFlow's, nor code that TensorFlow made of the user's to trace it."""
+    at = frame.f_back
+    while at is not None:
+        name = at.f_code.co_filename
+        if not name.startswith((library, "<")) and _GENERATED not in name:
+            return at
+        at = at.f_back
+    return None
 
 
 def component_keys(spec: Any) -> list[str] | None:

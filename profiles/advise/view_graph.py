@@ -14,7 +14,7 @@ from pipeprof.pipelines.graph.align import Joined, join
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.flow import Flow, component_flow
 from pipeprof.pipelines.graph.opnames import friendly, is_dataset
-from pipeprof.pipelines.graph.records import GraphDict
+from pipeprof.pipelines.graph.records import GraphDict, MadeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.profiles.advise.view import (
     AUTOTUNE,
@@ -68,11 +68,13 @@ def view_of_graphs(
     profile: Profile | None = None,
     headspace: Headspace | None = None,
     facts: Facts | None = None,
+    made: Sequence[MadeDict] = (),
 ) -> PipelineView:
     """The view that rules look at.
 
     Args:
-        written: The graph as written. Without one (too large to be read) the view has the measured stages only.
+        written: The graph as written. Without one (too large to be read) the view has the measured stages only, or
+            if there are none either, the sources that were seen while the pipeline was built.
         executed: The graph as TensorFlow runs it.
         stages: The profile's stages, from `explain_stages`.
         by_address: The names in the graph are addresses of a spec; False for a user's own function.
@@ -84,13 +86,15 @@ def view_of_graphs(
         profile: The whole profile.
         headspace: What a faster pipeline could be worth.
         facts: Named measurements.
+        made: Sources in memory seen while the pipeline was built, from a `SourceWatch`; for a user's own function.
     """
     before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
     rows = {stage.id: stage for stage in stages}
     if before.root is None:
-        views = tuple(_unread(stages))
+        views = tuple(_unread(stages) if stages else _seen(made))
     else:
-        builder = _Builder(before, after, join(before, after), rows, by_address, locations or {}, names or {})
+        joined = join(before, after)
+        builder = _Builder(before, after, joined, rows, by_address, locations or {}, names or {}, tuple(made))
         views = tuple(builder.views())
     return PipelineView(
         kind="measured",
@@ -113,6 +117,7 @@ class _Builder:
     by_address: bool
     locations: Mapping[str, Location]
     names: Mapping[str, str | None]
+    made: tuple[MadeDict, ...]
 
     def views(self) -> Iterator[StageView]:
         flow = component_flow(self.written)
@@ -141,7 +146,7 @@ class _Builder:
             function=self._function(stage, flow),
             source_bytes=head.held_bytes if stage.op in _IN_MEMORY else None,
             constant=self._constant(stage, head),
-            location=(row.location if row is not None else None) or self.locations.get(stage.address),
+            location=self._location(stage, head, row),
             executed_op=self.executed.nodes[place].op if place is not None else None,
             made_parallel=self._made_parallel(head, place),
             measured=row,
@@ -196,6 +201,14 @@ class _Builder:
         # A spec is always built eagerly; of other sources only those inside functions are told by the graph.
         return False if head.constant is None and self.by_address and head.owner is None else head.constant
 
+    def _location(self, stage: WrittenStage, head: Node, row: Stage | None) -> Location | None:
+        known = (row.location if row is not None else None) or self.locations.get(stage.address)
+        if known is not None or stage.op not in _IN_MEMORY:
+            return known
+        element = _element(head)
+        places = {(one["file"], one["line"]): _made_at(one) for one in self.made if _made_element(one) == element}
+        return next(iter(places.values())) if len(places) == 1 else None
+
     def _made_parallel(self, head: Node, place: str | None) -> bool | None:
         if head.family != "Map":
             return False
@@ -242,6 +255,33 @@ def _options(written: StageGraph, executed: StageGraph) -> dict[str, Any]:
     if executed.root is not None and not executed.has("Model"):
         found["autotune.enabled"] = False
     return found
+
+
+def _made_element(made: MadeDict) -> tuple[Component, ...]:
+    shapes = [None if shape is None else tuple(shape) for shape in made["shapes"]]
+    return tuple(Component(*one) for one in zip(made["types"], shapes, strict=True))
+
+
+def _made_at(made: MadeDict) -> Location | None:
+    return Location(file=made["file"], line=made["line"]) if made["file"] is not None else None
+
+
+def _seen(made: Sequence[MadeDict]) -> Iterator[StageView]:
+    """The sources of a pipeline of which nothing else is known."""
+    for number, one in enumerate(made):
+        element = _made_element(one)
+        sizes = [component.nbytes for component in element]
+        size = sum(known for known in sizes if known is not None) if None not in sizes else None
+        yield StageView(
+            id="source" if len(made) == 1 else f"source.inputs.{number}",
+            op=one["method"],
+            depth=0 if len(made) == 1 else 1,
+            element=element,
+            elements=one["elements"],
+            source_bytes=None if size is None or one["elements"] is None else size * one["elements"],
+            constant=one["traced"],
+            location=_made_at(one),
+        )
 
 
 def _unread(stages: Sequence[Stage]) -> Iterator[StageView]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -130,3 +131,156 @@ def test_a_graph_that_is_too_large_is_not_read(tf: Any) -> None:
         assert "in memory" in str(read(dataset, in_memory=10**10)["reason"])
         assert "are left" in str(read(dataset, in_memory=1000, room=3999)["reason"])
         assert read(dataset, in_memory=1000, room=4000)["root"] is not None
+
+
+def test_a_graph_does_not_tell_a_traced_source_but_watching_does(tf: Any) -> None:
+    array = np.ones((6, 3), np.float32)
+
+    @tf.function
+    def traced() -> Any:
+        return tf.data.Dataset.from_tensor_slices(array)
+
+    def graph_of(made: Any) -> Any:
+        def build() -> Any:
+            return made().batch(2)
+
+        with reading.SourceWatch() as watch:
+            dataset = build()
+        return reading.read_written(dataset, in_memory=0, made=watch.made), watch.made
+
+    eager, seen_eager = graph_of(lambda: tf.data.Dataset.from_tensor_slices(array))
+    inside, seen_inside = graph_of(traced)
+    assert [node["constant"] for node in eager["nodes"]] == [False, None]
+    assert [node["constant"] for node in inside["nodes"]] == [True, None]
+    differing = {"constant", "id", "key", "inputs"}
+    for one, other in zip(eager["nodes"], inside["nodes"], strict=True):
+        assert {key: one[key] for key in one if key not in differing} == {
+            key: other[key] for key in other if key not in differing
+        }
+    assert [(one.elements, one.traced, Path(str(one.file)).name) for one in (*seen_eager, *seen_inside)] == [
+        (6, False, "test_graph.py"),
+        (None, True, "test_graph.py"),
+    ]
+
+
+def test_sources_of_one_element_made_in_both_ways_are_left_open(tf: Any) -> None:
+    array = np.ones((4, 3), np.float32)
+    with reading.SourceWatch() as watch:
+        first = tf.data.Dataset.from_tensor_slices(array)
+        second = tf.function(lambda: tf.data.Dataset.from_tensor_slices(array))()
+        dataset = first.concatenate(second)
+        other = tf.data.Dataset.from_tensors({"a": array})
+    assert [one.method for one in watch.made] == ["from_tensor_slices", "from_tensor_slices", "from_tensors"]
+    nodes = reading.read_written(dataset, in_memory=0, made=watch.made)["nodes"]
+    assert {node["constant"] for node in nodes if node["op"] == "TensorSliceDataset"} == {None}
+    (node,) = reading.read_written(other, in_memory=0, made=watch.made)["nodes"]
+    assert (node["constant"], node["held_bytes"], node["length"]) == (False, 48, 1)
+
+
+def test_watching_ends_with_the_block_also_after_an_error(tf: Any) -> None:
+    before = sys.getprofile()
+    watch = reading.SourceWatch()
+    with pytest.raises(ValueError, match="rank"), watch:
+        tf.data.Dataset.from_tensor_slices({"a": np.ones(3), "b": np.ones(())})
+    assert sys.getprofile() is before
+    assert watch.made == []
+
+
+def test_options_are_those_that_tensorflow_says_are_set(tf: Any) -> None:
+    options = tf.data.Options()
+    options.deterministic = False
+    options.experimental_slack = True
+    options.experimental_symbolic_checkpoint = True
+    options.experimental_warm_start = True
+    options.threading.max_intra_op_parallelism = 3
+    options.threading.private_threadpool_size = 200
+    options.autotune.enabled = True
+    options.autotune.cpu_budget = 5
+    options.autotune.ram_budget = 7 << 30
+    for name in (
+        "apply_default_optimizations",
+        "filter_fusion",
+        "filter_parallelization",
+        "inject_prefetch",
+        "map_and_batch_fusion",
+        "map_and_filter_fusion",
+        "map_fusion",
+        "map_parallelization",
+        "noop_elimination",
+        "parallel_batch",
+        "shuffle_and_repeat_fusion",
+    ):
+        setattr(options.experimental_optimization, name, False)
+    found = reading.read_written(tf.data.Dataset.range(3).with_options(options).batch(2), in_memory=0)["options"]
+    expected = {}
+    for part in ("", "threading", "autotune", "experimental_optimization"):
+        for name in dir(getattr(options, part) if part else options):
+            value = getattr(getattr(options, part) if part else options, name, None)
+            if not name.startswith("_") and type(value) in (bool, int):
+                expected[f"{part}.{name}" if part else name] = value
+    del expected["experimental_deterministic"]  # an older name of `deterministic`
+    assert found == expected
+
+
+def test_of_options_set_twice_the_later_ones_hold(tf: Any) -> None:
+    first, second = tf.data.Options(), tf.data.Options()
+    first.threading.private_threadpool_size = 3
+    first.deterministic = False
+    second.threading.private_threadpool_size = 5
+    dataset = tf.data.Dataset.range(3).with_options(first).batch(2).with_options(second)
+    found = reading.read_written(dataset, in_memory=0)["options"]
+    assert found == {"threading.private_threadpool_size": 5, "deterministic": False}
+    assert dataset.options().threading.private_threadpool_size == 5
+
+
+def test_what_functions_do(tf: Any) -> None:
+    table = np.arange(600, dtype=np.float32)
+    tensor = tf.constant(table)
+
+    @tf.function
+    def scaled(value: Any) -> Any:
+        return value / 255.0
+
+    def facts(function: Any) -> Any:
+        element = {"image": np.ones((5, 4), np.float32), "label": np.arange(5)}
+        dataset = tf.data.Dataset.from_tensor_slices(element).map(function)
+        graph = reading.read_written(dataset, in_memory=0)
+        return next(node for node in graph["nodes"] if node["op"] == "MapDataset")["function"], graph["keys"]
+
+    called, keys = facts(lambda one: {**one, "image": scaled(one["image"])})
+    assert (called["elementwise"], called["reads"], called["passes"]) == (True, [0], [None, 1])
+    assert keys == ["image", "label"]
+    captured, keys = facts(lambda one: (one["label"], tf.gather(table, one["label"])))
+    assert captured["constant_bytes"] >= table.nbytes
+    assert (captured["reads"], captured["passes"], keys) == ([1], [1, None], ["0", "1"])
+    held, keys = facts(lambda one: tf.gather(tensor, one["label"]))
+    assert held["constant_bytes"] < 100
+    assert keys == ["0"]
+    branched, _ = facts(lambda one: tf.cond(one["label"] > 2, lambda: one["image"], lambda: tf.random.uniform([4])))
+    assert (branched["random"], branched["elementwise"]) == (True, False)
+    ragged, _ = facts(lambda one: tf.numpy_function(lambda value: value, [one["image"]], tf.float32))
+    assert (ragged["python"], ragged["random"], ragged["passes"]) == (True, None, [None])
+
+
+def test_two_reads_of_a_map_agree_with_running_it_on_a_batch(tf: Any) -> None:
+    """What is said to be element-wise gives the same after a batch as before it."""
+    values = np.arange(24, dtype=np.int64).reshape(6, 4)
+    row = tf.constant([1, 2, 3, 4], tf.int64)
+    wide = tf.constant([[1, 2, 3, 4]], tf.int64)
+    functions = {
+        "cast": lambda x: tf.cast(x, tf.float32) * 2.0 + 1.0,
+        "row": lambda x: tf.maximum(x, row) % 3,
+        "where": lambda x: tf.where(x > 3, x, tf.zeros_like(x)),
+        "sum": lambda x: x - tf.reduce_sum(x),
+        "reverse": lambda x: tf.reverse(x, [0]),
+        "wide": lambda x: x + wide,
+    }
+    source = tf.data.Dataset.from_tensor_slices(values)
+    said = {}
+    for name, function in functions.items():
+        graph = reading.read_written(source.map(function), in_memory=0)
+        (said[name],) = [node["function"]["elementwise"] for node in graph["nodes"] if node["function"]]
+        before, after = next(iter(source.map(function).batch(6))), next(iter(source.batch(6).map(function)))
+        same = before.shape == after.shape and bool(tf.reduce_all(before == after))
+        assert same or not said[name]
+    assert said == {"cast": True, "row": True, "where": True, "sum": False, "reverse": False, "wide": False}

@@ -1,7 +1,8 @@
 """Records graphs and models of real pipelines for the unit tests: ``python tests/recorded/record_graphs.py``.
 
 Each file in ``graphs/`` is one pipeline: ``written`` and ``executed`` graph, ``snapshots`` of the model as plain
-records, how many ``batches`` came out between first and last, and whether the names are a spec's addresses.
+records, how many ``batches`` came out between first and last and how many ``worker_cores`` were at work, and whether
+the names are a spec's addresses.
 ``errors.json`` holds what TensorFlow 2.21 says when a stage fails. Sleeps of known length stand for work.
 """
 
@@ -216,16 +217,17 @@ def record(
     for _ in range(warm):
         next(iterator)
     snapshots = [take_snapshot(iterator)]
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     for _ in range(rounds):
         for _ in range(steps):
             next(iterator)
         snapshots.append(take_snapshot(iterator))
-    seconds = time.perf_counter() - started
+    seconds, used = time.perf_counter() - started, time.process_time() - used
     written = read_written(dataset, in_memory=0, made=made)
     return {
         "batches": steps * rounds,
         "seconds": round(seconds, 4),
+        "worker_cores": round(used / seconds, 3),
         "written": written,
         "executed": read_executed(dataset, in_memory=0, written=written),
         "snapshots": [one.to_dict() for one in snapshots if one is not None],

@@ -28,6 +28,7 @@ class Recorded:
     written: GraphDict
     executed: GraphDict
     snapshots: list[ModelDict]
+    worker_cores: float = 0.0
 
     @property
     def segments(self) -> list[tuple[ModelDict, ModelDict]]:

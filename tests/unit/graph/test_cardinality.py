@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.graph.cardinality import INFINITE, cardinalities
+from pipeprof.pipelines.graph.stages import Node, StageGraph
+
+from .conftest import Recorded
+
+
+def node(id: str, op: str, *inputs: str, length: int | None = None, **arguments: Any) -> Node:
+    return Node(
+        id=id,
+        op=op,
+        name=None,
+        key=None,
+        inputs=inputs,
+        owner=None,
+        depth=0,
+        functions=(),
+        bodies=(),
+        arguments=arguments,
+        stateful_op=None,
+        stateful=False,
+        files=False,
+        length=length,
+    )
+
+
+def count(*nodes: Node) -> int | None:
+    graph = StageGraph({one.id: one for one in nodes}, nodes[-1].id)
+    return cardinalities(graph)[nodes[-1].id]
+
+
+SEVEN = node("s", "TensorSliceDataset", length=7)
+FOREVER = node("s", "RepeatDataset", "x", count=-1)
+ONE = node("x", "TensorDataset", length=1)
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        (node("n", "MapDataset", "s"), 7),
+        (node("n", "FilterDataset", "s"), None),
+        (node("n", "FlatMapDataset", "s"), None),
+        (node("n", "BatchDatasetV2", "s", batch_size=2), 4),
+        (node("n", "BatchDatasetV2", "s", batch_size=2, drop_remainder=True), 3),
+        (node("n", "BatchDatasetV2", "s"), None),
+        (node("n", "RepeatDataset", "s", count=3), 21),
+        (node("n", "RepeatDataset", "s", count=-1), INFINITE),
+        (node("n", "RepeatDataset", "s", count=0), 0),
+        (node("n", "TakeDataset", "s", count=5), 5),
+        (node("n", "TakeDataset", "s", count=-1), 7),
+        (node("n", "SkipDataset", "s", count=5), 2),
+        (node("n", "SkipDataset", "s", count=50), 0),
+        (node("n", "ShardDataset", "s", num_shards=3, index=0), 3),
+        (node("n", "ShardDataset", "s", num_shards=3, index=1), 2),
+        (node("n", "ZipDataset", "s", "s"), 7),
+        (node("n", "ConcatenateDataset", "s", "s"), 14),
+        (node("n", "OptionsDataset", "s"), 7),
+    ],
+)
+def test_of_a_stage_over_seven_elements(stage: Node, expected: int | None) -> None:
+    assert count(SEVEN, stage) == expected
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        (node("n", "BatchDatasetV2", "s", batch_size=2), INFINITE),
+        (node("n", "TakeDataset", "s", count=5), 5),
+        (node("n", "SkipDataset", "s", count=5), INFINITE),
+        (node("n", "ShardDataset", "s", num_shards=3, index=1), INFINITE),
+        (node("n", "ZipDataset", "s", "s"), INFINITE),
+        (node("n", "ZipDataset", "s", "x"), 1),
+        (node("n", "ConcatenateDataset", "x", "s"), INFINITE),
+    ],
+)
+def test_of_a_stage_over_elements_without_end(stage: Node, expected: int | None) -> None:
+    assert count(ONE, FOREVER, stage) == expected
+
+
+@pytest.mark.parametrize(("start", "stop", "step", "expected"), [(0, 10, 3, 4), (5, 0, -2, 3), (3, 3, 1, 0)])
+def test_of_a_range(start: int, stop: int, step: int, expected: int) -> None:
+    assert count(node("s", "RangeDataset", start=start, stop=stop, step=step)) == expected
+
+
+def test_of_recorded_pipelines(recorded: Callable[[str], Recorded]) -> None:
+    graph = StageGraph.from_dict(recorded("eager_source").written)
+    found = [cardinalities(graph)[one.id] for one in graph.walk()]
+    assert found == [3072, 384, INFINITE]
+    every = StageGraph.from_dict(recorded("generator").written)
+    assert set(cardinalities(every)) == set(every.nodes)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.graph.facts import Facts
+
+DTYPES = {1: "float32", 7: "string", 9: "int64"}
+
+
+def constant(*shape: int, dtype: int = 1, texts: tuple[bytes, ...] = ()) -> Any:
+    dims = [SimpleNamespace(size=size) for size in shape]
+    return SimpleNamespace(
+        dtype=dtype, tensor_shape=SimpleNamespace(dim=dims, unknown_rank=False), string_val=texts, ByteSize=lambda: 99
+    )
+
+
+def node(name: str, op: str, *inputs: str, value: Any = None, calls: str = "") -> Any:
+    attr = {
+        "value": SimpleNamespace(tensor=value),
+        "f": SimpleNamespace(func=SimpleNamespace(name=calls)),
+    }
+    return SimpleNamespace(name=name, op=op, input=list(inputs), attr=attr)
+
+
+def function(name: str, arguments: str, returns: list[str], *nodes: Any) -> Any:
+    return SimpleNamespace(
+        signature=SimpleNamespace(
+            name=name,
+            input_arg=[SimpleNamespace(name=one) for one in arguments.split()],
+            output_arg=[SimpleNamespace(name=f"out{index}") for index in range(len(returns))],
+        ),
+        ret={f"out{index}": one for index, one in enumerate(returns)},
+        node_def=list(nodes),
+    )
+
+
+def read(*functions: Any, ranks: list[int | None] | None = None, captured: list[int | None] | None = None) -> Any:
+    library = {one.signature.name: one for one in functions}
+    facts = Facts(library, lambda number: DTYPES[number])
+    return facts.read([one.signature.name for one in functions], [0] if ranks is None else ranks, captured or [])
+
+
+def test_what_is_handed_on_is_not_read() -> None:
+    body = function(
+        "f",
+        "image label spare",
+        ["keep:output:0", "big:y:0", "image"],
+        node("keep", "Identity", "label"),
+        node("big", "Cast", "image"),
+    )
+    found = read(body, ranks=[3, 0, 1])
+    assert found["reads"] == [0]
+    assert found["passes"] == [1, None, 0]
+
+
+def test_captured_tensors_are_no_components() -> None:
+    body = function("f", "index table", ["row:output:0", "table"], node("row", "GatherV2", "table", "index"))
+    found = read(body, ranks=[0])
+    assert (found["reads"], found["passes"]) == ([0], [None, None])
+
+
+def test_functions_that_are_called_are_followed() -> None:
+    inner = function("g", "a b", ["b", "sum:z:0"], node("sum", "AddV2", "a", "a"))
+    outer = function(
+        "f", "x y", ["call:output:0", "call:output:1"], node("call", "StatefulPartitionedCall", "x", "y", calls="g")
+    )
+    found = read(outer, inner, ranks=[0, 0])
+    assert (found["reads"], found["passes"]) == ([0], [1, None])
+
+
+def test_of_a_function_that_is_not_there_nothing_is_said() -> None:
+    outer = function("f", "x", ["call:output:0"], node("call", "PartitionedCall", "x", calls="gone"))
+    found = read(outer)
+    assert (found["reads"], found["passes"], found["elementwise"]) == (None, None, False)
+
+
+def test_constants_count_with_their_full_size() -> None:
+    body = function(
+        "f",
+        "x",
+        ["sum:z:0"],
+        node("table", "Const", value=constant(10, 100)),
+        node("names", "Const", value=constant(2, dtype=7, texts=(b"abc", b"de"))),
+        node("sum", "AddV2", "x", "table:output:0"),
+    )
+    assert read(body)["constant_bytes"] == 4000 + 5
+
+
+def test_python_may_draw_random_numbers_unseen() -> None:
+    plain = read(function("f", "x", ["a:y:0"], node("a", "Neg", "x")))
+    python = read(function("f", "x", ["a:output:0"], node("a", "EagerPyFunc", "x")))
+    drawn = read(function("f", "x", ["a:output:0"], node("a", "RandomUniform", "x")))
+    assert [(one["python"], one["random"]) for one in (plain, python, drawn)] == [
+        (False, False),
+        (True, None),
+        (False, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("op", "ranks", "of_constant", "expected"),
+    [
+        ("AddV2", [0], (), True),
+        ("AddV2", [2], (5,), True),
+        ("AddV2", [0], (5,), False),  # a scalar and a vector make a vector, a batch of scalars and a vector do not
+        ("AddV2", [None], (), None),
+        ("DecodeJpeg", [0], (), False),
+        ("ConcatV2", [1], (), False),
+        ("RandomUniform", [0], (), False),
+        ("SomethingNew", [0], (), False),
+    ],
+)
+def test_elementwise(op: str, ranks: list[int | None], of_constant: tuple[int, ...], expected: bool | None) -> None:
+    body = function(
+        "f",
+        "x",
+        ["result:z:0"],
+        node("value", "Const", value=constant(*of_constant)),
+        node("result", op, "x", "value:output:0"),
+    )
+    assert read(body, ranks=ranks)["elementwise"] is expected
+
+
+def test_components_of_different_rank_do_not_go_together_on_a_batch() -> None:
+    body = function("f", "x y", ["result:z:0"], node("result", "Mul", "x", "y"))
+    assert read(body, ranks=[1, 1])["elementwise"] is True
+    assert read(body, ranks=[0, 1])["elementwise"] is False
+
+
+def test_captured_tensors_are_broadcast_too() -> None:
+    body = function("f", "x table", ["result:z:0"], node("result", "Mul", "x", "table"))
+    assert read(body, ranks=[1], captured=[1])["elementwise"] is True
+    assert read(body, ranks=[0], captured=[1])["elementwise"] is False
+    assert read(body, ranks=[0], captured=[None])["elementwise"] is None
+
+
+def test_a_result_that_does_not_depend_on_the_element_is_not_elementwise() -> None:
+    body = function("f", "x", ["value:output:0"], node("value", "Const", value=constant()))
+    assert read(body)["elementwise"] is False
