@@ -120,7 +120,7 @@ class _Walker:
         if isinstance(stage, Take):
             return _taken(count, stage.count)
         if isinstance(stage, Skip):
-            return _skipped(count, stage.count)
+            return _skipped(count, stage.count, strict=self._strict)
         return INFINITE if count == INFINITE and not self._strict else None
 
     def mapped(self, function: ElementFunction, structure: Structure) -> Structure:
@@ -212,7 +212,8 @@ def _taken(count: int | None, most: int) -> int | None:
     return most if count == INFINITE else None if count is None else min(count, most)
 
 
-def _skipped(count: int | None, first: int) -> int | None:
-    if first < 0:
+def _skipped(count: int | None, first: int, *, strict: bool) -> int | None:
+    if first < 0 and not (strict and count in (None, INFINITE)):
+        # TensorFlow says that all but all of an endless dataset has no end either.
         return 0
     return count if count in (None, INFINITE) else max(0, count - first)

@@ -20,7 +20,7 @@ from pipeprof.pipelines.ops.structures import Array, MadeArray, NpyArray, NpzArr
 from pipeprof.pipelines.spec.shapes import Structure, Tensor, broadcast, drop_axes, literal
 
 Rule = Callable[["Arguments"], Structure]
-Lookup = Callable[[Array], Tensor | None]
+ArrayLookup = Callable[[Array], Tensor | None]
 _MODULES = ("shape_rules", "shape_rules_tensors", "shape_rules_io", "shape_rules_image")
 
 
@@ -41,7 +41,7 @@ class Arguments:
 
     inputs: Mapping[str, Structure]
     constants: Mapping[str, Any]
-    arrays: Lookup
+    arrays: ArrayLookup
     strict: bool
 
     def raw(self, name: str) -> Tensor | None:
@@ -138,7 +138,7 @@ def dense(value: Structure) -> Tensor:
 
 
 def call_result(
-    operation: OpCall, element: Structure, arrays: Lookup, *, strict: bool, whole: bool = False
+    operation: OpCall, element: Structure, arrays: ArrayLookup, *, strict: bool, whole: bool = False
 ) -> Structure:
     """The structure of the element after one call; with ``whole`` the result alone, as of a predicate's last call."""
     result = _result(operation, element, arrays, strict)
@@ -153,13 +153,13 @@ def call_result(
         return None
 
 
-def _result(operation: OpCall, element: Structure, arrays: Lookup, strict: bool) -> Structure:
+def _result(operation: OpCall, element: Structure, arrays: ArrayLookup, strict: bool) -> Structure:
     rule = rules().get(operation.name)
     described = function(operation.name)
     if rule is None or described is None:
         return None
     parameters = operation.inputs()
-    given = _inputs(operation, element, len(parameters))
+    given = inputs_of(operation, element)
     if described.takes_list and parameters:
         whole = tuple(given) if isinstance(operation.on, tuple) else given[0]
         inputs: dict[str, Structure] = {parameters[0]: whole}
@@ -171,7 +171,9 @@ def _result(operation: OpCall, element: Structure, arrays: Lookup, strict: bool)
         return None
 
 
-def _inputs(operation: OpCall, element: Structure, count: int) -> list[Structure]:
+def inputs_of(operation: OpCall, element: Structure) -> list[Structure]:
+    """What goes into a call, in the order of `OpCall.inputs`."""
+    count = len(operation.inputs())
     if isinstance(operation.on, tuple):
         return [_pick(element, field) for field in operation.on]
     if count == 0:
@@ -246,11 +248,13 @@ def _quotient(arguments: Arguments) -> Structure:
     return Tensor((wide | narrow).get(one.dtype, one.dtype), broadcast(one.shape, other.shape))
 
 
-def _reduction(name: str, dtype: str | None = None) -> Rule:
+def _reduction(name: str, dtype: str | None = None, *, real: bool = False) -> Rule:
     def rule(arguments: Arguments) -> Structure:
         axis = arguments.constant("axis")
         keep = bool(arguments.constant("keepdims"))
         tensor = arguments.tensor(name)
+        if real and tensor.dtype.startswith("complex"):
+            raise NotKnown
         return tensor.of(dtype, drop_axes(tensor.shape, axis, keep=keep))
 
     return rule
@@ -269,13 +273,12 @@ _SAME_X = (
     "rsqrt", "sigmoid", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh",
 )  # fmt: skip
 _BINARY = (
-    "add", "divide_no_nan", "floordiv", "floormod", "maximum", "minimum", "mod", "multiply", "multiply_no_nan", "pow",
+    "add", "floordiv", "floormod", "maximum", "minimum", "mod", "multiply", "multiply_no_nan", "pow",
     "squared_difference", "subtract", "xdivy", "xlogy",
 )  # fmt: skip
 _COMPARISONS = ("equal", "greater", "greater_equal", "less", "less_equal", "not_equal")
 _REDUCTIONS = (
-    "reduce_euclidean_norm", "reduce_logsumexp", "reduce_max", "reduce_mean", "reduce_min", "reduce_prod", "reduce_std",
-    "reduce_sum", "reduce_variance",
+    "reduce_euclidean_norm", "reduce_logsumexp", "reduce_max", "reduce_mean", "reduce_min", "reduce_prod", "reduce_sum",
 )  # fmt: skip
 
 _MATH: dict[str, Rule] = {
@@ -286,12 +289,14 @@ _MATH: dict[str, Rule] = {
     **{name: same("x", "bool") for name in ("is_finite", "is_inf", "is_nan", "logical_not")},
     **{name: _reduction("input_tensor") for name in _REDUCTIONS},
     **{name: _reduction("input_tensor", "bool") for name in ("reduce_all", "reduce_any")},
+    **{name: _reduction("input_tensor", real=True) for name in ("reduce_std", "reduce_variance")},
     "abs": _real("x"),
     "argmax": _arg_reduction,
     "argmin": _arg_reduction,
     "atan2": binary("y", "x"),
     "count_nonzero": _reduction("input", "int64"),
     "divide": _quotient,
+    "divide_no_nan": _quotient,
     "truediv": _quotient,
     "softmax": same("logits"),
     "log_softmax": same("logits"),

@@ -83,8 +83,11 @@ def _standardized(arguments: Arguments) -> Structure:
 
 def _turned(arguments: Arguments) -> Structure:
     tensor = arguments.tensor("image")
-    turns = arguments.integer("k", 1)
-    return _swapped(tensor) if turns % 2 else tensor.of()
+    turned = _swapped(tensor) if arguments.integer("k", 1) % 2 else tensor.of()
+    if arguments.strict and tensor.shape != _swapped(tensor).shape:
+        # Every turn is in TensorFlow's graph, and what differs between them is not in its spec.
+        return turned.of(shape=_sized(turned, None, None, _channels(turned)))
+    return turned
 
 
 def _transposed(arguments: Arguments) -> Structure:

@@ -97,10 +97,10 @@ def _parsed(arguments: Arguments, batch: Shape) -> Structure:
     content = serialized.content if serialized is not None else None
     if not isinstance(features, dict):
         raise NotKnown
+    sparse: Shape = (None,) * len(batch) if arguments.strict else batch
     return {
-        name: _feature(name, feature, batch, content)
+        name: _feature(name, feature, sparse if feature.kind == "VarLenFeature" else batch, content)
         for name, feature in features.items()
-        if isinstance(feature, FeatureSpec)
     }
 
 
@@ -153,7 +153,10 @@ def _split(arguments: Arguments) -> Structure:
     text = arguments.tensor("input")
     if text.shape is None:
         raise NotKnown
-    return Tensor("string", (*text.shape, None), "ragged" if text.shape else "dense")
+    if not text.shape:
+        return Tensor("string", (None,))
+    rows = (None, *text.shape[1:]) if arguments.strict else text.shape
+    return Tensor("string", (*rows, None), "ragged")
 
 
 def _reduce_join(arguments: Arguments) -> Structure:
@@ -174,7 +177,9 @@ def _to_dense(arguments: Arguments) -> Structure:
     sparse = arguments.raw("sp_input")
     if sparse is None or sparse.kind != "sparse":
         raise NotKnown
-    return replace(sparse, kind="dense")
+    # TensorFlow's own spec of the dense tensor keeps the number of dimensions alone.
+    blurred = arguments.strict and sparse.shape is not None
+    return replace(sparse, kind="dense", shape=(None,) * len(sparse.shape or ()) if blurred else sparse.shape)
 
 
 def _ragged_to_tensor(arguments: Arguments) -> Structure:
@@ -228,7 +233,7 @@ RULES: dict[str, Rule] = {
     "tf.io.encode_base64": same("input"),
     "tf.io.encode_jpeg": _scalar("string"),
     "tf.io.encode_png": _encode_png,
-    "tf.io.is_jpeg": _scalar("bool"),
+    "tf.io.is_jpeg": same("contents", "bool"),
     "tf.io.parse_example": _parse_example,
     "tf.io.parse_single_example": _parse_single_example,
     "tf.io.parse_tensor": _parse_tensor,

@@ -26,6 +26,8 @@ CACHE_OVERHEAD_BYTES = 186
 """M10: a cached element beside its tensors."""
 AUTOTUNED_PREFETCH = 2
 """Elements that a prefetch with AUTOTUNE is taken to hold; it begins with fewer and may grow to far more (M14)."""
+PATH_BYTES = 227
+"""M8: a buffered file name of 41 letters, beside what any element takes."""
 ALIGNMENT_BYTES = 64
 """A slice that begins at a multiple of this is a view of the array; any other one is copied."""
 MAX_FUSED_RESULTS = 16
@@ -115,8 +117,8 @@ def shuffle_overhead_bytes(components: int) -> int:
 def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
     if stage.op in IN_MEMORY_SOURCES:
         yield from _source(stage)
-    if stage.function is not None and stage.function.constant_bytes:
-        size = stage.function.constant_bytes
+    size = _captured(view, stage)
+    if size > 0:
         formula = f"{CAPTURED_CONSTANT_COPIES} copies at the peak × {_size(size)} of constants in its function"
         yield Held("source", stage.id, CAPTURED_CONSTANT_COPIES * size, "predicted", formula)
     if stage.op == "shuffle":
@@ -129,6 +131,24 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
         yield from _parallel(view, stage)
     elif stage.op in ("batch", "padded_batch"):
         yield from _batch(view, stage)
+
+
+def _captured(view: PipelineView, stage: StageView) -> int:
+    """Bytes of constants in the function of a stage, less those of sources inside, which stand on their own."""
+    if stage.function is None or not stage.function.constant_bytes:
+        return 0
+    inside = [one for one in view.stages if one.owner == stage.id and one.constant]
+    return stage.function.constant_bytes - sum(one.source_bytes or 0 for one in inside)
+
+
+def _element_bytes(view: PipelineView, stage: StageView) -> float | None:
+    """Bytes of one element that comes out of a stage; of a file name those of one of usual length."""
+    if stage.element_bytes is not None:
+        return stage.element_bytes
+    one: StageView | None = stage
+    while one is not None and one.op in _PASSING:
+        one = view.input_of(one)
+    return float(PATH_BYTES) if one is not None and one.op == "list_files" else None
 
 
 def _source(stage: StageView) -> Iterator[Held]:
@@ -150,7 +170,7 @@ def _shuffle(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
     buffer = stage.arguments.get("buffer_size")
     if below is None or not isinstance(buffer, int):
         return
-    size = below.element_bytes
+    size = _element_bytes(view, below)
     if size is None:
         yield _no_size("shuffle", stage)
         return
@@ -173,7 +193,7 @@ def _cache(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
     below = view.input_of(stage)
     if below is None:
         return
-    size = below.element_bytes
+    size = _element_bytes(view, below)
     if below.elements == INFINITE:
         yield NotKnown("cache", stage.id, "what is cached has no end")
     elif below.elements is None:
@@ -193,7 +213,7 @@ def _cache(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
 
 def _prefetch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
     below = view.input_of(stage)
-    size = below.element_bytes if below is not None else stage.element_bytes
+    size = _element_bytes(view, below if below is not None else stage)
     buffer = stage.arguments.get("buffer_size", AUTOTUNE if stage.injected else None)
     tuned = buffer == AUTOTUNE or (isinstance(buffer, int) and buffer < 0)
     count = AUTOTUNED_PREFETCH if tuned else buffer

@@ -33,6 +33,8 @@ _WIDTHS = {
     "complex64": 8,
     "complex128": 16,
 }
+_TEXT_BYTES = 24
+"""Of a text in a tensor, which holds short ones itself."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,22 @@ class Component:
     Attributes:
         dtype: TensorFlow's name, e.g. ``float32``.
         shape: Dimensions, ``None`` for one that is not known; ``None`` altogether if not even the rank is.
+        text_bytes: About how many bytes one text of a string tensor has, where a recipe under ``data:`` tells.
     """
 
     dtype: str
     shape: tuple[int | None, ...] | None
+    text_bytes: float | None = None
 
     @property
     def nbytes(self) -> int | None:
-        """Bytes of the tensor; ``None`` for strings and where a dimension is unknown."""
-        width = _WIDTHS.get(self.dtype)
+        """Bytes of the tensor; ``None`` where a dimension is unknown, and for strings of unknown length."""
+        width: float | None = _WIDTHS.get(self.dtype)
+        if self.dtype == "string" and self.text_bytes is not None:
+            width = _TEXT_BYTES + (self.text_bytes if self.text_bytes >= _TEXT_BYTES else 0)
         if width is None or self.shape is None or None in self.shape:
             return None
-        return width * math.prod(size for size in self.shape if size is not None)
+        return round(width * math.prod(size for size in self.shape if size is not None))
 
 
 @dataclass(frozen=True)
