@@ -71,7 +71,7 @@ class FromGeneratorPerElement(Rule):
             stage=stage.id,
             sentence=(
                 f"{stage.words} hands over {count(given)} elements per batch one by one, {significant(cost)} µs "
-                f"each, where the hand-over alone costs about {floor:g} µs. That is {percent(share)} of the time "
+                f"each; a hand-over alone costs about {floor:g} µs. That is {percent(share)} of the time "
                 f"inside the pipeline, {milliseconds(given * cost / 1000)} for a batch that comes every "
                 f"{milliseconds(interval)}."
             ),

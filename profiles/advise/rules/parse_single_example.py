@@ -33,6 +33,8 @@ _VECTOR_READY = frozenset(
     }
 )
 """Ops that may stay as they are when the function is given a batch."""
+_OF_DEFAULTS = frozenset({"Reshape"})
+"""What parsing itself may add, for default values."""
 _ONE_AT_A_TIME = ("Audio", "Crop", "Decode", "ExtractJpeg", "Image", "Map", "Random", "ReadFile", "Resize", "While")
 _TAKES_VECTORS = frozenset({"DecodeBase64", "DecodeCompressed", "DecodePaddedRaw", "DecodeRaw"})
 _VARYING = ("Ragged", "SerializeManySparse", "SerializeSparse", "Sparse")
@@ -71,7 +73,7 @@ class ParseSingleExample(Rule):
         """What the written pipeline tells: a map that only parses, and batches large enough to matter."""
         for stage, batch in self._found(view):
             cost_ms = batch.size * self.threshold("parse-cost") / 1000
-            if cost_ms < self.threshold("static-cost") or _needing_care(stage):
+            if cost_ms < self.threshold("static-cost") or set(_needing_care(stage)) - _OF_DEFAULTS:
                 continue
             sentence = (
                 f"{stage.words} parses each of the {batch.size} records of a batch in a call of its own. A call costs "
@@ -165,7 +167,8 @@ def _draft(
     if care:
         semantics = "values"
         words.append(
-            f"What follows in the function ({', '.join(care)}) then sees a batch: shapes need a first dimension."
+            f"What follows in the function ({', '.join(care)}) then sees a batch: shapes that are written there need a "
+            "first dimension."
         )
     return Draft(
         stage=stage.id,

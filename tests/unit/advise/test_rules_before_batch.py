@@ -170,6 +170,11 @@ def test_what_follows_the_parse_is_named() -> None:
     assert not found("parse-single-example", records(body, static=True))
 
 
+def test_parsing_reshapes_default_values_itself() -> None:
+    draft = only("parse-single-example", records(function("ParseExampleV2", "Reshape"), static=True))
+    assert "(Reshape)" in draft.recommendation
+
+
 @pytest.mark.parametrize(
     "body",
     [

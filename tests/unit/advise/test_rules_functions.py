@@ -19,10 +19,11 @@ from unit.advise.function_views import (
     records,
     small_map,
 )
+from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, unnamed
 
 from pipeprof.profiles.advise.rule import rules
-from pipeprof.profiles.advise.view import PipelineView
+from pipeprof.profiles.advise.view import Facts, PipelineView
 
 # py-function-gil
 
@@ -237,6 +238,32 @@ def test_the_filter_passes_every_map_that_it_does_not_read_from() -> None:
 )
 def test_filters_are_left_alone(view: PipelineView) -> None:
     assert not found("filter-after-expensive-map", view)
+
+
+# as recorded
+
+COMPUTES = Facts(worker_cores=1.0, runnable_wait_share=0.0, python_share=0.95)
+RECORDED = [
+    ("cast_before_batch", "cast_after_batch", "map-before-batch-scalar", "stages.0"),
+    ("filter_on_input", "filter_first", "filter-after-expensive-map", "stages.2"),
+    ("filter_on_kept_input", "filter_on_result", "filter-after-expensive-map", "stages.2"),
+    ("generator_rows", "generator_chunks", "from-generator-per-element", "source"),
+    ("parse_before_batch", "parse_after_batch", "parse-single-example", "stages.1"),
+    ("python_parallel", "cast_before_batch", "py-function-gil", "stages.0"),
+]
+
+
+@pytest.mark.parametrize(("recording", "twin", "name", "place"), RECORDED)
+def test_recordings_and_their_twins(recording: str, twin: str, name: str, place: str) -> None:
+    view = recorded_view(recording, facts=COMPUTES)
+    assert only(name, view).stage == place
+    assert only(name, unnamed(view)).stage == place
+    assert not found(name, recorded_view(twin, facts=COMPUTES))
+
+
+def test_recorded_python_that_waits() -> None:
+    waits = replace(COMPUTES, worker_cores=0.103)
+    assert not found("py-function-gil", recorded_view("python_per_batch", facts=waits))
 
 
 # all of them
