@@ -36,7 +36,10 @@ def overlap(step_ms: float, pipeline_ms: float, dispatch: Dispatch | None) -> Pr
         return Predicted(formula="no step to run beside: 1×", speedup=1.0)
     after = max(step_ms, pipeline_ms)
     if dispatch != "sync":
-        text = f"with {dispatch} in flight a step takes max({step}, {pipeline}) = {milliseconds(after)} either way: 1×"
+        text = (
+            f"with {dispatch} step{'' if dispatch == 1 else 's'} in flight both overlap already, "
+            f"max({step}, {pipeline}) = {milliseconds(after)}: 1×"
+        )
         return Predicted(formula=text, speedup=1.0)
     speedup = _ratio(step_ms + pipeline_ms, after)
     text = (

@@ -85,7 +85,7 @@ class NoPrefetch(Rule):
             sentence=(
                 f"Nothing runs ahead of the training loop{why}: the device waits {milliseconds(pipeline_ms)} for each "
                 f"batch and then works {milliseconds(at.busy_ms)}, one after the other. This holds for dispatch sync; "
-                f"with a step in flight ({in_flight.formula}) it costs nothing."
+                f"{in_flight.formula}."
             ),
             recommendation=(
                 "Add prefetch(AUTOTUNE) at the end"

@@ -89,7 +89,7 @@ class NoPrefetchBetween(Rule):
             moved_ms=times,
             sentence=(
                 f"{stage.words} draws from its sides one after the other, and their times per batch add up: {words}, "
-                f"of {milliseconds(at.interval_ms)} from step to step."
+                f"of {milliseconds(at.interval_ms)} from batch to batch."
             ),
             recommendation=f"Add prefetch({_BUFFER}) under each slow side, so that they work at the same time.",
         )
@@ -112,7 +112,7 @@ class NoPrefetchBetween(Rule):
             moved_ms=groups,
             sentence=(
                 f"{words} per batch take turns on one thread, {percent(min(1.0, whole / at.interval_ms))} of the "
-                f"{milliseconds(at.interval_ms)} from step to step: while one works, the other does not."
+                f"{milliseconds(at.interval_ms)} from batch to batch: while one works, the other does not."
             ),
             recommendation=(
                 f"Add prefetch({_BUFFER}) after {' and after '.join(one.words for one in after)}, so that the stages "

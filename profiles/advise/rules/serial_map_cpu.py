@@ -17,6 +17,7 @@ from pipeprof.profiles.advise.predicates import (
     WAITING_CORES,
     WORTH,
     computes,
+    cpu_left_ms,
     draws,
     in_slow_zip,
     ms_per_element,
@@ -92,7 +93,7 @@ class SerialMapCpu(Rule):
             at.interval_ms,
             total_ms(maps),
             view.cores,
-            rest_ms=remaining_ms(view, at, maps),
+            rest_ms=max(remaining_ms(view, at, maps), *(cpu_left_ms(view, one) for one in maps)),
             floor_ms=at.floor_ms,
         )
         if not worth(predicted):
@@ -105,7 +106,7 @@ class SerialMapCpu(Rule):
         yield Draft(
             stage=stage.id,
             sentence=(
-                f"{stage.words} takes {milliseconds(ms)} of every {milliseconds(at.interval_ms)} step "
+                f"{stage.words} takes {milliseconds(ms)} of {milliseconds(at.interval_ms)} from batch to batch "
                 f"({percent(min(1.0, ms / at.interval_ms))}) and computes one call at a time{_why(view, stage)}{too}; "
                 f"the whole process uses {significant(used, 2)} of {view.cores:g} cores."
             ),

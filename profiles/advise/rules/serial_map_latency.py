@@ -97,7 +97,7 @@ class SerialMapLatency(Rule):
         yield Draft(
             stage=stage.id,
             sentence=(
-                f"{stage.words} takes {milliseconds(ms)} of every {milliseconds(at.interval_ms)} step "
+                f"{stage.words} takes {milliseconds(ms)} of {milliseconds(at.interval_ms)} from batch to batch "
                 f"({percent(min(1.0, ms / at.interval_ms))}), one call at a time{too}, while the whole process uses "
                 f"{significant(used, 2)} of {view.cores:g} cores: it waits, and nothing else is asked for meanwhile."
             ),

@@ -79,8 +79,8 @@ def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterat
         stage=maps[0].id,
         sentence=(
             f"{waiting_words(view, at, maps)}, about as many as the shared pool has threads ({view.cores:g}, one per "
-            f"core), and the process uses {significant(used, 2)} cores. {milliseconds(ms)} of waiting per batch "
-            f"go into {milliseconds(at.interval_ms)} steps."
+            f"core), and the process uses {significant(used, 2)} cores. {milliseconds(ms)} of waiting end every "
+            f"{milliseconds(at.interval_ms)}, one batch."
         ),
         recommendation=f"Give the pipeline a pool of its own: threading.private_threadpool_size={threads}.",
         evidence={

@@ -78,8 +78,8 @@ def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView], pool: int
         stage=maps[0].id,
         sentence=(
             f"{waiting_words(view, at, maps)}, about as many as the private pool has threads ({pool}), and the process "
-            f"uses {significant(used, 2)} of {view.cores:g} cores. {milliseconds(ms)} of waiting per batch go into "
-            f"{milliseconds(at.interval_ms)} steps."
+            f"uses {significant(used, 2)} of {view.cores:g} cores. {milliseconds(ms)} of waiting end every "
+            f"{milliseconds(at.interval_ms)}, one batch."
         ),
         recommendation=f"Raise threading.private_threadpool_size from {pool} to {threads}.",
         evidence={

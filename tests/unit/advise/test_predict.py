@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeprof.profiles.advise import predict
+
+TIMES = st.floats(0.001, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("step", "pipeline", "dispatch", "speedup"),
+    [(10, 10, "sync", 2.0), (10, 8, "sync", 1.8), (10, 1, "sync", 1.1), (1, 10, "sync", 1.1)],
+)
+def test_overlap_is_worth_the_shorter_of_both(step: float, pipeline: float, dispatch: str, speedup: float) -> None:
+    found = predict.overlap(step, pipeline, dispatch)
+    assert found.speedup == pytest.approx(speedup)
+
+
+@pytest.mark.parametrize("dispatch", [1, 2, None])
+def test_overlap_is_worth_nothing_with_steps_in_flight_or_without_a_step(dispatch: int | None) -> None:
+    assert predict.overlap(10, 10, dispatch).speedup == 1.0
+
+
+def test_the_formula_of_overlap_carries_its_numbers() -> None:
+    assert predict.overlap(10, 8, "sync").formula == (
+        "step 10.0 ms + pipeline 8.00 ms = 18.0 ms now, max of the two = 10.0 ms: 1.80×"
+    )
+    assert predict.overlap(10, 8, 2).formula == (
+        "with 2 steps in flight both overlap already, max(10.0 ms, 8.00 ms) = 10.0 ms: 1×"
+    )
+
+
+def test_side_by_side_the_slowest_sets_the_pace() -> None:
+    found = predict.side_by_side(16, [8, 8])
+    assert found.speedup == pytest.approx(2.0)
+    assert predict.side_by_side(16, [8, 8], floor_ms=12).speedup == pytest.approx(16 / 12)
+    assert predict.side_by_side(16, [8], rest_ms=10).speedup == pytest.approx(1.6)
+    assert "max(8.00 ms, 8.00 ms, 0 ms) side by side" in found.formula
+
+
+def test_calls_that_wait_are_as_many_as_calls_and_threads_allow() -> None:
+    # T1, T2 of the catalogue: 2 cores, 5 ms per element, 16 elements per batch.
+    serial = 80.0
+    assert predict.more_calls(serial, serial, calls=16, threads=2).speedup == pytest.approx(2)
+    assert predict.more_calls(serial, serial, calls=16, threads=16).speedup == pytest.approx(16)
+    assert predict.more_calls(serial, serial, calls=4, threads=16).speedup == pytest.approx(4)
+
+
+def test_what_stays_bounds_what_waiting_calls_bring() -> None:
+    assert predict.more_calls(20, 16, calls=16, threads=16, rest_ms=4).speedup == pytest.approx(5)
+    assert predict.more_calls(20, 16, calls=16, threads=16, floor_ms=10).speedup == pytest.approx(2)
+    found = predict.more_calls(20, 16, calls=16, threads=16, cpu_ms=8)
+    assert found.speedup == pytest.approx(2.5)
+    assert "8.00 ms of computing" in found.formula
+
+
+def test_computing_is_divided_by_the_cores() -> None:
+    assert predict.more_cores(20, 20, 4).speedup == pytest.approx(4)
+    assert predict.more_cores(20, 16, 4, rest_ms=10).speedup == pytest.approx(2)
+    assert "20.0 ms / 4 cores = 5.00 ms" in predict.more_cores(20, 20, 4).formula
+
+
+@pytest.mark.parametrize(
+    ("stage", "target", "least", "most", "threads"),
+    [(100, 12, 2, 64, 9), (100, 0, 2, 64, 64), (100, 0, 2, 16, 16), (10, 12, 5, 64, 5), (1e6, 1, 5, 64, 64)],
+)
+def test_threads_are_as_many_as_must_wait(stage: float, target: float, least: int, most: int, threads: int) -> None:
+    assert predict.threads_needed(stage, target, least, most) == threads
+
+
+def test_bytes_in_flight() -> None:
+    assert predict.buffered(100.0, 16) == 1600
+    assert predict.buffered(None, 16) is None
+
+
+@given(interval=TIMES, stage=TIMES, calls=st.integers(1, 64), threads=st.integers(1, 64), floor=st.none() | TIMES)
+def test_no_prediction_is_below_one_or_beyond_the_replay(
+    interval: float, stage: float, calls: int, threads: int, floor: float | None
+) -> None:
+    rest = max(0.0, interval - stage)
+    for found in (
+        predict.side_by_side(interval, [stage], floor_ms=floor),
+        predict.more_calls(interval, stage, calls=calls, threads=threads, rest_ms=rest, floor_ms=floor),
+        predict.more_cores(interval, stage, threads, rest_ms=rest, floor_ms=floor),
+    ):
+        assert found.speedup is not None
+        assert found.speedup >= 1.0
+        if floor is not None and floor <= interval:
+            assert found.speedup <= interval / floor * (1 + 1e-9)
+        assert found.formula.endswith("×")
