@@ -70,10 +70,10 @@ def _render_none(page: Page, profile: Profile) -> None:
     if headspace is not None and headspace < HEADSPACE_SHARE.value:
         page.heading(
             "Nothing to recommend",
-            f"an infinitely fast pipeline would save {percent(headspace)} of a step, and no rule found anything else",
+            f"an infinitely fast pipeline would save {percent(headspace)} of the time, and no rule found anything else",
         )
     elif headspace is not None:
-        page.heading("No finding", f"a faster pipeline could save {percent(headspace)} of a step; no rule says how")
+        page.heading("No finding", f"a faster pipeline could save {percent(headspace)} of the time; no rule says how")
     else:
         page.heading("No finding", "no rule applies to what was measured")
 

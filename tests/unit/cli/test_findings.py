@@ -182,8 +182,8 @@ def test_everything_is_in_the_json_and_comes_back(found: Profile) -> None:
 @pytest.mark.parametrize(
     ("share", "expected"),
     [
-        (0.012, "Nothing to recommend  an infinitely fast pipeline would save 1.2 % of a step"),
-        (0.4, "No finding  a faster pipeline could save 40 % of a step"),
+        (0.012, "Nothing to recommend  an infinitely fast pipeline would save 1.2 % of the time"),
+        (0.4, "No finding  a faster pipeline could save 40 % of the time"),
         (None, "No finding  no rule applies to what was measured"),
     ],
 )
