@@ -133,7 +133,8 @@ def computes(view: PipelineView, stage: StageView) -> bool:
     ms, each = stage.ms_per_batch or 0.0, ms_per_element(at, stage)
     if each is None or each < TRIVIAL_MS.value or not owns_step(at, ms):
         return False
-    busy = used >= WAITING_CORES.value and used * at.interval_ms >= COMPUTING.value * ms
+    # The model may have seen more batches than came out: one call at a time takes no more than all of the interval.
+    busy = used >= WAITING_CORES.value and used * at.interval_ms >= COMPUTING.value * min(ms, at.interval_ms)
     return busy and python_bound(view, stage) is False
 
 
@@ -222,7 +223,7 @@ def cpu_left_ms(view: PipelineView, stage: StageView) -> float:
     at, used = timing(view), worker_cores(view)
     if at is None or used is None:
         return 0.0
-    return used * at.interval_ms / (max(1.0, view.cores) if runs_python(stage) is False else 1.0)
+    return used * at.interval_ms / (max(1.0, view.cores) if python_bound(view, stage) is False else 1.0)
 
 
 def worth(predicted: Predicted) -> bool:

@@ -28,7 +28,6 @@ from pipeprof.profiles.advise.rows import (
     Timing,
     remaining_ms,
     timing,
-    total_ms,
 )
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
@@ -91,7 +90,7 @@ class SerialMapCpu(Rule):
         stage, *others = maps
         predicted = predict.more_cores(
             at.interval_ms,
-            total_ms(maps),
+            sum(min(one.ms_per_batch or 0.0, at.interval_ms) for one in maps),
             view.cores,
             rest_ms=max(remaining_ms(view, at, maps), *(cpu_left_ms(view, one) for one in maps)),
             floor_ms=at.floor_ms,
