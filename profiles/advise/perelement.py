@@ -91,6 +91,12 @@ def microseconds(view: PipelineView, stage: StageView) -> float | None:
     return 1000 * stage.ms_per_batch / calls if stage.ms_per_batch is not None and calls else None
 
 
+def alone(view: PipelineView, cost: float) -> float:
+    """A measured cost as it would be if no thread had waited for a core: times inside stages count that waiting."""
+    waiting = view.facts.runnable_wait_share if view.facts is not None else None
+    return cost * (1 - waiting) if waiting is not None and 0 <= waiting < 1 else cost
+
+
 def wall_ms(view: PipelineView, stage: StageView) -> float | None:
     """The least time per batch that `stage` can take: its time over the threads that may be inside it."""
     if stage.measured is None or stage.ms_per_batch is None:

@@ -51,12 +51,12 @@ class FilterAfterExpensiveMap(Rule):
             return
         text = f"{percent(1 - kept)} of {milliseconds(on_clock)}"
         predicted = saving(view, text, (1 - kept) * on_clock, {one.id for one in found.maps})
-        alone = 1 / (kept + filtered / mapped)
-        if predicted is None or min(predicted.speedup or 0.0, alone) < self.threshold("predicted-speedup"):
+        ideal = 1 / (kept + filtered / mapped)
+        if predicted is None or min(predicted.speedup or 0.0, ideal) < self.threshold("predicted-speedup"):
             return
-        if alone < (predicted.speedup or 0.0):
+        if ideal < (predicted.speedup or 0.0):
             text = f"1 / (s + t_filter / t_map) with s = {kept:.2f}, t_filter = {milliseconds(filtered)}"
-            predicted = Predicted(f"{text}, t_map = {milliseconds(mapped)}: {significant(alone)}×", speedup=alone)
+            predicted = Predicted(f"{text}, t_map = {milliseconds(mapped)}: {significant(ideal)}×", speedup=ideal)
         lowest = found.maps[-1]
         what = " and ".join(one.words for one in reversed(found.maps))
         yield Draft(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.edits import Edit, InsertStage, ReplaceStage
-from pipeprof.profiles.advise.perelement import count, interval_ms, microseconds, per_batch, saving
+from pipeprof.profiles.advise.perelement import alone, count, interval_ms, microseconds, per_batch, saving
 from pipeprof.profiles.advise.rule import Draft, Rule, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
 from pipeprof.profiles.explain.words import milliseconds, percent, significant
@@ -59,7 +59,7 @@ class FromGeneratorPerElement(Rule):
             return
         if given < self.threshold("elements-per-batch") or share < self.threshold("time-share"):
             return
-        if cost > floor * self.threshold("cost-over-hand-over"):
+        if alone(view, cost) > floor * self.threshold("cost-over-hand-over"):
             return
         saved = max(0.0, (given * min(cost, floor) - self.threshold("chunk-cost")) / 1000)
         chunk = self.threshold("chunk-cost")

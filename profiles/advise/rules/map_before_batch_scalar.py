@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.profiles.advise.perelement import Batching, batching, interval_ms, microseconds, saving
+from pipeprof.profiles.advise.perelement import Batching, alone, batching, interval_ms, microseconds, saving
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.view import Component, PipelineView, StageView
 from pipeprof.profiles.explain.words import milliseconds, significant
@@ -58,7 +58,9 @@ class MapBeforeBatchScalar(Rule):
         for stage, batch in self._found(view):
             cost, interval = microseconds(view, stage), interval_ms(view)
             call = self.threshold("call-cost")
-            if cost is None or interval is None or cost > call * self.threshold("cost-over-call"):
+            if cost is None or interval is None:
+                continue
+            if alone(view, cost) > call * self.threshold("cost-over-call"):
                 continue
             saved = (batch.size - 1) * call / 1000
             text = f"{batch.size - 1} calls of {call:g} µs"

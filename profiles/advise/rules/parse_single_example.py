@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.edits import Edit, ReplaceStage
-from pipeprof.profiles.advise.perelement import Batching, batching, interval_ms, microseconds, saving
+from pipeprof.profiles.advise.perelement import Batching, alone, batching, interval_ms, microseconds, saving
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics, Threshold
 from pipeprof.profiles.advise.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.explain.words import milliseconds, significant
@@ -87,7 +87,9 @@ class ParseSingleExample(Rule):
         for stage, batch in self._found(view):
             cost, interval = microseconds(view, stage), interval_ms(view)
             parse, gain = self.threshold("parse-cost"), self.threshold("batched-gain")
-            if cost is None or interval is None or cost > parse * self.threshold("cost-over-parse"):
+            if cost is None or interval is None:
+                continue
+            if alone(view, cost) > parse * self.threshold("cost-over-parse"):
                 continue
             each = min(cost, parse) * (1 - 1 / gain)
             saved = batch.size * each / 1000

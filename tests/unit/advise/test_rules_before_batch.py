@@ -78,6 +78,15 @@ def test_small_maps_are_left_alone(view: Built) -> None:
     assert not found("map-before-batch-scalar", measured(view, interval_ms=4.0))
 
 
+def test_waiting_for_cores_is_no_work() -> None:
+    view = small_map(ms=256 * 0.05)
+    assert not found("map-before-batch-scalar", measured(view, interval_ms=16.0))
+    assert found("map-before-batch-scalar", measured(view, interval_ms=16.0, runnable_wait_share=0.75))
+    view = records(ms=128 * 0.2)
+    assert not found("parse-single-example", measured(view, interval_ms=30.0))
+    assert found("parse-single-example", measured(view, interval_ms=30.0, runnable_wait_share=0.75))
+
+
 def test_calls_that_are_a_small_part_of_the_step_are_left_alone() -> None:
     assert not found("map-before-batch-scalar", measured(small_map(), interval_ms=100.0))
 
