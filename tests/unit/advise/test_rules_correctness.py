@@ -287,7 +287,7 @@ def test_a_cache_inside_a_function_is_made_anew() -> None:
 def test_a_cache_on_one_side_of_a_zip_is_a_cache() -> None:
     left = stage("source.inputs.0.source", "range", element=ROW, elements=100)
     drawn = augmented("source.inputs.0.stages.0")
-    kept = cache("source.inputs.0.stages.1", drawn)
+    kept = cache("source.inputs.0.stages.1", drawn, owner="source")
     right = stage("source.inputs.1.source", "range", element=ROW, elements=100)
     pair = stage("source", "zip", inputs=(kept.id, right.id), element=ROW * 2, elements=100)
     assert only("cache-after-augment", line(pair, left, drawn, kept, right)).stage == kept.id

@@ -159,7 +159,9 @@ def test_several_arrays_are_one_source() -> None:
 
 
 def test_constants_and_files_are_other_rules() -> None:
-    assert found("from-tensor-slices-big-array", slices(500 * MB, constant=True)) == []
+    small = replace(slices(500 * MB, constant=True), memory_limit_bytes=4 * GB)
+    assert found("from-tensor-slices-big-array", small) == []
+    assert only("from-tensor-slices-big-array", replace(slices(500 * MB), memory_limit_bytes=4 * GB))
     assert found("from-tensor-slices-big-array", line(indices())) == []
 
 
@@ -337,6 +339,34 @@ def test_slices_of_an_array_cost_nothing_again() -> None:
         assert found("shuffle-buffer-bytes", run(whole, peak=1500 * MB)) == []
 
 
+def test_labels_beside_rows_do_not_make_the_rows_copies() -> None:
+    rows = stage("source", "from_tensor_slices", element=(tensor("float32", 1024), INDEX), elements=122_070)
+    full = {"buffered_bytes": 122_070 * 4104, "buffered_elements": 122_070.0}
+    assert found("shuffle-buffer-bytes", run(line(rows, shuffle("stages.0", 200_000, rows, **full)), peak=GB)) == []
+
+
+def test_what_a_cache_holds_anyway_costs_nothing_again() -> None:
+    records = stage("source", "TFRecordDataset", element=(tensor("string"),))
+    full = {"buffered_bytes": 600 * MB, "buffered_elements": 1000.0, "bytes_per_element": 600_000.0}
+    kept = cache("stages.0", records, **full)
+    mixed = shuffle("stages.1", 1000, records, **full)
+    assert found("shuffle-buffer-bytes", run(line(records, kept, mixed), peak=1500 * MB)) == []
+    on_disk = cache("stages.0", records, "f", **full)
+    assert only("shuffle-buffer-bytes", run(line(records, on_disk, mixed), peak=1500 * MB))
+
+
+def test_no_more_than_there_is_is_held() -> None:
+    assert only("shuffle-buffer-bytes", loaded_then_shuffled(5000, count=1000)).evidence["buffered_elements"] == 1000
+
+
+def test_batches_are_not_crossed_where_a_map_alone_will_do() -> None:
+    groups = batch("stages.0", 32, indices())
+    images = stage("stages.1", "map", element=(tensor("float32", 32, 224, 224, 3),), function=function("ReadFile"))
+    draft = only("shuffle-buffer-bytes", line(indices(), groups, images, shuffle("stages.2", 100, images)))
+    assert [edit.to_dict().get("before") for edit in draft.edits] == ["stages.1"]
+    assert draft.semantics == "order"
+
+
 def test_slices_that_a_map_made_new_do_cost() -> None:
     rows = slices(500 * MB).stages[0]
     mapped = stage(
@@ -510,6 +540,9 @@ def test_what_is_there_already_counts() -> None:
     records = stage("source", "TFRecordDataset", element=(tensor("string"),))
     view = line(records, cache("stages.0", records, **row), limit=GB)
     assert only("cache-in-memory-over-budget", run(view)).evidence["elements"] == 1000
+    assert (
+        found("cache-in-memory-over-budget", run(line(records, cache("stages.0", records, "f", **row), limit=GB))) == []
+    )
     row["buffered_bytes"] = 850 * MB
     assert found("cache-in-memory-over-budget", run(line(records, cache("stages.0", records, **row), limit=GB))) == []
 
