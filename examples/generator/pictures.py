@@ -1,5 +1,6 @@
 """Pictures in memory, and pictures that take their time."""
 
+import functools
 import time
 
 import numpy as np
@@ -10,7 +11,9 @@ ON_DISK, LATENCY = 100, 0.020
 SHAPE = (64, 64, 3)
 
 
+@functools.cache
 def in_memory():
+    """All pictures and labels, made once."""
     rng = np.random.default_rng(1)
     return rng.random((IN_MEMORY, *SHAPE), dtype=np.float32), rng.integers(0, 2, IN_MEMORY).astype(np.int32)
 
