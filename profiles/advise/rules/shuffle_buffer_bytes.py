@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeprof.profiles.advise.edits import Edit, MoveStage, ReplaceStage, SetArgument
-from pipeprof.profiles.advise.memory import memory_prediction, shuffle_overhead_bytes
+from pipeprof.profiles.advise.memory import shuffle_overhead_bytes
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.sizes import (
     BATCHES,
@@ -87,14 +87,14 @@ class ShuffleBufferBytes(Rule):
 
     def check(self, view: PipelineView) -> Iterable[Draft]:
         """From buffer size, number and size of the elements."""
-        for stage in self._shuffles(view):
+        for stage in _shuffles(view):
             predicted = self._predicted(view, stage)
             if predicted is not None and weigh(predicted.nbytes, view).matters:
                 yield self._draft(view, predicted)
 
     def diagnose(self, view: PipelineView) -> Iterable[Draft]:
         """From the bytes that TensorFlow's model counted in the buffer, where it did."""
-        for stage in self._shuffles(view):
+        for stage in _shuffles(view):
             buffer = self._measured(view, stage)
             if stage.measured is None or stage.measured.buffered_bytes is None:
                 buffer = self._predicted(view, stage)
@@ -103,12 +103,6 @@ class ShuffleBufferBytes(Rule):
             peak = view.profile.memory.peak_bytes if view.profile is not None else None
             if not buffer.measured or peak is None or buffer.nbytes >= self.threshold("share-of-rss") * peak:
                 yield self._draft(view, buffer)
-
-    def _shuffles(self, view: PipelineView) -> list[StageView]:
-        """Those whose elements are memory of their own, or many enough for their bookkeeping to count."""
-        entries = memory_prediction(view).held
-        aliases = {one.stage for one in entries if one.owner == "shuffle" and one.how == "alias"}
-        return [stage for stage in view.stages if stage.op in SHUFFLES and stage.id not in aliases]
 
     def _predicted(self, view: PipelineView, stage: StageView) -> _Buffer | None:
         entry, below, buffer = held(view, stage, "shuffle"), view.input_of(stage), stage.arguments.get("buffer_size")
@@ -265,6 +259,10 @@ class ShuffleBufferBytes(Rule):
             ),
             semantics="randomness",
         )
+
+
+def _shuffles(view: PipelineView) -> list[StageView]:
+    return [stage for stage in view.stages if stage.op in SHUFFLES and not stage.injected]
 
 
 def _permutation(stage: StageView, count: int) -> ReplaceStage:
