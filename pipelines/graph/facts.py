@@ -23,6 +23,8 @@ _RANDOM = re.compile(
     r"|Multinomial|SampleDistortedBoundingBox(?:V2)?|Stateful(?:Uniform|StandardNormal|TruncatedNormal|Random)\w*"
     r"|Rng\w+|NonDeterministicInts|\w*CandidateSampler"
 )
+_STATELESS_RANDOM = re.compile(r"Stateless(?:Random\w+|Multinomial|\w*TruncatedNormal\w*|SampleDistortedBoundingBox)")
+_VARIABLE = re.compile(r"(?:Read|Assign\w*)VariableOp")
 _ELEMENTWISE_OPS = """
     Abs Acos Acosh Add AddN AddV2 Angle ApproximateEqual Asin Asinh AsString Atan Atan2 Atanh Bitcast BitwiseAnd
     BitwiseOr BitwiseXor Cast Ceil ClipByValue Conj Cos Cosh Digamma Div DivNoNan Elu Equal Erf Erfc Exp Expm1 Floor
@@ -86,7 +88,7 @@ class Facts:
         nodes = [node for name in called for node in self._functions[name].node_def]
         ops = sorted({node.op for node in nodes} - SILENT)
         python = any(op in PYTHON for op in ops)
-        random = any(_RANDOM.fullmatch(op) for op in ops)
+        random = _is_random(ops)
         facts: FunctionDict = {
             "ops": ops[:_MAX_OPS],
             "constant_bytes": sum(self.bytes_of(node.attr["value"].tensor) for node in nodes if node.op == "Const"),
@@ -216,6 +218,12 @@ class _Flow:
                 continue
             todo.extend(self._nodes[name].input)
         return False
+
+
+def _is_random(ops: Sequence[str]) -> bool:
+    """Whether every call draws anew; a stateless draw does where its seed is kept in a variable, as Keras does."""
+    kept = any(_VARIABLE.fullmatch(op) for op in ops) and any(_STATELESS_RANDOM.fullmatch(op) for op in ops)
+    return kept or any(_RANDOM.fullmatch(op) for op in ops)
 
 
 def _rank(shape: Any) -> int | None:

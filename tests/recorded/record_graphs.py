@@ -1,8 +1,8 @@
 """Records graphs and models of real pipelines for the unit tests: ``python tests/recorded/record_graphs.py``.
 
 Each file in ``graphs/`` is one pipeline: ``written`` and ``executed`` graph, ``snapshots`` of the model as plain
-records, how many ``batches`` came out between first and last and how many ``worker_cores`` were at work, and whether
-the names are a spec's addresses.
+records, how many ``batches`` came out between first and last in how many ``seconds``, the ``worker_cores`` that were at
+work and the ``runnable_wait_share`` (threads waiting for a core), and whether the names are a spec's addresses.
 ``errors.json`` holds what TensorFlow 2.21 says when a stage fails. Sleeps of known length stand for work.
 """
 
@@ -205,6 +205,12 @@ def functions(files: list[str]) -> Iterator[tuple[str, tf.data.Dataset]]:
     yield "parallel_reads", tf.data.TFRecordDataset(files, num_parallel_reads=2).repeat().batch(4)
 
 
+def scheduled() -> tuple[float, float]:
+    """Seconds that this process's threads ran, and that they waited for a core."""
+    lines = [path.read_text().split() for path in Path("/proc/self/task").glob("*/schedstat")]
+    return sum(int(one[0]) for one in lines) / 1e9, sum(int(one[1]) for one in lines) / 1e9
+
+
 def record(
     dataset: tf.data.Dataset,
     *,
@@ -217,17 +223,19 @@ def record(
     for _ in range(warm):
         next(iterator)
     snapshots = [take_snapshot(iterator)]
-    started, used = time.perf_counter(), time.process_time()
+    started, (ran, waited) = time.perf_counter(), scheduled()
     for _ in range(rounds):
         for _ in range(steps):
             next(iterator)
         snapshots.append(take_snapshot(iterator))
-    seconds, used = time.perf_counter() - started, time.process_time() - used
+    seconds, after = time.perf_counter() - started, scheduled()
+    ran, waited = after[0] - ran, after[1] - waited
     written = read_written(dataset, in_memory=0, made=made)
     return {
         "batches": steps * rounds,
         "seconds": round(seconds, 4),
-        "worker_cores": round(used / seconds, 3),
+        "worker_cores": round(ran / seconds, 3),
+        "runnable_wait_share": round(waited / (ran + waited), 3),
         "written": written,
         "executed": read_executed(dataset, in_memory=0, written=written),
         "snapshots": [one.to_dict() for one in snapshots if one is not None],

@@ -46,14 +46,15 @@ def recorded_view(
         wait_share: Said to be waiting for the pipeline; 1 where nothing else is done.
         headspace: Share of the time that could be won at most; ``None`` where it was not measured.
         dispatch: Of a step, ``None`` for none.
-        facts: Named measurements; by default the worker's CPU time, which is real too.
+        facts: Named measurements; by default CPU time and contention as recorded.
         cores: Said to be there.
         baseline_bytes: Said to be TensorFlow's own.
         peak_bytes: Said to be the peak.
         memory_limit_bytes: Said to be allowed.
     """
     recorded = json.loads((GRAPHS / f"{name}.json").read_text(encoding="utf-8"))
-    batches, seconds, cores_used = recorded["batches"], recorded["seconds"], recorded.get("worker_cores")
+    batches, seconds = recorded["batches"], recorded["seconds"]
+    used, waited = recorded.get("worker_cores"), recorded.get("runnable_wait_share")
     stages, _ = explain_stages(
         recorded["written"],
         recorded["executed"],
@@ -85,7 +86,7 @@ def recorded_view(
         device=Device(kind="none" if dispatch is None else "simulate"),
         memory=Memory(baseline_bytes=baseline_bytes, peak_bytes=peak_bytes),
         stages=stages,
-        contention=Contention(worker_cores=cores_used, runnable_wait_share=0.0),
+        contention=Contention(worker_cores=used, runnable_wait_share=waited),
     )
     return view_of_graphs(
         recorded["written"],
@@ -96,7 +97,7 @@ def recorded_view(
         memory_limit=memory_limit_bytes,
         profile=profile,
         headspace=None if headspace is None else Headspace(interval, interval * (1 - headspace)),
-        facts=facts or Facts(worker_cores=cores_used, runnable_wait_share=0.0),
+        facts=facts or Facts(worker_cores=used, runnable_wait_share=waited),
     )
 
 

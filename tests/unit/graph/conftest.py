@@ -29,6 +29,7 @@ class Recorded:
     executed: GraphDict
     snapshots: list[ModelDict]
     worker_cores: float = 0.0
+    runnable_wait_share: float = 0.0
 
     @property
     def segments(self) -> list[tuple[ModelDict, ModelDict]]:

@@ -100,6 +100,13 @@ def test_python_may_draw_random_numbers_unseen() -> None:
     ]
 
 
+def test_a_stateless_draw_is_random_if_its_seed_is_kept() -> None:
+    draw = node("draw", "StatelessRandomUniformV2", "x")
+    fixed = function("f", "x", ["draw:output:0"], draw)
+    kept = function("f", "x", ["draw:output:0"], draw, node("seed", "AssignAddVariableOp", "x"))
+    assert [read(one)["random"] for one in (fixed, kept)] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("op", "ranks", "of_constant", "expected"),
     [
