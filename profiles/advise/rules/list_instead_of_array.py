@@ -10,10 +10,12 @@ from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.sizes import size
 from pipeprof.profiles.advise.view import PipelineView, StageView
 from pipeprof.profiles.explain.words import significant
+from pipeprof.profiles.profile import Series
 
 _IN_MEMORY = frozenset({"from_tensor_slices", "from_tensors"})
 _CAPTURED_BYTES = 10_000_000
 _POINTER_BYTES = 8
+_BUSY_SHARE = 0.9
 
 
 class ListInsteadOfArray(Rule):
@@ -24,7 +26,7 @@ class ListInsteadOfArray(Rule):
     family = "memory"
     semantics = "same"
     seen = (
-        "Building the pipeline takes more than a second although its source in memory is small, and the time is what "
+        "Building the pipeline works for more than a second although its source in memory is small, and that is what "
         "converting its numbers one by one would take. A list leaves no other trace: what the pipeline gets is a "
         "tensor either way."
     )
@@ -54,50 +56,52 @@ class ListInsteadOfArray(Rule):
     def diagnose(self, view: PipelineView) -> Iterable[Draft]:
         """From the seconds of the phase `build` and the count of numbers."""
         profile = view.profile
-        if profile is None or profile.target.kind == "spec":
+        if profile is None or profile.target.kind == "spec" or _explained(view):
             # A spec's arrays are loaded as arrays, in a phase of their own.
             return
         build = next((phase for phase in profile.phases if phase.name == "build"), None)
         sources = [stage for stage in view.stages if stage.op in _IN_MEMORY and stage.source_bytes]
-        if build is None or build.seconds is None or build.seconds <= self.threshold("build-seconds"):
-            return
-        if (
-            not sources
-            or _explained(view)
-            or sum(one.source_bytes or 0 for one in sources) >= self.threshold("source-bytes")
-        ):
-            return
         counts = {stage.id: _numbers(stage) for stage in sources}
-        if None in counts.values():
-            return
-        stage = max(sources, key=lambda one: counts[one.id] or 0)
         numbers = sum(count or 0 for count in counts.values())
-        each = 1e6 * build.seconds / numbers
-        if not self.threshold("least-time") <= each <= self.threshold("most-time"):
+        if build is None or build.seconds is None or not numbers or None in counts.values():
             return
-        grown = _growth(view, build.peak_rss_bytes)
-        nbytes = sum(one.source_bytes or 0 for one in sources)
-        if grown is not None and grown < nbytes + _POINTER_BYTES * numbers:
-            # There was no room for the list itself.
-            return
-        yield self._draft(stage, build.seconds, numbers, nbytes, grown)
+        # On a busy machine most of the wall time is waiting for a core.
+        worked = _cpu_seconds(profile.series, build.seconds)
+        nbytes, grown = sum(one.source_bytes or 0 for one in sources), _growth(view, build.peak_rss_bytes)
+        if self._fits(worked, numbers, nbytes, grown):
+            stage = max(sources, key=lambda one: counts[one.id] or 0)
+            yield self._draft(stage, (build.seconds, worked), numbers, nbytes, grown)
 
-    def _draft(self, stage: StageView, seconds: float, numbers: int, nbytes: int, grown: int | None) -> Draft:
+    def _fits(self, worked: float, numbers: int, nbytes: int, grown: int | None) -> bool:
+        """Whether a list of so many numbers would have taken this time and memory."""
+        if worked <= self.threshold("build-seconds") or nbytes >= self.threshold("source-bytes"):
+            return False
+        if not self.threshold("least-time") <= 1e6 * worked / numbers <= self.threshold("most-time"):
+            return False
+        # There must have been room for the list itself.
+        return grown is None or grown >= nbytes + _POINTER_BYTES * numbers
+
+    def _draft(
+        self, stage: StageView, times: tuple[float, float], numbers: int, nbytes: int, grown: int | None
+    ) -> Draft:
+        seconds, worked = times
         dtype = stage.element[0].dtype if stage.element else "float32"
-        each = 1e6 * seconds / numbers
+        each = 1e6 * worked / numbers
+        busy = f", {significant(worked)} s of them at work" if worked < _BUSY_SHARE * seconds else ""
         room = f", with {size(grown)} of memory on the way" if grown is not None else ""
         after = seconds / self.threshold("speedup")
         return Draft(
             stage=stage.id,
             sentence=(
-                f"The pipeline took {significant(seconds)} s to build{room}, while {stage.words} holds no more than "
-                f"{size(nbytes)}: {significant(each)} µs for each of its {numbers:,} numbers. An array is copied whole "
+                f"The pipeline took {significant(seconds)} s to build{busy}{room}, while {stage.words} holds no more "
+                f"than {size(nbytes)}: {significant(each)} µs for each of its {numbers:,} numbers. An array is copied whole "
                 "in a small part of that; a Python list is converted number by number, and takes as long. Every start "
                 "of the training waits for it."
             ),
             recommendation="If this is a list: make an array of it before the dataset is made, with a dtype.",
             evidence={
                 "build_s": seconds,
+                "build_cpu_s": worked,
                 "source_bytes": nbytes,
                 "numbers": numbers,
                 "us_per_number": each,
@@ -115,6 +119,15 @@ class ListInsteadOfArray(Rule):
                 "of it is the conversion; steps per second stay as they are"
             ),
         )
+
+
+def _cpu_seconds(series: Series, otherwise: float) -> float:
+    """CPU time of the phase `build`, from the samples; ``otherwise`` where they do not tell."""
+    known = zip(series.seconds, series.seconds[1:], series.phase[1:], series.cpu_cores[1:], strict=False)
+    parts = [
+        (after - before) * cores for before, after, phase, cores in known if phase == "build" and cores is not None
+    ]
+    return min(sum(parts), otherwise) if parts else otherwise
 
 
 def _explained(view: PipelineView) -> bool:

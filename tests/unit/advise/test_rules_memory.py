@@ -31,6 +31,7 @@ from unit.advise.views import function, pipeline, stage, tensor
 from pipeprof.profiles.advise.memory import memory_prediction
 from pipeprof.profiles.advise.sizes import MEMORY_GATE, size, weigh
 from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
+from pipeprof.profiles.profile import Series
 
 MEMORY = ("cache-in-memory-over-budget", "from-tensor-slices-big-array", "graph-constant", "list-instead-of-array")
 MEMORY += ("shuffle-buffer-bytes",)
@@ -249,6 +250,20 @@ def test_a_build_as_slow_as_a_list_of_so_many_numbers(seconds: float) -> None:
 
 def test_memory_on_the_way_need_not_be_known() -> None:
     assert "build_growth_bytes" not in only("list-instead-of-array", built(line(numbers()), 2.2)).evidence
+
+
+@pytest.mark.parametrize(("cores", "findings"), [(0.25, 1), (1.0, 0), (0.05, 0)])
+def test_waiting_for_a_core_is_no_conversion(cores: float, findings: int) -> None:
+    view = built(line(numbers()), 9.0)
+    assert view.profile is not None
+    series = Series(seconds=[1.0, 5.0, 10.0], cpu_cores=[1.0, cores, cores], phase=["import", "build", "build"])
+    series.rss_bytes, series.batches_per_second = [0, 0, 0], [None, None, None]
+    view = replace(view, profile=view.profile.model_copy(update={"series": series}))
+    drafts = found("list-instead-of-array", view)
+    assert len(drafts) == findings
+    if drafts:
+        assert drafts[0].evidence["build_cpu_s"] == pytest.approx(9 * cores)
+        assert "took 9.00 s to build, 2.25 s of them at work" in drafts[0].sentence
 
 
 @pytest.mark.parametrize(
