@@ -95,8 +95,8 @@ class ListInsteadOfArray(Rule):
             sentence=(
                 f"The pipeline took {significant(seconds)} s to build{busy}{room}, while {stage.words} holds no more "
                 f"than {size(nbytes)}: {significant(each)} µs for each of its {numbers:,} numbers. An array is copied "
-                "whole in a small part of that; a Python list is converted number by number, and takes as long. Every start "
-                "of the training waits for it."
+                "whole in a small part of that; a Python list is converted number by number, and takes as long. Every "
+                "start of the training waits for it."
             ),
             recommendation="If this is a list: make an array of it before the dataset is made, with a dtype.",
             evidence={
