@@ -242,6 +242,16 @@ def record(
     }
 
 
+def quietest(dataset: tf.data.Dataset, made: Sequence[MadeSource], tries: int = 6) -> dict[str, Any]:
+    """Of several recordings the first that hardly waited for a core, else the one that waited least."""
+    found = []
+    for _ in range(tries):
+        found.append(record(dataset, steps=40, rounds=1, made=made))
+        if found[-1]["runnable_wait_share"] < 0.15:
+            break
+    return min(found, key=lambda one: one["runnable_wait_share"])
+
+
 def failing(files: list[str]) -> Iterator[tuple[str, str | None, tf.data.Dataset]]:
     """Case, key of the stage to blame (None: the text does not tell), and the dataset."""
     source = DATASET.range(8, name="source")
@@ -321,7 +331,7 @@ def main(chosen: list[str]) -> None:
             if not chosen or name in chosen:
                 with SourceWatch() as watch:
                     dataset = build()
-                write(name, {"by_address": False, **record(dataset, steps=40, rounds=1, made=watch.made)})
+                write(name, {"by_address": False, **quietest(dataset, watch.made)})
         if not chosen or "errors" in chosen:
             write("errors", record_errors(files))
 
