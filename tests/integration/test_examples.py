@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.build import BuildContext, build, load_arrays
-from pipeprof.pipelines.data.cache import ensure
-from pipeprof.pipelines.data.folders import CacheFolder
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.data.make import make, total_items
+from pipeprof.pipelines.data.progress import Progress
+from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.target import import_file, load_function, parse_target
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -67,9 +67,13 @@ def first_batches(dataset: tf.data.Dataset) -> list[Any]:
     return [tf.nest.flatten(batch) for batch in dataset.take(2)]
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> CacheFolder:
-    return CacheFolder(tmp_path_factory.mktemp("data"))
+def made(loaded: LoadedSpec, folder: Path) -> dict[str, Path]:
+    """The spec's inputs, made here and not in a child as the command does, which would import TensorFlow each time."""
+    folders = {name: folder / name for name in loaded.spec.data}
+    for name, entry in loaded.spec.data.items():
+        folders[name].mkdir()
+        make(entry.recipe, folders[name], Progress(total_items(entry.recipe), lambda *_: None))
+    return folders
 
 
 @pytest.mark.parametrize("path", SPECS, ids=name_of)
@@ -79,10 +83,9 @@ def test_a_spec_is_valid(path, capsys):
 
 
 @pytest.mark.parametrize("path", SPECS, ids=name_of)
-def test_a_spec_gives_batches(path, cache):
+def test_a_spec_gives_batches(path, tmp_path):
     loaded = load_spec(path, settings(load_spec(path).data))
-    folders = ensure(loaded.spec.data, progress=lambda *_: None, cache=cache)
-    context = BuildContext(loaded.base_dir, folders, seed=1)
+    context = BuildContext(loaded.base_dir, made(loaded, tmp_path), seed=1)
     load_arrays(loaded.spec, context)
     batches = first_batches(build(loaded.spec, context))
     assert batches
@@ -98,6 +101,17 @@ def test_a_function_gives_batches(text, monkeypatch):
         if hasattr(module, size):
             monkeypatch.setattr(module, size, 4)
     assert len(first_batches(function())) == 2
+
+
+def test_the_queue_filled_once_is_empty_in_the_second_epoch(monkeypatch):
+    target = parse_target(str(EXAMPLES / "generator/preloader.py:started"))
+    started = load_function(target)
+    preloader = import_file(target.path, started.__module__)
+    monkeypatch.setattr(preloader, "ON_DISK", 3)
+    shelf = started()
+    assert len(list(preloader.until_end(shelf))) == 3
+    assert shelf.empty()
+    assert len(list(preloader.until_end(started()))) == 3
 
 
 def test_every_example_has_a_readme():
