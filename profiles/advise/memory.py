@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, PipelineView, StageView
 from pipeprof.profiles.profile import How, LedgerEntry, Owner
 
-ARRAY_COPIES = 3
-"""M2: the NumPy array, TensorFlow's tensor, and what the allocator keeps of a copy made with the iterator."""
-SOURCE_CONSTANT_COPIES = 16
-"""M4: peak, in sizes of the array, of a source whose tensors are constants of a graph."""
-CAPTURED_CONSTANT_COPIES = 18
-"""M4: peak, in sizes of the array, of an array that a function captured as a constant."""
+ARRAY_COPIES = 4
+"""M2: the NumPy array, TensorFlow's tensor, and two copies while the iterator is made, of which one stays."""
+SOURCE_CONSTANT_COPIES = 17
+"""M4: peak, in sizes of the array and with the array itself, of a source built inside a tf.function."""
+CAPTURED_CONSTANT_COPIES = 19
+"""M4: the same of an array inside the function of a map, flat_map or interleave."""
 ELEMENT_OVERHEAD_BYTES = 130
 COMPONENT_OVERHEAD_BYTES = 39
 """M8: a buffered scalar takes 130 bytes and 47 for each component, 8 of which are its value."""
@@ -29,7 +29,8 @@ AUTOTUNED_PREFETCH = 2
 PATH_BYTES = 227
 """M8: a buffered file name of 41 letters, beside what any element takes."""
 ALIGNMENT_BYTES = 64
-"""A slice that begins at a multiple of this is a view of the array; any other one is copied."""
+"""A slice that begins at a multiple of this is a view of the array, any other one is copied: tried with rows of 65,536
+(no copy), 65,568 (half of them copied), 65,552 (three in four) and 65,537 bytes (all)."""
 MAX_FUSED_RESULTS = 16
 """M15: batches that a fused map and batch keeps at most."""
 
@@ -48,7 +49,8 @@ class Held:
         bytes: Bytes; 0 for what is only a view of another stage's tensors.
         how: ``predicted``, or ``alias``.
         formula: The same in words and numbers.
-        at_most: Whether it is a bound, since the number of elements is not known.
+        at_most: Whether there may be less, since the number of elements is not known.
+        at_least: Whether there is more, since the size of a component is not known.
     """
 
     owner: Owner
@@ -57,6 +59,7 @@ class Held:
     how: How
     formula: str
     at_most: bool = False
+    at_least: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
         yield from _source(stage)
     size = _captured(view, stage)
     if size > 0:
-        formula = f"{CAPTURED_CONSTANT_COPIES} copies at the peak × {_size(size)} of constants in its function"
+        formula = f"{_words(size)} of constants in its function × {CAPTURED_CONSTANT_COPIES} at the peak"
         yield Held("source", stage.id, CAPTURED_CONSTANT_COPIES * size, "predicted", formula)
     if stage.op == "shuffle":
         yield from _shuffle(view, stage)
@@ -141,28 +144,46 @@ def _captured(view: PipelineView, stage: StageView) -> int:
     return stage.function.constant_bytes - sum(one.source_bytes or 0 for one in inside)
 
 
-def _element_bytes(view: PipelineView, stage: StageView) -> float | None:
-    """Bytes of one element that comes out of a stage; of a file name those of one of usual length."""
+@dataclass(frozen=True)
+class _Size:
+    """Bytes of an element; `partial` if only some of its components have a known size."""
+
+    bytes: float
+    partial: bool = False
+
+    @property
+    def words(self) -> str:
+        return f"at least {_words(self.bytes)}" if self.partial else _words(self.bytes)
+
+    def less(self, shared: float) -> _Size:
+        """Without the bytes that belong to another stage."""
+        return _Size(max(0.0, self.bytes - shared), self.partial)
+
+
+def _element_size(view: PipelineView, stage: StageView) -> _Size | None:
+    """The size of one element that comes out of a stage; of a file name that of one of usual length."""
     if stage.element_bytes is not None:
-        return stage.element_bytes
+        return _Size(stage.element_bytes)
     one: StageView | None = stage
     while one is not None and one.op in _PASSING:
         one = view.input_of(one)
-    return float(PATH_BYTES) if one is not None and one.op == "list_files" else None
+    if one is not None and one.op == "list_files":
+        return _Size(float(PATH_BYTES))
+    known = sum(component.nbytes or 0 for component in stage.element or ())
+    return _Size(float(known), partial=True) if known else None
 
 
 def _source(stage: StageView) -> Iterator[Held]:
     if not stage.source_bytes:
         return
+    size = _words(stage.source_bytes)
     if stage.constant:
-        formula = f"{SOURCE_CONSTANT_COPIES} copies at the peak × {_size(stage.source_bytes)}: constants of a graph"
-        yield Held("source", stage.id, SOURCE_CONSTANT_COPIES * stage.source_bytes, "predicted", formula)
-        return
-    formula = (
-        f"{_size(stage.source_bytes)} × {ARRAY_COPIES}: the array, TensorFlow's copy, and what its allocator keeps of "
-        "the copy that the iterator makes"
-    )
-    yield Held("source", stage.id, ARRAY_COPIES * stage.source_bytes, "predicted", formula)
+        copies = CAPTURED_CONSTANT_COPIES if stage.owner is not None else SOURCE_CONSTANT_COPIES
+        formula = f"{size} × {copies} at the peak: the array is a constant of a graph, which is copied and rewritten"
+    else:
+        copies = ARRAY_COPIES
+        formula = f"{size} × {copies} at the peak: the array, TensorFlow's tensor, and copies made with the iterator"
+    yield Held("source", stage.id, copies * stage.source_bytes, "predicted", formula)
 
 
 def _shuffle(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
@@ -170,108 +191,107 @@ def _shuffle(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
     buffer = stage.arguments.get("buffer_size")
     if below is None or not isinstance(buffer, int):
         return
-    size = _element_bytes(view, below)
-    if size is None:
-        yield _no_size("shuffle", stage)
-        return
-    count = buffer if below.elements in (None, INFINITE) else min(buffer, below.elements)
-    many = _copies(view, stage)
+    size = _element_size(view, below)
     holder = _holder(view, below) or _cache_above(view, stage)
     if holder is not None:
         yield _alias("shuffle", stage, holder)
-        return
-    own = size - _shared_bytes(view, below)
-    overhead = shuffle_overhead_bytes(len(below.element or ()) or 1)
-    formula = f"{_times(many)}{count:,} elements × ({_size(own)} + {_size(overhead)})"
-    unsure = below.elements is None
-    if unsure:
-        formula += ", if there are that many"
-    yield Held("shuffle", stage.id, round(many * count * (own + overhead)), "predicted", formula, at_most=unsure)
+    elif size is None:
+        yield _no_size("shuffle", stage)
+    else:
+        count = buffer if below.elements is None else _at_most(buffer, below)
+        size = size.less(_shared_bytes(view, below))
+        overhead = shuffle_overhead_bytes(len(below.element or ()) or 1)
+        note = ", if there are that many" if below.elements is None else ""
+        yield _held(view, "shuffle", stage, count, what="elements", size=size, overhead=overhead, note=note)
 
 
 def _cache(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
     below = view.input_of(stage)
     if below is None:
         return
-    size = _element_bytes(view, below)
+    size = _element_size(view, below)
+    holder = _holder(view, below)
     if below.elements == INFINITE:
         yield NotKnown("cache", stage.id, "what is cached has no end")
+    elif holder is not None:
+        yield _alias("cache", stage, holder)
     elif below.elements is None:
         yield NotKnown("cache", stage.id, "the number of elements is not known")
     elif size is None:
         yield _no_size("cache", stage)
     else:
-        holder = _holder(view, below)
-        if holder is not None:
-            yield _alias("cache", stage, holder)
-            return
-        many = _copies(view, stage)
-        own = size - _shared_bytes(view, below)
-        formula = f"{_times(many)}{below.elements:,} elements × ({_size(own)} + {_size(CACHE_OVERHEAD_BYTES)})"
-        yield Held("cache", stage.id, round(many * below.elements * (own + CACHE_OVERHEAD_BYTES)), "predicted", formula)
+        size = size.less(_shared_bytes(view, below))
+        yield _held(view, "cache", stage, below.elements, what="elements", size=size, overhead=CACHE_OVERHEAD_BYTES)
 
 
 def _prefetch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
-    below = view.input_of(stage)
-    size = _element_bytes(view, below if below is not None else stage)
+    below = view.input_of(stage) or stage
     buffer = stage.arguments.get("buffer_size", AUTOTUNE if stage.injected else None)
     tuned = buffer == AUTOTUNE or (isinstance(buffer, int) and buffer < 0)
     count = AUTOTUNED_PREFETCH if tuned else buffer
     if not isinstance(count, int) or count == 0:
         return
-    if size is None:
+    size = _element_size(view, below)
+    holder = _holder(view, below)
+    if holder is not None:
+        yield _alias("prefetch", stage, holder)
+    elif size is None:
         yield _no_size("prefetch", stage)
-        return
-    if below is not None:
-        if below.elements not in (None, INFINITE):
-            count = min(count, below.elements)
-        holder = _holder(view, below)
-        if holder is not None:
-            yield _alias("prefetch", stage, holder)
-            return
-    many = _copies(view, stage)
-    formula = f"{_times(many)}{count:,} elements × {_size(size)}" + (" (AUTOTUNE may grow it)" if tuned else "")
-    yield Held("prefetch", stage.id, round(many * count * size), "predicted", formula)
+    else:
+        note = " (AUTOTUNE may let it grow)" if tuned else ""
+        yield _held(view, "prefetch", stage, _at_most(count, below), what="elements", size=size, note=note)
 
 
 def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
     calls = _parallelism(view, stage)
     if calls is None:
         return
-    size = stage.element_bytes
     batches = [above for above in view.readers(stage) if above.op == "batch"]
+    count, what, size = calls, "results", _element_size(view, stage)
     if stage.op == "map" and batches and "MapAndBatch" in (stage.executed_op or ""):
-        yield from _fused(view, stage, batches[0], calls)
-        return
+        # The two write their results straight into batches.
+        each = batches[0].arguments.get("batch_size")
+        each = each if isinstance(each, int) and each > 0 else 1
+        count, what = min(math.ceil(calls / each), MAX_FUSED_RESULTS), "batches being filled"
+        size = _element_size(view, batches[0])
     if size is None:
         yield _no_size("parallel", stage)
-        return
-    many = _copies(view, stage)
-    formula = f"{_times(many)}{calls:,} results × {_size(size)}"
-    yield Held("parallel", stage.id, round(many * calls * size), "predicted", formula)
-
-
-def _fused(view: PipelineView, stage: StageView, batch: StageView, calls: int) -> Iterator[Held | NotKnown]:
-    """A map fused with the batch above it writes its results straight into batches."""
-    size = batch.element_bytes
-    each = batch.arguments.get("batch_size")
-    if size is None or not isinstance(each, int) or each < 1:
-        yield _no_size("parallel", stage)
-        return
-    count = min(math.ceil(calls / each), MAX_FUSED_RESULTS)
-    formula = f"{count:,} batches being filled × {_size(size)}"
-    yield Held("parallel", stage.id, round(_copies(view, stage) * count * size), "predicted", formula)
+    else:
+        yield _held(view, "parallel", stage, count, what=what, size=size)
 
 
 def _batch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
-    size = stage.element_bytes
+    size = _element_size(view, stage)
     if size is None:
         yield _no_size("batch", stage)
-        return
-    calls = _parallelism(view, stage) or 1
+    else:
+        yield _held(view, "batch", stage, _parallelism(view, stage) or 1, what="in the making", size=size)
+
+
+def _held(
+    view: PipelineView,
+    owner: Owner,
+    stage: StageView,
+    count: int,
+    *,
+    what: str,
+    size: _Size,
+    overhead: int = 0,
+    note: str = "",
+) -> Held:
+    """``count`` elements of a size, in every open copy of the stage."""
     many = _copies(view, stage)
-    formula = f"{_times(many)}{calls:,} in the making × {_size(size)}"
-    yield Held("batch", stage.id, round(many * calls * size), "predicted", formula)
+    total = round(many * count * (size.bytes + overhead))
+    open_ones = f"{many} open × " if many > 1 else ""
+    each = f"({size.words} + {_words(overhead)})" if overhead else size.words
+    at_most = owner == "shuffle" and bool(note)
+    formula = f"{open_ones}{count:,} {what} × {each}{note}"
+    return Held(owner, stage.id, total, "predicted", formula, at_most=at_most, at_least=size.partial)
+
+
+def _at_most(count: int, stage: StageView) -> int:
+    """``count``, or all elements that come out of a stage if these are fewer."""
+    return count if stage.elements is None or stage.elements == INFINITE else min(count, stage.elements)
 
 
 def _parallelism(view: PipelineView, stage: StageView) -> int | None:
@@ -310,25 +330,31 @@ def _holder(view: PipelineView, stage: StageView) -> StageView | None:
         if one.op == "from_tensors":
             return one
         if one.op == "from_tensor_slices":
-            return one if one.element and all(_is_view(component.nbytes) for component in one.element) else None
+            return one if one.element and all(_viewed(component.nbytes) == 1 for component in one.element) else None
         if one.op not in _PASSING:
             return None
         one = view.input_of(one)
     return None
 
 
-def _shared_bytes(view: PipelineView, stage: StageView) -> int:
-    """Bytes of an element coming out of `stage` that are views of the source, while other components are copies."""
+def _shared_bytes(view: PipelineView, stage: StageView) -> float:
+    """Mean bytes of an element coming out of `stage` that are views of the source, while the others are copies."""
     one: StageView | None = stage
     while one is not None and one.op in _PASSING:
         one = view.input_of(one)
     if one is None or one.op != "from_tensor_slices":
         return 0
-    return sum(component.nbytes or 0 for component in one.element or () if _is_view(component.nbytes))
+    return sum((component.nbytes or 0) * _viewed(component.nbytes) for component in one.element or ())
 
 
-def _is_view(nbytes: int | None) -> bool:
-    return nbytes is not None and nbytes > 0 and nbytes % ALIGNMENT_BYTES == 0
+def _viewed(nbytes: int | None) -> float:
+    """The part of a component's slices that begin where a view can begin.
+
+    Example:
+        >>> _viewed(65_536), _viewed(65_568), _viewed(65_537)
+        (1.0, 0.5, 0.015625)
+    """
+    return math.gcd(nbytes, ALIGNMENT_BYTES) / ALIGNMENT_BYTES if nbytes else 0.0
 
 
 def _cache_above(view: PipelineView, stage: StageView) -> StageView | None:
@@ -349,11 +375,7 @@ def _no_size(owner: Owner, stage: StageView) -> NotKnown:
     return NotKnown(owner, stage.id, "the size of an element is not known before it runs")
 
 
-def _times(many: int) -> str:
-    return f"{many} open × " if many > 1 else ""
-
-
-def _size(size: float) -> str:
+def _words(size: float) -> str:
     """Bytes for a formula, in units of 1,000."""
     for unit in ("B", "kB", "MB"):
         if abs(size) < 1000:
