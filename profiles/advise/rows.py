@@ -13,8 +13,6 @@ from pipeprof.pipelines.graph.opnames import family, is_asynchronous
 from pipeprof.profiles.advise.view import AUTOTUNE, PipelineView, StageView
 from pipeprof.profiles.profile import Dispatch
 
-_PASSES_ON = frozenset({"AssertCardinality", "Repeat", "Skip", "Take", "Shard"})
-
 
 @dataclass(frozen=True)
 class Timing:
@@ -145,11 +143,6 @@ def end(view: PipelineView) -> StageView | None:
         seen.add(root.id)
         root = view.input_of(root)
     return root if root is not None and root.executed_op else None
-
-
-def passes_on(stage: StageView) -> bool:
-    """Whether the stage only hands elements on."""
-    return kind_of(stage) in _PASSES_ON
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from pipeprof.profiles.advise.rows import (
     drawn,
     end,
     inputs,
-    passes_on,
     runs_ahead,
     timing,
     total_ms,
@@ -117,8 +116,6 @@ def _turn_ms(view: PipelineView, last: StageView, at: Timing) -> float | None:
     ahead = any(runs_ahead(below) for stage in at_end for below in inputs(view, stage))
     if not ahead:
         return at.wait_ms
-    if all(passes_on(stage) for stage in at_end):
-        return None
     return min(at.wait_ms, total_ms(at_end))
 
 

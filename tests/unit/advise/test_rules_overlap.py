@@ -207,6 +207,15 @@ class TestNoPrefetchBetween:
         )
         assert not found("no-prefetch-between", drained(view, interval_ms=20.0))
 
+    def test_a_pace_that_the_row_does_not_explain_is_left_alone(self) -> None:
+        assert not found("no-prefetch-between", drained(in_a_row(upper_ms=5.0, lower_ms=5.0), interval_ms=20.0))
+
+    def test_without_a_prefetch_at_the_end_the_step_stays_in_turn(self) -> None:
+        view = turns(in_a_row(upper_ms=4.0, lower_ms=4.0), worker_cores=0.1, headspace=0.99)
+        (draft,) = found("no-prefetch-between", view)
+        assert draft.predicted is not None
+        assert draft.predicted.speedup == pytest.approx(18 / 14, rel=0.01)
+
     def test_the_map_that_owns_the_step_is_the_better_finding(self) -> None:
         view = drained(in_a_row(upper_ms=3.0, lower_ms=1.0))
         assert not found("no-prefetch-between", view)
