@@ -9,6 +9,7 @@ own profiling hook tells when ``from_tensor_slices`` and ``from_tensors`` return
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -96,6 +97,20 @@ class SourceWatch:
                 before(frame, event, value)
 
         return hook
+
+
+def held_bytes(made: Sequence[MadeSource]) -> int:
+    """Bytes of the tensors that these sources hold, as far as their shapes tell; strings count as nothing."""
+    import tensorflow as tf
+
+    total = 0
+    for source in made:
+        for name, shape in zip(source.types, source.shapes, strict=True):
+            if shape is None or None in shape or name == "variant":
+                continue
+            count = math.prod(size for size in shape if size is not None) * (source.elements or 1)
+            total += count * (0 if name == "string" else int(tf.dtypes.as_dtype(name).size))
+    return total
 
 
 def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:

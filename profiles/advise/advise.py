@@ -15,7 +15,7 @@ from pipeprof.profiles.explain.verdict import STEP_BOUND_BELOW
 from pipeprof.profiles.profile import Edit, Finding, Message, Predicted
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.records import GraphDict
+    from pipeprof.pipelines.graph.records import GraphDict, MadeDict
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.models import Ignore
     from pipeprof.profiles.profile import Profile
@@ -220,6 +220,7 @@ def findings_for(
     executed: GraphDict | None = None,
     *,
     loaded: LoadedSpec | None = None,
+    made: Sequence[MadeDict] = (),
     headspace: Headspace | None = None,
     facts: Facts | None = None,
 ) -> tuple[list[Finding] | None, list[Message]]:
@@ -230,6 +231,7 @@ def findings_for(
         written: The graph as written.
         executed: The graph as TensorFlow runs it.
         loaded: The spec, if the target is one.
+        made: In-memory sources that were seen while a function built its dataset.
         headspace: Instead of the profile's.
         facts: Instead of the profile's.
 
@@ -241,15 +243,21 @@ def findings_for(
     measured = _measurement(profile, headspace, facts)
     view = None
     missing = _missing(profile, written, executed)
-    if not missing and written is not None and executed is not None:
+    if written is not None and executed is not None and (not missing or (made and loaded is None)):
         graphs = written, executed
-        view = tried("the graphs", lambda: _view_of_graphs(profile, *graphs, measured, loaded), messages)
+        view = tried(
+            "the graphs",
+            lambda: _view_of_graphs(profile, *graphs, measured, by_address=loaded is not None, made=made),
+            messages,
+        )
     if view is None and loaded is not None:
         spec = loaded
         view = tried("the spec", lambda: _view_of_spec(profile, spec, measured), messages)
         missing = missing and f"{missing}: only the rules that need no run were applied, to the spec as written"
     elif view is None:
         missing = missing and f"{missing}: no rule was applied"
+    elif missing:
+        missing = f"{missing}: only the sources in memory were judged"
     elif profile.steps is not None and not has_costs(view):
         missing = (
             "TensorFlow kept no model of this pipeline, as with autotune off, so what each stage costs is not known: "
@@ -301,7 +309,13 @@ def _measurement(profile: Profile, headspace: Headspace | None, facts: Facts | N
 
 
 def _view_of_graphs(
-    profile: Profile, written: GraphDict, executed: GraphDict, measured: dict[str, Any], loaded: LoadedSpec | None
+    profile: Profile,
+    written: GraphDict,
+    executed: GraphDict,
+    measured: dict[str, Any],
+    *,
+    by_address: bool,
+    made: Sequence[MadeDict],
 ) -> PipelineView:
     from pipeprof.profiles.advise.view_graph import view_of_graphs
 
@@ -309,9 +323,10 @@ def _view_of_graphs(
         written,
         executed,
         profile.stages or [],
-        by_address=loaded is not None,
+        by_address=by_address,
         cores=profile.host.cores,
         memory_limit=profile.host.memory_limit_bytes,
+        made=made,
         **measured,
     )
 

@@ -26,6 +26,10 @@ PYTHON_FROM = 0.60
 """Share of the traced time with Python running."""
 PYTHON_CORES = (0.6, 1.6)
 """Cores of a worker that is held by Python's lock: one, give or take TensorFlow's own."""
+PYTHON_ALWAYS = 0.90
+"""Share of the traced time from which Python is held to be the limit also on a machine that others use."""
+PYTHON_LEAST = 0.3
+"""Cores that the worker must get even then: below it Python mostly waits."""
 CPU_FROM = 0.80
 """Share of the usable cores, run on or waited for (SPDL and xprof call a host saturated well before 100 %)."""
 BLOCKED_FROM = 0.50
@@ -105,10 +109,28 @@ def _memory_is_full(memory: Memory, limit: int | None) -> bool:
     return memory.peak_bytes is not None and limit is not None and memory.peak_bytes >= MEMORY_FROM * limit
 
 
-def _python(causes: Causes, _profile: Profile, stage: Stage | None) -> Limited | None:
-    share, cores = causes.python_share, causes.demanded_cores
+def held_by_python(share: float | None, worker_cores: float | None, demanded_cores: float | None) -> bool:
+    """Whether Python's lock holds the pipeline up.
+
+    Where others use the cores, threads that were woken for the lock wait for a core as well, and the demand looks
+    larger than it is; then Python must have run nearly all of the time.
+
+    Args:
+        share: Part of the traced time in which Python of the pipeline ran.
+        worker_cores: CPU seconds of the worker per second.
+        demanded_cores: The same if no thread had waited for a core.
+    """
     low, high = PYTHON_CORES
-    if share is None or cores is None or share < PYTHON_FROM or not low <= cores <= high:
+    if share is None or demanded_cores is None or share < PYTHON_FROM:
+        return False
+    if demanded_cores <= high:
+        return demanded_cores >= low
+    return share >= PYTHON_ALWAYS and worker_cores is not None and PYTHON_LEAST <= worker_cores <= high
+
+
+def _python(causes: Causes, _profile: Profile, stage: Stage | None) -> Limited | None:
+    share = causes.python_share
+    if share is None or not held_by_python(share, causes.worker_cores, causes.demanded_cores):
         return None
     return Limited(
         "gil", stage, f"Python functions run {share:.0%} of the time and one lock lets only one of them compute"
@@ -121,7 +143,9 @@ def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | Non
         return None
     used = causes.worker_cores or 0.0
     if used < CPU_FROM * cores:
-        return Limited("cpu", stage, f"the worker wants {demanded:.1f} of {cores:g} cores and gets {used:.1f}, others have them")
+        return Limited(
+            "cpu", stage, f"the worker wants {demanded:.1f} of {cores:g} cores and gets {used:.1f}, others have them"
+        )
     return Limited("cpu", stage, f"the worker uses {used:.1f} of {cores:g} cores")
 
 

@@ -137,8 +137,13 @@ class _Run:
         self._progress.close()
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
         graphs = self._observed.graphs or {}
-        found = findings_for(profile, graphs.get("written"), graphs.get("executed"), loaded=self._settings.loaded)
-        profile.findings, messages = found
+        profile.findings, messages = findings_for(
+            profile,
+            graphs.get("written"),
+            graphs.get("executed"),
+            loaded=self._settings.loaded,
+            made=graphs.get("made") or (),
+        )
         profile.warnings += messages
         self._writer.write(profile, final=True)
         if self._writer.warnings:

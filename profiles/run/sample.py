@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.reading import read_executed, read_written
+from pipeprof.pipelines.graph.sources import MadeSource, SourceWatch, held_bytes
 from pipeprof.profiles.run import procfs
 from pipeprof.profiles.run.device import HostClock, SimulatedDevice, StepDuration
 from pipeprof.profiles.run.durations import Durations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 FLOOR_STEPS = 30
 FLOOR_SECONDS = 0.6
+UNEXPLAINED_BYTES = 300_000_000
 
 
 class Sample:
@@ -50,6 +52,7 @@ class Sample:
         self._context: Any = None
         self._spec: Any = None
         self._source_bytes = 0
+        self._made: list[MadeSource] = []
 
     def run(self) -> None:
         """Go through all phases."""
@@ -170,8 +173,15 @@ class Sample:
             else:
                 from pipeprof.profiles.run.function import call_target
 
-                self.dataset = call_target(self.job["target"])
-        self._source_bytes = max(0, (procfs.rss_bytes("self") or 0) - before)
+                with SourceWatch() as watch:
+                    self.dataset = call_target(self.job["target"])
+                self._made = watch.made
+            _let_go()
+        grown = max(0, (procfs.rss_bytes("self") or 0) - before)
+        arrays = self._context.arrays.values() if self._context is not None else ()
+        known = sum(array.nbytes for array in arrays) or held_bytes(self._made)
+        # Arrays that are known explain their tensors and the arrays themselves; what else grew may be constants.
+        self._source_bytes = known if grown < 2.5 * known + UNEXPLAINED_BYTES else grown
 
     def _first_element(self) -> None:
         self.phase = "first_element"
@@ -258,9 +268,16 @@ class Sample:
         self._channel.send("trace", **vars(result))
 
     def _graphs(self) -> None:
-        written = read_written(self.dataset, in_memory=self._source_bytes, room=self._room())
-        executed = read_executed(self.dataset, in_memory=self._source_bytes, room=self._room(), written=written)
-        self._channel.send("graphs", segments=self._models.segments(), written=written, executed=executed)
+        size, room = self._source_bytes, self._room()
+        written = read_written(self.dataset, in_memory=size, room=room, made=self._made)
+        executed = read_executed(self.dataset, in_memory=size, room=room, written=written)
+        self._channel.send(
+            "graphs",
+            segments=self._models.segments(),
+            written=written,
+            executed=executed,
+            made=[source.to_dict() for source in self._made],
+        )
 
     def _room(self) -> int | None:
         limit = self.job["memory_limit"]

@@ -8,7 +8,13 @@ from pipeprof.profiles.advise.edits import Edit, ReplaceStage
 from pipeprof.profiles.advise.perelement import batching, calls_per_batch, count, interval_ms, saving
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.view import Facts, PipelineView, StageView
-from pipeprof.profiles.explain.limit import PYTHON_CORES, PYTHON_FROM
+from pipeprof.profiles.explain.limit import (
+    PYTHON_ALWAYS,
+    PYTHON_CORES,
+    PYTHON_FROM,
+    PYTHON_LEAST,
+    held_by_python,
+)
 from pipeprof.profiles.explain.words import milliseconds, percent
 
 _RUNS_PYTHON = frozenset({"filter", "map"})
@@ -40,6 +46,8 @@ class PyFunctionGil(Rule):
         Threshold("python-share", PYTHON_FROM, "of the traced time", "as for the verdict: held by Python's lock"),
         Threshold("cores-from", PYTHON_CORES[0], "cores", "below it Python mostly waits, and waiting can be parallel"),
         Threshold("cores-to", PYTHON_CORES[1], "cores", "above it much else computes, or Python lets go of its lock"),
+        Threshold("python-share-among-others", PYTHON_ALWAYS, "of the traced time", "where others use the cores"),
+        Threshold("cores-from-among-others", PYTHON_LEAST, "cores", "what the worker must get even then"),
         Threshold("time-share", 0.5, "of the time inside the stages", "below it something else comes first"),
         Threshold("numpy-function-cost", 34, "µs", "measured on TensorFlow 2.21: a call over one of a TensorFlow op"),
         Threshold("py-function-cost", 52, "µs", "measured on TensorFlow 2.21: a call over one of a TensorFlow op"),
@@ -60,10 +68,7 @@ class PyFunctionGil(Rule):
         yield self._draft(view, worst, facts, sum(known), interval)
 
     def _held(self, facts: Facts) -> bool:
-        share, cores = facts.python_share, _demanded(facts)
-        if share is None or cores is None or share < self.threshold("python-share"):
-            return False
-        return self.threshold("cores-from") <= cores <= self.threshold("cores-to")
+        return held_by_python(facts.python_share, facts.worker_cores, _demanded(facts))
 
     def _draft(self, view: PipelineView, stage: StageView, facts: Facts, share: float, interval: float) -> Draft:
         calls = calls_per_batch(view, stage)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.explain.limit import causes_of, limit_of
+from pipeprof.profiles.explain.limit import causes_of, held_by_python, limit_of
 from pipeprof.profiles.profile import (
     Causes,
     Contention,
@@ -119,3 +119,23 @@ def test_causes_of_nothing_are_none() -> None:
     assert causes_of(None, None, steps(), [], None) is None
     found = causes_of(Contention(), None, steps(), [stage(5.0)], {"seconds": 0.0})
     assert found == Causes()
+
+
+@pytest.mark.parametrize(
+    ("share", "worker", "demanded", "held"),
+    [
+        (0.9, 1.0, 1.0, True),
+        (0.5, 1.0, 1.0, False),
+        (0.9, 0.1, 0.2, False),
+        (0.9, 0.7, 2.1, True),
+        (0.8, 0.7, 2.1, False),
+        (0.95, 0.2, 2.1, False),
+        (0.95, 1.9, 2.0, False),
+        (None, 1.0, 1.0, False),
+        (0.9, None, None, False),
+    ],
+)
+def test_pythons_lock_is_told_also_where_others_use_the_cores(
+    share: float | None, worker: float | None, demanded: float | None, *, held: bool
+) -> None:
+    assert held_by_python(share, worker, demanded) is held
