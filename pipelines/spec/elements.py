@@ -15,7 +15,6 @@ from typing import Any
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.ops.base import Source, Stage
 from pipeprof.pipelines.ops.element import ElementFunction
-from pipeprof.pipelines.ops.nested import PipelineFunction
 from pipeprof.pipelines.ops.stage_batch import Batch, PaddedBatch, Unbatch
 from pipeprof.pipelines.ops.stage_buffer import Cache, Prefetch
 from pipeprof.pipelines.ops.stage_interleave import FlatMap, Interleave
@@ -97,7 +96,7 @@ class _Walker:
         if isinstance(stage, Map):
             return replace(flow, structure=self.mapped(stage.function, flow.structure))
         if isinstance(stage, Interleave | FlatMap):
-            return self._nested(stage.function, flow, address)
+            return self._nested(stage, flow, address)
         if isinstance(stage, Batch | PaddedBatch | Unbatch):
             return self._regrouped(stage, flow)
         if isinstance(stage, Filter | Repeat | Take | Skip):
@@ -131,17 +130,21 @@ class _Walker:
             structure = call_result(operation, structure, self._files.array, strict=self._strict)
         return structure
 
-    def _nested(self, function: PipelineFunction, flow: _Flow, address: str) -> _Flow:
-        if function.source is None:
-            return _Flow(None, None, uneven=True)
-        inner = self.pipeline(function.source, function.stages or [], address, flow.structure)
-        return _Flow(inner.structure, self._nested_count(flow.cardinality, inner.cardinality), inner.uneven)
+    def _nested(self, stage: Interleave | FlatMap, flow: _Flow, address: str) -> _Flow:
+        function, parallel = stage.function, isinstance(stage, Interleave) and stage.num_parallel_calls is not None
+        inner = _Flow(None, None, uneven=True)
+        if function.source is not None:
+            inner = self.pipeline(function.source, function.stages or [], address, flow.structure)
+        return replace(inner, cardinality=self._nested_count(flow.cardinality, inner.cardinality, parallel=parallel))
 
-    def _nested_count(self, outer: int | None, inner: int | None) -> int | None:
-        if self._strict or outer is None:
+    def _nested_count(self, outer: int | None, inner: int | None, *, parallel: bool) -> int | None:
+        if self._strict:
+            # TensorFlow says so much of a parallel interleave alone.
+            return INFINITE if parallel and outer == INFINITE else None
+        if outer is None:
             return None
         if INFINITE in (outer, inner):
-            return INFINITE if outer != 0 and inner != 0 else None
+            return INFINITE if 0 not in (outer, inner) else None
         return None if inner is None else outer * inner
 
     def _batched(

@@ -11,20 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from integration.test_ops_tensorflow import _calls
+from integration.test_ops_tensorflow import WRITTEN_FOR_THIS, _calls
 
 from pipeprof.pipelines.build import BuildContext, build, load_arrays
 from pipeprof.pipelines.data.models import DataEntry, Npy, file_names
 from pipeprof.pipelines.ops.features import FeatureSpec
-from pipeprof.pipelines.ops.functions import Function, function
+from pipeprof.pipelines.ops.functions import Function, function, table
 from pipeprof.pipelines.ops.signatures import resolve
 from pipeprof.pipelines.spec.elements import element_specs
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.shape_rules import Arguments, NotKnown, rules
 from pipeprof.pipelines.spec.shapes import Tensor
+from pipeprof.profiles.advise.op_types import op_types
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = sorted(ROOT.glob("examples/*/*.yaml"))
+LARGEST_ARRAYS = 100_000_000
 
 DATA = """
 data:
@@ -56,9 +57,15 @@ SPECS = {
           - prefetch: {buffer_size: AUTOTUNE}
     """,
     "literals": """
-        source: {from_tensor_slices: {tensors: {a: [1, 2, 3], b: [1.5, 2, 3], c: [x, y, z], d: [[true], [false], [true]]}}}
+        source:
+          from_tensor_slices:
+            tensors: {a: [1, 2, 3], b: [1.5, 2, 3], c: [x, y, z], d: [[true], [false], [true]]}
         stages:
-          - map: {ops: [{tf.cast: {on: a, dtype: float32}}, {tf.add: {on: [a, b], to: s}}, {tf.strings.length: {on: c, to: l}}]}
+          - map:
+              ops:
+                - tf.cast: {on: a, dtype: float32}
+                - tf.add: {on: [a, b], to: s}
+                - tf.strings.length: {on: c, to: l}
           - padded_batch: {batch_size: 2}
           - repeat: {}
           - take: {count: 7}
@@ -115,7 +122,9 @@ SPECS = {
                 - tf.image.per_image_standardization
           - map: {ops: [{tf.image.rgb_to_grayscale: {}}, {tf.image.rot90: {}}, {tf.image.transpose: {}}]}
           - map: {ops: [{tf.image.resize_with_crop_or_pad: {target_height: 4, target_width: 5}}]}
-          - map: {ops: [{tf.image.crop_to_bounding_box: {offset_height: 0, offset_width: 0, target_height: 2, target_width: 3}}]}
+          - map:
+              ops:
+                - tf.image.crop_to_bounding_box: {offset_height: 0, offset_width: 0, target_height: 2, target_width: 3}
           - map: {ops: [{tf.image.grayscale_to_rgb: {}}, {tf.image.convert_image_dtype: {dtype: uint8}}]}
           - batch: {batch_size: 5}
           - map: {ops: [{tf.image.resize: {size: [7, 8], method: nearest}}, tf.image.flip_up_down]}
@@ -158,7 +167,8 @@ SPECS = {
     "lines": """
         source: {TextLineDataset: {filenames: "data:lines/*.txt"}}
         stages:
-          - map: {ops: [{tf.strings.split: {sep: " "}}, tf.strings.upper, {tf.strings.to_hash_bucket_fast: {num_buckets: 9}}]}
+          - map: {ops: [{tf.strings.split: {sep: " "}}, tf.strings.upper]}
+          - map: {ops: [{tf.strings.to_hash_bucket_fast: {num_buckets: 9}}]}
           - padded_batch: {batch_size: 3, drop_remainder: true}
     """,
     "lines in batches": """
@@ -176,7 +186,8 @@ SPECS = {
           - map: {ops: [{tf.stack: {on: [0, 1], to: 0}}]}
     """,
     "rows": """
-        source: {CsvDataset: {filenames: "data:table/data.csv", record_defaults: [float32, 0.0, 0, int64], header: true}}
+        source:
+          CsvDataset: {filenames: "data:table/data.csv", record_defaults: [float32, 0.0, 0, int64], header: true}
         stages:
           - map: {ops: [{tf.stack: {on: [0, 1], to: 0}}]}
           - batch: {batch_size: 4}
@@ -192,7 +203,9 @@ SPECS = {
     "nested arrays": """
         source: {range: {stop: 3}}
         stages:
-          - flat_map: {source: {from_tensor_slices: {tensors: {array: {shape: [4, 2]}}}}, stages: [{repeat: {count: 2}}]}
+          - flat_map:
+              source: {from_tensor_slices: {tensors: {array: {shape: [4, 2]}}}}
+              stages: [{repeat: {count: 2}}]
           - interleave: {source: {from_tensors: {}}, cycle_length: 1}
     """,
     "raw": """
@@ -203,7 +216,9 @@ SPECS = {
     """,
     "generator": """
         source:
-          from_generator: {python: "gen.py:pairs", output_signature: {x: {shape: [null, 3], dtype: float32}, y: {shape: [], dtype: int64}}}
+          from_generator:
+            python: gen.py:pairs
+            output_signature: {x: {shape: [null, 3], dtype: float32}, y: {shape: [], dtype: int64}}
         stages:
           - batch: {batch_size: 2}
           - map: {python: "gen.py:change"}
@@ -223,7 +238,9 @@ SPECS = {
 }
 UNKNOWN = {("generator", "stages.1"), ("generator", "stages.2")}
 """Stages of which nothing is known."""
-OUTPUTS = {"gen.py": "def pairs():\n    yield {'x': [[1, 2, 3]], 'y': 1}\n\n\ndef change(element):\n    return element['x']\n"}
+OUTPUTS = {
+    "gen.py": "def pairs():\n    yield {'x': [[1, 2, 3]], 'y': 1}\n\n\ndef change(element):\n    return element['x']\n"
+}
 
 
 @pytest.fixture
@@ -343,7 +360,9 @@ def _is_input(value: Any) -> bool:
 
 def _cases(called: Function) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Specs of inputs and constants that TensorFlow takes, as test_ops_tensorflow tries them."""
-    for given, blurred in itertools.product([*MORE.get(called.name, []), *itertools.islice(_calls(called), 30)], BLURRED):
+    for given, blurred in itertools.product(
+        [*MORE.get(called.name, []), *itertools.islice(_calls(called), 30)], BLURRED
+    ):
         inputs = {key: value for key, value in given.items() if _is_input(value)}
         constants = {key: value for key, value in given.items() if key not in inputs}
         yield {key: _specs(value, blurred) for key, value in inputs.items()}, constants
@@ -390,7 +409,7 @@ def test_rules_say_what_tensorflow_says(called: Function) -> None:
         given = Arguments(
             {key: _described(spec) for key, spec in inputs.items()},
             {key: _constant(value) for key, value in constants.items()},
-            lambda array: None,
+            lambda _: None,
             strict=True,
         )
         try:
@@ -412,3 +431,86 @@ def test_says_what_tensorflow_says(name: str, made: Path) -> None:
     path = made / "spec.yaml"
     path.write_text("version: 1\n" + DATA + textwrap.dedent(SPECS[name]))
     _compare(load_spec(path), made, {address for spec, address in UNKNOWN if spec == name})
+
+
+def _fits(path: Path) -> bool:
+    sources = element_specs(load_spec(path)).values()
+    return sum(info.source_bytes or 0 for info in sources) <= LARGEST_ARRAYS
+
+
+EXAMPLES = [path for path in sorted(ROOT.glob("examples/*/*.yaml")) if _fits(path)]
+
+
+def test_most_examples_are_small_enough_to_compare() -> None:
+    assert len(EXAMPLES) >= 15
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_says_of_examples_what_tensorflow_says(path: Path, tmp_path: Path) -> None:
+    loaded = load_spec(path)
+    strict = element_specs(loaded, strict=True)
+    unknown = {address for address, info in strict.items() if info.structure is None}
+    assert not unknown or any("python" in repr(placed.op) for placed in loaded.spec.placed())
+    _compare(loaded, tmp_path, unknown)
+
+
+def _write_photos(folder: Path, count: int, size: tuple[int, int]) -> None:
+    for index in range(count):
+        path = folder / f"class_{index % 2}" / f"{index:05d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(tf.io.encode_jpeg(tf.zeros([size[1], size[0], 3], tf.uint8)).numpy()))
+
+
+def test_recipes_fill_in_what_comes_out(made: Path) -> None:
+    path = made / "spec.yaml"
+    stages = """
+        source: {list_files: {file_pattern: "data:photos/*/*.jpg"}}
+        stages:
+          - map: {ops: [tf.io.read_file, tf.io.decode_jpeg]}
+          - batch: {batch_size: 5}
+    """
+    path.write_text("version: 1\n" + DATA + textwrap.dedent(stages))
+    _write_photos(made / "made" / "photos", 12, (64, 48))
+    loaded = load_spec(path)
+    context = BuildContext(loaded.base_dir, {"photos": made / "made" / "photos"})
+    batches = list(build(loaded.spec, context))
+
+    found = element_specs(loaded)["stages.1"]
+
+    assert found.cardinality == len(batches) == 3
+    assert found.structure.shape == tuple(batches[0].shape) == (5, 48, 64, 3)
+
+
+SILENT = {"Placeholder", "Const", "Identity", "NoOp", "IdentityN"}
+NOTHING_TO_DO = {
+    "tf.cast", "tf.image.convert_image_dtype", "tf.math.conj", "tf.math.imag", "tf.math.real", "tf.ones_like",
+    "tf.rank", "tf.saturate_cast", "tf.shape", "tf.size", "tf.zeros_like",
+}  # fmt: skip
+"""On dense floats of known shape TensorFlow does less for these than it may elsewhere."""
+
+
+def _traced_types(called: Function) -> set[str]:
+    """The op types of the first call that TensorFlow takes."""
+    for given in _calls(called):
+        inputs = {key: value for key, value in given.items() if _is_input(value) and not isinstance(value, list)}
+        constants = {key: value for key, value in given.items() if key not in inputs}
+        try:
+            traced = tf.function(lambda given, rest=constants: resolve(called.name)(**given, **rest), autograph=False)
+            graph = traced.get_concrete_function(inputs).graph.as_graph_def()
+        except (TypeError, ValueError, AttributeError, IndexError, tf.errors.OpError):
+            continue
+        inner = [node.op for one in graph.library.function for node in one.node_def]
+        return {*(node.op for node in graph.node), *inner} - SILENT
+    pytest.fail(f"no call of {called.name} could be traced")
+
+
+@pytest.mark.skipif(not WRITTEN_FOR_THIS, reason="the table is that of one version of TensorFlow")
+def test_op_types_are_those_that_tensorflow_traces() -> None:
+    known = {name: called for name in table() if (called := function(name)) is not None}
+    different = {
+        name: (sorted(traced), sorted(op_types(name, {})))
+        for name, called in known.items()
+        if name not in NOTHING_TO_DO and (traced := _traced_types(called)) != op_types(name, {})
+    }
+
+    assert not different

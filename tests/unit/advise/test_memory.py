@@ -1,0 +1,208 @@
+"""Predicted memory, by owner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.advise.views import function, pipeline, stage, tensor
+
+from pipeprof.profiles.advise.memory import (
+    ARRAY_COPIES,
+    CAPTURED_CONSTANT_COPIES,
+    SOURCE_CONSTANT_COPIES,
+    MemoryPrediction,
+    memory_prediction,
+    predicted_memory,
+)
+from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
+
+IMAGE = (tensor("float32", 224, 224, 3),)
+IMAGE_BYTES = 224 * 224 * 3 * 4
+ROW = (tensor("float32", 16),)
+
+
+def generated(element: Any = IMAGE, elements: int | None = 1000) -> StageView:
+    return stage("source", "from_generator", element=element, elements=elements)
+
+
+def above(op: str, element: Any = IMAGE, elements: int | None = 1000, index: int = 0, **arguments: Any) -> StageView:
+    return stage(f"stages.{index}", op, element=element, elements=elements, arguments=arguments)
+
+
+def predicted(*stages: StageView, **settings: Any) -> MemoryPrediction:
+    return memory_prediction(pipeline(*stages, **settings))
+
+
+def sliced(element: Any = ROW, elements: int = 1000, **facts: Any) -> StageView:
+    return stage("source", "from_tensor_slices", element=element, elements=elements, source_bytes=64_000, **facts)
+
+
+def test_a_shuffle_of_images_is_what_was_measured() -> None:
+    found = predicted(generated(elements=5000), above("shuffle", elements=5000, buffer_size=1000))
+
+    # Measured: 611 MB.
+    assert found.of("stages.0") == pytest.approx(611e6, rel=0.02)
+
+
+def test_a_shuffle_of_scalars_is_what_was_measured() -> None:
+    scalars = (tensor("int64"),)
+    dicts = (tensor("int64"),) * 4
+
+    assert predicted(generated(scalars), above("shuffle", scalars, buffer_size=1000)).of("stages.0") == 177 * 1000
+    assert predicted(generated(dicts), above("shuffle", dicts, buffer_size=1000)).of("stages.0") == 318 * 1000
+
+
+def test_a_buffer_holds_no_more_than_there_is() -> None:
+    few = predicted(generated(elements=10), above("shuffle", elements=10, buffer_size=1000))
+    unknown = predicted(generated(elements=None), above("shuffle", elements=None, buffer_size=1000))
+    endless = predicted(generated(elements=INFINITE), above("shuffle", elements=INFINITE, buffer_size=1000))
+
+    assert few.total_bytes == 10 * (IMAGE_BYTES + 169)
+    assert unknown.total_bytes == endless.total_bytes == 1000 * (IMAGE_BYTES + 169)
+    assert [one.held[0].at_most for one in (few, unknown, endless)] == [False, True, False]
+
+
+def test_a_cache_holds_everything_unless_it_is_a_file() -> None:
+    in_memory = predicted(generated(elements=800), above("cache", elements=800))
+    in_file = predicted(generated(elements=800), above("cache", elements=800, filename="x"))
+
+    # Measured: 480 MB.
+    assert in_memory.of("stages.0") == pytest.approx(480e6, rel=0.02)
+    assert in_file.held == ()
+
+
+@pytest.mark.parametrize("elements", [None, INFINITE])
+def test_a_cache_of_unknown_length_has_a_reason_instead_of_bytes(elements: int | None) -> None:
+    found = predicted(generated(elements=elements), above("cache", elements=elements))
+
+    assert found.held == ()
+    assert [(one.owner, one.stage) for one in found.unknown] == [("cache", "stages.0")]
+
+
+def test_elements_of_unknown_size_have_a_reason_instead_of_bytes() -> None:
+    element = (tensor("float32", None, 3),)
+    found = predicted(generated(element), above("shuffle", element, buffer_size=9), above("batch", element, index=1))
+
+    assert found.held == ()
+    assert [one.stage for one in found.unknown] == ["stages.0", "stages.1"]
+
+
+def test_known_components_are_a_lower_bound() -> None:
+    element = (*IMAGE, tensor("int64", None))
+    found = predicted(generated(element), above("prefetch", element, buffer_size=4))
+
+    assert found.of("stages.0") == 4 * IMAGE_BYTES
+    assert found.held[0].at_least
+
+
+def test_measured_sizes_stand_in_for_unknown_ones() -> None:
+    element = (tensor("string"),)
+    source = stage("source", "TFRecordDataset", element=element, elements=None, bytes_per_element=1000.0)
+    shuffle = stage("stages.0", "shuffle", element=element, arguments={"buffer_size": 10})
+
+    assert predicted(source, shuffle, static=False).of("stages.0") == 10 * (1000 + 169)
+
+
+def test_an_array_is_counted_with_its_copies() -> None:
+    assert predicted(sliced()).of("source") == ARRAY_COPIES * 64_000
+    assert predicted(sliced(constant=True)).of("source") == SOURCE_CONSTANT_COPIES * 64_000
+
+
+def test_constants_of_a_function_are_counted_once() -> None:
+    constant = function("GatherV2", constant_bytes=1000)
+    mapped = stage("stages.0", "map", element=ROW, function=constant)
+    nested = stage("stages.0", "flat_map", element=ROW, function=constant)
+    inside = stage("stages.0.source", "from_tensor_slices", element=ROW, source_bytes=1000, constant=True)
+
+    assert predicted(generated(), mapped).total_bytes == CAPTURED_CONSTANT_COPIES * 1000
+    assert predicted(generated(), nested, inside).total_bytes == CAPTURED_CONSTANT_COPIES * 1000
+
+
+@pytest.mark.parametrize("op", ["shuffle", "cache", "prefetch"])
+def test_aligned_slices_cost_nothing_above_their_source(op: str) -> None:
+    found = predicted(sliced(), above("repeat", ROW, 2000), above(op, ROW, 2000, 1, buffer_size=500))
+
+    assert [(one.stage, one.bytes, one.how) for one in found.held[1:]] == [("stages.1", 0, "alias")]
+
+
+def test_slices_that_are_not_aligned_are_copies() -> None:
+    odd = (tensor("uint8", 65_537),)
+    half = (tensor("uint8", 65_568),)
+
+    def copied(element: Any) -> int | None:
+        return predicted(sliced(element), above("shuffle", element, buffer_size=100)).of("stages.0")
+
+    assert copied(odd) == pytest.approx(100 * 65_537, rel=0.02)
+    assert copied(half) == pytest.approx(100 * 65_568 / 2, rel=0.02)
+
+
+def test_new_tensors_are_no_views_any_more() -> None:
+    found = predicted(sliced(), above("map", ROW), above("shuffle", ROW, index=1, buffer_size=500))
+
+    assert found.of("stages.1") == 500 * (64 + 169)
+
+
+def test_what_a_cache_keeps_is_not_counted_again() -> None:
+    above_cache = predicted(generated(), above("cache"), above("shuffle", index=1, buffer_size=100))
+    below_cache = predicted(generated(), above("shuffle", buffer_size=100), above("cache", index=1))
+
+    for found in (above_cache, below_cache):
+        assert found.total_bytes == 1000 * (IMAGE_BYTES + 186)
+        assert [one.how for one in found.held if one.owner == "shuffle"] == ["alias"]
+
+
+def test_a_shuffle_below_an_endless_cache_stands_alone() -> None:
+    found = predicted(
+        generated(elements=INFINITE),
+        above("shuffle", elements=INFINITE, buffer_size=100),
+        above("cache", elements=INFINITE, index=1),
+    )
+
+    assert [one.owner for one in found.held] == ["shuffle"]
+    assert found.total_bytes == 100 * (IMAGE_BYTES + 169)
+
+
+def test_buffers_ahead_of_the_consumer() -> None:
+    fixed = predicted(generated(), above("prefetch", buffer_size=100))
+    tuned = predicted(generated(), above("prefetch", buffer_size="AUTOTUNE"))
+
+    assert fixed.of("stages.0") == 100 * IMAGE_BYTES
+    assert tuned.of("stages.0") == 2 * IMAGE_BYTES
+
+
+def test_results_of_parallel_calls() -> None:
+    def calls(number: Any, **facts: Any) -> int | None:
+        arguments = {} if number is None else {"num_parallel_calls": number}
+        mapped = stage("stages.0", "map", element=IMAGE, arguments=arguments, **facts)
+        return predicted(generated(), mapped, cores=3.0, static=False).of("stages.0")
+
+    assert calls(256) == 256 * IMAGE_BYTES
+    assert calls("AUTOTUNE") == 3 * IMAGE_BYTES
+    assert calls(1) is None
+    assert calls(None) is None
+    assert calls(None, made_parallel=True, parallelism=2.0) == 2 * IMAGE_BYTES
+
+
+def test_a_fused_map_and_batch_holds_batches() -> None:
+    batched = (tensor("float32", 64, 224, 224, 3),)
+    mapped = stage("stages.0", "map", tf_op="MapAndBatchDataset", element=IMAGE, arguments={"num_parallel_calls": 256})
+    found = predicted(generated(), mapped, above("batch", batched, index=1, batch_size=64), static=False)
+
+    assert found.of("stages.0") == 4 * 64 * IMAGE_BYTES
+
+
+def test_buffers_of_nested_pipelines_count_for_each_open_one() -> None:
+    outer = stage("stages.0", "interleave", element=ROW, arguments={"cycle_length": 8})
+    source = stage("stages.0.source", "from_generator", element=ROW)
+    inner = stage("stages.0.stages.0", "prefetch", element=ROW, arguments={"buffer_size": 10})
+
+    assert predicted(generated(), outer, source, inner).of("stages.0.stages.0") == 8 * 10 * 64
+
+
+def test_the_ledger_has_the_same_bytes() -> None:
+    view: PipelineView = pipeline(generated(), above("shuffle", buffer_size=10), above("batch", index=1, batch_size=2))
+
+    assert [(one.owner, one.stage, one.bytes, one.how) for one in predicted_memory(view)] == [
+        (one.owner, one.stage, one.bytes, one.how) for one in memory_prediction(view).held
+    ]
