@@ -504,7 +504,6 @@ def _traced_types(called: Function) -> set[str]:
     pytest.fail(f"no call of {called.name} could be traced")
 
 
-@pytest.mark.skipif(not WRITTEN_FOR_THIS, reason="the table is that of one version of TensorFlow")
 def test_op_types_are_those_that_tensorflow_traces() -> None:
     known = {name: called for name in table() if (called := function(name)) is not None}
     different = {
@@ -513,4 +512,5 @@ def test_op_types_are_those_that_tensorflow_traces() -> None:
         if name not in NOTHING_TO_DO and (traced := _traced_types(called)) != op_types(name, {})
     }
 
-    assert not different
+    # The table is that of one version of TensorFlow.
+    assert not different or not WRITTEN_FOR_THIS
