@@ -4,10 +4,11 @@ Each candidate has one measurement of its own. They are asked in this order, bec
 
 ``memory``        the peak reached nine tenths of the limit
 ``gil``           Python functions ran most of the traced time, while the worker computed on about one core
-``cpu``           the worker's threads ran on, or waited for, four fifths of its cores
+``cpu``           the worker used four fifths of its cores
 ``io``            its threads were blocked most of the time inside the stages, and bytes came from the disk
 ``latency``       the same without bytes from the disk: sleeping, network, locks
 ``serial-stage``  one stage that runs one call at a time fills most of the interval
+``cpu``           its threads would have used four fifths of the cores, but waited for them: others had them
 
 Where none of them holds, there is no limit named: what cannot be told apart is not.
 """
@@ -31,7 +32,7 @@ PYTHON_ALWAYS = 0.90
 PYTHON_LEAST = 0.3
 """Cores that the worker must get even then: below it Python mostly waits."""
 CPU_FROM = 0.80
-"""Share of the usable cores, run on or waited for (SPDL and xprof call a host saturated well before 100 %)."""
+"""Share of the usable cores (SPDL and xprof call a host saturated well before 100 %)."""
 BLOCKED_FROM = 0.50
 """Share of the time inside the stages."""
 DISK_FROM = 5e6
@@ -98,7 +99,7 @@ def limit_of(profile: Profile) -> Limited | None:
     if causes is None or steps is None:
         return None
     stage = top_stage(profile.stages)
-    for look in (_python, _cpu, _blocked, _serial):
+    for look in (_python, _cpu, _blocked, _serial, _crowded):
         found = look(causes, profile, stage)
         if found is not None:
             return found
@@ -138,15 +139,19 @@ def _python(causes: Causes, _profile: Profile, stage: Stage | None) -> Limited |
 
 
 def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
-    demanded, cores = causes.demanded_cores, profile.host.cores
-    if demanded is None or demanded < CPU_FROM * cores:
+    used, cores = causes.worker_cores, profile.host.cores
+    if used is None or used < CPU_FROM * cores:
         return None
-    used = causes.worker_cores or 0.0
-    if used < CPU_FROM * cores:
-        return Limited(
-            "cpu", stage, f"the worker wants {demanded:.1f} of {cores:g} cores and gets {used:.1f}, others have them"
-        )
     return Limited("cpu", stage, f"the worker uses {used:.1f} of {cores:g} cores")
+
+
+def _crowded(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
+    """The cores are taken, but by others."""
+    used, demanded, cores = causes.worker_cores, causes.demanded_cores, profile.host.cores
+    if used is None or demanded is None or demanded < CPU_FROM * cores:
+        return None
+    words = f"its threads wait for a core {1 - used / demanded:.0%} of the time, because others use them"
+    return Limited("cpu", stage, f"{words} (it gets {used:.1f} of {cores:g})")
 
 
 def _blocked(causes: Causes, _profile: Profile, stage: Stage | None) -> Limited | None:

@@ -62,6 +62,7 @@ def profile(causes: Causes | None, *stages: Stage, cores: float = 2.0, memory: M
         (Causes(worker_cores=0.2, demanded_cores=0.2, blocked_share=0.8, disk_bytes_per_second=50e6), 1, "io"),
         (Causes(worker_cores=0.2, demanded_cores=0.2, blocked_share=0.8, disk_bytes_per_second=0.0), 1, "latency"),
         (Causes(worker_cores=1.0, demanded_cores=1.0, blocked_share=0.1), 1, "serial-stage"),
+        (Causes(worker_cores=0.8, demanded_cores=2.2, blocked_share=0.0), 1, "serial-stage"),
         (Causes(worker_cores=1.0, demanded_cores=1.0, blocked_share=0.1), 2, None),
         (Causes(), 2, None),
     ],
