@@ -1,7 +1,7 @@
 """What a pipeline should need in memory, by owner, from nothing but its view.
 
-Every formula was measured: M2 (arrays), M4 (graph constants), M7 and M8 (shuffle), M10 (cache), M13 (prefetch) and M15
-(parallel maps) of the catalogue of pathologies. What is not known is left out, with a reason, never guessed.
+Every formula was measured on TensorFlow 2.21: arrays, graph constants, shuffle, cache, prefetch and parallel maps. What
+is not known is left out, with a reason, never guessed.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, PipelineView, Stag
 from pipeprof.profiles.profile import How, LedgerEntry, Owner
 
 ARRAY_COPIES = 4
-"""M2: the NumPy array, TensorFlow's tensor, and two copies while the iterator is made, of which one stays."""
+"""the NumPy array, TensorFlow's tensor, and two copies while the iterator is made, of which one stays."""
 SOURCE_CONSTANT_COPIES = 17
-"""M4: peak, in sizes of the array and with the array itself, of a source built inside a tf.function."""
+"""peak, in sizes of the array and with the array itself, of a source built inside a tf.function."""
 CAPTURED_CONSTANT_COPIES = 19
-"""M4: the same of an array inside the function of a map, flat_map or interleave."""
+"""the same of an array inside the function of a map, flat_map or interleave."""
 ELEMENT_OVERHEAD_BYTES = 130
 COMPONENT_OVERHEAD_BYTES = 39
-"""M8: a buffered scalar takes 130 bytes and 47 for each component, 8 of which are its value."""
+"""a buffered scalar takes 130 bytes and 47 for each component, 8 of which are its value."""
 CACHE_OVERHEAD_BYTES = 186
-"""M10: a cached element beside its tensors."""
+"""a cached element beside its tensors."""
 AUTOTUNED_PREFETCH = 2
-"""Elements that a prefetch with AUTOTUNE is taken to hold; it begins with fewer and may grow to far more (M14)."""
+"""Elements that a prefetch with AUTOTUNE is taken to hold; it begins with fewer and may grow to far more."""
 PATH_BYTES = 227
-"""M8: a buffered file name of 41 letters, beside what any element takes."""
+"""a buffered file name of 41 letters, beside what any element takes."""
 ALIGNMENT_BYTES = 64
 """A slice that begins at a multiple of this is a view of the array, any other one is copied: tried with rows of 65,536
 (no copy), 65,568 (half of them copied), 65,552 (three in four) and 65,537 bytes (all)."""
 MAX_FUSED_RESULTS = 16
-"""M15: batches that a fused map and batch keeps at most."""
+"""batches that a fused map and batch keeps at most."""
 
 IN_MEMORY_SOURCES = frozenset({"from_tensor_slices", "from_tensors"})
 _PASSING = frozenset({"shuffle", "cache", "prefetch", "repeat", "take", "skip", "filter", "shard"})
@@ -113,7 +113,7 @@ def memory_prediction(view: PipelineView) -> MemoryPrediction:
 
 
 def shuffle_overhead_bytes(components: int) -> int:
-    """Bytes of one buffered element beside its values (M8)."""
+    """Bytes of one buffered element beside its values."""
     return ELEMENT_OVERHEAD_BYTES + COMPONENT_OVERHEAD_BYTES * components
 
 

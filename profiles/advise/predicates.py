@@ -37,19 +37,19 @@ from pipeprof.profiles.advise.rows import (
 from pipeprof.profiles.advise.rule import Predicted, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
 
-BUSY_CORES = Threshold("busy-cores", 0.8, "of the cores", "P9: above, more threads only compete")
-ONE_CORE = Threshold("one-core", 1.0, "core", "P9: with no more, threads compete with each other")
-OWNS_STEP = Threshold("owns-step", 0.5, "of the interval", "T1: the map owns the step")
-WAITING_CORES = Threshold("waiting-cores", 0.3, "cores", "T1: a worker below it waits instead of computing")
-STARVED = Threshold("starved", 0.3, "of the stage's threads", "Q11: waiting for a core looks like waiting")
-COMPUTING = Threshold("computing", 0.7, "of the stage's time", "T3: CPU near one core while the map runs")
-TRIVIAL_MS = Threshold("trivial-ms", 0.03, "ms per element", "P4, T6: below it parallel calls lose")
-BLOCKED_CORES = Threshold("blocked-cores", 0.5, "of the pool's threads", "T2: a full pool that does not compute waits")
-POOL_FULL = Threshold("pool-full", 0.7, "of the pool's threads", "T2: in-flight calls about as many as threads")
-PYTHON_CORES = Threshold("python-cores", 0.5, "cores", "T12: above it Python's lock is held most of the time")
-PYTHON_BOUND = Threshold("python-bound", 0.5, "of the map's time", "T12: most of the map is Python")
-MOST_THREADS = Threshold("most-threads", 64, "threads", "T2: largest pool tried")
-SLOW_STAGE = Threshold("slow-stage", 0.2, "of the interval", "T16: what is worth a thread of its own")
+BUSY_CORES = Threshold("busy-cores", 0.8, "of the cores", "above, more threads only compete")
+ONE_CORE = Threshold("one-core", 1.0, "core", "with no more, threads compete with each other")
+OWNS_STEP = Threshold("owns-step", 0.5, "of the interval", "the map owns the step")
+WAITING_CORES = Threshold("waiting-cores", 0.3, "cores", "a worker below it waits instead of computing")
+STARVED = Threshold("starved", 0.3, "of the stage's threads", "waiting for a core looks like waiting")
+COMPUTING = Threshold("computing", 0.7, "of the stage's time", "CPU near one core while the map runs")
+TRIVIAL_MS = Threshold("trivial-ms", 0.03, "ms per element", "below it parallel calls lose")
+BLOCKED_CORES = Threshold("blocked-cores", 0.5, "of the pool's threads", "a full pool that does not compute waits")
+POOL_FULL = Threshold("pool-full", 0.7, "of the pool's threads", "in-flight calls about as many as threads")
+PYTHON_CORES = Threshold("python-cores", 0.5, "cores", "above it Python's lock is held most of the time")
+PYTHON_BOUND = Threshold("python-bound", 0.5, "of the map's time", "most of the map is Python")
+MOST_THREADS = Threshold("most-threads", 64, "threads", "largest pool tried")
+SLOW_STAGE = Threshold("slow-stage", 0.2, "of the interval", "what is worth a thread of its own")
 WORTH = Threshold("predicted-speedup", 1.05, "times", "as the headspace: less is within the noise of a run")
 
 POOL_OPTION = "threading.private_threadpool_size"

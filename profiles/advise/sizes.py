@@ -25,7 +25,7 @@ MEMORY_GATE = (BYTES, SHARE_OF_PEAK, SHARE_OF_LIMIT)
 """Bytes matter from the first two on together, or from the third on alone."""
 
 PATH_BYTES = 227
-"""A buffered file name of 41 letters takes 396 bytes, 169 of which are any element's overhead (catalogue M8)."""
+"""A buffered file name of 41 letters takes 396 bytes, 169 of which are any element's overhead."""
 
 SHUFFLES = frozenset({"shuffle", "shuffle+repeat"})
 BATCHES = frozenset({"batch", "padded_batch", "ragged_batch"})

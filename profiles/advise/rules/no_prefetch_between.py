@@ -56,9 +56,9 @@ class NoPrefetchBetween(Rule):
     ignore_when = "Memory for two more elements is not there, or all cores are needed elsewhere."
     thresholds = (
         SLOW_STAGE,
-        Threshold("row-share", 0.7, "of the time waited for it", "T16: the sum of the stages is what is waited for"),
+        Threshold("row-share", 0.7, "of the time waited for it", "the sum of the stages is what is waited for"),
         Threshold("hidden-share", 0.05, "of the interval", "as the headspace: less is within the noise of a run"),
-        Threshold("hand-over-ms", 0.005, "ms per element", "P16: what an element costs from thread to thread"),
+        Threshold("hand-over-ms", 0.005, "ms per element", "what an element costs from thread to thread"),
         COMPUTING,
         ONE_CORE,
         BUSY_CORES,

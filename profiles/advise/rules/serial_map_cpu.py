@@ -64,11 +64,9 @@ class SerialMapCpu(Rule):
         ONE_CORE,
         BUSY_CORES,
         WORTH,
-        Threshold(
-            "calls-per-core", 4, "calls", "T3, T4: as many calls as cores gained nothing, four times as many did"
-        ),
-        Threshold("calls-bytes", 100e6, "bytes", "T4: calls in flight hold an element each; above, one and a half"),
-        Threshold("calls-per-core-large", 1.5, "calls", "T4: for elements too large to hold four per core"),
+        Threshold("calls-per-core", 4, "calls", "as many calls as cores gained nothing, four times as many did"),
+        Threshold("calls-bytes", 100e6, "bytes", "calls in flight hold an element each; above, one and a half"),
+        Threshold("calls-per-core-large", 1.5, "calls", "for elements too large to hold four per core"),
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[Draft]:

@@ -62,7 +62,7 @@ class SerialMapLatency(Rule):
         ONE_CORE,
         BUSY_CORES,
         WORTH,
-        Threshold("parallel-calls", 16, "calls and threads", "T1, T2: 16 gave 16 times as much, the cap is 64"),
+        Threshold("parallel-calls", 16, "calls and threads", "16 gave 16 times as much, the cap is 64"),
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[Draft]:
