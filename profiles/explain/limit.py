@@ -18,6 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.explain.words import percent
+
 if TYPE_CHECKING:
     from pipeprof.profiles.profile import Causes, Contention, Disk, Limit, Memory, Profile, Stage, Steps
 
@@ -39,6 +41,7 @@ DISK_FROM = 5e6
 """Bytes per second from the disk below which a blocked thread does not wait for it."""
 SERIAL_FROM = 0.60
 """Share of the interval that a serial stage fills."""
+_COSTLY = frozenset({"map", "filter", "interleave", "flat_map", "from_generator", "scan"})
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,20 @@ class Limited:
 
 
 def top_stage(stages: list[Stage] | None) -> Stage | None:
-    """The stage with most of the time inside the pipeline."""
-    known = [stage for stage in stages or [] if stage.cpu_ms_per_batch]
-    return max(known, key=lambda stage: stage.cpu_ms_per_batch or 0.0, default=None)
+    """The stage with most of the time inside the pipeline; `None` where a stage that may be it has no known cost."""
+    known = [stage for stage in stages or [] if _cost(stage) and stage.origin == "written"]
+    if any(_unknown(stage) for stage in stages or []):
+        return None
+    return max(known, key=lambda stage: _cost(stage) or 0.0, default=None)
+
+
+def _cost(stage: Stage) -> float | None:
+    return stage.cpu_ms_per_batch if stage.cpu_ms_per_batch is not None else stage.share
+
+
+def _unknown(stage: Stage) -> bool:
+    """Whether a stage may cost much without anybody having counted."""
+    return _cost(stage) is None and stage.fused_with is None and stage.op in _COSTLY
 
 
 def causes_of(
@@ -134,7 +148,7 @@ def _python(causes: Causes, _profile: Profile, stage: Stage | None) -> Limited |
     if share is None or not held_by_python(share, causes.worker_cores, causes.demanded_cores):
         return None
     return Limited(
-        "gil", stage, f"Python functions run {share:.0%} of the time and one lock lets only one of them compute"
+        "gil", stage, f"Python functions run {percent(share)} of the time and one lock lets only one of them compute"
     )
 
 
@@ -150,14 +164,14 @@ def _crowded(causes: Causes, profile: Profile, stage: Stage | None) -> Limited |
     used, demanded, cores = causes.worker_cores, causes.demanded_cores, profile.host.cores
     if used is None or demanded is None or demanded < CPU_FROM * cores:
         return None
-    words = f"its threads wait for a core {1 - used / demanded:.0%} of the time, because others use them"
+    words = f"its threads wait for a core {percent(1 - used / demanded)} of the time, because others use them"
     return Limited("cpu", stage, f"{words} (it gets {used:.1f} of {cores:g})")
 
 
 def _blocked(causes: Causes, _profile: Profile, stage: Stage | None) -> Limited | None:
     if causes.blocked_share is None or causes.blocked_share < BLOCKED_FROM:
         return None
-    words = f"{causes.blocked_share:.0%} of the time inside the stages nothing computes"
+    words = f"{percent(causes.blocked_share)} of the time inside the stages nothing computes"
     rate = causes.disk_bytes_per_second
     if rate is not None and rate >= DISK_FROM:
         return Limited("io", stage, f"{words}, and {rate / 1e6:.0f} MB/s come from the disk")
@@ -173,4 +187,4 @@ def _serial(_causes: Causes, profile: Profile, stage: Stage | None) -> Limited |
     share = stage.cpu_ms_per_batch / steps.interval_ms.mean
     if share < SERIAL_FROM:
         return None
-    return Limited("serial-stage", stage, f"it runs one call at a time, {min(share, 1.0):.0%} of the time")
+    return Limited("serial-stage", stage, f"it runs one call at a time, {percent(min(share, 1.0))} of the time")

@@ -147,7 +147,8 @@ class _Table:
             "share": cost.seconds / total if total and not cost.unseen else None,
             "parallelism": cost.parallelism,
             "tunable": cost.tunable,
-            "buffered_bytes": cost.buffered_bytes,
+            # Fused stages may count what they take from a buffer but not what they put in.
+            "buffered_bytes": cost.buffered_bytes if cost.buffered_bytes >= 0 else None,
             "buffered_elements": cost.buffered_elements,
             "ceiling_batches_per_second": 1000 * self._threads(place, cost) / per_batch if per_batch else None,
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.explain.limit import limit_of
+from pipeprof.profiles.explain.limit import limit_of, top_stage
 from pipeprof.profiles.explain.words import milliseconds, percent, significant, stage_words
 from pipeprof.profiles.profile import Verdict
 
@@ -123,8 +123,10 @@ def _worth(profile: Profile, steps: Steps) -> str:
     headspace = profile.headspace
     if headspace is None:
         return ""
+    if headspace.share < STEP_BOUND_BELOW and _bound(steps) == "step":
+        return ""
     if headspace.share < STEP_BOUND_BELOW:
-        return ". A pipeline that costs nothing would be no faster: leave its speed alone"
+        return ". But batches that lay ready came no faster: it is not the pipeline that is in the way"
     if steps.dispatch is None:
         return f". The loop itself could take {significant(1e3 / headspace.replayed_ms)} batches/s"
     return f". A pipeline that costs nothing would make it {significant(headspace.speedup, 2)}× as fast"
@@ -159,11 +161,10 @@ def _mode(dispatch: Dispatch | None) -> str:
 
 def _owner(stages: list[Stage] | None) -> str:
     """Who takes most of the time inside the pipeline, where TensorFlow's model tells."""
-    known = [(stage.share, stage) for stage in stages or [] if stage.share]
-    if not known:
+    stage = top_stage(stages)
+    if stage is None or not stage.share:
         return ""
-    share, stage = max(known, key=lambda pair: pair[0])
-    return f"; {stage_words(stage)} has {percent(share)} of the time spent inside the pipeline"
+    return f"; {stage_words(stage)} has {percent(stage.share)} of the time spent inside the pipeline"
 
 
 def _ended_sentence(profile: Profile, steps: Steps | None) -> str | None:

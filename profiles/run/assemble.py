@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.profiles.explain.limit import causes_of
 from pipeprof.profiles.explain.stages import explain_stages
 from pipeprof.profiles.explain.verdict import verdict
+from pipeprof.profiles.explain.words import percent
 from pipeprof.profiles.profile import (
     Contention,
     Device,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.run.settings import Plan
 
 DELETION_SECONDS = 0.25
+DELETION_SHARE = 0.02
 _BATCHES = ("batch", "padded_batch", "ragged_batch")
 _MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measure")
 
@@ -265,16 +267,17 @@ def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
         text = f"The warm-up was {warmup.note}: what was measured may still be changing."
         found.append(Message(code="not-settled", message=text))
     if steps is not None and steps.epochs:
-        share = f", {steps.restart_share:.1%} of the time" if steps.restart_share is not None else ""
+        share = f", {percent(steps.restart_share)} of the time" if steps.restart_share is not None else ""
         often = f"{steps.epochs:,} times" if steps.epochs > 1 else "once"
         text = f"The dataset ended {often} while it was measured and was started again, as a training loop does{share}."
         found.append(Message(code="repeated", message=text))
     deletions = (observed.measured or {}).get("deletions") or []
-    if max(deletions, default=0.0) > DELETION_SECONDS:
+    spent, seconds = sum(deletions), steps.seconds if steps is not None else 0.0
+    if max(deletions, default=0.0) > DELETION_SECONDS and spent > DELETION_SHARE * (seconds + spent):
         text = (
-            f"TensorFlow took up to {max(deletions):.1f} s to delete an ended iterator ({sum(deletions):.1f} s for "
-            f"{len(deletions)} of them). That was done aside and is in no number here; a loop that lets go of its "
-            "iterator after every epoch, as `for batch in dataset` does, waits for it."
+            f"TensorFlow took up to {max(deletions):.1f} s to delete an ended iterator ({spent:.1f} s for "
+            f"{len(deletions)} of them). The clock stood still meanwhile; a training loop that lets go of its iterator "
+            "after every epoch, as `for batch in dataset` does, waits for it."
         )
         found.append(Message(code="slow-delete", message=text))
     return found

@@ -12,7 +12,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeprof.pipelines.errors import PipelineFailedError
-from pipeprof.profiles.run.dispose import Disposer
 from pipeprof.profiles.run.steps import Reading
 
 if TYPE_CHECKING:
@@ -31,22 +30,37 @@ class EmptyDatasetError(PipelineFailedError):
 
 
 class Feed:
-    """Iterates a dataset and starts it again when it ends, as a training loop does with its epochs."""
+    """Iterates a dataset and starts it again when it ends, as a training loop does with its epochs.
+
+    TensorFlow may take a second or two to delete an ended iterator whose AUTOTUNE thread sleeps (1.0 to 2.5 s seen on
+    2.21, in about one of five deletions). The pipeline has no part in that, and a measurement of a few seconds would be
+    ruled by it: the ended iterator is deleted before the next one is made, as in any training loop, but the clock of
+    the steps stands still meanwhile.
+
+    Attributes:
+        ended: How often the dataset has ended.
+        deletions: Seconds that each deletion took.
+        paused_ns: How long the clock has stood still.
+    """
 
     def __init__(self, dataset: Iterable[Any]) -> None:
         self._dataset = dataset
         self.iterator: Iterator[Any] = iter(dataset)
         self.ended = 0
-        self.disposer = Disposer()
+        self.deletions: list[float] = []
+        self.paused_ns = 0
         self.on_restart: Callable[[], None] = lambda: None
 
     def restart(self) -> None:
         """Begin the next epoch."""
         self.ended += 1
         self.on_restart()
-        ended = [self.iterator]
+        began = time.perf_counter_ns()
+        self.iterator = iter(())
+        pause = time.perf_counter_ns() - began
+        self.deletions.append(pause / 1e9)
+        self.paused_ns += pause
         self.iterator = iter(self._dataset)
-        self.disposer.take(ended)
 
     def next(self) -> Any:
         """The next batch, of the next epoch if this one is over.
@@ -72,6 +86,9 @@ class Step(Protocol):
     def wait(self) -> tuple[int, int]:
         """Wait until the next batch may be asked for: the deadline waited for and the time of waking."""
 
+    def shift(self, pause: int) -> None:
+        """Let the device stand still for `pause` nanoseconds that have just passed."""
+
 
 @dataclass
 class SimulatedStep:
@@ -87,6 +104,10 @@ class SimulatedStep:
     def wait(self) -> tuple[int, int]:
         """Wait as the dispatch mode asks."""
         return self.device.wait()
+
+    def shift(self, pause: int) -> None:
+        """Move the device's time line."""
+        self.device.shift(pause)
 
 
 class PythonStep:
@@ -105,6 +126,9 @@ class PythonStep:
         """Nothing to wait for: the call has returned."""
         now = time.perf_counter_ns()
         return now, now
+
+    def shift(self, pause: int) -> None:
+        """Nothing is under way."""
 
 
 class Window(Protocol):
@@ -151,8 +175,9 @@ def drain(feed: Feed, window: Window) -> None:
             raise EmptyDatasetError
         # Finding the end takes time too; the next epoch's first batch has waited for it.
         base = looked - (ended - (times[-1] if times else base))
-        fresh = True
+        fresh, paused = True, feed.paused_ns
         feed.restart()
+        base += feed.paused_ns - paused
 
 
 def follow(feed: Feed, step: Step, window: Window) -> None:
@@ -162,13 +187,18 @@ def follow(feed: Feed, step: Step, window: Window) -> None:
     restarts: list[int] = []
     while True:
         deadline, woke = step.wait()
-        epoch = feed.ended
+        epoch, paused = feed.ended, feed.paused_ns
         asked = clock()
         batch = feed.next()
         got = clock()
+        off = feed.paused_ns
         if feed.ended != epoch:
             restarts.append(len(readings))
-        readings.append(Reading(deadline, woke, asked, got, *step.submit(batch)))
+            step.shift(off - paused)
+        start, end = step.submit(batch)
+        # On a clock that stood still while ended iterators were deleted.
+        reading = Reading(deadline - paused, woke - paused, asked - paused, got - off, start - off, end - off)
+        readings.append(reading)
         if got >= window.check_at or len(readings) == window.most():
             if window.followed(readings, restarts, batch):
                 return

@@ -87,7 +87,7 @@ class Sample:
             "measured",
             overhead_ns=window.overhead_ns,
             sizes=self._sizes.document(),
-            deletions=self.feed.disposer.seconds[:] if self.feed is not None else [],
+            deletions=self.feed.deletions[:] if self.feed is not None else [],
             **window.statistics.document(device=self._device),
         )
 
@@ -176,12 +176,11 @@ class Sample:
                 with SourceWatch() as watch:
                     self.dataset = call_target(self.job["target"])
                 self._made = watch.made
-            _let_go()
         grown = max(0, (procfs.rss_bytes("self") or 0) - before)
         arrays = self._context.arrays.values() if self._context is not None else ()
         known = sum(array.nbytes for array in arrays) or held_bytes(self._made)
-        # Arrays that are known explain their tensors and the arrays themselves; what else grew may be constants.
-        self._source_bytes = known if grown < 2.5 * known + UNEXPLAINED_BYTES else grown
+        # Known arrays explain themselves, their tensors and a copy on its way out; what else grew may be constants.
+        self._source_bytes = known if grown < 3.5 * known + UNEXPLAINED_BYTES else grown
 
     def _first_element(self) -> None:
         self.phase = "first_element"

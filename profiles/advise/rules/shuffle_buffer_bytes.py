@@ -77,7 +77,6 @@ class ShuffleBufferBytes(Rule):
     ignore_when = "The memory is there, and the order of the elements must stay what it is."
     thresholds = (
         *MEMORY_GATE,
-        Threshold("share-of-rss", 0.25, "of the worker's peak", "a buffer that was measured: it dominates the worker"),
         Threshold("enlargement", 10, "times", "a map that makes less of an element does not pay for a new order"),
         Threshold("small-element", 64, "bytes", "what costs there is the bookkeeping of 169 bytes per element"),
         Threshold("small-elements", 1_000_000, "elements", "up to 180 MB buy a full shuffle of that many indices"),
@@ -98,10 +97,7 @@ class ShuffleBufferBytes(Rule):
             buffer = self._measured(view, stage)
             if stage.measured is None or stage.measured.buffered_bytes is None:
                 buffer = self._predicted(view, stage)
-            if buffer is None or not weigh(buffer.nbytes, view).matters:
-                continue
-            peak = view.profile.memory.peak_bytes if view.profile is not None else None
-            if not buffer.measured or peak is None or buffer.nbytes >= self.threshold("share-of-rss") * peak:
+            if buffer is not None and weigh(buffer.nbytes, view).matters:
                 yield self._draft(view, buffer)
 
     def _predicted(self, view: PipelineView, stage: StageView) -> _Buffer | None:

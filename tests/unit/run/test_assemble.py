@@ -382,8 +382,7 @@ def test_a_dataset_that_was_started_again_is_a_warning():
     (warning,) = assemble(facts(), seen).warnings
     assert warning.code == "repeated"
     assert warning.message == (
-        "The dataset ended once while it was measured and was started again, as a training loop does, "
-        "10.0% of the time."
+        "The dataset ended once while it was measured and was started again, as a training loop does, 10 % of the time."
     )
 
 

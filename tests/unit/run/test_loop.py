@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -232,3 +233,51 @@ def test_the_device_is_told_the_size_of_a_batch_only_where_it_matters(time):
     plain = SimulatedDevice(DeviceClock(time), StepDuration(1.0, per_mb_ms=2.0), "sync")
     start, end = SimulatedStep(plain).submit("batch")
     assert end - start == 1 * MS
+
+
+class SlowToDelete:
+    """An iterator of `size` batches, 1 ms each, whose deletion takes 1.5 s, as TensorFlow's may."""
+
+    def __init__(self, time: FakeTime, size: int) -> None:
+        self._time = time
+        self._left = size
+
+    def __iter__(self) -> SlowToDelete:
+        return self
+
+    def __next__(self) -> int:
+        if not self._left:
+            raise StopIteration
+        self._left -= 1
+        self._time.pass_ms(1)
+        return self._left
+
+    def __del__(self) -> None:
+        self._time.pass_ms(1500)
+
+
+class SlowToDeleteDataset:
+    def __init__(self, time: FakeTime) -> None:
+        self._time = time
+
+    def __iter__(self) -> SlowToDelete:
+        return SlowToDelete(self._time, 4)
+
+
+def test_the_clock_stands_still_while_an_ended_iterator_is_deleted(time):
+    feed = Feed(SlowToDeleteDataset(time))
+    window = Chunks(time, every_ms=10**6, steps=10)
+    drain(feed, window)
+    assert [interval for chunk in window.intervals_ms() for interval in chunk] == [1.0] * 10
+    assert feed.deletions == [1.5, 1.5]
+
+
+def test_the_device_stands_still_with_it(time):
+    feed = Feed(SlowToDeleteDataset(time))
+    clock = DeviceClock(time)
+    step = SimulatedStep(SimulatedDevice(clock, StepDuration(5.0), 1))
+    window = Chunks(time, every_ms=10**6, steps=10)
+    follow(feed, step, window)
+    readings = [reading for chunk in window.readings for reading in chunk]
+    assert [after.start - before.start for before, after in pairwise(readings)] == [5 * MS] * 9
+    assert {reading.got - reading.asked for reading in readings} == {MS}
