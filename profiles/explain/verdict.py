@@ -125,6 +125,8 @@ def _worth(profile: Profile, steps: Steps) -> str:
         return ""
     if headspace.share < STEP_BOUND_BELOW and _bound(steps) == "step":
         return ""
+    if headspace.share < STEP_BOUND_BELOW and steps.dispatch is None:
+        return ". That is all the loop itself can take: leave its speed alone"
     if headspace.share < STEP_BOUND_BELOW:
         return ". But batches that lay ready came no faster: it is not the pipeline that is in the way"
     if steps.dispatch is None:

@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 from pipeprof.profiles.explain import verdict as module
 from pipeprof.profiles.explain import words
 from pipeprof.profiles.explain.verdict import INPUT_BOUND_FROM, STEP_BOUND_BELOW, bound_of, verdict
-from pipeprof.profiles.profile import Host, Phase, Problem, Profile, Quantiles, Stage, Steps, Target, Throughput, Tool
+from pipeprof.profiles.profile import (
+    Headspace,
+    Host,
+    Phase,
+    Problem,
+    Profile,
+    Quantiles,
+    Stage,
+    Steps,
+    Target,
+    Throughput,
+    Tool,
+)
 
 
 def same(ms: float) -> Quantiles:
@@ -219,3 +231,19 @@ def test_a_little_waiting_for_a_new_epoch_is_not_held_against_the_pipeline() -> 
     found = verdict(with_restarts(0.06, 0.04))
     assert found.bound == "step"
     assert "starts again" not in found.sentence
+
+
+def with_headspace(share: float, wait_share: float = 0.5, dispatch: object = "sync") -> str:
+    worth = Headspace(interval_ms=10.0, replayed_ms=10.0 * (1 - share), share=share, speedup=1 / (1 - share), batches=4)
+    return sentence(steps=steps(wait_share, dispatch), headspace=worth)
+
+
+def test_headspace_says_what_a_faster_pipeline_would_be_worth() -> None:
+    assert "would make it 2.0× as fast" in with_headspace(0.5)
+    assert "The loop itself could take 200 batches/s" in with_headspace(0.5, dispatch=None)
+
+
+def test_a_small_headspace_ends_all_advice_on_speed() -> None:
+    assert "it is not the pipeline that is in the way" in with_headspace(0.02)
+    assert "all the loop itself can take: leave its speed alone" in with_headspace(0.02, dispatch=None)
+    assert with_headspace(0.02, wait_share=0.01).count("leave its speed alone") == 1
