@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from pipeprof.cli.render.rules import SEMANTICS
-from pipeprof.cli.render.units import size
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE
-from pipeprof.profiles.explain.words import percent, significant, stage_words
+from pipeprof.profiles.explain.words import percent, significant, size, stage_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

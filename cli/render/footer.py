@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.render.units import seconds, size
+from pipeprof.cli.render.units import seconds
 from pipeprof.profiles.explain.verdict import STEP_BOUND_BELOW
-from pipeprof.profiles.explain.words import percent, significant
+from pipeprof.profiles.explain.words import percent, significant, size
 
 if TYPE_CHECKING:
     from pipeprof.cli.render.page import Page

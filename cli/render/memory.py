@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.render.table import Column
-from pipeprof.cli.render.units import byte_scale, rate, seconds, size
+from pipeprof.cli.render.units import byte_scale, rate, seconds
+from pipeprof.profiles.explain.words import size
 
 if TYPE_CHECKING:
     from pipeprof.cli.render.page import Page

@@ -9,7 +9,8 @@ from pipeprof.cli.render.page import Page
 from pipeprof.cli.render.pipeline import name_of, place_of
 from pipeprof.cli.render.problems import render_warnings
 from pipeprof.cli.render.table import Column
-from pipeprof.cli.render.units import byte_scale, size
+from pipeprof.cli.render.units import byte_scale
+from pipeprof.profiles.explain.words import size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

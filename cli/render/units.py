@@ -68,16 +68,6 @@ def time_scale(values_ms: Iterable[float | None]) -> Scale:
     return scale_for(known, _TIME if largest >= 10_000 or largest < 1 else _TIME[1:])
 
 
-def size(count: float | None) -> str:
-    """Bytes in prose, binary: ``1.21 GiB``; ``n/a`` if not known.
-
-    Example:
-        >>> size(1_300_000_000), size(0), size(None)
-        ('1.21 GiB', '0 B', 'n/a')
-    """
-    return _prose(count, _BINARY)
-
-
 def rate(bytes_per_second: float | None) -> str:
     """Bytes per second in prose, decimal as disks and networks are sold: ``793 MB/s``."""
     return "n/a" if bytes_per_second is None else f"{_prose(bytes_per_second, _DECIMAL)}/s"

@@ -9,7 +9,7 @@ from pipeprof.profiles.advise.edits import ReplaceStage
 from pipeprof.profiles.advise.memory import Held, memory_prediction
 from pipeprof.profiles.advise.rule import Semantics, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
-from pipeprof.profiles.explain.words import percent, significant
+from pipeprof.profiles.explain.words import percent, size
 from pipeprof.profiles.profile import Owner
 
 BYTES = Threshold(
@@ -45,18 +45,6 @@ _COMBINERS = frozenset({"zip", "concatenate", "sample_from_datasets", "choose_fr
 _PASSING = frozenset({"shuffle", "cache", "prefetch", "repeat", "take", "skip", "shard", "filter"})
 _CHEAP = frozenset({"range", "list_files", "random", "from_tensor_slices", "from_tensors", "from_list"})
 _NEARLY_ALL = 0.95
-_UNITS = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
-
-
-def size(nbytes: float) -> str:
-    """Bytes as reports tell them.
-
-    Example:
-        >>> size(500_000_000), size(8), size(-2_050_000_000)
-        ('477 MiB', '8 B', '-1.91 GiB')
-    """
-    factor, unit = next((pair for pair in _UNITS if abs(nbytes) >= pair[0]), _UNITS[-1])
-    return f"{nbytes:.0f} B" if factor == 1 else f"{significant(nbytes / factor)} {unit}"
 
 
 @dataclass(frozen=True)

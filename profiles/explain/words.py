@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeprof.profiles.profile import Stage
 
+_BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
+
 _ABSURD = 1e300
 """No measurement is as large; beyond it rounding itself fails."""
 
@@ -61,6 +63,19 @@ def milliseconds(value: float) -> str:
     if abs(value) >= 10_000:
         return f"{significant(value / 1000)} s"
     return f"{significant(value)} ms"
+
+
+def size(nbytes: float | None) -> str:
+    """Bytes in prose, in binary units; ``n/a`` if not known.
+
+    Example:
+        >>> size(500_000_000), size(8), size(-2_050_000_000), size(None)
+        ('477 MiB', '8 B', '-1.91 GiB', 'n/a')
+    """
+    if nbytes is None or not math.isfinite(nbytes):
+        return "n/a"
+    factor, unit = next((pair for pair in _BINARY if abs(nbytes) >= pair[0]), _BINARY[-1])
+    return f"{nbytes:.0f} B" if factor == 1 else f"{significant(nbytes / factor)} {unit}"
 
 
 def stage_words(stage: Stage) -> str:

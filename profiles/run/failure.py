@@ -7,6 +7,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.profiles.explain.words import size
 from pipeprof.profiles.profile import Location, PhaseName, Problem
 from pipeprof.profiles.run.raised import Frame, users_frame_of_stacks
 
@@ -183,8 +184,8 @@ def _died(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
 def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: str | None) -> Failure:
     limit = around.limit
     if by == "kernel":
-        size = f" of {_size(around.oom.limit_bytes)}" if around.oom.limit_bytes else ""
-        whose = f"the memory limit{size} of its control group" if around.oom.by == "cgroup" else "the machine's memory"
+        most = f" of {size(around.oom.limit_bytes)}" if around.oom.limit_bytes else ""
+        whose = f"the memory limit{most} of its control group" if around.oom.by == "cgroup" else "the machine's memory"
         enforced = f"the kernel killed the worker at {whose}"
     elif by == "python":
         said = observed.error["message"] if observed.error else ""
@@ -193,15 +194,15 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
         source = {"option": "--memory-limit", "cgroup": "the control group, less a reserve"}.get(
             limit.source, "the machine's free memory, less a reserve"
         )
-        enforced = f"pipeprof stopped the worker at the limit of {_size(limit.bytes)} ({source})"
+        enforced = f"pipeprof stopped the worker at the limit of {size(limit.bytes)} ({source})"
     else:
         enforced = "the worker was stopped"
-    held = f"; it held {_size(ended.last.used_bytes)}" if ended.last else ""
-    grew = f" and grew by {_size(around.growth)} per second" if around.growth and around.growth > 0 else ""
-    phases = ", ".join(f"{name} {_size(peak)}" for name, peak in around.peaks.items())
+    held = f"; it held {size(ended.last.used_bytes)}" if ended.last else ""
+    grew = f" and grew by {size(around.growth)} per second" if around.growth and around.growth > 0 else ""
+    phases = ", ".join(f"{name} {size(peak)}" for name, peak in around.peaks.items())
     largest = f"Largest by phase: {phases}." if phases else "No sample of its memory was taken."
     stage, buffer = _largest_buffer(observed, around)
-    blamed = f" At the last look {stage.words if stage else buffer[0]} held {_size(buffer[1])}." if buffer else ""
+    blamed = f" At the last look {stage.words if stage else buffer[0]} held {size(buffer[1])}." if buffer else ""
     text = (
         f"Out of memory in phase {_where(observed)}, {around.seconds:.1f} s after the start: {enforced}{held}{grew}. "
         f"{largest}{blamed}"
@@ -238,15 +239,3 @@ def _hung(observed: Observed, around: Circumstances) -> Failure:
     if frame:
         problem.file, problem.line = frame.file, frame.line
     return Failure(problem, EXIT_PIPELINE)
-
-
-def _size(size: float | None) -> str:
-    """Bytes in words."""
-    if size is None:
-        return "an unknown amount"
-    value = float(size)
-    for unit in ("B", "KiB", "MiB"):
-        if abs(value) < 1024:
-            return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"
-        value /= 1024
-    return f"{value:.2f} GiB"

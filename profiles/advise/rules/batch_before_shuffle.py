@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pipeprof.profiles.advise.edits import MoveStage, SetArgument
 from pipeprof.profiles.advise.memory import shuffle_overhead_bytes
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
-from pipeprof.profiles.advise.sizes import BATCHES, SHUFFLES, held, regrouped, size, upstream
+from pipeprof.profiles.advise.sizes import BATCHES, SHUFFLES, held, regrouped, upstream
 from pipeprof.profiles.advise.view import PipelineView, StageView
+from pipeprof.profiles.explain.words import size
 
 _KEEPING = frozenset({"map", "prefetch", "cache", "repeat", "take", "skip", "filter", "shard", "enumerate"})
 """Stages after which a batch is still the same batch."""

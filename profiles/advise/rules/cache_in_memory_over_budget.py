@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pipeprof.profiles.advise.edits import Edit, MoveStage, SetArgument
 from pipeprof.profiles.advise.memory import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics, Threshold
-from pipeprof.profiles.advise.sizes import SHUFFLES, Place, held, nothing_to_keep, places_below, size, without
+from pipeprof.profiles.advise.sizes import SHUFFLES, Place, held, nothing_to_keep, places_below, without
 from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
-from pipeprof.profiles.explain.words import percent
+from pipeprof.profiles.explain.words import percent, size
 
 _ENDING = frozenset({"take", "take_while"})
 _FILE = "cache/elements"

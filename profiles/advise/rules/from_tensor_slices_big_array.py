@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from pipeprof.profiles.advise.edits import ReplaceStage
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
-from pipeprof.profiles.advise.sizes import BATCHES, MEMORY_GATE, Weight, size, weigh
+from pipeprof.profiles.advise.sizes import BATCHES, MEMORY_GATE, Weight, weigh
 from pipeprof.profiles.advise.view import Component, PipelineView, StageView
+from pipeprof.profiles.explain.words import size
 
 _ORDERING = frozenset({"shuffle", "repeat", "take", "skip", "shard", "prefetch"})
 

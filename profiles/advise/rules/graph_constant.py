@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.edits import ReplaceStage
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
-from pipeprof.profiles.advise.sizes import size, weigh
+from pipeprof.profiles.advise.sizes import weigh
 from pipeprof.profiles.advise.view import PipelineView, StageView
+from pipeprof.profiles.explain.words import size
 
 _IN_MEMORY = frozenset({"from_tensor_slices", "from_tensors"})
 _GRAPH_LIMIT = 2**31

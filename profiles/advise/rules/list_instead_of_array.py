@@ -7,9 +7,8 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.edits import ReplaceStage
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
-from pipeprof.profiles.advise.sizes import size
 from pipeprof.profiles.advise.view import PipelineView, StageView
-from pipeprof.profiles.explain.words import significant
+from pipeprof.profiles.explain.words import significant, size
 from pipeprof.profiles.profile import Series
 
 _IN_MEMORY = frozenset({"from_tensor_slices", "from_tensors"})

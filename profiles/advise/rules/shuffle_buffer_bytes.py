@@ -17,10 +17,10 @@ from pipeprof.profiles.advise.sizes import (
     held,
     places_below,
     regrouped,
-    size,
     weigh,
 )
 from pipeprof.profiles.advise.view import PipelineView, StageView
+from pipeprof.profiles.explain.words import size
 
 
 @dataclass(frozen=True)

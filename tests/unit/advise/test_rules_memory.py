@@ -29,7 +29,7 @@ from unit.advise.memory_views import (
 from unit.advise.views import function, pipeline, stage, tensor
 
 from pipeprof.profiles.advise.memory import memory_prediction
-from pipeprof.profiles.advise.sizes import MEMORY_GATE, size, weigh
+from pipeprof.profiles.advise.sizes import MEMORY_GATE, weigh
 from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.profile import Series
 
@@ -71,13 +71,6 @@ def test_without_a_baseline_the_whole_peak_is_the_measure() -> None:
     view = replace(view, profile=view.profile.model_copy(update={"memory": memory}))
     assert not weigh(190 * MB, view).matters
     assert weigh(200 * MB, view).matters
-
-
-def test_sizes_read_as_in_reports() -> None:
-    from pipeprof.cli.render import units
-
-    for nbytes in (1024, 602_112, 500 * MB, 30 * GB):
-        assert size(nbytes) == units.size(nbytes)
 
 
 @pytest.mark.parametrize("name", MEMORY)
