@@ -84,7 +84,7 @@ def _one_kind(name: str, schema: Schema) -> str:
 
 def fields(schema: Schema) -> Iterator[str]:
     """The fields of an object as a Markdown table, line by line."""
-    required = set(schema.get("required", ()))
+    required = set(schema.get("required") or schema.get("anyOf", [{}])[0].get("required", ()))
     yield "| field | type | default | |"
     yield "| --- | --- | --- | --- |"
     for name, field in schema["properties"].items():

@@ -101,6 +101,9 @@ class Spec(Document):
     version: Version = Field(description="Version of the language.")
     name: FilledText | None = Field(default=None, description="Name of the pipeline in reports.")
     description: Text | None = Field(default=None, description="What the pipeline is for.")
+    extends: FilledText | None = Field(
+        default=None, description="A spec that this one changes, relative to this file: what is not said here, it says."
+    )
     data: dict[str, DataEntry] = Field(
         default_factory=dict, description="Inputs that are made on the first run; data:NAME/… is the folder of one."
     )

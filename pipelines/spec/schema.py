@@ -69,6 +69,7 @@ def spec_schema() -> dict[str, Any]:
     top = _define(Spec, definitions)
     body = definitions.pop(top)
     body["properties"]["data"]["patternProperties"] = {"^x-": {}}
+    body["anyOf"] = [{"required": body.pop("required")}, {"required": ["extends"]}]
     return {
         "$schema": _DRAFT,
         "$id": SCHEMA_ID,
