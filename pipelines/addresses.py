@@ -1,16 +1,28 @@
 """Addresses of stages: dotted paths in the spec, and the names they take inside TensorFlow's graphs and errors.
 
-``source``, ``stages.0``, ``stages.1.source`` and ``stages.1.stages.0`` are addresses. TensorFlow allows no dots in the
-names of functions, so a graph carries ``stages_1_source`` instead; the two forms translate into each other.
+``source``, ``stages.0``, ``stages.1.source`` and ``stages.1.stages.0`` are addresses; pipelines that are an argument
+of a source or stage stand below it: ``source.datasets.1.stages.0``, ``stages.2.dataset.source``. TensorFlow allows no
+dots in the names of functions, so a graph carries ``stages_1_source`` instead; the two forms translate into each other.
 """
 
 from __future__ import annotations
 
 import re
 
-_WORDS = "source|stages"
-_ADDRESS = re.compile(rf"(?:{_WORDS})(?:\.(?:{_WORDS}|\d+))*")
-_NODE = re.compile(rf"(?:{_WORDS})(?:_(?:{_WORDS}|\d+))*")
+# Arguments that are pipelines.
+_ARGUMENTS = r"datasets.\d+|choice_dataset|weights|dataset|reduce_func"
+
+
+def _grammar(dot: str) -> str:
+    step, inner = rf"(?:source|stages{dot}\d+)", rf"(?:{_ARGUMENTS.replace('.', dot)})"
+    return rf"{step}(?:{dot}(?:{inner}{dot})?{step})*"
+
+
+_ADDRESS = re.compile(_grammar(r"\."))
+_NODE = re.compile(_grammar("_"))
+_PARTS = re.compile(r"source|stages|datasets|choice_dataset|weights|dataset|reduce_func|\d+")
+_LAST_STEP = re.compile(r"(?:^|\.)(?:source|stages\.\d+)$")
+_LAST_ARGUMENT = re.compile(r"\.(?:datasets\.\d+|choice_dataset|weights|dataset|reduce_func)$")
 # Not a part of a longer word such as `my_stages_1` or `stages_1_weights`.
 _NODE_IN_TEXT = re.compile(rf"(?<![A-Za-z0-9_])(?P<node>{_NODE.pattern})(?![A-Za-z0-9_])")
 # What TensorFlow calls the traced function of a stage; the number at the end is its own.
@@ -45,7 +57,7 @@ def address_of(name: str) -> str:
     if _NODE.fullmatch(name) is None:
         msg = f"got {name!r}, expected a name such as stages_1_source"
         raise ValueError(msg)
-    return name.replace("_", ".")
+    return ".".join(_PARTS.findall(name))
 
 
 def find_address(text: str) -> str | None:
@@ -75,6 +87,27 @@ def op_index(text: str) -> int | None:
     """
     match = re.search(r"(?:^|/)ops_(\d+)(?:_\d+)?(?:/|$)", text)
     return int(match[1]) if match else None
+
+
+def owner_of(address: str) -> str | None:
+    """The source or stage that holds the pipeline ``address`` is in; None for the spec's own pipeline.
+
+    Example:
+        >>> owner_of("stages.1.stages.0"), owner_of("source.datasets.0.source"), owner_of("stages.1")
+        ('stages.1', 'source', None)
+    """
+    pipeline = _LAST_STEP.sub("", address)
+    return _LAST_ARGUMENT.sub("", pipeline) or None
+
+
+def pipeline_of(address: str) -> str:
+    """Address of the pipeline a source or stage is in, which `join` extends; empty for the spec's own.
+
+    Example:
+        >>> pipeline_of("stages.1.stages.0"), pipeline_of("source.datasets.0.stages.2"), pipeline_of("stages.1")
+        ('stages.1', 'source.datasets.0', '')
+    """
+    return _LAST_STEP.sub("", address)
 
 
 def join(address: str, *parts: str | int) -> str:

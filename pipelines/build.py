@@ -6,12 +6,12 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from pipeprof.pipelines.addresses import node_name
+from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.context import BuildContext
 from pipeprof.pipelines.functions import Functions
 from pipeprof.pipelines.ops.base import Op
-from pipeprof.pipelines.ops.calling import pick
-from pipeprof.pipelines.ops.nested import PipelineFunction
+from pipeprof.pipelines.ops.calling import FieldError, describe, pick
+from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
 from pipeprof.pipelines.ops.pinning import BuildError, essential, pinned, user_lines
 from pipeprof.pipelines.ops.structures import (
     MadeArray,
@@ -20,7 +20,7 @@ from pipeprof.pipelines.ops.structures import (
     Structure,
     map_leaves,
 )
-from pipeprof.pipelines.ops.values import Autotune, FilePatterns, OuterElement, OutputFile
+from pipeprof.pipelines.ops.values import Autotune, Field, FilePatterns, OuterElement, OutputFile
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import PathError, expand_all, leaves, resolve, resolve_pattern
 
@@ -92,15 +92,32 @@ class _Builder(Functions):
         self._outer: list[Any] = []
 
     def pipeline(self, pipeline: Any, address: str) -> Any:
-        """The dataset of a source and its stages: a `Spec`, or a `PipelineFunction` whose outer element is set."""
-        prefix = f"{address}." if address else ""
-        here = f"{prefix}source"
-        with pinned(here, self.files):
-            dataset = pipeline.source.build(self, here)
+        """The dataset of a source and its stages: a `Spec`, or a `Pipeline` with its outer element set."""
+        if pipeline.source is None:
+            dataset = self._given(pipeline.on)
+        else:
+            here = join(address, "source")
+            with pinned(here, self.files):
+                dataset = pipeline.source.build(self, here)
         for index, stage in enumerate(pipeline.stages or []):
-            here = f"{prefix}stages.{index}"
+            here = join(address, "stages", index)
             with pinned(here, self.files):
                 dataset = stage.apply(dataset, self, here)
+        return dataset
+
+    def inner(self, pipeline: Pipeline, address: str) -> Any:
+        """The dataset of a pipeline that is an argument."""
+        return self.pipeline(pipeline, address)
+
+    def _given(self, on: Field | None) -> Any:
+        """The dataset that the outer element is, or holds."""
+        dataset = self.convert(OuterElement(on))
+        if not isinstance(dataset, self.tf.data.Dataset):
+            msg = (
+                f"got {describe(dataset)} to begin with, expected a dataset such as `window` gives: "
+                "a pipeline of anything else needs a `source`"
+            )
+            raise FieldError(msg)
         return dataset
 
     def arguments(self, op: Op, address: str) -> dict[str, Any]:

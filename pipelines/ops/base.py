@@ -9,18 +9,19 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
 
-from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.model import Closed, has_outer_element
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
 from pipeprof.pipelines.ops.values import FilePatterns, FilledText, OuterElement, parse_field
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.ops.element import ElementFunction
-    from pipeprof.pipelines.ops.nested import PipelineFunction
+    from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
 
 SCHEMA_PLACEHOLDER = "x-pipeprof-definition"
 """Key of a JSON schema that stands for a definition of that name, filled in by `pipeprof.pipelines.spec.schema`."""
@@ -50,8 +51,24 @@ class Building(Protocol):
     def pipeline_function(self, function: PipelineFunction, dataset: Any, address: str) -> Callable[..., Any]:
         """The Python function of an ``interleave`` or ``flat_map`` over ``dataset``."""
 
+    def inner(self, pipeline: Pipeline, address: str) -> Any:
+        """The dataset of a pipeline that is an argument; ``address`` is where its sources and stages stand below."""
+
     def generator(self, reference: Any, address: str) -> Callable[..., Any]:
         """The Python function of a ``from_generator``."""
+
+
+@dataclass(frozen=True)
+class Inner:
+    """A pipeline that is an argument of a source or stage."""
+
+    below: tuple[str | int, ...]
+    """What its addresses have after that of the source or stage: ``("datasets", 0)``; nothing for ``interleave``."""
+    place: tuple[str | int, ...]
+    """Keys and indices from the arguments to the pipeline: ``("datasets", "image")``."""
+    pipeline: Pipeline
+    per_element: bool
+    """Whether a function makes it anew for each element."""
 
 
 class Op(Closed):
@@ -71,6 +88,10 @@ class Op(Closed):
         """The first paragraph of the class's docstring."""
         return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
 
+    def pipelines(self) -> Iterator[Inner]:
+        """The pipelines among its arguments, in the order they were written."""
+        yield from ()
+
     def written(self) -> dict[str, Any]:
         """TensorFlow's arguments that were written in the spec, defaults left out."""
         return {
@@ -83,8 +104,8 @@ class Op(Closed):
 class Source(Op):
     """Something that makes a dataset from nothing."""
 
-    element_argument: ClassVar[str]
-    """The argument that a nested pipeline fills with the outer element when it is left out."""
+    element_argument: ClassVar[str] = ""
+    """The argument that a nested pipeline fills with the outer element when it is left out; empty for none."""
 
     def build(self, building: Building, address: str) -> Any:
         """The dataset of this source, whose node is named after ``address``."""
@@ -144,24 +165,13 @@ def parse_stage(value: Any) -> Stage:
 
 
 def parse_source(value: Any) -> Source:
-    """The source of the whole pipeline from ``{name: {arguments}}``.
+    """A source from ``{name: {arguments}}``.
+
+    Made for an element, its first argument may be left out or be ``{on: field}``.
 
     Raises:
         ValidationError: All that is wrong with it, located from the name downwards.
     """
-    return _parse_source(value, nested=False)
-
-
-def parse_nested_source(value: Any) -> Source:
-    """The source of a nested pipeline; its first argument may be left out or be ``{on: field}``.
-
-    Raises:
-        ValidationError: All that is wrong with it, located from the name downwards.
-    """
-    return _parse_source(value, nested=True)
-
-
-def _parse_source(value: Any, *, nested: bool) -> Source:
     if isinstance(value, Source):
         return value
     known = sources()
@@ -169,7 +179,7 @@ def _parse_source(value: Any, *, nested: bool) -> Source:
     if name not in known:
         hint = "a source (a stage can only stand under `stages:`)" if name in stages() else ""
         raise failure((str(name),), unknown("source", name, known, hint), value)
-    if nested:
+    if has_outer_element() and known[name].element_argument:
         arguments = _with_outer_element(known[name], name, arguments)
     return _validated(known[name], name, arguments)
 
@@ -223,6 +233,4 @@ def _validated(kind: type[OpType], name: str, arguments: dict[str, Any]) -> OpTy
 
 AnyStage = Annotated[Stage, PlainValidator(parse_stage), WithJsonSchema({SCHEMA_PLACEHOLDER: "stage"})]
 AnySource = Annotated[Source, PlainValidator(parse_source), WithJsonSchema({SCHEMA_PLACEHOLDER: "source"})]
-NestedSource = Annotated[
-    Source, PlainValidator(parse_nested_source), WithJsonSchema({SCHEMA_PLACEHOLDER: "nested_source"})
-]
+NestedSource = Annotated[Source, PlainValidator(parse_source), WithJsonSchema({SCHEMA_PLACEHOLDER: "nested_source"})]

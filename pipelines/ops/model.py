@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn
 
 from pydantic import (
@@ -21,6 +24,21 @@ if TYPE_CHECKING:
 TENSORFLOWS_FUNCTIONS = ("map_func", "predicate", "generator")
 """TensorFlow's own names of function arguments, which may be written instead of pipeprof's."""
 _CODE = "function"
+_INSIDE: ContextVar[bool] = ContextVar("inside", default=False)
+
+
+def has_outer_element() -> bool:
+    """Whether what is being checked stands in a function that is called with an element."""
+    return _INSIDE.get()
+
+
+@contextmanager
+def _with_outer_element() -> Iterator[None]:
+    before = _INSIDE.set(True)
+    try:
+        yield
+    finally:
+        _INSIDE.reset(before)
 
 
 class _Unknown:
@@ -47,8 +65,10 @@ class Closed(BaseModel):
     __pydantic_extra__: dict[str, Annotated[Any, PlainValidator(_refuse)]]
 
     noun: ClassVar[str] = "key"
-    ways: ClassVar[tuple[str, ...]] = ()
-    """Fields of which exactly one is given."""
+    ways: ClassVar[tuple[str | tuple[str, ...], ...]] = ()
+    """Fields of which exactly one is given; those of a tuple belong together, and any of them is enough."""
+    opens_element: ClassVar[bool] = False
+    """Whether the pipelines in it are made for an element, which they may begin with."""
     allows_notes: ClassVar[bool] = False
 
     @model_validator(mode="before")
@@ -73,20 +93,22 @@ class Closed(BaseModel):
     @classmethod
     def _exactly_one_way(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """Also said when other fields are wrong, which a validator that runs afterwards could not do."""
-        if not cls.ways or not isinstance(value, dict):
-            return handler(value)
-        problems = Problems()
-        used = [name for name in cls.ways if value.get(name) is not None]
-        if len(used) != 1:
-            known = [f"`{name}`" for name in cls.ways if name not in TENSORFLOWS_FUNCTIONS]
-            got = " and ".join(used)
-            problems.add((), error(f"got {got or 'no function'}, expected exactly one of {' and '.join(known)}", _CODE))
-        try:
-            model = handler(value)
-        except ValidationError as found:
-            problems.extend(found)
-        problems.raise_if_any()
-        return model
+        with _with_outer_element() if cls.opens_element else nullcontext():
+            if not cls.ways or not isinstance(value, dict):
+                return handler(value)
+            problems = Problems()
+            ways = [(way,) if isinstance(way, str) else way for way in cls.ways]
+            used = [name for way in ways for name in [n for n in way if value.get(n) is not None][:1]]
+            if len(used) != 1:
+                known = [f"`{way[0]}`" for way in ways if way[0] not in TENSORFLOWS_FUNCTIONS]
+                got = " and ".join(used) or "no function"
+                problems.add((), error(f"got {got}, expected exactly one of {' and '.join(known)}", _CODE))
+            try:
+                model = handler(value)
+            except ValidationError as found:
+                problems.extend(found)
+            problems.raise_if_any()
+            return model
 
     @classmethod
     def keys(cls) -> list[str]:

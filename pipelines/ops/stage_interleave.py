@@ -2,43 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from pipeprof.pipelines.ops.base import AnyStage, Building, NestedSource, Stage
+from pipeprof.pipelines.ops.base import AnyStage, Building, Inner, NestedSource, Stage
 from pipeprof.pipelines.ops.element import PYTHON
-from pipeprof.pipelines.ops.nested import SOURCE, STAGES, PipelineFunction
-from pipeprof.pipelines.ops.problems import failure, mismatch
-from pipeprof.pipelines.ops.values import Flag, Positive, PositiveOrAutotune, Python
+from pipeprof.pipelines.ops.nested import ON, SOURCE, STAGES, PipelineFunction, check_start
+from pipeprof.pipelines.ops.values import ElementField, Flag, Positive, PositiveOrAutotune, Python
 
 
 class _Nesting(Stage):
     """What both have in common."""
 
     op: ClassVar[str] = ""
-    own_fields: ClassVar[frozenset[str]] = frozenset({"source", "stages", "python", "map_func"})
-    ways: ClassVar[tuple[str, ...]] = ("source", "python", "map_func")
+    own_fields: ClassVar[frozenset[str]] = frozenset({"source", "stages", "on", "python", "map_func"})
+    ways: ClassVar[tuple[str | tuple[str, ...], ...]] = (("source", "stages", "on"), "python", "map_func")
+    opens_element: ClassVar[bool] = True
 
     source: NestedSource | None = Field(default=None, description=SOURCE)
     stages: list[AnyStage] | None = Field(default=None, description=STAGES)
+    on: ElementField | None = Field(default=None, description=ON)
     python: Python | None = Field(default=None, description=PYTHON)
     map_func: PipelineFunction | None = Field(default=None, description="The function under TensorFlow's own name.")
 
     @model_validator(mode="after")
-    def _complete(self) -> _Nesting:
-        if self.stages is not None and self.source is None:
-            raise failure(
-                ("stages",), mismatch(self.stages, "function", "no stages without `source` beside them"), self.stages
-            )
+    def _begins(self) -> _Nesting:
+        check_start(self)
         return self
 
     @property
     def function(self) -> PipelineFunction:
         """The function, in whichever way it was written."""
         return self.map_func or PipelineFunction.model_construct(
-            source=self.source, stages=self.stages, python=self.python
+            source=self.source, stages=self.stages, on=self.on, python=self.python
         )
+
+    def pipelines(self) -> Iterator[Inner]:
+        """The pipeline made for each element."""
+        if self.function.python is None:
+            yield Inner((), ("map_func",) if self.map_func is not None else (), self.function, per_element=True)
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Nest pipelines in ``dataset``."""

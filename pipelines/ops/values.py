@@ -249,6 +249,11 @@ _PATHS_OR_ELEMENT: dict[str, Any] = {
     ]
 }
 
+ElementField = Annotated[
+    str | int,
+    PlainValidator(parse_field),
+    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}),
+]
 Flag = Annotated[bool, PlainValidator(_flag), WithJsonSchema({"type": "boolean"})]
 Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"})]
 FilledText = Annotated[str, PlainValidator(_filled_text), WithJsonSchema({"type": "string", "minLength": 1})]

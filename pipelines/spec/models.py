@@ -18,7 +18,6 @@ from pipeprof.pipelines.ops.base import AnySource, AnyStage, Source, Stage
 from pipeprof.pipelines.ops.model import Document
 from pipeprof.pipelines.ops.options import Options
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
-from pipeprof.pipelines.ops.stage_interleave import FlatMap, Interleave
 from pipeprof.pipelines.ops.values import FilledText, Flag, NotNegative, Positive, PositiveNumber, Text
 from pipeprof.pipelines.spec.step import Step, parse_step
 
@@ -143,7 +142,7 @@ class Spec(Document):
         return self
 
     def placed(self) -> list[Placed]:
-        """The source and all stages in order, those inside a function after their owner."""
+        """The source and all stages in order, those of pipelines inside after their owner."""
         return list(_placed(self.source, self.stages, "", ()))
 
     def find(self, address: str) -> Placed | None:
@@ -152,15 +151,15 @@ class Spec(Document):
 
 
 def _placed(source: Source | None, stages: list[Stage], address: str, place: tuple[str | int, ...]) -> Iterator[Placed]:
-    if source is not None:
-        yield Placed(join(address, "source"), (*place, "source", source.op), source)
-    for index, stage in enumerate(stages):
-        here = join(address, "stages", index)
-        at = (*place, "stages", index, stage.op)
-        yield Placed(here, at, stage)
-        if isinstance(stage, Interleave | FlatMap):
-            inner = (*at, "map_func") if stage.map_func is not None else at
-            yield from _placed(stage.function.source, stage.function.stages or [], here, inner)
+    steps: list[tuple[tuple[str | int, ...], Source | Stage]] = [(("source",), source)] if source is not None else []
+    steps += [(("stages", index), stage) for index, stage in enumerate(stages)]
+    for step, op in steps:
+        here = join(address, *step)
+        at = (*place, *step, op.op)
+        yield Placed(here, at, op)
+        for inner in op.pipelines():
+            pipeline = inner.pipeline
+            yield from _placed(pipeline.source, pipeline.stages or [], join(here, *inner.below), (*at, *inner.place))
 
 
 def _check_unique_names(spec: Spec, problems: Problems) -> None:

@@ -14,7 +14,7 @@ from pipeprof.pipelines.data.models import file_names
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.element import OpCall
 from pipeprof.pipelines.ops.model import Closed
-from pipeprof.pipelines.ops.nested import PipelineFunction
+from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
 from pipeprof.pipelines.ops.pinning import PlainError
 from pipeprof.pipelines.ops.structures import MadeArray, NpyArray, NpzArray, Structure
 from pipeprof.pipelines.ops.values import ArrayFile, FilePatterns, PythonRef
@@ -70,9 +70,10 @@ def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
         yield place, value
     elif isinstance(value, OpCall):
         yield from _walk(value.arguments, place if value.bare else (*place, value.name))
-    elif isinstance(value, PipelineFunction):
-        # Its source and stages are placed on their own.
-        yield from _walk(value.python, (*place, "python"))
+    elif isinstance(value, Pipeline | Pipelines):
+        # Their sources and stages are placed on their own.
+        if isinstance(value, PipelineFunction):
+            yield from _walk(value.python, (*place, "python"))
     elif isinstance(value, Structure):
         yield from _walk(value.value, place)
     elif isinstance(value, Closed):

@@ -12,7 +12,7 @@ from pipeprof.pipelines.ops.element import ElementFunction
 from pipeprof.pipelines.ops.features import KINDS
 from pipeprof.pipelines.ops.functions import FEATURE_PARAMETERS, Function, function, table
 from pipeprof.pipelines.ops.model import Closed, Document
-from pipeprof.pipelines.ops.nested import PipelineFunction
+from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
 from pipeprof.pipelines.ops.structures import MadeArray, NpyArray, NpzArray
 from pipeprof.pipelines.ops.units import Duration
 from pipeprof.pipelines.ops.values import DTYPES
@@ -27,7 +27,7 @@ _ON = {
     "anyOf": [*_FIELD["anyOf"], {"type": "array", "items": _FIELD}],
 }
 _TO = {"description": "Which field of the element the result becomes.", **_FIELD}
-_PARTS = (ElementFunction, PipelineFunction, NpyArray, NpzArray, MadeArray, Simulated, Step)
+_PARTS = (ElementFunction, Pipeline, PipelineFunction, NpyArray, NpzArray, MadeArray, Simulated, Step)
 _ONE_KEY = {"minProperties": 1, "maxProperties": 1}
 
 
@@ -37,6 +37,8 @@ def spec_schema() -> dict[str, Any]:
         "source": _one_of_ops(sources(), nested=False),
         "nested_source": _one_of_ops(sources(), nested=True),
         "stage": _one_of_ops(stages(), nested=False),
+        "pipeline": {"$ref": "#/definitions/Pipeline"},
+        "pipelines": _pipelines(),
         "call": _call(),
         "on": _ON,
         "to": _TO,
@@ -102,7 +104,9 @@ def _with_one_way(schema: dict[str, Any], model: type[BaseModel]) -> dict[str, A
     """Exactly one of the ways to write a function."""
     if not issubclass(model, Closed) or not model.ways:
         return schema
-    return {**schema, "oneOf": [{"required": [way]} for way in model.ways]}
+    ways = [[way] if isinstance(way, str) else way for way in model.ways]
+    needed = [[{"required": [name]} for name in way] for way in ways]
+    return {**schema, "oneOf": [way[0] if len(way) == 1 else {"anyOf": way} for way in needed]}
 
 
 def _subclasses(base: type[Any]) -> set[str]:
@@ -148,7 +152,7 @@ def _one_of_ops(ops: Mapping[str, type[Op]], *, nested: bool) -> dict[str, Any]:
     properties = {}
     for name, kind in sorted(ops.items()):
         arguments: dict[str, Any] = {"$ref": f"#/definitions/{kind.__name__}"}
-        if nested and issubclass(kind, Source):
+        if nested and issubclass(kind, Source) and kind.element_argument:
             arguments = _without_first(kind)
         required = any(field.is_required() for field in kind.model_fields.values())
         may_be_null = nested or not required
@@ -168,6 +172,21 @@ def _without_first(kind: type[Source]) -> dict[str, Any]:
     schema["properties"][first] = {"anyOf": [schema["properties"][first], outer]}
     schema["required"] = [name for name in schema.get("required", []) if name != first]
     return schema
+
+
+def _pipelines() -> dict[str, Any]:
+    """A pipeline, or lists and mappings of pipelines; a mapping with any key of a pipeline is one."""
+    keys = list(Pipeline.model_fields)
+    return {
+        "if": {"type": "object", "anyOf": [{"required": [key]} for key in keys]},
+        "then": {"$ref": "#/definitions/Pipeline"},
+        "else": {
+            "type": ["array", "object"],
+            "items": {"$ref": "#/definitions/pipelines"},
+            "minItems": 1,
+            "additionalProperties": {"$ref": "#/definitions/pipelines"},
+        },
+    }
 
 
 def _call() -> dict[str, Any]:

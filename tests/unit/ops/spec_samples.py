@@ -82,6 +82,29 @@ ARRAYS: dict[str, Any] = {
 }
 GOOD = {"minimal": MINIMAL, "flowers": FLOWERS, "nested": NESTED, "arrays": ARRAYS}
 
+PART = {"source": {"range": {"stop": 3}}}
+COMBINED: dict[str, Any] = {
+    "version": 1,
+    "source": {
+        "zip": {
+            "datasets": {
+                "image": PART | {"stages": [{"map": {"name": "inner", "ops": ["tf.identity"]}}]},
+                "more": [
+                    {"source": {"sample_from_datasets": {"datasets": [PART, PART], "weights": PART}}},
+                    {"source": {"choose_from_datasets": {"datasets": [PART, PART], "choice_dataset": PART}}},
+                ],
+            }
+        }
+    },
+    "stages": [
+        {"concatenate": {"dataset": {"source": {"concatenate": {"datasets": [PART, PART]}}}}},
+        {"flat_map": {"stages": [{"concatenate": {"dataset": {}}}]}},
+        {"flat_map": {"source": {"zip": {"datasets": [{"on": 0}, {"on": 1, "stages": [{"take": {"count": 1}}]}, {}]}}}},
+        {"interleave": {"map_func": {"on": "more"}}},
+    ],
+}
+GOOD["combined"] = COMBINED
+
 GENERATOR = {"python": "f.py:g", "output_signature": {"shape": [None], "dtype": "int64"}}
 
 
@@ -207,9 +230,76 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     ),
     "no nested source": (
         stage({"interleave": {"stages": [{"cache": {}}], "python": "f.py:f"}}),
-        ("stages", 0, "interleave", "stages"),
+        ("stages", 0, "interleave"),
+        "got stages and python",
+        True,
+    ),
+    "nested source and field": (
+        stage({"flat_map": {"source": {"range": {}}, "on": 0}}),
+        ("stages", 0, "flat_map", "on"),
+        "`on: 0` beside `source`",
+        False,
+    ),
+    "nested nothing": (
+        stage({"flat_map": {}}),
+        ("stages", 0, "flat_map"),
+        "exactly one of `source` and `python`",
+        True,
+    ),
+    "zip of no pipeline": (
+        changed(MINIMAL, source={"zip": {"datasets": {"a": [3]}}}),
+        ("source", "zip", "datasets", "a", 0),
+        "got 3, expected a pipeline",
+        True,
+    ),
+    "zip of nothing": (changed(MINIMAL, source={"zip": {"datasets": []}}), ("source", "zip", "datasets"), "", True),
+    "combined without sources": (
+        changed(MINIMAL, source={"zip": {"datasets": {"a": {"stages": []}}}}),
+        ("source", "zip", "datasets", "a"),
         "without `source`",
         False,
+    ),
+    "combined with an unknown key": (
+        changed(MINIMAL, source={"sample_from_datasets": {"datasets": [PART | {"stagess": []}]}}),
+        ("source", "sample_from_datasets", "datasets", 0, "stagess"),
+        "source, stages, on",
+        True,
+    ),
+    "combined with errors inside": (
+        changed(MINIMAL, source={"zip": {"datasets": [{"source": {"TFRecordDataset": {}}}]}}),
+        ("source", "zip", "datasets", 0, "source", "TFRecordDataset", "filenames"),
+        "required",
+        False,
+    ),
+    "weights of another number": (
+        changed(MINIMAL, source={"sample_from_datasets": {"datasets": [PART, PART], "weights": [0.5]}}),
+        ("source", "sample_from_datasets", "weights"),
+        "got 1 weights for 2 pipelines",
+        False,
+    ),
+    "weight below zero": (
+        changed(MINIMAL, source={"sample_from_datasets": {"datasets": [PART], "weights": [-1]}}),
+        ("source", "sample_from_datasets", "weights", 0),
+        "at least 0",
+        True,
+    ),
+    "no choice": (
+        changed(MINIMAL, source={"choose_from_datasets": {"datasets": [PART]}}),
+        ("source", "choose_from_datasets", "choice_dataset"),
+        "required",
+        True,
+    ),
+    "concatenation of one": (
+        changed(MINIMAL, source={"concatenate": {"datasets": [PART]}}),
+        ("source", "concatenate", "datasets"),
+        "at least two",
+        False,
+    ),
+    "concatenation with a list": (
+        stage({"concatenate": {"dataset": [PART]}}),
+        ("stages", 0, "concatenate", "dataset"),
+        "expected a pipeline",
+        True,
     ),
     "outer element at the top": (
         changed(MINIMAL, source={"TFRecordDataset": {"filenames": {"on": "a"}}}),

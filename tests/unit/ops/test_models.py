@@ -8,9 +8,18 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from unit.ops.spec_samples import BAD, GENERATOR, GOOD, MINIMAL, NESTED, changed
+from unit.ops.spec_samples import BAD, COMBINED, GENERATOR, GOOD, MINIMAL, NESTED, changed
 
-from pipeprof.pipelines.addresses import address_of, find_address, is_address, node_name, op_index
+from pipeprof.pipelines.addresses import (
+    address_of,
+    find_address,
+    is_address,
+    join,
+    node_name,
+    op_index,
+    owner_of,
+    pipeline_of,
+)
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.step import parse_step
 
@@ -89,6 +98,53 @@ def test_addresses_of_stages() -> None:
     assert spec.find("stages.9") is None
 
 
+def test_addresses_of_pipelines_inside_pipelines() -> None:
+    spec = Spec.model_validate(COMBINED)
+    places = {placed.address: placed.place for placed in spec.placed()}
+    assert list(places) == [
+        "source",
+        "source.datasets.0.source",
+        "source.datasets.0.stages.0",
+        "source.datasets.1.source",
+        "source.datasets.1.source.datasets.0.source",
+        "source.datasets.1.source.datasets.1.source",
+        "source.datasets.1.source.weights.source",
+        "source.datasets.2.source",
+        "source.datasets.2.source.datasets.0.source",
+        "source.datasets.2.source.datasets.1.source",
+        "source.datasets.2.source.choice_dataset.source",
+        "stages.0",
+        "stages.0.dataset.source",
+        "stages.0.dataset.source.datasets.0.source",
+        "stages.0.dataset.source.datasets.1.source",
+        "stages.1",
+        "stages.1.stages.0",
+        "stages.2",
+        "stages.2.source",
+        "stages.2.source.datasets.1.stages.0",
+        "stages.3",
+    ]
+    assert places["source.datasets.0.stages.0"] == ("source", "zip", "datasets", "image", "stages", 0, "map")
+    assert places["stages.2.source.datasets.1.stages.0"] == (
+        *("stages", 2, "flat_map", "source", "zip"),
+        *("datasets", 1, "stages", 0, "take"),
+    )
+    for address in places:
+        assert is_address(address)
+        assert address_of(node_name(address)) == address
+        assert find_address(f"passed to {node_name(address)} transformation") == address
+        assert owner_of(address) is None or owner_of(address) in places
+        assert address.startswith(join(pipeline_of(address), "s"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "stages", "datasets.0", "source.datasets.0", "stages.1.dataset", "stages.1.dataset.0.source", "a.source"],
+)
+def test_what_is_no_address(text: str) -> None:
+    assert not is_address(text)
+
+
 @pytest.mark.parametrize(
     ("text", "address", "index"),
     [
@@ -98,6 +154,9 @@ def test_addresses_of_stages() -> None:
         ("passed to stages_1_stages_10 transformation", "stages.1.stages.10", None),
         ("Iterator::Root::Prefetch", None, None),
         ("my_stages_1", None, None),
+        ("__inference_Dataset_map_source_datasets_0_stages_1_57", "source.datasets.0.stages.1", None),
+        ("__inference_Dataset_group_by_window_stages_1_reduce_func_stages_0_57", "stages.1.reduce_func.stages.0", None),
+        ("{{node source_choice_dataset_source/ops_0/Add}} bad", "source.choice_dataset.source", 0),
     ],
 )
 def test_stages_are_found_in_tensorflows_texts(text: str, address: str | None, index: int | None) -> None:
