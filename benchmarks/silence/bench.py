@@ -1,0 +1,139 @@
+"""Silence: whether ``pipeprof run`` leaves alone what deserves it, and speaks of the near twin that does not.
+
+Usage: ``python benchmarks/silence/bench.py --out FILE [--case NAME …]``. Each case of cases.py is a real run of a spec
+or a function in this folder: ten healthy pipelines, habits that cost nothing, traps in which a rule that looks at the
+graph alone gives advice that does nothing or harms, and twins that differ in the one thing that matters. Demanded:
+
+* the command ends with 0, the profile is complete and no rule failed;
+* the rules that must speak do, and no other: a silent case has no finding on speed, and of memory and correctness only
+  what its case names;
+* where the device never waits the verdict is `step` and says "leave its speed alone"; without a step, and where the
+  pipeline is too slow for it, it is `input`; where the case names a limit, the verdict names the same;
+* a fix holds what the case says it must, and moves no stage where that would change what a filter sees.
+
+A run that another program disturbed shows it in `contention`. PIPEPROF_BENCHMARK_THROUGH is a command that each run is
+started through, say one that waits until the machine is idle. Needs two cores and 3 GB of memory. Seven minutes, and a
+minute more for making the data the first time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from cases import CASES, LEFT_ALONE, Case
+
+HERE = Path(__file__).resolve().parent
+PIPEPROF = """
+import os
+from pipeprof.cli.main import main
+cores = {cores}
+if cores:
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+main()
+"""
+SECONDS = 3
+PATIENCE = 600
+KEPT = ("verdict", "steps", "headspace", "causes", "contention", "findings", "warnings")
+
+
+def measure(case: Case) -> tuple[int, dict[str, Any]]:
+    """One run: the exit code and the profile, empty if there is none."""
+    program = [sys.executable, "-c", PIPEPROF.format(cores=case.cores)]
+    run = ["run", str(HERE / case.target), *case.options, "--seconds", str(SECONDS), "--no-lock", "--quiet"]
+    through = shlex.split(os.environ.get("PIPEPROF_BENCHMARK_THROUGH", ""))
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "profile.json")
+        done = subprocess.run(
+            [*through, *program, *run, "--out", out],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        if done.returncode:
+            print(done.stderr, file=sys.stderr)
+        return done.returncode, json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+
+
+def judge(case: Case, exit_code: int, profile: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bool]]:
+    """What the run said, and which of the demands hold."""
+    if exit_code or not profile.get("complete"):
+        return {"exit_code": exit_code}, {"finished": False}
+    verdict, steps, findings = profile["verdict"], profile["steps"], profile["findings"] or []
+    said = {finding["rule"] for finding in findings}
+    figures = {
+        "exit_code": exit_code,
+        "sentence": verdict["sentence"],
+        "bound": verdict["bound"],
+        "limit": verdict["limit"],
+        "wait_share": round(steps["wait_share"], 4),
+        "interval_ms": round(steps["interval_ms"]["mean"], 3),
+        "headspace_share": round(profile["headspace"]["share"], 4) if profile["headspace"] else None,
+        "findings": [{key: finding[key] for key in ("rule", "family", "status")} for finding in findings],
+        "runnable_wait_share": (profile["contention"] or {}).get("runnable_wait_share"),
+    }
+    expected = {"bound": case.bound, "limit": case.limit, "says": sorted(case.says), "may_say": sorted(case.may_say)}
+    claims = {
+        "finished": True,
+        "no_rule_failed": all(message["code"] != "rule-failed" for message in profile["warnings"]),
+        "speaks": case.says <= said,
+        "silent": said <= case.says | case.may_say,
+        "patch": all(
+            part in (finding["patch"] or "")
+            for rule, part in case.patch.items()
+            for finding in findings
+            if finding["rule"] == rule
+        ),
+        "moves": case.moves or "MoveStage" not in json.dumps([finding["edit"] for finding in findings]),
+    }
+    if case.bound:
+        claims["bound"] = verdict["bound"] == case.bound
+    if case.bound == "step":
+        claims["left_alone"] = LEFT_ALONE in verdict["sentence"]
+    if case.limit:
+        claims["limit"] = verdict["limit"] == case.limit
+    return figures | {"expected": {key: value for key, value in expected.items() if value}}, claims
+
+
+def main() -> int:
+    """Measure, write and print the result; 0 if it holds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
+    parser.add_argument("--case", choices=CASES, action="append", help="default: all")
+    options = parser.parse_args()
+
+    figures, raw = {}, {}
+    for name in options.case or CASES:
+        case, began = CASES[name], time.monotonic()
+        exit_code, profile = measure(case)
+        found, claims = judge(case, exit_code, profile)
+        seconds = round(time.monotonic() - began, 1)
+        figures[name] = found | {"seconds": seconds, "claims": claims, "holds": all(claims.values())}
+        raw[name] = {key: profile.get(key) for key in KEPT}
+        broken = [claim for claim, holds in claims.items() if not holds]
+        rules = ", ".join(finding["rule"] for finding in found.get("findings", [])) or "nothing"
+        outcome = f"DOES NOT HOLD: {', '.join(broken)}" if broken else "holds"
+        print(f"{name}: {rules}; {outcome}", flush=True)
+    holds = all(one["holds"] for one in figures.values())
+    result = {
+        "claim": "pipelines that deserve no advice on speed get none, and their near twins get theirs",
+        "holds": holds,
+        "figures": figures,
+        "raw": raw,
+    }
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return 0 if holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""The pipelines, what is demanded of each, and why."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+CORES = len(os.sched_getaffinity(0))
+LEFT_ALONE = "leave its speed alone"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pipeline and what is demanded of the run.
+
+    Attributes:
+        about: What it stands for, in a line.
+        target: The spec or function, in this folder.
+        options: More of the command line.
+        says: The rules that must speak.
+        may_say: Rules that may: of memory or correctness, or, beside one that must, of speed.
+        bound: The verdict's word: step (then its sentence ends in `LEFT_ALONE`), input or, if it is not at issue, none.
+        limit: What the verdict must name as the limit; empty if that is not at issue.
+        patch: What the fix must hold, by rule.
+        moves: Whether an edit may move a stage.
+        cores: How many cores the command may use; 0 for all of them.
+    """
+
+    about: str
+    target: str
+    options: tuple[str, ...] = ()
+    says: frozenset[str] = frozenset()
+    may_say: frozenset[str] = frozenset()
+    bound: str | None = "step"
+    limit: str = ""
+    patch: dict[str, str] = field(default_factory=dict)
+    moves: bool = True
+    cores: int = 0
+
+
+def drained(about: str, target: str, **more: object) -> Case:
+    """A case without a step, so that nothing on speed is withheld."""
+    return Case(about, target, ("--step", "none"), **{"bound": "input", **more})  # type: ignore[arg-type]
+
+
+def only(*rules: str) -> frozenset[str]:
+    """These rules."""
+    return frozenset(rules)
+
+
+HEALTHY = {
+    "slices": Case("small slices, shuffled whole, no prefetch written; epochs end", "slices.yaml"),
+    "indices": Case("100,000 indices shuffled whole, then loaded", "pipelines.py:indices", ("--step", "simulate:40ms")),
+    "busy_step": Case("a step that computes on all cores, 80 ms, and 2 ms of pipeline", "busy_step.yaml"),
+    "uneven": Case(
+        "a deterministic map of uneven cost, four calls per core",
+        "uneven.yaml",
+        ("--set", f"stages.work.num_parallel_calls={4 * CORES}"),
+    ),
+    "numpy_per_batch": Case("a numpy_function once per batch of 512", "numpy_per_batch.yaml"),
+    "cache_before_random": Case("a cache that fits, before augmentation", "cache_before_random.yaml"),
+    "encoded_cache": Case("encoded records cached, decoded in every epoch", "encoded_cache.yaml"),
+    "padded": Case("padded_batch of uniform lengths", "padded.yaml"),
+    "tiny_map": drained("a serial map of 5 µs over batches of 1,024", "tiny_map.yaml"),
+    "one_of_four": Case("one worker's quarter of GZIP shards of equal size", "one_of_four.yaml"),
+    "habits": Case("repeat after shuffle, a name, a smaller last batch, an unknown cardinality", "habits.yaml"),
+    "prefetch_twice": drained("prefetch twice, on tiny elements", "prefetch_twice.yaml"),
+}
+TRAPS = {
+    "bursts": Case("P1: TensorFlow adds the prefetch that is not written", "bursts.yaml"),
+    "steady": Case("P2: the same with steady computing", "steady.yaml", bound=None),
+    "spectra": drained("P3, P17: written serially, run in parallel; constants made in a map are free", "spectra.yaml"),
+    "slow_opening": drained("P6: work in an interleave's function is serial whatever is set", "slow_opening.yaml"),
+    "encoded_cache_drained": drained("P7: no cache of what is decoded", "encoded_cache.yaml"),
+    "rows": Case("P8: a row at a time from a generator, but the step is slower", "rows.yaml"),
+    "serial_one_core": drained("P9: a serial map that computes, on one core", "serial.yaml", cores=1),
+    "noisy_numbers": drained("P11: a random number per element is not one per batch", "noisy_numbers.yaml"),
+    "filtered_then_shuffled": Case(
+        "P12: a shuffle does not move below a filter",
+        "filtered_then_shuffled.yaml",
+        may_say=only("shuffle-buffer-bytes"),
+        moves=False,
+    ),
+    "zipped_sides": Case(
+        "P13: the prefetches of a zip's sides are in their place",
+        "pipelines.py:zipped_sides",
+        ("--step", "simulate:6ms"),
+    ),
+    "small_records": drained("P16: small records in warm files, one reader", "small_records.yaml"),
+}
+TWINS = {
+    "bursts_without_prefetch": Case(
+        "of bursts: nothing is added with autotune off",
+        "bursts.yaml",
+        ("--set", "options.autotune.enabled=false"),
+        says=only("no-prefetch"),
+        may_say=only("serial-map-latency"),
+        bound="input",
+    ),
+    "waiting": Case(
+        "a map that waits, one call at a time; P5: calls come with threads",
+        "waiting.yaml",
+        says=only("serial-map-latency"),
+        bound="input",
+        limit="latency",
+        patch={"serial-map-latency": "private_threadpool_size"},
+    ),
+    "waiting_calls": Case(
+        "the same with 16 calls: P5, the pool has a thread per core",
+        "waiting.yaml",
+        ("--set", "stages.fetch.num_parallel_calls=16"),
+        says=only("threadpool-caps-blocking-map"),
+        bound="input",
+        limit="latency",
+        patch={"threadpool-caps-blocking-map": "private_threadpool_size"},
+    ),
+    "rows_drained": drained("of rows: without a step", "rows.yaml", says=only("from-generator-per-element")),
+    "serial": drained(
+        "of serial_one_core: on all cores", "serial.yaml", says=only("serial-map-cpu"), limit="serial-stage"
+    ),
+    "numbers": drained("of noisy_numbers: nothing random", "numbers.yaml", says=only("map-before-batch-scalar")),
+    "zipped_in_turn": Case(
+        "of zipped_sides: drawn one after the other",
+        "pipelines.py:zipped_in_turn",
+        ("--step", "simulate:6ms"),
+        says=only("no-prefetch-between"),
+        bound="input",
+    ),
+    "cache_after_random": Case(
+        "of cache_before_random: the cache keeps the random flips",
+        "cache_after_random.yaml",
+        says=only("cache-after-augment"),
+    ),
+    "python_loop": drained(
+        "of numpy_per_batch: a Python loop per element", "python_loop.yaml", says=only("py-function-gil"), limit="gil"
+    ),
+    "records": drained("records parsed one by one", "records.yaml", says=only("parse-single-example")),
+    "big_table": Case(
+        "of slices: 500 MB; memory is spoken of though the device never waits",
+        "big_table.yaml",
+        says=only("from-tensor-slices-big-array"),
+    ),
+}
+CASES = HEALTHY | TRAPS | TWINS
