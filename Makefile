@@ -22,7 +22,7 @@ OLDEST := tensorflow==2.18.*
 .PHONY: help
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
-	while IFS='|' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
+	while IFS='|' read -r target text; do printf '  make %-17s %s\n' "$$target" "$$text"; done
 
 .PHONY: run
 run: $(STAMP)/installed ## set up .venv and profile an example (EXAMPLE=other/spec.yaml, PYTHON=python3.12)
@@ -67,6 +67,10 @@ format: $(STAMP)/dev ## format the code and mend what the linter can
 .PHONY: docs
 docs: $(STAMP)/installed $(STAMP)/dev ## write the generated documentation again
 	@$(BIN)/python docs/generate.py
+
+.PHONY: examples-readmes
+examples-readmes: $(STAMP)/installed ## run the commands in the examples' READMEs again and show what they print now
+	@$(BIN)/python docs/refresh_examples.py
 
 .PHONY: clean
 clean: ## remove .venv and everything that was built
