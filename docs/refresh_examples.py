@@ -70,14 +70,15 @@ Part = Text | Session
 def parts(text: str) -> list[Part]:
     """A README as runs of lines and the sessions between them; ``joined`` is its inverse."""
     found: list[Part] = [[]]
-    fenced = session = False
+    fence: str | None = None
+    session = False
     for line in text.split("\n"):
         last = found[-1]
         if line.startswith(FENCE):
-            fenced, session = line == FENCE and not fenced, False
+            fence, session = (line if fence is None else None), False
         elif line.startswith(PROMPT):
             session = False
-        if fenced and _command(line):
+        if fence == FENCE and _command(line):
             found.append(Session(line.removeprefix(PROMPT)))
             session = True
         elif session and isinstance(last, Session):
