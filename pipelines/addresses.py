@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 # Arguments that are pipelines.
-_ARGUMENTS = r"datasets.\d+|choice_dataset|weights|dataset|reduce_func"
+_ARGUMENTS = r"datasets.\d+|choice_dataset|weights|dataset|reduce_func|reader_func"
 
 
 def _grammar(dot: str) -> str:
@@ -20,9 +20,9 @@ def _grammar(dot: str) -> str:
 
 _ADDRESS = re.compile(_grammar(r"\."))
 _NODE = re.compile(_grammar("_"))
-_PARTS = re.compile(r"source|stages|datasets|choice_dataset|weights|dataset|reduce_func|\d+")
+_PARTS = re.compile(r"source|stages|datasets|choice_dataset|weights|dataset|reduce_func|reader_func|\d+")
 _LAST_STEP = re.compile(r"(?:^|\.)(?:source|stages\.\d+)$")
-_LAST_ARGUMENT = re.compile(r"\.(?:datasets\.\d+|choice_dataset|weights|dataset|reduce_func)$")
+_LAST_ARGUMENT = re.compile(r"\.(?:datasets\.\d+|choice_dataset|weights|dataset|reduce_func|reader_func)$")
 # Not a part of a longer word such as `my_stages_1` or `stages_1_weights`.
 _NODE_IN_TEXT = re.compile(rf"(?<![A-Za-z0-9_])(?P<node>{_NODE.pattern})(?![A-Za-z0-9_])")
 # What TensorFlow calls the traced function of a stage; the number at the end is its own.

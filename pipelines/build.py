@@ -12,6 +12,7 @@ from pipeprof.pipelines.functions import Functions
 from pipeprof.pipelines.ops.base import Op
 from pipeprof.pipelines.ops.calling import FieldError, describe, pick
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
+from pipeprof.pipelines.ops.options import Options
 from pipeprof.pipelines.ops.pinning import BuildError, essential, pinned, user_lines
 from pipeprof.pipelines.ops.structures import (
     MadeArray,
@@ -20,7 +21,7 @@ from pipeprof.pipelines.ops.structures import (
     Structure,
     map_leaves,
 )
-from pipeprof.pipelines.ops.values import Autotune, Field, FilePatterns, OuterElement, OutputFile
+from pipeprof.pipelines.ops.values import Autotune, Field, FilePatterns, OuterElement, OutputFile, PythonRef
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import PathError, expand_all, leaves, resolve, resolve_pattern
 
@@ -173,3 +174,26 @@ class _Builder(Functions):
                 self._outer.pop()
 
         return self.traced(make, address)
+
+    def dataset_function(self, function: PipelineFunction, address: str, argument: str) -> Callable[..., Any]:
+        """The function of a ``group_by_window`` or ``snapshot`` from a dataset, its last parameter, to a dataset."""
+        if function.python is not None:
+            return self.named(self.python(function.python), address)
+
+        def make(*arguments: Any) -> Any:
+            self._outer.append(arguments[-1])
+            try:
+                with self.tf.name_scope(node_name(address)):
+                    return self.pipeline(function, join(address, argument))
+            finally:
+                self._outer.pop()
+
+        return self.traced(make, address)
+
+    def function(self, reference: PythonRef) -> Callable[..., Any]:
+        """The user's own function, as it is."""
+        return self.python(reference)
+
+    def options(self, options: Options) -> Any:
+        """A tf.data.Options."""
+        return _tf_options(self.tf, options.written())

@@ -22,6 +22,7 @@ from pipeprof.pipelines.ops.values import FilePatterns, FilledText, OuterElement
 if TYPE_CHECKING:
     from pipeprof.pipelines.ops.element import ElementFunction
     from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
+    from pipeprof.pipelines.ops.options import Options
 
 SCHEMA_PLACEHOLDER = "x-pipeprof-definition"
 """Key of a JSON schema that stands for a definition of that name, filled in by `pipeprof.pipelines.spec.schema`."""
@@ -44,12 +45,37 @@ class Building(Protocol):
         """Files as patterns that TensorFlow matches itself; `convert` gives the files that match now."""
 
     def element_function(
-        self, function: ElementFunction, dataset: Any, address: str, *, predicate: bool = False
+        self,
+        function: ElementFunction,
+        dataset: Any,
+        address: str,
+        *,
+        predicate: bool = False,
+        answers: bool = False,
+        unpacked: bool | None = None,
     ) -> Callable[..., Any]:
-        """The Python function of a ``map`` or, as a ``predicate``, of a ``filter`` over ``dataset``."""
+        """The Python function of a ``map`` over ``dataset``.
+
+        Args:
+            function: What was written.
+            dataset: What it is called on.
+            address: Address of the stage.
+            predicate: Whether the last call gives a single truth value, as that of a ``filter`` does.
+            answers: Whether the result of the last call stands alone (a key, a length), also if ``on`` picked a field.
+            unpacked: Whether TensorFlow calls it with the components of a tuple; default: as it does for ``dataset``.
+        """
 
     def pipeline_function(self, function: PipelineFunction, dataset: Any, address: str) -> Callable[..., Any]:
         """The Python function of an ``interleave`` or ``flat_map`` over ``dataset``."""
+
+    def dataset_function(self, function: PipelineFunction, address: str, argument: str) -> Callable[..., Any]:
+        """The Python function from a dataset, its last parameter, to a dataset; ``argument`` is its name."""
+
+    def function(self, reference: Any) -> Callable[..., Any]:
+        """The user's own function, as it is."""
+
+    def options(self, options: Options) -> Any:
+        """A tf.data.Options."""
 
     def inner(self, pipeline: Pipeline, address: str) -> Any:
         """The dataset of a pipeline that is an argument; ``address`` is where its sources and stages stand below."""
@@ -76,6 +102,8 @@ class Op(Closed):
 
     noun: ClassVar[str] = "argument"
     op: ClassVar[str]
+    holder: ClassVar[str] = "tf.data.Dataset"
+    """Where TensorFlow has it."""
     takes_name: ClassVar[bool] = True
     """Whether TensorFlow takes ``name=``, which then carries the stage's address."""
     own_fields: ClassVar[frozenset[str]] = frozenset()

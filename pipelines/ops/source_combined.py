@@ -18,18 +18,13 @@ from pipeprof.pipelines.ops.nested import (
     parse_pipeline,
 )
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
-from pipeprof.pipelines.ops.values import Flag, Seed
+from pipeprof.pipelines.ops.values import Flag, Seed, check_shares
 
 
 def _weights(value: Any) -> tuple[float, ...] | Pipeline:
     if isinstance(value, dict | Pipeline):
         return parse_pipeline(value)
-    if not isinstance(value, list | tuple) or not value:
-        raise mismatch(value, "weights", "a list of numbers, or a pipeline that gives such lists")
-    for index, weight in enumerate(value):
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
-            raise failure((index,), mismatch(weight, "number", "a number of at least 0"), weight)
-    return tuple(float(weight) for weight in value)
+    return check_shares(value)
 
 
 Weights = Annotated[

@@ -47,6 +47,7 @@ class TFRecordDataset(Source):
     """Records of TFRecord files, each a string."""
 
     op: ClassVar[str] = "TFRecordDataset"
+    holder: ClassVar[str] = "tf.data"
     element_argument: ClassVar[str] = "filenames"
 
     filenames: Files = Field(description=_FILES)
@@ -65,6 +66,7 @@ class TextLineDataset(Source):
     """Lines of text files, each a string."""
 
     op: ClassVar[str] = "TextLineDataset"
+    holder: ClassVar[str] = "tf.data"
     element_argument: ClassVar[str] = "filenames"
 
     filenames: Files = Field(description=_FILES)
@@ -83,6 +85,7 @@ class CsvDataset(Source):
     """Rows of CSV files, each a tuple of its columns."""
 
     op: ClassVar[str] = "CsvDataset"
+    holder: ClassVar[str] = "tf.data.experimental"
     element_argument: ClassVar[str] = "filenames"
     takes_name: ClassVar[bool] = False
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeprof.pipelines.ops.base import Stage
 from pipeprof.pipelines.ops.structures import Scalars, Shapes
-from pipeprof.pipelines.ops.values import Flag, Positive, PositiveOrAutotune
+from pipeprof.pipelines.ops.values import Dtype, Flag, Positive, PositiveOrAutotune, Shape, Sizes
 
 
 class Batch(Stage):
@@ -44,3 +44,31 @@ class Unbatch(Stage):
     """Takes batches apart into their elements."""
 
     op: ClassVar[str] = "unbatch"
+
+
+class Rebatch(Stage):
+    """Takes batches apart and puts their elements together in batches of another size."""
+
+    op: ClassVar[str] = "rebatch"
+
+    batch_size: Sizes = Field(description="Number of elements in a batch, or a list of numbers that are used in turn.")
+    drop_remainder: Flag = Field(default=False, description="Whether a last, smaller batch is dropped.")
+
+
+class RaggedBatch(Stage):
+    """Puts consecutive elements together whose shapes may differ, as ragged tensors."""
+
+    op: ClassVar[str] = "ragged_batch"
+
+    batch_size: Positive = Field(description="Number of elements in a batch.")
+    drop_remainder: Flag = Field(default=False, description="Whether a last, smaller batch is dropped.")
+    row_splits_dtype: Dtype = Field(default="int64", description="dtype of the row splits: int64 or int32.")
+
+
+class SparseBatch(Stage):
+    """Puts consecutive elements together whose shapes may differ, as sparse tensors."""
+
+    op: ClassVar[str] = "sparse_batch"
+
+    batch_size: Positive = Field(description="Number of elements in a batch.")
+    row_shape: Shape = Field(description="Shape that every element fits in; null dimensions grow to the longest.")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from pipeprof.pipelines.ops.base import Stage
-from pipeprof.pipelines.ops.values import OutputPath, PositiveOrAutotune
+from pipeprof.pipelines.ops.base import Building, Inner, Stage
+from pipeprof.pipelines.ops.element import ElementFunction, check_targets
+from pipeprof.pipelines.ops.nested import PipelineFunction
+from pipeprof.pipelines.ops.values import FilledOutputPath, FilledText, OutputPath, PositiveOrAutotune, choice
+
+_COMPRESSIONS = ("AUTO", "GZIP", "SNAPPY", "NONE")
+SnapshotCompression = Annotated[
+    str, PlainValidator(choice(*_COMPRESSIONS)), WithJsonSchema({"enum": list(_COMPRESSIONS)})
+]
 
 
 class Cache(Stage):
@@ -28,3 +36,71 @@ class Prefetch(Stage):
     op: ClassVar[str] = "prefetch"
 
     buffer_size: PositiveOrAutotune = Field(description="Number of elements made ahead; AUTOTUNE lets tf.data choose.")
+
+
+class Snapshot(Stage):
+    """Keeps the elements of the first run on disk for later runs."""
+
+    op: ClassVar[str] = "snapshot"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"reader_func", "shard_func"})
+
+    path: FilledOutputPath = Field(description="Folder of the snapshot, relative to the spec; it is made if missing.")
+    compression: SnapshotCompression | None = Field(default="AUTO", description="AUTO, GZIP, SNAPPY or NONE.")
+    reader_func: PipelineFunction | None = Field(
+        default=None, description="How the files are read: stages that begin with a dataset of a dataset for each file."
+    )
+    shard_func: ElementFunction | None = Field(
+        default=None, description="Number of the file that an element goes to: an int64."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Snapshot:
+        if self.shard_func is not None:
+            check_targets(self.shard_func.ops or [], ("shard_func",), predicate=True)
+        return self
+
+    def pipelines(self) -> Iterator[Inner]:
+        """The function that reads."""
+        if self.reader_func is not None and self.reader_func.python is None:
+            yield Inner(("reader_func",), ("reader_func",), self.reader_func, per_element=True)
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Keep the elements of ``dataset``."""
+        arguments = building.arguments(self, address)
+        if self.reader_func is not None:
+            arguments["reader_func"] = building.dataset_function(self.reader_func, address, "reader_func")
+        if self.shard_func is not None:
+            arguments["shard_func"] = building.element_function(self.shard_func, dataset, address, answers=True)
+        return dataset.snapshot(**arguments)
+
+
+class PrefetchToDevice(Stage):
+    """Makes elements ahead of time in the memory of a device; the last stage of a pipeline."""
+
+    op: ClassVar[str] = "prefetch_to_device"
+    holder: ClassVar[str] = "tf.data.experimental"
+    takes_name: ClassVar[bool] = False
+
+    device: FilledText = Field(description="The device, such as /GPU:0.")
+    buffer_size: PositiveOrAutotune | None = Field(
+        default=None, description="Number of elements made ahead; TensorFlow chooses by default."
+    )
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Prefetch ``dataset``."""
+        return dataset.apply(building.tf.data.experimental.prefetch_to_device(**building.arguments(self, address)))
+
+
+class CopyToDevice(Stage):
+    """Copies elements to the memory of a device."""
+
+    op: ClassVar[str] = "copy_to_device"
+    holder: ClassVar[str] = "tf.data.experimental"
+    takes_name: ClassVar[bool] = False
+
+    target_device: FilledText = Field(description="The device, such as /GPU:0.")
+    source_device: FilledText = Field(default="/cpu:0", description="The device that the elements come from.")
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Copy ``dataset``."""
+        return dataset.apply(building.tf.data.experimental.copy_to_device(**building.arguments(self, address)))

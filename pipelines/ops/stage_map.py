@@ -1,4 +1,4 @@
-"""``map`` and ``filter``: a function over each element."""
+"""``map``, ``filter`` and their kin: a function over each element."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from pipeprof.pipelines.ops.base import Building, Stage
 from pipeprof.pipelines.ops.element import OPS, PYTHON, Call, ElementFunction, check_targets
+from pipeprof.pipelines.ops.structures import Tensors
 from pipeprof.pipelines.ops.values import Flag, PositiveOrAutotune, Python
 
 Calls = Annotated[list[Call], Field(min_length=1)]
@@ -18,7 +19,7 @@ class Map(Stage):
 
     op: ClassVar[str] = "map"
     own_fields: ClassVar[frozenset[str]] = frozenset({"ops", "python", "map_func"})
-    ways: ClassVar[tuple[str, ...]] = ("ops", "python", "map_func")
+    ways: ClassVar[tuple[str | tuple[str, ...], ...]] = ("ops", "python", "map_func")
 
     ops: Calls | None = Field(default=None, description=OPS)
     python: Python | None = Field(default=None, description=PYTHON)
@@ -50,19 +51,19 @@ class Map(Stage):
         return dataset.map(function, **building.arguments(self, address))
 
 
-class Filter(Stage):
-    """Keeps the elements for which a function gives true."""
+class _Predicate(Stage):
+    """What ``filter`` and ``take_while`` have in common."""
 
-    op: ClassVar[str] = "filter"
+    op: ClassVar[str] = ""
     own_fields: ClassVar[frozenset[str]] = frozenset({"ops", "python", "predicate"})
-    ways: ClassVar[tuple[str, ...]] = ("ops", "python", "predicate")
+    ways: ClassVar[tuple[str | tuple[str, ...], ...]] = ("ops", "python", "predicate")
 
     ops: Calls | None = Field(default=None, description=OPS + " The last one gives a single truth value.")
     python: Python | None = Field(default=None, description=PYTHON)
     predicate: ElementFunction | None = Field(default=None, description="The function under TensorFlow's own name.")
 
     @model_validator(mode="after")
-    def _complete(self) -> Filter:
+    def _complete(self) -> _Predicate:
         check_targets(self.function.ops or [], ("predicate",) if self.predicate else (), predicate=True)
         return self
 
@@ -72,6 +73,49 @@ class Filter(Stage):
         return self.predicate or ElementFunction.model_construct(ops=self.ops, python=self.python)
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
-        """Filter ``dataset``."""
+        """Ask for every element of ``dataset``."""
         function = building.element_function(self.function, dataset, address, predicate=True)
-        return dataset.filter(function, **building.arguments(self, address))
+        return getattr(dataset, self.op)(function, **building.arguments(self, address))
+
+
+class Filter(_Predicate):
+    """Keeps the elements for which a function gives true."""
+
+    op: ClassVar[str] = "filter"
+
+
+class TakeWhile(_Predicate):
+    """Ends before the first element for which a function gives false."""
+
+    op: ClassVar[str] = "take_while"
+
+
+class Scan(Stage):
+    """Calls a function on a state and each element, which gives the next state and what comes out."""
+
+    op: ClassVar[str] = "scan"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"ops", "python", "scan_func"})
+    ways: ClassVar[tuple[str | tuple[str, ...], ...]] = ("ops", "python", "scan_func")
+
+    initial_state: Tensors = Field(description="The state before the first element: arrays and literals.")
+    ops: Calls | None = Field(
+        default=None,
+        description=OPS + " It is given the tuple of state and element, and gives that of state and output.",
+    )
+    python: Python | None = Field(default=None, description=PYTHON)
+    scan_func: ElementFunction | None = Field(default=None, description="The function under TensorFlow's own name.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Scan:
+        check_targets(self.function.ops or [], ("scan_func",) if self.scan_func else (), predicate=False)
+        return self
+
+    @property
+    def function(self) -> ElementFunction:
+        """The function, in whichever way it was written."""
+        return self.scan_func or ElementFunction.model_construct(ops=self.ops, python=self.python)
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Scan ``dataset``; TensorFlow hands over state and element as two arguments."""
+        function = building.element_function(self.function, dataset, address, unpacked=True)
+        return dataset.scan(scan_func=function, **building.arguments(self, address))

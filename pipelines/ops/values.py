@@ -133,6 +133,28 @@ def _integers(value: Any) -> tuple[int, ...]:
     return tuple(value)
 
 
+def check_shares(value: Any) -> tuple[float, ...]:
+    """A list of shares.
+
+    Raises:
+        PydanticCustomError: It is none.
+        ValidationError: One of them is no number of at least 0.
+    """
+    if not isinstance(value, list | tuple) or not value:
+        raise mismatch(value, "weights", "a list of shares such as [0.7, 0.3]")
+    for index, share in enumerate(value):
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < float("inf"):
+            raise failure((index,), mismatch(share, "number", "a number of at least 0"), share)
+    return tuple(float(share) for share in value)
+
+
+def _sizes(value: Any) -> int | tuple[int, ...]:
+    listed = value if isinstance(value, list | tuple) and value else [value]
+    if not all(is_integer(item) and item > 0 for item in listed):
+        raise mismatch(value, "number", "a whole number of at least 1, or a list of them")
+    return value if is_integer(value) else tuple(value)  # type: ignore[no-any-return]  # a number, as was just seen
+
+
 def _seed(value: Any) -> int | tuple[int, ...]:
     if is_integer(value):
         return int(value)
@@ -230,6 +252,10 @@ def _output_file(value: Any) -> OutputFile:
     return OutputFile(_text(value))
 
 
+def _filled_output_file(value: Any) -> OutputFile:
+    return OutputFile(_filled_text(value))
+
+
 def _autotunable_schema(least: int) -> dict[str, Any]:
     return {"anyOf": [{"type": "integer", "minimum": least}, {"const": str(AUTOTUNE)}]}
 
@@ -283,6 +309,18 @@ Shape = Annotated[
     WithJsonSchema({"type": "array", "items": {"type": ["integer", "null"], "minimum": 0}}),
 ]
 Integers = Annotated[tuple[int, ...], PlainValidator(_integers), WithJsonSchema({"type": "array", "items": _INTEGER})]
+Shares = Annotated[
+    tuple[float, ...],
+    PlainValidator(check_shares),
+    WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": "number", "minimum": 0}}),
+]
+Sizes = Annotated[
+    int | tuple[int, ...],
+    PlainValidator(_sizes),
+    WithJsonSchema(
+        {"anyOf": [{**_INTEGER, "minimum": 1}, {"type": "array", "minItems": 1, "items": {**_INTEGER, "minimum": 1}}]}
+    ),
+]
 Seed = Annotated[int, PlainValidator(_seed), WithJsonSchema(_INTEGER)]
 Compression = Annotated[
     Literal["", "GZIP", "ZLIB"],
@@ -295,3 +333,6 @@ Python = Annotated[
 Files = Annotated[FilePatterns | OuterElement, PlainValidator(_file_patterns), WithJsonSchema(_PATHS_OR_ELEMENT)]
 ArrayPath = Annotated[ArrayFile, PlainValidator(_array_file), WithJsonSchema({"type": "string", "minLength": 1})]
 OutputPath = Annotated[OutputFile, PlainValidator(_output_file), WithJsonSchema({"type": "string"})]
+FilledOutputPath = Annotated[
+    OutputFile, PlainValidator(_filled_output_file), WithJsonSchema({"type": "string", "minLength": 1})
+]

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.python.framework import op_def_registry  # the only place that knows which ops have state
 
 from pipeprof.pipelines.ops import options as options_module
-from pipeprof.pipelines.ops.base import Op, sources, stages
+from pipeprof.pipelines.ops.base import Op, Source, sources, stages
 from pipeprof.pipelines.ops.functions import Function, function, refusal, split_signature, table
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.signatures import WRITTEN_FOR, resolve, signature
@@ -209,35 +209,77 @@ def test_functions_have_tensorflows_signatures(name: str) -> None:
         assert {parameter.name for parameter in called.parameters if parameter.required} <= installed
 
 
-def _parameters(name: str) -> dict[str, Any]:
+def _parameters(name: str, kind: type[Op]) -> dict[str, Any]:
     """TensorFlow's parameters of a source or stage with their defaults."""
     if name == "range":
         # TensorFlow takes these by position, through *args.
         return {"start": 0, "stop": inspect.Parameter.empty, "step": 1, "output_type": None, "name": None}
-    if name.endswith("Dataset"):
-        holder = tf.data.experimental if name == "CsvDataset" else tf.data
-        signature = inspect.signature(getattr(holder, name).__init__)
-    else:
-        signature = inspect.signature(getattr(tf.data.Dataset, name))
-    return {key: parameter.default for key, parameter in signature.parameters.items() if key != "self"}
+    if name == "zip":
+        # And these as either *args or a keyword.
+        return {"datasets": inspect.Parameter.empty, "name": None}
+    if name == "concatenate" and issubclass(kind, Source):
+        return {"datasets": inspect.Parameter.empty, "name": None}
+    holder = tf
+    for part in kind.holder.split(".")[1:]:
+        holder = getattr(holder, part)
+    called = getattr(holder, name)
+    parameters = inspect.signature(called.__init__ if isinstance(called, type) else called).parameters
+    return {
+        key: parameter.default.name if isinstance(parameter.default, tf.DType) else parameter.default
+        for key, parameter in parameters.items()
+        if key != "self"
+    }
 
 
-@pytest.mark.parametrize("name", [*sources(), *stages()])
-def test_sources_and_stages_have_tensorflows_arguments(name: str) -> None:
-    kind: type[Op] = {**sources(), **stages()}[name]
-    theirs = _parameters(name)
+# Functions, which pipeprof has a second way to write.
+WRITTEN_BY_US = ("name", "map_func", "predicate", "generator", "scan_func", "transformation_func")
+
+
+@pytest.mark.parametrize(("name", "kind"), [*sources().items(), *stages().items()])
+def test_sources_and_stages_have_tensorflows_arguments(name: str, kind: type[Op]) -> None:
+    theirs = _parameters(name, kind)
     ours = kind.model_fields
-    additions = {"name", "ops", "python", "source", "stages"} - theirs.keys()
+    additions = {"name", "ops", "python", "source", "stages", "on"} - theirs.keys()
     assert kind.takes_name == ("name" in theirs)
     assert set(theirs) - {"name"} <= set(ours)
     if WRITTEN_FOR_THIS:
         assert set(ours) - additions == set(theirs) - {"name"} | ({"name"} & theirs.keys())
         for key, default in theirs.items():
-            written_by_us = key in ("name", "map_func", "predicate", "generator")
+            written_by_us = key in WRITTEN_BY_US
             field = ours[key]
             if not written_by_us:
                 assert field.is_required() == (default is inspect.Parameter.empty), key
                 assert field.is_required() or field.default == default, key
+
+
+# Methods and static methods that make no dataset, or are no part of a pipeline.
+NO_STAGES = {
+    "as_numpy_iterator", "cardinality", "element_spec", "fingerprint", "get_single_element", "options", "reduce", "save",
+}  # fmt: skip
+# Names that tf.data has moved to Dataset, and functions that take a dataset and give none.
+NOT_FOR_A_SPEC = {
+    "Counter", "RandomDataset", "at", "bucket_by_sequence_length", "cardinality", "choose_from_datasets",
+    "dense_to_ragged_batch", "dense_to_sparse_batch", "distributed_save", "enable_debug_mode", "enumerate_dataset",
+    "from_list", "from_variant", "get_model_proto", "get_next_as_optional", "get_single_element", "get_structure",
+    "group_by_reducer", "group_by_window", "ignore_errors", "index_table_from_dataset", "load",
+    "make_saveable_from_iterator", "map_and_batch", "parallel_interleave", "rejection_resample",
+    "sample_from_datasets", "save", "scan", "shuffle_and_repeat", "snapshot", "table_from_dataset", "take_while",
+    "to_variant", "unbatch", "unique",
+}  # fmt: skip
+
+
+def test_every_method_that_makes_a_dataset_is_a_source_or_stage() -> None:
+    known = {**sources(), **stages()}
+    theirs = {name for name in dir(tf.data.Dataset) if not name.startswith("_")}
+    assert theirs - NO_STAGES <= known.keys()
+    mine = {name for name, kind in known.items() if kind.holder == "tf.data.Dataset"}
+    if WRITTEN_FOR_THIS:
+        assert mine <= theirs
+        experimental = {name for name in dir(tf.data.experimental) if callable(getattr(tf.data.experimental, name))}
+        functions = {name for name in experimental if name[0].islower() or name.endswith("Dataset")}
+        assert functions - NOT_FOR_A_SPEC == {
+            name for name, kind in known.items() if kind.holder == "tf.data.experimental"
+        }
 
 
 def test_options_are_tensorflows() -> None:

@@ -105,6 +105,40 @@ COMBINED: dict[str, Any] = {
 }
 GOOD["combined"] = COMBINED
 
+KEY = {"ops": [{"tf.math.floormod": {"y": 2}}]}
+GROUPS = {"key_func": KEY, "reduce_func": {"stages": [{"batch": {"batch_size": 2}}]}, "window_size": 2}
+BUCKETS = {"element_length_func": KEY, "bucket_boundaries": [10, 20], "bucket_batch_sizes": [8, 4, 2]}
+STAGES: dict[str, Any] = {
+    "version": 1,
+    "source": {"range": {"stop": 3}},
+    "stages": [
+        {"window": {"size": 3, "shift": 1, "stride": 2, "drop_remainder": True, "name": "windows"}},
+        {"flat_map": {"stages": [{"batch": {"batch_size": 3}}]}},
+        {"group_by_window": GROUPS},
+        {"bucket_by_sequence_length": BUCKETS},
+        {"scan": {"initial_state": {"a": 0}, "ops": ["tf.identity"]}},
+        {"scan": {"initial_state": 0, "scan_func": {"python": "f.py:f"}}},
+        {"take_while": {"predicate": {"ops": ["tf.identity"]}}},
+        {"enumerate": {"start": -1}},
+        {"shard": {"num_shards": 2, "index": 1}},
+        {"rebatch": {"batch_size": [1, 2]}},
+        {"ragged_batch": {"batch_size": 2, "row_splits_dtype": "int32"}},
+        {"sparse_batch": {"batch_size": 2, "row_shape": [None, 3]}},
+        {"snapshot": {"path": "kept", "compression": None, "reader_func": {"stages": [{"flat_map": {"on": 0}}]}}},
+        {"ignore_errors": {}},
+        {"unique": None},
+        {"apply": {"python": "f.py:f"}},
+        {"apply": {"transformation_func": {"python": "f.py:f"}}},
+        {"assert_cardinality": {"expected_cardinality": -1}},
+        {"pad_to_cardinality": {"cardinality": 8}},
+        {"rejection_resample": {"class_func": KEY, "target_dist": [0.5, 0.5]}},
+        {"with_options": {"options": {"deterministic": False, "threading": {"private_threadpool_size": 2}}}},
+        {"copy_to_device": {"target_device": "/GPU:0"}},
+        {"prefetch_to_device": {"device": "/GPU:0", "buffer_size": "AUTOTUNE"}},
+    ],
+}
+GOOD["stages"] = STAGES
+
 GENERATOR = {"python": "f.py:g", "output_signature": {"shape": [None], "dtype": "int64"}}
 
 
@@ -299,6 +333,97 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
         stage({"concatenate": {"dataset": [PART]}}),
         ("stages", 0, "concatenate", "dataset"),
         "expected a pipeline",
+        True,
+    ),
+    "window of none": (stage({"window": {"size": 0}}), ("stages", 0, "window", "size"), "at least 1", True),
+    "shard beyond the number": (
+        stage({"shard": {"num_shards": 2, "index": 2}}),
+        ("stages", 0, "shard", "index"),
+        "below num_shards, which is 2",
+        False,
+    ),
+    "buckets without batch sizes": (
+        stage({"bucket_by_sequence_length": BUCKETS | {"bucket_batch_sizes": [4, 4]}}),
+        ("stages", 0, "bucket_by_sequence_length", "bucket_batch_sizes"),
+        "got 2 batch sizes for 2 boundaries, expected 3",
+        False,
+    ),
+    "buckets out of order": (
+        stage({"bucket_by_sequence_length": BUCKETS | {"bucket_boundaries": [20, 10]}}),
+        ("stages", 0, "bucket_by_sequence_length", "bucket_boundaries"),
+        "numbers that rise",
+        False,
+    ),
+    "groups without a size": (
+        stage({"group_by_window": {"key_func": KEY, "reduce_func": {"stages": []}}}),
+        ("stages", 0, "group_by_window"),
+        "got neither",
+        False,
+    ),
+    "groups with two sizes": (
+        stage({"group_by_window": GROUPS | {"window_size_func": KEY}}),
+        ("stages", 0, "group_by_window"),
+        "got both",
+        False,
+    ),
+    "groups without a key": (
+        stage({"group_by_window": {"reduce_func": {"stages": []}, "window_size": 2}}),
+        ("stages", 0, "group_by_window", "key_func"),
+        "required",
+        True,
+    ),
+    "groups with an error inside": (
+        stage({"group_by_window": GROUPS | {"reduce_func": {"stages": [{"batch": {"batch_size": "2"}}]}}}),
+        ("stages", 0, "group_by_window", "reduce_func", "stages", 0, "batch", "batch_size"),
+        "got '2'",
+        True,
+    ),
+    "scan without a state": (
+        stage({"scan": {"ops": ["tf.identity"]}}),
+        ("stages", 0, "scan", "initial_state"),
+        "required",
+        True,
+    ),
+    "scan without a function": (
+        stage({"scan": {"initial_state": 0}}),
+        ("stages", 0, "scan"),
+        "exactly one of `ops` and `python`",
+        True,
+    ),
+    "snapshot without a path": (
+        stage({"snapshot": {"path": ""}}),
+        ("stages", 0, "snapshot", "path"),
+        "not empty",
+        True,
+    ),
+    "snapshot with another compression": (
+        stage({"snapshot": {"path": "a", "compression": "ZLIB"}}),
+        ("stages", 0, "snapshot", "compression"),
+        "AUTO, GZIP, SNAPPY or NONE",
+        True,
+    ),
+    "rebatch to nothing": (
+        stage({"rebatch": {"batch_size": [2, 0]}}),
+        ("stages", 0, "rebatch", "batch_size"),
+        "at least 1, or a list",
+        True,
+    ),
+    "shares of another number": (
+        stage({"rejection_resample": {"class_func": KEY, "target_dist": [0.5, 0.5], "initial_dist": [1]}}),
+        ("stages", 0, "rejection_resample", "initial_dist"),
+        "each of the 2 classes",
+        False,
+    ),
+    "apply of calls": (
+        stage({"apply": {}}),
+        ("stages", 0, "apply"),
+        "exactly one of `python`",
+        True,
+    ),
+    "unknown option in the middle": (
+        stage({"with_options": {"options": {"determinstic": True}}}),
+        ("stages", 0, "with_options", "options", "determinstic"),
+        "unknown key",
         True,
     ),
     "outer element at the top": (
