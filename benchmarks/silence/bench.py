@@ -118,7 +118,9 @@ def main() -> int:
         exit_code, profile = measure(case)
         found, claims = judge(case, exit_code, profile)
         seconds = round(time.monotonic() - began, 1)
-        figures[name] = found | {"seconds": seconds, "claims": claims, "holds": all(claims.values())}
+        command = " ".join(["pipeprof run", case.target, *case.options])
+        asked = {"about": case.about, "command": command}
+        figures[name] = asked | found | {"seconds": seconds, "claims": claims, "holds": all(claims.values())}
         raw[name] = {key: profile.get(key) for key in KEPT}
         broken = [claim for claim, holds in claims.items() if not holds]
         rules = ", ".join(finding["rule"] for finding in found.get("findings", [])) or "nothing"

@@ -57,7 +57,7 @@ def product(numbers: tf.Tensor) -> tf.Tensor:
     """A matrix product in NumPy, which lets go of Python's lock."""
 
     def times(values: Any) -> Any:
-        wide = np.outer(values % 7, np.ones(700, np.float32)).astype(np.float32)
+        wide = np.outer((values % 7).astype(np.float32), np.ones(700, np.float32))
         return (wide.T @ wide)[:8]
 
     return tf.ensure_shape(tf.numpy_function(times, [numbers], np.float32), [8, 700])
