@@ -83,8 +83,7 @@ TRAPS = {
     ),
     "zipped_sides": Case(
         "P13: the prefetches of a zip's sides are in their place",
-        "pipelines.py:zipped_sides",
-        ("--step", "simulate:6ms"),
+        "zipped_sides.yaml",
     ),
     "small_records": drained("P16: small records in warm files, one reader", "small_records.yaml"),
 }
@@ -121,8 +120,7 @@ TWINS = {
     "numbers": drained("of noisy_numbers: nothing random", "numbers.yaml", says=only("map-before-batch-scalar")),
     "zipped_in_turn": Case(
         "of zipped_sides: drawn one after the other",
-        "pipelines.py:zipped_in_turn",
-        ("--step", "simulate:6ms"),
+        "zipped_in_turn.yaml",
         says=only("no-prefetch-between"),
         bound="input",
     ),

@@ -1,4 +1,4 @@
-"""The functions of this benchmark's specs, and the pipelines that no spec can say."""
+"""The functions of this benchmark's specs, and the pipeline that makes its own files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import tensorflow as tf
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MANY = 1_000_000_000
 CHEAP, DEAR = 16, 400
 BUSY_SECONDS = 0.080
 
@@ -88,6 +87,11 @@ def fetched(number: tf.Tensor) -> tf.Tensor:
     return held(number, lambda _: 5)
 
 
+def looked_up(number: tf.Tensor) -> tf.Tensor:
+    """4 ms of waiting."""
+    return held(number, lambda _: 4)
+
+
 def opened(number: tf.Tensor) -> tf.data.Dataset:
     """Fifty numbers, after 20 ms of opening what holds them."""
     return tf.data.Dataset.range(50 + 0 * held(number, lambda _: 20))
@@ -146,21 +150,3 @@ def indices() -> tf.data.Dataset:
 
     numbers = tf.data.Dataset.range(100_000).shuffle(100_000, seed=7)
     return numbers.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(32).prefetch(2)
-
-
-def zipped_sides() -> tf.data.Dataset:
-    """Two slow sides, each a stage ahead of the zip."""
-    return _zipped(prefetched=True)
-
-
-def zipped_in_turn() -> tf.data.Dataset:
-    """The same two sides, drawn one after the other."""
-    return _zipped(prefetched=False)
-
-
-def _zipped(*, prefetched: bool) -> tf.data.Dataset:
-    def side() -> tf.data.Dataset:
-        slow = tf.data.Dataset.range(MANY).map(lambda number: held(number, lambda _: 4))
-        return slow.prefetch(2) if prefetched else slow
-
-    return tf.data.Dataset.zip((side(), side()))
