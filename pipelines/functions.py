@@ -6,17 +6,27 @@ Part of `pipeprof.pipelines.build`, for the worker only: it is handed the module
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeprof.pipelines.addresses import node_name
+from pipeprof.pipelines.chain_run import ChainRun
 from pipeprof.pipelines.context import BuildContext
-from pipeprof.pipelines.ops.calling import FieldError, call, describe
+from pipeprof.pipelines.ops.calls import special_calls
 from pipeprof.pipelines.ops.element import ElementFunction, OpCall, Required
 from pipeprof.pipelines.ops.features import FeatureSpec
+from pipeprof.pipelines.ops.layers import layers, make_layer
+from pipeprof.pipelines.ops.opcall import walk_calls
 from pipeprof.pipelines.ops.pinning import pinned
-from pipeprof.pipelines.ops.structures import MadeArray, NpyArray, NpzArray, ShapeOf, TensorSpec
-from pipeprof.pipelines.ops.values import DtypeName, PythonRef
+from pipeprof.pipelines.ops.structures import (
+    ARRAYS,
+    ShapeOf,
+    Structure,
+    TensorSpec,
+    map_leaves,
+)
+from pipeprof.pipelines.ops.values import ArrayFile, DtypeName, PythonRef
 from pipeprof.pipelines.spec.paths import PathError, resolve
 from pipeprof.pipelines.target import import_file
 
@@ -29,9 +39,15 @@ class Functions:
         self.context = context
         self.files: list[str] = []
         """The user's Python files, whose lines errors show."""
+        self.seed: int | None = None
+        """The seed of the whole pipeline."""
+        self._made: dict[int, Any] = {}
+        self._layers_seeded = False
 
     def constant(self, value: Any) -> Any:
         """An argument of a function: nested lists and mappings of literals, dtypes and arrays."""
+        if isinstance(value, Structure):
+            return map_leaves(self.component, value.value)
         if isinstance(value, dict):
             return {name: self.constant(inner) for name, inner in value.items()}
         if isinstance(value, tuple | list):
@@ -40,14 +56,20 @@ class Functions:
 
     def component(self, value: Any) -> Any:
         """A single value: arrays, dtypes, specs and features become TensorFlow's, anything else stays."""
-        if isinstance(value, NpyArray | NpzArray | MadeArray):
+        if isinstance(value, ARRAYS):
             return self.context.loaded(value)
         if isinstance(value, DtypeName):
             return self.tf.as_dtype(str(value))
         if isinstance(value, Required):
             return self.tf.constant([], dtype=value.dtype)
         if isinstance(value, TensorSpec):
-            return self.tf.TensorSpec(value.shape, self.tf.as_dtype(value.dtype))
+            return value.made(self.tf)
+        return self._described(value)
+
+    def _described(self, value: Any) -> Any:
+        """Files, shapes and features."""
+        if isinstance(value, ArrayFile):
+            return str(resolve(value, self.context.base_dir, self.context.data_dirs))
         if isinstance(value, ShapeOf):
             return self.tf.TensorShape(value.dimensions)
         return self._feature(value) if isinstance(value, FeatureSpec) else value
@@ -65,6 +87,7 @@ class Functions:
         predicate: bool = False,
         answers: bool = False,
         unpacked: bool | None = None,
+        argument: str = "",
     ) -> Callable[..., Any]:
         """The function of a ``map`` or, as a ``predicate``, of a ``filter``.
 
@@ -73,37 +96,49 @@ class Functions:
             dataset: What it is called on.
             address: Address of the stage.
             predicate: Whether the last call gives a single truth value.
-            answers: Whether the result of the last call stands alone (a key, a length), also when ``on`` picked a field.
+            answers: Whether the last call's result stands alone (a key, a length), also when ``on`` picked a field.
             unpacked: Whether TensorFlow calls it with the components of a tuple; default: as it does for ``dataset``.
+            argument: The stage's argument that the function is, when it does not stand in the stage itself.
         """
         if function.python is not None:
             return self.named(self.python(function.python), address)
         if unpacked is None:
             unpacked = type(dataset.element_spec) is tuple
         calls = function.ops or []
+        self._make(calls, address, argument)
+        chain = ChainRun(self, address, argument)
 
         def run(*components: Any) -> Any:
             with self.tf.name_scope(node_name(address)):
                 element = components if unpacked else components[0]
-                return self._run(calls, element, address, answers=answers or predicate, predicate=predicate)
+                return chain.run(calls, element, answers=answers or predicate, predicate=predicate)
 
         return self.traced(run, address)
 
-    def _run(self, calls: list[OpCall], element: Any, address: str, *, answers: bool, predicate: bool) -> Any:
-        for index, operation in enumerate(calls):
-            last = index == len(calls) - 1
-            with self.tf.name_scope(f"ops_{index}"), pinned(address, (), index, operation.name):
-                element = call(operation, element, self.constant, whole=answers and last)
-                if predicate and last:
-                    self._check_truth_value(element)
-        return element
+    def made(self, operation: OpCall) -> Any:
+        """The layer, table or function that was made for a call."""
+        return self._made[id(operation)]
 
-    def _check_truth_value(self, result: Any) -> None:
-        """TensorFlow's own message about a wrong predicate names only its internals."""
-        if not self.tf.is_tensor(result) or result.dtype != self.tf.bool or result.shape.rank not in (0, None):
-            shown = f"{result.dtype.name} of shape {result.shape}" if self.tf.is_tensor(result) else describe(result)
-            msg = f"got {shown} from the last call, expected a single bool: an element is kept when it is true"
-            raise FieldError(msg)
+    def _make(self, calls: Sequence[OpCall], address: str, argument: str) -> None:
+        """Make what the calls need once: outside of every function that TensorFlow traces."""
+        for path, operation in walk_calls(calls):
+            special = special_calls().get(operation.name)
+            is_layer = operation.name in layers()
+            if id(operation) in self._made or not (is_layer or (special is not None and special.makes)):
+                continue
+            files = self.files if special is not None and special.family == "python" else ()
+            with pinned(address, files, path, operation.name, argument), self.tf.init_scope():
+                if special is not None:
+                    self._made[id(operation)] = special.make(operation, self)
+                else:
+                    self._seed_layers()
+                    self._made[id(operation)] = make_layer(operation, self)
+
+    def _seed_layers(self) -> None:
+        """Layers draw their seeds from Python's generator, as tf.keras.utils.set_random_seed has it."""
+        if self.seed is not None and not self._layers_seeded:
+            random.seed(self.seed)
+        self._layers_seeded = True
 
     def generator(self, reference: PythonRef, address: str) -> Callable[..., Any]:
         """The function of a ``from_generator``."""
@@ -127,6 +162,11 @@ class Functions:
 
         named.__name__ = name
         return named
+
+    def traceable(self, reference: PythonRef) -> Callable[..., Any]:
+        """The user's function as autograph rewrites it; inside of our own functions it would not."""
+        rewritten: Callable[..., Any] = self.tf.autograph.to_graph(self.python(reference))
+        return rewritten
 
     def python(self, reference: PythonRef) -> Callable[..., Any]:
         """The user's function, imported from its file.

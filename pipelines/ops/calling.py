@@ -2,122 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeprof.pipelines.ops.element import OpCall
+from pipeprof.pipelines.ops.calls import Running, special_calls
+from pipeprof.pipelines.ops.fields import FieldError, describe, pick, place, put
 from pipeprof.pipelines.ops.functions import function
-from pipeprof.pipelines.ops.pinning import PlainError
+from pipeprof.pipelines.ops.layers import layers, run_layer
+from pipeprof.pipelines.ops.opcall import OpCall
+from pipeprof.pipelines.ops.seeds import draws
 from pipeprof.pipelines.ops.signatures import resolve
-from pipeprof.pipelines.ops.values import Field
+
+__all__ = ["FieldError", "call", "describe", "pick", "put"]
 
 
-class FieldError(PlainError):
-    """An element does not have the field that ``on`` or ``to`` names."""
-
-
-def describe(element: Any) -> str:
-    """What fields an element has, for a message.
-
-    Example:
-        >>> describe({"image": 1, "label": 2}), describe((1, 2)), describe(1)
-        ('a mapping with image, label', 'a tuple of 2', 'a single tensor')
-    """
-    if isinstance(element, Mapping):
-        return f"a mapping with {', '.join(map(str, element))}"
-    if isinstance(element, tuple):
-        return f"a tuple of {len(element)}"
-    return "a single tensor"
-
-
-def _parts(element: Any, field: Field) -> list[Field]:
-    """A field as a path; a key that has dots of its own is taken as it is."""
-    if isinstance(field, int) or (isinstance(element, Mapping) and field in element):
-        return [field]
-    return [int(part) if part.isdigit() else part for part in field.split(".")]
-
-
-def pick(element: Any, field: Field) -> Any:
-    """The component of ``element`` that ``field`` names.
-
-    Raises:
-        FieldError: There is none.
-
-    Example:
-        >>> pick({"a": (1, {"b": 2})}, "a.1.b")
-        2
-    """
-    for part in _parts(element, field):
-        if isinstance(element, Mapping) and (part in element or str(part) in element):
-            element = element[part] if part in element else element[str(part)]
-        elif isinstance(element, tuple) and isinstance(part, int) and part < len(element):
-            element = element[part]
-        else:
-            msg = f"got the field {field!r}, but the element is {describe(element)}"
-            raise FieldError(msg)
-    return element
-
-
-def put(element: Any, field: Field, value: Any) -> Any:
-    """A copy of ``element`` with ``value`` as its component ``field``; mappings grow by new keys, tuples do not.
-
-    Raises:
-        FieldError: The element cannot have such a component.
-
-    Example:
-        >>> put({"a": 1}, "b", 2), put((1, 2), 0, 9)
-        ({'a': 1, 'b': 2}, (9, 2))
-    """
-    return _put(element, _parts(element, field), value, field)
-
-
-def _put(element: Any, parts: list[Field], value: Any, field: Field) -> Any:
-    part, *rest = parts
-    if isinstance(element, Mapping):
-        key = part if part in element else str(part)
-        if rest and key not in element:
-            msg = f"got the field {field!r}, but the element is {describe(element)}"
-            raise FieldError(msg)
-        inner = _put(element[key], rest, value, field) if rest else value
-        return {**element, key: inner}
-    if isinstance(element, tuple) and isinstance(part, int) and part < len(element):
-        inner = _put(element[part], rest, value, field) if rest else value
-        changed = [*element[:part], inner, *element[part + 1 :]]
-        return type(element)(*changed) if hasattr(element, "_fields") else tuple(changed)
-    msg = f"got the field {field!r}, but the element is {describe(element)}"
-    raise FieldError(msg)
-
-
-def call(operation: OpCall, element: Any, convert: Callable[[Any], Any], *, whole: bool = False) -> Any:
-    """The element after one call; ``convert`` turns the spec's constants into TensorFlow's.
+def call(operation: OpCall, element: Any, running: Running, *, whole: bool = False) -> Any:
+    """The element after one call.
 
     With ``whole`` the result stands alone unless ``to`` was written, also when ``on`` picked a field.
 
     Raises:
         FieldError: ``on`` or ``to`` do not fit the element; TensorFlow's own errors pass through.
     """
-    arguments: dict[str, Any] = {name: convert(value) for name, value in operation.arguments.items()}
-    parameters = operation.inputs()
-    inputs = _inputs(operation, element, len(parameters))
-    described = function(operation.name)
-    if described is not None and described.takes_list and parameters:
-        first = parameters[0]
-        arguments[first] = inputs if isinstance(operation.on, tuple) else _as_list(inputs[0])
+    special = special_calls().get(operation.name)
+    if special is not None:
+        result = special.run(operation, _given(operation, element), element, running)
+    elif operation.name in layers():
+        result = run_layer(operation, _given(operation, element), running)
     else:
-        arguments |= dict(zip(parameters, inputs, strict=True))
-    result = resolve(operation.name)(**arguments)
+        result = _function(operation, element, running)
+    if type(result) is list:
+        # As tf.data takes a list that a function returns; inside of a structure it would stack it.
+        result = tuple(result)
     target = operation.to if whole else operation.target
-    return result if target is None else put(element, target, result)
+    return result if target is None else place(element, target, result)
 
 
-def _inputs(operation: OpCall, element: Any, count: int) -> list[Any]:
-    if isinstance(operation.on, tuple):
-        return [pick(element, field) for field in operation.on]
-    if count == 0:
-        return []
-    return [element if operation.on is None else pick(element, operation.on)]
+def _given(operation: OpCall, element: Any) -> Any:
+    """What ``on`` picks: the element, a field, a tuple of fields or a mapping of parameters."""
+    on = operation.on
+    if on is None:
+        return element
+    if isinstance(on, dict):
+        return {name: pick(element, field) for name, field in on.items()}
+    if isinstance(on, tuple):
+        return tuple(pick(element, field) for field in on)
+    return pick(element, on)
 
 
-def _as_list(value: Any) -> Any:
-    """A tuple element given to a function that takes a list stands for the list."""
-    return list(value) if isinstance(value, tuple) else value
+def _function(operation: OpCall, element: Any, running: Running) -> Any:
+    """The result of a function of the allowlist."""
+    arguments = running.constants(operation)
+    given = _given(operation, element)
+    if isinstance(operation.on, dict):
+        arguments |= given
+    else:
+        parameters = operation.inputs()
+        described = function(operation.name)
+        if described is not None and described.takes_list and parameters:
+            arguments[parameters[0]] = list(given) if isinstance(given, tuple) else given
+        else:
+            inputs = given if isinstance(operation.on, tuple) else (given,) * bool(parameters)
+            arguments |= dict(zip(parameters, inputs, strict=True))
+    if draws(operation) and (seed := running.seed()) is not None:
+        arguments["seed"] = seed
+    return resolve(operation.name)(**arguments)

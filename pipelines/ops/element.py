@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -9,6 +10,7 @@ from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
+from pipeprof.pipelines.ops.calls import special_calls
 from pipeprof.pipelines.ops.features import parse_features
 from pipeprof.pipelines.ops.functions import (
     DTYPE_PARAMETERS,
@@ -18,72 +20,22 @@ from pipeprof.pipelines.ops.functions import (
     refusal,
     table,
 )
+from pipeprof.pipelines.ops.layers import layers
 from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.opcall import ANSWERS, ROUTES, On, OpCall, chain_path, input_count, parse_routes
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, shown, unknown
+from pipeprof.pipelines.ops.seeds import takes_seed, unseeded
+from pipeprof.pipelines.ops.shared import seeded
 from pipeprof.pipelines.ops.structures import parse_constant
-from pipeprof.pipelines.ops.values import DTYPES, Python, check_dtype, parse_field
+from pipeprof.pipelines.ops.values import DTYPES, ArrayFile, Python, check_dtype
 from pipeprof.pipelines.ops.values import Field as FieldKey
 
 _EXAMPLE = "tf.image.resize: {size: [224, 224]}"
-_ROUTES = ("on", "to")
-
-
-@dataclass(frozen=True)
-class OpCall:
-    """One call: a function of the allowlist, constants by name, and which fields go in and out.
-
-    ``on`` is None for the whole element, a field, or a tuple of fields (empty: no input at all). ``to`` is None when it
-    was not written.
-    """
-
-    name: str
-    arguments: dict[str, Any]
-    on: FieldKey | tuple[FieldKey, ...] | None = None
-    to: FieldKey | None = None
-    bare: bool = False
-    """Written as a name alone."""
-
-    @property
-    def target(self) -> FieldKey | None:
-        """Where the result goes: ``to``, else the field that ``on`` picked; None replaces the whole element."""
-        return self.on if self.to is None and not isinstance(self.on, tuple) else self.to
-
-    def inputs(self) -> list[str]:
-        """Names of the parameters that the inputs go to, in order of the inputs."""
-        called = function(self.name)
-        count = _input_count(called, self.on, set(self.arguments)) if called else 0
-        return (called.inputs(set(self.arguments), count) or []) if called else []
-
-
-def _input_count(called: Function, on: FieldKey | tuple[FieldKey, ...] | None, given: set[str]) -> int:
-    if isinstance(on, tuple):
-        return len(on)
-    if on is None and called.makes_tensor and called.parameters[0].name in given:
-        return 0
-    return 1
-
-
-def _routes(call: dict[str, Any], problems: Problems) -> tuple[FieldKey | tuple[FieldKey, ...] | None, FieldKey | None]:
-    """``on`` and ``to`` of a call."""
-    on: FieldKey | tuple[FieldKey, ...] | None = None
-    to: FieldKey | None = None
-    try:
-        given = call.get("on")
-        on = tuple(parse_field(item) for item in given) if isinstance(given, list) else _optional_field(given)
-    except ValueError:
-        problems.add(("on",), mismatch(call["on"], "field", "a key or an index of the element, or a list of them"))
-    try:
-        to = _optional_field(call.get("to"))
-    except ValueError:
-        problems.add(("to",), mismatch(call["to"], "field", "a key or an index of the element"))
-    return on, to
-
-
-def _optional_field(value: Any) -> FieldKey | None:
-    return None if value is None else parse_field(value)
 
 
 def _argument(name: str, value: Any) -> Any:
+    if name == "vocabulary" and isinstance(value, str):
+        return ArrayFile(value)
     if name in FEATURE_PARAMETERS and isinstance(value, dict):
         return parse_features(value)
     if name in DTYPE_PARAMETERS and value is not None:
@@ -95,10 +47,10 @@ def _arguments(called: Function, call: dict[str, Any], problems: Problems) -> di
     """The constants of a call, checked against the parameters of the function."""
     parsed = {}
     for key, value in call.items():
-        if key in _ROUTES:
+        if key in ROUTES:
             continue
         if key not in called.names():
-            known = [*called.names(), *_ROUTES]
+            known = [*called.names(), *ROUTES]
             problems.add((str(key),), unknown("argument", key, known, f"one of {called.name}'s: {', '.join(known)}"))
             continue
         try:
@@ -110,10 +62,13 @@ def _arguments(called: Function, call: dict[str, Any], problems: Problems) -> di
     return parsed
 
 
-def _check_complete(called: Function, call: dict[str, Any], on: Any, problems: Problems) -> None:
+def _check_complete(called: Function, call: dict[str, Any], on: On | None, problems: Problems) -> None:
     """Every required parameter has a value, and every input a parameter."""
-    given = {key for key in call if key not in _ROUTES}
-    count = _input_count(called, on, given)
+    given = {key for key in call if key not in ROUTES}
+    if isinstance(on, dict):
+        _check_names(called, on, given, problems)
+        given |= on.keys()
+    count = input_count(called, on, given)
     filled = called.inputs(given, count)
     if filled is None:
         names = ", ".join(called.names())
@@ -122,9 +77,28 @@ def _check_complete(called: Function, call: dict[str, Any], on: Any, problems: P
         problems.add(("on",) if "on" in call else (), error(message, "inputs", got=count))
         return
     missing = [p.name for p in called.parameters if p.required and p.name not in given and p.name not in filled]
+    if missing == ["seed"] and takes_seed(called) and seeded.get():
+        return
     if missing:
         listed = ", ".join(missing)
         message = f"got no {listed} for {called.name}, expected a value for every required argument"
+        problems.add((), error(message, "missing_argument", got=None, candidates=missing))
+
+
+def _check_names(called: Function, on: dict[str, FieldKey], given: set[str], problems: Problems) -> None:
+    for name in on:
+        if name not in called.names():
+            known = called.names()
+            problems.add(("on", name), unknown("argument", name, known, f"one of {called.name}'s: {', '.join(known)}"))
+        elif name in given:
+            message = f"got {name} as a constant too, expected either a constant or a field in `on`"
+            problems.add(("on", name), error(message, "argument_twice", got=name))
+
+
+def _check_layer(layer: Function, call: dict[str, Any], problems: Problems) -> None:
+    missing = [each.name for each in layer.parameters if each.required and each.name not in call]
+    if missing:
+        message = f"got no {', '.join(missing)} for {layer.name}, expected a value for every required argument"
         problems.add((), error(message, "missing_argument", got=None, candidates=missing))
 
 
@@ -133,7 +107,7 @@ def _unknown_function(name: Any) -> PydanticCustomError:
     if reason:
         message = f"got {name}, which is not allowed in `ops:`: {reason}"
         return error(message, "refused_function", got=name)
-    known = table()
+    known = [*table(), *special_calls(), *layers()]
     full = [each for each in known if isinstance(name, str) and each.endswith(f".{name}")]
     if full:
         message = f"got {shown(name)}, expected a function's full name: {' or '.join(full)}"
@@ -154,23 +128,63 @@ def parse_call(value: Any) -> OpCall:
         raise mismatch(value, "call", f"a function's name, or a mapping with exactly one key such as `{_EXAMPLE}`")
     name, call = (value, {}) if bare else next(iter(value.items()))
     place: tuple[str | int, ...] = () if bare else (str(name),)
-    called = function(name) if isinstance(name, str) else None
-    if called is None:
-        raise failure(place, _unknown_function(name), value)
-    call = {} if call is None else call
-    if not isinstance(call, dict):
-        raise failure(place, mismatch(call, "arguments", f"a mapping of {name}'s arguments"), call)
     problems = Problems()
-    inner = Problems()
-    on, to = _routes(call, inner)
-    arguments = _arguments(called, call, inner)
-    _check_complete(called, call, on, inner)
     try:
-        inner.raise_if_any()
+        return _parsed(name, call, bare=bare)
     except ValidationError as found:
         problems.extend(found, *place)
         problems.raise_if_any()
+        raise
+    except PydanticCustomError as found:
+        raise failure(place, found, value) from None
+
+
+def _parsed(name: Any, call: Any, *, bare: bool) -> OpCall:
+    special = special_calls().get(name) if isinstance(name, str) else None
+    called = function(name) if isinstance(name, str) else None
+    layer = layers().get(name) if isinstance(name, str) else None
+    if special is None and called is None and layer is None:
+        raise _unknown_function(name)
+    instead = unseeded(name) if seeded.get() else None
+    if instead is not None:
+        message = f"got {name}, which draws other numbers for every field of `for_each`, expected {instead}"
+        raise error(message, "unseeded", got=name)
+    if special is not None:
+        return special.parse(call, bare=bare)
+    call = {} if call is None else call
+    if not isinstance(call, dict):
+        raise mismatch(call, "arguments", f"a mapping of {name}'s arguments")
+    problems = Problems()
+    on, to = parse_routes(call, problems)
+    if called is not None:
+        arguments = _arguments(called, call, problems)
+        _check_complete(called, call, on, problems)
+    elif layer is not None:
+        arguments = _arguments(layer, call, problems)
+        _check_layer(layer, call, problems)
+    problems.raise_if_any()
     return OpCall(name, arguments, on, to, bare)
+
+
+def parse_chain(value: Any) -> tuple[OpCall, ...]:
+    """A chain of calls inside a call; it may be empty.
+
+    Raises:
+        ValidationError: Everything that is wrong with it.
+    """
+    if not isinstance(value, list | tuple):
+        raise mismatch(value, "chain", "a list of calls such as `[tf.image.flip_left_right]`")
+    problems = Problems()
+    calls: list[OpCall] = []
+    for index, item in enumerate(value):
+        try:
+            calls.append(parse_call(item))
+        except ValidationError as found:
+            problems.extend(found, index)
+        except PydanticCustomError as found:
+            problems.add((index,), found, item)
+    problems.raise_if_any()
+    return tuple(calls)
 
 
 def parse_record_defaults(value: Any) -> tuple[Any, ...]:
@@ -196,6 +210,8 @@ class Required:
     dtype: str
 
 
+__all__ = ["Call", "ElementFunction", "OpCall", "Required", "check_targets", "parse_call", "parse_chain"]
+
 Call = Annotated[OpCall, PlainValidator(parse_call), WithJsonSchema({SCHEMA_PLACEHOLDER: "call"})]
 RecordDefaults = Annotated[
     tuple[Any, ...],
@@ -207,19 +223,29 @@ OPS = "A chain of public TensorFlow functions; the element flows through as the 
 PYTHON = 'A function in a Python file, "file.py:function", relative to the spec; it is run with your rights.'
 
 
-def check_targets(calls: list[OpCall], place: tuple[str, ...], *, predicate: bool) -> None:
+def check_targets(
+    calls: Sequence[OpCall], place: tuple[str | int, ...], *, predicate: bool, below: str | None = "ops"
+) -> None:
     """Calls with several inputs say where the result goes; the last one of a ``predicate`` is its answer.
 
     Raises:
-        ValidationError: A call has a list in ``on`` and no ``to``.
+        ValidationError: A call has a list or a mapping in ``on`` and no ``to``.
     """
     problems = Problems()
-    for index, operation in enumerate(calls):
-        answers = predicate and index == len(calls) - 1
-        if isinstance(operation.on, tuple) and operation.on and operation.to is None and not answers:
-            message = "got several inputs in `on` without `to`, expected `to: field` for the result"
-            problems.add((*place, "ops", index, operation.name, "on"), error(message, "missing_to"))
+    here = place if below is None else (*place, below)
+    _check_targets(calls, here, problems, answers=predicate)
     problems.raise_if_any()
+
+
+def _check_targets(calls: Sequence[OpCall], place: tuple[str | int, ...], problems: Problems, *, answers: bool) -> None:
+    for index, operation in enumerate(calls):
+        here = (*place, index, operation.name)
+        alone = answers and index == len(calls) - 1
+        if isinstance(operation.on, tuple | dict) and operation.on and operation.to is None and not alone:
+            message = "got several inputs in `on` without `to`, expected `to: field` for the result"
+            problems.add((*here, "on"), error(message, "missing_to"))
+        for name, chain in operation.chains.items():
+            _check_targets(chain, (*here, *chain_path(name)), problems, answers=name in ANSWERS)
 
 
 class ElementFunction(Closed):

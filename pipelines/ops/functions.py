@@ -28,18 +28,18 @@ FEATURE_PARAMETERS = frozenset({"features", "context_features", "sequence_featur
 _WRITES = "it writes files or talks to the outside, which `ops:` never does"
 _PYTHON = "it runs Python: write the function in a file and name it with `python: file.py:function`"
 _REFUSED = {
-    "tf.py_function": _PYTHON,
-    "tf.numpy_function": _PYTHON,
     "tf.py_func": _PYTHON,
     "tf.compat.v1.py_func": _PYTHON,
     "tf.io.write_file": _WRITES,
     "tf.io.write_graph": _WRITES,
     "tf.print": _WRITES,
-    "tf.map_fn": _PYTHON,
-    "tf.cond": _PYTHON,
     "tf.while_loop": _PYTHON,
-    "tf.vectorized_map": _PYTHON,
     "tf.function": _PYTHON,
+    "tf.case": "write `tf.switch_case` or `tf.cond`",
+    "tf.foldl": _PYTHON,
+    "tf.foldr": _PYTHON,
+    "tf.scan": _PYTHON,
+    "tf.sparse.map_values": _PYTHON,
 }
 _REFUSED_PREFIXES = {
     "tf.summary.": _WRITES,
@@ -50,7 +50,7 @@ _REFUSED_PREFIXES = {
     "tf.distribute.": _WRITES,
     "tf.data.": "it makes a dataset: sources and stages stand under `source:` and `stages:`",
     "tf.raw_ops.": "raw ops are not checked; use the public function",
-    "tf.keras.": "layers are not functions; wrap them in a function and name it with `python: file.py:function`",
+    "tf.keras.": "only preprocessing layers are; wrap others in a function, `python: file.py:function`",
 }
 
 

@@ -27,6 +27,7 @@ class BuildError(PipelineFailedError):
         message: One or two sentences.
         kind: ``spec`` when TensorFlow refuses ops or arguments, ``python`` when the user's own code raised.
         op_index: Position of the call in the stage's ``ops:``, or None.
+        op_path: Where the call stands below the stage, dotted as an address: ``ops.2.true_fn.0``; empty without one.
         lines: For ``python``, the user's own lines as ``file:line in function: source``, innermost last.
     """
 
@@ -37,6 +38,7 @@ class BuildError(PipelineFailedError):
         *,
         kind: Literal["spec", "python"] = "spec",
         op_index: int | None = None,
+        op_path: str = "",
         lines: tuple[str, ...] = (),
     ) -> None:
         super().__init__(f"{address}: {message}")
@@ -44,14 +46,27 @@ class BuildError(PipelineFailedError):
         self.message = message
         self.kind = kind
         self.op_index = op_index
+        self.op_path = op_path
         self.lines = lines
 
 
 @contextmanager
 def pinned(
-    address: str, files: list[str] | tuple[str, ...], op_index: int | None = None, op_name: str = ""
+    address: str,
+    files: list[str] | tuple[str, ...],
+    path: tuple[str | int, ...] = (),
+    op_name: str = "",
+    argument: str = "",
 ) -> Iterator[None]:
-    """Turn every error inside into a `BuildError` of this stage; one that is pinned already passes."""
+    """Turn every error inside into a `BuildError` of this stage; one that is pinned already passes.
+
+    Args:
+        address: Address of the stage.
+        files: The user's Python files.
+        path: Place of the call below ``ops``, as in `pipeprof.pipelines.ops.opcall`.
+        op_name: Name of the call.
+        argument: The stage's argument under which ``ops`` stands; empty when it stands in the stage itself.
+    """
     try:
         yield
     except BuildError:
@@ -61,14 +76,26 @@ def pinned(
         if inner is not None:
             raise inner from problem
         lines = user_lines(problem, files)
-        where = f"ops[{op_index}] {op_name}: " if op_index is not None else ""
+        where = f"{path_text(path)} {op_name}: " if path else ""
+        below = [argument] * bool(argument) + ["ops", *map(str, path)] if path else []
         raise BuildError(
             address,
             where + essential(problem),
             kind="python" if lines else "spec",
-            op_index=op_index,
+            op_index=int(path[0]) if path else None,
+            op_path=".".join(below),
             lines=lines,
         ) from problem
+
+
+def path_text(path: tuple[str | int, ...]) -> str:
+    """The place of a call for messages.
+
+    Example:
+        >>> path_text((2, "branch_fns.1", 0))
+        'ops[2].branch_fns.1[0]'
+    """
+    return "ops" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
 
 
 def _find_pinned(problem: BaseException) -> BuildError | None:
@@ -88,6 +115,7 @@ def essential(problem: BaseException) -> str:
     text = re.sub(r"\{\{[^{}]*\}\}\s*", "", text)
     text = re.sub(r"\s*\[Op:[^\]]*\].*", "", text, flags=re.DOTALL)
     text = re.sub(r"\s*\(op: '\w+'\)", "", text)
+    text = text.replace("outer_factory.<locals>.inner_factory.<locals>.tf__", "")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if lines and lines[0] == "in user code:":
         # Autograph lists the user's frames first; what was raised stands at the end.

@@ -61,17 +61,16 @@ class Problems:
         """Add an error at ``place``, relative to where the collection is raised."""
         self._details.append(InitErrorDetails(type=problem, loc=place, input=value))
 
-    def extend(self, problems: ValidationError, *prefix: str | int) -> None:
-        """Add all errors of ``problems``, found below ``prefix``."""
+    def extend(self, problems: ValidationError, *prefix: str | int, without: str = "") -> None:
+        """Add all errors of ``problems``, found below ``prefix``; the key ``without`` above them was never written."""
         for found in problems.errors(include_url=False):
             context = dict(found.get("ctx", {}))
             kind: Any = found["type"]
             if "message" in context:
                 kind = PydanticCustomError(kind, "{message}", context)
                 context = {}
-            self._details.append(
-                InitErrorDetails(type=kind, loc=(*prefix, *found["loc"]), input=found["input"], ctx=context)
-            )
+            below = found["loc"][1:] if without and found["loc"][:1] == (without,) else found["loc"]
+            self._details.append(InitErrorDetails(type=kind, loc=(*prefix, *below), input=found["input"], ctx=context))
 
     def raise_if_any(self) -> None:
         """Raise everything collected so far.

@@ -16,8 +16,8 @@ from pipeprof.pipelines.ops.element import OpCall
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
 from pipeprof.pipelines.ops.pinning import PlainError
-from pipeprof.pipelines.ops.structures import MadeArray, NpyArray, NpzArray, Structure
-from pipeprof.pipelines.ops.values import ArrayFile, FilePatterns, PythonRef
+from pipeprof.pipelines.ops.structures import ARRAYS, Structure
+from pipeprof.pipelines.ops.values import ArrayFile, FilePatterns, InputFolder, PythonRef
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.target import top_level_functions
 
@@ -62,29 +62,34 @@ def leaves(spec: Spec) -> Iterator[Leaf]:
 
 
 def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
-    if isinstance(value, NpyArray | NpzArray):
+    if isinstance(value, ARRAYS):
         yield place, value
-        key = "npy" if isinstance(value, NpyArray) else "npz"
-        yield (*place, key), getattr(value, key)
-    elif isinstance(value, FilePatterns | ArrayFile | PythonRef | MadeArray):
+        for name in type(value).model_fields:
+            if isinstance(getattr(value, name), ArrayFile | FilePatterns):
+                yield (*place, name), getattr(value, name)
+    elif isinstance(value, FilePatterns | ArrayFile | InputFolder | PythonRef):
         yield place, value
-    elif isinstance(value, OpCall):
-        yield from _walk(value.arguments, place if value.bare else (*place, value.name))
+    else:
+        for inner, below in _inside(value, place):
+            yield from _walk(inner, below)
+
+
+def _inside(value: Any, place: Place) -> Iterator[tuple[Any, Place]]:
+    """What a value consists of."""
+    if isinstance(value, OpCall):
+        yield value.arguments, place if value.bare else (*place, value.name)
     elif isinstance(value, Pipeline | Pipelines):
         # Their sources and stages are placed on their own.
         if isinstance(value, PipelineFunction):
-            yield from _walk(value.python, (*place, "python"))
+            yield value.python, (*place, "python")
     elif isinstance(value, Structure):
-        yield from _walk(value.value, place)
+        yield value.value, place
     elif isinstance(value, Closed):
-        for name in type(value).model_fields:
-            yield from _walk(getattr(value, name), (*place, name))
+        yield from ((getattr(value, name), (*place, name)) for name in type(value).model_fields)
     elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _walk(inner, (*place, key))
+        yield from ((inner, (*place, key)) for key, inner in value.items())
     elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value):
-            yield from _walk(inner, (*place, index))
+        yield from ((inner, (*place, index)) for index, inner in enumerate(value))
 
 
 def has_scheme(path: str) -> bool:
@@ -170,6 +175,9 @@ def source_files(spec: Spec, base_dir: Path, data_dirs: Mapping[str, Path]) -> l
     for leaf in leaves(spec):
         if isinstance(leaf.value, FilePatterns):
             files: Iterable[str] = expand_all(leaf.value, base_dir, data_dirs)
+        elif isinstance(leaf.value, InputFolder):
+            folder = resolve(str(leaf.value), base_dir, data_dirs)
+            files = [] if has_scheme(leaf.value) else [str(file) for file in sorted(folder.rglob("*"))]
         elif isinstance(leaf.value, ArrayFile):
             files = expand(str(leaf.value), base_dir, data_dirs)
         else:
@@ -191,6 +199,8 @@ def missing_files(spec: Spec, base_dir: Path) -> list[PathProblem]:
                 problems += _missing(spec, base_dir, pattern, place)
         elif isinstance(leaf.value, ArrayFile):
             problems += _missing(spec, base_dir, str(leaf.value), leaf.place, globs=False)
+        elif isinstance(leaf.value, InputFolder):
+            problems += _missing_folder(spec, base_dir, str(leaf.value), leaf.place)
         elif isinstance(leaf.value, PythonRef):
             problems += _missing_function(base_dir, leaf.value, leaf.place)
     return problems
@@ -213,6 +223,33 @@ def _missing(spec: Spec, base_dir: Path, path: str, place: Place, *, globs: bool
         yield PathProblem(place, path, f"got {path}, which matches no file in {base_dir}", _near(literal))
     else:
         yield PathProblem(place, path, f"got {path}, which does not exist in {base_dir}", _near(literal))
+
+
+def _missing_folder(spec: Spec, base_dir: Path, path: str, place: Place) -> Iterator[PathProblem]:
+    if has_scheme(path):
+        return
+    synthesised = _synthesised(path)
+    if synthesised is None:
+        literal = resolve(path, base_dir, {})
+        if literal.is_file():
+            yield PathProblem(place, path, f"got the file {path}, expected a folder")
+        elif not literal.is_dir():
+            yield PathProblem(place, path, f"got {path}, which does not exist in {base_dir}", _near(literal))
+        return
+    name, below = synthesised
+    if name not in spec.data:
+        yield from _missing_synthesised(spec, path, name, below, place)
+        return
+    if not below.strip("/"):
+        return
+    folders = {str(parent) for file in file_names(spec.data[name]) for parent in PurePosixPath(file).parents}
+    if below.rstrip("/") not in folders:
+        yield PathProblem(
+            place,
+            path,
+            f"got {path}, which is none of the folders that `data: {name}` will have",
+            tuple(f"data:{name}/{folder}" for folder in sorted(folders - {"."})),
+        )
 
 
 def _near(path: Path) -> tuple[str, ...]:

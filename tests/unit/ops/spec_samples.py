@@ -213,8 +213,8 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     "unknown function": (ops("tf.io.read_fil"), ("stages", 0, "map", "ops", 0), "unknown function", True),
     "short name": (ops("read_file"), ("stages", 0, "map", "ops", 0), "tf.io.read_file", True),
     "python in ops": (
-        ops({"tf.py_function": {}}),
-        ("stages", 0, "map", "ops", 0, "tf.py_function"),
+        ops({"tf.while_loop": {}}),
+        ("stages", 0, "map", "ops", 0, "tf.while_loop"),
         "`python: file.py:function`",
         True,
     ),
