@@ -15,6 +15,7 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.element import OpCall
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
+from pipeprof.pipelines.ops.opcall import chain_path
 from pipeprof.pipelines.ops.pinning import PlainError
 from pipeprof.pipelines.ops.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values import ArrayFile, FilePatterns, InputFolder, PythonRef
@@ -77,7 +78,9 @@ def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
 def _inside(value: Any, place: Place) -> Iterator[tuple[Any, Place]]:
     """What a value consists of."""
     if isinstance(value, OpCall):
-        yield value.arguments, place if value.bare else (*place, value.name)
+        here = place if value.bare else (*place, value.name)
+        yield value.arguments, here
+        yield from ((chain, (*here, *chain_path(name))) for name, chain in value.chains.items())
     elif isinstance(value, Pipeline | Pipelines):
         # Their sources and stages are placed on their own.
         if isinstance(value, PipelineFunction):

@@ -10,24 +10,18 @@ from pydantic import BaseModel, TypeAdapter
 from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER, Op, Source, sources, stages
 from pipeprof.pipelines.ops.element import ElementFunction
 from pipeprof.pipelines.ops.features import KINDS
-from pipeprof.pipelines.ops.functions import FEATURE_PARAMETERS, Function, function, table
 from pipeprof.pipelines.ops.model import Closed, Document
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
-from pipeprof.pipelines.ops.structures import MadeArray, NpyArray, NpzArray
+from pipeprof.pipelines.ops.structures import ARRAYS
 from pipeprof.pipelines.ops.units import Duration
 from pipeprof.pipelines.ops.values import DTYPES
 from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.spec.schema_calls import FIELD, call_definitions
 from pipeprof.pipelines.spec.step import Simulated, Step
 
 SCHEMA_ID = "urn:pipeprof:schema:spec-1"
 _DRAFT = "http://json-schema.org/draft-07/schema#"
-_FIELD = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}
-_ON = {
-    "description": "Which fields of the element go in: a key, an index, or a list of them.",
-    "anyOf": [*_FIELD["anyOf"], {"type": "array", "items": _FIELD}],
-}
-_TO = {"description": "Which field of the element the result becomes.", **_FIELD}
-_PARTS = (ElementFunction, Pipeline, PipelineFunction, NpyArray, NpzArray, MadeArray, Simulated, Step)
+_PARTS = (ElementFunction, Pipeline, PipelineFunction, *ARRAYS, Simulated, Step)
 _ONE_KEY = {"minProperties": 1, "maxProperties": 1}
 
 
@@ -39,18 +33,18 @@ def spec_schema() -> dict[str, Any]:
         "stage": _one_of_ops(stages(), nested=False),
         "pipeline": {"$ref": "#/definitions/Pipeline"},
         "pipelines": _pipelines(),
-        "call": _call(),
-        "on": _ON,
-        "to": _TO,
+        **call_definitions(lambda kind: _with_one_way(_closed(_tidied(_model_schema(kind)), notes=False), kind)),
         "step": _step(),
         "simulated": {"anyOf": [_adapted(Duration), {"$ref": "#/definitions/Simulated"}]},
         "tensors": _tensors(),
+        "tensor_spec": _tensor_spec(),
         "signature": _structure_of(
             {
-                "type": "object",
-                "properties": {"shape": {"$ref": "#/definitions/shape"}, "dtype": {"$ref": "#/definitions/dtype"}},
-                "required": ["shape", "dtype"],
-                "additionalProperties": False,
+                "anyOf": [
+                    {"$ref": "#/definitions/tensor_spec"},
+                    _only("ragged", _tensor_spec(ragged_rank={"type": "integer", "minimum": 0})),
+                    _only("sparse", {"$ref": "#/definitions/tensor_spec"}),
+                ]
             },
             "signature",
         ),
@@ -83,6 +77,12 @@ def spec_schema() -> dict[str, Any]:
 
 def _adapted(annotation: Any) -> dict[str, Any]:
     return TypeAdapter(annotation).json_schema()
+
+
+def _model_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a model all of whose parts are placeholders or plain."""
+    schema = model.model_json_schema(ref_template="#/definitions/{model}", by_alias=True)
+    return {key: value for key, value in schema.items() if key != "$defs"}
 
 
 def _define(model: type[BaseModel], definitions: dict[str, Any]) -> str:
@@ -168,7 +168,7 @@ def _without_first(kind: type[Source]) -> dict[str, Any]:
     schema = _closed(_tidied(kind.model_json_schema(ref_template="#/definitions/{model}")), notes=False)
     schema.pop("$defs", None)
     first = kind.element_argument
-    outer = {"type": "object", "properties": {"on": _FIELD}, "required": ["on"], "additionalProperties": False}
+    outer = {"type": "object", "properties": {"on": FIELD}, "required": ["on"], "additionalProperties": False}
     schema["properties"][first] = {"anyOf": [schema["properties"][first], outer]}
     schema["required"] = [name for name in schema.get("required", []) if name != first]
     return schema
@@ -189,36 +189,6 @@ def _pipelines() -> dict[str, Any]:
     }
 
 
-def _call() -> dict[str, Any]:
-    """One item of ``ops:``."""
-    functions = [described for described in map(function, sorted(table())) if described is not None]
-    bare = [described.name for described in functions if not _needs_arguments(described)]
-    mapping = {
-        "type": "object",
-        "properties": {described.name: _function(described) for described in functions},
-        "additionalProperties": False,
-        **_ONE_KEY,
-    }
-    return {"description": "A function's name, or its name with keyword arguments.", "anyOf": [{"enum": bare}, mapping]}
-
-
-def _needs_arguments(described: Function) -> bool:
-    filled = described.inputs(set(), 1) or []
-    return any(parameter.required and parameter.name not in filled for parameter in described.parameters)
-
-
-def _function(described: Function) -> dict[str, Any]:
-    properties: dict[str, Any] = {name: {} for name in described.names()}
-    for name in FEATURE_PARAMETERS & properties.keys():
-        if described.name.startswith("tf.io.parse_"):
-            properties[name] = {"type": "object", "additionalProperties": {"$ref": "#/definitions/feature"}}
-    return {
-        "type": "object" if _needs_arguments(described) else ["object", "null"],
-        "properties": {**properties, "on": {"$ref": "#/definitions/on"}, "to": {"$ref": "#/definitions/to"}},
-        "additionalProperties": False,
-    }
-
-
 def _step() -> dict[str, Any]:
     return {
         "description": "What takes the batches and uses the device.",
@@ -235,7 +205,7 @@ def _step() -> dict[str, Any]:
 
 def _tensors() -> dict[str, Any]:
     """Arrays, literals, and mappings and lists of them."""
-    arrays = [{"$ref": f"#/definitions/{kind.__name__}"} for kind in (NpyArray, NpzArray, MadeArray)]
+    arrays = [{"$ref": f"#/definitions/{kind.__name__}"} for kind in ARRAYS]
     structure = {"$ref": "#/definitions/tensors"}
     return {
         "anyOf": [
@@ -245,6 +215,20 @@ def _tensors() -> dict[str, Any]:
             {"type": "object", "additionalProperties": structure, "minProperties": 1},
         ]
     }
+
+
+def _tensor_spec(**more: Any) -> dict[str, Any]:
+    shape, dtype = {"$ref": "#/definitions/shape"}, {"$ref": "#/definitions/dtype"}
+    return {
+        "type": "object",
+        "properties": {"shape": shape, "dtype": dtype, **more},
+        "required": ["shape", "dtype"],
+        "additionalProperties": False,
+    }
+
+
+def _only(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
 
 
 def _structure_of(leaf: dict[str, Any], name: str) -> dict[str, Any]:
