@@ -1,8 +1,8 @@
 """What comes out of a function of ``ops:``: the frame of the rules, and the rules of arithmetic.
 
-A rule takes the arguments of one call and returns the structure of its result. One that cannot tell raises `NotKnown`;
-functions without a rule give nothing known. Rules stand in tables by the function's name, here and in the modules
-``shape_rules_*`` beside this one.
+A rule takes the arguments of one call and returns the structure of its result. One that cannot tell raises `NotKnown`,
+one that knows that TensorFlow refuses it `Refused`; functions without a rule give nothing known. Rules stand in tables
+by the function's name, here and in the modules ``shape_rules_*`` beside this one.
 """
 
 from __future__ import annotations
@@ -13,19 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeprof.pipelines.ops.calling import FieldError, pick, put
-from pipeprof.pipelines.ops.element import OpCall
-from pipeprof.pipelines.ops.functions import function
 from pipeprof.pipelines.ops.structures import Array, MadeArray, NpyArray, NpzArray
-from pipeprof.pipelines.spec.shapes import Structure, Tensor, broadcast, drop_axes, literal
+from pipeprof.pipelines.spec.refusals import NotKnown, Refused, refuse, shape_text, tensor_text
+from pipeprof.pipelines.spec.shapes import INTEGERS, Shape, Structure, Tensor, broadcast, drop_axes, literal
 
 Rule = Callable[["Arguments"], Structure]
 ArrayLookup = Callable[[Array], Tensor | None]
 _MODULES = ("shape_rules", "shape_rules_tensors", "shape_rules_io", "shape_rules_image")
-
-
-class NotKnown(Exception):
-    """Nothing can be said without running it."""
 
 
 @dataclass(frozen=True)
@@ -137,57 +131,6 @@ def dense(value: Structure) -> Tensor:
     return value
 
 
-def call_result(
-    operation: OpCall, element: Structure, arrays: ArrayLookup, *, strict: bool, whole: bool = False
-) -> Structure:
-    """The structure of the element after one call; with ``whole`` the result alone, as of a predicate's last call."""
-    result = _result(operation, element, arrays, strict)
-    target = operation.to if whole else operation.target
-    if target is None:
-        return result
-    # TensorFlow packs a list that lies inside an element, and takes one that is the element apart.
-    inner = None if isinstance(result, tuple) else result
-    try:
-        return put(element, target, inner)
-    except FieldError:
-        return None
-
-
-def _result(operation: OpCall, element: Structure, arrays: ArrayLookup, strict: bool) -> Structure:
-    rule = rules().get(operation.name)
-    described = function(operation.name)
-    if rule is None or described is None:
-        return None
-    parameters = operation.inputs()
-    given = inputs_of(operation, element)
-    if described.takes_list and parameters:
-        whole = tuple(given) if isinstance(operation.on, tuple) else given[0]
-        inputs: dict[str, Structure] = {parameters[0]: whole}
-    else:
-        inputs = dict(zip(parameters, given, strict=True))
-    try:
-        return rule(Arguments(inputs, operation.arguments, arrays, strict))
-    except NotKnown:
-        return None
-
-
-def inputs_of(operation: OpCall, element: Structure) -> list[Structure]:
-    """What goes into a call, in the order of `OpCall.inputs`."""
-    count = len(operation.inputs())
-    if isinstance(operation.on, tuple):
-        return [_pick(element, field) for field in operation.on]
-    if count == 0:
-        return []
-    return [element if operation.on is None else _pick(element, operation.on)]
-
-
-def _pick(element: Structure, field: str | int) -> Structure:
-    try:
-        return pick(element, field)
-    except FieldError:
-        return None
-
-
 @functools.cache
 def rules() -> Mapping[str, Rule]:
     """All rules by the function's name."""
@@ -218,34 +161,81 @@ def _real(name: str) -> Rule:
     return rule
 
 
-def _pair(arguments: Arguments, first: str, second: str) -> tuple[Tensor, Tensor]:
+def pair(arguments: Arguments, first: str, second: str) -> tuple[Tensor, Tensor]:
     """Two operands of one dtype: a constant takes that of the tensor before it.
 
     Raises:
-        NotKnown: They differ.
+        Refused: They differ.
     """
     one = arguments.tensor(first)
     other = arguments.tensor(second, one.dtype if first in arguments.inputs else None)
-    if one.dtype != other.dtype:
-        raise NotKnown
+    if first in arguments.inputs and second not in arguments.inputs:
+        _check_constant(one, arguments.constants[second], second)
+    elif one.dtype != other.dtype:
+        raise differing(one, other)
     return one, other
+
+
+def _check_constant(tensor: Tensor, value: Any, name: str) -> None:
+    """Refuse a constant that TensorFlow does not convert to the dtype of the tensor beside it."""
+    if isinstance(value, NpyArray | NpzArray | MadeArray):
+        return
+    natural = literal(value)
+    if natural is None:
+        return
+    fits = natural.dtype == "string" if tensor.dtype == "string" else natural.dtype != "string"
+    whole = tensor.dtype in INTEGERS and natural.dtype == "float32"
+    if not fits or whole:
+        hint = ": put tf.cast before it" if whole else ""
+        refuse(_constant_text(value), "wrong-dtype", f"{_values_of(tensor)} beside {tensor_text(tensor)}{hint}", name)
+
+
+def _values_of(tensor: Tensor) -> str:
+    if tensor.dtype == "string":
+        return "text"
+    return "whole numbers" if tensor.dtype in INTEGERS else "numbers"
+
+
+def _constant_text(value: Any) -> str:
+    return "a list" if isinstance(value, list | tuple) else repr(value)
+
+
+def differing(one: Tensor, other: Tensor) -> Refused:
+    """Two operands of different dtypes."""
+    message = (
+        f"got {tensor_text(one)} and {tensor_text(other)}, expected the same dtype: put tf.cast before one of them"
+    )
+    return Refused(message, "wrong-dtype")
+
+
+def stretched(one: Tensor, other: Tensor) -> Shape | None:
+    """The shape of an element-wise operation.
+
+    Raises:
+        Refused: The shapes do not fit each other.
+    """
+    shape = broadcast(one.shape, other.shape)
+    if shape is None and one.shape is not None and other.shape is not None:
+        got = f"shapes {shape_text(one.shape)} and {shape_text(other.shape)}"
+        refuse(got, "wrong-shape", "shapes that can be stretched to each other")
+    return shape
 
 
 def binary(first: str, second: str, dtype: str | None = None) -> Rule:
     """Element by element on two tensors that are stretched to each other's shape."""
 
     def rule(arguments: Arguments) -> Structure:
-        one, other = _pair(arguments, first, second)
-        return Tensor(dtype or one.dtype, broadcast(one.shape, other.shape))
+        one, other = pair(arguments, first, second)
+        return Tensor(dtype or one.dtype, stretched(one, other))
 
     return rule
 
 
 def _quotient(arguments: Arguments) -> Structure:
-    one, other = _pair(arguments, "x", "y")
+    one, other = pair(arguments, "x", "y")
     wide = {"int32": "float64", "int64": "float64", "uint32": "float64", "uint64": "float64"}
     narrow = dict.fromkeys(("int8", "uint8", "int16", "uint16"), "float32")
-    return Tensor((wide | narrow).get(one.dtype, one.dtype), broadcast(one.shape, other.shape))
+    return Tensor((wide | narrow).get(one.dtype, one.dtype), stretched(one, other))
 
 
 def _reduction(name: str, dtype: str | None = None, *, real: bool = False) -> Rule:
@@ -255,14 +245,30 @@ def _reduction(name: str, dtype: str | None = None, *, real: bool = False) -> Ru
         tensor = arguments.tensor(name)
         if real and tensor.dtype.startswith("complex"):
             raise NotKnown
+        check_axes(tensor, axis)
         return tensor.of(dtype, drop_axes(tensor.shape, axis, keep=keep))
 
     return rule
 
 
+def check_axes(tensor: Tensor, axis: Any) -> None:
+    """Refuse axes that a tensor does not have.
+
+    Raises:
+        Refused: There is one such.
+    """
+    if tensor.shape is None:
+        return
+    for one in axis if isinstance(axis, list | tuple) else [axis]:
+        if type(one) is int and not -len(tensor.shape) <= one < len(tensor.shape):
+            count = len(tensor.shape)
+            refuse(f"axis {one}", "wrong-axis", f"one of the {count} dimensions of {tensor_text(tensor)}", "axis")
+
+
 def _arg_reduction(arguments: Arguments) -> Structure:
     axis = arguments.constant("axis")
     tensor = arguments.tensor("input")
+    check_axes(tensor, 0 if axis is None else axis)
     shape = drop_axes(tensor.shape, 0 if axis is None else axis, keep=False)
     return tensor.of(arguments.dtype("output_type", "int64"), shape)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from pipeprof.pipelines.spec.shape_rules import Arguments, NotKnown, Rule, same
-from pipeprof.pipelines.spec.shapes import FLOATS, Shape, Structure, Tensor, broadcast, merge
+from pipeprof.pipelines.spec.refusals import NotKnown, Refused, mismatch, refuse, shape_text, tensor_text
+from pipeprof.pipelines.spec.shape_rules import Arguments, Rule, differing, same
+from pipeprof.pipelines.spec.shapes import FLOATS, Shape, Structure, Tensor, broadcast, fits, merge
 
 
 def _cast(name: str) -> Rule:
@@ -19,10 +20,11 @@ def _axis(axis: int, rank: int) -> int:
     """An axis counted from the front.
 
     Raises:
-        NotKnown: There is none such.
+        Refused: There is none such.
     """
     if not -rank <= axis < rank:
-        raise NotKnown
+        expected = f"a number from {-rank} to {rank - 1}" if rank else "a tensor with dimensions"
+        refuse(f"axis {axis}", "wrong-axis", expected, "axis")
     return axis % rank
 
 
@@ -48,6 +50,8 @@ def _squeeze(arguments: Arguments) -> Structure:
             return tensor.of(shape=None)
         return tensor.of(shape=tuple(size for size in shape if size != 1))
     gone = {_axis(one, len(shape)) for one in (axis if isinstance(axis, list | tuple) else [axis])}
+    if any(shape[one] not in (1, None) for one in gone):
+        refuse(tensor, "wrong-shape", "a size of 1 along the axis", "axis")
     return tensor.of(shape=tuple(size for index, size in enumerate(shape) if index not in gone))
 
 
@@ -55,11 +59,20 @@ def _reshape(arguments: Arguments) -> Structure:
     tensor = arguments.tensor("tensor")
     wanted = arguments.integers("shape")
     if -1 not in wanted:
+        if tensor.size is not None and tensor.size != math.prod(wanted):
+            raise _miscounted(tensor, wanted)
         return tensor.of(shape=wanted)
     known = math.prod(size for size in wanted if size != -1)
     total = tensor.size
+    if total is not None and known and total % known:
+        raise _miscounted(tensor, wanted)
     free = None if total is None or known == 0 else total // known
     return tensor.of(shape=tuple(free if size == -1 else size for size in wanted))
+
+
+def _miscounted(tensor: Tensor, wanted: tuple[int, ...]) -> Refused:
+    got = f"the shape {shape_text(wanted)} for {tensor_text(tensor)}"
+    return mismatch(got, "wrong-shape", f"one for {tensor.size} values", "shape")
 
 
 def _ensure_shape(arguments: Arguments) -> Structure:
@@ -67,6 +80,8 @@ def _ensure_shape(arguments: Arguments) -> Structure:
     wanted = arguments.constant("shape")
     if not isinstance(wanted, list | tuple):
         raise NotKnown
+    if tensor.shape is not None and not fits(tensor.shape, tuple(wanted)):
+        refuse(tensor, "wrong-shape", f"a shape that fits {shape_text(tuple(wanted))}", "shape")
     return tensor.of(shape=merge(tensor.shape, tuple(None if size == -1 else size for size in wanted)))
 
 
@@ -76,22 +91,29 @@ def _transpose(arguments: Arguments) -> Structure:
     if arguments.constant("perm") is None:
         return tensor.of(shape=shape[::-1])
     order = arguments.integers("perm")
-    if sorted(order) != list(range(len(shape))):
+    if any(one < 0 for one in order):
         raise NotKnown
+    if sorted(order) != list(range(len(shape))):
+        refuse(f"perm {list(order)}", "wrong-shape", f"each of the {len(shape)} dimensions once", "perm")
     return tensor.of(shape=tuple(shape[index] for index in order))
 
 
 def _one_dtype(tensors: list[Tensor]) -> str:
-    dtypes = {tensor.dtype for tensor in tensors}
-    if len(dtypes) != 1:
+    if not tensors:
         raise NotKnown
-    return dtypes.pop()
+    for tensor in tensors[1:]:
+        if tensor.dtype != tensors[0].dtype:
+            raise differing(tensors[0], tensor)
+    return tensors[0].dtype
 
 
 def _stack(arguments: Arguments) -> Structure:
     tensors = arguments.tensors("values")
     dtype = _one_dtype(tensors)
     shapes = [tensor.shape for tensor in tensors]
+    for tensor in tensors[1:]:
+        if tensor.shape is not None and shapes[0] is not None and not fits(shapes[0], tensor.shape):
+            refuse(f"{tensor_text(tensors[0])} and {tensor_text(tensor)}", "wrong-shape", "tensors of one shape")
     if any(shape is None or shape != shapes[0] for shape in shapes) or shapes[0] is None:
         return Tensor(dtype, None) if len(set(shapes)) == 1 else _unknown()
     axis = _axis(arguments.integer("axis", 0), len(shapes[0]) + 1)
@@ -107,8 +129,7 @@ def _concat(arguments: Arguments) -> Structure:
     dtype = _one_dtype(tensors)
     shapes = [_dimensions(tensor) for tensor in tensors]
     axis = _axis(arguments.integer("axis"), len(shapes[0]))
-    if any(len(shape) != len(shapes[0]) for shape in shapes):
-        raise NotKnown
+    _check_concat(tensors, shapes, axis)
     rest: Shape | None = (*shapes[0][:axis], *shapes[0][axis + 1 :])
     for shape in shapes[1:]:
         rest = merge(rest, (*shape[:axis], *shape[axis + 1 :]))
@@ -117,11 +138,24 @@ def _concat(arguments: Arguments) -> Structure:
     return Tensor(dtype, (*(rest or ())[:axis], length, *(rest or ())[axis:]))
 
 
+def _check_concat(tensors: list[Tensor], shapes: list[Shape], axis: int) -> None:
+    first = (*shapes[0][:axis], None, *shapes[0][axis + 1 :])
+    for tensor, shape in zip(tensors[1:], shapes[1:], strict=True):
+        if not fits(first, shape):
+            got = f"{tensor_text(tensors[0])} and {tensor_text(tensor)}"
+            refuse(got, "wrong-shape", "the same shape apart from the axis")
+
+
 def _tile(arguments: Arguments) -> Structure:
     tensor = arguments.tensor("input")
     shape, multiples = _dimensions(tensor), arguments.integers("multiples")
     if len(shape) != len(multiples):
-        raise NotKnown
+        refuse(
+            f"{len(multiples)} multiples",
+            "wrong-length",
+            f"one for each dimension of {tensor_text(tensor)}",
+            "multiples",
+        )
     return tensor.of(
         shape=tuple(None if size is None else size * times for size, times in zip(shape, multiples, strict=True))
     )
@@ -130,8 +164,12 @@ def _tile(arguments: Arguments) -> Structure:
 def _pad(arguments: Arguments) -> Structure:
     tensor = arguments.tensor("tensor")
     shape, paddings = _dimensions(tensor), arguments.constant("paddings")
-    if not isinstance(paddings, list) or len(paddings) != len(shape):
+    if not isinstance(paddings, list):
         raise NotKnown
+    if len(paddings) != len(shape):
+        refuse(
+            f"{len(paddings)} paddings", "wrong-length", f"one for each dimension of {tensor_text(tensor)}", "paddings"
+        )
     sizes: list[int | None] = []
     for size, padding in zip(shape, paddings, strict=True):
         if not isinstance(padding, list) or len(padding) != 2 or not all(type(one) is int for one in padding):
@@ -156,7 +194,17 @@ def _slice(arguments: Arguments) -> Structure:
     shape = _dimensions(tensor)
     begin, size = arguments.integers("begin"), arguments.integers("size")
     if not len(shape) == len(begin) == len(size):
-        raise NotKnown
+        refuse(
+            f"begin and size of {len(begin)} and {len(size)} numbers",
+            "wrong-length",
+            f"one for each dimension of {tensor_text(tensor)}",
+            "begin",
+        )
+    for length, start, count in zip(shape, begin, size, strict=True):
+        if start < 0 or (length is not None and start + max(count, 0) > length):
+            refuse(
+                f"begin {list(begin)} and size {list(size)}", "wrong-shape", f"a part of {tensor_text(tensor)}", "begin"
+            )
     taken: list[int | None] = []
     for length, start, count in zip(shape, begin, size, strict=True):
         taken.append(count if count >= 0 else None if length is None else length - start)

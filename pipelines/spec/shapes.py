@@ -72,11 +72,26 @@ class Tensor:
         return Tensor(dtype or self.dtype, self.shape if shape == "same" else shape)
 
 
+@dataclass(frozen=True)
+class Nested:
+    """A dataset that is a component of an element, as ``window`` gives them.
+
+    Attributes:
+        structure: What comes out of it.
+        shape: Dimensions of a tensor of datasets; empty for a single one.
+        cardinality: Number of its elements, as for a pipeline.
+    """
+
+    structure: Structure
+    shape: Shape | None = ()
+    cardinality: int | None = None
+
+
 Structure = Any
-"""Dicts and tuples of `Tensor`; ``None`` where nothing is known."""
+"""Dicts and tuples of `Tensor` and `Nested`; ``None`` where nothing is known."""
 
 
-def leaves(structure: Structure) -> Iterator[Tensor | None]:
+def leaves(structure: Structure) -> Iterator[Tensor | Nested | None]:
     """The components in TensorFlow's order: dicts by their sorted keys."""
     if isinstance(structure, Mapping):
         for key in sorted(structure):
@@ -127,6 +142,18 @@ def broadcast(first: Shape | None, second: Shape | None) -> Shape | None:
         else:
             return None
     return tuple(result)
+
+
+def fits(first: Shape, second: Shape) -> bool:
+    """Whether both may be the shape of one tensor.
+
+    Example:
+        >>> fits((None, 3), (2, 3)), fits((2, 3), (2, 4)), fits((2,), (2, 3))
+        (True, False, False)
+    """
+    return len(first) == len(second) and all(
+        one is None or other is None or one == other for one, other in zip(first, second, strict=True)
+    )
 
 
 def merge(first: Shape | None, second: Shape | None) -> Shape | None:

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import ast
-import fnmatch
-import glob
-import itertools
-import re
-import struct
-import zipfile
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from pipeprof.pipelines.data.models import Csv, Npy, Recipe, Text, TFRecord
+from pipeprof.pipelines.data.models import Csv, Recipe, Text, TFRecord
 from pipeprof.pipelines.ops.base import Source
-from pipeprof.pipelines.ops.calling import FieldError, pick
-from pipeprof.pipelines.ops.source_files import CsvDataset, ListFiles, TextLineDataset, TFRecordDataset
-from pipeprof.pipelines.ops.source_tensors import FromGenerator, FromTensors, FromTensorSlices, Range
-from pipeprof.pipelines.ops.structures import Array, MadeArray, NpyArray, NpzArray, ShapeOf, TensorSpec, map_leaves
+from pipeprof.pipelines.ops.structures import MadeArray, NpyArray, NpzArray, ShapeOf, TensorSpec, map_leaves
 from pipeprof.pipelines.ops.structures import Structure as WrittenStructure
-from pipeprof.pipelines.ops.values import FilePatterns, OuterElement
-from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.spec.paths import has_scheme, is_glob, resolve_pattern
+from pipeprof.pipelines.ops.values import OuterElement
+from pipeprof.pipelines.spec.counts import INFINITE
+from pipeprof.pipelines.spec.fields import field_of
+from pipeprof.pipelines.spec.known_files import Files
+from pipeprof.pipelines.spec.refusals import Refused, refuse, shape_text
 from pipeprof.pipelines.spec.shape_rules_io import column_dtype
-from pipeprof.pipelines.spec.shapes import WIDTHS, Content, Structure, Tensor, array, each, leaves, literal
-
-INFINITE = -1
-"""Cardinality of a pipeline without end."""
-MAX_LISTED = 50_000
-"""Files beyond which a glob is not counted: a check is to stay quick."""
-_SYNTHESISED = "data:"
-_MAGIC = b"\x93NUMPY"
-_NUMPY_KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex"}
+from pipeprof.pipelines.spec.shapes import WIDTHS, Content, Nested, Structure, Tensor, each, leaves, literal
 
 
 @dataclass(frozen=True)
@@ -52,167 +34,82 @@ class Made:
     source_bytes: int | None = None
 
 
-class Files:
-    """The files of a spec: what arrays hold, how many match a glob, and which recipe makes them."""
+@dataclass(frozen=True)
+class Around:
+    """What a source is made in.
 
-    def __init__(self, loaded: LoadedSpec) -> None:
-        self._base_dir = loaded.base_dir
-        self._data = loaded.spec.data
-        self._found: dict[Array, Tensor | None] = {}
+    Attributes:
+        files: The files of the spec.
+        outer: The element that a nested pipeline is made for.
+        strict: Whether only TensorFlow's own words count.
+    """
 
-    def array(self, described: Array) -> Tensor | None:
-        """The tensor that an array becomes; ``None`` if it cannot be read or is none that TensorFlow takes."""
-        if described not in self._found:
-            self._found[described] = self._array(described)
-        return self._found[described]
+    files: Files
+    outer: Structure
+    strict: bool
 
-    def _array(self, described: Array) -> Tensor | None:
-        if isinstance(described, MadeArray):
-            return array(described.array)
-        name = str(described.npy if isinstance(described, NpyArray) else described.npz)
-        recipe = self.recipe(name)
-        if recipe is not None:
-            is_npy = isinstance(recipe, Npy) and isinstance(described, NpyArray)
-            return Tensor(recipe.dtype, tuple(recipe.shape)) if is_npy and isinstance(recipe, Npy) else None
-        path = self._base_dir / Path(name).expanduser()
-        try:
-            if isinstance(described, NpzArray):
-                with zipfile.ZipFile(path) as archive, archive.open(f"{described.key}.npy") as member:
-                    return _read_header(member)
-            with path.open("rb") as file:
-                return _read_header(file)
-        except (OSError, ValueError, SyntaxError, KeyError, struct.error, zipfile.BadZipFile):
-            return None
+    def picked(self, value: OuterElement, argument: str) -> Structure:
+        """The outer element, or its component that the source begins with.
 
-    def recipe(self, pattern: str) -> Recipe | None:
-        """The recipe of a path such as ``data:NAME/…``."""
-        if not pattern.startswith(_SYNTHESISED):
-            return None
-        name = pattern.removeprefix(_SYNTHESISED).partition("/")[0]
-        return self._data[name].recipe if name in self._data else None
-
-    def content(self, files: FilePatterns) -> Content | None:
-        """What the names are, when all are of one recipe."""
-        recipes = [self.recipe(pattern) for pattern in files.patterns]
-        first = recipes[0]
-        return Content("files", first) if first is not None and all(one is first for one in recipes) else None
-
-    def count(self, files: FilePatterns) -> int | None:
-        """Number of files; ``None`` if they are elsewhere, or too many to count."""
-        counts = [self._count(pattern) for pattern in files.patterns]
-        return None if None in counts else sum(count for count in counts if count is not None)
-
-    def names(self, files: FilePatterns) -> list[str]:
-        """Names of the files that a recipe makes."""
-        return [
-            name
-            for pattern in files.patterns
-            if (recipe := self.recipe(pattern)) is not None
-            for name in _matching(recipe, pattern.partition("/")[2])
-        ]
-
-    def _count(self, pattern: str) -> int | None:
-        if has_scheme(pattern) or "**" in pattern:
-            return None
-        recipe = self.recipe(pattern)
-        if recipe is not None:
-            return len(_matching(recipe, pattern.partition("/")[2]))
-        if not is_glob(pattern):
-            return 1
-        absolute = resolve_pattern(pattern, self._base_dir, {})
-        found = glob.iglob(absolute)  # noqa: PTH207  # patterns are absolute, which Path.glob refuses
-        count = sum(1 for _ in itertools.islice(found, MAX_LISTED + 1))
-        return count if count <= MAX_LISTED else None
+        Raises:
+            Refused: It has no such component.
+        """
+        return self.outer if value.on is None else field_of(self.outer, value.on, argument, "on")
 
 
-@cache
-def _expression(part: str) -> re.Pattern[str]:
-    return re.compile(fnmatch.translate(part))
+def made(source: Source, around: Around) -> Made:
+    """What comes out of a source.
+
+    Raises:
+        Refused: TensorFlow refuses it.
+    """
+    maker = _MAKERS.get(source.op)
+    return maker(source, around) if maker is not None else Made(None, None)
 
 
-def _matching(recipe: Recipe, pattern: str) -> list[str]:
-    """The recipe's files that a relative glob matches, part by part."""
-    names = recipe.file_names()
-    if pattern in names:
-        return [pattern]
-    wanted = [_expression(part) for part in pattern.split("/")]
-    return [name for name in names if _fits(name.split("/"), wanted)]
-
-
-def _fits(parts: list[str], wanted: list[re.Pattern[str]]) -> bool:
-    return len(parts) == len(wanted) and all(
-        expression.match(part) for part, expression in zip(parts, wanted, strict=True)
-    )
-
-
-def _read_header(file: IO[bytes]) -> Tensor | None:
-    """Shape and dtype from the header of NumPy's format, which is a Python literal."""
-    magic = file.read(8)
-    if magic[:6] != _MAGIC:
-        return None
-    form = "<H" if magic[6] == 1 else "<I"
-    (length,) = struct.unpack(form, file.read(struct.calcsize(form)))
-    header = ast.literal_eval(file.read(min(length, 1 << 20)).decode("utf-8" if magic[6] >= 3 else "latin1"))
-    dtype = _tensorflows(header["descr"])
-    return Tensor(dtype, tuple(header["shape"])) if dtype is not None else None
-
-
-def _tensorflows(descr: Any) -> str | None:
-    """TensorFlow's name of a dtype as NumPy writes it, ``<f4``."""
-    if not isinstance(descr, str) or not descr[2:].isdigit():
-        return None
-    order, kind, width = descr[0], descr[1], int(descr[2:])
-    if kind in "SU":
-        return "string"
-    if kind == "b":
-        return "bool"
-    name = f"{_NUMPY_KINDS.get(kind, '')}{8 * width}"
-    # Numbers in another byte order are no tensors.
-    return name if name in WIDTHS and (order in "<=" or width == 1) else None
-
-
-def made(source: Source, files: Files, outer: Structure, *, strict: bool) -> Made:
-    """What comes out of a source; `outer` is the element that a nested one is made for."""
-    if isinstance(source, FromTensorSlices | FromTensors):
-        return _from_tensors(source, files, outer)
-    if isinstance(source, Range | FromGenerator):
-        return _range(source) if isinstance(source, Range) else Made(_generated(source), None)
-    if isinstance(source, ListFiles):
-        return _listed(source, files)
-    if isinstance(source, TFRecordDataset | TextLineDataset | CsvDataset):
-        return _records(source, files, outer, strict=strict)
-    return Made(None, None)
-
-
-def _listed(source: ListFiles, files: Files) -> Made:
+def _listed(source: Any, around: Around) -> Made:
     patterns = source.file_pattern
     if isinstance(patterns, OuterElement):
+        _check_names(around.picked(patterns, "file_pattern"), "file_pattern")
         return Made(Tensor("string", ()), None)
-    return Made(Tensor("string", (), content=files.content(patterns)), files.count(patterns))
+    return Made(Tensor("string", (), content=around.files.content(patterns)), around.files.count(patterns))
 
 
-def _picked(value: OuterElement, outer: Structure) -> Structure:
-    try:
-        return outer if value.on is None else pick(outer, value.on)
-    except FieldError:
-        return None
+def _check_names(names: Structure, argument: str) -> None:
+    wrong = isinstance(names, Mapping | tuple | Nested)
+    if wrong or (isinstance(names, Tensor) and (names.dtype != "string" or names.kind == "sparse")):
+        refuse(names, "wrong-dtype", "names of files (strings)", argument)
 
 
-def _from_tensors(source: FromTensorSlices | FromTensors, files: Files, outer: Structure) -> Made:
-    written = source.tensors
-    if isinstance(written, OuterElement):
-        structure, size = _picked(written, outer), None
-    else:
-        structure = _literals(written, files)
-        size = _bytes(structure)
-    if isinstance(source, FromTensors):
-        return Made(structure, 1, size)
-    firsts = [tensor.shape[0] if tensor is not None and tensor.shape else None for tensor in leaves(structure)]
-    count = next((first for first in firsts if first is not None), None)
-    return Made(each(_slice, structure), count, size)
+def _slices(source: Any, around: Around) -> Made:
+    structure, size = _tensors(source, around)
+    components = list(leaves(structure))
+    for one in components:
+        if one is not None and one.shape == ():
+            refuse(one, "wrong-rank", "tensors with a first dimension to slice", "tensors")
+    firsts = {one.shape[0]: one for one in components if one and one.shape and one.shape[0] is not None}
+    if len(firsts) > 1:
+        listed = " and ".join(shape_text(one.shape) for one in firsts.values())
+        message = f"got tensors of shape {listed}, expected the same first dimension in all"
+        raise Refused(message, "wrong-shape", "tensors")
+    return Made(each(_slice, structure), next(iter(firsts), None), size)
 
 
-def _literals(written: WrittenStructure, files: Files) -> Structure:
+def _whole(source: Any, around: Around) -> Made:
+    structure, size = _tensors(source, around)
+    return Made(structure, 1, size)
+
+
+def _tensors(source: Any, around: Around) -> tuple[Structure, int | None]:
+    if isinstance(source.tensors, OuterElement):
+        return around.picked(source.tensors, "tensors"), None
+    structure = literals(source.tensors, around.files)
+    return structure, _bytes(structure)
+
+
+def literals(written: WrittenStructure, files: Files) -> Structure:
+    """The tensors of a structure of arrays and literals."""
+
     def visit(value: Any) -> Structure:
         if isinstance(value, dict):
             return {key: visit(inner) for key, inner in value.items()}
@@ -227,26 +124,50 @@ def _bytes(structure: Structure) -> int | None:
     """Bytes of the numbers in a structure; ``None`` if one component is not known. Text is left out."""
     total = 0
     for tensor in leaves(structure):
-        if tensor is None or tensor.size is None:
+        if not isinstance(tensor, Tensor) or tensor.size is None or tensor.kind != "dense":
             return None
         total += tensor.size * WIDTHS.get(tensor.dtype, 0)
     return total
 
 
-def _slice(tensor: Tensor) -> Tensor | None:
-    if tensor.kind != "dense":
+def _slice(component: Tensor | Nested) -> Structure:
+    if isinstance(component, Nested):
         return None
-    return Tensor(tensor.dtype, tensor.shape[1:] if tensor.shape else None)
+    return replace(component, shape=component.shape[1:] if component.shape else None, content=None)
 
 
-def _range(source: Range) -> Made:
+def _range(source: Any, around: Around) -> Made:
     number = Tensor(str(source.output_type or "int64"), ())
-    if isinstance(source.stop, OuterElement):
-        return Made(number, None)
-    return Made(number, len(range(source.start, source.stop, source.step)))
+    if not isinstance(source.stop, OuterElement):
+        return Made(number, len(range(source.start, source.stop, source.step)))
+    stop = around.picked(source.stop, "stop")
+    if stop is not None and not (isinstance(stop, Tensor) and stop.dtype != "string" and stop.shape in ((), None)):
+        refuse(stop, "wrong-rank", "a single number", "stop")
+    return Made(number, None)
 
 
-def _generated(source: FromGenerator) -> Structure:
+def _counter(source: Any, around: Around) -> Made:
+    del around
+    return Made(Tensor(str(getattr(source, "dtype", None) or "int64"), ()), INFINITE)
+
+
+def _random(source: Any, around: Around) -> Made:
+    del source, around
+    return Made(Tensor("int64", ()), INFINITE)
+
+
+def _generator(source: Any, around: Around) -> Made:
+    del around
+    return Made(_generated(source), None)
+
+
+def _typed_rows(source: Any, around: Around) -> Made:
+    del around
+    types = source.output_types
+    return Made(_typed(types.value if isinstance(types, WrittenStructure) else tuple(types), ((),) * len(types)), None)
+
+
+def _generated(source: Any) -> Structure:
     if source.output_signature is not None:
         return map_leaves(_signature, source.output_signature.value)
     if source.output_types is None:
@@ -270,26 +191,36 @@ def _typed(types: Any, shapes: Any) -> Structure:
     return Tensor(str(types), shapes.dimensions if isinstance(shapes, ShapeOf) else None)
 
 
-def _records(
-    source: TFRecordDataset | TextLineDataset | CsvDataset, files: Files, outer: Structure, *, strict: bool
-) -> Made:
+def _names_of(source: Any, around: Around) -> tuple[Recipe | None, int | None]:
+    """The recipe of the files that are read, and the number of records in them."""
     if isinstance(source.filenames, OuterElement):
-        names = _picked(source.filenames, outer)
+        names = around.picked(source.filenames, "filenames")
+        _check_names(names, "filenames")
         content = names.content if isinstance(names, Tensor) else None
         recipe = content.recipe if content is not None and content.kind == "files" else None
-        count = None if recipe is None else _even_share(recipe)
-    else:
-        content = files.content(source.filenames)
-        recipe = content.recipe if content is not None else None
-        count = None if recipe is None else _total(recipe, files.names(source.filenames))
-    structure: Structure
-    if isinstance(source, CsvDataset):
-        structure = tuple(Tensor(column_dtype(default), ()) for default in source.record_defaults)
-        count = count if isinstance(recipe, Csv) and recipe.header == source.header else None
-    else:
-        structure = Tensor("string", (), content=_record_content(source, recipe))
-        count = count if isinstance(recipe, TFRecord | Text) else None
-    return Made(structure, None if strict else count)
+        return recipe, None if recipe is None else _even_share(recipe)
+    content = around.files.content(source.filenames)
+    recipe = content.recipe if content is not None else None
+    return recipe, None if recipe is None else _total(recipe, around.files.names(source.filenames))
+
+
+def _rows(source: Any, around: Around) -> Made:
+    recipe, count = _names_of(source, around)
+    structure = tuple(Tensor(column_dtype(default), ()) for default in source.record_defaults)
+    known = isinstance(recipe, Csv) and recipe.header == source.header and not around.strict
+    return Made(structure, count if known else None)
+
+
+def _records(source: Any, around: Around) -> Made:
+    recipe, count = _names_of(source, around)
+    structure = Tensor("string", (), content=_record_content(source, recipe))
+    known = isinstance(recipe, TFRecord | Text) and not around.strict
+    return Made(structure, count if known else None)
+
+
+def _fixed(source: Any, around: Around) -> Made:
+    _names_of(source, around)
+    return Made(Tensor("string", ()), None)
 
 
 def _records_of(recipe: Recipe) -> int | None:
@@ -315,8 +246,23 @@ def _total(recipe: Recipe, names: Iterable[str]) -> int | None:
 
 
 def _record_content(source: Source, recipe: Recipe | None) -> Content | None:
-    if isinstance(source, TFRecordDataset) and isinstance(recipe, TFRecord):
+    if source.op == "TFRecordDataset" and isinstance(recipe, TFRecord):
         return Content("record", recipe, recipe.estimated_bytes() / recipe.records)
-    if isinstance(source, TextLineDataset) and isinstance(recipe, Text | Csv):
+    if source.op == "TextLineDataset" and isinstance(recipe, Text | Csv):
         return Content("text", recipe, recipe.estimated_bytes() / max(1, _records_of(recipe) or 1))
     return None
+
+
+_MAKERS: Mapping[str, Callable[[Any, Around], Made]] = {
+    "CsvDataset": _rows,
+    "FixedLengthRecordDataset": _fixed,
+    "TFRecordDataset": _records,
+    "TextLineDataset": _records,
+    "counter": _counter,
+    "from_generator": _generator,
+    "from_tensor_slices": _slices,
+    "from_tensors": _whole,
+    "list_files": _listed,
+    "random": _random,
+    "range": _range,
+}

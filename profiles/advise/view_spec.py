@@ -15,12 +15,13 @@ from pipeprof.pipelines.ops.stage_map import Filter, Map
 from pipeprof.pipelines.ops.structures import MadeArray, NpyArray, NpzArray, ShapeOf
 from pipeprof.pipelines.ops.structures import Structure as WrittenStructure
 from pipeprof.pipelines.ops.values import FilePatterns
+from pipeprof.pipelines.spec.call_flow import call_result, inputs_of
 from pipeprof.pipelines.spec.elements import ElementInfo, element_specs
+from pipeprof.pipelines.spec.known_files import Files
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.models import Placed
-from pipeprof.pipelines.spec.shape_rules import ArrayLookup, call_result, inputs_of
+from pipeprof.pipelines.spec.shape_rules import ArrayLookup
 from pipeprof.pipelines.spec.shapes import WIDTHS, Structure, Tensor, literal
-from pipeprof.pipelines.spec.source_elements import Files
 from pipeprof.profiles.advise.op_types import op_types, random_op
 from pipeprof.profiles.advise.view import Component, FunctionView, PipelineView, StageView
 from pipeprof.profiles.profile import Location
@@ -93,7 +94,7 @@ class _Builder:
     def __init__(self, loaded: LoadedSpec, elements: Mapping[str, ElementInfo]) -> None:
         self._loaded = loaded
         self._elements = elements
-        self._arrays: ArrayLookup = Files(loaded).array
+        self._arrays: ArrayLookup = Files(loaded.base_dir, loaded.spec.data).array
 
     def stage(self, placed: Placed) -> StageView:
         """The view of one source or stage."""
