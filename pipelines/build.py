@@ -14,14 +14,17 @@ from pipeprof.pipelines.ops.calling import FieldError, describe, pick
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
 from pipeprof.pipelines.ops.options import Options
 from pipeprof.pipelines.ops.pinning import BuildError, essential, pinned, user_lines
-from pipeprof.pipelines.ops.structures import (
-    MadeArray,
-    NpyArray,
-    NpzArray,
-    Structure,
-    map_leaves,
+from pipeprof.pipelines.ops.structures import ARRAYS, Structure, map_leaves
+from pipeprof.pipelines.ops.values import (
+    ArrayFile,
+    Autotune,
+    Field,
+    FilePatterns,
+    InputFolder,
+    OuterElement,
+    OutputFile,
+    PythonRef,
 )
-from pipeprof.pipelines.ops.values import Autotune, Field, FilePatterns, OuterElement, OutputFile, PythonRef
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import PathError, expand_all, leaves, resolve, resolve_pattern
 
@@ -42,7 +45,7 @@ def load_arrays(spec: Spec, context: BuildContext) -> None:
         BuildError: One cannot be read or made.
     """
     for leaf in leaves(spec):
-        if isinstance(leaf.value, NpyArray | NpzArray | MadeArray):
+        if isinstance(leaf.value, ARRAYS):
             with pinned(leaf.address, ()):
                 context.loaded(leaf.value)
 
@@ -134,7 +137,7 @@ class _Builder(Functions):
             return self._outer[-1] if value.on is None else pick(self._outer[-1], value.on)
         if isinstance(value, FilePatterns):
             return self._existing(value)
-        if isinstance(value, OutputFile):
+        if isinstance(value, OutputFile | InputFolder | ArrayFile):
             return str(resolve(value, self.context.base_dir, self.context.data_dirs)) if value else ""
         if isinstance(value, Autotune):
             return self.tf.data.AUTOTUNE

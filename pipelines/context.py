@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeprof.pipelines.ops.filling import load_array
 from pipeprof.pipelines.ops.structures import Array
-from pipeprof.pipelines.spec.paths import resolve
+from pipeprof.pipelines.spec.paths import expand_all, resolve
 
 
 @dataclass
@@ -23,5 +23,9 @@ class BuildContext:
     def loaded(self, array: Array) -> Any:
         """The array, read or made on the first call."""
         if array not in self.arrays:
-            self.arrays[array] = load_array(array, lambda path: resolve(path, self.base_dir, self.data_dirs))
+            self.arrays[array] = load_array(
+                array,
+                lambda path: resolve(path, self.base_dir, self.data_dirs),
+                lambda patterns: expand_all(patterns, self.base_dir, self.data_dirs),
+            )
         return self.arrays[array]

@@ -111,6 +111,11 @@ class Op(Closed):
 
     name: FilledText | None = Field(default=None, description="A name for reports, findings and --set.")
 
+    @property
+    def label(self) -> str | None:
+        """The user's name of it."""
+        return self.name
+
     @classmethod
     def summary(cls) -> str:
         """The first paragraph of the class's docstring."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
 
+from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.problems import Problems, mismatch, unknown
 from pipeprof.pipelines.ops.structures import Constant, Place
@@ -104,3 +105,10 @@ def parse_features(value: Any) -> dict[str, FeatureSpec | None]:
     parsed = {name: _feature(inner, (str(name),), problems) for name, inner in value.items()}
     problems.raise_if_any()
     return parsed
+
+
+Features = Annotated[
+    dict[str, Any],
+    PlainValidator(parse_features),
+    WithJsonSchema({"type": "object", "minProperties": 1, "additionalProperties": {SCHEMA_PLACEHOLDER: "feature"}}),
+]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import importlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.ops.structures import Array, Filling, NpyArray, NpzArray
+from pipeprof.pipelines.ops.arrays import CsvArray, FilesArray, LinesArray, RaggedArray, SparseArray
+from pipeprof.pipelines.ops.structures import Array, Filling, MadeArray, NpyArray, NpzArray
+from pipeprof.pipelines.ops.values import FilePatterns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +22,15 @@ _CHUNK = 1 << 20
 _LEVELS = 256
 
 
-def load_array(array: Array, resolve: Callable[[str], Path]) -> Any:
-    """The NumPy array that ``array`` describes; ``resolve`` finds its file.
+def load_array(
+    array: Array, resolve: Callable[[str], Path], expand: Callable[[FilePatterns], list[str]] | None = None
+) -> Any:
+    """The NumPy array that ``array`` describes (a mapping of them for a table, or a ragged or sparse tensor).
+
+    Args:
+        array: What was written.
+        resolve: Finds a file.
+        expand: Finds the files that patterns match.
 
     Raises:
         OSError: The file cannot be read.
@@ -36,7 +47,65 @@ def load_array(array: Array, resolve: Callable[[str], Path]) -> Any:
                 msg = f"got key {array.key!r}, expected one of {', '.join(archive.files)}"
                 raise KeyError(msg)
             return archive[array.key]
-    return fill(array.array)
+    if isinstance(array, MadeArray):
+        return fill(array.array)
+    if isinstance(array, FilesArray):
+        if expand is None or not isinstance(array.files, FilePatterns):
+            msg = "got files, expected them outside of the pipelines made for an element"
+            raise ValueError(msg)
+        return np.array(expand(array.files))
+    if isinstance(array, LinesArray):
+        return np.array(resolve(array.lines).read_text(encoding="utf-8").splitlines())
+    return read_columns(resolve(array.csv), array.field_delim) if isinstance(array, CsvArray) else _tensor(array)
+
+
+def read_columns(path: Path, delimiter: str) -> dict[str, Any]:
+    """The columns of a CSV file with a header: int64 if all fields are whole numbers, float64 if numbers, else text.
+
+    Empty fields are NaN in a column of numbers.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: A row has another number of fields than the header.
+    """
+    import numpy as np
+
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file, delimiter=delimiter)
+    wrong = next((number for number, row in enumerate(rows, 2) if len(row) != len(header)), None)
+    if wrong is not None:
+        msg = f"got {len(rows[wrong - 2])} fields in line {wrong} of {path.name}, expected {len(header)}"
+        raise ValueError(msg)
+    return {name: np.array(_typed([row[index] for row in rows])) for index, name in enumerate(header)}
+
+
+def _typed(fields: list[str]) -> list[int] | list[float] | list[str]:
+    try:
+        return [int(field) for field in fields]
+    except ValueError:
+        pass
+    try:
+        return [float(field) if field else math.nan for field in fields]
+    except ValueError:
+        return fields
+
+
+def _tensor(array: RaggedArray | SparseArray) -> Any:
+    tf = importlib.import_module("tensorflow")
+    dtype = array.dtype if isinstance(array, RaggedArray) else array.sparse.dtype
+    of_dtype = None if dtype is None else tf.as_dtype(str(dtype))
+    if isinstance(array, RaggedArray):
+        return tf.ragged.constant(_lists(array.ragged), dtype=of_dtype, ragged_rank=array.ragged_rank)
+    parts = array.sparse
+    values = tf.constant(list(parts.values), dtype=of_dtype)
+    indices = [list(index) for index in parts.indices]
+    return tf.SparseTensor(
+        tf.reshape(tf.constant(indices, tf.int64), [-1, len(parts.dense_shape)]), values, parts.dense_shape
+    )
+
+
+def _lists(value: Any) -> Any:
+    return [_lists(item) for item in value] if isinstance(value, tuple) else value
 
 
 def fill(filling: Filling) -> np.ndarray[Any, Any]:

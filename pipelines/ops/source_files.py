@@ -14,6 +14,7 @@ from pipeprof.pipelines.ops.values import (
     Flag,
     Integers,
     NotNegative,
+    Positive,
     PositiveOrAutotune,
     Seed,
     Text,
@@ -79,6 +80,28 @@ class TextLineDataset(Source):
     def build(self, building: Building, address: str) -> Any:
         """The dataset of lines."""
         return building.tf.data.TextLineDataset(**building.arguments(self, address))
+
+
+class FixedLengthRecordDataset(Source):
+    """Records of the same number of bytes, one after the other in files."""
+
+    op: ClassVar[str] = "FixedLengthRecordDataset"
+    holder: ClassVar[str] = "tf.data"
+    element_argument: ClassVar[str] = "filenames"
+
+    filenames: Files = Field(description=_FILES)
+    record_bytes: Positive = Field(description="Bytes of a record.")
+    header_bytes: NotNegative | None = Field(default=None, description="Bytes to leave out at the beginning of a file.")
+    footer_bytes: NotNegative | None = Field(default=None, description="Bytes to leave out at the end of a file.")
+    buffer_size: NotNegative | None = Field(default=None, description=_BUFFER)
+    compression_type: Compression | None = Field(default=None, description=_COMPRESSION)
+    num_parallel_reads: PositiveOrAutotune | None = Field(
+        default=None, description="Number of files read in parallel; one after the other when left out."
+    )
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset of records."""
+        return building.tf.data.FixedLengthRecordDataset(**building.arguments(self, address))
 
 
 class CsvDataset(Source):

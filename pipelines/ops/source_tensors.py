@@ -11,7 +11,7 @@ from pipeprof.pipelines.ops.element import PYTHON
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
 from pipeprof.pipelines.ops.structures import Dtypes, Shapes, Signature, Tensors
-from pipeprof.pipelines.ops.values import Dtype, Integer, OuterElement, Python, is_integer
+from pipeprof.pipelines.ops.values import Dtype, Flag, Integer, OuterElement, Python, Seed, is_integer
 
 
 def _range_end(value: Any) -> int | OuterElement:
@@ -75,6 +75,35 @@ class Range(Source):
         if isinstance(self.stop, OuterElement):
             stop = building.tf.cast(stop, building.tf.int64)
         return building.tf.data.Dataset.range(self.start, stop, self.step, **arguments)
+
+
+class Random(Source):
+    """Random int64 numbers without end."""
+
+    op: ClassVar[str] = "random"
+
+    seed: Seed | None = Field(default=None, description="Seed of the numbers; drawn anew for every run when left out.")
+    rerandomize_each_iteration: Flag | None = Field(
+        default=None, description="Whether each epoch has numbers of its own."
+    )
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset of numbers."""
+        return building.tf.data.Dataset.random(**building.arguments(self, address))
+
+
+class Counter(Source):
+    """Numbers at equal distances without end."""
+
+    op: ClassVar[str] = "counter"
+
+    start: Integer = Field(default=0, description="The first number.")
+    step: Integer = Field(default=1, description="The distance between two numbers.")
+    dtype: Dtype = Field(default="int64", description="dtype of the numbers.")
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset of numbers."""
+        return building.tf.data.Dataset.counter(**building.arguments(self, address))
 
 
 class PythonGenerator(Closed):

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from pipeprof.pipelines.ops.base import Building, Stage
 from pipeprof.pipelines.ops.element import OPS, PYTHON, Call, ElementFunction, check_targets
+from pipeprof.pipelines.ops.features import Features
 from pipeprof.pipelines.ops.structures import Tensors
 from pipeprof.pipelines.ops.values import Flag, PositiveOrAutotune, Python
 
@@ -88,6 +89,25 @@ class TakeWhile(_Predicate):
     """Ends before the first element for which a function gives false."""
 
     op: ClassVar[str] = "take_while"
+
+
+class ParseExampleDataset(Stage):
+    """Parses batches of serialised examples."""
+
+    op: ClassVar[str] = "parse_example_dataset"
+    holder: ClassVar[str] = "tf.data.experimental"
+    takes_name: ClassVar[bool] = False
+
+    features: Features = Field(description="The features of an example, as for tf.io.parse_example.")
+    num_parallel_calls: PositiveOrAutotune | None = Field(
+        default=1, description="Batches that are parsed at the same time; AUTOTUNE lets tf.data choose."
+    )
+    deterministic: Flag | None = Field(default=None, description="Whether parallel calls keep the order of batches.")
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Parse ``dataset``."""
+        made = building.tf.data.experimental.parse_example_dataset(**building.arguments(self, address))
+        return dataset.apply(made)
 
 
 class Scan(Stage):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
 
+from pipeprof.pipelines.ops.arrays import CsvArray, FilesArray, LinesArray, RaggedArray, SparseArray, written_array
 from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.problems import Problems, mismatch
@@ -67,7 +68,8 @@ class MadeArray(Closed):
     array: Filling = Field(description="Shape, dtype and contents.")
 
 
-Array = NpyArray | NpzArray | MadeArray
+Array = NpyArray | NpzArray | MadeArray | FilesArray | LinesArray | CsvArray | RaggedArray | SparseArray
+ARRAYS = (NpyArray, NpzArray, MadeArray, FilesArray, LinesArray, CsvArray, RaggedArray, SparseArray)
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def _array_kind(value: dict[Any, Any]) -> type[Closed] | None:
     made = value.get("array")
     if isinstance(made, dict) and made.keys() & Filling.model_fields.keys():
         return MadeArray
-    return None
+    return written_array(value)
 
 
 def _components(value: Any, place: Place, problems: Problems) -> Any:
@@ -189,13 +191,38 @@ class TensorSpec:
 
     shape: tuple[int | None, ...] | None
     dtype: str
+    kind: str = "dense"
+    """dense, ragged or sparse."""
+    ragged_rank: int | None = None
+
+    def made(self, tf: Any) -> Any:
+        """TensorFlow's own object."""
+        dtype = tf.as_dtype(str(self.dtype))
+        if self.kind == "sparse":
+            return tf.SparseTensorSpec(self.shape, dtype)
+        if self.kind == "ragged":
+            return tf.RaggedTensorSpec(self.shape, dtype, ragged_rank=self.ragged_rank)
+        return tf.TensorSpec(self.shape, dtype)
+
+
+_OptionalShape = Annotated[
+    tuple[int | None, ...] | None, PlainValidator(lambda value: None if value is None else check_shape(value))
+]
+_DtypeName = Annotated[str, PlainValidator(check_dtype)]
 
 
 class _TensorSpecModel(Closed):
-    shape: Annotated[
-        tuple[int | None, ...] | None, PlainValidator(lambda value: None if value is None else check_shape(value))
-    ]
-    dtype: Annotated[str, PlainValidator(check_dtype)]
+    shape: _OptionalShape
+    dtype: _DtypeName
+
+
+class _RaggedSpecModel(_TensorSpecModel):
+    ragged_rank: NotNegative | None = None
+
+
+class _KindModel(Closed):
+    ragged: _RaggedSpecModel | None = None
+    sparse: _TensorSpecModel | None = None
 
 
 def _leaves(value: Any, is_leaf: Callable[[Any], bool], check: Callable[[Any], Any], expected: str) -> Structure:
@@ -224,15 +251,36 @@ def _leaves(value: Any, is_leaf: Callable[[Any], bool], check: Callable[[Any], A
 
 
 def _check_tensor_spec(value: Any) -> TensorSpec:
+    if value.keys() & {"ragged", "sparse"}:
+        other = _KindModel.model_validate(value)
+        if other.sparse is not None:
+            return TensorSpec(other.sparse.shape, other.sparse.dtype, "sparse")
+        ragged = _RaggedSpecModel.model_validate(value["ragged"])
+        rank = ragged.ragged_rank if ragged.ragged_rank is not None else _ragged_rank(ragged.shape)
+        return TensorSpec(ragged.shape, ragged.dtype, "ragged", rank)
     model = _TensorSpecModel.model_validate(value)
     return TensorSpec(model.shape, model.dtype)
+
+
+def _ragged_rank(shape: tuple[int | None, ...] | None) -> int | None:
+    """As TensorFlow has it by default, but for an unknown shape, which it takes no default for."""
+    return None if shape is None else max(len(shape) - 1, 0)
+
+
+def _is_tensor_spec(item: Any) -> bool:
+    if not isinstance(item, dict) or not item:
+        return False
+    of_kind = item.keys() in ({"ragged"}, {"sparse"}) and all(
+        isinstance(inner, dict) and "dtype" in inner and isinstance(inner["dtype"], str) for inner in item.values()
+    )
+    return of_kind or item.keys() <= {"shape", "dtype"}
 
 
 def parse_signature(value: Any) -> Structure:
     """A structure of ``{shape, dtype}``."""
     return _leaves(
         value,
-        lambda item: isinstance(item, dict) and bool(item) and item.keys() <= {"shape", "dtype"},
+        _is_tensor_spec,
         _check_tensor_spec,
         "a mapping with shape and dtype, or a structure of them",
     )

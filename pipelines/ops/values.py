@@ -238,6 +238,12 @@ class ArrayFile(str):
     __slots__ = ()
 
 
+class InputFolder(str):
+    """Path of a folder that is read, relative to the spec."""
+
+    __slots__ = ()
+
+
 class OutputFile(str):
     """Path of a file that TensorFlow writes itself, relative to the spec."""
 
@@ -246,6 +252,16 @@ class OutputFile(str):
 
 def _array_file(value: Any) -> ArrayFile:
     return ArrayFile(_filled_text(value))
+
+
+def _input_folder(value: Any) -> InputFolder:
+    return InputFolder(_filled_text(value))
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(item, str) for item in value):
+        raise mismatch(value, "texts", "a list of texts")
+    return tuple(value)
 
 
 def _output_file(value: Any) -> OutputFile:
@@ -333,6 +349,12 @@ Python = Annotated[
 Files = Annotated[FilePatterns | OuterElement, PlainValidator(_file_patterns), WithJsonSchema(_PATHS_OR_ELEMENT)]
 ArrayPath = Annotated[ArrayFile, PlainValidator(_array_file), WithJsonSchema({"type": "string", "minLength": 1})]
 OutputPath = Annotated[OutputFile, PlainValidator(_output_file), WithJsonSchema({"type": "string"})]
+Folder = Annotated[InputFolder, PlainValidator(_input_folder), WithJsonSchema({"type": "string", "minLength": 1})]
+Texts = Annotated[
+    tuple[str, ...],
+    PlainValidator(_texts),
+    WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": "string"}}),
+]
 FilledOutputPath = Annotated[
     OutputFile, PlainValidator(_filled_output_file), WithJsonSchema({"type": "string", "minLength": 1})
 ]

@@ -89,7 +89,7 @@ class Placed:
     @property
     def name(self) -> str | None:
         """The user's name of it."""
-        return self.op.name
+        return self.op.label
 
 
 class Spec(Document):

@@ -139,6 +139,41 @@ STAGES: dict[str, Any] = {
 }
 GOOD["stages"] = STAGES
 
+FEATURES = {
+    "file_pattern": "a-*.tfrecord",
+    "batch_size": 2,
+    "features": {"a": {"FixedLenFeature": {"shape": [], "dtype": "int64"}}},
+}
+SQL = {"driver_name": "sqlite", "data_source_name": "a.sqlite", "query": "select 1", "output_types": ["int64"]}
+SPARSE = {"indices": [[0, 1], [1, 0]], "values": [7, 8], "dense_shape": [2, 2]}
+SOURCES: list[dict[str, Any]] = [
+    {"FixedLengthRecordDataset": {"filenames": "a.bin", "record_bytes": 3, "header_bytes": 16}},
+    {"random": {"seed": 1}},
+    {"counter": None},
+    {"make_csv_dataset": {"file_pattern": ["a.csv", "b.csv"], "batch_size": 2, "select_columns": [0, 1]}},
+    {"make_batched_features_dataset": FEATURES | {"reader": "TFRecordDataset", "reader_args": ["GZIP"]}},
+    {"SqlDataset": SQL},
+    {"load": {"path": "saved", "compression": "GZIP", "reader_func": {"python": "f.py:f"}}},
+    {"image_dataset_from_directory": {"directory": "data:photos", "image_size": [64, 64], "label_mode": None}},
+    {"text_dataset_from_directory": {"directory": "a", "validation_split": 0.2, "subset": "training", "seed": 1}},
+    {"audio_dataset_from_directory": {"directory": "a", "labels": [0, 1], "ragged": True}},
+    {"timeseries_dataset_from_array": {"data": {"npy": "x.npy"}, "targets": None, "sequence_length": 3}},
+    {"tfds.load": {"name": "mnist", "split": "train", "read_config": {"interleave_cycle_length": "AUTOTUNE"}}},
+    {"python": {"function": "f.py:f"}},
+    {"from_tensors": {"tensors": {"a": {"files": "*.jpg"}, "b": {"lines": "l.txt"}, "c": {"ragged": [[1], ["a"]]}}}},
+    {"from_tensors": {"tensors": [{"sparse": SPARSE}, {"csv": "a.csv", "field_delim": ";"}]}},
+    {
+        "from_generator": {
+            "python": "f.py:g",
+            "output_signature": [
+                {"ragged": {"shape": [None, None], "dtype": "int32", "ragged_rank": 1}},
+                {"sparse": {"shape": [None], "dtype": "string"}},
+            ],
+        }
+    },
+]
+GOOD["sources"] = {"version": 1, "source": {"zip": {"datasets": [{"source": source} for source in SOURCES]}}}
+
 GENERATOR = {"python": "f.py:g", "output_signature": {"shape": [None], "dtype": "int64"}}
 
 
@@ -425,6 +460,95 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
         ("stages", 0, "with_options", "options", "determinstic"),
         "unknown key",
         True,
+    ),
+    "tables of no batch size": (
+        changed(MINIMAL, source={"make_csv_dataset": {"file_pattern": "a.csv"}}),
+        ("source", "make_csv_dataset", "batch_size"),
+        "required",
+        True,
+    ),
+    "features of another kind": (
+        changed(MINIMAL, source={"make_batched_features_dataset": FEATURES | {"features": {"a": {"FixedLen": {}}}}}),
+        ("source", "make_batched_features_dataset", "features", "a", "FixedLen"),
+        "unknown feature",
+        True,
+    ),
+    "another reader": (
+        changed(MINIMAL, source={"make_batched_features_dataset": FEATURES | {"reader": "CsvDataset"}}),
+        ("source", "make_batched_features_dataset", "reader"),
+        "TFRecordDataset or TextLineDataset",
+        True,
+    ),
+    "another database": (
+        changed(MINIMAL, source={"SqlDataset": SQL | {"driver_name": "postgres"}}),
+        ("source", "SqlDataset", "driver_name"),
+        "sqlite",
+        True,
+    ),
+    "another label mode": (
+        changed(MINIMAL, source={"image_dataset_from_directory": {"directory": "a", "label_mode": "inferred"}}),
+        ("source", "image_dataset_from_directory", "label_mode"),
+        "int, categorical or binary",
+        True,
+    ),
+    "both subsets": (
+        changed(MINIMAL, source={"text_dataset_from_directory": {"directory": "a", "subset": "both"}}),
+        ("source", "text_dataset_from_directory", "subset"),
+        "training or validation",
+        True,
+    ),
+    "labels of text": (
+        changed(MINIMAL, source={"audio_dataset_from_directory": {"directory": "a", "labels": ["a"]}}),
+        ("source", "audio_dataset_from_directory", "labels"),
+        "inferred",
+        True,
+    ),
+    "windows without a word about targets": (
+        changed(MINIMAL, source={"timeseries_dataset_from_array": {"data": [1], "sequence_length": 2}}),
+        ("source", "timeseries_dataset_from_array", "targets"),
+        "required",
+        True,
+    ),
+    "a download": (
+        changed(MINIMAL, source={"tfds.load": {"name": "mnist", "split": "train", "download": True}}),
+        ("source", "tfds.load", "download"),
+        "pipeprof downloads nothing",
+        True,
+    ),
+    "python source of another form": (
+        changed(MINIMAL, source={"python": {"function": "f"}}),
+        ("source", "python", "function"),
+        "a file and a function",
+        True,
+    ),
+    "ragged of numbers": (
+        changed(MINIMAL, source={"from_tensors": {"tensors": {"ragged": [1, [None]]}}}),
+        ("source", "from_tensors", "tensors", "ragged"),
+        "a number or text",
+        False,
+    ),
+    "sparse of another length": (
+        changed(MINIMAL, source={"from_tensors": {"tensors": {"sparse": SPARSE | {"values": [1]}}}}),
+        ("source", "from_tensors", "tensors", "sparse", "values"),
+        "got 1 values for 2 indices",
+        False,
+    ),
+    "sparse outside": (
+        changed(MINIMAL, source={"from_tensors": {"tensors": {"sparse": SPARSE | {"dense_shape": [2, 1]}}}}),
+        ("source", "from_tensors", "tensors", "sparse", "indices", 0),
+        "an index inside of [2, 1]",
+        False,
+    ),
+    "ragged signature": (
+        changed(
+            MINIMAL,
+            source={
+                "from_generator": GENERATOR | {"output_signature": {"ragged": {"shape": [2], "dtype": "in32"}}},
+            },
+        ),
+        ("source", "from_generator", "output_signature", "ragged", "dtype"),
+        "name of a dtype",
+        False,
     ),
     "outer element at the top": (
         changed(MINIMAL, source={"TFRecordDataset": {"filenames": {"on": "a"}}}),
