@@ -238,7 +238,7 @@ class Causes(Model):
         None, description="Of the time inside the stages, the part in which threads neither ran nor waited for a core."
     )
     disk_bytes_per_second: float | None = None
-    python_share: float | None = Field(None, description="Part of the traced stretch in which pipeline Python ran.")
+    python_share: float | None = Field(None, description="Part of the time in which pipeline Python ran, by the trace.")
     python_ms_per_batch: float | None = Field(None, description="Time inside Python functions, summed over threads.")
 
 

@@ -100,9 +100,21 @@ def causes_of(
         demanded_cores=demanded,
         blocked_share=blocked,
         disk_bytes_per_second=disk_rate,
-        python_share=min(1.0, traced["python_seconds"] / traced["seconds"]) if traced else None,
+        python_share=_python_share(traced, steps.interval_ms.mean) if traced else None,
         python_ms_per_batch=traced["python_ms"] / batches if traced and batches else None,
     )
+
+
+def _python_share(traced: dict[str, float], interval_ms: float) -> float:
+    """The part of the measured time in which Python of the pipeline ran.
+
+    The traced stretch has no step: what fills it may be short beside a measured interval.
+    """
+    share = min(1.0, traced["python_seconds"] / traced["seconds"])
+    batches = traced.get("batches")
+    if not batches or interval_ms <= 0:
+        return share
+    return min(share, 1e3 * traced["python_seconds"] / batches / interval_ms)
 
 
 def limit_of(profile: Profile) -> Limited | None:

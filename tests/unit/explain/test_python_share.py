@@ -1,0 +1,25 @@
+"""Python's share is of the measured time, though the trace has no step that would fill it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeprof.profiles.explain.limit import causes_of
+from pipeprof.profiles.profile import Contention, Quantiles, Steps
+
+
+@pytest.mark.parametrize(
+    ("interval_ms", "share"),
+    [
+        pytest.param(20.0, 0.1, id="a step of which Python is a tenth"),
+        pytest.param(2.5, 0.8, id="no step"),
+        pytest.param(1.8, 0.8, id="tracing slows the pipeline down"),
+    ],
+)
+def test_python_share(interval_ms: float, share: float) -> None:
+    times = Quantiles(mean=interval_ms, p50=interval_ms, p95=interval_ms, p99=interval_ms)
+    steps = Steps(count=100, seconds=2.0, interval_ms=times, wait_ms=times, fetch_ms=times, wait_share=0.1)
+    traced = {"seconds": 0.5, "batches": 200, "python_seconds": 0.4, "python_ms": 400.0}
+    found = causes_of(Contention(worker_cores=1.0, runnable_wait_share=0.0), None, steps, [], traced)
+    assert found is not None
+    assert found.python_share == pytest.approx(share)
