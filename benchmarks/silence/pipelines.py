@@ -52,14 +52,13 @@ def noise(number: tf.Tensor) -> tf.Tensor:
     return tf.cast(number, tf.float32) * 2.0 + tf.random.uniform([])
 
 
-def product(numbers: tf.Tensor) -> tf.Tensor:
-    """A matrix product in NumPy, which lets go of Python's lock."""
+def logarithms(numbers: tf.Tensor) -> tf.Tensor:
+    """Logarithms by NumPy, on one core and without Python's lock."""
 
-    def times(values: Any) -> Any:
-        wide = np.outer((values % 7).astype(np.float32), np.ones(700, np.float32))
-        return (wide.T @ wide)[:8]
+    def compute_all(values: Any) -> Any:
+        return np.log1p(np.outer(values % 7, np.arange(850.0))).sum(axis=1)
 
-    return tf.ensure_shape(tf.numpy_function(times, [numbers], np.float32), [8, 700])
+    return tf.ensure_shape(tf.numpy_function(compute_all, [numbers], np.float64), [512])
 
 
 def some(row: tf.Tensor) -> tf.Tensor:
