@@ -12,7 +12,7 @@ graph alone gives advice that does nothing or harms, and twins that differ in th
 * a fix holds what the case says it must, and moves no stage where that would change what a filter sees.
 
 A run that another program disturbed shows it in `contention`. PIPEPROF_BENCHMARK_THROUGH is a command that each run is
-started through, say one that waits until the machine is idle. Needs two cores and 3 GB of memory. Seven minutes, and a
+started through, say one that waits until the machine is idle. Needs two cores and 3 GB of memory. Six minutes, and a
 minute more for making the data the first time.
 """
 
@@ -40,7 +40,7 @@ if cores:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 main()
 """
-SECONDS = 3
+SECONDS = 2
 PATIENCE = 600
 KEPT = ("verdict", "steps", "headspace", "causes", "contention", "findings", "warnings")
 
