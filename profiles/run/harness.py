@@ -154,9 +154,9 @@ class _Run:
     def _pin_to_op(self, problem: Problem) -> None:
         """What TensorFlow refuses is pinned to the line of the op in the stage, not only to the stage's."""
         error, loaded = self._observed.error, self._settings.loaded
-        if error is None or loaded is None or error.get("op_index") is None:
+        if error is None or loaded is None or not error.get("op_path"):
             return
-        problem.address = f"{error['address']}.ops.{error['op_index']}"
+        problem.address = f"{error['address']}.{error['op_path']}"
         at = loaded.locate(problem.address)
         if at is not None and at.line is not None:
             problem.line, problem.column = at.line, at.column

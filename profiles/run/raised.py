@@ -108,12 +108,12 @@ def describe(error: Exception, sample: Sample) -> dict[str, Any]:
         "phase": sample.phase,
         "kind": "pipeline",
         "address": None,
-        "op_index": None,
+        "op_path": "",
         "frame": vars(frame) if frame else None,
     }
     if isinstance(error, BuildError):
         kind = "spec" if error.kind == "spec" else "pipeline"
-        op = {"op_index": error.op_index}
+        op = {"op_path": error.op_path}
         return {**described, **op, "kind": kind, "code": "build", "message": error.message, "address": error.address}
     if isinstance(error, UsageError):
         return {**described, "kind": "spec", "code": "target", "message": said}
