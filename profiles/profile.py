@@ -63,6 +63,9 @@ class Host(Model):
     machine: str
     cpu_model: str | None = None
     cores: float = Field(description="Cores the worker may use: affinity and cgroup quota counted.")
+    schedulable_cores: int | None = Field(
+        None, description="Cores it may be scheduled on, whatever its quota: TensorFlow's pools have a thread for each."
+    )
     memory_bytes: int | None = None
     memory_limit_bytes: int | None = Field(None, description="The limit the run was held to.")
     memory_limit_source: str | None = Field(None, description="`option`, `cgroup` or `machine`.")

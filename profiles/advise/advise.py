@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.profiles.advise.ignored import unknown_rules, without_ignored
+from pipeprof.profiles.advise.proposal import proposal
 from pipeprof.profiles.advise.rule import Draft, Rule, Threshold
 from pipeprof.profiles.advise.rule import rules as all_rules
 from pipeprof.profiles.advise.view import Facts, Headspace, PipelineView
+from pipeprof.profiles.advise.written import with_written
 from pipeprof.profiles.explain.verdict import STEP_BOUND_BELOW
 from pipeprof.profiles.profile import Edit, Finding, Message, Predicted
 
@@ -153,6 +155,7 @@ def _finding(rule: Rule, draft: Draft, view: PipelineView) -> Finding:
     stage = view.by_id.get(draft.stage or "")
     predicted = draft.predicted
     edits = [Edit(**edit.to_dict()) for edit in draft.edits]
+    patch, python = proposal(view, draft.edits)
     return Finding(
         rule=rule.name,
         title=rule.title,
@@ -164,8 +167,8 @@ def _finding(rule: Rule, draft: Draft, view: PipelineView) -> Finding:
         recommendation=draft.recommendation,
         semantics=draft.semantics or rule.semantics,
         edit=edits[0] if len(edits) == 1 else edits or None,
-        patch="\n".join(edit.as_yaml() for edit in draft.edits) or None,
-        python="\n".join(edit.as_python() for edit in draft.edits) or None,
+        patch=patch,
+        python=python,
         predicted=predicted
         and Predicted(
             speedup=predicted.speedup,
@@ -237,7 +240,7 @@ def findings_for(
 
     Returns:
         The findings in their order, ``None`` if no rule could be applied; and messages for the profile's warnings,
-        among them what could not be judged and why.
+        among them what could not be judged and why. One that says more than a warning of the profile takes its place.
     """
     messages: list[Message] = []
     measured = _measurement(profile, headspace, facts)
@@ -264,12 +267,22 @@ def findings_for(
             "rules that compare costs say nothing"
         )
     if missing and not (view is None and profile.errors):
-        messages.append(Message(code="not-judged", message=missing))
+        messages.append(_not_judged(profile, missing))
     if view is None:
         return None, messages
-    known = view
+    known = view if loaded is None else with_written(view, loaded)
     result = tried("the rules", lambda: advise(known, ignore=loaded.spec.ignore if loaded else ()), messages)
     return (None, messages) if result is None else (result[0], [*messages, *result[1]])
+
+
+def _not_judged(profile: Profile, missing: str) -> Message:
+    """What could not be judged; where the profile warns of unread stages already, one sentence in the place of both."""
+    unread = next((one for one in profile.warnings if one.code in ("stages-unread", "stages-no-model")), None)
+    if unread is None:
+        return Message(code="not-judged", message=missing)
+    profile.warnings.remove(unread)
+    _, _, left = missing.rpartition(": ")
+    return Message(code=unread.code, message=f"{unread.message.removesuffix('.')}; {left}")
 
 
 def tried(what: str, make: Callable[[], _T], messages: list[Message]) -> _T | None:

@@ -7,31 +7,41 @@ reading; nothing here changes a file.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipeprof.profiles.advise.view import AUTOTUNE
 
+_PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
+_NOT_TEXT = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+"""Words that YAML reads as something else."""
 
-def _yaml(value: Any) -> str:
-    """A value in flow style."""
-    if isinstance(value, str) and value.replace("_", "").replace(".", "").isalnum():
+
+def yaml_text(value: Any) -> str:
+    """A value in flow style, as YAML reads it back.
+
+    Example:
+        >>> yaml_text({"shape": [None, 3], "dtype": "uint8", "python": "f.py:fn", "key": "on"})
+        '{shape: [null, 3], dtype: uint8, python: "f.py:fn", key: "on"}'
+    """
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _NOT_TEXT:
         return value
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_yaml(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{yaml_text(key)}: {yaml_text(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_yaml(inner) for inner in value) + "]"
-    return json.dumps(value)
+        return "[" + ", ".join(yaml_text(inner) for inner in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
 
 
-def _python(value: Any) -> str:
+def python_text(value: Any) -> str:
     """A value as Python writes it."""
     return "tf.data.AUTOTUNE" if value == AUTOTUNE else repr(value)
 
 
 def _call(op: str, arguments: Mapping[str, Any]) -> str:
-    return f".{op}({', '.join(f'{key}={_python(value)}' for key, value in arguments.items())})"
+    return f".{op}({', '.join(f'{key}={python_text(value)}' for key, value in arguments.items())})"
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class InsertStage(Edit):
     def as_yaml(self) -> str:
         """The stage, and where it goes."""
         where = f"after {self.after}" if self.after else "at the end"
-        return f"- {self.op}: {_yaml(self.arguments)}   # {where}"
+        return f"- {self.op}: {yaml_text(self.arguments)}   # {where}"
 
     def as_python(self) -> str:
         """The call, and where it goes."""
@@ -81,11 +91,11 @@ class SetArgument(Edit):
 
     def as_yaml(self) -> str:
         """The argument in its stage."""
-        return f"- {self.op}:   # {self.stage}\n    {self.argument}: {_yaml(self.value)}"
+        return f"- {self.op}:   # {self.stage}\n    {self.argument}: {yaml_text(self.value)}"
 
     def as_python(self) -> str:
         """The argument in its call."""
-        return f".{self.op}(…, {self.argument}={_python(self.value)})  # {self.stage}"
+        return f".{self.op}(…, {self.argument}={python_text(self.value)})  # {self.stage}"
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,29 @@ class ReplaceStage(Edit):
 
 
 @dataclass(frozen=True)
+class Rewrite(Edit):
+    """Put a whole part of the pipeline in the place of some stages in a row.
+
+    Attributes:
+        stages: Addresses of what is replaced, in the order of the data.
+        yaml: What stands there instead, with ``source:`` and ``stages:`` where the source is a part of it.
+        python: The same as Python.
+    """
+
+    stages: tuple[str, ...]
+    yaml: str
+    python: str
+
+    def as_yaml(self) -> str:
+        """What stands there instead."""
+        return self.yaml
+
+    def as_python(self) -> str:
+        """What stands there instead."""
+        return self.python
+
+
+@dataclass(frozen=True)
 class SetOption(Edit):
     """Set one of tf.data's options, by its dotted path."""
 
@@ -141,11 +174,11 @@ class SetOption(Edit):
         inner: Any = {last: self.value}
         for group in reversed(groups):
             inner = {group: inner}
-        return f"options: {_yaml(inner)}"
+        return f"options: {yaml_text(inner)}"
 
     def as_python(self) -> str:
         """The option on a tf.data.Options, and the dataset with it."""
         return (
-            f"options = tf.data.Options(); options.{self.path} = {_python(self.value)}; "
+            f"options = tf.data.Options(); options.{self.path} = {python_text(self.value)}; "
             "dataset = dataset.with_options(options)"
         )

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, PipelineView, StageView
+from pipeprof.profiles.explain.words import size as in_words
 from pipeprof.profiles.profile import How, LedgerEntry, Owner
 
-ARRAY_COPIES = 4
-"""the NumPy array, TensorFlow's tensor, and two copies while the iterator is made, of which one stays."""
+ARRAY_COPIES = 4.1
+"""peak, in sizes of the array: the array, TensorFlow's tensor, and two copies while the iterator is made, of which one
+stays; measured on 400 MB."""
 SOURCE_CONSTANT_COPIES = 17
 """peak, in sizes of the array and with the array itself, of a source built inside a tf.function."""
 CAPTURED_CONSTANT_COPIES = 19
@@ -122,7 +124,7 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
         yield from _source(stage)
     size = _captured(view, stage)
     if size > 0:
-        formula = f"{_words(size)} of constants in its function × {CAPTURED_CONSTANT_COPIES} at the peak"
+        formula = f"{in_words(size)} of constants in its function × {CAPTURED_CONSTANT_COPIES} at the peak"
         yield Held("source", stage.id, CAPTURED_CONSTANT_COPIES * size, "predicted", formula)
     if stage.op == "shuffle":
         yield from _shuffle(view, stage)
@@ -153,7 +155,7 @@ class _Size:
 
     @property
     def words(self) -> str:
-        return f"at least {_words(self.bytes)}" if self.partial else _words(self.bytes)
+        return f"at least {in_words(self.bytes)}" if self.partial else in_words(self.bytes)
 
     def less(self, shared: float) -> _Size:
         """Without the bytes that belong to another stage."""
@@ -164,9 +166,7 @@ def _element_size(view: PipelineView, stage: StageView) -> _Size | None:
     """The size of one element that comes out of a stage; of a file name that of one of usual length."""
     if stage.element_bytes is not None:
         return _Size(stage.element_bytes)
-    one: StageView | None = stage
-    while one is not None and one.op in _PASSING:
-        one = view.input_of(one)
+    one = giver(view, stage)
     if one is not None and one.op == "list_files":
         return _Size(float(PATH_BYTES))
     known = sum(component.nbytes or 0 for component in stage.element or ())
@@ -176,14 +176,14 @@ def _element_size(view: PipelineView, stage: StageView) -> _Size | None:
 def _source(stage: StageView) -> Iterator[Held]:
     if not stage.source_bytes:
         return
-    size = _words(stage.source_bytes)
+    size = in_words(stage.source_bytes)
     if stage.constant:
-        copies = CAPTURED_CONSTANT_COPIES if stage.owner is not None else SOURCE_CONSTANT_COPIES
+        copies: float = CAPTURED_CONSTANT_COPIES if stage.owner is not None else SOURCE_CONSTANT_COPIES
         formula = f"{size} × {copies} at the peak: the array is a constant of a graph, which is copied and rewritten"
     else:
         copies = ARRAY_COPIES
         formula = f"{size} × {copies} at the peak: the array, TensorFlow's tensor, and copies made with the iterator"
-    yield Held("source", stage.id, copies * stage.source_bytes, "predicted", formula)
+    yield Held("source", stage.id, round(copies * stage.source_bytes), "predicted", formula)
 
 
 def _shuffle(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
@@ -283,7 +283,7 @@ def _held(
     many = _copies(view, stage)
     total = round(many * count * (size.bytes + overhead))
     open_ones = f"{many} open × " if many > 1 else ""
-    each = f"({size.words} + {_words(overhead)})" if overhead else size.words
+    each = f"({size.words} + {in_words(overhead)})" if overhead else size.words
     at_most = owner == "shuffle" and bool(note)
     formula = f"{open_ones}{count:,} {what} × {each}{note}"
     return Held(owner, stage.id, total, "predicted", formula, at_most=at_most, at_least=size.partial)
@@ -308,8 +308,10 @@ def _parallelism(view: PipelineView, stage: StageView) -> int | None:
 def _copies(view: PipelineView, stage: StageView) -> int:
     """How many of this stage there are at a time: one for each open inner pipeline of its owners."""
     copies = 1
+    seen: set[str] = set()
     owner = view.by_id.get(stage.owner) if stage.owner is not None else None
-    while owner is not None:
+    while owner is not None and owner.id not in seen:
+        seen.add(owner.id)
         if owner.op == "interleave":
             cycle = owner.arguments.get("cycle_length")
             copies *= cycle if isinstance(cycle, int) and cycle > 0 else max(1, math.ceil(view.cores))
@@ -323,25 +325,35 @@ def _holder(view: PipelineView, stage: StageView) -> StageView | None:
     Stages that only hand tensors on lead to a cache in memory, which keeps all of them anyway, or to a source whose
     slices are views.
     """
-    one: StageView | None = stage
-    while one is not None:
+    for one in _passed(view, stage):
         if one.op == "cache" and not one.arguments.get("filename"):
             return one
         if one.op == "from_tensors":
             return one
         if one.op == "from_tensor_slices":
             return one if one.element and all(_viewed(component.nbytes) == 1 for component in one.element) else None
-        if one.op not in _PASSING:
-            return None
-        one = view.input_of(one)
     return None
+
+
+def _passed(view: PipelineView, stage: StageView) -> Iterator[StageView]:
+    """The stage and those below it, as long as they only hand on; the last one does not."""
+    seen: set[str] = set()
+    one: StageView | None = stage
+    while one is not None and one.id not in seen:
+        seen.add(one.id)
+        yield one
+        one = view.input_of(one) if one.op in _PASSING else None
+
+
+def giver(view: PipelineView, stage: StageView) -> StageView | None:
+    """The stage that makes what `stage` hands on; ``None`` if none does."""
+    *_, last = _passed(view, stage)
+    return None if last.op in _PASSING else last
 
 
 def _shared_bytes(view: PipelineView, stage: StageView) -> float:
     """Mean bytes of an element coming out of `stage` that are views of the source, while the others are copies."""
-    one: StageView | None = stage
-    while one is not None and one.op in _PASSING:
-        one = view.input_of(one)
+    one = giver(view, stage)
     if one is None or one.op != "from_tensor_slices":
         return 0
     return sum((component.nbytes or 0) * _viewed(component.nbytes) for component in one.element or ())
@@ -373,12 +385,3 @@ def _alias(owner: Owner, stage: StageView, holder: StageView) -> Held:
 
 def _no_size(owner: Owner, stage: StageView) -> NotKnown:
     return NotKnown(owner, stage.id, "the size of an element is not known before it runs")
-
-
-def _words(size: float) -> str:
-    """Bytes for a formula, in units of 1,000."""
-    for unit in ("B", "kB", "MB"):
-        if abs(size) < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"

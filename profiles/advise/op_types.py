@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipeprof.pipelines.ops.features import FeatureSpec
+
 _RESIZERS = {
     "area": "ResizeArea",
     "bicubic": "ResizeBicubic",
@@ -40,11 +42,20 @@ def op_types(name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
     if "ResizeBilinear" in found:
         found.remove("ResizeBilinear")
         found.add(_RESIZERS.get(str(arguments.get("method", "bilinear")), _SCALER))
+    if "features" in arguments and not _has_defaults(arguments["features"]):
+        # Only default values are brought into shape.
+        found.discard("Reshape")
     if name == "tf.random.uniform" and str(arguments.get("dtype", "float32")).startswith(("int", "uint")):
         return frozenset({"RandomUniformInt"})
     if name == "tf.io.decode_raw" and arguments.get("fixed_length") is not None:
         return frozenset({"DecodePaddedRaw"})
     return frozenset(found)
+
+
+def _has_defaults(features: Any) -> bool:
+    """Whether one of the features that a record is parsed to has a default value."""
+    given = features.values() if isinstance(features, Mapping) else ()
+    return any(one.arguments.get("default_value") is not None for one in given if isinstance(one, FeatureSpec))
 
 
 def random_op(types: frozenset[str]) -> str | None:

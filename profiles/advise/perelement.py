@@ -50,17 +50,6 @@ def batching(view: PipelineView, stage: StageView) -> Batching | None:
         between.append(at)
 
 
-def count(value: float) -> str:
-    """A mean number of elements or calls in words, whole where it nearly is.
-
-    Example:
-        >>> count(31.98), count(2.5), count(12800.0)
-        ('32', '2.50', '12,800')
-    """
-    whole = round(value)
-    return f"{whole:,}" if whole and abs(value - whole) < 0.01 * whole else significant(value)
-
-
 def interval_ms(view: PipelineView) -> float | None:
     """Mean time from one step to the next, in milliseconds."""
     steps = view.profile.steps if view.profile is not None else None

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeprof.profiles.advise.edits import ReplaceStage
-from pipeprof.profiles.advise.memory import Held, memory_prediction
+from pipeprof.profiles.advise.memory import PATH_BYTES, Held, giver, memory_prediction
+from pipeprof.profiles.advise.rows import owners
 from pipeprof.profiles.advise.rule import Semantics, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
 from pipeprof.profiles.explain.words import percent, size
@@ -24,9 +25,6 @@ SHARE_OF_LIMIT = Threshold(
 MEMORY_GATE = (BYTES, SHARE_OF_PEAK, SHARE_OF_LIMIT)
 """Bytes matter from the first two on together, or from the third on alone."""
 
-PATH_BYTES = 227
-"""A buffered file name of 41 letters takes 396 bytes, 169 of which are any element's overhead."""
-
 SHUFFLES = frozenset({"shuffle", "shuffle+repeat"})
 BATCHES = frozenset({"batch", "padded_batch", "ragged_batch"})
 _REGROUPING = frozenset(
@@ -42,7 +40,6 @@ _REGROUPING = frozenset(
     }
 )
 _COMBINERS = frozenset({"zip", "concatenate", "sample_from_datasets", "choose_from_datasets"})
-_PASSING = frozenset({"shuffle", "cache", "prefetch", "repeat", "take", "skip", "shard", "filter"})
 _CHEAP = frozenset({"range", "list_files", "random", "from_tensor_slices", "from_tensors", "from_list"})
 _NEARLY_ALL = 0.95
 
@@ -116,12 +113,7 @@ def held(view: PipelineView, stage: StageView, owner: Owner) -> Held | None:
 
 def in_function(view: PipelineView, stage: StageView) -> bool:
     """Whether a stage is made anew whenever a function runs; the side of a `zip` is not."""
-    owner = view.by_id.get(stage.owner) if stage.owner is not None else None
-    while owner is not None:
-        if owner.op not in _COMBINERS:
-            return True
-        owner = view.by_id.get(owner.owner) if owner.owner is not None else None
-    return False
+    return any(owner.op not in _COMBINERS for owner in owners(view, stage))
 
 
 def upstream(view: PipelineView, stage: StageView) -> list[StageView]:
@@ -135,20 +127,12 @@ def upstream(view: PipelineView, stage: StageView) -> list[StageView]:
 
 def regrouped(view: PipelineView, stage: StageView) -> bool:
     """Whether what a stage gives is taken apart or grouped again above, also by the pipeline around a nested one."""
-    if any(above.op in _REGROUPING for above in view.above(stage)):
-        return True
-    # The owner itself only hands on what comes out of its function.
-    owner = view.by_id.get(stage.owner) if stage.owner is not None else None
-    return owner is not None and regrouped(view, owner)
+    # An owner itself only hands on what comes out of its function.
+    return any(above.op in _REGROUPING for one in (stage, *owners(view, stage)) for above in view.above(one))
 
 
 def _owned_by(view: PipelineView, stage: StageView, owner: StageView) -> bool:
-    one: StageView | None = stage
-    while one is not None and one.owner is not None:
-        if one.owner == owner.id:
-            return True
-        one = view.by_id.get(one.owner)
-    return False
+    return any(one.id == owner.id for one in owners(view, stage))
 
 
 @dataclass(frozen=True)
@@ -188,7 +172,7 @@ def places_below(view: PipelineView, stage: StageView, *, batches: bool = False)
     """
     crossed: list[StageView] = []
     one = view.input_of(stage)
-    while one is not None and (one.op in ("map", "prefetch") or (batches and one.op in BATCHES)):
+    while one is not None and one not in crossed and (one.op in ("map", "prefetch") or (batches and one.op in BATCHES)):
         crossed.append(one)
         below = view.input_of(one)
         if below is None:
@@ -201,9 +185,7 @@ def places_below(view: PipelineView, stage: StageView, *, batches: bool = False)
 
 def nothing_to_keep(view: PipelineView, stage: StageView) -> bool:
     """Whether what comes out of a stage costs nothing to make again: indices, names, slices of an array."""
-    one: StageView | None = stage
-    while one is not None and one.op in _PASSING:
-        one = view.input_of(one)
+    one = giver(view, stage)
     return one is not None and one.op in _CHEAP
 
 
@@ -216,7 +198,5 @@ def without(stage: StageView) -> ReplaceStage:
 
 def _path_bytes(view: PipelineView, stage: StageView) -> float | None:
     """Bytes of a file name, if that is what comes out of a stage."""
-    one: StageView | None = stage
-    while one is not None and one.op in _PASSING:
-        one = view.input_of(one)
+    one = giver(view, stage)
     return float(PATH_BYTES) if one is not None and one.op == "list_files" else None

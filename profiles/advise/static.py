@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import advise, tried
 from pipeprof.profiles.advise.memory import MemoryPrediction, memory_prediction
+from pipeprof.profiles.advise.written import with_written
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
@@ -41,7 +42,7 @@ def static_advice(loaded: LoadedSpec, *, cores: float, memory_limit_bytes: int |
     def read() -> PipelineView:
         from pipeprof.profiles.advise.view_spec import view_of_spec
 
-        return view_of_spec(loaded, cores=cores, memory_limit_bytes=memory_limit_bytes)
+        return with_written(view_of_spec(loaded, cores=cores, memory_limit_bytes=memory_limit_bytes), loaded)
 
     messages: list[Message] = []
     view = tried("the spec", read, messages)

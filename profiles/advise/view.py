@@ -110,6 +110,7 @@ class StageView:
         made_parallel: Whether TensorFlow made it parallel by itself.
         injected: Whether TensorFlow added it.
         measured: The stage in the profile.
+        written: The stage's arguments as the spec has them; ``None`` where there is no spec.
     """
 
     id: str
@@ -129,6 +130,7 @@ class StageView:
     made_parallel: bool | None = None
     injected: bool = False
     measured: Stage | None = None
+    written: Mapping[str, Any] | None = None
 
     @property
     def words(self) -> str:
@@ -208,7 +210,7 @@ class PipelineView:
         kind: ``static`` when nothing ran.
         stages: In data order, those inside a function after their owner, injected ones last.
         options: tf.data.Options that are set, by dotted path.
-        cores: Cores the worker may use.
+        cores: Cores the worker may use, a cgroup's quota counted.
         memory_limit_bytes: Memory it may use.
         profile: What was measured.
         headspace: What a faster pipeline could be worth.
@@ -228,6 +230,12 @@ class PipelineView:
     def by_id(self) -> dict[str, StageView]:
         """Stages by id."""
         return {stage.id: stage for stage in self.stages}
+
+    @property
+    def shared_threads(self) -> float:
+        """Threads of TensorFlow's own pool: one for each core it may be scheduled on, whatever the quota."""
+        host = self.profile.host if self.profile is not None else None
+        return (host.schedulable_cores if host is not None else None) or self.cores
 
     @property
     def root(self) -> StageView | None:

@@ -10,7 +10,9 @@ Each candidate has one measurement of its own. They are asked in this order, bec
 ``serial-stage``  one stage that runs one call at a time fills most of the interval
 ``cpu``           its threads would have used four fifths of the cores, but waited for them: others had them
 
-Where none of them holds, there is no limit named: what cannot be told apart is not.
+Where none of them holds, there is no limit named: what cannot be told apart is not. A stage whose cost is not known,
+because it ended before it could be read, is named where its traced ops say what it costs, or where the others together
+take so little of the waiting that it must have the rest.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.explain.words import percent
+from pipeprof.profiles.explain.words import milliseconds, percent
 
 if TYPE_CHECKING:
     from pipeprof.profiles.profile import Causes, Contention, Disk, Limit, Memory, Profile, Stage, Steps
@@ -41,14 +43,16 @@ DISK_FROM = 5e6
 """Bytes per second from the disk below which a blocked thread does not wait for it."""
 SERIAL_FROM = 0.60
 """Share of the interval that a serial stage fills."""
+EXPLAINED_BELOW = 0.30
+"""Share of the waiting that all other stages together may account for, so that the rest is left to one."""
 _COSTLY = frozenset({"map", "filter", "interleave", "flat_map", "from_generator", "scan"})
 
 
 @dataclass(frozen=True)
 class Limited:
-    """A limit, the stage that is held, and the measurement in words."""
+    """A limit, the stage that is held, and the measurement in words; no limit where only the stage is known."""
 
-    limit: Limit
+    limit: Limit | None
     stage: Stage | None
     because: str
 
@@ -61,8 +65,20 @@ def top_stage(stages: list[Stage] | None) -> Stage | None:
     return max(known, key=lambda stage: _cost(stage) or 0.0, default=None)
 
 
+def unknown_stages(stages: list[Stage] | None) -> list[Stage]:
+    """Stages that may cost much without anybody having counted, while the costs of others are known."""
+    if not any(_cost(stage) for stage in stages or [] if stage.origin == "written"):
+        return []
+    return [stage for stage in stages or [] if _unknown(stage)]
+
+
 def _cost(stage: Stage) -> float | None:
-    return stage.cpu_ms_per_batch if stage.cpu_ms_per_batch is not None else stage.share
+    """As TensorFlow's model counts it, else what the trace saw of the ops of its function."""
+    if stage.cpu_ms_per_batch is not None:
+        return stage.cpu_ms_per_batch
+    if stage.ops:
+        return sum(op.ms_per_batch for op in stage.ops)
+    return stage.share
 
 
 def _unknown(stage: Stage) -> bool:
@@ -124,12 +140,26 @@ def limit_of(profile: Profile) -> Limited | None:
         return Limited("memory", None, "its memory is at the limit")
     if causes is None or steps is None:
         return None
-    stage = top_stage(profile.stages)
+    left = _left_over(profile)
+    stage = top_stage(profile.stages) or (left.stage if left is not None else None)
     for look in (_python, _cpu, _blocked, _serial, _crowded):
         found = look(causes, profile, stage)
         if found is not None:
             return found
-    return None
+    return left
+
+
+def _left_over(profile: Profile) -> Limited | None:
+    """The only stage of unknown cost, where the known ones account for little of the waiting."""
+    unknown, steps = unknown_stages(profile.stages), profile.steps
+    if len(unknown) != 1 or steps is None:
+        return None
+    waiting = steps.wait_ms.mean - (steps.restart_share or 0.0) * steps.interval_ms.mean
+    known = sum(stage.cpu_ms_per_batch or 0.0 for stage in profile.stages or [])
+    if not 0 <= known < EXPLAINED_BELOW * waiting:
+        return None
+    words = f"its own cost could not be read, but all the others take only {milliseconds(known)} of each batch"
+    return Limited(None, unknown[0], words)
 
 
 def _memory_is_full(memory: Memory, limit: int | None) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.explain.limit import limit_of, top_stage
-from pipeprof.profiles.explain.words import milliseconds, percent, significant, stage_words
+from pipeprof.profiles.explain.limit import limit_of, top_stage, unknown_stages
+from pipeprof.profiles.explain.words import count, milliseconds, percent, significant, stage_words
 from pipeprof.profiles.profile import Verdict
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _within(steps: Steps) -> float:
 
 
 def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None, limited: Limited | None) -> str:
-    owner = _held_up(limited) if limited is not None else _owner(profile.stages)
+    owner = _held_up(limited, profile.stages) if limited is not None else _owner(profile.stages)
     worth = _worth(profile, steps)
     if steps.dispatch is None:
         return f"No step to feed: {_alone(profile, steps)}{owner}{worth}."
@@ -111,10 +111,10 @@ def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None, limi
     return f"Bound by the input: {mode}, the device waits for the next batch {waits}{rest}."
 
 
-def _held_up(limited: Limited) -> str:
+def _held_up(limited: Limited, stages: list[Stage] | None) -> str:
     """What holds the pipeline up, and the measurement that says so."""
     if limited.stage is None:
-        return f"; {limited.because}"
+        return f"; {limited.because}{'' if limited.limit == 'memory' else _not_known(stages)}"
     return f"; {stage_words(limited.stage)} holds it up: {limited.because}"
 
 
@@ -140,7 +140,7 @@ def _restarts(steps: Steps) -> str:
     if restart < STEP_BOUND_BELOW or restart < steps.wait_share / 2 or not steps.epochs:
         return ""
     return (
-        f". Most of it comes when the dataset starts again, every {significant(steps.count / steps.epochs)} steps; "
+        f". Most of it comes when the dataset starts again, every {count(steps.count / steps.epochs)} steps; "
         f"between, the device waits {percent(_within(steps))} of the time"
     )
 
@@ -164,9 +164,21 @@ def _mode(dispatch: Dispatch | None) -> str:
 def _owner(stages: list[Stage] | None) -> str:
     """Who takes most of the time inside the pipeline, where TensorFlow's model tells."""
     stage = top_stage(stages)
-    if stage is None or not stage.share:
+    if stage is None:
+        return _not_known(stages)
+    if not stage.share:
         return ""
     return f"; {stage_words(stage)} has {percent(stage.share)} of the time spent inside the pipeline"
+
+
+def _not_known(stages: list[Stage] | None) -> str:
+    """That no stage can be named, and for want of whose costs."""
+    unknown = unknown_stages(stages)
+    if not unknown:
+        return ""
+    names = " and ".join(stage_words(stage) for stage in unknown)
+    their = "its cost" if len(unknown) == 1 else "their costs"
+    return f"; which stage takes the time is not known: {names} ended before {their} could be read"
 
 
 def _ended_sentence(profile: Profile, steps: Steps | None) -> str | None:

@@ -32,6 +32,17 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{rounded:,.{max(decimals, 0)}f}"
 
 
+def count(value: float) -> str:
+    """A mean number of elements, calls or steps, whole where it nearly is.
+
+    Example:
+        >>> count(31.98), count(2.5), count(12800.0)
+        ('32', '2.50', '12,800')
+    """
+    whole = round(value)
+    return f"{whole:,}" if whole and abs(value - whole) < 0.01 * whole else significant(value)
+
+
 def percent(share: float) -> str:
     """A share between 0 and 1 as a percentage, one decimal below 10 %.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeprof.profiles.profile import Contention, Host
 from pipeprof.profiles.run.cgroup import Cgroup
-from pipeprof.profiles.run.limits import MemoryLimit, cores
+from pipeprof.profiles.run.limits import MemoryLimit, affinity_cores, cores
 from pipeprof.profiles.run.procfs import (
     PROC,
     Reading,
@@ -87,6 +87,7 @@ def host_facts(limit: MemoryLimit | None = None, cgroup: Cgroup | None = None, p
         machine=platform.machine(),
         cpu_model=cpu_model(proc),
         cores=cores(cgroup or Cgroup(proc=proc)),
+        schedulable_cores=affinity_cores(),
         memory_bytes=None if memory is None else memory.total_bytes,
         memory_limit_bytes=None if limit is None else limit.bytes,
         memory_limit_source=None if limit is None else limit.source,

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
-from pipeprof.profiles.advise.edits import Edit, InsertStage, ReplaceStage
-from pipeprof.profiles.advise.perelement import alone, count, interval_ms, microseconds, per_batch, saving
+from pipeprof.profiles.advise.edits import Rewrite
+from pipeprof.profiles.advise.generators import signature_of_batches, source_python, tensor_specs
+from pipeprof.profiles.advise.perelement import alone, interval_ms, microseconds, per_batch, saving
 from pipeprof.profiles.advise.rule import Draft, Rule, Threshold
+from pipeprof.profiles.advise.snippets import (
+    arguments_of,
+    function_name,
+    source_yaml,
+    stage_call,
+    stage_yaml,
+    structure_of,
+)
 from pipeprof.profiles.advise.view import PipelineView, StageView
-from pipeprof.profiles.explain.words import milliseconds, percent, significant
+from pipeprof.profiles.explain.words import count, milliseconds, percent, significant
 
 _BATCHES = frozenset({"batch", "padded_batch", "ragged_batch"})
+_COUNTED = {"prefetch": "buffer_size", "skip": "count", "take": "count"}
+"""Stages between that count rows, and would count chunks."""
 
 
 class FromGeneratorPerElement(Rule):
@@ -31,14 +45,16 @@ class FromGeneratorPerElement(Rule):
     )
     fix = (
         "If the rows lie in an array or a file that can be indexed, replace the generator by from_tensor_slices, or by "
-        "range with a map that reads a slice per batch. Otherwise yield whole batches. Whether the generator only "
-        "reads rows in order, nobody but you knows: what comes out must be compared."
+        "range with a map that reads a slice per batch. Otherwise yield whole batches, and leave the batch stage out; "
+        "where the rows are needed one by one before they are batched, take the chunks apart with unbatch. Whether the "
+        "generator only reads rows in order, nobody but you knows: what comes out must be compared."
     )
     ignore_when = "The generator's elements come one by one from outside, e.g. from a socket."
     thresholds = (
         Threshold("hand-over", 57, "µs", "measured on TensorFlow 2.21: rows of 256 floats"),
         Threshold("cost-over-hand-over", 3, "times", "an element that costs more is work in the generator"),
         Threshold("chunk-cost", 100, "µs", "the hand-over of a whole batch, measured with rows of 256 floats"),
+        Threshold("unbatch-cost", 0.5, "µs", "a row that unbatch takes out, and batch puts back: rows of 64 floats"),
         Threshold("time-share", 0.5, "of the time inside the stages", "below it something else comes first"),
         Threshold("elements-per-batch", 8, "elements", "below it there are few hand-overs to save"),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
@@ -61,9 +77,15 @@ class FromGeneratorPerElement(Rule):
             return
         if alone(view, cost) > floor * self.threshold("cost-over-hand-over"):
             return
-        saved = max(0.0, (given * min(cost, floor) - self.threshold("chunk-cost")) / 1000)
-        chunk = self.threshold("chunk-cost")
-        text = f"{count(given)} hand-overs of {significant(min(cost, floor))} µs less one of {chunk:g} µs"
+        plan = _Plan.of(view, stage, batch)
+        apart = 0.0 if plan.whole else self.threshold("unbatch-cost")
+        chunks = given / plan.size
+        saved = max(0.0, (given * (min(cost, floor) - apart) - chunks * self.threshold("chunk-cost")) / 1000)
+        text = (
+            f"{count(given)} hand-overs of {significant(min(cost, floor))} µs less {count(chunks)} of "
+            f"{self.threshold('chunk-cost'):g} µs"
+            + ("" if plan.whole else f" and {apart:g} µs a row to take them apart")
+        )
         predicted = saving(view, text, saved, {stage.id})
         if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
             return
@@ -78,7 +100,7 @@ class FromGeneratorPerElement(Rule):
             recommendation=(
                 "If the rows can be indexed (an array, a memory map), read them without a generator: "
                 "from_tensor_slices if a copy fits into memory, else range with a map that reads a slice. Otherwise "
-                f"let the generator yield {_size(batch)} rows at a time."
+                f"let the generator yield {plan.size} rows at a time: {plan.words}"
             ),
             evidence={
                 "elements_per_batch": given,
@@ -87,30 +109,137 @@ class FromGeneratorPerElement(Rule):
                 "time_share": share,
                 "interval_ms": interval,
             },
-            edits=_edits(view, stage, batch),
+            edits=(plan.rewrite(),),
             predicted=predicted,
         )
 
 
-def _size(batch: StageView) -> int | str:
-    size = batch.arguments.get("batch_size")
-    return size if isinstance(size, int) else "many"
+_USUAL = 64
 
 
-def _edits(view: PipelineView, stage: StageView, batch: StageView) -> tuple[Edit, ...]:
-    """The generator yields chunks; they are taken apart again unless nothing but the batch follows."""
-    size = _size(batch)
-    yaml = [
-        f"from_generator:   # {stage.id}",
-        f'  python: "file.py:chunks"   # yields arrays of {size} rows; output_signature gets a first dimension',
-    ]
-    python = f"dataset = tf.data.Dataset.from_generator(chunks, output_signature=…)  # yields {size} rows at a time"
-    chunks = ReplaceStage(stage.id, yaml="\n".join(yaml), python=python)
-    if batch.op == "batch" and [one.id for one in view.readers(stage)] == [batch.id]:
-        gone = ReplaceStage(
-            batch.id,
-            yaml=f"# {batch.id} (batch) goes: what the generator yields is a batch already",
-            python="# without .batch(…): what the generator yields is a batch already",
-        )
-        return chunks, gone
-    return chunks, InsertStage("unbatch", after=stage.id)
+@dataclass(frozen=True)
+class _Plan:
+    """The generator in chunks.
+
+    Attributes:
+        source: The ``from_generator``.
+        size: Rows in a chunk.
+        between: What stands between it and the batch, as it would stand afterwards: stage and arguments that change.
+        batch: The batch that goes, if the chunks can be the batches.
+    """
+
+    source: StageView
+    size: int
+    between: tuple[tuple[StageView, dict[str, Any]], ...] = ()
+    batch: StageView | None = None
+
+    @classmethod
+    def of(cls, view: PipelineView, source: StageView, batch: StageView) -> _Plan:
+        """Chunks as batches where only counting lies between, and it can be counted in chunks."""
+        given = batch.arguments.get("batch_size")
+        size = given if isinstance(given, int) and given > 0 else _USUAL
+        between: list[tuple[StageView, dict[str, Any]]] = []
+        at = source
+        while True:
+            readers = [one for one in view.readers(at) if not one.injected]
+            if len(readers) != 1 or len(readers[0].inputs) != 1:
+                return cls(source, size)
+            at = readers[0]
+            if at.id == batch.id and at.op == "batch" and isinstance(given, int):
+                return cls(source, size, tuple(between), batch)
+            change = _in_chunks(at, size)
+            if change is None:
+                return cls(source, size)
+            between.append((at, change))
+
+    @property
+    def whole(self) -> bool:
+        """Whether a chunk is a batch."""
+        return self.batch is not None
+
+    @property
+    def _full_only(self) -> bool:
+        return self.batch is not None and self.batch.arguments.get("drop_remainder") is True
+
+    @property
+    def words(self) -> str:
+        """What becomes of the batch."""
+        if not self.whole:
+            return "unbatch takes the chunks apart again, at half a microsecond a row."
+        if self._full_only:
+            return "the batch goes. The generator leaves out what does not fill a batch, as drop_remainder does today."
+        if any(one.op == "repeat" for one, _ in self.between):
+            return (
+                "the batch goes. The last batch of each epoch is then shorter if the rows do not come out even; today "
+                "it is filled up with rows of the next epoch."
+            )
+        return "the batch goes."
+
+    def rewrite(self) -> Rewrite:
+        """The part of the pipeline that changes, whole."""
+        gone = [one.id for one, _ in self.between] + ([self.batch.id] if self.batch is not None else [])
+        replaced = (self.source.id, *gone)
+        where = replaced[0] + (f" to {replaced[-1]}" if gone else "")
+        rest = self._stages()
+        yaml = [
+            f"source:   # in place of {where}",
+            *(f"  {line}" for line in source_yaml("from_generator", self._arguments())),
+            *(["stages:"] if rest else []),
+            *(f"  {line}" for line in rest),
+        ]
+        return Rewrite(replaced, "\n".join(yaml), "\n".join(self._python()))
+
+    def _stages(self) -> list[str]:
+        if not self.whole:
+            return ["- unbatch: {}   # the stages above stay as they are"]
+        return [line for one, change in self.between for line in stage_yaml(one.op, {**arguments_of(one), **change})]
+
+    def _arguments(self) -> dict[str, Any]:
+        rows = self.size if self._full_only else None
+        written = dict(self.source.written or {})
+        target = written.get("python")
+        file = target.partition(":")[0] if isinstance(target, str) else "file.py"
+        written.pop("generator", None)
+        return {
+            **written,
+            "python": f"{file}:chunks",
+            "output_signature": signature_of_batches(self.source, rows),
+        }
+
+    def _python(self) -> list[str]:
+        name = function_name(self.source) if self.source.written is not None else "generator"
+        found = structure_of(self.source)
+        several = (isinstance(found, int) and found > 1) or len(self.source.element or ()) > 1
+        each = "np.stack(rows)"
+        if isinstance(found, list):
+            each = "{key: np.stack([row[key] for row in rows]) for key in rows[0]}"
+        elif several:
+            each = "tuple(np.stack(column) for column in zip(*rows))"
+        full = f"len(rows := list(itertools.islice(one_by_one, {self.size}))) == {self.size}"
+        some = f"rows := list(itertools.islice(one_by_one, {self.size}))"
+        rows = self.size if self._full_only else None
+        lines = [
+            "def chunks():  # better still without a loop over rows: yield slices of what they come from",
+            f"    one_by_one = iter({name}())",
+            f"    while {full if self._full_only else some}:",
+            f"        yield {each}",
+            *source_python("chunks", tensor_specs(self.source, rows)),
+        ]
+        if not self.whole:
+            return [*lines, "dataset = dataset.unbatch()"]
+        return [*lines, *(f"dataset = dataset{stage_call(one, {**one.arguments, **new})}" for one, new in self.between)]
+
+
+def _in_chunks(stage: StageView, size: int) -> dict[str, Any] | None:
+    """What changes in a stage that counts rows when it gets chunks; ``None`` if it cannot be said in chunks."""
+    if stage.op == "repeat":
+        return {}
+    argument = _COUNTED.get(stage.op)
+    value = stage.arguments.get(argument) if argument is not None else None
+    if argument is None or (stage.op != "prefetch" and not isinstance(value, int)):
+        return None
+    if not isinstance(value, int) or value < 0:
+        return {}
+    if stage.op == "prefetch":
+        return {argument: max(1, math.ceil(value / size))}
+    return {argument: value // size} if value % size == 0 else None

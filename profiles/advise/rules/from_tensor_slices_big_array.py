@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from pipeprof.profiles.advise.edits import ReplaceStage
+from pipeprof.profiles.advise.edits import Rewrite
+from pipeprof.profiles.advise.memory import ARRAY_COPIES, memory_prediction
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.sizes import BATCHES, MEMORY_GATE, Weight, weigh
-from pipeprof.profiles.advise.view import Component, PipelineView, StageView
+from pipeprof.profiles.advise.snippets import arguments_of, from_python, stage_call, stage_yaml, structure_of
+from pipeprof.profiles.advise.view import PipelineView, StageView
 from pipeprof.profiles.explain.words import size
 
-_ORDERING = frozenset({"shuffle", "repeat", "take", "skip", "shard", "prefetch"})
+_BY_PLACE = frozenset({"cache", "prefetch", "repeat", "shard", "shuffle", "skip", "take"})
+"""Stages that mean the same to the index of a row as to the row."""
+_IN_ORDER = frozenset({"prefetch", "repeat"})
+"""Those of them that rows in blocks may as well go through afterwards."""
+_BLOCK_BYTES = 1 << 20
+_LARGEST_BLOCK = 1024
 
 
 class FromTensorSlicesBigArray(Rule):
@@ -32,17 +41,19 @@ class FromTensorSlicesBigArray(Rule):
         "none of it: with batch(), and with batch() and prefetch(), the peak is the same."
     )
     fix = (
-        "Keep the rows in a file and read them as they are needed: a memory map (np.load with mmap_mode='r') behind "
-        "range and a map that gathers a batch of rows by their indices, or FixedLengthRecordDataset or TFRecord files. "
-        "A gathered batch costs about 0.1 ms more than a sliced one. If the array must stay in memory: float32 "
-        "instead of NumPy's default float64 halves every copy, and deleting the array once the dataset is made saves "
-        "one."
+        "Keep the rows in a file and read them as they are needed, many in one call, from a memory map (np.load with "
+        "mmap_mode='r'): send indices through shuffle, repeat and batch, and gather the rows of a batch in a map above "
+        "it, about 0.1 ms more than slicing one. Where no batch can come first, read blocks of rows and unbatch them; "
+        "row by row each costs about 60 µs. FixedLengthRecordDataset and TFRecord files do as well. If the array must "
+        "stay in memory: float32 instead of NumPy's default float64 halves every copy, and deleting the array once "
+        "the dataset is made saves one."
     )
     ignore_when = "Four times the array fits into memory and nothing else needs the room."
     thresholds = (
         *MEMORY_GATE,
         Threshold("steady-copies", 3.1, "times the array", "measured on 400 MB: array, tensor, the allocator's rest"),
-        Threshold("peak-copies", 4.1, "times the array", "measured on 400 MB, with batch() and without"),
+        Threshold("peak-copies", ARRAY_COPIES, "times the array", "measured on 400 MB, with batch() and without"),
+        Threshold("row-cost", 60, "µs", "measured on TensorFlow 2.21: one row through numpy_function"),
     )
 
     def check(self, view: PipelineView) -> Iterable[Draft]:
@@ -57,7 +68,6 @@ class FromTensorSlicesBigArray(Rule):
     def _draft(self, view: PipelineView, stage: StageView, nbytes: int, weight: Weight) -> Draft:
         steady = round(self.threshold("steady-copies") * nbytes)
         peak = round(self.threshold("peak-copies") * nbytes)
-        saved = peak - nbytes
         wide = _float64_bytes(stage, nbytes)
         batch = any(above.op in BATCHES for above in view.above(stage))
         compared = weight.words(peak)
@@ -67,6 +77,9 @@ class FromTensorSlicesBigArray(Rule):
             if wide
             else ""
         )
+        plan = _Plan.of(view, stage)
+        held = _held_above(view, plan)
+        more = f" + {size(held)} of rows in buffers that were views of the array" if held else ""
         return Draft(
             stage=stage.id,
             sentence=(
@@ -75,10 +88,7 @@ class FromTensorSlicesBigArray(Rule):
                 f"{f': {compared}' if compared else ''}. "
                 + ("The batch() above it does not change that." if batch else "A batch() would not change that.")
             ),
-            recommendation=(
-                "Read the rows from a memory map or from files as they are needed, instead of holding all of them as "
-                f"tensors.{narrower}"
-            ),
+            recommendation=f"{plan.words(self.threshold('row-cost'))}{narrower}",
             evidence={
                 "source_bytes": nbytes,
                 "steady_bytes": steady,
@@ -86,11 +96,11 @@ class FromTensorSlicesBigArray(Rule):
                 **({"float64_bytes": wide} if wide else {}),
                 **weight.evidence(),
             },
-            edits=(_memory_map(view, stage),),
+            edits=(plan.rewrite(),),
             predicted=Predicted(
-                f"-({self.threshold('peak-copies'):g} - 1) x {size(nbytes)}: of the mapped file at most its own size "
-                "stays resident, and the system takes that back when it needs room",
-                peak_rss_delta_bytes=-saved,
+                f"-({self.threshold('peak-copies'):g} - 1) x {size(nbytes)}{more}: of the mapped file at most its own "
+                "size stays resident, and the system takes that back when it needs room",
+                peak_rss_delta_bytes=-round(peak - nbytes - held),
             ),
         )
 
@@ -104,42 +114,179 @@ def _float64_bytes(stage: StageView, nbytes: int) -> int:
     return round(nbytes * sum(width or 0 for dtype, width in known if dtype == "float64") / total)
 
 
-def _memory_map(view: PipelineView, stage: StageView) -> ReplaceStage:
-    """Indices in the place of the rows, and a map that gathers a batch of rows."""
-    components = stage.element or ()
-    last, batch = stage, None
-    while batch is None and len(view.readers(last)) == 1:
-        above = view.readers(last)[0]
-        if above.op not in (*_ORDERING, "batch"):
-            break
-        last, batch = above, above if above.op == "batch" else None
-    where = f"after {last.id}" if last is not stage else "right after it"
-    stop = f"{stage.elements}" if stage.elements is not None and stage.elements > 0 else "…"
-    yaml = [
-        f"range: {{stop: {stop}}}   # {stage.id}: indices instead of rows",
-        f'- map: {{python: "rows.py:read"}}   # {where}',
-    ]
-    return ReplaceStage(stage.id, yaml="\n".join(yaml), python=_python(stage, components, stop, where, batch))
+def _held_above(view: PipelineView, plan: _Plan) -> int:
+    """Bytes of rows that shuffles and caches above the new map hold, which were views of the array before."""
+    row = plan.source.element_bytes or 0
+    ids = {one.id for one in plan.indexed}
+    total = 0.0
+    for one in memory_prediction(view).held:
+        stage = view.by_id[one.stage]
+        if one.how != "alias" or stage.id in ids or one.owner not in ("shuffle", "cache"):
+            continue
+        if plan.source.id not in {below.id for below in view.below(stage)}:
+            continue
+        count = stage.arguments.get("buffer_size") if one.owner == "shuffle" else None
+        every = plan.rows or 0
+        total += row * (min(count, every) if isinstance(count, int) else every)
+    return round(total)
 
 
-def _python(stage: StageView, components: tuple[Component, ...], stop: str, where: str, batch: StageView | None) -> str:
-    tensors = stage.arguments.get("tensors")
-    path = tensors.get("npy") if isinstance(tensors, Mapping) else None
-    name = path if isinstance(path, str) and len(components) <= 1 else "rows.npy"
-    lines = [f"rows = np.load({name!r}, mmap_mode='r')  # written once with np.save"]
-    if len(components) > 1:
-        lines = ["columns = [np.load(path, mmap_mode='r') for path in (…)]  # each written once with np.save"]
-        types = ", ".join(f"tf.{one.dtype}" for one in components)
-        call = f"tf.numpy_function(lambda j: [column[j] for column in columns], [i], [{types}])"
-    else:
-        dtype = components[0].dtype if components else "float32"
-        call = f"tf.numpy_function(lambda j: rows[j], [i], tf.{dtype})"
-        shape = components[0].shape if components else None
-        if shape is not None:
-            dimensions = ", ".join(str(one) for one in ((None, *shape) if batch is not None else shape))
-            call = f"tf.ensure_shape({call}, [{dimensions}])"
-    lines += [
-        f"dataset = tf.data.Dataset.range({'len(rows)' if stop == '…' else stop})",
-        f"dataset = dataset.map(lambda i: {call})  # {where}",
+@dataclass(frozen=True)
+class _Plan:
+    """Which stages get indices instead of rows, and how many rows a call reads.
+
+    Attributes:
+        source: The ``from_tensor_slices``.
+        indexed: Stages that stay below the map that reads.
+        batch: The batch among them, always the last one.
+        rows: Rows of the array, where they are known.
+        block: Rows to read at a time where no batch says it.
+    """
+
+    source: StageView
+    indexed: tuple[StageView, ...]
+    batch: StageView | None
+    rows: int | None
+    block: int
+
+    @classmethod
+    def of(cls, view: PipelineView, source: StageView) -> _Plan:
+        """Up to the batch, if nothing else than order and count is decided below it; else as little as can be."""
+        row = source.element_bytes
+        count = source.elements if source.elements is not None and source.elements > 0 else None
+        if count is None and row and source.source_bytes:
+            count = round(source.source_bytes / row)
+        block = max(1, min(_LARGEST_BLOCK, int(_BLOCK_BYTES // row))) if row else 64
+        found: list[StageView] = []
+        above = _only_reader(view, source)
+        while above is not None and above.op in _BY_PLACE and not above.arguments.get("filename"):
+            found.append(above)
+            above = _only_reader(view, above)
+        if above is not None and above.op == "batch":
+            return cls(source, (*found, above), above, count, block)
+        if all(one.op in _IN_ORDER for one in found):
+            found = []
+        return cls(source, tuple(found), None, count, block)
+
+    @property
+    def sliced(self) -> bool:
+        """Whether whole stretches of the file are read, as nothing has mixed the indices."""
+        return not self.indexed and self.block > 1
+
+    def words(self, row_cost: float) -> str:
+        """The plan in a few sentences."""
+        begin = "Keep the rows in a file and read them from a memory map"
+        orders = " and ".join(one.op for one in self.indexed if one is not self.batch)
+        through = f"send indices instead of rows through {orders}" if orders else ""
+        if self.batch is not None:
+            do = f"{through}, batch them" if through else "batch indices instead of rows"
+            return (
+                f"{begin}: {do}, and put the map that reads above the batch, so that one call reads a whole batch. Row "
+                f"by row, each would cost about {row_cost:g} µs."
+            )
+        if self.block == 1:
+            extra = f": {through}, then one call for each row" if through else ", one call for each row"
+            return f"{begin}{extra}; a call costs about {row_cost:g} µs, little beside reading {self._row}."
+        if self.sliced:
+            return (
+                f"{begin}, {self.block:,} rows at a time, and take these blocks apart with unbatch: the same rows in "
+                f"the same order. Row by row, each would cost about {row_cost:g} µs."
+            )
+        return (
+            f"{begin}: {through}, read {self.block:,} rows in one call, and take these blocks apart with unbatch: the "
+            f"same rows in the same order. Row by row, each would cost about {row_cost:g} µs."
+        )
+
+    @property
+    def _row(self) -> str:
+        return size(self.source.element_bytes)
+
+    def rewrite(self) -> Rewrite:
+        """The part of the pipeline that changes, whole."""
+        replaced = (self.source.id, *(one.id for one in self.indexed))
+        return Rewrite(replaced, "\n".join(self._yaml(replaced)), "\n".join(self._python()))
+
+    def _yaml(self, replaced: Sequence[str]) -> list[str]:
+        where = f"in place of {replaced[0]}" + (f" to {replaced[-1]}" if len(replaced) > 1 else "")
+        count = self.rows if self.rows is not None else "ROWS"
+        step = f", step: {self.block}" if self.sliced else ""
+        start = "start: 0, " if step else ""
+        lines = [
+            f"source:   # {where}",
+            f"  range: {{{start}stop: {count}{step}}}",
+            "stages:",
+            *(f"  {line}" for one in self.indexed for line in stage_yaml(one.op, arguments_of(one))),
+        ]
+        if self._regrouped:
+            lines.append(f"  - batch: {{batch_size: {self.block}}}")
+        lines.append('  - map: {python: "rows.py:read"}   # see Python')
+        if self._taken_apart:
+            lines.append("  - unbatch: {}")
+        return lines
+
+    @property
+    def _taken_apart(self) -> bool:
+        return self.batch is None and self.block > 1
+
+    @property
+    def _regrouped(self) -> bool:
+        return self._taken_apart and not self.sliced
+
+    def _python(self) -> list[str]:
+        components = self.source.element or ()
+        found = structure_of(self.source)
+        names = list(found) if isinstance(found, list) else []
+        files = _files(self.source, names, max(1, len(components)))
+        several = len(components) > 1 or bool(names)
+        index = f"start:start + {self.block}" if self.sliced else "i"
+        argument = "start" if self.sliced else "i"
+        if several:
+            lines = [f"arrays = [np.load(path, mmap_mode='r') for path in {tuple(files)}]"]
+            call = f"lambda {argument}: [one[{index}] for one in arrays], [index]"
+        else:
+            lines = [f"rows = np.load({files[0]!r}, mmap_mode='r')"]
+            call = f"lambda {argument}: rows[{index}], [index]"
+        if not _in_a_file(self.source):
+            lines[0] += "  # written once with np.save"
+        fixed = self.batch is not None and self.batch.arguments.get("drop_remainder") is True
+        each = self.batch.arguments.get("batch_size") if self.batch is not None and fixed else None
+        batched = self.batch is not None or self.block > 1
+        body = from_python(components, names, call, rows=each if isinstance(each, int) else None, batched=batched)
+        stop = self.rows if self.rows is not None else "len(arrays[0])" if several else "len(rows)"
+        of = f"0, {stop}, {self.block}" if self.sliced else f"{stop}"
+        lines += ["def read(index):", *(f"    {line}" for line in body), f"dataset = tf.data.Dataset.range({of})"]
+        lines += [f"dataset = dataset{stage_call(one, one.arguments)}" for one in self.indexed]
+        if self._regrouped:
+            lines.append(f"dataset = dataset.batch({self.block})")
+        lines.append("dataset = dataset.map(read)" + (".unbatch()" if self._taken_apart else ""))
+        return lines
+
+
+def _only_reader(view: PipelineView, stage: StageView) -> StageView | None:
+    readers = [one for one in view.readers(stage) if not one.injected]
+    return readers[0] if len(readers) == 1 and len(readers[0].inputs) == 1 else None
+
+
+def _leaves(source: StageView, names: Sequence[str]) -> list[Any]:
+    """What the spec has for each component."""
+    tensors = (source.written or {}).get("tensors")
+    if isinstance(tensors, Mapping):
+        return [tensors.get(name) for name in names] if names else [tensors]
+    return list(tensors) if isinstance(tensors, list) else []
+
+
+def _in_a_file(source: StageView) -> bool:
+    found = structure_of(source)
+    leaves = _leaves(source, list(found) if isinstance(found, list) else [])
+    return bool(leaves) and all(isinstance(one, Mapping) and "npy" in one for one in leaves)
+
+
+def _files(source: StageView, names: Sequence[str], count: int) -> list[str]:
+    """A file for each component: the spec's own, where it is one that can be mapped."""
+    leaves = _leaves(source, names)
+    default = [f"{name}.npy" for name in names] or (["rows.npy"] if count == 1 else [f"{i}.npy" for i in range(count)])
+    known = leaves if len(leaves) == len(default) else [None] * len(default)
+    return [
+        str(leaf["npy"]) if isinstance(leaf, Mapping) and "npy" in leaf else name
+        for leaf, name in zip(known, default, strict=True)
     ]
-    return "\n".join(lines)

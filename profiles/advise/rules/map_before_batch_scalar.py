@@ -14,7 +14,7 @@ class MapBeforeBatchScalar(Rule):
     """An element-wise map directly below a batch."""
 
     name = "map-before-batch-scalar"
-    title = "A function is called per element where one call per batch would do"
+    title = "Arithmetic is called per element, not per batch"
     family = "speed"
     semantics = "same"
     seen = (

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.profiles.advise.edits import Edit, ReplaceStage
+from pipeprof.profiles.advise.edits import Edit, ReplaceStage, python_text
 from pipeprof.profiles.advise.perelement import Batching, alone, batching, interval_ms, microseconds, saving
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics, Threshold
+from pipeprof.profiles.advise.snippets import (
+    arguments_of,
+    calls_of,
+    features_python,
+    function_name,
+    stage_yaml,
+    written_features,
+)
 from pipeprof.profiles.advise.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.explain.words import milliseconds, significant
 
@@ -35,6 +43,9 @@ _VECTOR_READY = frozenset(
 """Ops that may stay as they are when the function is given a batch."""
 _OF_DEFAULTS = frozenset({"Reshape"})
 """What parsing itself may add, for default values."""
+_RESHAPING = ("Reshape", "reshape")
+_BATCHED = {"tf.io.parse_single_example": "tf.io.parse_example"}
+_CALLS = ("num_parallel_calls", "deterministic")
 _ONE_AT_A_TIME = ("Audio", "Crop", "Decode", "ExtractJpeg", "Image", "Map", "Random", "ReadFile", "Resize", "While")
 _TAKES_VECTORS = frozenset({"DecodeBase64", "DecodeCompressed", "DecodePaddedRaw", "DecodeRaw"})
 _VARYING = ("Ragged", "SerializeManySparse", "SerializeSparse", "Sparse")
@@ -44,7 +55,7 @@ class ParseSingleExample(Rule):
     """A map that parses single examples below a batch."""
 
     name = "parse-single-example"
-    title = "Records are parsed one by one where one call would parse a batch"
+    title = "Records are parsed one by one, not by the batch"
     family = "speed"
     semantics = "same"
     seen = (
@@ -139,8 +150,11 @@ def _reads_single_records(view: PipelineView, stage: StageView) -> bool:
 
 def _needing_care(stage: StageView) -> list[str]:
     """Ops beside parsing that must be looked at before they are given a batch."""
-    ops = stage.function.ops if stage.function is not None else None
-    return sorted((ops or frozenset()) - _VECTOR_READY)
+    ops = (stage.function.ops if stage.function is not None else None) or frozenset()
+    names = [name for name, _ in calls_of(stage)]
+    if names and not any(name.endswith(_RESHAPING) for name in names):
+        ops -= _OF_DEFAULTS
+    return sorted(ops - _VECTOR_READY)
 
 
 def _varying(stage: StageView) -> bool:
@@ -184,8 +198,23 @@ def _draft(
 
 
 def _parses_a_batch(stage: StageView) -> Edit:
+    """The map with its calls as they are, parsing aside."""
+    features = written_features(stage)
+    name = function_name(stage)
+    others = {key: value for key, value in arguments_of(stage).items() if key not in ("ops", "python", "map_func")}
+    calls = [
+        {_BATCHED.get(called, called): dict(arguments)} if arguments else _BATCHED.get(called, called)
+        for called, arguments in calls_of(stage)
+    ]
+    ops = calls if features is not None else [{"tf.io.parse_example": {"features": "…"}}]
+    given = "".join(f", {key}={python_text(value)}" for key, value in stage.arguments.items() if key in _CALLS)
+    spec = f"features = {features_python(features)}\n" if features is not None else ""
+    more = "  # and what else the function does" if len(calls) > 1 or (not calls and _needing_care(stage)) else ""
     return ReplaceStage(
         stage.id,
-        yaml=f"- map:   # {stage.id}, after the batch\n    ops:\n      - tf.io.parse_example: {{features: …}}",
-        python=f"dataset = dataset.map(lambda records: tf.io.parse_example(records, features))  # {stage.id}",
+        yaml="\n".join(stage_yaml("map", {**others, "ops": ops})),
+        python=(
+            f"{spec}def {name}(records):\n    return tf.io.parse_example(records, features){more}\n"
+            f"dataset = dataset.map({name}{given})"
+        ),
     )

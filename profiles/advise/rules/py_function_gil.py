@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.edits import Edit, ReplaceStage
-from pipeprof.profiles.advise.perelement import batching, calls_per_batch, count, interval_ms, saving
+from pipeprof.profiles.advise.perelement import batching, calls_per_batch, interval_ms, saving
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.view import Facts, PipelineView, StageView
 from pipeprof.profiles.explain.limit import (
@@ -15,7 +15,7 @@ from pipeprof.profiles.explain.limit import (
     PYTHON_LEAST,
     held_by_python,
 )
-from pipeprof.profiles.explain.words import milliseconds, percent
+from pipeprof.profiles.explain.words import count, milliseconds, percent
 
 _RUNS_PYTHON = frozenset({"filter", "map"})
 

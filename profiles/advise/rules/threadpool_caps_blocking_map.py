@@ -65,22 +65,22 @@ class ThreadpoolCapsBlockingMap(Rule):
         at = timing(view)
         if at is None or private_pool(view) is not None:
             return
-        maps = maps_that_fill(view, view.cores)
+        maps = maps_that_fill(view, view.shared_threads)
         if maps:
             yield from _drafts(view, at, maps)
 
 
 def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[Draft]:
     ms, used, calls = total_ms(maps), worker_cores(view) or 0.0, wanted_calls(view, maps)
-    threads, predicted = larger_pool(view, at, maps, view.cores)
+    threads, predicted = larger_pool(view, at, maps, view.shared_threads)
     if not worth(predicted):
         return
     yield Draft(
         stage=maps[0].id,
         sentence=(
-            f"{waiting_words(view, at, maps)}, about as many as the shared pool has threads ({view.cores:g}, one per "
-            f"core), and the process uses {significant(used, 2)} cores. {milliseconds(ms)} of waiting end every "
-            f"{milliseconds(at.interval_ms)}, one batch."
+            f"{waiting_words(view, at, maps)}, about as many as the shared pool has threads "
+            f"({view.shared_threads:g}, one per core), and the process uses {significant(used, 2)} cores. "
+            f"{milliseconds(ms)} of waiting end every {milliseconds(at.interval_ms)}, one batch."
         ),
         recommendation=f"Give the pipeline a pool of its own: threading.private_threadpool_size={threads}.",
         evidence={
@@ -91,6 +91,7 @@ def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterat
             "parallel_calls": "AUTOTUNE" if calls == float("inf") else calls,
             "worker_cores": used,
             "cores": view.cores,
+            "shared_threads": view.shared_threads,
         },
         edits=(SetOption(POOL_OPTION, threads),),
         predicted=predicted,

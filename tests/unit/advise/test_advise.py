@@ -12,7 +12,7 @@ from unit.advise.views import measured, pipeline, stage
 from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import GATE, UNVERIFIED, advise, ordered, worth
-from pipeprof.profiles.advise.edits import InsertStage, SetArgument, SetOption
+from pipeprof.profiles.advise.edits import InsertStage, Rewrite, SetArgument, SetOption
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.view import AUTOTUNE, PipelineView
 from pipeprof.profiles.profile import Finding
@@ -76,7 +76,9 @@ def test_a_finding_has_everything_that_the_draft_and_the_rule_say() -> None:
     assert (found.location.file, found.location.line) == ("spec.yaml", 5)
     assert (found.sentence, found.recommendation, found.evidence) == ("Seen.", "Do.", {"some_bytes": 3})
     assert found.semantics == "randomness"
-    assert found.patch == "- map:   # stages.0\n    num_parallel_calls: AUTOTUNE\noptions: {threading: {x: 4}}"
+    assert found.patch == (
+        '- map: {python: "file.py:fn", num_parallel_calls: AUTOTUNE}   # stages.0\noptions: {threading: {x: 4}}'
+    )
     assert found.python is not None
     assert "num_parallel_calls=tf.data.AUTOTUNE" in found.python.splitlines()[0]
     assert isinstance(found.edit, list)
@@ -124,11 +126,11 @@ def test_a_rule_that_raises_is_a_warning_in_one_line_and_costs_nothing_else() ->
 
 
 def test_an_edit_that_raises_counts_as_the_rule() -> None:
-    class Broken(InsertStage):
+    class Broken(Rewrite):
         def as_yaml(self) -> str:
             raise ZeroDivisionError
 
-    findings, (message,) = advised(ROWS, rule(drafts=[draft(edits=(Broken("prefetch"),))]))
+    findings, (message,) = advised(ROWS, rule(drafts=[draft(edits=(Broken(("source",), "", ""),))]))
     assert findings == []
     assert "some-rule failed (ZeroDivisionError" in message
 

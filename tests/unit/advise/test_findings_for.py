@@ -17,7 +17,7 @@ from pipeprof.profiles.advise.advise import findings_for
 from pipeprof.profiles.advise.rule import Draft, Rule
 from pipeprof.profiles.advise.view import PipelineView
 from pipeprof.profiles.explain.stages import explain_stages
-from pipeprof.profiles.profile import Causes, Headspace, Problem, Profile
+from pipeprof.profiles.profile import Causes, Headspace, Message, Problem, Profile
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "graphs"
 
@@ -185,3 +185,17 @@ def test_every_recording_ends_in_findings_without_a_failing_rule() -> None:
         findings, messages = findings_for(profile, graphs["written"], graphs["executed"])
         assert findings is not None, path.stem
         assert [message for message in messages if message.code == "rule-failed"] == [], path.stem
+
+
+def test_a_graph_that_was_not_read_is_one_warning(views: list[PipelineView], loaded: LoadedSpec) -> None:
+    graphs, profile = recorded("map_batch")
+    empty = {"root": None, "reason": "2.3 GB in memory", "nodes": [], "options": {}, "keys": None}
+    profile.warnings.append(Message(code="stages-unread", message="The stages could not be read: 2.3 GB in memory."))
+    _, (message,) = findings_for(profile, empty, graphs["executed"], loaded=loaded)
+    assert profile.warnings == []
+    assert message.code == "stages-unread"
+    assert message.message == (
+        "The stages could not be read: 2.3 GB in memory; only the rules that need no run were applied, to the spec as "
+        "written"
+    )
+    assert views

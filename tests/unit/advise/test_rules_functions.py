@@ -129,7 +129,7 @@ def test_a_generator_that_hands_over_row_by_row() -> None:
     assert "64 elements per batch one by one, 62.5 µs each" in draft.sentence
     # 64 x 57 µs become 100 µs; half a millisecond is all that the step takes.
     assert draft.predicted.speedup == pytest.approx(5 / (5 - (64 * 57 - 100) / 1000))
-    assert [edit.stage for edit in draft.edits] == ["source", "stages.0"]
+    assert [edit.stages for edit in draft.edits] == [("source", "stages.0")]
 
 
 def test_what_stands_between_still_gets_single_rows() -> None:
@@ -140,7 +140,10 @@ def test_what_stands_between_still_gets_single_rows() -> None:
         static=False,
     )
     draft = only("from-generator-per-element", measured(view, interval_ms=5.0))
-    assert draft.edits[1].as_yaml().startswith("- unbatch: {}   # after source")
+    (edit,) = draft.edits
+    assert edit.stages == ("source",)
+    assert edit.as_yaml().endswith("stages:\n  - unbatch: {}   # the stages above stay as they are")
+    assert edit.as_python().endswith("dataset = dataset.unbatch()")
 
 
 @pytest.mark.parametrize(

@@ -121,15 +121,10 @@ def test_batch_above_is_said_to_change_nothing() -> None:
     draft, without = only("from-tensor-slices-big-array", view), only("from-tensor-slices-big-array", bare)
     assert "The batch() above it does not change that" in draft.sentence
     assert draft.evidence["peak_bytes"] == without.evidence["peak_bytes"]
-    (edit,) = draft.edits
-    assert "after stages.1" in edit.as_yaml()
-    assert "tf.ensure_shape(tf.numpy_function(lambda j: rows[j], [i], tf.float32), [None, 1024])" in edit.as_python()
-    assert "range(122070)" in edit.as_python()
-    assert "right after it" in without.edits[0].as_yaml()
 
 
 def test_the_file_of_the_array_is_named() -> None:
-    draft = only("from-tensor-slices-big-array", slices(500 * MB, arguments={"tensors": {"npy": "x.npy"}}))
+    draft = only("from-tensor-slices-big-array", slices(500 * MB, written={"tensors": {"npy": "x.npy"}}))
     assert "np.load('x.npy', mmap_mode='r')" in draft.edits[0].as_python()
 
 
@@ -478,7 +473,7 @@ def test_a_cache_that_does_not_fit() -> None:
     assert draft.evidence["cache_bytes"] == 20_000 * (IMAGE_BYTES + 186)
     assert draft.evidence["memory_limit_bytes"] == 10 * GB
     # Nobody gains from a cache of indices.
-    assert draft.edits[0].as_yaml() == '- cache:   # stages.1\n    filename: "cache/elements"'
+    assert draft.edits[0].as_yaml() == "- cache:   # stages.1\n    filename: cache/elements"
     assert draft.semantics == "same"
     assert draft.predicted is not None
     assert draft.predicted.peak_rss_delta_bytes == -20_000 * (IMAGE_BYTES + 186)
@@ -533,7 +528,7 @@ def test_the_cache_goes_to_disk_where_it_fits_nowhere() -> None:
 def test_a_cache_without_a_smaller_place_goes_to_disk() -> None:
     image = stage("source", "TFRecordDataset", element=(IMAGE,), elements=20_000)
     draft = only("cache-in-memory-over-budget", line(image, cache("stages.0", image), limit=10 * GB))
-    assert draft.edits[0].as_yaml() == '- cache:   # stages.0\n    filename: "cache/elements"'
+    assert draft.edits[0].as_yaml() == "- cache:   # stages.0\n    filename: cache/elements"
 
 
 def test_a_cache_of_views_of_an_array_holds_nothing() -> None:

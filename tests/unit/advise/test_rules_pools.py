@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,6 +47,13 @@ def waiting(view: Built, **conditions: Any) -> PipelineView:
 def computing(view: Built, **conditions: Any) -> PipelineView:
     """Every 20 ms a batch, one core at work."""
     return measured(view, **({"worker_cores": 1.0, "wait_share": 0.95, "headspace": 0.95} | conditions))
+
+
+def scheduled_on(view: PipelineView, cores: int) -> PipelineView:
+    """The same measurement under a quota: TensorFlow's pools follow the cores, not the quota."""
+    assert view.profile is not None
+    host = view.profile.host.model_copy(update={"schedulable_cores": cores})
+    return replace(view, profile=view.profile.model_copy(update={"host": host}))
 
 
 class TestSerialMapLatency:
@@ -251,6 +259,12 @@ class TestThreadpoolCapsBlockingMap:
         assert draft.predicted is not None
         assert draft.predicted.speedup == pytest.approx(20 / (80 / threads), rel=0.05)
         assert draft.evidence["calls_under_way"] == pytest.approx(4.0)
+
+    def test_a_quota_does_not_make_the_pool_smaller(self) -> None:
+        view = waiting(parallel(64))
+        assert found("threadpool-caps-blocking-map", scheduled_on(view, 4))
+        # Of 16 threads these calls fill a quarter: it is not the pool that holds them up.
+        assert not found("threadpool-caps-blocking-map", scheduled_on(view, 16))
 
     def test_the_pool_is_as_large_as_the_step_needs(self) -> None:
         (draft,) = found("threadpool-caps-blocking-map", waiting(parallel(64), headspace=0.5))

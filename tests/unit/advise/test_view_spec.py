@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeprof.pipelines.ops.features import FeatureSpec
 from pipeprof.pipelines.ops.functions import table
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.advise.op_types import _TYPES, op_types, random_op
@@ -150,6 +151,9 @@ def test_op_types_are_of_functions_that_exist() -> None:
     assert not _TYPES.keys() - table().keys()
     assert op_types("tf.image.resize", {"method": "nearest"}) >= {"ResizeNearestNeighbor"}
     assert op_types("tf.io.parse_single_example", {}) == {"ParseExampleV2", "Reshape"}
+    plain, filled = (FeatureSpec("FixedLenFeature", {"shape": [], "default_value": one}) for one in (None, 0))
+    assert op_types("tf.io.parse_example", {"features": {"a": plain}}) == {"ParseExampleV2"}
+    assert op_types("tf.io.parse_example", {"features": {"a": plain, "b": filled}}) == {"ParseExampleV2", "Reshape"}
     assert random_op(op_types("tf.image.resize_with_pad", {})) is None
 
 

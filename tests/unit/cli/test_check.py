@@ -45,7 +45,7 @@ class Mixing(Rule):
                 recommendation="Make it smaller.",
                 stage=stage.id,
                 edits=(SetArgument(stage.id, stage.op, "buffer_size", 100),),
-                predicted=Predicted("900 × 10 kB", peak_rss_delta_bytes=-9_000_000),
+                predicted=Predicted("900 × 9.77 KiB", peak_rss_delta_bytes=-9_000_000),
             )
             for stage in view.stages
             if stage.op == "shuffle"
@@ -77,8 +77,8 @@ def test_golden(width: int, golden: Callable[[str, str], None]) -> None:
         sentence='"mix" (shuffle, stages.0) holds 1000 elements.',
         recommendation="Make it smaller.",
         semantics="order",
-        patch="- shuffle:   # stages.0\n    buffer_size: 100",
-        python=".shuffle(…, buffer_size=100)  # stages.0",
+        patch="- shuffle: {buffer_size: 100}   # stages.0",
+        python="dataset = dataset.shuffle(buffer_size=100)  # stages.0",
         status="unverified",
         reason=advise.UNVERIFIED,
     )
@@ -92,9 +92,9 @@ def test_golden(width: int, golden: Callable[[str, str], None]) -> None:
     )
     memory = MemoryPrediction(
         (
-            Held("source", "source", 1_500_000_000, "predicted", "3 copies × 500 MB"),
+            Held("source", "source", 1_500_000_000, "predicted", "477 MiB × 3 at the peak"),
             Held("shuffle", "stages.0", 0, "alias", "slices of the source's array"),
-            Held("cache", "stages.1", 500_000_000, "predicted", "50,000 × 10.0 kB", at_most=True),
+            Held("cache", "stages.1", 500_000_000, "predicted", "50,000 × 9.77 KiB", at_most=True),
         ),
         (NotKnown("parallel", "stages.2", "its elements have no known size"),),
     )
@@ -156,7 +156,7 @@ def test_the_document_has_findings_and_memory(spec: Path, pipeprof: Pipeprof) ->
     assert (found.rule, found.stage, found.status) == ("some-mixing", "stages.0", "unverified")
     assert found.location is not None
     assert found.location.line == 6
-    assert found.python == ".shuffle(…, buffer_size=100)  # stages.0"
+    assert found.python == "dataset = dataset.shuffle(buffer_size=100)  # stages.0"
     assert profile.memory.ledger is not None
     by_stage = {entry.stage: entry for entry in profile.memory.ledger}
     assert by_stage["source"].bytes >= 500_000_000

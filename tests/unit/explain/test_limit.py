@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.explain.limit import causes_of, held_by_python, limit_of
+from pipeprof.profiles.explain.limit import causes_of, held_by_python, limit_of, top_stage
 from pipeprof.profiles.profile import (
     Causes,
     Contention,
     Disk,
     Host,
     Memory,
+    OpCost,
     Profile,
     Quantiles,
     Stage,
@@ -140,3 +141,40 @@ def test_pythons_lock_is_told_also_where_others_use_the_cores(
     share: float | None, worker: float | None, demanded: float | None, *, held: bool
 ) -> None:
     assert held_by_python(share, worker, demanded) is held
+
+
+def unseen(address: str = "stages.0") -> Stage:
+    return Stage(id=address, origin="written", op="map")
+
+
+def test_the_only_stage_of_unknown_cost_has_what_the_others_leave() -> None:
+    found = limit_of(profile(Causes(), unseen(), stage(1.0, address="stages.1")))
+    assert found is not None
+    assert (found.limit, found.stage and found.stage.id) == (None, "stages.0")
+    assert "all the others take only 1.00 ms of each batch" in found.because
+
+
+def test_it_is_named_with_the_limit_that_is_known_otherwise() -> None:
+    causes = Causes(worker_cores=1.0, demanded_cores=1.0, python_share=0.9)
+    found = limit_of(profile(causes, unseen(), stage(1.0, address="stages.1")))
+    assert found is not None
+    assert (found.limit, found.stage and found.stage.id) == ("gil", "stages.0")
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        pytest.param([unseen(), stage(4.0, address="stages.1")], id="the others take a good part"),
+        pytest.param([unseen(), unseen("stages.1"), stage(1.0, address="stages.2")], id="two of them"),
+        pytest.param([unseen()], id="no cost is known"),
+    ],
+)
+def test_else_nothing_is_named(stages: list[Stage]) -> None:
+    assert limit_of(profile(Causes(), *stages)) is None
+
+
+def test_traced_ops_tell_what_the_model_did_not() -> None:
+    traced = unseen().model_copy(update={"ops": [OpCost(op="DecodeJpeg", ms_per_batch=15.0)]})
+    found = top_stage([traced, stage(4.0, address="stages.1")])
+    assert found is not None
+    assert found.id == "stages.0"

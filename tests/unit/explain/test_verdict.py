@@ -92,7 +92,7 @@ def test_no_owner_is_named_that_a_user_cannot_act_on() -> None:
     injected = stage("injected.0", 0.9, op="prefetch", origin="injected")
     assert sentence(steps=steps(), stages=[injected]).endswith("step (50 %).")
     unknown = [stage("stages.0", None), stage("stages.1", 0.9, op="batch")]
-    assert sentence(steps=steps(), stages=unknown).endswith("step (50 %).")
+    assert sentence(steps=steps(), stages=unknown).endswith("map (stages.0) ended before its cost could be read.")
 
 
 @pytest.mark.parametrize("stages", [None, [], [stage("stages.0", None)], [stage("stages.0", 0.0)]])
@@ -247,3 +247,16 @@ def test_a_small_headspace_ends_all_advice_on_speed() -> None:
     assert "it is not the pipeline that is in the way" in with_headspace(0.02)
     assert "all the loop itself can take: leave its speed alone" in with_headspace(0.02, dispatch=None)
     assert with_headspace(0.02, wait_share=0.01).count("leave its speed alone") == 1
+
+
+def test_where_no_stage_can_be_named_the_sentence_says_why() -> None:
+    stages = [stage("source", 0.9, op="range"), stage("stages.0", None, "decode"), stage("stages.1", None)]
+    text = sentence(steps=steps(), stages=stages)
+    assert 'not known: "decode" (map, stages.0) and map (stages.1) ended before their costs could be read' in text
+    assert "not known" not in sentence(steps=steps(), stages=[stage("stages.0", None)])
+
+
+def test_steps_between_two_starts_are_a_whole_number() -> None:
+    measured = steps(0.49)
+    measured.restart_share, measured.epochs = 0.47, 103
+    assert "starts again, every 4 steps" in sentence(steps=measured)
