@@ -7,6 +7,7 @@ and shows the source line with a caret below the token.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,7 +40,7 @@ class Diagnostic:
         message: ``got …, expected …``, without a full stop.
         flag: the command-line flag the value came from, as typed (``--set stages.1.x=2``).
         suggestion: what was probably meant; rendered as ``— did you mean …?``.
-        order: position of the flag among the flags given, to sort by.
+        order: position of the flag among the flags given, or of the file among the files read, to sort by.
 
     Example:
         >>> print(Diagnostic("a.yaml", 1, 4, 2, "wrong-type", "got 'x', expected a number").render(["a: xx"]))
@@ -114,16 +115,18 @@ class SpecError(UsageError):
     """The spec, or a flag that changes it, is wrong; ``str()`` is everything the user needs to see.
 
     Attributes:
-        diagnostics: the mistakes, sorted by place (file first, then flags), at most :data:`MAX_DIAGNOSTICS`.
+        diagnostics: the mistakes, sorted by place (files first, then flags), at most :data:`MAX_DIAGNOSTICS`.
         hidden: how many more there are.
     """
 
-    def __init__(self, diagnostics: Iterable[Diagnostic], source_lines: Sequence[str] = ()) -> None:
+    def __init__(
+        self, diagnostics: Iterable[Diagnostic], source_lines: Sequence[str] | Mapping[str, Sequence[str]] = ()
+    ) -> None:
         """Sort the diagnostics and keep the first of them.
 
         Args:
             diagnostics: at least one.
-            source_lines: the lines of the spec's file, to show.
+            source_lines: the lines of the file, to show; of several files by name.
         """
         found = sorted(diagnostics, key=_sort_key)
         self.diagnostics: list[Diagnostic] = found[:MAX_DIAGNOSTICS]
@@ -134,8 +137,13 @@ class SpecError(UsageError):
         """Return ``{"errors": [...], "hidden": n}`` for JSON output."""
         return {"errors": [diagnostic.to_dict() for diagnostic in self.diagnostics], "hidden": self.hidden}
 
-    def _render(self, source_lines: Sequence[str]) -> str:
-        blocks = [diagnostic.render(source_lines) for diagnostic in self.diagnostics]
+    def _render(self, source_lines: Sequence[str] | Mapping[str, Sequence[str]]) -> str:
+        blocks = [
+            diagnostic.render(
+                source_lines.get(diagnostic.file or "", ()) if isinstance(source_lines, Mapping) else source_lines
+            )
+            for diagnostic in self.diagnostics
+        ]
         if self.hidden:
             blocks.append(f"and {self.hidden} more {'error' if self.hidden == 1 else 'errors'}")
         return "\n".join(blocks)

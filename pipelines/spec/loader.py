@@ -1,54 +1,55 @@
-"""From a file and its ``--set`` flags to a checked spec, or to everything that is wrong with it in one pass."""
+"""From files and flags to a checked spec, or to everything that is wrong with it in one pass."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.spec.diagnostics import Diagnostic, SpecError, escape
-from pipeprof.pipelines.spec.faults import Fault, describe, find_faults
+from pipeprof.pipelines.spec.diagnostics import Diagnostic, SpecError
+from pipeprof.pipelines.spec.faults import Fault, find_faults
+from pipeprof.pipelines.spec.files import OVERLAY_FLAG, Reading, read_files
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.spec.nodes import Problem, Span
-from pipeprof.pipelines.spec.overrides import FLAG, apply_overrides, walk_address
-from pipeprof.pipelines.spec.paths import missing_files
-from pipeprof.pipelines.spec.reader import MAX_BYTES, Address, Document, Place, decode, read
-from pipeprof.pipelines.spec.suggest import suggest, suggest_path
+from pipeprof.pipelines.spec.origins import Location, Origins, SpecFile
+from pipeprof.pipelines.spec.overrides import FLAG, apply_sets, walk_address
+from pipeprof.pipelines.spec.places import Place, Problem, Span
+from pipeprof.pipelines.spec.relocate import missing, relocate
+from pipeprof.pipelines.spec.suggest import suggest_path
+from pipeprof.pipelines.spec.tree import flatten, grow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_SUFFIXES: Final = (".yaml", ".yml")
+    from pipeprof.pipelines.spec.reader import Address, Document
+    from pipeprof.pipelines.spec.scalars import Scalar
 
 # What the text is wrong about makes the model complain about the same place in other words.
-_HIDING_CODES: Final = frozenset({"tag", "unknown-alias", "recursive-alias", "number", "control-character", "merge"})
+_HIDING_CODES: Final = frozenset(
+    {"tag", "unknown-alias", "recursive-alias", "number", "control-character", "merge", "reference", "unset-variable"}
+)
 
 
 @dataclass(frozen=True)
-class Location:
-    """Where something of a spec was written: in its file, or in a flag.
+class Note:
+    """Something that is no mistake but may not be meant.
 
     Attributes:
-        file: the spec as the user named it.
-        line: 1-based; ``None`` for a flag.
-        column: 1-based, in the line or in the flag's text.
-        length: characters of the token.
-        flag: the flag as typed, ``--set path=value``.
+        location: where.
+        code: kebab-case word.
+        message: one sentence without a full stop.
     """
 
-    file: str
-    line: int | None
-    column: int
-    length: int
-    flag: str | None = None
+    location: Location
+    code: str
+    message: str
 
     def __str__(self) -> str:
-        """``spec.yaml:12:7``, or the flag."""
-        return escape(self.flag) if self.flag is not None else f"{escape(self.file)}:{self.line}:{self.column}"
+        """The place and the message."""
+        return f"{self.location}: {self.message}"
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,16 @@ class LoadedSpec:
 
     Attributes:
         path: the file as the user named it.
-        base_dir: absolute folder of the file, which relative paths in it refer to.
+        base_dir: absolute folder of the file, which relative paths in ``data`` and ``spec`` refer to.
         text: the file's text.
         sha256: hexadecimal hash of the file's bytes.
         overrides: the ``--set`` flags, as ``path=value``.
-        data: the file's data with the overrides applied; mappings, lists and scalars only, defaults not filled in.
+        data: everything merged and the overrides applied; mappings, lists and scalars only, defaults not filled in.
         spec: the checked model.
+        overlays: the files of the ``-f`` flags, as typed.
+        variables: the environment variables that were looked up, ``None`` for those that are not set; ``None`` in all
+            if the environment was not to be used.
+        notes: what may not be meant.
     """
 
     path: Path
@@ -72,7 +77,34 @@ class LoadedSpec:
     overrides: list[str]
     data: dict[str, Any]
     spec: Spec
-    _document: Document = field(repr=False, compare=False)
+    overlays: list[str]
+    variables: dict[str, str | None] | None
+    notes: list[Note]
+    _reading: Reading = field(repr=False, compare=False)
+
+    @property
+    def files(self) -> list[SpecFile]:
+        """All files that the spec is made of, each time it was read, itself first."""
+        return self._reading.origins.files
+
+    @property
+    def origins(self) -> Origins:
+        """The files and flags."""
+        return self._reading.origins
+
+    @property
+    def resolved_sha256(self) -> str:
+        """Hexadecimal hash of what the spec says with everything merged, whatever it was written in."""
+        text = json.dumps(_as_text_keys(self.data), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+    def place(self, address: Address) -> Place | None:
+        """The place of exactly this value, and of its key."""
+        return self._reading.document.places.get(address)
+
+    def filled(self, span: Span) -> bool:
+        """Whether the value at a place has something from the environment in it."""
+        return span in self._reading.references.filled
 
     def locate(self, address: Sequence[str | int] | str) -> Location | None:
         """Return where a value was written, or the nearest mapping or list around it.
@@ -83,8 +115,8 @@ class LoadedSpec:
         """
         parts = address.split(".") if isinstance(address, str) else list(address)
         found = walk_address(self.data, parts)
-        place = _nearest(self._document, found)
-        return _location(str(self.path), self.overrides, place.value) if place and found else None
+        place = _nearest(self._reading.document, found)
+        return self.origins.location(place.value) if place and found else None
 
     def error_at(self, address: Sequence[str | int] | str, code: str, message: str) -> SpecError:
         """Return an error that shows the line of an address, for what is found out only when the pipeline is built.
@@ -94,94 +126,113 @@ class LoadedSpec:
             code: kebab-case word.
             message: ``got …, expected …``.
         """
-        place = self.locate(address)
-        column, length = (place.column, place.length) if place else (None, 1)
-        line, flag = (place.line, place.flag) if place else (None, None)
-        diagnostic = Diagnostic(str(self.path), line, column, length, code, message, flag)
-        return SpecError([diagnostic], self._document.lines)
+        place = self.locate(address) or Location(str(self.path), None, 1, 1)
+        column = place.column if place.line is not None or place.flag is not None else None
+        diagnostic = Diagnostic(place.file, place.line, column, place.length, code, message, place.flag)
+        return SpecError([diagnostic], {file.name: file.lines for file in self.files})
 
 
-def load_spec(path: Path, sets: Sequence[str] = ()) -> LoadedSpec:
+def load_spec(
+    path: Path,
+    sets: Sequence[str] = (),
+    *,
+    overlays: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> LoadedSpec:
     """Read, change and check a spec.
 
     Args:
         path: YAML file, UTF-8, at most 1 MiB.
         sets: changes as ``path=value``, in order; later ones win.
+        overlays: files laid over the spec, in order; later ones win. ``sets`` win over all of them.
+        environment: fills in ``${VAR}`` in values; ``None`` leaves them as they are.
 
     Raises:
         UsageError: there is no such file, or it cannot be read.
-        SpecError: everything that is wrong with the text, the flags and what they say.
+        SpecError: everything that is wrong with the texts, the flags and what they say.
     """
-    content = _read_file(path)
-    document = read(content)
-    overrides = list(sets)
-    problems = list(document.problems)
+    flags = [*(OVERLAY_FLAG + overlay for overlay in overlays), *(FLAG + text for text in sets)]
+    reading = read_files(path, overlays, flags, environment)
+    origins, document, problems = reading.origins, reading.document, list(reading.problems)
     spec: Spec | None = None
-    if document.complete and _is_spec(document, problems):
-        problems += apply_overrides(document, overrides)
-        spec, faults = _validate(document.data, path.absolute().parent)
-        problems += _visible(document, faults, problems)
+    if reading.complete:
+        if sets:
+            root = grow(document)
+            problems += apply_sets(root, sets, len(overlays), reading.references)
+            document.data, document.places = flatten(root)
+        spec, faults = _validate(reading)
+        problems += _visible(reading, faults, problems)
     if problems or spec is None:
-        raise SpecError([_diagnostic(str(path), overrides, problem) for problem in problems], document.lines)
-    text, _ = decode(content)
+        raise origins.error(problems)
+    main = origins.files[0]
     return LoadedSpec(
         path=path,
-        base_dir=path.absolute().parent,
-        text=text,
-        sha256=hashlib.sha256(content).hexdigest(),
-        overrides=overrides,
+        base_dir=main.folder,
+        text=main.text,
+        sha256=main.sha256,
+        overrides=list(sets),
         data=document.data,
         spec=spec,
-        _document=document,
+        overlays=list(overlays),
+        variables=dict(sorted(reading.references.used.items())) if environment is not None else None,
+        notes=_notes(reading),
+        _reading=reading,
     )
 
 
-def _read_file(path: Path) -> bytes:
-    """Read at most a byte more than a spec may have."""
+def _validate(reading: Reading) -> tuple[Spec | None, list[Fault]]:
+    document = reading.document
+    spec, faults = _checked(document.data)
+    if spec is None and reading.references.filled:
+        spec, faults = _with_other_kinds(reading, faults)
+    if spec is None:
+        return None, faults
+    faults = _missing_files(spec, reading)
+    if not faults:
+        moved = relocate(document.data, spec, reading.origins, document.places)
+        if moved is not document.data:
+            document.data = moved
+            return _checked(moved)
+    return spec, faults
+
+
+def _checked(data: Any) -> tuple[Spec | None, list[Fault]]:
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        meant = suggest(path.name, _neighbours(path))
-        hint = f" — did you mean {escape(str(path.with_name(meant)))}?" if meant else ""
-        message = f"got {escape(str(path))}, which does not exist, expected a spec in YAML{hint}"
-    except IsADirectoryError:
-        names = _neighbours(path / "_")
-        inside = f" in it: {', '.join(escape(str(path / name)) for name in names[:3])}" if names else ""
-        message = f"got {escape(str(path))}, which is a folder, expected a spec in YAML{inside}"
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        message = f"got {escape(str(path))}, which cannot be read ({reason}), expected a spec in YAML"
-    raise UsageError(message)
-
-
-def _neighbours(path: Path) -> list[str]:
-    """Names of the YAML files in a file's folder."""
-    try:
-        return sorted(near.name for near in path.parent.iterdir() if near.suffix in _SUFFIXES)
-    except OSError:
-        return []
-
-
-def _is_spec(document: Document, problems: list[Problem]) -> bool:
-    if isinstance(document.data, dict):
-        return True
-    message = f"got {describe(document.data)}, expected a mapping with version, source and stages"
-    problems.append(Problem(document.places[()].value, "wrong-type", message))
-    return False
-
-
-def _validate(data: dict[str, Any], base_dir: Path) -> tuple[Spec | None, list[Fault]]:
-    try:
-        spec = Spec.model_validate(data)
+        return Spec.model_validate(data), []
     except ValidationError as error:
         return None, find_faults(error, data)
-    return spec, _missing_files(spec, base_dir)
 
 
-def _missing_files(spec: Spec, base_dir: Path) -> list[Fault]:
+def _with_other_kinds(reading: Reading, faults: list[Fault]) -> tuple[Spec | None, list[Fault]]:
+    """Take what came from the environment as text where text is expected, and as a number where a number is."""
+    document, filled = reading.document, reading.references.filled
+    written: dict[Address, Scalar] = {}
+    for fault in faults:
+        place = document.places.get(fault.address)
+        if place is not None and place.value in filled and not fault.at_key:
+            written[fault.address] = _replace(document.data, fault.address, filled[place.value].other)
+    if not written:
+        return None, faults
+    spec, others = _checked(document.data)
+    wrong = {fault.address for fault in others} & written.keys()
+    if spec is not None or not wrong:
+        return spec, others
+    for address in wrong:
+        _replace(document.data, address, written[address])
+    return _checked(document.data)
+
+
+def _replace(data: Any, address: Address, value: Scalar) -> Scalar:
+    for part in address[:-1]:
+        data = data[part]
+    before: Scalar = data[address[-1]]
+    data[address[-1]] = value
+    return before
+
+
+def _missing_files(spec: Spec, reading: Reading) -> list[Fault]:
     try:
-        problems = missing_files(spec, base_dir)
+        problems = missing(spec, reading.origins, reading.document.places)
     except (OSError, RuntimeError) as error:
         # Names too long for the file system, "~" of nobody, folders that may not be listed.
         message = f"got a path that cannot be looked up ({error}), expected one that exists"
@@ -192,23 +243,47 @@ def _missing_files(spec: Spec, base_dir: Path) -> list[Fault]:
     ]
 
 
-def _visible(document: Document, faults: Sequence[Fault], known: Sequence[Problem]) -> list[Problem]:
+def _visible(reading: Reading, faults: Sequence[Fault], known: Sequence[Problem]) -> list[Problem]:
     """Place the faults, without those on a line whose text is already refused."""
-    refused = {problem.span.line for problem in known if problem.span and problem.code in _HIDING_CODES}
-    placed = [_problem(document, fault) for fault in faults]
+    refused = {
+        (problem.span.file, problem.span.line)
+        for problem in known
+        if problem.span and problem.span.flag is None and problem.code in _HIDING_CODES
+    }
+    placed = [_problem(reading, fault) for fault in faults]
     return [
         problem
         for problem in placed
-        if problem.span is None or problem.span.flag is not None or problem.span.line not in refused
+        if problem.span is None
+        or problem.span.flag is not None
+        or (problem.span.file, problem.span.line) not in refused
     ]
 
 
-def _problem(document: Document, fault: Fault) -> Problem:
-    place = _nearest(document, fault.address)
-    span: Span | None = None
-    if place is not None:
-        span = place.key if fault.at_key and place.key is not None else place.value
-    return Problem(span, fault.code, fault.message, fault.suggestion)
+def _problem(reading: Reading, fault: Fault) -> Problem:
+    place = _nearest(reading.document, fault.address)
+    if place is None:
+        return Problem(None, fault.code, fault.message, fault.suggestion)
+    span = place.key if fault.at_key and place.key is not None else place.value
+    if not fault.missing and not fault.code.startswith("missing"):
+        span = _last_word(reading, fault.address, span)
+    reference = reading.references.left.get(place.value)
+    hint = f"; --env fills in {reference}" if reference is not None and not fault.at_key else ""
+    return Problem(span, fault.code, fault.message + hint, fault.suggestion)
+
+
+def _last_word(reading: Reading, address: Address, span: Span) -> Span:
+    """Of a mapping that several origins made together, the key that came last: without it, it may have been right."""
+    places, rank = reading.document.places, reading.origins.rank
+    if address not in places:
+        return span
+    data: Any = reading.document.data
+    for part in address:
+        data = data[part]
+    keys = data if isinstance(data, dict) else ()
+    spans = [place.key for key in keys if (place := places.get((*address, key))) and place.key]
+    last = max(spans, key=rank, default=span)
+    return last if rank(last) > rank(span) else span
 
 
 def _nearest(document: Document, address: Address) -> Place | None:
@@ -219,16 +294,22 @@ def _nearest(document: Document, address: Address) -> Place | None:
     return None
 
 
-def _location(file: str, overrides: Sequence[str], span: Span) -> Location:
-    flag = FLAG + overrides[span.flag] if span.flag is not None else None
-    return Location(file, None if flag is not None else span.line, span.column, span.length, flag)
+def _notes(reading: Reading) -> list[Note]:
+    """What looks like a variable and was left as it is."""
+    left = reading.references.left
+    spans = sorted({place.value for place in reading.document.places.values() if place.value in left} if left else ())
+    return [
+        Note(
+            reading.origins.location(span),
+            "reference-left",
+            f"got {left[span]}, which is left as it is; --env fills it in from the environment",
+        )
+        for span in spans
+    ]
 
 
-def _diagnostic(file: str, overrides: Sequence[str], problem: Problem) -> Diagnostic:
-    if problem.span is None:
-        return Diagnostic(file, None, None, 1, problem.code, problem.message, None, problem.suggestion)
-    at = _location(file, overrides, problem.span)
-    order = problem.span.flag if problem.span.flag is not None else 0
-    return Diagnostic(
-        file, at.line, at.column, at.length, problem.code, problem.message, at.flag, problem.suggestion, order
-    )
+def _as_text_keys(value: Any) -> Any:
+    """JSON's keys are texts; sorting them needs one kind."""
+    if isinstance(value, dict):
+        return {str(key): _as_text_keys(inner) for key, inner in value.items()}
+    return [_as_text_keys(inner) for inner in value] if isinstance(value, list) else value

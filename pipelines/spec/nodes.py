@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
 
+from pipeprof.pipelines.spec.places import Problem, Span
+from pipeprof.pipelines.spec.references import REFERENCE_START, References
 from pipeprof.pipelines.spec.scalars import Scalar, ScalarError, resolve_scalar
 from pipeprof.pipelines.spec.suggest import suggest
 from pipeprof.pipelines.spec.syntax import LINE_ENDS, Event, YamlSyntaxError, iter_events
@@ -30,28 +32,6 @@ _LINE_END = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _PROPERTIES = re.compile(r"(?:[&!]\S*[ \t]+)+")
 _TAG = re.compile(r"!\S*")
 _BAD_CHARACTER = re.compile("[\0\ud800-\udfff]")
-
-
-class Span(NamedTuple):
-    """A token's place: 1-based line and column, and its length in characters on that line (at least 1).
-
-    ``flag`` is the number of the ``--set`` flag whose text the place is in (then the line is 1), ``None`` in the file.
-    """
-
-    line: int
-    column: int
-    length: int
-    flag: int | None = None
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One mistake in the text, before it is known how the text is called."""
-
-    span: Span | None
-    code: str
-    message: str
-    suggestion: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +75,10 @@ Node: TypeAlias = ScalarNode | SequenceNode | MappingNode
 class TextIndex:
     """Lines of a text, and the place of an offset in it."""
 
-    def __init__(self, text: str) -> None:
-        """Find the line starts."""
+    def __init__(self, text: str, file: int = 0) -> None:
+        """Find the line starts; ``file`` is what the places say they are in."""
         self.text = text
+        self.file = file
         self._starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
 
     @property
@@ -115,25 +96,28 @@ class TextIndex:
         line = bisect_right(self._starts, start) - 1
         limit = self._starts[line + 1] if line + 1 < len(self._starts) else len(self.text)
         shown = self.text[start : min(end, limit)].rstrip(" \t" + LINE_ENDS)
-        return Span(line + 1, start - self._starts[line] + 1, max(1, len(shown)))
+        return Span(line + 1, start - self._starts[line] + 1, max(1, len(shown)), None, self.file)
 
 
 class _StopReadingError(Exception):
     """Reading cannot go on; the problem is already noted."""
 
 
-def compose(text: str, index: TextIndex, make_parser: Callable[[str], Any]) -> tuple[Node | None, list[Problem]]:
+def compose(
+    text: str, index: TextIndex, make_parser: Callable[[str], Any], references: References | None = None
+) -> tuple[Node | None, list[Problem]]:
     """Read one YAML document.
 
     Args:
         text: without byte order mark, NUL and other control characters.
         index: the index of that text.
         make_parser: PyYAML's parser class, for the text.
+        references: what to do with ``${VAR}`` in values; they are left as they are without it.
 
     Returns:
         The root node, ``None`` if the text is empty or could not be read to its end; and everything wrong with it.
     """
-    composer = _Composer(text, index, make_parser)
+    composer = _Composer(text, index, make_parser, references or References())
     try:
         return composer.document(), composer.problems
     except YamlSyntaxError as error:
@@ -145,8 +129,9 @@ def compose(text: str, index: TextIndex, make_parser: Callable[[str], Any]) -> t
 
 
 class _Composer:
-    def __init__(self, text: str, index: TextIndex, make_parser: Callable[[str], Any]) -> None:
+    def __init__(self, text: str, index: TextIndex, make_parser: Callable[[str], Any], references: References) -> None:
         self.problems: list[Problem] = []
+        self._references = references
         self._text = text
         self._index = index
         self._events = iter_events(text, make_parser)
@@ -181,7 +166,7 @@ class _Composer:
     def _span(self, event: Event) -> Span:
         return self._index.span(event.start, event.end)
 
-    def _node(self, event: Event) -> Node:
+    def _node(self, event: Event, *, key: bool = False) -> Node:
         self._count += 1
         if self._count > MAX_VALUES:
             self.note(self._span(event), "too-large", f"got more than {MAX_VALUES} values, expected fewer")
@@ -192,14 +177,12 @@ class _Composer:
         anchor = event.anchor
         if anchor is not None:
             self._anchors[anchor] = None
-        node = self._content(event)
+        node = self._scalar(event, key=key) if event.kind == "scalar" else self._content(event)
         if anchor is not None:
             self._anchors[anchor] = node
         return node
 
     def _content(self, event: Event) -> Node:
-        if event.kind == "scalar":
-            return self._scalar(event)
         self._depth += 1
         if self._depth > MAX_DEPTH:
             message = f"got more than {MAX_DEPTH} levels of nesting, expected fewer"
@@ -231,17 +214,22 @@ class _Composer:
             return ScalarNode(None, span)
         # The value belongs to the line of the alias, its parts to where they are written.
         if isinstance(node, ScalarNode):
+            self._references.repeat(node.span, span)
             return ScalarNode(node.value, span)
         if isinstance(node, SequenceNode):
             return SequenceNode(span, node.items)
         return MappingNode(span, node.entries)
 
-    def _scalar(self, event: Event) -> ScalarNode:
+    def _scalar(self, event: Event, *, key: bool = False) -> ScalarNode:
         start = self._skip_properties(event)
         span = self._index.span(start, max(start, event.end))
         if _BAD_CHARACTER.search(event.value):
             self.note(span, "control-character", "got an escape for NUL or half a character, expected text")
             return ScalarNode("", span)
+        if not key and REFERENCE_START in event.value:
+            value, problems = self._references.fill(event.value, span, plain=event.plain)
+            self.problems += problems
+            return ScalarNode(value, span)
         if not event.plain:
             return ScalarNode(event.value, span)
         try:
@@ -274,7 +262,7 @@ class _Composer:
         for inner in self._events:
             if inner.kind == "end":
                 break
-            key = self._node(inner)
+            key = self._node(inner, key=True)
             value = self._node(next(self._events))
             if isinstance(value, ScalarNode) and value.empty:
                 value = ScalarNode(None, key.span)

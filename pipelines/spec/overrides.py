@@ -3,7 +3,8 @@
 A path is keys, list indices and stage names, joined by dots. A stage (a source, a function in ``ops``, an entry of
 ``data``) is a mapping with one key, and that key may be left out: ``stages.2.batch_size`` and
 ``stages.2.batch.batch_size`` are the same. In a list of stages a stage's name stands for its index, and so does the
-name of an operation that occurs once.
+name of an operation that occurs once. ``stages.+=VALUE`` appends, ``stages.+2=VALUE`` puts the value before item 2,
+``stages+=[…]`` appends every item; ``null`` removes a key, a stage or a call.
 """
 
 from __future__ import annotations
@@ -12,34 +13,49 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pipeprof.pipelines.spec.faults import describe
-from pipeprof.pipelines.spec.nodes import Problem, Span, TextIndex
-from pipeprof.pipelines.spec.reader import Address, Document, Place, read
-from pipeprof.pipelines.spec.scalars import ScalarError, resolve_scalar
+from pipeprof.pipelines.spec.flag_values import FlagError, read_value
+from pipeprof.pipelines.spec.nodes import MAX_VALUES
+from pipeprof.pipelines.spec.places import Place, Problem, Span
+from pipeprof.pipelines.spec.references import References
 from pipeprof.pipelines.spec.suggest import suggest
+from pipeprof.pipelines.spec.tree import (
+    Entries,
+    Item,
+    child,
+    find_key,
+    flatten,
+    grow,
+    is_operation,
+    operation_key,
+    operation_name,
+    stage_name,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from pipeprof.pipelines.spec.reader import Address, Document
 
 FLAG: Final = "--set "
 
-_YAML_STARTS = ("[", "{", '"', "'", "!")
 _MAX_SEGMENTS: Final = 64
+_ADD: Final = "+"
+_EACH: Final = "*"
 
-
-class _OverrideError(Exception):
-    """This flag cannot be applied; why, and which part of its text says so."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
+# Their items are things that can be taken out; in other lists (a shape) nothing is a value.
+_LISTS_OF_PARTS: Final = ("stages", "ops", "ignore", "datasets")
 
 
 @dataclass(frozen=True)
 class _Path:
-    """The segments of a path, and where each begins in the flag as shown."""
+    """The segments of a path, and where each begins in the flag as shown.
+
+    ``adding`` says how the value joins the list that the path leads to: ``+``, ``+2``, or ``*`` for each of its items.
+    """
 
     segments: tuple[str, ...]
     flag: int
+    adding: str = ""
 
     def span(self, first: int, count: int = 1) -> Span:
         before = sum(len(segment) + 1 for segment in self.segments[:first])
@@ -50,25 +66,41 @@ class _Path:
         return ".".join(self.segments[first : first + count])
 
     def refuse(self, first: int, code: str, message: str, suggestion: str | None = None) -> NoReturn:
-        raise _OverrideError(Problem(self.span(first), code, message, suggestion))
+        raise FlagError(Problem(self.span(first), code, message, suggestion))
 
 
-def apply_overrides(document: Document, sets: Sequence[str]) -> list[Problem]:
+def apply_overrides(
+    document: Document, sets: Sequence[str], first: int = 0, environment: Mapping[str, str] | None = None
+) -> list[Problem]:
     """Apply every ``path=value`` to a document's data, later ones over earlier ones.
 
     Args:
         document: changed in place: its data, and its places (those of changed values are then in the flag).
         sets: the flags' texts, without ``--set``.
+        first: number of the first flag.
+        environment: fills in ``${VAR}`` in the values; ``None`` leaves them as they are.
 
     Returns:
         What is wrong with the flags; their spans carry the flag's number and count from the start of ``--set ``.
     """
+    root = grow(document)
+    problems = apply_sets(root, sets, first, document.references if environment is None else References(environment))
+    document.data, document.places = flatten(root)
+    return problems
+
+
+def apply_sets(root: Item, sets: Sequence[str], first: int, references: References) -> list[Problem]:
+    """Do the same to a tree; what is known about ``${VAR}`` in the values goes to ``references``."""
     problems: list[Problem] = []
-    for number, text in enumerate(sets):
+    count = 0
+    for number, text in enumerate(sets, first):
         try:
-            path, value = _split(text, number)
-            _assign(document, path, value)
-        except _OverrideError as error:
+            path, value = _split(text, number, references)
+            count += len(value.places)
+            if count > MAX_VALUES:
+                path.refuse(0, "alias-bomb", f"got more than {MAX_VALUES} values in all flags, expected fewer")
+            _assign(root, path, value)
+        except FlagError as error:
             problems.append(error.problem)
     return problems
 
@@ -85,7 +117,7 @@ def walk_address(data: Any, parts: Sequence[str | int]) -> Address:
     for part in parts:
         key = _child(current, part)
         while key is None:
-            key = _only_key(address, current)
+            key = _left_out(address, current)
             if key is None:
                 return address
             address, current = (*address, key), current[key]
@@ -102,106 +134,121 @@ def _child(value: Any, part: str | int) -> str | int | None:
     return None
 
 
-def _split(text: str, number: int) -> tuple[_Path, Document]:
+def _split(text: str, number: int, references: References) -> tuple[_Path, Document]:
     path_text, equals, value_text = text.partition("=")
     whole = Span(1, len(FLAG) + 1, max(1, len(text)), number)
     if not equals:
-        raise _OverrideError(Problem(whole, "set-form", f"got '{text}' without '=', expected --set path=value"))
+        raise FlagError(Problem(whole, "set-form", f"got '{text}' without '=', expected --set path=value"))
     segments = tuple(path_text.strip().split("."))
-    path = _Path(segments, number)
+    path = _as_path(segments, number)
     if not all(segments) or len(segments) > _MAX_SEGMENTS:
         message = "got an empty part in the path, expected names and indices joined by dots: stages.2.batch_size"
         if len(segments) > _MAX_SEGMENTS:
             message = f"got a path of {len(segments)} parts, expected at most {_MAX_SEGMENTS}"
-        raise _OverrideError(Problem(whole._replace(length=max(1, len(path_text))), "set-form", message))
-    return path, _read_value(value_text, number, len(FLAG) + len(path_text) + 1)
+        raise FlagError(Problem(whole._replace(length=max(1, len(path_text))), "set-form", message))
+    if segments[0] == "extends":
+        path.refuse(0, "set-path", "got extends, expected it in a spec's file; -f FILE lays another file over a spec")
+    return path, read_value(value_text, number, len(FLAG) + len(path_text) + 1, references)
 
 
-def _read_value(text: str, number: int, start: int) -> Document:
-    """Read a value: a flow list or mapping or a quoted text as YAML does, anything else as one plain scalar."""
-    plain = text.strip()
-    if plain.startswith(_YAML_STARTS):
-        document = read(text)
-    else:
-        span = Span(1, len(text) - len(text.lstrip()) + 1, max(1, len(plain)))
-        document = _plain_document(plain, span)
-    index = TextIndex(text)
-
-    def move(span: Span | None) -> Span:
-        if span is None:
-            return Span(1, start + 1, max(1, len(text)), number)
-        return Span(1, start + 1 + index.offset(span), span.length, number)
-
-    if document.problems:
-        problem = document.problems[0]
-        raise _OverrideError(Problem(move(problem.span), problem.code, problem.message, problem.suggestion))
-    document.places = {
-        address: Place(move(place.value), move(place.key) if place.key else None)
-        for address, place in document.places.items()
-    }
-    return document
+def _as_path(segments: tuple[str, ...], number: int) -> _Path:
+    *before, last = segments
+    if last.startswith(_ADD) and before:
+        return _Path(tuple(before), number, last)
+    if last.endswith(_ADD) and last != _ADD:
+        return _Path((*before, last[:-1]), number, _EACH)
+    return _Path(segments, number)
 
 
-def _plain_document(text: str, span: Span) -> Document:
-    document = Document(places={(): Place(span)}, complete=True)
-    try:
-        text.encode()
-        document.data = resolve_scalar(text)
-    except ScalarError as error:
-        document.problems.append(Problem(span, "number", str(error)))
-    except UnicodeEncodeError:
-        document.problems.append(Problem(span, "encoding", "got bytes that are not UTF-8, expected UTF-8 text"))
-    if "\0" in text:
-        document.problems.append(Problem(span, "control-character", "got a NUL character, expected text"))
-    return document
-
-
-def _assign(document: Document, path: _Path, value: Document) -> None:
+def _assign(root: Item, path: _Path, value: Document) -> None:
     """Walk to the last part of the path, make what does not exist yet, and put the value there."""
-    holder: dict[str | int, Any] | list[Any] = document.data
+    holder, position = root, 0
     address: Address = ()
-    position = 0
     while True:
+        if not isinstance(holder.value, dict | list):
+            _refuse_scalar(holder, path, position)
         key, used = _step(holder, address, path, position)
-        child = (*address, key)
         position += used
         if position == len(path.segments):
             break
-        _open(document, holder, child, path.span(position - 1))
-        holder = _container(holder[key], path, position)  # type: ignore[index]  # a list's key is always an index
-        address = child
-    holder[key] = value.data  # type: ignore[index]  # a list's key is always an index
-    for known in [known for known in document.places if known[: len(child)] == child]:
-        del document.places[known]
-    key_span = path.span(position - used, used) if used else None
-    for inner, place in value.places.items():
-        document.places[(*child, *inner)] = place if inner else Place(place.value, key_span)
+        holder = _open(holder, address, key, path.span(position - 1))
+        address = (*address, key)
+    if path.adding:
+        _add(_list_at(holder, (*address, key), path), (*address, key), path, value)
+    else:
+        _put(holder, address, key, value, path.span(position - used, used) if used else None)
 
 
-def _step(holder: Any, address: Address, path: _Path, position: int) -> tuple[str | int, int]:
+def _put(holder: Item, address: Address, key: str | int, value: Document, key_span: Span | None) -> None:
+    entries = holder.value
+    item = grow(value)
+    item.place = Place(item.place.value, key_span)
+    if isinstance(entries, list) and isinstance(key, int):
+        if item.value is None and address and address[-1] in _LISTS_OF_PARTS:
+            del entries[key]
+        else:
+            entries[key] = item
+    elif isinstance(entries, dict):
+        if item.value is None and key in entries and not is_operation(address):
+            del entries[key]
+        else:
+            entries[key] = item
+
+
+def _list_at(holder: Item, address: Address, path: _Path) -> Item:
+    """The list that something is added to; where there is nothing yet, an empty one."""
+    entries, key = holder.value, address[-1]
+    span = path.span(len(path.segments) - 1)
+    if isinstance(entries, dict) and key not in entries:
+        entries[key] = Item([], Place(span, span))
+    found = child(holder, key)
+    if found.value is None:
+        found.value = []
+    if not isinstance(found.value, list):
+        inner = operation_key(found.value) if is_operation(address) else None
+        message = f"got a path to {_described(found)}, expected the path of a list to add to"
+        known = [f"{path.joined(0, len(path.segments))}.{inner}"] if inner is not None else []
+        path.refuse(len(path.segments) - 1, "set-path", message, known[0] if known else None)
+    return found
+
+
+def _add(holder: Item, address: Address, path: _Path, value: Document) -> None:
+    items = holder.value
+    if not isinstance(items, list):
+        return
+    at = len(items)
+    reference = path.adding[1:] if path.adding != _EACH else ""
+    if reference and not (_is_index(reference) and int(reference) == at):
+        place = _Path((*path.segments, reference), path.flag)
+        at, _ = _list_step(items, address, place, len(path.segments))
+    item = grow(value)
+    added = item.value if path.adding == _EACH and isinstance(item.value, list) else [item]
+    items[at:at] = added
+
+
+def _step(holder: Item, address: Address, path: _Path, position: int) -> tuple[str | int, int]:
     """Return the key or index that comes next, and how many parts of the path it takes (0: it was left out)."""
-    if isinstance(holder, list):
-        return _list_step(holder, address, path, position)
-    remaining = len(path.segments) - position
-    by_text = {str(key): key for key in holder}
-    for count in range(remaining, 0, -1):
-        name = path.joined(position, count)
-        if name in by_text:
-            return by_text[name], count
-    inner = _only_key(address, holder)
+    if isinstance(holder.value, list):
+        return _list_step(holder.value, address, path, position)
+    entries: Entries = holder.value if isinstance(holder.value, dict) else {}
+    for count in range(len(path.segments) - position, 0, -1):
+        key = find_key(entries, path.joined(position, count))
+        if key is not None:
+            return key, count
+    inner = _left_out(address, entries)
     if inner is not None:
         return inner, 0
     segment = path.segments[position]
     return int(segment) if _is_index(segment) else segment, 1
 
 
-def _list_step(items: list[Any], address: Address, path: _Path, position: int) -> tuple[int, int]:
+def _list_step(items: list[Item], address: Address, path: _Path, position: int) -> tuple[int, int]:
     what = str(address[-1]) if address else "the list"
     segment = path.segments[position]
-    names = {number: _name_of(item) for number, item in enumerate(items)}
+    names = {number: stage_name(item) for number, item in enumerate(items)}
     for labels, kind in (
         (names, "name"),
-        ({number: _only_name(item) for number, item in enumerate(items)}, "operation"),
+        ({number: operation_name(item) for number, item in enumerate(items)}, "operation"),
     ):
         for count in range(len(path.segments) - position, 0, -1):
             label = path.joined(position, count)
@@ -219,8 +266,9 @@ def _list_step(items: list[Any], address: Address, path: _Path, position: int) -
         if int(segment) < len(items):
             return int(segment), 1
         allowed = f"0 to {len(items) - 1}" if items else "none, the list is empty"
+        allowed += f"; {what}.+=… appends" if position == len(path.segments) - 1 else ""
         path.refuse(position, "out-of-range", f"got index {segment} of '{what}', expected {allowed}")
-    known = [label for item in items for label in (_name_of(item), _only_name(item)) if label is not None]
+    known = [label for item in items for label in (stage_name(item), operation_name(item)) if label is not None]
     message = f"got '{segment}' in '{what}', expected an index{_listed(known)}"
     return path.refuse(position, "unknown-stage" if what == "stages" else "set-path", message, suggest(segment, known))
 
@@ -231,53 +279,31 @@ def _listed(known: list[str]) -> str:
     return f" or one of: {shown}" if names else ""
 
 
-def _open(document: Document, holder: Any, child: Address, span: Span) -> None:
+def _open(holder: Item, address: Address, key: str | int, span: Span) -> Item:
     """Make a mapping of what is nothing, or nothing yet; a bare name in ``ops`` becomes one with arguments."""
-    key = child[-1]
-    if isinstance(holder, dict) and key not in holder:
-        document.places[child] = Place(span, span)
-        holder[key] = {}
-    value = holder[key]
-    if value is None:
-        holder[key] = {}
-    elif isinstance(value, str) and len(child) > 1 and child[-2] == "ops":
-        place = document.places[child]
-        document.places[(*child, value)] = Place(place.value, place.value)
-        holder[key] = {value: None}
+    entries = holder.value
+    if isinstance(entries, dict) and key not in entries:
+        entries[key] = Item({}, Place(span, span))
+    item = child(holder, key)
+    if item.value is None:
+        item.value = {}
+    elif isinstance(item.value, str) and address and address[-1] == "ops":
+        item.value = {item.value: Item(None, Place(item.place.value, item.place.value))}
+    return item
 
 
-def _container(value: Any, path: _Path, position: int) -> dict[str | int, Any] | list[Any]:
-    if isinstance(value, dict | list):
-        return value
-    message = (
-        f"got a path into '{path.joined(0, position)}', which is {describe(value)}, expected a path that ends there"
-    )
-    return path.refuse(position, "set-path", message)
+def _refuse_scalar(holder: Item, path: _Path, position: int) -> NoReturn:
+    message = f"got a path into '{path.joined(0, position)}', which is {_described(holder)}, expected a path that "
+    path.refuse(position, "set-path", message + "ends there")
 
 
-def _only_key(address: Address, value: Any) -> str | int | None:
+def _described(item: Item) -> str:
+    return describe(flatten(item)[0])
+
+
+def _left_out(address: Address, value: object) -> str | int | None:
     """Return the key that a path may leave out: the operation's, where a mapping holds exactly one operation."""
-    if not isinstance(value, dict) or not address:
-        return None
-    parent = address[-2] if len(address) > 1 else None
-    holds_operation = address[-1] == "source" or parent in ("stages", "ops") or (parent == "data" and len(address) == 2)
-    keys = [key for key in value if not str(key).startswith("x-")]
-    return keys[0] if holds_operation and len(keys) == 1 else None
-
-
-def _only_name(item: Any) -> str | None:
-    if isinstance(item, str):
-        return item
-    keys = [key for key in item if not str(key).startswith("x-")] if isinstance(item, dict) else []
-    return str(keys[0]) if len(keys) == 1 else None
-
-
-def _name_of(item: Any) -> str | None:
-    """The ``name`` that a stage has among its arguments."""
-    operation = _only_name(item)
-    arguments = item.get(operation) if isinstance(item, dict) else None
-    name = arguments.get("name") if isinstance(arguments, dict) else None
-    return str(name) if name is not None else None
+    return operation_key(value) if is_operation(address) else None
 
 
 def _is_index(text: str) -> bool:

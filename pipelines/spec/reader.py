@@ -14,17 +14,17 @@ from pipeprof.pipelines.spec.nodes import (
     MAX_DEPTH,
     MAX_VALUES,
     Node,
-    Problem,
     ScalarNode,
     SequenceNode,
-    Span,
     TextIndex,
     compose,
 )
+from pipeprof.pipelines.spec.places import Place, Problem, Span
+from pipeprof.pipelines.spec.references import References
 from pipeprof.pipelines.spec.syntax import default_parser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 MAX_BYTES: Final = 1 << 20
 """Largest spec, in bytes."""
@@ -36,14 +36,6 @@ _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\u
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a value is, and where the key before it (list items and the root have none)."""
-
-    value: Span
-    key: Span | None = None
-
-
 @dataclass
 class Document:
     """What a text holds.
@@ -53,6 +45,7 @@ class Document:
         places: address of every value (keys and list indices from the root) to its place.
         problems: everything wrong with the text, in the order found.
         lines: the text's lines, to show.
+        references: the ``${VAR}`` in its values.
         complete: whether the text was read to its end.
     """
 
@@ -60,14 +53,16 @@ class Document:
     places: dict[Address, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    references: References = field(default_factory=References)
     complete: bool = False
 
 
-def decode(content: bytes) -> tuple[str, Problem | None]:
+def decode(content: bytes, file: int = 0) -> tuple[str, Problem | None]:
     """Return the text of a spec's bytes, without byte order mark; and what is wrong with it, if anything is.
 
     Args:
         content: UTF-8.
+        file: the number that the problem's place carries.
     """
     if len(content) > MAX_BYTES:
         message = f"got more than {MAX_BYTES >> 20} MiB, expected a spec of at most that size"
@@ -81,29 +76,37 @@ def decode(content: bytes) -> tuple[str, Problem | None]:
         got = f"got the byte 0x{content[error.start]:02x}, which is not UTF-8"
     kind = "a binary file" if b"\0" in content else "text in another encoding"
     text = content.decode(errors="replace").removeprefix(_BYTE_ORDER_MARK)
-    span = TextIndex(text).span(len(before), len(before) + 1)
+    span = TextIndex(text, file).span(len(before), len(before) + 1)
     return text, Problem(span, "encoding", f"{got} ({kind}?), expected UTF-8 text")
 
 
-def read(content: bytes | str, *, make_parser: Callable[[str], Any] | None = None) -> Document:
+def read(
+    content: bytes | str,
+    *,
+    make_parser: Callable[[str], Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    file: int = 0,
+) -> Document:
     """Read a YAML text strictly.
 
     Args:
         content: a spec's bytes (UTF-8) or text.
         make_parser: PyYAML's parser class; libyaml's by default, if there is one.
+        environment: fills in ``${VAR}`` and ``${VAR:-default}`` in values; ``None`` leaves them as they are.
+        file: the number that the places carry.
 
     Returns:
         The data with the place of everything in it; look at ``problems`` first. Never raises for any content.
     """
-    text, problem = decode(content) if isinstance(content, bytes) else (content, None)
-    index = TextIndex(text)
-    document = Document(lines=index.lines)
+    text, problem = decode(content, file) if isinstance(content, bytes) else (content, None)
+    index = TextIndex(text, file)
+    document = Document(lines=index.lines, references=References(environment))
     if problem is None:
         problem = _unreadable(text, index)
     if problem is not None:
         document.problems.append(problem)
         return document
-    root, document.problems = compose(text, index, make_parser or default_parser())
+    root, document.problems = compose(text, index, make_parser or default_parser(), document.references)
     if root is None or (isinstance(root, ScalarNode) and root.value is None):
         if not document.problems:
             document.problems.append(Problem(None, "empty", "got an empty file, expected a spec"))

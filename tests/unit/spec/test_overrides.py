@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.spec.nodes import Span
 from pipeprof.pipelines.spec.overrides import FLAG, apply_overrides, walk_address
+from pipeprof.pipelines.spec.places import Span
 from pipeprof.pipelines.spec.reader import Document, read
 
 SPEC = """\

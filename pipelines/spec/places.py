@@ -1,0 +1,42 @@
+"""Where something stands in a text, and what is wrong there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Span(NamedTuple):
+    """A token's place: 1-based line and column, and its length in characters on that line (at least 1).
+
+    ``flag`` is the number of the command-line flag whose text the place is in (then the line is 1), ``None`` in a file.
+    ``file`` is the number of the file, 0 for the spec itself.
+    """
+
+    line: int
+    column: int
+    length: int
+    flag: int | None = None
+    file: int = 0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a text, before it is known how the text is called.
+
+    ``file`` is the number of the file where the mistake has no place in it.
+    """
+
+    span: Span | None
+    code: str
+    message: str
+    suggestion: str | None = None
+    file: int = 0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value is, and where the key before it (list items and the root have none)."""
+
+    value: Span
+    key: Span | None = None
