@@ -66,7 +66,8 @@ def _check_complete(called: Function, call: dict[str, Any], on: On | None, probl
     """Every required parameter has a value, and every input a parameter."""
     given = {key for key in call if key not in ROUTES}
     if isinstance(on, dict):
-        _check_names(called, on, given, problems)
+        if not _check_names(called, on, given, problems):
+            return
         given |= on.keys()
     count = input_count(called, on, given)
     filled = called.inputs(given, count)
@@ -85,7 +86,8 @@ def _check_complete(called: Function, call: dict[str, Any], on: On | None, probl
         problems.add((), error(message, "missing_argument", got=None, candidates=missing))
 
 
-def _check_names(called: Function, on: dict[str, FieldKey], given: set[str], problems: Problems) -> None:
+def _check_names(called: Function, on: dict[str, FieldKey], given: set[str], problems: Problems) -> bool:
+    """Whether every name in ``on`` is a parameter that has no constant."""
     for name in on:
         if name not in called.names():
             known = called.names()
@@ -93,6 +95,7 @@ def _check_names(called: Function, on: dict[str, FieldKey], given: set[str], pro
         elif name in given:
             message = f"got {name} as a constant too, expected either a constant or a field in `on`"
             problems.add(("on", name), error(message, "argument_twice", got=name))
+    return all(name in called.names() and name not in given for name in on)
 
 
 def _check_layer(layer: Function, call: dict[str, Any], problems: Problems) -> None:

@@ -11,9 +11,6 @@ from pipeprof.pipelines.ops.problems import Problems, mismatch
 from pipeprof.pipelines.ops.structures import Structure, parse_signature
 from pipeprof.pipelines.ops.values import check_dtype
 
-_LEAF: dict[str, Any] = {
-    "anyOf": [{SCHEMA_PLACEHOLDER: "dtype"}, {SCHEMA_PLACEHOLDER: "dtypes"}, {SCHEMA_PLACEHOLDER: "signature"}]
-}
 _DESCRIBED = ({"shape"}, {"ragged"}, {"sparse"})
 
 
@@ -49,4 +46,4 @@ def parse_specs(value: Any) -> Structure:
     return Structure(result)
 
 
-Specs = Annotated[Structure, PlainValidator(parse_specs), WithJsonSchema(_LEAF)]
+Specs = Annotated[Structure, PlainValidator(parse_specs), WithJsonSchema({SCHEMA_PLACEHOLDER: "specs"})]

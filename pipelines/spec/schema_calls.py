@@ -37,7 +37,14 @@ def call_definitions(schema_of: Callable[[type[SpecialCall]], dict[str, Any]]) -
         schema_of: The schema of a model, closed and without placeholders.
     """
     definitions = {kind.__name__: _special(kind, schema_of(kind)) for kind in special_calls().values()}
-    return {"on": _ON, "to": _TO, "call": _call(), **definitions}
+    return {"on": _ON, "to": _TO, "call": _call(), "specs": _specs(), **definitions}
+
+
+def _specs() -> dict[str, Any]:
+    """A dtype, a shape and dtype, or lists and mappings of them."""
+    own = {"$ref": "#/definitions/specs"}
+    nested = [{"type": "array", "items": own}, {"type": "object", "additionalProperties": own}]
+    return {"anyOf": [{"$ref": "#/definitions/dtype"}, {"$ref": "#/definitions/signature"}, *nested]}
 
 
 def _call() -> dict[str, Any]:
