@@ -1,0 +1,1 @@
+"""A spec as the Python that a person would write for the same pipeline."""

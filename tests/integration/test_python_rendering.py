@@ -1,0 +1,162 @@
+"""The Python that a spec renders as builds the graph that the spec builds, node by node, for every example."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+from integration.test_examples import EXAMPLES, made, settings
+
+from pipeprof.pipelines.build import BuildContext, build, load_arrays
+from pipeprof.pipelines.python.render import render
+from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.pipelines.target import load_function, parse_target
+
+SPECS = sorted(EXAMPLES.rglob("*.yaml"))
+IGNORE_STATE = 1
+# Names that TensorFlow makes up, and the name of the stage, which only a spec gives.
+NAMES = {"metadata", "token", "shared_name", "container", "f_name", "_input_hostmem", "_output_hostmem"}
+
+
+@pytest.fixture
+def modules() -> Iterator[None]:
+    """Whatever is imported from a folder of the test is gone afterwards."""
+    before, path = set(sys.modules), list(sys.path)
+    yield
+    for name in set(sys.modules) - before:
+        if "/pytest-" in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+    sys.path[:] = path
+
+
+def executed(dataset: tf.data.Dataset) -> Any:
+    """The graph as TensorFlow would run it."""
+    variant = tf.raw_ops.FinalizeDataset(
+        input_dataset=tf.data.experimental.to_variant(dataset),
+        has_captured_ref=False,
+        output_types=dataset._flat_types,
+        output_shapes=dataset._flat_shapes,
+    )
+    text = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=IGNORE_STATE).numpy()
+    assert text
+    return tf.compat.v1.GraphDef.FromString(text)
+
+
+class Canonical:
+    """A graph without names: nodes in order, inputs by position, functions in place of their names."""
+
+    def __init__(self, graph: Any) -> None:
+        self._library = {function.signature.name: function for function in graph.library.function}
+        self.nodes = self._nodes(graph.node, {})
+
+    def _nodes(self, nodes: Any, arguments: dict[str, str]) -> list[Any]:
+        positions = {**arguments, **{node.name: f"#{index}" for index, node in enumerate(nodes)}}
+        return [
+            (node.op, [place(each, positions) for each in node.input], self._attributes(node.attr)) for node in nodes
+        ]
+
+    def _attributes(self, attributes: Any) -> list[Any]:
+        return [(key, self._attribute(attributes[key])) for key in sorted(attributes) if key not in NAMES]
+
+    def _attribute(self, value: Any) -> Any:
+        if value.HasField("func"):
+            return self.function(value.func.name)
+        if value.HasField("list") and value.list.func:
+            return [self.function(each.name) for each in value.list.func]
+        if value.HasField("tensor"):
+            kind = tf.as_dtype(value.tensor.dtype)
+            if kind in (tf.resource, tf.variant):
+                # A handle: nothing but its name and place.
+                return kind.name
+            if kind == tf.string:
+                return value.SerializeToString(deterministic=True)
+            array = tf.make_ndarray(value.tensor)
+            return kind.name, array.shape, array.tobytes()
+        return value.SerializeToString(deterministic=True)
+
+    def function(self, name: str) -> Any:
+        """A function's arguments, nodes and results."""
+        found = self._library[name]
+        arguments = {each.name: f"arg{index}" for index, each in enumerate(found.signature.input_arg)}
+        positions = {**arguments, **{node.name: f"#{index}" for index, node in enumerate(found.node_def)}}
+        results = [place(found.ret[each.name], positions) for each in found.signature.output_arg]
+        types = [each.type for each in (*found.signature.input_arg, *found.signature.output_arg)]
+        return types, self._nodes(found.node_def, arguments), results
+
+
+def place(text: str, positions: dict[str, str]) -> str:
+    """An input by the position of the node it comes from."""
+    control = text.startswith("^")
+    name, colon, output = text.removeprefix("^").partition(":")
+    return ("^" if control else "") + positions[name] + colon + output
+
+
+def differences(first: Any, second: Any, where: str = "") -> Iterator[str]:
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        if len(first) != len(second):
+            yield f"{where}: {len(first)} and {len(second)}: {outline(first)} / {outline(second)}"
+            return
+        for index, (one, other) in enumerate(zip(first, second, strict=True)):
+            yield from differences(one, other, f"{where}/{index}")
+    elif first != second:
+        yield f"{where}: {str(first)[:200]} / {str(second)[:200]}"
+
+
+def outline(nodes: Any) -> list[str]:
+    return [str(node[0])[:60] if isinstance(node, tuple) else str(node)[:60] for node in nodes]
+
+
+def seeded() -> None:
+    """Both sides draw the same seeds."""
+    random.seed(1)
+    tf.keras.utils.set_random_seed(1)
+
+
+def from_spec(loaded: LoadedSpec, folders: dict[str, Path]) -> tf.data.Dataset:
+    context = BuildContext(loaded.base_dir, folders)
+    load_arrays(loaded.spec, context)
+    seeded()
+    return build(loaded.spec, context)
+
+
+def from_python(text: str, path: Path) -> tf.data.Dataset:
+    path.write_text(text, encoding="utf-8")
+    function = load_function(parse_target(f"{path}:make_dataset"))
+    seeded()
+    return function()
+
+
+def check_equal(loaded: LoadedSpec, folders: dict[str, Path], file: Path) -> str:
+    text = render(loaded, folders, file.parent)
+    written = Canonical(executed(from_spec(loaded, folders))).nodes
+    rendered = Canonical(executed(from_python(text, file))).nodes
+    assert list(differences(written, rendered)) == [], text
+    assert written
+    return text
+
+
+def check_tidy(file: Path) -> None:
+    """Ruff's linter and formatter have nothing to say."""
+    for arguments in (["check", "--select", "E,F,I", "--ignore", "E501"], ["format", "--diff"]):
+        command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "--no-cache", "--line-length", "100"]
+        ran = subprocess.run([*command, file.name], cwd=file.parent, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: str(path.relative_to(EXAMPLES)))
+def test_an_example_builds_the_same_graph(path, tmp_path):
+    folder = tmp_path / "beside"
+    shutil.copytree(path.parent, folder)
+    (tmp_path / "data").mkdir()
+    spec = folder / path.name
+    loaded = load_spec(spec, settings(load_spec(spec).data))
+    check_equal(loaded, made(loaded, tmp_path / "data"), folder / "rendered.py")
+    check_tidy(folder / "rendered.py")
