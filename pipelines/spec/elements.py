@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.spec import function_flow
@@ -17,11 +17,13 @@ from pipeprof.pipelines.spec.combined_flow import COMBINED, Following
 from pipeprof.pipelines.spec.counts import INFINITE
 from pipeprof.pipelines.spec.fields import field_of
 from pipeprof.pipelines.spec.known_files import Files
-from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.refusals import Refused, refuse
 from pipeprof.pipelines.spec.shapes import Nested, Structure, Tensor, leaves
 from pipeprof.pipelines.spec.source_elements import Around, made
 from pipeprof.pipelines.spec.stage_flow import HANDLERS, UNKNOWN, Flow
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.spec.loader import LoadedSpec
 
 __all__ = ["INFINITE", "ElementInfo", "Walker", "element_specs"]
 _BATCHING = frozenset({"batch", "padded_batch", "ragged_batch", "sparse_batch", "bucket_by_sequence_length"})

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeprof.pipelines.data.models import DataEntry, Npy, Recipe
+from pipeprof.pipelines.ops.arrays import FilesArray, RaggedArray, SparseArray
 from pipeprof.pipelines.ops.structures import Array, MadeArray, NpyArray, NpzArray
 from pipeprof.pipelines.ops.values import FilePatterns
 from pipeprof.pipelines.spec.paths import has_scheme, is_glob, resolve_pattern
-from pipeprof.pipelines.spec.shapes import WIDTHS, Content, Tensor, array
+from pipeprof.pipelines.spec.shapes import WIDTHS, Content, Tensor, array, literal
 
 MAX_LISTED = 50_000
 """Files beyond which a glob is not counted: a check is to stay quick."""
@@ -52,6 +53,14 @@ class Files:
     def _array(self, described: Array) -> Tensor | None:
         if isinstance(described, MadeArray):
             return array(described.array)
+        if isinstance(described, FilesArray):
+            files = described.files
+            return Tensor("string", (self.count(files),), content=self.content(files))
+        if isinstance(described, RaggedArray | SparseArray):
+            return _ragged(described) if isinstance(described, RaggedArray) else _sparse(described)
+        return self._saved(described) if isinstance(described, NpyArray | NpzArray) else None
+
+    def _saved(self, described: NpyArray | NpzArray) -> Tensor | None:
         name = str(described.npy if isinstance(described, NpyArray) else described.npz)
         recipe = self.recipe(name)
         if recipe is not None:
@@ -106,6 +115,25 @@ class Files:
         found = glob.iglob(absolute)  # noqa: PTH207  # patterns are absolute, which Path.glob refuses
         count = sum(1 for _ in itertools.islice(found, MAX_LISTED + 1))
         return count if count <= MAX_LISTED else None
+
+
+def _ragged(described: RaggedArray) -> Tensor | None:
+    depth, flat = 1, list(described.ragged)
+    while any(isinstance(item, tuple) for item in flat):
+        if not all(isinstance(item, tuple) for item in flat):
+            return None
+        depth, flat = depth + 1, [inner for item in flat for inner in item]
+    values = literal(flat, None if described.dtype is None else str(described.dtype))
+    if values is None or described.ragged_rank is not None or not flat:
+        return None
+    shape = (len(described.ragged), *(None,) * (depth - 1))
+    return Tensor(values.dtype, shape, "ragged" if depth > 1 else "dense")
+
+
+def _sparse(described: SparseArray) -> Tensor | None:
+    parts = described.sparse
+    values = literal(list(parts.values), None if parts.dtype is None else str(parts.dtype))
+    return None if values is None else Tensor(values.dtype, tuple(parts.dense_shape), "sparse")
 
 
 @cache

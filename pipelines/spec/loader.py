@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pipeprof.pipelines.spec.diagnostics import Diagnostic, SpecError
 from pipeprof.pipelines.spec.faults import Fault, find_faults
 from pipeprof.pipelines.spec.files import OVERLAY_FLAG, Reading, read_files
+from pipeprof.pipelines.spec.flow import faults_beside, flow_faults
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.origins import Location, Origins, SpecFile
 from pipeprof.pipelines.spec.overrides import FLAG, apply_sets, walk_address
@@ -161,6 +162,7 @@ def load_spec(
             problems += apply_sets(root, sets, len(overlays), reading.references)
             document.data, document.places = flatten(root)
         spec, faults = _validate(reading)
+        faults += _refused(spec, reading)
         problems += _visible(reading, faults, problems)
     if problems or spec is None:
         raise origins.error(problems)
@@ -194,6 +196,15 @@ def _validate(reading: Reading) -> tuple[Spec | None, list[Fault]]:
             document.data = moved
             return _checked(moved)
     return spec, faults
+
+
+def _refused(spec: Spec | None, reading: Reading) -> list[Fault]:
+    """What TensorFlow would refuse about the elements; of a wrong spec, about what is right in itself."""
+    folder = reading.origins.files[0].folder
+    if spec is not None:
+        return flow_faults(spec, spec.data, folder)
+    data = reading.document.data
+    return faults_beside(data, folder) if isinstance(data, dict) else []
 
 
 def _checked(data: Any) -> tuple[Spec | None, list[Fault]]:

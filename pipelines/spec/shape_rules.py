@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeprof.pipelines.ops.structures import Array, MadeArray, NpyArray, NpzArray
+from pipeprof.pipelines.ops.structures import ARRAYS, Array
 from pipeprof.pipelines.spec.refusals import NotKnown, Refused, refuse, shape_text, tensor_text
 from pipeprof.pipelines.spec.shapes import INTEGERS, Shape, Structure, Tensor, broadcast, drop_axes, literal
 
@@ -57,7 +57,7 @@ class Arguments:
 
     def convert(self, value: Any, dtype: str | None = None) -> Tensor | None:
         """The tensor of a constant."""
-        if isinstance(value, NpyArray | NpzArray | MadeArray):
+        if isinstance(value, ARRAYS):
             return self.arrays(value)
         return literal(value, dtype)
 
@@ -178,7 +178,7 @@ def pair(arguments: Arguments, first: str, second: str) -> tuple[Tensor, Tensor]
 
 def _check_constant(tensor: Tensor, value: Any, name: str) -> None:
     """Refuse a constant that TensorFlow does not convert to the dtype of the tensor beside it."""
-    if isinstance(value, NpyArray | NpzArray | MadeArray):
+    if isinstance(value, ARRAYS):
         return
     natural = literal(value)
     if natural is None:

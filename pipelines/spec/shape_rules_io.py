@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pipeprof.pipelines.data.models import ImageFolder, JpegFeature, TextFeature, TFRecord
@@ -97,7 +98,21 @@ def _parsed(arguments: Arguments, batch: Shape) -> Structure:
     content = serialized.content if serialized is not None else None
     if not isinstance(features, dict):
         raise NotKnown
-    sparse: Shape = (None,) * len(batch) if arguments.strict else batch
+    return parsed_features(features, batch, content, strict=arguments.strict)
+
+
+def parsed_features(
+    features: Mapping[str, FeatureSpec], batch: Shape, content: Content | None, *, strict: bool
+) -> dict[str, Tensor | None]:
+    """What comes out of parsing examples.
+
+    Args:
+        features: Feature specs by name.
+        batch: Dimensions in front: none for a single example.
+        content: What the examples are, if a recipe makes them.
+        strict: Whether to say only what TensorFlow's own element specs say.
+    """
+    sparse: Shape = (None,) * len(batch) if strict else batch
     return {
         name: _feature(name, feature, sparse if feature.kind == "VarLenFeature" else batch, content)
         for name, feature in features.items()

@@ -8,14 +8,14 @@ from typing import Any
 
 from pipeprof.pipelines.data.models import Csv, Recipe, Text, TFRecord
 from pipeprof.pipelines.ops.base import Source
-from pipeprof.pipelines.ops.structures import MadeArray, NpyArray, NpzArray, ShapeOf, TensorSpec, map_leaves
+from pipeprof.pipelines.ops.structures import ARRAYS, ShapeOf, TensorSpec, map_leaves
 from pipeprof.pipelines.ops.structures import Structure as WrittenStructure
 from pipeprof.pipelines.ops.values import OuterElement
 from pipeprof.pipelines.spec.counts import INFINITE
 from pipeprof.pipelines.spec.fields import field_of
 from pipeprof.pipelines.spec.known_files import Files
 from pipeprof.pipelines.spec.refusals import Refused, refuse, shape_text
-from pipeprof.pipelines.spec.shape_rules_io import column_dtype
+from pipeprof.pipelines.spec.shape_rules_io import column_dtype, parsed_features
 from pipeprof.pipelines.spec.shapes import WIDTHS, Content, Nested, Structure, Tensor, each, leaves, literal
 
 
@@ -115,7 +115,7 @@ def literals(written: WrittenStructure, files: Files) -> Structure:
             return {key: visit(inner) for key, inner in value.items()}
         if isinstance(value, tuple):
             return tuple(visit(inner) for inner in value)
-        return files.array(value) if isinstance(value, NpyArray | NpzArray | MadeArray) else literal(value)
+        return files.array(value) if isinstance(value, ARRAYS) else literal(value)
 
     return visit(written.value)
 
@@ -163,8 +163,62 @@ def _generator(source: Any, around: Around) -> Made:
 
 def _typed_rows(source: Any, around: Around) -> Made:
     del around
-    types = source.output_types
-    return Made(_typed(types.value if isinstance(types, WrittenStructure) else tuple(types), ((),) * len(types)), None)
+    return Made(map_leaves(lambda dtype: Tensor(str(dtype), ()), source.output_types.value), None)
+
+
+def _parsed_batches(source: Any, around: Around) -> Made:
+    endless = source.num_epochs is None
+    full = source.drop_final_batch or endless or not around.strict
+    features = parsed_features(source.features, (source.batch_size if full else None,), None, strict=around.strict)
+    if source.label_key is None:
+        return Made(features, INFINITE if endless else None)
+    label = field_of(features, source.label_key, "label_key")
+    rest = {name: feature for name, feature in features.items() if name != source.label_key}
+    return Made((rest, label), INFINITE if endless else None)
+
+
+def _table_batches(source: Any, around: Around) -> Made:
+    endless = source.num_epochs is None
+    names, defaults = source.column_names, source.column_defaults
+    if names is None or defaults is None or source.select_columns is not None or len(names) != len(defaults):
+        return Made(None, INFINITE if endless else None)
+    shape = (source.batch_size if endless or not around.strict else None,)
+    columns: Structure = {
+        str(name): Tensor(column_dtype(default), shape) for name, default in zip(names, defaults, strict=True)
+    }
+    if source.label_name is None:
+        return Made(columns, INFINITE if endless else None)
+    label = field_of(columns, source.label_name, "label_name")
+    rest = {name: column for name, column in columns.items() if name != source.label_name}
+    return Made((rest, label), INFINITE if endless else None)
+
+
+def _directory(source: Any, around: Around, first: Tensor) -> Made:
+    """What Keras reads from folders: one component, and a label where there is one."""
+    size = () if source.batch_size is None else (None if around.strict else source.batch_size,)
+    component = replace(first, shape=(*size, *(first.shape or ())))
+    if source.labels is None or source.label_mode is None:
+        return Made(component, None)
+    classes = None if source.class_names is None else len(source.class_names)
+    labels = {
+        "int": Tensor("int32", size),
+        "binary": Tensor("float32", (*size, 1)),
+        "categorical": Tensor("float32", (*size, classes)) if classes is not None else None,
+    }
+    return Made((component, labels[source.label_mode]), None)
+
+
+_CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
+
+
+def _images(source: Any, around: Around) -> Made:
+    if source.data_format is not None and source.data_format != "channels_last":
+        return Made(None, None)
+    return _directory(source, around, Tensor("float32", (*source.image_size, _CHANNELS[source.color_mode])))
+
+
+def _texts(source: Any, around: Around) -> Made:
+    return _directory(source, around, Tensor("string", ()))
 
 
 def _generated(source: Any) -> Structure:
@@ -177,7 +231,9 @@ def _generated(source: Any) -> Structure:
 
 
 def _signature(leaf: Any) -> Tensor | None:
-    return Tensor(str(leaf.dtype), leaf.shape) if isinstance(leaf, TensorSpec) else None
+    if not isinstance(leaf, TensorSpec) or leaf.kind not in ("dense", "ragged", "sparse"):
+        return None
+    return Tensor(str(leaf.dtype), leaf.shape, leaf.kind)  # type: ignore[arg-type]  # one of the three, as was seen
 
 
 def _typed(types: Any, shapes: Any) -> Structure:
@@ -258,11 +314,16 @@ _MAKERS: Mapping[str, Callable[[Any, Around], Made]] = {
     "FixedLengthRecordDataset": _fixed,
     "TFRecordDataset": _records,
     "TextLineDataset": _records,
+    "SqlDataset": _typed_rows,
     "counter": _counter,
     "from_generator": _generator,
     "from_tensor_slices": _slices,
     "from_tensors": _whole,
+    "image_dataset_from_directory": _images,
     "list_files": _listed,
+    "make_batched_features_dataset": _parsed_batches,
+    "make_csv_dataset": _table_batches,
     "random": _random,
     "range": _range,
+    "text_dataset_from_directory": _texts,
 }

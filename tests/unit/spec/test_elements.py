@@ -103,7 +103,7 @@ def test_nothing_is_guessed_of_functions_that_are_not_known(tmp_path: Path, stag
 
 def test_what_no_longer_depends_on_the_unknown_is_known_again(tmp_path: Path) -> None:
     stages = [
-        {"map": {"ops": ["tf.strings.unicode_script"]}},
+        {"map": {"ops": [{"tf.strings.unicode_split": {"input_encoding": "UTF-8"}}]}},
         {"map": {"ops": [{"tf.io.decode_png": {"channels": 1}}]}},
     ]
 
