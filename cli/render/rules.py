@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from pipeprof.cli.render.page import Page
-from pipeprof.cli.render.table import Column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +22,8 @@ SEMANTICS: dict[Semantics, str] = {
 }
 """What a fix leaves of the data, by semantics class."""
 
+_SEMANTICS_WIDTH = 10
+_LEAST_TITLE = 24
 _GATE_WORDS = {
     "wait-share": "the device waits at least {}",
     "headspace-share": "a pipeline that costs nothing would save at least {}",
@@ -51,17 +52,22 @@ def render_rules(rules: Sequence[Rule], gate: Sequence[Threshold], style: Style)
         if not members:
             continue
         page.heading(family.capitalize(), note)
-        page.table(
-            [
-                Column("rule", [rule.name.ljust(width) for rule in members], right=False),
-                Column("semantics", [rule.semantics.ljust(10) for rule in members], right=False, keep=4),
-                Column("what is wrong", [rule.title for rule in members], right=False, shrink_to=24),
-            ]
-        )
+        _rows(page, members, width)
     page.blank()
     page.prose("semantics: what the fix may change of the data", indent=0, style="dim")
     page.prose("pipeprof explain RULE: why, what to do, when not to mind, thresholds", indent=0, style="dim")
     return page.render()
+
+
+def _rows(page: Page, members: Sequence[Rule], width: int) -> None:
+    """A line for each rule; where a title does not fit beside the rest it goes on below itself."""
+    lead = width + 2 + _SEMANTICS_WIDTH + 2
+    if page.style.width - lead < _LEAST_TITLE:
+        lead = 2
+    head = f"{'rule'.ljust(width)}  {'semantics'.ljust(_SEMANTICS_WIDTH)}  what is wrong"
+    page.prose(head, hang=lead, style="dim")
+    for rule in members:
+        page.prose(f"{rule.name.ljust(width)}  {rule.semantics.ljust(_SEMANTICS_WIDTH)}  {rule.title}", hang=lead)
 
 
 def render_rule(rule: Rule, gate: Sequence[Threshold], style: Style) -> str:
