@@ -2,7 +2,7 @@
 
 A Markdown page is prose with one generated part between two marks; only that part is replaced. `spec.md`, `profile.md`
 and `schema/` come from the published schemas, `rules.md` from the rules, `exit-codes.md` from the commands' own table,
-`compatibility.md` from the last result of `benchmarks/compatibility`. Nothing here needs TensorFlow.
+`compatibility.md` and `silence.md` from the last results of their benchmarks. Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).resolve().parent
-PAIRS = DOCS.parent / "benchmarks" / "results" / "compatibility.json"
+RESULTS = DOCS.parent / "benchmarks" / "results"
+PAIRS = RESULTS / "compatibility.json"
+SILENCE = RESULTS / "silence.json"
 BEGIN, END = "<!-- generated: make docs -->", "<!-- /generated -->"
 WIDTH = 120
 
@@ -95,13 +97,13 @@ def fields(schema: Schema) -> Iterator[str]:
 def functions(schema: Schema) -> Iterator[str]:
     """The allowlist of functions, each with its arguments."""
     mapping = next(part for part in schema["anyOf"] if "properties" in part)
-    yield "Every one also takes `on` and `to`."
+    yield "Every function and layer also takes `on` and `to`."
     yield ""
     yield "| function | arguments |"
     yield "| --- | --- |"
     for name, call in mapping["properties"].items():
         arguments = [f"`{argument}`" for argument in call.get("properties", {}) if argument not in {"on", "to"}]
-        yield f"| `{name}` | {', '.join(arguments)} |"
+        yield f"| `{name}` | {kind(call) if '$ref' in call else ', '.join(arguments)} |"
 
 
 def reference(schema: Schema, special: dict[str, Callable[[Schema], Iterator[str]]] | None = None) -> str:
@@ -173,6 +175,22 @@ def pairs() -> str:
     return "\n".join(lines)
 
 
+def silence() -> str:
+    """What pipeprof said of the pipelines that deserve no advice, and of their twins, when last measured."""
+    result = json.loads(SILENCE.read_text(encoding="utf-8"))
+    lines = [f"Measured on {result['started'][:10]}, {result['host']['cores']} cores.", ""]
+    lines += ["| case | | waits | findings | verdict | |", "| --- | --- | --- | --- | --- | --- |"]
+    for name, one in result["figures"].items():
+        drained = "--step none" in one["command"] or "wait_share" not in one
+        waits = "–" if drained else f"{one['wait_share']:.1%}"
+        found = ", ".join(f"`{finding['rule']}`" for finding in one.get("findings", [])) or "none"
+        broken = [claim for claim, holds in one["claims"].items() if not holds]
+        outcome = f"does not hold: {', '.join(broken)}" if broken else "holds"
+        cells = (f"`{name}`", cell(one["about"]), waits, found, cell(one.get("sentence", "–")), outcome)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def spec_schema() -> Schema:
     """The schema of specs."""
     from pipeprof.pipelines.spec.schema import spec_schema as published
@@ -214,6 +232,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "rules.md": lambda: _page("rules.md", rules()),
     "exit-codes.md": lambda: _page("exit-codes.md", exit_codes()),
     "compatibility.md": lambda: _page("compatibility.md", pairs()),
+    "silence.md": lambda: _page("silence.md", silence()),
     "schema/pipeprof.schema.json": lambda: as_json(spec_schema()) + "\n",
     "schema/profile.schema.json": lambda: as_json(profile_schema()) + "\n",
 }
