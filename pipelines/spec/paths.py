@@ -18,7 +18,7 @@ from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
 from pipeprof.pipelines.ops.opcall import chain_path
 from pipeprof.pipelines.ops.pinning import PlainError
 from pipeprof.pipelines.ops.structures import ARRAYS, Structure
-from pipeprof.pipelines.ops.values import ArrayFile, FilePatterns, InputFolder, PythonRef
+from pipeprof.pipelines.ops.values import ArrayFile, FilePatterns, InputFolder, OutputFile, PythonRef
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.target import top_level_functions
 
@@ -68,7 +68,7 @@ def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
         for name in type(value).model_fields:
             if isinstance(getattr(value, name), ArrayFile | FilePatterns):
                 yield (*place, name), getattr(value, name)
-    elif isinstance(value, FilePatterns | ArrayFile | InputFolder | PythonRef):
+    elif isinstance(value, FilePatterns | ArrayFile | InputFolder | OutputFile | PythonRef):
         yield place, value
     else:
         for inner, below in _inside(value, place):
