@@ -95,6 +95,7 @@ _CLASSES = (
 )
 
 
+Place = tuple[str | int, ...]
 ANYTHING = Need(frozenset(TRIED), 0, None, frozenset(_KINDS.values()))
 _PICK = ": pick a field with `on`"
 
@@ -127,15 +128,22 @@ def check_inputs(name: str, inputs: Mapping[str, Structure], on: Any) -> None:
         Refused: One does not fit.
     """
     wanted = needs(name)
-    for parameter, given in inputs.items():
+    for index, (parameter, given) in enumerate(inputs.items()):
         need = wanted.get(parameter, ANYTHING)
-        if isinstance(given, tuple) and need is not ANYTHING:
-            _check_packed(name, parameter, given, need, on)
-        else:
-            _check(name, parameter, given, need, on)
+        check = _check_packed if isinstance(given, tuple) and need is not ANYTHING else _check
+        check(name, parameter, given, need, _place(on, index, parameter))
 
 
-def _check_packed(name: str, parameter: str, given: tuple[Structure, ...], need: Need, on: Any) -> None:
+def _place(on: Any, index: int, parameter: str) -> Place:
+    """Where the field of a parameter was written; nowhere if the whole element goes in."""
+    if on is None:
+        return ()
+    if isinstance(on, dict):
+        return ("on", parameter)
+    return ("on", index) if isinstance(on, tuple) else ("on",)
+
+
+def _check_packed(name: str, parameter: str, given: tuple[Structure, ...], need: Need, place: Place) -> None:
     """TensorFlow makes one tensor of a tuple, if its components allow."""
     tensors = [one for one in given if isinstance(one, Tensor) and one.kind == "dense"]
     differ = len({one.dtype for one in tensors}) > 1
@@ -143,15 +151,14 @@ def _check_packed(name: str, parameter: str, given: tuple[Structure, ...], need:
         first = tensors[0].shape
         differ = differ or (first is not None and one.shape is not None and not fits(first, one.shape))
     if differ:
-        expected = f"{need.words()} for `{parameter}` of {name}{'' if on is not None else _PICK}"
-        refuse(given, "wrong-structure", expected, *(("on",) if on is not None else ()))
+        expected = f"{need.words()} for `{parameter}` of {name}{'' if place else _PICK}"
+        refuse(given, "wrong-structure", expected, *place)
 
 
-def _check(name: str, parameter: str, given: Structure, need: Need, on: Any) -> None:
-    place = ("on",) if on is not None else ()
+def _check(name: str, parameter: str, given: Structure, need: Need, place: Place) -> None:
     expected = f"{need.words()} for `{parameter}` of {name}"
     if isinstance(given, Mapping | Nested):
-        hint = _PICK if isinstance(given, Mapping) and on is None else ""
+        hint = _PICK if isinstance(given, Mapping) and not place else ""
         hint = ": turn it into tensors with `flat_map` and a `batch` inside" if isinstance(given, Nested) else hint
         refuse(given, "wrong-structure", expected + hint, *place)
     if not isinstance(given, Tensor):

@@ -19,7 +19,7 @@ from pipeprof.pipelines.spec.shapes import INTEGERS, Shape, Structure, Tensor, b
 
 Rule = Callable[["Arguments"], Structure]
 ArrayLookup = Callable[[Array], Tensor | None]
-_MODULES = ("shape_rules", "shape_rules_tensors", "shape_rules_io", "shape_rules_image")
+_MODULES = ("shape_rules", "shape_rules_tensors", "shape_rules_io", "shape_rules_image", "shape_rules_more")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,15 @@ class Arguments:
         """The input itself, also when nothing is known about it."""
         found = self.inputs.get(name)
         return found if isinstance(found, Tensor) else None
+
+    def component(self, name: str) -> Tensor:
+        """A tensor of any kind.
+
+        Raises:
+            NotKnown: It is not known.
+        """
+        found = self.raw(name)
+        return self.tensor(name) if found is None else found
 
     def tensor(self, name: str, dtype: str | None = None) -> Tensor:
         """A dense tensor: an input, or the constant that TensorFlow converts to ``dtype``.
@@ -144,7 +153,7 @@ def same(name: str, dtype: str | None = None) -> Rule:
     """The shape of one argument, and its dtype unless another one is always the result."""
 
     def rule(arguments: Arguments) -> Structure:
-        return arguments.tensor(name).of(dtype)
+        return arguments.component(name).as_dtype(dtype)
 
     return rule
 

@@ -11,7 +11,7 @@ from pipeprof.pipelines.spec.shapes import FLOATS, Shape, Structure, Tensor, bro
 
 def _cast(name: str) -> Rule:
     def rule(arguments: Arguments) -> Structure:
-        return arguments.tensor(name).of(arguments.dtype())
+        return arguments.component(name).as_dtype(arguments.dtype())
 
     return rule
 

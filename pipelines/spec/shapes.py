@@ -67,6 +67,10 @@ class Tensor:
             return None
         return math.prod(size for size in self.shape if size is not None)
 
+    def as_dtype(self, dtype: str | None) -> Tensor:
+        """A tensor of the same kind and shape with another dtype, whose text is not known."""
+        return Tensor(dtype or self.dtype, self.shape, self.kind)
+
     def of(self, dtype: str | None = None, shape: Shape | Literal["same"] | None = "same") -> Tensor:
         """A dense tensor with another dtype or shape, whose text is not known."""
         return Tensor(dtype or self.dtype, self.shape if shape == "same" else shape)
