@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from pipeprof.pipelines.ops.functions import FEATURE_PARAMETERS, function
 from pipeprof.pipelines.ops.opcall import OpCall
-from pipeprof.pipelines.python.code import Bracket, Node, Prefixed, flat, statement
+from pipeprof.pipelines.python.code import Bracket, Node, Prefixed, flat
+from pipeprof.pipelines.python.code import inside as statement
 from pipeprof.pipelines.python.elements import (
     UNKNOWN,
     Form,
@@ -46,6 +47,7 @@ TUPLES: Final = {
     "tf.strings.unicode_decode_with_offsets": ("codepoints", "offsets"),
     "tf.strings.unicode_split_with_offsets": ("chars", "offsets"),
 }
+LISTS: Final = frozenset({"tf.io.decode_csv", "tf.meshgrid", "tf.split", "tf.unstack"})
 # Parameters written by position: those without a default, as long as there are not many.
 _MOST_POSITIONAL: Final = 3
 # Longer tuples are one parameter with a star.
@@ -55,11 +57,48 @@ _MOST_PARAMETERS: Final = 5
 class Body:
     """The statements of one function."""
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, own: str = "") -> None:
         self.module = module
+        self.own = own
         self.values = Values(module)
         self.lines: list[str] = []
         self.locals: set[str] = set()
+        self.kept: set[str] = set()
+        """Variables that the element at hand is made of."""
+        self.seed = ""
+        """The variable with the seed that a chain of ``for_each`` shares."""
+        self.folds: dict[int, int] = {}
+        """Which of its draws a call is, by the call's identity."""
+
+    def inside(self, *, fresh: bool = False) -> Body:
+        """The statements of a chain inside this one; ``fresh`` in a function of its own."""
+        inner = Body(self.module, "" if fresh else self.own)
+        inner.seed, inner.folds = self.seed, self.folds
+        inner.locals = set() if fresh else set(self.locals)
+        return inner
+
+    def folded(self, operation: OpCall) -> str | None:
+        """The seed of a call that draws inside of ``for_each``."""
+        if not self.seed or id(operation) not in self.folds:
+            return None
+        return f"tf.random.experimental.stateless_fold_in({self.seed}, {self.folds[id(operation)]})"
+
+    def uniform(self, operation: OpCall, maxval: int | None = None) -> Node:
+        """A random number: float32 in [0, 1), or int32 below ``maxval``."""
+        seed = self.folded(operation)
+        if seed is not None:
+            bounds = ("0", str(maxval), "tf.int32") if maxval is not None else ()
+            return _called("tf.random.stateless_uniform", ["[]", seed, *bounds], {})
+        if maxval is None:
+            return "tf.random.uniform([])"
+        return _called("tf.random.uniform", ["[]"], {"maxval": str(maxval), "dtype": "tf.int32"})
+
+    def shuffled(self, operation: OpCall, count: int) -> Node:
+        """The numbers below ``count`` in random order."""
+        seed = self.folded(operation)
+        if seed is not None:
+            return _called("tf.random.experimental.stateless_shuffle", [f"tf.range({count})", seed], {})
+        return f"tf.random.shuffle(tf.range({count}))"
 
     def parameters(self, form: Form) -> tuple[list[Node], Form]:
         """The parameters that TensorFlow calls a function over such elements with, and the element made of them."""
@@ -81,7 +120,7 @@ class Body:
     def local(self, wanted: str, live: Sequence[str]) -> str:
         """A variable; the names of ``live`` variables and of the file's own functions are taken."""
         used = {*live} if live else self.locals
-        name = unique(wanted, {*used, *self.module.taken})
+        name = unique(wanted, {*used, *self.kept, *(self.module.taken - {self.own})})
         self.locals.add(name)
         return name
 
@@ -103,14 +142,16 @@ class Body:
         for index, operation in enumerate(calls):
             last = index == len(calls) - 1
             target = operation.to if answers and last else operation.target
+            self.kept = set(variables(element))
             made = self.result(operation, element)
+            self.kept = set()
             if isinstance(made, Form):
                 element = made if target is None else self._put_forms(element, target, made)
                 continue
             node, form = made
             if last and target is None:
                 return node, form
-            element = self._stored(element, target, node, form)
+            element = self._stored(element, target, node, form, operation.name)
         return express(element), element
 
     def result(self, operation: OpCall, element: Form) -> Form | tuple[Node, Form]:
@@ -134,14 +175,18 @@ class Body:
             element = put(element, field, pick(made, index))
         return element
 
-    def _stored(self, element: Form, target: Any, node: Node, form: Form) -> Form:
+    def _stored(self, element: Form, target: Any, node: Node, form: Form, operation: str = "") -> Form:
         """The element with a result in it, which has become a variable."""
         if target is None:
-            if isinstance(form, Row) and form.parts:
+            if isinstance(form, Row) and 0 < len(form.parts) <= _MOST_PARAMETERS:
                 names = self._unpacked([noun_of(part) for part in form.parts], node, ("",))
                 parts = zip(form.parts, names, strict=True)
                 return Row(tuple(bind(part, name) for part, name in parts))
-            return bind(form, self.assign(noun_of(form), node))
+            wanted = "columns" if operation == "tf.io.decode_csv" else noun_of(form)
+            return bind(form, self.assign(wanted, node))
+        if not isinstance(target, tuple) and operation in LISTS:
+            # TensorFlow would stack a list that lies inside an element.
+            node = Bracket("tuple(", (node,), ")")
         targets = target if isinstance(target, tuple) else (target,)
         for field in targets:
             element = put(element, field, Single("", ""))
@@ -168,8 +213,6 @@ class Body:
         called = function(operation.name)
         parameters = operation.inputs()
         given = self.given(operation, element) if parameters else []
-        if isinstance(operation.on, tuple) and not operation.on:
-            given = []
         arguments = {name: self.argument(operation, name) for name in operation.arguments}
         if called is not None and called.takes_list and parameters and not isinstance(operation.on, dict):
             several = isinstance(operation.on, tuple)
@@ -177,6 +220,9 @@ class Body:
             inputs: dict[str, Node] = {parameters[0]: first}
         else:
             inputs = dict(zip(parameters, map(express, given), strict=True))
+        folded = self.folded(operation)
+        if folded is not None:
+            arguments["seed"] = folded
         names = called.names() if called is not None else []
         required = {p.name for p in called.parameters if p.required} if called is not None else set()
         node = self._call(operation.name, names, required, inputs, arguments)
@@ -222,12 +268,29 @@ class Body:
         if name in ("tf.io.parse_single_sequence_example", "tf.io.parse_sequence_example"):
             both = (_keyed(arguments.get("context_features")), _keyed(arguments.get("sequence_features")))
             return Row(both if "single" in name else (*both, Keyed({}, complete=False)))
-        if name in TUPLES:
-            return Row(tuple(Single(noun) for noun in TUPLES[name]))
+        several = _several(name, arguments)
+        if several is not None:
+            return several
         first = given[0] if given else None
         if not isinstance(first, Single):
             return Single(result_noun(name, None))
         return Single(result_noun(name, first.noun), many=first.many)
+
+
+def _several(name: str, arguments: dict[str, Any]) -> Form | None:
+    """What a function gives that makes several tensors."""
+    if name == "tf.io.decode_csv":
+        return Row(tuple(Single("column") for _ in arguments.get("record_defaults", ())))
+    if name in ("tf.split", "tf.unstack"):
+        count = _parts_of(arguments.get("num_or_size_splits", arguments.get("num")))
+        return Row(tuple(Single("part") for _ in range(count))) if count else UNKNOWN
+    if name in TUPLES:
+        return Row(tuple(Single(noun) for noun in TUPLES[name]))
+    return None
+
+
+def _parts_of(value: Any) -> int:
+    return len(value) if isinstance(value, list | tuple) else value if isinstance(value, int) else 0
 
 
 def _called(name: str, positional: Sequence[Node], named: dict[str, Node]) -> Bracket:

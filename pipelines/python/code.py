@@ -1,4 +1,4 @@
-"""Python expressions as trees, and their layout: lines of at most 100 columns, broken as ruff's formatter breaks them."""
+"""Python expressions as trees, and their layout: at most 100 columns, broken as ruff's formatter breaks lines."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Prefixed:
 
 @dataclass(frozen=True)
 class Chain:
-    """Calls of methods one after the other: ``head.repeat().batch(32)``; every link's opening text begins with a dot."""
+    """Calls of methods one after the other: ``head.repeat().batch(32)``; every link's opening begins with a dot."""
 
     head: Node
     links: tuple[Bracket, ...]
@@ -107,6 +107,20 @@ def statement(start: str, node: Node, indent: str = "") -> list[str]:
         return [f"{indent}{start}(", *(indent + INDENT + line for line in lines(node, len(indent) + 4)), f"{indent})"]
     first, *rest = lines(node, len(indent), len(start))
     return [indent + start + first, *(indent + line for line in rest)]
+
+
+def inside(start: str, node: Node) -> list[str]:
+    """The lines of a statement as it will stand inside a function, without the function's indentation."""
+    return [line[len(INDENT) :] for line in statement(start, node, INDENT)]
+
+
+def returned(node: Node) -> list[str]:
+    """The statement that returns an expression; a tuple needs no parentheses where it fits on the line."""
+    if isinstance(node, Bracket) and node.opening == "(" and len(node.items) > 1:
+        bare = f"return {', '.join(map(flat, node.items))}"
+        if _fits(INDENT + bare):
+            return [bare]
+    return inside("return ", node)
 
 
 def lines(node: Node, column: int, before: int = 0, after: int = 0) -> list[str]:

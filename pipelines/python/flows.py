@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from pipeprof.pipelines.ops.base import Op
 from pipeprof.pipelines.ops.nested import Pipelines
-from pipeprof.pipelines.ops.structures import MadeArray, NpyArray, NpzArray, Structure
+from pipeprof.pipelines.ops.structures import ARRAYS, CsvArray, Structure
 from pipeprof.pipelines.ops.values import OuterElement
+from pipeprof.pipelines.python.arrays import array_noun
 from pipeprof.pipelines.python.elements import UNKNOWN, Form, Keyed, Row, Single, batched, plain, unbatched, windows
 from pipeprof.pipelines.python.names import slug
-from pipeprof.pipelines.python.values import array_noun
 
 _SOURCES: Final = {
     "list_files": "path",
@@ -22,6 +22,11 @@ _SOURCES: Final = {
     "range": "number",
     "random": "number",
     "counter": "number",
+}
+_DIRECTORIES: Final = {
+    "image_dataset_from_directory": "image",
+    "text_dataset_from_directory": "text",
+    "audio_dataset_from_directory": "audio",
 }
 _STAGES: Final[dict[str, Callable[[Form], Form]]] = {
     "batch": batched,
@@ -38,7 +43,7 @@ _SAME: Final = frozenset(
     {
         "shuffle", "repeat", "take", "skip", "cache", "prefetch", "shard", "filter", "snapshot", "take_while",
         "ignore_errors", "assert_cardinality", "with_options", "unique", "concatenate", "rebatch",
-        "prefetch_to_device", "copy_to_device",
+        "prefetch_to_device", "copy_to_device", "pad_to_cardinality",
     }
 )  # fmt: skip
 
@@ -53,9 +58,18 @@ def source_form(source: Op) -> Form:
         signature = getattr(source, "output_signature", None) or getattr(source, "output_types", None)
         return written_form(signature)
     if source.op == "CsvDataset":
-        columns = getattr(source, "record_defaults", ())
+        columns = getattr(source, "select_cols", None) or getattr(source, "record_defaults", ())
         return Row(tuple(Single("column") for _ in columns))
-    return UNKNOWN
+    if source.op == "make_csv_dataset":
+        table = Keyed({}, complete=False)
+        return table if getattr(source, "label_name", None) is None else batched(Row((table, Single("label"))))
+    return batched(_directory(source)) if source.op in _DIRECTORIES else UNKNOWN
+
+
+def _directory(source: Any) -> Form:
+    first = Single(_DIRECTORIES[source.op])
+    labelled = source.labels is not None and source.label_mode is not None
+    return Row((first, Single("label"))) if labelled else first
 
 
 def written_form(written: Any) -> Form:
@@ -71,7 +85,9 @@ def _form(value: Any, noun: str) -> Form:
     if isinstance(value, tuple):
         nouns = ("features", "label") if len(value) == 2 else tuple(f"value_{index}" for index in range(len(value)))
         return Row(tuple(_form(inner, name) for inner, name in zip(value, nouns, strict=True)))
-    if isinstance(value, NpyArray | NpzArray | MadeArray):
+    if isinstance(value, CsvArray):
+        return Keyed({}, complete=False)
+    if isinstance(value, ARRAYS):
         return Single(slug(singular(array_noun(value, noun))))
     return Single(noun)
 

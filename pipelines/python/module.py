@@ -13,6 +13,7 @@ from pipeprof.pipelines.python.names import slug, unique
 from pipeprof.pipelines.spec.loader import LoadedSpec
 
 _LIBRARIES = frozenset({"tensorflow", "numpy", "keras", "jax", "torch", "tensorflow_datasets"})
+_STANDARD = ("import csv", "import glob", "import importlib", "import math", "import sys")
 _LOAD_FUNCTION = """\
 def load_function(path, name):
     # A function of a file whose name cannot be imported.
@@ -54,6 +55,21 @@ class Module:
             self._written[key] = name
             self.constants.append([*(comment(note) if note else []), *statement(f"{name} = ", node)])
         return self._written[key]
+
+    def maker(self, identity: int, wanted: str, node: Node) -> str:
+        """The name of an object that is made once, such as a layer; each has its own."""
+        key = f"maker {identity}"
+        if key not in self._written:
+            self._written[key] = self.name(wanted)
+            self.functions.append(statement(f"{self._written[key]} = ", node))
+        return self._written[key]
+
+    def helper(self, name: str, lines: str) -> None:
+        """A function that the file needs for itself."""
+        if name not in self._written:
+            self._written[name] = name
+            self.taken.add(name)
+            self.functions.insert(0, lines.splitlines())
 
     def here(self) -> str:
         """The variable with the spec's folder."""
@@ -111,9 +127,7 @@ class Module:
 
     def _loaded_function(self, path: Path, function: str) -> str:
         self.imports |= {"import importlib.util", "from pathlib import Path"}
-        if "load_function" not in self._written:
-            self._written["load_function"] = "load_function"
-            self.functions.insert(0, _LOAD_FUNCTION.splitlines())
+        self.helper("load_function", _LOAD_FUNCTION)
         here = self.loaded.base_dir.resolve()
         inside = path.relative_to(here).as_posix() if path.is_relative_to(here) else None
         shown = f"{self.here()} / {text(inside)}" if inside is not None else f"Path({text(str(path))})"
@@ -123,7 +137,7 @@ class Module:
 
     def header(self) -> list[str]:
         """Imports and constants, in the order that a formatter keeps."""
-        standard = sorted(each for each in self.imports if each.startswith(("import glob", "import imp", "import sys")))
+        standard = sorted(each for each in self.imports if each.startswith(_STANDARD))
         standard += sorted(each for each in self.imports if each == "from pathlib import Path")
         third = sorted(self.imports - set(standard) | {"import tensorflow as tf"})
         blocks = [[*standard], [*third]]

@@ -42,6 +42,8 @@ _VERBS: Final = (
     (r"tf\.strings\.(unicode_)?split", "tokenize"),
     (r"tf\.keras\.layers\.Random", "augment"),
     (r"tf\.io\.read_file", "read"),
+    (r"tf\.lookup\.", "look_up"),
+    (r"to_tuple|to_dict|select|rename|drop", "arrange"),
 )
 
 
@@ -52,7 +54,8 @@ def slug(words: str, default: str = "value") -> str:
         >>> slug("Image/Encoded"), slug("3d"), slug("class"), slug("--")
         ('image_encoded', 'value_3d', 'class_', 'value')
     """
-    plain = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")[:40].rstrip("_")
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", words).lower()
+    plain = re.sub(r"[^a-z0-9]+", "_", parted).strip("_")[:40].rstrip("_")
     if not plain:
         return default
     if plain[0].isdigit():

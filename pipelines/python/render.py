@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeprof.pipelines.python.calls import Body
-from pipeprof.pipelines.python.code import Bracket, Chain, Node, docstring
-from pipeprof.pipelines.python.elements import UNKNOWN
+from pipeprof.pipelines.python.code import Bracket, Chain, Node, docstring, returned
 from pipeprof.pipelines.python.module import Module, function_lines
-from pipeprof.pipelines.python.stages import Chains, returned
+from pipeprof.pipelines.python.stages import Chains, Here
 from pipeprof.pipelines.spec.loader import LoadedSpec
 
 _MAIN = """\
@@ -36,8 +35,23 @@ def render(loaded: LoadedSpec, data_dirs: Mapping[str, Path], folder: Path | Non
     first = title or f"The pipeline of {loaded.path.name}."
     blocks = [docstring([first, f"Made from {loaded.path.name}."] if title else [first])]
     parts = ["\n".join([*blocks[0], "", *module.header()])]
-    parts += ["\n".join(lines) for lines in (*module.functions, make, _MAIN.splitlines())]
+    functions = [*module.functions, make]
+    while functions and not functions[0][0].startswith("def "):
+        # Statements follow the imports after one empty line, functions after two.
+        parts[0] += "\n\n" + "\n".join(functions.pop(0))
+    parts += ["\n".join(lines) for lines in (*functions, _MAIN.splitlines())]
     return "\n\n\n".join(parts) + "\n"
+
+
+def data_folders(loaded: LoadedSpec) -> dict[str, Path]:
+    """Where the inputs under ``data:`` are, or will be once they are made."""
+    from pipeprof.pipelines.data.folders import entry_name, find, locate
+
+    cache = locate()
+    return {
+        name: find(entry, (cache.folder, *cache.also)) or cache.folder / entry_name(entry)
+        for name, entry in loaded.spec.data.items()
+    }
 
 
 def _make_dataset(module: Module) -> list[str]:
@@ -46,7 +60,7 @@ def _make_dataset(module: Module) -> list[str]:
     if spec.measure.seed is not None:
         scope.lines.append(f"tf.random.set_seed({spec.measure.seed})")
     chains = Chains(module)
-    node, _ = chains.pipeline(spec, scope, UNKNOWN)
+    node, _ = chains.pipeline(spec, Here(scope))
     if spec.options.written():
         options = chains.options(spec.options, scope)
         node = _followed(node, Bracket(".with_options(", (options,), ")"))

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pipeprof.pipelines.ops.base import Op, Source, Stage
 from pipeprof.pipelines.ops.element import ElementFunction, Required
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
 from pipeprof.pipelines.ops.options import Options
-from pipeprof.pipelines.ops.structures import MadeArray, NpyArray, NpzArray, Structure
+from pipeprof.pipelines.ops.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values import FilePatterns, OuterElement
+from pipeprof.pipelines.python.arrays import array, array_noun
 from pipeprof.pipelines.python.calls import Body, guessed
-from pipeprof.pipelines.python.code import Bracket, Chain, Node, Prefixed, flat, listed, mapped, statement, tupled
-from pipeprof.pipelines.python.elements import UNKNOWN, Form, Row, Single, bind, express, noun_of, pick
-from pipeprof.pipelines.python.flows import combined_form, singular, source_form, stage_form
+from pipeprof.pipelines.python.code import Bracket, Chain, Node, Prefixed, flat, listed, mapped, returned, tupled
+from pipeprof.pipelines.python.elements import UNKNOWN, Form, Row, Single, bind, express, noun_of, pick, plain
+from pipeprof.pipelines.python.flows import combined_form, source_form, stage_form
 from pipeprof.pipelines.python.module import Module, function_lines
 from pipeprof.pipelines.python.names import plural, slug, verb
-from pipeprof.pipelines.python.values import Values, array_noun, dtype, scalar
+from pipeprof.pipelines.python.options import option_lines
+from pipeprof.pipelines.python.values import Values, dtype, scalar
 
 # Arguments that are written by position, as one does by hand; all others by name.
 _POSITIONAL: Final = {
@@ -34,6 +37,8 @@ _POSITIONAL: Final = {
     "snapshot": ("path",),
     "take": ("count",),
     "window": ("size",),
+    "with_options": ("options",),
+    "scan": ("initial_state", "scan_func"),
     "list_files": ("file_pattern",),
     "TFRecordDataset": ("filenames",),
     "TextLineDataset": ("filenames",),
@@ -49,8 +54,23 @@ _POSITIONAL: Final = {
 }
 # pipeprof's ways to write a function, which `function` and `reference` of an op gather.
 _INLINE: Final = frozenset(
-    {"ops", "python", "source", "stages", "on", "map_func", "predicate", "transformation_func", "generator", "name"}
+    {
+        "scan_func",
+        "function",
+        "read_config",
+        "ops",
+        "python",
+        "source",
+        "stages",
+        "on",
+        "map_func",
+        "predicate",
+        "transformation_func",
+        "generator",
+        "name",
+    }
 )
+_TENSORS: Final = frozenset({"tensors", "args", "data", "targets", "initial_state"})
 _DEFAULT_VERBS: Final = {
     "filter": "is_kept",
     "interleave": "read",
@@ -74,11 +94,21 @@ _HOLDERS: Final = {
     "make_csv_dataset": "tf.data.experimental",
     "make_batched_features_dataset": "tf.data.experimental",
 }
-_ENUMERATIONS: Final = {
-    "auto_shard_policy": "AutoShardPolicy",
-    "autotune_algorithm": "AutotuneAlgorithm",
-    "experimental_external_state_policy": "ExternalStatePolicy",
-}
+
+
+@dataclass(frozen=True)
+class Here:
+    """Where a pipeline is made.
+
+    Attributes:
+        scope: The function it is made in, whose statements may come first.
+        outer: The element that a nested pipeline is made for.
+        form: What a stage is given.
+    """
+
+    scope: Body
+    outer: Form = UNKNOWN
+    form: Form = UNKNOWN
 
 
 class Chains:
@@ -88,39 +118,52 @@ class Chains:
         self.module = module
         self.values = Values(module)
 
-    def pipeline(self, pipeline: Any, scope: Body, outer: Form) -> tuple[Node, Form]:
-        """The dataset of a `Spec` or `Pipeline`, and the form of its elements.
-
-        Args:
-            pipeline: What was written.
-            scope: The function it is made in, whose statements may come first.
-            outer: The element that a nested pipeline is made for.
-        """
+    def pipeline(self, pipeline: Any, here: Here) -> tuple[Node, Form]:
+        """The dataset of a `Spec` or `Pipeline`, and the form of its elements."""
         if pipeline.source is None:
-            given = outer if pipeline.on is None else pick(outer, pipeline.on)
+            given = here.outer if pipeline.on is None else pick(here.outer, pipeline.on)
             node, form = express(given), (given.inside if isinstance(given, Single) else None) or UNKNOWN
         else:
-            node, form = self.source(pipeline.source, scope, outer)
+            node, form = self.source(pipeline.source, here)
         for stage in pipeline.stages or []:
-            link, form = self.stage(stage, form, scope, outer)
+            link, form = self.stage(stage, replace(here, form=form))
             node = Chain(node.head, (*node.links, link)) if isinstance(node, Chain) else Chain(node, (link,))
         return node, form
 
-    def variable(self, pipeline: Pipeline, scope: Body, outer: Form, wanted: str = "") -> tuple[str, Form]:
+    def variable(self, pipeline: Pipeline, here: Here, wanted: str = "") -> tuple[str, Form]:
         """A dataset of its own, which gets a name."""
-        node, form = self.pipeline(pipeline, scope, outer)
-        return scope.assign(wanted or _dataset_noun(form), node, ()), form
+        node, form = self.pipeline(pipeline, here)
+        return here.scope.assign(wanted or _dataset_noun(form), node, ()), form
 
-    def source(self, source: Source, scope: Body, outer: Form) -> tuple[Node, Form]:
+    def source(self, source: Source, here: Here) -> tuple[Node, Form]:
         """A source and the form of its elements."""
         datasets = getattr(source, "datasets", None)
         if isinstance(datasets, Pipelines):
-            return self._combined(source, datasets, scope, outer)
+            return self._combined(source, datasets, here)
         if source.op == "range":
-            return self._range(source, outer), source_form(source)
+            return self._range(source, here.outer), source_form(source)
+        if source.op == "python":
+            function = self.module.python(vars(source)["function"])
+            return Bracket(f"{function}(", (), ")"), UNKNOWN
+        if source.op == "tfds.load":
+            return self._tfds(source, here), UNKNOWN
         name = f"{_holder(source)}.{source.op}"
-        made = self._call(name, source, self._arguments(source, UNKNOWN, scope, outer))
+        made = self._call(name, source, self._arguments(source, here))
         return made, source_form(source)
+
+    def _tfds(self, source: Any, here: Here) -> Node:
+        self.module.imports.add("import tensorflow_datasets as tfds")
+        arguments = self._arguments(source, here)
+        arguments.pop("download", None)
+        config = source.read_config
+        if config is not None:
+            named = {key: self.values.constant(getattr(config, key)) for key in sorted(config.model_fields_set)}
+            arguments["read_config"] = Bracket(
+                "tfds.ReadConfig(", tuple(Prefixed(f"{key}=", node) for key, node in named.items()), ")"
+            )
+        arguments["download"] = "False"
+        named_ = tuple(Prefixed(f"{key}=", node) for key, node in arguments.items())
+        return Bracket("tfds.load(", (scalar(str(source.name)), *named_), ")")
 
     def _range(self, source: Any, outer: Form) -> Node:
         stop = self._outer(source.stop, outer) if isinstance(source.stop, OuterElement) else str(source.stop)
@@ -132,13 +175,13 @@ class Chains:
         kind = (Prefixed("output_type=", dtype(source.output_type)),) if source.output_type else ()
         return Bracket("tf.data.Dataset.range(", (*numbers, *kind), ")")
 
-    def _combined(self, source: Any, datasets: Pipelines, scope: Body, outer: Form) -> tuple[Node, Form]:
+    def _combined(self, source: Any, datasets: Pipelines, here: Here) -> tuple[Node, Form]:
         forms: list[Form] = []
         names: list[str] = []
 
         def visit(value: Any, wanted: str) -> Node:
             if isinstance(value, Pipeline):
-                name, form = self.variable(value, scope, outer, wanted)
+                name, form = self.variable(value, here, wanted)
                 forms.append(form)
                 names.append(name)
                 return name
@@ -152,23 +195,27 @@ class Chains:
             return Chain(names[0], tuple(Bracket(".concatenate(", (name,), ")") for name in names[1:])), form
         if source.op == "zip":
             return Bracket("tf.data.Dataset.zip(", (structure,), ")"), form
-        arguments = {"datasets": listed(names), **self._arguments(source, UNKNOWN, scope, outer)}
+        arguments = {"datasets": listed(names), **self._arguments(source, here)}
         return self._call(f"tf.data.Dataset.{source.op}", source, arguments), form
 
-    def stage(self, stage: Stage, form: Form, scope: Body, outer: Form) -> tuple[Bracket, Form]:
+    def stage(self, stage: Stage, here: Here) -> tuple[Bracket, Form]:
         """The link of a stage, and what its elements are."""
         arguments: dict[str, Node] = {}
+        form = here.form
         after = stage_form(stage, form)
         function = getattr(stage, "function", None) or getattr(stage, "reference", None)
         if isinstance(function, ElementFunction):
-            answers = stage.op != "map"
-            arguments[""], made = self.element_function(function, form, stage, stage.op, answers=answers)
-            after = made if stage.op == "map" else after
+            answers = stage.op not in ("map", "scan")
+            given = Row((Single("state"), plain(form))) if stage.op == "scan" else form
+            node, made = self.element_function(function, given, stage, stage.op, answers=answers)
+            arguments["scan_func" if stage.op == "scan" else ""] = node
+            after = plain(made) if stage.op == "map" else plain(pick(made, 1)) if stage.op == "scan" else after
         elif isinstance(function, PipelineFunction):
             arguments[""], after = self.pipeline_function(function, form, stage, stage.op)
         elif function is not None:
             arguments[""] = self.module.python(function)
-        arguments |= self._arguments(stage, form, scope, outer)
+        for key, node in self._arguments(stage, here).items():
+            arguments.setdefault(key, node)
         holder = getattr(stage, "holder", "tf.data.Dataset")
         if holder != "tf.data.Dataset":
             return Bracket(".apply(", (self._call(f"{holder}.{stage.op}", stage, arguments),), ")"), after
@@ -182,7 +229,7 @@ class Chains:
             positional.append(arguments.pop(key))
         return Bracket(f"{name}(", (*positional, *(Prefixed(f"{key}=", node) for key, node in arguments.items())), ")")
 
-    def _arguments(self, op: Op, form: Form, scope: Body, outer: Form) -> dict[str, Node]:
+    def _arguments(self, op: Op, here: Here) -> dict[str, Node]:
         """The arguments that were written, in TensorFlow's order."""
         written = [name for name in type(op).model_fields if name in op.model_fields_set and name not in _INLINE]
         found: dict[str, Node] = {}
@@ -193,31 +240,34 @@ class Chains:
             value = getattr(op, name)
             if isinstance(value, Pipelines):
                 continue
-            found[name] = self._argument(op, name, value, form, scope, outer)
+            found[name] = self._argument(op, name, value, here)
         return found
 
-    def _argument(self, op: Op, name: str, value: Any, form: Form, scope: Body, outer: Form) -> Node:
+    def _argument(self, op: Op, name: str, value: Any, here: Here) -> Node:
         if isinstance(value, ElementFunction):
-            called_with = Single("key") if name == "window_size_func" else form
+            called_with = Single("key") if name == "window_size_func" else here.form
             return self.element_function(value, called_with, op, name, answers=True)[0]
         if isinstance(value, PipelineFunction):
-            return self.pipeline_function(value, form, op, name)[0]
+            return self.pipeline_function(value, here.form, op, name)[0]
         if isinstance(value, Pipeline):
-            return self.variable(value, scope, outer, "weights" if name == "weights" else "")[0]
+            return self.variable(value, here, "weights" if name == "weights" else "")[0]
         if isinstance(value, Options):
-            return self.options(value, scope)
+            return self.options(value, here.scope)
+        return self._plain_argument(op, name, value, here)
+
+    def _plain_argument(self, op: Op, name: str, value: Any, here: Here) -> Node:
         if isinstance(value, OuterElement):
-            return self._outer(value, outer)
+            return self._outer(value, here.outer)
         if isinstance(value, FilePatterns):
             if op.op == "list_files":
                 return self.values.patterns(value)
             return self.values.files(value, always_list=op.op == "CsvDataset")
-        if name in ("tensors", "args") and isinstance(value, Structure):
-            made = self._tensors(value.value, scope, "arrays")
+        if name in _TENSORS and isinstance(value, Structure):
+            made = self._tensors(value.value, here.scope, "arrays" if name in ("tensors", "args") else name)
             return tupled([made]) if name == "args" and not isinstance(value.value, tuple | list) else made
-        if name == "record_defaults":
+        if name == "record_defaults" and op.op == "CsvDataset":
             return self._record_defaults(value)
-        return self.values.constant(value)
+        return f"tf.data.{value}" if name == "reader" and isinstance(value, str) else self.values.constant(value)
 
     def _outer(self, value: OuterElement, outer: Form) -> Node:
         return express(outer if value.on is None else pick(outer, value.on))
@@ -237,15 +287,15 @@ class Chains:
         if isinstance(value, tuple):
             nouns = ("features", "labels") if len(value) == 2 else ("array",) * len(value)
             return tupled([self._tensors(inner, scope, name) for inner, name in zip(value, nouns, strict=True)])
-        if isinstance(value, NpyArray | NpzArray | MadeArray):
+        if isinstance(value, ARRAYS):
             wanted = slug(array_noun(value, noun)) if noun == "arrays" else noun
-            return scope.assign(wanted, self.values.array(value), ())
+            return scope.assign(wanted, array(self.values, value), ())
         return self.values.structure(value)
 
     def options(self, options: Options, scope: Body) -> str:
         """The variable with options, which statements before have set."""
         name = scope.assign("options", "tf.data.Options()", ())
-        scope.lines += _option_lines(name, options.written())
+        scope.lines += option_lines(name, options.written())
         return name
 
     def element_function(
@@ -255,15 +305,13 @@ class Chains:
         if function.python is not None:
             return self.module.python(function.python), UNKNOWN
         calls = function.ops or []
-        body = Body(self.module)
+        name = self._function_name(op, role, [each.name for each in calls])
+        body = Body(self.module, name)
         parameters, element = body.parameters(guessed(form, calls))
         node, result = body.chain(calls, element, answers=answers)
         if len(parameters) == 1 and not body.lines and flat(node) == f"{calls[0].name}({flat(parameters[0])})":
+            self.module.taken.discard(name)
             return calls[0].name, result
-        hint = op.name if op.name and role == op.op else None
-        default = _DEFAULT_VERBS.get(role, "transform")
-        wanted = slug(hint, default) if hint else verb([each.name for each in calls], default)
-        name = self.module.name(wanted if role in ("map", "filter") or hint else default)
         self.module.functions.append(function_lines(name, parameters, [*body.lines, *returned(node)]))
         return name, result
 
@@ -271,19 +319,25 @@ class Chains:
         """The name of a function from an element (or a dataset) to a dataset, and the form of its elements."""
         if function.python is not None:
             return self.module.python(function.python), UNKNOWN
+        name = self._function_name(op, role, [])
         scope = Body(self.module)
         parameters, outer = self._pipeline_parameters(function, form, role, scope)
         self.module.taken |= scope.locals
-        node, result = self.pipeline(function, scope, outer)
+        node, result = self.pipeline(function, Here(scope, outer))
         self.module.taken -= scope.locals
         shown = flat(node)
         if len(parameters) == 1 and not scope.lines and shown.endswith(f"Dataset({flat(parameters[0])})"):
+            self.module.taken.discard(name)
             return shown.partition("(")[0], result
-        hint = op.name if op.name and role == op.op else None
-        default = _DEFAULT_VERBS.get(role, "make")
-        name = self.module.name(slug(hint, default) if hint else default)
         self.module.functions.append(function_lines(name, parameters, [*scope.lines, *returned(node)]))
         return name, result
+
+    def _function_name(self, op: Op, role: str, functions: list[str]) -> str:
+        """After the stage's name, else after what the function does."""
+        default = _DEFAULT_VERBS.get(role, "transform" if functions else "make")
+        if op.name and role == op.op:
+            return self.module.name(slug(op.name, default))
+        return self.module.name(verb(functions, default) if functions and role in ("map", "filter") else default)
 
     def _pipeline_parameters(
         self, function: PipelineFunction, form: Form, role: str, scope: Body
@@ -315,32 +369,3 @@ def _dataset_noun(form: Form) -> str:
 def _holder(source: Source) -> str:
     stated = getattr(source, "holder", "tf.data.Dataset")
     return stated if stated != "tf.data.Dataset" else _HOLDERS.get(source.op, stated)
-
-
-def returned(node: Node) -> list[str]:
-    """The statement that returns an expression; a tuple needs no parentheses where it fits on the line."""
-    if isinstance(node, Bracket) and node.opening == "(" and len(node.items) > 1:
-        bare = f"return {', '.join(map(flat, node.items))}"
-        if len(bare) + 4 <= 100:
-            return [bare]
-    # Laid out as it will stand inside a function.
-    return [line[4:] for line in statement("return ", node, "    ")]
-
-
-def _option_lines(target: str, written: dict[str, Any]) -> list[str]:
-    lines: list[str] = []
-    for name, value in written.items():
-        if isinstance(value, dict):
-            lines += _option_lines(f"{target}.{name}", value)
-        elif name in _ENUMERATIONS:
-            lines.append(f"{target}.{name} = tf.data.experimental.{_ENUMERATIONS[name]}.{value}")
-        else:
-            lines.append(f"{target}.{name} = {flat(_option(value))}")
-    return lines
-
-
-def _option(value: Any) -> Node:
-    return listed(map(scalar, value)) if isinstance(value, list | tuple) else scalar(value)
-
-
-__all__ = ["Chains", "returned", "singular"]

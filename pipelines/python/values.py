@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from typing import Any
 
+from pipeprof.pipelines.ops.arrays import LinesArray
 from pipeprof.pipelines.ops.element import Required
 from pipeprof.pipelines.ops.features import FeatureSpec
-from pipeprof.pipelines.ops.structures import (
-    Array,
-    Filling,
-    MadeArray,
-    NpyArray,
-    NpzArray,
-    ShapeOf,
-    Structure,
-    TensorSpec,
-)
-from pipeprof.pipelines.ops.values import Autotune, DtypeName, FilePatterns, OutputFile, PythonRef
+from pipeprof.pipelines.ops.structures import ARRAYS, ShapeOf, Structure, TensorSpec
+from pipeprof.pipelines.ops.values import ArrayFile, Autotune, DtypeName, FilePatterns, OutputFile, PythonRef
+from pipeprof.pipelines.python.arrays import array, array_noun, lines_of
 from pipeprof.pipelines.python.code import Node, call, flat, listed, mapped, text, tupled
 from pipeprof.pipelines.python.module import Module
 from pipeprof.pipelines.spec.paths import has_scheme, is_glob
@@ -67,6 +59,12 @@ class Values:
             return self._list(list(value))
         return self.component(value)
 
+    def plain_list(self, value: Any) -> Node:
+        """An argument of a layer, which takes texts as a list."""
+        if isinstance(value, LinesArray):
+            return lines_of(self, str(value.lines))
+        return self.constant(value)
+
     def structure(self, value: Any) -> Node:
         """Dicts and tuples of components."""
         if isinstance(value, dict):
@@ -87,19 +85,22 @@ class Values:
 
     def component(self, value: Any) -> Node:
         """A single value."""
-        if isinstance(value, NpyArray | NpzArray | MadeArray):
-            return self.module.constant(array_noun(value, "array"), self.array(value))
+        if isinstance(value, ARRAYS):
+            return self.module.constant(array_noun(value, "array"), array(self, value))
         if isinstance(value, Autotune):
             return "tf.data.AUTOTUNE"
         if isinstance(value, DtypeName):
             return dtype(value)
         if isinstance(value, Required):
             return f"tf.constant([], {dtype(value.dtype)})"
+        return self._described(value)
+
+    def _described(self, value: Any) -> Node:
         if isinstance(value, TensorSpec):
-            return call("tf.TensorSpec", shape=shape(value.shape), dtype=dtype(value.dtype))
+            return _tensor_spec(value)
         if isinstance(value, ShapeOf):
             return "tf.TensorShape(None)" if value.dimensions is None else repr(list(value.dimensions))
-        if isinstance(value, OutputFile):
+        if isinstance(value, OutputFile | ArrayFile):
             return self.path(str(value)) if value else '""'
         if isinstance(value, PythonRef):
             return self.module.python(value)
@@ -122,16 +123,6 @@ class Values:
 
     def _feature_argument(self, name: str, value: Any) -> Node:
         return repr(list(value)) if name in ("shape", "size") else self.constant(value)
-
-    def array(self, array: Array) -> Node:
-        """The expression that reads or makes an array."""
-        self.module.imports.add("import numpy as np")
-        if isinstance(array, NpyArray):
-            mapping = {"mmap_mode": text(array.mmap_mode)} if array.mmap_mode else {}
-            return call("np.load", self.file(str(array.npy)), **mapping)
-        if isinstance(array, NpzArray):
-            return f"{flat(call('np.load', self.file(str(array.npz))))}[{text(array.key)}]"
-        return made_array(array.array)
 
     def file(self, path: str) -> str:
         """A file as a pathlib path (or as text when TensorFlow alone can read it)."""
@@ -217,45 +208,9 @@ def shape(dimensions: tuple[int | None, ...] | None) -> str:
     return repr(None if dimensions is None else tuple(dimensions))
 
 
-def made_array(filling: Filling) -> Node:
-    """The NumPy expression for an array that is made in memory; the same values as `pipeprof.pipelines.ops.filling`."""
-    kind = str(filling.dtype)
-    size = repr(tuple(filling.shape))
-    if filling.fill == "zeros":
-        return call("np.zeros", size, f"np.{_numpy(kind)}")
-    if filling.fill == "arange":
-        made = f"np.arange({math.prod(filling.shape)})"
-        made += "" if kind == "int64" else f".astype(np.{_numpy(kind)})"
-        return made if len(filling.shape) == 1 else f"{made}.reshape({size})"
-    generator = f"np.random.default_rng({filling.seed})"
-    if kind.startswith("complex"):
-        pair = f"{generator}.random({_pair(filling.shape)}, dtype=np.float32)"
-        return f"({pair} * [[1], [1j]]).sum(0).reshape({size}).astype(np.{kind})"
-    if kind.startswith("float"):
-        drawn = kind if kind in ("float32", "float64") else "float32"
-        argument = "" if drawn == "float64" else ", dtype=np.float32"
-        made = f"{generator}.random({size}{argument})"
-        return made if drawn == kind else f"{made}.astype(np.{kind})"
-    levels = {"bool": 2, "int8": 128}.get(kind, 256)
-    made = f"{generator}.integers(0, {levels}, {size}, dtype=np.uint8)"
-    return made if kind == "uint8" else f"{made}.astype(np.{_numpy(kind)})"
-
-
-def _pair(dimensions: tuple[int, ...]) -> str:
-    return f"(2, {math.prod(dimensions)})"
-
-
-def _numpy(kind: str) -> str:
-    return "bool_" if kind == "bool" else kind
-
-
-def array_noun(array: Array, default: str) -> str:
-    """What an array is called, after its file or input."""
-    if isinstance(array, MadeArray):
-        return default
-    if isinstance(array, NpzArray):
-        return array.key
-    path = str(array.npy)
-    stem = re.sub(r"\.npy$", "", path.rpartition("/")[2])
-    synthesised = path.startswith(_SYNTHESISED) and stem == "data"
-    return path.removeprefix(_SYNTHESISED).partition("/")[0] if synthesised else stem
+def _tensor_spec(spec: TensorSpec) -> Node:
+    named: dict[str, Node] = {"shape": shape(spec.shape), "dtype": dtype(spec.dtype)}
+    if spec.kind == "ragged" and spec.ragged_rank is not None:
+        named["ragged_rank"] = str(spec.ragged_rank)
+    kinds = {"ragged": "tf.RaggedTensorSpec", "sparse": "tf.SparseTensorSpec"}
+    return call(kinds.get(spec.kind, "tf.TensorSpec"), **named)

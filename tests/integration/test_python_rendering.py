@@ -128,9 +128,8 @@ def from_spec(loaded: LoadedSpec, folders: dict[str, Path]) -> tf.data.Dataset:
 
 def from_python(text: str, path: Path) -> tf.data.Dataset:
     path.write_text(text, encoding="utf-8")
-    function = load_function(parse_target(f"{path}:make_dataset"))
     seeded()
-    return function()
+    return load_function(parse_target(f"{path}:make_dataset"))()
 
 
 def check_equal(loaded: LoadedSpec, folders: dict[str, Path], file: Path) -> str:
@@ -140,6 +139,9 @@ def check_equal(loaded: LoadedSpec, folders: dict[str, Path], file: Path) -> str
     assert list(differences(written, rendered)) == [], text
     assert written
     return text
+
+
+EVERYTHING = EXAMPLES.parent / "tests" / "golden" / "python" / "everything.yaml"
 
 
 def check_tidy(file: Path) -> None:
@@ -160,3 +162,36 @@ def test_an_example_builds_the_same_graph(path, tmp_path):
     loaded = load_spec(spec, settings(load_spec(spec).data))
     check_equal(loaded, made(loaded, tmp_path / "data"), folder / "rendered.py")
     check_tidy(folder / "rendered.py")
+
+
+@pytest.mark.usefixtures("modules")
+def test_every_kind_of_call_and_stage_builds_the_same_graph(tmp_path):
+    spec = tmp_path / "everything.yaml"
+    shutil.copy(EVERYTHING, spec)
+    check_equal(load_spec(spec), {}, tmp_path / "rendered.py")
+    check_tidy(tmp_path / "rendered.py")
+
+
+@pytest.mark.usefixtures("modules")
+def test_the_comparison_sees_what_differs(tmp_path):
+    spec = tmp_path / "spec.yaml"
+    text = (
+        "version: 1\nsource: {range: {stop: 4}}\nstages:\n- map: {ops: [{tf.add: {y: 1}}]}\n- batch: {batch_size: 2}\n"
+    )
+    spec.write_text(text)
+    rendered = render(load_spec(spec), {}, tmp_path)
+    written = Canonical(executed(from_spec(load_spec(spec), {}))).nodes
+    for number, (old, new) in enumerate(
+        [(" + 1", " + 2"), (" + 1", " - 1"), ("batch(2)", "batch(3)"), ("range(4)", "range(5)")]
+    ):
+        assert old in rendered
+        changed = Canonical(executed(from_python(rendered.replace(old, new), tmp_path / f"changed_{number}.py"))).nodes
+        assert list(differences(written, changed)) != [], new
+
+
+@pytest.mark.usefixtures("modules")
+def test_a_file_elsewhere_finds_the_functions_of_the_spec(tmp_path):
+    folder = tmp_path / "beside"
+    shutil.copytree(EXAMPLES / "generator", folder)
+    (tmp_path / "out").mkdir()
+    check_equal(load_spec(folder / "in_parallel.yaml"), {}, tmp_path / "out" / "rendered.py")
