@@ -24,8 +24,17 @@ Target = Annotated[str, typer.Argument(metavar="TARGET", help="spec.yaml, or fil
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="PATH=VALUE", help="Change the spec without editing it, e.g. stages.0.num_parallel_calls=4."
+        "--set",
+        metavar="PATH=VALUE",
+        help="Change the spec without editing it, e.g. stages.0.num_parallel_calls=4. Repeatable; null removes.",
     ),
+]
+Overlay = Annotated[
+    list[str] | None,
+    typer.Option("-f", metavar="FILE", help="Lay another YAML file over the spec, e.g. laptop.yaml. Repeatable."),
+]
+Env = Annotated[
+    bool, typer.Option("--env", help="Fill in ${VAR} and ${VAR:-default} in the spec from the environment.")
 ]
 NoPython = Annotated[bool, typer.Option("--no-python", help="Refuse specs and targets that name Python code.")]
 Out = Annotated[

@@ -45,13 +45,31 @@ class Tool(Model):
     version: str
 
 
+class TargetFile(Model):
+    """One of the files that a spec is made of."""
+
+    file: str
+    role: Literal["spec", "extends", "overlay"] = Field(
+        description="The spec itself, one that another extends, or one that `-f` laid over it."
+    )
+    sha256: str
+
+
 class Target(Model):
     """What was measured: a spec or a Python function that returns a dataset."""
 
     kind: Literal["spec", "function"]
     text: str = Field(description="The target as given on the command line.")
     sha256: str | None = Field(None, description="Hash of the spec's text or of the function's file.")
+    resolved_sha256: str | None = Field(
+        None, description="Hash of what the spec says with everything merged and filled in, however it was written."
+    )
     overrides: list[str] = Field(default_factory=list, description="`--set` values in the order given.")
+    overlays: list[str] = Field(default_factory=list, description="`-f` files in the order given.")
+    files: list[TargetFile] = Field(default_factory=list, description="The files that the spec is made of.")
+    variables: dict[str, str | None] | None = Field(
+        None, description="Variables that `--env` looked up in the environment, null where not set; null without it."
+    )
     name: str | None = Field(None, description="The spec's own `name`.")
 
 

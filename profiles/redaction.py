@@ -24,6 +24,7 @@ _FREE_TEXT = frozenset(
         "message",
         "note",
         "output",
+        "overlays",
         "overrides",
         "patch",
         "python",
@@ -43,7 +44,7 @@ _PUBLIC_USERS = frozenset({"root", "user", "runner", "nobody"})
 
 
 def redact(profile: Profile, home: str | None = None, user: str | None = None) -> Profile:
-    """A copy without home folders (they become ``~``), host name and user name.
+    """A copy without home folders (they become ``~``), host name, user name and values from the environment.
 
     Args:
         profile: The profile; it is not changed.
@@ -57,6 +58,8 @@ def redact(profile: Profile, home: str | None = None, user: str | None = None) -
     hide = _hider(home, [*names, *([user] if user and user not in _PUBLIC_USERS else [])])
     data = _walk(profile.model_dump(), hide, free=False)
     data["host"]["name"] = None
+    if data["target"]["variables"]:
+        data["target"]["variables"] = dict.fromkeys(data["target"]["variables"])
     return type(profile).model_validate(data)
 
 

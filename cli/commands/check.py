@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli.exit_codes import GATE, INTERNAL, OK, epilog
-from pipeprof.cli.options import Color, Format, Json, NoPython, Set, Target
+from pipeprof.cli.options import Color, Env, Format, Json, NoPython, Overlay, Set, Target
 
 if TYPE_CHECKING:
+    from pipeprof.cli.commands.targets import Changes
     from pipeprof.pipelines.spec.diagnostics import SpecError
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.advise.static import StaticAdvice
@@ -20,8 +21,10 @@ FAIL_ON = ("warning",)
 EPILOG = epilog(
     "pipeprof check spec.yaml",
     "pipeprof check spec.yaml --set stages.1.batch_size=64",
+    "pipeprof check spec.yaml -f laptop.yaml --show",
     "pipeprof check spec.yaml --fail-on warning",
     "pipeprof check spec.yaml --json | jq .errors",
+    "pipeprof check spec.yaml --python > pipeline.py",
 )
 
 
@@ -29,7 +32,15 @@ def check(
     target: Target,
     *,
     sets: Set = None,
+    overlays: Overlay = None,
+    env: Env = False,
     no_python: NoPython = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print the spec as it is run, with the origin of every line; itself a spec.")
+    ] = False,
+    python: Annotated[
+        bool, typer.Option("--python", help="Print Python that builds the same pipeline; to lie beside the spec.")
+    ] = False,
     fail_on: Annotated[
         str | None, typer.Option(metavar="warning", help="End with 3 if a rule finds anything, e.g. in CI.")
     ] = None,
@@ -46,7 +57,7 @@ def check(
     TensorFlow is not loaded. The rules are those that need no measurement.
     """
     from pipeprof.cli import options, output
-    from pipeprof.cli.commands.targets import load_target
+    from pipeprof.cli.commands.targets import Changes, load_target
     from pipeprof.pipelines.spec.diagnostics import SpecError
 
     options.choice("--color", color, options.COLORS)
@@ -54,16 +65,28 @@ def check(
         options.choice("--fail-on", fail_on, FAIL_ON)
     limit = options.byte_size("--memory-limit", memory_limit)
     kind = options.report_format(form, json=json)
-    overrides = list(sets or [])
+    changes = Changes(sets or [], overlays or [], env)
     try:
-        parsed, loaded = load_target(target, overrides, no_python=no_python)
+        parsed, loaded = load_target(target, changes, no_python=no_python)
     except SpecError as error:
         if kind == "text":
             raise
-        output.write_stdout(_as_json(_with_errors(target, overrides, error)))
+        output.write_stdout(_as_json(_with_errors(target, changes, error)))
         raise typer.Exit(error.exit_code) from None
-    profile = _document(target, parsed.kind, overrides, loaded, limit)
+    for note in loaded.notes if loaded is not None and kind == "text" else ():
+        output.say(f"pipeprof: note: {note}")
+    if python:
+        output.write_stdout(_as_python(target, loaded))
+        return
+    if show:
+        output.write_stdout(_resolved(target, loaded, kind))
+        return
+    profile = _document(target, parsed.kind, changes, loaded, limit)
     advice = _add_advice(profile, loaded) if loaded is not None else None
+    if loaded is not None:
+        from pipeprof.profiles.profile import Message
+
+        profile.warnings += [Message(code=note.code, message=str(note)) for note in loaded.notes]
     if fail_on is not None and loaded is not None:
         # Nothing found and nothing looked at are not the same.
         profile.exit_code = INTERNAL if profile.findings is None else GATE if profile.findings else OK
@@ -73,6 +96,32 @@ def check(
         output.write_stdout(_as_text(profile, loaded, advice, color))
     if profile.exit_code:
         raise typer.Exit(profile.exit_code)
+
+
+def _resolved(text: str, loaded: LoadedSpec | None, kind: str) -> str:
+    """The spec as it is run: YAML with origins, or the same as JSON."""
+    import json
+
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.spec.show import origins, show, with_defaults
+
+    if loaded is None:
+        msg = f"--show prints a spec, but {text} is a Python function; leave --show out"
+        raise UsageError(msg)
+    if kind == "text":
+        return show(loaded)
+    document = {"spec": with_defaults(loaded), "origins": origins(loaded), "sha256": loaded.resolved_sha256}
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def _as_python(text: str, loaded: LoadedSpec | None) -> str:
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.python.render import data_folders, render
+
+    if loaded is None:
+        msg = f"--python renders a spec, but {text} is Python already; leave --python out"
+        raise UsageError(msg)
+    return render(loaded, data_folders(loaded))
 
 
 def _add_advice(profile: Profile, loaded: LoadedSpec) -> StaticAdvice:
@@ -100,7 +149,7 @@ def _as_json(profile: Profile) -> str:
 
 
 def _document(
-    text: str, kind: str, overrides: list[str], loaded: LoadedSpec | None, memory_limit: int | None = None
+    text: str, kind: str, changes: Changes, loaded: LoadedSpec | None, memory_limit: int | None = None
 ) -> Profile:
     """The profile as far as no run is needed; everything else is null."""
     import platform
@@ -111,18 +160,20 @@ def _document(
     from pipeprof.profiles.run import limits
     from pipeprof.profiles.run.cgroup import Cgroup
     from pipeprof.profiles.run.procfs import machine_memory
+    from pipeprof.profiles.spec_target import spec_target
 
     cgroup = Cgroup()
     limit = limits.memory_limit(memory_limit, limits.cgroup_memory(cgroup), machine_memory())
     return document.Profile(
         tool=document.Tool(version=__version__),
         command=["pipeprof", *sys.argv[1:]],
-        target=document.Target(
+        target=spec_target(text, loaded)
+        if loaded
+        else document.Target(
             kind="spec" if kind == "spec" else "function",
             text=text,
-            sha256=loaded.sha256 if loaded else None,
-            overrides=overrides,
-            name=loaded.spec.name if loaded else None,
+            overrides=list(changes.sets),
+            overlays=list(changes.overlays),
         ),
         exit_code=0,
         host=document.Host(
@@ -136,10 +187,10 @@ def _document(
     )
 
 
-def _with_errors(text: str, overrides: list[str], error: SpecError) -> Profile:
+def _with_errors(text: str, changes: Changes, error: SpecError) -> Profile:
     from pipeprof.profiles.profile import Problem
 
-    profile = _document(text, "spec", overrides, None)
+    profile = _document(text, "spec", changes, None)
     profile.exit_code = error.exit_code
     profile.errors = [
         Problem(

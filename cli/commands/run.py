@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import Color, Force, Format, Json, NoPython, Out, Quiet, Redact, Set, Target, Verbose
+from pipeprof.cli.options import (
+    Color,
+    Env,
+    Force,
+    Format,
+    Json,
+    NoPython,
+    Out,
+    Overlay,
+    Quiet,
+    Redact,
+    Set,
+    Target,
+    Verbose,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +37,7 @@ EPILOG = epilog(
     "pipeprof run spec.yaml",
     "pipeprof run spec.yaml --step simulate:12ms --dispatch 1",
     "pipeprof run spec.yaml --set stages.0.num_parallel_calls=4 --out a.json",
+    "pipeprof run spec.yaml -f laptop.yaml",
     "pipeprof run train.py:make_dataset --json | jq .verdict.sentence",
 )
 
@@ -31,6 +46,8 @@ def run(
     target: Target,
     *,
     sets: Set = None,
+    overlays: Overlay = None,
+    env: Env = False,
     no_python: NoPython = False,
     seconds: Annotated[
         str | None, typer.Option(metavar="SECONDS", help="How long to measure.  [default: the spec's, else 10]")
@@ -82,7 +99,7 @@ def run(
     from functools import partial
 
     from pipeprof.cli import options, output
-    from pipeprof.cli.commands.targets import load_target
+    from pipeprof.cli.commands.targets import Changes, load_target
     from pipeprof.cli.render.progress import progress_for
     from pipeprof.profiles.run.settings import RunSettings
 
@@ -105,7 +122,10 @@ def run(
         lock=not no_lock,
     )
     outputs = output.plan_outputs(out, form, json=json, force=force)
-    parsed, loaded = load_target(target, sets or [], no_python=no_python, step=parsed_step)
+    changes = Changes(sets or [], overlays or [], env)
+    parsed, loaded = load_target(target, changes, no_python=no_python, step=parsed_step)
+    for note in loaded.notes if loaded is not None else ():
+        output.say(f"pipeprof: note: {note}")
 
     from pipeprof.profiles.run.harness import run_sample
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,14 +13,34 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.target import Target
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What the command line changes of a spec.
+
+    Attributes:
+        sets: Values of ``--set``.
+        overlays: Values of ``-f``.
+        env: Whether ``--env`` was given.
+    """
+
+    sets: Sequence[str] = field(default=())
+    overlays: Sequence[str] = field(default=())
+    env: bool = False
+
+    @property
+    def flag(self) -> str | None:
+        """A flag that was given."""
+        return "-f" if self.overlays else "--set" if self.sets else "--env" if self.env else None
+
+
 def load_target(
-    text: str, sets: Sequence[str], *, no_python: bool, step: Step | None = None
+    text: str, changes: Changes, *, no_python: bool, step: Step | None = None
 ) -> tuple[Target, LoadedSpec | None]:
     """Read everything that can be read without running anything.
 
     Args:
         text: The target as typed.
-        sets: Values of ``--set``.
+        changes: What the command line changes of the spec.
         no_python: Refuse Python code, in the target, the spec or the step.
         step: The step from the command line.
 
@@ -27,9 +48,11 @@ def load_target(
         The target, and the spec if it is one.
 
     Raises:
-        UsageError: There is no such target, ``--set`` does not apply to it, or it names Python that is refused.
+        UsageError: There is no such target, the changes do not apply to it, or it names Python that is refused.
         SpecError: The spec is wrong.
     """
+    import os
+
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.loader import load_spec
     from pipeprof.pipelines.target import parse_target
@@ -41,11 +64,12 @@ def load_target(
         msg = f"--no-python: {what} is Python code; give a spec with operations of TensorFlow, or leave --no-python out"
         raise UsageError(msg)
     if target.kind != "spec":
-        if sets:
-            msg = f"--set changes a spec, but {text} is a Python function; leave --set out"
+        if changes.flag:
+            msg = f"{changes.flag} changes a spec, but {text} is a Python function; leave {changes.flag} out"
             raise UsageError(msg)
         return target, None
-    loaded = load_spec(target.path, sets)
+    environment = os.environ if changes.env else None
+    loaded = load_spec(target.path, changes.sets, overlays=changes.overlays, environment=environment)
     files = python_files(loaded)
     if no_python and files:
         names = ", ".join(sorted({path.name for path in files}))

@@ -80,9 +80,15 @@ def _after_failure(profile: Profile, again: str, saved: str | None) -> tuple[str
 
 def _again(profile: Profile) -> str:
     words = ["pipeprof", "run", profile.target.text]
-    for override in profile.target.overrides:
-        words += ["--set", override]
-    return shlex.join(words)
+    return shlex.join([*words, *(word for flag in change_flags(profile) for word in flag)])
+
+
+def change_flags(profile: Profile) -> list[tuple[str, ...]]:
+    """The flags that changed the spec, as they were given."""
+    target = profile.target
+    flags: list[tuple[str, ...]] = [("-f", overlay) for overlay in target.overlays]
+    flags += [("--set", override) for override in target.overrides]
+    return [*flags, ("--env",)] if target.variables is not None else flags
 
 
 def _short_verdict(profile: Profile) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from pipeprof.cli.render.findings import render_findings
-from pipeprof.cli.render.footer import render_footer
+from pipeprof.cli.render.footer import change_flags, render_footer
 from pipeprof.cli.render.gaps import render_gaps
 from pipeprof.cli.render.memory import render_memory
 from pipeprof.cli.render.page import Page
@@ -56,6 +56,6 @@ def _render_verdict(page: Page, profile: Profile) -> None:
     color = "red" if failed else _COLORS.get(bound or "", "")
     text = Text().append(f"{head}{colon}", style=f"bold {color}".strip()).append(rest)
     page.prose(text, indent=0)
-    overrides = "".join(f"  --set {override}" for override in profile.target.overrides)
+    overrides = "".join(f"  {' '.join(flag)}" for flag in change_flags(profile))
     named = f"{profile.target.name}  " if profile.target.name else ""
     page.prose(f"{named}{profile.target.text}{overrides}", indent=0, style="dim")

@@ -177,7 +177,7 @@ def _sort_key(diagnostic: Diagnostic) -> tuple[bool, int, int, int]:
     return diagnostic.flag is not None, diagnostic.order, diagnostic.line or 0, diagnostic.column or 0
 
 
-def _display_width(char: str) -> int:
+def display_width(char: str) -> int:
     """Terminal columns that one printable character takes."""
     if unicodedata.combining(char):
         return 0
@@ -193,6 +193,6 @@ def _snippet(line: str, column: int, length: int) -> tuple[str, str]:
     before = (_ELLIPSIS if first else "") + escape(line[first:start])
     token = escape(line[start : min(end, last)])
     after = escape(line[min(end, last) : last]) + (_ELLIPSIS if last < len(line) else "")
-    indent = sum(map(_display_width, before))
-    width = max(1, sum(map(_display_width, token)))
+    indent = sum(map(display_width, before))
+    width = max(1, sum(map(display_width, token)))
     return before + token + after, " " * indent + "^" * width

@@ -293,7 +293,7 @@ def _last_word(reading: Reading, address: Address, span: Span) -> Span:
         data = data[part]
     keys = data if isinstance(data, dict) else ()
     spans = [place.key for key in keys if (place := places.get((*address, key))) and place.key]
-    last = max(spans, key=rank, default=span)
+    last = max(spans, key=lambda each: (rank(each), each.line, each.column), default=span)
     return last if rank(last) > rank(span) else span
 
 

@@ -22,6 +22,7 @@ from pipeprof.profiles.run.procfs import machine_memory, system_reader
 from pipeprof.profiles.run.sampler import Sampler, SamplerThread
 from pipeprof.profiles.run.settings import Plan, RunSettings, job, plan
 from pipeprof.profiles.run.watch import Ended, Signals, Watch
+from pipeprof.profiles.spec_target import spec_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -278,9 +279,7 @@ class _Run:
 def _target(settings: RunSettings) -> Target:
     target, loaded = settings.target, settings.loaded
     if loaded is not None:
-        return Target(
-            kind="spec", text=str(target), sha256=loaded.sha256, overrides=list(loaded.overrides), name=loaded.spec.name
-        )
+        return spec_target(str(target), loaded)
     import hashlib
 
     return Target(kind="function", text=str(target), sha256=hashlib.sha256(target.path.read_bytes()).hexdigest())
@@ -293,7 +292,7 @@ def written_stages(loaded: LoadedSpec | None) -> dict[str, StageAt]:
     found = {}
     for placed in loaded.spec.placed():
         at = loaded.locate(placed.place)
-        location = Location(file=str(loaded.path), line=at.line, column=at.column) if at and at.line else None
+        location = Location(file=at.file, line=at.line, column=at.column) if at and at.line else None
         found[placed.address] = StageAt(placed.address, placed.op.op, placed.name, location)
     return found
 
