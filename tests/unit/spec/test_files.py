@@ -74,7 +74,7 @@ def test_the_last_word_has_the_command_line_then_overlays_then_the_file_then_wha
     assert loaded.data["stages"][1] == {"batch": {"batch_size": 32}}
     assert origin(loaded, "measure", "seconds") == "--set measure.seconds=5"
     assert origin(loaded, "measure", "steps") == "spec.yaml:2:30"
-    assert origin(loaded, "measure", "seed") == "middle.yaml:3:40"
+    assert origin(loaded, "measure", "seed") == "middle.yaml:3:39"
     assert origin(loaded, "options", "deterministic") == "two.yaml:3:26"
     assert origin(loaded, "description") == "one.yaml:2:14"
     assert origin(loaded, "stages", 0, "shuffle", "buffer_size") == "base.yaml:6:28"

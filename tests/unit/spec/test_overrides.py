@@ -232,3 +232,81 @@ def test_any_flag_is_applied_or_refused(sets: list[str]) -> None:
         assert problem.span is not None
         assert problem.span.flag is not None
         assert sets[problem.span.flag] or problem.code == "set-form"
+
+
+NEW = "{prefetch: {buffer_size: 2}}"
+
+
+@pytest.mark.parametrize(
+    ("flag", "index"),
+    [
+        (f"stages.+={NEW}", 8),
+        (f"stages+={NEW}", 8),
+        (f"stages+=[{NEW}]", 8),
+        (f"stages.+8={NEW}", 8),
+        (f"stages.+0={NEW}", 0),
+        (f"stages.+2={NEW}", 2),
+        (f"stages.+decode={NEW}", 0),
+        (f"stages.+interleave={NEW}", 3),
+    ],
+)
+def test_adding_to_a_list(flag: str, index: int) -> None:
+    data, document = changed(flag)
+    assert data["stages"][index] == {"prefetch": {"buffer_size": 2}}
+    assert data["stages"][:index] + data["stages"][index + 1 :] == read(SPEC).data["stages"]
+    assert document.places["stages", index, "prefetch", "buffer_size"].value.flag == 0
+    # What moved kept its place.
+    moved = {"batch": 2, "cache": 4}
+    for name, before in moved.items():
+        after = before + (index <= before)
+        assert document.places["stages", after, name] == read(SPEC).places["stages", before, name]
+
+
+def test_adding_where_nothing_is_yet() -> None:
+    data, _ = changed("ignore.+={rule: a, reason: b}", "ignore+=[{rule: c, reason: d}]", "x-a.b+=1", "x-a.b.+=[2]")
+    assert data["ignore"] == [{"rule": "a", "reason": "b"}, {"rule": "c", "reason": "d"}]
+    assert data["x-a"] == {"b": [1, [2]]}
+    data, _ = changed("stages.decode.ops.+1=tf.io.decode_raw", "stages.3.stages+={skip: {count: 1}}")
+    assert data["stages"][0]["map"]["ops"][:2] == ["tf.io.read_file", "tf.io.decode_raw"]
+    assert data["stages"][3]["interleave"]["stages"] == [{"take": {"count": 3}}, {"skip": {"count": 1}}]
+
+
+def test_nothing_removes() -> None:
+    data, document = changed("stages.decode.ops=null", "stages.batch=", "stages.cache=null", "source.shuffle=~")
+    assert data["stages"][0] == {"map": {"name": "decode"}}
+    # The name of a stage comes before the name of an operation.
+    assert [next(iter(stage)) for stage in data["stages"]] == ["map", "batch", "interleave", "take", "take", "skip"]
+    assert data["source"] == {"list_files": {"file_pattern": "data:photos/*/*.jpg"}}
+    assert set(document.places) == set(flattened(data))
+    # An operation's arguments may be nothing, and so may what stands in a list of values.
+    data, _ = changed("stages.2.batch=null", "data.photos.size.0=null", "stages.0.ops.0=null")
+    assert data["stages"][2] == {"batch": None}
+    assert data["data"]["photos"]["image_folder"]["size"] == [None, 360]
+    assert data["stages"][0]["map"]["ops"] == [{"tf.io.decode_jpeg": {"channels": 3}}]
+
+
+def flattened(data: Any, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    pairs = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [at, *(place for key, inner in pairs for place in flattened(inner, (*at, key)))]
+
+
+@pytest.mark.parametrize(
+    ("flag", "code", "column", "message"),
+    [
+        ("extends=base.yaml", "set-path", 7, "got extends, expected it in a spec's file"),
+        ("version.+=1", "set-path", 7, "got a path to 1, expected the path of a list to add to"),
+        ("stages.batch+=1", "set-path", 14, "got a path to a mapping, expected the path of a list"),
+        ("stages.+99=1", "out-of-range", 14, "got index 99 of 'stages', expected 0 to 7"),
+        ("stages.+nobody=1", "unknown-stage", 14, "got 'nobody' in 'stages', expected an index or one of"),
+        ("stages.8={take: {}}", "out-of-range", 14, "expected 0 to 7; stages.+=… appends"),
+        ("stages.+.x=1", "unknown-stage", 14, "got '+'"),
+    ],
+)
+def test_what_cannot_be_added(flag: str, code: str, column: int, message: str) -> None:
+    document = read(SPEC)
+    problem = apply_overrides(document, [flag])[0]
+    assert problem.code == code
+    assert message in problem.message
+    assert problem.span is not None
+    assert problem.span.column == column
+    assert document.data == read(SPEC).data
