@@ -8,7 +8,7 @@ options are skipped.
 Addresses: ``source`` and ``stages.N`` along the main line, in the order elements flow; the same words again below the
 address of the stage whose function makes them (``stages.1.source``); the sides of a stage with several inputs
 (``zip``, ``concatenate``) below ``<stage>.inputs.K``. Where the graph carries a spec's own addresses as names, those
-hold.
+hold, with ``datasets.K`` and the like for pipelines that are arguments.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeprof.pipelines.addresses import address_of
+from pipeprof.pipelines.addresses import pipeline_of
+from pipeprof.pipelines.graph.naming import Group, Names, address_in, by_place
 from pipeprof.pipelines.graph.opnames import COMBINERS, READERS, family, friendly, is_option
 from pipeprof.pipelines.graph.records import FunctionDict, GraphDict
 
@@ -75,16 +76,6 @@ class WrittenStage:
     def head(self) -> str:
         """Id of the dataset that gives the stage's elements."""
         return self.nodes[-1]
-
-
-@dataclass(frozen=True)
-class _Group:
-    nodes: tuple[str, ...]
-    op: str
-    feeds: tuple[str, ...]
-    """Nodes of other stages that it reads; the first continues its line unless ``sides``."""
-    bodies: tuple[str, ...]
-    sides: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,65 +162,132 @@ class StageGraph:
         if self.root is not None:
             yield from visit(self.root)
 
-    def stages(self, *, by_address: bool = False) -> tuple[WrittenStage, ...]:
-        """The stages in the order elements flow, those inside a function after their owner.
+    def stages(self, *, by_address: bool = False, ops: Mapping[str, str] | None = None) -> tuple[WrittenStage, ...]:
+        """The stages in the order elements flow, those of pipelines inside after their owner.
 
         Args:
             by_address: The names in the graph are a spec's addresses.
+            ops: For a spec, what it calls the source or stage at every address.
         """
-        return tuple(self._line(self.root, _Line(), by_address)) if self.root is not None else ()
+        if self.root is None:
+            return ()
+        found = self._line(self.root, _Line(), Names(by_address, ops))
+        return tuple(replace(one, op=(ops or {}).get(one.address, one.op)) for one in found)
 
-    def _line(self, end: str, line: _Line, by_address: bool) -> Iterator[WrittenStage]:
-        groups: list[_Group] = []
+    def _line(self, end: str, line: _Line, names: Names) -> Iterator[WrittenStage]:
+        groups: list[Group] = []
+        marked: set[str] = set()
         at: str | None = end
         while at is not None:
-            group = self._group(self.skip_options(at), by_address)
+            marked |= {self.nodes[one].key or "" for one in self._options_above(at)}
+            group = self._group(self.skip_options(at), names.given)
+            if names.ops is not None and group.sides and address_in(self.nodes[group.nodes[-1]].key) is None:
+                group = self._turned(group, line.prefix)
             groups.append(group)
             at = group.feeds[0] if group.feeds and not group.sides else None
         groups.reverse()
         before: tuple[str, ...] = ()
-        for address, group in self._addressed(groups, line.prefix, by_address):
+        for address, group in self._addressed(groups, line.prefix, names, marked):
             inside: list[WrittenStage] = []
             sides = group.feeds if group.sides else group.feeds[1:]
             for number, side in enumerate(sides, 0 if group.sides else 1):
-                below = _Line(f"{address}.inputs.{number}.", line.depth + 1, line.owner)
-                stages = list(self._line(side, below, by_address))
-                before = (*before, [one.address for one in stages if one.depth == below.depth][-1])
+                prefix = names.side(address, number)
+                below = _Line(prefix, line.depth + 1, line.owner)
+                stages = list(self._line(side, below, names))
+                before = (*before, *[one.address for one in stages if one.depth == below.depth][-1:])
                 inside.extend(stages)
             for number, body in enumerate(group.bodies):
                 prefix = f"{address}." if number == 0 else f"{address}.functions.{number}."
-                inside.extend(self._line(body, _Line(prefix, line.depth + 1, address), by_address))
+                inside.extend(self._line(body, _Line(prefix, line.depth + 1, address), names))
             name = self.nodes[group.nodes[-1]].name
             yield WrittenStage(address, group.op, name, line.depth, group.nodes, before, line.owner)
             yield from inside
             before = (address,)
 
-    def _addressed(self, groups: list[_Group], prefix: str, by_address: bool) -> Iterator[tuple[str, _Group]]:
+    def _options_above(self, node_id: str) -> Iterator[str]:
+        """The options that `skip_options` passes over."""
+        end = self.skip_options(node_id)
+        while node_id != end:
+            yield node_id
+            node_id = self.nodes[node_id].inputs[0]
+
+    def _addressed(
+        self, groups: list[Group], prefix: str, names: Names, marked: set[str]
+    ) -> Iterator[tuple[str, Group]]:
         """The stages of one line with their addresses.
 
-        Some datasets of a spec carry no address, because TensorFlow takes no name for them: they have that of their
-        place, unless another one carries it; then they are a part of that stage.
+        Some datasets of a spec carry no address, because TensorFlow takes no name for them: they belong to the stages
+        of the spec that are not there yet at their place; without any they are a part of the stage that comes next.
         """
-        own = [_address(self.nodes[group.nodes[-1]].key) if by_address else None for group in groups]
-        part: tuple[str, ...] = ()
-        number = -1
-        for address, group in zip(own, groups, strict=True):
-            place = address or (f"{prefix}source" if number < 0 else f"{prefix}stages.{number}")
-            if address is None and place in own:
-                part = (*part, *group.nodes)
-                continue
-            last = place.rsplit(".", 1)[-1]
-            number = int(last) + 1 if last.isdigit() else 0
-            yield place, replace(group, nodes=(*part, *group.nodes))
-            part = ()
+        own = [address_in(self.nodes[group.nodes[-1]].key) if names.given else None for group in groups]
+        if names.ops is None:
+            yield from by_place(groups, own, prefix)
+            return
+        written = names.line(prefix, own, {found for key in marked if (found := address_in(key)) is not None})
+        start = 0
+        part: list[Group] = []
+        for index in [index for index, address in enumerate(own) if address is not None] + [len(own)]:
+            nameless = groups[start:index]
+            address = own[index] if index < len(own) else None
+            free = written.before(address)
+            if not free and address is not None:
+                part = nameless
+            elif len(free) == 1 and nameless:
+                yield free[0], self._whole(nameless, free[0])
+            elif len(free) == len(nameless):
+                yield from zip(free, nameless, strict=True)
+            if address is not None:
+                group = groups[index]
+                yield address, replace(group, nodes=(*(node for one in part for node in one.nodes), *group.nodes))
+                part = []
+            start = index + 1
 
-    def _group(self, head_id: str, by_address: bool) -> _Group:
+    def _turned(self, group: Group, prefix: str) -> Group:
+        """Several inputs that some function has put into a line of a spec: the line goes on below one of them."""
+        pipeline = prefix.removesuffix(".")
+        for feed in group.feeds:
+            found = (address_in(self.nodes[one].key) for one in self._below(feed))
+            if any(address is not None and pipeline_of(address) == pipeline for address in found):
+                return replace(group, feeds=(feed, *(one for one in group.feeds if one != feed)), sides=False)
+        return group
+
+    def _below(self, *ends: str, address: str | None = None) -> Iterator[str]:
+        """Datasets from ``ends`` down to the first ones with an address, those included, unless it is ``address``."""
+        seen: set[str] = set()
+        todo = list(ends)
+        while todo:
+            node = self.nodes[todo.pop()]
+            if node.id in seen:
+                continue
+            seen.add(node.id)
+            if not is_option(node.op):
+                yield node.id
+            if address_in(node.key) in (None, address) or is_option(node.op):
+                todo.extend((*node.inputs, *node.bodies))
+
+    def _whole(self, groups: list[Group], address: str) -> Group:
+        """All datasets of ``groups`` as the stage at ``address``, with those beside them that are no one else's."""
+        first, last = groups[0], groups[-1]
+        named = [one for one in self._below(*last.feeds) if address_in(self.nodes[one].key) is not None]
+        if len(groups) == 1 and (named if last.sides else len(last.feeds) <= 1 and not last.bodies):
+            return last
+        nodes = [node for group in groups for node in group.nodes]
+        feeds = [] if first.sides else [*first.feeds[:1]]
+        beside = [one for group in groups for one in (*group.feeds, *group.bodies) if one not in feeds]
+        extra = [
+            one
+            for one in self._below(*beside, address=address)
+            if address_in(self.nodes[one].key) in (None, address) and one not in nodes
+        ]
+        return Group((*extra, *nodes), last.op, tuple(feeds), ())
+
+    def _group(self, head_id: str, by_address: bool) -> Group:
         head = self.nodes[head_id]
-        if by_address and _address(head.key) is not None:
+        if by_address and address_in(head.key) is not None:
             return self._same_name(head)
         return self._by_shape(head)
 
-    def _same_name(self, head: Node) -> _Group:
+    def _same_name(self, head: Node) -> Group:
         """``head`` with all datasets around it that carry the same name."""
         shape = self._by_shape(head)
         members = list(reversed(shape.nodes))
@@ -244,24 +302,26 @@ class StageGraph:
         members = [*members[:-1], *inside, members[-1]]
         kinds = [friendly(self.nodes[one].op) for one in members if self.nodes[one].family in READERS]
         op = kinds[0] if kinds else self._source_op(members, shape.op)
-        return _Group(tuple(members), op, tuple(feeds), bodies, shape.sides)
+        # Nothing comes before a source: what it reads stands beside it.
+        sides = shape.sides or (head.key or "").endswith("source")
+        return Group(tuple(members), op, tuple(feeds), bodies, sides)
 
     def _source_op(self, members: list[str], otherwise: str) -> str:
         first = self.nodes[members[0]]
         return "list_files" if first.files and first.family == "TensorSlice" else otherwise
 
-    def _by_shape(self, head: Node) -> _Group:
+    def _by_shape(self, head: Node) -> Group:
         below = self.nodes[self.skip_options(head.inputs[0])] if head.inputs else None
         found = None
         if below is not None:
             for composite in (self._reader, self._unbatch, self._enumerate, self._snapshot, self._sample):
                 found = found or composite(head, below)
         if found is None and head.family == "TensorSlice" and head.files:
-            found = _Group((head.id,), "list_files", (), ())
-        plain = _Group((head.id,), friendly(head.op), head.inputs, head.bodies, sides=head.family in COMBINERS)
+            found = Group((head.id,), "list_files", (), ())
+        plain = Group((head.id,), friendly(head.op), head.inputs, head.bodies, sides=head.family in COMBINERS)
         return found or plain
 
-    def _reader(self, head: Node, below: Node) -> _Group | None:
+    def _reader(self, head: Node, below: Node) -> Group | None:
         """``TFRecordDataset(files)``, ``from_generator``: a reader inside a ``flat_map``."""
         if head.family not in ("FlatMap", "LegacyParallelInterleave") or len(head.bodies) != 1:
             return None
@@ -270,33 +330,43 @@ class StageGraph:
         if inner.family not in READERS or inner.inputs or not wraps:
             return None
         if below.family in ("TensorSlice", "Tensor"):
-            return _Group((below.id, inner.id, head.id), friendly(inner.op), (), ())
-        return _Group((inner.id, head.id), friendly(inner.op), head.inputs, ())
+            return Group((below.id, inner.id, head.id), friendly(inner.op), (), ())
+        return Group((inner.id, head.id), friendly(inner.op), head.inputs, ())
 
-    def _unbatch(self, head: Node, below: Node) -> _Group | None:
+    def _unbatch(self, head: Node, below: Node) -> Group | None:
         if head.family not in ("Unbatch", "Rebatch") or not _made_by("map_normalize", below):
             return None
-        return _Group((below.id, head.id), friendly(head.op), below.inputs, ())
+        return Group((below.id, head.id), friendly(head.op), below.inputs, ())
 
-    def _enumerate(self, head: Node, below: Node) -> _Group | None:
+    def _enumerate(self, head: Node, below: Node) -> Group | None:
         counts = below.family == "Range" and below.arguments.get("stop") == _LAST_INT64
         if head.family != "Zip" or len(head.inputs) != 2 or not counts:
             return None
-        return _Group((below.id, head.id), "enumerate", (head.inputs[1],), ())
+        return Group((below.id, head.id), "enumerate", (head.inputs[1],), ())
 
-    def _snapshot(self, head: Node, below: Node) -> _Group | None:
+    def _snapshot(self, head: Node, below: Node) -> Group | None:
         if head.family != "Map" or below.family != "Snapshot" or not below.inputs:
             return None
         numbered = self._by_shape(self.nodes[self.skip_options(below.inputs[0])])
         if numbered.op != "enumerate":
             return None
-        return _Group((*numbered.nodes, below.id, head.id), "snapshot", numbered.feeds, ())
+        return Group((*numbered.nodes, below.id, head.id), "snapshot", numbered.feeds, ())
 
-    def _sample(self, head: Node, below: Node) -> _Group | None:
+    def _sample(self, head: Node, below: Node) -> Group | None:
         if head.family != "DirectedInterleave" or not _made_by("select_dataset", below):
             return None
-        selector = tuple(node.id for node in self._chain(below))
-        return _Group((*selector, head.id), "sample_from_datasets", head.inputs[1:], (), sides=True)
+        selector: list[str] = []
+        weights: list[str] = []
+        todo = [below.id]
+        while todo:
+            node = self.nodes[self.skip_options(todo.pop())]
+            if address_in(node.key) is not None:
+                weights.append(node.id)
+            elif node.id not in selector:
+                selector.append(node.id)
+                todo.extend(node.inputs)
+        nodes = (*reversed(selector), head.id)
+        return Group(nodes, "sample_from_datasets", (*head.inputs[1:], *weights), (), sides=True)
 
     def _chain(self, end: Node) -> list[Node]:
         """``end`` and all below it along first inputs, in the order elements flow."""
@@ -304,15 +374,6 @@ class StageGraph:
         while found[-1].inputs:
             found.append(self.nodes[found[-1].inputs[0]])
         return found[::-1]
-
-
-def _address(key: str | None) -> str | None:
-    if key is None:
-        return None
-    try:
-        return address_of(key)
-    except ValueError:
-        return None
 
 
 def _made_by(function: str, node: Node) -> bool:

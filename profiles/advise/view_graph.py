@@ -122,7 +122,8 @@ class _Builder:
     def views(self) -> Iterator[StageView]:
         flow = component_flow(self.written)
         counts = cardinalities(self.written)
-        stages = self.written.stages(by_address=self.by_address)
+        ops = {one.id: one.op for one in self.rows.values() if one.origin == "written"} if self.by_address else None
+        stages = self.written.stages(by_address=self.by_address, ops=ops)
         for stage in stages:
             yield self._written(stage, flow, counts)
         for number, node_id in enumerate(self.joined.injected):

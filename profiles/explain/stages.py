@@ -43,6 +43,7 @@ def explain_stages(
     names: Mapping[str, str | None] | None = None,
     locations: Mapping[str, Location] | None = None,
     by_address: bool = True,
+    ops: Mapping[str, str] | None = None,
 ) -> tuple[list[Stage], list[Message]]:
     """The stages of a pipeline and what a reader should know about the numbers.
 
@@ -52,7 +53,7 @@ def explain_stages(
         ``first`` and ``last``: several pairs, whose differences are summed. Needed when the iterator was made anew in
         the window; more of them also show more of what ``repeat`` throws away. names: The user's name by address; for
         a spec. locations: Place in the user's file by address. by_address: The names in the graph are addresses of a
-        spec; False for a user's own function.
+        spec; False for a user's own function. ops: For a spec, what it calls the source or stage at every address.
     """
     before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
     if before.root is None or after.root is None:
@@ -61,7 +62,7 @@ def explain_stages(
     pairs = tuple(segments) or (((first, last),) if first is not None and last is not None else ())
     costs = measure(after, pairs) if pairs else Costs()
     joined = join(before, after)
-    stages = before.stages(by_address=by_address)
+    stages = before.stages(by_address=by_address, ops=ops)
     window = _Window(batches, seconds, cores)
     table = _Table(Rewrites(before, after, joined, stages), costs, window, names or {}, locations or {}, by_address)
     rows = table.rows()

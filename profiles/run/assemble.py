@@ -196,6 +196,7 @@ def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[
         names=names,
         locations=locations,
         by_address=facts.target.kind == "spec",
+        ops={address: stage.op for address, stage in facts.stages.items()} if facts.target.kind == "spec" else None,
     )
     traced = observed.trace or {"batches": 0, "ops": {}}
     for stage in stages:

@@ -1,0 +1,94 @@
+"""What the names of a spec's datasets tell about their addresses, and which addresses are left for those without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from pipeprof.pipelines.addresses import address_of, pipeline_of
+
+
+@dataclass(frozen=True)
+class Group:
+    """Datasets that are one stage."""
+
+    nodes: tuple[str, ...]
+    op: str
+    feeds: tuple[str, ...]
+    """Nodes of other stages that it reads; the first continues its line unless ``sides``."""
+    bodies: tuple[str, ...]
+    sides: bool = False
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the names in a graph are."""
+
+    given: bool
+    """They are a spec's addresses."""
+    ops: Mapping[str, str] | None
+    """The ops of the spec by address, if they are known."""
+
+    def side(self, address: str, number: int) -> str:
+        """Prefix of the addresses of a further input."""
+        op = (self.ops or {}).get(address)
+        if op is None:
+            return f"{address}.inputs.{number}."
+        if address.rpartition(".")[2] != "source":
+            return f"{address}.dataset."
+        if op == "choose_from_datasets":
+            return f"{address}.choice_dataset." if number == 0 else f"{address}.datasets.{number - 1}."
+        return f"{address}.datasets.{number}."
+
+    def line(self, prefix: str, own: list[str | None], marked: set[str]) -> Free:
+        """The addresses of a line in order; ``marked`` are those of options, which are no stages."""
+        pipeline = prefix.removesuffix(".")
+        found = [one for one in self.ops or {} if pipeline_of(one) == pipeline and one not in marked]
+        return Free([*sorted(found, key=position)], {one for one in own if one is not None})
+
+
+@dataclass
+class Free:
+    """The addresses of a line that no dataset has got yet."""
+
+    left: list[str]
+    own: set[str]
+
+    def before(self, address: str | None) -> list[str]:
+        """Those before ``address`` that no dataset carries; all if it is None. They are left no longer."""
+        if address is not None and address not in self.left:
+            return []
+        end = len(self.left) if address is None else self.left.index(address)
+        free = [one for one in self.left[:end] if one not in self.own]
+        self.left = self.left[end + 1 :]
+        return free
+
+
+def position(address: str) -> int:
+    """Place in its pipeline: the source first."""
+    last = address.rpartition(".")[2]
+    return int(last) if last.isdigit() else -1
+
+
+def address_in(key: str | None) -> str | None:
+    """The address that the name ``key`` stands for, or None."""
+    if key is None:
+        return None
+    try:
+        return address_of(key)
+    except ValueError:
+        return None
+
+
+def by_place(groups: list[Group], own: list[str | None], prefix: str) -> Iterator[tuple[str, Group]]:
+    """Groups with their own addresses, else those of their place, unless another one carries it."""
+    part: tuple[str, ...] = ()
+    number = -1
+    for address, group in zip(own, groups, strict=True):
+        place = address or (f"{prefix}source" if number < 0 else f"{prefix}stages.{number}")
+        if address is None and place in own:
+            part = (*part, *group.nodes)
+            continue
+        number = position(place) + 1
+        yield place, replace(group, nodes=(*part, *group.nodes))
+        part = ()
