@@ -1,0 +1,51 @@
+"""``check --python`` prints Python and nothing else."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from pipeprof.cli.main import invoke
+
+
+@pytest.fixture
+def spec(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_text(
+        "version: 1\nname: numbers\ndata:\n  photos: {image_folder: {count: 4, classes: 2}}\n"
+        'source: {list_files: {file_pattern: "data:photos/*/*.jpg"}}\nstages:\n- batch: {batch_size: 2}\n'
+    )
+    return path
+
+
+def test_stdout_is_python_alone(spec, capsys):
+    assert invoke(["check", str(spec), "--python"]) == 0
+    printed = capsys.readouterr()
+    tree = ast.parse(printed.out)
+    assert [node.name for node in tree.body if isinstance(node, ast.FunctionDef)] == ["make_dataset"]
+    assert printed.err == ""
+
+
+def test_the_folder_of_an_input_is_the_one_in_the_cache(spec, capsys, cache_dir):
+    assert invoke(["check", str(spec), "--python"]) == 0
+    assert f'PHOTOS = Path("{cache_dir}/image_folder-' in capsys.readouterr().out
+
+
+def test_changes_are_in_it_and_said(spec, capsys):
+    assert invoke(["check", str(spec), "--python", "--set", "stages.0.batch_size=3"]) == 0
+    printed = capsys.readouterr().out
+    assert ".batch(3)" in printed
+    assert "with --set stages.0.batch_size=3" in printed
+
+
+def test_a_spec_that_is_wrong_gives_no_python(spec, capsys):
+    assert invoke(["check", str(spec), "--python", "--set", "stages.0.batch_size=0"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_function_is_python_already(tmp_path, capsys):
+    path = tmp_path / "own.py"
+    path.write_text("def make():\n    return None\n")
+    assert invoke(["check", f"{path}:make", "--python"]) == 2
+    assert "--python renders a spec" in capsys.readouterr().err
