@@ -170,7 +170,9 @@ def refreshed(session: Session, printed: str) -> tuple[list[str], list[str]]:
 
 @functools.cache
 def run(command: str, through: tuple[str, ...], keep: Path | None) -> str:
-    """Execute a command in the repository's root and give what it printed; one that stands in two places runs once.
+    """Execute a command in the repository's root and give what it printed, with paths from there.
+
+    One that stands in two places runs once.
 
     Args:
         command: As it stands in a README.
@@ -195,7 +197,7 @@ def run(command: str, through: tuple[str, ...], keep: Path | None) -> str:
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
         (keep / (re.sub(r"[^\w.=-]+", "_", command) + ".txt")).write_text(done.stdout, encoding="utf-8")
-    return done.stdout
+    return done.stdout.replace(f"{ROOT}{os.sep}", "")
 
 
 def refresh(readme: Path, through: tuple[str, ...], keep: Path | None, only: str = "") -> None:

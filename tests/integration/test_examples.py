@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +129,8 @@ def test_the_readmes_name_files_that_exist():
     ]
     assert named
     assert [str(path) for path in named if not path.is_file()] == []
+
+
+def test_the_index_leads_to_every_story():
+    linked = set(re.findall(r"^\| \[\w+\]\((\w+)\) \|", (EXAMPLES / "README.md").read_text(encoding="utf-8"), re.M))
+    assert linked == {path.parent.name for path in EXAMPLES.glob("*/README.md")}

@@ -25,6 +25,7 @@ PROSE = [
     *sorted((ROOT / "docs").glob("*.md")),
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
     ROOT / "benchmarks" / "README.md",
+    ROOT / "examples" / "README.md",
 ]
 
 

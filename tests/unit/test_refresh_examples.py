@@ -136,10 +136,10 @@ def test_a_command_that_fails_is_not_shown(monkeypatch, tmp_path):
     monkeypatch.setattr(tool, "ROOT", tmp_path)
     readme = tmp_path / "README.md"
     (tmp_path / "fails.py").write_text("print('half'); raise SystemExit(3)")
-    (tmp_path / "works.py").write_text("print('whole')")
+    (tmp_path / "works.py").write_text("print(__import__('pathlib').Path('whole').absolute())")
     text = "```\n$ python works.py\nold\n$ python fails.py\nold\n```\n"
     readme.write_text(text)
     with pytest.raises(tool.RefreshError, match="ended with 3"):
         tool.refresh(readme, (), tmp_path / "kept")
     assert readme.read_text() == text.replace("old", "whole", 1)
-    assert [path.read_text() for path in (tmp_path / "kept").iterdir()] == ["whole\n"]
+    assert [path.read_text() for path in (tmp_path / "kept").iterdir()] == [f"{tmp_path / 'whole'}\n"]
