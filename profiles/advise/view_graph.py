@@ -235,10 +235,11 @@ def _plain_arguments(node: Node) -> dict[str, Any]:
             continue
         elif name not in _DEFAULTS or value != _DEFAULTS[name]:
             found[name] = value
-    for seed in ("seed", "seed2"):
-        # TensorFlow writes a seed as two numbers, 0 and 0 for none.
-        if not node.arguments.get("seed") and not node.arguments.get("seed2"):
-            found.pop(seed, None)
+    # TensorFlow writes a seed as two numbers, the program's and the stage's own; 0 and 0 are none.
+    program, own = node.arguments.get("seed"), found.pop("seed2", None)
+    found.pop("seed", None)
+    if program or own:
+        found["seed"] = own
     if node.family == "Repeat" and found.get("count") == -1:
         del found["count"]
     return found

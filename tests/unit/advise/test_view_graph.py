@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, Component, PipelineView, StageView
-from pipeprof.profiles.advise.view_graph import view_of_graphs
+from pipeprof.profiles.advise.view_graph import _plain_arguments, view_of_graphs
 from pipeprof.profiles.profile import Location, Stage
 
 from .recorded import GRAPHS, NAMES, recorded_view
@@ -250,3 +251,11 @@ def test_known_options_names_and_places_come_from_outside() -> None:
     assert (view.by_id["stages.0"].name, view.by_id["source"].name) == ("double", None)
     assert view.by_id["stages.0"].location == Location(file="spec.yaml", line=4)
     assert view.by_id["stages.0"].measured is None
+
+
+@pytest.mark.parametrize(("seeds", "given"), [((87654321, 7), {"seed": 7}), ((3, 0), {"seed": 0}), ((0, 0), {})])
+def test_a_seed_is_the_one_that_was_given(seeds: tuple[int, int], given: dict[str, int]) -> None:
+    node: Any = SimpleNamespace(
+        arguments={"buffer_size": 32, "seed": seeds[0], "seed2": seeds[1]}, family="Shuffle", op="ShuffleDatasetV3"
+    )
+    assert _plain_arguments(node) == {"buffer_size": 32, **given}
