@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeprof.pipelines.ops.arrays import CsvArray, FilesArray, LinesArray
 from pipeprof.pipelines.ops.calling import FieldError, pick, put
 from pipeprof.pipelines.ops.filling import fill, load_array
 from pipeprof.pipelines.ops.structures import Filling, MadeArray, NpyArray, NpzArray
@@ -169,3 +170,50 @@ def test_wrong_durations_and_sizes(wrong: Any) -> None:
     if wrong != "12" and wrong != 12:
         with pytest.raises(ValueError, match="expected a size"):
             parse_size(wrong)
+
+
+def test_folders_of_synthesised_inputs(folder: Path) -> None:
+    photos = {"photos": {"image_folder": {"count": 4, "size": [8, 8], "classes": 2}}}
+    places = [("source", "image_dataset_from_directory", "directory")]
+    for directory, wrong in [
+        ("data:photos", False),
+        ("data:photos/", False),
+        ("data:photo", True),
+        ("data:photos/nothing", True),
+        (str(folder), False),
+        ("gs://bucket/images", False),
+        ("a-0.tfrecord", True),
+        ("images", True),
+    ]:
+        found = missing_files(spec({"image_dataset_from_directory": {"directory": directory}}, data=photos), folder)
+        assert [problem.address for problem in found] == (places if wrong else []), directory
+
+
+def test_paths_inside_of_combined_pipelines(folder: Path) -> None:
+    part = {"source": {"TFRecordDataset": {"filenames": "c.tfrecord"}}}
+    reduced = {"key_func": {"ops": ["tf.identity"]}, "reduce_func": {"python": "functions.py:g"}, "window_size": 2}
+    found = problems(
+        folder,
+        {"zip": {"datasets": {"a": part, "b": {"source": {"from_tensors": {"tensors": {"files": "d-*"}}}}}}},
+        stages=[{"concatenate": {"dataset": part}}, {"group_by_window": reduced}],
+    )
+    assert found == [
+        (("source", "zip", "datasets", "a", "source", "TFRecordDataset", "filenames"), "c.tfrecord"),
+        (("source", "zip", "datasets", "b", "source", "from_tensors", "tensors", "files"), "d-*"),
+        (("stages", 0, "concatenate", "dataset", "source", "TFRecordDataset", "filenames"), "c.tfrecord"),
+        (("stages", 1, "group_by_window", "reduce_func", "python"), "functions.py:g"),
+    ]
+
+
+def test_arrays_of_names_lines_and_columns(folder: Path) -> None:
+    (folder / "lines.txt").write_text("a\nb\n")
+    (folder / "table.csv").write_text("n;x;t\n1;;a\n2;1.5;b\n")
+    (folder / "uneven.csv").write_text("n,x\n1\n")
+    files = load_array(FilesArray(files="a-*"), folder.joinpath, lambda patterns: [*patterns.patterns, "b"])
+    assert files.tolist() == ["a-*", "b"]
+    assert load_array(LinesArray(lines="lines.txt"), folder.joinpath).tolist() == ["a", "b"]
+    columns = load_array(CsvArray(csv="table.csv", field_delim=";"), folder.joinpath)
+    assert {name: column.dtype.kind for name, column in columns.items()} == {"n": "i", "x": "f", "t": "U"}
+    assert np.isnan(columns["x"][0])
+    with pytest.raises(ValueError, match=r"got 1 fields in line 2 of uneven\.csv, expected 2"):
+        load_array(CsvArray(csv="uneven.csv"), folder.joinpath)
