@@ -47,6 +47,12 @@ TUPLES: Final = {
     "tf.strings.unicode_decode_with_offsets": ("codepoints", "offsets"),
     "tf.strings.unicode_split_with_offsets": ("chars", "offsets"),
 }
+_PLAIN_TUPLES: Final = frozenset(
+    {
+        "tf.nn.moments", "tf.linalg.svd", "tf.linalg.eigh", "tf.strings.unicode_decode_with_offsets",
+        "tf.strings.unicode_split_with_offsets",
+    }
+)  # fmt: skip
 LISTS: Final = frozenset({"tf.io.decode_csv", "tf.meshgrid", "tf.split", "tf.unstack"})
 # Parameters written by position: those without a default, as long as there are not many.
 _MOST_POSITIONAL: Final = 3
@@ -102,6 +108,9 @@ class Body:
 
     def parameters(self, form: Form) -> tuple[list[Node], Form]:
         """The parameters that TensorFlow calls a function over such elements with, and the element made of them."""
+        if isinstance(form, Row) and form.named:
+            name = self.local("result", ())
+            return [name], bind(form, name)
         if isinstance(form, Row) and not form.rest and len(form.parts) <= _MOST_PARAMETERS and form.parts:
             names = [self.local(noun_of(part), ()) for part in form.parts]
             bound = tuple(bind(part, name) for part, name in zip(form.parts, names, strict=True))
@@ -285,7 +294,7 @@ def _several(name: str, arguments: dict[str, Any]) -> Form | None:
         count = _parts_of(arguments.get("num_or_size_splits", arguments.get("num")))
         return Row(tuple(Single("part") for _ in range(count))) if count else UNKNOWN
     if name in TUPLES:
-        return Row(tuple(Single(noun) for noun in TUPLES[name]))
+        return Row(tuple(Single(noun) for noun in TUPLES[name]), named=name not in _PLAIN_TUPLES)
     return None
 
 

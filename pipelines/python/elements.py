@@ -47,6 +47,8 @@ class Row:
     rest: str | None = None
     expression: str | None = None
     changed: bool = False
+    named: bool = False
+    """Whether it is a named tuple, which TensorFlow does not take apart for a function."""
 
 
 Form = Single | Keyed | Row
@@ -174,7 +176,7 @@ def each(form: Form, change: Callable[[Single], Single]) -> Form:
     if isinstance(form, Keyed):
         return Keyed({key: each(part, change) for key, part in form.parts.items()}, form.complete)
     if isinstance(form, Row):
-        return UNKNOWN if form.rest else Row(tuple(each(part, change) for part in form.parts))
+        return UNKNOWN if form.rest else Row(tuple(each(part, change) for part in form.parts), named=form.named)
     return change(replace(form, expression=""))
 
 

@@ -10,7 +10,7 @@ from pipeprof.pipelines.ops.arrays import LinesArray
 from pipeprof.pipelines.ops.element import Required
 from pipeprof.pipelines.ops.features import FeatureSpec
 from pipeprof.pipelines.ops.structures import ARRAYS, ShapeOf, Structure, TensorSpec
-from pipeprof.pipelines.ops.values import ArrayFile, Autotune, DtypeName, FilePatterns, OutputFile, PythonRef
+from pipeprof.pipelines.ops.values import ArrayFile, Autotune, DtypeName, FilePatterns, InputFolder, OutputFile, PythonRef
 from pipeprof.pipelines.python.arrays import array, array_noun, lines_of
 from pipeprof.pipelines.python.code import Node, call, flat, listed, mapped, text, tupled
 from pipeprof.pipelines.python.module import Module
@@ -100,7 +100,7 @@ class Values:
             return _tensor_spec(value)
         if isinstance(value, ShapeOf):
             return "tf.TensorShape(None)" if value.dimensions is None else repr(list(value.dimensions))
-        if isinstance(value, OutputFile | ArrayFile):
+        if isinstance(value, OutputFile | InputFolder | ArrayFile):
             return self.path(str(value)) if value else '""'
         if isinstance(value, PythonRef):
             return self.module.python(value)

@@ -22,7 +22,7 @@ from pipeprof.pipelines.target import load_function, parse_target
 SPECS = sorted(EXAMPLES.rglob("*.yaml"))
 IGNORE_STATE = 1
 # Names that TensorFlow makes up, and the name of the stage, which only a spec gives.
-NAMES = {"metadata", "token", "shared_name", "container", "f_name", "_input_hostmem", "_output_hostmem"}
+NAMES = {"_class", "metadata", "token", "shared_name", "container", "f_name", "_input_hostmem", "_output_hostmem"}
 
 
 @pytest.fixture
@@ -59,11 +59,19 @@ class Canonical:
     def _nodes(self, nodes: Any, arguments: dict[str, str]) -> list[Any]:
         positions = {**arguments, **{node.name: f"#{index}" for index, node in enumerate(nodes)}}
         return [
-            (node.op, [place(each, positions) for each in node.input], self._attributes(node.attr)) for node in nodes
+            (node.op, [place(each, positions) for each in node.input], self._attributes(node.attr, positions))
+            for node in nodes
         ]
 
-    def _attributes(self, attributes: Any) -> list[Any]:
-        return [(key, self._attribute(attributes[key])) for key in sorted(attributes) if key not in NAMES]
+    def _attributes(self, attributes: Any, positions: dict[str, str]) -> list[Any]:
+        found = [(key, self._attribute(attributes[key])) for key in sorted(attributes) if key not in NAMES]
+        # Nodes that are to be on the device of another one.
+        together = (
+            [each.decode().removeprefix("loc:@") for each in attributes["_class"].list.s]
+            if "_class" in attributes
+            else []
+        )
+        return [*found, [positions[name] for name in together]]
 
     def _attribute(self, value: Any) -> Any:
         if value.HasField("func"):
