@@ -346,6 +346,9 @@ class Contention(Model):
     throttled_seconds: float | None = None
     load_average: float | None = None
     worker_cores: float | None = Field(None, description="CPU seconds per second of the worker while measuring.")
+    others_cores: float | None = Field(
+        None, description="CPU seconds per second of everything else on the machine, pipeprof itself left out."
+    )
 
 
 class Message(Model):

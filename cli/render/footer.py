@@ -142,6 +142,8 @@ def _contention(profile: Profile) -> str:
         parts.append(f"throttled {seconds(found.throttled_seconds)}")
     if found.worker_cores is not None:
         parts.append(f"{significant(found.worker_cores)} of {profile.host.cores:g} cores used")
+    if found.others_cores is not None:
+        parts.append(f"{significant(found.others_cores, 2)} by others")
     if found.load_average is not None:
         parts.append(f"load {significant(found.load_average)}")
     return " · ".join(parts)

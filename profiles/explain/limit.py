@@ -8,7 +8,8 @@ Each candidate has one measurement of its own. They are asked in this order, bec
 ``io``            its threads were blocked most of the time inside the stages, and bytes came from the disk
 ``latency``       the same without bytes from the disk: sleeping, network, locks
 ``serial-stage``  one stage that runs one call at a time fills most of the interval
-``cpu``           its threads would have used four fifths of the cores, but waited for them: others had them
+``cpu``           its threads would have used four fifths of the cores, but waited for them: others had them, or too
+                  many of its own wanted one at the same time
 
 Where none of them holds, there is no limit named: what cannot be told apart is not. A stage whose cost is not known,
 because it ended before it could be read, is named where its traced ops say what it costs, or where the others together
@@ -43,6 +44,8 @@ DISK_FROM = 5e6
 """Bytes per second from the disk below which a blocked thread does not wait for it."""
 SERIAL_FROM = 0.60
 """Share of the interval that a serial stage fills."""
+OTHERS_FROM = 0.50
+"""Share of the missing cores that others must use, so that they and not its own threads are in the worker's way."""
 EXPLAINED_BELOW = 0.30
 """Share of the waiting that all other stages together may account for, so that the rest is left to one."""
 _COSTLY = frozenset({"map", "filter", "interleave", "flat_map", "from_generator", "scan"})
@@ -202,12 +205,19 @@ def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | Non
 
 
 def _crowded(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
-    """The cores are taken, but by others."""
+    """The cores are taken, by others or by turns."""
     used, demanded, cores = causes.worker_cores, causes.demanded_cores, profile.host.cores
     if used is None or demanded is None or demanded < CPU_FROM * cores:
         return None
-    words = f"its threads wait for a core {percent(1 - used / demanded)} of the time, because others use them"
-    return Limited("cpu", stage, f"{words} (it gets {used:.1f} of {cores:g})")
+    others = profile.contention.others_cores if profile.contention is not None else None
+    words = f"its threads wait for a core {percent(1 - used / demanded)} of the time"
+    if others is None:
+        return Limited(
+            "cpu", stage, f"{words} (it gets {used:.1f} of {cores:g}); whose work is in the way is not known"
+        )
+    if others >= OTHERS_FROM * (demanded - used):
+        return Limited("cpu", stage, f"{words}, because others use {others:.1f} of the {cores:g} (it gets {used:.1f})")
+    return Limited("cpu", stage, f"{words}, because more of them want one at once than the {cores:g} there are")
 
 
 def _blocked(causes: Causes, _profile: Profile, stage: Stage | None) -> Limited | None:

@@ -149,6 +149,7 @@ class ContentionProbe:
         proc: The process file system.
         clock: Seconds, monotonic.
         load: The load average.
+        own_cpu: CPU seconds of this process, which are nobody else's.
     """
 
     def __init__(
@@ -160,6 +161,7 @@ class ContentionProbe:
         proc: Path = PROC,
         clock: Callable[[], float] = time.monotonic,
         load: Callable[[], float | None] = load_average,
+        own_cpu: Callable[[], float] = time.process_time,
     ) -> None:
         self._pid = pid
         self._reader = reader
@@ -172,6 +174,8 @@ class ContentionProbe:
         self._system: SystemTimes | None = None
         self._throttled: float | None = None
         self._reading: Reading | None = None
+        self._own_cpu = own_cpu
+        self._own = 0.0
 
     def start(self) -> None:
         """Begin, also anew."""
@@ -180,6 +184,7 @@ class ContentionProbe:
         self._system = system_times(self._proc)
         self._throttled = self._cgroup.throttled_seconds()
         self._reading = self._reader.read(self._pid)
+        self._own = self._own_cpu()
         self._time = self._clock()
 
     def look(self) -> None:
@@ -190,13 +195,19 @@ class ContentionProbe:
         """The values since :meth:`start`; what the system does not tell, or a worker that is gone, is ``None``."""
         seconds = self._clock() - self._time
         reading = self._reader.read(self._pid)
+        system = system_times(self._proc)
+        own = self._own_cpu() - self._own
         self._look()
+        worker_cores = self._cores(reading, seconds)
         return Contention(
             runnable_wait_share=self._wait_share(),
-            steal_share=_steal_share(self._system, system_times(self._proc)),
+            steal_share=_steal_share(self._system, system),
             throttled_seconds=_difference(self._throttled, self._cgroup.throttled_seconds()),
             load_average=self._load(),
-            worker_cores=self._cores(reading, seconds),
+            worker_cores=worker_cores,
+            others_cores=_others(
+                _busy_cores(self._system, system), worker_cores, own / seconds if seconds > 0 else None
+            ),
         )
 
     def _look(self, *, first: bool = False) -> None:
@@ -215,6 +226,18 @@ class ContentionProbe:
 
 def _difference(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else max(0.0, after - before)
+
+
+def _busy_cores(before: SystemTimes | None, after: SystemTimes | None) -> float | None:
+    """Cores that computed something, of the whole machine."""
+    if before is None or after is None or after.total <= before.total:
+        return None
+    idle = max(0, after.idle - before.idle) / (after.total - before.total)
+    return max(0.0, 1 - idle) * after.cores
+
+
+def _others(busy: float | None, worker: float | None, own: float | None) -> float | None:
+    return None if busy is None or worker is None or own is None else max(0.0, busy - worker - own)
 
 
 def _steal_share(before: SystemTimes | None, after: SystemTimes | None) -> float | None:

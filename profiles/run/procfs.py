@@ -231,19 +231,30 @@ def descendants(pid: int, proc: Path = PROC) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class SystemTimes:
-    """Time of all cores since boot, in ticks: all of it, and what the hypervisor gave to others."""
+    """Time of all cores since boot, in ticks.
+
+    Attributes:
+        total: All of it.
+        steal: What the hypervisor gave to others.
+        idle: Cores with nothing to do, also while something waits for a disk.
+        cores: Number of cores.
+    """
 
     total: int
     steal: int
+    idle: int = 0
+    cores: int = 1
 
 
 def system_times(proc: Path = PROC) -> SystemTimes | None:
     """The first line of ``/proc/stat``; guest time is left out because user time holds it already."""
-    line = (read_text(proc / "stat") or "").partition("\n")[0].split()
+    first, _, rest = (read_text(proc / "stat") or "").partition("\n")
+    line = first.split()
     if len(line) < 9 or line[0] != "cpu" or not all(word.isdecimal() for word in line[1:9]):
         return None
     ticks = [int(word) for word in line[1:9]]
-    return SystemTimes(total=sum(ticks), steal=ticks[7])
+    cores = sum(1 for row in rest.splitlines() if row.startswith("cpu"))
+    return SystemTimes(total=sum(ticks), steal=ticks[7], idle=ticks[3] + ticks[4], cores=max(1, cores))
 
 
 @dataclass(frozen=True)

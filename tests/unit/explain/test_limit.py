@@ -178,3 +178,21 @@ def test_traced_ops_tell_what_the_model_did_not() -> None:
     found = top_stage([traced, stage(4.0, address="stages.1")])
     assert found is not None
     assert found.id == "stages.0"
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        pytest.param(1.0, "because others use 1.0 of the 2 (it gets 1.0)", id="others have them"),
+        pytest.param(0.1, "because more of them want one at once than the 2 there are", id="it is in its own way"),
+        pytest.param(None, "(it gets 1.0 of 2); whose work is in the way is not known", id="not known"),
+    ],
+)
+def test_who_is_in_the_way_of_threads_that_wait_for_a_core(others: float | None, expected: str) -> None:
+    causes = Causes(worker_cores=1.0, demanded_cores=1.8, python_share=0.0, blocked_share=0.0)
+    found = profile(causes, stage(10.0, 2.0))
+    found.contention = Contention(worker_cores=1.0, others_cores=others)
+    held = limit_of(found)
+    assert held is not None
+    assert held.limit == "cpu"
+    assert held.because == f"its threads wait for a core 44 % of the time{',' if others is not None else ''} {expected}"

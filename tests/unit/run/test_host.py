@@ -108,6 +108,10 @@ class World:
     def machine(self, idle, steal):
         (self.proc / "stat").write_text(f"cpu 0 0 0 {idle} 0 0 0 {steal} 0 0\n")
 
+    def cores(self, *, user, idle, waiting):
+        line = f"{user} 0 0 {idle} {waiting} 0 0 0 0 0\n"
+        (self.proc / "stat").write_text(f"cpu {line}cpu0 {line}cpu1 {line}cpu2 {line}cpu3 {line}intr 5\n")
+
     def throttled(self, seconds):
         (self.root / "cpu.stat").write_text(f"throttled_usec {int(seconds * 1e6)}\n")
 
@@ -117,7 +121,15 @@ class World:
 
     def probe(self):
         cgroup = Cgroup(proc=self.proc, root=self.root)
-        return host.ContentionProbe(42, self, cgroup, proc=self.proc, clock=lambda: self.now, load=lambda: 3.5)
+        return host.ContentionProbe(
+            42,
+            self,
+            cgroup,
+            proc=self.proc,
+            clock=lambda: self.now,
+            load=lambda: 3.5,
+            own_cpu=lambda: (self.now - 50.0) / 4,
+        )
 
 
 @pytest.fixture
@@ -143,6 +155,25 @@ def test_contention_is_what_changed(world):
     assert found.steal_share == pytest.approx(0.1)
     assert found.throttled_seconds == pytest.approx(0.5)
     assert (found.load_average, found.worker_cores) == (3.5, pytest.approx(1.5))
+
+
+def test_others_have_what_neither_the_worker_nor_pipeprof_used(world):
+    world.cores(user=1000, idle=5000, waiting=0)
+    probe = world.probe()
+    probe.start()
+    world.now += 4
+    world.cores(user=2200, idle=5300, waiting=100)
+    world.reading = Reading(rss_bytes=1, cpu_seconds=16.0)
+    # 3 of 4 cores were busy: 1.5 of them the worker, 0.25 pipeprof.
+    assert probe.stop().others_cores == pytest.approx(1.25)
+
+
+def test_without_the_machines_times_others_are_unknown(world):
+    probe = world.probe()
+    probe.start()
+    world.now += 4
+    world.reading = Reading(rss_bytes=1, cpu_seconds=16.0)
+    assert probe.stop().others_cores is None
 
 
 def test_threads_that_start_end_or_take_over_an_id(world):
