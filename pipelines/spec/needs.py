@@ -130,7 +130,7 @@ def check_inputs(name: str, inputs: Mapping[str, Structure], on: Any) -> None:
     wanted = needs(name)
     for index, (parameter, given) in enumerate(inputs.items()):
         need = wanted.get(parameter, ANYTHING)
-        check = _check_packed if isinstance(given, tuple) and need is not ANYTHING else _check
+        check = _check_packed if isinstance(given, tuple) else _check
         check(name, parameter, given, need, _place(on, index, parameter))
 
 

@@ -11,7 +11,11 @@ from pipeprof.pipelines.spec.shapes import FLOATS, Shape, Structure, Tensor, bro
 
 def _cast(name: str) -> Rule:
     def rule(arguments: Arguments) -> Structure:
-        return arguments.component(name).as_dtype(arguments.dtype())
+        tensor, wanted = arguments.component(name), arguments.dtype()
+        if (tensor.dtype == "string") != (wanted == "string"):
+            hint = "tf.strings.to_number" if tensor.dtype == "string" else "tf.strings.as_string"
+            refuse(f"dtype {wanted} for {tensor_text(tensor)}", "wrong-dtype", f"{hint}: no cast does that", "dtype")
+        return tensor.as_dtype(wanted)
 
     return rule
 

@@ -58,6 +58,11 @@ REFUSED = {
     "strings and numbers": _ops(_FILES, "tf.add: {y: 1}"),
     "text beside a number": _ops(_RANGE, "tf.equal: {y: a}"),
     "half of a whole number": _ops(_RANGE, "tf.multiply: {y: 0.5}"),
+    "cast of a string": _ops(_LINES, "tf.cast: {dtype: float32}"),
+    "cast to a string": _ops(_RANGE, "tf.cast: {dtype: string}"),
+    "a tuple of dtypes": _ops(
+        "source: {from_tensor_slices: {tensors: [{array: {shape: [4, 6]}}, [1, 2, 3, 4]]}}\n", "tf.identity"
+    ),
     "two dtypes": _stages(
         _RANGE, "enumerate: {}", "map: {ops: [tf.cast: {on: 1, dtype: float32}, tf.add: {on: [0, 1], to: 0}]}"
     ),
