@@ -67,10 +67,13 @@ def plural(noun: str) -> str:
     """The name of many of them.
 
     Example:
-        >>> plural("image"), plural("index"), plural("labels"), plural("class_")
-        ('images', 'indices', 'labels', 'class_')
+        >>> plural("image"), plural("index"), plural("labels"), plural("class_"), plural("a")
+        ('images', 'indices', 'labels', 'class_', 'a')
     """
     if noun.endswith(("s", "_")) or noun[-1].isdigit():
+        return noun
+    if len(noun) == 1:
+        # Two letters may be a word of Python's: `as`, `is`.
         return noun
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{noun[:-1]}ies"

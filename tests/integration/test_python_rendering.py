@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
+import yaml
+from integration import test_calls as calls
+from integration import test_sources as sources
+from integration import test_stages as stages
 from integration.test_examples import EXAMPLES, made, settings
 
 from pipeprof.pipelines.build import BuildContext, build, load_arrays
@@ -203,3 +207,39 @@ def test_a_file_elsewhere_finds_the_functions_of_the_spec(tmp_path):
     shutil.copytree(EXAMPLES / "generator", folder)
     (tmp_path / "out").mkdir()
     check_equal(load_spec(folder / "in_parallel.yaml"), {}, tmp_path / "out" / "rendered.py")
+
+
+files_of_sources = sources.folder
+files_of_calls = calls.folder
+
+
+def check_parts(folder: Path, source: Any, stages: list[Any], name: str) -> None:
+    """A spec of these parts, in a folder that has the files it names."""
+    path = folder / "spec.yaml"
+    spec = {"version": 1, "source": source, "stages": stages}
+    path.write_text(yaml.safe_dump(spec, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    file = folder / f"rendered_{sum(map(ord, name))}.py"
+    check_equal(load_spec(path), {}, file)
+    check_tidy(file)
+
+
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize("name", stages.CASES)
+def test_stages_build_the_same_graph(name, tmp_path):
+    (tmp_path / "functions.py").write_text(stages.FUNCTIONS)
+    source, steps, _ = stages.CASES[name]
+    check_parts(tmp_path, source, steps, name)
+
+
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize("name", sources.CASES)
+def test_sources_build_the_same_graph(name, files_of_sources):
+    source, steps, _ = sources.CASES[name]
+    check_parts(files_of_sources, source, steps, name)
+
+
+@pytest.mark.usefixtures("modules")
+@pytest.mark.parametrize("name", [*calls.RESULTS, *(f"drawn {name}" for name in calls.DRAWS)])
+def test_calls_build_the_same_graph(name, files_of_calls):
+    tensors, ops, _ = calls.RESULTS[name] if name in calls.RESULTS else calls.DRAWS[name.removeprefix("drawn ")]
+    check_parts(files_of_calls, {"from_tensors": {"tensors": tensors}}, [{"map": {"ops": ops}}], name)
