@@ -190,7 +190,7 @@ class _Writer:
         place = self._loaded.place(at)
         if place is None:
             return _DEFAULT
-        value = self._loaded.data
+        value: Any = self._loaded.data
         for part in at:
             value = value[part]
         span = place.key if isinstance(value, dict | list) and value and place.key is not None else place.value
