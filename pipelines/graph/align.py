@@ -2,7 +2,7 @@
 
 *Written and executed* are joined by name: TensorFlow keeps the name of a stage it rewrites (also the automatic ones,
 which are unique), calls a fused stage ``fused(first,second)``, and gives those it injects new names. Datasets inside
-functions are not rewritten and keep their place in the function.
+functions keep their place in the function; a ``map`` before a ``batch`` may be fused there too.
 
 *Executed and model* are joined by structure, because the model carries no names: both are walked from the root
 through their inputs in order. Iterators that a function made (``interleave``, ``flat_map``) appear once each and all
@@ -63,11 +63,14 @@ def join(written: StageGraph, executed: StageGraph) -> Joined:
             if by_key[key]:
                 pairs[by_key[key].pop(0)] = node.id
     _join_nameless(written, executed, pairs)
+    parts = {(node.owner, key): node.id for node in executed.walk() if node.owner for key in _fused(node.key or "")}
     for node in written.walk():
         if node.owner is not None and node.owner in pairs:
             same = pairs[node.owner] + node.id.removeprefix(node.owner)
             if same in executed.nodes:
                 pairs[node.id] = same
+            elif (pairs[node.owner], node.key) in parts:
+                pairs[node.id] = parts[pairs[node.owner], node.key or ""]
     taken = set(pairs.values())
     return Joined(
         executed=pairs,
@@ -137,10 +140,15 @@ class _Matcher:
             node, dataset = self.nodes[node_id], self.executed.nodes[place]
             below = self._below(dataset)
             cached = in_model(dataset.op, node["name"]) and all(
-                any(self.fits(child["id"], one) for one in below) for child in self._children(node)
+                any(self.fits(child["id"], one) for one in below) or self._is_given(child, dataset)
+                for child in self._children(node)
             )
             self._fits[(node_id, place)] = cached
         return cached
+
+    def _is_given(self, child: ModelNodeDict, dataset: Node) -> bool:
+        """Whether ``child`` is the window that a function's dataset begins with: the elements it holds, no stage."""
+        return child["name"] == "Window" and not child["inputs"] and dataset.owner is not None
 
     def _below(self, dataset: Node) -> list[str]:
         return [self.executed.skip_options(one) for one in (*dataset.inputs, *dataset.bodies)]
@@ -165,12 +173,21 @@ class _Matcher:
             if one in self.nodes and is_helper(node["name"], self.nodes[one]["name"]):
                 self.places[one] = place
                 self.helpers.add(one)
-        children = [child["id"] for child in self._children(node)]
-        for child, below in zip(children, self._assign(node_id, children, dataset), strict=True):
-            if below is None:
+        live = self._children(node)
+        below = self._below(dataset)
+        given = {
+            one["id"]
+            for one in live
+            if self._is_given(one, dataset) and not any(self.fits(one["id"], other) for other in below)
+        }
+        self.places.update(dict.fromkeys(given, place))
+        self.helpers |= given
+        children = [child["id"] for child in live if child["id"] not in given]
+        for child, found in zip(children, self._assign(node_id, children, dataset), strict=True):
+            if found is None:
                 self._lose(child)
             else:
-                self._place(child, below)
+                self._place(child, found)
 
     def _assign(self, parent: int, children: Sequence[int], dataset: Node) -> list[str | None]:
         inputs = [self.executed.skip_options(one) for one in dataset.inputs]

@@ -167,7 +167,7 @@ def in_model(op: str, node_name: str) -> bool:
 
 def is_helper(parent: str, child: str) -> bool:
     """Whether the model node ``child`` is a part of its parent, as ``MemoryCacheImpl`` is of ``MemoryCache``."""
-    return child == f"{parent}Impl"
+    return child == f"{parent}Impl" or (parent == "Snapshot" and child in ("SnapshotWriter", "SnapshotReader"))
 
 
 def is_asynchronous(op: str) -> bool:
