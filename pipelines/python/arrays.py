@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeprof.pipelines.ops.arrays import CsvArray, FilesArray, LinesArray, RaggedArray, SparseArray
 from pipeprof.pipelines.ops.structures import Array, Filling, MadeArray, NpyArray, NpzArray
 from pipeprof.pipelines.ops.values import FilePatterns
-from pipeprof.pipelines.python.code import Node, call, flat, listed, text
+from pipeprof.pipelines.python.code import Node, call, flat, listed, scalar, text
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.python.values import Values
@@ -88,8 +88,6 @@ def _tensor(described: RaggedArray | SparseArray) -> Node:
 
 
 def _lists(value: Any) -> Node:
-    from pipeprof.pipelines.python.values import scalar
-
     return listed(map(_lists, value)) if isinstance(value, list | tuple) else scalar(value)
 
 

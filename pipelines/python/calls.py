@@ -103,7 +103,8 @@ class Body:
         """The numbers below ``count`` in random order."""
         seed = self.folded(operation)
         if seed is not None:
-            return _called("tf.random.experimental.stateless_shuffle", [f"tf.range({count})", seed], {})
+            drawn = self.assign("order_seed", seed, ())
+            return _called("tf.random.experimental.stateless_shuffle", [f"tf.range({count})", drawn], {})
         return f"tf.random.shuffle(tf.range({count}))"
 
     def parameters(self, form: Form) -> tuple[list[Node], Form]:

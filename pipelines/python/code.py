@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 WIDTH: Final = 100
 INDENT: Final = "    "
@@ -84,6 +85,20 @@ def text(value: str) -> str:
     if shown[0] == "'" and '"' not in shown:
         return '"' + shown[1:-1].replace("\\'", "'") + '"'
     return shown
+
+
+def scalar(value: Any) -> str:
+    """A number, text, truth value or None.
+
+    Example:
+        >>> scalar(0.5), scalar(float("inf")), scalar("a"), scalar(None)
+        ('0.5', 'float("inf")', '"a"', 'None')
+    """
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'float("{value}")'
+    return repr(value)
 
 
 def flat(node: Node) -> str:

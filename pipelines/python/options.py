@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pipeprof.pipelines.python.code import Node, flat, listed
-from pipeprof.pipelines.python.values import scalar
+from pipeprof.pipelines.python.code import Node, flat, listed, scalar
 
 _ENUMERATIONS: Final = {
     "auto_shard_policy": "AutoShardPolicy",

@@ -103,9 +103,12 @@ def _key_item(item: Any, element: Form) -> str:
         return flat(express(pick(element, item)))
     if isinstance(item, int):
         return str(item)
-    bounds = ["" if bound is None else _key_item(bound, element) for bound in (item.begin, item.end)]
-    step = "" if item.step is None else f":{_key_item(item.step, element)}"
-    return f"{bounds[0]}:{bounds[1]}{step}"
+    bounds = [item.begin, item.end, *([item.step] if item.step is not None else [])]
+    words = ["" if bound is None else _key_item(bound, element) for bound in bounds]
+    if all(word.lstrip("-").isalnum() or not word for word in words):
+        return ":".join(words)
+    # What is no plain name or number stands apart from the colon.
+    return " ".join(f"{word} :" if index < len(words) - 1 else word for index, word in enumerate(words)).strip()
 
 
 def _python(body: Body, operation: OpCall, element: Form) -> Result:

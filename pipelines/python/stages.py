@@ -13,13 +13,24 @@ from pipeprof.pipelines.ops.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values import FilePatterns, OuterElement
 from pipeprof.pipelines.python.arrays import array, array_noun
 from pipeprof.pipelines.python.calls import Body, guessed
-from pipeprof.pipelines.python.code import Bracket, Chain, Node, Prefixed, flat, listed, mapped, returned, tupled
+from pipeprof.pipelines.python.code import (
+    Bracket,
+    Chain,
+    Node,
+    Prefixed,
+    flat,
+    listed,
+    mapped,
+    returned,
+    scalar,
+    tupled,
+)
 from pipeprof.pipelines.python.elements import UNKNOWN, Form, Row, Single, bind, express, noun_of, pick, plain
 from pipeprof.pipelines.python.flows import combined_form, source_form, stage_form
 from pipeprof.pipelines.python.module import Module, function_lines
 from pipeprof.pipelines.python.names import plural, slug, verb
 from pipeprof.pipelines.python.options import option_lines
-from pipeprof.pipelines.python.values import Values, dtype, scalar
+from pipeprof.pipelines.python.values import Values, dtype
 
 # Arguments that are written by position, as one does by hand; all others by name.
 _POSITIONAL: Final = {

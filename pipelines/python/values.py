@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,17 @@ from pipeprof.pipelines.ops.arrays import LinesArray
 from pipeprof.pipelines.ops.element import Required
 from pipeprof.pipelines.ops.features import FeatureSpec
 from pipeprof.pipelines.ops.structures import ARRAYS, ShapeOf, Structure, TensorSpec
-from pipeprof.pipelines.ops.values import ArrayFile, Autotune, DtypeName, FilePatterns, InputFolder, OutputFile, PythonRef
+from pipeprof.pipelines.ops.values import (
+    ArrayFile,
+    Autotune,
+    DtypeName,
+    FilePatterns,
+    InputFolder,
+    OutputFile,
+    PythonRef,
+)
 from pipeprof.pipelines.python.arrays import array, array_noun, lines_of
-from pipeprof.pipelines.python.code import Node, call, flat, listed, mapped, text, tupled
+from pipeprof.pipelines.python.code import Node, call, flat, listed, mapped, scalar, text, tupled
 from pipeprof.pipelines.python.module import Module
 from pipeprof.pipelines.spec.paths import has_scheme, is_glob
 
@@ -25,20 +32,6 @@ _FEATURE_ARGUMENTS = {
     "FixedLenSequenceFeature": ("shape", "dtype"),
     "RaggedFeature": ("dtype",),
 }
-
-
-def scalar(value: Any) -> str:
-    """A number, text, truth value or None.
-
-    Example:
-        >>> scalar(0.5), scalar(float("inf")), scalar("a"), scalar(None)
-        ('0.5', 'float("inf")', '"a"', 'None')
-    """
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return f'float("{value}")'
-    return repr(value)
 
 
 class Values:
