@@ -166,18 +166,8 @@ def from_pairs(value: Any) -> Any:
 
 
 def python_files(loaded: LoadedSpec) -> list[Path]:
-    """The Python files that a spec names."""
-    found: list[Path] = []
+    """The Python files that a spec names, wherever it may name one."""
+    from pipeprof.pipelines.ops.values import PythonRef
+    from pipeprof.pipelines.spec.paths import leaves
 
-    def look(value: object) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                if key == "python" and isinstance(inner, str):
-                    found.append(loaded.base_dir / inner.rpartition(":")[0])
-                look(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                look(inner)
-
-    look(loaded.data)
-    return found
+    return [loaded.base_dir / leaf.value.file for leaf in leaves(loaded.spec) if isinstance(leaf.value, PythonRef)]

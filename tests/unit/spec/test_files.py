@@ -20,6 +20,7 @@ from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.nodes import MAX_VALUES
 from pipeprof.pipelines.spec.reader import MAX_BYTES
 from pipeprof.pipelines.spec.yaml_text import flow
+from pipeprof.profiles.run.settings import python_files
 
 BASE = """\
 version: 1
@@ -229,6 +230,31 @@ def test_relative_paths_are_those_of_the_file_they_are_written_in(write: Write) 
     assert str(loaded.spec.step.python) == "../base/f.py:step"
     assert all((loaded.base_dir / name).exists() for name in (files[0], files[2], "../base/f.py"))
     assert origin(loaded, "source", "TextLineDataset", "filenames", 0) == "base/base.yaml:3:33"
+
+
+def test_paths_inside_functions_are_found_too(write: Write) -> None:
+    write("base/v.txt", "a\n")
+    write("base/f.py", "def f(x):\n    return x\n")
+    write(
+        "base/base.yaml",
+        """\
+version: 1
+source: {from_tensor_slices: {tensors: {lines: v.txt}}}
+stages:
+  - map:
+      ops:
+        - tf.lookup.StaticVocabularyTable: {filename: v.txt, num_oov_buckets: 1}
+        - tf.keras.layers.StringLookup: {vocabulary: {lines: v.txt}}
+        - python: {function: "f.py:f"}
+        - tf.numpy_function: {func: "f.py:f", Tout: int64}
+  - apply: {python: "f.py:f"}
+""",
+    )
+    loaded = load_spec(write("main/spec.yaml", "extends: ../base/base.yaml\n"))
+    texts = str(loaded.data)
+    assert texts.count("../base/v.txt") == texts.count("v.txt") == 3
+    assert texts.count("../base/f.py:f") == texts.count("f.py:f") == 3
+    assert [path.name for path in python_files(loaded)] == ["f.py"] * 3
 
 
 def test_a_missing_path_is_said_as_it_is_written(write: Write) -> None:
