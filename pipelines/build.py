@@ -61,6 +61,7 @@ def build(spec: Spec, context: BuildContext) -> Any:
     if seed is not None:
         tf.random.set_seed(seed)
     builder = _Builder(tf, context)
+    builder.seed = seed
     dataset = builder.pipeline(spec, "")
     options = spec.options.written()
     if not options:

@@ -18,7 +18,7 @@ from pipeprof.pipelines.ops.element import ElementFunction, OpCall, Required
 from pipeprof.pipelines.ops.features import FeatureSpec
 from pipeprof.pipelines.ops.layers import layers, make_layer
 from pipeprof.pipelines.ops.opcall import walk_calls
-from pipeprof.pipelines.ops.pinning import pinned
+from pipeprof.pipelines.ops.pinning import pinned, remember_lines
 from pipeprof.pipelines.ops.structures import (
     ARRAYS,
     ShapeOf,
@@ -165,8 +165,16 @@ class Functions:
 
     def traceable(self, reference: PythonRef) -> Callable[..., Any]:
         """The user's function as autograph rewrites it; inside of our own functions it would not."""
-        rewritten: Callable[..., Any] = self.tf.autograph.to_graph(self.python(reference))
-        return rewritten
+        rewritten = self.tf.autograph.to_graph(self.python(reference))
+
+        def located(*inputs: Any, **named: Any) -> Any:
+            try:
+                return rewritten(*inputs, **named)
+            except Exception as problem:
+                remember_lines(problem, rewritten.ag_source_map)
+                raise
+
+        return located
 
     def python(self, reference: PythonRef) -> Callable[..., Any]:
         """The user's function, imported from its file.

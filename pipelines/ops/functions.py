@@ -13,13 +13,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 # Functions whose first parameter takes a list of tensors: several inputs go there together.
-TAKES_LIST = frozenset({"tf.add_n", "tf.concat", "tf.math.add_n", "tf.ragged.stack", "tf.stack", "tf.strings.join"})
+TAKES_LIST = frozenset(
+    {
+        "tf.add_n", "tf.clip_by_global_norm", "tf.concat", "tf.identity_n", "tf.linalg.global_norm",
+        "tf.math.accumulate_n", "tf.math.add_n", "tf.ragged.cross", "tf.ragged.cross_hashed", "tf.ragged.stack",
+        "tf.shape_n", "tf.sparse.cross", "tf.sparse.cross_hashed", "tf.stack", "tf.strings.join",
+    }
+)  # fmt: skip
 # Functions that make a tensor from their arguments alone: the element only ever stands for the first parameter.
 MAKES_TENSOR = frozenset(
     {
         "tf.constant", "tf.convert_to_tensor", "tf.eye", "tf.fill", "tf.linspace", "tf.ones", "tf.range", "tf.zeros",
         "tf.random.gamma", "tf.random.normal", "tf.random.poisson", "tf.random.truncated_normal", "tf.random.uniform",
-        "tf.random.stateless_normal", "tf.random.stateless_truncated_normal", "tf.random.stateless_uniform",
+        "tf.linalg.eye", "tf.math.sobol_sample", "tf.ragged.constant", "tf.random.stateless_binomial",
+        "tf.random.stateless_gamma", "tf.random.stateless_normal", "tf.random.stateless_parameterized_truncated_normal",
+        "tf.random.stateless_poisson", "tf.random.stateless_truncated_normal", "tf.random.stateless_uniform",
+        "tf.signal.hamming_window", "tf.signal.hann_window", "tf.signal.kaiser_bessel_derived_window",
+        "tf.signal.kaiser_window", "tf.signal.vorbis_window", "tf.sparse.eye",
     }
 )  # fmt: skip
 DTYPE_PARAMETERS = frozenset({"dtype", "out_type", "output_type", "type", "index_type", "row_splits_dtype", "out_idx"})

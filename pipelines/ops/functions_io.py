@@ -18,12 +18,19 @@ FUNCTIONS = {
     "tf.io.decode_gif": "contents, name=None",
     "tf.io.decode_image": "contents, channels=None, dtype=tf.uint8, name=None, expand_animations=True",
     "tf.io.decode_jpeg": (
-        "contents, channels=0, ratio=1, fancy_upscaling=True, try_recover_truncated=False, acceptable_fraction=1, "
-        "dct_method='', name=None"
+        "contents, channels=0, ratio=1, fancy_upscaling=True, try_recover_truncated=False, "
+        "acceptable_fraction=1, dct_method='', name=None"
     ),
     "tf.io.decode_json_example": "json_examples, name=None",
+    "tf.io.decode_jxl": "contents, channels=0, dtype=tf.uint8, name=None",
     "tf.io.decode_png": "contents, channels=0, dtype=tf.uint8, name=None",
+    "tf.io.decode_proto": (
+        "bytes, message_type, field_names, output_types, descriptor_source='local://', message_format='binary', "
+        "sanitize=False, name=None"
+    ),
     "tf.io.decode_raw": "input_bytes, out_type, little_endian=True, fixed_length=None, name=None",
+    "tf.io.decode_webp": "contents, channels=0, dtype=tf.uint8, name=None",
+    "tf.io.deserialize_many_sparse": "serialized_sparse, dtype, rank=None, name=None",
     "tf.io.encode_base64": "input, pad=False, name=None",
     "tf.io.encode_jpeg": (
         "image, format='', quality=95, progressive=False, optimize_size=False, chroma_downsampling=True, "
@@ -42,5 +49,7 @@ FUNCTIONS = {
     ),
     "tf.io.parse_tensor": "serialized, out_type, name=None",
     "tf.io.read_file": "filename, name=None",
+    "tf.io.serialize_many_sparse": "sp_input, out_type=tf.string, name=None",
+    "tf.io.serialize_sparse": "sp_input, out_type=tf.string, name=None",
     "tf.io.serialize_tensor": "tensor, name=None",
 }

@@ -25,12 +25,19 @@ FUNCTIONS = {
     "tf.strings.unicode_decode": (
         "input, input_encoding, errors='replace', replacement_char=65533, replace_control_characters=False, name=None"
     ),
+    "tf.strings.unicode_decode_with_offsets": (
+        "input, input_encoding, errors='replace', replacement_char=65533, replace_control_characters=False, name=None"
+    ),
     "tf.strings.unicode_encode": "input, output_encoding, errors='replace', replacement_char=65533, name=None",
     "tf.strings.unicode_script": "input, name=None",
     "tf.strings.unicode_split": "input, input_encoding, errors='replace', replacement_char=65533, name=None",
+    "tf.strings.unicode_split_with_offsets": (
+        "input, input_encoding, errors='replace', replacement_char=65533, name=None"
+    ),
     "tf.strings.unicode_transcode": (
         "input, input_encoding, output_encoding, errors='replace', replacement_char=65533, "
         "replace_control_characters=False, name=None"
     ),
+    "tf.strings.unsorted_segment_join": "inputs, segment_ids, num_segments, separator='', name=None",
     "tf.strings.upper": "input, encoding='', name=None",
 }

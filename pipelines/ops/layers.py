@@ -97,10 +97,6 @@ LAYERS = {
         "height, width, interpolation='bilinear', crop_to_aspect_ratio=False, pad_to_aspect_ratio=False, "
         "fill_mode='constant', fill_value=0.0, antialias=False, data_format=None"
     ),
-    "tf.keras.layers.STFTSpectrogram": (
-        "mode='log', frame_length=256, frame_step=None, fft_length=None, window='hann', periodic=False, "
-        "scaling='density', padding='valid', expand_dims=False, data_format=None"
-    ),
     "tf.keras.layers.Solarization": "addition_factor=0.0, threshold_factor=0.0, value_range=(0, 255), seed=None",
     "tf.keras.layers.StringLookup": (
         "max_tokens=None, num_oov_indices=1, mask_token=None, oov_token='[UNK]', vocabulary=None, "

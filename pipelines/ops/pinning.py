@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from types import SimpleNamespace
+from typing import Any, Literal
 
 from pipeprof.pipelines.errors import PipelineFailedError
 
@@ -111,6 +112,7 @@ def _find_pinned(problem: BaseException) -> BuildError | None:
 def essential(problem: BaseException) -> str:
     """What an error of TensorFlow or Python says, without graph nodes, op names and traces."""
     text = str(problem.args[0]) if isinstance(problem, KeyError) and problem.args else str(problem)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     text = re.sub(r" for '\{\{node [^']*'", "", text)
     text = re.sub(r"\{\{[^{}]*\}\}\s*", "", text)
     text = re.sub(r"\s*\[Op:[^\]]*\].*", "", text, flags=re.DOTALL)
@@ -148,6 +150,25 @@ def user_lines(problem: BaseException, files: list[str] | tuple[str, ...]) -> tu
 @functools.cache
 def _folder(file: str) -> str:
     return str(Path(file).parent) + "/"
+
+
+def remember_lines(problem: Exception, source_map: Mapping[Any, Any]) -> None:
+    """Note on an error the user's lines behind the code that autograph generated, as autograph does elsewhere."""
+    if hasattr(problem, "ag_error_metadata"):
+        return
+    places = {(place.filename, place.lineno): origin for place, origin in source_map.items()}
+    frames = traceback.extract_tb(problem.__traceback__)
+    found = [places[frame.filename, frame.lineno] for frame in frames if (frame.filename, frame.lineno) in places]
+    stack = [
+        SimpleNamespace(
+            filename=origin.loc.filename,
+            lineno=origin.loc.lineno,
+            function_name=origin.function_name,
+            code=origin.source_code_line,
+        )
+        for origin in reversed(found)
+    ]
+    setattr(problem, "ag_error_metadata", SimpleNamespace(translated_stack=stack))  # noqa: B010  # no field of the class
 
 
 def _autograph_frames(problem: BaseException) -> list[tuple[str, int, str, str]]:

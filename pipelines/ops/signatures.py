@@ -18,7 +18,7 @@ WRITTEN_FOR = "2.21"
 
 
 def resolve(name: str) -> Any:
-    """The public function that a name such as ``tf.io.read_file`` stands for.
+    """The public function that a name such as ``tf.io.read_file`` stands for; of a property, what reads it.
 
     Raises:
         AttributeError: The installed TensorFlow has no such function.
@@ -26,7 +26,7 @@ def resolve(name: str) -> Any:
     found = importlib.import_module("tensorflow")
     for part in name.split(".")[1:]:
         found = getattr(found, part)
-    return found
+    return found.fget if isinstance(found, property) else found
 
 
 def _default(value: Any) -> str:

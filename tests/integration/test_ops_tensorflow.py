@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
+from integration.function_samples import BY_NAME, INPUTS, SAMPLES
 from tensorflow.python.framework import op_def_registry  # the only place that knows which ops have state
 
 from pipeprof.pipelines.ops import options as options_module
@@ -29,101 +30,6 @@ STATEFUL_ALLOWED = {
 FORBIDDEN_WORDS = (
     "PyFunc", "Write", "Print", "Save", "Restore", "Send", "Recv", "Rpc", "Summary", "Socket", "Delete", "Rename",
 )  # fmt: skip
-
-JPEG = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
-PNG = tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8))
-EXAMPLE = tf.train.Example().SerializeToString()
-SEQUENCE = tf.train.SequenceExample().SerializeToString()
-SPARSE = tf.sparse.from_dense([[1.0, 0.0], [0.0, 2.0]])
-RAGGED = tf.ragged.constant([[1.0], [2.0, 3.0]])
-FEATURES = {"a": tf.io.FixedLenFeature([], tf.int64, 0)}
-
-# Tried as inputs, in this order, until one fits.
-INPUTS = [
-    tf.random.stateless_uniform([8, 8, 3], [1, 2]),
-    tf.constant([1.0, 2.0]),
-    tf.constant([[1.0, 2.0], [3.0, 4.0]]),
-    tf.constant(1.0),
-    tf.constant([1, 2]),
-    tf.constant(3),
-    tf.constant([True, False]),
-    tf.constant(["a b", "c"]),
-    tf.constant("a,b"),
-    tf.zeros([8, 8, 3], tf.uint8),
-    tf.constant([1 + 2j, 3 - 1j], tf.complex64),
-    tf.zeros([2, 8, 8, 3]),
-    SPARSE,
-    RAGGED,
-]
-
-# Arguments that a parameter of this name takes in every function that requires it.
-BY_NAME: dict[str, Any] = {
-    "axis": 0, "shape": [2, 2], "size": [4, 4], "dtype": tf.float32, "out_type": tf.float32, "repeats": 2,
-    "target_height": 4, "target_width": 4, "offset_height": 1, "offset_width": 1, "central_fraction": 0.5,
-    "delta": 0.1, "max_delta": 0.2, "contrast_factor": 1.5, "saturation_factor": 1.5, "lower": 0.5, "upper": 1.5,
-    "seed": [1, 2], "min_jpeg_quality": 50, "max_jpeg_quality": 90, "jpeg_quality": 70, "num_buckets": 10,
-    "pattern": "a", "rewrite": "b", "input_encoding": "UTF-8", "output_encoding": "UTF-8", "key": [1, 2],
-    "ngram_width": 2, "depth": 3, "multiples": [1, 1], "paddings": [[0, 0], [0, 0]], "clip_value_min": 0.0,
-    "clip_value_max": 1.0, "clip_norm": 1.0, "num_segments": 2, "frame_length": 4, "frame_step": 2,
-}  # fmt: skip
-
-IMAGE = INPUTS[0]
-BATCH = INPUTS[11]
-VECTOR = INPUTS[1]
-MATRIX = INPUTS[2]
-BOXES = tf.constant([[[0.0, 0.0, 1.0, 1.0]]])
-STFT = tf.zeros([3, 5], tf.complex64)
-SEQUENCE_FEATURES = {"s": tf.io.FixedLenSequenceFeature([], tf.int64)}
-
-# Whole calls of functions whose arguments fit nothing else.
-SAMPLES: dict[str, dict[str, Any]] = {
-    "tf.audio.decode_wav": {"contents": tf.audio.encode_wav(tf.zeros([4, 1]), 8000)},
-    "tf.audio.encode_wav": {"audio": tf.zeros([4, 1]), "sample_rate": 8000},
-    "tf.bitcast": {"input": VECTOR, "type": tf.int32},
-    "tf.constant": {"value": [1, 2]},
-    "tf.fill": {"dims": [2], "value": 1.0},
-    "tf.gather_nd": {"params": MATRIX, "indices": [[0, 1]]},
-    "tf.image.crop_and_resize": {"image": BATCH, "boxes": BOXES[0], "box_indices": [0], "crop_size": [2, 2]},
-    "tf.image.extract_patches": {
-        "images": BATCH, "sizes": [1, 2, 2, 1], "strides": [1, 2, 2, 1], "rates": [1, 1, 1, 1], "padding": "VALID",
-    },
-    "tf.image.grayscale_to_rgb": {"images": IMAGE[..., :1]},
-    "tf.image.pad_to_bounding_box": {
-        "image": IMAGE, "offset_height": 1, "offset_width": 1, "target_height": 12, "target_width": 12,
-    },
-    "tf.image.sample_distorted_bounding_box": {"image_size": [8, 8, 3], "bounding_boxes": BOXES},
-    "tf.image.stateless_random_saturation": {"image": IMAGE, "lower": 0.5, "upper": 1.5, "seed": [1, 2]},
-    "tf.image.stateless_sample_distorted_bounding_box": {
-        "image_size": [8, 8, 3], "bounding_boxes": BOXES, "seed": [1, 2],
-    },
-    "tf.io.decode_and_crop_jpeg": {"contents": JPEG, "crop_window": [0, 0, 4, 4]},
-    "tf.io.decode_csv": {"records": "1,2", "record_defaults": [0.0, 0.0]},
-    "tf.io.parse_example": {"serialized": tf.constant([EXAMPLE]), "features": FEATURES},
-    "tf.io.parse_single_example": {"serialized": tf.constant(EXAMPLE), "features": FEATURES},
-    "tf.io.parse_sequence_example": {"serialized": tf.constant([SEQUENCE]), "sequence_features": SEQUENCE_FEATURES},
-    "tf.io.parse_single_sequence_example": {
-        "serialized": tf.constant(SEQUENCE), "sequence_features": SEQUENCE_FEATURES,
-    },
-    "tf.math.in_top_k": {"targets": [0, 1], "predictions": MATRIX, "k": 1},
-    "tf.nn.avg_pool": {"input": BATCH, "ksize": 2, "strides": 2, "padding": "VALID"},
-    "tf.nn.max_pool": {"input": BATCH, "ksize": 2, "strides": 2, "padding": "VALID"},
-    "tf.nn.moments": {"x": MATRIX, "axes": [0]},
-    "tf.random.categorical": {"logits": MATRIX, "num_samples": 1},
-    "tf.random.gamma": {"shape": [2], "alpha": 1.0},
-    "tf.random.stateless_categorical": {"logits": MATRIX, "num_samples": 1, "seed": [1, 2]},
-    "tf.reverse_sequence": {"input": MATRIX, "seq_lengths": [1, 2], "seq_axis": 1},
-    "tf.scatter_nd": {"indices": [[0]], "updates": [1.0], "shape": [2]},
-    "tf.signal.inverse_stft": {"stfts": STFT, "frame_length": 8, "frame_step": 4},
-    "tf.slice": {"input_": MATRIX, "begin": [0, 0], "size": [1, 1]},
-    "tf.sparse.fill_empty_rows": {"sp_input": SPARSE, "default_value": 0.0},
-    "tf.sparse.slice": {"sp_input": SPARSE, "start": [0, 0], "size": [1, 1]},
-    "tf.strided_slice": {"input_": MATRIX, "begin": [0, 0], "end": [1, 1]},
-    "tf.strings.join": {"inputs": ["a", "b"]},
-    "tf.strings.substr": {"input": "abc", "pos": 0, "len": 1},
-    "tf.tensor_scatter_nd_add": {"tensor": VECTOR, "indices": [[0]], "updates": [1.0]},
-    "tf.tensor_scatter_nd_update": {"tensor": VECTOR, "indices": [[0]], "updates": [1.0]},
-    "tf.tensordot": {"a": MATRIX, "b": MATRIX, "axes": 1},
-}  # fmt: skip
 
 
 def _calls(called: Function) -> Iterator[dict[str, Any]]:
@@ -152,7 +58,7 @@ def _trace(called: Function, arguments: dict[str, Any]) -> Any:
     return run.get_concrete_function(tensors).graph
 
 
-def _operations(graph: Any) -> set[str]:
+def operations(graph: Any) -> set[str]:
     """Types of all ops, those in functions included."""
     found = {node.op for node in graph.as_graph_def().node}
     for inner in graph.as_graph_def().library.function:
@@ -174,13 +80,12 @@ def _traced(called: Function) -> Any:
 def test_functions_write_nothing_open_nothing_and_run_no_python(name: str) -> None:
     called = function(name)
     assert called is not None
-    operations = _operations(_traced(called))
-    for operation in operations:
+    for operation in operations(_traced(called)):
         assert not any(word in operation for word in FORBIDDEN_WORDS), operation
-        assert not _is_stateful(operation) or operation in STATEFUL_ALLOWED, operation
+        assert not is_stateful(operation) or operation in STATEFUL_ALLOWED, operation
 
 
-def _is_stateful(operation: str) -> bool:
+def is_stateful(operation: str) -> bool:
     described = op_def_registry.get(operation)
     return described is not None and described.is_stateful
 
@@ -191,10 +96,10 @@ def test_the_check_sees_what_it_forbids() -> None:
         tf.io.write_file("out", text)
         return tf.numpy_function(lambda value: value, [text], tf.string)
 
-    found = _operations(writes.get_concrete_function(tf.TensorSpec([], tf.string)).graph)
+    found = operations(writes.get_concrete_function(tf.TensorSpec([], tf.string)).graph)
     assert {"WriteFile", "PyFunc"} <= found
     assert all(any(word in operation for word in FORBIDDEN_WORDS) for operation in ("WriteFile", "PyFunc"))
-    assert _is_stateful("WriteFile")
+    assert is_stateful("WriteFile")
 
 
 @pytest.mark.parametrize("name", sorted(table()))

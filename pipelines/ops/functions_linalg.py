@@ -1,0 +1,51 @@
+"""Linear algebra."""
+
+from __future__ import annotations
+
+FUNCTIONS = {
+    "tf.linalg.adjoint": "matrix, name=None",
+    "tf.linalg.band_part": "input, num_lower, num_upper, name=None",
+    "tf.linalg.banded_triangular_solve": "bands, rhs, lower=True, adjoint=False, name=None",
+    "tf.linalg.cholesky": "input, name=None",
+    "tf.linalg.cholesky_solve": "chol, rhs, name=None",
+    "tf.linalg.cross": "a, b, name=None",
+    "tf.linalg.det": "input, name=None",
+    "tf.linalg.diag": "diagonal, name='diag', k=0, num_rows=-1, num_cols=-1, padding_value=0, align='RIGHT_LEFT'",
+    "tf.linalg.diag_part": "input, name='diag_part', k=0, padding_value=0, align='RIGHT_LEFT'",
+    "tf.linalg.eig": "tensor, name=None",
+    "tf.linalg.eigh": "tensor, name=None",
+    "tf.linalg.eigvals": "tensor, name=None",
+    "tf.linalg.eigvalsh": "tensor, name=None",
+    "tf.linalg.expm": "input, name=None",
+    "tf.linalg.eye": "num_rows, num_columns=None, batch_shape=None, dtype=tf.float32, name=None",
+    "tf.linalg.global_norm": "t_list, name=None",
+    "tf.linalg.inv": "input, adjoint=False, name=None",
+    "tf.linalg.l2_normalize": "x, axis=None, epsilon=1e-12, name=None, dim=None",
+    "tf.linalg.logdet": "matrix, name=None",
+    "tf.linalg.lstsq": "matrix, rhs, l2_regularizer=0.0, fast=True, name=None",
+    "tf.linalg.lu": "input, output_idx_type=tf.int32, name=None",
+    "tf.linalg.lu_matrix_inverse": "lower_upper, perm, validate_args=False, name=None",
+    "tf.linalg.lu_reconstruct": "lower_upper, perm, validate_args=False, name=None",
+    "tf.linalg.lu_solve": "lower_upper, perm, rhs, validate_args=False, name=None",
+    "tf.linalg.matmul": (
+        "a, b, transpose_a=False, transpose_b=False, adjoint_a=False, adjoint_b=False, a_is_sparse=False, "
+        "b_is_sparse=False, output_type=None, grad_a=False, grad_b=False, name=None"
+    ),
+    "tf.linalg.matrix_rank": "a, tol=None, validate_args=False, name=None",
+    "tf.linalg.matrix_transpose": "a, name='matrix_transpose', conjugate=False",
+    "tf.linalg.matvec": "a, b, transpose_a=False, adjoint_a=False, a_is_sparse=False, b_is_sparse=False, name=None",
+    "tf.linalg.norm": "tensor, ord='euclidean', axis=None, keepdims=None, name=None",
+    "tf.linalg.normalize": "tensor, ord='euclidean', axis=None, name=None",
+    "tf.linalg.pinv": "a, rcond=None, validate_args=False, name=None",
+    "tf.linalg.qr": "input, full_matrices=False, name=None",
+    "tf.linalg.set_diag": "input, diagonal, name='set_diag', k=0, align='RIGHT_LEFT'",
+    "tf.linalg.slogdet": "input, name=None",
+    "tf.linalg.solve": "matrix, rhs, adjoint=False, name=None",
+    "tf.linalg.sqrtm": "input, name=None",
+    "tf.linalg.svd": "tensor, full_matrices=False, compute_uv=True, name=None",
+    "tf.linalg.tensor_diag": "diagonal, name=None",
+    "tf.linalg.tensor_diag_part": "input, name=None",
+    "tf.linalg.tensordot": "a, b, axes, name=None",
+    "tf.linalg.trace": "x, name=None",
+    "tf.linalg.triangular_solve": "matrix, rhs, lower=True, adjoint=False, name=None",
+}
