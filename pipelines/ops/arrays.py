@@ -8,7 +8,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
-from pipeprof.pipelines.ops.values import ArrayPath, Dtype, Files, KnownShape, NotNegative, Text
+from pipeprof.pipelines.ops.values import ArrayPath, Dtype, KnownShape, NotNegative, OwnFiles, Text
 
 
 def _nested(value: Any, expected: str) -> tuple[Any, ...]:
@@ -60,7 +60,7 @@ Indices = Annotated[
 class FilesArray(Closed):
     """The names of files as an array of texts, sorted."""
 
-    files: Files = Field(description="Paths and globs, relative to the spec; data:NAME/… for synthesised files.")
+    files: OwnFiles = Field(description="Paths and globs, relative to the spec; data:NAME/… for synthesised files.")
 
 
 class LinesArray(Closed):

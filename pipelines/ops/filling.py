@@ -50,10 +50,7 @@ def load_array(
     if isinstance(array, MadeArray):
         return fill(array.array)
     if isinstance(array, FilesArray):
-        if expand is None or not isinstance(array.files, FilePatterns):
-            msg = "got files, expected them outside of the pipelines made for an element"
-            raise ValueError(msg)
-        return np.array(expand(array.files))
+        return np.array(expand(array.files) if expand is not None else list(array.files.patterns))
     if isinstance(array, LinesArray):
         return np.array(resolve(array.lines).read_text(encoding="utf-8").splitlines())
     return read_columns(resolve(array.csv), array.field_delim) if isinstance(array, CsvArray) else _tensor(array)

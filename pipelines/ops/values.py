@@ -38,7 +38,9 @@ def _integer(least: int | None, *, autotune: bool = False, note: str = "") -> Ca
     def check(value: Any) -> Any:
         if autotune and value == AUTOTUNE:
             return AUTOTUNE
-        if not is_integer(value) or (least is not None and value < least) or abs(value) >= 2**63:
+        if is_integer(value) and abs(value) >= 2**63:
+            raise mismatch(value, "number", "a whole number of at most 64 bits")
+        if not is_integer(value) or (least is not None and value < least):
             raise mismatch(value, "number", expected, [AUTOTUNE] if autotune else [])
         return value
 
@@ -59,7 +61,7 @@ def _text(value: Any) -> str:
 
 def _filled_text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise mismatch(value, "text", "text that is not empty")
+        raise mismatch(value, "text", "text that is not empty" if value == "" else "text (in quotes)")
     return value
 
 
@@ -87,7 +89,11 @@ def choice(*names: str) -> Callable[[Any], str]:
 
 
 def _either(names: tuple[str, ...]) -> str:
+    names = tuple(name or '""' for name in names)
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+_DTYPE_EXPECTED: Final = "the name of a dtype such as float32, uint8 or string"
 
 
 class DtypeName(str):
@@ -96,17 +102,19 @@ class DtypeName(str):
     __slots__ = ()
 
 
-def _dtype(names: tuple[str, ...]) -> Callable[[Any], DtypeName]:
+def dtype_among(names: tuple[str, ...], expected: str = _DTYPE_EXPECTED) -> Callable[[Any], DtypeName]:
+    """A check for the name of one of a few dtypes."""
+
     def check(value: Any) -> DtypeName:
         plain = value[3:] if isinstance(value, str) and value.startswith("tf.") else value
         if plain not in names:
-            raise mismatch(value, "dtype", "the name of a dtype such as float32, uint8 or string", names)
+            raise mismatch(value, "dtype", expected, names)
         return DtypeName(plain)
 
     return check
 
 
-check_dtype = _dtype(DTYPES)
+check_dtype = dtype_among(DTYPES)
 
 
 def _shape(*, known: bool) -> Callable[[Any], tuple[int | None, ...]]:
@@ -152,7 +160,7 @@ def _sizes(value: Any) -> int | tuple[int, ...]:
     listed = value if isinstance(value, list | tuple) and value else [value]
     if not all(is_integer(item) and item > 0 for item in listed):
         raise mismatch(value, "number", "a whole number of at least 1, or a list of them")
-    return value if is_integer(value) else tuple(value)  # type: ignore[no-any-return]  # a number, as was just seen
+    return value if is_integer(value) else tuple(value)
 
 
 def _seed(value: Any) -> int | tuple[int, ...]:
@@ -313,7 +321,7 @@ PositiveNumber = Annotated[
 Dtype = Annotated[
     str, PlainValidator(check_dtype), WithJsonSchema({"enum": [*DTYPES, *(f"tf.{name}" for name in DTYPES)]})
 ]
-NumpyDtype = Annotated[str, PlainValidator(_dtype(NUMPY_DTYPES)), WithJsonSchema({"enum": list(NUMPY_DTYPES)})]
+NumpyDtype = Annotated[str, PlainValidator(dtype_among(NUMPY_DTYPES)), WithJsonSchema({"enum": list(NUMPY_DTYPES)})]
 KnownShape = Annotated[
     tuple[int, ...],
     PlainValidator(_shape(known=True)),
@@ -346,6 +354,7 @@ Compression = Annotated[
 Python = Annotated[
     PythonRef, PlainValidator(parse_python_ref), WithJsonSchema({"type": "string", "pattern": r"\.py:[^:\d\W]\w*$"})
 ]
+OwnFiles = Annotated[FilePatterns, PlainValidator(_file_patterns), WithJsonSchema(_PATHS)]
 Files = Annotated[FilePatterns | OuterElement, PlainValidator(_file_patterns), WithJsonSchema(_PATHS_OR_ELEMENT)]
 ArrayPath = Annotated[ArrayFile, PlainValidator(_array_file), WithJsonSchema({"type": "string", "minLength": 1})]
 OutputPath = Annotated[OutputFile, PlainValidator(_output_file), WithJsonSchema({"type": "string"})]
