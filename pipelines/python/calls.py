@@ -190,10 +190,10 @@ class Body:
         if target is None:
             if isinstance(form, Row) and 0 < len(form.parts) <= _MOST_PARAMETERS:
                 names = self._unpacked([noun_of(part) for part in form.parts], node, ("",))
-                parts = zip(form.parts, names, strict=True)
-                return Row(tuple(bind(part, name) for part, name in parts))
-            wanted = "columns" if operation == "tf.io.decode_csv" else noun_of(form)
-            return bind(form, self.assign(wanted, node))
+                pairs = zip(form.parts, names, strict=True)
+                return Row(tuple(bind(part, name) for part, name in pairs))
+            whole = "columns" if operation == "tf.io.decode_csv" else noun_of(form)
+            return bind(form, self.assign(whole, node))
         if not isinstance(target, tuple) and operation in LISTS:
             # TensorFlow would stack a list that lies inside an element.
             node = Bracket("tuple(", (node,), ")")
@@ -204,7 +204,7 @@ class Body:
         wanted = [_noun_of_field(field, form, len(targets)) for field in targets]
         if isinstance(target, tuple):
             names = self._unpacked(wanted, node, live)
-            parts = [pick(form, index) if isinstance(form, Row) else UNKNOWN for index in range(len(names))]
+            parts: list[Form] = [pick(form, index) if isinstance(form, Row) else UNKNOWN for index in range(len(names))]
         else:
             names, parts = [self.assign(wanted[0], node, live)], [form]
         for field, name, part in zip(targets, names, parts, strict=True):

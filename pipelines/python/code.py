@@ -201,7 +201,7 @@ def wrapped(words: str, width: int) -> list[str]:
 
 def docstring(paragraphs: Sequence[str], indent: str = "") -> list[str]:
     """The lines of a docstring."""
-    written = []
+    written: list[list[str]] = []
     for paragraph in paragraphs:
         # Doubled backslashes take room of their own, and three quotes would end it.
         escaped = paragraph.replace("\\", "\\\\").replace('"""', "'''")

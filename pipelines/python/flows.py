@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from pipeprof.pipelines.ops.arrays import CsvArray
 from pipeprof.pipelines.ops.base import Op
 from pipeprof.pipelines.ops.nested import Pipelines
-from pipeprof.pipelines.ops.structures import ARRAYS, CsvArray, Structure
+from pipeprof.pipelines.ops.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values import OuterElement
 from pipeprof.pipelines.python.arrays import array_noun
 from pipeprof.pipelines.python.elements import UNKNOWN, Form, Keyed, Row, Single, batched, plain, unbatched, windows
@@ -58,7 +59,7 @@ def source_form(source: Op) -> Form:
         signature = getattr(source, "output_signature", None) or getattr(source, "output_types", None)
         return written_form(signature)
     if source.op == "CsvDataset":
-        columns = getattr(source, "select_cols", None) or getattr(source, "record_defaults", ())
+        columns: Any = vars(source)["select_cols"] or vars(source)["record_defaults"]
         return Row(tuple(Single("column") for _ in columns))
     if source.op == "make_csv_dataset":
         table = Keyed({}, complete=False)

@@ -66,8 +66,8 @@ def _keyed(element: Form) -> Form:
 def _structure(_body: Body, operation: OpCall, element: Form) -> Result:
     structure = operation.arguments["structure"]
     if operation.name == "to_dict" and isinstance(structure, tuple):
-        parts = [element] if isinstance(element, Single) and element.known else None
-        if parts is None:
+        parts: list[Form] = [element]
+        if not (isinstance(element, Single) and element.known):
             parts = [pick(element, index) for index in range(len(structure))]
         return Keyed(dict(zip(structure, parts, strict=True)))
     return _picked(element, structure)
