@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
 
+from pipeprof.pipelines.ops.functions import function
 from pipeprof.pipelines.ops.model import Closed, has_outer_element
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
 from pipeprof.pipelines.ops.values import FilePatterns, FilledText, OuterElement, parse_field
@@ -53,6 +54,7 @@ class Building(Protocol):
         predicate: bool = False,
         answers: bool = False,
         unpacked: bool | None = None,
+        argument: str = "",
     ) -> Callable[..., Any]:
         """The Python function of a ``map`` over ``dataset``.
 
@@ -63,6 +65,7 @@ class Building(Protocol):
             predicate: Whether the last call gives a single truth value, as that of a ``filter`` does.
             answers: Whether the result of the last call stands alone (a key, a length), also if ``on`` picked a field.
             unpacked: Whether TensorFlow calls it with the components of a tuple; default: as it does for ``dataset``.
+            argument: The stage's argument that the function is, when it does not stand in the stage itself.
         """
 
     def pipeline_function(self, function: PipelineFunction, dataset: Any, address: str) -> Callable[..., Any]:
@@ -193,6 +196,8 @@ def parse_stage(value: Any) -> Stage:
     name, arguments = _single(value, "stage", known, "batch: {batch_size: 32}")
     if name not in known:
         hint = "a stage (a source can only stand under `source:`)" if name in sources() else ""
+        if isinstance(name, str) and function(name) is not None:
+            hint = f"a stage (functions are called in one: `map: {{ops: [{name}: …]}}`)"
         raise failure((str(name),), unknown("stage", name, known, hint), value)
     return _validated(known[name], name, arguments)
 
@@ -234,24 +239,35 @@ def _with_outer_element(kind: type[Source], name: str, arguments: dict[str, Any]
     return arguments
 
 
-def _single(value: Any, what: str, known: Mapping[str, object], example: str) -> tuple[str, dict[str, Any]]:
+def _single(value: Any, what: str, known: Mapping[str, type[Op]], example: str) -> tuple[str, dict[str, Any]]:
     """The one key of ``value`` and the mapping under it."""
     form = f"a mapping with exactly one key such as `{example}`"
     if isinstance(value, str) and value in known:
         message = f"got the name alone, expected a mapping: `{value}: {{}}`"
         raise error(message, f"{what}_form", got=value)
-    if not isinstance(value, dict):
+    if what == "stage" and isinstance(value, str) and function(value) is not None:
+        message = f"got the function {value}, expected a stage that calls it: `map: {{ops: [{value}]}}`"
+        raise error(message, "stage_form", got=value)
+    if not isinstance(value, dict) or not value:
         raise mismatch(value, f"{what}_form", form)
     if len(value) != 1:
-        keys = ", ".join(map(str, value)) or "none"
+        keys = ", ".join(map(str, value))
         message = f"got {len(value)} keys ({keys}), expected {form}; arguments are indented below the name"
         raise error(message, f"{what}_form", got=keys)
     name, arguments = next(iter(value.items()))
     if arguments is None:
         return name, {}
     if not isinstance(arguments, dict) and name in known:
-        raise failure((name,), mismatch(arguments, "arguments", "a mapping of arguments"))
+        raise failure((name,), mismatch(arguments, "arguments", f"a mapping of arguments{_by_name(known[name])}"))
     return name, arguments
+
+
+def _by_name(kind: Any) -> str:
+    """How the first argument is written, which may have been given without its name."""
+    names = [name for name in kind.model_fields if name != "name"]
+    required = [name for name in names if kind.model_fields[name].is_required()]
+    first = next(iter([*required, *names]), None)
+    return f" such as `{{{first}: …}}`" if first is not None else ""
 
 
 def _validated(kind: type[OpType], name: str, arguments: dict[str, Any]) -> OpType:

@@ -70,7 +70,9 @@ class Snapshot(Stage):
         if self.reader_func is not None:
             arguments["reader_func"] = building.dataset_function(self.reader_func, address, "reader_func")
         if self.shard_func is not None:
-            arguments["shard_func"] = building.element_function(self.shard_func, dataset, address, answers=True)
+            arguments["shard_func"] = building.element_function(
+                self.shard_func, dataset, address, answers=True, argument="shard_func"
+            )
         return dataset.snapshot(**arguments)
 
 

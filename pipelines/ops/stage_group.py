@@ -46,9 +46,10 @@ class GroupByWindow(Stage):
     @model_validator(mode="after")
     def _complete(self) -> GroupByWindow:
         if (self.window_size is None) == (self.window_size_func is None):
-            message = "got {}, expected exactly one of window_size and window_size_func"
+            message = "got {} of window_size and window_size_func, expected exactly one of them"
             got = "neither" if self.window_size is None else "both"
-            raise failure((), error(message.format(got), "window_size", got=got))
+            place = () if self.window_size is None else ("window_size_func",)
+            raise failure(place, error(message.format(got), "window_size", got=got))
         check_targets(self.key_func.ops or [], ("key_func",), predicate=True)
         if self.window_size_func is not None:
             check_targets(self.window_size_func.ops or [], ("window_size_func",), predicate=True)
@@ -64,10 +65,10 @@ class GroupByWindow(Stage):
         arguments = building.arguments(self, address)
         if self.window_size_func is not None:
             arguments["window_size_func"] = building.element_function(
-                self.window_size_func, dataset, address, answers=True, unpacked=False
+                self.window_size_func, dataset, address, answers=True, unpacked=False, argument="window_size_func"
             )
         return dataset.group_by_window(
-            key_func=building.element_function(self.key_func, dataset, address, answers=True),
+            key_func=building.element_function(self.key_func, dataset, address, answers=True, argument="key_func"),
             reduce_func=building.dataset_function(self.reduce_func, address, "reduce_func"),
             **arguments,
         )
@@ -107,5 +108,7 @@ class BucketBySequenceLength(Stage):
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Bucket ``dataset``."""
-        function = building.element_function(self.element_length_func, dataset, address, answers=True)
+        function = building.element_function(
+            self.element_length_func, dataset, address, answers=True, argument="element_length_func"
+        )
         return dataset.bucket_by_sequence_length(element_length_func=function, **building.arguments(self, address))

@@ -48,7 +48,8 @@ class Map(Stage):
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Map ``dataset``."""
-        function = building.element_function(self.function, dataset, address)
+        argument = "map_func" if self.map_func else ""
+        function = building.element_function(self.function, dataset, address, argument=argument)
         return dataset.map(function, **building.arguments(self, address))
 
 
@@ -75,7 +76,8 @@ class _Predicate(Stage):
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Ask for every element of ``dataset``."""
-        function = building.element_function(self.function, dataset, address, predicate=True)
+        argument = "predicate" if self.predicate else ""
+        function = building.element_function(self.function, dataset, address, predicate=True, argument=argument)
         return getattr(dataset, self.op)(function, **building.arguments(self, address))
 
 
@@ -137,5 +139,6 @@ class Scan(Stage):
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Scan ``dataset``; TensorFlow hands over state and element as two arguments."""
-        function = building.element_function(self.function, dataset, address, unpacked=True)
+        argument = "scan_func" if self.scan_func else ""
+        function = building.element_function(self.function, dataset, address, unpacked=True, argument=argument)
         return dataset.scan(scan_func=function, **building.arguments(self, address))

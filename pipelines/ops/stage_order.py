@@ -110,7 +110,7 @@ class RejectionResample(Stage):
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Resample ``dataset``."""
-        function = building.element_function(self.class_func, dataset, address, answers=True)
+        function = building.element_function(self.class_func, dataset, address, answers=True, argument="class_func")
         return dataset.rejection_resample(class_func=function, **building.arguments(self, address))
 
 

@@ -288,6 +288,29 @@ def test_what_tensorflow_refuses_is_pinned_inside_of_chains(folder: Path, ops: A
     assert part in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("stage", "path"),
+    [
+        ({"map": {"map_func": {"ops": ["tf.strings.lower"]}}}, "map_func.ops.0"),
+        (
+            {
+                "group_by_window": {
+                    "key_func": {"ops": ["tf.identity", "tf.strings.lower"]},
+                    "reduce_func": {"stages": [{"batch": {"batch_size": 2}}]},
+                    "window_size": 2,
+                }
+            },
+            "key_func.ops.1",
+        ),
+    ],
+)
+def test_errors_say_under_which_argument_the_chain_stands(folder: Path, stage: Any, path: str) -> None:
+    spec = Spec.model_validate({"version": 1, "source": {"range": {"stop": 4}}, "stages": [stage]})
+    with pytest.raises(BuildError) as caught:
+        build(spec, BuildContext(folder))
+    assert caught.value.op_path == path
+
+
 def test_errors_of_python_in_a_chain_show_the_users_lines(folder: Path) -> None:
     with pytest.raises(BuildError) as caught:
         dataset(folder, 1, "tf.identity", {"python": "functions.py:broken"})
