@@ -8,55 +8,66 @@ Standard output carries JSON lines only: ``{"done": 3, "total": 10}``, and befor
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import math
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from pipeprof.pipelines.data.models import Csv, DataEntry, ImageFolder, Npy, Recipe, Text, TFRecord
+from pipeprof.pipelines.data.media import AudioFolder, FixedRecords, ImageMasks, TextFolder, Vocabulary
+from pipeprof.pipelines.data.models import Csv, DataEntry, ImageFolder, Npy, Text, TFRecord
 from pipeprof.pipelines.data.progress import Progress, write_progress
+from pipeprof.pipelines.data.recipe import Recipe
 from pipeprof.pipelines.processes import die_with_parent
 
 
 def total_items(recipe: Recipe) -> int:
-    """Number of items that a recipe's progress counts to: images, records, elements, rows or lines."""
-    if isinstance(recipe, ImageFolder):
-        return recipe.count
-    if isinstance(recipe, TFRecord):
-        return recipe.records
-    if isinstance(recipe, Npy):
-        return recipe.files * math.prod(recipe.shape)
-    if isinstance(recipe, Csv):
-        return recipe.rows
-    if isinstance(recipe, Text):
-        return recipe.lines
-    msg = f"got a recipe of type {type(recipe).__name__}, which no maker is known for"
-    raise TypeError(msg)
+    """Number of items that a recipe's progress counts to: images, files, records, elements, rows, lines or words."""
+    return _known(recipe).items(recipe)
 
 
 def make(recipe: Recipe, folder: Path, progress: Progress) -> None:
     """Write the files of ``recipe`` into the empty ``folder``. Only images and records import TensorFlow."""
-    if isinstance(recipe, ImageFolder):
-        from pipeprof.pipelines.data.make_images import make_image_folder
+    known = _known(recipe)
+    module = importlib.import_module(f"pipeprof.pipelines.data.{known.module}")
+    getattr(module, known.function)(recipe, folder, progress)
 
-        make_image_folder(recipe, folder, progress)
-    elif isinstance(recipe, TFRecord):
-        from pipeprof.pipelines.data.make_tfrecord import make_tfrecord
 
-        make_tfrecord(recipe, folder, progress)
-    elif isinstance(recipe, Npy):
-        from pipeprof.pipelines.data.make_arrays import make_npy
+class _Maker(NamedTuple):
+    """Who makes a recipe, and how many items it has. The module is imported when it is needed."""
 
-        make_npy(recipe, folder, progress)
-    elif isinstance(recipe, Csv):
-        from pipeprof.pipelines.data.make_text import make_csv
+    module: str
+    function: str
+    items: Callable[[Any], int]
 
-        make_csv(recipe, folder, progress)
-    elif isinstance(recipe, Text):
-        from pipeprof.pipelines.data.make_text import make_text
 
-        make_text(recipe, folder, progress)
+def _count(recipe: Any) -> int:
+    return int(recipe.count)
+
+
+_MAKERS: dict[type[Recipe], _Maker] = {
+    AudioFolder: _Maker("make_media", "make_audio_folder", _count),
+    Csv: _Maker("make_text", "make_csv", lambda recipe: recipe.rows),
+    FixedRecords: _Maker("make_media", "make_fixed_records", lambda recipe: recipe.records),
+    ImageFolder: _Maker("make_images", "make_image_folder", _count),
+    ImageMasks: _Maker("make_images", "make_image_masks", _count),
+    Npy: _Maker("make_arrays", "make_npy", lambda recipe: recipe.files * math.prod(recipe.shape)),
+    Text: _Maker("make_text", "make_text", lambda recipe: recipe.lines),
+    TextFolder: _Maker("make_media", "make_text_folder", _count),
+    TFRecord: _Maker("make_tfrecord", "make_tfrecord", lambda recipe: recipe.records),
+    Vocabulary: _Maker("make_media", "make_vocabulary", lambda recipe: recipe.size),
+}
+
+
+def _known(recipe: Recipe) -> _Maker:
+    maker = _MAKERS.get(type(recipe))
+    if maker is None:
+        msg = f"got a recipe of type {type(recipe).__name__}, which no maker is known for"
+        raise TypeError(msg)
+    return maker
 
 
 def _error_number(error: Exception) -> int | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeprof.pipelines.data.make_photos import PhotoMaker
+from pipeprof.pipelines.data.media import ImageMasks
 from pipeprof.pipelines.data.models import ImageFolder
 from pipeprof.pipelines.data.progress import Progress
 
@@ -64,6 +65,30 @@ def make_image_folder(recipe: ImageFolder, folder: Path, progress: Progress) -> 
     def write(index: int) -> None:
         data = encode_image(maker, index, recipe.size, group=index % recipe.classes, quality=quality)
         (folder / names[index]).write_bytes(data)
+        progress.advance()
+
+    run_in_threads(write, range(recipe.count))
+
+
+def encode_mask(maker: PhotoMaker, index: int, size: list[int], classes: int) -> bytes:
+    """The class numbers of image number ``index`` as the bytes of a PNG of one channel."""
+    import tensorflow as tf
+
+    return bytes(tf.io.encode_png(maker.mask(index, (size[0], size[1]), classes)[:, :, None]).numpy())
+
+
+def make_image_masks(recipe: ImageMasks, folder: Path, progress: Progress) -> None:
+    """Write all images and masks of ``recipe`` into ``folder``; counts one pair at a time as progress."""
+    maker = PhotoMaker(recipe.seed)
+    names = recipe.file_names()
+    for group in ("images", "masks"):
+        (folder / group).mkdir()
+
+    def write(index: int) -> None:
+        image = encode_image(maker, index, recipe.size, group=0, quality=recipe.quality)
+        (folder / names[index]).write_bytes(image)
+        mask = encode_mask(maker, index, recipe.size, recipe.classes)
+        (folder / names[recipe.count + index]).write_bytes(mask)
         progress.advance()
 
     run_in_threads(write, range(recipe.count))

@@ -82,6 +82,17 @@ class PhotoMaker:
             pixels[top:bottom] = scene.rows(top, bottom)
         return pixels
 
+    def mask(self, index: int, size: tuple[int, int], classes: int) -> NDArray[np.uint8]:
+        """Regions with smooth outlines, numbered from 0 to ``classes - 1``, shape (height, width)."""
+        width, height = size
+        rng = np.random.default_rng([self._seed, 3, index])
+        row, column = rng.integers(0, _TILE, 2).tolist()
+        number = int(rng.integers(_TILES))
+        outline = self.crop("smooth", number, range(row, row + height), range(column, column + width))
+        levels = np.sort(rng.uniform(-1.2, 1.2, classes - 1)).astype(np.float32)
+        regions: NDArray[np.uint8] = np.searchsorted(levels, outline).astype(np.uint8)
+        return regions
+
     def _palette(self, group: int) -> Field:
         """One colour per region; the world is less colourful than random numbers are."""
         colours = np.random.default_rng([self._seed, 2, group]).uniform(30, 225, (_REGIONS, 3))

@@ -9,79 +9,32 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import string
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from pipeprof.pipelines.ops.model import Closed, Document
+from pipeprof.pipelines.data.media import AudioFolder, FixedRecords, ImageMasks, TextFolder, Vocabulary
+from pipeprof.pipelines.data.recipe import (
+    BYTES_PER_WORD,
+    ArrayDtype,
+    Count,
+    Flag,
+    OneOf,
+    Recipe,
+    Seed,
+    Shape,
+    Size,
+    Span,
+    check_not_more,
+    check_span,
+    image_bytes,
+    item_bytes,
+    part_names,
+)
+from pipeprof.pipelines.data.record_features import FeatureEntry, FloatsFeature, IntsFeature, JpegFeature, LabelFeature
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
 
-Count = Annotated[int, Field(ge=1, le=100_000_000, strict=True)]
-Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
-Pixels = Annotated[int, Field(ge=1, le=16_384, strict=True)]
-Size = Annotated[list[Pixels], Field(min_length=2, max_length=2)]
-Dimension = Annotated[int, Field(ge=0, strict=True)]
-Shape = Annotated[list[Dimension], Field(max_length=16)]
-Span = Annotated[list[Annotated[int, Field(ge=0, le=10_000_000, strict=True)]], Field(min_length=2, max_length=2)]
-Flag = Annotated[bool, Field(strict=True)]
-ArrayDtype = Literal[
-    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64"
-]
-
-_JPEG_BYTES_PER_PIXEL_AT_90 = 0.25
-_PNG_BYTES_PER_PIXEL = 1.5
-_BYTES_PER_WORD = 5
 _NPY_HEADER_BYTES = 128
-
-
-def _image_bytes(size: list[int], *, quality: int | None) -> int:
-    """Bytes of one photo-like image of ``size`` (width, height); ``quality`` None means PNG."""
-    pixels = size[0] * size[1]
-    if quality is None:
-        return int(_PNG_BYTES_PER_PIXEL * pixels) + 100
-    # A JPEG's size grows roughly like 1 / (101 - quality) ** 0.6, which is exact enough to plan disk space with.
-    return int(_JPEG_BYTES_PER_PIXEL_AT_90 * pixels * (11 / (101 - quality)) ** 0.6) + 650
-
-
-def _item_bytes(dtype: str) -> int:
-    return 1 if dtype == "bool" else int(dtype.strip(string.ascii_lowercase)) // 8
-
-
-def _part_names(stem: str, files: int, suffix: str) -> list[str]:
-    """One file has a plain name, several are numbered as TensorFlow's own tools number shards."""
-    if files == 1:
-        return [f"{stem}.{suffix}"]
-    return [f"part-{index:05d}-of-{files:05d}.{suffix}" for index in range(files)]
-
-
-def _check_not_more(small: str, small_value: int, large: str, large_value: int) -> None:
-    if small_value > large_value:
-        raise failure(
-            (small,),
-            mismatch(got=small_value, code="number", expected=f"at most {large}, which is {large_value}"),
-            small_value,
-        )
-
-
-def _check_span(name: str, span: list[int]) -> None:
-    if span[0] > span[1]:
-        raise failure((name,), error(code="span", message=f"got {span}, expected [smallest, largest]", got=span), span)
-
-
-class Recipe(Document):
-    """What every recipe can tell about the files it stands for."""
-
-    # Raised when the same recipe begins to give other bytes, so that kept files of the old kind are made again.
-    version: ClassVar[int] = 1
-
-    def file_names(self) -> list[str]:
-        """Names of all files, relative to the entry's folder, with ``/``, in the order they are numbered."""
-        raise NotImplementedError
-
-    def estimated_bytes(self) -> int:
-        """About how many bytes the files will take on disk."""
-        raise NotImplementedError
 
 
 class ImageFolder(Recipe):
@@ -98,7 +51,7 @@ class ImageFolder(Recipe):
 
     @model_validator(mode="after")
     def _check(self) -> ImageFolder:
-        _check_not_more("classes", self.classes, "count", self.count)
+        check_not_more("classes", self.classes, "count", self.count)
         return self
 
     def file_names(self) -> list[str]:
@@ -110,112 +63,7 @@ class ImageFolder(Recipe):
 
     def estimated_bytes(self) -> int:
         """Number of images times the size of a photo of this many pixels."""
-        return self.count * _image_bytes(self.size, quality=self.quality if self.format == "jpeg" else None)
-
-
-class JpegFeature(Document):
-    """A photo-like JPEG, one bytes value."""
-
-    size: Size = Field(default=[224, 224], description="Width and height, in pixels.")
-    quality: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(default=90, description="JPEG quality, 1 to 100.")
-
-
-class DenseFeature(Document):
-    """A fixed number of values; floats are uniform in [0, 1), integers below 1,000."""
-
-    shape: Shape = Field(description="Shape that the flat values are meant to be parsed to.")
-    dtype: Literal["float32", "int64"] = Field(default="float32", description="The two number types a record can hold.")
-
-
-class IntsFeature(Document):
-    """A list of int64 whose length may differ from record to record."""
-
-    length: Annotated[int, Field(ge=0, le=10_000_000, strict=True)] | Span = Field(
-        default=[1, 20], description="A fixed length, or [smallest, largest] length."
-    )
-    max: Annotated[int, Field(ge=1, lt=2**63, strict=True)] = Field(
-        default=10_000, description="Values are in 0 … max - 1."
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> IntsFeature:
-        _check_span("length", self.length_range)
-        return self
-
-    @property
-    def length_range(self) -> list[int]:
-        """Smallest and largest length."""
-        return [self.length, self.length] if isinstance(self.length, int) else self.length
-
-
-class LabelFeature(Document):
-    """One int64 class number."""
-
-    classes: Count = Field(default=10, description="Labels are in 0 … classes - 1.")
-
-
-class TextFeature(Document):
-    """One bytes value: words separated by spaces."""
-
-    words: Span = Field(default=[5, 20], description="Smallest and largest number of words.")
-
-    @model_validator(mode="after")
-    def _check(self) -> TextFeature:
-        _check_span("words", self.words)
-        return self
-
-
-class _OneOf(Closed):
-    """A mapping with exactly one key, the kind; null stands for all defaults."""
-
-    noun: ClassVar[str] = "kind"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _exactly_one(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        if len(value) != 1:
-            got = ", ".join(map(str, value)) or "none"
-            message = f"got {len(value)} kinds ({got}), expected exactly one of {', '.join(cls.keys())}"
-            problem = error(code="kinds", message=message)
-            raise problem
-        return {key: {} if inner is None else inner for key, inner in value.items()}
-
-    @property
-    def kind(self) -> str:
-        """The one key that was given."""
-        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
-
-
-class FeatureEntry(_OneOf):
-    """One feature of a synthesised ``tf.train.Example``: exactly one of the kinds below."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
-
-    jpeg: JpegFeature | None = Field(default=None, description="An encoded photo-like image.")
-    dense: DenseFeature | None = Field(default=None, description="A fixed number of floats or integers.")
-    ints: IntsFeature | None = Field(default=None, description="A list of integers, of fixed or varying length.")
-    label: LabelFeature | None = Field(default=None, description="One class number.")
-    text: TextFeature | None = Field(default=None, description="Words in one string.")
-
-    @property
-    def feature(self) -> JpegFeature | DenseFeature | IntsFeature | LabelFeature | TextFeature:
-        """The feature's own description."""
-        return getattr(self, self.kind)  # type: ignore[no-any-return]  # the fields of this class, by name
-
-    def estimated_bytes(self) -> int:
-        """About how many bytes the feature takes in one record, before compression."""
-        feature = self.feature
-        if isinstance(feature, JpegFeature):
-            return _image_bytes(feature.size, quality=feature.quality)
-        if isinstance(feature, DenseFeature):
-            return math.prod(feature.shape) * (4 if feature.dtype == "float32" else 2) + 4
-        if isinstance(feature, IntsFeature):
-            return sum(feature.length_range) * max(1, math.ceil(feature.max.bit_length() / 7)) // 2 + 4
-        if isinstance(feature, TextFeature):
-            return sum(feature.words) * _BYTES_PER_WORD // 2 + 4
-        return 6
+        return self.count * image_bytes(self.size, quality=self.quality if self.format == "jpeg" else None)
 
 
 def _default_features() -> dict[str, FeatureEntry]:
@@ -227,18 +75,34 @@ class TFRecord(Recipe):
 
     shards: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(default=8, description="Number of files.")
     records: Count = Field(default=1024, description="Number of records over all shards, dealt out evenly.")
-    compression_type: Literal["GZIP"] | None = Field(
-        default=None, description="GZIP compresses the shards; null leaves them plain."
+    compression_type: Literal["GZIP", "ZLIB"] | None = Field(
+        default=None, description="GZIP or ZLIB compresses the shards; null leaves them plain."
     )
     features: Annotated[dict[str, FeatureEntry], Field(min_length=1)] = Field(
         default_factory=_default_features, description="Feature name to feature."
     )
+    sequences: dict[str, FeatureEntry] | None = Field(
+        default=None,
+        description="Features of every step: records are tf.train.SequenceExample, with `features` as their context.",
+    )
+    steps: Span = Field(default=[5, 20], description="Smallest and largest number of steps, where there are sequences.")
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     @model_validator(mode="after")
     def _check(self) -> TFRecord:
-        _check_not_more("shards", self.shards, "records", self.records)
+        check_not_more("shards", self.shards, "records", self.records)
+        check_span("steps", self.steps)
+        for name, entry in self.features.items():
+            length = entry.feature.length if isinstance(entry.feature, IntsFeature | FloatsFeature) else None
+            if isinstance(length, str) and not isinstance(self._length_of(length), int | list):
+                expected = "the name of a feature of ints or floats with a length of its own"
+                place = ("features", name, entry.kind, "length")
+                raise failure(place, mismatch(length, "length", expected), length)
         return self
+
+    def _length_of(self, name: str) -> int | list[int] | str | None:
+        feature = self.features[name].feature if name in self.features else None
+        return feature.length if isinstance(feature, IntsFeature | FloatsFeature) else None
 
     def file_names(self) -> list[str]:
         """Relative names; also a single shard is numbered."""
@@ -247,7 +111,8 @@ class TFRecord(Recipe):
     def estimated_bytes(self) -> int:
         """Size before compression: JPEG, the usual bulk, does not get smaller."""
         names = sum(len(name.encode()) + 8 for name in self.features)
-        return self.records * (20 + names + sum(entry.estimated_bytes() for entry in self.features.values()))
+        steps = sum(entry.estimated_bytes() + 4 for entry in (self.sequences or {}).values()) * sum(self.steps) // 2
+        return self.records * (20 + names + sum(entry.estimated_bytes() for entry in self.features.values()) + steps)
 
 
 class Npy(Recipe):
@@ -266,11 +131,11 @@ class Npy(Recipe):
 
     def file_names(self) -> list[str]:
         """``data.npy``, or numbered parts."""
-        return _part_names("data", self.files, "npy")
+        return part_names("data", self.files, "npy")
 
     def estimated_bytes(self) -> int:
         """Exact but for the padding of the header."""
-        return self.files * (_NPY_HEADER_BYTES + math.prod(self.shape) * _item_bytes(self.dtype))
+        return self.files * (_NPY_HEADER_BYTES + math.prod(self.shape) * item_bytes(self.dtype))
 
 
 class Csv(Recipe):
@@ -295,7 +160,7 @@ class Csv(Recipe):
 
     @model_validator(mode="after")
     def _check(self) -> Csv:
-        _check_not_more("files", self.files, "rows", self.rows)
+        check_not_more("files", self.files, "rows", self.rows)
         if not self.column_names():
             problem = error(
                 code="columns", message="got no columns, expected columns, ints, strings or label to be above 0"
@@ -310,11 +175,11 @@ class Csv(Recipe):
 
     def file_names(self) -> list[str]:
         """``data.csv``, or numbered parts."""
-        return _part_names("data", self.files, "csv")
+        return part_names("data", self.files, "csv")
 
     def estimated_bytes(self) -> int:
         """Floats have six decimals, words about four letters."""
-        return self.rows * (self.columns * 9 + self.ints * 4 + self.strings * _BYTES_PER_WORD + bool(self.label) * 3)
+        return self.rows * (self.columns * 9 + self.ints * 4 + self.strings * BYTES_PER_WORD + bool(self.label) * 3)
 
 
 class Text(Recipe):
@@ -330,20 +195,20 @@ class Text(Recipe):
 
     @model_validator(mode="after")
     def _check(self) -> Text:
-        _check_not_more("files", self.files, "lines", self.lines)
-        _check_span("words", self.words)
+        check_not_more("files", self.files, "lines", self.lines)
+        check_span("words", self.words)
         return self
 
     def file_names(self) -> list[str]:
         """``data.txt``, or numbered parts."""
-        return _part_names("data", self.files, "txt")
+        return part_names("data", self.files, "txt")
 
     def estimated_bytes(self) -> int:
         """Lines times the mean number of words."""
-        return self.lines * (sum(self.words) * _BYTES_PER_WORD // 2 + 1)
+        return self.lines * (sum(self.words) * BYTES_PER_WORD // 2 + 1)
 
 
-class DataEntry(_OneOf):
+class DataEntry(OneOf):
     """One entry of ``data:``, made on the first run and kept by its recipe's hash: exactly one of the kinds below."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
@@ -353,6 +218,11 @@ class DataEntry(_OneOf):
     npy: Npy | None = Field(default=None, description="NumPy arrays.")
     csv: Csv | None = Field(default=None, description="Comma separated values.")
     text: Text | None = Field(default=None, description="Lines of words.")
+    vocabulary: Vocabulary | None = Field(default=None, description="The words of a text, one in a line.")
+    text_folder: TextFolder | None = Field(default=None, description="Texts in one folder per class.")
+    audio_folder: AudioFolder | None = Field(default=None, description="WAV files in one folder per class.")
+    image_masks: ImageMasks | None = Field(default=None, description="Photo-like images and a mask for each.")
+    fixed_records: FixedRecords | None = Field(default=None, description="Binary records of the same length.")
 
     @property
     def recipe(self) -> Recipe:

@@ -14,7 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from pipeprof.pipelines.data.models import DataEntry, Npy, Recipe
+from pipeprof.pipelines.data.models import DataEntry, Npy
+from pipeprof.pipelines.data.recipe import Recipe
 from pipeprof.pipelines.ops.arrays import FilesArray, RaggedArray, SparseArray
 from pipeprof.pipelines.ops.structures import Array, MadeArray, NpyArray, NpzArray
 from pipeprof.pipelines.ops.values import FilePatterns

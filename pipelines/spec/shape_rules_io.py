@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pipeprof.pipelines.data.models import ImageFolder, JpegFeature, TextFeature, TFRecord
+from pipeprof.pipelines.data.models import ImageFolder, TFRecord
+from pipeprof.pipelines.data.record_features import JpegFeature, TextFeature
 from pipeprof.pipelines.ops.element import Required
 from pipeprof.pipelines.ops.features import FeatureSpec
 from pipeprof.pipelines.spec.shape_rules import Arguments, NotKnown, Rule, dense, same
@@ -140,7 +141,7 @@ def _value_content(name: str, content: Content | None) -> Content | None:
         return None
     entry = recipe.features[name]
     feature = entry.feature
-    if isinstance(feature, JpegFeature):
+    if isinstance(feature, JpegFeature) and feature.frames is None:
         return image_content(recipe, feature, entry.estimated_bytes())
     return Content("text", recipe, entry.estimated_bytes()) if isinstance(feature, TextFeature) else None
 

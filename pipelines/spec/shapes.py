@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeprof.pipelines.data.models import Recipe
+from pipeprof.pipelines.data.recipe import Recipe
 from pipeprof.pipelines.ops.structures import Filling, MadeArray
 
 Shape = tuple[int | None, ...]

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeprof.pipelines.data.models import Csv, Recipe, Text, TFRecord
+from pipeprof.pipelines.data.media import FixedRecords, Vocabulary
+from pipeprof.pipelines.data.models import Csv, Text, TFRecord
+from pipeprof.pipelines.data.recipe import Recipe
 from pipeprof.pipelines.ops.base import Source
 from pipeprof.pipelines.ops.structures import ARRAYS, ShapeOf, TensorSpec, map_leaves
 from pipeprof.pipelines.ops.structures import Structure as WrittenStructure
@@ -270,18 +272,20 @@ def _rows(source: Any, around: Around) -> Made:
 def _records(source: Any, around: Around) -> Made:
     recipe, count = _names_of(source, around)
     structure = Tensor("string", (), content=_record_content(source, recipe))
-    known = isinstance(recipe, TFRecord | Text) and not around.strict
+    known = isinstance(recipe, TFRecord | Text | Vocabulary) and not around.strict
     return Made(structure, count if known else None)
 
 
 def _fixed(source: Any, around: Around) -> Made:
-    _names_of(source, around)
-    return Made(Tensor("string", ()), None)
+    recipe, count = _names_of(source, around)
+    return Made(Tensor("string", ()), count if isinstance(recipe, FixedRecords) and not around.strict else None)
 
 
 def _records_of(recipe: Recipe) -> int | None:
-    if isinstance(recipe, TFRecord):
+    if isinstance(recipe, TFRecord | FixedRecords):
         return recipe.records
+    if isinstance(recipe, Vocabulary):
+        return len(recipe.special) + recipe.size
     if isinstance(recipe, Csv):
         return recipe.rows
     return recipe.lines if isinstance(recipe, Text) else None

@@ -83,6 +83,43 @@ result["lengths"] = sorted({int(record["ids"].dense_shape[0]) for record in reco
 result["labels"] = sorted({int(record["label"]) for record in records})
 result["image"] = sorted({tuple(tf.io.decode_jpeg(record["image"]).shape) for record in records})
 result["word_counts"] = sorted({len(record["words"].numpy().split()) for record in records})
+
+more = {
+    "mask": {"mask": {"size": [40, 30], "classes": 4}},
+    "boxes": {"floats": {"length": [1, 6]}},
+    "classes": {"ints": {"length": "boxes", "max": 9}},
+    "raw": {"raw": {"shape": [8, 4], "dtype": "int16", "max": 50}},
+    "whole": {"raw": {"shape": [2, 3], "dtype": "float32", "serialized": True}},
+    "film": {"jpeg": {"size": [20, 10], "frames": [2, 4]}},
+}
+steps = {"note": {"ints": {"length": 2, "max": 9}}, "level": {"dense": {"shape": [3]}}}
+nested = {"shards": 2, "records": 16, "compression_type": "ZLIB", "features": more, "sequences": steps, "steps": [3, 5]}
+files, _ = made({"tfrecord": nested}, root / "nested1")
+result["again"].append(files == made({"tfrecord": nested}, root / "nested2")[0])
+context = {name: tf.io.FixedLenFeature([], tf.string) for name in ("mask", "raw", "whole")}
+dtypes = {"boxes": tf.float32, "classes": tf.int64, "film": tf.string}
+context |= {name: tf.io.VarLenFeature(dtype) for name, dtype in dtypes.items()}
+lists = {"note": tf.io.FixedLenSequenceFeature([2], tf.int64), "level": tf.io.FixedLenSequenceFeature([3], tf.float32)}
+result["steps"], result["boxes"], result["film"], result["pixels"] = set(), set(), set(), set()
+for record in tf.data.TFRecordDataset(sorted(map(str, (root / "nested1").iterdir())), "ZLIB"):
+    found, sequence = tf.io.parse_single_sequence_example(record, context, lists)
+    result["boxes"].add((int(found["boxes"].dense_shape[0]), int(found["classes"].dense_shape[0])))
+    result["film"].add((len(found["film"].values), len(set(found["film"].values.numpy().tolist()))))
+    result["steps"].add((sequence["note"].shape[0], sequence["level"].shape[0]))
+    mask = tf.io.decode_png(found["mask"])
+    result["pixels"] |= set(mask.numpy().ravel().tolist())
+    assert tuple(mask.shape) == (30, 40, 1)
+    assert tf.io.decode_raw(found["raw"], tf.int16).shape == 32
+    assert tf.io.decode_jpeg(found["film"].values[1]).shape[0] == 10
+    assert tf.io.parse_tensor(found["whole"], tf.float32).shape == (2, 3)
+result = {name: sorted(value) if isinstance(value, set) else value for name, value in result.items()}
+
+pairs, _ = made({"image_masks": {"count": 4, "size": [64, 48], "classes": 3}}, root / "pairs")
+decoded = [tuple(tf.io.decode_image(data).shape) for data in pairs.values()]
+result["pairs"] = decoded
+sounds, _ = made({"audio_folder": {"count": 3, "classes": 1, "samples": [100, 200], "channels": 2}}, root / "sounds")
+audio = [tf.audio.decode_wav(data) for data in sounds.values()]
+result["sounds"] = [[int(one.sample_rate), one.audio.shape[1], 100 <= one.audio.shape[0] <= 200] for one in audio]
 print(json.dumps(result))
 """
 
@@ -100,7 +137,7 @@ def read_back(tmp_path_factory):
 
 
 def test_the_same_recipe_gives_the_same_bytes_whatever_the_threads_do(read_back):
-    assert read_back["again"] == [True, True]
+    assert read_back["again"] == [True, True, True]
 
 
 def test_images_are_photo_like_in_size_and_all_different(read_back):
@@ -118,6 +155,21 @@ def test_records_parse_as_the_recipe_says(read_back):
     assert len(read_back["labels"]) > 1
     assert read_back["image"] == [[30, 40, 3]]
     assert read_back["word_counts"] == [2, 3]
+
+
+def test_nested_records_hold_lists_of_one_length_films_arrays_and_steps(read_back):
+    assert {first for first, _ in read_back["boxes"]} <= set(range(1, 7))
+    assert len(read_back["boxes"]) > 1
+    assert all(first == second for first, second in read_back["boxes"])
+    assert all(2 <= frames <= 4 and frames == different for frames, different in read_back["film"])
+    assert {3, 4, 5} == {steps for steps, _ in read_back["steps"]}
+    assert all(first == second for first, second in read_back["steps"])
+    assert read_back["pixels"] == [0, 1, 2, 3]
+
+
+def test_masks_and_sounds_decode_as_the_recipe_says(read_back):
+    assert read_back["pairs"] == [[48, 64, 3]] * 4 + [[48, 64, 1]] * 4
+    assert read_back["sounds"] == [[16_000, 2, True]] * 3
 
 
 def test_an_entry_is_made_once_with_progress_and_without_tensorflow_in_the_parent(tmp_path):

@@ -1,6 +1,9 @@
 """Makers that need no TensorFlow: the same recipe gives the same bytes, and they are what the recipe says."""
 
 import csv
+import gzip
+import io
+import wave
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 
 from pipeprof.pipelines.data.make import make, total_items
 from pipeprof.pipelines.data.make_images import run_in_threads
+from pipeprof.pipelines.data.make_media import samples
 from pipeprof.pipelines.data.make_photos import PhotoMaker
 from pipeprof.pipelines.data.make_text import Vocabulary
 from pipeprof.pipelines.data.models import DataEntry, estimated_bytes, file_names
@@ -23,6 +27,11 @@ RECIPES = [
     {"csv": {"rows": 3, "header": False, "label": 0}},
     {"text": {"lines": 5000, "vocabulary": 50, "files": 3}},
     {"text": {"lines": 2, "words": [0, 0]}},
+    {"audio_folder": {"count": 5, "samples": [50, 90], "channels": 2, "classes": 2}},
+    {"text_folder": {"count": 5, "words": [30, 50]}},
+    {"vocabulary": {"size": 200, "special": ["<pad>"]}},
+    {"fixed_records": {"records": 30, "files": 2, "header_bytes": 4}},
+    {"fixed_records": {"records": 30, "compression_type": "GZIP"}},
 ]
 
 
@@ -33,7 +42,7 @@ def made(recipe, folder):
     reports = []
     progress = Progress(total_items(entry.recipe), lambda *report: reports.append(report), clock=lambda: 0.0)
     make(entry.recipe, folder, progress)
-    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert sorted(files) == sorted(file_names(entry))
     total = total_items(entry.recipe)
     assert reports[-1:] == ([(total, total)] if total else [])
@@ -110,6 +119,59 @@ def test_a_vocabulary_has_as_many_different_words_as_asked_for(size):
     assert len(set(drawn._words)) == size
 
 
+def test_a_sound_file_is_what_its_recipe_says(tmp_path):
+    recipe = {"audio_folder": {"count": 9, "samples": [400, 500], "sample_rate": 8000, "channels": 2, "classes": 3}}
+    files = made(recipe, tmp_path / "a")
+    lengths = set()
+    for name, data in files.items():
+        with wave.open(io.BytesIO(data)) as sound:
+            assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (8000, 2, 2)
+            lengths.add(sound.getnframes())
+            heard = np.frombuffer(sound.readframes(500), "<i2")
+        assert 1000 < np.abs(heard.astype(int)).max() <= 32_767, name
+    assert 400 <= min(lengths) < max(lengths) <= 500
+    assert sum(map(len, files.values())) == pytest.approx(estimated_bytes(DataEntry.model_validate(recipe)), rel=0.1)
+
+
+def test_sounds_of_a_class_have_the_same_pitch():
+    recipe = DataEntry.model_validate({"audio_folder": {"count": 8, "samples": 16_000, "classes": 4}}).recipe
+
+    def pitch(index):
+        return np.abs(np.fft.rfft(samples(recipe, index)[:, 0]))[50:200].argmax() + 50
+
+    assert [pitch(index) for index in range(4)] == pytest.approx([pitch(index) for index in range(4, 8)], rel=0.07)
+    assert pitch(1) > 1.05 * pitch(0)
+
+
+def test_a_vocabulary_file_holds_the_words_of_the_text(tmp_path):
+    text = made({"text": {"lines": 300, "vocabulary": 70, "seed": 3}}, tmp_path / "a")["data.txt"].decode()
+    recipe = {"vocabulary": {"size": 70, "seed": 3, "special": ["<pad>", "<unk>"]}}
+    lines = made(recipe, tmp_path / "b")["vocabulary.txt"].decode().splitlines()
+    assert lines[:2] == ["<pad>", "<unk>"]
+    assert len(lines) == 72
+    assert set(text.split()) <= set(lines[2:])
+
+
+def test_binary_records_have_their_fields_in_order(tmp_path):
+    fields = {"label": {"max": 3}, "x": {"shape": [2], "dtype": "float32"}, "n": {"dtype": "int16", "max": 5}}
+    recipe = {"fixed_records": {"records": 400, "header_bytes": 16, "fields": fields}}
+    data = made(recipe, tmp_path / "a")["data.bin"]
+    assert data[:16] == bytes(16)
+    records = np.frombuffer(data[16:], np.dtype([("label", "u1"), ("x", "<f4", 2), ("n", "<i2")]))
+    assert len(records) == 400
+    assert set(records["label"]) == {0, 1, 2}
+    assert set(records["n"]) == set(range(5))
+    assert 0 <= records["x"].min() < 0.1 < 0.9 < records["x"].max() < 1
+    packed = {"fixed_records": {**recipe["fixed_records"], "compression_type": "GZIP"}}
+    assert gzip.decompress(made(packed, tmp_path / "b")["data.bin"]) == data
+
+
+def test_texts_of_a_folder_are_as_long_as_asked_for(tmp_path):
+    files = made({"text_folder": {"count": 40, "classes": 4, "words": [3, 6]}}, tmp_path / "a")
+    assert {name.split("/")[0] for name in files} == {f"class_{i}" for i in range(4)}
+    assert {len(text.decode().split()) for text in files.values()} == {3, 4, 5, 6}
+
+
 @pytest.fixture(scope="module")
 def photos():
     return PhotoMaker(seed=1)
@@ -121,6 +183,16 @@ def test_photos_are_the_same_whichever_thread_makes_them_first(photos):
         together = list(pool.map(lambda index: photos.image(index, (60, 40)), reversed(range(6))))
     for one, other in zip(alone, reversed(together), strict=True):
         assert (one == other).all()
+
+
+def test_a_mask_has_regions_of_every_class(photos):
+    masks = [photos.mask(index, (80, 60), 4) for index in range(6)]
+    assert masks[0].shape == (60, 80)
+    assert {number for mask in masks for number in np.unique(mask)} == {0, 1, 2, 3}
+    # Neighbours nearly always belong to the same region.
+    assert np.mean([(mask[:, 1:] == mask[:, :-1]).mean() for mask in masks]) > 0.9
+    assert (photos.mask(3, (80, 60), 4) == PhotoMaker(seed=1).mask(3, (80, 60), 4)).all()
+    assert (photos.mask(0, (9, 5), 1) == 0).all()
 
 
 def test_photos_differ_from_each_other_and_are_in_colour(photos):

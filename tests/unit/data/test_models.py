@@ -37,6 +37,14 @@ def messages(**kinds):
         ({"npy": {"files": 2}}, ["part-00000-of-00002.npy", "part-00001-of-00002.npy"]),
         ({"csv": None}, ["data.csv"]),
         ({"text": {"files": 2}}, ["part-00000-of-00002.txt", "part-00001-of-00002.txt"]),
+        ({"audio_folder": {"count": 2, "classes": 2}}, ["class_0/00000.wav", "class_1/00001.wav"]),
+        ({"text_folder": {"count": 2, "classes": 1}}, ["class_0/00000.txt", "class_0/00001.txt"]),
+        (
+            {"image_masks": {"count": 2}},
+            ["images/00000.jpg", "images/00001.jpg", "masks/00000.png", "masks/00001.png"],
+        ),
+        ({"vocabulary": {}}, ["vocabulary.txt"]),
+        ({"fixed_records": {"files": 2}}, ["part-00000-of-00002.bin", "part-00001-of-00002.bin"]),
     ],
 )
 def test_files_follow_from_the_recipe(kinds, names):
@@ -88,8 +96,24 @@ def test_a_new_version_of_the_maker_makes_everything_anew(monkeypatch):
         ({"csv": {"files": 5, "rows": 4}}, "csv.files", "expected at most rows"),
         ({"text": {"words": [5, 1]}}, "text.words", "got [5, 1], expected [smallest, largest]"),
         ({"csv": {"columns": 0, "label": 0}}, "csv", "got no columns"),
+        ({"audio_folder": {"samples": [2, 1]}}, "audio_folder.samples", "got [2, 1], expected [smallest, largest]"),
+        ({"audio_folder": {"classes": 9, "count": 4}}, "audio_folder.classes", "expected at most count"),
+        ({"text_folder": {"words": [2, 1]}}, "text_folder.words", "[smallest, largest]"),
+        ({"fixed_records": {"fields": {"a": {"shape": [0]}}}}, "fixed_records", "got records of 0 bytes"),
+        ({"fixed_records": {"files": 3, "records": 2}}, "fixed_records.files", "expected at most records"),
+        ({"tfrecord": {"steps": [3, 2]}}, "tfrecord.steps", "[smallest, largest]"),
+        (
+            {"tfrecord": {"features": {"a": {"ints": {"length": "b"}}, "b": {"label": None}}}},
+            "tfrecord.features.a.ints.length",
+            "got 'b', expected the name of a feature of ints or floats",
+        ),
+        (
+            {"tfrecord": {"features": {"a": {"floats": {"length": "a"}}}}},
+            "tfrecord.features.a.floats.length",
+            "with a length of its own",
+        ),
         ({"text": {"lnes": 5}}, "text.lnes", "got unknown key 'lnes'"),
-        ({"tfrecord": {"features": {"a": {"jpg": {}}}}}, "tfrecord.features.a.jpg", "expected jpeg, dense, ints"),
+        ({"tfrecord": {"features": {"a": {"jpg": {}}}}}, "tfrecord.features.a.jpg", "expected jpeg, mask, dense"),
         ({"tfrecord": {"features": {"a": {"ints": {"length": [2, 1]}}}}}, "tfrecord.features.a.ints.length", "[2, 1]"),
     ],
 )
@@ -115,6 +139,14 @@ def test_what_is_wrong_is_said_at_its_place(kinds, place, words):
         {"npy": {"shape": [-1]}},
         {"npy": {"dtype": "string"}},
         {"csv": {"header": 1}},
+        {"audio_folder": {"samples": 0}},
+        {"audio_folder": {"channels": 9}},
+        {"image_masks": {"classes": 257}},
+        {"fixed_records": {"fields": {}}},
+        {"fixed_records": {"fields": {"a": {"dtype": "string"}}}},
+        {"vocabulary": {"special": ["two\nlines"]}},
+        {"tfrecord": {"compression_type": "ZIP"}},
+        {"tfrecord": {"features": {"x": {"dense": {"shape": [1], "dtype": "float64"}}}}},
     ],
 )
 def test_values_are_taken_strictly(kinds):
@@ -139,3 +171,30 @@ def test_estimates_grow_with_what_is_asked_for():
 def test_an_entry_survives_being_sent_to_another_process():
     original = entry(tfrecord={"features": {"a": {"ints": {"length": 5}}, "b": {"label": None}}})
     assert DataEntry.model_validate(original.model_dump(mode="json", exclude_none=True)) == original
+
+
+def test_every_kind_of_feature_is_part_of_the_estimate():
+    kinds = [
+        {"jpeg": {"frames": [2, 4]}},
+        {"jpeg": None},
+        {"mask": None},
+        {"floats": {"length": 9}},
+        {"ints": {"length": 9}},
+        {"raw": {"shape": [3, 4], "dtype": "float64"}},
+        {"label": None},
+    ]
+    plain = estimated_bytes(entry(tfrecord={"records": 1, "shards": 1, "features": {"a": {"label": None}}}))
+    for kind in kinds:
+        features = {"a": {"label": None}, "b": kind}
+        assert estimated_bytes(entry(tfrecord={"records": 1, "shards": 1, "features": features})) > plain
+    steps = {"features": {"a": {"label": None}}, "sequences": {"b": {"label": None}}, "steps": [9, 9]}
+    assert estimated_bytes(entry(tfrecord={"records": 1, "shards": 1, **steps})) > plain + 9 * 6
+    three, one = (entry(tfrecord={"features": {"a": {"jpeg": {"frames": n}}}}) for n in (3, 1))
+    assert estimated_bytes(three) > 2.9 * estimated_bytes(one)
+
+
+def test_the_size_of_binary_records_is_known_exactly():
+    fields = {"y": {"dtype": "int16"}, "x": {"shape": [3, 5], "dtype": "float32"}}
+    recipe = entry(fixed_records={"records": 7, "files": 2, "header_bytes": 8, "fields": fields}).recipe
+    assert recipe.record_bytes == 62
+    assert recipe.estimated_bytes() == 7 * 62 + 2 * 8
