@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeprof.pipelines.ops.arrays import RaggedArray, SparseArray
 from pipeprof.pipelines.ops.filling import load_array
 from pipeprof.pipelines.ops.structures import Array
 from pipeprof.pipelines.spec.paths import expand_all, resolve
+from pipeprof.pipelines.tensors import make_tensor
 
 
 @dataclass
@@ -23,9 +25,14 @@ class BuildContext:
     def loaded(self, array: Array) -> Any:
         """The array, read or made on the first call."""
         if array not in self.arrays:
-            self.arrays[array] = load_array(
-                array,
-                lambda path: resolve(path, self.base_dir, self.data_dirs),
-                lambda patterns: expand_all(patterns, self.base_dir, self.data_dirs),
-            )
+            self.arrays[array] = self._load(array)
         return self.arrays[array]
+
+    def _load(self, array: Array) -> Any:
+        if isinstance(array, RaggedArray | SparseArray):
+            return make_tensor(array)
+        return load_array(
+            array,
+            lambda path: resolve(path, self.base_dir, self.data_dirs),
+            lambda patterns: expand_all(patterns, self.base_dir, self.data_dirs),
+        )

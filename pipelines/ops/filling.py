@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.ops.arrays import CsvArray, FilesArray, LinesArray, RaggedArray, SparseArray
-from pipeprof.pipelines.ops.structures import Array, Filling, MadeArray, NpyArray, NpzArray
+from pipeprof.pipelines.ops.arrays import CsvArray, FilesArray, LinesArray
+from pipeprof.pipelines.ops.structures import Filling, MadeArray, NpyArray, NpzArray
 from pipeprof.pipelines.ops.values import FilePatterns
 
 if TYPE_CHECKING:
@@ -17,15 +16,16 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+LoadedArray = NpyArray | NpzArray | MadeArray | FilesArray | LinesArray | CsvArray
 # Values drawn at a time: few enough that filling adds next to nothing to the memory of the array itself.
 _CHUNK = 1 << 20
 _LEVELS = 256
 
 
 def load_array(
-    array: Array, resolve: Callable[[str], Path], expand: Callable[[FilePatterns], list[str]] | None = None
+    array: LoadedArray, resolve: Callable[[str], Path], expand: Callable[[FilePatterns], list[str]] | None = None
 ) -> Any:
-    """The NumPy array that ``array`` describes (a mapping of them for a table, or a ragged or sparse tensor).
+    """The NumPy array that ``array`` describes (a mapping of them for a table).
 
     Args:
         array: What was written.
@@ -53,7 +53,7 @@ def load_array(
         return np.array(expand(array.files) if expand is not None else list(array.files.patterns))
     if isinstance(array, LinesArray):
         return np.array(resolve(array.lines).read_text(encoding="utf-8").splitlines())
-    return read_columns(resolve(array.csv), array.field_delim) if isinstance(array, CsvArray) else _tensor(array)
+    return read_columns(resolve(array.csv), array.field_delim)
 
 
 def read_columns(path: Path, delimiter: str) -> dict[str, Any]:
@@ -85,24 +85,6 @@ def _typed(fields: list[str]) -> list[int] | list[float] | list[str]:
         return [float(field) if field else math.nan for field in fields]
     except ValueError:
         return fields
-
-
-def _tensor(array: RaggedArray | SparseArray) -> Any:
-    tf = importlib.import_module("tensorflow")
-    dtype = array.dtype if isinstance(array, RaggedArray) else array.sparse.dtype
-    of_dtype = None if dtype is None else tf.as_dtype(str(dtype))
-    if isinstance(array, RaggedArray):
-        return tf.ragged.constant(_lists(array.ragged), dtype=of_dtype, ragged_rank=array.ragged_rank)
-    parts = array.sparse
-    values = tf.constant(list(parts.values), dtype=of_dtype)
-    indices = [list(index) for index in parts.indices]
-    return tf.SparseTensor(
-        tf.reshape(tf.constant(indices, tf.int64), [-1, len(parts.dense_shape)]), values, parts.dense_shape
-    )
-
-
-def _lists(value: Any) -> Any:
-    return [_lists(item) for item in value] if isinstance(value, tuple) else value
 
 
 def fill(filling: Filling) -> np.ndarray[Any, Any]:

@@ -32,6 +32,7 @@ WORKER = {
     "pipelines/graph/snapshots.py",
     "pipelines/graph/sources.py",
     "pipelines/ops/signatures.py",
+    "pipelines/tensors.py",
     "profiles/run/function.py",
     "profiles/run/headspace.py",
     "profiles/run/sample.py",
