@@ -10,7 +10,8 @@ from pipeprof.pipelines.ops.opcall import OpCall, chain_path
 from pipeprof.pipelines.spec.fields import field_of, with_field
 from pipeprof.pipelines.spec.needs import check_inputs
 from pipeprof.pipelines.spec.refusals import NotKnown, Refused
-from pipeprof.pipelines.spec.shape_rules import Arguments, ArrayLookup, rules
+from pipeprof.pipelines.spec.shape_rules import Arguments, ArrayLookup, Rule, rules
+from pipeprof.pipelines.spec.shape_rules_layers import LAYERS
 from pipeprof.pipelines.spec.shapes import Structure, Tensor, each
 from pipeprof.pipelines.spec.special_flow import SPECIAL, given_to
 
@@ -82,26 +83,39 @@ class CallFlow:
     def _result(self, operation: OpCall, element: Structure) -> Structure:
         described = function(operation.name)
         if described is None:
-            given_to(operation, element)
-            return None
-        given = inputs_of(operation, element)
+            given = given_to(operation, element)
+            layer = LAYERS.get(operation.name.removeprefix("tf.keras.layers."))
+            if layer is None or self.strict:
+                # Which shapes TensorFlow knows behind a layer is up to Keras.
+                return None
+            return known(layer, Arguments({"inputs": given}, operation.arguments, self.arrays, strict=False))
+        picked = inputs_of(operation, element)
         parameters = operation.inputs()
         if described.takes_list and parameters and not isinstance(operation.on, dict):
-            whole = tuple(given) if isinstance(operation.on, tuple) else given[0]
+            whole = tuple(picked) if isinstance(operation.on, tuple) else picked[0]
             inputs: dict[str, Structure] = {parameters[0]: whole}
         else:
-            inputs = dict(zip(parameters, given, strict=False))
+            inputs = dict(zip(parameters, picked, strict=False))
         if not described.takes_list:
             check_inputs(operation.name, inputs, operation.on)
         rule = rules().get(operation.name)
         if rule is None:
             return None
-        try:
-            return rule(Arguments(inputs, operation.arguments, self.arrays, self.strict))
-        except Refused:
-            raise
-        except NotKnown:
-            return None
+        return known(rule, Arguments(inputs, operation.arguments, self.arrays, self.strict))
+
+
+def known(rule: Rule, arguments: Arguments) -> Structure:
+    """What a rule says; ``None`` where it cannot tell.
+
+    Raises:
+        Refused: TensorFlow refuses the arguments.
+    """
+    try:
+        return rule(arguments)
+    except Refused:
+        raise
+    except NotKnown:
+        return None
 
 
 def call_result(

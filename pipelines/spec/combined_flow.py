@@ -11,7 +11,7 @@ from pipeprof.pipelines.spec import counts
 from pipeprof.pipelines.spec.combining import common
 from pipeprof.pipelines.spec.refusals import Refused, refuse
 from pipeprof.pipelines.spec.shapes import FLOATS, Structure, Tensor
-from pipeprof.pipelines.spec.stage_flow import Flow
+from pipeprof.pipelines.spec.stage_flow import UNKNOWN, Flow
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.call_flow import Place
@@ -99,8 +99,7 @@ def _sample(source: Any, following: Following) -> Flow:
         # TensorFlow leaves out what is never drawn.
         numbers = [index for index in range(count) if weights[index] > 0]
         if not numbers:
-            message = "got weights that are all 0, expected at least one above 0"
-            raise Refused(message, "wrong-value", "weights")
+            return UNKNOWN
     if len(numbers) == 1:
         return datasets[numbers[0]]
     datasets = [datasets[index] for index in numbers]

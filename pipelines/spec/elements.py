@@ -18,7 +18,7 @@ from pipeprof.pipelines.spec.counts import INFINITE
 from pipeprof.pipelines.spec.fields import field_of
 from pipeprof.pipelines.spec.known_files import Files
 from pipeprof.pipelines.spec.refusals import Refused, refuse
-from pipeprof.pipelines.spec.shapes import Nested, Structure, Tensor, leaves
+from pipeprof.pipelines.spec.shapes import Nested, Structure, Tensor, each, leaves, settled
 from pipeprof.pipelines.spec.source_elements import Around, made
 from pipeprof.pipelines.spec.stage_flow import HANDLERS, UNKNOWN, Flow
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
 
 __all__ = ["INFINITE", "ElementInfo", "Walker", "element_specs"]
+_KEEPING = frozenset({"batch", "cache", "map", "prefetch", "repeat", "shuffle", "with_options"})
+"""Stages that keep all elements."""
 _BATCHING = frozenset({"batch", "padded_batch", "ragged_batch", "sparse_batch", "bucket_by_sequence_length"})
 
 
@@ -142,6 +144,8 @@ class Walker:
         return Flow(inner.structure, None if self.strict else inner.cardinality, uneven=True)
 
     def _after(self, stage: Any, flow: Flow, following: Following) -> Flow:
+        if stage.op not in _KEEPING:
+            flow = replace(flow, structure=each(settled, flow.structure))
         handler = HANDLERS.get(stage.op)
         if handler is not None:
             return handler(stage, flow, self.strict)

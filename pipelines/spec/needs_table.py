@@ -18,13 +18,8 @@ ROWS = {
         "signal.dct.input signal.mfccs_from_log_mel_spectrograms.log_mel_spectrograms signal.rfft.input_tensor "
         "signal.stft.signals "
     ),
-    ("hfd", 0, None, "d"): (
-        "clip_by_norm.t math.cumulative_logsumexp.x math.reduce_logsumexp.input_tensor nn.avg_pool.input "
-        "reduce_logsumexp.input_tensor "
-    ),
-    ("hfd", 1, None, "d"): (
-        "image.hsv_to_rgb.images image.rgb_to_hsv.images math.log_softmax.logits math.softmax.logits nn.softmax.logits "
-    ),
+    ("hfd", 0, None, "d"): ("clip_by_norm.t math.cumulative_logsumexp.x nn.avg_pool.input "),
+    ("hfd", 1, None, "d"): ("image.hsv_to_rgb.images image.rgb_to_hsv.images "),
     ("hfd", 4, 4, "d"): ("image.sobel_edges.image "),
     ("hfdc", 0, None, "d"): (
         "linalg.l2_normalize.x linalg.norm.tensor linalg.normalize.tensor math.l2_normalize.x nn.l2_normalize.x "
@@ -37,19 +32,13 @@ ROWS = {
     ("il", 1, 1, "d"): ("math.invert_permutation.x "),
     ("ilfd", 0, None, "d"): ("histogram_fixed_width.values ragged.range.starts "),
     ("ilhfd", 0, None, "d"): ("range.start sequence_mask.lengths "),
-    ("ilhfdc", 0, None, "d"): ("nn.moments.x "),
-    ("ilhfdc", 3, 4, "d"): ("image.total_variation.images "),
+    ("s", 0, 1, "d"): ("io.parse_example.serialized io.parse_sequence_example.serialized "),
     ("s", 0, 0, "d"): (
         "audio.decode_wav.contents io.decode_and_crop_jpeg.contents io.decode_bmp.contents io.decode_gif.contents "
         "io.decode_image.contents io.decode_jpeg.contents io.decode_png.contents io.extract_jpeg_shape.contents "
         "io.parse_single_example.serialized io.parse_single_sequence_example.serialized io.read_file.filename "
     ),
-    ("s", 0, None, "d"): (
-        "io.decode_json_example.json_examples io.decode_raw.input_bytes io.is_jpeg.contents "
-        "io.parse_tensor.serialized strings.bytes_split.input strings.unicode_decode.input "
-        "strings.unicode_split.input "
-    ),
-    ("s", 0, 1, "d"): ("io.parse_example.serialized io.parse_sequence_example.serialized "),
+    ("s", 0, None, "d"): ("io.decode_json_example.json_examples io.decode_raw.input_bytes io.parse_tensor.serialized "),
     ("sbuilhfdc", 0, None, "d"): (
         "broadcast_to.input ensure_shape.x image.random_crop.value image.stateless_random_crop.value "
         "io.serialize_tensor.tensor linalg.band_part.input math.count_nonzero.input math.zero_fraction.value "
@@ -57,8 +46,8 @@ ROWS = {
         "sparse.from_dense.tensor squeeze.input strided_slice.input_ transpose.a unique_with_counts.x "
         "unstack.value "
     ),
-    ("sbuilhfdc", 1, None, "d"): ("signal.frame.signal "),
     ("sbuilhfdc", 1, 1, "d"): ("unique.x "),
+    ("sbuilhfdc", 1, None, "d"): ("signal.frame.signal "),
     ("sbuilhfdc", 2, None, "d"): ("RaggedTensor.from_tensor.tensor signal.overlap_and_add.signal "),
     ("sbuilhfdc", 3, 4, "d"): (
         "image.central_crop.image image.crop_to_bounding_box.image image.flip_left_right.image "
@@ -73,14 +62,14 @@ ROWS = {
     ("uilhfd", 0, None, "d"): ("nn.max_pool.input "),
     ("uilhfd", 1, None, "d"): ("argsort.values image.rgb_to_grayscale.images math.top_k.input sort.values "),
     ("uilhfd", 2, 2, "d"): ("random.categorical.logits random.stateless_categorical.logits "),
+    ("uilhfd", 3, 3, "d"): (
+        "image.adjust_jpeg_quality.image image.random_jpeg_quality.image image.stateless_random_jpeg_quality.image "
+    ),
     ("uilhfd", 3, None, "d"): (
         "image.adjust_contrast.images image.adjust_hue.image image.adjust_saturation.image "
         "image.random_contrast.image image.random_hue.image image.random_saturation.image "
         "image.stateless_random_contrast.image image.stateless_random_hue.image "
         "image.stateless_random_saturation.image "
-    ),
-    ("uilhfd", 3, 3, "d"): (
-        "image.adjust_jpeg_quality.image image.random_jpeg_quality.image image.stateless_random_jpeg_quality.image "
     ),
     ("uilhfdc", 0, None, "d"): ("math.cumprod.x math.reduce_euclidean_norm.input_tensor "),
     ("uilhfdc", 2, None, "d"): ("linalg.trace.x "),
@@ -97,9 +86,11 @@ ROWS = {
     ),
     ("hf", 3, None, "dr"): ("image.draw_bounding_boxes.images "),
     ("hfd", 0, None, "dr"): (
-        "floor.x math.atan2.y math.atan2.x math.ceil.x math.digamma.x math.floor.x math.is_finite.x math.is_inf.x "
-        "math.is_nan.x math.lgamma.x math.log_sigmoid.x math.rint.x math.softplus.features math.softsign.features "
+        "floor.x math.atan2.x math.atan2.y math.ceil.x math.digamma.x math.floor.x math.is_finite.x math.is_inf.x "
+        "math.is_nan.x math.lgamma.x math.log_sigmoid.x math.reduce_logsumexp.input_tensor math.rint.x "
+        "math.softplus.features math.softsign.features reduce_logsumexp.input_tensor "
     ),
+    ("hfd", 1, None, "dr"): ("math.log_softmax.logits math.softmax.logits nn.softmax.logits "),
     ("hfdc", 0, None, "dr"): (
         "cos.x exp.x math.acos.x math.acosh.x math.angle.input math.cos.x math.cosh.x math.exp.x math.expm1.x "
         "math.log.x math.log1p.x math.multiply_no_nan.x math.multiply_no_nan.y math.reduce_std.input_tensor "
@@ -116,14 +107,17 @@ ROWS = {
         "math.segment_prod.segment_ids math.segment_sum.segment_ids "
     ),
     ("ilhfdc", 0, None, "dr"): (
-        "math.pow.x math.pow.y math.reciprocal.x math.squared_difference.x math.squared_difference.y pow.x pow.y "
+        "math.pow.x math.pow.y math.reciprocal.x math.squared_difference.x math.squared_difference.y nn.moments.x "
+        "pow.x pow.y "
     ),
+    ("ilhfdc", 3, 4, "dr"): ("image.total_variation.images "),
     ("s", 0, None, "dr"): (
-        "io.decode_base64.input io.decode_compressed.bytes io.encode_base64.input strings.length.input "
-        "strings.lower.input strings.ngrams.data strings.reduce_join.inputs strings.regex_full_match.input "
-        "strings.regex_replace.input strings.split.input strings.strip.input strings.to_hash_bucket.input "
-        "strings.to_hash_bucket_fast.input strings.to_hash_bucket_strong.input strings.to_number.input "
-        "strings.unicode_transcode.input strings.upper.input "
+        "io.decode_base64.input io.decode_compressed.bytes io.encode_base64.input io.is_jpeg.contents "
+        "strings.bytes_split.input strings.length.input strings.lower.input strings.ngrams.data "
+        "strings.reduce_join.inputs strings.regex_full_match.input strings.regex_replace.input "
+        "strings.split.input strings.strip.input strings.to_hash_bucket.input strings.to_hash_bucket_fast.input "
+        "strings.to_hash_bucket_strong.input strings.to_number.input strings.unicode_decode.input "
+        "strings.unicode_split.input strings.unicode_transcode.input strings.upper.input "
     ),
     ("sbuilhfdc", 0, None, "dr"): (
         "RaggedTensor.from_row_lengths.values RaggedTensor.from_row_splits.values equal.x equal.y "

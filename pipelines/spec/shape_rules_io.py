@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pipeprof.pipelines.data.models import ImageFolder, TFRecord
+from pipeprof.pipelines.data.models import ImageFolder, Text, TFRecord
 from pipeprof.pipelines.data.record_features import JpegFeature, TextFeature
 from pipeprof.pipelines.ops.element import Required
 from pipeprof.pipelines.ops.features import FeatureSpec
@@ -125,12 +126,13 @@ def _feature(name: str, feature: FeatureSpec, batch: Shape, content: Content | N
     shape = tuple(feature.arguments.get("shape") or ())
     if feature.kind == "FixedLenFeature":
         return Tensor(dtype, (*batch, *shape), "dense", _value_content(name, content))
+    varies = not batch and _varies(str(feature.arguments.get("value_key") or name), content)
     if feature.kind == "FixedLenSequenceFeature":
-        return Tensor(dtype, (*batch, None, *shape))
+        return Tensor(dtype, (*batch, None, *shape), varies=varies)
     if feature.kind == "VarLenFeature":
-        return Tensor(dtype, (*batch, None), "sparse")
+        return Tensor(dtype, (*batch, None), "sparse", varies=varies)
     if feature.kind == "RaggedFeature":
-        return Tensor(dtype, (*batch, None), "ragged")
+        return Tensor(dtype, (*batch, None), "ragged", varies=varies)
     return None
 
 
@@ -144,6 +146,30 @@ def _value_content(name: str, content: Content | None) -> Content | None:
     if isinstance(feature, JpegFeature) and feature.frames is None:
         return image_content(recipe, feature, entry.estimated_bytes())
     return Content("text", recipe, entry.estimated_bytes()) if isinstance(feature, TextFeature) else None
+
+
+_ALIKE = 1e-9
+"""Chance that is as good as none."""
+
+
+def _varies(name: str, content: Content | None) -> bool:
+    """Whether the lengths of a feature surely differ within some pair of records."""
+    if content is None or content.kind != "record" or not isinstance(content.recipe, TFRecord):
+        return False
+    entry = content.recipe.features.get(name)
+    spans = getattr(entry.feature if entry is not None else None, "length_range", None)
+    return spans is not None and _differ(spans[0], spans[1], content.recipe.records)
+
+
+def _differ(least: int, most: int, count: int) -> bool:
+    """Whether numbers drawn from a range, each with its neighbour, are not alike in all pairs."""
+    pairs, kinds = count // 2, most - least + 1
+    return kinds > 1 and pairs * math.log(kinds) > -math.log(_ALIKE)
+
+
+def _split_varies(text: Tensor) -> bool:
+    recipe = text.content.recipe if text.content is not None and text.content.kind == "text" else None
+    return isinstance(recipe, Text) and _differ(recipe.words[0], recipe.words[1], recipe.lines)
 
 
 def _decode_csv(arguments: Arguments) -> Structure:
@@ -170,7 +196,7 @@ def _split(arguments: Arguments) -> Structure:
     if text.shape is None:
         raise NotKnown
     if not text.shape:
-        return Tensor("string", (None,))
+        return Tensor("string", (None,), varies=not arguments.constants and _split_varies(text))
     rows = (None, *text.shape[1:]) if arguments.strict else text.shape
     return Tensor("string", (*rows, None), "ragged")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pipeprof.pipelines.data.recipe import Recipe
@@ -48,12 +48,14 @@ class Tensor:
         shape: Dimensions; ``None`` if not even their number is known.
         kind: Sparse and ragged tensors have the shape of the dense tensor they stand for.
         content: What its text is.
+        varies: Whether dimensions that are not known surely differ from element to element.
     """
 
     dtype: str
     shape: Shape | None
     kind: Literal["dense", "sparse", "ragged"] = "dense"
     content: Content | None = None
+    varies: bool = field(default=False, compare=False)
 
     @property
     def rank(self) -> int | None:
@@ -69,11 +71,13 @@ class Tensor:
 
     def as_dtype(self, dtype: str | None) -> Tensor:
         """A tensor of the same kind and shape with another dtype, whose text is not known."""
-        return Tensor(dtype or self.dtype, self.shape, self.kind)
+        return Tensor(dtype or self.dtype, self.shape, self.kind, varies=self.varies)
 
     def of(self, dtype: str | None = None, shape: Shape | Literal["same"] | None = "same") -> Tensor:
         """A dense tensor with another dtype or shape, whose text is not known."""
-        return Tensor(dtype or self.dtype, self.shape if shape == "same" else shape)
+        if shape == "same":
+            return Tensor(dtype or self.dtype, self.shape, varies=self.varies)
+        return Tensor(dtype or self.dtype, shape)
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,11 @@ def drop_axes(shape: Shape | None, axis: Any, *, keep: bool) -> Shape | None:
         return None
     gone = {one % len(shape) for one in axes}
     return tuple(1 if index in gone else size for index, size in enumerate(shape) if keep or index not in gone)
+
+
+def settled(component: Tensor | Nested) -> Tensor | Nested:
+    """A component of elements that were chosen among others: those that are left may be alike."""
+    return replace(component, varies=False) if isinstance(component, Tensor) and component.varies else component
 
 
 def literal(value: Any, dtype: str | None = None) -> Tensor | None:

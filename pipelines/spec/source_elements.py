@@ -141,7 +141,7 @@ def _slice(component: Tensor | Nested) -> Structure:
 def _range(source: Any, around: Around) -> Made:
     number = Tensor(str(source.output_type or "int64"), ())
     if not isinstance(source.stop, OuterElement):
-        return Made(number, len(range(source.start, source.stop, source.step)))
+        return Made(number, max(0, -((source.start - source.stop) // source.step)))
     stop = around.picked(source.stop, "stop")
     if stop is not None and not (isinstance(stop, Tensor) and stop.dtype != "string" and stop.shape in ((), None)):
         refuse(stop, "wrong-rank", "a single number", "stop")
@@ -171,7 +171,7 @@ def _typed_rows(source: Any, around: Around) -> Made:
 def _parsed_batches(source: Any, around: Around) -> Made:
     endless = source.num_epochs is None
     full = source.drop_final_batch or endless or not around.strict
-    features = parsed_features(source.features, (source.batch_size if full else None,), None, strict=around.strict)
+    features = parsed_features(source.features, (source.batch_size if full else None,), None, strict=False)
     if source.label_key is None:
         return Made(features, INFINITE if endless else None)
     label = field_of(features, source.label_key, "label_key")

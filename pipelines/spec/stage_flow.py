@@ -11,8 +11,9 @@ from pipeprof.pipelines.ops.structures import Structure as WrittenStructure
 from pipeprof.pipelines.spec import counts
 from pipeprof.pipelines.spec.counts import INFINITE
 from pipeprof.pipelines.spec.padding import padded
-from pipeprof.pipelines.spec.refusals import Refused, refuse, shape_text
-from pipeprof.pipelines.spec.shapes import Nested, Shape, Structure, Tensor, each, leaves
+from pipeprof.pipelines.spec.refusals import Refused, refuse, shape_text, tensor_text
+from pipeprof.pipelines.spec.shape_rules_io import parsed_features
+from pipeprof.pipelines.spec.shapes import Nested, Shape, Structure, Tensor, each, leaves, paths
 
 _UNIQUE = ("int32", "int64", "string")
 
@@ -115,7 +116,21 @@ def stacked(component: Tensor | Nested, size: int | None) -> Tensor | Nested:
 
 
 def _batch(stage: Any, flow: Flow, strict: bool) -> Flow:
+    if stage.batch_size > 1:
+        _check_alike(flow.structure)
     return batched(flow, stage.batch_size, stacked, drop=stage.drop_remainder, strict=strict)
+
+
+def _check_alike(structure: Structure) -> None:
+    """Refuse a dense batch of tensors that surely have different shapes."""
+    for component, path in zip(leaves(structure), paths(structure), strict=True):
+        if isinstance(component, Tensor) and component.varies and component.kind == "dense":
+            where = f"`{path}`: " if path else ""
+            message = (
+                f"got {where}{tensor_text(component)}, whose length differs from element to element, expected elements "
+                "of one shape: use padded_batch or ragged_batch"
+            )
+            raise Refused(message, "ragged-batch")
 
 
 def _padded_batch(stage: Any, flow: Flow, strict: bool) -> Flow:
@@ -161,8 +176,8 @@ def _written_shape(shape: Any) -> Shape | None:
 def _rebatch(stage: Any, flow: Flow, strict: bool) -> Flow:
     size = stage.batch_size
     if isinstance(size, list | tuple):
-        size = size[0] if len(size) == 1 else None
-    known = size if type(size) is int and (stage.drop_remainder or not strict) else None
+        size = size[0] if len(set(size)) == 1 else None
+    known = size if stage.drop_remainder or not strict or _divides(size, flow.structure) else None
 
     def regroup(component: Tensor | Nested) -> Structure:
         if component.shape == ():
@@ -178,6 +193,12 @@ def _rebatch(stage: Any, flow: Flow, strict: bool) -> Flow:
         total = INFINITE if flow.cardinality == INFINITE else flow.cardinality * rows
     count = None if strict or type(size) is not int else counts.batches(total, size, drop=stage.drop_remainder)
     return Flow(structure, count, uneven=True, batched=flow.batched)
+
+
+def _divides(size: int | None, structure: Structure) -> bool:
+    """Whether batches of a size surely come out even."""
+    sizes = {one.shape[0] for one in leaves(structure) if one is not None and one.shape} - {None}
+    return size is not None and len(sizes) == 1 and all(one is not None and one % size == 0 for one in sizes)
 
 
 def _first_dimension(structure: Structure) -> int | None:
@@ -213,6 +234,18 @@ def _check_unbatch(components: Iterable[Tensor | Nested | None]) -> None:
         raise Refused(message, "wrong-shape")
 
 
+def _parsed(stage: Any, flow: Flow, strict: bool) -> Flow:
+    del strict
+    text = flow.structure
+    if text is None:
+        return replace(flow, structure=None)
+    if not isinstance(text, Tensor) or text.dtype != "string" or (text.shape is not None and len(text.shape) != 1):
+        refuse(text, "wrong-rank", "batches of serialised examples (a string tensor of shape [null])")
+    if text.shape is None:
+        return replace(flow, structure=None)
+    return replace(flow, structure=parsed_features(stage.features, text.shape, text.content, strict=False))
+
+
 def _window(stage: Any, flow: Flow, strict: bool) -> Flow:
     shift = stage.size if stage.shift is None else stage.shift
     count = counts.windows(flow.cardinality, stage.size, shift, stage.stride, drop=stage.drop_remainder)
@@ -242,6 +275,7 @@ HANDLERS: Mapping[str, Handler] = {
     "enumerate": _enumerate,
     "ignore_errors": _uncounted,
     "padded_batch": _padded_batch,
+    "parse_example_dataset": _parsed,
     "prefetch": _same,
     "prefetch_to_device": _moved,
     "ragged_batch": _ragged_batch,

@@ -37,8 +37,14 @@ MAX_FUSED_RESULTS = 16
 """batches that a fused map and batch keeps at most."""
 
 IN_MEMORY_SOURCES = frozenset({"from_tensor_slices", "from_tensors"})
-_PASSING = frozenset({"shuffle", "cache", "prefetch", "repeat", "take", "skip", "filter", "shard"})
+_PASSING = frozenset(
+    {
+        "assert_cardinality", "cache", "filter", "ignore_errors", "prefetch", "repeat", "shard", "shuffle", "skip",
+        "take", "take_while", "unique", "with_options",
+    }
+)  # fmt: skip
 """Stages that hand on the tensors they were given."""
+_BATCHING = frozenset({"batch", "bucket_by_sequence_length", "padded_batch", "ragged_batch", "rebatch", "sparse_batch"})
 
 
 @dataclass(frozen=True)
@@ -134,8 +140,10 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
         yield from _prefetch(view, stage)
     elif stage.op in ("map", "interleave"):
         yield from _parallel(view, stage)
-    elif stage.op in ("batch", "padded_batch"):
+    elif stage.op in _BATCHING:
         yield from _batch(view, stage)
+    elif stage.op == "group_by_window":
+        yield NotKnown("batch", stage.id, "it keeps a window for every key")
 
 
 def _captured(view: PipelineView, stage: StageView) -> int:
@@ -261,9 +269,14 @@ def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
 
 
 def _batch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
-    size = _element_size(view, stage)
+    sizes, below = stage.arguments.get("bucket_batch_sizes"), view.input_of(stage)
+    bucketed = isinstance(sizes, list) and below is not None
+    size = _element_size(view, below if bucketed and below is not None else stage)
     if size is None:
         yield _no_size("batch", stage)
+    elif bucketed:
+        # A window of elements for each bucket, all but full.
+        yield _held(view, "batch", stage, sum(sizes or ()), what="elements in buckets", size=size)
     else:
         yield _held(view, "batch", stage, _parallelism(view, stage) or 1, what="in the making", size=size)
 

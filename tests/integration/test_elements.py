@@ -21,7 +21,7 @@ from pipeprof.pipelines.ops.signatures import resolve
 from pipeprof.pipelines.spec.elements import element_specs
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.shape_rules import Arguments, NotKnown, rules
-from pipeprof.pipelines.spec.shapes import Tensor
+from pipeprof.pipelines.spec.shapes import Nested, Tensor
 from pipeprof.profiles.advise.op_types import op_types
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -228,6 +228,142 @@ SPECS = {
         source: {from_generator: {python: "gen.py:pairs", output_types: [float32, int64], output_shapes: [[3], []]}}
         stages: [{batch: {batch_size: 2}}]
     """,
+    "windows": """
+        source: {range: {stop: 10}}
+        stages:
+          - window: {size: 3, shift: 2, drop_remainder: true}
+          - shuffle: {buffer_size: 2}
+          - flat_map: {stages: [{batch: {batch_size: 3, drop_remainder: true}}]}
+          - enumerate: {start: 2}
+          - shard: {num_shards: 3, index: 1}
+    """,
+    "windows of pairs": """
+        source: {from_tensor_slices: {tensors: {a: [1, 2, 3, 4, 5], b: [[1.0], [2.0], [3.0], [4.0], [5.0]]}}}
+        stages:
+          - window: {size: 2, stride: 2}
+          - batch: {batch_size: 2}
+    """,
+    "a component of a window": """
+        source: {from_tensor_slices: {tensors: {a: [1, 2, 3, 4, 5], b: [[1.0], [2.0], [3.0], [4.0], [5.0]]}}}
+        stages:
+          - window: {size: 2}
+          - interleave: {on: b, stages: [{batch: {batch_size: 2}}], cycle_length: 1}
+          - rebatch: {batch_size: 3, drop_remainder: true}
+          - rebatch: {batch_size: [1, 2]}
+    """,
+    "combined": """
+        source:
+          zip:
+            datasets:
+              a: {source: {range: {stop: 7}}, stages: [{batch: {batch_size: 2, drop_remainder: true}}]}
+              b:
+                - {source: {counter: {}}, stages: [{map: {ops: [{tf.cast: {dtype: float32}}]}}]}
+                - source:
+                    concatenate:
+                      datasets:
+                        - {source: {from_tensor_slices: {tensors: [[1, 2], [3, 4]]}}}
+                        - {source: {from_tensor_slices: {tensors: [[1, 2, 3], [3, 4, 5]]}}}
+        stages:
+          - map: {ops: [{select: [a]}, {rename: {a: c}}, {to_tuple: [c, {d: c}]}, {to_dict: [x, y]}, {drop: y}]}
+          - concatenate:
+              dataset:
+                source: {range: {stop: 3}}
+                stages: [{batch: {batch_size: 3}}, {map: {ops: [{to_dict: [x]}]}}]
+    """,
+    "drawn": """
+        source:
+          sample_from_datasets:
+            datasets:
+              - {source: {range: {stop: 7}}, stages: [{repeat: {}}]}
+              - source:
+                  choose_from_datasets:
+                    datasets: [{source: {range: {stop: 3}}}, {source: {random: {seed: 1}}}]
+                    choice_dataset: {source: {range: {stop: 2}}, stages: [{repeat: {}}]}
+              - {source: {range: {stop: 3, output_type: int32}}}
+            weights: [0.5, 0.5, 0]
+        stages: [{take: {count: 3}}]
+    """,
+    "groups": """
+        source: {range: {stop: 10}}
+        stages:
+          - group_by_window:
+              key_func: {ops: [{tf.math.mod: {y: 2}}]}
+              reduce_func: {stages: [{batch: {batch_size: 2}}]}
+              window_size: 2
+          - unbatch: {}
+          - take_while: {ops: [{tf.less: {y: 5}}]}
+          - unique: {}
+    """,
+    "buckets": """
+        source: {TextLineDataset: {filenames: "data:lines/*.txt"}}
+        stages:
+          - map: {ops: [tf.strings.split]}
+          - bucket_by_sequence_length:
+              element_length_func: {ops: [tf.size]}
+              bucket_boundaries: [3, 6]
+              bucket_batch_sizes: [4, 2, 1]
+          - ignore_errors: {}
+          - snapshot: {path: kept}
+    """,
+    "ragged": """
+        source: {from_tensor_slices: {tensors: {r: {ragged: [[1], [2, 3], []]}, s: [x, y, z]}}}
+        stages:
+          - map: {ops: [{tf.add: {on: r, y: 1}}]}
+          - ragged_batch: {batch_size: 2}
+          - unbatch: {}
+          - ragged_batch: {batch_size: 2, drop_remainder: true}
+    """,
+    "sparse": """
+        source:
+          from_tensor_slices: {tensors: {sparse: {indices: [[0, 1], [2, 0]], values: [1.5, 2], dense_shape: [3, 4]}}}
+        stages:
+          - batch: {batch_size: 2}
+    """,
+    "rows as sparse": """
+        source: {from_tensor_slices: {tensors: {array: {shape: [4, 6]}}}}
+        stages:
+          - sparse_batch: {batch_size: 2, row_shape: [8]}
+          - with_options: {options: {deterministic: false}}
+    """,
+    "branches": """
+        source: {from_tensor_slices: {tensors: {a: {array: {shape: [4, 8, 6, 3]}}, b: {array: {shape: [4, 5, 6, 3]}}}}}
+        stages:
+          - map: {ops: [{tf.cond: {on: a, probability: 0.5, true_fn: [{tf.image.rot90: {}}]}}]}
+          - map:
+              ops:
+                - tf.switch_case:
+                    on: b
+                    branch_fns: [[tf.image.flip_up_down], [{tf.slice: {begin: [0, 0, 0], size: [2, 6, 3]}}]]
+          - map: {ops: [{random_order: {on: b, fns: [[tf.abs], [tf.sqrt]]}}]}
+          - map: {ops: [{for_each: {on: [a, b], ops: [{tf.image.stateless_random_flip_left_right: {}}]}}]}
+    """,
+    "parts": """
+        source: {from_tensor_slices: {tensors: {array: {shape: [4, 6, 3]}}}}
+        stages:
+          - map: {ops: [{tf.split: {num_or_size_splits: 3}}]}
+          - map: {ops: [{tf.matmul: {on: 1, b: [[1.0], [2.0], [3.0]]}}]}
+          - map: {ops: [{tf.unstack: {on: 0, axis: 1, to: [0, 1, 2]}}]}
+    """,
+    "resampled": """
+        source: {range: {stop: 10}}
+        stages:
+          - scan:
+              initial_state: {array: {shape: [], dtype: int64}}
+              scan_func: {ops: [{tf.add: {on: [0, 1], to: 0}}]}
+          - assert_cardinality: {expected_cardinality: 10}
+    """,
+    "features": """
+        source:
+          make_batched_features_dataset:
+            file_pattern: "data:shards/*.tfrecord"
+            batch_size: 3
+            features: {label: {FixedLenFeature: {shape: [], dtype: int64}}, image: {VarLenFeature: {dtype: string}}}
+            label_key: label
+    """,
+    "fixed records": """
+        source: {FixedLengthRecordDataset: {filenames: "data:lines/*.txt", record_bytes: 4}}
+        stages: [{map: {ops: [{tf.io.decode_raw: {out_type: uint8}}]}}]
+    """,
     "random": """
         source: {range: {stop: 5}}
         stages:
@@ -278,6 +414,8 @@ def _built(loaded: LoadedSpec, folder: Path) -> Iterator[tuple[str, Any]]:
 
 def _described(spec: Any) -> Any:
     """TensorFlow's spec in the words of the static one."""
+    if isinstance(spec, tf.data.DatasetSpec):
+        return Nested(_described(spec.element_spec), tuple(spec._dataset_shape.as_list()))
     if isinstance(spec, Mapping):
         return {key: _described(inner) for key, inner in spec.items()}
     if isinstance(spec, tuple):
@@ -292,6 +430,8 @@ def _plain(structure: Any) -> Any:
         return {key: _plain(inner) for key, inner in structure.items()}
     if isinstance(structure, tuple):
         return tuple(_plain(inner) for inner in structure)
+    if isinstance(structure, Nested):
+        return Nested(_plain(structure.structure), structure.shape)
     return None if structure is None else Tensor(structure.dtype, structure.shape, structure.kind)
 
 

@@ -220,3 +220,35 @@ def test_sizes_are_told_in_one_system_of_units() -> None:
     found = predicted(generated(), above("shuffle", buffer_size=1000))
     assert "588 KiB" in found.held[0].formula
     assert not any(unit in one.formula for one in found.held for unit in (" kB", " MB"))
+
+
+def test_buckets_hold_a_window_each() -> None:
+    buckets = above("bucket_by_sequence_length", (tensor("float32", None, 16),), bucket_batch_sizes=[8, 4, 2])
+
+    assert predicted(generated(ROW), buckets).of("stages.0") == (8 + 4 + 2) * 16 * 4
+
+
+def test_groups_are_of_unknown_size() -> None:
+    (unknown,) = predicted(generated(ROW), above("group_by_window", ROW, window_size=8)).unknown
+
+    assert (unknown.stage, unknown.reason) == ("stages.0", "it keeps a window for every key")
+
+
+def test_a_ragged_batch_is_of_unknown_size() -> None:
+    ragged = (tensor("variant"),)
+    unknown_shape = (replace(ragged[0], shape=None),)
+
+    assert predicted(generated(ROW), above("ragged_batch", unknown_shape, batch_size=8)).of("stages.0") is None
+
+
+def test_every_shuffle_of_a_combined_source_counts() -> None:
+    sides = [
+        stage(f"source.datasets.{side}.stages.0", "shuffle", inputs=(f"source.datasets.{side}.source",),
+              element=ROW, elements=100, arguments={"buffer_size": 10})
+        for side in (0, 1)
+    ]  # fmt: skip
+    sources = [stage(f"source.datasets.{side}.source", "from_generator", element=ROW, elements=100) for side in (0, 1)]
+    both = stage("source", "zip", element=ROW * 2, elements=100, inputs=tuple(side.id for side in sides))
+    found = memory_prediction(PipelineView(kind="static", stages=(*sources, *sides, both), options={}, cores=2))
+
+    assert found.of("source.datasets.0.stages.0") == found.of("source.datasets.1.stages.0") == 10 * (16 * 4 + 169)

@@ -10,10 +10,13 @@ data:
   photos: {image_folder: {count: 4, size: [16, 12], classes: 2}}
   lines: {text: {lines: 6, files: 2}}
   shards: {tfrecord: {shards: 2, records: 6, features: {image: {jpeg: {size: [16, 12]}}, label: {label: {}}}}}
+  texts: {text: {lines: 100}}
+  varied: {tfrecord: {shards: 1, records: 100, features: {ids: {ints: {length: [1, 9]}}}}}
 """
 _FILES = 'source: {list_files: {file_pattern: "data:photos/*/*.jpg"}}\n'
 _RECORDS = 'source: {TFRecordDataset: {filenames: "data:shards/*.tfrecord"}}\n'
 _LINES = 'source: {TextLineDataset: {filenames: "data:lines/*.txt"}}\n'
+_TEXTS = 'source: {TextLineDataset: {filenames: "data:texts/*.txt"}}\n'
 _RANGE = "source: {range: {stop: 10}}\n"
 _PAIRS = "source: {from_tensor_slices: {tensors: {image: {array: {shape: [4, 8, 8, 3]}}, label: [1, 2, 3, 4]}}}\n"
 _ROWS = "source: {from_tensor_slices: {tensors: {array: {shape: [4, 6]}}}}\n"
@@ -72,7 +75,6 @@ REFUSED = {
     "image from a sparse tensor": _ops(
         _RECORDS, f"tf.io.parse_single_example: {{features: {_FEATURES}}}", "tf.reshape: {on: ids, shape: [-1]}"
     ),
-    "softmax of a ragged tensor": _ops(_RAGGED, "tf.cast: {dtype: float32}", "tf.nn.softmax"),
     "parse_single_example of a batch": _stages(
         _RECORDS, "batch: {batch_size: 2}", f"map: {{ops: [tf.io.parse_single_example: {{features: {_FEATURES}}}]}}"
     ),
@@ -98,6 +100,14 @@ REFUSED = {
     "stages: [{map: {ops: [tf.gather: {on: [a, i], to: a}]}}]\n",
     "filter that keeps numbers": _stages(_RANGE, "filter: {ops: [tf.math.mod: {y: 2}]}"),
     "filter of rows": _stages(_ROWS, "filter: {ops: [tf.greater: {y: 0.5}]}"),
+    "a ragged batch of words": _stages(_TEXTS, "map: {ops: [tf.strings.split]}", "batch: {batch_size: 4}"),
+    "a ragged batch of numbers": _stages(
+        'source: {TFRecordDataset: {filenames: "data:varied/*.tfrecord"}}\n',
+        "map: {ops: [tf.io.parse_single_example: {features: {ids: {VarLenFeature: {dtype: int64}}}}, "
+        "tf.sparse.to_dense: {on: ids}]}",
+        "shuffle: {buffer_size: 10, seed: 1}",
+        "batch: {batch_size: 2}",
+    ),
     "unbatch of single numbers": _stages(_RANGE, "unbatch: {}"),
     "unbatch of different counts": "source: {from_tensors: {tensors: [{array: {shape: [3]}}, {array: {shape: [4]}}]}}\n"
     "stages: [{unbatch: {}}]\n",
@@ -123,8 +133,6 @@ REFUSED = {
     "range to a text": _stages(_FILES, "flat_map: {source: {range: {}}}"),
     "sample of different elements": "source: {sample_from_datasets: {datasets: [{source: {range: {stop: 3}}}, "
     '{source: {TextLineDataset: {filenames: "data:lines/*.txt"}}}]}}\n',
-    "sample with no weight": "source: {sample_from_datasets: {datasets: [{source: {range: {stop: 3}}}, "
-    "{source: {range: {stop: 4}}}], weights: [0, 0]}}\n",
     "choice by text": "source: {choose_from_datasets: {datasets: [{source: {range: {stop: 3}}}, {source: {range: "
     '{stop: 4}}}], choice_dataset: {source: {TextLineDataset: {filenames: "data:lines/*.txt"}}}}}\n',
     "concatenate of different fields": _stages(
@@ -158,6 +166,7 @@ REFUSED = {
 }
 
 ACCEPTED = {
+    "softmax of a ragged tensor": _ops(_RAGGED, "tf.cast: {dtype: float32}", "tf.nn.softmax"),
     "a batch of images resized": _stages(
         _PAIRS, "batch: {batch_size: 2}", "map: {ops: [tf.image.resize: {on: image, size: [4, 4]}]}"
     ),
@@ -165,6 +174,10 @@ ACCEPTED = {
         _ROWS, "batch: {batch_size: 4}", "map: {ops: [tf.reshape: {shape: [4, 2, 3]}]}"
     ),
     "lines of any length in a dense batch": _stages(_LINES, "map: {ops: [tf.strings.split]}", "batch: {batch_size: 1}"),
+    "words in a padded batch": _stages(_TEXTS, "map: {ops: [tf.strings.split]}", "padded_batch: {batch_size: 4}"),
+    "one list of words": _stages(
+        _TEXTS, "map: {ops: [tf.strings.split]}", "take: {count: 1}", "batch: {batch_size: 4}"
+    ),
     "ragged tensors in a batch": _stages(_RAGGED, "batch: {batch_size: 2}"),
     "windows in a batch": _stages(_RANGE, "window: {size: 3}", "batch: {batch_size: 2}"),
     "windows in turn": _stages(_RANGE, "window: {size: 3}", "flat_map: {stages: [batch: {batch_size: 3}]}"),

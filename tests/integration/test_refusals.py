@@ -1,0 +1,217 @@
+"""What is refused about elements before anything runs: TensorFlow refuses it too, and nothing else is refused."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+import yaml
+from integration.some_specs import some_spec
+from integration.test_elements import _described, _plain
+from integration.test_ops_tensorflow import _calls
+from unit.spec.flow_cases import ACCEPTED, HEAD, REFUSED, as_spec
+
+from pipeprof.pipelines.build import BuildContext, BuildError, build, load_arrays
+from pipeprof.pipelines.data.cache import CacheFolder, ensure
+from pipeprof.pipelines.ops.functions import function
+from pipeprof.pipelines.ops.signatures import resolve
+from pipeprof.pipelines.spec import loader
+from pipeprof.pipelines.spec.diagnostics import SpecError
+from pipeprof.pipelines.spec.elements import element_specs
+from pipeprof.pipelines.spec.flow import flow_faults
+from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.pipelines.spec.needs import TRIED, Need, needs
+from pipeprof.pipelines.spec.needs_table import ROWS
+from pipeprof.pipelines.spec.shapes import Nested, Tensor
+
+REFUSALS = (TypeError, ValueError, AttributeError, IndexError, KeyError, AssertionError, NotImplementedError)
+ERRORS = (*REFUSALS, tf.errors.OpError)
+LARGEST_RANK = 5
+TEXTS = "import tensorflow as tf\n\n\ndef f(x):\n    return tf.strings.as_string(tf.stack([x, x]))\n"
+SOME = 12
+"""Elements that are looked at: what TensorFlow refuses in the first of them, or not at all."""
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The inputs of the specs."""
+    folder = tmp_path_factory.mktemp("made")
+    path = folder / "spec.yaml"
+    path.write_text(as_spec("source: {range: {stop: 1}}"))
+    return ensure(load_spec(path).spec.data, progress=lambda *_: None, cache=CacheFolder(folder / "cache"))
+
+
+def _unchecked(path: Path, monkeypatch: pytest.MonkeyPatch) -> LoadedSpec:
+    """A spec of which nothing is refused that TensorFlow could refuse."""
+    with monkeypatch.context() as patched:
+        patched.setattr(loader, "flow_faults", lambda *_: [])
+        return load_spec(path)
+
+
+def _tensorflows_error(loaded: LoadedSpec, made: dict[str, Path], *, run: bool = True) -> Exception | None:
+    """What TensorFlow says when it builds the pipeline and gives some of its elements."""
+    context = BuildContext(loaded.base_dir, made, 1)
+    try:
+        load_arrays(loaded.spec, context)
+        dataset = build(loaded.spec, context)
+        if run:
+            for _ in dataset.take(SOME):
+                pass
+    except (BuildError, *ERRORS) as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_tensorflow_refuses_what_is_refused(
+    name: str, tmp_path: Path, made: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(as_spec(REFUSED[name]))
+
+    assert _tensorflows_error(_unchecked(path, monkeypatch), made) is not None
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_tensorflow_runs_what_only_looks_like_it(name: str, tmp_path: Path, made: dict[str, Path]) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(as_spec(ACCEPTED[name]))
+    (tmp_path / "f.py").write_text(TEXTS)
+
+    assert _tensorflows_error(load_spec(path), made) is None
+
+
+def _placeholder(dtype: str, shape: Any) -> Any:
+    return tf.compat.v1.placeholder(tf.as_dtype(dtype), shape)
+
+
+def _is_dense(value: Any) -> bool:
+    return tf.is_tensor(value) and not isinstance(value, tf.SparseTensor | tf.RaggedTensor)
+
+
+def _stand_in(value: Any) -> Any:
+    """A placeholder for an input of a sample call."""
+    if isinstance(value, tf.SparseTensor):
+        return tf.compat.v1.sparse_placeholder(value.dtype, value.shape)
+    if isinstance(value, tf.RaggedTensor):
+        return tf.compat.v1.ragged.placeholder(value.dtype, 1)
+    return _placeholder(value.dtype, value.shape) if _is_dense(value) else value
+
+
+def _accepts(name: str, given: dict[str, Any], **changed: Callable[[], Any]) -> bool:
+    """Whether TensorFlow takes a call, with some of its inputs made otherwise."""
+    with tf.Graph().as_default():
+        arguments = {key: _stand_in(value) if key != "key" else value for key, value in given.items()}
+        try:
+            resolve(name)(**arguments | {key: make() for key, make in changed.items()})
+        except ERRORS:
+            return False
+    return True
+
+
+def _bases(name: str) -> list[dict[str, Any]]:
+    """Calls that TensorFlow takes."""
+    called = function(name)
+    assert called is not None
+    return [given for given in itertools.islice(_calls(called), 40) if _accepts(name, given)][:3]
+
+
+def _wrong_inputs(
+    parameter: str, need: Need, given: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Callable[[], Any]]]]:
+    """Inputs that a need does not allow, alone and with all others of the same dtype."""
+    value = given[parameter]
+    if "sparse" not in need.kinds:
+        yield "sparse", {parameter: lambda: tf.compat.v1.sparse_placeholder(tf.float32, [None, None])}
+    if "ragged" not in need.kinds:
+        for dtype, rank, row in itertools.product((tf.float32, tf.int64, tf.string), (1, 2), ((), (3,))):
+            yield (
+                f"ragged {rank} {row}",
+                {parameter: lambda made=(dtype, rank, row): tf.compat.v1.ragged.placeholder(*made)},
+            )
+    yield "mapping", {parameter: lambda: {"a": _stand_in(value)}}
+    if "dense" not in need.kinds:
+        yield "dense", {parameter: lambda: _placeholder("float32", [2, 2])}
+    if not _is_dense(value):
+        return
+    same = [key for key, other in given.items() if _is_dense(other) and key != "key" and other.dtype == value.dtype]
+    for dtype in TRIED:
+        if not need.allows_dtype(dtype):
+            for group in ([parameter], same):
+                yield dtype, {key: lambda key=key, dtype=dtype: _placeholder(dtype, given[key].shape) for key in group}
+    for rank in range(LARGEST_RANK + 1):
+        if not need.allows_rank(rank):
+            yield f"rank {rank}", {parameter: lambda rank=rank: _placeholder(value.dtype, [None] * rank)}
+
+
+@pytest.mark.parametrize(
+    "name", sorted({f"tf.{full.rpartition('.')[0]}" for row in ROWS.values() for full in row.split()})
+)
+def test_tensorflow_refuses_what_a_function_does_not_take(name: str) -> None:
+    bases = _bases(name)
+    taken = {
+        (parameter, what)
+        for parameter, need in needs(name).items()
+        for given in bases
+        if parameter in given
+        for what, changed in _wrong_inputs(parameter, need, given)
+        if _accepts(name, given, **changed)
+    }
+
+    assert bases
+    assert not taken
+
+
+GENERATED = 150
+ENDLESS = ("counter", "random: {", "repeat: {}", "repeat:\n")
+
+
+def _fits(static: Any, traced: Any) -> bool:
+    """Whether everything that is said is so; of a shape either all or nothing."""
+    if static is None:
+        return True
+    if isinstance(static, dict):
+        return static.keys() == traced.keys() and all(_fits(static[key], traced[key]) for key in static)
+    if isinstance(static, tuple):
+        return len(static) == len(traced) and all(map(_fits, static, traced))
+    if isinstance(static, Nested):
+        return isinstance(traced, Nested) and _fits(static.structure, traced.structure)
+    return static == traced or (static.shape is None and static == Tensor(traced.dtype, None, traced.kind))
+
+
+def test_generated_specs_are_refused_only_if_tensorflow_refuses_them(
+    tmp_path: Path, made: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = accepted = known = 0
+    for seed in range(GENERATED):
+        text = HEAD + yaml.safe_dump(some_spec(seed), sort_keys=False)
+        path = tmp_path / "spec.yaml"
+        path.write_text(text)
+        try:
+            loaded = _unchecked(path, monkeypatch)
+        except SpecError:
+            continue
+        faults = flow_faults(loaded.spec, loaded.spec.data, tmp_path)
+        strict = element_specs(loaded, strict=True)
+        # What has no end may also never give an element.
+        error = _tensorflows_error(loaded, made, run=not any(word in text for word in ENDLESS))
+        if faults:
+            assert error is not None or any(word in text for word in ENDLESS), (faults, text)
+            refused += 1
+            continue
+        accepted += 1
+        if isinstance(error, BuildError):
+            continue
+        last = list(strict)[-1] if not loaded.spec.stages else f"stages.{len(loaded.spec.stages) - 1}"
+        dataset = build(loaded.spec, BuildContext(loaded.base_dir, made, 1))
+        found, traced = _plain(strict[last].structure), _described(dataset.element_spec)
+        assert _fits(found, traced), (found, traced, text)
+        cardinality = int(dataset.cardinality())
+        assert strict[last].cardinality in (None, cardinality), (strict[last].cardinality, cardinality, text)
+        known += found == traced
+
+    assert min(refused, accepted, known) >= GENERATED // 10
