@@ -18,7 +18,7 @@ from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
 from pipeprof.pipelines.ops.functions import function
 from pipeprof.pipelines.ops.model import Closed, has_outer_element
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
-from pipeprof.pipelines.ops.values import FilePatterns, FilledText, OuterElement, parse_field
+from pipeprof.pipelines.ops.values import FilePatterns, FilledText, OuterElement, is_integer, parse_field
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.ops.element import ElementFunction
@@ -258,16 +258,19 @@ def _single(value: Any, what: str, known: Mapping[str, type[Op]], example: str) 
     if arguments is None:
         return name, {}
     if not isinstance(arguments, dict) and name in known:
-        raise failure((name,), mismatch(arguments, "arguments", f"a mapping of arguments{_by_name(known[name])}"))
+        raise failure(
+            (name,), mismatch(arguments, "arguments", f"a mapping of arguments{_by_name(known[name], arguments)}")
+        )
     return name, arguments
 
 
-def _by_name(kind: Any) -> str:
+def _by_name(kind: type[Op], value: Any) -> str:
     """How the first argument is written, which may have been given without its name."""
     names = [name for name in kind.model_fields if name != "name"]
     required = [name for name in names if kind.model_fields[name].is_required()]
     first = next(iter([*required, *names]), None)
-    return f" such as `{{{first}: …}}`" if first is not None else ""
+    written = str(value) if is_integer(value) else "…"
+    return f" such as `{{{first}: {written}}}`" if first is not None else ""
 
 
 def _validated(kind: type[OpType], name: str, arguments: dict[str, Any]) -> OpType:

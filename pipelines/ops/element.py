@@ -36,7 +36,7 @@ _EXAMPLE = "tf.image.resize: {size: [224, 224]}"
 def _argument(name: str, value: Any) -> Any:
     if name == "vocabulary" and isinstance(value, str):
         return ArrayFile(value)
-    if name in FEATURE_PARAMETERS and isinstance(value, dict):
+    if name in FEATURE_PARAMETERS:
         return parse_features(value)
     if name in DTYPE_PARAMETERS and value is not None:
         return check_dtype(value)
@@ -81,9 +81,7 @@ def _check_complete(called: Function, call: dict[str, Any], on: On | None, probl
     if missing == ["seed"] and takes_seed(called) and seeded.get():
         return
     if missing:
-        listed = ", ".join(missing)
-        message = f"got no {listed} for {called.name}, expected a value for every required argument"
-        problems.add((), error(message, "missing_argument", got=None, candidates=missing))
+        problems.add((), _without(called, missing))
 
 
 def _check_names(called: Function, on: dict[str, FieldKey], given: set[str], problems: Problems) -> bool:
@@ -101,21 +99,28 @@ def _check_names(called: Function, on: dict[str, FieldKey], given: set[str], pro
 def _check_layer(layer: Function, call: dict[str, Any], problems: Problems) -> None:
     missing = [each.name for each in layer.parameters if each.required and each.name not in call]
     if missing:
-        message = f"got no {', '.join(missing)} for {layer.name}, expected a value for every required argument"
-        problems.add((), error(message, "missing_argument", got=None, candidates=missing))
+        problems.add((), _without(layer, missing))
+
+
+def _without(called: Function, missing: list[str]) -> PydanticCustomError:
+    form = ", ".join(f"{name}: …" for name in missing)
+    message = f"got {called.name} without {' and '.join(missing)}, expected `{called.name}: {{{form}}}`"
+    return error(message, "missing_argument", got=None, candidates=missing)
 
 
 def _unknown_function(name: Any) -> PydanticCustomError:
     reason = refusal(name) if isinstance(name, str) else None
     if reason:
+        known_layers = layers() if isinstance(name, str) and name.startswith("tf.keras.layers.") else ()
         message = f"got {name}, which is not allowed in `ops:`: {reason}"
-        return error(message, "refused_function", got=name)
+        return error(message, "refused_function", got=name, candidates=known_layers)
     known = [*table(), *special_calls(), *layers()]
     full = [each for each in known if isinstance(name, str) and each.endswith(f".{name}")]
     if full:
-        message = f"got {shown(name)}, expected a function's full name: {' or '.join(full)}"
+        listed = f": {' or '.join(full)}" if len(full) > 1 else ""
+        message = f"got {shown(name)}, expected a function's full name{listed}"
         return error(message, "unknown_function", got=name, candidates=full)
-    return unknown("function", name, known, "one of the allowlist; others go into `python: file.py:function`")
+    return unknown("function", name, known, "a function that `ops:` knows; others go into `python: file.py:function`")
 
 
 def parse_call(value: Any) -> OpCall:

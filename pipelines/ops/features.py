@@ -11,8 +11,14 @@ from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.problems import Problems, mismatch, unknown
 from pipeprof.pipelines.ops.structures import Constant, Place
-from pipeprof.pipelines.ops.values import Dtype, FilledText, Flag, Integers, Shape
+from pipeprof.pipelines.ops.values import Dtype, FilledText, Flag, Integers, Shape, dtype_among
 
+_DTYPES = ("float32", "int64", "string")
+FeatureDtype = Annotated[
+    str,
+    PlainValidator(dtype_among(_DTYPES, "a dtype that a record can hold: float32, int64 or string")),
+    WithJsonSchema({"enum": [*_DTYPES, *(f"tf.{name}" for name in _DTYPES)]}),
+]
 _EXAMPLE = "FixedLenFeature: {shape: [], dtype: string}"
 
 
@@ -20,21 +26,21 @@ class FixedLenFeature(Closed):
     """A feature with the same number of values in every record."""
 
     shape: Shape = Field(description="Shape of the values.")
-    dtype: Dtype = Field(description="float32, int64 or string.")
+    dtype: FeatureDtype = Field(description="float32, int64 or string.")
     default_value: Constant = Field(default=None, description="Stands in where a record lacks the feature.")
 
 
 class VarLenFeature(Closed):
     """A feature with any number of values; parsed to a sparse tensor."""
 
-    dtype: Dtype = Field(description="float32, int64 or string.")
+    dtype: FeatureDtype = Field(description="float32, int64 or string.")
 
 
 class FixedLenSequenceFeature(Closed):
     """A sequence of values of one shape; parsed to a dense tensor."""
 
     shape: Shape = Field(description="Shape of each item of the sequence.")
-    dtype: Dtype = Field(description="float32, int64 or string.")
+    dtype: FeatureDtype = Field(description="float32, int64 or string.")
     allow_missing: Flag = Field(default=False, description="Whether a record may lack the feature.")
     default_value: Constant = Field(default=None, description="The padding of a batch.")
 
@@ -42,7 +48,7 @@ class FixedLenSequenceFeature(Closed):
 class RaggedFeature(Closed):
     """A feature with any number of values; parsed to a ragged tensor."""
 
-    dtype: Dtype = Field(description="float32, int64 or string.")
+    dtype: FeatureDtype = Field(description="float32, int64 or string.")
     value_key: FilledText | None = Field(default=None, description="Name in the record; default the feature's own.")
     row_splits_dtype: Dtype = Field(default="int32", description="dtype of the row splits.")
     validate_: Flag = Field(default=False, alias="validate", description="Whether the partitions are checked.")
@@ -58,7 +64,7 @@ class SparseFeature(Closed):
 
     index_key: FilledText = Field(description="Name of the feature that holds the indices.")
     value_key: FilledText = Field(description="Name of the feature that holds the values.")
-    dtype: Dtype = Field(description="float32, int64 or string.")
+    dtype: FeatureDtype = Field(description="float32, int64 or string.")
     size: Integers = Field(description="The dense size, as a list.")
     already_sorted: Flag = Field(default=False, description="Whether the indices are sorted in every record.")
 

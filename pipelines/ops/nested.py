@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
-from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER, AnyStage, Inner, NestedSource
+from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER, AnyStage, Inner, NestedSource, sources
 from pipeprof.pipelines.ops.element import PYTHON
 from pipeprof.pipelines.ops.model import Closed, has_outer_element
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch
 from pipeprof.pipelines.ops.values import ElementField, Python
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 SOURCE = "Source of the pipeline made for each element, which stands for its first argument when that is left out."
 STAGES = "Stages of the pipeline made for each element, in order; without `source` they begin with the element itself."
@@ -25,6 +35,15 @@ class Pipeline(Closed):
     source: NestedSource | None = Field(default=None, description="Where its elements come from.")
     stages: list[AnyStage] | None = Field(default=None, description="What happens to its elements, in order.")
     on: ElementField | None = Field(default=None, description=ON)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _no_bare_source(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(value, dict) and _is_source(value) and not value.keys() & cls.model_fields.keys():
+            name = next(iter(value))
+            message = f"got the source {name} alone, expected a pipeline around it: `source: {{{name}: …}}`"
+            raise failure((name,), error(message, "pipeline", got=name), value)
+        return handler(value)
 
     @model_validator(mode="after")
     def _begins(self) -> Pipeline:
@@ -97,7 +116,7 @@ def _parse(value: Any, place: tuple[str | int, ...], problems: Problems, *, stru
     """A pipeline, or with ``structure`` dicts and lists of pipelines too."""
     if isinstance(value, Pipeline):
         return value
-    if isinstance(value, dict) and (not structure or not value or value.keys() & Pipeline.model_fields.keys()):
+    if isinstance(value, dict) and _is_pipeline(value, structure=structure):
         try:
             return Pipeline.model_validate(value)
         except ValidationError as found:
@@ -110,6 +129,15 @@ def _parse(value: Any, place: tuple[str | int, ...], problems: Problems, *, stru
     expected = f"{_FORM}, or a mapping or list of them" if structure else _FORM
     problems.add(place, mismatch(value, "pipeline", expected), value)
     return None
+
+
+def _is_pipeline(value: dict[Any, Any], *, structure: bool) -> bool:
+    return not structure or not value or _is_source(value) or bool(value.keys() & Pipeline.model_fields.keys())
+
+
+def _is_source(value: dict[Any, Any]) -> bool:
+    """Whether a mapping is a source where a pipeline is expected."""
+    return len(value) == 1 and next(iter(value)) in sources()
 
 
 def _parse_structure(value: Any) -> Pipelines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,17 +17,19 @@ def shown(value: Any) -> str:
     """``value`` as a message shows it: YAML's words for scalars, kinds for everything that is long.
 
     Example:
-        >>> shown(True), shown("a"), shown([1]), shown({})
-        ('true', "'a'", 'a list', 'a mapping')
+        >>> shown(True), shown("a"), shown([1]), shown({}), shown(float("inf"))
+        ('true', "'a'", 'a list', 'an empty mapping', '.inf')
     """
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return "a mapping"
+        return "a mapping" if value else "an empty mapping"
     if isinstance(value, list | tuple):
-        return "a list"
+        return "a list" if value else "an empty list"
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value).replace("nan", ".nan").replace("inf", ".inf")
     text = repr(value)
     return text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 1] + "…"
 

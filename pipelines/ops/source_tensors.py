@@ -15,15 +15,16 @@ from pipeprof.pipelines.ops.values import Dtype, Flag, Integer, OuterElement, Py
 
 
 def _range_end(value: Any) -> int | OuterElement:
-    if isinstance(value, OuterElement) or is_integer(value):
+    if isinstance(value, OuterElement) or (is_integer(value) and -(2**63) <= value < 2**63):
         return value  # type: ignore[no-any-return]  # a whole number or an OuterElement, as was just seen
-    raise mismatch(value, "number", "a whole number")
+    raise mismatch(value, "number", "a whole number of at most 64 bits" if is_integer(value) else "a whole number")
 
 
 def _range_step(value: Any) -> int:
-    if is_integer(value) and value != 0:
+    if is_integer(value) and value != 0 and -(2**63) <= value < 2**63:
         return int(value)
-    raise mismatch(value, "number", "a whole number other than 0")
+    expected = "a whole number of at most 64 bits" if is_integer(value) and value else "a whole number other than 0"
+    raise mismatch(value, "number", expected)
 
 
 RangeEnd = Annotated[int | OuterElement, PlainValidator(_range_end), WithJsonSchema({"type": "integer"})]

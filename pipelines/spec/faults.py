@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pipeprof.pipelines.spec.consequences import Fault, join_faults
 from pipeprof.pipelines.spec.suggest import suggest, suggest_value
 
 if TYPE_CHECKING:
@@ -53,38 +54,20 @@ _LIMITS: Final[dict[str, tuple[str, str]]] = {
     "string_too_short": ("text of a length of at least", "min_length"),
     "string_too_long": ("text of a length of at most", "max_length"),
     "string_pattern_mismatch": ("text of the form", "pattern"),
-    "too_short": ("a number of items of at least", "min_length"),
-    "too_long": ("a number of items of at most", "max_length"),
 }
 
 
-@dataclass(frozen=True)
-class Fault:
-    """One thing the model refuses.
-
-    Attributes:
-        address: the value, or the mapping that lacks a key.
-        at_key: whether the key is wrong (or its mapping incomplete) and not the value.
-        code: kebab-case word.
-        message: ``got …, expected …``.
-        suggestion: what was probably meant.
-        missing: the keys that are not there; nothing is said of them if each is there in a misspelling.
-    """
-
-    address: Address
-    at_key: bool
-    code: str
-    message: str
-    suggestion: str | None = None
-    missing: tuple[str, ...] = ()
+# A mapping that is named after one of its own keys.
+_ARRAYS_OF_SEVERAL: Final = frozenset({"npz"})
 
 
 @dataclass(frozen=True)
 class _Found:
-    """A pydantic error with its place in the data, and the union branches it was found in."""
+    """A pydantic error with its place in the data, what stands there, and the union branches it was found in."""
 
     details: ErrorDetails
     address: Address
+    value: Any
     in_mapping: bool
     rest: tuple[int | str, ...]
     branches: tuple[tuple[Address, str], ...]
@@ -102,9 +85,9 @@ def describe(value: object) -> str:
     if isinstance(value, bool):
         return f"{str(value).lower()} (a boolean)"
     if isinstance(value, dict):
-        return "a mapping"
+        return "a mapping" if value else "an empty mapping"
     if isinstance(value, list):
-        return f"a list of {len(value)}"
+        return f"a list of {len(value)}" if value else "an empty list"
     text = repr(value)
     shown = text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 1] + "…"
     return f"{shown} (a string)" if isinstance(value, str) else shown
@@ -123,12 +106,7 @@ def find_faults(error: ValidationError, data: Any) -> list[Fault]:
     found = [_place(details, data) for details in error.errors(include_url=False)]
     chosen = _choose_branches(found)
     faults = list(dict.fromkeys(_fault(item, guess=number < _MAX_GUESSES) for number, item in enumerate(chosen)))
-    misspelt = {(fault.address[:-1], fault.suggestion) for fault in faults if fault.code.startswith("unknown-")}
-    return [
-        fault
-        for fault in faults
-        if not fault.missing or not all((fault.address, name) in misspelt for name in fault.missing)
-    ]
+    return join_faults(faults, data)
 
 
 def _place(details: ErrorDetails, data: Any) -> _Found:
@@ -149,7 +127,7 @@ def _place(details: ErrorDetails, data: Any) -> _Found:
         address, current = (*address, key), current[key]
     tags = rest[:-1] if details["type"] == "missing" else [part for part in rest if part != _KEY_MARK]
     branches.extend((address, str(skipped)) for skipped in tags)
-    return _Found(details, address, in_mapping, tuple(rest), tuple(branches))
+    return _Found(details, address, current, in_mapping, tuple(rest), tuple(branches))
 
 
 def _child(value: Any, part: int | str) -> int | str | None:
@@ -191,16 +169,20 @@ def _fault(found: _Found, *, guess: bool) -> Fault:
     if isinstance(context.get("message"), str):
         return _ready(found, kind, context, guess=guess)
     if kind == "missing":
-        return _missing(found.address, str(found.rest[-1]) if found.rest else "a key")
+        return _missing(found.address, str(found.rest[-1]) if found.rest else "a key", found.value)
     if kind == "extra_forbidden":
         name = str(found.address[-1]) if found.address else "a key"
         return Fault(found.address, True, "unknown-key", f"got unknown key '{name}', expected only known keys")
     return _own_words(found, kind, context)
 
 
-def _missing(address: Address, name: str) -> Fault:
+def _missing(address: Address, name: str, given: Any) -> Fault:
     if not address:
         owner = "a spec"
+    elif isinstance(given, str):
+        owner = f"'{given}'"
+    elif isinstance(given, dict) and _ARRAYS_OF_SEVERAL & given.keys():
+        owner = f"'{next(iter(_ARRAYS_OF_SEVERAL & given.keys()))}'"
     elif isinstance(address[-1], int):
         owner = f"an item of '{address[-2]}'" if len(address) > 1 else "an item"
     else:
@@ -225,6 +207,11 @@ def _ready(found: _Found, kind: str, context: Mapping[str, Any], *, guess: bool)
 def _own_words(found: _Found, kind: str, context: Mapping[str, Any]) -> Fault:
     value, at_key = found.details["input"], _KEY_MARK in found.rest
     got = describe(value)
+    if kind in {"too_short", "too_long"}:
+        least = kind == "too_short"
+        limit = context.get("min_length" if least else "max_length")
+        message = f"got {got}, expected a list of at {'least' if least else 'most'} {limit} item{'s' * (limit != 1)}"
+        return Fault(found.address, at_key, "out-of-range", message)
     if kind in _LIMITS:
         words, limit = _LIMITS[kind]
         return Fault(found.address, at_key, "out-of-range", f"got {got}, expected {words} {context.get(limit)}")
@@ -236,5 +223,17 @@ def _own_words(found: _Found, kind: str, context: Mapping[str, Any]) -> Fault:
     if kind in {"value_error", "assertion_error"}:
         return Fault(found.address, at_key, "wrong-value", str(context.get("error") or f"got {got}, expected another"))
     expected = _EXPECTED.get(kind.split("_", maxsplit=1)[0], "a value of another kind")
+    if expected == "a list":
+        return Fault(found.address, at_key, "wrong-type", *_no_list(value, got))
     suggestion = suggest_value(value, "number" if expected in {"a number", "a whole number"} else kind)
     return Fault(found.address, at_key, "wrong-type", f"got {got}, expected {expected}", suggestion)
+
+
+def _no_list(value: Any, got: str) -> tuple[str, str | None]:
+    """The message where a list is expected, and what was probably meant."""
+    if isinstance(value, dict) and value:
+        if all(isinstance(key, str) and key.startswith("-") for key in value):
+            return f"got '{next(iter(value))}', expected a list: a blank after each '-'", None
+        return f"got {got}, expected a list: '- ' before each item", None
+    plain = isinstance(value, str) and 0 < len(value) <= _SHOWN_LENGTH and value.isprintable()
+    return f"got {got}, expected a list", f"[{value}]" if plain else None

@@ -290,9 +290,8 @@ class _Composer:
 
     def _merged(self, value: Node) -> list[MappingNode]:
         values = value.items if isinstance(value, SequenceNode) else [value]
-        for item in values:
-            if not isinstance(item, MappingNode):
-                self.note(item.span, "merge", "got '<<' with something that is no mapping, expected '<<: *anchor'")
+        if not all(isinstance(item, MappingNode) for item in values):
+            self.note(value.span, "merge", "got '<<' with something that is no mapping, expected '<<: *anchor'")
         return [item for item in values if isinstance(item, MappingNode)]
 
     def _merge(self, node: MappingNode, merge: MappingNode) -> None:
@@ -314,7 +313,7 @@ def _describe_key(key: Node) -> str:
     if isinstance(key, SequenceNode):
         return "a list"
     if isinstance(key, MappingNode):
-        return "a mapping"
+        return "a mapping in braces (templates such as {{ name }} are not filled in)"
     if key.value is None:
         return "nothing"
     return f"{str(key.value).lower()} ({'a boolean' if isinstance(key.value, bool) else 'a number'})"

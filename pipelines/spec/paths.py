@@ -223,9 +223,22 @@ def _missing(spec: Spec, base_dir: Path, path: str, place: Place, *, globs: bool
         inside = f"{path.rstrip('/')}/*"
         yield PathProblem(place, path, f"got the folder {path}, expected files: {inside}", (inside,))
     elif globs and is_glob(path):
-        yield PathProblem(place, path, f"got {path}, which matches no file in {base_dir}", _near(literal))
+        near = _below_inputs(spec, path) or _near(literal)
+        yield PathProblem(place, path, f"got {path}, which matches no file{_in(base_dir, path)}", near)
     else:
-        yield PathProblem(place, path, f"got {path}, which does not exist in {base_dir}", _near(literal))
+        yield PathProblem(place, path, f"got {path}, which does not exist{_in(base_dir, path)}", _near(literal))
+
+
+def _in(base_dir: Path, path: str) -> str:
+    """The folder that a relative path is looked up in."""
+    return "" if Path(path).expanduser().is_absolute() else f" in {base_dir}"
+
+
+def _below_inputs(spec: Spec, path: str) -> tuple[str, ...]:
+    """The path below `data:`, if it begins with the name of an input."""
+    name, _, below = path.partition("/")
+    found = name in spec.data and any(_matches(file, below) for file in file_names(spec.data[name]))
+    return (f"data:{path}",) if found else ()
 
 
 def _missing_folder(spec: Spec, base_dir: Path, path: str, place: Place) -> Iterator[PathProblem]:
@@ -237,7 +250,7 @@ def _missing_folder(spec: Spec, base_dir: Path, path: str, place: Place) -> Iter
         if literal.is_file():
             yield PathProblem(place, path, f"got the file {path}, expected a folder")
         elif not literal.is_dir():
-            yield PathProblem(place, path, f"got {path}, which does not exist in {base_dir}", _near(literal))
+            yield PathProblem(place, path, f"got {path}, which does not exist{_in(base_dir, path)}", _near(literal))
         return
     name, below = synthesised
     if name not in spec.data:

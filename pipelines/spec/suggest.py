@@ -11,13 +11,28 @@ if TYPE_CHECKING:
 
 CUTOFF: Final = 0.7
 _LONGEST: Final = 80
+_SHORTEST_START: Final = 4
+# "stop:100" and "stop=100", where a blank or a colon was forgotten.
+_WRITTEN_TOGETHER = re.compile(r"(\w{1,40})[:=]\s*(\S{1,40})")
 _SEPARATORS = re.compile(r"[\s_.\-]+")
 
 # Words of other libraries and of everyday speech, without separators and in lower case; only what is a candidate at
 # the place is ever suggested.
 _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
-    "numworkers": ("num_parallel_calls", "num_parallel_reads"),
-    "workers": ("num_parallel_calls", "num_parallel_reads"),
+    "numworkers": ("num_parallel_calls", "num_parallel_reads", "num_shards"),
+    "workers": ("num_parallel_calls", "num_parallel_reads", "num_shards"),
+    "workerindex": ("index",),
+    "rank": ("index",),
+    "worldsize": ("num_shards",),
+    "directory": ("directory", "filename", "path"),
+    "folder": ("directory", "path"),
+    "dir": ("directory", "filename", "path"),
+    "mapandbatch": ("map",),
+    "numclasses": ("depth", "num_tokens"),
+    "depth": ("num_tokens",),
+    "tofloat": ("tf.cast",),
+    "toint32": ("tf.cast",),
+    "toint64": ("tf.cast",),
     "parallel": ("num_parallel_calls", "num_parallel_reads"),
     "parallelism": ("num_parallel_calls", "num_parallel_reads"),
     "numthreads": ("num_parallel_calls", "num_parallel_reads", "private_threadpool_size"),
@@ -57,6 +72,7 @@ _SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "rebatch": ("batch",),
     "auto": ("AUTOTUNE",),
     "tfdataautotune": ("AUTOTUNE",),
+    "tfdataexperimentalautotune": ("AUTOTUNE",),
     "tfrecord": ("TFRecordDataset",),
     "tfrecords": ("TFRecordDataset",),
     "csv": ("CsvDataset",),
@@ -91,6 +107,8 @@ _UNITS: Final = {
     "minutes": "min",
 }
 _NUMBER = re.compile(r"[-+]?\d{1,18}(?:\.\d{1,18})?")
+_FACTORS: Final = {"k": 1000, "m": 1_000_000, "s": 1}
+_COUNTED = re.compile(r"(\d{1,12})([kKmMs])")
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
@@ -110,17 +128,30 @@ def suggest(got: object, candidates: Iterable[str]) -> str | None:
     if not plain or text in names:
         return None
     by_plain = {_plain(name): name for name in reversed(names)}
-    if plain in by_plain:
-        return by_plain[plain]
+    written = _WRITTEN_TOGETHER.fullmatch(text)
+    if written is not None and (name := by_plain.get(_plain(written[1]))) is not None:
+        return f"{name}: {written[2]}"
     last = _plain(text.rsplit(".", 1)[-1])
+    known = by_plain.get(plain) or (by_plain.get(last) if "." in text else None)
+    return known or _by_end(last, names) or _by_synonym((plain, last), names) or _by_spelling(plain, by_plain)
+
+
+def _by_end(last: str, names: list[str]) -> str | None:
+    """The only dotted name whose last part it is."""
     same_end = [name for name in names if "." in name and _plain(name.rsplit(".", 1)[-1]) == last]
-    if len(same_end) == 1:
-        return same_end[0]
-    for synonym in _SYNONYMS.get(plain, ()):
-        if synonym in names:
-            return synonym
+    return same_end[0] if len(same_end) == 1 else None
+
+
+def _by_synonym(words: tuple[str, ...], names: list[str]) -> str | None:
+    return next((each for word in words for each in _SYNONYMS.get(word, ()) if each in names), None)
+
+
+def _by_spelling(plain: str, by_plain: dict[str, str]) -> str | None:
     close = difflib.get_close_matches(plain, list(by_plain), n=1, cutoff=CUTOFF)
-    return by_plain[close[0]] if close else None
+    if close:
+        return by_plain[close[0]]
+    longer = [name for known, name in by_plain.items() if len(plain) >= _SHORTEST_START and known.startswith(plain)]
+    return longer[0] if len(longer) == 1 else None
 
 
 def suggest_value(got: object, kind: str) -> str | None:
@@ -144,6 +175,10 @@ def suggest_value(got: object, kind: str) -> str | None:
     if kind == "flag":
         word = _FLAG_WORDS.get(text.lower(), text.lower())
         return word if word in {"true", "false"} else None
+    if kind == "version":
+        text = text.removeprefix("v").removesuffix(".0")
+    if kind == "number" and (counted := _COUNTED.fullmatch(text)) is not None:
+        return str(int(counted[1]) * _FACTORS[counted[2].lower()])
     return text if kind in {"number", "seed", "version"} and _NUMBER.fullmatch(text) else None
 
 
@@ -159,6 +194,7 @@ def suggest_path(got: str, candidates: Iterable[str]) -> str | None:
         'in/train.csv'
     """
     names = list(candidates)
+    got = got.strip("“”‘’«»")
     folder, slash, name = got.rpartition("/")
     if any("/" in candidate for candidate in names):
         folder, slash, name = "", "", got

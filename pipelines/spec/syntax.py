@@ -212,6 +212,9 @@ _RULES: Final[tuple[_Rule, ...]] = tuple(
 _UNCLOSED = re.compile(r"expected ',' or '([\]}])'")
 _AFTER_VALUE = "got {got} after the end of the value, expected the end of the line, or the whole text in quotes"
 _TAB = "got a tab, expected spaces for indentation"
+_MERGE_CONFLICT = re.compile(r"<{7} |={7}$|>{7} ")
+_NO_BLANK = re.compile(r"[ -]*([A-Za-z_][\w.]*):[^\s:/\\][^:\n]*\n?$")
+_SLASHES = re.compile(r"^[ \t]*(//)", re.MULTILINE)
 _ESCAPE = re.compile(r"\\(?:x\w{0,2}|u\w{0,4}|U\w{0,8}|.?)")
 _WORD = re.compile(r"\w{1,40}|.", re.DOTALL)
 _FALLBACK = _Rule(
@@ -230,6 +233,9 @@ def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:
     rule = next((rule for rule in _RULES if rule.pattern.search(problem)), _FALLBACK)
     mark = (error.context_mark if rule.at_context else None) or error.problem_mark or error.context_mark
     offset, code, template = _offset(text, mark), rule.code, rule.message
+    known = _known_mistake(text, offset, rule)
+    if known is not None:
+        return known
     if code == "syntax" and text[offset : offset + 1] == "\t":
         code, template = "tab", _TAB
     elif code == "escape":
@@ -241,10 +247,34 @@ def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:
     return _problem(text, offset, code, template.format(got=_found(text, offset)))
 
 
+def _known_mistake(text: str, offset: int, rule: _Rule) -> SyntaxProblem | None:
+    """What people often write, where YAML itself stops in another place or says something else."""
+    start = _line_start(text, offset)
+    line = text[start:].split("\n", 1)[0]
+    marker = _MERGE_CONFLICT.match(line)
+    if marker is not None:
+        message = "got the marker of a merge conflict, expected one of the two versions and no markers"
+        return SyntaxProblem(start, start + marker.end(), "syntax", message)
+    if "got a ':' inside" in rule.message and start > 0:
+        before = _line_start(text, start - 1)
+        joined = _NO_BLANK.match(text[before:start])
+        if joined is not None:
+            key = joined[1]
+            message = f"got '{joined[1]}:' directly before its value, expected a blank after the ':'"
+            at = before + joined.start(1)
+            return SyntaxProblem(at, at + len(key) + 1, "syntax", message)
+    if text[offset : offset + 1] == ":" and "indentation that fits" in rule.message:
+        return SyntaxProblem(offset, offset + 1, "syntax", "got a ':' without a key before it, expected 'key: value'")
+    return None
+
+
 def _explain_flow(text: str, error: yaml.MarkedYAMLError, closing: str) -> SyntaxProblem:
     """A ``[`` or ``{`` that YAML cannot read to its end: never closed, or something odd inside."""
     opened, stopped = _offset(text, error.context_mark), _offset(text, error.problem_mark)
     opening = "[" if closing == "]" else "{"
+    comment = _SLASHES.search(text, opened, stopped + 1)
+    if comment is not None:
+        return SyntaxProblem(comment.start(1), comment.end(1), "syntax", "got '//', expected '#' before a comment")
     if stopped >= len(text) or any(end in text[opened:stopped] for end in LINE_ENDS):
         return _problem(text, opened, "syntax", f"got '{opening}' that is not closed, expected ',' or '{closing}'")
     message = f"got {_found(text, stopped)} inside '{opening}{closing}', expected ',' or '{closing}'"

@@ -246,7 +246,7 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
         True,
     ),
     "unknown function": (ops("tf.io.read_fil"), ("stages", 0, "map", "ops", 0), "unknown function", True),
-    "short name": (ops("read_file"), ("stages", 0, "map", "ops", 0), "tf.io.read_file", True),
+    "short name": (ops("read_file"), ("stages", 0, "map", "ops", 0), "a function's full name", True),
     "python in ops": (
         ops({"tf.while_loop": {}}),
         ("stages", 0, "map", "ops", 0, "tf.while_loop"),
@@ -264,7 +264,7 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     "missing parameter": (
         ops({"tf.image.resize": {"antialias": True}}),
         ("stages", 0, "map", "ops", 0, "tf.image.resize"),
-        "got no size for tf.image.resize",
+        "got tf.image.resize without size",
         False,
     ),
     "too many inputs": (

@@ -51,8 +51,9 @@ def faults(data: dict[str, Any], model: type[BaseModel] = Model) -> list[Fault]:
         ({"nme": 3}, ("nme",), "unknown-key", "got unknown key 'nme', expected only known keys"),
         ({"name": 3}, ("name",), "wrong-type", "got 3, expected text"),
         ({"name": ""}, ("name",), "out-of-range", "got '' (a string), expected text of a length of at least 1"),
-        ({"values": {}}, ("values",), "wrong-type", "got a mapping, expected a list"),
-        ({"stages": [[]]}, ("stages", 0), "wrong-type", "got a list of 0, expected a mapping"),
+        ({"values": {"a": 1}}, ("values",), "wrong-type", "got a mapping, expected a list: '- ' before each item"),
+        ({"values": {"-1": 1}}, ("values",), "wrong-type", "got '-1', expected a list: a blank after each '-'"),
+        ({"stages": [[]]}, ("stages", 0), "wrong-type", "got an empty list, expected a mapping"),
         (
             {"stages": [{"batch": {}}]},
             ("stages", 0, "batch"),
