@@ -1,0 +1,32 @@
+"""The base of all parts of the document, and its vocabularies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PhaseName = Literal["import", "data", "build", "first_element", "warmup", "measure", "trace"]
+GapCause = Literal["pipeline", "copy", "python", "launch", "compile", "pipeprof"]
+Bound = Literal["input", "step", "balanced"]
+Limit = Literal["serial-stage", "cpu", "io", "gil", "latency", "memory", "step"]
+Owner = Literal[
+    "runtime",
+    "source",
+    "cache",
+    "shuffle",
+    "prefetch",
+    "parallel",
+    "batch",
+    "consumer",
+    "python",
+    "slack",
+]
+How = Literal["measured", "model", "predicted", "alias"]
+Dispatch = Literal["sync"] | Annotated[int, Field(ge=1)]
+
+
+class Model(BaseModel):
+    """Base of all parts of the document: unknown fields are kept out, defaults are ``None``."""
+
+    model_config = ConfigDict(extra="forbid")

@@ -1,0 +1,61 @@
+"""What a run concludes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from pipeprof.profiles.document.base import Bound, Limit, Model
+from pipeprof.profiles.document.stages import Location
+
+
+class Verdict(Model):
+    """One sentence, and the quantities behind it."""
+
+    bound: Bound | None = None
+    limit: Limit | None = None
+    stage: str | None = None
+    headspace_share: float | None = None
+    sentence: str
+
+
+class Edit(Model):
+    """A change that a finding proposes: its `kind`, and the fields that belong to the kind."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str | None = Field(None, description="`InsertStage`, `SetArgument`, `MoveStage`, `SetOption`, …")
+
+
+class Predicted(Model):
+    """What a finding's edit should bring."""
+
+    speedup: float | None = Field(None, description="Steps per second with the edit over without.")
+    peak_rss_delta_bytes: int | None = Field(None, description="Change of peak memory; negative saves.")
+    formula: str | None = Field(None, description="How it was worked out, with the numbers in it.")
+
+
+class Finding(Model):
+    """Something seen, with its evidence and its status."""
+
+    rule: str
+    title: str
+    family: Literal["memory", "speed", "correctness"] | None = None
+    stage: str | None = None
+    location: Location | None = None
+    sentence: str | None = Field(None, description="What was seen, in numbers, and why it matters here.")
+    evidence: dict[str, Any] = Field(
+        default_factory=dict, description="The numbers behind the sentence; names carry their unit."
+    )
+    recommendation: str | None = Field(None, description="The fix in words, whatever the status.")
+    semantics: Literal["same", "order", "randomness", "values"] | None = Field(
+        None, description="What the fix may change of the data."
+    )
+    edit: Edit | list[Edit] | None = None
+    patch: str | None = Field(None, description="The fix as YAML.")
+    python: str | None = Field(None, description="The fix as Python.")
+    predicted: Predicted | None = None
+    measured: dict[str, Any] | None = None
+    status: Literal["kept", "rejected", "ceiling", "unverified"]
+    reason: str | None = Field(None, description="Why the status is what it is.")

@@ -1,0 +1,134 @@
+"""What a run measures: phases, steps, the device, and what was in the way."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeprof.profiles.document.base import Dispatch, GapCause, Model, PhaseName
+
+
+class Phase(Model):
+    """One of the seven phases of a sample."""
+
+    name: PhaseName
+    seconds: float | None = Field(None, description="Duration; `None` while or if it did not end.")
+    peak_rss_bytes: int | None = None
+    end_rss_bytes: int | None = None
+    how: Literal["hwm", "sampled"] | None = Field(
+        None, description="`hwm`: exact high-water mark of the kernel; `sampled`: the largest sample seen from outside."
+    )
+    note: str | None = Field(None, description="What a reader should know, e.g. which rule ended the warm-up.")
+
+
+class Throughput(Model):
+    """What came out of the pipeline per second of the measured window."""
+
+    elements_per_second: float | None = Field(None, description="Batches times their first dimension, where known.")
+    batches_per_second: float | None = None
+    bytes_per_second: float | None = None
+    elements_per_batch: float | None = None
+    bytes_per_batch: float | None = None
+
+
+class Quantiles(Model):
+    """Mean and quantiles of a duration per step, in milliseconds."""
+
+    mean: float
+    p50: float
+    p95: float
+    p99: float
+    max: float | None = None
+
+
+class Steps(Model):
+    """The measured steps."""
+
+    count: int
+    dispatch: Dispatch | None = Field(None, description="`None` with `step: none`.")
+    seconds: float
+    interval_ms: Quantiles = Field(description="From one step's start to the next one's.")
+    wait_ms: Quantiles = Field(description="Device idle because of the pipeline, the loop's own floor taken off.")
+    fetch_ms: Quantiles = Field(description="The loop blocked in `next()`.")
+    busy_ms: Quantiles | None = Field(None, description="The device at work; `None` with `step: none`.")
+    wait_share: float = Field(description="Sum of the waits over the measured time, 0 to 1.")
+    restart_share: float | None = Field(
+        None, description="The part of `wait_share` spent starting the dataset again at the end of an epoch."
+    )
+    floor_ms: Quantiles | None = Field(None, description="`next()` on a constant dataset under the same step.")
+    epochs: int = Field(0, description="How often the dataset ended and was started again.")
+
+
+class Gap(Model):
+    """A stretch without device work."""
+
+    start_s: float = Field(description="Seconds since the measured window began.")
+    ms: float
+    cause: GapCause
+    stage: str | None = None
+
+
+class Gaps(Model):
+    """All idle gaps between the first and the last step."""
+
+    count: int
+    by_cause: dict[GapCause, float] = Field(description="Seconds by cause.")
+    longest: list[Gap] = Field(default_factory=list)
+    histogram: list[tuple[float, int]] = Field(
+        default_factory=list, description="Pairs of upper bound in ms and number of gaps."
+    )
+
+
+class Device(Model):
+    """What consumed the batches, and how much of its time it had nothing to do."""
+
+    kind: str = Field(description="`simulate`, `none`, `python`, …")
+    text: str | None = Field(None, description="The step as given, e.g. `simulate: 12ms`.")
+    idle_share: float | None = None
+    gaps: Gaps | None = None
+
+
+class Disk(Model):
+    """Bytes that came from the disk while measuring."""
+
+    bytes: int | None = None
+    source: str | None = Field(None, description="`proc-io`, or why it is unknown.")
+    cold: bool | None = Field(None, description="Source files were evicted from the page cache first.")
+
+
+class Series(Model):
+    """Bounded samples over the run, all of one length: seconds since the worker started and what was seen then."""
+
+    seconds: list[float] = Field(default_factory=list)
+    rss_bytes: list[int] = Field(default_factory=list)
+    cpu_cores: list[float | None] = Field(default_factory=list, description="CPU seconds per second since the last.")
+    batches_per_second: list[float | None] = Field(default_factory=list)
+    phase: list[PhaseName] = Field(default_factory=list)
+    interval_histogram_ms: list[tuple[float, int]] = Field(
+        default_factory=list, description="Pairs of upper bound in ms and number of steps."
+    )
+    fetch_histogram_ms: list[tuple[float, int]] = Field(default_factory=list)
+
+
+class Overhead(Model):
+    """What measuring cost, as shares of the measured window."""
+
+    loop_share: float | None = Field(None, description="Bookkeeping in the step loop.")
+    sampler_cores: float | None = Field(None, description="CPU seconds per second of the watching process.")
+    wake_share: float | None = Field(None, description="Device idle because the loop woke late from a simulated step.")
+
+
+class Contention(Model):
+    """How much the machine was in the way."""
+
+    runnable_wait_share: float | None = Field(
+        None, description="Time the worker's runnable threads waited for a core, over their time running and waiting."
+    )
+    steal_share: float | None = None
+    throttled_seconds: float | None = None
+    load_average: float | None = None
+    worker_cores: float | None = Field(None, description="CPU seconds per second of the worker while measuring.")
+    others_cores: float | None = Field(
+        None, description="CPU seconds per second of everything else on the machine, pipeprof itself left out."
+    )
