@@ -9,7 +9,7 @@ from typing import Any
 from pipeprof.pipelines.ops.structures import ShapeOf
 from pipeprof.pipelines.ops.structures import Structure as WrittenStructure
 from pipeprof.pipelines.spec.refusals import Refused, mismatch, refuse, shape_text, structure_text, tensor_text
-from pipeprof.pipelines.spec.shapes import Nested, Shape, Structure, Tensor, literal
+from pipeprof.pipelines.spec.shapes import INTEGERS, Nested, Shape, Structure, Tensor, literal
 
 _SHAPES = "padded_shapes"
 _VALUES = "padding_values"
@@ -96,7 +96,8 @@ def _check_values(structure: Structure, values: Any, place: tuple[str | int, ...
 
 def _check_value(tensor: Tensor, value: Any, place: tuple[str | int, ...]) -> None:
     written = literal(value)
-    texts = {written.dtype if written is not None else "", tensor.dtype}
+    dtypes = {written.dtype if written is not None else "", tensor.dtype}
+    broken = isinstance(value, float) and not value.is_integer() and tensor.dtype in INTEGERS
     # Which widths fit each other depends on TensorFlow; text beside numbers never does.
-    if written is not None and len(texts) == 2 and "string" in texts:
+    if written is not None and (broken or (len(dtypes) == 2 and "string" in dtypes)):
         refuse(repr(value), "wrong-dtype", f"a value for {tensor_text(tensor)}", *place)

@@ -111,8 +111,11 @@ class Arguments:
 
         Raises:
             NotKnown: It is no such list.
+            Refused: It is text.
         """
         found = self.constant(name)
+        if isinstance(found, str):
+            refuse(repr(found), "wrong-type", "a list of whole numbers", name)
         if not isinstance(found, list | tuple) or not all(type(item) is int for item in found):
             raise NotKnown
         return tuple(found)

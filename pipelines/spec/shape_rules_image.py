@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pipeprof.pipelines.spec.shape_rules import Arguments, NotKnown, Rule, same
+from pipeprof.pipelines.spec.refusals import NotKnown, Refused, refuse, tensor_text
+from pipeprof.pipelines.spec.shape_rules import Arguments, Rule, same
 from pipeprof.pipelines.spec.shapes import Shape, Structure, Tensor
+from pipeprof.pipelines.spec.suggest import suggest
 
 
 def _sized(tensor: Tensor, height: int | None, width: int | None, channels: int | None) -> Shape:
@@ -25,8 +27,19 @@ def _resized_dtype(arguments: Arguments, tensor: Tensor) -> str:
     return tensor.dtype if arguments.constant("method", "bilinear") == "nearest" else "float32"
 
 
+_METHODS = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
+
+
+def _check_method(arguments: Arguments) -> None:
+    method = arguments.constant("method", "bilinear")
+    if isinstance(method, str) and method not in _METHODS:
+        message = f"got {method!r}, expected one of {', '.join(_METHODS)}"
+        raise Refused(message, "wrong-value", "method", suggestion=suggest(method, _METHODS))
+
+
 def _resize(arguments: Arguments) -> Structure:
     tensor = arguments.tensor("images")
+    _check_method(arguments)
     height, width = _two(arguments.integers("size"))
     if arguments.constant("preserve_aspect_ratio", default=False):
         return tensor.of(_resized_dtype(arguments, tensor), _sized(tensor, None, None, _channels(tensor)))
@@ -40,6 +53,7 @@ def _two(numbers: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _resize_with_pad(arguments: Arguments) -> Structure:
+    _check_method(arguments)
     tensor = arguments.tensor("image")
     shape = _target(arguments, tensor)
     return tensor.of(_resized_dtype(arguments, tensor), shape)
@@ -57,9 +71,16 @@ def _target(arguments: Arguments, tensor: Tensor) -> Shape:
 
 def _random_crop(arguments: Arguments) -> Structure:
     size = arguments.integers("size")
+    tensor = arguments.tensor("value")
     if any(one < 0 for one in size):
         raise NotKnown
-    return arguments.tensor("value").of(shape=size)
+    if tensor.shape is not None:
+        fits = len(size) == len(tensor.shape) and all(
+            there is None or one <= there for one, there in zip(size, tensor.shape, strict=True)
+        )
+        if not fits:
+            refuse(f"size {list(size)}", "wrong-shape", f"a part of {tensor_text(tensor)}", "size")
+    return tensor.of(shape=size)
 
 
 def _with_channels(name: str, channels: int) -> Rule:

@@ -197,7 +197,7 @@ def literal(value: Any, dtype: str | None = None) -> Tensor | None:
     """The tensor that TensorFlow makes of a literal or an array made in memory; ``dtype`` where the context sets it."""
     if isinstance(value, MadeArray):
         return array(value.array)
-    shape = _nesting(value)
+    shape = nesting(value)
     if shape is None:
         return None
     kinds = {type(item) for item in _scalars(value)}
@@ -214,11 +214,24 @@ def array(filling: Filling) -> Tensor:
     return Tensor(str(filling.dtype), tuple(filling.shape))
 
 
-def _nesting(value: Any) -> Shape | None:
+def is_uneven(value: Any) -> bool:
+    """Whether lists that stand side by side have different lengths.
+
+    Example:
+        >>> is_uneven([[1], [2, 3]]), is_uneven([[1], [2]]), is_uneven([])
+        (True, False, False)
+    """
+    if not isinstance(value, list | tuple) or not value:
+        return False
+    lists = [item for item in value if isinstance(item, list | tuple)]
+    return len({len(item) for item in lists}) > 1 or 0 < len(lists) < len(value) or any(map(is_uneven, lists))
+
+
+def nesting(value: Any) -> Shape | None:
     """Shape of nested lists of scalars; ``None`` when their lengths differ."""
     if not isinstance(value, list | tuple):
         return () if isinstance(value, str | int | float | bool) else None
-    inner = [_nesting(item) for item in value]
+    inner = [nesting(item) for item in value]
     if not inner:
         return (0,)
     if inner[0] is None or any(shape != inner[0] for shape in inner):

@@ -18,7 +18,7 @@ from pipeprof.pipelines.spec.fields import field_of
 from pipeprof.pipelines.spec.known_files import Files
 from pipeprof.pipelines.spec.refusals import Refused, refuse, shape_text
 from pipeprof.pipelines.spec.shape_rules_io import column_dtype, parsed_features
-from pipeprof.pipelines.spec.shapes import WIDTHS, Content, Nested, Structure, Tensor, each, leaves, literal
+from pipeprof.pipelines.spec.shapes import WIDTHS, Content, Nested, Structure, Tensor, each, is_uneven, leaves, literal
 
 
 @dataclass(frozen=True)
@@ -105,21 +105,38 @@ def _whole(source: Any, around: Around) -> Made:
 def _tensors(source: Any, around: Around) -> tuple[Structure, int | None]:
     if isinstance(source.tensors, OuterElement):
         return around.picked(source.tensors, "tensors"), None
-    structure = literals(source.tensors, around.files)
+    structure = literals(source.tensors, around.files, "tensors")
     return structure, _bytes(structure)
 
 
-def literals(written: WrittenStructure, files: Files) -> Structure:
-    """The tensors of a structure of arrays and literals."""
+def _check_even(value: Any, place: tuple[str | int, ...]) -> None:
+    """Refuse lists of numbers of different lengths, of which TensorFlow makes no tensor."""
+    if isinstance(value, dict | tuple):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_even(inner, (*place, key))
+    elif isinstance(value, list) and nesting(value) is None:
+        refuse("lists of different lengths", "wrong-shape", "the same length in all, or `{ragged: …}` around them", *place)
 
-    def visit(value: Any) -> Structure:
+
+def literals(written: WrittenStructure, files: Files, *place: str | int) -> Structure:
+    """The tensors of a structure of arrays and literals; `place` is the argument they stand in.
+
+    Raises:
+        Refused: A list is no tensor.
+    """
+
+    def visit(value: Any, place: tuple[str | int, ...]) -> Structure:
         if isinstance(value, dict):
-            return {key: visit(inner) for key, inner in value.items()}
+            return {key: visit(inner, (*place, key)) for key, inner in value.items()}
         if isinstance(value, tuple):
-            return tuple(visit(inner) for inner in value)
-        return files.array(value) if isinstance(value, ARRAYS) else literal(value)
+            return tuple(visit(inner, (*place, index)) for index, inner in enumerate(value))
+        if isinstance(value, ARRAYS):
+            return files.array(value)
+        if is_uneven(value):
+            refuse("lists of different lengths", "wrong-shape", "one length, or `{ragged: [[1], [2, 3]]}`", *place)
+        return literal(value)
 
-    return visit(written.value)
+    return visit(written.value, place)
 
 
 def _bytes(structure: Structure) -> int | None:
