@@ -109,15 +109,6 @@ def _tensors(source: Any, around: Around) -> tuple[Structure, int | None]:
     return structure, _bytes(structure)
 
 
-def _check_even(value: Any, place: tuple[str | int, ...]) -> None:
-    """Refuse lists of numbers of different lengths, of which TensorFlow makes no tensor."""
-    if isinstance(value, dict | tuple):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            _check_even(inner, (*place, key))
-    elif isinstance(value, list) and nesting(value) is None:
-        refuse("lists of different lengths", "wrong-shape", "the same length in all, or `{ragged: …}` around them", *place)
-
-
 def literals(written: WrittenStructure, files: Files, *place: str | int) -> Structure:
     """The tensors of a structure of arrays and literals; `place` is the argument they stand in.
 
