@@ -159,7 +159,7 @@ def _document(
     from pipeprof.profiles import profile as document
     from pipeprof.profiles.run import limits
     from pipeprof.profiles.run.cgroup import Cgroup
-    from pipeprof.profiles.run.procfs import machine_memory
+    from pipeprof.profiles.run.machine import machine_memory
     from pipeprof.profiles.spec_target import spec_target
 
     cgroup = Cgroup()

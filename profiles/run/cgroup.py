@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pipeprof.profiles.run.procfs import PROC, Pid, fields, kernel_oom_kills, read_text
+from pipeprof.profiles.run.machine import kernel_oom_kills
+from pipeprof.profiles.run.procfs import PROC, Pid, fields, read_text
 
 ROOT = Path("/sys/fs/cgroup")
 

@@ -15,10 +15,11 @@ from pipeprof.profiles.run.assemble import Facts, assemble
 from pipeprof.profiles.run.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.run.failure import Circumstances, StageAt, diagnose
 from pipeprof.profiles.run.lock import DEFAULT_LIMIT, measuring_lock
+from pipeprof.profiles.run.machine import machine_memory
 from pipeprof.profiles.run.observed import Observed
 from pipeprof.profiles.run.pagecache import evict
 from pipeprof.profiles.run.process import WorkerProcess
-from pipeprof.profiles.run.procfs import machine_memory, system_reader
+from pipeprof.profiles.run.procfs import system_reader
 from pipeprof.profiles.run.sampler import Sampler, SamplerThread
 from pipeprof.profiles.run.settings import Plan, RunSettings, job, plan
 from pipeprof.profiles.run.watch import Ended, Signals, Watch

@@ -15,15 +15,13 @@ from pathlib import Path
 from pipeprof.profiles.profile import Contention, Host
 from pipeprof.profiles.run.cgroup import Cgroup
 from pipeprof.profiles.run.limits import MemoryLimit, affinity_cores, cores
+from pipeprof.profiles.run.machine import SystemTimes, machine_memory, system_times
 from pipeprof.profiles.run.procfs import (
     PROC,
     Reading,
-    SystemTimes,
     ThreadTimes,
     descendants,
-    machine_memory,
     read_text,
-    system_times,
     thread_times,
 )
 from pipeprof.profiles.run.sampler import Reader

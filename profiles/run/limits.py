@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeprof.profiles.run.cgroup import Cgroup
-from pipeprof.profiles.run.procfs import MachineMemory
+from pipeprof.profiles.run.machine import MachineMemory
 
 MIB = 1 << 20
 GIB = 1 << 30

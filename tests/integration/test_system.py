@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeprof.profiles.run import procfs
+from pipeprof.profiles.run import machine, procfs
 from pipeprof.profiles.run.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.run.host import ContentionProbe, host_facts
 from pipeprof.profiles.run.limits import cgroup_memory, memory_limit
@@ -246,7 +246,7 @@ def test_evicted_files_come_from_the_disk_again(tmp_path, child):
 
 def test_this_machine():
     cgroup = Cgroup()
-    limit = memory_limit(None, cgroup_memory(cgroup), procfs.machine_memory())
+    limit = memory_limit(None, cgroup_memory(cgroup), machine.machine_memory())
     facts = host_facts(limit)
     assert 0 < facts.cores <= os.cpu_count()
     assert 0 < facts.memory_limit_bytes < facts.memory_bytes == psutil.virtual_memory().total

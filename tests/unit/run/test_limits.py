@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeprof.profiles.run import limits
 from pipeprof.profiles.run.limits import GIB, MIB, CgroupMemory, MemoryLimit, memory_limit, usable_cores
-from pipeprof.profiles.run.procfs import MachineMemory
+from pipeprof.profiles.run.machine import MachineMemory
 
 
 @pytest.mark.parametrize(

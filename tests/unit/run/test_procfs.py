@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeprof.profiles.run import procfs
+from pipeprof.profiles.run import machine, procfs
 
 STATUS = """\
 Name:\tpython
@@ -153,29 +153,29 @@ def test_descendants_by_parents_where_the_kernel_keeps_no_lists(tmp_path):
 
 def test_system_times_leave_guests_out(tmp_path):
     (tmp_path / "stat").write_text("cpu  10 2 30 400 5 0 7 46 1000 1000\ncpu0 1 2 3 4 5 6 7 8 9 10\n")
-    assert procfs.system_times(tmp_path) == procfs.SystemTimes(total=500, steal=46, idle=405, cores=1)
+    assert machine.system_times(tmp_path) == machine.SystemTimes(total=500, steal=46, idle=405, cores=1)
 
 
 @pytest.mark.parametrize("text", ["", "cpu 1 2 3\n", "intr 1 2 3 4 5 6 7 8\n", "cpu a b c d e f g h\n"])
 def test_system_times_unknown(tmp_path, text):
     (tmp_path / "stat").write_text(text)
-    assert procfs.system_times(tmp_path) is None
+    assert machine.system_times(tmp_path) is None
 
 
 def test_machine_memory(tmp_path):
-    assert procfs.machine_memory(tmp_path) is None
+    assert machine.machine_memory(tmp_path) is None
     (tmp_path / "meminfo").write_text(
         "MemTotal:  1000 kB\nMemFree:  1 kB\nMemAvailable:  600 kB\nHugePages_Total:  3\n"
     )
-    assert procfs.machine_memory(tmp_path) == procfs.MachineMemory(1024000, 614400)
+    assert machine.machine_memory(tmp_path) == machine.MachineMemory(1024000, 614400)
     (tmp_path / "meminfo").write_text("MemTotal:  1000 kB\nMemFree:  1 kB\n")
-    assert procfs.machine_memory(tmp_path) is None
+    assert machine.machine_memory(tmp_path) is None
 
 
 def test_kernel_oom_kills(tmp_path):
-    assert procfs.kernel_oom_kills(tmp_path) is None
+    assert machine.kernel_oom_kills(tmp_path) is None
     (tmp_path / "vmstat").write_text("pgfault 5\noom_kill 3\n")
-    assert procfs.kernel_oom_kills(tmp_path) == 3
+    assert machine.kernel_oom_kills(tmp_path) == 3
 
 
 class TestReader:
