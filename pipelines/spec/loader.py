@@ -42,6 +42,7 @@ _HIDING_CODES: Final = frozenset(
         "bad-key",
     }
 )
+_NULLS: Final = ("", "~", "null", "Null", "NULL")
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def load_spec(
             document.data, document.places = flatten(root)
         spec, faults = _validate(reading)
         faults += _refused(spec, reading)
-        problems += _visible(reading, faults, problems)
+        problems += _visible(reading, faults, problems, _Removals(sets, len(overlays)))
     if problems or spec is None:
         raise origins.error(problems)
     main = origins.files[0]
@@ -264,14 +265,31 @@ def _missing_files(spec: Spec, reading: Reading) -> list[Fault]:
     ]
 
 
-def _visible(reading: Reading, faults: Sequence[Fault], known: Sequence[Problem]) -> list[Problem]:
+@dataclass(frozen=True)
+class _Removals:
+    """The ``--set path=null`` among the flags, the first of which has the number ``first``."""
+
+    sets: Sequence[str]
+    first: int
+
+    def span(self, fault: Fault) -> Span | None:
+        """The flag that took away what is missing."""
+        missing = {".".join(map(str, (*fault.address, name))) for name in fault.missing}
+        for number, text in enumerate(self.sets, self.first):
+            path, _, value = text.partition("=")
+            if path.strip() in missing and value.strip() in _NULLS:
+                return Span(1, len(FLAG) + 1, max(1, len(path)), number)
+        return None
+
+
+def _visible(reading: Reading, faults: Sequence[Fault], known: Sequence[Problem], removals: _Removals) -> list[Problem]:
     """Place the faults, without those on a line whose text is already refused."""
     refused = {
         (problem.span.file, problem.span.line)
         for problem in known
         if problem.span and problem.span.flag is None and problem.code in _HIDING_CODES
     }
-    placed = [_problem(reading, fault) for fault in faults]
+    placed = [_problem(reading, fault, removals.span(fault)) for fault in faults]
     return [
         problem
         for problem in placed
@@ -281,16 +299,26 @@ def _visible(reading: Reading, faults: Sequence[Fault], known: Sequence[Problem]
     ]
 
 
-def _problem(reading: Reading, fault: Fault) -> Problem:
+def _problem(reading: Reading, fault: Fault, removed: Span | None) -> Problem:
     place = _nearest(reading.document, fault.address)
+    if removed is not None:
+        return Problem(removed, fault.code, fault.message, fault.suggestion)
     if place is None:
         return Problem(None, fault.code, fault.message, fault.suggestion)
     span = place.key if fault.at_key and place.key is not None else place.value
     if not fault.missing and not fault.code.startswith("missing"):
         span = _last_word(reading, fault.address, span)
-    reference = reading.references.left.get(place.value)
-    hint = f"; --env fills in {reference}" if reference is not None and not fault.at_key else ""
+    hint = "" if fault.at_key else _variable(reading, place.value)
     return Problem(span, fault.code, fault.message + hint, fault.suggestion)
+
+
+def _variable(reading: Reading, span: Span) -> str:
+    """What a wrong value has to do with the environment."""
+    reference = reading.references.left.get(span)
+    if reference is not None:
+        return f"; --env fills in {reference}"
+    filled = reading.references.filled.get(span)
+    return f"; the value is that of {', '.join(f'${{{name}}}' for name in filled.names)}" if filled is not None else ""
 
 
 def _last_word(reading: Reading, address: Address, span: Span) -> Span:

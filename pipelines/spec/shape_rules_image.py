@@ -40,6 +40,11 @@ def _check_method(arguments: Arguments) -> None:
 def _resize(arguments: Arguments) -> Structure:
     tensor = arguments.tensor("images")
     _check_method(arguments)
+    size = arguments.constant("size")
+    if type(size) is int or (isinstance(size, list | tuple) and len(size) != 2):
+        got = repr(size) if type(size) is int else f"a list of {len(size)}"
+        message = f"got {got}, expected a height and a width such as [224, 224]"
+        raise Refused(message, "wrong-shape", "size")
     height, width = _two(arguments.integers("size"))
     if arguments.constant("preserve_aspect_ratio", default=False):
         return tensor.of(_resized_dtype(arguments, tensor), _sized(tensor, None, None, _channels(tensor)))

@@ -120,6 +120,8 @@ REFUSED = {
     ),
     "padded with text": _stages(_ROWS, "padded_batch: {batch_size: 2, padded_shapes: [8], padding_values: x}"),
     "padded with a half": _stages(_RANGE, "padded_batch: {batch_size: 2, padding_values: 0.5}"),
+    "resize to one number": _ops(_PAIRS, "tf.image.resize: {on: image, size: 4}"),
+    "resize to three numbers": _ops(_PAIRS, "tf.image.resize: {on: image, size: [4, 4, 3]}"),
     "resize to a text": _ops(_PAIRS, "tf.image.resize: {on: image, size: 4x4}"),
     "resize by an unknown method": _ops(_PAIRS, "tf.image.resize: {on: image, size: [4, 4], method: Bilinear}"),
     "crop that is larger": _ops(_PAIRS, "tf.image.random_crop: {on: image, size: [9, 8, 3]}"),
