@@ -94,7 +94,7 @@ def _sample(source: Any, following: Following) -> Flow:
     datasets, weights = flows[:count], source.weights
     if len(flows) > count:
         following.guarded(lambda: _check_weights(flows[count].structure, count))
-    numbers = range(count)
+    numbers: Sequence[int] = range(count)
     if isinstance(weights, tuple):
         # TensorFlow leaves out what is never drawn.
         numbers = [index for index in range(count) if weights[index] > 0]

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from pipeprof.pipelines.data.models import DataEntry
 from pipeprof.pipelines.ops.base import parse_source, parse_stage
 from pipeprof.pipelines.spec.call_flow import Place
+from pipeprof.pipelines.spec.consequences import Fault
 from pipeprof.pipelines.spec.elements import Walker
-from pipeprof.pipelines.spec.faults import Fault
 from pipeprof.pipelines.spec.known_files import Files
 from pipeprof.pipelines.spec.refusals import Refused
 

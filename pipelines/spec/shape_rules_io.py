@@ -10,7 +10,8 @@ from pipeprof.pipelines.data.models import ImageFolder, Text, TFRecord
 from pipeprof.pipelines.data.record_features import JpegFeature, TextFeature
 from pipeprof.pipelines.ops.element import Required
 from pipeprof.pipelines.ops.features import FeatureSpec
-from pipeprof.pipelines.spec.shape_rules import Arguments, NotKnown, Rule, dense, same
+from pipeprof.pipelines.spec.refusals import NotKnown
+from pipeprof.pipelines.spec.shape_rules import Arguments, Rule, dense, same
 from pipeprof.pipelines.spec.shapes import WIDTHS, Content, Shape, Structure, Tensor, drop_axes
 
 _IMAGE_CHANNELS = 3
@@ -62,10 +63,14 @@ def _decode_image(arguments: Arguments) -> Structure:
 
 
 def _decode_and_crop(arguments: Arguments) -> Structure:
-    window = arguments.integers("crop_window")
+    channels = arguments.constant("channels") or None
+    try:
+        window = arguments.integers("crop_window")
+    except NotKnown:
+        # A window that is a field of the element says nothing of its size.
+        return Tensor("uint8", (None, None, channels))
     if len(window) != 4:
         raise NotKnown
-    channels = arguments.constant("channels") or None
     return Tensor("uint8", (window[2], window[3], channels))
 
 

@@ -143,9 +143,9 @@ def _padded_batch(stage: Any, flow: Flow, strict: bool) -> Flow:
 def _ragged(component: Tensor | Nested, size: int | None) -> Structure:
     if isinstance(component, Nested):
         return None
-    result = stacked(component, size)
-    varies = component.kind == "dense" and component.shape is not None and None in component.shape
-    return replace(result, kind="ragged") if varies else result
+    if component.kind == "dense" and component.shape is not None and None in component.shape:
+        return Tensor(component.dtype, (size, *component.shape), "ragged")
+    return stacked(component, size)
 
 
 def _ragged_batch(stage: Any, flow: Flow, strict: bool) -> Flow:
