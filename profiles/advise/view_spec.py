@@ -133,7 +133,9 @@ class _Link:
 def _find_links(pipeline: Any, address: str, owner: str | None, found: dict[str, _Link]) -> str | None:
     """Note the links of a pipeline; the address of its last stage."""
     last: str | None = None
-    steps = [] if pipeline.source is None else [(("source",), pipeline.source)]
+    steps: list[tuple[tuple[str | int, ...], Any]] = []
+    if pipeline.source is not None:
+        steps.append((("source",), pipeline.source))
     steps += [(("stages", index), stage) for index, stage in enumerate(pipeline.stages or [])]
     for step, op in steps:
         here = join(address, *step)
