@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
+from pipeprof.pipelines.spec.consequences import Fault
 from pipeprof.pipelines.spec.diagnostics import Diagnostic, SpecError
-from pipeprof.pipelines.spec.faults import Fault, find_faults
+from pipeprof.pipelines.spec.faults import find_faults
 from pipeprof.pipelines.spec.files import OVERLAY_FLAG, Reading, read_files
 from pipeprof.pipelines.spec.flow import faults_beside, flow_faults
 from pipeprof.pipelines.spec.models import Spec

@@ -42,7 +42,7 @@ def _resize(arguments: Arguments) -> Structure:
     _check_method(arguments)
     size = arguments.constant("size")
     if type(size) is int or (isinstance(size, list | tuple) and len(size) != 2):
-        got = repr(size) if type(size) is int else f"a list of {len(size)}"
+        got = f"a list of {len(size)}" if isinstance(size, list | tuple) else repr(size)
         message = f"got {got}, expected a height and a width such as [224, 224]"
         raise Refused(message, "wrong-shape", "size")
     height, width = _two(arguments.integers("size"))
