@@ -130,7 +130,8 @@ def features_python(features: Mapping[str, Any]) -> str:
             for key, value in (arguments or {}).items()
         )
         parts.append(f"{name!r}: tf.io.{kind}({given})")
-    return "{" + ", ".join(parts) + "}"
+    line = "{" + ", ".join(parts) + "}"
+    return line if len(line) <= _WIDTH else "\n".join(["{", *(f"    {part}," for part in parts), "}"])
 
 
 def structure_of(stage: StageView) -> Sequence[str] | int | None:

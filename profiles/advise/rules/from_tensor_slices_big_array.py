@@ -208,12 +208,13 @@ class _Plan:
 
     def _yaml(self, replaced: Sequence[str]) -> list[str]:
         where = f"in place of {replaced[0]}" + (f" to {replaced[-1]}" if len(replaced) > 1 else "")
-        count = self.rows if self.rows is not None else "ROWS"
+        count = self.rows if self.rows is not None else "<ROWS>"
         step = f", step: {self.block}" if self.sliced else ""
         start = "start: 0, " if step else ""
         lines = [
             f"source:   # {where}",
-            f"  range: {{{start}stop: {count}{step}}}",
+            f"  range: {{{start}stop: {count}{step}}}"
+            + ("" if self.rows is not None else "   # how many rows there are"),
             "stages:",
             *(f"  {line}" for one in self.indexed for line in stage_yaml(one.op, arguments_of(one))),
         ]
@@ -241,13 +242,12 @@ class _Plan:
         index = f"start:start + {self.block}" if self.sliced else "i"
         argument = "start" if self.sliced else "i"
         if several:
-            lines = [f"arrays = [np.load(path, mmap_mode='r') for path in {tuple(files)}]"]
+            lines = [f"arrays = [np.load(path, mmap_mode='r') for path in {tuple(one.name for one in files)}]"]
             call = f"lambda {argument}: [one[{index}] for one in arrays], [index]"
         else:
-            lines = [f"rows = np.load({files[0]!r}, mmap_mode='r')"]
+            lines = [f"rows = np.load({files[0].name!r}, mmap_mode='r')"]
             call = f"lambda {argument}: rows[{index}], [index]"
-        if not _in_a_file(self.source):
-            lines[0] += "  # written once with np.save"
+        lines[0] += _origins(files)
         fixed = self.batch is not None and self.batch.arguments.get("drop_remainder") is True
         each = self.batch.arguments.get("batch_size") if self.batch is not None and fixed else None
         batched = self.batch is not None or self.block > 1
@@ -275,18 +275,41 @@ def _leaves(source: StageView, names: Sequence[str]) -> list[Any]:
     return list(tensors) if isinstance(tensors, list) else []
 
 
-def _in_a_file(source: StageView) -> bool:
-    found = structure_of(source)
-    leaves = _leaves(source, list(found) if isinstance(found, list) else [])
-    return bool(leaves) and all(isinstance(one, Mapping) and "npy" in one for one in leaves)
+@dataclass(frozen=True)
+class _File:
+    """A file for one component.
+
+    Attributes:
+        name: What Python calls it.
+        origin: Where it comes from, if the name does not say it; empty for a file of the spec.
+    """
+
+    name: str
+    origin: str = ""
 
 
-def _files(source: StageView, names: Sequence[str], count: int) -> list[str]:
+_SAVED = "written once with np.save"
+
+
+def _files(source: StageView, names: Sequence[str], count: int) -> list[_File]:
     """A file for each component: the spec's own, where it is one that can be mapped."""
     leaves = _leaves(source, names)
     default = [f"{name}.npy" for name in names] or (["rows.npy"] if count == 1 else [f"{i}.npy" for i in range(count)])
     known = leaves if len(leaves) == len(default) else [None] * len(default)
-    return [
-        str(leaf["npy"]) if isinstance(leaf, Mapping) and "npy" in leaf else name
-        for leaf, name in zip(known, default, strict=True)
-    ]
+    return [_file(leaf, name) for leaf, name in zip(known, default, strict=True)]
+
+
+def _file(leaf: Any, default: str) -> _File:
+    written = leaf.get("npy") if isinstance(leaf, Mapping) else None
+    if not isinstance(written, str):
+        return _File(default, _SAVED)
+    made = written.removeprefix("data:")
+    # An input that `data:` describes lies in the cache, under a name that only the spec knows.
+    return _File(written) if made == written else _File(made.replace("/", "-"), f"a copy of {written}")
+
+
+def _origins(files: Sequence[_File]) -> str:
+    """A remark on the files that are not those of the spec."""
+    if all(one.origin == files[0].origin for one in files) and files[0].origin in ("", _SAVED):
+        return f"  # {files[0].origin}" if files[0].origin else ""
+    return "  # " + ", ".join(f"{one.name}: {one.origin}" for one in files if one.origin)

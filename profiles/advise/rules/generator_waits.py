@@ -135,7 +135,7 @@ def _by_number(stage: StageView, calls: int) -> Rewrite:
     file = target.partition(":")[0] if isinstance(target, str) else "file.py"
     found = structure_of(stage)
     names = list(found) if isinstance(found, list) else []
-    count = stage.elements if stage.elements is not None and stage.elements > 0 else "COUNT"
+    count = stage.elements if stage.elements is not None and stage.elements > 0 else "<COUNT>"
     body = from_python(stage.element or (), names, "make, [number]", batched=False) if stage.element else ["return …"]
     yaml = [
         f"source:   # in place of {stage.id}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -209,8 +210,8 @@ def test_a_generator_that_waits(tmp_path: Path) -> None:
     assert "40.0 ms / min(16 calls, 16 threads) = 2.50 ms" in draft.predicted.formula
     source, pool = draft.edits
     assert pool == SetOption("threading.private_threadpool_size", 16)
-    assert "range: {stop: COUNT}" in source.as_yaml()
-    data = pasted(tmp_path, source.as_yaml().replace("COUNT", "100"))
+    assert "range: {stop: <COUNT>}" in source.as_yaml()
+    data = pasted(tmp_path, source.as_yaml().replace("<COUNT>", "100"))
     assert data["stages"] == [{"map": {"python": "file.py:element", "num_parallel_calls": 16}}]
 
 
@@ -351,6 +352,14 @@ def test_features_of_fixed_length_stay_the_same_and_are_printed(tmp_path: Path) 
 def test_default_values_change_nothing_either(tmp_path: Path) -> None:
     feature = "{FixedLenFeature: {shape: [], dtype: int64, default_value: 0}}"
     assert parsed(tmp_path, f"{{a: {feature}}}").semantics == "same"
+
+
+def test_many_features_stand_one_to_a_line(tmp_path: Path) -> None:
+    features = ", ".join(f"f{place}: {{FixedLenFeature: {{shape: [4], dtype: float32}}}}" for place in range(17))
+    python = parsed(tmp_path, f"{{{features}}}").python or ""
+    assert "\nfeatures = {\n    'f0': tf.io.FixedLenFeature(shape=[4], dtype=tf.float32),\n" in python
+    assert max(map(len, python.splitlines())) <= 88
+    ast.parse(python)
 
 
 def test_features_of_any_length_are_other_values(tmp_path: Path) -> None:

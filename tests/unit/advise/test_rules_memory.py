@@ -128,6 +128,31 @@ def test_the_file_of_the_array_is_named() -> None:
     assert "np.load('x.npy', mmap_mode='r')" in draft.edits[0].as_python()
 
 
+def test_an_input_that_is_made_is_not_named_as_a_path() -> None:
+    def python(*tensors: object) -> str:
+        written = {"tensors": tensors[0] if len(tensors) == 1 else list(tensors)}
+        element = tuple(tensor("float32", 10) for _ in tensors)
+        view = slices(500 * MB, written=written)
+        source = replace(view.stages[0], element=element)
+        return only("from-tensor-slices-big-array", replace(view, stages=(source,))).edits[0].as_python()
+
+    one, other = {"npy": "data:table/data.npy"}, {"array": {"shape": [1], "dtype": "int64"}}
+    single = "rows = np.load('table-data.npy', mmap_mode='r')  # table-data.npy: a copy of data:table/data.npy\n"
+    assert python(one).startswith(single)
+    both = python(one, other)
+    assert "for path in ('table-data.npy', '1.npy')]" in both
+    assert "# table-data.npy: a copy of data:table/data.npy, 1.npy: written once with np.save" in both
+    assert "# written once with np.save\n" in python(other)
+
+
+def test_a_number_of_rows_that_nobody_knows_is_left_to_fill_in() -> None:
+    view = slices(500 * MB)
+    source = replace(view.stages[0], elements=None, element=None)
+    yaml = only("from-tensor-slices-big-array", replace(view, stages=(source,))).edits[0].as_yaml()
+    assert "stop: <ROWS>" in yaml
+    assert yaml.splitlines()[1].endswith("# how many rows there are")
+
+
 def test_float64_is_worth_a_word() -> None:
     wide = only("from-tensor-slices-big-array", slices(500 * MB, dtype="float64"))
     assert wide.evidence["float64_bytes"] == 500 * MB
