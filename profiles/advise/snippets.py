@@ -135,16 +135,26 @@ def features_python(features: Mapping[str, Any]) -> str:
 
 
 def structure_of(stage: StageView) -> Sequence[str] | int | None:
-    """How the element of a source is built in the spec: names of a dict, the length of a tuple, ``None`` for neither.
+    """How the element of a source is built: names of a dict, the length of a tuple, ``None`` for neither.
 
-    Where there is no spec, more than one component is taken for a tuple.
+    The names are in the order of `StageView.element`. What nobody knows is taken for a tuple.
     """
-    written = (stage.written or {}).get("tensors", (stage.written or {}).get("output_signature"))
+    if stage.written is None:
+        return _structure_by_keys(stage)
+    written = stage.written.get("tensors", stage.written.get("output_signature"))
     if isinstance(written, Mapping) and not _single(written):
-        return [str(key) for key in written] if all(_leaf(one) for one in written.values()) else None
+        # TensorFlow takes the components of a dict in the order of its sorted keys.
+        return sorted(map(str, written)) if all(_leaf(one) for one in written.values()) else None
     if isinstance(written, list | tuple) and any(isinstance(one, Mapping) for one in written):
         return len(written) if all(_leaf(one) for one in written) else None
-    return len(stage.element or ()) if stage.written is None and len(stage.element or ()) > 1 else None
+    return None
+
+
+def _structure_by_keys(stage: StageView) -> Sequence[str] | int | None:
+    count, keys = len(stage.element or ()), stage.keys
+    if keys is None or len(keys) != count or all(key == str(index) for index, key in enumerate(keys)):
+        return count if count > 1 else None
+    return list(keys) if not any("." in key for key in keys) else None
 
 
 _SINGLE = ({"npy", "mmap_mode"}, {"npz", "key"}, {"array"}, {"shape", "dtype", "name"}, {"files"}, {"lines"})

@@ -101,6 +101,7 @@ class StageView:
         owner: Id of the stage whose function it belongs to.
         arguments: What was written, by TensorFlow's names; `AUTOTUNE` for tf.data.AUTOTUNE.
         element: What comes out of it, component by component.
+        keys: Names of the components where they are known and there is no spec: dotted keys, indices of a tuple.
         elements: How many come out; `INFINITE` for no end.
         function: Its function.
         source_bytes: Bytes that an in-memory source holds.
@@ -121,6 +122,7 @@ class StageView:
     owner: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     element: tuple[Component, ...] | None = None
+    keys: tuple[str, ...] | None = None
     elements: int | None = None
     function: FunctionView | None = None
     source_bytes: int | None = None
@@ -156,7 +158,7 @@ class StageView:
     @property
     def ms_per_batch(self) -> float | None:
         """Measured time inside the stage per batch, in milliseconds, summed over threads."""
-        return self.measured.cpu_ms_per_batch if self.measured is not None else None
+        return self.measured.inside_ms if self.measured is not None else None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 from pipeprof.pipelines.graph.align import Joined, join
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.flow import Flow, component_flow
-from pipeprof.pipelines.graph.opnames import friendly, is_dataset
+from pipeprof.pipelines.graph.opnames import friendly, is_dataset, is_option
 from pipeprof.pipelines.graph.records import GraphDict, MadeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.profiles.advise.view import (
@@ -38,6 +38,24 @@ _DEFAULTS: Mapping[str, Any] = {
     "preserve_cardinality": True,
     "reshuffle_each_iteration": True,
 }
+# Stages whose elements are built as those that they are given.
+_KEEPING = frozenset(
+    [
+        "batch",
+        "cache",
+        "filter",
+        "ignore_errors",
+        "padded_batch",
+        "prefetch",
+        "repeat",
+        "shard",
+        "shuffle",
+        "skip",
+        "take",
+        "take_while",
+        "unbatch",
+    ]
+)
 # Stages that TensorFlow's Python API makes of several datasets: their functions and numbers are not the user's.
 _COMPOSED = frozenset(
     {
@@ -143,6 +161,7 @@ class _Builder:
             owner=stage.owner,
             arguments=self._arguments(stage),
             element=_element(head),
+            keys=self._keys(stage.head),
             elements=counts.get(stage.head),
             function=self._function(stage, flow),
             source_bytes=head.held_bytes if stage.op in _IN_MEMORY else None,
@@ -152,6 +171,15 @@ class _Builder:
             made_parallel=self._made_parallel(head, place),
             measured=row,
         )
+
+    def _keys(self, node_id: str) -> tuple[str, ...] | None:
+        """The names of what comes out of the pipeline, where nothing changes them on the way there."""
+        at = self.written.root
+        while at is not None and at != node_id:
+            node = self.written.nodes[at]
+            keeps = is_option(node.op) or friendly(node.op) in _KEEPING
+            at = node.inputs[0] if keeps and node.inputs else None
+        return self.written.keys if at is not None else None
 
     def _injected(self, number: int, node_id: str, stages: Sequence[WrittenStage]) -> StageView:
         node = self.executed.nodes[node_id]

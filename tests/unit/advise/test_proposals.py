@@ -17,6 +17,7 @@ from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits import InsertStage, MoveStage, ReplaceStage, SetArgument, SetOption, yaml_text
 from pipeprof.profiles.advise.proposal import proposal
+from pipeprof.profiles.advise.snippets import structure_of
 from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.advise.view import PipelineView, StageView
 from pipeprof.profiles.profile import Finding
@@ -119,6 +120,30 @@ def test_rows_that_a_buffer_would_hold_count(tmp_path: Path) -> None:
     assert plain is not None
     assert held is not None
     assert held.peak_rss_delta_bytes == (plain.peak_rss_delta_bytes or 0) + 1000 * 128 * 128
+
+
+def test_the_keys_of_a_dict_keep_their_types_in_any_order(tmp_path: Path) -> None:
+    tensors = "{pixels: {array: {shape: [50000, 10000], dtype: uint8}}, label: {array: {shape: [50000], dtype: int64}}}"
+    python = big(tmp_path, "  - batch: {batch_size: 32}\n", tensors)[1].python or ""
+    assert "for path in ('label.npy', 'pixels.npy')" in python
+    assert "label, pixels = tf.numpy_function(lambda i: [one[i] for one in arrays], [index], [tf.int64, tf.uint8])" in (
+        python
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "structure"),
+    [
+        (("label", "pixels"), ["label", "pixels"]),
+        (("0", "1"), 2),
+        (("a.b", "a.c"), None),
+        (None, 2),
+        (("label",), 2),
+    ],
+)
+def test_the_structure_of_a_functions_elements_is_that_of_its_keys(keys: Any, structure: Any) -> None:
+    source = stage("source", "from_tensor_slices", element=(tensor("int64"), tensor("uint8", 4)))
+    assert structure_of(replace(source, keys=keys)) == structure
 
 
 def test_the_files_and_names_of_the_spec_stay(tmp_path: Path) -> None:

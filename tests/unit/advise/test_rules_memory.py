@@ -123,6 +123,18 @@ def test_batch_above_is_said_to_change_nothing() -> None:
     assert draft.evidence["peak_bytes"] == without.evidence["peak_bytes"]
 
 
+def test_no_more_is_promised_than_the_run_needed() -> None:
+    predicted = only("from-tensor-slices-big-array", run(slices(500 * MB), peak=4 * GB)).predicted
+    assert predicted is not None
+    assert predicted.peak_rss_delta_bytes == -1550 * MB
+    draft = only("from-tensor-slices-big-array", run(slices(500 * MB), peak=2_000 * MB, runtime=500 * MB))
+    assert "are up to" in draft.sentence
+    assert "This run came to 1.40 GiB above TensorFlow's own runtime." in draft.sentence
+    assert draft.predicted is not None
+    assert draft.predicted.peak_rss_delta_bytes == -1000 * MB
+    assert draft.predicted.formula.startswith("-(1.40 GiB - 477 MiB): ")
+
+
 def test_the_file_of_the_array_is_named() -> None:
     draft = only("from-tensor-slices-big-array", slices(500 * MB, written={"tensors": {"npy": "x.npy"}}))
     assert "np.load('x.npy', mmap_mode='r')" in draft.edits[0].as_python()

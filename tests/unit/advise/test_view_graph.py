@@ -259,3 +259,11 @@ def test_a_seed_is_the_one_that_was_given(seeds: tuple[int, int], given: dict[st
         arguments={"buffer_size": 32, "seed": seeds[0], "seed2": seeds[1]}, family="Shuffle", op="ShuffleDatasetV3"
     )
     assert _plain_arguments(node) == {"buffer_size": 32, **given}
+
+
+def test_names_of_the_element_are_known_down_to_where_it_is_built() -> None:
+    recorded = json.loads((GRAPHS / "map_batch.json").read_text(encoding="utf-8"))
+    recorded["written"]["keys"] = ["a"]
+    view = view_of_graphs(recorded["written"], recorded["executed"], [], by_address=True)
+    assert [stage.keys for stage in view.stages if not stage.injected] == [None, ("a",), ("a",)]
+    assert of("dict_shuffle", "source").keys == ("a", "b")
