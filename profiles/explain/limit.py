@@ -119,7 +119,7 @@ def causes_of(
         demanded_cores=demanded,
         blocked_share=blocked,
         disk_bytes_per_second=disk_rate,
-        python_share=_python_share(traced, steps.interval_ms.mean) if traced else None,
+        python_share=_python_share(traced, steps.interval_ms.p50) if traced else None,
         python_ms_per_batch=traced["python_ms"] / batches if traced and batches else None,
     )
 
@@ -127,7 +127,8 @@ def causes_of(
 def _python_share(traced: dict[str, float], interval_ms: float) -> float:
     """The part of the measured time in which Python of the pipeline ran.
 
-    The traced stretch has no step: what fills it may be short beside a measured interval.
+    The traced stretch has no step: what fills it may be short beside a measured interval, which is the median one, since
+    a few that were held up say nothing of the others.
     """
     share = min(1.0, traced["python_seconds"] / traced["seconds"])
     batches = traced.get("batches")
