@@ -98,6 +98,7 @@ def rows() -> Iterator[tuple[Any, Any]]:
     yield from zip(IMAGES, LABELS, strict=True)
 
 
+SIGNATURE_YAML = [{"shape": [WIDTH], "dtype": "float32"}, {"shape": [], "dtype": "int64"}]
 SIGNATURE = (tf.TensorSpec([WIDTH], tf.float32), tf.TensorSpec([], tf.int64))
 
 
@@ -120,6 +121,14 @@ def test_chunks_of_a_generator_are_its_batches(above: list[tuple[str, dict[str, 
         before = getattr(before, op)(**given)
     assert after.element_spec == before.element_spec
     assert values(after) == values(before)
+
+
+def test_chunks_of_a_generator_that_is_called_rows_are_its_batches() -> None:
+    view = generated(("batch", {"batch_size": 64}))
+    named = replace(view.stages[0], written={"python": "f.py:rows", "output_signature": SIGNATURE_YAML})
+    draft = only("from-generator-per-element", replace(view, stages=(named, *view.stages[1:])))
+    after = carried_out("\n".join(edit.as_python() for edit in draft.edits), rows=rows)
+    assert values(after) == values(tf.data.Dataset.from_generator(rows, output_signature=SIGNATURE).batch(64))
 
 
 def test_elements_by_their_number_are_those_of_the_generator() -> None:

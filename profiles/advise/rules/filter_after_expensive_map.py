@@ -66,7 +66,10 @@ class FilterAfterExpensiveMap(Rule):
                 f"there. Of the {milliseconds(mapped)} per batch spent on it, {milliseconds((1 - kept) * mapped)} go "
                 f"into elements that nobody gets; a batch comes every {milliseconds(interval)}."
             ),
-            recommendation=f"Move the filter before {lowest.words}: only what is kept is mapped.{found.warning}",
+            recommendation=(
+                f"Move the filter before {lowest.words}: only what is kept is mapped.{found.warning}"
+                f"{_other_arguments(view, found)}"
+            ),
             evidence={
                 "kept_share": kept,
                 "map_ms_per_batch": mapped,
@@ -135,6 +138,18 @@ class _Passed:
             "counts them.",
             "randomness": " The random numbers of the map then go to other elements.",
         }.get(self.semantics, " The same elements come out in the same order.")
+
+
+def _other_arguments(view: PipelineView, found: _Passed) -> str:
+    """What its function must be told where an element has other parts before the maps."""
+    before, after = view.input_of(found.maps[-1]), view.input_of(found.filter)
+    if before is None or after is None or before.element is None or after.element is None:
+        return ""
+    given, given_before = len(after.element), len(before.element)
+    if given == given_before:
+        return ""
+    now = f"{given} tensor{'' if given == 1 else 's'}"
+    return f" Its function is called with {now} now, and with {given_before} there, as {before.words} gives them."
 
 
 def _sum(parts: Sequence[float | None]) -> float | None:

@@ -15,7 +15,7 @@ from pipeprof.profiles.explain.limit import (
     PYTHON_LEAST,
     held_by_python,
 )
-from pipeprof.profiles.explain.words import count, milliseconds, percent
+from pipeprof.profiles.explain.words import count, milliseconds, percent, significant
 
 _RUNS_PYTHON = frozenset({"filter", "map"})
 
@@ -108,7 +108,7 @@ class PyFunctionGil(Rule):
         )
 
     def _predicted(self, view: PipelineView, stage: StageView, calls: float | None) -> Predicted:
-        best = f" ({view.headspace.speedup:.2f} at most)" if view.headspace is not None else ""
+        best = f" ({significant(view.headspace.speedup)} times at most)" if view.headspace is not None else ""
         unknown = Predicted(f"not known before it is rewritten{best}")
         if calls is None:
             return unknown

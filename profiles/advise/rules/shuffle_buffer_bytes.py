@@ -117,7 +117,12 @@ class ShuffleBufferBytes(Rule):
         nbytes = row.buffered_bytes + overhead * row.buffered_elements
         if self._few(row.buffered_bytes / row.buffered_elements, row.buffered_elements):
             return None
-        entry = held(view, stage, "shuffle")
+        entry, full = held(view, stage, "shuffle"), self._predicted(view, stage)
+        if full is not None and not full.at_most and full.elements > row.buffered_elements and row.depth == 0:
+            # It was full before the first element came out; the run was read while it emptied at the end of an epoch.
+            filled = min(nbytes * full.elements / row.buffered_elements, full.nbytes)
+            if filled <= (weigh(filled, view).peak_bytes or 0):
+                return _Buffer(stage, filled, full.elements, at_most=False, measured=True)
         if entry is not None and below is not None and below.element_bytes is not None:
             # The model counts views of an array as if they were copies.
             nbytes = min(nbytes, entry.bytes)

@@ -20,10 +20,10 @@ from unit.advise.function_views import (
     small_map,
 )
 from unit.advise.recorded import recorded_view
-from unit.advise.views import function, measured, pipeline, stage, unnamed
+from unit.advise.views import function, measured, pipeline, stage, tensor, unnamed
 
 from pipeprof.profiles.advise.rule import rules
-from pipeprof.profiles.advise.view import Facts, PipelineView
+from pipeprof.profiles.advise.view import Component, Facts, PipelineView
 
 # py-function-gil
 
@@ -82,7 +82,7 @@ def test_one_long_call_per_batch_has_no_smaller_number_of_calls() -> None:
     assert "once per batch" in draft.sentence
     assert draft.edits == ()
     assert draft.predicted.speedup is None
-    assert "2.00 at most" in draft.predicted.formula
+    assert "2.00 times at most" in draft.predicted.formula
 
 
 def test_threads_that_wait_for_cores_would_use_them() -> None:
@@ -127,6 +127,9 @@ def test_a_generator_that_hands_over_row_by_row() -> None:
     assert draft.evidence["us_per_element"] == pytest.approx(62.5)
     assert draft.evidence["elements_per_batch"] == 64
     assert "64 elements per batch one by one, 62.5 µs each" in draft.sentence
+    assert "of which a hand-over alone is about 57 µs" in draft.sentence
+    quick = only("from-generator-per-element", generator(ms=3.0))
+    assert "no more than a hand-over alone, about 57 µs where it was measured" in quick.sentence
     # 64 x 57 µs become 100 µs; half a millisecond is all that the step takes.
     assert draft.predicted.speedup == pytest.approx(5 / (5 - (64 * 57 - 100) / 1000))
     assert [edit.stages for edit in draft.edits] == [("source", "stages.0")]
@@ -182,6 +185,20 @@ def test_elements_mapped_and_thrown_away() -> None:
     assert draft.evidence["wasted_ms_per_batch"] == pytest.approx(9.0)
     assert [(edit.stage, edit.before) for edit in draft.edits] == [("stages.1", "stages.0")]
     assert draft.predicted.speedup == pytest.approx(14 / (14 - 9))
+
+
+def test_a_filter_is_told_what_it_is_called_with_before_the_map() -> None:
+    view = late_filter()
+    pair, single = (tensor("int64"), tensor("float32")), (tensor("int64"),)
+
+    def told(before: tuple[Component, ...], after: tuple[Component, ...]) -> str:
+        elements = {"source": before, "stages.0": after}
+        stages = tuple(replace(one, element=elements.get(one.id)) for one in view.stages)
+        return only("filter-after-expensive-map", replace(view, stages=stages)).recommendation
+
+    words = "Its function is called with 2 tensors now, and with 1 there, as from_tensor_slices (source) gives them."
+    assert told(single, pair).endswith(words)
+    assert told(pair, pair).endswith("in the same order.")
 
 
 def test_the_two_stages_bound_the_prediction() -> None:

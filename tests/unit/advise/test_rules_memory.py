@@ -365,7 +365,16 @@ def test_a_measured_buffer_counts_as_any_memory_does() -> None:
     full = {"buffered_bytes": 1000 * IMAGE_BYTES, "buffered_elements": 1000.0}
     little = {"buffered_bytes": 100 * IMAGE_BYTES, "buffered_elements": 100.0}
     assert only("shuffle-buffer-bytes", run(loaded_then_shuffled(**full), peak=2500 * MB))
-    assert found("shuffle-buffer-bytes", run(loaded_then_shuffled(**little), peak=2500 * MB)) == []
+    assert found("shuffle-buffer-bytes", run(loaded_then_shuffled(count=None, **little), peak=2500 * MB)) == []
+
+
+def test_a_buffer_that_was_read_while_it_emptied_had_been_full() -> None:
+    emptied = {"buffered_bytes": 100 * IMAGE_BYTES, "buffered_elements": 100.0}
+    draft = only("shuffle-buffer-bytes", run(loaded_then_shuffled(**emptied), peak=2500 * MB))
+    assert draft.evidence["buffered_elements"] == 1000
+    assert draft.evidence["buffer_bytes"] == 1000 * (IMAGE_BYTES + 169)
+    # Not where the worker never had that much.
+    assert found("shuffle-buffer-bytes", run(loaded_then_shuffled(**emptied), peak=900 * MB)) == []
 
 
 def test_without_a_model_the_prediction_decides() -> None:
