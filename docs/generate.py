@@ -198,6 +198,20 @@ def spec_schema() -> Schema:
     return published()
 
 
+def _unlinked(value: Any) -> Any:
+    """A schema without the links at the ends of its descriptions, which lead to the very page that is made of it."""
+    from pipeprof.pipelines.spec.schema_links import without_link
+
+    if isinstance(value, list):
+        return [_unlinked(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: without_link(inner) if key == "description" and isinstance(inner, str) else _unlinked(inner)
+        for key, inner in value.items()
+    }
+
+
 def profile_schema() -> Schema:
     """The schema of profiles."""
     from pipeprof.cli.commands.schema import profile_schema as published
@@ -227,7 +241,7 @@ def _page(name: str, body: str) -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "spec.md": lambda: _page("spec.md", reference(spec_schema(), {"call": functions})),
+    "spec.md": lambda: _page("spec.md", reference(_unlinked(spec_schema()), {"call": functions})),
     "profile.md": lambda: _page("profile.md", reference(profile_schema())),
     "rules.md": lambda: _page("rules.md", rules()),
     "exit-codes.md": lambda: _page("exit-codes.md", exit_codes()),

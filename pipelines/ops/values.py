@@ -291,7 +291,7 @@ _PATHS = {
         {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
     ]
 }
-_FIELD = {"type": ["string", "integer"]}
+_FIELD = {"type": ["string", "integer"], "description": "Which field of the outer element."}
 _PATHS_OR_ELEMENT: dict[str, Any] = {
     "anyOf": [
         *_PATHS["anyOf"],

@@ -12,16 +12,18 @@ from pipeprof.pipelines.ops.element import ElementFunction
 from pipeprof.pipelines.ops.features import KINDS
 from pipeprof.pipelines.ops.model import Closed, Document
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
-from pipeprof.pipelines.ops.structures import ARRAYS
+from pipeprof.pipelines.ops.structures import ARRAYS, Filling
 from pipeprof.pipelines.ops.units import Duration
 from pipeprof.pipelines.ops.values import DTYPES
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.schema_calls import FIELD, call_definitions
+from pipeprof.pipelines.spec.schema_links import linked
 from pipeprof.pipelines.spec.step import Simulated, Step
 
 SCHEMA_ID = "urn:pipeprof:schema:spec-1"
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 _PARTS = (ElementFunction, Pipeline, PipelineFunction, *ARRAYS, Simulated, Step)
+_RAGGED_RANK = {"type": "integer", "minimum": 0, "description": "Number of ragged dimensions."}
 _ONE_KEY = {"minProperties": 1, "maxProperties": 1}
 
 
@@ -42,14 +44,18 @@ def spec_schema() -> dict[str, Any]:
             {
                 "anyOf": [
                     {"$ref": "#/definitions/tensor_spec"},
-                    _only("ragged", _tensor_spec(ragged_rank={"type": "integer", "minimum": 0})),
-                    _only("sparse", {"$ref": "#/definitions/tensor_spec"}),
+                    _only("ragged", _tensor_spec(ragged_rank=_RAGGED_RANK)),
+                    _only("sparse", _tensor_spec()),
                 ]
             },
             "signature",
         ),
-        "shape": {"type": ["array", "null"], "items": {"type": ["integer", "null"], "minimum": -1}},
-        "dtype": {"enum": [*DTYPES, *(f"tf.{name}" for name in DTYPES)]},
+        "shape": {
+            "description": "Dimensions; null where unknown.",
+            "type": ["array", "null"],
+            "items": {"type": ["integer", "null"], "minimum": -1},
+        },
+        "dtype": {"description": "Name of a dtype.", "enum": [*DTYPES, *(f"tf.{name}" for name in DTYPES)]},
         "shapes": _structure_of({"$ref": "#/definitions/shape"}, "shapes"),
         "dtypes": _structure_of({"$ref": "#/definitions/dtype"}, "dtypes"),
         "feature": {
@@ -66,13 +72,8 @@ def spec_schema() -> dict[str, Any]:
     body = definitions.pop(top)
     body["properties"]["data"]["patternProperties"] = {"^x-": {}}
     body["anyOf"] = [{"required": body.pop("required")}, {"required": ["extends"]}]
-    return {
-        "$schema": _DRAFT,
-        "$id": SCHEMA_ID,
-        "title": "pipeprof spec",
-        **body,
-        "definitions": dict(sorted(definitions.items())),
-    }
+    head = {"$schema": _DRAFT, "$id": SCHEMA_ID, "title": "pipeprof spec"}
+    return linked({**head, **body, "definitions": dict(sorted(definitions.items()))})
 
 
 def _adapted(annotation: Any) -> dict[str, Any]:
@@ -168,8 +169,11 @@ def _without_first(kind: type[Source]) -> dict[str, Any]:
     schema = _closed(_tidied(kind.model_json_schema(ref_template="#/definitions/{model}")), notes=False)
     schema.pop("$defs", None)
     first = kind.element_argument
-    outer = {"type": "object", "properties": {"on": FIELD}, "required": ["on"], "additionalProperties": False}
-    schema["properties"][first] = {"anyOf": [schema["properties"][first], outer]}
+    picked = {"description": "Which field of the outer element.", **FIELD}
+    outer = {"type": "object", "properties": {"on": picked}, "required": ["on"], "additionalProperties": False}
+    inner = dict(schema["properties"][first])
+    described = {"description": f"{inner.pop('description')} Without it: the outer element."}
+    schema["properties"][first] = {**described, "anyOf": [inner, outer]}
     schema["required"] = [name for name in schema.get("required", []) if name != first]
     return schema
 
@@ -203,6 +207,16 @@ def _step() -> dict[str, Any]:
     }
 
 
+# What makes a mapping an array: a component of that name holds something else.
+_ARRAY_KEYS = [
+    *({"properties": {name: {"type": "string"}}, "required": [name]} for name in ("npy", "npz")),
+    {
+        "properties": {"array": {"type": "object", "anyOf": [{"required": [key]} for key in Filling.model_fields]}},
+        "required": ["array"],
+    },
+]
+
+
 def _tensors() -> dict[str, Any]:
     """Arrays, literals, and mappings and lists of them."""
     arrays = [{"$ref": f"#/definitions/{kind.__name__}"} for kind in ARRAYS]
@@ -212,7 +226,7 @@ def _tensors() -> dict[str, Any]:
             *arrays,
             {"type": ["number", "string", "boolean"]},
             {"type": "array", "items": structure},
-            {"type": "object", "additionalProperties": structure, "minProperties": 1},
+            {"type": "object", "additionalProperties": structure, "minProperties": 1, "not": {"anyOf": _ARRAY_KEYS}},
         ]
     }
 
@@ -228,6 +242,7 @@ def _tensor_spec(**more: Any) -> dict[str, Any]:
 
 
 def _only(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    schema = {"description": f"A {name} tensor.", **schema}
     return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
 
 

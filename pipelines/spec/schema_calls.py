@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeprof.pipelines.ops.calls import SpecialCall, special_calls
-from pipeprof.pipelines.ops.functions import FEATURE_PARAMETERS, Function, function, table
+from pipeprof.pipelines.ops.functions import DTYPE_PARAMETERS, FEATURE_PARAMETERS, Function, function, table
 from pipeprof.pipelines.ops.layers import layers
 from pipeprof.pipelines.ops.seeds import takes_seed
+from pipeprof.pipelines.spec.schema_links import parameters
 
 FIELD: dict[str, Any] = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}
 _ON = {
@@ -72,11 +73,14 @@ def _needs_arguments(described: Function) -> bool:
 
 
 def _function(described: Function, *, needs: bool | None = None) -> dict[str, Any]:
-    properties: dict[str, Any] = {name: {} for name in described.names()}
+    properties: dict[str, Any] = dict(parameters(described))
     for name in FEATURE_PARAMETERS & properties.keys():
         if described.name.startswith("tf.io.parse_"):
-            properties[name] = {"type": "object", "additionalProperties": {"$ref": "#/definitions/feature"}}
+            properties[name] |= {"type": "object", "additionalProperties": {"$ref": "#/definitions/feature"}}
+    for name in DTYPE_PARAMETERS & properties.keys():
+        properties[name] |= {"anyOf": [{"$ref": "#/definitions/dtype"}, {"type": "null"}]}
     return {
+        "description": f"Keyword arguments of {described.name}.",
         "type": "object" if (_needs_arguments(described) if needs is None else needs) else ["object", "null"],
         "properties": {**properties, **_ROUTES},
         "additionalProperties": False,
