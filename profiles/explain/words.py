@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeprof.profiles.profile import Stage
 
 _BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
@@ -99,3 +101,14 @@ def stage_words(stage: Stage) -> str:
     if stage.name:
         return f'"{stage.name}" ({stage.op}, {place})'
     return stage.op if stage.id == stage.op else f"{stage.op} ({place})"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Several things in a sentence.
+
+    Example:
+        >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+        ('a', 'a and b', 'a, b and c')
+    """
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last

@@ -9,7 +9,7 @@ from pipeprof.profiles.advise.memory import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics, Threshold
 from pipeprof.profiles.advise.sizes import SHUFFLES, Place, held, nothing_to_keep, places_below, without
 from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
-from pipeprof.profiles.explain.words import percent, size
+from pipeprof.profiles.explain.words import listed, percent, size
 
 _ENDING = frozenset({"take", "take_while"})
 _FILE = "cache/elements"
@@ -97,7 +97,7 @@ class CacheInMemoryOverBudget(Rule):
         for place in places_below(view, stage):
             after = count * (place.element_bytes + CACHE_OVERHEAD_BYTES)
             if after <= room and not nothing_to_keep(view, place.below):
-                through = ", ".join(one.words for one in place.crossed)
+                through = listed([one.words for one in place.crossed])
                 return (
                     (MoveStage(stage.id, stage.op, before=place.before.id),),
                     f"Cache below {through}, where all elements together are {size(after)}; what is above the cache "

@@ -20,7 +20,7 @@ from pipeprof.profiles.advise.sizes import (
     weigh,
 )
 from pipeprof.profiles.advise.view import PipelineView, StageView
-from pipeprof.profiles.explain.words import size
+from pipeprof.profiles.explain.words import listed, size
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class ShuffleBufferBytes(Rule):
         self, buffer: _Buffer, move: _Move, sentence: str, evidence: dict[str, float | int | str | bool]
     ) -> Draft:
         stage, place = buffer.stage, move.place
-        through = ", ".join(one.words for one in place.crossed)
+        through = listed([one.words for one in place.crossed])
         edits: tuple[Edit, ...] = (MoveStage(stage.id, stage.op, before=place.before.id),)
         # File names have no size before they are seen.
         about, counted = "about " if place.below.element_bytes is None else "", ""
