@@ -33,7 +33,7 @@ def init(
     ] = DEFAULT_OUT,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is already there.")] = False,
 ) -> None:
-    """Write a commented spec that runs as it is."""
+    """Write a commented spec that runs as it is, and beside it the schema by which editors check and complete it."""
     import shlex
 
     from pipeprof.cli.output import say, write_stdout
@@ -43,7 +43,8 @@ def init(
         return
     _check_out(out, from_, force=force)
     _write(out, _text(from_, out))
-    say(f"Wrote {out}. Next: pipeprof run {shlex.quote(out)}")
+    written = _write_schema(out)
+    say(f"Wrote {out}{f', and {written} for editors' if written else ''}. Next: pipeprof run {shlex.quote(out)}")
 
 
 def _text(from_: str | None, out: str) -> str:
@@ -59,6 +60,28 @@ def _text(from_: str | None, out: str) -> str:
     base_dir = Path.cwd() if out == "." else Path(out).absolute().parent
     path = Path(from_)
     return spec_for(look(from_), (path.name or path.resolve().name) if path.exists() else path.parent.name, base_dir)
+
+
+def _write_schema(out: str) -> str | None:
+    """The schema that the spec's first line names, beside it; kept where somebody else's file has its name.
+
+    Returns:
+        Its path if it was written, None if it is there already.
+    """
+    import json
+    from pathlib import Path
+
+    from pipeprof.pipelines.spec.schema import SCHEMA_ID, spec_schema
+    from pipeprof.pipelines.spec.starter import SCHEMA_FILE
+
+    path = Path(out).parent / SCHEMA_FILE
+    text = json.dumps(spec_schema(), indent=2, ensure_ascii=False) + "\n"
+    if path.exists() or path.is_symlink():
+        before = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        if before == text or f'"$id": "{SCHEMA_ID}"' not in before:
+            return None
+    _write(str(path), text)
+    return str(path)
 
 
 def _check_out(out: str, from_: str | None, *, force: bool) -> None:

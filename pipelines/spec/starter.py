@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.data.look_numpy import ArraysFound
     from pipeprof.pipelines.data.look_records import Feature, RecordsFound
 
-MODELINE = "# yaml-language-server: $schema=./pipeprof.schema.json"
+SCHEMA_FILE = "pipeprof.schema.json"
+MODELINE = f"# yaml-language-server: $schema=./{SCHEMA_FILE}"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 # Words that other YAML readers, editors among them, take for booleans.
 _NOT_PLAIN = frozenset({"y", "n", "yes", "no", "on", "off"})

@@ -16,6 +16,7 @@ import pytest
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.data.records import masked_crc32c
 from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.schema import spec_schema
 
 # A picture of 8 × 8 pixels.
 PNG = base64.b64decode(
@@ -42,6 +43,7 @@ from pathlib import Path
 from pipeprof.pipelines.build import BuildContext, build, load_arrays
 from pipeprof.pipelines.data.cache import ensure
 from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.schema import spec_schema
 
 import tensorflow as tf
 
@@ -240,8 +242,30 @@ def test_the_next_command_is_told_on_stderr(here, capfd):
     assert invoke(["init", "--out", "my spec.yaml"]) == 0
     output, errors = capfd.readouterr()
     assert output == ""
-    assert errors == "Wrote my spec.yaml. Next: pipeprof run 'my spec.yaml'\n"
+    assert errors == "Wrote my spec.yaml, and pipeprof.schema.json for editors. Next: pipeprof run 'my spec.yaml'\n"
     load_spec(here / "my spec.yaml")
+
+
+def test_the_first_line_names_the_schema_that_is_written_beside(here, capfd):
+    (here / "below").mkdir()
+    assert invoke(["init", "--out", "below/spec.yaml"]) == 0
+
+    first = Path("below/spec.yaml").read_text(encoding="utf-8").partition("\n")[0]
+    named = Path("below") / first.removeprefix("# yaml-language-server: $schema=")
+    assert json.loads(named.read_text(encoding="utf-8")) == spec_schema()
+    capfd.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("before", "kept"),
+    [("{}", True), ('{"$id": "urn:pipeprof:schema:spec-1", "of": "an earlier version"}', False)],
+)
+def test_somebody_elses_schema_is_kept(here, capfd, before, kept):
+    schema = here / "pipeprof.schema.json"
+    schema.write_text(before)
+    assert invoke(["init"]) == 0
+    assert (schema.read_text(encoding="utf-8") == before) is kept
+    assert ("for editors" in capfd.readouterr().err) is not kept
 
 
 def test_stdout_gets_the_spec_and_nothing_else(here, capfd):
