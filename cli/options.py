@@ -20,7 +20,10 @@ FORMATS = ("text", "json")
 FORMATS_TO_COME = ("md", "html", "junit", "github", "sarif", "trace", "openmetrics")
 COLORS = ("auto", "always", "never")
 
-Target = Annotated[str, typer.Argument(metavar="TARGET", help="spec.yaml, or file.py:function that returns a dataset.")]
+Target = Annotated[
+    str,
+    typer.Argument(metavar="TARGET", help="spec.yaml, file.py:function or package.module:function; file.py: lists."),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -35,6 +38,14 @@ Overlay = Annotated[
 ]
 Env = Annotated[
     bool, typer.Option("--env", help="Fill in ${VAR} and ${VAR:-default} in the spec from the environment.")
+]
+Arg = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--arg",
+        metavar="NAME=VALUE",
+        help="An argument of the function, read as its annotation says. Repeatable.",
+    ),
 ]
 NoPython = Annotated[bool, typer.Option("--no-python", help="Refuse specs and targets that name Python code.")]
 Out = Annotated[

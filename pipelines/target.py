@@ -1,9 +1,9 @@
-"""What the commands take as TARGET: a spec, or a function in a Python file."""
+"""What the commands take as TARGET: a spec, or a function in a Python file or module."""
 
 from __future__ import annotations
 
 import ast
-import difflib
+import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable
@@ -13,6 +13,8 @@ from types import ModuleType
 from typing import Any, Literal
 
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.modules import find_module, is_module_name
+from pipeprof.pipelines.near import suggestion
 
 _SPEC_SUFFIXES = (".yaml", ".yml")
 _LISTED = 10
@@ -20,25 +22,38 @@ _LISTED = 10
 
 @dataclass(frozen=True)
 class Target:
-    """A spec, or a function that returns a dataset."""
+    """A spec, or a function that returns a dataset.
+
+    Attributes:
+        kind: Which of the two.
+        path: The spec, or the file that defines the function.
+        function: The function's name.
+        module: The dotted name that the file is to be imported by, if it was given as one.
+        arguments: Names and texts of ``--arg``, in the order given.
+    """
 
     kind: Literal["spec", "function"]
     path: Path
     function: str | None = None
+    module: str | None = None
+    arguments: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.function}" if self.function else str(self.path)
+        return f"{self.module or self.path}:{self.function}" if self.function else str(self.path)
 
 
 def parse_target(text: str) -> Target:
     """The target that ``text`` names; the file exists and defines the function, though nothing has been imported.
 
     Raises:
-        UsageError: Not of the form ``spec.yaml`` or ``file.py:function``, or no such file or function.
+        UsageError: Not ``spec.yaml``, ``file.py:function`` or ``package.module:function``, or no such file, module or
+            function.
     """
     file, colon, function = text.rpartition(":")
     if colon and file.endswith(".py"):
         return _function_target(_existing(file), function)
+    if colon and is_module_name(file) and not file.endswith(_SPEC_SUFFIXES):
+        return _function_target(find_module(file), function, file)
     if text.endswith(".py"):
         path = _existing(text)
         msg = f"got {text}, expected a function in it, as {text}:function; {_listing(path)}"
@@ -46,10 +61,24 @@ def parse_target(text: str) -> Target:
     if text.endswith(_SPEC_SUFFIXES):
         return Target("spec", _existing(text))
     if Path(text).is_dir():
-        msg = f"got the folder {text}, expected spec.yaml or file.py:function"
+        msg = f"got the folder {text}, expected spec.yaml, file.py:function or package.module:function"
         raise UsageError(msg)
-    msg = f"got {text!r}, expected spec.yaml (or .yml) or file.py:function"
+    msg = f"got {text!r}, expected spec.yaml (or .yml), file.py:function or package.module:function"
     raise UsageError(msg + suggestion(text, _specs_near(text)))
+
+
+def listed_file(text: str) -> Path | None:
+    """The file of ``file.py:`` or ``package.module:``, which asks what there is; `None` for any other target.
+
+    Raises:
+        UsageError: There is no such file or module.
+    """
+    file = text.removesuffix(":")
+    if file == text:
+        return None
+    if file.endswith(".py"):
+        return _existing(file)
+    return find_module(file) if is_module_name(file) else None
 
 
 def _specs_near(text: str) -> list[str]:
@@ -70,15 +99,16 @@ def _existing(text: str) -> Path:
     raise UsageError(msg + suggestion(text, _specs_near(text)))
 
 
-def _function_target(path: Path, function: str) -> Target:
+def _function_target(path: Path, function: str, module: str | None = None) -> Target:
+    name = module or str(path)
     if not function:
-        msg = f"got {path}: without a function, expected {path}:function; {_listing(path)}"
+        msg = f"got {name}: without a function, expected {name}:function; {_listing(path)}"
         raise UsageError(msg)
     functions = top_level_functions(path)
     if function not in functions:
         msg = f"got the function {function!r}, which {path} does not define{suggestion(function, functions)}"
         raise UsageError(msg if suggestion(function, functions) else f"{msg}; {_listing(path)}")
-    return Target("function", path, function)
+    return Target("function", path, function, module)
 
 
 def _listing(path: Path) -> str:
@@ -89,12 +119,6 @@ def _listing(path: Path) -> str:
     return f"it defines {', '.join(functions[:_LISTED])}{more}"
 
 
-def suggestion(got: str, candidates: Iterable[str]) -> str:
-    """`` — did you mean X?``, or nothing when no candidate is near."""
-    near = difflib.get_close_matches(got, list(candidates), n=1, cutoff=0.7)
-    return f" — did you mean {near[0]}?" if near else ""
-
-
 def top_level_functions(path: Path) -> list[str]:
     """Names that a Python file binds to functions at its top level (also by ``from … import`` and ``name = …``).
 
@@ -103,8 +127,17 @@ def top_level_functions(path: Path) -> list[str]:
     Raises:
         UsageError: It cannot be read or is no Python.
     """
+    return list(dict.fromkeys(_bound(parse_file(path).body)))
+
+
+def parse_file(path: Path) -> ast.Module:
+    """A Python file as a tree.
+
+    Raises:
+        UsageError: It cannot be read or is no Python.
+    """
     try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
+        return ast.parse(path.read_bytes(), filename=str(path))
     except OSError as problem:
         msg = f"{path} cannot be read: {problem.strerror or problem}"
         raise UsageError(msg) from problem
@@ -113,7 +146,6 @@ def top_level_functions(path: Path) -> list[str]:
         place = f"{path}:{line}" if line else str(path)
         msg = f"{place} is no Python that can be run here: {getattr(problem, 'msg', None) or problem}"
         raise UsageError(msg) from problem
-    return list(dict.fromkeys(_bound(tree.body)))
 
 
 def _bound(statements: Iterable[ast.stmt]) -> Iterable[str]:
@@ -178,12 +210,28 @@ def load_function(target: Target) -> Callable[..., Any]:
         BaseException: Whatever the file raises, as it is.
     """
     if target.kind != "function" or target.function is None:
-        msg = f"got {target}, expected file.py:function"
+        msg = f"got {target}, expected file.py:function or package.module:function"
         raise UsageError(msg)
-    module = import_file(target.path, module_name_of(target.path))
+    if target.module is not None:
+        module = _import_module(target.module, target.path)
+    else:
+        module = import_file(target.path, module_name_of(target.path))
     function = getattr(module, target.function, None)
     if not callable(function):
         found = "not there" if function is None else "no function"
         msg = f"got {target}, but {target.function} is {found} once the file has run"
         raise UsageError(msg)
     return function  # type: ignore[no-any-return]  # callable, as was just seen
+
+
+def _import_module(name: str, path: Path) -> ModuleType:
+    """Import a module as the user's own code would, with the current directory on the path as for ``python -m``."""
+    here = str(Path.cwd())
+    if not {"", here} & set(sys.path):
+        sys.path.insert(0, here)
+    module = importlib.import_module(name)
+    found = getattr(module, "__file__", None)
+    if found is None or Path(found).resolve() != path.resolve():
+        msg = f"got {name}, found as {path}, but Python imports {found or 'something else'} by that name; rename one"
+        raise UsageError(msg)
+    return module

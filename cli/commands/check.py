@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli.exit_codes import GATE, INTERNAL, OK, epilog
-from pipeprof.cli.options import Color, Env, Format, Json, NoPython, Overlay, Set, Target
+from pipeprof.cli.options import Arg, Color, Env, Format, Json, NoPython, Overlay, Set, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeprof.cli.commands.targets import Changes
     from pipeprof.pipelines.spec.diagnostics import SpecError
     from pipeprof.pipelines.spec.loader import LoadedSpec
@@ -34,6 +36,7 @@ def check(
     sets: Set = None,
     overlays: Overlay = None,
     env: Env = False,
+    args: Arg = None,
     no_python: NoPython = False,
     show: Annotated[
         bool, typer.Option("--show", help="Print the spec as it is run, with the origin of every line; itself a spec.")
@@ -57,7 +60,7 @@ def check(
     TensorFlow is not loaded. The rules are those that need no measurement.
     """
     from pipeprof.cli import options, output
-    from pipeprof.cli.commands.targets import Changes, load_target
+    from pipeprof.cli.commands.targets import Changes, list_functions, load_target
     from pipeprof.pipelines.spec.diagnostics import SpecError
 
     options.choice("--color", color, options.COLORS)
@@ -66,8 +69,10 @@ def check(
     limit = options.byte_size("--memory-limit", memory_limit)
     kind = options.report_format(form, json=json)
     changes = Changes(sets or [], overlays or [], env)
+    if list_functions(target, plain=kind == "text"):
+        return
     try:
-        parsed, loaded = load_target(target, changes, no_python=no_python)
+        parsed, loaded = load_target(target, changes, no_python=no_python, arguments=args or [])
     except SpecError as error:
         if kind == "text":
             raise
@@ -81,7 +86,7 @@ def check(
     if show:
         output.write_stdout(_resolved(target, loaded, kind))
         return
-    profile = _document(target, parsed.kind, changes, loaded, limit)
+    profile = _document(target, parsed.kind, changes, loaded, limit, arguments=parsed.arguments)
     advice = _add_advice(profile, loaded) if loaded is not None else None
     if loaded is not None:
         from pipeprof.profiles.profile import Message
@@ -149,7 +154,13 @@ def _as_json(profile: Profile) -> str:
 
 
 def _document(
-    text: str, kind: str, changes: Changes, loaded: LoadedSpec | None, memory_limit: int | None = None
+    text: str,
+    kind: str,
+    changes: Changes,
+    loaded: LoadedSpec | None,
+    memory_limit: int | None = None,
+    *,
+    arguments: Sequence[tuple[str, str]] = (),
 ) -> Profile:
     """The profile as far as no run is needed; everything else is null."""
     import platform
@@ -172,6 +183,7 @@ def _document(
         else document.Target(
             kind="spec" if kind == "spec" else "function",
             text=text,
+            arguments=dict(arguments) if kind != "spec" else None,
             overrides=list(changes.sets),
             overlays=list(changes.overlays),
         ),

@@ -9,6 +9,7 @@ import typer
 
 from pipeprof.cli.exit_codes import epilog
 from pipeprof.cli.options import (
+    Arg,
     Color,
     Env,
     Force,
@@ -38,6 +39,7 @@ EPILOG = epilog(
     "pipeprof run spec.yaml --step simulate:12ms --dispatch 1",
     "pipeprof run spec.yaml --set stages.0.num_parallel_calls=4 --out a.json",
     "pipeprof run spec.yaml -f laptop.yaml",
+    "pipeprof run train.py:make_dataset --arg split=train --arg batch_size=64",
     "pipeprof run train.py:make_dataset --json | jq .verdict.sentence",
 )
 
@@ -48,6 +50,7 @@ def run(
     sets: Set = None,
     overlays: Overlay = None,
     env: Env = False,
+    args: Arg = None,
     no_python: NoPython = False,
     seconds: Annotated[
         str | None, typer.Option(metavar="SECONDS", help="How long to measure.  [default: the spec's, else 10]")
@@ -99,7 +102,7 @@ def run(
     from functools import partial
 
     from pipeprof.cli import options, output
-    from pipeprof.cli.commands.targets import Changes, load_target
+    from pipeprof.cli.commands.targets import Changes, list_functions, load_target
     from pipeprof.cli.render.progress import progress_for
     from pipeprof.profiles.run.settings import RunSettings
 
@@ -122,8 +125,10 @@ def run(
         lock=not no_lock,
     )
     outputs = output.plan_outputs(out, form, json=json, force=force)
+    if list_functions(target, plain=outputs.stdout == "text" and not out):
+        return
     changes = Changes(sets or [], overlays or [], env)
-    parsed, loaded = load_target(target, changes, no_python=no_python, step=parsed_step)
+    parsed, loaded = load_target(target, changes, no_python=no_python, step=parsed_step, arguments=args or [])
     for note in loaded.notes if loaded is not None else ():
         output.say(f"pipeprof: note: {note}")
 

@@ -33,8 +33,36 @@ class Changes:
         return "-f" if self.overlays else "--set" if self.sets else "--env" if self.env else None
 
 
+def list_functions(text: str, *, plain: bool) -> bool:
+    """Print the functions of a file if that is what the target asks for, as ``file.py:`` does.
+
+    Args:
+        text: The target as typed.
+        plain: Text is what stdout is for; a list is no profile.
+
+    Returns:
+        Whether it did.
+
+    Raises:
+        UsageError: There is no such file, or something else than text was asked for.
+    """
+    from pipeprof.cli.output import write_stdout
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.listing import describe, listed_functions
+    from pipeprof.pipelines.target import listed_file
+
+    path = listed_file(text)
+    if path is None:
+        return False
+    if not plain:
+        msg = f"{text} lists functions, as text on stdout only; name one to measure it: {text}function"
+        raise UsageError(msg)
+    write_stdout(describe(text.removesuffix(":"), listed_functions(path)))
+    return True
+
+
 def load_target(
-    text: str, changes: Changes, *, no_python: bool, step: Step | None = None
+    text: str, changes: Changes, *, no_python: bool, step: Step | None = None, arguments: Sequence[str] = ()
 ) -> tuple[Target, LoadedSpec | None]:
     """Read everything that can be read without running anything.
 
@@ -43,6 +71,7 @@ def load_target(
         changes: What the command line changes of the spec.
         no_python: Refuse Python code, in the target, the spec or the step.
         step: The step from the command line.
+        arguments: Values of ``--arg``.
 
     Returns:
         The target, and the spec if it is one.
@@ -52,12 +81,15 @@ def load_target(
         SpecError: The spec is wrong.
     """
     import os
+    from dataclasses import replace
 
+    from pipeprof.pipelines.arguments import check_arguments, parse_arguments
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.loader import load_spec
     from pipeprof.pipelines.target import parse_target
     from pipeprof.profiles.run.settings import python_files
 
+    given = parse_arguments(arguments)
     target = parse_target(text)
     if no_python and (target.kind != "spec" or (step is not None and step.kind == "python")):
         what = f"the step {step.python}" if target.kind == "spec" and step is not None else text
@@ -67,7 +99,12 @@ def load_target(
         if changes.flag:
             msg = f"{changes.flag} changes a spec, but {text} is a Python function; leave {changes.flag} out"
             raise UsageError(msg)
+        target = replace(target, arguments=given)
+        check_arguments(target)
         return target, None
+    if given:
+        msg = f"--arg gives arguments to a Python function, but {text} is a spec; --set changes a spec"
+        raise UsageError(msg)
     environment = os.environ if changes.env else None
     loaded = load_spec(target.path, changes.sets, overlays=changes.overlays, environment=environment)
     files = python_files(loaded)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.render.table import Column
@@ -50,7 +52,10 @@ def render_pipeline(page: Page, profile: Profile) -> None:
     known = any(stage.executed or stage.tf_op for stage in stages)
     what = "as written, and as TensorFlow runs it" if known else "as written; TensorFlow's graph of it was not read"
     page.heading("Pipeline", what + (_COST_NOTE if costs else ""))
-    legend = _legend(stages, page.table(_columns(stages)))
+    main, lines = _lines(profile)
+    legend = _legend(stages, page.table(_columns(stages, lines)))
+    if main is not None:
+        legend.append(f"line in {PurePath(main).name}")
     if legend:
         page.prose(" · ".join(legend), style="dim")
     if not costs and profile.steps:
@@ -69,7 +74,18 @@ def _legend(stages: Sequence[Stage], titles: Sequence[str]) -> list[str]:
 _COST_NOTE = "; time inside each stage per batch, summed over threads"
 
 
-def _columns(stages: Sequence[Stage]) -> list[Column]:
+def _lines(profile: Profile) -> tuple[str | None, list[str]]:
+    """For a Python target the line of each stage; with the file's name where it is not the file of most of them."""
+    places = [stage.location for stage in profile.stages or []] if profile.target.kind == "function" else []
+    files = Counter(place.file for place in places if place)
+    main = files.most_common(1)[0][0] if files else None
+    return main, [
+        "" if place is None else str(place.line) if place.file == main else f"{PurePath(place.file).name}:{place.line}"
+        for place in places
+    ]
+
+
+def _columns(stages: Sequence[Stage], lines: Sequence[str]) -> list[Column]:
     names = {stage.id: f"{place_of(stage.id)} {stage.name or stage.op}" for stage in stages}
     per_batch = time_scale(stage.cpu_ms_per_batch for stage in stages)
     sizes = byte_scale(stage.buffered_bytes for stage in stages)
@@ -77,6 +93,7 @@ def _columns(stages: Sequence[Stage]) -> list[Column]:
     return [
         Column("at", [place_of(stage.id) for stage in stages], right=False, style="dim"),
         Column("written", [_written(stage) for stage in stages], right=False, shrink_to=16),
+        *([Column("line", lines, keep=5)] if any(lines) else []),
         Column("as TensorFlow runs it", [_executed(stage, names) for stage in stages], right=False, shrink_to=20),
         Column(per_batch.unit, [per_batch.text(stage.cpu_ms_per_batch) for stage in stages]),
         Column("share", [_share(stage.share) for stage in stages], keep=5),

@@ -31,6 +31,20 @@ def render_errors(page: Page, profile: Profile) -> None:
         page.prose(f"Partial profile: below is {what}.", indent=0)
 
 
+def render_output(page: Page, profile: Profile) -> None:
+    """What the user's code printed, logged or warned of, apart from everything that pipeprof says."""
+    if profile.errors or not profile.output or not profile.output.strip():
+        return
+    lines = runs(profile.output).splitlines()
+    count = f"{len(lines):,} lines" if len(lines) != 1 else "1 line"
+    page.heading("Printed by the pipeline", f"to stdout and stderr, {count} without TensorFlow's own log")
+    if len(lines) > OUTPUT_LINES:
+        half = OUTPUT_LINES // 2
+        left_out = f"… {len(lines) - 2 * half:,} lines, in the profile"
+        lines = [*lines[:half], left_out, *lines[-half:]]
+    page.verbatim("\n".join(lines), indent=4)
+
+
 def render_warnings(page: Page, profile: Profile) -> None:
     """One paragraph a warning, its code first."""
     if not profile.warnings:

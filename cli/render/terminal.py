@@ -12,7 +12,7 @@ from pipeprof.cli.render.gaps import render_gaps
 from pipeprof.cli.render.memory import render_memory
 from pipeprof.cli.render.page import Page
 from pipeprof.cli.render.pipeline import render_pipeline
-from pipeprof.cli.render.problems import render_errors, render_warnings
+from pipeprof.cli.render.problems import render_errors, render_output, render_warnings
 from pipeprof.cli.render.steps import render_steps
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def render_report(profile: Profile, style: Style, saved: str | None = None) -> s
     render_gaps(page, profile)
     render_findings(page, profile)
     render_warnings(page, profile)
+    render_output(page, profile)
     render_footer(page, profile, saved)
     return page.render()
 

@@ -94,6 +94,24 @@ class MadeDict(TypedDict):
     line: int | None
 
 
+class CallerDict(TypedDict):
+    """A frame of the user's that led to a place."""
+
+    file: str
+    line: int
+    function: str
+
+
+class PlaceDict(TypedDict):
+    """Where in the user's own files a dataset was made: the innermost frame there, and those that led to it."""
+
+    file: str
+    line: int
+    column: int | None  # of the method's name, from 1; None where Python does not tell
+    function: str
+    callers: list[CallerDict]  # from the inside out; bounded
+
+
 class ParameterDict(TypedDict):
     """A parameter of an iterator, e.g. ``parallelism`` or ``buffer_size``."""
 

@@ -17,7 +17,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
+from pipeprof.pipelines.graph.lines import Lines
 from pipeprof.pipelines.graph.records import GraphDict, MadeDict
+from pipeprof.pipelines.user_files import is_users
 
 _SLICES = ("TensorSliceDataset", "TensorDataset")
 _GENERATED = "__autograph_generated_file"
@@ -59,18 +61,26 @@ class MadeSource:
 
 
 class SourceWatch:
-    """Notes the in-memory sources that are made in this thread within a ``with`` block.
+    """Notes the datasets that are made in this thread within a ``with`` block: where, and how those in memory.
 
     Costs about a microsecond for each call of a Python function in the block, so it is for building, not for measuring.
     A hook that is already there (a profiler of the user's) is called as before.
 
+    Args:
+        own: Whether a file is the user's own.
+
     Attributes:
-        made: What was made, in order.
+        made: The in-memory sources that were made, in order.
+        lines: Where every dataset was made.
+        note: Why some may be missing, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own: Callable[[str], bool] = is_users) -> None:
         self.made: list[MadeSource] = []
+        self.lines = Lines(own)
+        self.note: str | None = None
         self._before: Any = None
+        self._installed: Callable[..., None] | None = None
 
     def __enter__(self) -> SourceWatch:
         import tensorflow as tf
@@ -79,20 +89,38 @@ class SourceWatch:
         codes = frozenset(inspect.unwrap(one).__code__ for one in methods)
         self._before = sys.getprofile()
         library = str(Path(tf.__file__).parent)
-        sys.setprofile(self._hook(codes, tf.inside_function, library))
+        if self._before is not None and not callable(self._before):
+            self.note = "a profiler was running already, so the lines of the stages were not looked for"
+            return self
+        self._installed = self._hook(
+            codes, inspect.unwrap(tf.data.Dataset.__init__).__code__, tf.inside_function, library
+        )
+        sys.setprofile(self._installed)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        sys.setprofile(self._before)
+        if self._installed is None:
+            return
+        if sys.getprofile() is self._installed:
+            sys.setprofile(self._before)
+        else:
+            self.note = "the target set a profiler of its own, so the lines of some stages may be missing"
 
-    def _hook(self, codes: frozenset[Any], tracing: Callable[[], bool], library: str) -> Callable[..., None]:
+    def _hook(
+        self, codes: frozenset[Any], initialiser: Any, tracing: Callable[[], bool], library: str
+    ) -> Callable[..., None]:
         before = self._before
+        saw = self.lines.saw
 
         def hook(frame: FrameType, event: str, value: Any) -> None:
-            if event == "return" and frame.f_code in codes and value is not None:
-                self.made.append(_made(frame, value, library, traced=bool(tracing())))
+            if event == "return":
+                code = frame.f_code
+                if code is initialiser:
+                    saw(frame)
+                elif value is not None and code in codes:
+                    self.made.append(_made(frame, value, library, traced=bool(tracing())))
             if before is not None:
                 before(frame, event, value)
 
@@ -101,16 +129,21 @@ class SourceWatch:
 
 def held_bytes(made: Sequence[MadeSource]) -> int:
     """Bytes of the tensors that these sources hold, as far as their shapes tell; strings count as nothing."""
+    return sum(nbytes for _, nbytes in component_bytes(made))
+
+
+def component_bytes(made: Sequence[MadeSource]) -> list[tuple[str, int]]:
+    """Type and bytes of each tensor that these sources hold, where its shape tells and it holds no strings."""
     import tensorflow as tf
 
-    total = 0
+    found = []
     for source in made:
         for name, shape in zip(source.types, source.shapes, strict=True):
-            if shape is None or None in shape or name == "variant":
+            if shape is None or None in shape or name in ("variant", "string"):
                 continue
             count = math.prod(size for size in shape if size is not None) * (source.elements or 1)
-            total += count * (0 if name == "string" else int(tf.dtypes.as_dtype(name).size))
-    return total
+            found.append((name, count * int(tf.dtypes.as_dtype(name).size)))
+    return found
 
 
 def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:

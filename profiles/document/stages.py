@@ -17,6 +17,14 @@ class Location(Model):
     column: int | None = None
 
 
+class Caller(Model):
+    """A frame in the user's files that led to a stage."""
+
+    file: str
+    line: int
+    function: str
+
+
 class OpCost(Model):
     """A TensorFlow op inside a map function."""
 
@@ -38,6 +46,9 @@ class Stage(Model):
         None, description="What TensorFlow made of it, in words; `None` if it runs as written."
     )
     location: Location | None = None
+    called_from: list[Caller] | None = Field(
+        None, description="For a Python target: the user's frames that led to `location`, from the inside out."
+    )
     elements: int | None = Field(None, description="Elements it gave during the measured window.")
     cpu_ms_per_batch: float | None = Field(None, description="Time inside the stage, summed over threads, per batch.")
     share: float | None = Field(None, description="Of the time inside all stages, 0 to 1.")

@@ -32,6 +32,7 @@ class Target(Model):
     kind: Literal["spec", "function"]
     text: str = Field(description="The target as given on the command line.")
     sha256: str | None = Field(None, description="Hash of the spec's text or of the function's file.")
+    arguments: dict[str, str] | None = Field(None, description="`--arg` values by name as typed; `None` for a spec.")
     resolved_sha256: str | None = Field(
         None, description="Hash of what the spec says with everything merged and filled in, however it was written."
     )

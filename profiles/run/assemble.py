@@ -31,6 +31,7 @@ from pipeprof.profiles.profile import (
     Throughput,
     Tool,
 )
+from pipeprof.profiles.run.places import locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -132,14 +133,14 @@ def _steps(facts: Facts, observed: Observed) -> Steps | None:
     measured = observed.measured
     if measured is None or not measured["steps"]["count"]:
         return None
-    return Steps(dispatch=facts.plan.dispatch, **measured["steps"])
+    return Steps(dispatch="sync" if observed.own_step else facts.plan.dispatch, **measured["steps"])
 
 
 def _device(facts: Facts, observed: Observed) -> Device:
     measured = observed.measured or {}
     return Device(
-        kind=facts.plan.step["kind"],
-        text=facts.plan.step_text,
+        kind="python" if observed.own_step else facts.plan.step["kind"],
+        text=f"python: returned by {facts.target.text}" if observed.own_step else facts.plan.step_text,
         idle_share=measured.get("idle_share"),
         gaps=Gaps(**measured["gaps"]) if measured.get("gaps") else None,
     )
@@ -198,6 +199,8 @@ def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[
         by_address=facts.target.kind == "spec",
         ops={address: stage.op for address, stage in facts.stages.items()} if facts.target.kind == "spec" else None,
     )
+    if facts.target.kind == "function":
+        locate(stages, graphs)
     traced = observed.trace or {"batches": 0, "ops": {}}
     for stage in stages:
         ops = traced["ops"].get(stage.id)

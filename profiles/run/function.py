@@ -2,27 +2,92 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from pipeprof.pipelines.arguments import call
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.target import load_function, parse_target
+from pipeprof.pipelines.graph.sources import SourceWatch
+from pipeprof.pipelines.modules import top_folder
+from pipeprof.pipelines.target import Target, load_function, parse_target
+from pipeprof.pipelines.user_files import is_users
+from pipeprof.profiles.run.returned import describe_returned
+
+# TensorFlow and what it brings read these when they are loaded.
+_EARLY = ("TF_", "CUDA_", "XLA_", "OMP_", "KMP_", "MKL_")
 
 
 class NotADatasetError(UsageError):
     """The target's function returned something that is not a `tf.data.Dataset`."""
 
 
-def call_target(text: str) -> Any:
+@dataclass(frozen=True)
+class Called:
+    """What the target's function gave.
+
+    Attributes:
+        dataset: The dataset.
+        watch: What was seen while it was built.
+        step: The step that came with it.
+        notes: Codes and texts of warnings.
+    """
+
+    dataset: Any
+    watch: SourceWatch
+    step: Callable[..., Any] | None = None
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
     """Import and call the function `text` names, e.g. ``input.py:train``.
+
+    Args:
+        text: The target.
+        arguments: Pairs of a name and the text of its value.
 
     Raises:
         NotADatasetError: It returned something else.
+        UsageError: The arguments do not fit.
     """
     import tensorflow as tf
 
-    result = load_function(parse_target(text))()
-    if isinstance(result, tf.data.Dataset):
-        return result
-    kind = type(result).__name__
-    msg = f"{text} returned a {kind}, expected a tf.data.Dataset: pipeprof measures tf.data pipelines only."
-    raise NotADatasetError(msg)
+    target = replace(parse_target(text), arguments=tuple((name, value) for name, value in arguments))
+    notes: list[tuple[str, str]] = []
+
+    def context() -> Any:
+        said = f"{text} was given tf.distribute.InputContext(1, 0, 1), the whole data for one worker."
+        notes.append(("input-context", said))
+        return tf.distribute.InputContext(1, 0, 1)
+
+    before = dict(os.environ)
+    with SourceWatch(_own(target)) as watch:
+        result = call(load_function(target), target, context)
+    if watch.note is not None:
+        notes.append(("no-lines", f"{text}: {watch.note}."))
+    late = sorted(name for name, value in os.environ.items() if name.startswith(_EARLY) and before.get(name) != value)
+    if late:
+        said = f"{text} sets {', '.join(late)} after TensorFlow was loaded, which had no effect; set it in the shell."
+        notes.append(("set-too-late", said))
+    dataset, step = result, None
+    if isinstance(result, tuple) and len(result) == 2 and not isinstance(result[1], tf.data.Dataset):
+        dataset, step = result if callable(result[1]) else (result, None)
+    if not isinstance(dataset, tf.data.Dataset):
+        msg = f"{text} returned {describe_returned(result)}"
+        raise NotADatasetError(msg)
+    return Called(dataset, watch, step, tuple(notes))
+
+
+def _own(target: Target) -> Callable[[str], bool]:
+    """The user's own files; those of the target's package as well where it is installed."""
+    if is_users(str(target.path)):
+        return is_users
+    package = top_folder(target.module, target.path) if target.module is not None else target.path.resolve()
+
+    def own(file: str) -> bool:
+        place = Path(file)
+        return is_users(file) or place == package or package in place.parents
+
+    return own

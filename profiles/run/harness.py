@@ -283,7 +283,12 @@ def _target(settings: RunSettings) -> Target:
         return spec_target(str(target), loaded)
     import hashlib
 
-    return Target(kind="function", text=str(target), sha256=hashlib.sha256(target.path.read_bytes()).hexdigest())
+    return Target(
+        kind="function",
+        text=str(target),
+        sha256=hashlib.sha256(target.path.read_bytes()).hexdigest(),
+        arguments=dict(target.arguments),
+    )
 
 
 def written_stages(loaded: LoadedSpec | None) -> dict[str, StageAt]:

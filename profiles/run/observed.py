@@ -37,6 +37,7 @@ class Observed:
         steps: Steps of the current phase.
         graphs: Graphs and model snapshots.
         trace: Ops by stage, and the time in Python.
+        own_step: The target returned a step, which takes the batches.
         headspace: The replay of batches that lay ready.
         versions: Of libraries in the worker.
         look: The latest answer to the question what it is doing.
@@ -54,6 +55,7 @@ class Observed:
     beat_seconds: float = 0.0
     graphs: dict[str, Any] | None = None
     trace: dict[str, Any] | None = None
+    own_step: bool = False
     headspace: dict[str, Any] | None = None
     versions: dict[str, str | None] = field(default_factory=dict)
     gpus: list[str] = field(default_factory=list)
@@ -78,7 +80,7 @@ class Observed:
         """Whether the measurement proper came to its end."""
         return self.final and self.error is None
 
-    def take(self, message: Message) -> None:
+    def take(self, message: Message) -> None:  # noqa: PLR0912 - one branch for each kind of message
         """Fold in one message."""
         kind = message.pop("m")
         if kind == "answer":
@@ -104,6 +106,8 @@ class Observed:
             self.trace = message
         elif kind == "headspace":
             self.headspace = message
+        elif kind == "step":
+            self.own_step = True
         elif kind == "versions":
             self.versions, self.gpus = message["versions"], message["devices"]
         elif kind == "warning":

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 OUTPUT_BYTES = 64 * 1024
+HEAD_BYTES = 8 * 1024
+MOST_LINES = 100
+MOST_LETTERS = 8_000
 _TENSORFLOWS_OWN = re.compile(
     r"^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] |[IWEF]\d{4} \d\d:\d\d:\d\d|WARNING: All log messages before absl"
     r"|To enable the following instructions|\s*$)"
@@ -28,27 +31,41 @@ _GOES_ON = re.compile(r"^(?:\s|Traceback |\w+(?:Error|Exception)\b|\[\[)")
 
 
 class Output:
-    """The last of what the worker printed, bounded however much that was."""
+    """The first and the last of what the worker printed, bounded however much that was."""
 
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
         self._size = 0
+        self._head = b""
+        self._lost = 0
 
     def add(self, chunk: bytes) -> None:
         """Take what was printed."""
+        self._head += chunk[: max(0, HEAD_BYTES - len(self._head))]
         self._chunks.append(chunk)
         self._size += len(chunk)
         while self._size > OUTPUT_BYTES and len(self._chunks) > 1:
-            self._size -= len(self._chunks.popleft())
+            gone = len(self._chunks.popleft())
+            self._size -= gone
+            self._lost += gone
 
     def text(self) -> str:
         """All that is kept."""
         return b"".join(self._chunks)[-OUTPUT_BYTES:].decode("utf-8", "replace")
 
     def users(self) -> str | None:
-        """The same without TensorFlow's own log lines; `None` if nothing is left."""
+        """The beginning and the end without TensorFlow's own log lines; `None` if nothing is left."""
         lines = list(_without_log(self.text().splitlines()))
-        return "\n".join(lines[-100:])[-8_000:] or None
+        head: list[str] = []
+        if self._lost > len(self._head):
+            head = list(_without_log(self._head.decode("utf-8", "replace").splitlines()[:-1]))
+        whole = "\n".join([*head, *lines])
+        if not head and len(lines) <= MOST_LINES and len(whole) <= MOST_LETTERS:
+            return whole or None
+        first, last = (head or lines)[: MOST_LINES // 4], lines[-MOST_LINES // 2 :]
+        start = "\n".join(first)[: MOST_LETTERS // 4]
+        end = "\n".join(last)[-MOST_LETTERS // 2 :]
+        return f"{start}\n… more was printed …\n{end}"
 
 
 def _without_log(lines: Iterable[str]) -> Iterator[str]:

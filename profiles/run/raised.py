@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sysconfig
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeprof import pipelines, profiles
 from pipeprof.pipelines.addresses import find_address
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.places import enclosing_stage
+from pipeprof.pipelines.user_files import is_users
 from pipeprof.profiles.run.loop import EmptyDatasetError
 
 if TYPE_CHECKING:
@@ -28,17 +25,6 @@ _NOISE = (
     re.compile(r"\s*\[Op:\w+\](?: name:.*)?", re.DOTALL),
 )
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,? in (?P<function>\S+))?')
-_LIBRARIES = tuple(
-    f"{Path(place).resolve()}{os.sep}"
-    for place in {
-        *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
-        *(package.__path__[0] for package in (pipelines, profiles)),
-    }
-)
-# Packages of the user's own (`pip install --user`) lie outside of those.
-_INSTALLED = frozenset({"site-packages", "dist-packages"})
-# Files that AutoGraph writes, imports and deletes again: not the user's, and soon nobody's.
-_GENERATED = "__autograph_generated_file"
 
 
 @dataclass(frozen=True)
@@ -68,15 +54,8 @@ def _users_frames(text: str) -> list[Frame]:
     return [
         Frame(match["file"], int(match["line"]), match["function"])
         for match in _FRAME.finditer(text)
-        if _is_users(match["file"])
+        if is_users(match["file"])
     ]
-
-
-def _is_users(file: str) -> bool:
-    if file.startswith("<") or Path(file).name.startswith(_GENERATED):
-        return False
-    place = Path(file).resolve()
-    return not str(place).startswith(_LIBRARIES) and _INSTALLED.isdisjoint(place.parts)
 
 
 def users_frame(traceback_text: str) -> Frame | None:

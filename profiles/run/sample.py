@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.reading import read_executed, read_written
-from pipeprof.pipelines.graph.sources import MadeSource, SourceWatch, held_bytes
+from pipeprof.pipelines.graph.sources import MadeSource, held_bytes
 from pipeprof.profiles.run import procfs
 from pipeprof.profiles.run.device import HostClock, SimulatedDevice, StepDuration
 from pipeprof.profiles.run.durations import Durations
@@ -28,6 +28,7 @@ from pipeprof.profiles.run.window import Looked, PhaseWindow
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.records import GraphDict
     from pipeprof.profiles.run.channel import Message, WorkerEnd
+    from pipeprof.profiles.run.function import Called
 
 FLOOR_STEPS = 30
 FLOOR_SECONDS = 0.6
@@ -53,6 +54,7 @@ class Sample:
         self._spec: Any = None
         self._source_bytes = 0
         self._made: list[MadeSource] = []
+        self._called: Called | None = None
 
     def run(self) -> None:
         """Go through all phases."""
@@ -112,7 +114,7 @@ class Sample:
         feed.next()
         if not self._device:
             return Floor()
-        step = self._simulated(StepDuration(5.0)) if self.job["step"]["kind"] == "python" else self._step()
+        step = self._step() if self.job["step"]["kind"] == "simulate" else self._simulated(StepDuration(5.0))
         fetches = Durations()
         began = time.perf_counter()
         for n in range(FLOOR_STEPS):
@@ -132,6 +134,8 @@ class Sample:
 
     def _step(self) -> Step:
         step = self.job["step"]
+        if step["kind"] == "returned" and self._called is not None and self._called.step is not None:
+            return PythonStep(self._called.step)
         if step["kind"] == "python":
             from pipeprof.pipelines.target import load_function, parse_target
 
@@ -173,14 +177,31 @@ class Sample:
             else:
                 from pipeprof.profiles.run.function import call_target
 
-                with SourceWatch() as watch:
-                    self.dataset = call_target(self.job["target"])
-                self._made = watch.made
+                self._called = call_target(self.job["target"], self.job["arguments"])
+                self.dataset, self._made = self._called.dataset, self._called.watch.made
+        if self._called is not None:
+            self._take_step(self._called)
         grown = max(0, (procfs.rss_bytes("self") or 0) - before)
         arrays = self._context.arrays.values() if self._context is not None else ()
         known = sum(array.nbytes for array in arrays) or held_bytes(self._made)
         # Known arrays explain themselves, their tensors and a copy on its way out; what else grew may be constants.
         self._source_bytes = known if grown < 3.5 * known + UNEXPLAINED_BYTES else grown
+
+    def _take_step(self, called: Called) -> None:
+        """The step that came with the dataset takes the batches, unless the command line names another."""
+        for code, text in called.notes:
+            self._channel.send("warning", code=code, text=text)
+        if called.step is None:
+            return
+        if self.job["step_given"]:
+            text = f"{self.job['target']} returned a step as well, which --step replaces."
+            self._channel.send("warning", code="step-replaced", text=text)
+            return
+        self.job["step"] = {"kind": "returned"}
+        self.job["dispatch"] = "sync"
+        self._device = True
+        self._floor = self._measure_floor()
+        self._channel.send("step")
 
     def _first_element(self) -> None:
         self.phase = "first_element"
@@ -276,6 +297,7 @@ class Sample:
             written=written,
             executed=executed,
             made=[source.to_dict() for source in self._made],
+            places=self._called.watch.lines.places(self.dataset, written) if self._called is not None else {},
         )
 
     def _room(self) -> int | None:

@@ -61,7 +61,7 @@ def test_functions_are_found_without_running_the_file(folder: Path) -> None:
         ("input_pipeline.py:CONSTANT", ["'CONSTANT'"]),
         ("empty.py", ["it defines no functions"]),
         ("wrong.py:f", ["wrong.py:1", "no Python"]),
-        ("flowers", ["'flowers'", "expected spec.yaml (or .yml) or file.py:function", "did you mean flowers.yaml?"]),
+        ("flowers", ["'flowers'", "expected spec.yaml (or .yml), file.py:function or", "did you mean flowers.yaml?"]),
         ("", ["expected spec.yaml"]),
         (".", ["folder"]),
     ],

@@ -89,9 +89,21 @@ def test_an_empty_line_of_the_users_swallows_nothing(after):
     assert printed(f"total:\n\n{after}\nend\n").users() == f"total:\n{after}\nend"
 
 
-def test_the_end_of_the_users_output_is_bounded():
-    assert printed("".join(f"{n}\n" for n in range(500))).users() == "\n".join(map(str, range(400, 500)))
-    assert len(printed("x" * 30_000).users()) == 8_000
+def test_the_users_output_is_bounded_to_its_beginning_and_its_end():
+    lines = printed("".join(f"{n}\n" for n in range(500))).users().splitlines()
+    assert lines == [*map(str, range(25)), "… more was printed …", *map(str, range(450, 500))]
+    assert len(printed("x" * 30_000).users()) < 8_000
+
+
+def test_what_was_printed_first_outlives_a_flood():
+    users = printed("first\n", *[f"{n:06}\n" for n in range(30_000)], "last\n").users()
+    assert users.startswith("first\n000000\n")
+    assert users.endswith("\nlast")
+    assert len(users.splitlines()) <= 101
+
+
+def test_nothing_is_said_twice_where_all_fits():
+    assert printed("a\n", "b\n").users() == "a\nb"
 
 
 class FakePopen:

@@ -171,11 +171,13 @@ def test_the_job_of_a_spec_is_plain_json(spec, tmp_path):
         "memory_limit": 5_000,
         "kind": "spec",
         "target": str(loaded.path),
+        "arguments": [],
         "data": as_pairs(loaded.data),
         "base_dir": str(project),
         "data_dirs": {"photos": "/cache/photos"},
         "user_files": [str(loaded.path), str(project / "maps" / "f.py")],
         "step": plan(asked).step,
+        "step_given": False,
         "dispatch": 1,
         "seconds": 3.0,
         "steps": 50,
@@ -189,6 +191,7 @@ def test_the_job_of_a_function_names_its_file_and_that_of_the_step():
     made = job(asked, plan(asked), {}, 1, None)
     assert (made["kind"], made["target"]) == ("function", "/somewhere/f.py:make")
     assert (made["data"], made["base_dir"]) == (None, None)
+    assert made["step_given"] is True
     assert made["user_files"] == ["/somewhere/f.py", "/opt/my:odd/s.py"]
 
 

@@ -1,0 +1,225 @@
+"""``--arg name=value``: matched with the parameters of the target's function, read from its file or from itself."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeprof.pipelines.annotations import UnsupportedError, read_value
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.near import suggestion
+from pipeprof.pipelines.target import Target, parse_file
+
+# What stands for the share of one worker among several; without a strategy there is one worker.
+INPUT_CONTEXT = "InputContext"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter as far as texts can fill it.
+
+    Attributes:
+        name: Its name.
+        annotation: Source of its annotation.
+        default: The default, if it is a plain value.
+        required: There is no default.
+        positional: It cannot be given by name.
+    """
+
+    name: str
+    annotation: str | None = None
+    default: object = None
+    required: bool = True
+    positional: bool = False
+
+    @property
+    def is_input_context(self) -> bool:
+        """Whether it asks for TensorFlow's description of one worker among several."""
+        return INPUT_CONTEXT in (self.annotation or "") or (self.annotation is None and self.name == "input_context")
+
+    def __str__(self) -> str:
+        kind = f" ({self.annotation})" if self.annotation else ""
+        return f"{self.name}{kind}"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The parameters of a function, and whether it takes any other name as well."""
+
+    parameters: tuple[Parameter, ...]
+    open: bool = False
+
+
+def parse_arguments(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Names and texts from the values of ``--arg``.
+
+    Raises:
+        UsageError: One is not ``name=value``, or a name is given twice.
+
+    Example:
+        >>> parse_arguments(["split=train", "query=a=b"])
+        (('split', 'train'), ('query', 'a=b'))
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals or not name.isidentifier():
+            msg = f"--arg: got {text!r}, expected name=value such as batch_size=64"
+            raise UsageError(msg)
+        if name in found:
+            msg = f"--arg {name}: given twice ({found[name]!r} and {value!r}); a list is written as {name}=1,2,3"
+            raise UsageError(msg)
+        found[name] = value
+    return tuple(found.items())
+
+
+def written_signature(target: Target) -> Signature | None:
+    """The signature as the target's file has it; `None` where only running the file can tell.
+
+    That is so for what was imported, made by a call, or decorated.
+    """
+    tree = parse_file(target.path)
+    bound = [one for one in tree.body if _binds(one, target.function or "")]
+    if len(bound) != 1 or not isinstance(bound[0], ast.FunctionDef | ast.AsyncFunctionDef):
+        return None
+    return None if bound[0].decorator_list else signature_of_definition(bound[0])
+
+
+def _binds(statement: ast.stmt, name: str) -> bool:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return statement.name == name
+    return any(
+        (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store))
+        or (isinstance(node, ast.alias) and (node.asname or node.name) in (name, "*"))
+        or (isinstance(node, ast.FunctionDef) and node.name == name)
+        for node in ast.walk(statement)
+    )
+
+
+def signature_of_definition(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> Signature:
+    """The signature that a ``def`` writes."""
+    given = definition.args
+    plain = [*given.posonlyargs, *given.args]
+    defaults: list[ast.expr | None] = [*[None] * (len(plain) - len(given.defaults)), *given.defaults]
+    pairs = [*zip(plain, defaults, strict=True), *zip(given.kwonlyargs, given.kw_defaults, strict=True)]
+    parameters = tuple(
+        Parameter(
+            one.arg,
+            ast.unparse(one.annotation) if one.annotation is not None else None,
+            _constant(default),
+            required=default is None,
+            positional=one in given.posonlyargs,
+        )
+        for one, default in pairs
+    )
+    return Signature(parameters, open=given.kwarg is not None)
+
+
+def _constant(node: ast.expr | None) -> object:
+    if node is None:
+        return None
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return None
+
+
+def signature_of(function: Callable[..., Any]) -> Signature | None:
+    """The signature of a function at hand; `None` if it has none that can be read."""
+    try:
+        found = inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    kinds = inspect.Parameter
+    parameters = tuple(
+        Parameter(
+            one.name,
+            _annotation(one.annotation),
+            None if one.default is kinds.empty else one.default,
+            required=one.default is kinds.empty,
+            positional=one.kind is kinds.POSITIONAL_ONLY,
+        )
+        for one in found.parameters.values()
+        if one.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
+    )
+    return Signature(parameters, open=any(one.kind is kinds.VAR_KEYWORD for one in found.parameters.values()))
+
+
+def _annotation(annotation: Any) -> str | None:
+    if annotation is inspect.Parameter.empty:
+        return None
+    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+
+
+def bind(target: Target, signature: Signature) -> dict[str, Any]:
+    """The values of the target's ``--arg`` by name.
+
+    Raises:
+        UsageError: A name is unknown, a value is not what its annotation asks for, or a required one is missing.
+    """
+    known = {one.name: one for one in signature.parameters}
+    values = {}
+    for name, text in target.arguments:
+        if name not in known and not signature.open:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            msg = f"--arg {name}: {target} has no such parameter{suggestion(name, known)}; {has}"
+            raise UsageError(msg)
+        values[name] = _value(text, known.get(name, Parameter(name)))
+    missing = [one for one in signature.parameters if one.required and one.name not in values]
+    missing = [one for one in missing if not one.is_input_context]
+    if missing:
+        flags = " ".join(f"--arg {one.name}=…" for one in missing)
+        msg = f"{target} needs {_listed(missing)}; give {flags}"
+        raise UsageError(msg)
+    return values
+
+
+def _value(text: str, parameter: Parameter) -> Any:
+    try:
+        return read_value(text, parameter.annotation, parameter.default)
+    except ValueError as problem:
+        msg = f"--arg {parameter.name}: got {text!r}, {problem}"
+    except UnsupportedError:
+        msg = (
+            f"--arg {parameter.name}: a {parameter.annotation} cannot be given as text, only int, float, bool, str, "
+            "Path, Literal, Optional and lists of these; measure a function that makes it itself"
+        )
+    raise UsageError(msg)
+
+
+def _listed(parameters: Sequence[Parameter]) -> str:
+    return " and ".join(str(one) for one in parameters)
+
+
+def call(function: Callable[..., Any], target: Target, context: Callable[[], object]) -> Any:
+    """Call the target's function with its ``--arg`` values.
+
+    Args:
+        function: The function itself.
+        target: What the command line says of it.
+        context: Makes the ``tf.distribute.InputContext`` that a parameter without a value asks for.
+    """
+    signature = signature_of(function)
+    if signature is None:
+        return function(**{name: read_value(text, None) for name, text in target.arguments})
+    values = bind(target, signature)
+    for one in signature.parameters:
+        if one.required and one.is_input_context and one.name not in values:
+            values[one.name] = context()
+    positional = [values.pop(one.name) for one in signature.parameters if one.positional and one.name in values]
+    return function(*positional, **values)
+
+
+def check_arguments(target: Target) -> None:
+    """Compare ``--arg`` with the function as its file writes it, before anything runs.
+
+    Raises:
+        UsageError: They do not fit.
+    """
+    signature = written_signature(target)
+    if signature is not None:
+        bind(target, signature)

@@ -1,0 +1,164 @@
+"""What ``file.py:`` lists: the functions of a file, and what speaks for each of them returning a dataset.
+
+The file is read, never run; so a function is listed for what is written, and the words say which writing that was.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeprof.pipelines.arguments import Parameter, signature_of_definition
+from pipeprof.pipelines.target import parse_file, top_level_functions
+
+UNSEEN = "imported, or made by a call"
+Sign = Literal["annotation", "body", "name", "none"]
+_NAMES = re.compile(r"(?:^|_)(?:dataset|datasets|ds|data|input_fn|inputs?|pipeline|loader)(?:_|$|\d)", re.IGNORECASE)
+# Methods that hardly anything but a dataset has.
+_METHODS = frozenset(
+    {"batch", "padded_batch", "ragged_batch", "prefetch", "interleave", "flat_map", "cache", "unbatch"}
+)
+# These others have as well: they count above something else that makes a dataset.
+_SHARED = frozenset({"map", "filter", "apply", "take", "window", "shuffle", "repeat", "skip", "shard", "with_options"})
+_MAKERS = re.compile(
+    r"(?:^|\.)(?:data\.(?:experimental\.)?(?:Dataset\.)?\w+|Dataset\.\w+|TFRecordDataset|TextLineDataset|CsvDataset"
+    r"|FixedLengthRecordDataset|\w+_dataset_from_(?:directory|array)|make_csv_dataset|make_batched_features_dataset"
+    r"|tfds\.load)$"
+)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A function of a file.
+
+    Attributes:
+        name: Its name.
+        line: Where it begins.
+        sign: What speaks for it returning a dataset.
+        why: The same in words.
+        required: Parameters that must be given.
+    """
+
+    name: str
+    line: int
+    sign: Sign
+    why: str
+    required: tuple[Parameter, ...] = ()
+
+
+def listed_functions(path: Path) -> list[Listed]:
+    """The functions at the top level of a file, those that most likely return datasets first, else in their order.
+
+    Raises:
+        UsageError: It cannot be read or is no Python.
+    """
+    definitions = {one.name: one for one in _definitions(parse_file(path).body)}
+    found = [
+        _look(definitions[name]) if name in definitions else Listed(name, 0, "none", UNSEEN)
+        for name in top_level_functions(path)
+    ]
+    order = ("annotation", "body", "name", "none")
+    return sorted(found, key=lambda one: order.index(one.sign))
+
+
+def describe(name: str, functions: Iterable[Listed]) -> str:
+    """The list as lines of text.
+
+    Args:
+        name: The file or module as typed, without the colon.
+        functions: From `listed_functions`.
+    """
+    functions = list(functions)
+    likely = [one for one in functions if one.sign != "none"]
+    rest = [one.name for one in functions if one.sign == "none" and one.why != UNSEEN]
+    unseen = [one.name for one in functions if one.why == UNSEEN]
+    if not functions:
+        return f"{name} defines no functions.\n"
+    lines = ["Functions that seem to return a dataset, as they are written; nothing was run:"] if likely else []
+    width = max((len(one.name) for one in likely), default=0)
+    for one in likely:
+        needs = " ".join(f"--arg {parameter.name}=…" for parameter in one.required)
+        lines.append(f"  {name}:{one.name:<{width}}  {one.why}{f'; needs {needs}' if needs else ''}")
+    if rest:
+        no = "Nothing says so of" if likely else f"Nothing in {name} says that a function returns a dataset; there are"
+        lines.append(f"{no} {', '.join(rest)}.")
+    if unseen:
+        lines.append(f"Not looked at, because imported or made by a call: {', '.join(unseen)}.")
+    return "\n".join(lines) + "\n"
+
+
+def _definitions(statements: Iterable[ast.stmt]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for statement in statements:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield statement
+        elif isinstance(statement, ast.If | ast.Try | ast.With):
+            yield from _definitions(statement.body)
+            yield from _definitions(getattr(statement, "orelse", []))
+
+
+def _look(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> Listed:
+    sign, why = _sign(definition)
+    required = tuple(
+        one for one in signature_of_definition(definition).parameters if one.required and not one.is_input_context
+    )
+    return Listed(definition.name, definition.lineno, sign, why, required)
+
+
+def _sign(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[Sign, str]:
+    body = list(_own(definition))
+    annotation = ast.unparse(definition.returns) if definition.returns is not None else "Any"
+    returned = [node for node in body if isinstance(node, ast.Return) and node.value is not None]
+    found: tuple[Sign, str] = "none", "no sign"
+    if isinstance(definition, ast.AsyncFunctionDef) or any(isinstance(one, ast.Yield | ast.YieldFrom) for one in body):
+        found = "none", "async, or a generator"
+    elif re.search(r"Dataset\b", annotation):
+        found = "annotation", f"annotated -> {annotation}"
+    elif annotation not in ("Any", "typing.Any", "object"):
+        found = "none", f"annotated -> {annotation}"
+    elif said := _returned(body, returned):
+        found = "body", said
+    elif returned and _NAMES.search(definition.name):
+        found = "name", "by its name alone"
+    return found
+
+
+def _returned(body: list[ast.AST], returned: list[ast.Return]) -> str | None:
+    assigned: dict[str, list[ast.expr]] = {}
+    for node in body:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    assigned.setdefault(target.id, []).append(node.value)
+    made = ((one.lineno, _made(one.value, assigned)) for one in returned if one.value is not None)
+    return next((f"returns {said} (line {line})" for line, said in made if said), None)
+
+
+def _own(definition: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a function that are not those of functions inside of it."""
+    for child in ast.iter_child_nodes(definition):
+        yield child
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            yield from _own(child)
+
+
+def _made(value: ast.expr, assigned: dict[str, list[ast.expr]]) -> str | None:
+    """How a returned expression makes a dataset, in words; `None` if nothing says that it does."""
+    if isinstance(value, ast.Tuple) and value.elts:
+        value = value.elts[0]
+    if isinstance(value, ast.Name) and value.id in assigned:
+        others = {name: values for name, values in assigned.items() if name != value.id}
+        return next((said for one in reversed(assigned[value.id]) if (said := _made(one, others))), None)
+    if not isinstance(value, ast.Call):
+        return None
+    called = ast.unparse(value.func)
+    if _MAKERS.search(called):
+        return f"{called}(…)"
+    if not isinstance(value.func, ast.Attribute):
+        return None
+    method, below = value.func.attr, value.func.value
+    sure = method in _METHODS and isinstance(below, ast.Name | ast.Call)
+    return f"….{method}(…)" if sure or (method in _SHARED and _made(below, assigned)) else None

@@ -1,0 +1,77 @@
+"""Where the file of a dotted module name is, found without running it or the packages around it."""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.near import suggestion
+
+
+def is_module_name(text: str) -> bool:
+    """Whether `text` is a dotted name that ``import`` would take.
+
+    Example:
+        >>> is_module_name("flowers.input"), is_module_name("flowers/input"), is_module_name("")
+        (True, False, False)
+    """
+    return all(part.isidentifier() for part in text.split("."))
+
+
+def find_module(name: str) -> Path:
+    """The file of the module `name`, in the current directory or the environment.
+
+    Packages are searched, not imported: nothing of the user's runs.
+
+    Raises:
+        UsageError: There is no such module, or it has no Python file.
+    """
+    parts = name.split(".")
+    path: list[str] | None = None
+    found: ModuleSpec | None = None
+    for number, part in enumerate(parts):
+        found = _top(part) if path is None else PathFinder.find_spec(part, path)
+        so_far = ".".join(parts[: number + 1])
+        if found is None:
+            msg = f"got {name}, but there is no module {so_far} in the current directory or the environment"
+            raise UsageError(msg + suggestion(part, _beside(path)))
+        path = list(found.submodule_search_locations or ())
+        if number + 1 < len(parts) and not path:
+            msg = f"got {name}, but {so_far} is a module, not a package"
+            raise UsageError(msg)
+    origin = found.origin if found is not None else None
+    if origin is None or not origin.endswith(".py"):
+        what = "a folder without an __init__.py" if path else "no Python file"
+        msg = f"got {name}, which is {what} ({origin or 'nothing to read'}); expected a module with a Python file"
+        raise UsageError(msg)
+    return Path(origin)
+
+
+def top_folder(module: str, file: Path) -> Path:
+    """The folder of the outermost package of a module; the module's own file if it is in none."""
+    depth = module.count(".") + (file.name == "__init__.py")
+    return file.resolve().parents[depth - 1] if depth else file.resolve()
+
+
+def _top(name: str) -> ModuleSpec | None:
+    """As ``python -m`` finds it: the current directory first, then what the environment's finders know."""
+    found = PathFinder.find_spec(name, [str(Path.cwd())])
+    if found is not None and (found.origin is not None or found.submodule_search_locations):
+        return found
+    for finder in sys.meta_path:
+        search = getattr(finder, "find_spec", None)
+        found = search(name, None) if search is not None else None
+        if found is not None:
+            return found  # type: ignore[no-any-return]  # a finder's `find_spec` gives a spec
+    return None
+
+
+def _beside(path: list[str] | None) -> list[str]:
+    found: list[str] = []
+    for place in path if path is not None else [str(Path.cwd())]:
+        folder = Path(place)
+        entries = sorted(folder.iterdir()) if folder.is_dir() else []
+        found += [one.stem for one in entries if one.suffix == ".py" or one.is_dir()]
+    return found

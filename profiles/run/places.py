@@ -1,0 +1,33 @@
+"""Where in the user's files the stages of a function target are written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.profiles.document.stages import Caller, Location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pipeprof.pipelines.graph.records import PlaceDict
+    from pipeprof.profiles.profile import Stage
+
+
+def locate(stages: Iterable[Stage], graphs: Mapping[str, Any]) -> None:
+    """Set the place of every stage whose dataset was seen when it was made.
+
+    Args:
+        stages: Stages of a function target.
+        graphs: The worker's message with the graph as written, and the places of its datasets by id.
+    """
+    places: Mapping[str, PlaceDict] = graphs.get("places") or {}
+    if not places:
+        return
+    written = {one.address: one for one in StageGraph.from_dict(graphs["written"]).stages()}
+    for stage in stages:
+        nodes = written[stage.id].nodes if stage.id in written else ()
+        place = next((places[one] for one in reversed(nodes) if one in places), None)
+        if place is not None:
+            stage.location = Location(file=place["file"], line=place["line"], column=place["column"])
+            stage.called_from = [Caller(**one) for one in place["callers"]] or None

@@ -1,0 +1,102 @@
+"""What a target returned in place of a dataset, and what would help; told by class names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_EXPECTED = "expected a tf.data.Dataset, or a dataset and a step"
+_GENERATOR = "wrap it with tf.data.Dataset.from_generator(function, output_signature=…)"
+# Class names among the bases, with the module they begin with, and what helps; the first that fits.
+_KNOWN: tuple[tuple[str, str, str, str], ...] = (
+    ("torch.", "DataLoader", "a torch DataLoader", "pipeprof measures tf.data only; there is no conversion"),
+    ("torch.", "Dataset", "a torch Dataset", "pipeprof measures tf.data only; there is no conversion"),
+    (
+        "",
+        "PyDataset",
+        "a Keras PyDataset, which Keras reads with threads of its own",
+        "return the tf.data pipeline that would replace it, e.g. tf.data.Dataset.range(len(it)).map(…)",
+    ),
+    (
+        "",
+        "Sequence",
+        "a Keras Sequence, which Keras reads with threads of its own",
+        "return the tf.data pipeline that would replace it, e.g. tf.data.Dataset.range(len(it)).map(…)",
+    ),
+    (
+        "tensorflow.",
+        "DistributedDatasetInterface",
+        "a distributed dataset",
+        "return the dataset that goes into the strategy, before it is distributed",
+    ),
+    (
+        "tensorflow.",
+        "IteratorBase",
+        "an iterator of a dataset",
+        "return the dataset itself, without iter()",
+    ),
+    ("tensorflow.", "Tensor", "a tensor", "wrap it with tf.data.Dataset.from_tensor_slices"),
+    ("tensorflow.", "Feature", "a feature", _EXPECTED),
+    ("numpy", "ndarray", "a numpy array", "wrap it with tf.data.Dataset.from_tensor_slices"),
+    ("pandas.", "DataFrame", "a pandas DataFrame", "wrap it with tf.data.Dataset.from_tensor_slices(dict(frame))"),
+    ("tensorflow_datasets.", "DatasetBuilder", "a tfds builder", "return builder.as_dataset(split=…)"),
+)
+
+
+def describe_returned(result: Any) -> str:
+    """The rest of the sentence that begins with ``file.py:function returned``.
+
+    Example:
+        >>> describe_returned(None)
+        'None; expected a tf.data.Dataset, or a dataset and a step: does it lack a return?'
+    """
+    if inspect.iscoroutine(result):
+        result.close()
+    if isinstance(result, Mapping):
+        return _several(f"a dict with {_words([str(key) for key in result])}", result.values())
+    if isinstance(result, list | tuple):
+        return _several(f"a {type(result).__name__} of {_words([_kind(one) for one in result])}", result)
+    return _by_class(result) or _by_nature(result)
+
+
+def _by_nature(result: Any) -> str:
+    natures = (
+        (result is None, f"None; {_EXPECTED}: does it lack a return?"),
+        (inspect.isgenerator(result), f"a generator; {_GENERATOR}"),
+        (inspect.iscoroutine(result), "a coroutine; pipeprof calls plain functions: leave async out"),
+        (isinstance(result, Iterator), f"an iterator ({_kind(result)}); {_GENERATOR}"),
+        (callable(result), f"a function or other callable ({_kind(result)}); name the one that returns the dataset"),
+    )
+    return next((said for fits, said in natures if fits), f"a {_kind(result)}; {_EXPECTED}")
+
+
+def _by_class(result: Any) -> str | None:
+    for base in type(result).__mro__:
+        for module, name, what, help_ in _KNOWN:
+            keras = name not in ("PyDataset", "Sequence") or "keras" in base.__module__
+            if base.__name__ == name and f"{base.__module__}.".startswith(module) and keras:
+                return f"{what}; {help_}"
+    return None
+
+
+def _several(what: str, values: Any) -> str:
+    datasets = [one for one in values if _is_dataset(one)]
+    if len(datasets) == 1:
+        return f"{what}; return the dataset alone, or with a callable step after it"
+    if datasets:
+        return f"{what}; pipeprof measures one pipeline: return one of them, e.g. chosen with --arg"
+    return f"{what}; {_EXPECTED}"
+
+
+def _is_dataset(value: Any) -> bool:
+    return any(one.__name__ == "DatasetV2" for one in type(value).__mro__)
+
+
+def _kind(value: Any) -> str:
+    return "Dataset" if _is_dataset(value) else type(value).__name__
+
+
+def _words(words: list[str]) -> str:
+    shown = ", ".join(words[:4])
+    return f"{shown}, … ({len(words)})" if len(words) > 4 else shown or "nothing"
