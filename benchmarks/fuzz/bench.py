@@ -1,0 +1,180 @@
+"""Specs that nobody means: `pipeprof check` gives a result or errors, never a traceback, quickly and in little memory.
+
+Usage: ``python benchmarks/fuzz/bench.py --out FILE [--cases 100000] [--processes 2] [--first 0]``. Case N is what
+tests/unit/spec/mutations.py draws from the seed N: any bytes, and the specs of this checkout with something done to
+them, also as overlays, extended specs, flags and variables. Each runs ``check`` in the process; a case holds if it ends
+with 0 or 2, within 2 s, and if its process never took more than 300 MB. About ten minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from types import FrameType
+from typing import Any
+
+SECONDS, MEGABYTES = 2.0, 300
+CUT_OFF = 20
+SHOWN = 50
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "tests"))
+
+
+class TooSlowError(BaseException):
+    """A case that would not end."""
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise TooSlowError
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]
+
+
+def one(number: int, good: list[bytes], every: list[bytes]) -> dict[str, Any]:
+    """Run a case in the current folder: its exit code, seconds and, if it does not hold, the end of what it said."""
+    from unit.spec.mutations import case
+
+    from pipeprof.cli.main import invoke
+
+    made = case(Random(number), good, every)  # noqa: S311  # a seed is a case, nothing is kept secret
+    for name, content in made.files.items():
+        Path(name).write_bytes(content)
+    said = io.StringIO()
+    begun = time.perf_counter()
+    signal.setitimer(signal.ITIMER_REAL, CUT_OFF)
+    try:
+        with _environment(made.environment), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            code = invoke(["check", "spec.yaml", *made.arguments])
+    except TooSlowError:
+        code = -1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    seconds = time.perf_counter() - begun
+    result: dict[str, Any] = {"case": number, "code": code, "seconds": seconds}
+    if code not in (0, 2) or "Traceback" in said.getvalue():
+        result["said"] = said.getvalue()[-1500:]
+    return result
+
+
+def work(first: int, count: int, step: int) -> dict[str, Any]:
+    """Run every ``step``-th case and sum up."""
+    from unit.spec.mutations import GOOD, beside, corpus
+
+    os.environ.update({"PIPEPROF_DEBUG": "1", "_TYPER_FORCE_DISABLE_TERMINAL": "1", "COLUMNS": "80"})
+    signal.signal(signal.SIGALRM, _stop)
+    good, every = corpus(GOOD), corpus()
+    codes: dict[str, int] = {}
+    failed, slowest = [], {"case": -1, "seconds": 0.0}
+    total = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        for name, content in beside().items():
+            Path(name).write_bytes(content)
+        for number in range(first, first + count, step):
+            result = one(number, good, every)
+            code = str(result["code"])
+            codes[code] = codes.get(code, 0) + 1
+            total += result["seconds"]
+            slowest = max(slowest, result, key=lambda each: each["seconds"])
+            if "said" in result or result["seconds"] > SECONDS:
+                failed.append(result)
+        os.chdir(HERE)
+    return {
+        "codes": codes,
+        "failed": failed[:SHOWN],
+        "failures": len(failed),
+        "slowest": {"case": slowest["case"], "seconds": round(slowest["seconds"], 4)},
+        "seconds": round(total, 1),
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1),
+    }
+
+
+def run(first: int, count: int, processes: int) -> list[dict[str, Any]]:
+    """The sums of every process."""
+    with tempfile.TemporaryDirectory() as folder:
+        outs = [Path(folder, f"{number}.json") for number in range(processes)]
+        commands = [
+            [sys.executable, __file__, "--out", out, "--first", str(first + number), "--cases", str(count - number)]
+            for number, out in enumerate(outs)
+        ]
+        started = [subprocess.Popen([*command, "--worker", str(processes)]) for command in commands]
+        codes = [process.wait() for process in started]
+        if any(codes):
+            msg = f"a process of the benchmark itself failed: exit codes {codes}"
+            raise RuntimeError(msg)
+        return [json.loads(out.read_text(encoding="utf-8")) for out in outs]
+
+
+def main() -> int:
+    """Run, write and print the result; 0 if it holds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
+    parser.add_argument("--cases", type=int, default=100_000, help="default %(default)s")
+    parser.add_argument("--processes", type=int, default=2, help="default %(default)s")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first case; default %(default)s")
+    parser.add_argument("--worker", type=int, metavar="STEP", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        text = json.dumps(work(options.first, options.cases, options.worker))
+        options.out.write_text(text + "\n", encoding="utf-8")
+        return 0
+
+    raw = run(options.first, options.cases, options.processes)
+    codes: dict[str, int] = {}
+    for part in raw:
+        for code, count in part["codes"].items():
+            codes[code] = codes.get(code, 0) + count
+    slowest = max((part["slowest"] for part in raw), key=lambda each: each["seconds"])
+    figures = {
+        "cases": sum(codes.values()),
+        "results": codes.get("0", 0),
+        "errors": codes.get("2", 0),
+        "failures": sum(part["failures"] for part in raw),
+        "slowest_s": slowest["seconds"],
+        "slowest_case": slowest["case"],
+        "mean_ms": round(1000 * sum(part["seconds"] for part in raw) / max(1, sum(codes.values())), 2),
+        "peak_mb": max(part["peak_mb"] for part in raw),
+        "limit_s": SECONDS,
+        "limit_mb": MEGABYTES,
+    }
+    holds = figures["failures"] == 0 and figures["peak_mb"] <= MEGABYTES
+    result = {
+        "claim": f"{options.cases} specs that nobody means each give a result or errors in their form, never a "
+        f"traceback, within {SECONDS:g} s and {MEGABYTES} MB",
+        "holds": holds,
+        "figures": figures,
+        "raw": raw,
+    }
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(
+        f"{figures['cases']} cases: {figures['results']} results, {figures['errors']} errors, {figures['failures']} "
+        f"failures; slowest {figures['slowest_s']:.2f} s, peak {figures['peak_mb']:.0f} MB"
+    )
+    for part in raw:
+        for failed in part["failed"][:5]:
+            print(failed)
+    return 0 if holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

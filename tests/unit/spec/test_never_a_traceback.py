@@ -1,0 +1,75 @@
+"""Whatever stands in a spec, an overlay or a flag: a result, or errors with their places; more in benchmarks/fuzz."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from unit.spec.mutations import GOOD, Case, beside, case, corpus
+
+from pipeprof.cli.main import invoke
+
+GOOD_SPECS, ALL_SPECS = corpus(GOOD), corpus()
+BESIDE = beside()
+UNHURRIED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+def outcome(folder: Path, made: Case) -> tuple[int, str]:
+    """The exit code of `pipeprof check`, and what it printed."""
+    for name, content in {**BESIDE, **made.files}.items():
+        (folder / name).write_bytes(content)
+    printed, said = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed), contextlib.redirect_stderr(said):
+        patch.chdir(folder)
+        patch.setenv("PIPEPROF_DEBUG", "1")
+        for name, value in made.environment.items():
+            patch.setenv(name, value)
+        code = invoke(["check", "spec.yaml", *made.arguments])
+    return code, printed.getvalue() + said.getvalue()
+
+
+def check(folder: Path, made: Case) -> None:
+    code, text = outcome(folder, made)
+    assert code in (0, 2), text
+    assert "Traceback" not in text
+    assert "internal error" not in text
+    assert text
+
+
+@settings(max_examples=300, suppress_health_check=UNHURRIED)
+@given(rng=st.randoms(use_true_random=False))
+def test_good_specs_with_something_done_to_them(tmp_path: Path, rng: Random) -> None:
+    check(tmp_path, case(rng, GOOD_SPECS, ALL_SPECS))
+
+
+@settings(max_examples=100, suppress_health_check=UNHURRIED)
+@given(content=st.binary(max_size=200))
+@example(content=b"")
+@example(content=b"\xff\xfe\x00")
+def test_any_bytes(tmp_path: Path, content: bytes) -> None:
+    check(tmp_path, Case({"spec.yaml": content}))
+
+
+@settings(max_examples=100, suppress_health_check=UNHURRIED)
+@given(text=st.text(max_size=200))
+def test_any_text(tmp_path: Path, text: str) -> None:
+    check(tmp_path, Case({"spec.yaml": text.encode(errors="surrogatepass")}))
+
+
+@settings(max_examples=100, suppress_health_check=UNHURRIED)
+@given(
+    flags=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40), max_size=3)
+)
+def test_any_flags(tmp_path: Path, flags: list[str]) -> None:
+    words = [word for flag in flags for word in ("--set", flag)]
+    check(tmp_path, Case({"spec.yaml": b"version: 1\nsource: {range: {stop: 3}}\n"}, words))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_seed_is_a_case(seed: int) -> None:
+    assert case(Random(seed), GOOD_SPECS, ALL_SPECS) == case(Random(seed), GOOD_SPECS, ALL_SPECS)
