@@ -2,7 +2,8 @@
 
 A Markdown page is prose with one generated part between two marks; only that part is replaced. `spec.md`, `profile.md`
 and `schema/` come from the published schemas, `rules.md` from the rules, `exit-codes.md` from the commands' own table,
-`compatibility.md` and `silence.md` from the last results of their benchmarks. Nothing here needs TensorFlow.
+`compatibility.md` and `silence.md` from the last results of their benchmarks, `coverage.md` from `coverage.yaml` and
+the registry of sources, stages and functions. Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
 PAIRS = RESULTS / "compatibility.json"
 SILENCE = RESULTS / "silence.json"
+COVERAGE = DOCS / "coverage.yaml"
 BEGIN, END = "<!-- generated: make docs -->", "<!-- /generated -->"
 WIDTH = 120
 
@@ -191,6 +193,50 @@ def silence() -> str:
     return "\n".join(lines)
 
 
+def coverage() -> str:
+    """What the language covers of the surveyed pipelines: counts, and a row for each."""
+    import yaml
+
+    from pipeprof.pipelines.ops.base import sources, stages
+    from pipeprof.pipelines.ops.functions import table
+    from pipeprof.pipelines.ops.layers import LAYERS
+
+    survey = yaml.safe_load(COVERAGE.read_text(encoding="utf-8"))
+    known = {**sources(), **stages()}
+    lines = ["| what the survey counts | names | in the language | not |", "| --- | --- | --- | --- |"]
+    called = {**table(), **LAYERS, **dict.fromkeys(survey["other_forms"])}
+    counted = [(f"sources and methods, {name}", names, known) for name, names in survey["sets"].items()]
+    for title, names, known_names in [*counted, ("functions in maps, by frequency", survey["functions"], called)]:
+        missing = [name for name in names if name.replace("layer:", "tf.keras.layers.") not in known_names]
+        shown = ", ".join(f"`{name}`" for name in missing) or "–"
+        lines.append(f"| {title} | {len(names)} | {len(names) - len(missing)} | {shown} |")
+    rows = survey["pipelines"]
+    said = {word: sum(row["said"] == word for row in rows) for word in ("without", "with", "not")}
+    specs = {row["gallery"] for row in rows if "gallery" in row}
+    lines += [
+        "",
+        f"Of {len(rows)} pipelines that were read, {said['without']} can be said without Python, {said['with']} with a "
+        f"Python function or source, and {said['not']} not at all. {len(specs)} specs in the gallery show the "
+        f"structure of {sum('gallery' in row for row in rows)} of them.",
+        "",
+        "| | pipeline | field | Python | what stands in the way, or is different | shown by |",
+        "| ---: | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        origin, path = row["origin"].split(" ", 1)
+        spec = f"[{row['gallery']}](../examples/gallery/{row['gallery']}.yaml)" if "gallery" in row else "–"
+        cells = (
+            str(row["number"]),
+            f"{origin} `{path}`",
+            cell(row["field"]),
+            row["said"],
+            cell(row.get("way", "")),
+            spec,
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def spec_schema() -> Schema:
     """The schema of specs."""
     from pipeprof.pipelines.spec.schema import spec_schema as published
@@ -246,6 +292,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "rules.md": lambda: _page("rules.md", rules()),
     "exit-codes.md": lambda: _page("exit-codes.md", exit_codes()),
     "compatibility.md": lambda: _page("compatibility.md", pairs()),
+    "coverage.md": lambda: _page("coverage.md", coverage()),
     "silence.md": lambda: _page("silence.md", silence()),
     "schema/pipeprof.schema.json": lambda: as_json(spec_schema()) + "\n",
     "schema/profile.schema.json": lambda: as_json(profile_schema()) + "\n",
