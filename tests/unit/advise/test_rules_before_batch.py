@@ -34,6 +34,23 @@ def test_arithmetic_on_each_element() -> None:
     assert draft.semantics is None
 
 
+@pytest.mark.parametrize(
+    ("ms", "interval", "words"),
+    [
+        (
+            2.0,
+            4.0,
+            "TensorFlow counts 7.81 µs a time, and with the calling it is about 12 µs. That is up to 3.06 ms of",
+        ),
+        (4.0, 4.5, "15.6 µs a time, and calling alone costs about 12 µs. That is up to 3.06 ms of the 4.50 ms from"),
+        (1.0, 2.9, "That is about all of the 2.90 ms from one batch to the next."),
+    ],
+)
+def test_calls_are_told_beside_the_interval(ms: float, interval: float, words: str) -> None:
+    view = measured(small_map(ms=ms), interval_ms=interval, headspace=0.9)
+    assert words in only("map-before-batch-scalar", view).sentence
+
+
 def test_stages_that_only_order_elements_move_along() -> None:
     view = pipeline(
         stage("source", "range", element=(tensor("int64"),)),
