@@ -40,7 +40,7 @@ def test_arithmetic_on_each_element() -> None:
         (
             2.0,
             4.0,
-            "TensorFlow counts 7.81 µs a time, and with the calling it is about 12 µs. That is up to 3.06 ms of",
+            "TensorFlow counts 7.81 µs a time, and with the calling it is about 12 µs. That is up to 3.06 ms",
         ),
         (4.0, 4.5, "15.6 µs a time, and calling alone costs about 12 µs. That is up to 3.06 ms of the 4.50 ms from"),
         (1.0, 2.9, "That is about all of the 2.90 ms from one batch to the next."),
