@@ -48,6 +48,7 @@ from pipeprof.profiles.document.stages import (
     Headspace,
     Location,
     OpCost,
+    PythonCost,
     Stage,
 )
 from pipeprof.profiles.document.subject import (
@@ -56,16 +57,21 @@ from pipeprof.profiles.document.subject import (
     TargetFile,
     Tool,
 )
+from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount, Fetch
 
 __all__ = [
     "SCHEMA_VERSION",
     "Bound",
     "Causes",
+    "Ceiling",
+    "CeilingTerm",
     "Contention",
+    "CpuAccount",
     "Device",
     "Disk",
     "Dispatch",
     "Edit",
+    "Fetch",
     "Finding",
     "Gap",
     "GapCause",
@@ -87,6 +93,7 @@ __all__ = [
     "Predicted",
     "Problem",
     "Profile",
+    "PythonCost",
     "Quantiles",
     "Series",
     "Stage",
@@ -143,6 +150,9 @@ class Profile(Model):
     verdict: Verdict | None = None
     headspace: Headspace | None = None
     causes: Causes | None = None
+    cpu: CpuAccount | None = None
+    ceiling: Ceiling | None = None
+    fetch: Fetch | None = None
     findings: list[Finding] | None = None
     series: Series = Field(default_factory=Series)
     overhead: Overhead | None = None

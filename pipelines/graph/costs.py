@@ -49,6 +49,8 @@ class Cost:
     """How many were alive at the end."""
     lifetime_elements: int = 0
     lifetime_bytes: int = 0
+    fill: list[tuple[int, float]] = field(default_factory=list)
+    """Elements held at the end of each segment, by the segment's index."""
 
 
 @dataclass
@@ -85,14 +87,14 @@ def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
     known: dict[int, str] = {}
     previous: ModelDict | None = None
     elements = 0
-    for first, last in segments:
+    for index, (first, last) in enumerate(segments):
         if previous is not None and _is_new(previous, first):
             known = {}
         before = match(executed, first, known)
         known = {**known, **before.places}
         after = match(executed, last, known)
         known = {**known, **after.places}
-        elements += _add(costs, sums, _Segment(executed, first, last, before, after))
+        elements += _add(costs, sums, _Segment(executed, first, last, before, after, index=index))
         previous = last
     costs.by_id = {place: _cost(one, elements) for place, one in sums.items() if one.placed}
     return costs
@@ -107,9 +109,10 @@ def _is_new(previous: ModelDict, first: ModelDict) -> bool:
 
 class _Segment:
     def __init__(
-        self, executed: StageGraph, first: ModelDict, last: ModelDict, before: Matched, after: Matched
+        self, executed: StageGraph, first: ModelDict, last: ModelDict, before: Matched, after: Matched, *, index: int
     ) -> None:
         self.executed = executed
+        self.index = index
         self.before, self.after = before, after
         self.first = {node["id"]: node for node in first["nodes"]}
         self.last = {node["id"]: node for node in last["nodes"]}
@@ -200,6 +203,7 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment) -> int:
         one.consumed += segment.total(place, "bytes_consumed")
         if segment.ids.get(place):
             _set_state(one.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
+            one.state.fill.append((segment.index, one.state.buffered_elements))
         one.placed |= bool(segment.ids.get(place) or segment.ids_before.get(place))
     for lost in segment.after.unattributed:
         costs.unattributed_seconds += segment.delta(lost, "processing_time") / 1e9

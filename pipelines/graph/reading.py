@@ -28,6 +28,7 @@ __all__ = [
     "enclosing_stage",
     "read_executed",
     "read_written",
+    "serialised",
     "snapshot_model",
     "take_snapshot",
 ]
@@ -91,17 +92,39 @@ def read_executed(
     return _read_variant(variant)
 
 
-def _read_variant(variant: Any) -> GraphDict:
+def serialised(dataset: Any, *, in_memory: int, room: int | None = None) -> Any:
+    """The ``GraphDef`` of ``dataset`` as its user wrote it, or a text that says why there is none.
+
+    Args:
+        dataset: A ``tf.data.Dataset``.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading may take; None for any number.
+    """
+    import tensorflow as tf
+
+    return _too_large(in_memory, room) or _serialised(tf.data.experimental.to_variant(dataset))
+
+
+def _serialised(variant: Any) -> Any:
     import tensorflow as tf
 
     try:
         text = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=_IGNORE_EXTERNAL_STATE).numpy()
     except tf.errors.OpError as error:
-        return _without_graph(f"TensorFlow could not serialise the dataset: {error.message}")
+        return f"TensorFlow could not serialise the dataset: {error.message}"
     if not text:
-        return _without_graph("TensorFlow returned an empty graph, as it does beyond 2 GB")
+        return "TensorFlow returned an empty graph, as it does beyond 2 GB"
     graph = tf.compat.v1.GraphDef()
     graph.ParseFromString(text)
+    return graph
+
+
+def _read_variant(variant: Any) -> GraphDict:
+    import tensorflow as tf
+
+    graph = _serialised(variant)
+    if isinstance(graph, str):
+        return _without_graph(graph)
     return Reader(graph, lambda enum: str(tf.dtypes.as_dtype(enum).name)).read()
 
 

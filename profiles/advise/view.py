@@ -158,7 +158,7 @@ class StageView:
     @property
     def ms_per_batch(self) -> float | None:
         """Measured time inside the stage per batch, in milliseconds, summed over threads."""
-        return self.measured.cpu_ms_per_batch if self.measured is not None else None
+        return self.measured.inside_ms if self.measured is not None else None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,21 @@ class OpCost(Model):
     ms_per_batch: float
 
 
+class PythonCost(Model):
+    """A Python function of the user's, as a sampler in the trace window saw it."""
+
+    function: str
+    file: str | None = None
+    line: int | None = Field(None, description="The line at which it was seen most often.")
+    ms_per_batch: float = Field(description="Time inside it per batch, what it calls in the user's files left out.")
+    share: float = Field(description="Of the time that was seen inside Python functions of the pipeline, 0 to 1.")
+    lock_share: float | None = Field(
+        None,
+        description="Of the time inside it, the part in which Python's lock was taken, by it or by another thread: "
+        "measured by a thread that asks for the lock every few milliseconds and notes how long it has to wait.",
+    )
+
+
 class Stage(Model):
     """One stage of the pipeline: written ones in order, those inside a function after their owner, then injected."""
 
@@ -50,15 +65,45 @@ class Stage(Model):
         None, description="For a Python target: the user's frames that led to `location`, from the inside out."
     )
     elements: int | None = Field(None, description="Elements it gave during the measured window.")
-    cpu_ms_per_batch: float | None = Field(None, description="Time inside the stage, summed over threads, per batch.")
-    share: float | None = Field(None, description="Of the time inside all stages, 0 to 1.")
+    time_ms_per_batch: float | None = Field(
+        None,
+        description="Time inside the stage per batch, all threads: computing, blocked, and waiting for a core.",
+    )
+    cpu_ms_per_batch: float | None = Field(
+        None, description="Of it the CPU time, scaled to that of the process; work on further threads is added."
+    )
+    blocked_ms_per_batch: float | None = Field(
+        None,
+        description="Of it the time in which its threads neither computed nor wanted a core: input and output, sleep, "
+        "locks. By the threads' states in the trace window.",
+    )
+    intra_op_ms_per_batch: float | None = Field(
+        None, description="Part of the CPU time: further threads on which TensorFlow splits up single ops."
+    )
+    share: float | None = Field(None, description="Of the time inside all stages, waiting for a core left out, 0 to 1.")
     parallelism: float | None = None
     tunable: bool | None = Field(None, description="TensorFlow chooses its parallelism or buffer.")
     bytes_per_element: float | None = None
     buffered_bytes: int | None = None
     buffered_elements: float | None = None
-    ceiling_batches_per_second: float | None = None
+    bytes_in_per_batch: float | None = Field(None, description="Bytes it took in per batch.")
+    bytes_out_per_batch: float | None = Field(None, description="Bytes it gave out per batch.")
+    buffer_fill: list[tuple[float, float]] | None = Field(
+        None, description="Pairs of seconds since the measured window began and elements held then; bounded."
+    )
+    ceiling_batches_per_second: float | None = Field(
+        None, description="What it could give if everything else took no time."
+    )
+    ceiling_resource: Literal["serial", "threads", "cores"] | None = Field(
+        None, description="What sets its ceiling: one call at a time, its threads, or the cores."
+    )
     ops: list[OpCost] | None = None
+    python: list[PythonCost] | None = None
+
+    @property
+    def inside_ms(self) -> float | None:
+        """Time inside the stage per batch, in milliseconds; documents before `time_ms_per_batch` had only one time."""
+        return self.time_ms_per_batch if self.time_ms_per_batch is not None else self.cpu_ms_per_batch
 
 
 class Headspace(Model):

@@ -77,8 +77,8 @@ def unknown_stages(stages: list[Stage] | None) -> list[Stage]:
 
 def _cost(stage: Stage) -> float | None:
     """As TensorFlow's model counts it, else what the trace saw of the ops of its function."""
-    if stage.cpu_ms_per_batch is not None:
-        return stage.cpu_ms_per_batch
+    if stage.inside_ms is not None:
+        return stage.inside_ms
     if stage.ops:
         return sum(op.ms_per_batch for op in stage.ops)
     return stage.share
@@ -107,7 +107,7 @@ def causes_of(
         return None
     cores, waiting = contention.worker_cores, contention.runnable_wait_share
     demanded = cores / (1 - waiting) if cores is not None and waiting is not None and waiting < 1 else cores
-    inside = sum(stage.cpu_ms_per_batch or 0.0 for stage in stages or [])
+    inside = sum(stage.inside_ms or 0.0 for stage in stages or [])
     blocked = None
     if demanded is not None and inside > 0:
         blocked = max(0.0, 1 - demanded * steps.interval_ms.mean / inside)
@@ -159,7 +159,7 @@ def _left_over(profile: Profile) -> Limited | None:
     if len(unknown) != 1 or steps is None:
         return None
     waiting = steps.wait_ms.mean - (steps.restart_share or 0.0) * steps.interval_ms.mean
-    known = sum(stage.cpu_ms_per_batch or 0.0 for stage in profile.stages or [])
+    known = sum(stage.inside_ms or 0.0 for stage in profile.stages or [])
     if not 0 <= known < EXPLAINED_BELOW * waiting:
         return None
     words = f"its own cost could not be read, but all the others take only {milliseconds(known)} of each batch"
@@ -235,9 +235,9 @@ def _blocked(causes: Causes, _profile: Profile, stage: Stage | None) -> Limited 
 
 def _serial(_causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
     steps = profile.steps
-    if stage is None or steps is None or stage.cpu_ms_per_batch is None or (stage.parallelism or 1.0) > 1.0:
+    if stage is None or steps is None or stage.inside_ms is None or (stage.parallelism or 1.0) > 1.0:
         return None
-    share = stage.cpu_ms_per_batch / steps.interval_ms.mean
+    share = stage.inside_ms / steps.interval_ms.mean
     if share < SERIAL_FROM:
         return None
     return Limited("serial-stage", stage, f"it runs one call at a time, {percent(min(share, 1.0))} of the time")

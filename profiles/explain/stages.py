@@ -28,6 +28,7 @@ class _Window:
     batches: int
     seconds: float
     cores: float
+    times: Sequence[float] = ()
 
 
 def explain_stages(
@@ -44,6 +45,7 @@ def explain_stages(
     locations: Mapping[str, Location] | None = None,
     by_address: bool = True,
     ops: Mapping[str, str] | None = None,
+    times: Sequence[float] = (),
 ) -> tuple[list[Stage], list[Message]]:
     """The stages of a pipeline and what a reader should know about the numbers.
 
@@ -54,6 +56,7 @@ def explain_stages(
         the window; more of them also show more of what ``repeat`` throws away. names: The user's name by address; for
         a spec. locations: Place in the user's file by address. by_address: The names in the graph are addresses of a
         spec; False for a user's own function. ops: For a spec, what it calls the source or stage at every address.
+        times: When each segment ended, in seconds since the measured window began.
     """
     before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
     if before.root is None or after.root is None:
@@ -63,7 +66,7 @@ def explain_stages(
     costs = measure(after, pairs) if pairs else Costs()
     joined = join(before, after)
     stages = before.stages(by_address=by_address, ops=ops)
-    window = _Window(batches, seconds, cores)
+    window = _Window(batches, seconds, cores, times)
     table = _Table(Rewrites(before, after, joined, stages), costs, window, names or {}, locations or {}, by_address)
     rows = table.rows()
     return rows, [*_notes(costs, pairs, after), *table.notes()]
@@ -151,7 +154,25 @@ class _Table:
             # Fused stages may count what they take from a buffer but not what they put in.
             "buffered_bytes": cost.buffered_bytes if cost.buffered_bytes >= 0 else None,
             "buffered_elements": cost.buffered_elements,
+            "buffer_fill": self._fill(cost),
+            **self._flow(cost),
             "ceiling_batches_per_second": 1000 * self._threads(place, cost) / per_batch if per_batch else None,
+        }
+
+    def _fill(self, cost: Cost) -> list[tuple[float, float]] | None:
+        """How many elements it held over time, for a stage that holds any."""
+        times = self.window.times
+        fill = [(times[index], elements) for index, elements in cost.fill if index < len(times)]
+        return fill if any(elements for _, elements in fill) else None
+
+    def _flow(self, cost: Cost) -> dict[str, float | None]:
+        batches = self.window.batches
+        if not batches or cost.unseen:
+            return {}
+        return {
+            # The model counts what comes in only of some datasets.
+            "bytes_in_per_batch": cost.bytes_consumed / batches if cost.bytes_consumed else None,
+            "bytes_out_per_batch": cost.bytes_produced / batches,
         }
 
     def _threads(self, place: str, cost: Cost) -> float:
@@ -259,6 +280,7 @@ def _plus(head: Cost, others: Sequence[Cost]) -> Cost:
         iterators=head.iterators,
         lifetime_elements=head.lifetime_elements,
         lifetime_bytes=head.lifetime_bytes,
+        fill=head.fill,
     )
 
 

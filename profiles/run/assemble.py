@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.profiles.explain.limit import causes_of
 from pipeprof.profiles.explain.stages import explain_stages
+from pipeprof.profiles.explain.time import Used, attribute, ceiling_of
 from pipeprof.profiles.explain.verdict import verdict
 from pipeprof.profiles.explain.words import percent
+from pipeprof.profiles.explain.work import work_by_stage
 from pipeprof.profiles.profile import (
     Contention,
+    CpuAccount,
     Device,
     Disk,
     Gaps,
@@ -18,7 +21,6 @@ from pipeprof.profiles.profile import (
     Host,
     Memory,
     Message,
-    OpCost,
     Overhead,
     Phase,
     PhaseName,
@@ -78,6 +80,7 @@ def assemble(
     """The document as it stands now; `exit_code` makes it final."""
     steps = _steps(facts, observed)
     stages, notes = _stages(facts, observed)
+    cpu = _attribute_time(facts, observed, stages, steps)
     host = facts.host.model_copy(update={"gpus": observed.gpus or facts.host.gpus})
     profile = Profile(
         tool=facts.tool,
@@ -95,6 +98,8 @@ def assemble(
         device=_device(facts, observed),
         disk=facts.disk,
         stages=stages,
+        cpu=cpu,
+        ceiling=ceiling_of(stages or [], cpu, steps, facts.host.cores),
         series=_series(observed, sampler),
         overhead=_overhead(facts, observed),
         contention=facts.contention,
@@ -192,6 +197,7 @@ def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[
         graphs["executed"],
         segments=[(one["first"], one["last"]) for one in graphs["segments"]],
         batches=sum(one["batches"] for one in graphs["segments"]),
+        times=[one.get("seconds", 0.0) for one in graphs["segments"]],
         seconds=steps["seconds"],
         cores=facts.host.cores,
         names=names,
@@ -201,13 +207,35 @@ def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[
     )
     if facts.target.kind == "function":
         locate(stages, graphs)
-    traced = observed.trace or {"batches": 0, "ops": {}}
-    for stage in stages:
-        ops = traced["ops"].get(stage.id)
-        if ops and traced["batches"]:
-            costs = [OpCost(op=op, ms_per_batch=ms / traced["batches"]) for op, ms in ops.items()]
-            stage.ops = sorted(costs, key=lambda cost: -cost.ms_per_batch)[:8]
     return stages or facts.written, notes
+
+
+def _attribute_time(
+    facts: Facts, observed: Observed, stages: list[Stage] | None, steps: Steps | None
+) -> CpuAccount | None:
+    """Split up the stages' time in place, and account for the process's CPU time."""
+    graphs = observed.graphs
+    if graphs is None or not stages:
+        return None
+    spec = facts.target.kind == "spec"
+    ops = {address: stage.op for address, stage in facts.stages.items()} if spec else None
+    work = work_by_stage(observed.trace, graphs["written"], graphs["executed"], by_address=spec, ops=ops)
+    return attribute(stages, work, _used(facts, observed, steps), facts.host.cores)
+
+
+def _used(facts: Facts, observed: Observed, steps: Steps | None) -> Used:
+    measured, contention = observed.measured or {}, facts.contention
+    if steps is None:
+        return Used()
+    cpu_ns, overhead_ns = measured.get("cpu_ns"), measured.get("overhead_ns")
+    throttled = contention.throttled_seconds if contention is not None else None
+    return Used(
+        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns else None,
+        loop_ms=(observed.headspace or {}).get("loop_cpu_ms"),
+        pipeprof_ms=overhead_ns / 1e6 / steps.count if overhead_ns is not None else None,
+        waiting_share=contention.runnable_wait_share if contention is not None else None,
+        throttled_share=throttled / steps.seconds if throttled is not None and steps.seconds else None,
+    )
 
 
 def _headspace(steps: Steps | None, observed: Observed) -> Headspace | None:

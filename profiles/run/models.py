@@ -8,6 +8,7 @@ interleave come and go.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ class _Seen:
     stretch: int
     steps: int
     snapshot: RawSnapshot | None
+    seconds: float = 0.0
+    """Since the measured window began."""
 
     def record(self) -> ModelDict:
         return self.snapshot.to_dict() if self.snapshot is not None else _NEW
@@ -46,6 +49,12 @@ class ModelLog:
         self._every = 1
         self._looks = 0
         self._kinds = 0
+        self._began = 0.0
+
+    @property
+    def latest(self) -> RawSnapshot | None:
+        """The snapshot of the latest look."""
+        return self._latest.snapshot if self._latest is not None else None
 
     def parameters(self, feed: Feed | None) -> tuple[Any, ...] | None:
         """What AUTOTUNE has set now; `None` without a model or without anything to tune."""
@@ -60,6 +69,7 @@ class ModelLog:
     def begin(self, feed: Feed) -> None:
         """The measured window begins on the feed's iterator."""
         self._kept = []
+        self._began = time.perf_counter()
         self._begin_stretch(0, take_snapshot(feed.iterator))
 
     def observe(self, feed: Feed, steps: int) -> None:
@@ -67,7 +77,7 @@ class ModelLog:
         snapshot = take_snapshot(feed.iterator)
         if snapshot is None:
             return
-        seen = self._latest = _Seen(next(self._numbers), self._stretch, steps, snapshot)
+        seen = self._latest = self._seen(steps, snapshot)
         kinds = len({node.name for node in snapshot.proto.nodes.values()})
         if kinds >= self._kinds:
             self._kinds, self._fullest = kinds, seen
@@ -83,9 +93,12 @@ class ModelLog:
         self._begin_stretch(steps, None)
 
     def _begin_stretch(self, steps: int, snapshot: RawSnapshot | None) -> None:
-        start = _Seen(next(self._numbers), self._stretch, steps, snapshot)
+        start = self._seen(steps, snapshot)
         self._ends.add(start.number)
         self._keep(start)
+
+    def _seen(self, steps: int, snapshot: RawSnapshot | None) -> _Seen:
+        return _Seen(next(self._numbers), self._stretch, steps, snapshot, time.perf_counter() - self._began)
 
     def _keep_ends(self) -> None:
         """Keep the last full look at this iterator, and the last one."""
@@ -104,11 +117,11 @@ class ModelLog:
             self._every *= 2
 
     def segments(self) -> list[dict[str, Any]]:
-        """Pairs of snapshots of one iterator each, in order, with the batches in between."""
+        """Pairs of snapshots of one iterator each, in order: the batches in between, and when the second was taken."""
         self._keep_ends()
         records = [(seen, seen.record()) for seen in self._kept]
         return [
-            {"first": before, "last": after, "batches": end.steps - start.steps}
+            {"first": before, "last": after, "batches": end.steps - start.steps, "seconds": round(end.seconds, 3)}
             for (start, before), (end, after) in pairwise(records)
             if start.stretch == end.stretch and end.snapshot is not None
         ]

@@ -15,13 +15,14 @@ from pipeprof.profiles.run.device import HostClock, SimulatedDevice, StepDuratio
 from pipeprof.profiles.run.durations import Durations
 from pipeprof.profiles.run.headspace import replay
 from pipeprof.profiles.run.loop import Feed, PythonStep, SimulatedStep, Step, drain, follow
+from pipeprof.profiles.run.marking import marked_feed, marks_of
 from pipeprof.profiles.run.models import ModelLog
 from pipeprof.profiles.run.phases import Phases
 from pipeprof.profiles.run.raised import first_line
 from pipeprof.profiles.run.settings import from_pairs
 from pipeprof.profiles.run.sizes import Sizes, bytes_of
 from pipeprof.profiles.run.steps import Floor, StepStatistics
-from pipeprof.profiles.run.trace import traced_ops
+from pipeprof.profiles.run.trace import Traced, traced_ops
 from pipeprof.profiles.run.warmup import WarmUp
 from pipeprof.profiles.run.window import Looked, PhaseWindow
 
@@ -54,6 +55,8 @@ class Sample:
         self._spec: Any = None
         self._source_bytes = 0
         self._made: list[MadeSource] = []
+        self._filled_seconds = 0.0
+        self._cpu_ns: int | None = None
         self._called: Called | None = None
 
     def run(self) -> None:
@@ -88,6 +91,7 @@ class Sample:
         self._channel.send(
             "measured",
             overhead_ns=window.overhead_ns,
+            cpu_ns=self._cpu_ns,
             sizes=self._sizes.document(),
             deletions=self.feed.deletions[:] if self.feed is not None else [],
             **window.statistics.document(device=self._device),
@@ -206,8 +210,10 @@ class Sample:
     def _first_element(self) -> None:
         self.phase = "first_element"
         with self._phases.enter("first_element"):
+            began = time.perf_counter()
             self.feed = Feed(self.dataset)
             self._sizes.see(self.feed.next())
+            self._filled_seconds = time.perf_counter() - began
             _let_go()
 
     def _loop(self, window: PhaseWindow, step: Step | None) -> None:
@@ -258,7 +264,9 @@ class Sample:
             self._models.begin(feed)
             feed.on_restart = lambda: self._models.restart(feed, statistics.count)
             self._window = self._open("measure", statistics, finished, self.job["steps"])
+            cpu_ns = time.process_time_ns()
             self._loop(self._window, step)
+            self._cpu_ns = time.process_time_ns() - cpu_ns
             self._models.observe(feed, statistics.count)
             phase.note = self._window.reason
         feed.on_restart = lambda: None
@@ -283,9 +291,25 @@ class Sample:
             replayed = replay(self.feed, step, self._channel.stop.is_set)
             if replayed is not None:
                 self._channel.send("headspace", **replayed)
-            result = traced_ops(self.feed)
+            result = self._traced()
             phase.note = result.note
         self._channel.send("trace", **vars(result))
+
+    def _traced(self) -> Traced:
+        assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
+        found = marks_of(self.dataset, self._source_bytes, self._room())
+        if found is None:
+            return traced_ops(self.feed)
+        # The name scopes of a spec tell its functions apart already.
+        again = (
+            None
+            if self.job["kind"] == "spec"
+            else marked_feed(self.dataset, *found, self._filled_seconds, self._stopped)
+        )
+        return traced_ops(again or self.feed, found[0])
+
+    def _stopped(self) -> bool:
+        return self._channel.stop.is_set()
 
     def _graphs(self) -> None:
         size, room = self._source_bytes, self._room()

@@ -1,32 +1,41 @@
-"""The trace phase: a short traced stretch after the measurement, for the cost of TensorFlow ops inside map functions.
+"""The trace phase: a short traced stretch after the measurement, for what happens inside the stages.
 
-Tracing slows a pipeline by 10 to 40 %, so nothing else is read off it. The ops of a stage are told by the name scope
-that the builder gave its function.
+Three things are looked at together: TensorFlow's own trace, the states of the threads from outside
+(`threadstates`), and the Python functions (`pysampler`). Tracing slows a pipeline by 10 to 40 %, so only proportions
+are read off it. The ops of a stage are told by the name scope that the builder of a spec gave its function, or by what
+the functions of a graph contain (`pipeprof.pipelines.graph.marks`).
 """
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.addresses import address_of
+from pipeprof.profiles.run.pysampler import PythonSampler
+from pipeprof.profiles.run.spans import Spans
+from pipeprof.profiles.run.threadstates import ThreadStates
 from pipeprof.profiles.run.xplane import Event, read_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pipeprof.pipelines.graph.marks import Marks
     from pipeprof.profiles.run.loop import Feed
 
-SECONDS = 0.5
+SECONDS = 1.0
 AT_LEAST = 4
 AT_MOST = 2000
 PATIENCE_SECONDS = 3.0
 _PYTHON = re.compile(r":(?:Eager)?PyFunc(?:Stateless)?$")
+_HERE = "pipeprof: here the clocks are compared"
+_SCOPE = re.compile(r"^(?P<scope>(?:stages_\d+|source)(?:_stages_\d+|_source)*)/")
 _OP = re.compile(r"^(?P<scope>(?:stages_\d+|source)(?:_stages_\d+|_source)*)/(?:.*/)?[^/:]+:(?P<op>\w+)$")
 
 
@@ -36,11 +45,18 @@ class Traced:
 
     Attributes:
         batches: Batches taken while tracing.
-        ops: Milliseconds in all threads, by stage address and op.
+        ops: Milliseconds in all threads, by stage address and op; of a spec, whose functions carry the address.
         seconds: Length of the traced stretch.
         python_seconds: Part of it in which at least one Python function of the pipeline ran.
         python_ms: Milliseconds inside Python functions, summed over threads.
         note: What a reader of the report should know, if anything.
+        work: By key (see `spans`): `ms` at work, summed over threads, `busy` the part of it in which these want
+            a core or `None`, `further_ms` of threads that compute parts of its ops, and `ops`, milliseconds by op.
+        functions: Python functions that were seen, with the dataset that calls each (`None` where not known).
+        sampled_seconds: How long Python's threads were looked at.
+        lock_share: Part of it in which Python's lock was taken.
+        looks: How many times the threads' states were looked at.
+        nobodys: Milliseconds by op of those whose stage could not be told.
     """
 
     batches: int = 0
@@ -49,6 +65,12 @@ class Traced:
     python_seconds: float = 0.0
     python_ms: float = 0.0
     note: str | None = None
+    work: dict[str, dict[str, Any]] = field(default_factory=dict)
+    functions: list[dict[str, Any]] = field(default_factory=list)
+    sampled_seconds: float = 0.0
+    lock_share: float | None = None
+    looks: int = 0
+    nobodys: dict[str, float] = field(default_factory=dict)
 
 
 def ops_by_stage(events: Iterable[Event]) -> dict[str, dict[str, float]]:
@@ -70,20 +92,42 @@ def python_time(events: Iterable[Event]) -> tuple[float, float]:
     return covered / 1e12, sum(end - start for start, end in spans) / 1e9
 
 
-def traced_ops(feed: Feed) -> Traced:
-    """Take batches under TensorFlow's profiler for half a second, and read what ran."""
+def key_of(path: str, marks: Marks | None) -> str | None:
+    """The key of an op at `path` (see `spans`); None where its stage cannot be told."""
+    if match := _SCOPE.match(path):
+        return f"at:{address_of(match['scope'])}"
+    dataset = marks.dataset_of(path) if marks is not None else None
+    return f"in:{dataset}" if dataset is not None else None
+
+
+def traced_ops(feed: Feed, marks: Marks | None = None) -> Traced:
+    """Take batches for a second under TensorFlow's profiler and both samplers, and read what ran.
+
+    Args:
+        feed: Where the batches come from.
+        marks: The ops of its functions by dataset; None where they are not known.
+    """
     import tensorflow as tf
 
     profiler = tf.profiler.experimental
+    python = PythonSampler()
+    python.start()
+    states = ThreadStates(os.getpid(), (python.native_id,) if python.native_id is not None else ())
     with tempfile.TemporaryDirectory(prefix="pipeprof-trace-") as folder:
         options = profiler.ProfilerOptions(host_tracer_level=1, python_tracer_level=0, device_tracer_level=0)
         try:
+            states.start()
             profiler.start(folder, options)
         except tf.errors.OpError as error:
+            states.stop()
+            python.stop()
             return Traced(note=f"no trace: {str(error).splitlines()[0]}")
         batches, elapsed = 0, 0.0
         began = time.perf_counter()
         try:
+            marked_ns = time.monotonic_ns()
+            with profiler.Trace(_HERE):
+                pass
             while batches < AT_MOST:
                 feed.next()
                 batches += 1
@@ -91,10 +135,39 @@ def traced_ops(feed: Feed) -> Traced:
                 if elapsed > (SECONDS if batches >= AT_LEAST else PATIENCE_SECONDS):
                     break
         finally:
+            looks = states.stop()
+            sampled = python.stop()
             profiler.stop()
         files = sorted(Path(folder).rglob("*.xplane.pb"))
         if not files:
             return Traced(note="no trace: TensorFlow wrote none")
         events = [event for file in files for event in read_events(file.read_bytes())]
-        python_seconds, python_ms = python_time(events)
-        return Traced(batches, ops_by_stage(events), elapsed, python_seconds, python_ms)
+    here = next((event.start_ps for event in events if event.name == _HERE), None)
+    spans = Spans(events, lambda path: key_of(path, marks))
+    busy = spans.busy(looks, here - marked_ns * 1000) if here is not None else {}
+    further = spans.further_ms()
+    python_seconds, python_ms = python_time(events)
+    return Traced(
+        batches=batches,
+        ops={key.removeprefix("at:"): dict(ops) for key, ops in spans.ops.items() if key.startswith("at:")},
+        seconds=elapsed,
+        python_seconds=python_seconds,
+        python_ms=python_ms,
+        work={
+            key: {
+                "ms": ms,
+                "busy": busy.get(key),
+                "further_ms": further.get(key, 0.0),
+                "ops": dict(spans.ops.get(key, {})),
+            }
+            for key, ms in spans.milliseconds().items()
+        },
+        functions=[
+            {**one, "dataset": marks.dataset_with(one["token"]) if marks is not None else None}
+            for one in sampled.functions()
+        ],
+        sampled_seconds=sampled.ns / 1e9,
+        lock_share=sampled.taken_ns / sampled.ns if sampled.ns else None,
+        looks=len(looks),
+        nobodys=dict(spans.nobodys),
+    )

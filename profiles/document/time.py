@@ -1,0 +1,63 @@
+"""Where the time goes besides the stages: the process's CPU time, ceilings, and fetching apart from preparing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeprof.profiles.document.base import Model
+
+CeilingResource = Literal["cores", "serial", "disk", "step"]
+
+
+class CpuAccount(Model):
+    """The process's CPU time per batch, and who used it; the parts add up to the whole."""
+
+    total_ms: float = Field(description="CPU time of the worker per batch while measuring.")
+    stages_ms: float = Field(description="Inside stages of the pipeline.")
+    loop_ms: float | None = Field(
+        None, description="The Python loop with its step: CPU time per step on batches that lie ready."
+    )
+    pipeprof_ms: float | None = Field(None, description="Bookkeeping of the measurement in the loop.")
+    unattributed_ms: float = Field(0.0, description="Inside stages of TensorFlow's that could not be told apart.")
+    runtime_ms: float = Field(
+        description="What is left: TensorFlow handing elements from thread to thread, its autotuning, allocation."
+    )
+    waiting_share: float | None = Field(
+        None, description="Of the threads' time that wanted a core, the part in which they did not get one."
+    )
+    throttled_share: float | None = Field(
+        None, description="Part of the measured time in which the cgroup's quota held the process back."
+    )
+    scale: float = Field(
+        1.0, description="By which the stages' times were multiplied, so that they fit into the process's CPU time."
+    )
+
+
+class CeilingTerm(Model):
+    """One resource's limit on the rate."""
+
+    resource: CeilingResource
+    batches_per_second: float
+    stage: str | None = None
+
+
+class Ceiling(Model):
+    """The rate that no setting of the pipeline as it is can exceed: the smallest of the terms."""
+
+    batches_per_second: float
+    resource: CeilingResource
+    stage: str | None = None
+    terms: list[CeilingTerm] = Field(default_factory=list)
+
+
+class Fetch(Model):
+    """A step with files from the disk, from memory, and with batches that lie ready."""
+
+    cold_ms: float | None = Field(None, description="Mean interval with the source files evicted first (`--cold`).")
+    warm_ms: float | None = Field(None, description="Mean interval with the same files in memory.")
+    replayed_ms: float | None = Field(None, description="Mean interval with batches that lie ready.")
+    fetch_ms: float | None = Field(None, description="cold - warm: what fetching adds to a step.")
+    prepare_ms: float | None = Field(None, description="warm - replayed: what preparing adds to a step.")
+    warm_disk_bytes: int | None = Field(None, description="Bytes that came from the disk all the same.")

@@ -1,0 +1,199 @@
+"""Who used the process's CPU time: stages, the Python loop, pipeprof, TensorFlow's runtime; and what sets the ceiling.
+
+TensorFlow's model counts the time that threads spend *inside* a stage, by the clock on the wall. It is taken apart:
+
+* blocked (input and output, sleep, locks): by the share of looks at the threads' states in the trace window at which
+  a thread at work in the stage did not want a core;
+* waiting for a core: by what the kernel says of all the worker's threads together (``schedstat``);
+* the rest is computing. Where the stages together come to more CPU time than the process has used, less what its loop
+  and pipeprof used, all are scaled down to that.
+
+The threads on which TensorFlow splits up single ops are added, by what the trace says of their pool.
+The ceiling is that of Plumber: ``min(cores / sum of CPU times, slowest serial stage, step)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeprof.profiles.explain.work import Work
+from pipeprof.profiles.profile import Ceiling, CeilingTerm, CpuAccount, Stage, Steps
+
+
+@dataclass(frozen=True)
+class Used:
+    """What is known of the process's CPU time, in milliseconds per batch; ``None`` where it could not be had.
+
+    Attributes:
+        total_ms: Of the whole process.
+        loop_ms: Of the Python loop with its step.
+        pipeprof_ms: Of bookkeeping in the loop.
+        waiting_share: Of the threads' time that wanted a core, the part without one.
+        throttled_share: Part of the time in which the cgroup's quota held the process back.
+    """
+
+    total_ms: float | None = None
+    loop_ms: float | None = None
+    pipeprof_ms: float | None = None
+    waiting_share: float | None = None
+    throttled_share: float | None = None
+
+
+def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cores: float) -> CpuAccount | None:
+    """Splits up each stage's time in place, and accounts for the process's.
+
+    Args:
+        stages: Rows whose `cpu_ms_per_batch` is still the time inside the stage, as the model counts it.
+        work: What the trace saw, by address.
+        used: The process's CPU time.
+        cores: That the worker may use.
+    """
+    lost = _unattributed(stages)
+    for stage in stages:
+        seen = work.get(stage.id)
+        stage.time_ms_per_batch = stage.cpu_ms_per_batch
+        if seen is not None:
+            stage.ops, stage.python = seen.ops or None, seen.python or None
+    _split_fused(stages, work)
+    known = [stage for stage in stages if stage.time_ms_per_batch is not None]
+    _fit_ops(known)
+    running = 1.0 - (used.waiting_share or 0.0)
+    for stage in known:
+        _divide(stage, work.get(stage.id), running)
+    account = _account(known, used, lost * running)
+    if account is not None:
+        for stage in known:
+            stage.cpu_ms_per_batch = (stage.cpu_ms_per_batch or 0.0) * account.scale
+            if stage.intra_op_ms_per_batch is not None:
+                stage.intra_op_ms_per_batch *= account.scale
+    total = sum(map(_weight, known)) + (account.unattributed_ms if account is not None else lost * running)
+    for stage in known:
+        stage.share = _weight(stage) / total if total else None
+        _set_ceiling(stage, cores)
+    return account
+
+
+def _unattributed(stages: Sequence[Stage]) -> float:
+    """Time inside stages that could not be told apart: what the shares say is missing."""
+    inside = sum(stage.cpu_ms_per_batch or 0.0 for stage in stages)
+    total = next(
+        (stage.cpu_ms_per_batch / stage.share for stage in stages if stage.cpu_ms_per_batch and stage.share), 0
+    )
+    return max(0.0, total - inside)
+
+
+def _weight(stage: Stage) -> float:
+    """Time inside a stage without waiting for a core."""
+    return (stage.cpu_ms_per_batch or 0.0) + (stage.blocked_ms_per_batch or 0.0)
+
+
+def _divide(stage: Stage, seen: Work | None, running: float) -> None:
+    inside = stage.time_ms_per_batch or 0.0
+    computing = further = 0.0
+    if seen is not None:
+        further = inside * seen.further * running
+        stage.intra_op_ms_per_batch = further or None
+    if seen is not None and seen.busy is not None:
+        computing = inside * seen.busy
+        stage.blocked_ms_per_batch = inside - computing
+    else:
+        computing = inside
+    stage.cpu_ms_per_batch = computing * running + further
+
+
+def _fit_ops(stages: Sequence[Stage]) -> None:
+    """Tracing makes ops slower: what they took in the trace window is a proportion, and never more than the stage."""
+    for stage in stages:
+        inside = stage.time_ms_per_batch or 0.0
+        for costs in (stage.ops or [], stage.python or []):
+            total = sum(one.ms_per_batch for one in costs)
+            if total > inside > 0:
+                for one in costs:
+                    one.ms_per_batch *= inside / total
+
+
+def _split_fused(stages: Sequence[Stage], work: Mapping[str, Work]) -> None:
+    """The time of a fused stage by the ops of its parts; what they leave is its part without a function."""
+    for first in stages:
+        inside = first.time_ms_per_batch
+        parts = [first, *(stage for stage in stages if stage.fused_with == first.id)]
+        if len(parts) == 1 or inside is None:
+            continue
+        costs = [work[part.id].ms if part.id in work else 0.0 for part in parts]
+        if sum(costs) <= 0 or costs.count(0.0) > 1:
+            continue
+        if sum(costs) >= inside or 0.0 not in costs:
+            costs = [cost * inside / sum(costs) for cost in costs]
+        else:
+            costs[costs.index(0.0)] = inside - sum(costs)
+        ceiling = first.ceiling_batches_per_second
+        for part, cost in zip(parts, costs, strict=True):
+            part.time_ms_per_batch = cost
+            part.parallelism = part.parallelism if part.parallelism is not None else first.parallelism
+            part.tunable = part.tunable if part.tunable is not None else first.tunable
+            part.ceiling_batches_per_second = ceiling * inside / cost if ceiling is not None and cost > 0 else None
+
+
+def _set_ceiling(stage: Stage, cores: float) -> None:
+    """From the ceiling by the model's time to the one by the time without waiting for a core."""
+    inside, ceiling, needed = stage.time_ms_per_batch, stage.ceiling_batches_per_second, _weight(stage)
+    if ceiling is None or not inside or needed <= 0:
+        return
+    threads = ceiling * inside / 1000
+    by_threads = 1000 * threads / (needed - (stage.intra_op_ms_per_batch or 0.0))
+    cpu = stage.cpu_ms_per_batch or 0.0
+    by_cores = 1000 * cores / cpu if cpu > 0 else by_threads
+    stage.ceiling_batches_per_second = min(by_threads, by_cores)
+    if by_cores <= by_threads * 1.001 and cores > 1:
+        stage.ceiling_resource = "cores"
+    else:
+        stage.ceiling_resource = "serial" if threads <= 1 else "threads"
+
+
+def _account(known: Sequence[Stage], used: Used, lost: float) -> CpuAccount | None:
+    if used.total_ms is None or not known:
+        return None
+    stages = sum(stage.cpu_ms_per_batch or 0.0 for stage in known)
+    others = (used.loop_ms or 0.0) + (used.pipeprof_ms or 0.0)
+    left = max(0.0, used.total_ms - others)
+    scale = min(1.0, left / (stages + lost)) if stages + lost > 0 else 1.0
+    return CpuAccount(
+        total_ms=used.total_ms,
+        stages_ms=stages * scale,
+        loop_ms=used.loop_ms,
+        pipeprof_ms=used.pipeprof_ms,
+        unattributed_ms=lost * scale,
+        runtime_ms=max(0.0, left - (stages + lost) * scale),
+        waiting_share=used.waiting_share,
+        throttled_share=used.throttled_share,
+        scale=scale,
+    )
+
+
+def ceiling_of(
+    stages: Sequence[Stage], account: CpuAccount | None, steps: Steps | None, cores: float
+) -> Ceiling | None:
+    """The rate that the pipeline as it is could reach at most, with the resource that sets it."""
+    terms: list[CeilingTerm] = []
+    cpu = sum(stage.cpu_ms_per_batch or 0.0 for stage in stages)
+    if account is not None:
+        cpu = max(cpu, account.total_ms - (account.pipeprof_ms or 0.0))
+    if cpu > 0:
+        terms.append(CeilingTerm(resource="cores", batches_per_second=1000 * cores / cpu))
+    serial = [
+        stage
+        for stage in stages
+        if stage.ceiling_resource == "serial" and stage.ceiling_batches_per_second and not stage.tunable
+    ]
+    if serial:
+        slowest = min(serial, key=lambda stage: stage.ceiling_batches_per_second or 0.0)
+        rate = slowest.ceiling_batches_per_second or 0.0
+        terms.append(CeilingTerm(resource="serial", batches_per_second=rate, stage=slowest.id))
+    if steps is not None and steps.busy_ms is not None and steps.busy_ms.mean > 0:
+        terms.append(CeilingTerm(resource="step", batches_per_second=1000 / steps.busy_ms.mean))
+    if not terms:
+        return None
+    terms.sort(key=lambda term: term.batches_per_second)
+    first = terms[0]
+    return Ceiling(batches_per_second=first.batches_per_second, resource=first.resource, stage=first.stage, terms=terms)

@@ -1,0 +1,193 @@
+"""What the trace window saw, by stage: ops, how much of its time a stage computes, and Python functions.
+
+Keys of the trace (see `pipeprof.profiles.run.spans`) become addresses of stages: a spec's own addresses stand as they
+are, datasets of the written graph belong to a stage, and iterators are walked down the executed graph. What could be
+two things is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeprof.pipelines.graph.align import join
+from pipeprof.pipelines.graph.facts import PYTHON
+from pipeprof.pipelines.graph.opnames import in_model, is_helper
+from pipeprof.pipelines.graph.records import GraphDict
+from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
+from pipeprof.profiles.profile import OpCost, PythonCost
+
+MOST_OPS = 8
+MOST_FUNCTIONS = 8
+
+
+@dataclass
+class Work:
+    """Of one stage in the trace window; times in milliseconds per traced batch, summed over threads."""
+
+    ms: float = 0.0
+    """In ops of its functions."""
+    busy: float | None = None
+    """The part of its time at work in which its threads want a core."""
+    further: float = 0.0
+    """Time of further threads that compute parts of its ops, over the time at work."""
+    ops: list[OpCost] = field(default_factory=list)
+    python: list[PythonCost] = field(default_factory=list)
+
+
+def work_by_stage(
+    trace: Mapping[str, Any] | None,
+    written: GraphDict,
+    executed: GraphDict,
+    *,
+    by_address: bool = True,
+    ops: Mapping[str, str] | None = None,
+) -> dict[str, Work]:
+    """What was seen of each stage, by address; nothing without a trace.
+
+    Args:
+        trace: What the worker sent of the trace window.
+        written: The graph as written.
+        executed: The graph as TensorFlow runs it.
+        by_address: The names in the graph are addresses of a spec.
+        ops: For a spec, what it calls the source or stage at every address.
+    """
+    batches = trace.get("batches") if trace else None
+    before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
+    if not trace or not batches or before.root is None or after.root is None:
+        return {}
+    addresses = _Addresses(before, after, before.stages(by_address=by_address, ops=ops))
+    functions, iterators = _rates(trace.get("work") or {}, addresses)
+    further = _further(trace.get("work") or {}, addresses)
+    python = _python(trace, addresses, batches)
+    costs = _ops(trace, addresses, python)
+    return {
+        address: Work(
+            ms=sum(costs.get(address, {}).values()) / batches,
+            busy=functions.get(address, iterators.get(address)),
+            further=further.get(address, 0.0),
+            ops=_longest(costs.get(address, {}), batches),
+            python=python.get(address, [])[:MOST_FUNCTIONS],
+        )
+        for address in {*costs, *functions, *iterators, *python}
+    }
+
+
+def _ops(
+    trace: Mapping[str, Any], addresses: _Addresses, python: Mapping[str, Sequence[PythonCost]]
+) -> dict[str, dict[str, float]]:
+    """Milliseconds by stage and op; Python calls that could be several stages' by what the sampler saw of these."""
+    found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for key, seen in (trace.get("work") or {}).items():
+        address = addresses.of(key)
+        for op, ms in seen["ops"].items() if address is not None else ():
+            found[address or ""][op] += ms
+    for address, ops in (trace.get("ops") or {}).items():
+        if address not in found:
+            found[address].update(ops)
+    parts = {address: sum(one.ms_per_batch for one in costs) for address, costs in python.items()}
+    for op, ms in (trace.get("nobodys") or {}).items():
+        if op in PYTHON and sum(parts.values()) > 0:
+            for address, part in parts.items():
+                found[address][op] += ms * part / sum(parts.values())
+    return found
+
+
+class _Addresses:
+    def __init__(self, written: StageGraph, executed: StageGraph, stages: Sequence[WrittenStage]) -> None:
+        self._executed = executed
+        self._known = {stage.address for stage in stages}
+        self._by_node = {node: stage.address for stage in stages for node in stage.nodes}
+        self._joined = join(written, executed)
+
+    def of(self, key: str) -> str | None:
+        kind, _, rest = key.partition(":")
+        if kind == "at":
+            return rest
+        if kind == "in":
+            return self._by_node.get(rest)
+        place = iterator_place(self._executed, rest)
+        if place is None:
+            return None
+        if place in self._joined.injected:
+            return f"injected.{self._joined.injected.index(place)}"
+        found = [self._by_node[one] for one in self._joined.written(place) if one in self._by_node]
+        return found[-1] if found else None
+
+    def of_dataset(self, dataset: str | None) -> str | None:
+        return self._by_node.get(dataset) if dataset is not None else None
+
+
+def iterator_place(executed: StageGraph, path: str) -> str | None:
+    """The dataset of an iterator that a trace names by its path: ``Iterator::Root::Batch::FlatMap[0]::Generator``."""
+    if executed.root is None:
+        return None
+    place, before = None, ""
+    below = [executed.skip_options(executed.root)]
+    for part in path.split("::")[2:]:
+        name = re.sub(r"[\[(].*", "", part)
+        if place is not None and is_helper(before, name):
+            continue
+        found = [one for one in below if in_model(executed.nodes[one].op, name)]
+        if len(found) != 1:
+            return None
+        place, before = found[0], name
+        node = executed.nodes[place]
+        below = [executed.skip_options(one) for one in (*node.inputs, *node.bodies)]
+    return place
+
+
+def _rates(work: Mapping[str, Mapping[str, Any]], addresses: _Addresses) -> tuple[dict[str, float], dict[str, float]]:
+    """How much each stage computes while it is at work: in its functions, and outside of them."""
+    sums: dict[bool, dict[str, list[float]]] = {True: {}, False: {}}
+    for key, seen in work.items():
+        address = addresses.of(key)
+        if address is None or seen.get("busy") is None:
+            continue
+        one = sums[not key.startswith("it:")].setdefault(address, [0.0, 0.0])
+        one[0] += seen["ms"]
+        one[1] += seen["ms"] * seen["busy"]
+    inside, outside = (
+        {address: busy / ms for address, (ms, busy) in sums[kind].items() if ms > 0} for kind in (True, False)
+    )
+    return inside, outside
+
+
+def _further(work: Mapping[str, Mapping[str, Any]], addresses: _Addresses) -> dict[str, float]:
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for key, seen in work.items():
+        address = addresses.of(key) if not key.startswith("it:") else None
+        if address is not None:
+            sums[address][0] += seen["ms"]
+            sums[address][1] += seen.get("further_ms") or 0.0
+    return {address: more / ms for address, (ms, more) in sums.items() if ms > 0 and more > 0}
+
+
+def _longest(ops: Mapping[str, float], batches: int) -> list[OpCost]:
+    costs = [OpCost(op=op, ms_per_batch=ms / batches) for op, ms in ops.items()]
+    return sorted(costs, key=lambda cost: -cost.ms_per_batch)[:MOST_OPS]
+
+
+def _python(trace: Mapping[str, Any], addresses: _Addresses, batches: int) -> dict[str, list[PythonCost]]:
+    functions = trace.get("functions") or []
+    total, sampled = sum(one["seconds"] for one in functions), trace.get("sampled_seconds") or 0.0
+    found: dict[str, list[PythonCost]] = defaultdict(list)
+    for one in functions:
+        address = addresses.of_dataset(one.get("dataset"))
+        if address is None or not total or not sampled:
+            continue
+        found[address].append(
+            PythonCost(
+                function=one["function"],
+                file=one["file"],
+                line=one["line"],
+                # Of the time that was sampled, in the time that the traced batches took.
+                ms_per_batch=1000 * one["seconds"] / sampled * trace["seconds"] / batches,
+                share=one["seconds"] / total,
+                lock_share=one["taken_seconds"] / one["seconds"] if one["seconds"] else None,
+            )
+        )
+    return dict(found)

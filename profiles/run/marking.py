@@ -1,0 +1,67 @@
+"""What is traced: the measured iterator itself, or the same pipeline made again with marks in its functions.
+
+Making it again runs the user's generators once more and fills its buffers anew, so it is done only where ops of several
+stages could not be told apart otherwise, and not where that would take long or another pipeline would come of it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeprof.pipelines.graph.marks import Marks
+from pipeprof.pipelines.graph.opnames import family
+from pipeprof.pipelines.graph.reading import serialised
+from pipeprof.profiles.run.loop import Feed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST_BYTES: Final = 100_000_000
+LONGEST_FILL_SECONDS: Final = 2.0
+SETTLE_SECONDS: Final = 0.3
+_KEEP: Final = frozenset({"Cache", "Snapshot", "Save", "LoadDataset"})
+"""They hold what was computed before: a new one computes it again."""
+
+
+def marks_of(dataset: Any, in_memory: int, room: int | None) -> tuple[Marks, Any] | None:
+    """The ops of the pipeline's functions by dataset, with its graph; None where it is too large to be read for that.
+
+    Args:
+        dataset: The pipeline.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading may take; None for any number.
+    """
+    if in_memory > MOST_BYTES:
+        return None
+    graph = serialised(dataset, in_memory=in_memory, room=room)
+    return None if isinstance(graph, str) else (Marks(graph), graph)
+
+
+def marked_feed(dataset: Any, marks: Marks, graph: Any, fill_seconds: float, stop: Callable[[], bool]) -> Feed | None:
+    """The pipeline made again with marks and running; None where that would not do or is not needed.
+
+    Args:
+        dataset: The pipeline.
+        marks: Its ops.
+        graph: Its graph.
+        fill_seconds: How long its first element took.
+        stop: Whether the user wants an end.
+    """
+    import tensorflow as tf
+
+    if not marks.ambiguous() or fill_seconds > LONGEST_FILL_SECONDS:
+        return None
+    if any(family(node.op) in _KEEP for node in graph.node):
+        return None
+    try:
+        marked = marks.marked(tf.compat.v1.GraphDef)
+        variant = tf.raw_ops.DatasetFromGraph(graph_def=marked.SerializeToString())
+        again = tf.data.experimental.from_variant(variant, dataset.element_spec).with_options(dataset.options())
+        feed = Feed(again)
+        began = time.perf_counter()
+        while time.perf_counter() - began < SETTLE_SECONDS and not stop():
+            feed.next()
+    except (tf.errors.OpError, ValueError, TypeError):
+        return None
+    return feed
