@@ -53,6 +53,9 @@ Out = Annotated[
     typer.Option("--out", metavar="FILE", help="Write the report there too: .json or .txt; - is stdout. Repeatable."),
 ]
 Format = Annotated[str | None, typer.Option("--format", metavar="text|json", help="Format on stdout.  [default: text]")]
+CheckFormat = Annotated[
+    str | None, typer.Option("--format", metavar="text|json|github", help="Format on stdout.  [default: text]")
+]
 Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Force = Annotated[bool, typer.Option("--force", help="Let --out write over files that are not pipeprof's own.")]
 Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colour on stdout.")]
@@ -86,15 +89,20 @@ def _listed(words: Sequence[str], last: str) -> str:
     return f" {last} ".join([", ".join(words[:-1]), words[-1]])
 
 
-def report_format(value: str | None, *, json: bool) -> str:
+def report_format(value: str | None, *, json: bool, more: Sequence[str] = ()) -> str:
     """The format for stdout from ``--format`` and ``--json``.
+
+    Args:
+        value: What ``--format`` says.
+        json: Whether ``--json`` was given.
+        more: Formats that this command has besides those of all.
 
     Raises:
         UsageError: It is not there, or the two contradict each other.
     """
     if value is None:
         return "json" if json else "text"
-    chosen = choice("--format", value, FORMATS, FORMATS_TO_COME)
+    chosen = choice("--format", value, (*FORMATS, *more), FORMATS_TO_COME)
     if json and chosen != "json":
         msg = f"--json and --format {chosen} contradict each other: give one of them"
         raise UsageError(msg)

@@ -121,6 +121,10 @@ class Problem(Model):
     file: str | None = None
     line: int | None = None
     column: int | None = None
+    length: int | None = Field(None, description="Characters from the column on that are wrong.")
+    flag: str | None = Field(
+        None, description="The flag that is wrong, as typed (`--set stages.1.x=2`); the column is then in it."
+    )
     code: str
     message: str
     stage: str | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli.exit_codes import GATE, INTERNAL, OK, epilog
-from pipeprof.cli.options import Arg, Color, Env, Format, Json, NoPython, Overlay, Set, Target
+from pipeprof.cli.options import Arg, CheckFormat, Color, Env, Json, NoPython, Overlay, Set, Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ def check(
         str | None,
         typer.Option(metavar="SIZE", help="Memory that a run will have, e.g. 8GiB.  [default: what there is]"),
     ] = None,
-    form: Format = None,
+    form: CheckFormat = None,
     json: Json = False,
     color: Color = "auto",
 ) -> None:
@@ -67,7 +67,7 @@ def check(
     if fail_on is not None:
         options.choice("--fail-on", fail_on, FAIL_ON)
     limit = options.byte_size("--memory-limit", memory_limit)
-    kind = options.report_format(form, json=json)
+    kind = options.report_format(form, json=json, more=("github",))
     changes = Changes(sets or [], overlays or [], env)
     if list_functions(target, plain=kind == "text"):
         return
@@ -76,7 +76,8 @@ def check(
     except SpecError as error:
         if kind == "text":
             raise
-        output.write_stdout(_as_json(_with_errors(target, changes, error)))
+        profile = _with_errors(target, changes, error)
+        output.write_stdout(_encoded(profile, kind))
         raise typer.Exit(error.exit_code) from None
     for note in loaded.notes if loaded is not None and kind == "text" else ():
         output.say(f"pipeprof: note: {note}")
@@ -95,10 +96,7 @@ def check(
     if fail_on is not None and loaded is not None:
         # Nothing found and nothing looked at are not the same.
         profile.exit_code = INTERNAL if profile.findings is None else GATE if profile.findings else OK
-    if kind == "json":
-        output.write_stdout(_as_json(profile))
-    else:
-        output.write_stdout(_as_text(profile, loaded, advice, color))
+    output.write_stdout(_as_text(profile, loaded, advice, color) if kind == "text" else _encoded(profile, kind))
     if profile.exit_code:
         raise typer.Exit(profile.exit_code)
 
@@ -147,10 +145,12 @@ def _add_advice(profile: Profile, loaded: LoadedSpec) -> StaticAdvice:
     return advice
 
 
-def _as_json(profile: Profile) -> str:
+def _encoded(profile: Profile, kind: str) -> str:
+    """The profile as JSON, or what is wrong in it as annotations of GitHub."""
+    from pipeprof.cli.render.github import render_github
     from pipeprof.profiles.store import encode
 
-    return encode(profile).decode()
+    return render_github(profile) if kind == "github" else encode(profile).decode()
 
 
 def _document(
@@ -209,6 +209,8 @@ def _with_errors(text: str, changes: Changes, error: SpecError) -> Profile:
             file=found.file,
             line=found.line,
             column=found.column,
+            length=found.length if found.column is not None else None,
+            flag=found.flag,
             code=found.code,
             message=found.message + (f" — did you mean {found.suggestion}?" if found.suggestion else ""),
         )

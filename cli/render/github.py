@@ -1,0 +1,63 @@
+"""Annotations as GitHub Actions reads them from a step's output: one line an error, warning or finding.
+
+``::error file=spec.yaml,line=5,col=13,endColumn=23,title=unknown-argument::got unknown argument …``
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.spec.diagnostics import escape
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.profile import Finding, Problem, Profile
+
+_MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
+_PROPERTY = {**_MESSAGE, ":": "%3A", ",": "%2C"}
+
+
+def render_github(profile: Profile) -> str:
+    """All annotations, and a last line that says so where there are none.
+
+    Args:
+        profile: Its errors, warnings and findings become annotations.
+    """
+    lines = [_error(problem) for problem in profile.errors]
+    lines += [_line("warning", {"title": warning.code}, warning.message) for warning in profile.warnings]
+    lines += [_finding(finding) for finding in profile.findings or ()]
+    return "".join(f"{line}\n" for line in lines or [f"{escape(profile.target.text)}: no errors"])
+
+
+def _error(problem: Problem) -> str:
+    in_file = problem.flag is None
+    end = problem.column + problem.length if in_file and problem.column and problem.length else None
+    properties = {
+        "file": problem.file if in_file else None,
+        "line": problem.line if in_file else None,
+        "col": problem.column if in_file else None,
+        "endColumn": end,
+        "title": problem.code,
+    }
+    return _line("error", properties, f"{problem.flag}: {problem.message}" if problem.flag else problem.message)
+
+
+def _finding(finding: Finding) -> str:
+    place = finding.location
+    properties = {
+        "file": place.file if place is not None else None,
+        "line": place.line if place is not None else None,
+        "col": place.column if place is not None else None,
+        "title": finding.rule,
+    }
+    parts = (finding.title, finding.sentence, finding.recommendation)
+    return _line("warning", properties, " ".join(f"{part.rstrip('.')}." for part in parts if part))
+
+
+def _line(level: str, properties: dict[str, object], message: str) -> str:
+    written = ",".join(f"{name}={_escaped(str(value), _PROPERTY)}" for name, value in properties.items() if value)
+    return f"::{level}{f' {written}' if written else ''}::{_escaped(message, _MESSAGE)}"
+
+
+def _escaped(text: str, letters: dict[str, str]) -> str:
+    """Text that can neither end the line nor begin another command, nor do anything to a terminal."""
+    return escape("".join(letters.get(letter, letter) for letter in text))
