@@ -23,10 +23,8 @@ def with_written(view: PipelineView, loaded: LoadedSpec) -> PipelineView:
 def _at(data: Any, place: tuple[str | int, ...]) -> Mapping[str, Any] | None:
     """The mapping of arguments at a place; an empty one where none were written."""
     for key in place:
-        if (isinstance(data, Mapping) and key in data) or (
-            isinstance(data, list) and isinstance(key, int) and key < len(data)
-        ):
-            data = data[key]
-        else:
+        numbered = isinstance(data, list) and isinstance(key, int) and key < len(data)
+        if not numbered and not (isinstance(data, Mapping) and key in data):
             return None
+        data = data[key]
     return {} if data is None else data if isinstance(data, Mapping) else None
