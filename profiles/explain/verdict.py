@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.explain.limit import limit_of, top_stage, unknown_stages
-from pipeprof.profiles.explain.words import count, milliseconds, percent, significant, stage_words
+from pipeprof.profiles.explain.words import count, listed, milliseconds, percent, significant, stage_words
 from pipeprof.profiles.profile import Verdict
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ STEP_BOUND_BELOW = 0.05
 
 INPUT_BOUND_FROM = 0.20
 """Share of waiting from which the pipeline sets the pace (xprof: highly input-bound)."""
+
+EQUAL_FROM = 0.8
+"""Share of the largest stage's time from which another one is named beside it."""
 
 _ENDED_BY_SIGNAL = {130: "Interrupted", 143: "Terminated"}
 _WORDS_FOR_CODES = {
@@ -115,7 +118,20 @@ def _held_up(limited: Limited, stages: list[Stage] | None) -> str:
     """What holds the pipeline up, and the measurement that says so."""
     if limited.stage is None:
         return f"; {limited.because}{'' if limited.limit == 'memory' else _not_known(stages)}"
-    return f"; {stage_words(limited.stage)} holds it up: {limited.because}"
+    held = [limited.stage]
+    if limited.limit in ("cpu", "io", "latency"):
+        # What is said there is said of all stages, e.g. of both sides of a zip.
+        held += _equals(limited.stage, stages or [])
+    names = listed([stage_words(stage) for stage in held])
+    return f"; {names} {'hold' if len(held) > 1 else 'holds'} it up: {limited.because}"
+
+
+def _equals(stage: Stage, stages: list[Stage]) -> list[Stage]:
+    """Other stages that take about as much of the time inside the pipeline."""
+    if not stage.share:
+        return []
+    least = EQUAL_FROM * stage.share
+    return [one for one in stages if one.id != stage.id and one.origin == "written" and (one.share or 0.0) >= least]
 
 
 def _worth(profile: Profile, steps: Steps) -> str:

@@ -12,6 +12,7 @@ from pipeprof.profiles.explain import verdict as module
 from pipeprof.profiles.explain import words
 from pipeprof.profiles.explain.verdict import INPUT_BOUND_FROM, STEP_BOUND_BELOW, bound_of, verdict
 from pipeprof.profiles.profile import (
+    Causes,
     Headspace,
     Host,
     Phase,
@@ -260,3 +261,19 @@ def test_steps_between_two_starts_are_a_whole_number() -> None:
     measured = steps(0.49)
     measured.restart_share, measured.epochs = 0.47, 103
     assert "starts again, every 4 steps" in sentence(steps=measured)
+
+
+def test_stages_that_take_as_much_are_named_together() -> None:
+    def words(*shares: float, **causes: float) -> str:
+        stages = [
+            Stage(id=f"stages.{place}", origin="written", op="map", share=share, cpu_ms_per_batch=20 * share)
+            for place, share in enumerate(shares)
+        ]
+        return sentence(steps=steps(), stages=stages, causes=Causes(**causes))
+
+    waiting = {"worker_cores": 0.1, "demanded_cores": 0.1, "blocked_share": 0.9, "disk_bytes_per_second": 0.0}
+    assert "; map (stages.0) and map (stages.1) hold it up: 90 % of the time" in words(0.5, 0.45, **waiting)
+    assert "; map (stages.0) holds it up: 90 % of the time" in words(0.6, 0.4, **waiting)
+    # What is said of one call at a time, or of Python, is said of one stage.
+    python = {"worker_cores": 1.0, "demanded_cores": 1.0, "python_share": 0.9, "blocked_share": 0.0}
+    assert "; map (stages.0) holds it up: Python" in words(0.5, 0.45, **python)
