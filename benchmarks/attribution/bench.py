@@ -1,0 +1,47 @@
+"""Planted costs and planted memory: ``python benchmarks/attribution/bench.py --out FILE [--case NAME …]``.
+
+What is planted, what is held against it and how far it may be off stands in `time_cases.py` and `memory_cases.py`.
+With ``--add`` the cases are added to what FILE already has, so that a long run can be made in pieces.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+KINDS = [kind for kind in ("time", "memory") if (HERE / f"{kind}_cases.py").exists()]
+CLAIM = (
+    "shares of planted costs within 10 points, the top stage and the top op always right; planted memory found by owner"
+)
+
+
+def main() -> int:
+    """Measure, write and print the result; 0 if it holds."""
+    sys.path.insert(0, str(HERE))
+    kinds: dict[str, Any] = {kind: importlib.import_module(f"{kind}_cases") for kind in KINDS}
+    known = {f"{kind}/{name}": (module, name) for kind, module in kinds.items() for name in module.CASES}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
+    parser.add_argument("--case", choices=known, action="append", help="default: all")
+    parser.add_argument("--add", action="store_true", help="keep the other cases in FILE")
+    options = parser.parse_args()
+
+    before = json.loads(options.out.read_text(encoding="utf-8")) if options.add and options.out.exists() else {}
+    figures, raw = before.get("figures", {}), before.get("raw", {})
+    for name in options.case or known:
+        module, case = known[name]
+        found = module.run_case(case)
+        figures[name], raw[name] = found["figures"], found["raw"]
+    holds = all(one["holds"] for one in figures.values())
+    result = {"claim": CLAIM, "holds": holds, "figures": figures, "raw": raw}
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return 0 if holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
