@@ -126,7 +126,10 @@ class LoadedSpec:
             address: keys and indices from the top (``("stages", 1, "batch", "batch_size")``), or dotted as a stage's
                 address is (``"stages.1"``); the key that names an operation may be left out.
         """
+        # The datasets of a zip are numbered in addresses, and may have names in the file.
+        places = (one.place for one in self.spec.placed() if one.address == address)
         parts = address.split(".") if isinstance(address, str) else list(address)
+        parts = next((list(place[:-1]) for place in places), parts)
         found = walk_address(self.data, parts)
         place = _nearest(self._reading.document, found)
         return self.origins.location(place.value) if place and found else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
@@ -180,7 +181,8 @@ def _item_yaml(item: _Item, remark: str = "") -> list[str]:
 
 def _item_python(item: _Item, name: str, remark: str) -> list[str]:
     if item.python is not None:
-        lines = item.python.splitlines()
+        # A rule writes its own lines for the pipeline itself.
+        lines = [re.sub(r"\bdataset = dataset\.", f"{name} = {name}.", line) for line in item.python.splitlines()]
     else:
         call = stage_call(item.stage, {**item.stage.arguments, **item.new})
         of = "tf.data.Dataset" if item.is_source else name

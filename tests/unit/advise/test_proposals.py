@@ -379,6 +379,26 @@ def test_default_values_change_nothing_either(tmp_path: Path) -> None:
     assert parsed(tmp_path, f"{{a: {feature}}}").semantics == "same"
 
 
+def test_a_side_of_a_zip_has_its_own_name_and_lines(tmp_path: Path) -> None:
+    text = """source:
+  zip:
+    datasets:
+      image: {source: {range: {stop: 2}}}
+      label:
+        source: {TFRecordDataset: {filenames: "a.tfrecord"}}
+        stages:
+          - map: {ops: [{tf.io.parse_single_example: {features: {a: {FixedLenFeature: {shape: [4], dtype: int64}}}}}]}
+          - batch: {batch_size: 128}
+"""
+    (tmp_path / "a.tfrecord").touch()
+    found = advice(tmp_path, text)["parse-single-example"]
+    assert found.location is not None
+    assert found.location.line == 9
+    assert "side_1 = side_1.batch(batch_size=128)" in (found.python or "")
+    assert "side_1 = side_1.map(source_datasets_1_stages_0)" in (found.python or "")
+    assert "dataset = " not in (found.python or "")
+
+
 def test_many_features_stand_one_to_a_line(tmp_path: Path) -> None:
     features = ", ".join(f"f{place}: {{FixedLenFeature: {{shape: [4], dtype: float32}}}}" for place in range(17))
     python = parsed(tmp_path, f"{{{features}}}").python or ""
