@@ -133,6 +133,8 @@ def test_no_more_is_promised_than_the_run_needed() -> None:
     assert draft.predicted is not None
     assert draft.predicted.peak_rss_delta_bytes == -1000 * MB
     assert draft.predicted.formula.startswith("-(1.40 GiB - 477 MiB): ")
+    near = only("from-tensor-slices-big-array", run(slices(500 * MB), peak=2_540 * MB, runtime=500 * MB))
+    assert "This run" not in near.sentence
 
 
 def test_the_file_of_the_array_is_named() -> None:
