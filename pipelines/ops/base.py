@@ -4,11 +4,8 @@ Every source and stage is a class in a module of this package whose name begins 
 one touches no other file. Its fields are TensorFlow's arguments, with TensorFlow's names and defaults.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: pydantic evaluates the annotations of a base anew for every subclass.
 import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar
@@ -18,6 +15,7 @@ from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
 from pipeprof.pipelines.ops.functions import function
 from pipeprof.pipelines.ops.model import Closed, has_outer_element
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
+from pipeprof.pipelines.ops.registry import Registry
 from pipeprof.pipelines.ops.values import FilePatterns, FilledText, OuterElement, is_integer, parse_field
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ class Building(Protocol):
     def tf(self) -> Any:
         """The module tensorflow."""
 
-    def arguments(self, op: Op, address: str) -> dict[str, Any]:
+    def arguments(self, op: "Op", address: str) -> dict[str, Any]:
         """The arguments that were written, as TensorFlow takes them, and the node's name."""
 
     def convert(self, value: Any) -> Any:
@@ -47,7 +45,7 @@ class Building(Protocol):
 
     def element_function(
         self,
-        function: ElementFunction,
+        function: "ElementFunction",
         dataset: Any,
         address: str,
         *,
@@ -68,19 +66,19 @@ class Building(Protocol):
             argument: The stage's argument that the function is, when it does not stand in the stage itself.
         """
 
-    def pipeline_function(self, function: PipelineFunction, dataset: Any, address: str) -> Callable[..., Any]:
+    def pipeline_function(self, function: "PipelineFunction", dataset: Any, address: str) -> Callable[..., Any]:
         """The Python function of an ``interleave`` or ``flat_map`` over ``dataset``."""
 
-    def dataset_function(self, function: PipelineFunction, address: str, argument: str) -> Callable[..., Any]:
+    def dataset_function(self, function: "PipelineFunction", address: str, argument: str) -> Callable[..., Any]:
         """The Python function from a dataset, its last parameter, to a dataset; ``argument`` is its name."""
 
     def function(self, reference: Any) -> Callable[..., Any]:
         """The user's own function, as it is."""
 
-    def options(self, options: Options) -> Any:
+    def options(self, options: "Options") -> Any:
         """A tf.data.Options."""
 
-    def inner(self, pipeline: Pipeline, address: str) -> Any:
+    def inner(self, pipeline: "Pipeline", address: str) -> Any:
         """The dataset of a pipeline that is an argument; ``address`` is where its sources and stages stand below."""
 
     def generator(self, reference: Any, address: str) -> Callable[..., Any]:
@@ -95,7 +93,7 @@ class Inner:
     """What its addresses have after that of the source or stage: ``("datasets", 0)``; nothing for ``interleave``."""
     place: tuple[str | int, ...]
     """Keys and indices from the arguments to the pipeline: ``("datasets", "image")``."""
-    pipeline: Pipeline
+    pipeline: "Pipeline"
     per_element: bool
     """Whether a function makes it anew for each element."""
 
@@ -159,29 +157,16 @@ class Stage(Op):
 OpType = TypeVar("OpType", bound=Op)
 
 
-def _find(prefix: str, base: type[OpType]) -> dict[str, type[OpType]]:
-    package = importlib.import_module("pipeprof.pipelines.ops")
-    found: dict[str, type[OpType]] = {}
-    for module_info in pkgutil.iter_modules(package.__path__):
-        if not module_info.name.startswith(prefix):
-            continue
-        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
-        for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__ and value.op:
-                found[value.op] = value
-    return found
-
-
 @functools.cache
 def sources() -> Mapping[str, type[Source]]:
     """All sources by TensorFlow's name."""
-    return _find("source_", Source)
+    return Registry("source_", Source, "op")
 
 
 @functools.cache
 def stages() -> Mapping[str, type[Stage]]:
     """All stages by TensorFlow's name."""
-    return _find("stage_", Stage)
+    return Registry("stage_", Stage, "op")
 
 
 def parse_stage(value: Any) -> Stage:

@@ -4,11 +4,8 @@ Every one is a class in a module of this package whose name begins with ``calls_
 Its docstring says which code the call stands for; its fields are the arguments.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: pydantic evaluates the annotations of a base anew for every subclass.
 import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
@@ -17,6 +14,7 @@ from pydantic import ValidationError
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.opcall import ROUTES, OpCall, parse_routes
 from pipeprof.pipelines.ops.problems import Problems, mismatch
+from pipeprof.pipelines.ops.registry import Registry
 
 Chain = tuple[OpCall, ...]
 
@@ -49,7 +47,7 @@ class Running(Protocol):
     def seed(self) -> Any:
         """The seed of this call inside of ``for_each``; None elsewhere."""
 
-    def seeded(self, operation: OpCall, place: str, seed: Any) -> Running:
+    def seeded(self, operation: OpCall, place: str, seed: Any) -> "Running":
         """The same, where all draws in the chain at ``place`` derive from ``seed``."""
 
     def made(self, operation: OpCall) -> Any:
@@ -182,13 +180,4 @@ def _named(name: str, value: Any) -> dict[str, Chain]:
 @functools.cache
 def special_calls() -> Mapping[str, type[SpecialCall]]:
     """All of them by name."""
-    package = importlib.import_module("pipeprof.pipelines.ops")
-    found: dict[str, type[SpecialCall]] = {}
-    for module_info in pkgutil.iter_modules(package.__path__):
-        if not module_info.name.startswith("calls_"):
-            continue
-        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
-        for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, SpecialCall) and value.call:
-                found[value.call] = value
-    return found
+    return Registry("calls_", SpecialCall, "call")

@@ -1,7 +1,6 @@
 """The base of every part of a spec: closed, frozen, and with the known names at hand when one is unknown."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: pydantic evaluates the annotations of a base anew for every subclass.
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -91,7 +90,7 @@ class Closed(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _exactly_one_way(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _exactly_one_way(cls, value: Any, handler: ModelWrapValidatorHandler["Self"]) -> "Self":
         """Also said when other fields are wrong, which a validator that runs afterwards could not do."""
         with _with_outer_element() if cls.opens_element else nullcontext():
             if not cls.ways or not isinstance(value, dict):
