@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from pipeprof.cli.commands.targets import Changes
     from pipeprof.pipelines.spec.diagnostics import SpecError
     from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.advise.memory import MemoryPrediction
     from pipeprof.profiles.advise.static import StaticAdvice
-    from pipeprof.profiles.profile import Profile, Stage
+    from pipeprof.profiles.document.messages import Message
+    from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.profile import Profile
+    from pipeprof.profiles.run.limits import MemoryLimit
 
 FAIL_ON = ("warning",)
 
@@ -87,18 +91,28 @@ def check(
     if show:
         output.write_stdout(_resolved(target, loaded, kind))
         return
-    profile = _document(target, parsed.kind, changes, loaded, limit, arguments=parsed.arguments)
-    advice = _add_advice(profile, loaded) if loaded is not None else None
-    if loaded is not None:
-        from pipeprof.profiles.profile import Message
-
-        profile.warnings += [Message(code=note.code, message=str(note)) for note in loaded.notes]
-    if fail_on is not None and loaded is not None:
+    machine = _machine(limit)
+    advice = _advice(loaded, machine) if loaded is not None else None
+    exit_code = OK
+    if fail_on is not None and advice is not None:
         # Nothing found and nothing looked at are not the same.
-        profile.exit_code = INTERNAL if profile.findings is None else GATE if profile.findings else OK
-    output.write_stdout(_as_text(profile, loaded, advice, color) if kind == "text" else _encoded(profile, kind))
-    if profile.exit_code:
-        raise typer.Exit(profile.exit_code)
+        exit_code = INTERNAL if advice.findings is None else GATE if advice.findings else OK
+    if kind == "text":
+        output.write_stdout(_as_text(target, loaded, advice, color))
+    else:
+        profile = _document(
+            target,
+            parsed.kind,
+            changes,
+            machine,
+            arguments=parsed.arguments,
+            loaded=loaded,
+            advice=advice,
+            exit_code=exit_code,
+        )
+        output.write_stdout(_encoded(profile, kind))
+    if exit_code:
+        raise typer.Exit(exit_code)
 
 
 def _resolved(text: str, loaded: LoadedSpec | None, kind: str) -> str:
@@ -127,22 +141,39 @@ def _as_python(text: str, loaded: LoadedSpec | None) -> str:
     return render(loaded, data_folders(loaded))
 
 
-def _add_advice(profile: Profile, loaded: LoadedSpec) -> StaticAdvice:
-    """Put what the rules say, and the predicted memory, into the document."""
-    from pipeprof.cli.render.overview import UNKNOWN, unknown_by_reason
-    from pipeprof.profiles.advise.static import static_advice
-    from pipeprof.profiles.profile import Message
+def _machine(memory_limit: int | None) -> tuple[float, MemoryLimit | None]:
+    """The cores and the memory that a run would have."""
+    from pipeprof.profiles.run import limits
+    from pipeprof.profiles.run.cgroup import Cgroup
+    from pipeprof.profiles.run.machine import machine_memory
 
-    host = profile.host
-    advice = static_advice(loaded, cores=host.cores, memory_limit_bytes=host.memory_limit_bytes)
-    profile.findings = advice.findings
-    profile.warnings = list(advice.messages)
-    if advice.memory is not None:
-        profile.memory.ledger = advice.memory.ledger()
-        for reason, members in unknown_by_reason(advice.memory).items():
-            listed = ", ".join(f"{one.owner} at {one.stage}" for one in members)
-            profile.warnings.append(Message(code=UNKNOWN, message=f"{listed}: {reason}"))
-    return advice
+    cgroup = Cgroup()
+    return limits.cores(cgroup), limits.memory_limit(memory_limit, limits.cgroup_memory(cgroup), machine_memory())
+
+
+def _advice(loaded: LoadedSpec, machine: tuple[float, MemoryLimit | None]) -> StaticAdvice:
+    from pipeprof.profiles.advise.static import static_advice
+
+    cores, limit = machine
+    return static_advice(loaded, cores=cores, memory_limit_bytes=limit.bytes if limit else None)
+
+
+def _notes(loaded: LoadedSpec) -> list[Message]:
+    from pipeprof.profiles.document.messages import Message
+
+    return [Message(code=note.code, message=str(note)) for note in loaded.notes]
+
+
+def _not_known(memory: MemoryPrediction) -> list[Message]:
+    """What the text says beside the predicted memory, as warnings."""
+    from pipeprof.cli.render.overview import unknown_by_reason
+    from pipeprof.profiles.document.messages import Message
+
+    listed = {
+        reason: ", ".join(f"{one.owner} at {one.stage}" for one in members)
+        for reason, members in unknown_by_reason(memory).items()
+    }
+    return [Message(code="memory-not-known", message=f"{owners}: {reason}") for reason, owners in listed.items()]
 
 
 def _encoded(profile: Profile, kind: str) -> str:
@@ -157,10 +188,12 @@ def _document(
     text: str,
     kind: str,
     changes: Changes,
-    loaded: LoadedSpec | None,
-    memory_limit: int | None = None,
+    machine: tuple[float, MemoryLimit | None],
     *,
     arguments: Sequence[tuple[str, str]] = (),
+    loaded: LoadedSpec | None = None,
+    advice: StaticAdvice | None = None,
+    exit_code: int = OK,
 ) -> Profile:
     """The profile as far as no run is needed; everything else is null."""
     import platform
@@ -168,13 +201,10 @@ def _document(
 
     from pipeprof import __version__
     from pipeprof.profiles import profile as document
-    from pipeprof.profiles.run import limits
-    from pipeprof.profiles.run.cgroup import Cgroup
-    from pipeprof.profiles.run.machine import machine_memory
     from pipeprof.profiles.spec_target import spec_target
 
-    cgroup = Cgroup()
-    limit = limits.memory_limit(memory_limit, limits.cgroup_memory(cgroup), machine_memory())
+    cores, limit = machine
+    memory = advice.memory if advice is not None else None
     return document.Profile(
         tool=document.Tool(version=__version__),
         command=["pipeprof", *sys.argv[1:]],
@@ -187,23 +217,29 @@ def _document(
             overrides=list(changes.sets),
             overlays=list(changes.overlays),
         ),
-        exit_code=0,
+        exit_code=exit_code,
         host=document.Host(
             system=platform.system(),
             machine=platform.machine(),
-            cores=limits.cores(cgroup),
+            cores=cores,
             memory_limit_bytes=limit.bytes if limit else None,
             memory_limit_source=limit.source if limit else None,
         ),
+        memory=document.Memory(ledger=memory.ledger() if memory is not None else None),
         stages=_stages(loaded) if loaded else None,
+        findings=advice.findings if advice is not None else None,
+        warnings=[
+            *(advice.messages if advice is not None else ()),
+            *(_not_known(memory) if memory is not None else ()),
+            *(_notes(loaded) if loaded is not None else ()),
+        ],
     )
 
 
 def _with_errors(text: str, changes: Changes, error: SpecError) -> Profile:
-    from pipeprof.profiles.profile import Problem
+    from pipeprof.profiles.document.messages import Problem
 
-    profile = _document(text, "spec", changes, None)
-    profile.exit_code = error.exit_code
+    profile = _document(text, "spec", changes, _machine(None), exit_code=error.exit_code)
     profile.errors = [
         Problem(
             file=found.file,
@@ -220,7 +256,7 @@ def _with_errors(text: str, changes: Changes, error: SpecError) -> Profile:
 
 
 def _stages(loaded: LoadedSpec) -> list[Stage]:
-    from pipeprof.profiles.profile import Location, Stage
+    from pipeprof.profiles.document.stages import Location, Stage
 
     stages = []
     for placed in loaded.spec.placed():
@@ -238,15 +274,21 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
     return stages
 
 
-def _as_text(profile: Profile, loaded: LoadedSpec | None, advice: StaticAdvice | None, color: str) -> str:
+def _as_text(text: str, loaded: LoadedSpec | None, advice: StaticAdvice | None, color: str) -> str:
     import sys
 
     from pipeprof.cli.render.overview import render_overview
     from pipeprof.cli.render.style import style_of
 
-    facts = _facts(loaded) if loaded is not None else [("stages", "known once it has run")]
-    memory = advice.memory if advice is not None else None
-    return render_overview(profile, facts, memory, style_of(sys.stdout, color))
+    return render_overview(
+        text,
+        _stages(loaded) if loaded is not None else (),
+        _facts(loaded) if loaded is not None else [("stages", "known once it has run")],
+        memory=advice.memory if advice is not None else None,
+        findings=advice.findings if advice is not None else None,
+        warnings=[*advice.messages, *_notes(loaded)] if loaded is not None and advice is not None else (),
+        style=style_of(sys.stdout, color),
+    )
 
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:

@@ -17,32 +17,40 @@ if TYPE_CHECKING:
 
     from pipeprof.cli.render.style import Style
     from pipeprof.profiles.advise.memory import Held, MemoryPrediction, NotKnown
-    from pipeprof.profiles.profile import Profile, Stage
-
-UNKNOWN = "memory-not-known"
-"""Code of warnings whose text stands beside the predicted memory."""
+    from pipeprof.profiles.document.findings import Finding
+    from pipeprof.profiles.document.messages import Message
+    from pipeprof.profiles.document.stages import Stage
 
 _SMALL = 1 << 20
 """Bytes below which nobody wants to know who holds them."""
 
 
 def render_overview(
-    profile: Profile, facts: Sequence[tuple[str, str]], memory: MemoryPrediction | None, style: Style
+    target: str,
+    stages: Sequence[Stage],
+    facts: Sequence[tuple[str, str]],
+    *,
+    memory: MemoryPrediction | None,
+    findings: Sequence[Finding] | None,
+    warnings: Sequence[Message],
+    style: Style,
 ) -> str:
     """``spec.yaml: no errors``, the stages with their lines, what else the spec says, memory and suspicions.
 
     Args:
-        profile: The document of the check; without stages for a function, whose stages only a run shows.
+        target: The target as typed.
+        stages: None for a function, whose stages only a run shows.
         facts: Keys and values to list.
         memory: Predicted bytes with their formulas.
+        findings: ``None`` if no rule could be applied.
+        warnings: What is to be said besides.
         style: Width, colour and characters.
 
     Returns:
         Lines that end with a newline.
     """
     page = Page(style)
-    stages = profile.stages or []
-    page.prose(f"{profile.target.text}: no errors", indent=0)
+    page.prose(f"{target}: no errors", indent=0)
     if stages:
         page.table(
             [
@@ -53,14 +61,13 @@ def render_overview(
         )
     for key, value in facts:
         page.key_value(f"  {key}", value)
-    if profile.findings is not None and not profile.findings:
+    if findings is not None and not findings:
         page.key_value("  rules", "nothing found without running it")
     if memory is not None:
         _render_memory(page, memory, stages)
-    if profile.findings:
-        render_list(page, profile.findings, stages)
-    others = [warning for warning in profile.warnings if warning.code != UNKNOWN]
-    render_warnings(page, profile.model_copy(update={"warnings": others}))
+    if findings:
+        render_list(page, findings, stages)
+    render_warnings(page, warnings)
     return page.render()
 
 

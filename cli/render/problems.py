@@ -8,8 +8,10 @@ from pipeprof.cli.render.page import runs
 from pipeprof.profiles.explain.words import stage_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.profile import Problem, Profile
+    from pipeprof.profiles.profile import Message, Problem, Profile
 
 OUTPUT_LINES = 8
 _IN_THE_VERDICT = frozenset({"interrupted", "terminated"})
@@ -45,12 +47,12 @@ def render_output(page: Page, profile: Profile) -> None:
     page.verbatim("\n".join(lines), indent=4)
 
 
-def render_warnings(page: Page, profile: Profile) -> None:
+def render_warnings(page: Page, warnings: Sequence[Message]) -> None:
     """One paragraph a warning, its code first."""
-    if not profile.warnings:
+    if not warnings:
         return
     page.heading("Warnings")
-    for warning in profile.warnings:
+    for warning in warnings:
         page.prose(f"! {warning.code}: {warning.message}", hang=2)
 
 

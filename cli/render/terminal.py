@@ -43,7 +43,7 @@ def render_report(profile: Profile, style: Style, saved: str | None = None) -> s
     render_memory(page, profile)
     render_gaps(page, profile)
     render_findings(page, profile)
-    render_warnings(page, profile)
+    render_warnings(page, profile.warnings)
     render_output(page, profile)
     render_footer(page, profile, saved)
     return page.render()

@@ -13,8 +13,9 @@ from pipeprof.profiles.advise.rule import Draft, Rule, Threshold
 from pipeprof.profiles.advise.rule import rules as all_rules
 from pipeprof.profiles.advise.view import Facts, Headspace, PipelineView
 from pipeprof.profiles.advise.written import with_written
+from pipeprof.profiles.document.findings import Edit, Finding, Predicted
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.explain.verdict import STEP_BOUND_BELOW
-from pipeprof.profiles.profile import Edit, Finding, Message, Predicted
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.records import GraphDict, MadeDict

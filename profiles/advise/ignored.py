@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.spec.suggest import suggest
-from pipeprof.profiles.profile import Finding, Message
+from pipeprof.profiles.document.messages import Message
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.models import Ignore
     from pipeprof.profiles.advise.view import PipelineView
+    from pipeprof.profiles.document.findings import Finding
 
 
 def unknown_rules(ignore: Sequence[Ignore], known: Collection[str]) -> list[Message]:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, PipelineView, StageView
+from pipeprof.profiles.document.base import How, Owner
+from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.explain.words import size as in_words
-from pipeprof.profiles.profile import How, LedgerEntry, Owner
 
 ARRAY_COPIES = 4.1
 """peak, in sizes of the array: the array, TensorFlow's tensor, and two copies while the iterator is made, of which one

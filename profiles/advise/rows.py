@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeprof.pipelines.graph.opnames import family, is_asynchronous
 from pipeprof.profiles.advise.view import AUTOTUNE, PipelineView, StageView
-from pipeprof.profiles.profile import Dispatch
+from pipeprof.profiles.document.base import Dispatch
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pipeprof.profiles.advise.memory import PATH_BYTES, Held, giver, memory_pred
 from pipeprof.profiles.advise.rows import owners
 from pipeprof.profiles.advise.rule import Semantics, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
+from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.explain.words import percent, size
-from pipeprof.profiles.profile import Owner
 
 BYTES = Threshold(
     "bytes", 100_000_000, "bytes", "below it no edit is worth the trouble, whatever its share of a small process"

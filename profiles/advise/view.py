@@ -9,9 +9,11 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pipeprof.profiles.profile import Location, Profile, Stage
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.stages import Location, Stage
+    from pipeprof.profiles.profile import Profile
 
 AUTOTUNE = "AUTOTUNE"
 INFINITE = -1

@@ -20,7 +20,7 @@ from pipeprof.pipelines.spec.models import Placed
 from pipeprof.pipelines.spec.shapes import Tensor
 from pipeprof.profiles.advise.view import Component, FunctionView, PipelineView, StageView
 from pipeprof.profiles.advise.view_functions import GENERATOR, NOTHING, Functions
-from pipeprof.profiles.profile import Location
+from pipeprof.profiles.document.stages import Location
 
 _TENSORS = ("tensors", "args")
 _NESTING = frozenset({"flat_map", "interleave"})

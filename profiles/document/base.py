@@ -29,4 +29,5 @@ Dispatch = Literal["sync"] | Annotated[int, Field(ge=1)]
 class Model(BaseModel):
     """Base of all parts of the document: unknown fields are kept out, defaults are ``None``."""
 
-    model_config = ConfigDict(extra="forbid")
+    # Whoever needs only a stage or a finding does not pay for the whole document.
+    model_config = ConfigDict(extra="forbid", defer_build=True)

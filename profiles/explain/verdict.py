@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.document.findings import Verdict
 from pipeprof.profiles.explain.limit import limit_of, top_stage, unknown_stages
 from pipeprof.profiles.explain.words import count, listed, milliseconds, percent, significant, stage_words
-from pipeprof.profiles.profile import Verdict
 
 if TYPE_CHECKING:
     from pipeprof.profiles.explain.limit import Limited

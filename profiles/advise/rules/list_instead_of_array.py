@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.edits import ReplaceStage
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.view import PipelineView, StageView
 from pipeprof.profiles.explain.words import significant, size
-from pipeprof.profiles.profile import Series
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.measured import Series
 
 _IN_MEMORY = frozenset({"from_tensor_slices", "from_tensors"})
 _CAPTURED_BYTES = 10_000_000

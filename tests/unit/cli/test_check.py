@@ -16,7 +16,7 @@ from pipeprof.profiles.advise.edits import SetArgument
 from pipeprof.profiles.advise.memory import Held, MemoryPrediction, NotKnown
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule
 from pipeprof.profiles.advise.view import PipelineView
-from pipeprof.profiles.profile import Finding, Host, Location, Message, Profile, Stage, Target, Tool
+from pipeprof.profiles.profile import Finding, Location, Profile, Stage
 
 Pipeprof = Callable[..., Any]
 
@@ -82,14 +82,6 @@ def test_golden(width: int, golden: Callable[[str, str], None]) -> None:
         status="unverified",
         reason=advise.UNVERIFIED,
     )
-    profile = Profile(
-        tool=Tool(version="0"),
-        target=Target(kind="spec", text="spec.yaml"),
-        host=Host(system="Linux", machine="x86_64", cores=2),
-        stages=stages,
-        findings=[found],
-        warnings=[Message(code="memory-not-known", message="parallel at stages.2: its elements have no known size")],
-    )
     memory = MemoryPrediction(
         (
             Held("source", "source", 1_500_000_000, "predicted", "477 MiB × 3 at the peak"),
@@ -98,7 +90,10 @@ def test_golden(width: int, golden: Callable[[str, str], None]) -> None:
         ),
         (NotKnown("parallel", "stages.2", "its elements have no known size"),),
     )
-    golden(f"check/spec-{width}.txt", render_overview(profile, [("step", "none")], memory, Style(width)))
+    text = render_overview(
+        "spec.yaml", stages, [("step", "none")], memory=memory, findings=[found], warnings=(), style=Style(width)
+    )
+    golden(f"check/spec-{width}.txt", text)
 
 
 def test_suspicions_stand_below_the_stages(spec: Path, pipeprof: Pipeprof) -> None:

@@ -1,0 +1,30 @@
+"""What went wrong, and what is to be said besides."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pipeprof.profiles.document.base import Model
+
+
+class Message(Model):
+    """A warning with a stable code."""
+
+    code: str
+    message: str
+
+
+class Problem(Model):
+    """An error with its place where it can be known."""
+
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    length: int | None = Field(None, description="Characters from the column on that are wrong.")
+    flag: str | None = Field(
+        None, description="The flag that is wrong, as typed (`--set stages.1.x=2`); the column is then in it."
+    )
+    code: str
+    message: str
+    stage: str | None = None
+    address: str | None = Field(None, description="The place in the spec as a dotted path, e.g. `stages.1.ops.0`.")
