@@ -38,12 +38,10 @@ MAX_FUSED_RESULTS = 16
 """batches that a fused map and batch keeps at most."""
 
 IN_MEMORY_SOURCES = frozenset({"from_tensor_slices", "from_tensors"})
-_PASSING = frozenset(
-    {
-        "assert_cardinality", "cache", "filter", "ignore_errors", "prefetch", "repeat", "shard", "shuffle", "skip",
-        "take", "take_while", "unique", "with_options",
-    }
-)  # fmt: skip
+_PASSING = frozenset({
+    "assert_cardinality", "cache", "filter", "ignore_errors", "prefetch", "repeat", "shard", "shuffle", "skip", "take",
+    "take_while", "unique", "with_options",
+})  # fmt: skip
 """Stages that hand on the tensors they were given."""
 _BATCHING = frozenset({"batch", "bucket_by_sequence_length", "padded_batch", "ragged_batch", "rebatch", "sparse_batch"})
 
