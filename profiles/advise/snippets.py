@@ -28,6 +28,12 @@ def function_name(stage: StageView) -> str:
     return written.rpartition(":")[2] if written is not None else node_name(stage.id)
 
 
+def function_file(stage: StageView) -> str:
+    """The file of a stage's function: the spec's, where it names one."""
+    written = _python_target(stage)
+    return written.partition(":")[0] if written is not None else "file.py"
+
+
 def _python_target(stage: StageView) -> str | None:
     target = (stage.written or {}).get("python")
     return target if isinstance(target, str) and ":" in target else None

@@ -13,6 +13,7 @@ from pipeprof.profiles.advise.perelement import alone, interval_ms, microseconds
 from pipeprof.profiles.advise.rule import Draft, Rule, Threshold
 from pipeprof.profiles.advise.snippets import (
     arguments_of,
+    function_file,
     function_name,
     source_yaml,
     stage_call,
@@ -204,8 +205,7 @@ class _Plan:
     def _arguments(self) -> dict[str, Any]:
         rows = self.size if self._full_only else None
         written = dict(self.source.written or {})
-        target = written.get("python")
-        file = target.partition(":")[0] if isinstance(target, str) else "file.py"
+        file = function_file(self.source)
         written.pop("generator", None)
         return {
             **written,

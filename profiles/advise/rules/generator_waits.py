@@ -24,7 +24,7 @@ from pipeprof.profiles.advise.predicates import (
 )
 from pipeprof.profiles.advise.rows import Timing, remaining_ms, timing
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
-from pipeprof.profiles.advise.snippets import from_python, structure_of
+from pipeprof.profiles.advise.snippets import from_python, function_file, structure_of
 from pipeprof.profiles.advise.view import PipelineView, StageView
 from pipeprof.profiles.explain.words import milliseconds, percent, significant
 
@@ -131,8 +131,7 @@ class GeneratorWaits(Rule):
 
 def _by_number(stage: StageView, calls: int) -> Rewrite:
     """Numbers in the place of the generator, and a map that makes each element."""
-    target = (stage.written or {}).get("python")
-    file = target.partition(":")[0] if isinstance(target, str) else "file.py"
+    file = function_file(stage)
     found = structure_of(stage)
     names = list(found) if isinstance(found, list) else []
     count = stage.elements if stage.elements is not None and stage.elements > 0 else "<COUNT>"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pipeprof.profiles.advise.edits import Edit, ReplaceStage
 from pipeprof.profiles.advise.perelement import batching, calls_per_batch, interval_ms, saving
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.snippets import function_file
 from pipeprof.profiles.advise.view import Facts, PipelineView, StageView
 from pipeprof.profiles.explain.limit import (
     PYTHON_ALWAYS,
@@ -154,7 +155,10 @@ def _edits(view: PipelineView, stage: StageView, *, many: bool) -> tuple[Edit, .
         return ()
     once = ReplaceStage(
         stage.id,
-        yaml=f'- map:   # {stage.id}, once for the {batch.size} of a batch\n    python: "file.py:on_a_batch"',
+        yaml=(
+            f"- map:   # {stage.id}, once for the {batch.size} of a batch\n"
+            f'    python: "{function_file(stage)}:on_a_batch"'
+        ),
         python=f"dataset = dataset.map(on_a_batch)  # {stage.id}: tf.numpy_function once for {batch.size} elements",
     )
     return (*batch.moves(stage), once)

@@ -42,6 +42,16 @@ def test_python_that_computes_all_the_time() -> None:
     assert draft.predicted.speedup == pytest.approx(20 / (20 - 31 * 0.034))
 
 
+def test_the_function_for_a_batch_stands_in_the_file_of_today() -> None:
+    def yaml(written: dict[str, Any] | None) -> str:
+        view = python_map()
+        stages = tuple(replace(one, written=written) if one.op == "map" else one for one in view.stages)
+        return only("py-function-gil", replace(view, stages=stages)).edits[1].as_yaml()
+
+    assert '"mine.py:on_a_batch"' in yaml({"python": "mine.py:one"})
+    assert '"file.py:on_a_batch"' in yaml(None)
+
+
 def test_parallel_calls_of_python_take_turns() -> None:
     draft = only("py-function-gil", python_map(ms=140.0, parallelism=8.0))
     assert "Its 8 parallel calls take turns" in draft.sentence
