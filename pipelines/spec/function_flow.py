@@ -115,9 +115,17 @@ def _scan(stage: Any, flow: Flow, following: Following) -> Flow:
 
 def _group_by_window(stage: Any, flow: Flow, following: Following) -> Flow:
     following.guarded(lambda: _check_key(stage, flow, following))
-    flows = following.inner(stage, Nested(flow.structure))
+    flows = following.inner(stage, Nested(flow.structure, cardinality=stage.window_size))
     inner = flows[0] if flows else UNKNOWN
-    return Flow(inner.structure, _endless(flow), uneven=True, batched=inner.batched)
+    structure = inner.structure
+    if stage.window_size is None and inner.batched is not None:
+        # A group's size is its key's, and a batch of it may hold less than it could.
+        structure = each(_of_any_size, structure)
+    return Flow(structure, _endless(flow), uneven=True, batched=inner.batched)
+
+
+def _of_any_size(component: Tensor | Nested) -> Tensor | Nested:
+    return replace(component, shape=(None, *component.shape[1:]) if component.shape else component.shape)
 
 
 def _endless(flow: Flow) -> int | None:

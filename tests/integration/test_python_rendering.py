@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from pipeprof.pipelines.target import load_function, parse_target
 SPECS = sorted(EXAMPLES.rglob("*.yaml"))
 IGNORE_STATE = 1
 # Names that TensorFlow makes up, and the name of the stage, which only a spec gives.
+# The texts of assertions that TensorFlow's own functions make name tensors with their scopes.
+NAME_IN_TEXT = re.compile(rb"[\w./-]+:\d+")
 NAMES = {"_class", "metadata", "token", "shared_name", "container", "f_name", "_input_hostmem", "_output_hostmem"}
 
 
@@ -88,7 +91,8 @@ class Canonical:
                 # A handle: nothing but its name and place.
                 return kind.name
             if kind == tf.string:
-                return value.SerializeToString(deterministic=True)
+                texts = [NAME_IN_TEXT.sub(b"a tensor", text) for text in value.tensor.string_val]
+                return str(value.tensor.tensor_shape), texts, value.tensor.tensor_content
             array = tf.make_ndarray(value.tensor)
             return kind.name, array.shape, array.tobytes()
         return value.SerializeToString(deterministic=True)
