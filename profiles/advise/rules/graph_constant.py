@@ -71,11 +71,13 @@ class GraphConstant(Rule):
 
     def _source(self, view: PipelineView, stage: StageView, nbytes: int) -> Draft:
         after = self.threshold("eager-copies")
+        # Inside the function of a stage it is carried like what that function captures.
+        before = self.threshold("source-copies" if stage.owner is None else "captured-copies")
         return self._draft(
             view,
             stage,
             nbytes,
-            (self.threshold("source-copies"), after),
+            (before, after),
             told=f"The {size(nbytes)} of {stage.words} are constants of a graph: it was made inside a function",
             recommendation=f"Make the dataset outside the function: there, {stage.op} takes {after:g} times the array.",
             edit=ReplaceStage(

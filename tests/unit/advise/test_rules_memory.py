@@ -240,7 +240,12 @@ def test_an_ordinary_source_is_not(constant: bool | None) -> None:
 def test_the_array_of_a_source_inside_a_function_is_told_once() -> None:
     owner = stage("stages.0", "flat_map", function=function(constant_bytes=50 * MB))
     inner = stage("stages.0.source", "from_tensor_slices", constant=True, source_bytes=50 * MB)
-    draft = only("graph-constant", line(indices(), owner, inner))
+    view = line(indices(), owner, inner)
+    draft = only("graph-constant", view)
+    # The same bytes as in the prediction of the whole.
+    assert draft.evidence["peak_bytes"] == sum(
+        one.bytes for one in memory_prediction(view).held if one.stage == inner.id
+    )
     assert draft.stage == "stages.0.source"
 
 
