@@ -47,6 +47,7 @@ def join_faults(faults: Sequence[Fault], data: Any) -> list[Fault]:
         faults: of one validation.
         data: what was validated.
     """
+    faults = [fault for fault in faults if not _is_torn(fault, data)]
     unknown: dict[Address, list[Fault]] = defaultdict(list)
     incomplete: dict[Address, list[Fault]] = defaultdict(list)
     for fault in faults:
@@ -82,13 +83,22 @@ def _said_once(missing: list[Fault], unknown: list[Fault], data: Any) -> list[tu
         return [(first, wrapped), *silent]
     function = next((fault.message for fault in missing if fault.message.startswith(_NO_FUNCTION)), "")
     if function and (first.suggestion is None or f"`{first.suggestion}`" not in function):
-        hint = function.removeprefix(_NO_FUNCTION)
+        hint = function.removeprefix(_NO_FUNCTION).replace("expected", "it takes")
         return [(first, replace(first, message=f"{first.message}; {hint}")), *silent]
     if lacking:
         listed = " and ".join(f"'{name}'" for name in lacking)
         verb = "is" if len(lacking) == 1 else "are"
         return [(first, replace(first, message=f"{first.message}; {listed} {verb} missing")), *silent]
     return silent
+
+
+def _is_torn(fault: Fault, data: Any) -> bool:
+    """Whether an unknown key is the rest of a Python tuple: ``{shape: (3, 4)}`` is a shape "(3" and a key "4)"."""
+    if not (fault.address and fault.code.startswith("unknown-") and str(fault.address[-1]).endswith(")")):
+        return False
+    for part in fault.address[:-1]:
+        data = data[part]
+    return any(isinstance(value, str) and value.startswith("(") for value in data.values())
 
 
 def _head(suggestion: str | None) -> str | None:

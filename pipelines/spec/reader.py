@@ -6,6 +6,7 @@ number of values. Anchors, aliases and ``<<`` merges are allowed. Scalars: :mod:
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -140,7 +141,7 @@ class _Expander:
         self._count += 1
         if self._count > MAX_VALUES:
             message = f"got more than {MAX_VALUES} values once aliases are expanded, expected fewer"
-            self._stop(node.span, "alias-bomb", message)
+            self._stop(self._alias_above(address, node), "alias-bomb", message)
         elif len(address) > MAX_DEPTH:
             message = f"got more than {MAX_DEPTH} levels of nesting once aliases are expanded, expected fewer"
             self._stop(node.span, "too-deep", message)
@@ -157,6 +158,12 @@ class _Expander:
                 break
             data[name] = self.expand(value, (*address, name), span)
         return data
+
+    def _alias_above(self, address: Address, node: Node) -> Span:
+        """The first alias on the way to a value: what it stands for is written further up."""
+        spans = [self._document.places[address[:length]].value for length in range(1, len(address))]
+        pairs = itertools.pairwise([*spans, node.span])
+        return next((one for one, inner in pairs if (inner.line, inner.column) < (one.line, one.column)), node.span)
 
     def _until_stopped(self, node: SequenceNode) -> Iterator[tuple[int, Node]]:
         for number, item in enumerate(node.items):

@@ -214,8 +214,10 @@ def _constant_text(value: Any) -> str:
 
 def differing(one: Tensor, other: Tensor) -> Refused:
     """Two operands of different dtypes."""
+    text = "string" in (one.dtype, other.dtype)
+    names = "tf.strings.to_number or tf.strings.as_string" if text else "tf.cast"
     message = (
-        f"got {tensor_text(one)} and {tensor_text(other)}, expected the same dtype: put tf.cast before one of them"
+        f"got {tensor_text(one)} and {tensor_text(other)}, expected the same dtype: put {names} before one of them"
     )
     return Refused(message, "wrong-dtype")
 
