@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
 
 from pipeprof.pipelines.spec.places import Problem, Span
-from pipeprof.pipelines.spec.references import REFERENCE_START, References
+from pipeprof.pipelines.spec.references import REFERENCE_START, References, hide, show
 from pipeprof.pipelines.spec.scalars import Scalar, ScalarError, resolve_scalar
 from pipeprof.pipelines.spec.suggest import suggest
 from pipeprof.pipelines.spec.syntax import LINE_ENDS, Event, YamlSyntaxError, iter_events
@@ -122,7 +122,7 @@ def compose(
         return composer.document(), composer.problems
     except YamlSyntaxError as error:
         start, end, code, message = error.problem
-        composer.note(index.span(start, end), code, message)
+        composer.note(index.span(start, end), code, composer.shown(message))
     except _StopReadingError:
         pass
     return None, composer.problems
@@ -134,10 +134,16 @@ class _Composer:
         self._references = references
         self._text = text
         self._index = index
-        self._events = iter_events(text, make_parser)
+        hidden = hide(text)
+        self._events = iter_events(hidden, make_parser)
+        self._shown: Callable[[str], str] = show if hidden != text else str
         self._count = 0
         self._depth = 0
         self._anchors: dict[str, Node | None] = {}
+
+    def shown(self, text: str) -> str:
+        """What the parser read, as it was written."""
+        return self._shown(text)
 
     def note(self, span: Span | None, code: str, message: str, suggestion: str | None = None) -> None:
         self.problems.append(Problem(span, code, message, suggestion))
@@ -223,18 +229,19 @@ class _Composer:
     def _scalar(self, event: Event, *, key: bool = False) -> ScalarNode:
         start = self._skip_properties(event)
         span = self._index.span(start, max(start, event.end))
-        if _BAD_CHARACTER.search(event.value):
+        text = self._shown(event.value)
+        if _BAD_CHARACTER.search(text):
             self.note(span, "control-character", "got an escape for NUL or half a character, expected text")
             return ScalarNode("", span)
-        if not key and REFERENCE_START in event.value:
-            value, problems = self._references.fill(event.value, span, plain=event.plain)
+        if not key and REFERENCE_START in text:
+            value, problems = self._references.fill(text, span, plain=event.plain)
             self.problems += problems
             return ScalarNode(value, span)
         if not event.plain:
-            return ScalarNode(event.value, span)
+            return ScalarNode(text, span)
         try:
-            value = resolve_scalar(event.value)
-            return ScalarNode(value, span, merge=event.value == MERGE_KEY, empty=not event.value)
+            value = resolve_scalar(text)
+            return ScalarNode(value, span, merge=text == MERGE_KEY, empty=not text)
         except ScalarError as error:
             self.note(span, "number", str(error))
             return ScalarNode(0, span)

@@ -20,8 +20,30 @@ MAX_FILLED: Final = 1 << 16
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
 _FORM = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?\Z", re.DOTALL)
+_WRITTEN = re.compile(r"""\$\$?\{[A-Za-z_][A-Za-z0-9_]*(?::-[^{}\n"']*)?\}""")
+_STRUCTURAL: Final = "{}[],:#"
+_HIDDEN: Final = "".join(chr(0xE000 + place) for place in range(len(_STRUCTURAL)))
+_HIDE = str.maketrans(_STRUCTURAL, _HIDDEN)
+_SHOW = str.maketrans(_HIDDEN, _STRUCTURAL)
 _FORMS: Final = "expected ${NAME} or ${NAME:-default} ($${ stands for ${)"
 _UNPRINTABLE = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def hide(text: str) -> str:
+    """The text with references that YAML reads as words, also in ``{batch_size: ${SIZE:-32}}``; as long as before.
+
+    Example:
+        >>> show(hide("{batch_size: ${SIZE:-32}}"))
+        '{batch_size: ${SIZE:-32}}'
+    """
+    if REFERENCE_START not in text or any(letter in text for letter in _HIDDEN):
+        return text
+    return _WRITTEN.sub(lambda match: match[0].translate(_HIDE), text)
+
+
+def show(text: str) -> str:
+    """A part of a text that went through `hide`, as it was written."""
+    return text.translate(_SHOW)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,29 @@ def test_what_is_filled_in(text: str, value: object) -> None:
     assert type(document.data["a"]) is type(value)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{a: ${N}}", {"a": 32}),
+        ("{a: ${UNSET:-7}, b: [${N}, ${UNSET:-[x]}]}", {"a": 7, "b": [32, "[x]"]}),
+        ("{a: '${N}', b: \"x${UNSET:-,}y\"}", {"a": "32", "b": "x,y"}),
+        ("{a: $${N}}", {"a": "${N}"}),
+        ("{a: \ue000, b: 1}", {"a": "\ue000", "b": 1}),
+        ("{${N}: 1}", {"${N}": 1}),
+    ],
+)
+def test_they_stand_in_braces_and_brackets_too(text: str, value: object) -> None:
+    document = read(f"x: {text}\n", environment=ENVIRONMENT)
+    assert document.problems == []
+    assert document.data == {"x": value}
+
+
+def test_an_error_beside_one_shows_the_text_as_it_was_written() -> None:
+    [problem] = read("{a: ${N}, b: [${N}}\n", environment=ENVIRONMENT).problems
+    assert problem.span is not None
+    assert not any(ord(letter) > 0x7F for letter in problem.message)
+
+
 def test_keys_are_left_and_aliases_are_filled() -> None:
     document = read("${N}: &a ${N}\nb: *a\nc: {d: '${N}'}\n", environment=ENVIRONMENT)
     assert document.data == {"${N}": 32, "b": 32, "c": {"d": "32"}}
