@@ -46,9 +46,22 @@ class CacheAfterAugment(Rule):
             if below is not None and below.elements == INFINITE:
                 # It is never complete and never gives anything again.
                 continue
+            if any(_cuts(view, above) for above in view.above(stage)):
+                # What is read only in part is perhaps never complete either.
+                continue
             random = [one for one in upstream(view, stage) if _is_random(one) and not _cached_before(view, one, stage)]
             if random:
                 yield _draft(view, stage, random)
+
+
+def _cuts(view: PipelineView, stage: StageView) -> bool:
+    """Whether a stage may end before all that it could read has come."""
+    if stage.op != "take":
+        return stage.op == "take_while"
+    below, count = view.input_of(stage), stage.arguments.get("count")
+    if not isinstance(count, int) or count < 0:
+        return not isinstance(count, int)
+    return below is None or below.elements is None or below.elements < 0 or count < below.elements
 
 
 def _is_random(stage: StageView) -> bool:
