@@ -210,7 +210,7 @@ def test_random_numbers_below_a_cache(filename: str) -> None:
     [("take", 999, False), ("take", 1000, True), ("take", -1, True), ("take_while", 0, False)],
 )
 def test_a_cache_that_is_read_in_part_freezes_nothing(op: str, count: int, complete: bool) -> None:
-    part = passing("stages.3", op, augmented(), None, **({"count": count} if op == "take" else {}))
+    part = replace(passing("stages.3", op, augmented()), arguments={"count": count} if op == "take" else {})
     assert bool(found("cache-after-augment", frozen(part))) is complete
 
 
