@@ -40,8 +40,12 @@ from pipeprof.profiles.document.measured import (
     Throughput,
 )
 from pipeprof.profiles.document.memory import (
+    AutotuneMemory,
     LedgerEntry,
     Memory,
+    MemoryEpochs,
+    MemoryGrowth,
+    MemorySeries,
 )
 from pipeprof.profiles.document.messages import (
     Message,
@@ -65,6 +69,7 @@ from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount, Fe
 
 __all__ = [
     "SCHEMA_VERSION",
+    "AutotuneMemory",
     "Bound",
     "Causes",
     "Ceiling",
@@ -87,6 +92,9 @@ __all__ = [
     "Limit",
     "Location",
     "Memory",
+    "MemoryEpochs",
+    "MemoryGrowth",
+    "MemorySeries",
     "Message",
     "Model",
     "OpCost",

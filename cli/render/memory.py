@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeprof.cli.render.ledger import render_ledger
 from pipeprof.cli.render.table import Column
 from pipeprof.cli.render.units import byte_scale, rate, seconds
 from pipeprof.profiles.explain.words import size
@@ -31,6 +32,7 @@ def render_memory(page: Page, profile: Profile) -> None:
     )
     if any(phase.how == "sampled" for phase in phases):
         page.prose("~ the largest sample seen from outside; a short peak may have been higher", style="dim")
+    render_ledger(page, profile)
     for phase in phases:
         # What ended the measurement itself stands in the heading of the steps.
         if phase.note and phase.name != "measure":

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from pipeprof.profiles.advise.aliases import cache_above, giver, holder, shared_bytes
 from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, PipelineView, StageView
 from pipeprof.profiles.document.base import How, Owner
 from pipeprof.profiles.document.memory import LedgerEntry
@@ -18,10 +19,14 @@ from pipeprof.profiles.explain.words import size as in_words
 ARRAY_COPIES = 4.1
 """peak, in sizes of the array: the array, TensorFlow's tensor, and two copies while the iterator is made, of which one
 stays; measured on 400 MB."""
+STEADY_ARRAY_COPIES = 3.1
+"""the same when the iterator has been made: one copy less."""
 SOURCE_CONSTANT_COPIES = 17
 """peak, in sizes of the array and with the array itself, of a source built inside a tf.function."""
 CAPTURED_CONSTANT_COPIES = 19
 """the same of an array inside the function of a map, flat_map or interleave."""
+STEADY_CONSTANT_COPIES = 9.5
+"""the same of either when the iterator has been made: 9.2 and 10.2 were measured."""
 ELEMENT_OVERHEAD_BYTES = 130
 COMPONENT_OVERHEAD_BYTES = 39
 """a buffered scalar takes 130 bytes and 47 for each component, 8 of which are its value."""
@@ -31,18 +36,10 @@ AUTOTUNED_PREFETCH = 2
 """Elements that a prefetch with AUTOTUNE is taken to hold; it begins with fewer and may grow to far more."""
 PATH_BYTES = 227
 """a buffered file name of 41 letters, beside what any element takes."""
-ALIGNMENT_BYTES = 64
-"""A slice that begins at a multiple of this is a view of the array, any other one is copied: tried with rows of 65,536
-(no copy), 65,568 (half of them copied), 65,552 (three in four) and 65,537 bytes (all)."""
 MAX_FUSED_RESULTS = 16
 """batches that a fused map and batch keeps at most."""
 
 IN_MEMORY_SOURCES = frozenset({"from_tensor_slices", "from_tensors"})
-_PASSING = frozenset({
-    "assert_cardinality", "cache", "filter", "ignore_errors", "prefetch", "repeat", "shard", "shuffle", "skip", "take",
-    "take_while", "unique", "with_options",
-})  # fmt: skip
-"""Stages that hand on the tensors they were given."""
 _BATCHING = frozenset({"batch", "bucket_by_sequence_length", "padded_batch", "ragged_batch", "rebatch", "sparse_batch"})
 
 
@@ -58,6 +55,8 @@ class Held:
         formula: The same in words and numbers.
         at_most: Whether there may be less, since the number of elements is not known.
         at_least: Whether there is more, since the size of a component is not known.
+        steady: Bytes once the iterator has been made, where that is less.
+        count: Elements held, in every open copy of the stage together.
     """
 
     owner: Owner
@@ -67,6 +66,8 @@ class Held:
     formula: str
     at_most: bool = False
     at_least: bool = False
+    steady: int | None = None
+    count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,19 @@ class MemoryPrediction:
         """The sum of what is known; a lower bound when something is unknown."""
         return sum(one.bytes for one in self.held)
 
+    @property
+    def peak_bytes(self) -> int:
+        """The largest sum at a time: either while sources and the iterator are made, or when all buffers are full."""
+        making = sum(one.bytes for one in self.held if one.steady is not None)
+        running = sum(one.bytes if one.steady is None else one.steady for one in self.held)
+        return max(making, running)
+
+    def overhead_of(self, owner: Owner, stage: StageView) -> int:
+        """Bytes of an element from `stage` in a buffer of an owner, beside its values."""
+        if owner == "shuffle":
+            return shuffle_overhead_bytes(len(stage.element or ()) or 1)
+        return CACHE_OVERHEAD_BYTES if owner == "cache" else 0
+
     def of(self, stage: str) -> int | None:
         """Bytes of one stage; ``None`` if it holds nothing or they are not known."""
         sizes = [one.bytes for one in self.held if one.stage == stage]
@@ -113,6 +127,7 @@ def predicted_memory(view: PipelineView) -> list[LedgerEntry]:
 def memory_prediction(view: PipelineView) -> MemoryPrediction:
     """Predicted bytes by owner with their formulas, and the reasons where there are none."""
     found = [entry for stage in view.stages for entry in _of_stage(view, stage)]
+    found += _consumer(view)
     return MemoryPrediction(
         tuple(entry for entry in found if isinstance(entry, Held)),
         tuple(entry for entry in found if isinstance(entry, NotKnown)),
@@ -130,7 +145,8 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
     size = _captured(view, stage)
     if size > 0:
         formula = f"{in_words(size)} of constants in its function × {CAPTURED_CONSTANT_COPIES} at the peak"
-        yield Held("source", stage.id, CAPTURED_CONSTANT_COPIES * size, "predicted", formula)
+        steady = round(STEADY_CONSTANT_COPIES * size)
+        yield Held("source", stage.id, CAPTURED_CONSTANT_COPIES * size, "predicted", formula, steady=steady)
     if stage.op == "shuffle":
         yield from _shuffle(view, stage)
     elif stage.op == "cache" and not stage.arguments.get("filename"):
@@ -143,6 +159,15 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
         yield from _batch(view, stage)
     elif stage.op == "group_by_window":
         yield NotKnown("batch", stage.id, "it keeps a window for every key")
+
+
+def _consumer(view: PipelineView) -> Iterator[Held]:
+    """The batch that the step holds while the next one is made."""
+    root = view.root
+    size = _element_size(view, root) if root is not None else None
+    if root is None or size is None or size.partial or root.op not in _BATCHING or holder(view, root) is not None:
+        return
+    yield _held(view, "consumer", root, 1, what="batch in the step", size=size)
 
 
 def _captured(view: PipelineView, stage: StageView) -> int:
@@ -186,11 +211,13 @@ def _source(stage: StageView) -> Iterator[Held]:
     size = in_words(stage.source_bytes)
     if stage.constant:
         copies: float = CAPTURED_CONSTANT_COPIES if stage.owner is not None else SOURCE_CONSTANT_COPIES
+        steady = STEADY_CONSTANT_COPIES
         formula = f"{size} × {copies} at the peak: the array is a constant of a graph, which is copied and rewritten"
     else:
-        copies = ARRAY_COPIES
+        copies, steady = ARRAY_COPIES, STEADY_ARRAY_COPIES
         formula = f"{size} × {copies} at the peak: the array, TensorFlow's tensor, and copies made with the iterator"
-    yield Held("source", stage.id, round(copies * stage.source_bytes), "predicted", formula)
+    bytes_at_peak, later = round(copies * stage.source_bytes), round(steady * stage.source_bytes)
+    yield Held("source", stage.id, bytes_at_peak, "predicted", formula, steady=later)
 
 
 def _shuffle(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
@@ -199,14 +226,14 @@ def _shuffle(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
     if below is None or not isinstance(buffer, int):
         return
     size = _element_size(view, below)
-    holder = _holder(view, below) or _cache_above(view, stage)
-    if holder is not None:
-        yield _alias("shuffle", stage, holder)
+    owner = holder(view, below) or cache_above(view, stage)
+    if owner is not None:
+        yield _alias("shuffle", stage, owner)
     elif size is None:
         yield _no_size("shuffle", stage)
     else:
         count = buffer if below.elements is None else _at_most(buffer, below)
-        size = size.less(_shared_bytes(view, below))
+        size = size.less(shared_bytes(view, below))
         overhead = shuffle_overhead_bytes(len(below.element or ()) or 1)
         note = ", if there are that many" if below.elements is None else ""
         yield _held(view, "shuffle", stage, count, what="elements", size=size, overhead=overhead, note=note)
@@ -217,17 +244,17 @@ def _cache(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
     if below is None:
         return
     size = _element_size(view, below)
-    holder = _holder(view, below)
+    owner = holder(view, below)
     if below.elements == INFINITE:
         yield NotKnown("cache", stage.id, "what is cached has no end")
-    elif holder is not None:
-        yield _alias("cache", stage, holder)
+    elif owner is not None:
+        yield _alias("cache", stage, owner)
     elif below.elements is None:
         yield NotKnown("cache", stage.id, "the number of elements is not known")
     elif size is None:
         yield _no_size("cache", stage)
     else:
-        size = size.less(_shared_bytes(view, below))
+        size = size.less(shared_bytes(view, below))
         yield _held(view, "cache", stage, below.elements, what="elements", size=size, overhead=CACHE_OVERHEAD_BYTES)
 
 
@@ -239,9 +266,9 @@ def _prefetch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
     if not isinstance(count, int) or count == 0:
         return
     size = _element_size(view, below)
-    holder = _holder(view, below)
-    if holder is not None:
-        yield _alias("prefetch", stage, holder)
+    owner = holder(view, below)
+    if owner is not None:
+        yield _alias("prefetch", stage, owner)
     elif size is None:
         yield _no_size("prefetch", stage)
     else:
@@ -277,7 +304,12 @@ def _batch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
         # A window of elements for each bucket, all but full.
         yield _held(view, "batch", stage, sum(sizes or ()), what="elements in buckets", size=size)
     else:
-        yield _held(view, "batch", stage, _parallelism(view, stage) or 1, what="in the making", size=size)
+        count = _parallelism(view, stage) or 1
+        fused = below is not None and "MapAndBatch" in (below.executed_op or "")
+        if below is None or fused or holder(view, below) is not None:
+            yield _held(view, "batch", stage, count, what="in the making", size=size)
+        else:
+            yield _held(view, "batch", stage, 2 * count, what="in the making, the elements and their copy", size=size)
 
 
 def _held(
@@ -298,7 +330,15 @@ def _held(
     each = f"({size.words} + {in_words(overhead)})" if overhead else size.words
     at_most = owner == "shuffle" and bool(note)
     formula = f"{open_ones}{count:,} {what} × {each}{note}"
-    return Held(owner, stage.id, total, "predicted", formula, at_most=at_most, at_least=size.partial)
+    return Held(
+        owner, stage.id, total, "predicted", formula, at_most=at_most, at_least=size.partial, count=many * count
+    )
+
+
+def own_share(view: PipelineView, stage: StageView) -> float:
+    """The part of an element's bytes coming out of `stage` that is no view of a source's tensors, 0 to 1."""
+    size = _element_size(view, stage)
+    return size.less(shared_bytes(view, stage)).bytes / size.bytes if size is not None and size.bytes else 1.0
 
 
 def _at_most(count: int, stage: StageView) -> int:
@@ -329,66 +369,6 @@ def _copies(view: PipelineView, stage: StageView) -> int:
             copies *= cycle if isinstance(cycle, int) and cycle > 0 else max(1, math.ceil(view.cores))
         owner = view.by_id.get(owner.owner) if owner.owner is not None else None
     return copies
-
-
-def _holder(view: PipelineView, stage: StageView) -> StageView | None:
-    """The stage in whose memory all tensors that come out of `stage` lie, if that is not their own.
-
-    Stages that only hand tensors on lead to a cache in memory, which keeps all of them anyway, or to a source whose
-    slices are views.
-    """
-    for one in _passed(view, stage):
-        if one.op == "cache" and not one.arguments.get("filename"):
-            return one
-        if one.op == "from_tensors":
-            return one
-        if one.op == "from_tensor_slices":
-            return one if one.element and all(_viewed(component.nbytes) == 1 for component in one.element) else None
-    return None
-
-
-def _passed(view: PipelineView, stage: StageView) -> Iterator[StageView]:
-    """The stage and those below it, as long as they only hand on; the last one does not."""
-    seen: set[str] = set()
-    one: StageView | None = stage
-    while one is not None and one.id not in seen:
-        seen.add(one.id)
-        yield one
-        one = view.input_of(one) if one.op in _PASSING else None
-
-
-def giver(view: PipelineView, stage: StageView) -> StageView | None:
-    """The stage that makes what `stage` hands on; ``None`` if none does."""
-    *_, last = _passed(view, stage)
-    return None if last.op in _PASSING else last
-
-
-def _shared_bytes(view: PipelineView, stage: StageView) -> float:
-    """Mean bytes of an element coming out of `stage` that are views of the source, while the others are copies."""
-    one = giver(view, stage)
-    if one is None or one.op != "from_tensor_slices":
-        return 0
-    return sum((component.nbytes or 0) * _viewed(component.nbytes) for component in one.element or ())
-
-
-def _viewed(nbytes: int | None) -> float:
-    """The part of a component's slices that begin where a view can begin.
-
-    Example:
-        >>> _viewed(65_536), _viewed(65_568), _viewed(65_537)
-        (1.0, 0.5, 0.015625)
-    """
-    return math.gcd(nbytes, ALIGNMENT_BYTES) / ALIGNMENT_BYTES if nbytes else 0.0
-
-
-def _cache_above(view: PipelineView, stage: StageView) -> StageView | None:
-    """A cache in memory that takes over the elements that `stage` lets go, so that together they hold each once."""
-    for above in view.above(stage):
-        if above.op == "cache":
-            return above if not above.arguments.get("filename") and above.elements not in (None, INFINITE) else None
-        if above.op not in _PASSING or above.op == "repeat":
-            return None
-    return None
 
 
 def _alias(owner: Owner, stage: StageView, holder: StageView) -> Held:

@@ -14,6 +14,48 @@ class LedgerEntry(Model):
     stage: str | None = None
     bytes: int
     how: How
+    what: str | None = Field(None, description="What they are, where an owner has several.")
+    predicted_bytes: int | None = Field(
+        None, description="What was predicted of the owner at the stage before the run; at the first of its entries."
+    )
+
+
+class MemorySeries(Model):
+    """What stages held over time, all lists of one length, at most some 120 looks; seconds as in `series`."""
+
+    seconds: list[float]
+    epoch: list[int] = Field(description="How often the dataset had ended.")
+    live_bytes: list[int | None] = Field(description="Tensors in TensorFlow's pool.")
+    stages: dict[str, list[int]] = Field(description="Buffered bytes by stage, as TensorFlow's model counts them.")
+
+
+class MemoryEpochs(Model):
+    """Peaks of resident memory while elements were taken."""
+
+    first_peak_bytes: int
+    later_peak_bytes: int
+
+
+class MemoryGrowth(Model):
+    """Growth of resident memory by steps in the measured window, from when every buffer was full if it came to that."""
+
+    mb_per_1000_steps: float
+    low: float = Field(description="Lower end of the 95 % interval.")
+    high: float = Field(description="Upper end.")
+    windows: int
+    leak: bool = Field(
+        description="Resident memory and live tensors both rose from each window to the next, with all buffers full."
+    )
+    stage: str | None = Field(None, description="The stage whose buffer was still growing most.")
+
+
+class AutotuneMemory(Model):
+    """AUTOTUNE's budget for its buffers beside the limit, and what the budget does not count."""
+
+    budget_bytes: int
+    limit_bytes: int | None = None
+    uncounted_bytes: int = Field(description="Runtime, sources, shuffle, cache and Python in the ledger.")
+    exceeds_limit: bool = Field(description="A tuned buffer could grow beyond the limit before AUTOTUNE stops it.")
 
 
 class Memory(Model):
@@ -25,4 +67,13 @@ class Memory(Model):
     growth_bytes_per_second: float | None = Field(None, description="Slope of RSS over the last samples.")
     seconds_to_limit: float | None = None
     ledger: list[LedgerEntry] | None = None
-    unexplained_bytes: int | None = None
+    unexplained_bytes: int | None = Field(
+        None, description="The peak less the ledger; negative where the ledger counts more than there was."
+    )
+    predicted_bytes: int | None = Field(
+        None, description="Above TensorFlow's own, before the run, of what has a known size; at the peak."
+    )
+    series: MemorySeries | None = None
+    epochs: MemoryEpochs | None = None
+    growth: MemoryGrowth | None = None
+    autotune: AutotuneMemory | None = None

@@ -14,6 +14,7 @@ from pipeprof.profiles.run import limits
 from pipeprof.profiles.run.assemble import Facts, assemble
 from pipeprof.profiles.run.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.run.failure import Circumstances, StageAt, diagnose
+from pipeprof.profiles.run.ledger import account_memory
 from pipeprof.profiles.run.lock import DEFAULT_LIMIT, measuring_lock
 from pipeprof.profiles.run.machine import machine_memory
 from pipeprof.profiles.run.observed import Observed
@@ -138,6 +139,7 @@ class _Run:
     def _finish(self, sampler: Sampler, problem: Problem | None, exit_code: int) -> Profile:
         self._progress.close()
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
+        account_memory(profile, self._observed, sampler, self._settings.loaded, self._facts.stages)
         graphs = self._observed.graphs or {}
         profile.findings, messages = findings_for(
             profile,

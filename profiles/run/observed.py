@@ -36,6 +36,7 @@ class Observed:
         final: Whether they are complete.
         steps: Steps of the current phase.
         graphs: Graphs and model snapshots.
+        memory: Readings of the worker's memory, for the ledger.
         trace: Ops by stage, and the time in Python.
         own_step: The target returned a step, which takes the batches.
         headspace: The replay of batches that lay ready.
@@ -54,6 +55,7 @@ class Observed:
     rate: float | None = None
     beat_seconds: float = 0.0
     graphs: dict[str, Any] | None = None
+    memory: dict[str, Any] | None = None
     trace: dict[str, Any] | None = None
     own_step: bool = False
     headspace: dict[str, Any] | None = None
@@ -100,6 +102,8 @@ class Observed:
         elif kind in ("partial", "measured"):
             self._take_measured(message)
             self.final = kind == "measured"
+        elif kind == "memory":
+            self.memory = message
         elif kind == "graphs":
             self.graphs = message
         elif kind == "trace":

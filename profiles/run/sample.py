@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.reading import read_executed, read_written
-from pipeprof.pipelines.graph.sources import MadeSource, held_bytes
+from pipeprof.pipelines.graph.sources import MadeSource, component_bytes, held_bytes
 from pipeprof.profiles.run import procfs
 from pipeprof.profiles.run.device import HostClock, SimulatedDevice, StepDuration
 from pipeprof.profiles.run.durations import Durations
 from pipeprof.profiles.run.headspace import replay
+from pipeprof.profiles.run.ledger_readings import MemoryLog
 from pipeprof.profiles.run.loop import Feed, PythonStep, SimulatedStep, Step, drain, follow
 from pipeprof.profiles.run.marking import marked_feed, marks_of
 from pipeprof.profiles.run.models import ModelLog
@@ -50,14 +51,15 @@ class Sample:
         self._floor = Floor()
         self._window: PhaseWindow | None = None
         self._models = ModelLog()
+        self._memory = MemoryLog()
         self._sizes = Sizes()
         self._context: Any = None
         self._spec: Any = None
         self._source_bytes = 0
         self._made: list[MadeSource] = []
+        self._called: Called | None = None
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
-        self._called: Called | None = None
 
     def run(self) -> None:
         """Go through all phases."""
@@ -110,6 +112,7 @@ class Sample:
                 versions={"tensorflow": tf.__version__, "numpy": np.__version__},
                 devices=[device.name for device in tf.config.list_physical_devices("GPU")],
             )
+            self._memory.read("import")
 
     def _measure_floor(self) -> Floor:
         import tensorflow as tf
@@ -183,6 +186,7 @@ class Sample:
 
                 self._called = call_target(self.job["target"], self.job["arguments"])
                 self.dataset, self._made = self._called.dataset, self._called.watch.made
+            self._memory.read("build")
         if self._called is not None:
             self._take_step(self._called)
         grown = max(0, (procfs.rss_bytes("self") or 0) - before)
@@ -212,9 +216,13 @@ class Sample:
         with self._phases.enter("first_element"):
             began = time.perf_counter()
             self.feed = Feed(self.dataset)
+            self._memory.read("iterator")
             self._sizes.see(self.feed.next())
             self._filled_seconds = time.perf_counter() - began
+            self._memory.read("first")
+            self._memory.look("first_element", self.feed, 0)
             _let_go()
+            self._memory.read("released")
 
     def _loop(self, window: PhaseWindow, step: Step | None) -> None:
         assert self.feed is not None  # noqa: S101 - for the type checker; set two phases earlier
@@ -229,6 +237,8 @@ class Sample:
         step = self._step() if self._device else None
 
         def finished(looked: Looked) -> str | None:
+            assert self.feed is not None  # noqa: S101 - for the type checker; set in the phase before
+            self._memory.look("warmup", self.feed, window.statistics.count)
             if looked.median_ms is None:
                 return None
             return rule.offer(looked.seconds, looked.steps, looked.median_ms, self._models.parameters(self.feed))
@@ -237,6 +247,7 @@ class Sample:
             window = self._open("warmup", StepStatistics(self._floor), finished)
             self._loop(window, step)
             phase.note = window.reason
+            self._memory.read("warmup")
         self._previous = window.last
         return step
 
@@ -256,6 +267,7 @@ class Sample:
             if looked.batch is not None:
                 self._sizes.see(looked.batch)
             self._models.observe(feed, statistics.count)
+            self._memory.look("measure", feed, statistics.count, self._models.latest)
             if seconds is not None and statistics.seconds >= seconds:
                 return f"{seconds:g} s"
             return None
@@ -269,6 +281,7 @@ class Sample:
             self._cpu_ns = time.process_time_ns() - cpu_ns
             self._models.observe(feed, statistics.count)
             phase.note = self._window.reason
+            self._memory.read("measure")
         feed.on_restart = lambda: None
         self.send_measured()
 
@@ -279,6 +292,10 @@ class Sample:
                 self._trace(step)
         except Exception as error:
             self._channel.send("warning", code="no-trace", text=f"The trace phase failed: {first_line(error)}")
+        try:
+            self._channel.send("memory", **self._memory.document(sources=self._components(), batch_bytes=self._batch()))
+        except Exception as error:
+            self._channel.send("warning", code="no-ledger", text=f"Memory could not be accounted: {first_line(error)}")
         try:
             self._graphs()
         except Exception as error:
@@ -323,6 +340,15 @@ class Sample:
             made=[source.to_dict() for source in self._made],
             places=self._called.watch.lines.places(self.dataset, written) if self._called is not None else {},
         )
+
+    def _components(self) -> list[tuple[str, int]]:
+        """Type and bytes of the arrays that in-memory sources were made of."""
+        arrays = self._context.arrays.values() if self._context is not None else ()
+        return [(array.dtype.name, array.nbytes) for array in arrays] + component_bytes(self._made)
+
+    def _batch(self) -> float | None:
+        size = self._sizes.document()["bytes"]
+        return float(size) if size is not None else None
 
     def _room(self) -> int | None:
         limit = self.job["memory_limit"]

@@ -145,6 +145,7 @@ class Sampler:
         self._last: Sample | None = None
         self._pss_read: float | None = None
         self._sharing = 1.0
+        self._had_children = False
 
     def enter_phase(self, phase: PhaseName) -> None:
         """What is sampled from now on belongs to this phase; take a :meth:`sample` before, for the last one's end."""
@@ -198,6 +199,7 @@ class Sampler:
 
     def _keep(self, taken: Sample) -> None:
         used, phase = taken.used_bytes, taken.phase
+        self._had_children |= taken.children > 0
         self._last = taken
         self._peaks[phase] = max(self._peaks.get(phase, 0), used)
         self._ends[phase] = used
@@ -230,6 +232,16 @@ class Sampler:
         if self._pending is not None:
             self._points.append(self._pending)
         self._pending, self._pending_samples = None, 0
+
+    @property
+    def started(self) -> float:
+        """When the samples' time line began, by the sampler's clock."""
+        return self._start
+
+    @property
+    def had_children(self) -> bool:
+        """Whether the worker had a child process at any sample."""
+        return self._had_children
 
     @property
     def last(self) -> Sample | None:

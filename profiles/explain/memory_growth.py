@@ -1,0 +1,175 @@
+"""How memory went on after the buffers were full: what stages held over time, growth by steps, and whether it leaks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pipeprof.profiles.explain.memory_buffers import Look
+from pipeprof.profiles.profile import MemoryEpochs, MemoryGrowth, MemorySeries, Series
+
+LEAST_WINDOWS = 3
+MOST_WINDOWS = 10
+WINDOW_SECONDS = 0.5
+LEAK_BYTES = 10_000_000
+"""Growth below this in the whole measured window is no leak that anybody can tell from noise."""
+FULL = 1.02
+"""A buffer is full from when it never again holds more than this times what it held."""
+_T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31)
+
+
+@dataclass(frozen=True)
+class _Window:
+    steps: float
+    rss: float
+    live: float | None
+
+
+def series_of(looks: Sequence[Look], origin: float) -> MemorySeries | None:
+    """What each stage held at each look, and TensorFlow's live bytes.
+
+    Args:
+        looks: In order.
+        origin: Monotonic time at which the run's series begin.
+    """
+    if not looks:
+        return None
+    stages = sorted({stage for look in looks for stage in look.by_stage})
+    return MemorySeries(
+        seconds=[round(look.t - origin, 3) for look in looks],
+        epoch=[look.epoch for look in looks],
+        live_bytes=[look.live for look in looks],
+        stages={
+            stage: [look.by_stage[stage].bytes if stage in look.by_stage else 0 for look in looks] for stage in stages
+        },
+    )
+
+
+def epochs_of(looks: Sequence[Look], series: Series, origin: float) -> MemoryEpochs | None:
+    """The largest resident memory of the first epoch and of later ones; None if no epoch ended."""
+    ends = [later.t - origin for earlier, later in pairwise(looks) if later.epoch > 0 == earlier.epoch]
+    if not ends and not (looks and looks[0].epoch):
+        return None
+    end = ends[0] if ends else looks[0].t - origin
+    running = [
+        (t, rss)
+        for t, rss, phase in zip(series.seconds, series.rss_bytes, series.phase, strict=True)
+        if phase in ("first_element", "warmup", "measure")
+    ]
+    first = [rss for t, rss in running if t < end]
+    later = [rss for t, rss in running if t >= end]
+    if not first or not later:
+        return None
+    return MemoryEpochs(first_peak_bytes=max(first), later_peak_bytes=max(later))
+
+
+def filled_at(looks: Sequence[Look]) -> float | None:
+    """When the last buffer was full: from then on none grew beyond what it had held; None without looks."""
+    if not looks:
+        return None
+    at = looks[0].t
+    most: dict[str, float] = {}
+    for look in looks:
+        for stage, one in look.by_stage.items():
+            if one.bytes > FULL * most.get(stage, 0.0):
+                at = look.t
+            most[stage] = max(most.get(stage, 0.0), one.bytes)
+    return at
+
+
+def growth_of(looks: Sequence[Look], series: Series, origin: float) -> MemoryGrowth | None:
+    """Growth by steps in the measured window, with an interval; None where there is too little to tell.
+
+    It is called a leak only when, after every buffer was full, resident memory and TensorFlow's live bytes both rose
+    from each of at least three windows to the next.
+    """
+    measured = [look for look in looks if look.phase == "measure"]
+    full = filled_at(looks)
+    if len(measured) < 2 or full is None:
+        return None
+    windows = _windows([look for look in measured if look.t >= full], series, origin)
+    if len(windows) >= LEAST_WINDOWS:
+        slope, half = _slope([one.steps for one in windows], [one.rss for one in windows])
+        rose = windows[-1].rss - windows[0].rss
+        leak = rose >= LEAK_BYTES and slope - half > 0 and _rising(windows)
+        return MemoryGrowth(
+            mb_per_1000_steps=slope / 1e3,
+            low=(slope - half) / 1e3,
+            high=(slope + half) / 1e3,
+            windows=len(windows),
+            leak=leak,
+            stage=None,
+        )
+    # Buffers were still filling: the growth is theirs.
+    windows = _windows(measured, series, origin)
+    if len(windows) < LEAST_WINDOWS:
+        return None
+    slope, half = _slope([one.steps for one in windows], [one.rss for one in windows])
+    return MemoryGrowth(
+        mb_per_1000_steps=slope / 1e3,
+        low=(slope - half) / 1e3,
+        high=(slope + half) / 1e3,
+        windows=len(windows),
+        leak=False,
+        stage=_grew(measured),
+    )
+
+
+def _grew(looks: Sequence[Look]) -> str | None:
+    """The stage whose buffer grew most."""
+    first, last = looks[0].by_stage, looks[-1].by_stage
+    grown = {stage: one.bytes - (first[stage].bytes if stage in first else 0) for stage, one in last.items()}
+    stage = max(grown, key=lambda one: grown[one], default=None)
+    return stage if stage is not None and grown[stage] > 0 else None
+
+
+def _rising(windows: Sequence[_Window]) -> bool:
+    live = [one.live for one in windows]
+    if any(one is None for one in live):
+        return False
+    return all(b.rss > a.rss and (b.live or 0.0) > (a.live or 0.0) for a, b in pairwise(windows))
+
+
+def _windows(looks: Sequence[Look], series: Series, origin: float) -> list[_Window]:
+    """Equal stretches of time with the mean of what was seen in each; empty if there are too few."""
+    if len(looks) < 2:
+        return []
+    begin, end = looks[0].t, looks[-1].t
+    many = min(MOST_WINDOWS, len(looks) // 2, int((end - begin) / WINDOW_SECONDS))
+    if many < LEAST_WINDOWS:
+        return []
+    width = (end - begin) / many
+    found = []
+    for number in range(many):
+        low, high = begin + number * width, begin + (number + 1) * width
+        mine = [look for look in looks if low <= look.t <= high]
+        rss = [
+            value
+            for t, value, phase in zip(series.seconds, series.rss_bytes, series.phase, strict=True)
+            if phase == "measure" and low <= t + origin <= high
+        ]
+        if not mine or not rss:
+            return []
+        live = [look.live for look in mine if look.live is not None]
+        found.append(
+            _Window(
+                sum(look.steps for look in mine) / len(mine),
+                sum(rss) / len(rss),
+                sum(live) / len(live) if len(live) == len(mine) else None,
+            )
+        )
+    return found
+
+
+def _slope(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+    """Least-squares slope and half its 95 % interval; infinite where it cannot be told."""
+    n = len(x)
+    middle_x, middle_y = sum(x) / n, sum(y) / n
+    spread = sum((one - middle_x) ** 2 for one in x)
+    if not spread:
+        return 0.0, math.inf
+    slope = sum((a - middle_x) * (b - middle_y) for a, b in zip(x, y, strict=True)) / spread
+    rest = sum((b - middle_y - slope * (a - middle_x)) ** 2 for a, b in zip(x, y, strict=True))
+    return slope, _T95[min(n - 2, len(_T95)) - 1] * math.sqrt(rest / (n - 2) / spread)

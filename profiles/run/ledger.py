@@ -1,0 +1,74 @@
+"""The ledger of a run: the worker's readings, the pipeline's view and its prediction brought together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.advise.advise import tried
+from pipeprof.profiles.explain.memory_account import Seen, account, before_running, looks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.advise.memory import MemoryPrediction
+    from pipeprof.profiles.advise.view import PipelineView
+    from pipeprof.profiles.profile import Message, Profile
+    from pipeprof.profiles.run.failure import StageAt
+    from pipeprof.profiles.run.observed import Observed
+    from pipeprof.profiles.run.sampler import Sampler
+
+
+def account_memory(
+    profile: Profile,
+    observed: Observed,
+    sampler: Sampler,
+    loaded: LoadedSpec | None,
+    stages: Mapping[str, StageAt],
+) -> None:
+    """Fill in the profile's ledger where the worker got as far as telling of its memory and graphs. Never raises."""
+    document, graphs = observed.memory, observed.graphs
+    if document is None or graphs is None:
+        return
+    spec = loaded is not None
+
+    def fill() -> list[Message]:
+        from pipeprof.profiles.advise.view_graph import view_of_graphs
+
+        view = view_of_graphs(
+            graphs["written"],
+            graphs["executed"],
+            profile.stages or [],
+            by_address=spec,
+            cores=profile.host.cores,
+            memory_limit=profile.host.memory_limit_bytes,
+            profile=profile,
+            made=graphs.get("made") or (),
+        )
+        ops = {address: stage.op for address, stage in stages.items()} if spec else None
+        return account(
+            profile,
+            Seen(
+                document=document,
+                looks=looks(graphs, document, by_address=spec, ops=ops),
+                view=view,
+                origin=sampler.started,
+                predicted=_predicted(profile, view, loaded),
+                children=sampler.had_children,
+            ),
+        )
+
+    messages: list[Message] = []
+    found = tried("its memory", fill, messages)
+    profile.warnings += [*messages, *(found or [])]
+
+
+def _predicted(profile: Profile, view: PipelineView, loaded: LoadedSpec | None) -> MemoryPrediction:
+    """What ``check`` says of a spec; of a function what its graph says without anything measured."""
+    if loaded is None:
+        return before_running(view)
+    from pipeprof.profiles.advise.memory import memory_prediction
+    from pipeprof.profiles.advise.view_spec import view_of_spec
+
+    host = profile.host
+    return memory_prediction(view_of_spec(loaded, cores=host.cores, memory_limit_bytes=host.memory_limit_bytes))

@@ -1,0 +1,220 @@
+"""What the worker can tell of its own memory, for the ledger.
+
+Readings are taken at the ends of phases, where nothing is measured, and take a millisecond at most. While steps are
+measured only TensorFlow's live bytes are read (3 µs), at looks that are taken anyway. Everything else waits until the
+measurement is over.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.graph.snapshots import RawSnapshot, take_snapshot
+from pipeprof.profiles.run import procfs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pipeprof.profiles.run.loop import Feed
+
+LOOK_SECONDS = 0.2
+MOST_LOOKS = 120
+_LARGE = 4096
+"""Bytes from which a Python object counts by itself: TensorFlow and its imports have few of these."""
+_MANY = 1000
+"""Items from which a container counts with what it holds."""
+
+
+class _MallInfo(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
+    ]
+
+
+def heap() -> tuple[int, int] | None:
+    """Bytes of glibc's heap in use and free, without blocks that have a mapping of their own; None without glibc."""
+    function = getattr(_libc(), "mallinfo2", None)
+    if function is None:
+        return None
+    function.restype = _MallInfo
+    found = function()
+    return int(found.uordblks), int(found.fordblks)
+
+
+def trimmed_bytes() -> int | None:
+    """How much smaller the process is after glibc gave back what it kept; None without glibc."""
+    trim = getattr(_libc(), "malloc_trim", None)
+    before = procfs.rss_bytes("self")
+    if trim is None or before is None:
+        return None
+    trim(0)
+    return max(0, before - (procfs.rss_bytes("self") or before))
+
+
+def _libc() -> Any:
+    try:
+        return ctypes.CDLL(None)
+    except (OSError, TypeError):
+        return None
+
+
+def tensor_bytes() -> tuple[int | None, int | None]:
+    """Bytes of tensors in TensorFlow's pool, now and at most since `forget_peak`; None where it does not count them."""
+    import tensorflow as tf
+
+    try:
+        found = tf.config.experimental.get_memory_info("CPU:0")
+    except (ValueError, tf.errors.OpError):
+        return None, None
+    return int(found["current"]), int(found["peak"])
+
+
+def forget_peak() -> None:
+    """The next `tensor_bytes` tells the most from now on."""
+    import contextlib
+
+    import tensorflow as tf
+
+    with contextlib.suppress(ValueError, tf.errors.OpError):
+        tf.config.experimental.reset_memory_stats("CPU:0")
+
+
+def mapped_data_bytes(proc: Path = procfs.PROC) -> int:
+    """Resident bytes of mapped files that are no libraries."""
+    found, counts = 0, False
+    for line in (procfs.read_text(proc / "self" / "smaps") or "").splitlines():
+        head = line.split(None, 5)
+        if len(head) >= 5 and "-" in head[0] and not head[0].endswith(":"):
+            path = head[5] if len(head) > 5 else ""
+            library = path.endswith(".so") or ".so." in path or "x" in head[1] or "/bin/" in path
+            counts = path.startswith("/") and not path.startswith(("/dev/zero", "/memfd:")) and not library
+        elif counts and line.startswith("Rss:"):
+            found += int(line.split()[1]) * 1024
+    return found
+
+
+def file_rss_bytes(proc: Path = procfs.PROC) -> int | None:
+    """Resident bytes of mapped files, libraries among them."""
+    for line in (procfs.read_text(proc / "self" / "status") or "").splitlines():
+        if line.startswith("RssFile:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def python_objects(sources: Iterable[tuple[str, int]] = ()) -> dict[str, int]:
+    """Bytes of large Python objects: `arrays` that in-memory sources were made of, and `others`.
+
+    Args:
+        sources: Type and bytes of each component of those sources.
+    """
+    import numpy as np
+
+    wanted = {(str(dtype), nbytes) for dtype, nbytes in sources}
+    arrays = others = 0
+    seen: set[int] = set()
+    todo = gc.get_objects()
+    mine = {id(todo)}
+    for holder in todo:
+        if id(holder) in mine:
+            continue
+        kind = type(holder)
+        large = kind in (list, tuple, set, dict, frozenset) and len(holder) >= _MANY
+        if large:
+            others += sys.getsizeof(holder)
+        for one in gc.get_referents(holder):
+            if id(one) in seen:
+                continue
+            if isinstance(one, np.ndarray):
+                seen.add(id(one))
+                if one.base is not None or isinstance(one, np.memmap) or one.nbytes < _LARGE:
+                    continue
+                if (one.dtype.name, one.nbytes) in wanted:
+                    arrays += one.nbytes
+                else:
+                    others += one.nbytes
+            elif type(one) in ((bytes, bytearray, str, int, float) if large else (bytes, bytearray, str)) and (
+                large or len(one) >= _LARGE
+            ):
+                seen.add(id(one))
+                others += sys.getsizeof(one)
+    return {"arrays": arrays, "others": others}
+
+
+class MemoryLog:
+    """Readings at the ends of phases, and looks at the running pipeline."""
+
+    def __init__(self) -> None:
+        self._readings: list[dict[str, Any]] = []
+        self._looks: list[tuple[float, str, int, int, int | None, RawSnapshot]] = []
+        self._every = LOOK_SECONDS
+        self._next = 0.0
+
+    def read(self, name: str) -> None:
+        """Take a reading that ends the stretch since the last one."""
+        live, most = tensor_bytes()
+        used = heap()
+        self._readings.append(
+            {
+                "name": name,
+                "rss": procfs.rss_bytes("self"),
+                "peak": procfs.peak_rss_bytes("self"),
+                "file": file_rss_bytes(),
+                "live": live,
+                "live_peak": most,
+                "heap": used[0] if used else None,
+                "heap_free": used[1] if used else None,
+            }
+        )
+        forget_peak()
+
+    def look(self, phase: str, feed: Feed, steps: int, snapshot: RawSnapshot | None = None) -> None:
+        """Look at the running pipeline, at most five times a second.
+
+        Args:
+            phase: The phase under way.
+            feed: The pipeline's feed.
+            steps: Steps of the phase so far.
+            snapshot: The model, if it has just been read.
+        """
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + self._every
+        seen = snapshot or take_snapshot(feed.iterator)
+        if seen is None:
+            return
+        self._looks.append((now, phase, steps, feed.ended, tensor_bytes()[0], seen))
+        if len(self._looks) > MOST_LOOKS:
+            self._looks = self._looks[::2]
+            self._every *= 2
+
+    def document(self, *, sources: Iterable[tuple[str, int]], batch_bytes: float | None) -> dict[str, Any]:
+        """All that was read, and what can only be read when nothing is measured any more."""
+        return {
+            "readings": self._readings,
+            "looks": [
+                {"t": t, "phase": phase, "steps": steps, "epoch": epoch, "live": live, "model": seen.to_dict()}
+                for t, phase, steps, epoch, live, seen in self._looks
+            ],
+            "python": python_objects(sources),
+            "mapped_data": mapped_data_bytes(),
+            "batch_bytes": batch_bytes,
+            "trimmed": trimmed_bytes(),
+        }
