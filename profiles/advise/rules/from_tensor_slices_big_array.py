@@ -20,8 +20,6 @@ _IN_ORDER = frozenset({"prefetch", "repeat"})
 """Those of them that rows in blocks may as well go through afterwards."""
 _BLOCK_BYTES = 1 << 20
 _LARGEST_BLOCK = 1024
-_CLEARLY = 0.9
-"""Part of the usual peak below which a run's own is told instead."""
 
 
 class FromTensorSlicesBigArray(Rule):
@@ -55,6 +53,7 @@ class FromTensorSlicesBigArray(Rule):
         *MEMORY_GATE,
         Threshold("steady-copies", 3.1, "times the array", "measured on 400 MB: array, tensor, the allocator's rest"),
         Threshold("peak-copies", ARRAY_COPIES, "times the array", "measured on 400 MB, with batch() and without"),
+        Threshold("own-peak", 0.9, "of the usual peak", "a run that stayed below it is told with its own"),
         Threshold("row-cost", 60, "µs", "measured on TensorFlow 2.21: one row through numpy_function"),
     )
 
@@ -71,7 +70,11 @@ class FromTensorSlicesBigArray(Rule):
         steady = round(self.threshold("steady-copies") * nbytes)
         peak = round(self.threshold("peak-copies") * nbytes)
         # Where the program lets go of its array once the dataset is made, the run needed less than the rule of thumb.
-        lower = not weight.predicted and weight.peak_bytes is not None and weight.peak_bytes < _CLEARLY * peak
+        lower = (
+            not weight.predicted
+            and weight.peak_bytes is not None
+            and weight.peak_bytes < self.threshold("own-peak") * peak
+        )
         most = round(weight.peak_bytes) if lower and weight.peak_bytes is not None else peak
         wide = _float64_bytes(stage, nbytes)
         batch = any(above.op in BATCHES for above in view.above(stage))
