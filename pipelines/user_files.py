@@ -12,7 +12,7 @@ _LIBRARIES = tuple(
     f"{Path(place).resolve()}{os.sep}"
     for place in {
         *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
-        *(_HERE / room for room in ("pipelines", "profiles", "cli")),
+        *(str(_HERE / room) for room in ("pipelines", "profiles", "cli")),
     }
 )
 # Packages of the user's own (`pip install --user`) lie outside of those.

@@ -73,7 +73,8 @@ class Lines:
 
     def saw(self, frame: FrameType) -> None:
         """A dataset's initialiser has returned; ``frame`` is its frame."""
-        dataset, variant = frame.f_locals.get("self"), frame.f_locals.get("variant_tensor")
+        dataset: Any = frame.f_locals.get("self")
+        variant: Any = frame.f_locals.get("variant_tensor")
         if dataset is None or variant is None or len(self._objects) + len(self._ops) >= _MOST_RECORDS:
             return
         made = _Made(tuple(islice(self._spots(frame), _MOST_CALLERS)), weakref.ref(dataset))

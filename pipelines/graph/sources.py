@@ -118,7 +118,11 @@ class SourceWatch:
             if event == "return":
                 code = frame.f_code
                 if code is initialiser:
-                    saw(frame)
+                    try:
+                        saw(frame)
+                    except Exception as error:
+                        # What a hook raises would end the user's own call.
+                        self.note = f"where a stage was made could not be told ({type(error).__name__}: {error})"
                 elif value is not None and code in codes:
                     self.made.append(_made(frame, value, library, traced=bool(tracing())))
             if before is not None:

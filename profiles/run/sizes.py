@@ -20,13 +20,23 @@ def length_of(batch: Any) -> int | None:
     """The first dimension of the first component, which is the number of elements where batches are made."""
     import tensorflow as tf
 
-    component = tf.nest.flatten(batch)[0]
+    component = next((one for one in tf.nest.flatten(batch) if one is not None), None)
     if isinstance(component, tf.RaggedTensor):
         return int(component.nrows())
     if isinstance(component, tf.SparseTensor):
         return int(component.dense_shape[0])
     shape = getattr(component, "shape", None)
     return int(shape[0]) if shape is not None and shape.rank else None
+
+
+def _words(component: Any) -> str:
+    """A component of an element: a tensor, ragged or sparse, `None`, or something else that a dataset can hold."""
+    if component is None:
+        return "None"
+    dtype, shape = getattr(component, "dtype", None), getattr(component, "shape", None)
+    if dtype is None or shape is None:
+        return type(component).__name__.strip("_").removesuffix("Impl").removeprefix("Variant")
+    return f"{dtype.name}{list(shape) if shape.rank is not None else '[…]'}"
 
 
 class Sizes:
@@ -43,9 +53,11 @@ class Sizes:
         import tensorflow as tf
 
         if self._spec is None:
-            spec = tf.nest.map_structure(lambda t: f"{t.dtype.name}{list(t.shape)}", batch)
-            self._spec = str(spec).replace("'", "")
-            self._strings = any(t.dtype == tf.string for t in tf.nest.flatten(batch))
+            self._spec = str(tf.nest.map_structure(_words, batch)).replace("'", "")
+            # Bytes of text, of datasets and of other objects are not known.
+            self._strings = any(
+                getattr(one, "dtype", tf.string) == tf.string for one in tf.nest.flatten(batch) if one is not None
+            )
         if len(self._bytes) < 10_000:
             self._bytes.append(bytes_of(batch))
             length = length_of(batch)

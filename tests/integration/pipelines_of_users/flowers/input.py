@@ -1,0 +1,115 @@
+"""Pipelines as users write them: arguments, loops, helpers, functions inside functions, a traced part."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import tensorflow as tf
+
+from .steps import ending, scaled
+
+
+def train(
+    split: str,
+    size: tuple[int, int] = (4, 4),
+    *,
+    batch_size: int = 2,
+    rate: float | None = None,
+    root: Path = Path(),
+    shuffled: bool = True,
+    kind: Literal["fast", "slow"] = "fast",
+    names: list[str] | None = None,
+) -> tf.data.Dataset:
+    """Its element says what it was given."""
+    given = [split, size, batch_size, rate, root, shuffled, kind, names]
+    return tf.data.Dataset.from_tensors(repr(given)).repeat()
+
+
+def stages() -> tf.data.Dataset:
+    dataset = (
+        tf.data.Dataset.range(100)  # line: range
+        .map(scaled)  # line: first map
+        .map(
+            scaled,
+            num_parallel_calls=2,
+        )
+    )
+    dataset = dataset.shuffle(10, name="shuffled").repeat()  # line: shuffle and repeat
+    for _ in range(2):
+        dataset = dataset.skip(1)  # line: in a loop
+    dataset = dataset.interleave(
+        lambda x: tf.data.Dataset.from_tensors(x).repeat(2),  # line: inside the lambda
+        cycle_length=2,
+    )
+    return dataset.apply(ending)  # line: apply
+
+
+def _files(number: tf.Tensor) -> tf.data.Dataset:
+    dataset = tf.data.Dataset.from_tensors(number)  # line: inside a function
+    return dataset.map(scaled)  # line: map inside a function
+
+
+def nested() -> tf.data.Dataset:
+    left = tf.data.Dataset.range(3)  # line: left
+    right = tf.data.Dataset.from_generator(iter, args=([1, 2],), output_signature=tf.TensorSpec([], tf.int32))
+    both = tf.data.Dataset.zip((left, right))  # line: zip
+    return both.flat_map(lambda a, _: _files(a)).batch(2)  # line: flat_map
+
+
+@tf.function
+def _traced() -> tf.data.Dataset:
+    dataset = tf.data.Dataset.range(8)  # line: range, traced
+    for _ in range(2):
+        dataset = dataset.take(5)  # line: take, traced
+    return dataset.map(scaled)  # line: map, traced
+
+
+def traced() -> tf.data.Dataset:
+    return _traced().batch(2)  # line: batch of a traced one
+
+
+def profiled() -> tf.data.Dataset:
+    """The user's own profiler takes the place of any other in the middle."""
+    dataset = tf.data.Dataset.range(8)  # line: before the profiler
+    sys.setprofile(lambda *_: None)
+    dataset = dataset.map(scaled)
+    sys.setprofile(None)
+    return dataset.batch(2)
+
+
+def talks() -> tf.data.Dataset:
+    print("printed to stdout")
+    print("printed to stderr", file=sys.stderr)
+    os.write(1, b"written by other code\n")
+    logging.getLogger("flowers").warning("logged")
+    warnings.warn("warned", UserWarning, stacklevel=1)
+    print(f"TF_CPP_MIN_LOG_LEVEL={os.environ.get('TF_CPP_MIN_LOG_LEVEL')}")
+    print("changed:", *(name for name in os.environ if name.startswith("PIPEPROF")))
+    print("names:", os.environ.get("FLOWERS_SEEN"))
+    return tf.data.Dataset.range(8).repeat()
+
+
+def late() -> tf.data.Dataset:
+    os.environ["TF_GPU_THREAD_MODE"] = "gpu_private"
+    return tf.data.Dataset.range(8)
+
+
+calls = {"step": 0}
+
+
+def with_step(size: int = 3):
+    def step(batch: tf.Tensor) -> None:
+        calls["step"] += int(batch.shape[0] == size)
+
+    return tf.data.Dataset.range(999).repeat().batch(size), step
+
+
+def for_a_worker(input_context: tf.distribute.InputContext, batch_size: int = 2) -> tf.data.Dataset:
+    dataset = tf.data.Dataset.range(8)
+    dataset = dataset.shard(input_context.num_input_pipelines, input_context.input_pipeline_id)
+    return dataset.batch(input_context.get_per_replica_batch_size(batch_size))

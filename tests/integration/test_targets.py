@@ -1,0 +1,350 @@
+"""A user's own function as the target: how it is found, called and judged, and where its stages are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.graph.reading import read_executed, read_written
+from pipeprof.profiles.explain.stages import explain_stages
+from pipeprof.profiles.profile import Profile, Stage
+from pipeprof.profiles.run.function import NotADatasetError, call_target
+from pipeprof.profiles.run.places import locate
+from pipeprof.profiles.run.sample import Sample
+
+USERS = Path(__file__).parent / "pipelines_of_users"
+FLOWERS = USERS / "flowers" / "input.py"
+ELEMENTS = USERS / "elements.py"
+WRONG = USERS / "wrong.py"
+
+
+@pytest.fixture(autouse=True)
+def _at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test imports afresh, from the folder of the user's package."""
+    monkeypatch.chdir(USERS)
+    monkeypatch.setattr(sys, "path", [str(USERS), *sys.path])
+    for name in [one for one in sys.modules if one.partition(".")[0] in ("flowers", "elements", "wrong")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def functions_of(path: Path) -> list[str]:
+    return [line[4:].partition("(")[0] for line in path.read_text().splitlines() if line.startswith("def ")]
+
+
+def stages_of(target: str) -> dict[str, Stage]:
+    called = call_target(target)
+    written = read_written(called.dataset, in_memory=0)
+    executed = read_executed(called.dataset, in_memory=0, written=written)
+    stages, _ = explain_stages(written, executed, batches=1, seconds=1.0, cores=1.0, by_address=False)
+    locate(stages, {"written": written, "places": called.watch.lines.places(called.dataset, written)})
+    return {stage.id: stage for stage in stages}
+
+
+def said_there(stage: Stage) -> str | None:
+    """What the comment at the stage's line says, else the code from the stage's column on."""
+    if stage.location is None:
+        return None
+    line = Path(stage.location.file).read_text().splitlines()[stage.location.line - 1]
+    _, marked, said = line.partition("# line: ")
+    return said if marked else line[(stage.location.column or 1) - 1 :].strip()
+
+
+def test_every_stage_has_its_line_and_its_column() -> None:
+    stages = stages_of("flowers.input:stages")
+    assert {address: (stage.op, said_there(stage)) for address, stage in stages.items()} == {
+        "source": ("range", "range"),
+        "stages.0": ("map", "first map"),
+        "stages.1": ("map", "map("),
+        "stages.2": ("shuffle", "shuffle and repeat"),
+        "stages.3": ("repeat", "shuffle and repeat"),
+        "stages.4": ("skip", "in a loop"),
+        "stages.5": ("skip", "in a loop"),
+        "stages.6": ("interleave", "interleave("),
+        "stages.6.source": ("from_tensors", "inside the lambda"),
+        "stages.6.stages.0": ("repeat", "inside the lambda"),
+        "stages.7": ("batch", "batch("),
+        "stages.8": ("prefetch", "prefetch in a helper"),
+    }
+    assert stages["stages.2"].name == "shuffled"
+    if sys.version_info >= (3, 11):
+        shuffle, repeat = stages["stages.2"].location, stages["stages.3"].location
+        line = FLOWERS.read_text().splitlines()[shuffle.line - 1]
+        assert [line[one.column - 1 :][:6] for one in (shuffle, repeat)] == ["shuffl", "repeat"]
+    helper = stages["stages.8"]
+    assert Path(helper.location.file).name == "steps.py"
+    caller = helper.called_from[0]
+    assert (Path(caller.file).name, caller.function) == ("input.py", "stages")
+    at = FLOWERS.read_text().splitlines()[caller.line - 1]
+    assert at.endswith("# line: apply")
+
+
+def test_functions_inside_functions_and_sides_have_theirs() -> None:
+    stages = {address: one for address, one in stages_of("flowers.input:nested").items() if one.origin == "written"}
+    assert {address: (stage.op, said_there(stage)) for address, stage in stages.items()} == {
+        "source": ("zip", "zip"),
+        "source.inputs.0.source": ("range", "left"),
+        "source.inputs.1.source": ("from_generator", said_there(stages["source.inputs.1.source"])),
+        "stages.0": ("flat_map", "flat_map"),
+        "stages.0.source": ("from_tensors", "inside a function"),
+        "stages.0.stages.0": ("map", "map inside a function"),
+        "stages.1": ("batch", "flat_map"),
+    }
+    assert said_there(stages["source.inputs.1.source"]).startswith("from_generator(iter")
+
+
+def test_what_a_traced_function_made_has_the_lines_in_it() -> None:
+    stages = stages_of("flowers.input:traced")
+    assert [said_there(stage) for stage in stages.values() if stage.origin == "written"] == [
+        "range, traced",
+        "take, traced",
+        "take, traced",
+        "map, traced",
+        "batch of a traced one",
+    ]
+
+
+def test_a_profiler_of_the_users_is_left_alone_and_no_line_is_guessed() -> None:
+    called = call_target("flowers.input:profiled")
+    assert [code for code, _ in called.notes] == ["no-lines"]
+    assert sys.getprofile() is None
+    written = read_written(called.dataset, in_memory=0)
+    assert called.watch.lines.places(called.dataset, written) == {}
+
+
+def test_a_profiler_that_runs_already_is_called_as_before() -> None:
+    seen: list[str] = []
+    sys.setprofile(lambda _frame, event, _value: seen.append(event))
+    try:
+        called = call_target("flowers.input:nested")
+        assert sys.getprofile() is not None
+    finally:
+        sys.setprofile(None)
+    assert len(seen) > 100
+    written = read_written(called.dataset, in_memory=0)
+    assert len(called.watch.lines.places(called.dataset, written)) == len(written["nodes"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        ({"split": "train"}, "['train', (4, 4), 2, None, PosixPath('.'), True, 'fast', None]"),
+        (
+            {
+                "split": "3",
+                "size": "8,9",
+                "batch_size": "64",
+                "rate": "1",
+                "root": "~/x",
+                "shuffled": "no",
+                "kind": "slow",
+                "names": "a,b",
+            },
+            "['3', (8, 9), 64, 1.0, PosixPath('~/x'), False, 'slow', ['a', 'b']]",
+        ),
+        ({"split": "a=b", "rate": "none"}, "['a=b', (4, 4), 2, None, PosixPath('.'), True, 'fast', None]"),
+    ],
+)
+def test_arguments_arrive_as_their_annotations_ask(arguments: dict[str, str], given: str) -> None:
+    called = call_target("flowers.input:train", arguments.items())
+    assert next(iter(called.dataset)).numpy().decode() == given
+
+
+def test_the_context_of_a_worker_that_is_alone() -> None:
+    called = call_target("flowers.input:for_a_worker")
+    assert [batch.numpy().tolist() for batch in called.dataset] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert [code for code, _ in called.notes] == ["input-context"]
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("generator", "a generator; wrap it with tf.data.Dataset.from_generator"),
+        ("coroutine", "a coroutine; pipeprof calls plain functions: leave async out"),
+        ("loader", "a torch DataLoader; pipeprof measures tf.data only"),
+        ("keras_dataset", "a Keras PyDataset, which Keras reads with threads of its own; return the tf.data"),
+        ("nothing", "None; expected a tf.data.Dataset, or a dataset and a step: does it lack a return?"),
+        ("array", "a numpy array; wrap it with tf.data.Dataset.from_tensor_slices"),
+        ("tensor", "a tensor; wrap it"),
+        ("iterator", "an iterator of a dataset; return the dataset itself"),
+        ("numpy_iterator", "an iterator"),
+        ("plain_iterator", "an iterator (list_iterator); wrap it with tf.data.Dataset.from_generator"),
+        ("two_datasets", "a tuple of Dataset, Dataset; pipeprof measures one pipeline: return one of them"),
+        ("dict_of_datasets", "a dict with train, test; pipeprof measures one pipeline: return one of them"),
+        ("with_info", "a tuple of Dataset, SimpleNamespace; return the dataset alone, or with a callable step"),
+        ("function", "a function or other callable (function); name the one that returns the dataset"),
+        ("distributed", "a distributed dataset; return the dataset that goes into the strategy"),
+        ("number", "a int; expected a tf.data.Dataset"),
+    ],
+)
+def test_anything_else_is_named_with_what_would_help(function: str, words: str) -> None:
+    with pytest.raises(NotADatasetError) as caught:
+        call_target(f"{WRONG}:{function}")
+    said = str(caught.value)
+    assert said.startswith(f"{WRONG}:{function} returned {words}")
+    assert "\n" not in said
+    assert caught.value.exit_code == 2
+
+
+def test_every_way_to_be_wrong_is_tried() -> None:
+    tried = test_anything_else_is_named_with_what_would_help.pytestmark[0].args[1]
+    written = [line for line in WRONG.read_text().splitlines() if line.startswith(("def ", "async def "))]
+    assert {name for name, _ in tried} == {line.partition("def ")[2].partition("(")[0] for line in written}
+
+
+class Recorder:
+    """A channel that keeps what the worker would send."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.stop = threading.Event()
+
+    def send(self, kind: str, /, **fields: Any) -> None:
+        self.sent.append({"m": kind, **json.loads(json.dumps(fields))})
+
+    def one(self, kind: str) -> dict[str, Any]:
+        return [message for message in self.sent if message["m"] == kind][-1]
+
+
+def sampled(target: str, **changes: Any) -> Recorder:
+    """A whole sample, within this process."""
+    channel = Recorder()
+    job = {
+        "kind": "function",
+        "target": target,
+        "arguments": [],
+        "user_files": [],
+        "step": {"kind": "none"},
+        "step_given": False,
+        "dispatch": None,
+        "seconds": None,
+        "steps": 3,
+        "warmup_seconds": 0.0,
+        "seed": None,
+        "memory_limit": None,
+        **changes,
+    }
+    Sample(job, channel).run()
+    return channel
+
+
+@pytest.mark.parametrize("function", [name for name in functions_of(ELEMENTS) if not name.startswith("_")])
+def test_every_kind_of_element_goes_through_all_phases(function: str) -> None:
+    channel = sampled(f"{ELEMENTS}:{function}")
+    assert [one for one in channel.sent if one["m"] == "warning"] == []
+    assert channel.one("measured")["steps"]["count"] == 3
+    graphs = channel.one("graphs")
+    assert graphs["written"]["root"] is not None
+    places = graphs["places"]
+    # What TensorFlow makes inside of `Dataset.load` is traced without a Python object.
+    ids = {node["id"] for node in graphs["written"]["nodes"] if "_load_" not in node["id"]}
+    assert set(places) == ids
+    assert {place["file"] for place in places.values()} == {str(ELEMENTS)}
+
+
+def test_a_step_that_comes_with_the_dataset_takes_the_batches() -> None:
+    channel = sampled("flowers.input:with_step", arguments=[["size", "5"]])
+    assert channel.one("step") == {"m": "step"}
+    assert channel.one("measured")["steps"]["busy_ms"] is not None
+    assert sys.modules["flowers.input"].calls["step"] >= 3
+
+
+def test_a_step_on_the_command_line_replaces_it() -> None:
+    given = {"kind": "simulate", "base_ms": 1.0, "per_mb_ms": 0.0, "stdev_ms": 0.0, "every": {}}
+    channel = sampled("flowers.input:with_step", step=given, step_given=True, dispatch="sync")
+    assert channel.one("warning")["code"] == "step-replaced"
+    assert sys.modules["flowers.input"].calls["step"] == 0
+
+
+def pipeprof(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("pipeprof")), *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_what_the_users_code_says_is_kept_apart(tmp_path: Path) -> None:
+    out = tmp_path / "profile.json"
+    done = pipeprof(
+        USERS, "run", "flowers.input:talks", "--seconds", "0.5", "--no-lock", "--out", str(out), FLOWERS_SEEN="yes"
+    )
+    assert done.returncode == 0, done.stderr
+    profile = Profile.model_validate_json(out.read_text())
+    level = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
+    expected = [
+        "flowers are being imported",
+        "printed to stdout",
+        "printed to stderr",
+        "written by other code",
+        "logged",
+        f"TF_CPP_MIN_LOG_LEVEL={level}",
+        "names: yes",
+    ]
+    lines = profile.output.splitlines()
+    assert [line for line in lines if line in expected] == expected
+    # Our own words in the environment are those of the test itself.
+    assert [line for line in lines if line.startswith("changed:")] == [
+        " ".join(["changed:", *(name for name in os.environ if name.startswith("PIPEPROF"))])
+    ]
+    assert any("UserWarning: warned" in line for line in lines)
+    assert "Printed by the pipeline" in done.stdout
+    section = done.stdout.partition("Printed by the pipeline")[2]
+    assert "    printed to stdout\n" in section
+    assert "printed" not in done.stdout.partition("Printed by the pipeline")[0]
+    assert "printed to stdout" not in done.stderr
+    assert profile.target.text == "flowers.input:talks"
+
+
+def test_json_stays_json_with_arguments_and_a_step_of_its_own(tmp_path: Path) -> None:
+    done = pipeprof(
+        USERS, "run", "flowers.input:with_step", "--arg", "size=6", "--steps", "20", "--no-lock", "--json", "-q",
+        "--out", str(tmp_path / "p.json"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    profile = json.loads(done.stdout)
+    assert profile["target"]["arguments"] == {"size": "6"}
+    assert profile["device"]["kind"] == "python"
+    assert profile["device"]["text"] == "python: returned by flowers.input:with_step"
+    assert profile["steps"]["dispatch"] == "sync"
+    assert profile["throughput"]["elements_per_batch"] == 6
+    assert "flowers are being imported" in profile["output"]
+
+
+def test_a_wrong_result_ends_with_2_and_one_sentence(tmp_path: Path) -> None:
+    done = pipeprof(USERS, "run", f"{WRONG}:two_datasets", "--no-lock", "-q", "--out", str(tmp_path / "p.json"))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "pipeprof measures one pipeline" in done.stderr
+
+
+def test_a_setting_that_comes_too_late_is_told() -> None:
+    try:
+        called = call_target("flowers.input:late")
+    finally:
+        os.environ.pop("TF_GPU_THREAD_MODE", None)
+    assert [code for code, _ in called.notes] == ["set-too-late"]
+    assert "TF_GPU_THREAD_MODE" in called.notes[0][1]
+
+
+def test_a_signature_that_only_the_running_file_has(tmp_path: Path) -> None:
+    (tmp_path / "made.py").write_text(
+        "import functools\nfrom flowers.input import train\nshort = functools.partial(train, 'test')\n"
+    )
+    target = f"{tmp_path}/made.py:short"
+    called = call_target(target, {"batch_size": "7"}.items())
+    assert next(iter(called.dataset)).numpy().decode().startswith("['test', (4, 4), 7")
+    with pytest.raises(UsageError, match="has no such parameter — did you mean batch_size"):
+        call_target(target, {"batchsize": "7"}.items())
