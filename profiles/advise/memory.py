@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pipeprof.profiles.advise.aliases import cache_above, giver, holder, shared_bytes
 from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, PipelineView, StageView
