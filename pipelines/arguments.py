@@ -38,7 +38,7 @@ class Parameter:
     @property
     def is_input_context(self) -> bool:
         """Whether it asks for TensorFlow's description of one worker among several."""
-        return INPUT_CONTEXT in (self.annotation or "") or (self.annotation is None and self.name == "input_context")
+        return INPUT_CONTEXT in (self.annotation or "") or self.name == "input_context"
 
     def __str__(self) -> str:
         kind = f" ({self.annotation})" if self.annotation else ""

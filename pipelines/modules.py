@@ -32,8 +32,10 @@ def find_module(name: str) -> Path:
     path: list[str] | None = None
     found: ModuleSpec | None = None
     for number, part in enumerate(parts):
-        found = _top(part) if path is None else PathFinder.find_spec(part, path)
         so_far = ".".join(parts[: number + 1])
+        found = PathFinder.find_spec(part, [str(Path.cwd())] if path is None else path)
+        if found is None or (found.origin is None and not found.submodule_search_locations):
+            found = _ask_finders(so_far, path)
         if found is None:
             msg = f"got {name}, but there is no module {so_far} in the current directory or the environment"
             raise UsageError(msg + suggestion(part, _beside(path)))
@@ -55,14 +57,11 @@ def top_folder(module: str, file: Path) -> Path:
     return file.resolve().parents[depth - 1] if depth else file.resolve()
 
 
-def _top(name: str) -> ModuleSpec | None:
-    """As ``python -m`` finds it: the current directory first, then what the environment's finders know."""
-    found = PathFinder.find_spec(name, [str(Path.cwd())])
-    if found is not None and (found.origin is not None or found.submodule_search_locations):
-        return found
+def _ask_finders(name: str, path: list[str] | None) -> ModuleSpec | None:
+    """What the environment's finders know, e.g. those of packages that are installed to be edited."""
     for finder in sys.meta_path:
         search = getattr(finder, "find_spec", None)
-        found = search(name, None) if search is not None else None
+        found = search(name, path) if search is not None else None
         if found is not None:
             return found  # type: ignore[no-any-return]  # a finder's `find_spec` gives a spec
     return None

@@ -1,0 +1,167 @@
+"""``file.py:``: what is written about functions, and modules found without being run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.listing import describe, listed_functions
+from pipeprof.pipelines.modules import find_module, top_folder
+from pipeprof.pipelines.target import load_function, parse_target
+from pipeprof.pipelines.user_files import is_users
+
+SOURCE = """\
+raise RuntimeError("not to be run")
+import tensorflow as tf
+from elsewhere import imported
+
+def helper(x):
+    return x
+
+def annotated(split: str, n=3) -> tf.data.Dataset:
+    return anything()
+
+def pair() -> tuple[tf.data.Dataset, Callable]:
+    return a, b
+
+def spec() -> tf.data.DatasetSpec:
+    return x
+
+def numbers() -> int:
+    return tf.data.Dataset.range(3)
+
+def chained():
+    return read().map(helper).batch(2)
+
+def assigned(files):
+    ds = tf.data.TFRecordDataset(files)
+    if files:
+        ds = ds.map(helper)
+    return ds, helper
+
+def keras():
+    return tf.keras.utils.image_dataset_from_directory("x")
+
+def eval_dataset():
+    return secret()
+
+def data_printer():
+    print(1)
+
+def rows():
+    yield 1
+
+def lists():
+    return [1].map(helper)
+
+def outer():
+    def inner():
+        return tf.data.Dataset.range(3)
+    return 3
+
+made = make()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    (tmp_path / "pipelines_here.py").write_text(SOURCE)
+    package = tmp_path / "garden" / "beds"
+    package.mkdir(parents=True)
+    (tmp_path / "garden" / "__init__.py").write_text("raise RuntimeError('imported')\n")
+    (package / "roses.py").write_text("def data():\n    return __name__\n")
+    return tmp_path
+
+
+def test_what_speaks_for_a_dataset_is_told(folder: Path) -> None:
+    found = {one.name: (one.sign, one.why) for one in listed_functions(folder / "pipelines_here.py")}
+    assert found == {
+        "annotated": ("annotation", "annotated -> tf.data.Dataset"),
+        "pair": ("annotation", "annotated -> tuple[tf.data.Dataset, Callable]"),
+        "chained": ("body", "returns ….batch(…) (line 21)"),
+        "assigned": ("body", "returns tf.data.TFRecordDataset(…) (line 27)"),
+        "keras": ("body", "returns tf.keras.utils.image_dataset_from_directory(…) (line 30)"),
+        "eval_dataset": ("name", "by its name alone"),
+        "imported": ("none", "imported, or made by a call"),
+        "helper": ("none", "no sign"),
+        "spec": ("none", "annotated -> tf.data.DatasetSpec"),
+        "numbers": ("none", "annotated -> int"),
+        "data_printer": ("none", "no sign"),
+        "rows": ("none", "async, or a generator"),
+        "lists": ("none", "no sign"),
+        "outer": ("none", "no sign"),
+        "made": ("none", "imported, or made by a call"),
+    }
+
+
+def test_the_list_in_words(folder: Path) -> None:
+    said = describe("pipelines_here.py", listed_functions(folder / "pipelines_here.py")).splitlines()
+    assert said[0] == "Functions that seem to return a dataset, as they are written; nothing was run:"
+    assert said[1] == "  pipelines_here.py:annotated     annotated -> tf.data.Dataset; needs --arg split=…"
+    assert said[-2:] == [
+        "Nothing says so of helper, spec, numbers, data_printer, rows, lists, outer.",
+        "Not looked at, because imported or made by a call: imported, made.",
+    ]
+
+
+def test_a_file_without_any_says_so(folder: Path) -> None:
+    (folder / "none.py").write_text("def main():\n    pass\n")
+    (folder / "empty.py").write_text("")
+    said = describe("none.py", listed_functions(folder / "none.py"))
+    assert said == "Nothing in none.py says that a function returns a dataset; there are main.\n"
+    assert describe("empty.py", listed_functions(folder / "empty.py")) == "empty.py defines no functions.\n"
+
+
+def test_a_module_is_found_and_its_packages_are_not_run(folder: Path) -> None:
+    assert find_module("garden.beds.roses") == folder / "garden" / "beds" / "roses.py"
+    target = parse_target("garden.beds.roses:data")
+    assert (target.module, target.function, str(target)) == ("garden.beds.roses", "data", "garden.beds.roses:data")
+    assert "garden" not in sys.modules
+    assert find_module("json.decoder").name == "decoder.py"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("gardn.beds.roses:data", ["there is no module gardn in", "did you mean garden?"]),
+        ("garden.beds.rose:data", ["there is no module garden.beds.rose in", "did you mean roses?"]),
+        ("garden.beds.roses.red:data", ["garden.beds.roses is a module, not a package"]),
+        ("garden.beds:data", ["a folder without an __init__.py"]),
+        ("sys:exit", ["no Python file"]),
+        ("garden.beds.roses:dat", ["does not define", "did you mean data?"]),
+        ("spec.yaml:data", ["expected spec.yaml (or .yml), file.py:function or package.module:function"]),
+    ],
+)
+def test_a_module_that_is_not_there(folder: Path, text: str, parts: list[str]) -> None:
+    del folder
+    with pytest.raises(UsageError) as caught:
+        parse_target(text)
+    assert all(part in str(caught.value) for part in parts), str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_module_is_imported_by_its_name(folder: Path) -> None:
+    (folder / "garden" / "__init__.py").write_text("")
+    assert load_function(parse_target("garden.beds.roses:data"))() == "garden.beds.roses"
+
+
+def test_another_module_of_the_same_name_is_not_taken_for_it(folder: Path) -> None:
+    (folder / "json.py").write_text("def loads(): ...\n")
+    with pytest.raises(UsageError, match=r"but Python imports .* by that name; rename one"):
+        load_function(parse_target("json:loads"))
+
+
+def test_whose_files_are_whose(folder: Path) -> None:
+    assert is_users(str(folder / "pipelines_here.py"))
+    assert not is_users(pytest.__file__)
+    assert not is_users(sys.modules["json"].__file__)
+    assert not is_users(find_module("pipeprof.pipelines.target").__fspath__())
+    assert not is_users("<string>")
+    assert not is_users("/tmp/__autograph_generated_fileabc.py")
+    assert top_folder("garden.beds.roses", folder / "garden/beds/roses.py") == (folder / "garden").resolve()
