@@ -139,6 +139,11 @@ def _status(name: str) -> int:
     raise LookupError(name)
 
 
+def flat_arrays(batch: object) -> list[np.ndarray]:
+    """The arrays of a batch, a ragged one's values among them."""
+    return [one.numpy() for one in tf.nest.flatten(batch, expand_composites=True)]
+
+
 def main() -> None:
     """Run one case and print its rise in bytes."""
     case: Callable[[str], Dataset] = globals()[sys.argv[1]]
@@ -149,14 +154,15 @@ def main() -> None:
     Path("/proc/self/clear_refs").write_text("5")
     dataset = case(without)
     began, steps = time.perf_counter(), 0
+    size = 0
     for batch in dataset:
         steps += 1
+        size = size or sum(one.nbytes for one in flat_arrays(batch))
         if pause:
             time.sleep(pause)
         if steps >= STEPS or time.perf_counter() - began > SECONDS:
             break
     peak = _status("VmHWM")
-    size = sum(one.numpy().nbytes for one in tf.nest.flatten(batch) if isinstance(one, tf.Tensor))
     print(json.dumps({"rise_bytes": peak - base, "batch_bytes": size, "steps": steps}))
 
 

@@ -1,0 +1,231 @@
+"""The ledger's arithmetic: every byte once, at its owner; slack as measured; the rest is unexplained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pipeprof.profiles.explain.memory_ledger import Buffer, Facts, Ledger, Reading, Source, reconcile
+
+MB = 1_000_000
+BASE = Reading(rss=500 * MB, peak=500 * MB, live=0, live_peak=0, heap=80 * MB, heap_free=3 * MB)
+
+
+def at(rss: float, live: float = 0, most: float | None = None, heap: float = 80, free: float = 3) -> Reading:
+    return Reading(
+        rss=round(rss * MB),
+        peak=round(rss * MB),
+        live=round(live * MB),
+        live_peak=round((live if most is None else most) * MB),
+        heap=round(heap * MB),
+        heap_free=round(free * MB),
+    )
+
+
+def running(now: Reading, *buffers: Buffer, live: float | None = None, **more: object) -> Facts:
+    """A pipeline without a source in memory, at the end of the measurement."""
+    idle = at(502)
+    readings = {"import": BASE, "build": idle, "iterator": idle, "first": now, "released": now, "measure": now}
+    facts = Facts(readings, peak=now.rss, moment="measure", buffers=buffers, live=None if live is None else int(live))
+    return replace(facts, **more)  # type: ignore[arg-type]
+
+
+def of(ledger: Ledger, owner: str) -> float:
+    return sum(one.bytes for one in ledger.entries if one.owner == owner) / MB
+
+
+def total(ledger: Ledger) -> int:
+    return sum(one.bytes for one in ledger.entries) + ledger.unexplained
+
+
+def shuffle(size: float, **more: object) -> Buffer:
+    return Buffer("shuffle", "stages.1", size * MB, 100, **more)  # type: ignore[arg-type]
+
+
+def test_owners_and_what_is_unexplained_make_up_the_peak() -> None:
+    facts = running(at(930, live=400), shuffle(400), live=400 * MB)
+
+    found = reconcile(facts)
+
+    assert of(found, "runtime") == 500
+    assert of(found, "shuffle") == 400
+    assert found.unexplained == 30 * MB
+    assert total(found) == facts.peak
+
+
+def test_several_owners_are_counted_each_for_itself() -> None:
+    cache = Buffer("cache", "stages.0", 200 * MB, 10)
+    ahead = Buffer("prefetch", "stages.3", 50 * MB, 2)
+
+    found = reconcile(running(at(1150, live=650), shuffle(400), cache, ahead, live=650 * MB))
+
+    assert [of(found, owner) for owner in ("shuffle", "cache", "prefetch")] == [400, 200, 50]
+    assert found.unexplained == 0
+
+
+def test_an_alias_is_listed_with_nothing() -> None:
+    found = reconcile(running(at(520), shuffle(400, alias=True), live=0))
+
+    (entry,) = [one for one in found.entries if one.owner == "shuffle"]
+    assert (entry.bytes, entry.how) == (0, "alias")
+    assert found.unexplained == 20 * MB
+
+
+def test_what_the_model_does_not_count_comes_from_the_live_tensors() -> None:
+    ragged = replace(shuffle(0.1), unsized=True)
+
+    found = reconcile(running(at(910, live=400), ragged, live=400 * MB))
+
+    assert of(found, "shuffle") == pytest.approx(400)
+
+
+def test_live_tensors_of_unknown_size_are_divided_by_elements_of_the_source() -> None:
+    ragged = Buffer("shuffle", "stages.0", 1, 90, unsized=True)
+    batches = Buffer("prefetch", "stages.2", 1, 1, unsized=True, weight=10)
+
+    found = reconcile(running(at(910, live=400), ragged, batches, live=400 * MB))
+
+    assert of(found, "shuffle") == pytest.approx(360)
+    assert of(found, "prefetch") == pytest.approx(40)
+
+
+def test_texts_come_from_the_heap() -> None:
+    texts = replace(shuffle(200), unsized=True, pooled=0.0)
+
+    found = reconcile(running(at(810, heap=380), texts, live=0))
+
+    assert of(found, "shuffle") == pytest.approx(300)
+
+
+def test_sizes_that_are_known_do_not_take_what_is_left() -> None:
+    found = reconcile(running(at(910, live=400), shuffle(100), live=400 * MB))
+
+    assert of(found, "shuffle") == 100
+    assert found.unexplained == 310 * MB
+
+
+def test_small_elements_take_more_than_their_values() -> None:
+    found = reconcile(running(at(600, heap=180), replace(shuffle(1), pooled=0.0, overhead=170_000.0), live=0))
+
+    assert of(found, "shuffle") == 18
+
+
+def test_slack_is_what_the_pool_held_before_and_what_the_heap_gave_back() -> None:
+    facts = running(at(730, live=100, heap=80, free=43), shuffle(100), live=100 * MB, trimmed=60 * MB)
+    before = {**facts.readings, "first": at(800, live=150, most=180)}
+
+    found = reconcile(replace(facts, readings=before))
+
+    # 180 MB were in use at most and 100 are; of glibc's 60 only 40 were free when it was measured.
+    assert of(found, "slack") == 80 + 40
+    assert total(found) == facts.peak
+
+
+def test_no_slack_is_made_up_of_what_is_left() -> None:
+    found = reconcile(running(at(900, live=100), shuffle(100), live=100 * MB))
+
+    assert of(found, "slack") == 0
+    assert found.unexplained == 300 * MB
+
+
+def test_the_loop_holds_a_batch_of_the_live_tensors() -> None:
+    found = reconcile(running(at(760, live=250), shuffle(200), live=250 * MB, batch_bytes=30 * MB))
+
+    assert of(found, "consumer") == 30
+    assert found.unexplained == 30 * MB
+
+
+def test_batches_in_the_making_are_no_more_than_is_live() -> None:
+    making = (("batch", "stages.2", 100 * MB),)
+
+    found = reconcile(running(at(560, live=0, most=60), live=0, batch_bytes=20 * MB, making=making))
+
+    assert of(found, "consumer") == 20
+    assert of(found, "batch") == 40
+    assert of(found, "slack") == 0
+
+
+ARRAY = (Source("source", 300 * MB),)
+
+
+def made(moment: str, peak: float, **more: object) -> Facts:
+    """An array of 300 MB, its tensors, and a copy that was in use while the iterator was made."""
+    readings = {
+        "import": BASE,
+        "build": at(1400, live=300),
+        "iterator": at(1710, live=300, most=600),
+        "first": at(1410, live=300),
+        "released": at(1410, live=300),
+        "measure": at(1410, live=300),
+    }
+    facts = Facts(readings, peak=round(peak * MB), moment=moment, sources=ARRAY, arrays=300 * MB)
+    return replace(facts, **more)  # type: ignore[arg-type]
+
+
+def test_while_the_iterator_is_made_all_copies_are_the_sources() -> None:
+    found = reconcile(made("iterator", 1710))
+
+    assert of(found, "source") == 1210
+    assert {one.stage for one in found.entries if one.owner == "source"} == {"source"}
+    assert found.unexplained == 0
+
+
+def test_later_the_source_is_the_array_its_tensors_and_the_residue() -> None:
+    found = reconcile(made("measure", 1410))
+
+    assert of(found, "source") == 900
+    assert of(found, "slack") == 0
+    assert found.unexplained == 10 * MB
+
+
+def test_residue_that_a_buffer_uses_again_is_the_buffers() -> None:
+    facts = made("measure", 1500)
+    readings = {**facts.readings, "measure": at(1500, live=600)}
+    buffers = (shuffle(300),)
+
+    found = reconcile(replace(facts, readings=readings, buffers=buffers, live=600 * MB))
+
+    assert of(found, "shuffle") == 300
+    assert of(found, "source") == 700
+    assert total(found) == facts.peak
+
+
+def test_an_array_that_is_gone_is_not_counted() -> None:
+    facts = made("measure", 1110, arrays=0)
+
+    assert of(reconcile(facts), "source") == 600
+
+
+def test_two_sources_are_counted_each_at_its_stage() -> None:
+    both = (Source("source.datasets.0.source", 100 * MB), Source("source.datasets.1.source", 200 * MB))
+
+    found = reconcile(made("measure", 1410, sources=both))
+
+    at_first = sum(one.bytes for one in found.entries if one.stage == both[0].stage)
+    assert (at_first / MB, of(found, "source")) == (300, 900)
+
+
+def test_copies_in_graphs_are_what_building_has_left() -> None:
+    facts = made("measure", 2410, captured=True)
+    readings = {**facts.readings, "iterator": at(2300, live=300, most=600)}
+
+    assert of(reconcile(replace(facts, readings=readings)), "source") == 1800
+
+
+def test_python_is_what_was_found_of_it() -> None:
+    facts = running(at(900), live=0, python=100 * MB, libraries=20 * MB, children=150 * MB)
+
+    assert of(reconcile(facts), "python") == 270
+
+
+def test_without_live_bytes_the_model_stands_alone() -> None:
+    blind = {"live": None, "live_peak": None}
+    facts = running(at(930), shuffle(400), batch_bytes=10 * MB)
+    readings = {name: replace(one, **blind) for name, one in facts.readings.items()}  # type: ignore[arg-type]
+
+    found = reconcile(replace(facts, readings=readings))
+
+    assert of(found, "shuffle") == 400
+    assert of(found, "consumer") == 10
+    assert found.unexplained == 20 * MB
