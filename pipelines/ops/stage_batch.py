@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from pipeprof.pipelines.ops.base import Stage
+from pipeprof.pipelines.ops.base import Building, Stage
+from pipeprof.pipelines.ops.padding import padding_values
 from pipeprof.pipelines.ops.structures import Scalars, Shapes
 from pipeprof.pipelines.ops.values import Dtype, Flag, Positive, PositiveOrAutotune, Shape, Sizes
 
@@ -35,9 +36,18 @@ class PaddedBatch(Stage):
         description="Shape of each component after padding; null dimensions grow to the longest of the batch.",
     )
     padding_values: Scalars | None = Field(
-        default=None, description="Value of the padding of each component (0, empty text)."
+        default=None,
+        description="Value of the padding of each component, or one value for all (0, empty text); a number takes the "
+        "component's dtype.",
     )
     drop_remainder: Flag = Field(default=False, description="Whether a last, smaller batch is dropped.")
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Batch ``dataset``."""
+        arguments = building.arguments(self, address)
+        if self.padding_values is not None:
+            arguments["padding_values"] = padding_values(self.padding_values.value, dataset.element_spec)
+        return dataset.padded_batch(**arguments)
 
 
 class Unbatch(Stage):

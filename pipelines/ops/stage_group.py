@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from pipeprof.pipelines.ops.base import Building, Inner, Stage
 from pipeprof.pipelines.ops.element import ElementFunction, check_targets
 from pipeprof.pipelines.ops.nested import PipelineFunction
+from pipeprof.pipelines.ops.padding import padding_values
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
 from pipeprof.pipelines.ops.structures import Scalars, Shapes
 from pipeprof.pipelines.ops.values import Flag, Integers, Positive
@@ -87,7 +88,9 @@ class BucketBySequenceLength(Stage):
         default=None, description="Shape of each component after padding; null dimensions grow to the longest."
     )
     padding_values: Scalars | None = Field(
-        default=None, description="Value of the padding of each component (0, empty text)."
+        default=None,
+        description="Value of the padding of each component, or one value for all (0, empty text); a number takes the "
+        "component's dtype.",
     )
     pad_to_bucket_boundary: Flag = Field(
         default=False, description="Whether null dimensions are padded to the end of the bucket, not to the longest."
@@ -111,4 +114,7 @@ class BucketBySequenceLength(Stage):
         function = building.element_function(
             self.element_length_func, dataset, address, answers=True, argument="element_length_func"
         )
-        return dataset.bucket_by_sequence_length(element_length_func=function, **building.arguments(self, address))
+        arguments = building.arguments(self, address)
+        if self.padding_values is not None and not self.no_padding:
+            arguments["padding_values"] = padding_values(self.padding_values.value, dataset.element_spec)
+        return dataset.bucket_by_sequence_length(element_length_func=function, **arguments)

@@ -30,6 +30,7 @@ from pipeprof.pipelines.python.flows import combined_form, source_form, stage_fo
 from pipeprof.pipelines.python.module import Module, function_lines
 from pipeprof.pipelines.python.names import plural, slug, verb
 from pipeprof.pipelines.python.options import option_lines
+from pipeprof.pipelines.python.padding import Padding, of_dataset
 from pipeprof.pipelines.python.values import Values, dtype
 
 # Arguments that are written by position, as one does by hand; all others by name.
@@ -87,6 +88,8 @@ _DEFAULT_VERBS: Final = {
     "interleave": "read",
     "flat_map": "flatten",
     "take_while": "goes_on",
+    "padded_batch": "pad",
+    "bucket_by_sequence_length": "pad",
     "scan": "step",
     "key_func": "key_of",
     "reduce_func": "reduce",
@@ -128,6 +131,7 @@ class Chains:
     def __init__(self, module: Module) -> None:
         self.module = module
         self.values = Values(module)
+        self.padding = Padding(module)
 
     def pipeline(self, pipeline: Any, here: Here) -> tuple[Node, Form]:
         """The dataset of a `Spec` or `Pipeline`, and the form of its elements."""
@@ -227,10 +231,23 @@ class Chains:
             arguments[""] = self.module.python(function)
         for key, node in self._arguments(stage, here).items():
             arguments.setdefault(key, node)
+        if "padding_values" in arguments and not getattr(stage, "no_padding", False):
+            return self._padded(stage, arguments), after
         holder = getattr(stage, "holder", "tf.data.Dataset")
         if holder != "tf.data.Dataset":
             return Bracket(".apply(", (self._call(f"{holder}.{stage.op}", stage, arguments),), ")"), after
         return self._call(f".{stage.op}", stage, arguments), after
+
+    def _padded(self, stage: Stage, arguments: dict[str, Node]) -> Bracket:
+        """The link of a stage whose padding values have the dtypes of the components."""
+        values = self.padding.values(stage)
+        arguments["padding_values"] = values or of_dataset(vars(stage)["padding_values"].value)
+        call = self._call(f".{stage.op}", stage, arguments)
+        if values is not None:
+            return call
+        name = self._function_name(stage, stage.op, [])
+        self.module.functions.append(function_lines(name, ["dataset"], returned(Chain("dataset", (call,)))))
+        return Bracket(".apply(", (name,), ")")
 
     def _call(self, name: str, op: Op, arguments: dict[str, Node]) -> Bracket:
         positional = [arguments.pop("")] if "" in arguments else []

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from pipeprof.pipelines.ops.padding import fits
 from pipeprof.pipelines.ops.structures import ShapeOf
 from pipeprof.pipelines.ops.structures import Structure as WrittenStructure
 from pipeprof.pipelines.spec.refusals import Refused, mismatch, refuse, shape_text, structure_text, tensor_text
-from pipeprof.pipelines.spec.shapes import INTEGERS, Nested, Shape, Structure, Tensor, literal
+from pipeprof.pipelines.spec.shapes import Nested, Shape, Structure, Tensor, leaves, paths
 
 _SHAPES = "padded_shapes"
 _VALUES = "padding_values"
@@ -25,7 +26,7 @@ def padded(structure: Structure, shapes: WrittenStructure | None, values: Writte
     if shapes is not None:
         structure = _shaped(structure, shapes.value, (_SHAPES,))
     if values is not None:
-        _check_values(structure, values.value, (_VALUES,))
+        _check_values(structure, values.value)
     return structure
 
 
@@ -79,25 +80,31 @@ def _checked(tensor: Tensor, wanted: Shape | None, place: tuple[str | int, ...])
     return replace(tensor, shape=wanted)
 
 
-def _check_values(structure: Structure, values: Any, place: tuple[str | int, ...]) -> None:
+def _check_values(structure: Structure, values: Any) -> None:
+    if isinstance(values, Mapping | tuple):
+        _check_each(structure, values, (_VALUES,))
+    elif values is not None:
+        for component, path in zip(leaves(structure), paths(structure), strict=True):
+            _check_value(component, values, (_VALUES,), path)
+
+
+def _check_each(structure: Structure, values: Any, place: tuple[str | int, ...]) -> None:
     if structure is None or values is None:
         return
-    if isinstance(values, Mapping) and isinstance(structure, Mapping):
-        if values.keys() != structure.keys():
-            refuse(values, "wrong-structure", f"the element's structure, {structure_text(structure)}", *place)
+    if isinstance(values, Mapping) and isinstance(structure, Mapping) and values.keys() == structure.keys():
         for key, inner in structure.items():
-            _check_values(inner, values[key], (*place, key))
+            _check_each(inner, values[key], (*place, key))
     elif isinstance(values, tuple) and isinstance(structure, tuple) and len(values) == len(structure):
         for index, inner in enumerate(structure):
-            _check_values(inner, values[index], (*place, index))
-    elif isinstance(structure, Tensor) and isinstance(values, str | int | float):
+            _check_each(inner, values[index], (*place, index))
+    elif isinstance(structure, Tensor) and not isinstance(values, Mapping | tuple):
         _check_value(structure, values, place)
+    else:
+        got = structure_text(values) if isinstance(values, Mapping | tuple) else repr(values)
+        refuse(got, "wrong-structure", f"the element's structure, {structure_text(structure)}", *place)
 
 
-def _check_value(tensor: Tensor, value: Any, place: tuple[str | int, ...]) -> None:
-    written = literal(value)
-    dtypes = {written.dtype if written is not None else "", tensor.dtype}
-    broken = isinstance(value, float) and not value.is_integer() and tensor.dtype in INTEGERS
-    # Which widths fit each other depends on TensorFlow; text beside numbers never does.
-    if written is not None and (broken or (len(dtypes) == 2 and "string" in dtypes)):
-        refuse(repr(value), "wrong-dtype", f"a value for {tensor_text(tensor)}", *place)
+def _check_value(component: Any, value: Any, place: tuple[str | int, ...], path: str = "") -> None:
+    if isinstance(component, Tensor) and not fits(value, component.dtype):
+        of = f"`{path}`, " if path else ""
+        refuse(repr(value), "wrong-dtype", f"a value for {of}{tensor_text(component)}", *place)

@@ -33,6 +33,12 @@ def reader(files):
 def twenty(key):
     return tf.constant(20, tf.int64)
 
+def row(n):
+    return tf.fill([n], n)
+
+def rows(n):
+    return row(n), tf.cast(row(n), tf.float32)
+
 def boom(key):
     raise ValueError("no such key")
 """
@@ -77,6 +83,26 @@ def add(y: int) -> dict[str, Any]:
 
 UNEVEN = {"from_tensor_slices": {"tensors": [1, 3, 2, 5, 1, 4]}}
 FILLED = {"map": {"ops": [{"tf.expand_dims": {"axis": 0}}, {"tf.fill": {"value": 7}}]}}
+# From n to n times n, as many ints of 64 bits.
+ROW = {
+    "map": {
+        "ops": [
+            {"to_dict": {"dims": None, "value": None}},
+            {"tf.expand_dims": {"axis": 0, "on": "dims"}},
+            {"tf.fill": {"on": {"dims": "dims", "value": "value"}, "to": "row"}},
+            {"select": "row"},
+        ]
+    }
+}
+PAIR = {
+    "map": {
+        "ops": [
+            {"to_dict": {"a": None, "b": [None, None]}},
+            {"tf.cast": {"on": "b.0", "dtype": "float32"}},
+            {"tf.cast": {"on": "b.1", "dtype": "float64"}},
+        ]
+    }
+}
 
 CASES: dict[str, tuple[Any, list[Any], list[Any]]] = {
     "zip of a mapping with a list": (
@@ -228,6 +254,68 @@ CASES: dict[str, tuple[Any, list[Any], list[Any]]] = {
         ],
         [[[7, 0], [7, 7]], [[7, 7, 7, 0, 0], [7, 7, 7, 7, 7]], [[7]], [[7, 7, 7, 7]]],
     ),
+    "padding of int64": (
+        {"range": {"start": 1, "stop": 3}},
+        [ROW, {"padded_batch": {"batch_size": 2, "padding_values": -1}}],
+        [[[1, -1], [2, 2]]],
+    ),
+    "padding of what a Python function gives": (
+        {"range": {"start": 1, "stop": 3}},
+        [
+            {"map": {"python": "functions.py:row"}},
+            {"padded_batch": {"batch_size": 2, "padded_shapes": [None], "padding_values": 9}},
+        ],
+        [[[1, 9], [2, 2]]],
+    ),
+    "one padding value for all components": (
+        {"range": {"start": 1, "stop": 3}},
+        [ROW, PAIR, {"padded_batch": {"batch_size": 2, "padding_values": 3}}],
+        [{"a": [[1, 3], [2, 2]], "b": ([[1.0, 3.0], [2.0, 2.0]], [[1.0, 3.0], [2.0, 2.0]])}],
+    ),
+    "one padding value for components that are not known": (
+        {"range": {"start": 1, "stop": 3}},
+        [
+            {"map": {"python": "functions.py:rows"}},
+            {"padded_batch": {"batch_size": 2, "padded_shapes": [[None], [None]], "padding_values": 4}},
+        ],
+        [([[1, 4], [2, 2]], [[1.0, 4.0], [2.0, 2.0]])],
+    ),
+    "padding values of each component": (
+        {"range": {"start": 1, "stop": 3}},
+        [ROW, PAIR, {"padded_batch": {"batch_size": 2, "padding_values": {"a": 5.0, "b": [None, 7]}}}],
+        [{"a": [[1, 5], [2, 2]], "b": ([[1.0, 0.0], [2.0, 2.0]], [[1.0, 7.0], [2.0, 2.0]])}],
+    ),
+    "buckets padded with what a Python function gives": (
+        {"range": {"start": 1, "stop": 3}},
+        [
+            {"map": {"python": "functions.py:rows"}},
+            {
+                "bucket_by_sequence_length": {
+                    "element_length_func": {"ops": [{"tf.size": {"on": 0}}]},
+                    "bucket_boundaries": [9],
+                    "bucket_batch_sizes": [2, 2],
+                    "padded_shapes": [[None], [None]],
+                    "padding_values": [8, 0.5],
+                }
+            },
+        ],
+        [([[1, 8], [2, 2]], [[1.0, 0.5], [2.0, 2.0]])],
+    ),
+    "buckets of int64 padded": (
+        {"range": {"start": 1, "stop": 3}},
+        [
+            ROW,
+            {
+                "bucket_by_sequence_length": {
+                    "element_length_func": {"ops": [{"tf.size": {}}]},
+                    "bucket_boundaries": [9],
+                    "bucket_batch_sizes": [2, 2],
+                    "padding_values": -1,
+                }
+            },
+        ],
+        [[[1, -1], [2, 2]]],
+    ),
     "scan": (
         {"range": {"stop": 4}},
         [
@@ -372,6 +460,12 @@ def test_snapshots_are_where_the_user_says(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "stages", "address", "part"),
     [
+        (
+            {"range": {"stop": 3}},
+            [{"map": {"python": "functions.py:rows"}}, {"padded_batch": {"batch_size": 2, "padding_values": [0.5, 1]}}],
+            "stages.1",
+            "got padding_values 0.5 for `0`, int64, expected a value of that dtype",
+        ),
         (
             {
                 "zip": {

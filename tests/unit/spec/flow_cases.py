@@ -119,6 +119,20 @@ REFUSED = {
         _PAIRS, "padded_batch: {batch_size: 2, padded_shapes: {image: [8, 8, 3], lable: []}}"
     ),
     "padded with text": _stages(_ROWS, "padded_batch: {batch_size: 2, padded_shapes: [8], padding_values: x}"),
+    "padded with more than it holds": _stages(
+        _RANGE, "map: {ops: [tf.cast: {dtype: uint8}]}", "padded_batch: {batch_size: 2, padding_values: 256}"
+    ),
+    "all padded with a number": _stages(
+        _RANGE,
+        "map: {ops: [to_dict: {n: null, s: null}, tf.strings.as_string: {on: s}]}",
+        "padded_batch: {batch_size: 2, padding_values: 0}",
+    ),
+    "padded with a mapping": _stages(_RANGE, "padded_batch: {batch_size: 2, padding_values: {a: 0}}"),
+    "padded with a number in place of a tuple": _stages(
+        _RANGE,
+        "map: {ops: [to_tuple: [null, [null, null]]]}",
+        "padded_batch: {batch_size: 2, padding_values: [0, 0]}",
+    ),
     "padded with a half": _stages(_RANGE, "padded_batch: {batch_size: 2, padding_values: 0.5}"),
     "resize to one number": _ops(_PAIRS, "tf.image.resize: {on: image, size: 4}"),
     "resize to three numbers": _ops(_PAIRS, "tf.image.resize: {on: image, size: [4, 4, 3]}"),
@@ -182,6 +196,14 @@ ACCEPTED = {
         _ROWS, "batch: {batch_size: 4}", "map: {ops: [tf.reshape: {shape: [4, 2, 3]}]}"
     ),
     "lines of any length in a dense batch": _stages(_LINES, "map: {ops: [tf.strings.split]}", "batch: {batch_size: 1}"),
+    "int64 padded with a number": _stages(
+        _RANGE, "map: {ops: [tf.expand_dims: {axis: 0}]}", "padded_batch: {batch_size: 2, padding_values: -1}"
+    ),
+    "a whole number padded into floats and ints": _stages(
+        _RANGE,
+        "map: {ops: [to_dict: {n: null, x: null}, tf.cast: {on: x, dtype: float16}]}",
+        "padded_batch: {batch_size: 2, padding_values: {n: 1.0, x: 1}}",
+    ),
     "words in a padded batch": _stages(_TEXTS, "map: {ops: [tf.strings.split]}", "padded_batch: {batch_size: 4}"),
     "one list of words": _stages(
         _TEXTS, "map: {ops: [tf.strings.split]}", "take: {count: 1}", "batch: {batch_size: 4}"
