@@ -18,20 +18,21 @@ def _grammar(dot: str) -> str:
     return rf"{step}(?:{dot}(?:{inner}{dot})?{step})*"
 
 
-_ADDRESS = re.compile(_grammar(r"\."))
-_NODE = re.compile(_grammar("_"))
-_PARTS = re.compile(r"source|stages|datasets|choice_dataset|weights|dataset|reduce_func|reader_func|\d+")
-_LAST_STEP = re.compile(r"(?:^|\.)(?:source|stages\.\d+)$")
-_LAST_ARGUMENT = re.compile(r"\.(?:datasets\.\d+|choice_dataset|weights|dataset|reduce_func|reader_func)$")
+# Texts, which `re` compiles when they are used: reading a spec needs none of them.
+_ADDRESS = _grammar(r"\.")
+_NODE = _grammar("_")
+_PARTS = r"source|stages|datasets|choice_dataset|weights|dataset|reduce_func|reader_func|\d+"
+_LAST_STEP = r"(?:^|\.)(?:source|stages\.\d+)$"
+_LAST_ARGUMENT = r"\.(?:datasets\.\d+|choice_dataset|weights|dataset|reduce_func|reader_func)$"
 # Not a part of a longer word such as `my_stages_1` or `stages_1_weights`.
-_NODE_IN_TEXT = re.compile(rf"(?<![A-Za-z0-9_])(?P<node>{_NODE.pattern})(?![A-Za-z0-9_])")
+_NODE_IN_TEXT = rf"(?<![A-Za-z0-9_])(?P<node>{_NODE})(?![A-Za-z0-9_])"
 # What TensorFlow calls the traced function of a stage; the number at the end is its own.
-_TRACED = re.compile(rf"__inference_(?:Dataset_(?:[a-z]+_)*?)?(?P<node>{_NODE.pattern})_\d+(?![A-Za-z0-9_])")
+_TRACED = rf"__inference_(?:Dataset_(?:[a-z]+_)*?)?(?P<node>{_NODE})_\d+(?![A-Za-z0-9_])"
 
 
 def is_address(text: str) -> bool:
     """Whether ``text`` has the form of a stage address."""
-    return _ADDRESS.fullmatch(text) is not None
+    return re.fullmatch(_ADDRESS, text) is not None
 
 
 def node_name(address: str) -> str:
@@ -54,10 +55,10 @@ def address_of(name: str) -> str:
         >>> address_of("stages_1_stages_0")
         'stages.1.stages.0'
     """
-    if _NODE.fullmatch(name) is None:
+    if re.fullmatch(_NODE, name) is None:
         msg = f"got {name!r}, expected a name such as stages_1_source"
         raise ValueError(msg)
-    return ".".join(_PARTS.findall(name))
+    return ".".join(re.findall(_PARTS, name))
 
 
 def find_address(text: str) -> str | None:
@@ -71,8 +72,8 @@ def find_address(text: str) -> str | None:
         >>> find_address("__inference_Dataset_map_stages_0_57")
         'stages.0'
     """
-    traced = _TRACED.search(text)
-    plain = _NODE_IN_TEXT.search(text)
+    traced = re.search(_TRACED, text)
+    plain = re.search(_NODE_IN_TEXT, text)
     if traced is not None and (plain is None or traced.start() <= plain.start()):
         return address_of(traced["node"])
     return address_of(plain["node"]) if plain is not None else None
@@ -96,8 +97,8 @@ def owner_of(address: str) -> str | None:
         >>> owner_of("stages.1.stages.0"), owner_of("source.datasets.0.source"), owner_of("stages.1")
         ('stages.1', 'source', None)
     """
-    pipeline = _LAST_STEP.sub("", address)
-    return _LAST_ARGUMENT.sub("", pipeline) or None
+    pipeline = re.sub(_LAST_STEP, "", address)
+    return re.sub(_LAST_ARGUMENT, "", pipeline) or None
 
 
 def pipeline_of(address: str) -> str:
@@ -107,7 +108,7 @@ def pipeline_of(address: str) -> str:
         >>> pipeline_of("stages.1.stages.0"), pipeline_of("source.datasets.0.stages.2"), pipeline_of("stages.1")
         ('stages.1', 'source.datasets.0', '')
     """
-    return _LAST_STEP.sub("", address)
+    return re.sub(_LAST_STEP, "", address)
 
 
 def join(address: str, *parts: str | int) -> str:

@@ -31,7 +31,7 @@ MERGE_KEY: Final = "<<"
 _LINE_END = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _PROPERTIES = re.compile(r"(?:[&!]\S*[ \t]+)+")
 _TAG = re.compile(r"!\S*")
-_BAD_CHARACTER = re.compile("[\0\ud800-\udfff]")
+_BAD_CHARACTER = "[\0\ud800-\udfff]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ class _Composer:
         start = self._skip_properties(event)
         span = self._index.span(start, max(start, event.end))
         text = self._shown(event.value)
-        if _BAD_CHARACTER.search(text):
+        if ("\0" in text or not text.isascii()) and re.search(_BAD_CHARACTER, text):
             self.note(span, "control-character", "got an escape for NUL or half a character, expected text")
             return ScalarNode("", span)
         if not key and REFERENCE_START in text:

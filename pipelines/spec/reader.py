@@ -33,7 +33,9 @@ MAX_BYTES: Final = 1 << 20
 Address: TypeAlias = tuple[str | int, ...]
 
 _BYTE_ORDER_MARK = "\ufeff"
-_UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_UNREADABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+_UNREADABLE_ASCII = "[^\t\n\r\x20-\x7e]"
+"""The same of ASCII text; compiling the other takes longer than reading most specs."""
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -121,7 +123,7 @@ def read(
 def _unreadable(text: str, index: TextIndex) -> Problem | None:
     if len(text) > MAX_BYTES:
         return Problem(None, "too-large", f"got more than {MAX_BYTES >> 20} Mi characters, expected fewer")
-    found = _UNREADABLE.search(text)
+    found = re.search(_UNREADABLE_ASCII if text.isascii() else _UNREADABLE, text)
     if found is None:
         return None
     name = "a NUL byte (a binary file?)" if found[0] == "\0" else f"the control character U+{ord(found[0]):04X}"

@@ -26,7 +26,7 @@ _HIDDEN: Final = "".join(chr(0xE000 + place) for place in range(len(_STRUCTURAL)
 _HIDE = str.maketrans(_STRUCTURAL, _HIDDEN)
 _SHOW = str.maketrans(_HIDDEN, _STRUCTURAL)
 _FORMS: Final = "expected ${NAME} or ${NAME:-default} ($${ stands for ${)"
-_UNPRINTABLE = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_UNPRINTABLE = "[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]"
 
 
 def hide(text: str) -> str:
@@ -93,7 +93,7 @@ class References:
         result = _REFERENCE.sub(lambda match: self._replacement(match, span, names, problems), text)
         if not problems and len(result) > MAX_FILLED:
             problems.append(Problem(span, "too-large", f"got a text of {len(result)} characters from the environment"))
-        if not problems and _UNPRINTABLE.search(result):
+        if not problems and re.search(_UNPRINTABLE, result):
             message = "got a control character from the environment, expected text"
             problems.append(Problem(span, "control-character", message))
         if problems:

@@ -13,8 +13,8 @@ CUTOFF: Final = 0.7
 _LONGEST: Final = 80
 _SHORTEST_START: Final = 4
 # "stop:100" and "stop=100", where a blank or a colon was forgotten.
-_WRITTEN_TOGETHER = re.compile(r"(\w{1,40})[:=]\s*(\S{1,40})")
-_SEPARATORS = re.compile(r"[\s_.\-]+")
+_WRITTEN_TOGETHER = r"(\w{1,40})[:=]\s*(\S{1,40})"
+_SEPARATORS = r"[\s_.\-]+"
 
 # Words of other libraries and of everyday speech, without separators and in lower case; only what is a candidate at
 # the place is ever suggested.
@@ -106,10 +106,10 @@ _UNITS: Final = {
     "mins": "min",
     "minutes": "min",
 }
-_NUMBER = re.compile(r"[-+]?\d{1,18}(?:\.\d{1,18})?")
+_NUMBER = r"[-+]?\d{1,18}(?:\.\d{1,18})?"
 _FACTORS: Final = {"k": 1000, "m": 1_000_000, "s": 1}
-_COUNTED = re.compile(r"(\d{1,12})([kKmMs])")
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+_COUNTED = r"(\d{1,12})([kKmMs])"
+_QUANTITY = r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)"
 
 
 def suggest(got: object, candidates: Iterable[str]) -> str | None:
@@ -128,7 +128,7 @@ def suggest(got: object, candidates: Iterable[str]) -> str | None:
     if not plain or text in names:
         return None
     by_plain = {_plain(name): name for name in reversed(names)}
-    written = _WRITTEN_TOGETHER.fullmatch(text)
+    written = re.fullmatch(_WRITTEN_TOGETHER, text)
     if written is not None and (name := by_plain.get(_plain(written[1]))) is not None:
         return f"{name}: {written[2]}"
     last = _plain(text.rsplit(".", 1)[-1])
@@ -166,7 +166,7 @@ def suggest_value(got: object, kind: str) -> str | None:
         ('32', 'true', '20ms')
     """
     if kind == "duration" and isinstance(got, str | int | float) and not isinstance(got, bool):
-        quantity = _QUANTITY.fullmatch(str(got)[:_LONGEST].strip())
+        quantity = re.fullmatch(_QUANTITY, str(got)[:_LONGEST].strip())
         unit = _UNITS.get(quantity[2].lower()) if quantity else None
         return f"{quantity[1]}{unit}" if quantity and unit else None
     if not isinstance(got, str):
@@ -177,9 +177,9 @@ def suggest_value(got: object, kind: str) -> str | None:
         return word if word in {"true", "false"} else None
     if kind == "version":
         text = text.removeprefix("v").removesuffix(".0")
-    if kind == "number" and (counted := _COUNTED.fullmatch(text)) is not None:
+    if kind == "number" and (counted := re.fullmatch(_COUNTED, text)) is not None:
         return str(int(counted[1]) * _FACTORS[counted[2].lower()])
-    return text if kind in {"number", "seed", "version"} and _NUMBER.fullmatch(text) else None
+    return text if kind in {"number", "seed", "version"} and re.fullmatch(_NUMBER, text) else None
 
 
 def suggest_path(got: str, candidates: Iterable[str]) -> str | None:
@@ -203,4 +203,4 @@ def suggest_path(got: str, candidates: Iterable[str]) -> str | None:
 
 
 def _plain(text: str) -> str:
-    return _SEPARATORS.sub("", text).lower()
+    return re.sub(_SEPARATORS, "", text).lower()

@@ -131,7 +131,7 @@ class _Rule(NamedTuple):
     ``{got}`` in the message is what stands there.
     """
 
-    pattern: re.Pattern[str]
+    pattern: str
     at_context: bool
     code: str
     message: str
@@ -140,9 +140,10 @@ class _Rule(NamedTuple):
 _AT_CONTEXT: Final = True
 _AT_PROBLEM: Final = False
 
+# Patterns are texts here: only the few specs that are no YAML need them compiled.
 # The first that matches wins.
 _RULES: Final[tuple[_Rule, ...]] = tuple(
-    _Rule(re.compile(pattern), at_context, code, message)
+    _Rule(pattern, at_context, code, message)
     for pattern, at_context, code, message in (
         (r"tab character|'\\t' that cannot start", _AT_PROBLEM, "tab", "got a tab, expected spaces for indentation"),
         (
@@ -209,16 +210,16 @@ _RULES: Final[tuple[_Rule, ...]] = tuple(
         (r"(?i)nest", _AT_PROBLEM, "too-deep", "got too many levels of nesting, expected fewer"),
     )
 )
-_UNCLOSED = re.compile(r"expected ',' or '([\]}])'")
+_UNCLOSED = r"expected ',' or '([\]}])'"
 _AFTER_VALUE = "got {got} after the end of the value, expected the end of the line, or the whole text in quotes"
 _TAB = "got a tab, expected spaces for indentation"
-_MERGE_CONFLICT = re.compile(r"<{7} |={7}$|>{7} ")
-_NO_BLANK = re.compile(r"[ -]*([A-Za-z_][\w.]*):[^\s:/\\][^:\n]*\n?$")
-_SLASHES = re.compile(r"^[ \t]*(//)", re.MULTILINE)
-_ESCAPE = re.compile(r"\\(?:x\w{0,2}|u\w{0,4}|U\w{0,8}|.?)")
-_WORD = re.compile(r"\w{1,40}|.", re.DOTALL)
+_MERGE_CONFLICT = r"<{7} |={7}$|>{7} "
+_NO_BLANK = r"[ -]*([A-Za-z_][\w.]*):[^\s:/\\][^:\n]*\n?$"
+_SLASHES = r"(?m)^[ \t]*(//)"
+_ESCAPE = r"\\(?:x\w{0,2}|u\w{0,4}|U\w{0,8}|.?)"
+_WORD = r"(?s)\w{1,40}|."
 _FALLBACK = _Rule(
-    re.compile(""),
+    "",
     _AT_PROBLEM,
     "syntax",
     "got {got} where YAML cannot read on, expected 'key: value' or '- item' lines",
@@ -227,10 +228,10 @@ _FALLBACK = _Rule(
 
 def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:
     problem = error.problem or ""
-    unclosed = _UNCLOSED.search(problem)
+    unclosed = re.search(_UNCLOSED, problem)
     if unclosed:
         return _explain_flow(text, error, unclosed[1])
-    rule = next((rule for rule in _RULES if rule.pattern.search(problem)), _FALLBACK)
+    rule = next((rule for rule in _RULES if re.search(rule.pattern, problem)), _FALLBACK)
     mark = (error.context_mark if rule.at_context else None) or error.problem_mark or error.context_mark
     offset, code, template = _offset(text, mark), rule.code, rule.message
     known = _known_mistake(text, offset, rule)
@@ -251,13 +252,13 @@ def _known_mistake(text: str, offset: int, rule: _Rule) -> SyntaxProblem | None:
     """What people often write, where YAML itself stops in another place or says something else."""
     start = _line_start(text, offset)
     line = text[start:].split("\n", 1)[0]
-    marker = _MERGE_CONFLICT.match(line)
+    marker = re.match(_MERGE_CONFLICT, line)
     if marker is not None:
         message = "got the marker of a merge conflict, expected one of the two versions and no markers"
         return SyntaxProblem(start, start + marker.end(), "syntax", message)
     if "got a ':' inside" in rule.message and start > 0:
         before = _line_start(text, start - 1)
-        joined = _NO_BLANK.match(text[before:start])
+        joined = re.match(_NO_BLANK, text[before:start])
         if joined is not None:
             key = joined[1]
             message = f"got '{joined[1]}:' directly before its value, expected a blank after the ':'"
@@ -272,7 +273,7 @@ def _explain_flow(text: str, error: yaml.MarkedYAMLError, closing: str) -> Synta
     """A ``[`` or ``{`` that YAML cannot read to its end: never closed, or something odd inside."""
     opened, stopped = _offset(text, error.context_mark), _offset(text, error.problem_mark)
     opening = "[" if closing == "]" else "{"
-    comment = _SLASHES.search(text, opened, stopped + 1)
+    comment = re.compile(_SLASHES).search(text, opened, stopped + 1)
     if comment is not None:
         return SyntaxProblem(comment.start(1), comment.end(1), "syntax", "got '//', expected '#' before a comment")
     if stopped >= len(text) or any(end in text[opened:stopped] for end in LINE_ENDS):
@@ -283,13 +284,13 @@ def _explain_flow(text: str, error: yaml.MarkedYAMLError, closing: str) -> Synta
 
 def _at_escape(text: str, offset: int) -> SyntaxProblem:
     start = max(0, text.rfind("\\", 0, offset + 1))
-    escape = _ESCAPE.match(text, start)
+    escape = re.compile(_ESCAPE).match(text, start)
     message = "got an escape that does not exist in double quotes, expected single quotes, or '\\\\' for a backslash"
     return SyntaxProblem(start, escape.end() if escape else start + 1, "syntax", message)
 
 
 def _problem(text: str, offset: int, code: str, message: str) -> SyntaxProblem:
-    word = _WORD.match(text, offset)
+    word = re.compile(_WORD).match(text, offset)
     return SyntaxProblem(offset, word.end() if word else offset + 1, code, message)
 
 
@@ -312,5 +313,5 @@ def _found(text: str, offset: int) -> str:
     found = text[offset]
     if found in LINE_ENDS:
         return "the end of the line"
-    word = _WORD.match(text, offset)
+    word = re.compile(_WORD).match(text, offset)
     return f"'{word[0] if word else found}'" if found != "'" else 'a "\'"'
