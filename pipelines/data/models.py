@@ -11,7 +11,7 @@ import json
 import math
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
 from pipeprof.pipelines.data.media import AudioFolder, FixedRecords, ImageMasks, TextFolder, Vocabulary
 from pipeprof.pipelines.data.recipe import (
@@ -31,7 +31,16 @@ from pipeprof.pipelines.data.recipe import (
     item_bytes,
     part_names,
 )
-from pipeprof.pipelines.data.record_features import FeatureEntry, FloatsFeature, IntsFeature, JpegFeature, LabelFeature
+from pipeprof.pipelines.data.record_features import (
+    AnyFeature,
+    FeatureEntry,
+    FloatsFeature,
+    IntsFeature,
+    JpegFeature,
+    LabelFeature,
+)
+from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
 
 _NPY_HEADER_BYTES = 128
@@ -78,10 +87,10 @@ class TFRecord(Recipe):
     compression_type: Literal["GZIP", "ZLIB"] | None = Field(
         default=None, description="GZIP or ZLIB compresses the shards; null leaves them plain."
     )
-    features: Annotated[dict[str, FeatureEntry], Field(min_length=1)] = Field(
+    features: Annotated[dict[str, AnyFeature], Field(min_length=1)] = Field(
         default_factory=_default_features, description="Feature name to feature."
     )
-    sequences: dict[str, FeatureEntry] | None = Field(
+    sequences: dict[str, AnyFeature] | None = Field(
         default=None,
         description="Features of every step: records are tf.train.SequenceExample, with `features` as their context.",
     )
@@ -228,6 +237,12 @@ class DataEntry(OneOf):
     def recipe(self) -> Recipe:
         """The recipe of the one kind that was given."""
         return getattr(self, self.kind)  # type: ignore[no-any-return]  # the fields of this class, by name
+
+
+AnyEntry = Annotated[
+    DataEntry, Checked(DataEntry.model_validate), WithJsonSchema({SCHEMA_PLACEHOLDER: DataEntry.__name__})
+]
+"""The same, made ready when the first one is read and not with every spec."""
 
 
 def file_names(entry: DataEntry) -> list[str]:

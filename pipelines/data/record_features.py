@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
 from pipeprof.pipelines.data.recipe import (
     BYTES_PER_WORD,
@@ -19,6 +19,8 @@ from pipeprof.pipelines.data.recipe import (
     image_bytes,
     item_bytes,
 )
+from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Document
 
 Number = Annotated[int, Field(ge=0, le=10_000_000, strict=True)]
@@ -196,6 +198,14 @@ class FeatureEntry(OneOf):
     def estimated_bytes(self) -> int:
         """About how many bytes the feature takes in one record, before compression."""
         return self.feature.estimated_bytes()
+
+
+AnyFeature = Annotated[
+    FeatureEntry,
+    Checked(FeatureEntry.model_validate),
+    WithJsonSchema({SCHEMA_PLACEHOLDER: FeatureEntry.__name__}),
+]
+"""The same, made ready when the first one is read and not with every recipe."""
 
 
 def _range(length: int | list[int]) -> list[int]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
 from pipeprof.pipelines.ops.values import ArrayPath, Dtype, KnownShape, NotNegative, OwnFiles, Text
@@ -44,15 +45,15 @@ def _indices(value: Any) -> tuple[tuple[int, ...], ...]:
 
 
 _LIST = {"type": "array"}
-Rows = Annotated[tuple[Any, ...], PlainValidator(_rows), WithJsonSchema(_LIST)]
+Rows = Annotated[tuple[Any, ...], Checked(_rows), WithJsonSchema(_LIST)]
 Values = Annotated[
     tuple[Any, ...],
-    PlainValidator(_values),
+    Checked(_values),
     WithJsonSchema({"type": "array", "items": {"type": ["number", "string", "boolean"]}}),
 ]
 Indices = Annotated[
     tuple[tuple[int, ...], ...],
-    PlainValidator(_indices),
+    Checked(_indices),
     WithJsonSchema({"type": "array", "items": {"type": "array", "items": {"type": "integer", "minimum": 0}}}),
 ]
 

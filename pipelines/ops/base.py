@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar
 
-from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import Field, ValidationError, WithJsonSchema
 
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.functions import function
 from pipeprof.pipelines.ops.model import Closed, has_outer_element
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
@@ -268,6 +269,6 @@ def _validated(kind: type[OpType], name: str, arguments: dict[str, Any]) -> OpTy
         raise
 
 
-AnyStage = Annotated[Stage, PlainValidator(parse_stage), WithJsonSchema({SCHEMA_PLACEHOLDER: "stage"})]
-AnySource = Annotated[Source, PlainValidator(parse_source), WithJsonSchema({SCHEMA_PLACEHOLDER: "source"})]
-NestedSource = Annotated[Source, PlainValidator(parse_source), WithJsonSchema({SCHEMA_PLACEHOLDER: "nested_source"})]
+AnyStage = Annotated[Stage, Checked(parse_stage), WithJsonSchema({SCHEMA_PLACEHOLDER: "stage"})]
+AnySource = Annotated[Source, Checked(parse_source), WithJsonSchema({SCHEMA_PLACEHOLDER: "source"})]
+NestedSource = Annotated[Source, Checked(parse_source), WithJsonSchema({SCHEMA_PLACEHOLDER: "nested_source"})]

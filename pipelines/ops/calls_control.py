@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pipeprof.pipelines.ops.calls import Running, SpecialCall
 from pipeprof.pipelines.ops.chains import Chain, Chains, FilledChain, SharedChain
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.fields import FieldError, describe
 from pipeprof.pipelines.ops.opcall import OpCall
 from pipeprof.pipelines.ops.problems import Problems, error, mismatch
@@ -21,9 +22,7 @@ def _probability(value: Any) -> float:
     return float(value)
 
 
-Probability = Annotated[
-    float, PlainValidator(_probability), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})
-]
+Probability = Annotated[float, Checked(_probability), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 
 
 class _Control(SpecialCall):

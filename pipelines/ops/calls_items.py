@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from pipeprof.pipelines.ops.calls import Running, SpecialCall
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.fields import pick
 from pipeprof.pipelines.ops.opcall import OpCall
 from pipeprof.pipelines.ops.problems import mismatch
@@ -129,9 +130,9 @@ class GetItem(SpecialCall):
     family: ClassVar[str] = "structure"
     short: ClassVar[str | None] = "key"
 
-    key: Annotated[
-        Key, PlainValidator(parse_key), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]})
-    ] = Field(description='What stands between the brackets, in quotes: "..., :3", "1:-1", "0", "start:stop".')
+    key: Annotated[Key, Checked(parse_key), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]})] = (
+        Field(description='What stands between the brackets, in quotes: "..., :3", "1:-1", "0", "start:stop".')
+    )
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:

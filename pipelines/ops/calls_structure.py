@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field as Described
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 
 from pipeprof.pipelines.ops.calls import Running, SpecialCall
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.fields import FieldError, describe, pick
 from pipeprof.pipelines.ops.opcall import OpCall
 from pipeprof.pipelines.ops.problems import Problems, error, mismatch
@@ -120,7 +121,7 @@ class Select(_Structure):
 
     fields: Annotated[
         Field | tuple[Field, ...],
-        PlainValidator(_fields),
+        Checked(_fields),
         WithJsonSchema({"anyOf": [_FIELD_SCHEMA, {"type": "array", "items": _FIELD_SCHEMA, "minItems": 1}]}),
     ] = Described(description="Keys or indices; one alone becomes the element itself.")
 
@@ -148,7 +149,7 @@ class Drop(_Structure):
 
     fields: Annotated[
         tuple[Field, ...],
-        PlainValidator(_several),
+        Checked(_several),
         WithJsonSchema({"anyOf": [_FIELD_SCHEMA, {"type": "array", "items": _FIELD_SCHEMA, "minItems": 1}]}),
     ] = Described(description="Keys or indices.")
 
@@ -177,7 +178,7 @@ class Rename(_Structure):
 
     names: Annotated[
         dict[str, str],
-        PlainValidator(_renamed),
+        Checked(_renamed),
         WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}),
     ] = Described(description="New names by the old ones.")
 
@@ -208,7 +209,7 @@ class ToTuple(_Structure):
 
     structure: Annotated[
         Any,
-        PlainValidator(_tuple_structure),
+        Checked(_tuple_structure),
         WithJsonSchema({"type": "array", "items": _NESTED_SCHEMA, "minItems": 1}),
     ] = Described(description="Fields, and lists and mappings of them.")
 
@@ -232,7 +233,7 @@ class ToDict(_Structure):
 
     structure: Annotated[
         Any,
-        PlainValidator(_dict_structure),
+        Checked(_dict_structure),
         WithJsonSchema(
             {
                 "anyOf": [

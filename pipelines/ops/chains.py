@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, ValidationError, WithJsonSchema
+from pydantic import ValidationError, WithJsonSchema
 
 from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.opcall import OpCall
 from pipeprof.pipelines.ops.problems import Problems, mismatch
 from pipeprof.pipelines.ops.shared import sharing
@@ -49,13 +50,13 @@ def _several(value: Any) -> tuple[tuple[OpCall, ...], ...]:
     return tuple(chains)
 
 
-Chain = Annotated[tuple[OpCall, ...], PlainValidator(_chain), WithJsonSchema(_CALLS)]
+Chain = Annotated[tuple[OpCall, ...], Checked(_chain), WithJsonSchema(_CALLS)]
 """A chain that may be empty."""
-FilledChain = Annotated[tuple[OpCall, ...], PlainValidator(_filled), WithJsonSchema({**_CALLS, "minItems": 1})]
-SharedChain = Annotated[tuple[OpCall, ...], PlainValidator(_shared), WithJsonSchema({**_CALLS, "minItems": 1})]
+FilledChain = Annotated[tuple[OpCall, ...], Checked(_filled), WithJsonSchema({**_CALLS, "minItems": 1})]
+SharedChain = Annotated[tuple[OpCall, ...], Checked(_shared), WithJsonSchema({**_CALLS, "minItems": 1})]
 """The chain of ``for_each``."""
 Chains = Annotated[
     tuple[tuple[OpCall, ...], ...],
-    PlainValidator(_several),
+    Checked(_several),
     WithJsonSchema({"type": "array", "items": _CALLS, "minItems": 1}),
 ]

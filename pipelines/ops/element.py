@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
 from pipeprof.pipelines.ops.calls import special_calls
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.features import parse_features
 from pipeprof.pipelines.ops.functions import (
     DTYPE_PARAMETERS,
@@ -220,10 +221,10 @@ class Required:
 
 __all__ = ["Call", "ElementFunction", "OpCall", "Required", "check_targets", "parse_call", "parse_chain"]
 
-Call = Annotated[OpCall, PlainValidator(parse_call), WithJsonSchema({SCHEMA_PLACEHOLDER: "call"})]
+Call = Annotated[OpCall, Checked(parse_call), WithJsonSchema({SCHEMA_PLACEHOLDER: "call"})]
 RecordDefaults = Annotated[
     tuple[Any, ...],
-    PlainValidator(parse_record_defaults),
+    Checked(parse_record_defaults),
     WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": ["number", "string"]}}),
 ]
 

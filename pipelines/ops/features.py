@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import Field, ValidationError, WithJsonSchema
 
 from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.problems import Problems, mismatch, unknown
 from pipeprof.pipelines.ops.structures import Constant, Place
@@ -16,7 +17,7 @@ from pipeprof.pipelines.ops.values import Dtype, FilledText, Flag, Integers, Sha
 _DTYPES = ("float32", "int64", "string")
 FeatureDtype = Annotated[
     str,
-    PlainValidator(dtype_among(_DTYPES, "a dtype that a record can hold: float32, int64 or string")),
+    Checked(dtype_among(_DTYPES, "a dtype that a record can hold: float32, int64 or string")),
     WithJsonSchema({"enum": [*_DTYPES, *(f"tf.{name}" for name in _DTYPES)]}),
 ]
 _EXAMPLE = "FixedLenFeature: {shape: [], dtype: string}"
@@ -115,6 +116,6 @@ def parse_features(value: Any) -> dict[str, FeatureSpec | None]:
 
 Features = Annotated[
     dict[str, Any],
-    PlainValidator(parse_features),
+    Checked(parse_features),
     WithJsonSchema({"type": "object", "minProperties": 1, "additionalProperties": {SCHEMA_PLACEHOLDER: "feature"}}),
 ]

@@ -10,11 +10,11 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     ModelWrapValidatorHandler,
-    PlainValidator,
     ValidationError,
     model_validator,
 )
 
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Closed(BaseModel):
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True, arbitrary_types_allowed=True)
-    __pydantic_extra__: dict[str, Annotated[Any, PlainValidator(_refuse)]]
+    __pydantic_extra__: dict[str, Annotated[Any, Checked(_refuse)]]
 
     noun: ClassVar[str] = "key"
     ways: ClassVar[tuple[str | tuple[str, ...], ...]] = ()

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import (
     Field,
     ModelWrapValidatorHandler,
-    PlainValidator,
     ValidationError,
     WithJsonSchema,
     model_validator,
 )
 
 from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER, AnyStage, Inner, NestedSource, sources
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.element import PYTHON
 from pipeprof.pipelines.ops.model import Closed, has_outer_element
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch
@@ -174,12 +174,10 @@ def parse_pipeline(value: Any) -> Pipeline:
     return Pipeline.model_validate(value)
 
 
-AnyPipeline = Annotated[Pipeline, PlainValidator(parse_pipeline), WithJsonSchema({SCHEMA_PLACEHOLDER: "pipeline"})]
+AnyPipeline = Annotated[Pipeline, Checked(parse_pipeline), WithJsonSchema({SCHEMA_PLACEHOLDER: "pipeline"})]
 PipelineList = Annotated[
     Pipelines,
-    PlainValidator(_parse_list),
+    Checked(_parse_list),
     WithJsonSchema({"type": "array", "minItems": 1, "items": {SCHEMA_PLACEHOLDER: "pipeline"}}),
 ]
-PipelineStructure = Annotated[
-    Pipelines, PlainValidator(_parse_structure), WithJsonSchema({SCHEMA_PLACEHOLDER: "pipelines"})
-]
+PipelineStructure = Annotated[Pipelines, Checked(_parse_structure), WithJsonSchema({SCHEMA_PLACEHOLDER: "pipelines"})]

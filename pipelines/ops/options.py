@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Closed, Document
 from pipeprof.pipelines.ops.units import Size
 from pipeprof.pipelines.ops.values import FilledText, Flag, NotNegative, Positive, choice
 
 
-def _enumeration(*names: str) -> tuple[PlainValidator, WithJsonSchema]:
-    return PlainValidator(choice(*names)), WithJsonSchema({"enum": list(names)})
+def _enumeration(*names: str) -> tuple[Checked, WithJsonSchema]:
+    return Checked(choice(*names)), WithJsonSchema({"enum": list(names)})
 
 
 _ALGORITHMS = _enumeration("DEFAULT", "HILL_CLIMB", "GRADIENT_DESCENT", "MAX_PARALLELISM", "STAGE_BASED")

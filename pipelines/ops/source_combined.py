@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER, Building, Inner, Source
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.nested import (
     AnyPipeline,
     Pipeline,
@@ -29,7 +30,7 @@ def _weights(value: Any) -> tuple[float, ...] | Pipeline:
 
 Weights = Annotated[
     tuple[float, ...] | Pipeline,
-    PlainValidator(_weights),
+    Checked(_weights),
     WithJsonSchema(
         {
             "anyOf": [

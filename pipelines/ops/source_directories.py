@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from pipeprof.pipelines.ops.base import Building, Source
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import mismatch
 from pipeprof.pipelines.ops.structures import Tensors
 from pipeprof.pipelines.ops.values import (
@@ -31,8 +32,8 @@ def _labels(value: Any) -> str | tuple[int, ...]:
     raise mismatch(value, "labels", "inferred, a list of numbers, or null for no labels", ["inferred"])
 
 
-def _one_of(*names: str) -> tuple[PlainValidator, WithJsonSchema]:
-    return PlainValidator(choice(*names)), WithJsonSchema({"enum": list(names)})
+def _one_of(*names: str) -> tuple[Checked, WithJsonSchema]:
+    return Checked(choice(*names)), WithJsonSchema({"enum": list(names)})
 
 
 _MODES = _one_of("int", "categorical", "binary")
@@ -44,7 +45,7 @@ _FORMATS = _one_of("tf")
 
 Labels = Annotated[
     str | tuple[int, ...],
-    PlainValidator(_labels),
+    Checked(_labels),
     WithJsonSchema({"anyOf": [{"const": "inferred"}, {"type": "array", "minItems": 1, "items": {"type": "integer"}}]}),
 ]
 LabelMode = Annotated[str, _MODES[0], _MODES[1]]

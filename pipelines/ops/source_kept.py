@@ -7,9 +7,10 @@ import importlib.util
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from pipeprof.pipelines.ops.base import Building, Inner, Source
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.nested import PipelineFunction
 from pipeprof.pipelines.ops.pinning import PlainError
@@ -28,7 +29,7 @@ from pipeprof.pipelines.ops.values import (
 )
 
 _COMPRESSIONS = ("GZIP", "SNAPPY")
-Compressed = Annotated[str, PlainValidator(choice(*_COMPRESSIONS)), WithJsonSchema({"enum": list(_COMPRESSIONS)})]
+Compressed = Annotated[str, Checked(choice(*_COMPRESSIONS)), WithJsonSchema({"enum": list(_COMPRESSIONS)})]
 
 
 def _false(value: Any) -> bool:
@@ -37,7 +38,7 @@ def _false(value: Any) -> bool:
     return False
 
 
-Never = Annotated[bool, PlainValidator(_false), WithJsonSchema({"const": False})]
+Never = Annotated[bool, Checked(_false), WithJsonSchema({"const": False})]
 
 
 class Load(Source):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from pipeprof.pipelines.ops.base import Building, Source
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.element import RecordDefaults
 from pipeprof.pipelines.ops.features import Features
 from pipeprof.pipelines.ops.problems import mismatch
@@ -43,11 +44,11 @@ def _columns(value: Any) -> tuple[int | str, ...]:
 
 Columns = Annotated[
     tuple[int | str, ...],
-    PlainValidator(_columns),
+    Checked(_columns),
     WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": ["string", "integer"]}}),
 ]
-Reader = Annotated[str, PlainValidator(choice(*_READERS)), WithJsonSchema({"enum": list(_READERS)})]
-Driver = Annotated[str, PlainValidator(choice("sqlite")), WithJsonSchema({"const": "sqlite"})]
+Reader = Annotated[str, Checked(choice(*_READERS)), WithJsonSchema({"enum": list(_READERS)})]
+Driver = Annotated[str, Checked(choice("sqlite")), WithJsonSchema({"const": "sqlite"})]
 
 
 class MakeCsvDataset(Source):

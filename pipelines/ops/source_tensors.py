@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pipeprof.pipelines.ops.base import Building, Source
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.element import PYTHON
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
@@ -27,8 +28,8 @@ def _range_step(value: Any) -> int:
     raise mismatch(value, "number", expected)
 
 
-RangeEnd = Annotated[int | OuterElement, PlainValidator(_range_end), WithJsonSchema({"type": "integer"})]
-RangeStep = Annotated[int, PlainValidator(_range_step), WithJsonSchema({"type": "integer", "not": {"const": 0}})]
+RangeEnd = Annotated[int | OuterElement, Checked(_range_end), WithJsonSchema({"type": "integer"})]
+RangeStep = Annotated[int, Checked(_range_step), WithJsonSchema({"type": "integer", "not": {"const": 0}})]
 
 
 class FromTensorSlices(Source):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, ValidationError, WithJsonSchema
+from pydantic import ValidationError, WithJsonSchema
 
 from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import Problems, mismatch
 from pipeprof.pipelines.ops.structures import Structure, parse_signature
 from pipeprof.pipelines.ops.values import check_dtype
@@ -46,4 +47,4 @@ def parse_specs(value: Any) -> Structure:
     return Structure(result)
 
 
-Specs = Annotated[Structure, PlainValidator(parse_specs), WithJsonSchema({SCHEMA_PLACEHOLDER: "specs"})]
+Specs = Annotated[Structure, Checked(parse_specs), WithJsonSchema({SCHEMA_PLACEHOLDER: "specs"})]

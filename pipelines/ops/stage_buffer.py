@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from pipeprof.pipelines.ops.base import Building, Inner, Stage
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.element import ElementFunction, check_targets
 from pipeprof.pipelines.ops.nested import PipelineFunction
 from pipeprof.pipelines.ops.values import FilledOutputPath, FilledText, OutputPath, PositiveOrAutotune, choice
 
 _COMPRESSIONS = ("AUTO", "GZIP", "SNAPPY", "NONE")
-SnapshotCompression = Annotated[
-    str, PlainValidator(choice(*_COMPRESSIONS)), WithJsonSchema({"enum": list(_COMPRESSIONS)})
-]
+SnapshotCompression = Annotated[str, Checked(choice(*_COMPRESSIONS)), WithJsonSchema({"enum": list(_COMPRESSIONS)})]
 
 
 class Cache(Stage):

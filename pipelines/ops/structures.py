@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import Field, ValidationError, WithJsonSchema
 
 from pipeprof.pipelines.ops.arrays import CsvArray, FilesArray, LinesArray, RaggedArray, SparseArray, written_array
 from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.problems import Problems, mismatch
 from pipeprof.pipelines.ops.values import (
@@ -34,7 +35,7 @@ class NpyArray(Closed):
     npy: ArrayPath = Field(
         description="Path of the .npy file, relative to the spec; data:NAME/… for a synthesised one."
     )
-    mmap_mode: Annotated[str, PlainValidator(choice("r", "c")), WithJsonSchema({"enum": ["r", "c"]})] | None = Field(
+    mmap_mode: Annotated[str, Checked(choice("r", "c")), WithJsonSchema({"enum": ["r", "c"]})] | None = Field(
         default=None, description="r or c maps the file into memory instead of reading it (numpy.load's argument)."
     )
 
@@ -53,7 +54,7 @@ class Filling(Closed):
     dtype: NumpyDtype = Field(default="float32", description="The array's dtype.")
     fill: Annotated[
         str,
-        PlainValidator(choice("random", "zeros", "arange")),
+        Checked(choice("random", "zeros", "arange")),
         WithJsonSchema({"enum": ["random", "zeros", "arange"]}),
     ] = Field(
         default="random",
@@ -206,9 +207,9 @@ class TensorSpec:
 
 
 _OptionalShape = Annotated[
-    tuple[int | None, ...] | None, PlainValidator(lambda value: None if value is None else check_shape(value))
+    tuple[int | None, ...] | None, Checked(lambda value: None if value is None else check_shape(value))
 ]
-_DtypeName = Annotated[str, PlainValidator(check_dtype)]
+_DtypeName = Annotated[str, Checked(check_dtype)]
 
 
 class _TensorSpecModel(Closed):
@@ -333,11 +334,9 @@ def parse_scalars(value: Any) -> Structure:
 
 
 _ANYTHING: dict[str, Any] = {}
-Tensors = Annotated[
-    Structure | OuterElement, PlainValidator(parse_tensors), WithJsonSchema({SCHEMA_PLACEHOLDER: "tensors"})
-]
-Constant = Annotated[Any, PlainValidator(parse_constant), WithJsonSchema(_ANYTHING)]
-Signature = Annotated[Structure, PlainValidator(parse_signature), WithJsonSchema({SCHEMA_PLACEHOLDER: "signature"})]
-Shapes = Annotated[Structure, PlainValidator(parse_shapes), WithJsonSchema({SCHEMA_PLACEHOLDER: "shapes"})]
-Dtypes = Annotated[Structure, PlainValidator(parse_dtypes), WithJsonSchema({SCHEMA_PLACEHOLDER: "dtypes"})]
-Scalars = Annotated[Structure, PlainValidator(parse_scalars), WithJsonSchema(_ANYTHING)]
+Tensors = Annotated[Structure | OuterElement, Checked(parse_tensors), WithJsonSchema({SCHEMA_PLACEHOLDER: "tensors"})]
+Constant = Annotated[Any, Checked(parse_constant), WithJsonSchema(_ANYTHING)]
+Signature = Annotated[Structure, Checked(parse_signature), WithJsonSchema({SCHEMA_PLACEHOLDER: "signature"})]
+Shapes = Annotated[Structure, Checked(parse_shapes), WithJsonSchema({SCHEMA_PLACEHOLDER: "shapes"})]
+Dtypes = Annotated[Structure, Checked(parse_dtypes), WithJsonSchema({SCHEMA_PLACEHOLDER: "dtypes"})]
+Scalars = Annotated[Structure, Checked(parse_scalars), WithJsonSchema(_ANYTHING)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import mismatch
 
 _QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>[A-Za-zµμ]+)\s*")
@@ -66,7 +67,7 @@ _SIZE_SCHEMA = {
     ]
 }
 
-Duration = Annotated[float, PlainValidator(parse_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Duration = Annotated[float, Checked(parse_duration), WithJsonSchema(_DURATION_SCHEMA)]
 """Seconds, written with a unit."""
-Size = Annotated[int, PlainValidator(parse_size), WithJsonSchema(_SIZE_SCHEMA)]
+Size = Annotated[int, Checked(parse_size), WithJsonSchema(_SIZE_SCHEMA)]
 """Bytes, written with or without a unit."""

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import failure, mismatch
 
 
@@ -301,69 +302,65 @@ _PATHS_OR_ELEMENT: dict[str, Any] = {
 
 ElementField = Annotated[
     str | int,
-    PlainValidator(parse_field),
+    Checked(parse_field),
     WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}),
 ]
-Flag = Annotated[bool, PlainValidator(_flag), WithJsonSchema({"type": "boolean"})]
-Text = Annotated[str, PlainValidator(_text), WithJsonSchema({"type": "string"})]
-FilledText = Annotated[str, PlainValidator(_filled_text), WithJsonSchema({"type": "string", "minLength": 1})]
-Integer = Annotated[int, PlainValidator(_integer(None)), WithJsonSchema(_INTEGER)]
-Positive = Annotated[int, PlainValidator(_integer(1)), WithJsonSchema({**_INTEGER, "minimum": 1})]
-NotNegative = Annotated[int, PlainValidator(_integer(0)), WithJsonSchema({**_INTEGER, "minimum": 0})]
-Count = Annotated[int, PlainValidator(_integer(-1, note=" (-1: all)")), WithJsonSchema({**_INTEGER, "minimum": -1})]
+Flag = Annotated[bool, Checked(_flag), WithJsonSchema({"type": "boolean"})]
+Text = Annotated[str, Checked(_text), WithJsonSchema({"type": "string"})]
+FilledText = Annotated[str, Checked(_filled_text), WithJsonSchema({"type": "string", "minLength": 1})]
+Integer = Annotated[int, Checked(_integer(None)), WithJsonSchema(_INTEGER)]
+Positive = Annotated[int, Checked(_integer(1)), WithJsonSchema({**_INTEGER, "minimum": 1})]
+NotNegative = Annotated[int, Checked(_integer(0)), WithJsonSchema({**_INTEGER, "minimum": 0})]
+Count = Annotated[int, Checked(_integer(-1, note=" (-1: all)")), WithJsonSchema({**_INTEGER, "minimum": -1})]
 PositiveOrAutotune = Annotated[
-    int | Literal["AUTOTUNE"], PlainValidator(_integer(1, autotune=True)), WithJsonSchema(_autotunable_schema(1))
+    int | Literal["AUTOTUNE"], Checked(_integer(1, autotune=True)), WithJsonSchema(_autotunable_schema(1))
 ]
-Number = Annotated[float, PlainValidator(_number), WithJsonSchema({"type": "number"})]
-PositiveNumber = Annotated[
-    float, PlainValidator(_positive_number), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
-]
-Dtype = Annotated[
-    str, PlainValidator(check_dtype), WithJsonSchema({"enum": [*DTYPES, *(f"tf.{name}" for name in DTYPES)]})
-]
-NumpyDtype = Annotated[str, PlainValidator(dtype_among(NUMPY_DTYPES)), WithJsonSchema({"enum": list(NUMPY_DTYPES)})]
+Number = Annotated[float, Checked(_number), WithJsonSchema({"type": "number"})]
+PositiveNumber = Annotated[float, Checked(_positive_number), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
+Dtype = Annotated[str, Checked(check_dtype), WithJsonSchema({"enum": [*DTYPES, *(f"tf.{name}" for name in DTYPES)]})]
+NumpyDtype = Annotated[str, Checked(dtype_among(NUMPY_DTYPES)), WithJsonSchema({"enum": list(NUMPY_DTYPES)})]
 KnownShape = Annotated[
     tuple[int, ...],
-    PlainValidator(_shape(known=True)),
+    Checked(_shape(known=True)),
     WithJsonSchema({"type": "array", "items": {"type": "integer", "minimum": 0}}),
 ]
 Shape = Annotated[
     tuple[int | None, ...],
-    PlainValidator(check_shape),
+    Checked(check_shape),
     WithJsonSchema({"type": "array", "items": {"type": ["integer", "null"], "minimum": 0}}),
 ]
-Integers = Annotated[tuple[int, ...], PlainValidator(_integers), WithJsonSchema({"type": "array", "items": _INTEGER})]
+Integers = Annotated[tuple[int, ...], Checked(_integers), WithJsonSchema({"type": "array", "items": _INTEGER})]
 Shares = Annotated[
     tuple[float, ...],
-    PlainValidator(check_shares),
+    Checked(check_shares),
     WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": "number", "minimum": 0}}),
 ]
 Sizes = Annotated[
     int | tuple[int, ...],
-    PlainValidator(_sizes),
+    Checked(_sizes),
     WithJsonSchema(
         {"anyOf": [{**_INTEGER, "minimum": 1}, {"type": "array", "minItems": 1, "items": {**_INTEGER, "minimum": 1}}]}
     ),
 ]
-Seed = Annotated[int, PlainValidator(_seed), WithJsonSchema(_INTEGER)]
+Seed = Annotated[int, Checked(_seed), WithJsonSchema(_INTEGER)]
 Compression = Annotated[
     Literal["", "GZIP", "ZLIB"],
-    PlainValidator(choice("GZIP", "ZLIB", "")),
+    Checked(choice("GZIP", "ZLIB", "")),
     WithJsonSchema({"enum": ["GZIP", "ZLIB", ""]}),
 ]
 Python = Annotated[
-    PythonRef, PlainValidator(parse_python_ref), WithJsonSchema({"type": "string", "pattern": r"\.py:[^:\d\W]\w*$"})
+    PythonRef, Checked(parse_python_ref), WithJsonSchema({"type": "string", "pattern": r"\.py:[^:\d\W]\w*$"})
 ]
-OwnFiles = Annotated[FilePatterns, PlainValidator(_file_patterns), WithJsonSchema(_PATHS)]
-Files = Annotated[FilePatterns | OuterElement, PlainValidator(_file_patterns), WithJsonSchema(_PATHS_OR_ELEMENT)]
-ArrayPath = Annotated[ArrayFile, PlainValidator(_array_file), WithJsonSchema({"type": "string", "minLength": 1})]
-OutputPath = Annotated[OutputFile, PlainValidator(_output_file), WithJsonSchema({"type": "string"})]
-Folder = Annotated[InputFolder, PlainValidator(_input_folder), WithJsonSchema({"type": "string", "minLength": 1})]
+OwnFiles = Annotated[FilePatterns, Checked(_file_patterns), WithJsonSchema(_PATHS)]
+Files = Annotated[FilePatterns | OuterElement, Checked(_file_patterns), WithJsonSchema(_PATHS_OR_ELEMENT)]
+ArrayPath = Annotated[ArrayFile, Checked(_array_file), WithJsonSchema({"type": "string", "minLength": 1})]
+OutputPath = Annotated[OutputFile, Checked(_output_file), WithJsonSchema({"type": "string"})]
+Folder = Annotated[InputFolder, Checked(_input_folder), WithJsonSchema({"type": "string", "minLength": 1})]
 Texts = Annotated[
     tuple[str, ...],
-    PlainValidator(_texts),
+    Checked(_texts),
     WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": "string"}}),
 ]
 FilledOutputPath = Annotated[
-    OutputFile, PlainValidator(_filled_output_file), WithJsonSchema({"type": "string", "minLength": 1})
+    OutputFile, Checked(_filled_output_file), WithJsonSchema({"type": "string", "minLength": 1})
 ]

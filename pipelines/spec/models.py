@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema, field_validator, model_validator
+from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from pipeprof.pipelines.addresses import is_address, join
-from pipeprof.pipelines.data.models import DataEntry
+from pipeprof.pipelines.data.models import AnyEntry
 from pipeprof.pipelines.ops.base import AnySource, AnyStage, Source, Stage
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Document
 from pipeprof.pipelines.ops.options import Options
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
@@ -47,8 +48,8 @@ def _stage_reference(value: Any) -> str | int:
     return value
 
 
-Version = Annotated[int, PlainValidator(_version), WithJsonSchema({"enum": list(SUPPORTED_VERSIONS)})]
-AnyStep = Annotated[Step, PlainValidator(parse_step), WithJsonSchema({"x-pipeprof-definition": "step"})]
+Version = Annotated[int, Checked(_version), WithJsonSchema({"enum": list(SUPPORTED_VERSIONS)})]
+AnyStep = Annotated[Step, Checked(parse_step), WithJsonSchema({"x-pipeprof-definition": "step"})]
 
 
 class Measure(Document):
@@ -58,7 +59,7 @@ class Measure(Document):
     steps: Positive | None = Field(default=None, description="Number of steps after which measuring ends earlier.")
     warmup_seconds: Annotated[
         float | None,
-        PlainValidator(_warmup),
+        Checked(_warmup),
         WithJsonSchema({"type": ["number", "null"], "minimum": 0}),
     ] = Field(default=None, description="Seconds of warm-up; until things have settled when left out.")
     seed: NotNegative | None = Field(default=None, description="Seed of TensorFlow's random ops.")
@@ -71,7 +72,7 @@ class Ignore(Document):
     rule: FilledText = Field(description="Name of the rule.")
     stage: Annotated[
         str | int | None,
-        PlainValidator(_stage_reference),
+        Checked(_stage_reference),
         WithJsonSchema({"type": ["string", "integer"]}),
     ] = Field(default=None, description="Name, index or address of a stage; every stage when left out.")
     reason: FilledText = Field(description="Why the finding does not matter here.")
@@ -103,7 +104,7 @@ class Spec(Document):
     extends: FilledText | None = Field(
         default=None, description="A spec that this one changes, relative to this file: what is not said here, it says."
     )
-    data: dict[str, DataEntry] = Field(
+    data: dict[str, AnyEntry] = Field(
         default_factory=dict, description="Inputs that are made on the first run; data:NAME/… is the folder of one."
     )
     source: AnySource = Field(

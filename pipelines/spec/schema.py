@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from pipeprof.pipelines.data.models import DataEntry
+from pipeprof.pipelines.data.record_features import FeatureEntry
 from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER, Op, Source, sources, stages
 from pipeprof.pipelines.ops.element import ElementFunction
 from pipeprof.pipelines.ops.features import KINDS
@@ -22,7 +24,7 @@ from pipeprof.pipelines.spec.step import Simulated, Step
 
 SCHEMA_ID = "urn:pipeprof:schema:spec-1"
 _DRAFT = "http://json-schema.org/draft-07/schema#"
-_PARTS = (ElementFunction, Pipeline, PipelineFunction, *ARRAYS, Simulated, Step)
+_PARTS = (DataEntry, ElementFunction, FeatureEntry, Pipeline, PipelineFunction, *ARRAYS, Simulated, Step)
 _RAGGED_RANK = {"type": "integer", "minimum": 0, "description": "Number of ragged dimensions."}
 _ONE_KEY = {"minProperties": 1, "maxProperties": 1}
 

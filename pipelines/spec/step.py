@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
+from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Document
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch
 from pipeprof.pipelines.ops.units import Duration, parse_duration
@@ -34,7 +35,7 @@ def _every(value: Any) -> dict[int, float]:
 
 Every = Annotated[
     dict[int, float],
-    PlainValidator(_every),
+    Checked(_every),
     WithJsonSchema(
         {"type": "object", "propertyNames": {"pattern": "^[1-9][0-9]*$"}, "additionalProperties": {"type": "string"}}
     ),
@@ -63,10 +64,10 @@ def _dispatch(value: Any) -> Any:
     raise mismatch(value, "dispatch", "sync or the number of steps in flight (1 or more)", ["sync"])
 
 
-Times = Annotated[Simulated, PlainValidator(_from_text), WithJsonSchema({"x-pipeprof-definition": "simulated"})]
+Times = Annotated[Simulated, Checked(_from_text), WithJsonSchema({"x-pipeprof-definition": "simulated"})]
 Dispatch = Annotated[
     int | Literal["sync"],
-    PlainValidator(_dispatch),
+    Checked(_dispatch),
     WithJsonSchema({"anyOf": [{"const": "sync"}, {"type": "integer", "minimum": 1}]}),
 ]
 
