@@ -42,6 +42,7 @@ from pipeprof.profiles.document.measured import (
 from pipeprof.profiles.document.memory import (
     AutotuneMemory,
     LedgerEntry,
+    LimitAnswer,
     Memory,
     MemoryEpochs,
     MemoryGrowth,
@@ -89,6 +90,7 @@ __all__ = [
     "Host",
     "How",
     "LedgerEntry",
+    "LimitAnswer",
     "Limit",
     "Location",
     "Memory",

@@ -155,7 +155,12 @@ def _advice(loaded: LoadedSpec, machine: tuple[float, MemoryLimit | None]) -> St
     from pipeprof.profiles.advise.static import static_advice
 
     cores, limit = machine
-    return static_advice(loaded, cores=cores, memory_limit_bytes=limit.bytes if limit else None)
+    return static_advice(
+        loaded,
+        cores=cores,
+        memory_limit_bytes=limit.bytes if limit else None,
+        what_if=limit is not None and limit.source == "option",
+    )
 
 
 def _notes(loaded: LoadedSpec) -> list[Message]:
@@ -225,7 +230,13 @@ def _document(
             memory_limit_bytes=limit.bytes if limit else None,
             memory_limit_source=limit.source if limit else None,
         ),
-        memory=document.Memory(ledger=memory.ledger() if memory is not None else None),
+        memory=document.Memory(
+            ledger=memory.ledger() if memory is not None else None,
+            predicted_bytes=memory.peak_bytes if memory is not None else None,
+            what_ifs=[document.LimitAnswer(**vars(one)) for one in advice.what_ifs]
+            if advice is not None and advice.what_ifs
+            else None,
+        ),
         stages=_stages(loaded) if loaded else None,
         findings=advice.findings if advice is not None else None,
         warnings=[
@@ -285,6 +296,7 @@ def _as_text(text: str, loaded: LoadedSpec | None, advice: StaticAdvice | None, 
         _stages(loaded) if loaded is not None else (),
         _facts(loaded) if loaded is not None else [("stages", "known once it has run")],
         memory=advice.memory if advice is not None else None,
+        what_ifs=[one.sentence for one in advice.what_ifs] if advice is not None else (),
         findings=advice.findings if advice is not None else None,
         warnings=[*advice.messages, *_notes(loaded)] if loaded is not None and advice is not None else (),
         style=style_of(sys.stdout, color),

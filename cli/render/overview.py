@@ -31,6 +31,7 @@ def render_overview(
     facts: Sequence[tuple[str, str]],
     *,
     memory: MemoryPrediction | None,
+    what_ifs: Sequence[str] = (),
     findings: Sequence[Finding] | None,
     warnings: Sequence[Message],
     style: Style,
@@ -42,6 +43,7 @@ def render_overview(
         stages: None for a function, whose stages only a run shows.
         facts: Keys and values to list.
         memory: Predicted bytes with their formulas.
+        what_ifs: What a memory limit means for shuffles and caches.
         findings: ``None`` if no rule could be applied.
         warnings: What is to be said besides.
         style: Width, colour and characters.
@@ -65,6 +67,8 @@ def render_overview(
         page.key_value("  rules", "nothing found without running it")
     if memory is not None:
         _render_memory(page, memory, stages)
+    for one in what_ifs:
+        page.prose(one, hang=2)
     if findings:
         render_list(page, findings, stages)
     render_warnings(page, warnings)
@@ -104,7 +108,7 @@ def _total(memory: MemoryPrediction) -> str:
     if memory.total_bytes < _SMALL:
         return f"less than {size(_SMALL)} above TensorFlow's own{more}"
     bound = "at most " if any(one.at_most for one in memory.held) else ""
-    return f"{bound}{size(memory.total_bytes)} above TensorFlow's own{more}"
+    return f"{bound}{size(memory.peak_bytes)} above TensorFlow's own{more}"
 
 
 def unknown_by_reason(memory: MemoryPrediction) -> dict[str, list[NotKnown]]:

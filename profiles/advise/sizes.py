@@ -102,7 +102,7 @@ def weigh(nbytes: float, view: PipelineView) -> Weight:
         # Without a baseline the whole peak stands in for it: the share can only come out too small.
         peak = memory.peak_bytes - (memory.baseline_bytes or 0)
         return Weight(nbytes, max(peak, 0), view.memory_limit_bytes, predicted=False)
-    total = memory_prediction(view).total_bytes
+    total = memory_prediction(view).peak_bytes
     return Weight(nbytes, max(total, nbytes), view.memory_limit_bytes, predicted=True)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import advise, tried
 from pipeprof.profiles.advise.memory import MemoryPrediction, memory_prediction
+from pipeprof.profiles.advise.what_if import WhatIf, what_ifs
 from pipeprof.profiles.advise.written import with_written
 
 if TYPE_CHECKING:
@@ -22,21 +23,26 @@ class StaticAdvice:
     Attributes:
         findings: In the order in which they are shown; ``None`` if no rule could be applied.
         memory: Predicted bytes by owner; ``None`` if they could not be worked out.
+        what_ifs: What the limit means for shuffles and caches, if it was asked for.
         messages: Warnings: rules that failed, findings that were ignored, what is not known.
     """
 
     findings: list[Finding] | None = None
     memory: MemoryPrediction | None = None
     messages: list[Message] = field(default_factory=list)
+    what_ifs: list[WhatIf] = field(default_factory=list)
 
 
-def static_advice(loaded: LoadedSpec, *, cores: float, memory_limit_bytes: int | None = None) -> StaticAdvice:
+def static_advice(
+    loaded: LoadedSpec, *, cores: float, memory_limit_bytes: int | None = None, what_if: bool = False
+) -> StaticAdvice:
     """Apply the static part of every rule to a spec. Never raises.
 
     Args:
         loaded: The spec.
         cores: Cores that a run could use.
         memory_limit_bytes: Memory that it could use.
+        what_if: Tell what the limit means for shuffles and caches.
     """
 
     def read() -> PipelineView:
@@ -51,4 +57,7 @@ def static_advice(loaded: LoadedSpec, *, cores: float, memory_limit_bytes: int |
     memory = tried("its memory", lambda: memory_prediction(view), messages)
     result = tried("the rules", lambda: advise(view, ignore=loaded.spec.ignore), messages)
     findings, told = result if result is not None else (None, [])
-    return StaticAdvice(findings, memory, [*messages, *told])
+    answers = []
+    if what_if and memory is not None and memory_limit_bytes is not None:
+        answers = what_ifs(view, memory, memory_limit_bytes)
+    return StaticAdvice(findings, memory, [*messages, *told], answers)

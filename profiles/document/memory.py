@@ -58,6 +58,15 @@ class AutotuneMemory(Model):
     exceeds_limit: bool = Field(description="A tuned buffer could grow beyond the limit before AUTOTUNE stops it.")
 
 
+class LimitAnswer(Model):
+    """What the memory limit that was asked for means for a shuffle or a cache."""
+
+    stage: str
+    fits: bool
+    most: int | None = Field(None, description="The largest buffer of a shuffle that fits, in elements.")
+    sentence: str
+
+
 class Memory(Model):
     """Resident memory of the worker and its children."""
 
@@ -77,3 +86,4 @@ class Memory(Model):
     epochs: MemoryEpochs | None = None
     growth: MemoryGrowth | None = None
     autotune: AutotuneMemory | None = None
+    what_ifs: list[LimitAnswer] | None = Field(None, description="Of `check --memory-limit`.")
