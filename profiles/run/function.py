@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,13 @@ from pipeprof.profiles.run.returned import describe_returned
 
 # TensorFlow and what it brings read these when they are loaded.
 _EARLY = ("TF_", "CUDA_", "XLA_", "OMP_", "KMP_", "MKL_")
+
+
+# What these set cannot be set any more once TensorFlow has run anything.
+_BEFORE_ALL = re.compile(
+    r"\b(?:set_(?:intra|inter)_op_parallelism_threads|set_visible_devices|set_memory_growth"
+    r"|set_(?:logical|virtual)_device_configuration|set_soft_device_placement)\b"
+)
 
 
 class NotADatasetError(UsageError):
@@ -78,6 +86,24 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
         msg = f"{text} returned {describe_returned(result)}"
         raise NotADatasetError(msg)
     return Called(dataset, watch, step, tuple(notes))
+
+
+def import_early(text: str) -> list[tuple[str, str]]:
+    """Import the target's file before TensorFlow runs anything, if the file sets what cannot be set afterwards.
+
+    Returns:
+        Codes and texts of warnings.
+    """
+    target = parse_target(text)
+    found = _BEFORE_ALL.search(target.path.read_text(errors="replace"))
+    if found is None:
+        return []
+    load_function(target)
+    said = (
+        f"{text} calls {found[0]}, which TensorFlow allows only before it runs anything: the file was imported first, "
+        "and what importing it takes counts as memory of TensorFlow's own."
+    )
+    return [("imported-early", said)]
 
 
 def _own(target: Target) -> Callable[[str], bool]:

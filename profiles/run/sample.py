@@ -104,6 +104,11 @@ class Sample:
             import numpy as np
             import tensorflow as tf
 
+            if self.job["kind"] == "function":
+                from pipeprof.profiles.run.function import import_early
+
+                for code, text in import_early(self.job["target"]):
+                    self._channel.send("warning", code=code, text=text)
             if self.job["seed"] is not None:
                 tf.random.set_seed(self.job["seed"])
             self._floor = self._measure_floor()

@@ -339,6 +339,22 @@ def test_a_setting_that_comes_too_late_is_told() -> None:
     assert "TF_GPU_THREAD_MODE" in called.notes[0][1]
 
 
+def test_a_file_that_configures_tensorflow_is_imported_in_time(tmp_path: Path) -> None:
+    (tmp_path / "configured.py").write_text(
+        "import tensorflow as tf\n"
+        "tf.config.threading.set_inter_op_parallelism_threads(3)\n"
+        "def make():\n"
+        "    print('threads:', tf.config.threading.get_inter_op_parallelism_threads())\n"
+        "    return tf.data.Dataset.range(8).repeat()\n"
+    )
+    out = tmp_path / "p.json"
+    done = pipeprof(tmp_path, "run", "configured.py:make", "--steps", "20", "--no-lock", "-q", "--out", str(out))
+    profile = Profile.model_validate_json(out.read_text())
+    assert done.returncode == 0, profile.errors
+    assert profile.output == "threads: 3"
+    assert [one.code for one in profile.warnings if one.code == "imported-early"] == ["imported-early"]
+
+
 def test_a_signature_that_only_the_running_file_has(tmp_path: Path) -> None:
     (tmp_path / "made.py").write_text(
         "import functools\nfrom flowers.input import train\nshort = functools.partial(train, 'test')\n"
