@@ -74,8 +74,7 @@ def filled_at(looks: Sequence[Look]) -> float | None:
     for look in looks:
         for stage, one in look.by_stage.items():
             if one.bytes > FULL * most.get(stage, 0.0):
-                at = look.t
-            most[stage] = max(most.get(stage, 0.0), one.bytes)
+                at, most[stage] = look.t, one.bytes
     return at
 
 
@@ -89,18 +88,21 @@ def growth_of(looks: Sequence[Look], series: Series, origin: float) -> MemoryGro
     full = filled_at(looks)
     if len(measured) < 2 or full is None:
         return None
-    windows = _windows([look for look in measured if look.t >= full], series, origin)
+    after = [look for look in measured if look.t >= full]
+    windows = _windows(after, series, origin)
     if len(windows) >= LEAST_WINDOWS:
         slope, half = _slope([one.steps for one in windows], [one.rss for one in windows])
         rose = windows[-1].rss - windows[0].rss
-        leak = rose >= LEAK_BYTES and slope - half > 0 and _rising(windows)
+        held = after[-1].total - after[0].total
+        # A large buffer may fill too slowly to be seen at it; what it takes is no leak.
+        leak = rose >= LEAK_BYTES and slope - half > 0 and _rising(windows) and held < rose / 2
         return MemoryGrowth(
             mb_per_1000_steps=slope / 1e3,
             low=(slope - half) / 1e3,
             high=(slope + half) / 1e3,
             windows=len(windows),
             leak=leak,
-            stage=None,
+            stage=_grew(after) if held >= rose / 2 > 0 else None,
         )
     # Buffers were still filling: the growth is theirs.
     windows = _windows(measured, series, origin)

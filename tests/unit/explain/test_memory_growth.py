@@ -1,0 +1,126 @@
+"""Growth of memory by steps, and when it is called a leak."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeprof.profiles.explain.memory_buffers import Buffered, Look
+from pipeprof.profiles.explain.memory_growth import epochs_of, filled_at, growth_of, series_of
+from pipeprof.profiles.profile import Series
+
+MB = 1_000_000
+ORIGIN = 1000.0
+RATE = 100
+"""Steps per second."""
+
+
+def look(at: float, live: float | None = 100, held: float = 50, epoch: int = 0, phase: str = "measure") -> Look:
+    by_stage = {"stages.0": Buffered("shuffle", round(held * MB), 10)}
+    return Look(
+        ORIGIN + at, phase, round(RATE * at), epoch, None if live is None else round(live * MB), by_stage=by_stage
+    )
+
+
+def rss(of: list[float], phase: str = "measure") -> Series:
+    """Samples a tenth of a second apart."""
+    return Series(
+        seconds=[n / 10 for n in range(len(of))],
+        rss_bytes=[round(one * MB) for one in of],
+        phase=[phase] * len(of),  # type: ignore[list-item]
+    )
+
+
+TIMES = [n / 5 for n in range(51)]
+FLAT = rss([800.0] * 101)
+RISING = rss([800 + 2 * n for n in range(101)])
+"""20 MB a second: 200 MB per 1,000 steps."""
+
+
+def test_steady_memory_does_not_grow() -> None:
+    found = growth_of([look(at) for at in TIMES], FLAT, ORIGIN)
+
+    assert found is not None
+    assert found.mb_per_1000_steps == pytest.approx(0, abs=0.01)
+    assert not found.leak
+
+
+def test_growth_is_by_steps() -> None:
+    found = growth_of([look(at, live=100 + 20 * at) for at in TIMES], RISING, ORIGIN)
+
+    assert found is not None
+    assert found.mb_per_1000_steps == pytest.approx(200, rel=0.05)
+    assert found.low <= found.mb_per_1000_steps <= found.high
+
+
+def test_a_leak_is_when_both_grow() -> None:
+    both = growth_of([look(at, live=100 + 20 * at) for at in TIMES], RISING, ORIGIN)
+    only_rss = growth_of([look(at) for at in TIMES], RISING, ORIGIN)
+    unknown = growth_of([look(at, live=None) for at in TIMES], RISING, ORIGIN)
+
+    assert [one is not None and one.leak for one in (both, only_rss, unknown)] == [True, False, False]
+
+
+def test_live_bytes_that_fall_once_are_no_leak() -> None:
+    found = growth_of([look(at, live=100 + 20 * (at if at < 5 else at - 4)) for at in TIMES], RISING, ORIGIN)
+
+    assert found is not None
+    assert not found.leak
+
+
+def test_a_buffer_that_fills_is_no_leak_and_is_named() -> None:
+    looks = [look(at, live=100 + 20 * at, held=50 + 20 * at) for at in TIMES]
+
+    found = growth_of(looks, RISING, ORIGIN)
+
+    assert found is not None
+    assert (found.leak, found.stage) == (False, "stages.0")
+
+
+def test_what_grew_while_a_buffer_filled_is_left_out() -> None:
+    looks = [look(at, live=100 + min(at, 4) * 20, held=50 + min(at, 4) * 20) for at in TIMES]
+    filling = rss([800 + 2 * min(n, 40) for n in range(101)])
+
+    found = growth_of(looks, filling, ORIGIN)
+
+    assert filled_at(looks) == pytest.approx(ORIGIN + 4)
+    assert found is not None
+    assert found.mb_per_1000_steps == pytest.approx(0, abs=1)
+    assert not found.leak
+
+
+def test_too_short_a_run_says_nothing() -> None:
+    assert growth_of([look(at) for at in TIMES[:4]], FLAT, ORIGIN) is None
+    assert growth_of([], FLAT, ORIGIN) is None
+
+
+def test_the_series_has_a_list_for_each_stage() -> None:
+    found = series_of([look(0), look(0.2, held=60, epoch=1)], ORIGIN)
+
+    assert found is not None
+    assert found.seconds == [0.0, 0.2]
+    assert found.epoch == [0, 1]
+    assert found.stages == {"stages.0": [50 * MB, 60 * MB]}
+    assert series_of([], ORIGIN) is None
+
+
+def test_the_first_epoch_stands_against_later_ones() -> None:
+    looks = [look(at, epoch=int(at >= 5)) for at in TIMES]
+    falling = rss([900.0] * 50 + [800.0] * 51)
+
+    found = epochs_of(looks, falling, ORIGIN)
+
+    assert found is not None
+    assert (found.first_peak_bytes, found.later_peak_bytes) == (900 * MB, 800 * MB)
+
+
+def test_a_run_within_one_epoch_has_no_later_ones() -> None:
+    assert epochs_of([look(at) for at in TIMES], FLAT, ORIGIN) is None
+
+
+def test_a_large_buffer_that_fills_slowly_is_no_leak() -> None:
+    looks = [look(at, live=10_000 + 20 * at, held=10_000 + 20 * at) for at in TIMES]
+
+    found = growth_of(looks, RISING, ORIGIN)
+
+    assert found is not None
+    assert (found.leak, found.stage) == (False, "stages.0")
