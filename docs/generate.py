@@ -244,6 +244,13 @@ def spec_schema() -> Schema:
     return published()
 
 
+def editor_schemas() -> tuple[Schema, Schema]:
+    """The schemas of specs' files and of overlays."""
+    from pipeprof.pipelines.spec.schema_changes import editor_schema, overlay_schema
+
+    return editor_schema(), overlay_schema()
+
+
 def _unlinked(value: Any) -> Any:
     """A schema without the links at the ends of its descriptions, which lead to the very page that is made of it."""
     from pipeprof.pipelines.spec.schema_links import without_link
@@ -294,7 +301,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "compatibility.md": lambda: _page("compatibility.md", pairs()),
     "coverage.md": lambda: _page("coverage.md", coverage()),
     "silence.md": lambda: _page("silence.md", silence()),
-    "schema/pipeprof.schema.json": lambda: as_json(spec_schema()) + "\n",
+    "schema/pipeprof.schema.json": lambda: as_json(editor_schemas()[0]) + "\n",
+    "schema/pipeprof.overlay.schema.json": lambda: as_json(editor_schemas()[1]) + "\n",
     "schema/profile.schema.json": lambda: as_json(profile_schema()) + "\n",
 }
 

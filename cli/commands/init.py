@@ -71,11 +71,12 @@ def _write_schema(out: str) -> str | None:
     import json
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.schema import SCHEMA_ID, spec_schema
+    from pipeprof.pipelines.spec.schema import SCHEMA_ID
+    from pipeprof.pipelines.spec.schema_changes import editor_schema
     from pipeprof.pipelines.spec.starter import SCHEMA_FILE
 
     path = Path(out).parent / SCHEMA_FILE
-    text = json.dumps(spec_schema(), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(editor_schema(), indent=2, ensure_ascii=False) + "\n"
     if path.exists() or path.is_symlink():
         before = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         if before == text or f'"$id": "{SCHEMA_ID}"' not in before:

@@ -8,29 +8,30 @@ import typer
 
 from pipeprof.cli.exit_codes import epilog
 
-DOCUMENTS = ("spec", "profile")
+DOCUMENTS = ("spec", "overlay", "profile")
 DOCUMENTS_TO_COME = ("result",)
 
 EPILOG = epilog("pipeprof schema spec > pipeprof.schema.json", "pipeprof schema profile | jq .properties.steps")
 
 
 def schema(
-    document: Annotated[str, typer.Argument(metavar="[spec|profile]", help="Which document.")] = "spec",
+    document: Annotated[str, typer.Argument(metavar="[spec|overlay|profile]", help="Which document.")] = "spec",
 ) -> None:
-    """Print the JSON Schema of a spec or of a saved profile."""
+    """Print the JSON Schema of a spec, of an overlay (-f) or of a saved profile."""
     import json
 
     from pipeprof.cli.options import choice
     from pipeprof.cli.output import write_stdout
 
     kind = choice("schema", document, DOCUMENTS, DOCUMENTS_TO_COME)
-    write_stdout(json.dumps(_spec() if kind == "spec" else profile_schema(), indent=2, ensure_ascii=False) + "\n")
+    made = profile_schema() if kind == "profile" else _spec(overlay=kind == "overlay")
+    write_stdout(json.dumps(made, indent=2, ensure_ascii=False) + "\n")
 
 
-def _spec() -> dict[str, Any]:
-    from pipeprof.pipelines.spec.schema import spec_schema
+def _spec(*, overlay: bool) -> dict[str, Any]:
+    from pipeprof.pipelines.spec.schema_changes import editor_schema, overlay_schema
 
-    return spec_schema()
+    return overlay_schema() if overlay else editor_schema()
 
 
 def profile_schema() -> dict[str, Any]:

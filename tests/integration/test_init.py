@@ -16,7 +16,7 @@ import pytest
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.data.records import masked_crc32c
 from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.pipelines.spec.schema import spec_schema
+from pipeprof.pipelines.spec.schema_changes import editor_schema
 
 # A picture of 8 × 8 pixels.
 PNG = base64.b64decode(
@@ -43,7 +43,7 @@ from pathlib import Path
 from pipeprof.pipelines.build import BuildContext, build, load_arrays
 from pipeprof.pipelines.data.cache import ensure
 from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.pipelines.spec.schema import spec_schema
+from pipeprof.pipelines.spec.schema_changes import editor_schema
 
 import tensorflow as tf
 
@@ -252,7 +252,7 @@ def test_the_first_line_names_the_schema_that_is_written_beside(here, capfd):
 
     first = Path("below/spec.yaml").read_text(encoding="utf-8").partition("\n")[0]
     named = Path("below") / first.removeprefix("# yaml-language-server: $schema=")
-    assert json.loads(named.read_text(encoding="utf-8")) == spec_schema()
+    assert json.loads(named.read_text(encoding="utf-8")) == editor_schema()
     capfd.readouterr()
 
 

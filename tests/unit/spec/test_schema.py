@@ -13,6 +13,7 @@ import pytest
 
 from pipeprof.pipelines.spec.reader import Document, read
 from pipeprof.pipelines.spec.schema import spec_schema
+from pipeprof.pipelines.spec.schema_changes import editor_schema, overlay_schema
 from pipeprof.pipelines.spec.schema_links import anchor, without_link
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -57,7 +58,14 @@ UNSEEN = {
 
 @pytest.fixture(scope="module")
 def validator() -> jsonschema.Draft7Validator:
-    schema = spec_schema()
+    schema = editor_schema()
+    jsonschema.Draft7Validator.check_schema(schema)
+    return jsonschema.Draft7Validator(schema)
+
+
+@pytest.fixture(scope="module")
+def overlays() -> jsonschema.Draft7Validator:
+    schema = overlay_schema()
     jsonschema.Draft7Validator.check_schema(schema)
     return jsonschema.Draft7Validator(schema)
 
@@ -82,6 +90,57 @@ def test_bad_specs_do_not_fit_unless_it_cannot_be_seen(validator: jsonschema.Dra
         assert unseen == [], "no YAML, which an editor says without a schema"
     else:
         assert validator.is_valid(as_json(document)) == bool(unseen)
+
+
+CHANGES = {
+    "stages by name and operation": {"stages": {"decode": {"num_parallel_calls": 4}, "batch": {"batch_size": 8}}},
+    "a stage with its operation": {"stages": {"batch": {"batch": {"batch_size": 8}}}},
+    "a stage that is gone": {"stages": {"cache": None}},
+    "a stage of the list by its name": {"stages": [{"batch": {"name": "small", "drop_remainder": True}}]},
+    "a stage more": {"stages": [{"prefetch": {"buffer_size": 2}}]},
+    "an argument of the source": {"source": {"TFRecordDataset": {"compression_type": "GZIP"}}},
+    "an argument that is gone": {"source": {"TFRecordDataset": {"compression_type": None}}},
+    "inside of a nested pipeline": {
+        "stages": {"interleave": {"cycle_length": 2, "source": {"TFRecordDataset": {"num_parallel_reads": 2}}}}
+    },
+    "less data": {"data": {"shards": {"tfrecord": {"records": 10}}}},
+    "options and step": {"options": {"autotune": None}, "step": {"simulate": "4ms"}, "measure": {"seconds": 3}},
+    "notes": {"x-why": "smaller"},
+}
+NO_CHANGES = {
+    "unknown key": {"stage": {}},
+    "stages as text": {"stages": "batch"},
+    "a number for text": {"stages": {"batch": {"batch_size": "8"}}},
+    "unknown argument": {"stages": {"batch": {"size": 8}}},
+    "unknown argument in a list": {"stages": [{"batch": {"size": 8}}]},
+    "unknown source": {"source": {"TFRecords": {}}},
+    "argument of the source of another kind": {"source": {"TFRecordDataset": {"compression_type": 3}}},
+    "an unknown function": {"stages": [{"map": {"ops": [{"tf.io.read_fil": {}}]}}]},
+    "a stage's change as a number": {"stages": {"decode": 3}},
+    "unknown part of data": {"data": {"shards": {"tfrecord": {"record": 10}}}},
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changes_to_another_spec_fit(
+    validator: jsonschema.Draft7Validator, overlays: jsonschema.Draft7Validator, name: str
+) -> None:
+    assert [error.message for error in overlays.iter_errors(CHANGES[name])] == []
+    assert [error.message for error in validator.iter_errors({"extends": "base.yaml", **CHANGES[name]})] == []
+    assert not validator.is_valid(CHANGES[name]), "a spec of its own has a version and a source"
+
+
+@pytest.mark.parametrize("name", NO_CHANGES)
+def test_wrong_changes_do_not_fit(
+    validator: jsonschema.Draft7Validator, overlays: jsonschema.Draft7Validator, name: str
+) -> None:
+    assert not overlays.is_valid(NO_CHANGES[name])
+    assert not validator.is_valid({"extends": "base.yaml", **NO_CHANGES[name]})
+
+
+def test_whole_specs_are_overlays_too(overlays: jsonschema.Draft7Validator) -> None:
+    for path in GOOD:
+        assert [error.message for error in overlays.iter_errors(as_json(read(path.read_bytes())))] == [], path
 
 
 def test_the_table_names_each_spec_once() -> None:
