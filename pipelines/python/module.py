@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from pipeprof.pipelines.ops.values import PythonRef
-from pipeprof.pipelines.python.code import Node, comment, flat, statement, text
+from pipeprof.pipelines.python.code import Bracket, Chain, Node, call, comment, flat, lines, statement, text
 from pipeprof.pipelines.python.names import slug, unique
 from pipeprof.pipelines.spec.loader import LoadedSpec
 
@@ -174,16 +174,15 @@ def _relative(target: Path, folder: Path) -> str:
     return start if below == "." else f"{start} / {text(below)}"
 
 
-def _shown_folder(folder: PurePath) -> str:
+def _shown_folder(folder: PurePath) -> Node:
     home = Path.home()
     if folder.is_relative_to(home) and str(home) != "/":
-        return f"Path({text('~/' + folder.relative_to(home).as_posix())}).expanduser()"
-    return f"Path({text(str(folder))})"
+        path = call("Path", text("~/" + folder.relative_to(home).as_posix()))
+        return Chain(path, (Bracket(".expanduser(", (), ")"),))
+    return call("Path", text(str(folder)))
 
 
 def function_lines(name: str, parameters: Sequence[Node], body: Sequence[str]) -> list[str]:
     """The lines of a function."""
-    from pipeprof.pipelines.python.code import Bracket, lines
-
     *front, last = lines(Bracket(f"def {name}(", tuple(parameters), ")"), 0, after=1)
     return [*front, f"{last}:", *(f"    {line}" if line else "" for line in body)]

@@ -47,11 +47,11 @@ def _drop(_body: Body, operation: OpCall, element: Form) -> Result:
     return kept, Keyed({}, complete=False)
 
 
-def _rename(_body: Body, operation: OpCall, element: Form) -> Result:
+def _rename(body: Body, operation: OpCall, element: Form) -> Result:
     names = operation.arguments["names"]
     if isinstance(element, Keyed) and element.complete:
         return Keyed({names.get(key, key): part for key, part in element.parts.items()})
-    shown = flat(mapped((old, text(new)) for old, new in names.items()))
+    shown = body.module.constant("names", mapped((old, text(new)) for old, new in names.items()))
     made = f"{{{shown}.get(key, key): value for key, value in {flat(express(element))}.items()}}"
     return made, Keyed({}, complete=False)
 

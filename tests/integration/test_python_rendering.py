@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,12 @@ class Canonical:
         results = [place(found.ret[each.name], positions) for each in found.signature.output_arg]
         types = [each.type for each in (*found.signature.input_arg, *found.signature.output_arg)]
         return types, self._nodes(found.node_def, arguments), results
+
+
+def ordered(inputs: Iterable[str]) -> list[str]:
+    """Inputs in their order, and after them what is only waited for, which TensorFlow sorts by its name."""
+    several = list(inputs)
+    return [each for each in several if each[0] != "^"] + sorted(each for each in several if each[0] == "^")
 
 
 def place(text: str, positions: dict[str, str]) -> str:
