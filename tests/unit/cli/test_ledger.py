@@ -1,0 +1,94 @@
+"""The report's table of who owned the peak of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeprof.cli.render.ledger import render_ledger
+from pipeprof.cli.render.page import Page
+from pipeprof.cli.render.style import Style
+from pipeprof.profiles.profile import AutotuneMemory, LedgerEntry, MemoryEpochs, MemoryGrowth, Profile
+
+MIB = 1 << 20
+Recorded = Callable[[str], Profile]
+
+
+def accounted(profile: Profile) -> Profile:
+    memory = profile.memory
+    memory.baseline_bytes, memory.peak_bytes, memory.unexplained_bytes = 550 * MIB, 1550 * MIB, 20 * MIB
+    memory.predicted_bytes = 900 * MIB
+    memory.ledger = [
+        LedgerEntry(owner="runtime", bytes=550 * MIB, how="measured"),
+        LedgerEntry(
+            owner="source", stage="source", bytes=300 * MIB, how="measured", what="the array", predicted_bytes=310 * MIB
+        ),
+        LedgerEntry(owner="source", stage="source", bytes=300 * MIB, how="measured", what="TensorFlow's tensors"),
+        LedgerEntry(owner="shuffle", stage="stages.1", bytes=350 * MIB, how="model", predicted_bytes=340 * MIB),
+        LedgerEntry(owner="cache", stage="stages.2", bytes=0, how="alias", predicted_bytes=200 * MIB),
+        LedgerEntry(owner="slack", bytes=30 * MIB, how="measured", what="TensorFlow's pool"),
+        LedgerEntry(owner="prefetch", stage="stages.3", bytes=1000, how="model"),
+    ]
+    return profile
+
+
+def rendered(profile: Profile, width: int = 120) -> str:
+    page = Page(Style(width))
+    render_ledger(page, profile)
+    return page.render()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_golden(width: int, recorded: Recorded, golden: Callable[[str, str], None]) -> None:
+    profile = accounted(recorded("input-bound"))
+    profile.memory.growth = MemoryGrowth(mb_per_1000_steps=12.5, low=11, high=14, windows=6, leak=True)
+    profile.memory.epochs = MemoryEpochs(first_peak_bytes=1550 * MIB, later_peak_bytes=1400 * MIB)
+    profile.memory.autotune = AutotuneMemory(
+        budget_bytes=6000 * MIB, limit_bytes=7000 * MIB, uncounted_bytes=1500 * MIB, exceeds_limit=True
+    )
+    golden(f"report/ledger-{width}.txt", rendered(profile, width))
+
+
+def test_a_run_without_a_ledger_has_no_table(recorded: Recorded) -> None:
+    assert rendered(recorded("input-bound")) == ""
+
+
+def test_what_is_too_small_to_matter_has_no_row(recorded: Recorded) -> None:
+    assert "prefetch" not in rendered(accounted(recorded("input-bound")))
+
+
+def test_an_alias_takes_nothing(recorded: Recorded) -> None:
+    (row,) = [line for line in rendered(accounted(recorded("input-bound"))).splitlines() if "cache" in line]
+
+    assert row.split()[-3:] == ["0", "200.0", "alias"]
+
+
+def test_a_ledger_that_counts_too_much_says_so(recorded: Recorded) -> None:
+    profile = accounted(recorded("input-bound"))
+    profile.memory.unexplained_bytes = -20 * MIB
+
+    assert "20.0 MiB counted too much" in rendered(profile)
+
+
+def test_budgets_within_the_limit_and_steady_memory_are_not_mentioned(recorded: Recorded) -> None:
+    profile = accounted(recorded("input-bound"))
+    profile.memory.growth = MemoryGrowth(mb_per_1000_steps=0.1, low=-1, high=1.2, windows=6, leak=False)
+    profile.memory.epochs = MemoryEpochs(first_peak_bytes=1550 * MIB, later_peak_bytes=1550 * MIB)
+    profile.memory.autotune = AutotuneMemory(
+        budget_bytes=6000 * MIB, limit_bytes=20_000 * MIB, uncounted_bytes=1500 * MIB, exceeds_limit=False
+    )
+    text = rendered(profile)
+
+    assert "AUTOTUNE" not in text
+    assert "grew" not in text
+    assert "first epoch" not in text
+
+
+def test_growth_names_the_stage_that_fills(recorded: Recorded) -> None:
+    profile = accounted(recorded("input-bound"))
+    profile.memory.growth = MemoryGrowth(
+        mb_per_1000_steps=300, low=250, high=350, windows=6, leak=False, stage="stages.1"
+    )
+
+    assert "300 MB per 1,000 steps (250 to 350): mostly in 1 " in rendered(profile)
