@@ -46,14 +46,15 @@ def list_functions(text: str, *, plain: bool) -> bool:
     Raises:
         UsageError: There is no such file, or something else than text was asked for.
     """
-    from pipeprof.cli.output import write_stdout
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.listing import describe, listed_functions
     from pipeprof.pipelines.target import listed_file
 
     path = listed_file(text)
     if path is None:
         return False
+    from pipeprof.cli.output import write_stdout
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.listing import describe, listed_functions
+
     if not plain:
         msg = f"{text} lists functions, as text on stdout only; name one to measure it: {text}function"
         raise UsageError(msg)
@@ -83,13 +84,16 @@ def load_target(
     import os
     from dataclasses import replace
 
-    from pipeprof.pipelines.arguments import check_arguments, parse_arguments
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.loader import load_spec
     from pipeprof.pipelines.target import parse_target
     from pipeprof.profiles.run.settings import python_files
 
-    given = parse_arguments(arguments)
+    given: tuple[tuple[str, str], ...] = ()
+    if arguments:
+        from pipeprof.pipelines.arguments import parse_arguments
+
+        given = parse_arguments(arguments)
     target = parse_target(text)
     if no_python and (target.kind != "spec" or (step is not None and step.kind == "python")):
         what = f"the step {step.python}" if target.kind == "spec" and step is not None else text
@@ -99,6 +103,8 @@ def load_target(
         if changes.flag:
             msg = f"{changes.flag} changes a spec, but {text} is a Python function; leave {changes.flag} out"
             raise UsageError(msg)
+        from pipeprof.pipelines.arguments import check_arguments
+
         target = replace(target, arguments=given)
         check_arguments(target)
         return target, None

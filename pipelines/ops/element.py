@@ -21,7 +21,7 @@ from pipeprof.pipelines.ops.functions import (
     refusal,
     table,
 )
-from pipeprof.pipelines.ops.layers import layers
+from pipeprof.pipelines.ops.layers import LAYERS, layer
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.opcall import ANSWERS, ROUTES, On, OpCall, chain_path, input_count, parse_routes
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, shown, unknown
@@ -97,10 +97,10 @@ def _check_names(called: Function, on: dict[str, FieldKey], given: set[str], pro
     return all(name in called.names() and name not in given for name in on)
 
 
-def _check_layer(layer: Function, call: dict[str, Any], problems: Problems) -> None:
-    missing = [each.name for each in layer.parameters if each.required and each.name not in call]
+def _check_layer(called: Function, call: dict[str, Any], problems: Problems) -> None:
+    missing = [each.name for each in called.parameters if each.required and each.name not in call]
     if missing:
-        problems.add((), _without(layer, missing))
+        problems.add((), _without(called, missing))
 
 
 def _without(called: Function, missing: list[str]) -> PydanticCustomError:
@@ -112,10 +112,10 @@ def _without(called: Function, missing: list[str]) -> PydanticCustomError:
 def _unknown_function(name: Any) -> PydanticCustomError:
     reason = refusal(name) if isinstance(name, str) else None
     if reason:
-        known_layers = layers() if isinstance(name, str) and name.startswith("tf.keras.layers.") else ()
+        known_layers = LAYERS if isinstance(name, str) and name.startswith("tf.keras.layers.") else ()
         message = f"got {name}, which is not allowed in `ops:`: {reason}"
         return error(message, "refused_function", got=name, candidates=known_layers)
-    known = [*table(), *special_calls(), *layers()]
+    known = [*table(), *special_calls(), *LAYERS]
     full = [each for each in known if isinstance(name, str) and each.endswith(f".{name}")]
     if full:
         listed = f": {' or '.join(full)}" if len(full) > 1 else ""
@@ -151,8 +151,8 @@ def parse_call(value: Any) -> OpCall:
 def _parsed(name: Any, call: Any, *, bare: bool) -> OpCall:
     special = special_calls().get(name) if isinstance(name, str) else None
     called = function(name) if isinstance(name, str) else None
-    layer = layers().get(name) if isinstance(name, str) else None
-    if special is None and called is None and layer is None:
+    found = layer(name) if isinstance(name, str) else None
+    if special is None and called is None and found is None:
         raise _unknown_function(name)
     instead = unseeded(name) if seeded.get() else None
     if instead is not None:
@@ -168,9 +168,9 @@ def _parsed(name: Any, call: Any, *, bare: bool) -> OpCall:
     if called is not None:
         arguments = _arguments(called, call, problems)
         _check_complete(called, call, on, problems)
-    elif layer is not None:
-        arguments = _arguments(layer, call, problems)
-        _check_layer(layer, call, problems)
+    elif found is not None:
+        arguments = _arguments(found, call, problems)
+        _check_layer(found, call, problems)
     problems.raise_if_any()
     return OpCall(name, arguments, on, to, bare)
 

@@ -125,13 +125,19 @@ _LEARNED = {
 @functools.cache
 def layers() -> Mapping[str, Function]:
     """All layers by name, with the parameters that a spec may write."""
-    found = {}
-    for name, text in LAYERS.items():
-        pairs = dict(_pair(part) for part in split_signature(text)) | _CALLED
-        learned = dict.fromkeys(_LEARNED.get(name, ()))
-        given = {**_COMMON, **pairs, **learned} if "dtype" not in pairs else {**pairs, **learned}
-        found[name] = Function(name, tuple(Parameter(key, given[key]) for key in dict.fromkeys([*pairs, *given])))
-    return found
+    return {name: _layer(name) for name in LAYERS}
+
+
+def layer(name: str) -> Function | None:
+    """The layer of this name, or None when there is none."""
+    return layers()[name] if name in LAYERS else None
+
+
+def _layer(name: str) -> Function:
+    pairs = dict(_pair(part) for part in split_signature(LAYERS[name])) | _CALLED
+    learned = dict.fromkeys(_LEARNED.get(name, ()))
+    given = {**_COMMON, **pairs, **learned} if "dtype" not in pairs else {**pairs, **learned}
+    return Function(name, tuple(Parameter(key, given[key]) for key in dict.fromkeys([*pairs, *given])))
 
 
 def _pair(part: str) -> tuple[str, str | None]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.aliases import cache_above, giver, holder, shared_bytes
 from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, PipelineView, StageView
 from pipeprof.profiles.document.base import How, Owner
-from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.explain.words import size as in_words
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.memory import LedgerEntry
 
 ARRAY_COPIES = 4.1
 """peak, in sizes of the array: the array, TensorFlow's tensor, and two copies while the iterator is made, of which one
@@ -116,6 +119,8 @@ class MemoryPrediction:
 
     def ledger(self) -> list[LedgerEntry]:
         """As the profile's ``memory.ledger``."""
+        from pipeprof.profiles.document.memory import LedgerEntry
+
         return [LedgerEntry(owner=one.owner, stage=one.stage, bytes=one.bytes, how=one.how) for one in self.held]
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeprof.pipelines.addresses import join
-from pipeprof.pipelines.ops.source_files import ListFiles
-from pipeprof.pipelines.ops.source_tensors import FromTensors, FromTensorSlices, Range
 from pipeprof.pipelines.ops.structures import ShapeOf
 from pipeprof.pipelines.ops.structures import Structure as WrittenStructure
 from pipeprof.pipelines.ops.values import FilePatterns
@@ -18,6 +16,7 @@ from pipeprof.pipelines.spec.known_files import Files
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.models import Placed
 from pipeprof.pipelines.spec.shapes import Tensor
+from pipeprof.profiles.advise.memory import IN_MEMORY_SOURCES
 from pipeprof.profiles.advise.view import Component, FunctionView, PipelineView, StageView
 from pipeprof.profiles.advise.view_functions import GENERATOR, NOTHING, Functions
 from pipeprof.profiles.document.stages import Location
@@ -83,7 +82,7 @@ class _Builder:
         """The view of one source or stage."""
         link = self._links[placed.address]
         info = self._elements.get(placed.address)
-        in_memory = isinstance(placed.op, FromTensorSlices | FromTensors)
+        in_memory = placed.op.op in IN_MEMORY_SOURCES
         return StageView(
             id=placed.address,
             op=placed.op.op,
@@ -165,11 +164,11 @@ def _component(tensor: Tensor) -> Component:
 
 def _arguments(placed: Placed) -> dict[str, Any]:
     """TensorFlow's arguments as written; tensors are left out, their bytes and shapes stand elsewhere."""
-    op = placed.op
+    op: Any = placed.op
     given = op.written()
-    if isinstance(op, Range):
+    if op.op == "range":
         given |= {"start": op.start, "stop": op.stop, "step": op.step}
-    if isinstance(op, ListFiles):
+    if op.op == "list_files":
         given["file_pattern"] = op.file_pattern
     plain = {name: _plain(value) for name, value in given.items() if name not in _TENSORS}
     return {name: value for name, value in plain.items() if value is not None}
