@@ -103,6 +103,18 @@ def test_commands_that_need_no_tensorflow_do_not_load_it(arguments, tmp_path):
     assert "pipeprof" in modules
 
 
+def test_check_imports_only_what_the_spec_uses(tmp_path):
+    (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")
+    top, done = loaded(OURS, "check", "spec.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not top & {"numpy", "psutil"}
+    names = json.loads((tmp_path / "modules.json").read_text(encoding="utf-8"))
+    ops = {name.rpartition(".ops.")[2] for name in names if ".pipelines.ops." in name}
+    kinds = {name for name in ops if name.startswith(("source_", "stage_", "calls_"))}
+    assert kinds == {"source_tensors", "stage_batch", "stage_map"}
+    assert "pipeprof.profiles.profile" not in names, "the whole document is for --json alone"
+
+
 def test_the_look_into_the_process_sees_tensorflow_where_it_is_loaded(tmp_path):
     (tmp_path / "tensorflow.py").touch()
     modules, _ = loaded("sys.path.insert(0, '')\nimport tensorflow\n", cwd=tmp_path)
