@@ -48,7 +48,7 @@ def render_pipeline(page: Page, profile: Profile) -> None:
     stages = profile.stages
     if not stages:
         return
-    costs = any(stage.cpu_ms_per_batch is not None for stage in stages)
+    costs = any(stage.inside_ms is not None for stage in stages)
     known = any(stage.executed or stage.tf_op for stage in stages)
     what = "as written, and as TensorFlow runs it" if known else "as written; TensorFlow's graph of it was not read"
     page.heading("Pipeline", what + (_COST_NOTE if costs else ""))
@@ -68,6 +68,8 @@ def _legend(stages: Sequence[Stage], titles: Sequence[str]) -> list[str]:
         legend.append("par. calls in parallel, * chosen by TensorFlow")
     if any(title.startswith("buf.") for title in titles):
         legend.append("buf. held in the stage")
+    if "CPU" in titles:
+        legend.append("CPU the part of the time in which a core computed")
     return legend
 
 
@@ -87,15 +89,17 @@ def _lines(profile: Profile) -> tuple[str | None, list[str]]:
 
 def _columns(stages: Sequence[Stage], lines: Sequence[str]) -> list[Column]:
     names = {stage.id: f"{place_of(stage.id)} {stage.name or stage.op}" for stage in stages}
-    per_batch = time_scale(stage.cpu_ms_per_batch for stage in stages)
+    per_batch = time_scale(stage.inside_ms for stage in stages)
     sizes = byte_scale(stage.buffered_bytes for stage in stages)
     each = byte_scale(stage.bytes_per_element for stage in stages)
+    apart = any(stage.time_ms_per_batch is not None for stage in stages)
     return [
         Column("at", [place_of(stage.id) for stage in stages], right=False, style="dim"),
         Column("written", [_written(stage) for stage in stages], right=False, shrink_to=16),
         *([Column("line", lines, keep=5)] if any(lines) else []),
         Column("as TensorFlow runs it", [_executed(stage, names) for stage in stages], right=False, shrink_to=20),
-        Column(per_batch.unit, [per_batch.text(stage.cpu_ms_per_batch) for stage in stages]),
+        Column(per_batch.unit, [per_batch.text(stage.inside_ms) for stage in stages]),
+        *([Column("CPU", [per_batch.text(stage.cpu_ms_per_batch) for stage in stages], keep=3)] if apart else []),
         Column("share", [_share(stage.share) for stage in stages], keep=5),
         Column("", [bar(stage.share) for stage in stages], right=False, keep=1, gap=1),
         Column("par.", [_parallel(stage) for stage in stages], keep=2),

@@ -14,6 +14,7 @@ from pipeprof.cli.render.page import Page
 from pipeprof.cli.render.pipeline import render_pipeline
 from pipeprof.cli.render.problems import render_errors, render_output, render_warnings
 from pipeprof.cli.render.steps import render_steps
+from pipeprof.cli.render.time import render_time
 
 if TYPE_CHECKING:
     from pipeprof.cli.render.style import Style
@@ -40,6 +41,7 @@ def render_report(profile: Profile, style: Style, saved: str | None = None) -> s
     render_errors(page, profile)
     render_steps(page, profile)
     render_pipeline(page, profile)
+    render_time(page, profile)
     render_memory(page, profile)
     render_gaps(page, profile)
     render_findings(page, profile)

@@ -80,7 +80,8 @@ def _unattributed(stages: Sequence[Stage]) -> float:
     total = next(
         (stage.cpu_ms_per_batch / stage.share for stage in stages if stage.cpu_ms_per_batch and stage.share), 0
     )
-    return max(0.0, total - inside)
+    lost = total - inside
+    return lost if lost > 1e-6 * total else 0.0
 
 
 def _weight(stage: Stage) -> float:
@@ -148,7 +149,7 @@ def _set_ceiling(stage: Stage, cores: float) -> None:
     if by_cores <= by_threads * 1.001 and cores > 1:
         stage.ceiling_resource = "cores"
     else:
-        stage.ceiling_resource = "serial" if threads <= 1 else "threads"
+        stage.ceiling_resource = "serial" if threads < 1.01 else "threads"
 
 
 def _account(known: Sequence[Stage], used: Used, lost: float) -> CpuAccount | None:

@@ -16,6 +16,7 @@ from pipeprof.profiles.profile import (
     CpuAccount,
     Device,
     Disk,
+    Fetch,
     Gaps,
     Headspace,
     Host,
@@ -99,6 +100,7 @@ def assemble(
         disk=facts.disk,
         stages=stages,
         cpu=cpu,
+        fetch=_fetch(facts, observed, steps),
         ceiling=ceiling_of(stages or [], cpu, steps, facts.host.cores),
         series=_series(observed, sampler),
         overhead=_overhead(facts, observed),
@@ -249,6 +251,22 @@ def _headspace(steps: Steps | None, observed: Observed) -> Headspace | None:
         share=max(0.0, 1 - replayed / interval),
         speedup=max(1.0, interval / replayed) if replayed else 1.0,
         batches=seen["batches"],
+    )
+
+
+def _fetch(facts: Facts, observed: Observed, steps: Steps | None) -> Fetch | None:
+    """Only of a run with the source files evicted: else nobody knows what was in memory."""
+    if steps is None or facts.disk is None or not facts.disk.cold:
+        return None
+    cold, warm = steps.interval_ms.mean, (observed.warm or {}).get("warm_ms")
+    replayed = (observed.headspace or {}).get("replayed_ms")
+    return Fetch(
+        cold_ms=cold,
+        warm_ms=warm,
+        replayed_ms=replayed,
+        fetch_ms=max(0.0, cold - warm) if warm is not None else None,
+        prepare_ms=max(0.0, warm - replayed) if warm is not None and replayed is not None else None,
+        warm_disk_bytes=(observed.warm or {}).get("disk_bytes"),
     )
 
 

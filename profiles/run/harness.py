@@ -100,6 +100,7 @@ class _Run:
         self._phases_told = 0
         self._cpu_at_measure: float | None = None
         self._read_at_measure: int | None = None
+        self._warm: list[str] = []
 
     def warn(self, code: str, message: str) -> None:
         self._facts.warnings.append(Message(code=code, message=message))
@@ -110,9 +111,9 @@ class _Run:
         oom = CgroupWatch(self._cgroup)
         self._observed = Observed()
         with Signals().installed() as signals:
-            worker = WorkerProcess(
-                job(self._settings, self._plan, folders, os.getpid(), self._limit.bytes if self._limit else None)
-            )
+            limit = self._limit.bytes if self._limit else None
+            asked = job(self._settings, self._plan, folders, os.getpid(), limit)
+            worker = WorkerProcess({**asked, "warm": self._warm})
             try:
                 ended, sampler = self._watch(worker, signals)
             finally:
@@ -198,8 +199,10 @@ class _Run:
             return
         from pipeprof.pipelines.spec.paths import source_files
 
-        evicted = evict(source_files(loaded.spec, loaded.base_dir, folders))
+        files = list(source_files(loaded.spec, loaded.base_dir, folders))
+        evicted = evict(files)
         self._facts.disk = Disk(cold=evicted.reason is None and evicted.files > 0)
+        self._warm = [str(file) for file in files] if self._facts.disk.cold else []
         if evicted.reason or not evicted.files or evicted.failed:
             why = evicted.reason or (
                 f"{len(evicted.failed)} files failed" if evicted.failed else "no source files are known"

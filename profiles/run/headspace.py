@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import time
 from functools import reduce
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.profiles.run import procfs
 from pipeprof.profiles.run.loop import Feed, Step, drain, follow
 from pipeprof.profiles.run.sizes import bytes_of
 from pipeprof.profiles.run.steps import Floor, Reading, StepStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 BATCHES = 4
 MOST_BYTES = 256_000_000
 SECONDS = 2.0
 AT_LEAST = 10
 PATIENCE_SECONDS = 4.0
+MOST_FILE_BYTES = 8_000_000_000
+READ_SECONDS = 20.0
+SETTLE_SECONDS = 0.5
 _CHECK_NS = 50_000_000
+_PIECE = 1 << 20
 
 
 class _Replay:
@@ -80,19 +86,76 @@ def replay(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> dict[str,
     ready = Feed(dataset.repeat())
     for _ in kept:
         ready.next()
-    window = _Replay(stop)
     cpu_ns = time.thread_time_ns()
-    if step is None:
-        drain(ready, window)
-    else:
-        follow(ready, step, window)
+    statistics = _steps(ready, step, stop)
     cpu_ns = time.thread_time_ns() - cpu_ns
-    statistics = window.statistics
     if not statistics.count:
         return None
     return {
-        "replayed_ms": statistics.intervals.total_ns / statistics.count / 1e6,
+        "replayed_ms": _mean_ms(statistics),
         "steps": statistics.count,
         "batches": len(kept),
         "loop_cpu_ms": cpu_ns / statistics.count / 1e6,
     }
+
+
+def with_files_in_memory(
+    feed: Feed, step: Step | None, stop: Callable[[], bool], files: Sequence[str], room: int | None
+) -> dict[str, Any] | None:
+    """Read all source files, so that they are in the page cache, and measure steps on the same iterator again.
+
+    Args:
+        feed: The pipeline's feed, as it was measured with the files evicted.
+        step: The step; `None` for none.
+        stop: Whether the user wants an end.
+        files: The source files.
+        room: Bytes of memory that may be filled; None for any number.
+
+    Returns:
+        Mean interval in milliseconds, number of steps, and bytes that came from the disk all the same; `None` where
+        the files are too many or too large to be read for that.
+    """
+    if not _read(files, room, stop):
+        return None
+    began = time.perf_counter()
+    while time.perf_counter() - began < SETTLE_SECONDS and not stop():
+        # What buffers hold was still read from the disk.
+        feed.next()
+    before = procfs.io_read_bytes("self")
+    statistics = _steps(feed, step, stop)
+    after = procfs.io_read_bytes("self")
+    if not statistics.count:
+        return None
+    return {
+        "warm_ms": _mean_ms(statistics),
+        "steps": statistics.count,
+        "disk_bytes": after - before if before is not None and after is not None else None,
+    }
+
+
+def _read(files: Sequence[str], room: int | None, stop: Callable[[], bool]) -> bool:
+    """Read files once; False where that takes too much memory or time."""
+    began, left = time.perf_counter(), min(room // 2, MOST_FILE_BYTES) if room is not None else MOST_FILE_BYTES
+    for file in files:
+        try:
+            with Path(file).open("rb", buffering=0) as opened:
+                while piece := len(opened.read(_PIECE)):
+                    left -= piece
+                    if left < 0 or stop() or time.perf_counter() - began > READ_SECONDS:
+                        return False
+        except OSError:
+            return False
+    return bool(files)
+
+
+def _steps(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> StepStatistics:
+    window = _Replay(stop)
+    if step is None:
+        drain(feed, window)
+    else:
+        follow(feed, step, window)
+    return window.statistics
+
+
+def _mean_ms(statistics: StepStatistics) -> float:
+    return statistics.intervals.total_ns / statistics.count / 1e6

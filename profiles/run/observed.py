@@ -40,6 +40,7 @@ class Observed:
         trace: Ops by stage, and the time in Python.
         own_step: The target returned a step, which takes the batches.
         headspace: The replay of batches that lay ready.
+        warm: Steps with the source files in memory, after they were measured with the files evicted.
         versions: Of libraries in the worker.
         look: The latest answer to the question what it is doing.
         error: What it raised.
@@ -59,6 +60,7 @@ class Observed:
     trace: dict[str, Any] | None = None
     own_step: bool = False
     headspace: dict[str, Any] | None = None
+    warm: dict[str, Any] | None = None
     versions: dict[str, str | None] = field(default_factory=dict)
     gpus: list[str] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
@@ -108,6 +110,8 @@ class Observed:
             self.graphs = message
         elif kind == "trace":
             self.trace = message
+        elif kind == "warm":
+            self.warm = message
         elif kind == "headspace":
             self.headspace = message
         elif kind == "step":

@@ -28,6 +28,7 @@ EVERY_SECONDS: Final = 0.003
 TAKEN_NS: Final = 100_000
 SWITCH_SECONDS: Final = 0.00015
 _CALLED_FROM: Final = ("ops/script_ops.py", "__call__")
+_TENSORFLOW: Final = "/tensorflow/python/"
 _PR_SET_TIMERSLACK: Final = 29
 _MOST_FRAMES: Final = 200
 
@@ -80,7 +81,7 @@ class Looks:
                 used = inner or outermost
                 text = token.decode() if isinstance(token, bytes) else str(token)
                 # Without one, TensorFlow itself turns arrays into tensors.
-                mine = used is not None and not used.f_code.co_filename.endswith(_CALLED_FROM[0])
+                mine = used is not None and _TENSORFLOW not in used.f_code.co_filename
                 return (text, used) if used is not None and mine else None
             outermost = frame
             if inner is None and not self._foreign(code.co_filename):

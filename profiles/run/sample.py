@@ -13,7 +13,7 @@ from pipeprof.pipelines.graph.sources import MadeSource, component_bytes, held_b
 from pipeprof.profiles.run import procfs
 from pipeprof.profiles.run.device import HostClock, SimulatedDevice, StepDuration
 from pipeprof.profiles.run.durations import Durations
-from pipeprof.profiles.run.headspace import replay
+from pipeprof.profiles.run.headspace import replay, with_files_in_memory
 from pipeprof.profiles.run.ledger_readings import MemoryLog
 from pipeprof.profiles.run.loop import Feed, PythonStep, SimulatedStep, Step, drain, follow
 from pipeprof.profiles.run.marking import marked_feed, marks_of
@@ -310,6 +310,10 @@ class Sample:
         self.phase = "trace"
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         with self._phases.enter("trace") as phase:
+            if self.job.get("warm"):
+                warm = with_files_in_memory(self.feed, step, self._stopped, self.job["warm"], self._room())
+                if warm is not None:
+                    self._channel.send("warm", **warm)
             replayed = replay(self.feed, step, self._channel.stop.is_set)
             if replayed is not None:
                 self._channel.send("headspace", **replayed)

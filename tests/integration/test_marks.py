@@ -1,0 +1,108 @@
+"""Ops of a traced pipeline by stage: what its functions contain, and the same pipeline made again with marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.graph.marks import Marks
+from pipeprof.pipelines.graph.reading import read_written, serialised
+from pipeprof.profiles.run.loop import Feed
+from pipeprof.profiles.run.marking import marked_feed, marks_of
+from pipeprof.profiles.run.trace import key_of, traced_ops
+
+
+@pytest.fixture(scope="module")
+def tf() -> Any:
+    import tensorflow
+
+    return tensorflow
+
+
+def numbers() -> Iterator[int]:
+    yield from range(10**6)
+
+
+def keep(value: Any) -> Any:
+    return value
+
+
+def pipeline(tf: Any) -> Any:
+    """Two maps with the same names inside, a function called in another, a nested pipeline and two kinds of Python."""
+
+    @tf.function
+    def helper(element: Any) -> Any:
+        return element * 3
+
+    def inside(element: Any) -> Any:
+        return tf.data.Dataset.range(element, element + 2).map(lambda one: one * 2)
+
+    source = tf.data.Dataset.from_generator(numbers, output_signature=tf.TensorSpec([], tf.int64))
+    return (
+        source.map(lambda element: helper(element * 2))
+        .map(lambda element: tf.cond(element > 5, lambda: element * 2, lambda: element))
+        .flat_map(inside)
+        .map(lambda element: tf.numpy_function(keep, [element], tf.int64))
+        .batch(4)
+    )
+
+
+def test_ids_are_those_of_the_graph_that_is_read(tf: Any) -> None:
+    dataset = pipeline(tf)
+    marks = Marks(serialised(dataset, in_memory=0))
+    assert set(marks.datasets) <= {node["id"] for node in read_written(dataset, in_memory=0)["nodes"]}
+
+
+def test_the_same_pipeline_with_marks(tf: Any) -> None:
+    dataset = pipeline(tf)
+    found = marks_of(dataset, 0, None)
+    assert found is not None
+    marks, graph = found
+    assert "mul" in marks.ambiguous()
+    again = marked_feed(dataset, marks, graph, 0.0, lambda: True)
+    assert again is not None
+    wanted = [batch.numpy().tolist() for batch in dataset.take(5)]
+    assert [again.next().numpy().tolist() for _ in range(5)] == wanted
+
+
+def test_every_op_has_its_dataset_then(tf: Any) -> None:
+    dataset = pipeline(tf)
+    found = marks_of(dataset, 0, None)
+    assert found is not None
+    again = marked_feed(dataset, *found, 0.0, lambda: True)
+    assert again is not None
+    traced = traced_ops(again, found[0])
+    muls = [key for key, seen in traced.work.items() if "Mul" in seen["ops"]]
+    assert len(muls) == 3
+    assert not {"Mul", "PyFunc"} & set(traced.nobodys)
+    assert {one["function"] for one in traced.functions} <= {"numbers", "keep"}
+
+
+def test_names_that_only_one_stage_has_need_no_marks(tf: Any) -> None:
+    dataset = tf.data.Dataset.range(10**9).map(lambda element: tf.sort(tf.stack([element, element]))).batch(2)
+    found = marks_of(dataset, 0, None)
+    assert found is not None
+    assert not found[0].ambiguous()
+    assert marked_feed(dataset, *found, 0.0, lambda: False) is None
+    feed = Feed(dataset)
+    traced = traced_ops(feed, found[0])
+    assert any("TopKV2" in seen["ops"] for seen in traced.work.values())
+
+
+def test_what_was_computed_before_is_not_computed_again(tf: Any) -> None:
+    dataset = tf.data.Dataset.range(4).map(lambda one: one * 2).cache().map(lambda one: one * 2).repeat()
+    found = marks_of(dataset, 0, None)
+    assert found is not None
+    assert found[0].ambiguous()
+    assert marked_feed(dataset, *found, 0.0, lambda: False) is None
+
+
+def test_large_sources_are_not_read_again(tf: Any) -> None:
+    assert marks_of(tf.data.Dataset.range(3), 10**9, None) is None
+
+
+def test_scopes_of_a_spec_come_first() -> None:
+    assert key_of("stages_1_stages_0/resize/ResizeBilinear", None) == "at:stages.1.stages.0"
+    assert key_of("somewhere/else", None) is None

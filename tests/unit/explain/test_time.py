@@ -1,0 +1,128 @@
+"""The stages' time taken apart, the process's CPU time accounted for, and ceilings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeprof.profiles.explain.time import Used, attribute, ceiling_of
+from pipeprof.profiles.explain.work import Work
+from pipeprof.profiles.profile import OpCost, Quantiles, Stage, Steps
+
+CORES = 4.0
+
+
+def stage(id_: str, ms: float | None, total: float, ceiling: float | None = None, **more: Any) -> Stage:
+    return Stage(
+        id=id_,
+        origin="written",
+        op="map",
+        cpu_ms_per_batch=ms,
+        share=ms / total if ms is not None else None,
+        ceiling_batches_per_second=ceiling,
+        **more,
+    )
+
+
+def test_waiting_is_taken_off_what_computes():
+    one, two = stage("a", 10.0, 20.0, 100.0), stage("b", 10.0, 20.0, 100.0)
+    account = attribute([one, two], {"a": Work(ms=9, busy=0.2), "b": Work(ms=9, busy=1.0)}, Used(total_ms=14.0), CORES)
+    assert account is not None
+    assert (one.time_ms_per_batch, one.blocked_ms_per_batch, one.cpu_ms_per_batch) == pytest.approx((10.0, 8.0, 2.0))
+    assert (two.blocked_ms_per_batch, two.cpu_ms_per_batch) == pytest.approx((0.0, 10.0))
+    assert (one.share, two.share) == pytest.approx((0.5, 0.5))
+    assert (account.stages_ms, account.runtime_ms, account.scale) == pytest.approx((12.0, 2.0, 1.0))
+
+
+def test_waiting_for_a_core_is_no_time_of_the_stage():
+    one, two = stage("a", 20.0, 30.0), stage("b", 10.0, 30.0)
+    work = {"a": Work(busy=1.0), "b": Work(busy=0.0)}
+    attribute([one, two], work, Used(total_ms=10.0, waiting_share=0.5), CORES)
+    assert one.time_ms_per_batch == 20.0
+    assert one.cpu_ms_per_batch == pytest.approx(10.0)
+    assert (one.share, two.share) == pytest.approx((0.5, 0.5))
+
+
+def test_more_than_the_process_used_is_scaled_down():
+    one, two = stage("a", 30.0, 40.0), stage("b", 10.0, 40.0)
+    account = attribute([one, two], {}, Used(total_ms=22.0, loop_ms=1.5, pipeprof_ms=0.5), CORES)
+    assert account is not None
+    assert account.scale == pytest.approx(0.5)
+    assert (one.cpu_ms_per_batch, two.cpu_ms_per_batch) == pytest.approx((15.0, 5.0))
+    parts = account.stages_ms + 1.5 + 0.5 + account.runtime_ms + account.unattributed_ms
+    assert parts == pytest.approx(account.total_ms)
+
+
+def test_what_could_not_be_told_apart_is_accounted_for():
+    one = stage("a", 30.0, 40.0)
+    account = attribute([one], {}, Used(total_ms=50.0), CORES)
+    assert account is not None
+    assert account.unattributed_ms == pytest.approx(10.0)
+    assert one.share == pytest.approx(0.75)
+    assert account.runtime_ms == pytest.approx(10.0)
+
+
+def test_further_threads_are_added():
+    one = stage("a", 10.0, 10.0, 100.0)
+    account = attribute([one], {"a": Work(ms=10, busy=1.0, further=1.5)}, Used(total_ms=30.0), CORES)
+    assert account is not None
+    assert one.cpu_ms_per_batch == pytest.approx(25.0)
+    assert one.intra_op_ms_per_batch == pytest.approx(15.0)
+    assert one.ceiling_batches_per_second == pytest.approx(100.0)
+
+
+def test_a_fused_stage_is_split_by_what_its_parts_did():
+    whole = stage("a", 20.0, 20.0, 100.0, parallelism=2.0)
+    part = Stage(id="b", origin="written", op="batch", fused_with="a")
+    attribute([whole, part], {"a": Work(ms=15.0)}, Used(), CORES)
+    assert (whole.time_ms_per_batch, part.time_ms_per_batch) == pytest.approx((15.0, 5.0))
+    assert (whole.share, part.share) == pytest.approx((0.75, 0.25))
+    assert part.fused_with == "a"
+    assert whole.ceiling_batches_per_second == pytest.approx(100 * 20 / 15)
+
+
+def test_a_fused_stage_that_was_not_traced_stays_at_its_first_part():
+    whole = stage("a", 20.0, 20.0)
+    part = Stage(id="b", origin="written", op="repeat", fused_with="a")
+    attribute([whole, part], {}, Used(), CORES)
+    assert (whole.time_ms_per_batch, part.time_ms_per_batch) == (20.0, None)
+
+
+def test_ops_are_never_longer_than_their_stage():
+    one = stage("a", 10.0, 10.0)
+    ops = [OpCost(op="x", ms_per_batch=15.0), OpCost(op="y", ms_per_batch=5.0)]
+    attribute([one], {"a": Work(ms=20.0, ops=ops)}, Used(), CORES)
+    assert [(op.op, op.ms_per_batch) for op in one.ops or []] == [("x", pytest.approx(7.5)), ("y", pytest.approx(2.5))]
+
+
+@pytest.mark.parametrize(
+    ("ms", "threads", "busy", "resource"),
+    [(10.0, 1.0, 1.0, "serial"), (10.0, 4.0, 1.0, "cores"), (10.0, 4.0, 0.1, "threads"), (10.0, 2.0, 1.0, "threads")],
+)
+def test_what_sets_a_stages_ceiling(ms: float, threads: float, busy: float, resource: str):
+    one = stage("a", ms, ms, 1000 * threads / ms)
+    attribute([one], {"a": Work(busy=busy)}, Used(), CORES)
+    assert one.ceiling_resource == resource
+    assert one.ceiling_batches_per_second == pytest.approx(1000 * threads / ms)
+
+
+def test_the_ceiling_is_the_smallest_of_its_terms():
+    one, two = stage("a", 30.0, 40.0, 1000 / 30.0), stage("b", 10.0, 40.0, 100.0)
+    account = attribute([one, two], {}, Used(total_ms=42.0), CORES)
+    ms = Quantiles(mean=20.0, p50=20.0, p95=20.0, p99=20.0)
+    steps = Steps(count=10, seconds=1.0, interval_ms=ms, wait_ms=ms, fetch_ms=ms, busy_ms=ms, wait_share=0.5)
+    ceiling = ceiling_of([one, two], account, steps, CORES)
+    assert ceiling is not None
+    assert (ceiling.resource, ceiling.stage) == ("serial", "a")
+    assert [(term.resource, round(term.batches_per_second, 1)) for term in ceiling.terms] == [
+        ("serial", 33.3),
+        ("step", 50.0),
+        ("cores", 95.2),
+    ]
+
+
+def test_nothing_known_nothing_said():
+    one = Stage(id="a", origin="written", op="map")
+    assert attribute([one], {}, Used(), CORES) is None
+    assert ceiling_of([one], None, None, CORES) is None

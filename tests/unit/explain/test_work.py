@@ -1,0 +1,91 @@
+"""From what a trace names to stages, on recorded graphs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.profiles.explain.work import iterator_place, work_by_stage
+
+GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
+
+
+def recorded(name: str) -> dict[str, Any]:
+    return json.loads((GRAPHS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def node_of(graph: dict[str, Any], op: str) -> str:
+    return next(node["id"] for node in graph["nodes"] if node["op"] == op)
+
+
+def work(name: str, **trace: Any) -> dict[str, Any]:
+    one = recorded(name)
+    return work_by_stage({"batches": 10, **trace}, one["written"], one["executed"], by_address=one["by_address"])
+
+
+def path_to(executed: StageGraph, family: str) -> tuple[str, str]:
+    """An iterator's path as a trace has it, and the dataset it leads to."""
+    place, path = executed.skip_options(executed.root or ""), "Iterator::Root"
+    while True:
+        node = executed.nodes[place]
+        path += f"::{'ForeverRepeat' if node.family == 'Repeat' else node.family}"
+        if node.family == family:
+            return path, place
+        place = executed.skip_options((*node.inputs, *node.bodies)[-1])
+        path += "[0]" if node.bodies else ""
+
+
+@pytest.mark.parametrize(
+    ("name", "family"), [("generator", "Generator"), ("zip", "Zip"), ("map_batch", "Range"), ("interleave", "TFRecord")]
+)
+def test_an_iterator_is_found_by_its_path(name: str, family: str):
+    executed = StageGraph.from_dict(recorded(name)["executed"])
+    path, place = path_to(executed, family)
+    assert iterator_place(executed, path) == place
+    assert iterator_place(executed, f"{path}::Nothing") is None
+
+
+def test_ops_of_a_dataset_belong_to_its_stage():
+    one = recorded("map_batch")
+    key = f"in:{node_of(one['written'], 'MapDataset')}"
+    found = work(
+        "map_batch", work={key: {"ms": 50.0, "busy": 0.5, "further_ms": 10.0, "ops": {"Mul": 40.0, "Add": 10.0}}}
+    )
+    (address,) = found
+    assert address == "stages.0"
+    assert found[address].ms == 5.0
+    assert (found[address].busy, found[address].further) == (0.5, 0.2)
+    assert [(op.op, op.ms_per_batch) for op in found[address].ops] == [("Mul", 4.0), ("Add", 1.0)]
+
+
+def test_addresses_of_a_spec_stand_as_they_are():
+    found = work("map_batch", work={"at:stages.0": {"ms": 10.0, "busy": None, "ops": {"Mul": 10.0}}})
+    assert found["stages.0"].ms == 1.0
+    assert found["stages.0"].busy is None
+
+
+def test_python_functions_belong_to_the_stage_that_calls_them():
+    one = recorded("generator")
+    functions = [
+        {"dataset": node_of(one["written"], "GeneratorDataset"), "function": "count", "file": "a.py", "line": 3,
+         "seconds": 0.3, "taken_seconds": 0.15},
+        {"dataset": None, "function": "lost", "file": "a.py", "line": 9, "seconds": 0.1, "taken_seconds": 0.0},
+    ]  # fmt: skip
+    found = work(
+        "generator", functions=functions, sampled_seconds=1.0, seconds=1.0, nobodys={"PyFunc": 40.0, "Add": 1.0}
+    )
+    (function,) = found["source"].python
+    assert function.function == "count"
+    assert (function.ms_per_batch, function.share, function.lock_share) == pytest.approx((30.0, 0.75, 0.5))
+    # Calls that could be several stages' are the one's whose function was seen.
+    assert [(op.op, op.ms_per_batch) for op in found["source"].ops] == [("PyFunc", 4.0)]
+
+
+def test_without_a_trace_there_is_nothing():
+    one = recorded("map_batch")
+    assert work_by_stage(None, one["written"], one["executed"]) == {}
+    assert work_by_stage({"batches": 0}, one["written"], one["executed"]) == {}

@@ -1,0 +1,75 @@
+"""Which Python functions are seen, and whether the lock was taken: frames made by hand, no clock."""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from pipeprof.profiles.run.pysampler import Looks, foreign_files
+
+USERS = "/home/user/train.py"
+CALLER = "/site-packages/tensorflow/python/ops/script_ops.py"
+
+
+def frame(inner: str, token: Any = "pyfunc_3", file: str = USERS) -> FrameType:
+    """The frame of a function of the user's that TensorFlow has called."""
+    namespace: dict[str, Any] = {"sys": sys}
+    exec(compile(f"def {inner}():\n    return sys._getframe()\n", file, "exec"), namespace)
+    caller = f"def __call__(token):\n    return {inner}()\n"
+    exec(compile(caller, CALLER, "exec"), namespace)
+    found: FrameType = namespace["__call__"](token)
+    return found
+
+
+def looks() -> Looks:
+    return Looks(lambda file: not file.startswith("/home/user"))
+
+
+def test_a_function_has_the_time_since_the_last_look_and_its_line():
+    seen, one = looks(), frame("augment")
+    seen.take({1: one}, 3_000_000, taken=True)
+    seen.take({1: one}, 1_000_000, taken=False)
+    (found,) = seen.functions()
+    assert found == {
+        "token": "pyfunc_3",
+        "function": "augment",
+        "file": USERS,
+        "line": 2,
+        "seconds": 0.004,
+        "taken_seconds": 0.003,
+    }
+    assert (seen.ns, seen.taken_ns) == (4_000_000, 3_000_000)
+
+
+def test_tokens_may_be_bytes():
+    seen = looks()
+    seen.take({1: frame("augment", b"pyfunc_9")}, 1, taken=False)
+    assert seen.functions()[0]["token"] == "pyfunc_9"
+
+
+def test_python_that_tensorflow_did_not_call_is_not_the_pipelines():
+    seen = looks()
+    seen.take({1: sys._getframe()}, 1_000, taken=True)
+    assert seen.functions() == []
+
+
+def test_a_function_of_a_library_counts_where_no_users_frame_is_below_it():
+    seen = looks()
+    seen.take({1: frame("resize", file="/site-packages/library/image.py")}, 1_000, taken=False)
+    assert seen.functions()[0]["function"] == "resize"
+
+
+def test_tensorflows_own_conversions_are_no_function():
+    seen = looks()
+    seen.take({1: frame("convert", file=CALLER)}, 1_000, taken=False)
+    assert seen.functions() == []
+
+
+@pytest.mark.parametrize(
+    ("file", "foreign"), [(sys.modules["json"].__file__, True), ("<string>", True), (USERS, False)]
+)
+def test_whose_files(file: str, foreign: bool):
+    assert foreign_files()(file) is foreign
