@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.spec.diagnostics import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pipeprof.profiles.profile import Finding, Problem, Profile
 
 _MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
@@ -53,7 +55,7 @@ def _finding(finding: Finding) -> str:
     return _line("warning", properties, " ".join(f"{part.rstrip('.')}." for part in parts if part))
 
 
-def _line(level: str, properties: dict[str, object], message: str) -> str:
+def _line(level: str, properties: Mapping[str, object], message: str) -> str:
     written = ",".join(f"{name}={_escaped(str(value), _PROPERTY)}" for name, value in properties.items() if value)
     return f"::{level}{f' {written}' if written else ''}::{_escaped(message, _MESSAGE)}"
 
