@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 Dataset = tf.data.Dataset
-STEPS, SECONDS = 400, 12.0
+STEPS, SECONDS = 400, 5.0
 ENDLESS = 10**9
 
 

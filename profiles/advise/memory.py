@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.aliases import cache_above, giver, holder, shared_bytes
+from pipeprof.profiles.advise.prediction import (
+    CACHE_OVERHEAD_BYTES,
+    Held,
+    MemoryPrediction,
+    NotKnown,
+    shuffle_overhead_bytes,
+)
 from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, PipelineView, StageView
-from pipeprof.profiles.document.base import How, Owner
+from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.explain.words import size as in_words
 
 if TYPE_CHECKING:
@@ -24,17 +31,15 @@ ARRAY_COPIES = 4.1
 stays; measured on 400 MB."""
 STEADY_ARRAY_COPIES = 3.1
 """the same when the iterator has been made: one copy less."""
+DROPPED_COPIES = 1.05
+"""fewer of them where nobody keeps the array once the dataset has been made, at the peak and later: 3.0 times the array
+was measured on 128 and 240 MB."""
 SOURCE_CONSTANT_COPIES = 17
 """peak, in sizes of the array and with the array itself, of a source built inside a tf.function."""
 CAPTURED_CONSTANT_COPIES = 19
 """the same of an array inside the function of a map, flat_map or interleave."""
 STEADY_CONSTANT_COPIES = 9.5
 """the same of either when the iterator has been made: 9.2 and 10.2 were measured."""
-ELEMENT_OVERHEAD_BYTES = 130
-COMPONENT_OVERHEAD_BYTES = 39
-"""a buffered scalar takes 130 bytes and 47 for each component, 8 of which are its value."""
-CACHE_OVERHEAD_BYTES = 186
-"""a cached element beside its tensors."""
 AUTOTUNED_PREFETCH = 2
 """Elements that a prefetch with AUTOTUNE is taken to hold; it begins with fewer and may grow to far more."""
 PATH_BYTES = 227
@@ -46,102 +51,26 @@ IN_MEMORY_SOURCES = frozenset({"from_tensor_slices", "from_tensors"})
 _BATCHING = frozenset({"batch", "bucket_by_sequence_length", "padded_batch", "ragged_batch", "rebatch", "sparse_batch"})
 
 
-@dataclass(frozen=True)
-class Held:
-    """Bytes that a stage should hold at the peak.
-
-    Attributes:
-        owner: The ledger's word.
-        stage: Address.
-        bytes: Bytes; 0 for what is only a view of another stage's tensors.
-        how: ``predicted``, or ``alias``.
-        formula: The same in words and numbers.
-        at_most: Whether there may be less, since the number of elements is not known.
-        at_least: Whether there is more, since the size of a component is not known.
-        steady: Bytes once the iterator has been made, where that is less.
-        count: Elements held, in every open copy of the stage together.
-    """
-
-    owner: Owner
-    stage: str
-    bytes: int
-    how: How
-    formula: str
-    at_most: bool = False
-    at_least: bool = False
-    steady: int | None = None
-    count: int | None = None
-
-
-@dataclass(frozen=True)
-class NotKnown:
-    """A stage that holds tensors of a size that cannot be told, and why."""
-
-    owner: Owner
-    stage: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class MemoryPrediction:
-    """Everything a pipeline holds, above what TensorFlow itself takes.
-
-    Attributes:
-        held: In the order of the stages.
-        unknown: What is missing from it.
-    """
-
-    held: tuple[Held, ...]
-    unknown: tuple[NotKnown, ...]
-
-    @property
-    def total_bytes(self) -> int:
-        """The sum of what is known; a lower bound when something is unknown."""
-        return sum(one.bytes for one in self.held)
-
-    @property
-    def peak_bytes(self) -> int:
-        """The largest sum at a time: either while sources and the iterator are made, or when all buffers are full."""
-        making = sum(one.bytes for one in self.held if one.steady is not None)
-        running = sum(one.bytes if one.steady is None else one.steady for one in self.held)
-        return max(making, running)
-
-    def overhead_of(self, owner: Owner, stage: StageView) -> int:
-        """Bytes of an element from `stage` in a buffer of an owner, beside its values."""
-        if owner == "shuffle":
-            return shuffle_overhead_bytes(len(stage.element or ()) or 1)
-        return CACHE_OVERHEAD_BYTES if owner == "cache" else 0
-
-    def of(self, stage: str) -> int | None:
-        """Bytes of one stage; ``None`` if it holds nothing or they are not known."""
-        sizes = [one.bytes for one in self.held if one.stage == stage]
-        return sum(sizes) if sizes else None
-
-    def ledger(self) -> list[LedgerEntry]:
-        """As the profile's ``memory.ledger``."""
-        from pipeprof.profiles.document.memory import LedgerEntry
-
-        return [LedgerEntry(owner=one.owner, stage=one.stage, bytes=one.bytes, how=one.how) for one in self.held]
-
-
 def predicted_memory(view: PipelineView) -> list[LedgerEntry]:
     """Predicted bytes by owner; stages of unknown size have no entry (see `memory_prediction`)."""
     return memory_prediction(view).ledger()
 
 
-def memory_prediction(view: PipelineView) -> MemoryPrediction:
-    """Predicted bytes by owner with their formulas, and the reasons where there are none."""
+def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPrediction:
+    """Predicted bytes by owner with their formulas, and the reasons where there are none.
+
+    Args:
+        view: The pipeline.
+        kept: Somebody keeps the arrays that in-memory sources are made of.
+    """
     found = [entry for stage in view.stages for entry in _of_stage(view, stage)]
+    if not kept:
+        found = [_without_array(view, entry) for entry in found]
     found += _consumer(view)
     return MemoryPrediction(
         tuple(entry for entry in found if isinstance(entry, Held)),
         tuple(entry for entry in found if isinstance(entry, NotKnown)),
     )
-
-
-def shuffle_overhead_bytes(components: int) -> int:
-    """Bytes of one buffered element beside its values."""
-    return ELEMENT_OVERHEAD_BYTES + COMPONENT_OVERHEAD_BYTES * components
 
 
 def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
@@ -164,6 +93,16 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
         yield from _batch(view, stage)
     elif stage.op == "group_by_window":
         yield NotKnown("batch", stage.id, "it keeps a window for every key")
+
+
+def _without_array(view: PipelineView, entry: Held | NotKnown) -> Held | NotKnown:
+    """A source's bytes where its array goes when the dataset has been made."""
+    stage = view.by_id[entry.stage]
+    if not isinstance(entry, Held) or entry.owner != "source" or not stage.source_bytes or stage.constant:
+        return entry
+    less = round(DROPPED_COPIES * stage.source_bytes)
+    formula = f"{in_words(stage.source_bytes)} × {ARRAY_COPIES - DROPPED_COPIES:.3g} at the peak, the array not kept"
+    return replace(entry, bytes=entry.bytes - less, steady=(entry.steady or entry.bytes) - less, formula=formula)
 
 
 def _consumer(view: PipelineView) -> Iterator[Held]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _FILE_BYTES = 1_000_000
 _UNCOUNTED = ("runtime", "source", "shuffle", "cache", "python")
 _SAME_PEAK = 0.98
+_FULL = 0.5
 PYTHON_BYTES = 32_000_000
 """Large objects count from here on: TensorFlow and what it imports hold some 10 MB of them."""
 _WINDOWS = {"warmup": "warmup", "measure": "measure", "first": "first_element"}
@@ -81,11 +82,16 @@ def looks(
     return looks_of(graphs["written"], graphs["executed"], document["looks"], by_address=by_address, ops=ops)
 
 
-def before_running(view: PipelineView) -> MemoryPrediction:
-    """The prediction from what is written alone: nothing measured of a stage is used."""
-    return memory_prediction(
-        replace(view, kind="static", stages=tuple(replace(stage, measured=None) for stage in view.stages), profile=None)
-    )
+def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
+    """The prediction from what is written alone: nothing measured of a stage is used.
+
+    Args:
+        view: The pipeline.
+        arrays: Bytes of the sources' arrays that are still there when it has been made.
+    """
+    stages = tuple(replace(stage, measured=None) for stage in view.stages)
+    nominal = sum(stage.source_bytes or 0 for stage in stages)
+    return memory_prediction(replace(view, kind="static", stages=stages, profile=None), kept=2 * arrays >= nominal)
 
 
 def _facts(memory: Memory, seen: Seen) -> Facts | None:
@@ -101,6 +107,7 @@ def _facts(memory: Memory, seen: Seen) -> Facts | None:
     view = seen.view
     held = memory_prediction(view)
     look = _fullest(seen.looks, _WINDOWS.get(moment))
+    first = next((one for one in seen.looks if one.phase == "first_element"), None)
     python = document["python"]
     data = document["mapped_data"]
     return Facts(
@@ -114,10 +121,13 @@ def _facts(memory: Memory, seen: Seen) -> Facts | None:
         libraries=max(0, (readings[moment].file or 0) - (readings["import"].file or 0) - data),
         files=data if data >= _FILE_BYTES else 0,
         buffers=tuple(_buffers(view, held, look)) if look is not None else (),
+        first=tuple(_buffers(view, held, first)) if first is not None else (),
         live=look.live if look is not None else None,
         batch_bytes=document["batch_bytes"],
         making=tuple(_making(view, held, look, document["batch_bytes"])),
         trimmed=document["trimmed"],
+        pool_scale=_pool_scale(seen, held, look, readings),
+        aliases=tuple((one.owner, one.stage) for one in held.held if one.how == "alias"),
         captured=any(stage.function is not None and (stage.function.constant_bytes or 0) for stage in view.stages),
     )
 
@@ -165,7 +175,10 @@ def _buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable
         ) and any(component.dtype in ("string", "variant") for component in given.element or ())
         share = own_share(view, given) if one.owner in ("shuffle", "cache", "prefetch") else 1.0
         each = one.bytes / one.elements if one.elements else 0.0
-        if known and not unsized and sum(known):
+        texts = unsized and all(component.dtype != "variant" for component in given.element or ())
+        if texts:
+            pooled = 0.0
+        elif known and not unsized and sum(known):
             pooled = sum(size for size in known if size >= POOLED_BYTES) / sum(known)
         else:
             pooled = 1.0 if each >= POOLED_BYTES else 0.0
@@ -176,10 +189,30 @@ def _buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable
             one.elements,
             pooled=pooled,
             unsized=unsized,
+            texts=texts,
             weight=_weight(view, given),
             alias=(stage_id, one.owner) in aliases,
             overhead=held.overhead_of(one.owner, given),
         )
+
+
+def _pool_scale(seen: Seen, held: MemoryPrediction, fullest: Look | None, readings: Mapping[str, Reading]) -> float:
+    """How much more the pool has in use than the buffered tensors count, where least else was in it."""
+    made = readings.get("iterator")
+    if fullest is None or made is None or made.live is None:
+        return 1.0
+    consumer = seen.document["batch_bytes"] or 0.0
+    ratios = []
+    for look in seen.looks:
+        if look.phase != fullest.phase or look.live is None or look.total < _FULL * fullest.total:
+            continue
+        buffers = [one for one in _buffers(seen.view, held, look) if not one.alias]
+        pooled = sum(one.bytes * one.pooled for one in buffers)
+        if not pooled or any(one.unsized for one in buffers):
+            continue
+        beside = consumer if consumer >= POOLED_BYTES else 0.0
+        ratios.append((look.live - made.live - beside) / pooled)
+    return min(max(min(ratios, default=1.0), 1.0), 2.0)
 
 
 def _weight(view: PipelineView, stage: StageView) -> float:

@@ -49,6 +49,7 @@ class Buffer:
         elements: How many elements.
         pooled: Share of the bytes that lies in the pool.
         unsized: The model does not count all of its bytes: strings and variants (ragged, sparse).
+        texts: What it does not count is in proportion to what it does: strings.
         weight: Elements of the source in one of its elements.
         alias: Its tensors are another stage's.
         overhead: Bytes of one element beside its values.
@@ -60,6 +61,7 @@ class Buffer:
     elements: float
     pooled: float = 1.0
     unsized: bool = False
+    texts: bool = False
     weight: float = 1.0
     alias: bool = False
     overhead: float = 0.0
@@ -91,11 +93,14 @@ class Facts:
         libraries: Resident bytes of libraries that were loaded since.
         files: Resident bytes of mapped data files.
         buffers: At the fullest look of that stretch.
+        first: What the buffers held when the first element had just been read.
         live: Pool bytes at that look.
         batch_bytes: Bytes of a batch that the loop holds.
         making: Bytes that batches in the making and calls under way may take, by stage and owner.
         trimmed: What glibc gave back in the end.
         captured: Functions of the pipeline hold constants.
+        pool_scale: Bytes that the pool has in use for a byte of a buffered tensor: its chunks are up to twice as large.
+        aliases: Owners and stages whose tensors are another stage's.
     """
 
     readings: Mapping[str, Reading]
@@ -108,11 +113,14 @@ class Facts:
     libraries: int = 0
     files: int = 0
     buffers: Sequence[Buffer] = ()
+    first: Sequence[Buffer] = ()
     live: int | None = None
     batch_bytes: float | None = None
     making: Sequence[tuple[Owner, str, int]] = ()
     trimmed: int | None = None
     captured: bool = False
+    pool_scale: float = 1.0
+    aliases: Sequence[tuple[Owner, str]] = ()
 
 
 @dataclass
@@ -132,6 +140,8 @@ def reconcile(facts: Facts) -> Ledger:
     entries += source
     held, pool_live = _held(facts)
     entries += held
+    listed = {(one.owner, one.stage) for one in held}
+    entries += [Entry(owner, stage, 0, "alias") for owner, stage in facts.aliases if (owner, stage) not in listed]
     slack = _slack(facts, residue, pool_live)
     found = [one for one in _without_reuse([*entries, *residue, *slack], facts.peak) if one.bytes or one.how == "alias"]
     return Ledger(found, facts.peak - sum(one.bytes for one in found))
@@ -240,8 +250,8 @@ def _held(facts: Facts) -> tuple[list[Entry], int | None]:
     pool = None if facts.live is None or made.live is None else max(0.0, facts.live - made.live)
     most = None if now.live_peak is None or made.live is None else max(0.0, now.live_peak - made.live)
     buffers = _filled_up(buffers, None if pool is None else pool - (consumer if in_pool else 0), pooled=True)
-    grown = None if now.heap is None or made.heap is None else max(0.0, float(now.heap - made.heap))
-    buffers = _filled_up(buffers, grown, pooled=False)
+    buffers = _filled_up(buffers, _in_heap(facts, buffers), pooled=False)
+    buffers = [one if one.unsized else _in_chunks(one, facts.pool_scale) for one in buffers]
     entries = [_entry(one) for one in buffers]
     placed = sum(one.bytes * one.pooled for one in buffers)
     left = None if most is None else max(0.0, most - placed)
@@ -273,17 +283,50 @@ def _filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) -
     if measured is None or not lacking:
         return buffers
     missing = measured - sum(known(one) for one in buffers)
-    weights = sum(one.elements * one.weight for one in lacking)
+    weights = sum(_extent(one) for one in lacking)
     if missing <= 0 or not weights:
         return buffers
     found = []
     for one in buffers:
         if one in lacking:
-            more = missing * one.elements * one.weight / weights
+            more = missing * _extent(one) / weights
             inside = one.bytes * one.pooled + (more if pooled else 0.0)
             one = replace(one, bytes=one.bytes + more, pooled=inside / (one.bytes + more))  # noqa: PLW2901
         found.append(one)
     return found
+
+
+def _in_chunks(one: Buffer, scale: float) -> Buffer:
+    """A buffer with what the pool's chunks take beyond its tensors."""
+    inside = one.bytes * one.pooled * scale
+    total = one.bytes * (1 - one.pooled) + inside
+    return replace(one, bytes=total, pooled=inside / total) if total else one
+
+
+def _extent(one: Buffer) -> float:
+    """What the uncounted bytes of a buffer are in proportion to."""
+    return one.bytes if one.texts else one.elements * one.weight
+
+
+def _in_heap(facts: Facts, buffers: Sequence[Buffer]) -> float | None:
+    """Bytes of the heap in buffers at the fullest look.
+
+    The heap is not read while steps are measured. What elements take in it is known from the first look, just before
+    which it was read; where that says nothing, from the end of the stretch.
+    """
+    made, now, first = (facts.readings.get(name) for name in ("iterator", facts.moment, "first"))
+    if made is None or now is None or made.heap is None or now.heap is None:
+        return None
+    lacking = [one for one in buffers if one.unsized and one.elements and one.pooled < 1]
+    before = [one for one in facts.first if one.unsized and one.elements and one.pooled < 1]
+    if lacking and before and first is not None and first.heap is not None:
+        others = sum(
+            one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in facts.first if one not in before
+        )
+        each = max(0.0, first.heap - made.heap - others) / (sum(_extent(one) for one in before) or 1.0)
+        rest = sum(one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in buffers if one not in lacking)
+        return rest + each * sum(_extent(one) for one in lacking)
+    return max(0.0, float(now.heap - made.heap))
 
 
 def _merged(entries: Iterable[Entry]) -> list[Entry]:
@@ -318,7 +361,7 @@ def _without_reuse(entries: list[Entry], peak: int) -> list[Entry]:
     """Free memory that later buffers use again is theirs: where the sum is too large, it was used."""
     over = sum(one.bytes for one in entries) - peak
     found = list(entries)
-    for what in ("the pool's residue", "TensorFlow's pool"):
+    for what in ("the pool's residue", "TensorFlow's pool", "glibc's heap"):
         for index, one in enumerate(found):
             if over > 0 and one.what == what:
                 taken = min(over, one.bytes)

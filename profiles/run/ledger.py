@@ -53,7 +53,7 @@ def account_memory(
                 looks=looks(graphs, document, by_address=spec, ops=ops),
                 view=view,
                 origin=sampler.started,
-                predicted=_predicted(profile, view, loaded),
+                predicted=_predicted(profile, view, loaded, document["python"]["arrays"]),
                 children=sampler.had_children,
             ),
         )
@@ -63,10 +63,10 @@ def account_memory(
     profile.warnings += [*messages, *(found or [])]
 
 
-def _predicted(profile: Profile, view: PipelineView, loaded: LoadedSpec | None) -> MemoryPrediction:
+def _predicted(profile: Profile, view: PipelineView, loaded: LoadedSpec | None, arrays: int) -> MemoryPrediction:
     """What ``check`` says of a spec; of a function what its graph says without anything measured."""
     if loaded is None:
-        return before_running(view)
+        return before_running(view, arrays)
     from pipeprof.profiles.advise.memory import memory_prediction
     from pipeprof.profiles.advise.view_spec import view_of_spec
 

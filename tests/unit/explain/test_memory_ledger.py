@@ -229,3 +229,27 @@ def test_without_live_bytes_the_model_stands_alone() -> None:
     assert of(found, "shuffle") == 400
     assert of(found, "consumer") == 10
     assert found.unexplained == 20 * MB
+
+
+def test_the_pools_chunks_are_larger_than_the_tensors() -> None:
+    found = reconcile(running(at(910, live=400), shuffle(300), live=400 * MB, pool_scale=4 / 3))
+
+    assert of(found, "shuffle") == pytest.approx(400)
+    assert found.unexplained == pytest.approx(10 * MB)
+
+
+def test_an_alias_is_listed_also_where_the_peak_was_before() -> None:
+    found = reconcile(made("build", 1410, aliases=(("cache", "stages.0"),)))
+
+    assert [(one.owner, one.bytes) for one in found.entries if one.how == "alias"] == [("cache", 0)]
+
+
+def test_texts_are_as_large_as_they_were_just_after_the_heap_was_read() -> None:
+    texts = replace(shuffle(100), unsized=True, texts=True, pooled=0.0)
+    more = replace(texts, bytes=200 * MB)
+    facts = running(at(900, heap=300), more, live=0, first=(texts,))
+    readings = {**facts.readings, "first": at(650, heap=230)}
+
+    found = reconcile(replace(facts, readings=readings))
+
+    assert of(found, "shuffle") == pytest.approx(300)
