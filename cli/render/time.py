@@ -109,7 +109,8 @@ def _inside(stages: list[Stage]) -> Iterator[tuple[str, str, float, str, str]]:
         for function in (stage.python or [])[:EACH]:
             if function.ms_per_batch >= least:
                 lock = percent(function.lock_share) if function.lock_share is not None else ""
-                yield label, f"{function.function}()", function.ms_per_batch, lock, _where(function)
+                name = function.function if function.function.endswith(">") else f"{function.function}()"
+                yield label, name, function.ms_per_batch, lock, _where(function)
                 label = ""
 
 
@@ -135,7 +136,12 @@ def _render_fetch(page: Page, profile: Profile) -> None:
         [
             Column("per batch, with", [name for name, *_ in known], right=False),
             Column(scale.unit, [scale.text(ms) for _, ms, _, _ in known]),
-            Column("", [f"{word} {scale.text(ms)}" if ms is not None else "" for *_, word, ms in known], right=False),
+            Column(
+                "",
+                [f"{word} {scale.text(ms)}" if ms is not None else "" for *_, word, ms in known],
+                right=False,
+                keep=3,
+            ),
         ]
     )
     if fetch.warm_disk_bytes:
