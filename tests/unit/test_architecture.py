@@ -35,6 +35,7 @@ WORKER = {
     "pipelines/tensors.py",
     "profiles/run/function.py",
     "profiles/run/headspace.py",
+    "profiles/run/ledger_readings.py",
     "profiles/run/sample.py",
     "profiles/run/sizes.py",
     "profiles/run/trace.py",
