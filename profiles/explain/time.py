@@ -115,7 +115,10 @@ def _fit_ops(stages: Sequence[Stage]) -> None:
 
 
 def _split_fused(stages: Sequence[Stage], work: Mapping[str, Work]) -> None:
-    """The time of a fused stage by the ops of its parts; what they leave is its part without a function."""
+    """The time of a fused stage by what its parts took in the trace: their ops, or copying another part's results.
+
+    What tracing and waiting add to the one they add to the other, so only the proportion is used.
+    """
     for first in stages:
         inside = first.time_ms_per_batch
         parts = [first, *(stage for stage in stages if stage.fused_with == first.id)]
@@ -124,16 +127,14 @@ def _split_fused(stages: Sequence[Stage], work: Mapping[str, Work]) -> None:
         costs = [work[part.id].ms if part.id in work else 0.0 for part in parts]
         if sum(costs) <= 0 or costs.count(0.0) > 1:
             continue
-        if sum(costs) >= inside or 0.0 not in costs:
-            costs = [cost * inside / sum(costs) for cost in costs]
-        else:
-            costs[costs.index(0.0)] = inside - sum(costs)
-        ceiling = first.ceiling_batches_per_second
+        if 0.0 in costs:
+            costs[costs.index(0.0)] = sum(work[part.id].results for part in parts if part.id in work)
+        ceiling, total = first.ceiling_batches_per_second, sum(costs)
         for part, cost in zip(parts, costs, strict=True):
-            part.time_ms_per_batch = cost
+            part.time_ms_per_batch = inside * cost / total
             part.parallelism = part.parallelism if part.parallelism is not None else first.parallelism
             part.tunable = part.tunable if part.tunable is not None else first.tunable
-            part.ceiling_batches_per_second = ceiling * inside / cost if ceiling is not None and cost > 0 else None
+            part.ceiling_batches_per_second = ceiling * total / cost if ceiling is not None and cost > 0 else None
 
 
 def _set_ceiling(stage: Stage, cores: float) -> None:

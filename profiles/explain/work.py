@@ -34,6 +34,8 @@ class Work:
     """The part of its time at work in which its threads want a core."""
     further: float = 0.0
     """Time of further threads that compute parts of its ops, over the time at work."""
+    results: float = 0.0
+    """Milliseconds of what is done with its functions' results."""
     ops: list[OpCost] = field(default_factory=list)
     python: list[PythonCost] = field(default_factory=list)
 
@@ -61,7 +63,7 @@ def work_by_stage(
         return {}
     addresses = _Addresses(before, after, before.stages(by_address=by_address, ops=ops))
     functions, iterators = _rates(trace.get("work") or {}, addresses)
-    further = _further(trace.get("work") or {}, addresses)
+    further, results = _further(trace.get("work") or {}, addresses)
     python = _python(trace, addresses, batches)
     costs = _ops(trace, addresses, python)
     return {
@@ -69,6 +71,7 @@ def work_by_stage(
             ms=sum(costs.get(address, {}).values()) / batches,
             busy=functions.get(address, iterators.get(address)),
             further=further.get(address, 0.0),
+            results=results.get(address, 0.0) / batches,
             ops=_longest(costs.get(address, {}), batches),
             python=python.get(address, [])[:MOST_FUNCTIONS],
         )
@@ -156,14 +159,16 @@ def _rates(work: Mapping[str, Mapping[str, Any]], addresses: _Addresses) -> tupl
     return inside, outside
 
 
-def _further(work: Mapping[str, Mapping[str, Any]], addresses: _Addresses) -> dict[str, float]:
-    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+def _further(work: Mapping[str, Mapping[str, Any]], addresses: _Addresses) -> tuple[dict[str, float], dict[str, float]]:
+    """Time of further threads over the time at work, and milliseconds of handing on results, by stage."""
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     for key, seen in work.items():
         address = addresses.of(key) if not key.startswith("it:") else None
         if address is not None:
-            sums[address][0] += seen["ms"]
-            sums[address][1] += seen.get("further_ms") or 0.0
-    return {address: more / ms for address, (ms, more) in sums.items() if ms > 0 and more > 0}
+            for index, name in enumerate(("ms", "further_ms", "results_ms")):
+                sums[address][index] += seen.get(name) or 0.0
+    further = {address: more / ms for address, (ms, more, _) in sums.items() if ms > 0 and more > 0}
+    return further, {address: results for address, (*_, results) in sums.items()}
 
 
 def _longest(ops: Mapping[str, float], batches: int) -> list[OpCost]:

@@ -32,6 +32,7 @@ _RUN: Final = re.compile(r"^InstantiatedCapturedFunction::Run")
 _POOL: Final = "ThreadpoolListener::"
 _PART_BEGINS: Final = f"{_POOL}StartRegion"
 _PART_ENDS: Final = f"{_POOL}StopRegion"
+_RESULTS: Final = "ExecutorDoneCallback"
 _WAITING: Final = frozenset({"Root", "Prefetch", "Model", "Options"})
 _NO_OPS: Final = frozenset({"_Arg", "_Retval", "NoOp", "Const"})
 _SHORTEST_SHARE: Final = 0.01
@@ -53,6 +54,10 @@ class Spans:
         """When a thread that runs no ops of its own computed a part of one for somebody else."""
         begun: dict[int, int] = {}
         parts: dict[int, list[Span]] = defaultdict(list)
+        self.handed_on: dict[str, float] = defaultdict(float)
+        """Milliseconds of what is done with functions' results, by key: a batch fused with a map copies them."""
+        ran: dict[int, list[tuple[int, str]]] = defaultdict(list)
+        after: list[Event] = []
         own: set[int] = set()
         known: dict[str, str | None] = {}
         threads: dict[int, list[Event]] = defaultdict(list)
@@ -61,6 +66,8 @@ class Spans:
                 own.add(event.thread)
             if event.name.startswith(ITERATOR) or _RUN.match(event.name):
                 threads[event.thread].append(event)
+            elif event.name == _RESULTS:
+                after.append(event)
             elif event.name == _PART_BEGINS:
                 begun[event.thread] = event.start_ps
             elif event.name == _PART_ENDS:
@@ -78,9 +85,21 @@ class Spans:
                     continue
                 self.ops[key][op] += event.duration_ps / 1e9
                 self.spans[key].append((event.start_ps, event.start_ps + event.duration_ps))
+                ran[event.thread].append((event.start_ps, key))
+        self._results(after, ran)
         self.further = [span for thread, found in parts.items() if thread not in own for span in found]
         for found in threads.values():
             self._iterators(found)
+
+    def _results(self, after: list[Event], ran: dict[int, list[tuple[int, str]]]) -> None:
+        """Adds what is done with results to the function whose op ran last on the same thread."""
+        for ops in ran.values():
+            ops.sort()
+        for event in after:
+            ops = ran.get(event.thread, [])
+            index = bisect_right(ops, event.start_ps, key=lambda one: one[0])
+            if index:
+                self.handed_on[ops[index - 1][1]] += event.duration_ps / 1e9
 
     def _iterators(self, events: list[Event]) -> None:
         """Adds what iterators do themselves: their time without that of iterators and functions below them."""

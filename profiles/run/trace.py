@@ -24,7 +24,7 @@ from pipeprof.profiles.run.threadstates import ThreadStates
 from pipeprof.profiles.run.xplane import Event, read_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pipeprof.pipelines.graph.marks import Marks
     from pipeprof.profiles.run.loop import Feed
@@ -34,7 +34,8 @@ AT_LEAST = 4
 AT_MOST = 2000
 PATIENCE_SECONDS = 3.0
 _PYTHON = re.compile(r":(?:Eager)?PyFunc(?:Stateless)?$")
-_HERE = "pipeprof: here the clocks are compared"
+COMPARISONS = 20
+_HERE = "pipeprof compares the clocks, "
 _SCOPE = re.compile(r"^(?P<scope>(?:stages_\d+|source)(?:_stages_\d+|_source)*)/")
 _OP = re.compile(r"^(?P<scope>(?:stages_\d+|source)(?:_stages_\d+|_source)*)/(?:.*/)?[^/:]+:(?P<op>\w+)$")
 
@@ -51,7 +52,8 @@ class Traced:
         python_ms: Milliseconds inside Python functions, summed over threads.
         note: What a reader of the report should know, if anything.
         work: By key (see `spans`): `ms` at work, summed over threads, `busy` the part of it in which these want
-            a core or `None`, `further_ms` of threads that compute parts of its ops, and `ops`, milliseconds by op.
+            a core or `None`, `further_ms` of threads that compute parts of its ops, `results_ms` of what is done with
+            its functions' results, and `ops`, milliseconds by op.
         functions: Python functions that were seen, with the dataset that calls each (`None` where not known).
         sampled_seconds: How long Python's threads were looked at.
         lock_share: Part of it in which Python's lock was taken.
@@ -100,6 +102,22 @@ def key_of(path: str, marks: Marks | None) -> str | None:
     return f"in:{dataset}" if dataset is not None else None
 
 
+def _compare_clocks(profiler: Any) -> list[int]:
+    """Put marks into the trace; when each was put, on the clock of `time.monotonic_ns`."""
+    compared = []
+    for number in range(COMPARISONS):
+        compared.append(time.monotonic_ns())
+        with profiler.Trace(f"{_HERE}{number}"):
+            pass
+    return compared
+
+
+def _offset_ps(compared: Sequence[int], events: Iterable[Event]) -> int | None:
+    """What makes the trace's clock of ours; a thread may lose its core between the two readings, never gain time."""
+    numbers = {f"{_HERE}{number}": at for number, at in enumerate(compared)}
+    return min((event.start_ps - numbers[event.name] * 1000 for event in events if event.name in numbers), default=None)
+
+
 def traced_ops(feed: Feed, marks: Marks | None = None) -> Traced:
     """Take batches for a second under TensorFlow's profiler and both samplers, and read what ran.
 
@@ -125,9 +143,7 @@ def traced_ops(feed: Feed, marks: Marks | None = None) -> Traced:
         batches, elapsed = 0, 0.0
         began = time.perf_counter()
         try:
-            marked_ns = time.monotonic_ns()
-            with profiler.Trace(_HERE):
-                pass
+            compared = _compare_clocks(profiler)
             while batches < AT_MOST:
                 feed.next()
                 batches += 1
@@ -142,9 +158,9 @@ def traced_ops(feed: Feed, marks: Marks | None = None) -> Traced:
         if not files:
             return Traced(note="no trace: TensorFlow wrote none")
         events = [event for file in files for event in read_events(file.read_bytes())]
-    here = next((event.start_ps for event in events if event.name == _HERE), None)
+    offset = _offset_ps(compared, events)
     spans = Spans(events, lambda path: key_of(path, marks))
-    busy = spans.busy(looks, here - marked_ns * 1000) if here is not None else {}
+    busy = spans.busy(looks, offset) if offset is not None else {}
     further = spans.further_ms()
     python_seconds, python_ms = python_time(events)
     return Traced(
@@ -158,6 +174,7 @@ def traced_ops(feed: Feed, marks: Marks | None = None) -> Traced:
                 "ms": ms,
                 "busy": busy.get(key),
                 "further_ms": further.get(key, 0.0),
+                "results_ms": spans.handed_on.get(key, 0.0),
                 "ops": dict(spans.ops.get(key, {})),
             }
             for key, ms in spans.milliseconds().items()

@@ -75,7 +75,8 @@ def test_further_threads_are_added():
 def test_a_fused_stage_is_split_by_what_its_parts_did():
     whole = stage("a", 20.0, 20.0, 100.0, parallelism=2.0)
     part = Stage(id="b", origin="written", op="batch", fused_with="a")
-    attribute([whole, part], {"a": Work(ms=15.0)}, Used(), CORES)
+    # In the trace everything took longer.
+    attribute([whole, part], {"a": Work(ms=30.0, results=10.0)}, Used(), CORES)
     assert (whole.time_ms_per_batch, part.time_ms_per_batch) == pytest.approx((15.0, 5.0))
     assert (whole.share, part.share) == pytest.approx((0.75, 0.25))
     assert part.fused_with == "a"

@@ -98,3 +98,9 @@ def test_what_the_watcher_writes():
     assert parse("100 2 300 0") == [Look(100, 2), Look(300, 0)]
     assert parse("") == []
     assert parse("Traceback …") == []
+
+
+def test_handing_on_results_belongs_to_the_function_that_ran_before():
+    done = "ExecutorDoneCallback"
+    events = [ran("a/x:Mul", 0, 2), ran(done, 3, 1), ran("b/x:Mul", 5, 2), ran(done, 8, 4), ran(done, 1, 1, thread=2)]
+    assert dict(Spans(events, key_of).handed_on) == {"in:a": 1.0, "in:b": 4.0}
