@@ -1,0 +1,62 @@
+"""What the model says of buffers, at the stages of a recorded pipeline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeprof.profiles.explain.memory_buffers import looks_of
+
+GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
+
+
+def recorded(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((GRAPHS / f"{name}.json").read_text())
+    return found
+
+
+def look(name: str, number: int = -1, **more: Any) -> Any:
+    graph = recorded(name)
+    model = graph["snapshots"][number]
+    raw = {"t": 1.0, "phase": "measure", "steps": 5, "epoch": 0, "live": 7, "model": model.get("model", model), **more}
+    (found,) = looks_of(graph["written"], graph["executed"], [raw], by_address=graph["by_address"])
+    return found
+
+
+def test_buffers_stand_at_their_stages() -> None:
+    found = look("dict_shuffle").by_stage
+
+    assert {one.owner: (one.bytes, one.elements) for one in found.values()} == {
+        "prefetch": (131328, 4),
+        "shuffle": (65664, 16),
+    }
+    assert look("dict_shuffle").total == 131328 + 65664
+
+
+def test_a_cache_is_counted_once_with_its_parts() -> None:
+    (cache,) = [one for one in look("cache").by_stage.values() if one.owner == "cache"]
+
+    assert (cache.bytes, cache.elements) == (320, 40)
+
+
+def test_a_fused_map_and_batch_is_parallel_and_stands_at_the_map() -> None:
+    graph = recorded("map_batch")
+    ops = {node["id"]: node["op"] for node in graph["written"]["nodes"]}
+    ((stage, one),) = look("map_batch").by_stage.items()
+
+    assert any("Map" in op for op in ops.values())
+    assert (stage, one.owner, one.bytes) == ("stages.0", "parallel", 32)
+
+
+def test_a_tuned_prefetch_that_is_empty_has_room() -> None:
+    (one,) = look("tail_injected").by_stage.values()
+
+    assert (one.owner, one.bytes, one.elements, one.room) == ("prefetch", 0, 0, 2)
+
+
+def test_without_graphs_there_are_no_looks() -> None:
+    graph = recorded("cache")
+    unread = {**graph["written"], "root": None, "nodes": [], "reason": "too large"}
+
+    assert looks_of(unread, graph["executed"], [], by_address=True) == []
