@@ -1,0 +1,136 @@
+"""From the worker's readings to the profile: which moment, which buffers, what was predicted, what is warned of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.advise.views import measured, pipeline, stage, tensor
+
+from pipeprof.profiles.advise.memory import memory_prediction
+from pipeprof.profiles.advise.view import PipelineView
+from pipeprof.profiles.explain.memory_account import PYTHON_BYTES, Seen, account, before_running
+from pipeprof.profiles.explain.memory_buffers import Buffered, Look
+from pipeprof.profiles.profile import LedgerEntry, Memory, PhaseName, Profile
+
+MB = 1_000_000
+IMAGE = (tensor("uint8", 500_000),)
+
+
+def view() -> PipelineView:
+    return measured(
+        pipeline(
+            stage("source", "from_generator", element=IMAGE, elements=5000),
+            stage("stages.0", "shuffle", element=IMAGE, elements=5000, arguments={"buffer_size": 400}),
+        )
+    )
+
+
+def reading(name: str, rss: int, live: int = 0, most: int | None = None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "rss": rss * MB,
+        "peak": rss * MB,
+        "file": 0,
+        "live": live * MB,
+        "live_peak": (live if most is None else most) * MB,
+        "heap": 80 * MB,
+        "heap_free": 0,
+    }
+
+
+def look(at: float, held: int, live: int, phase: str = "measure", budget: float | None = None) -> Look:
+    by_stage = {"stages.0": Buffered("shuffle", held * MB, 2 * held)}
+    return Look(at, phase, int(at), 0, live * MB, by_stage, budget)
+
+
+def document(**more: Any) -> dict[str, Any]:
+    found = {
+        "readings": [
+            reading("import", 500),
+            reading("build", 501),
+            reading("iterator", 502),
+            reading("first", 600, 100),
+            reading("released", 600, 100),
+            reading("warmup", 710, 200),
+            reading("measure", 710, 200),
+        ],
+        "python": {"arrays": 0, "others": 0},
+        "mapped_data": 0,
+        "batch_bytes": 0.5 * MB,
+        "trimmed": 0,
+    }
+    return {**found, **more}
+
+
+def accounted(
+    phase: PhaseName = "measure", peak: int = 710, looks: list[Look] | None = None, **more: Any
+) -> tuple[Profile, list[str]]:
+    seen = view()
+    assert seen.profile is not None
+    profile = seen.profile
+    profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=peak * MB, peak_phase=phase)
+    shown = [look(1, 200, 200), look(2, 199, 199)] if looks is None else looks
+    prediction = memory_prediction(seen)
+    messages = account(profile, Seen(document(**more), shown, seen, origin=0.0, predicted=prediction))
+    return profile, [one.code for one in messages]
+
+
+def entry(profile: Profile, owner: str) -> LedgerEntry:
+    (found,) = [one for one in profile.memory.ledger or () if one.owner == owner]
+    return found
+
+
+def test_the_fullest_look_of_the_peaks_phase_counts() -> None:
+    looks = [look(0, 300, 300, "warmup"), look(1, 100, 100), look(2, 200, 200), look(3, 150, 150)]
+
+    profile, _ = accounted(looks=looks)
+
+    # 400 elements with some bytes beside their values.
+    assert entry(profile, "shuffle").bytes == pytest.approx(200 * MB, rel=0.01)
+    assert entry(profile, "shuffle").stage == "stages.0"
+
+
+def test_the_prediction_stands_beside_what_was_measured() -> None:
+    profile, _ = accounted()
+
+    assert entry(profile, "shuffle").predicted_bytes == pytest.approx(200 * MB, rel=0.01)
+    assert profile.memory.predicted_bytes == pytest.approx(200 * MB, rel=0.01)
+
+
+def test_the_sum_is_the_peak() -> None:
+    profile, _ = accounted()
+    memory = profile.memory
+
+    assert sum(one.bytes for one in memory.ledger or ()) + (memory.unexplained_bytes or 0) == memory.peak_bytes
+
+
+def test_before_the_first_element_there_are_no_buffers() -> None:
+    profile, _ = accounted("build", 650)
+
+    assert [one.owner for one in profile.memory.ledger or ()] == ["runtime"]
+    assert profile.memory.unexplained_bytes == 150 * MB
+
+
+def test_few_python_objects_are_those_of_tensorflow() -> None:
+    few, _ = accounted(python={"arrays": 0, "others": PYTHON_BYTES - 1})
+    many, _ = accounted(python={"arrays": 0, "others": PYTHON_BYTES})
+
+    assert all(one.owner != "python" for one in few.memory.ledger or ())
+    assert entry(many, "python").bytes == PYTHON_BYTES
+
+
+def test_a_peak_that_no_reading_ends_has_no_ledger() -> None:
+    profile, _ = accounted(readings=[reading("import", 500)])
+
+    assert profile.memory.ledger is None
+    assert profile.memory.unexplained_bytes is None
+
+
+def test_arrays_that_nobody_keeps_take_less() -> None:
+    rows = (tensor("float32", 1000),)
+    seen = pipeline(stage("source", "from_tensor_slices", element=rows, elements=25_000, source_bytes=100 * MB))
+
+    kept, gone = before_running(seen, 100 * MB), before_running(seen, 0)
+
+    assert (kept.peak_bytes, gone.peak_bytes) == (410 * MB, 305 * MB)
