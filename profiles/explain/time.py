@@ -4,9 +4,10 @@ TensorFlow's model counts the time that threads spend *inside* a stage, by the c
 
 * blocked (input and output, sleep, locks): by the share of looks at the threads' states in the trace window at which
   a thread at work in the stage did not want a core;
-* waiting for a core: by what the kernel says of all the worker's threads together (``schedstat``);
-* the rest is computing. Where the stages together come to more CPU time than the process has used, less what its loop
-  and pipeprof used, all are scaled down to that.
+* the rest is computing, or waiting for a core. Where the stages together come to more CPU time than the process has
+  used, less what its loop and pipeprof used, they waited, and all are scaled down to that. Nothing is then left for
+  the runtime. What the kernel says of waiting (``schedstat``) is of all threads together, also of those that only
+  hand elements on and wait longest: it stands in where the process's CPU time is not known.
 
 The threads on which TensorFlow splits up single ops are added, by what the trace says of their pool.
 The ceiling is that of Plumber: ``min(cores / sum of CPU times, slowest serial stage, step)``.
@@ -58,7 +59,7 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
     _split_fused(stages, work)
     known = [stage for stage in stages if stage.time_ms_per_batch is not None]
     _fit_ops(known)
-    running = 1.0 - (used.waiting_share or 0.0)
+    running = 1.0 if used.total_ms is not None else 1.0 - (used.waiting_share or 0.0)
     for stage in known:
         _divide(stage, work.get(stage.id), running)
     account = _account(known, used, lost * running)
