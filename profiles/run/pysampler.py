@@ -71,7 +71,8 @@ class Looks:
 
     def _function(self, frame: FrameType | None) -> tuple[str, FrameType] | None:
         """TensorFlow's name for the Python function that a thread runs, and the user's innermost frame in it."""
-        inner = outermost = None
+        inner: FrameType | None = None
+        outermost: FrameType | None = None
         for _ in range(_MOST_FRAMES):
             if frame is None:
                 return None
