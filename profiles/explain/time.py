@@ -4,6 +4,8 @@ TensorFlow's model counts the time that threads spend *inside* a stage, by the c
 
 * blocked (input and output, sleep, locks): by the share of looks at the threads' states in the trace window at which
   a thread at work in the stage did not want a core;
+* waiting for a thread of the pool: what the stage's functions took longer than threads were at work on them in the
+  trace window. It is left out: a small function waits as long for its turn as a large one;
 * the rest is computing, or waiting for a core. Where the stages together come to more CPU time than the process has
   used, less what its loop and pipeprof used, they waited, and all are scaled down to that. Nothing is then left for
   the runtime. What the kernel says of waiting (``schedstat``) is of all threads together, also of those that only
@@ -56,7 +58,7 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
         stage.time_ms_per_batch = stage.cpu_ms_per_batch
         if seen is not None:
             stage.ops, stage.python = seen.ops or None, seen.python or None
-    _split_fused(stages, work)
+    work = {**work, **_split_fused(stages, work)}
     known = [stage for stage in stages if stage.time_ms_per_batch is not None]
     _fit_ops(known)
     running = 1.0 if used.total_ms is not None else 1.0 - (used.waiting_share or 0.0)
@@ -93,6 +95,8 @@ def _weight(stage: Stage) -> float:
 def _divide(stage: Stage, seen: Work | None, running: float) -> None:
     inside = stage.time_ms_per_batch or 0.0
     computing = further = 0.0
+    if seen is not None and seen.at_work > 0:
+        inside = min(inside, seen.at_work)
     if seen is not None:
         further = inside * seen.further * running
         stage.intra_op_ms_per_batch = further or None
@@ -115,11 +119,15 @@ def _fit_ops(stages: Sequence[Stage]) -> None:
                     one.ms_per_batch *= inside / total
 
 
-def _split_fused(stages: Sequence[Stage], work: Mapping[str, Work]) -> None:
+def _split_fused(stages: Sequence[Stage], work: Mapping[str, Work]) -> dict[str, Work]:
     """The time of a fused stage by what its parts took in the trace: their ops, or copying another part's results.
 
     What tracing and waiting add to the one they add to the other, so only the proportion is used.
+
+    Returns:
+        What the trace saw of parts without a function.
     """
+    copying: dict[str, Work] = {}
     for first in stages:
         inside = first.time_ms_per_batch
         parts = [first, *(stage for stage in stages if stage.fused_with == first.id)]
@@ -129,13 +137,16 @@ def _split_fused(stages: Sequence[Stage], work: Mapping[str, Work]) -> None:
         if sum(costs) <= 0 or costs.count(0.0) > 1:
             continue
         if 0.0 in costs:
-            costs[costs.index(0.0)] = sum(work[part.id].results for part in parts if part.id in work)
+            copied, index = sum(work[part.id].results for part in parts if part.id in work), costs.index(0.0)
+            costs[index] = copied
+            copying[parts[index].id] = Work(at_work=copied)
         ceiling, total = first.ceiling_batches_per_second, sum(costs)
         for part, cost in zip(parts, costs, strict=True):
             part.time_ms_per_batch = inside * cost / total
             part.parallelism = part.parallelism if part.parallelism is not None else first.parallelism
             part.tunable = part.tunable if part.tunable is not None else first.tunable
             part.ceiling_batches_per_second = ceiling * total / cost if ceiling is not None and cost > 0 else None
+    return copying
 
 
 def _set_ceiling(stage: Stage, cores: float) -> None:

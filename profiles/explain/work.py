@@ -30,6 +30,8 @@ class Work:
 
     ms: float = 0.0
     """In ops of its functions."""
+    at_work: float = 0.0
+    """That threads were at work on its functions: ops, and going from one to the next."""
     busy: float | None = None
     """The part of its time at work in which its threads want a core."""
     further: float = 0.0
@@ -63,13 +65,14 @@ def work_by_stage(
         return {}
     addresses = _Addresses(before, after, before.stages(by_address=by_address, ops=ops))
     functions, iterators = _rates(trace.get("work") or {}, addresses)
-    further, results = _further(trace.get("work") or {}, addresses)
+    at_work, further, results = _further(trace.get("work") or {}, addresses)
     python = _python(trace, addresses, batches)
     costs = _ops(trace, addresses, python)
     return {
         address: Work(
             ms=sum(costs.get(address, {}).values()) / batches,
             busy=functions.get(address, iterators.get(address)),
+            at_work=at_work.get(address, 0.0) / batches,
             further=further.get(address, 0.0),
             results=results.get(address, 0.0) / batches,
             ops=_longest(costs.get(address, {}), batches),
@@ -159,8 +162,10 @@ def _rates(work: Mapping[str, Mapping[str, Any]], addresses: _Addresses) -> tupl
     return inside, outside
 
 
-def _further(work: Mapping[str, Mapping[str, Any]], addresses: _Addresses) -> tuple[dict[str, float], dict[str, float]]:
-    """Time of further threads over the time at work, and milliseconds of handing on results, by stage."""
+def _further(
+    work: Mapping[str, Mapping[str, Any]], addresses: _Addresses
+) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+    """Milliseconds at work, further threads' time over that, and milliseconds of handing on results, by stage."""
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     for key, seen in work.items():
         address = addresses.of(key) if not key.startswith("it:") else None
@@ -168,7 +173,8 @@ def _further(work: Mapping[str, Mapping[str, Any]], addresses: _Addresses) -> tu
             for index, name in enumerate(("ms", "further_ms", "results_ms")):
                 sums[address][index] += seen.get(name) or 0.0
     further = {address: more / ms for address, (ms, more, _) in sums.items() if ms > 0 and more > 0}
-    return further, {address: results for address, (*_, results) in sums.items()}
+    at_work = {address: ms for address, (ms, *_) in sums.items()}
+    return at_work, further, {address: results for address, (*_, results) in sums.items()}
 
 
 def _longest(ops: Mapping[str, float], batches: int) -> list[OpCost]:

@@ -32,6 +32,7 @@ _RUN: Final = re.compile(r"^InstantiatedCapturedFunction::Run")
 _POOL: Final = "ThreadpoolListener::"
 _PART_BEGINS: Final = f"{_POOL}StartRegion"
 _PART_ENDS: Final = f"{_POOL}StopRegion"
+_TURN: Final = "ExecutorState::Process"
 _RESULTS: Final = "ExecutorDoneCallback"
 _WAITING: Final = frozenset({"Root", "Prefetch", "Model", "Options"})
 _NO_OPS: Final = frozenset({"_Arg", "_Retval", "NoOp", "Const"})
@@ -46,7 +47,9 @@ class Spans:
         key_of: The key of an op by its path; None for an op of no stage.
     """
 
-    def __init__(self, events: Iterable[Event], key_of: Callable[[str], str | None]) -> None:
+    def __init__(  # noqa: PLR0912 - one branch for each kind of event
+        self, events: Iterable[Event], key_of: Callable[[str], str | None]
+    ) -> None:
         self.ops: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self.spans: dict[str, list[Span]] = defaultdict(list)
         self.nobodys: dict[str, float] = defaultdict(float)
@@ -56,8 +59,9 @@ class Spans:
         parts: dict[int, list[Span]] = defaultdict(list)
         self.handed_on: dict[str, float] = defaultdict(float)
         """Milliseconds of what is done with functions' results, by key: a batch fused with a map copies them."""
-        ran: dict[int, list[tuple[int, str]]] = defaultdict(list)
+        ran: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
         after: list[Event] = []
+        turns: dict[int, list[Span]] = defaultdict(list)
         own: set[int] = set()
         known: dict[str, str | None] = {}
         threads: dict[int, list[Event]] = defaultdict(list)
@@ -68,6 +72,8 @@ class Spans:
                 threads[event.thread].append(event)
             elif event.name == _RESULTS:
                 after.append(event)
+            elif event.name == _TURN:
+                turns[event.thread].append((event.start_ps, event.start_ps + event.duration_ps))
             elif event.name == _PART_BEGINS:
                 begun[event.thread] = event.start_ps
             elif event.name == _PART_ENDS:
@@ -84,22 +90,34 @@ class Spans:
                     self.nobodys[op] += event.duration_ps / 1e9
                     continue
                 self.ops[key][op] += event.duration_ps / 1e9
-                self.spans[key].append((event.start_ps, event.start_ps + event.duration_ps))
-                ran[event.thread].append((event.start_ps, key))
+                ran[event.thread].append((event.start_ps, event.start_ps + event.duration_ps, key))
+        for thread, ops in ran.items():
+            ops.sort()
+            self._turns(sorted(turns[thread]), ops)
         self._results(after, ran)
         self.further = [span for thread, found in parts.items() if thread not in own for span in found]
         for found in threads.values():
             self._iterators(found)
 
-    def _results(self, after: list[Event], ran: dict[int, list[tuple[int, str]]]) -> None:
+    def _turns(self, turns: list[Span], ops: list[tuple[int, int, str]]) -> None:
+        """Adds when a thread was at work: from an op on until the thread is given up, handing the ops on included."""
+        starts = [start for start, _ in turns]
+        taken = -1
+        for start, end, key in ops:
+            index = bisect_right(starts, start) - 1
+            if index < 0 or turns[index][1] < end:
+                self.spans[key].append((start, end))
+            elif index != taken:
+                self.spans[key].append(turns[index])
+                taken = index
+
+    def _results(self, after: list[Event], ran: dict[int, list[tuple[int, int, str]]]) -> None:
         """Adds what is done with results to the function whose op ran last on the same thread."""
-        for ops in ran.values():
-            ops.sort()
         for event in after:
             ops = ran.get(event.thread, [])
             index = bisect_right(ops, event.start_ps, key=lambda one: one[0])
             if index:
-                self.handed_on[ops[index - 1][1]] += event.duration_ps / 1e9
+                self.handed_on[ops[index - 1][2]] += event.duration_ps / 1e9
 
     def _iterators(self, events: list[Event]) -> None:
         """Adds what iterators do themselves: their time without that of iterators and functions below them."""

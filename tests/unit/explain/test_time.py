@@ -127,3 +127,12 @@ def test_nothing_known_nothing_said():
     one = Stage(id="a", origin="written", op="map")
     assert attribute([one], {}, Used(), CORES) is None
     assert ceiling_of([one], None, None, CORES) is None
+
+
+def test_waiting_for_a_thread_is_left_out():
+    one, two = stage("a", 8.0, 24.0), stage("b", 16.0, 24.0)
+    work = {"a": Work(ms=3.5, at_work=4.0, busy=1.0), "b": Work(ms=20.0, at_work=20.0, busy=1.0)}
+    attribute([one, two], work, Used(total_ms=25.0), CORES)
+    assert (one.cpu_ms_per_batch, two.cpu_ms_per_batch) == pytest.approx((4.0, 16.0))
+    assert (one.time_ms_per_batch, one.blocked_ms_per_batch) == (8.0, 0.0)
+    assert one.share == pytest.approx(0.2)

@@ -104,3 +104,10 @@ def test_handing_on_results_belongs_to_the_function_that_ran_before():
     done = "ExecutorDoneCallback"
     events = [ran("a/x:Mul", 0, 2), ran(done, 3, 1), ran("b/x:Mul", 5, 2), ran(done, 8, 4), ran(done, 1, 1, thread=2)]
     assert dict(Spans(events, key_of).handed_on) == {"in:a": 1.0, "in:b": 4.0}
+
+
+def test_going_from_op_to_op_is_work_too():
+    events = [ran("ExecutorState::Process", 0, 10), ran("a/x:Mul", 1, 2), ran("a/y:Mul", 5, 1), ran("b/x:Mul", 20, 3)]
+    spans = Spans(events, key_of)
+    assert spans.milliseconds() == {"in:a": 10.0, "in:b": 3.0}
+    assert dict(spans.ops["in:a"]) == {"Mul": 3.0}
