@@ -11,6 +11,7 @@ from pipeprof.pipelines.data.recipe import (
     BYTES_PER_WORD,
     ArrayDtype,
     Count,
+    FileCount,
     Recipe,
     Seed,
     Shape,
@@ -39,7 +40,7 @@ def class_name(index: int, classes: int) -> str:
 class AudioFolder(Recipe):
     """WAV files of 16 bits in one folder per class (``class_0/00000.wav``); sounds of a class have the same pitch."""
 
-    count: Count = Field(default=200, description="Number of files in all; file i belongs to class i mod classes.")
+    count: FileCount = Field(default=200, description="Number of files in all; file i belongs to class i mod classes.")
     samples: Samples | Annotated[list[Samples], Field(min_length=2, max_length=2)] = Field(
         default=16_000, description="Samples of each file, or [smallest, largest]."
     )
@@ -75,7 +76,7 @@ class AudioFolder(Recipe):
 class ImageMasks(Recipe):
     """Photo-like JPEGs, each with a PNG of class numbers (``images/00000.jpg``, ``masks/00000.png``)."""
 
-    count: Count = Field(default=200, description="Number of images, and of masks.")
+    count: FileCount = Field(default=200, description="Number of images, and of masks.")
     size: Size = Field(default=[256, 256], description="Width and height of each image and mask, in pixels.")
     classes: Annotated[int, Field(ge=1, le=256, strict=True)] = Field(
         default=3, description="A mask's pixels are in 0 … classes - 1."
@@ -99,7 +100,7 @@ class ImageMasks(Recipe):
 class TextFolder(Recipe):
     """Short texts in one folder per class (``class_0/00000.txt``)."""
 
-    count: Count = Field(default=500, description="Number of files in all; file i belongs to class i mod classes.")
+    count: FileCount = Field(default=500, description="Number of files in all; file i belongs to class i mod classes.")
     classes: Count = Field(default=2, description="Number of class folders, at most count.")
     words: Span = Field(default=[20, 200], description="Smallest and largest number of words in a text.")
     vocabulary: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = Field(

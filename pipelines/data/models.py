@@ -18,6 +18,7 @@ from pipeprof.pipelines.data.recipe import (
     BYTES_PER_WORD,
     ArrayDtype,
     Count,
+    FileCount,
     Flag,
     OneOf,
     Recipe,
@@ -49,7 +50,9 @@ _NPY_HEADER_BYTES = 128
 class ImageFolder(Recipe):
     """Photo-like images in one folder per class (``class_0/00000.jpg``)."""
 
-    count: Count = Field(default=600, description="Number of images in all; image i belongs to class i mod classes.")
+    count: FileCount = Field(
+        default=600, description="Number of images in all; image i belongs to class i mod classes."
+    )
     size: Size = Field(default=[480, 360], description="Width and height of each image, in pixels.")
     classes: Count = Field(default=4, description="Number of class folders, at most count.")
     format: Literal["jpeg", "png"] = Field(default="jpeg", description="How the images are encoded.")

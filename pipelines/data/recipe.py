@@ -11,6 +11,8 @@ from pipeprof.pipelines.ops.model import Closed, Document
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
 
 Count = Annotated[int, Field(ge=1, le=100_000_000, strict=True)]
+FileCount = Annotated[int, Field(ge=1, le=200_000, strict=True)]
+"""Number of files: a check lists them all."""
 Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 Pixels = Annotated[int, Field(ge=1, le=16_384, strict=True)]
 Size = Annotated[list[Pixels], Field(min_length=2, max_length=2)]

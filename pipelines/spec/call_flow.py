@@ -12,7 +12,7 @@ from pipeprof.pipelines.spec.needs import check_inputs
 from pipeprof.pipelines.spec.refusals import NotKnown, Refused
 from pipeprof.pipelines.spec.shape_rules import Arguments, ArrayLookup, Rule, rules
 from pipeprof.pipelines.spec.shape_rules_layers import LAYERS
-from pipeprof.pipelines.spec.shapes import Structure, Tensor, each
+from pipeprof.pipelines.spec.shapes import Structure, Tensor, each, leaves
 from pipeprof.pipelines.spec.special_flow import SPECIAL, given_to
 
 Place = tuple[str | int, ...]
@@ -111,11 +111,19 @@ def known(rule: Rule, arguments: Arguments) -> Structure:
         Refused: TensorFlow refuses the arguments.
     """
     try:
-        return rule(arguments)
+        result = rule(arguments)
     except Refused:
         raise
-    except NotKnown:
+    except (NotKnown, TypeError):
+        # An argument of a kind that no rule reckons with ("axis: [[1]]"): TensorFlow says what is wrong with it.
         return None
+    return result if _has_sizes(result) else None
+
+
+def _has_sizes(structure: Structure) -> bool:
+    """Whether every size is a number or unknown; arguments that say what it shall be may be anything."""
+    sizes = [size for one in leaves(structure) if isinstance(one, Tensor) for size in one.shape or ()]
+    return all(size is None or type(size) is int for size in sizes)
 
 
 def call_result(

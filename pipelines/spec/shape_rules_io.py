@@ -10,7 +10,7 @@ from pipeprof.pipelines.data.models import ImageFolder, Text, TFRecord
 from pipeprof.pipelines.data.record_features import JpegFeature, TextFeature
 from pipeprof.pipelines.ops.element import Required
 from pipeprof.pipelines.ops.features import FeatureSpec
-from pipeprof.pipelines.spec.refusals import NotKnown
+from pipeprof.pipelines.spec.refusals import NotKnown, refuse
 from pipeprof.pipelines.spec.shape_rules import Arguments, Rule, dense, same
 from pipeprof.pipelines.spec.shapes import WIDTHS, Content, Shape, Structure, Tensor, drop_axes
 
@@ -35,9 +35,22 @@ def _read_file(arguments: Arguments) -> Structure:
     return Tensor("string", (), content=Content("text", recipe, mean_bytes))
 
 
+def _channels(arguments: Arguments) -> int | None:
+    """The number of channels that was written.
+
+    Raises:
+        Refused: It is none.
+        NotKnown: It is a field of the element.
+    """
+    written = arguments.constant("channels") or None
+    if written is not None and type(written) is not int:
+        refuse(repr(written)[:60], "wrong-type", "a whole number", "channels")
+    return written
+
+
 def _decoded(arguments: Arguments, dtype: str, *, shape_known: bool = True) -> Structure:
     """An image of the contents' own height and width."""
-    channels = arguments.constant("channels") or None
+    channels = _channels(arguments)
     contents = arguments.raw("contents")
     size = contents.content.size if contents is not None and contents.content is not None else None
     ratio = arguments.constant("ratio", 1)
@@ -58,12 +71,12 @@ def _decode_image(arguments: Arguments) -> Structure:
     animated = arguments.constant("expand_animations", default=True)
     found = _decoded(arguments, arguments.dtype("dtype", "uint8"), shape_known=False)
     if found.shape is None and not animated:
-        return found.of(shape=(None, None, arguments.constant("channels") or None))
+        return found.of(shape=(None, None, _channels(arguments)))
     return found
 
 
 def _decode_and_crop(arguments: Arguments) -> Structure:
-    channels = arguments.constant("channels") or None
+    channels = _channels(arguments)
     try:
         window = arguments.integers("crop_window")
     except NotKnown:

@@ -25,7 +25,10 @@ def _axis(axis: int, rank: int) -> int:
 
     Raises:
         Refused: There is none such.
+        NotKnown: It is no number.
     """
+    if type(axis) is not int:
+        raise NotKnown
     if not -rank <= axis < rank:
         expected = f"a number from {-rank} to {rank - 1}" if rank else "a tensor with dimensions"
         refuse(f"axis {axis}", "wrong-axis", expected, "axis")

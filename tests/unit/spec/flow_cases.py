@@ -134,6 +134,7 @@ REFUSED = {
         "padded_batch: {batch_size: 2, padding_values: [0, 0]}",
     ),
     "padded with a half": _stages(_RANGE, "padded_batch: {batch_size: 2, padding_values: 0.5}"),
+    "decode_jpeg to channels that are a text": _ops(_FILES, "tf.io.read_file", "tf.io.decode_jpeg: {channels: rgb}"),
     "resize to one number": _ops(_PAIRS, "tf.image.resize: {on: image, size: 4}"),
     "resize to three numbers": _ops(_PAIRS, "tf.image.resize: {on: image, size: [4, 4, 3]}"),
     "resize to a text": _ops(_PAIRS, "tf.image.resize: {on: image, size: 4x4}"),
