@@ -20,6 +20,8 @@ TAKES_LIST = frozenset(
         "tf.shape_n", "tf.sparse.cross", "tf.sparse.cross_hashed", "tf.stack", "tf.strings.join",
     }
 )  # fmt: skip
+# Functions that take any number of positional arguments; here they stand in a list of that name.
+STARRED = {"tf.einsum": "inputs", "tf.meshgrid": "args"}
 # Functions that make a tensor from their arguments alone: the element only ever stands for the first parameter.
 MAKES_TENSOR = frozenset(
     {
@@ -86,8 +88,8 @@ class Function:
 
     @property
     def takes_list(self) -> bool:
-        """Whether several inputs go into the first parameter together."""
-        return self.name in TAKES_LIST
+        """Whether several inputs go into one parameter together."""
+        return self.name in TAKES_LIST or self.name in STARRED
 
     @property
     def makes_tensor(self) -> bool:
@@ -100,9 +102,9 @@ class Function:
 
     def inputs(self, given: set[str], count: int) -> list[str] | None:
         """The parameters that ``count`` inputs go to, when ``given`` are given by name; None when there is no room."""
-        if self.takes_list and count > 1:
-            first = self.parameters[0].name
-            return [first] * count if first not in given else None
+        if self.takes_list and (count > 1 or (count and self.name in STARRED)):
+            together = STARRED.get(self.name, self.parameters[0].name)
+            return [together] * count if together not in given else None
         free = [name for name in self.names() if name not in given and name != "name"]
         return free[:count] if len(free) >= count else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 FUNCTIONS = {
+    "tf.einsum": "equation, inputs, optimize='greedy', name=None",
     "tf.linalg.adjoint": "matrix, name=None",
     "tf.linalg.band_part": "input, num_lower, num_upper, name=None",
     "tf.linalg.banded_triangular_solve": "bands, rhs, lower=True, adjoint=False, name=None",

@@ -41,6 +41,7 @@ FUNCTIONS = {
         "a, b, transpose_a=False, transpose_b=False, adjoint_a=False, adjoint_b=False, a_is_sparse=False, "
         "b_is_sparse=False, output_type=None, grad_a=False, grad_b=False, name=None"
     ),
+    "tf.meshgrid": "args, indexing='xy', name='meshgrid'",
     "tf.norm": "tensor, ord='euclidean', axis=None, keepdims=None, name=None",
     "tf.one_hot": "indices, depth, on_value=None, off_value=None, axis=None, dtype=None, name=None",
     "tf.ones": "shape, dtype=tf.float32, name=None, layout=None",

@@ -17,12 +17,32 @@ WRITTEN_FOR = "2.21"
 """The TensorFlow whose signatures the tables repeat; others may have more parameters."""
 
 
+def _listed(inputs: Any) -> list[Any]:
+    return list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+
+
+def _einsum(equation: Any, inputs: Any, optimize: str = "greedy", name: str | None = None) -> Any:
+    tf: Any = importlib.import_module("tensorflow")
+    return tf.einsum(equation, *_listed(inputs), optimize=optimize, name=name)
+
+
+def _meshgrid(args: Any, indexing: str = "xy", name: str = "meshgrid") -> Any:
+    tf: Any = importlib.import_module("tensorflow")
+    return tf.meshgrid(*_listed(args), indexing=indexing, name=name)
+
+
+# Their keywords are hidden behind ``**kwargs`` in TensorFlow's own signatures.
+_STARRED = {"tf.einsum": _einsum, "tf.meshgrid": _meshgrid}
+
+
 def resolve(name: str) -> Any:
     """The public function that a name such as ``tf.io.read_file`` stands for; of a property, what reads it.
 
     Raises:
         AttributeError: The installed TensorFlow has no such function.
     """
+    if name in _STARRED:
+        return _STARRED[name]
     found = importlib.import_module("tensorflow")
     for part in name.split(".")[1:]:
         found = getattr(found, part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pipeprof.pipelines.ops.functions import FEATURE_PARAMETERS, function
+from pipeprof.pipelines.ops.functions import FEATURE_PARAMETERS, STARRED, function
 from pipeprof.pipelines.ops.opcall import OpCall
 from pipeprof.pipelines.python.code import Bracket, Node, Prefixed, flat
 from pipeprof.pipelines.python.code import inside as statement
@@ -227,6 +227,8 @@ class Body:
         if called is not None and called.takes_list and parameters and not isinstance(operation.on, dict):
             several = isinstance(operation.on, tuple)
             first = Bracket("[", tuple(map(express, given)), "]") if several else as_list(given[0])
+            if operation.name in STARRED:
+                return _starred(operation.name, first, arguments), self.result_form(operation, given)
             inputs: dict[str, Node] = {parameters[0]: first}
         else:
             inputs = dict(zip(parameters, map(express, given), strict=True))
@@ -305,6 +307,13 @@ def _parts_of(value: Any) -> int:
 
 def _called(name: str, positional: Sequence[Node], named: dict[str, Node]) -> Bracket:
     return Bracket(f"{name}(", (*positional, *(Prefixed(f"{key}=", node) for key, node in named.items())), ")")
+
+
+def _starred(name: str, inputs: Node, arguments: dict[str, Node]) -> Bracket:
+    """A call whose inputs stand one after the other, behind what comes first."""
+    first = [arguments.pop("equation")] if "equation" in arguments else []
+    items = inputs.items if isinstance(inputs, Bracket) and inputs.opening == "[" else (inputs,)
+    return _called(name, [*first, *items], arguments)
 
 
 def _is_operand(node: Node) -> bool:

@@ -57,6 +57,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "tf.audio.encode_wav": {"audio": tf.zeros([4, 1]), "sample_rate": 8000},
     "tf.bitcast": {"input": VECTOR, "type": tf.int32},
     "tf.constant": {"value": [1, 2]},
+    "tf.einsum": {"equation": "ij,jk->ik", "inputs": [MATRIX, MATRIX]},
     "tf.fill": {"dims": [2], "value": 1.0},
     "tf.gather_nd": {"params": MATRIX, "indices": [[0, 1]]},
     "tf.image.crop_and_resize": {"image": BATCH, "boxes": BOXES[0], "box_indices": [0], "crop_size": [2, 2]},

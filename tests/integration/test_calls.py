@@ -100,6 +100,17 @@ RESULTS: dict[str, tuple[Any, list[Any], Any]] = {
     "getitem": ([[1, 2, 3], [4, 5, 6]], [{"getitem": "..., :2"}], [[1, 2], [4, 5]]),
     "getitem by fields": ({"a": [1, 2, 3], "n": 2}, [{"getitem": {"key": ":n", "on": "a"}}, {"select": "a"}], [1, 2]),
     "getitem with a new axis": ([1, 2], [{"getitem": "tf.newaxis, ::-1"}], [[2, 1]]),
+    "einsum": (
+        {"a": [[1, 2], [3, 4]], "b": [1, 10]},
+        [{"tf.einsum": {"equation": "ij,j->i", "on": ["a", "b"], "to": "c"}}, {"select": "c"}],
+        [21, 43],
+    ),
+    "einsum of one": ([[1, 2], [3, 4]], [{"tf.einsum": {"equation": "ij->ji"}}], [[1, 3], [2, 4]]),
+    "meshgrid": (
+        {"x": [1, 2], "y": [3]},
+        [{"tf.meshgrid": {"on": ["x", "y"], "indexing": "ij", "to": ["x", "y"]}}],
+        {"x": [[1], [2]], "y": [[3], [3]]},
+    ),
     "cond by a field": (
         {"a": 1, "b": 2},
         [{"tf.cond": {"pred": [{"tf.equal": {"on": "b", "y": 2}}], "on": "a", "true_fn": [TENFOLD]}}],
