@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -78,15 +79,27 @@ def pinned(
             raise inner from problem
         lines = user_lines(problem, files)
         where = f"{path_text(path)} {op_name}: " if path else ""
+        said = (None if lines else _other_version(problem)) or essential(problem)
         below = [argument] * bool(argument) + ["ops", *map(str, path)] if path else []
         raise BuildError(
             address,
-            where + essential(problem),
+            where + said,
             kind="python" if lines else "spec",
             op_index=int(path[0]) if path else None,
             op_path=".".join(below),
             lines=lines,
         ) from problem
+
+
+def _other_version(problem: Exception) -> str | None:
+    """What to say of an argument that the installed TensorFlow does not have: the tables are those of another one."""
+    found = re.search(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'", str(problem))
+    tf = sys.modules.get("tensorflow")
+    if found is None or tf is None or not isinstance(problem, TypeError):
+        return None
+    return (
+        f"got {found[2]}, which TensorFlow {tf.__version__} does not have for {found[1]}, expected the call without it"
+    )
 
 
 def path_text(path: tuple[str | int, ...]) -> str:

@@ -12,9 +12,14 @@ import sys
 from typing import Any
 
 from pipeprof.pipelines.ops.functions import table
+from pipeprof.pipelines.ops.pinning import PlainError
 
 WRITTEN_FOR = "2.21"
 """The TensorFlow whose signatures the tables repeat; others may have more parameters."""
+
+
+class NotThereError(PlainError, AttributeError):
+    """The installed TensorFlow is older than the tables."""
 
 
 def _listed(inputs: Any) -> list[Any]:
@@ -39,13 +44,19 @@ def resolve(name: str) -> Any:
     """The public function that a name such as ``tf.io.read_file`` stands for; of a property, what reads it.
 
     Raises:
-        AttributeError: The installed TensorFlow has no such function.
+        NotThereError: The installed TensorFlow has no such function.
     """
     if name in _STARRED:
         return _STARRED[name]
-    found = importlib.import_module("tensorflow")
+    tf: Any = importlib.import_module("tensorflow")
+    found = tf
     for part in name.split(".")[1:]:
-        found = getattr(found, part)
+        found = getattr(found, part, None)
+    if found is None:
+        msg = (
+            f"got {name}, which TensorFlow {tf.__version__} does not have, expected a TensorFlow such as {WRITTEN_FOR}"
+        )
+        raise NotThereError(msg)
     return found.fget if isinstance(found, property) else found
 
 

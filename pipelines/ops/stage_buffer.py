@@ -11,6 +11,7 @@ from pipeprof.pipelines.ops.base import Building, Inner, Stage
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.element import ElementFunction, check_targets
 from pipeprof.pipelines.ops.nested import PipelineFunction
+from pipeprof.pipelines.ops.pinning import PlainError
 from pipeprof.pipelines.ops.values import FilledOutputPath, FilledText, OutputPath, PositiveOrAutotune, choice
 
 _COMPRESSIONS = ("AUTO", "GZIP", "SNAPPY", "NONE")
@@ -75,6 +76,21 @@ class Snapshot(Stage):
         return dataset.snapshot(**arguments)
 
 
+def _check_device(tf: Any, name: str) -> None:
+    """Refuse a device that is not there, which TensorFlow says in its own words, or not before the first element."""
+    wanted = tf.DeviceSpec.from_string(name)
+    there = [tf.DeviceSpec.from_string(device.name) for device in tf.config.list_logical_devices()]
+    same = [
+        each
+        for each in there
+        if each.device_type == wanted.device_type and wanted.device_index in (each.device_index, None)
+    ]
+    if not same:
+        listed = ", ".join(f"/{each.device_type}:{each.device_index}" for each in there)
+        msg = f"got {name}, which this machine does not have, expected one of {listed}"
+        raise PlainError(msg)
+
+
 class PrefetchToDevice(Stage):
     """Makes elements ahead of time in the memory of a device; the last stage of a pipeline."""
 
@@ -89,6 +105,7 @@ class PrefetchToDevice(Stage):
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Prefetch ``dataset``."""
+        _check_device(building.tf, self.device)
         return dataset.apply(building.tf.data.experimental.prefetch_to_device(**building.arguments(self, address)))
 
 
@@ -104,4 +121,6 @@ class CopyToDevice(Stage):
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Copy ``dataset``."""
+        _check_device(building.tf, self.target_device)
+        _check_device(building.tf, self.source_device)
         return dataset.apply(building.tf.data.experimental.copy_to_device(**building.arguments(self, address)))

@@ -139,6 +139,7 @@ class Spec(Document):
         problems = Problems()
         _check_unique_names(self, problems)
         _check_ignored_stages(self, problems)
+        _check_last_stages(self, problems)
         problems.raise_if_any()
         return self
 
@@ -161,6 +162,15 @@ def _placed(source: Source | None, stages: list[Stage], address: str, place: tup
         for inner in op.pipelines():
             pipeline = inner.pipeline
             yield from _placed(pipeline.source, pipeline.stages or [], join(here, *inner.below), (*at, *inner.place))
+
+
+def _check_last_stages(spec: Spec, problems: Problems) -> None:
+    """What is in the memory of a device goes to the consumer alone."""
+    last = join("", "stages", len(spec.stages) - 1)
+    for placed in spec.placed():
+        if placed.op.op == "prefetch_to_device" and placed.address != last:
+            message = "got prefetch_to_device before the end, expected it as the last stage of the whole pipeline"
+            problems.add(placed.place, error(message, "not_last"))
 
 
 def _check_unique_names(spec: Spec, problems: Problems) -> None:

@@ -239,6 +239,26 @@ def test_random_numbers_are_drawn_for_each_element(folder: Path, name: str) -> N
     assert drawn != other
 
 
+def _refusal(folder: Path, *ops: Any) -> str:
+    with pytest.raises(BuildError) as caught:
+        dataset(folder, IMAGE, *ops)
+    assert (caught.value.address, caught.value.op_path) == ("stages.1", "ops.0")
+    return caught.value.message
+
+
+def test_what_an_older_tensorflow_lacks_is_said_in_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rot90(image: Any, name: str | None = None) -> Any:
+        return image if name is None else name
+
+    monkeypatch.setattr(tf.image, "rot90", rot90)
+    version = tf.__version__
+    assert f"got k, which TensorFlow {version} does not have for rot90" in _refusal(
+        folder, {"tf.image.rot90": {"k": 2}}
+    )
+    monkeypatch.delattr(tf.image, "rot90")
+    assert f"got tf.image.rot90, which TensorFlow {version} does not have" in _refusal(folder, "tf.image.rot90")
+
+
 def test_for_each_draws_anew_for_every_element(folder: Path) -> None:
     crop = {"for_each": {"on": ["a", "b"], "ops": [{"tf.image.stateless_random_crop": {"size": [2, 2, 3]}}]}}
     crops = list(dataset(folder, {"a": IMAGE, "b": IMAGE}, crop, seed=1).take(20).as_numpy_iterator())

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from integration.test_ops_tensorflow import WRITTEN_FOR_THIS, _calls
+from integration.test_ops_tensorflow import INSTALLED, WRITTEN_FOR_THIS, _calls
 
 from pipeprof.pipelines.build import BuildContext, build, load_arrays
 from pipeprof.pipelines.data.models import DataEntry, Npy, file_names
 from pipeprof.pipelines.ops.features import FeatureSpec
-from pipeprof.pipelines.ops.functions import Function, function, table
+from pipeprof.pipelines.ops.functions import Function, function
 from pipeprof.pipelines.ops.signatures import resolve
 from pipeprof.pipelines.spec.elements import element_specs
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
@@ -645,7 +645,7 @@ def _traced_types(called: Function) -> set[str]:
 
 
 def test_op_types_are_those_that_tensorflow_traces() -> None:
-    known = {name: called for name in table() if (called := function(name)) is not None}
+    known = {name: called for name in INSTALLED if (called := function(name)) is not None}
     different = {
         name: (sorted(traced), sorted(op_types(name, {})))
         for name, called in known.items()

@@ -202,6 +202,12 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     "unknown stage": (stage({"bach": {"batch_size": 2}}), ("stages", 0, "bach"), "unknown stage", True),
     "two keys": (stage({"map": {"python": "f.py:f"}, "name": "x"}), ("stages", 0), "2 keys (map, name)", True),
     "name alone": (stage("cache"), ("stages", 0), "`cache: {}`", True),
+    "not the last stage": (
+        changed(MINIMAL, stages=[{"cache": {}}, {"prefetch_to_device": {"device": "/GPU:0"}}, {"cache": {}}]),
+        ("stages", 1, "prefetch_to_device"),
+        "as the last stage",
+        False,
+    ),
     "stages is no list": (changed(MINIMAL, stages={"map": {}}), ("stages",), "list", True),
     "unknown argument": (
         stage({"batch": {"batch_size": 2, "drop_remander": True}}),
