@@ -4,7 +4,8 @@ Tried on 2.21. With default options a stateless ``map`` is made parallel, ``map`
 ``prefetch`` is appended to a synchronous end, ``shuffle`` before ``repeat`` is fused. A map whose function has state
 stays serial; fused with a batch it still runs ahead of the consumer, one element at a time. With ``autotune.enabled =
 False`` nothing is made parallel and nothing injected, but ``map`` and ``batch`` are fused all the same. With
-``apply_default_optimizations = False`` all stays as written. Inside functions nothing is rewritten.
+``apply_default_optimizations = False`` all stays as written. Inside of functions the same is fused, but nothing is made
+parallel and nothing injected.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Rewrites:
 
     def _serial(self, node: Node) -> str:
         if node.owner is not None:
-            return "stays serial: TensorFlow rewrites nothing inside a function"
+            return "stays serial: TensorFlow makes nothing parallel inside a function"
         if not self.executed.has("Model"):
             return "runs as written because autotune is off"
         if node.stateful_op is not None:

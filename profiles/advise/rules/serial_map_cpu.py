@@ -135,7 +135,7 @@ def _why(view: PipelineView, stage: StageView) -> str:
     if stage.arguments.get("num_parallel_calls") is not None:
         return f", as num_parallel_calls={stage.arguments['num_parallel_calls']} asks for"
     if stage.depth:
-        return ", because TensorFlow rewrites nothing inside a function"
+        return ", because TensorFlow makes nothing parallel inside a function"
     if view.options.get("autotune.enabled") is False:
         return ", because autotune is off"
     if stage.function is not None and stage.function.stateful_op is not None:

@@ -22,7 +22,7 @@ Load = Callable[[str], Recorded]
         ("stateful_map_batch", "stages.0", "fused with batch, stays serial: stateful op PyFunc"),
         ("padded_batch", "stages.0", "made parallel (×2, tuned)"),
         ("shuffle_repeat", "stages.1", "fused with repeat"),
-        ("interleave", "stages.0.stages.0", "stays serial: TensorFlow rewrites nothing inside a function"),
+        ("interleave", "stages.0.stages.0", "stays serial: TensorFlow makes nothing parallel inside a function"),
         ("autotune_off", "stages.0", "fused with batch, stays serial because autotune is off"),
         ("optimizations_off", "stages.0", "runs as written because TensorFlow's optimizations are off"),
         ("thread_pool", "stages.0", "fused with batch (×4)"),
