@@ -38,6 +38,27 @@ def enclosing_stage(written: GraphDict, error_text: str) -> NodeDict | None:
     return None
 
 
+def call_path(key: str, error_text: str) -> str:
+    """The call in a stage's chain that an error blames, dotted as below an address; empty where it names none.
+
+    Calls have name scopes of their own (`pipeprof.pipelines.chain_run`), which the paths of failing ops begin with.
+
+    Example:
+        >>> call_path("stages_1", "bad [[{{node stages_1/ops_2/cond/then/_0/stages_1/ops_2/true_fn/ops_0/Mul}}]]")
+        'ops.2.true_fn.0'
+    """
+    scope = re.compile(rf"(?<![\w.]){re.escape(key)}/(?P<path>ops_\d+(?:/[a-z_]+(?:_\d+)?/ops_\d+)*)/")
+    for match in _NODE.finditer(error_text):
+        found = [one["path"] for one in scope.finditer(match["path"])]
+        if found:
+            first, *below = max(found, key=len).split("/")
+            parts = [first.replace("_", ".")]
+            for place, call in zip(below[::2], below[1::2], strict=True):
+                parts += [re.sub(r"_(?=\d+$)", ".", place), call.removeprefix("ops_")]
+            return ".".join(parts)
+    return ""
+
+
 def _by_name(nodes: list[NodeDict], text: str) -> NodeDict | None:
     keys = {match["key"] for match in _PASSED_TO.finditer(text)}
     return _only([node for node in nodes if node["key"] in keys])

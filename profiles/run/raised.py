@@ -7,9 +7,9 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.addresses import find_address
+from pipeprof.pipelines.addresses import find_address, node_name
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.graph.places import enclosing_stage
+from pipeprof.pipelines.graph.places import call_path, enclosing_stage
 from pipeprof.pipelines.user_files import is_users
 from pipeprof.profiles.run.loop import EmptyDatasetError
 
@@ -100,7 +100,9 @@ def describe(error: Exception, sample: Sample) -> dict[str, Any]:
         return {**described, "code": "empty", "message": said}
     if isinstance(error, MemoryError):
         return {**described, "code": "out-of-memory", "message": essence(said) or "Python could not allocate memory"}
-    return {**described, "code": "raised", "message": first_line(error), "address": _address(said, sample)}
+    address = _address(said, sample)
+    op_path = call_path(node_name(address), said) if address and sample.job["kind"] == "spec" else ""
+    return {**described, "code": "raised", "message": first_line(error), "address": address, "op_path": op_path}
 
 
 def _address(text: str, sample: Sample) -> str | None:

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from pipeprof.pipelines.build import BuildContext, BuildError, build, load_arrays
+from pipeprof.pipelines.graph.places import call_path
 from pipeprof.pipelines.ops.calls import special_calls
 from pipeprof.pipelines.spec.models import Spec
 
@@ -237,6 +238,22 @@ def test_random_numbers_are_drawn_for_each_element(folder: Path, name: str) -> N
     other = [plain(value) for value in dataset(folder, tensors, *ops, seed=6).take(200).as_numpy_iterator()]
     assert drawn == again
     assert drawn != other
+
+
+@pytest.mark.parametrize(
+    ("call", "path"),
+    [
+        ("tf.io.decode_jpeg", "ops.1"),
+        ({"tf.cond": {"probability": 1, "true_fn": ["tf.identity", "tf.io.decode_jpeg"]}}, "ops.1.true_fn.1"),
+        ({"tf.switch_case": {"branch_fns": [["tf.io.decode_jpeg"]] * 2}}, "ops.1.branch_fns."),
+        ({"tf.numpy_function": {"func": "functions.py:broken", "Tout": "float32"}}, "ops.1"),
+    ],
+)
+def test_what_fails_while_it_runs_names_its_call(folder: Path, call: Any, path: str) -> None:
+    failing = dataset(folder, "no picture", "tf.identity", call)
+    with pytest.raises(tf.errors.OpError) as caught:
+        next(iter(failing))
+    assert call_path("stages_1", str(caught.value)).startswith(path)
 
 
 def _refusal(folder: Path, *ops: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.places import enclosing_stage
+from pipeprof.pipelines.graph.places import call_path, enclosing_stage
 
 from .conftest import GRAPHS
 
@@ -23,6 +23,24 @@ def test_the_innermost_function_is_blamed() -> None:
     inner = next(node for node in written["nodes"] if node["key"] == "stages_0_stages_0")
     found = enclosing_stage(written, f"{{{{function_node {inner['functions'][0]}}}}} failed")
     assert found is inner
+
+
+@pytest.mark.parametrize(
+    ("node", "path"),
+    [
+        ("stages_1/ops_0/DecodeJpeg", "ops.0"),
+        ("stages_1/ops_12/branch_fns_1/ops_3/Mul", "ops.12.branch_fns.1.3"),
+        ("stages_1/ops_2/cond/then/_0/stages_1/ops_2/true_fn/ops_0/Mul", "ops.2.true_fn.0"),
+        ("stages_1/ops_2/ops/ops_1/crop/Slice", "ops.2.ops.1"),
+        ("stages_1/read/ops_1/Slice", ""),
+        ("stages_11/ops_1/Slice", ""),
+        ("stages_0_stages_1/ops_1/Slice", ""),
+        ("stages_1/Slice", ""),
+    ],
+)
+def test_the_call_that_failed(node: str, path: str) -> None:
+    text = f"{{{{function_node __wrapped__IteratorGetNext}}}} no JPEG [[{{{{node {node}}}}}]] [Op:IteratorGetNext]"
+    assert call_path("stages_1", text) == path
 
 
 def test_other_text_blames_nobody() -> None:
