@@ -347,7 +347,7 @@ def guessed(form: Form, calls: Sequence[OpCall]) -> Form:
         fields = operation.read()
         if fields is None and operation.to is None:
             called = function(operation.name)
-            row = called is not None and called.takes_list and largest < 0
+            row = called is not None and called.takes_list and called.name not in STARRED and largest < 0
             if row:
                 return Row((), None)
             break
