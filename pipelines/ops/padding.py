@@ -35,7 +35,7 @@ def fits(value: Any, dtype: str) -> bool:
     if dtype.startswith(("int", "uint")):
         bits = int(dtype.lstrip("uint"))
         least, above = (0, 2**bits) if dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1))
-        return (isinstance(value, int) or value.is_integer()) and least <= value < above
+        return bool(isinstance(value, int) or value.is_integer()) and bool(least <= value < above)
     if dtype not in _EXACT:
         return False
     if isinstance(value, int):
