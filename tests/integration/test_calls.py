@@ -244,7 +244,16 @@ def test_random_numbers_are_drawn_for_each_element(folder: Path, name: str) -> N
     ("call", "path"),
     [
         ("tf.io.decode_jpeg", "ops.1"),
-        ({"tf.cond": {"probability": 1, "true_fn": ["tf.identity", "tf.io.decode_jpeg"]}}, "ops.1.true_fn.1"),
+        (
+            {
+                "tf.cond": {
+                    "probability": 1,
+                    "true_fn": ["tf.identity", "tf.io.decode_jpeg"],
+                    "false_fn": ["tf.io.decode_png"],
+                }
+            },
+            "ops.1.true_fn.1",
+        ),
         ({"tf.switch_case": {"branch_fns": [["tf.io.decode_jpeg"]] * 2}}, "ops.1.branch_fns."),
         ({"tf.numpy_function": {"func": "functions.py:broken", "Tout": "float32"}}, "ops.1"),
     ],
