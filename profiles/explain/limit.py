@@ -127,8 +127,8 @@ def causes_of(
 def _python_share(traced: dict[str, float], interval_ms: float) -> float:
     """The part of the measured time in which Python of the pipeline ran.
 
-    The traced stretch has no step: what fills it may be short beside a measured interval, which is the median one, since
-    a few that were held up say nothing of the others.
+    The traced stretch has no step: what fills it may be short beside a measured interval. That is the median one, as a
+    few that were held up say nothing of the others.
     """
     share = min(1.0, traced["python_seconds"] / traced["seconds"])
     batches = traced.get("batches")
