@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.commands.targets import Changes
     from pipeprof.pipelines.spec.diagnostics import SpecError
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.profiles.advise.memory import MemoryPrediction
+    from pipeprof.profiles.advise.prediction import MemoryPrediction
     from pipeprof.profiles.advise.static import StaticAdvice
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.stages import Stage

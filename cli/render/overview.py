@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.cli.render.style import Style
-    from pipeprof.profiles.advise.memory import Held, MemoryPrediction, NotKnown
+    from pipeprof.profiles.advise.prediction import Held, MemoryPrediction, NotKnown
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.stages import Stage

@@ -87,7 +87,7 @@ class Lines:
             self._objects[id(dataset)] = replace(made, returned=self._returned_from(frame))
             return
         op = (self._number(graph), variant.op.name)
-        read = [one._variant_tensor for one in dataset._inputs()]
+        read: list[Any] = [one._variant_tensor for one in dataset._inputs()]
         here = all(getattr(one, "graph", None) is graph for one in read)
         self._ops[op] = replace(made, op=op, inputs=tuple(one.op.name for one in read) if here else ())
 

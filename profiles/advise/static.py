@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import advise, tried
-from pipeprof.profiles.advise.memory import MemoryPrediction, memory_prediction
+from pipeprof.profiles.advise.memory import memory_prediction
+from pipeprof.profiles.advise.prediction import MemoryPrediction
 from pipeprof.profiles.advise.what_if import WhatIf, what_ifs
 from pipeprof.profiles.advise.written import with_written
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.profiles.advise.memory import MemoryPrediction, memory_prediction, own_share
+from pipeprof.profiles.advise.memory import memory_prediction, own_share
+from pipeprof.profiles.advise.prediction import MemoryPrediction
 from pipeprof.profiles.explain.memory_buffers import Look, looks_of
 from pipeprof.profiles.explain.memory_growth import epochs_of, growth_of, series_of
 from pipeprof.profiles.explain.memory_ledger import (

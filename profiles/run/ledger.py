@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.profiles.advise.memory import MemoryPrediction
+    from pipeprof.profiles.advise.prediction import MemoryPrediction
     from pipeprof.profiles.advise.view import PipelineView
     from pipeprof.profiles.profile import Message, Profile
     from pipeprof.profiles.run.failure import StageAt

@@ -36,6 +36,7 @@ WORKER = {
     "profiles/run/function.py",
     "profiles/run/headspace.py",
     "profiles/run/ledger_readings.py",
+    "profiles/run/marking.py",
     "profiles/run/sample.py",
     "profiles/run/sizes.py",
     "profiles/run/trace.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.edits import MoveStage, SetArgument
-from pipeprof.profiles.advise.memory import shuffle_overhead_bytes
+from pipeprof.profiles.advise.prediction import shuffle_overhead_bytes
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.sizes import BATCHES, SHUFFLES, held, regrouped, upstream
 from pipeprof.profiles.advise.view import PipelineView, StageView

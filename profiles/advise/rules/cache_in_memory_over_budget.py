@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.edits import Edit, MoveStage, SetArgument
-from pipeprof.profiles.advise.memory import CACHE_OVERHEAD_BYTES
+from pipeprof.profiles.advise.prediction import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics, Threshold
 from pipeprof.profiles.advise.sizes import SHUFFLES, Place, held, nothing_to_keep, places_below, without
 from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeprof.profiles.advise.edits import Edit, MoveStage, ReplaceStage, SetArgument
-from pipeprof.profiles.advise.memory import shuffle_overhead_bytes
+from pipeprof.profiles.advise.prediction import shuffle_overhead_bytes
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.sizes import (
     BATCHES,

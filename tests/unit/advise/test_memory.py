@@ -12,10 +12,10 @@ from pipeprof.profiles.advise.memory import (
     ARRAY_COPIES,
     CAPTURED_CONSTANT_COPIES,
     SOURCE_CONSTANT_COPIES,
-    MemoryPrediction,
     memory_prediction,
     predicted_memory,
 )
+from pipeprof.profiles.advise.prediction import MemoryPrediction
 from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
 
 IMAGE = (tensor("float32", 224, 224, 3),)

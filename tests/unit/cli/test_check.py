@@ -13,7 +13,7 @@ from pipeprof.cli.render.overview import render_overview
 from pipeprof.cli.render.style import Style
 from pipeprof.profiles.advise import advise
 from pipeprof.profiles.advise.edits import SetArgument
-from pipeprof.profiles.advise.memory import Held, MemoryPrediction, NotKnown
+from pipeprof.profiles.advise.prediction import Held, MemoryPrediction, NotKnown
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule
 from pipeprof.profiles.advise.view import PipelineView
 from pipeprof.profiles.profile import Finding, Location, Profile, Stage
