@@ -80,8 +80,8 @@ class Lines:
         made = _Made(tuple(islice(self._spots(frame), _MOST_CALLERS)), weakref.ref(dataset))
         graph = getattr(variant, "graph", None)
         for wrapper in dataset._functions():
-            function = getattr(wrapper, "function", None)
-            if getattr(function, "graph", None) is not None:
+            function: Any = getattr(wrapper, "function", None)
+            if function is not None and getattr(function, "graph", None) is not None:
                 self._functions[_text(function.name)] = self._number(function.graph)
         if graph is None:
             self._objects[id(dataset)] = replace(made, returned=self._returned_from(frame))
@@ -108,10 +108,10 @@ class Lines:
         """Along the objects, inputs in their order; iterative, because pipelines in loops grow long."""
         todo = [(dataset, node)]
         while todo:
-            one, at = todo.pop()
-            one = getattr(one, "_dataset", one)
+            held, at = todo.pop()
+            one: Any = getattr(held, "_dataset", held)
             made = self._objects.get(id(one))
-            if made is None or made.dataset() is not one or at["id"] in found or not _same_name(one, at):
+            if one is None or made is None or made.dataset() is not one or at["id"] in found or not _same_name(one, at):
                 continue
             found[at["id"]] = made
             inputs = one._inputs()
