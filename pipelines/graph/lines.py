@@ -109,12 +109,13 @@ class Lines:
         todo = [(dataset, node)]
         while todo:
             held, at = todo.pop()
-            one: Any = getattr(held, "_dataset", held)
+            one = getattr(held, "_dataset", held)
             made = self._objects.get(id(one))
-            if one is None or made is None or made.dataset() is not one or at["id"] in found or not _same_name(one, at):
+            known = made.dataset() if made is not None else None
+            if made is None or known is None or known is not one or at["id"] in found or not _same_name(one, at):
                 continue
             found[at["id"]] = made
-            inputs = one._inputs()
+            inputs = known._inputs()
             if not inputs and made.returned is not None:
                 self._join_traced(made.returned, at, nodes, found)
             elif len(inputs) == len(at["inputs"]):
