@@ -127,7 +127,7 @@ def test_an_empty_dataset_is_nothing_to_measure(tmp_path: Path) -> None:
 
 def test_something_that_is_not_a_dataset_is_the_commands_fault(tmp_path: Path) -> None:
     ended = failed(run(tmp_path, f"{TARGETS}:not_a_dataset"), 2)
-    assert "returned a list, expected a tf.data.Dataset" in ended.paragraph
+    assert "returned a list of int, int, int; expected a tf.data.Dataset" in ended.paragraph
 
 
 def test_a_short_dataset_is_started_again_and_that_is_said(tmp_path: Path) -> None:
@@ -176,7 +176,9 @@ def test_a_file_that_vanishes_names_the_stage_that_reads_it(tmp_path: Path) -> N
 
 
 def test_what_only_tensorflow_can_tell_is_pinned_to_the_stages_line(tmp_path: Path) -> None:
-    stages = "  - batch: {batch_size: 2}\n  - map: {name: shrink, ops: [tf.image.resize: {size: [2, 2]}]}"
+    stages = (
+        "  - batch: {batch_size: 2}\n  - map: {name: shrink, ops: [tf.signal.stft: {frame_length: 4, frame_step: 2}]}"
+    )
     ended = failed(run(tmp_path, spec(tmp_path, "{range: {stop: 10}}", stages)), 2)
     problem = ended.profile.errors[0]
     assert (problem.stage, problem.line) == ("stages.1", 5)

@@ -467,6 +467,10 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "tf.random.uniform": [{"shape": [2, 3], "maxval": 9, "dtype": tf.int64}],
     "tf.range": [{"start": tf.constant(3)}, {"start": tf.constant(3), "dtype": tf.int64}],
     "tf.stack": [{"values": [tf.zeros([2, 3]), tf.ones([2, 3])], "axis": 1}],
+    "tf.split": [
+        {"value": tf.zeros([4, 6]), "num_or_size_splits": 3, "axis": 1},
+        {"value": tf.zeros([4, 6]), "num_or_size_splits": [1, 3]},
+    ],
     "tf.zeros": [{"shape": [2, 3]}, {"shape": 4}],
 }
 """Calls beside those that test_ops_tensorflow tries."""
