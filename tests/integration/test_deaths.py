@@ -176,9 +176,8 @@ def test_a_file_that_vanishes_names_the_stage_that_reads_it(tmp_path: Path) -> N
 
 
 def test_what_only_tensorflow_can_tell_is_pinned_to_the_stages_line(tmp_path: Path) -> None:
-    stages = (
-        "  - batch: {batch_size: 2}\n  - map: {name: shrink, ops: [tf.signal.stft: {frame_length: 4, frame_step: 2}]}"
-    )
+    (tmp_path / "own.py").write_text("def same(number):\n    return number\n")
+    stages = "  - map: {python: 'own.py:same'}\n  - map: {name: shrink, ops: [tf.image.resize: {size: [2, 2]}]}"
     ended = failed(run(tmp_path, spec(tmp_path, "{range: {stop: 10}}", stages)), 2)
     problem = ended.profile.errors[0]
     assert (problem.stage, problem.line) == ("stages.1", 5)
