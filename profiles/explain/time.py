@@ -34,6 +34,7 @@ class Used:
         pipeprof_ms: Of bookkeeping in the loop.
         waiting_share: Of the threads' time that wanted a core, the part without one.
         throttled_share: Part of the time in which the cgroup's quota held the process back.
+        interval_ms: From one batch to the next, on the clock.
     """
 
     total_ms: float | None = None
@@ -41,6 +42,7 @@ class Used:
     pipeprof_ms: float | None = None
     waiting_share: float | None = None
     throttled_share: float | None = None
+    interval_ms: float | None = None
 
 
 def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cores: float) -> CpuAccount | None:
@@ -55,7 +57,7 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
     lost = _unattributed(stages)
     for stage in stages:
         seen = work.get(stage.id)
-        stage.time_ms_per_batch = stage.cpu_ms_per_batch
+        stage.time_ms_per_batch = _on_the_clock(stage, used.interval_ms)
         if seen is not None:
             stage.ops, stage.python = seen.ops or None, seen.python or None
     work = {**work, **_split_fused(stages, work)}
@@ -75,6 +77,18 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
         stage.share = _weight(stage) / total if total else None
         _set_ceiling(stage, cores)
     return account
+
+
+def _on_the_clock(stage: Stage, interval_ms: float | None) -> float | None:
+    """Time inside a stage; one that runs one call at a time has no more of it than there is.
+
+    The model counts a call in the thread that waits for it and in the one that makes it. Where both wait for a core the
+    sum is larger than what passed.
+    """
+    inside = stage.cpu_ms_per_batch
+    if inside is None or interval_ms is None or stage.parallelism != 1.0:
+        return inside
+    return min(inside, interval_ms)
 
 
 def _unattributed(stages: Sequence[Stage]) -> float:

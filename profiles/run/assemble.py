@@ -237,6 +237,7 @@ def _used(facts: Facts, observed: Observed, steps: Steps | None) -> Used:
         pipeprof_ms=overhead_ns / 1e6 / steps.count if overhead_ns is not None else None,
         waiting_share=contention.runnable_wait_share if contention is not None else None,
         throttled_share=throttled / steps.seconds if throttled is not None and steps.seconds else None,
+        interval_ms=steps.interval_ms.mean,
     )
 
 

@@ -136,3 +136,10 @@ def test_waiting_for_a_thread_is_left_out():
     assert (one.cpu_ms_per_batch, two.cpu_ms_per_batch) == pytest.approx((4.0, 16.0))
     assert (one.time_ms_per_batch, one.blocked_ms_per_batch) == (8.0, 0.0)
     assert one.share == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("parallelism", "inside"), [(1.0, 50.0), (2.0, 66.0), (None, 66.0)])
+def test_one_call_at_a_time_takes_no_longer_than_the_clock(parallelism: float | None, inside: float) -> None:
+    one = stage("a", 66.0, 70.0, parallelism=parallelism)
+    attribute([one], {}, Used(total_ms=80.0, interval_ms=50.0), CORES)
+    assert one.time_ms_per_batch == inside
