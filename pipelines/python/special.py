@@ -67,7 +67,7 @@ def _structure(_body: Body, operation: OpCall, element: Form) -> Result:
     structure = operation.arguments["structure"]
     if operation.name == "to_dict" and isinstance(structure, tuple):
         parts: list[Form] = [element]
-        if not (isinstance(element, Single) and element.known):
+        if not (isinstance(element, Single) and element.known and len(structure) == 1):
             parts = [pick(element, index) for index in range(len(structure))]
         return Keyed(dict(zip(structure, parts, strict=True)))
     return _picked(element, structure)

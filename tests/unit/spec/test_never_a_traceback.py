@@ -73,3 +73,29 @@ def test_any_flags(tmp_path: Path, flags: list[str]) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_a_seed_is_a_case(seed: int) -> None:
     assert case(Random(seed), GOOD_SPECS, ALL_SPECS) == case(Random(seed), GOOD_SPECS, ALL_SPECS)
+
+
+READ = 'version: 1\ndata: {p: {image_folder: {count: 9}}}\nsource: {list_files: {file_pattern: "data:p/*/*.jpg"}}\n'
+TWO = 'version: 1\nsource: {from_tensor_slices: {tensors: [{files: "*.py"}, {files: "*.py"}]}}\n'
+
+
+@pytest.mark.parametrize(
+    ("spec", "arguments"),
+    [
+        (READ + "stages: [{map: {ops: [tf.io.read_file, {tf.io.decode_jpeg: {channels: {a: 3}}}]}}]", []),
+        (
+            READ + f"stages: [{{map: {{ops: [tf.io.read_file, {{tf.io.decode_jpeg: {{channels: {'x' * 5000}}}}}]}}}}]",
+            [],
+        ),
+        (READ + "stages: [{map: {ops: [tf.io.read_file, tf.io.decode_jpeg, {tf.squeeze: {axis: [[1]]}}]}}]", []),
+        (READ.replace("9", "100000000") + "stages: [{batch: {batch_size: 2}}]", []),
+        ("version: 1\nsource: {range: {stop: 99999999999999999999}}", []),
+        (TWO + "stages: [{map: {ops: [{tf.cast: {dtype: float32}}, {to_dict: [a, b]}]}}]", ["--python"]),
+        (
+            TWO + "stages: [{map: {ops: [{tf.cast: {dtype: float32}}, {tf.math.add: {y: 2.0}}, {to_dict: [a, b]}]}}]",
+            ["--python"],
+        ),
+    ],
+)
+def test_what_fuzzing_found(tmp_path: Path, spec: str, arguments: list[str]) -> None:
+    check(tmp_path, Case({"spec.yaml": spec.encode()}, arguments))
