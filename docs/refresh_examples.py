@@ -154,7 +154,7 @@ def refreshed(session: Session, printed: str) -> tuple[list[str], list[str]]:
     now = {section.kind: section for section in sections(new)}
     shown, notes = sections(old), []
     lines = [OMITTED] if old and old[0] == OMITTED else []
-    for number, section in enumerate(shown):
+    for section in shown:
         if section.kind not in now:
             notes.append(f"no longer: {section.kind}")
             continue
@@ -163,7 +163,7 @@ def refreshed(session: Session, printed: str) -> tuple[list[str], list[str]]:
             body = without_title(body, targets[0]) if targets else body
         if section.cut:
             body = [*body[: len(section.lines)], OMITTED]
-        lines += [*([""] if number and lines[-1:] not in ([], [OMITTED]) else []), *body]
+        lines += [*([""] if lines not in ([], [OMITTED]) else []), *body]
     notes += [f"has now: {kind}" for kind in sorted(NOTABLE & set(now) - {section.kind for section in shown})]
     return [*lines, *end], notes
 

@@ -89,7 +89,7 @@ def test_the_readmes_themselves_survive():
     for path in tool.READMES:
         text = path.read_text(encoding="utf-8")
         assert tool.joined(tool.parts(text)) == text
-        assert sessions(text)
+        assert bool(sessions(text)) is ("\n$ " in text)
 
 
 def test_commands_are_found_in_blocks_alone():
@@ -125,6 +125,15 @@ def test_a_section_that_is_gone_is_told():
     shown, notes = tool.refreshed(run, "Bound by the step: new.\n")
     assert shown == ["Bound by the step: new.", ""]
     assert notes == ["no longer: Memory"]
+
+
+def test_a_section_cut_short_between_others_is_still_one_the_next_time():
+    shown = ["Old.", "", "Pipeline  old", tool.OMITTED, "", "Memory  old", "  phase", tool.OMITTED]
+    new = ["Bound by the step: new,", "in two lines.", "", "Pipeline  new", tool.OMITTED]
+    new += ["", "Memory  new", "  phase  2", tool.OMITTED]
+    session = tool.Session("pipeprof run examples/a/spec.yaml", shown)
+    assert tool.refreshed(session, REPORT) == (new, ["has now: Suspected"])
+    assert tool.refreshed(tool.Session(session.command, new), REPORT)[0] == new
 
 
 def test_what_is_shown_again_stays_as_it_is():
