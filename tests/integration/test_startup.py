@@ -25,8 +25,8 @@ def one(): "One."
 def two(): "Two."
 app()
 """
-# Beyond typer's own: nothing but ourselves. What a command needs it imports when it runs.
-BEYOND_TYPER = {"pipeprof"}
+# Beyond typer's own: ourselves, and what is built into Python. What a command needs it imports when it runs.
+BEYOND_TYPER = {"pipeprof", *sys.builtin_module_names}
 FRAMEWORKS = {"tensorflow", "keras", "jax", "torch"}
 
 SPEC = """\
