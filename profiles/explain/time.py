@@ -57,12 +57,12 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
     lost = _unattributed(stages)
     for stage in stages:
         seen = work.get(stage.id)
-        stage.time_ms_per_batch = _on_the_clock(stage, used.interval_ms)
+        stage.time_ms_per_batch = on_the_clock(stage, used.interval_ms)
         if seen is not None:
             stage.ops, stage.python = seen.ops or None, seen.python or None
     work = {**work, **_split_fused(stages, work)}
     known = [stage for stage in stages if stage.time_ms_per_batch is not None]
-    _fit_ops(known)
+    fit_ops(known)
     running = 1.0 if used.total_ms is not None else 1.0 - (used.waiting_share or 0.0)
     for stage in known:
         _divide(stage, work.get(stage.id), running)
@@ -79,7 +79,7 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
     return account
 
 
-def _on_the_clock(stage: Stage, interval_ms: float | None) -> float | None:
+def on_the_clock(stage: Stage, interval_ms: float | None) -> float | None:
     """Time inside a stage; one that runs one call at a time has no more of it than there is.
 
     The model counts a call in the thread that waits for it and in the one that makes it. Where both wait for a core the
@@ -122,10 +122,10 @@ def _divide(stage: Stage, seen: Work | None, running: float) -> None:
     stage.cpu_ms_per_batch = computing * running + further
 
 
-def _fit_ops(stages: Sequence[Stage]) -> None:
+def fit_ops(stages: Sequence[Stage]) -> None:
     """Tracing makes ops slower: what they took in the trace window is a proportion, and never more than the stage."""
     for stage in stages:
-        inside = stage.time_ms_per_batch or 0.0
+        inside = stage.inside_ms or 0.0
         for costs in (stage.ops or [], stage.python or []):
             total = sum(one.ms_per_batch for one in costs)
             if total > inside > 0:
