@@ -153,3 +153,27 @@ def test_installing_without_tensorflow_names_all_other_dependencies():
     others = [name for name in project["dependencies"] if not name.startswith("tensorflow")]
     text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     assert "pip install " + " ".join(f'"{name}"' for name in others) in text
+
+
+def claims():
+    """The table of folklore in the examples' README: what is said, what was measured, the stories that show it."""
+    text = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    for row in re.findall(r"^\| \d+ \| (.*) \|$", text, re.MULTILINE):
+        said, _, measured, stories = row.split(" | ")
+        yield pytest.param(measured, re.findall(r"\]\((\w+)\)", stories), id=said)
+
+
+def numbers(text):
+    return set(re.findall(r"(?<![\d.,])\d+(?:,\d{3})*(?:\.\d+)?", text))
+
+
+@pytest.mark.parametrize(("measured", "stories"), list(claims()))
+def test_what_the_table_of_folklore_quotes_stands_in_the_stories(measured, stories):
+    shown = "\n".join((ROOT / "examples" / story / "README.md").read_text(encoding="utf-8") for story in stories)
+    assert numbers(measured), "a verdict without a number"
+    assert numbers(measured) <= numbers(shown)
+
+
+def test_the_table_of_folklore_is_whole():
+    assert len(list(claims())) == 28
+    assert numbers("1,949 MiB, 4.1 times, 0 of 1,000; 2**32 + 7.") == {"1,949", "4.1", "0", "1,000", "2", "32", "7"}
