@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _NONE = ("none", "null")
+_ENUM = re.compile(r"<(?:enum|flag) '(\w+)'>")
 _LISTS = ("list", "List", "Sequence", "Iterable", "Collection", "MutableSequence")
 _TUPLES = ("tuple", "Tuple")
 # In a union the strictest reading wins: text is text only where nothing else fits.
@@ -19,13 +23,16 @@ class UnsupportedError(Exception):
     """No text can stand for a value of this annotation."""
 
 
-def read_value(text: str, annotation: str | None, default: object = None) -> Any:
+def read_value(
+    text: str, annotation: str | None, default: object = None, enums: Mapping[str, type[Enum]] | None = None
+) -> Any:
     """The value that `text` stands for.
 
     Args:
         text: As typed.
         annotation: The annotation's source, `None` if there is none.
         default: The parameter's default, whose type counts where there is no annotation.
+        enums: The enums that the annotation names.
 
     Raises:
         ValueError: The text is no such value; says what was expected.
@@ -37,11 +44,42 @@ def read_value(text: str, annotation: str | None, default: object = None) -> Any
     """
     if annotation is None:
         kind = type(default).__name__
+        if isinstance(default, Enum):
+            return _member(text, type(default))
         if isinstance(default, (bool, int, float, str, Path)):
             annotation = "Path" if isinstance(default, Path) else kind
         else:
             return _guess(text)
-    return _read(text, _parsed(annotation))
+    return _read(text, _WithEnums(enums or {}).visit(_parsed(annotation)))
+
+
+class _WithEnums(ast.NodeTransformer):
+    """Puts the enums themselves in the place of their names."""
+
+    def __init__(self, enums: Mapping[str, type[Enum]]) -> None:
+        self._enums = enums
+
+    def visit(self, node: ast.AST) -> Any:
+        """The enum that a name stands for, else what is there."""
+        found = self._enums.get(_name(node)) if isinstance(node, ast.Name | ast.Attribute) else None
+        return self.generic_visit(node) if found is None else ast.Constant(found)  # type: ignore[arg-type]  # see _enum
+
+
+def _enum(node: ast.expr) -> type[Enum] | None:
+    value: object = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, type) and issubclass(value, Enum) else None
+
+
+def _member(text: str, enum: type[Enum]) -> Enum:
+    """A member by its name or, as text, its value; the name in any case where only one fits."""
+    for one in enum:
+        if text == one.name or text == str(one.value):
+            return one
+    near = [one for one in enum if one.name.lower() == text.lower()]
+    if len(near) == 1:
+        return near[0]
+    msg = f"expected one of {', '.join(one.name for one in enum)}"
+    raise ValueError(msg)
 
 
 def _parsed(annotation: str) -> ast.expr:
@@ -65,6 +103,8 @@ def _guess(text: str) -> Any:
 def _name(node: ast.expr) -> str:
     if isinstance(node, ast.Constant) and node.value is None:
         return "None"
+    if _enum(node) is not None:
+        return "Literal"
     if isinstance(node, ast.Subscript):
         return _name(node.value)
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
@@ -85,7 +125,8 @@ def _read(text: str, node: ast.expr) -> Any:
         return [_read(item, inside[0]) if inside else _guess(item) for item in _items(text)]
     if name in _TUPLES:
         return _tuple(text, inside, node) if inside else tuple(_guess(item) for item in _items(text))
-    reader = _SCALARS.get(name)
+    enum = _enum(node)
+    reader = _SCALARS.get(name) if enum is None else partial(_member, enum=enum)
     if reader is None:
         raise UnsupportedError(ast.unparse(node))
     return reader(text)
@@ -110,7 +151,8 @@ def _union(text: str, members: list[ast.expr], whole: ast.expr) -> Any:
     if readable <= any(_name(one) == "None" for one in members):
         # Only None could be written, and that was not.
         raise UnsupportedError(ast.unparse(whole))
-    msg = f"expected {ast.unparse(whole)}"
+    words = _ENUM.sub(r"\1", ast.unparse(whole))
+    msg = f"expected {words}"
     raise ValueError(msg)
 
 
@@ -187,3 +229,5 @@ _SPECIAL: dict[str, Callable[[str, list[ast.expr], ast.expr], Any]] = {
     "Annotated": lambda text, inside, _whole: _read(text, inside[0]),
     "Literal": _choice,
 }
+# Names of annotations that are known here, whatever they were imported from.
+KNOWN = frozenset({*_SCALARS, *_SPECIAL, *_LISTS, *_TUPLES})

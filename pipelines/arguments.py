@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any, get_args
 
-from pipeprof.pipelines.annotations import UnsupportedError, read_value
+from pipeprof.pipelines.annotations import KNOWN, UnsupportedError, read_value
+from pipeprof.pipelines.bindings import Bindings, is_foreign, parse_file, read_bindings
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.near import suggestion
-from pipeprof.pipelines.target import Target, parse_file
+from pipeprof.pipelines.target import Target
 
 # What stands for the share of one worker among several; without a strategy there is one worker.
 INPUT_CONTEXT = "InputContext"
+# Aliases of aliases of aliases are looked up so many times.
+_MOST_ALIASES = 4
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Parameter:
         default: The default, if it is a plain value.
         required: There is no default.
         positional: It cannot be given by name.
+        enums: The enums that the annotation names, where the function is at hand.
+        later: Only the running file can tell what the annotation stands for.
     """
 
     name: str
@@ -34,6 +41,8 @@ class Parameter:
     default: object = None
     required: bool = True
     positional: bool = False
+    enums: Mapping[str, type[Enum]] = field(default_factory=dict)
+    later: bool = False
 
     @property
     def is_input_context(self) -> bool:
@@ -83,21 +92,81 @@ def written_signature(target: Target) -> Signature | None:
     That is so for what was imported, made by a call, or decorated.
     """
     tree = parse_file(target.path)
-    bound = [one for one in tree.body if _binds(one, target.function or "")]
-    if len(bound) != 1 or not isinstance(bound[0], ast.FunctionDef | ast.AsyncFunctionDef):
+    file = read_bindings(tree)
+    bound = file.of(target.function or "")
+    if file.open or len(bound) != 1:
         return None
-    return None if bound[0].decorator_list else signature_of_definition(bound[0])
+    definition = bound[0].node
+    if definition not in tree.body or not isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef):
+        return None
+    if definition.decorator_list:
+        return None
+    found = signature_of_definition(definition)
+    return replace(found, parameters=tuple(_in_file(one, file) for one in found.parameters))
 
 
-def _binds(statement: ast.stmt, name: str) -> bool:
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return statement.name == name
-    return any(
-        (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store))
-        or (isinstance(node, ast.alias) and (node.asname or node.name) in (name, "*"))
-        or (isinstance(node, ast.FunctionDef) and node.name == name)
-        for node in ast.walk(statement)
-    )
+def _in_file(parameter: Parameter, file: Bindings) -> Parameter:
+    """The parameter with the names of its annotation as the file defines them."""
+    if parameter.annotation is None:
+        return parameter
+    try:
+        tree = ast.parse(parameter.annotation.strip(), mode="eval").body
+    except SyntaxError:
+        return parameter
+    meaning = _Meaning(file)
+    for _ in range(_MOST_ALIASES):
+        tree = meaning.visit(tree)
+    return replace(parameter, annotation=ast.unparse(tree), later=meaning.later)
+
+
+class _Meaning(ast.NodeTransformer):
+    """Names of an annotation as the file that they are written in defines them.
+
+    Attributes:
+        later: One is an enum, or was imported: only the running file can tell.
+    """
+
+    def __init__(self, file: Bindings) -> None:
+        self._file = file
+        self.later = False
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        """The words of a ``Literal`` are no names."""
+        return node if ast.unparse(node.value).endswith("Literal") else self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        """An annotation within quotes."""
+        if not isinstance(node.value, str):
+            return node
+        try:
+            return ast.parse(node.value.strip(), mode="eval").body
+        except SyntaxError:
+            return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """A name out of a module."""
+        root: ast.AST = node
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        self._look(root.id if isinstance(root, ast.Name) else "", node.attr)
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """What an alias stands for."""
+        bound = self._file.of(node.id)
+        if len(bound) == 1 and bound[0].kind == "made" and isinstance(bound[0].node, ast.Subscript | ast.Name):
+            return bound[0].node
+        if len(bound) == 1 and bound[0].kind == "value" and isinstance(bound[0].node, ast.BinOp):
+            return bound[0].node
+        self._look(node.id, node.id)
+        return node
+
+    def _look(self, root: str, name: str) -> None:
+        for one in self._file.of(root) if name not in KNOWN else ():
+            if one.kind in ("import", "module"):
+                self.later |= not is_foreign(one)
+            elif isinstance(one.node, ast.ClassDef):
+                self.later |= any("Enum" in ast.unparse(base) for base in one.node.bases)
 
 
 def signature_of_definition(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> Signature:
@@ -130,9 +199,8 @@ def _constant(node: ast.expr | None) -> object:
 
 def signature_of(function: Callable[..., Any]) -> Signature | None:
     """The signature of a function at hand; `None` if it has none that can be read."""
-    try:
-        found = inspect.signature(function)
-    except (TypeError, ValueError):
+    found = _inspected(function)
+    if found is None:
         return None
     kinds = inspect.Parameter
     parameters = tuple(
@@ -142,11 +210,30 @@ def signature_of(function: Callable[..., Any]) -> Signature | None:
             None if one.default is kinds.empty else one.default,
             required=one.default is kinds.empty,
             positional=one.kind is kinds.POSITIONAL_ONLY,
+            enums=dict(_enums(one.annotation)),
         )
         for one in found.parameters.values()
         if one.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
     )
     return Signature(parameters, open=any(one.kind is kinds.VAR_KEYWORD for one in found.parameters.values()))
+
+
+def _inspected(function: Callable[..., Any]) -> inspect.Signature | None:
+    """The signature with its annotations as objects, as text where their names are not there any more."""
+    try:
+        return inspect.signature(function, eval_str=True)
+    except Exception:
+        # Annotations are code of the user's: evaluating them may raise anything.
+        with contextlib.suppress(TypeError, ValueError):
+            return inspect.signature(function)
+    return None
+
+
+def _enums(annotation: Any) -> Iterator[tuple[str, type[Enum]]]:
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        yield annotation.__name__, annotation
+    for inner in get_args(annotation):
+        yield from _enums(inner)
 
 
 def _annotation(annotation: Any) -> str | None:
@@ -180,13 +267,15 @@ def bind(target: Target, signature: Signature) -> dict[str, Any]:
 
 def _value(text: str, parameter: Parameter) -> Any:
     try:
-        return read_value(text, parameter.annotation, parameter.default)
+        return read_value(text, parameter.annotation, parameter.default, parameter.enums)
     except ValueError as problem:
         msg = f"--arg {parameter.name}: got {text!r}, {problem}"
     except UnsupportedError:
+        if parameter.later:
+            return text
         msg = (
             f"--arg {parameter.name}: a {parameter.annotation} cannot be given as text, only int, float, bool, str, "
-            "Path, Literal, Optional and lists of these; measure a function that makes it itself"
+            "Path, Enum, Literal, Optional and lists of these; measure a function that makes it itself"
         )
     raise UsageError(msg)
 

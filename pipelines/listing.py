@@ -13,21 +13,33 @@ from pathlib import Path
 from typing import Literal
 
 from pipeprof.pipelines.arguments import Parameter, signature_of_definition
-from pipeprof.pipelines.target import parse_file, top_level_functions
+from pipeprof.pipelines.bindings import Binding, Bindings, Definition, bindings_of, is_foreign
 
 UNSEEN = "imported, or made by a call"
 Sign = Literal["annotation", "body", "name", "none"]
 _NAMES = re.compile(r"(?:^|_)(?:dataset|datasets|ds|data|input_fn|inputs?|pipeline|loader)(?:_|$|\d)", re.IGNORECASE)
 # Methods that hardly anything but a dataset has.
 _METHODS = frozenset(
-    {"batch", "padded_batch", "ragged_batch", "prefetch", "interleave", "flat_map", "cache", "unbatch"}
+    {
+        "batch",
+        "padded_batch",
+        "ragged_batch",
+        "prefetch",
+        "interleave",
+        "flat_map",
+        "cache",
+        "unbatch",
+        "group_by_window",
+        "bucket_by_sequence_length",
+        "as_dataset",
+    }
 )
 # These others have as well: they count above something else that makes a dataset.
 _SHARED = frozenset({"map", "filter", "apply", "take", "window", "shuffle", "repeat", "skip", "shard", "with_options"})
 _MAKERS = re.compile(
     r"(?:^|\.)(?:data\.(?:experimental\.)?(?:Dataset\.)?\w+|Dataset\.\w+|TFRecordDataset|TextLineDataset|CsvDataset"
     r"|FixedLengthRecordDataset|\w+_dataset_from_(?:directory|array)|make_csv_dataset|make_batched_features_dataset"
-    r"|tfds\.load)$"
+    r"|tfds\.load|[A-Z]\w*Dataset)$"
 )
 
 
@@ -56,13 +68,22 @@ def listed_functions(path: Path) -> list[Listed]:
     Raises:
         UsageError: It cannot be read or is no Python.
     """
-    definitions = {one.name: one for one in _definitions(parse_file(path).body)}
-    found = [
-        _look(definitions[name]) if name in definitions else Listed(name, 0, "none", UNSEEN)
-        for name in top_level_functions(path)
-    ]
+    file = bindings_of(path)
     order = ("annotation", "body", "name", "none")
-    return sorted(found, key=lambda one: order.index(one.sign))
+    sure: frozenset[str] = frozenset()
+    while True:
+        # A function that returns what another one makes is found once that one is known.
+        looked = (_best([_look(one, file, sure) for one in file.of(name)], order) for name in file.callables())
+        found = [one for one in looked if one is not None]
+        known = frozenset(one.name for one in found if one.sign in ("annotation", "body"))
+        if known == sure:
+            return sorted(found, key=lambda one: order.index(one.sign))
+        sure = known | sure
+
+
+def _best(looked: list[Listed | None], order: tuple[Sign, ...]) -> Listed | None:
+    """The most telling of several definitions, as in the branches of an ``if``."""
+    return min((one for one in looked if one is not None), key=lambda one: order.index(one.sign), default=None)
 
 
 def describe(name: str, functions: Iterable[Listed]) -> str:
@@ -91,24 +112,46 @@ def describe(name: str, functions: Iterable[Listed]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _definitions(statements: Iterable[ast.stmt]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for statement in statements:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield statement
-        elif isinstance(statement, ast.If | ast.Try | ast.With):
-            yield from _definitions(statement.body)
-            yield from _definitions(getattr(statement, "orelse", []))
+def _look(binding: Binding, file: Bindings, sure: frozenset[str]) -> Listed | None:
+    """What is written of a name; `None` for what is certainly no function of the user's."""
+    node = binding.node
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        sign, why = _sign(node, sure)
+        required = tuple(
+            one for one in signature_of_definition(node).parameters if one.required and not one.is_input_context
+        )
+        return Listed(binding.name, node.lineno, sign, why, required)
+    if binding.kind == "import":
+        return None if is_foreign(binding) else Listed(binding.name, 0, "none", UNSEEN)
+    return _look_at_made(binding, node, file, sure) if isinstance(node, ast.expr) else None
 
 
-def _look(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> Listed:
-    sign, why = _sign(definition)
-    required = tuple(
-        one for one in signature_of_definition(definition).parameters if one.required and not one.is_input_context
-    )
-    return Listed(definition.name, definition.lineno, sign, why, required)
+def _look_at_made(binding: Binding, node: ast.expr, file: Bindings, sure: frozenset[str]) -> Listed | None:
+    """What is written of a name that an expression makes: a lambda, a partial, another name, a dataset."""
+    said = _made(node.body if isinstance(node, ast.Lambda) else node, {}, sure)
+    of = _stands_for(node)
+    if said is not None:
+        why = f"returns {said}" if isinstance(node, ast.Lambda) else f"is {said}, made when the file is imported"
+        return Listed(binding.name, binding.line, "body", why)
+    if of in sure:
+        why = f"is {of}" if isinstance(node, ast.Name) else f"is {of} with arguments"
+        return Listed(binding.name, binding.line, "body", why)
+    root: ast.expr = node
+    while isinstance(root, ast.Call | ast.Attribute | ast.Subscript):
+        root = root.func if isinstance(root, ast.Call) else root.value
+    roots = file.of(root.id) if isinstance(root, ast.Name) else ()
+    no = of is None and any(is_foreign(one) or one.kind in ("class", "value") for one in roots)
+    return None if no else Listed(binding.name, 0, "none", UNSEEN)
 
 
-def _sign(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[Sign, str]:
+def _stands_for(node: ast.expr) -> str | None:
+    """The function that ``partial(function, …)`` or another name stands for."""
+    if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).rpartition(".")[2] == "partial":
+        return ast.unparse(node.args[0])
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def _sign(definition: Definition, sure: frozenset[str]) -> tuple[Sign, str]:
     body = list(_own(definition))
     annotation = ast.unparse(definition.returns) if definition.returns is not None else "Any"
     returned = [node for node in body if isinstance(node, ast.Return) and node.value is not None]
@@ -119,21 +162,21 @@ def _sign(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[Sign, str
         found = "annotation", f"annotated -> {annotation}"
     elif annotation not in ("Any", "typing.Any", "object"):
         found = "none", f"annotated -> {annotation}"
-    elif said := _returned(body, returned):
+    elif said := _returned(body, returned, sure):
         found = "body", said
     elif returned and _NAMES.search(definition.name):
         found = "name", "by its name alone"
     return found
 
 
-def _returned(body: list[ast.AST], returned: list[ast.Return]) -> str | None:
+def _returned(body: list[ast.AST], returned: list[ast.Return], sure: frozenset[str]) -> str | None:
     assigned: dict[str, list[ast.expr]] = {}
     for node in body:
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 if isinstance(target, ast.Name):
                     assigned.setdefault(target.id, []).append(node.value)
-    made = ((one.lineno, _made(one.value, assigned)) for one in returned if one.value is not None)
+    made = ((one.lineno, _made(one.value, assigned, sure)) for one in returned if one.value is not None)
     return next((f"returns {said} (line {line})" for line, said in made if said), None)
 
 
@@ -145,20 +188,20 @@ def _own(definition: ast.AST) -> Iterator[ast.AST]:
             yield from _own(child)
 
 
-def _made(value: ast.expr, assigned: dict[str, list[ast.expr]]) -> str | None:
+def _made(value: ast.expr, assigned: dict[str, list[ast.expr]], sure: frozenset[str]) -> str | None:
     """How a returned expression makes a dataset, in words; `None` if nothing says that it does."""
     if isinstance(value, ast.Tuple) and value.elts:
         value = value.elts[0]
     if isinstance(value, ast.Name) and value.id in assigned:
         others = {name: values for name, values in assigned.items() if name != value.id}
-        return next((said for one in reversed(assigned[value.id]) if (said := _made(one, others))), None)
+        return next((said for one in reversed(assigned[value.id]) if (said := _made(one, others, sure))), None)
     if not isinstance(value, ast.Call):
         return None
     called = ast.unparse(value.func)
-    if _MAKERS.search(called):
+    if _MAKERS.search(called) or called in sure:
         return f"{called}(…)"
     if not isinstance(value.func, ast.Attribute):
         return None
     method, below = value.func.attr, value.func.value
-    sure = method in _METHODS and isinstance(below, ast.Name | ast.Call)
-    return f"….{method}(…)" if sure or (method in _SHARED and _made(below, assigned)) else None
+    alone = method in _METHODS and isinstance(below, ast.Name | ast.Call)
+    return f"….{method}(…)" if alone or (method in _SHARED and _made(below, assigned, sure)) else None

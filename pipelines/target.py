@@ -6,12 +6,13 @@ import ast
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from pipeprof.pipelines.bindings import Bindings, bindings_of, parse_file, read_bindings, relative_import
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.modules import find_module, is_module_name
 from pipeprof.pipelines.near import suggestion
@@ -52,11 +53,14 @@ def parse_target(text: str) -> Target:
     file, colon, function = text.rpartition(":")
     if colon and file.endswith(".py"):
         return _function_target(_existing(file), function)
+    if file.endswith(".ipynb") or text.endswith(".ipynb"):
+        msg = f"got the notebook {file or text}, expected a Python file: save the function there, as file.py:function"
+        raise UsageError(msg)
     if colon and is_module_name(file) and not file.endswith(_SPEC_SUFFIXES):
         return _function_target(find_module(file), function, file)
     if text.endswith(".py"):
         path = _existing(text)
-        msg = f"got {text}, expected a function in it, as {text}:function; {_listing(path)}"
+        msg = f"got {text}, expected a function in it, as {text}:function; {_listing(bindings_of(path))}"
         raise UsageError(msg)
     if text.endswith(_SPEC_SUFFIXES):
         return Target("spec", _existing(text))
@@ -64,7 +68,22 @@ def parse_target(text: str) -> Target:
         msg = f"got the folder {text}, expected spec.yaml, file.py:function or package.module:function"
         raise UsageError(msg)
     msg = f"got {text!r}, expected spec.yaml (or .yml), file.py:function or package.module:function"
-    raise UsageError(msg + suggestion(text, _specs_near(text)))
+    meant = _meant(text)
+    raise UsageError(msg + (f" — did you mean {meant}?" if meant else suggestion(text, _specs_near(text))))
+
+
+def _meant(text: str) -> str | None:
+    """The target that was written as another tool would have it: ``file::function``, ``module.function``."""
+    file, _, function = text.rpartition(":")
+    dotted, _, last = text.rpartition(".")
+    written = [text.replace("::", ":"), f"{file}.py:{function}"]
+    if is_module_name(text) and dotted:
+        written += [f"{dotted}:{last}", f"{dotted.replace('.', '/')}.py:{last}"]
+    for one in written:
+        path, _, name = one.rpartition(":")
+        if one != text and name and path.endswith(".py") and Path(path).is_file():
+            return one
+    return None
 
 
 def listed_file(text: str) -> Path | None:
@@ -101,18 +120,74 @@ def _existing(text: str) -> Path:
 
 def _function_target(path: Path, function: str, module: str | None = None) -> Target:
     name = module or str(path)
+    tree = parse_file(path)
+    found = read_bindings(tree)
     if not function:
-        msg = f"got {name}: without a function, expected {name}:function; {_listing(path)}"
+        msg = f"got {name}: without a function, expected {name}:function; {_listing(found)}"
         raise UsageError(msg)
-    functions = top_level_functions(path)
-    if function not in functions:
-        msg = f"got the function {function!r}, which {path} does not define{suggestion(function, functions)}"
-        raise UsageError(msg if suggestion(function, functions) else f"{msg}; {_listing(path)}")
+    wrong = _why_not(name, function, found)
+    if wrong is not None:
+        raise UsageError(wrong)
+    relative = relative_import(tree) if module is None else None
+    if relative is not None:
+        msg = (
+            f"{path}:{relative.lineno} imports from the package that it belongs to, so the file cannot be run alone: "
+            f"expected {_within_package(path, function)}"
+        )
+        raise UsageError(msg)
     return Target("function", path, function, module)
 
 
-def _listing(path: Path) -> str:
-    functions = top_level_functions(path)
+def _why_not(file: str, function: str, found: Bindings) -> str | None:
+    """What speaks against a function before its file has run; `None` if nothing does."""
+    name, _, method = function.partition(".")
+    bound = found.of(name)
+    if not bound:
+        if found.open and all(part.isidentifier() for part in function.split(".")):
+            return None
+        names = [one.name for one in found.all if one.kind not in ("module", "value")]
+        said = f"got the function {function!r}, which {file} does not define"
+        near = suggestion(function, dict.fromkeys(names))
+        return said + (near or f"; {_listing(found)}")
+    if all(one.script for one in bound):
+        return f"{file}:{bound[0].line} defines {name} only if it runs as a script; move it out of that `if`"
+    last = bound[-1]
+    if last.kind in ("value", "module") and not method:
+        return f"got the function {function!r}, which is none: see {file}:{last.line}; {_listing(found)}"
+    if isinstance(last.node, ast.ClassDef):
+        return _why_not_of_class(file, function, last.node)
+    return None
+
+
+def _why_not_of_class(file: str, function: str, node: ast.ClassDef) -> str | None:
+    """A class may be called where that can give a dataset, and so may what needs no object of it."""
+    help_ = "write a function that makes the object and returns its dataset"
+    name, _, method = function.partition(".")
+    methods = {one.name: one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
+    if not method:
+        plain = not node.bases and not node.keywords and "__new__" not in methods
+        return f"got the class {name}, {file}:{node.lineno}, expected a function; {help_}" if plain else None
+    if method not in methods:
+        near = suggestion(method, methods)
+        return None if node.bases else f"got {function!r}, but the class {name}, {file}:{node.lineno}, has none{near}"
+    marks = {ast.unparse(one) for one in methods[method].decorator_list}
+    if marks & {"staticmethod", "classmethod"}:
+        return None
+    return f"got {function!r}, {file}:{methods[method].lineno}, which needs an object of its class; {help_}"
+
+
+def _within_package(path: Path, function: str) -> str:
+    """How the file is named within its package, and from where."""
+    parts, folder = [path.stem] if path.stem != "__init__" else [], path.resolve().parent
+    while (folder / "__init__.py").is_file():
+        parts, folder = [folder.name, *parts], folder.parent
+    if len(parts) < 2 and path.stem != "__init__":
+        return f"package.module:{function}, from the folder that the package lies in"
+    return f"{'.'.join(parts)}:{function}" + (f", from {folder}" if folder != Path.cwd() else "")
+
+
+def _listing(found: Bindings) -> str:
+    functions = found.defined()
     if not functions:
         return "it defines no functions"
     more = ", …" if len(functions) > _LISTED else ""
@@ -127,40 +202,7 @@ def top_level_functions(path: Path) -> list[str]:
     Raises:
         UsageError: It cannot be read or is no Python.
     """
-    return list(dict.fromkeys(_bound(parse_file(path).body)))
-
-
-def parse_file(path: Path) -> ast.Module:
-    """A Python file as a tree.
-
-    Raises:
-        UsageError: It cannot be read or is no Python.
-    """
-    try:
-        return ast.parse(path.read_bytes(), filename=str(path))
-    except OSError as problem:
-        msg = f"{path} cannot be read: {problem.strerror or problem}"
-        raise UsageError(msg) from problem
-    except (SyntaxError, ValueError) as problem:
-        line = getattr(problem, "lineno", None)
-        place = f"{path}:{line}" if line else str(path)
-        msg = f"{place} is no Python that can be run here: {getattr(problem, 'msg', None) or problem}"
-        raise UsageError(msg) from problem
-
-
-def _bound(statements: Iterable[ast.stmt]) -> Iterable[str]:
-    for statement in statements:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield statement.name
-        elif isinstance(statement, ast.Assign):
-            # A function may be made by a call or a lambda, though not by a literal.
-            if isinstance(statement.value, ast.Call | ast.Lambda | ast.Name | ast.Attribute):
-                yield from (target.id for target in statement.targets if isinstance(target, ast.Name))
-        elif isinstance(statement, ast.ImportFrom):
-            yield from (alias.asname or alias.name for alias in statement.names if alias.name != "*")
-        elif isinstance(statement, ast.If | ast.Try | ast.With):
-            yield from _bound(statement.body)
-            yield from _bound(getattr(statement, "orelse", []))
+    return bindings_of(path).callables()
 
 
 def import_file(path: Path, module_name: str) -> ModuleType:
@@ -216,12 +258,16 @@ def load_function(target: Target) -> Callable[..., Any]:
         module = _import_module(target.module, target.path)
     else:
         module = import_file(target.path, module_name_of(target.path))
-    function = getattr(module, target.function, None)
-    if not callable(function):
-        found = "not there" if function is None else "no function"
-        msg = f"got {target}, but {target.function} is {found} once the file has run"
+    found: Any = module
+    for part in target.function.split("."):
+        found = getattr(found, part, None)
+    if any(one.__name__ == "DatasetV2" for one in type(found).__mro__):
+        return lambda: found
+    if not callable(found):
+        what = "not there" if found is None else f"no function ({type(found).__name__})"
+        msg = f"got {target}, but {target.function} is {what} once the file has run"
         raise UsageError(msg)
-    return function  # type: ignore[no-any-return]  # callable, as was just seen
+    return found  # type: ignore[no-any-return]  # callable, as was just seen
 
 
 def _import_module(name: str, path: Path) -> ModuleType:

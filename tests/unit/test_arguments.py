@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import Any, Optional
 
@@ -37,6 +38,13 @@ if here:
 else:
     def conditional(b): ...
 made = alone
+from mine import Kind
+import theirs
+class Split(enum.Enum): ...
+class Config: ...
+Mode = Literal["fast", "exact"]
+Size = tuple[int, int] | None
+def named(s: Split, k: "Kind", m: Mode, z: Size, t: theirs.Kind, d: tf.DType, c: Config): ...
 """
 
 
@@ -170,6 +178,69 @@ def test_what_does_not_fit_the_signature(
         check_arguments(made)
     assert message.format(target=made) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("s=x", None),
+        ("k=x", None),
+        ("t=x", None),
+        ("m=fast", None),
+        ("m=fat", "--arg m: got 'fat', expected one of 'fast', 'exact'"),
+        ("z=3,4", None),
+        ("z=none", None),
+        ("z=3", "--arg z: got '3', expected tuple[int, int] | None"),
+        ("d=x", "--arg d: a tf.DType cannot be given as text"),
+        ("c=x", "--arg c: a Config cannot be given as text"),
+    ],
+)
+def test_aliases_are_looked_up_in_the_file_and_enums_left_for_its_run(
+    target: Callable[..., Target], text: str, message: str | None
+) -> None:
+    made = target("named", text)
+    given = dict(made.arguments)
+    rest = tuple((name, "x") for name in "skmztdc" if name not in given)
+    signature = written_signature(made)
+    fitting = replace(signature, parameters=tuple(one for one in signature.parameters if one.name in given))
+    assert len(rest) == 6
+    if message is None:
+        assert list(bind(made, fitting)) == list(given)
+        return
+    with pytest.raises(UsageError) as caught:
+        bind(made, fitting)
+    assert str(caught.value).startswith(message)
+
+
+class Split(Enum):
+    TRAIN = "train"
+    EVAL = 2
+
+
+def test_a_member_of_an_enum_is_given_by_its_name_or_its_value() -> None:
+    def function(s: Split, o: Split | None = None, e: list[Split] | None = None, d=Split.EVAL) -> tuple[Any, ...]:
+        return s, o, e, d
+
+    made = Target("function", Path("f.py"), "f")
+    given = (("s", "train"), ("o", "none"), ("e", "2,TRAIN"), ("d", "Train"))
+    assert call(function, replace(made, arguments=given), object) == (
+        Split.TRAIN,
+        None,
+        [Split.EVAL, Split.TRAIN],
+        Split.TRAIN,
+    )
+    with pytest.raises(UsageError, match="--arg s: got 'test', expected one of TRAIN, EVAL"):
+        call(function, replace(made, arguments=(("s", "test"),)), object)
+    with pytest.raises(UsageError, match=r"--arg o: got 'test', expected Split \| None"):
+        call(function, replace(made, arguments=(("s", "train"), ("o", "test"))), object)
+
+
+def test_annotations_that_cannot_be_evaluated_are_read_as_they_are_written() -> None:
+    def function(a: "int", b: "NotImported" = None) -> object:  # noqa: F821, UP037
+        return a, b
+
+    made = Target("function", Path("f.py"), "f", arguments=(("a", "3"),))
+    assert call(function, made, object) == (3, None)
 
 
 def test_the_nearest_name_is_suggested(tmp_path: Path) -> None:

@@ -100,6 +100,32 @@ def test_what_speaks_for_a_dataset_is_told(folder: Path) -> None:
     }
 
 
+def test_what_returns_what_another_one_makes_is_found_too(folder: Path) -> None:
+    (folder / "more.py").write_text(
+        "import logging, tensorflow as tf\nfrom functools import partial\nfrom pathlib import Path\n"
+        "from mine import helper\n"
+        "log = logging.getLogger()\nAUTOTUNE = tf.data.AUTOTUNE\nROOT = Path()\n"
+        "def last(): return middle()\n"
+        "def middle(): return first(3)\n"
+        "try:\n    import x\n    def first(n): return x(n)\n"
+        "except ImportError:\n    def first(n): return SlowDataset(n).map(f)\n"
+        "small = partial(first, 3)\nsame = last\nby_lambda = lambda n: first(n)\nmade = first(3)\n"
+        "class Thing: ...\nthing = Thing()\nother = helper(3)\n"
+    )
+    found = {one.name: (one.sign, one.why) for one in listed_functions(folder / "more.py")}
+    assert found == {
+        "last": ("body", "returns middle(…) (line 8)"),
+        "middle": ("body", "returns first(…) (line 9)"),
+        "first": ("body", "returns ….map(…) (line 14)"),
+        "small": ("body", "is first with arguments"),
+        "same": ("body", "is last"),
+        "by_lambda": ("body", "returns first(…)"),
+        "made": ("body", "is first(…), made when the file is imported"),
+        "helper": ("none", "imported, or made by a call"),
+        "other": ("none", "imported, or made by a call"),
+    }
+
+
 def test_the_list_in_words(folder: Path) -> None:
     said = describe("pipelines_here.py", listed_functions(folder / "pipelines_here.py")).splitlines()
     assert said[0] == "Functions that seem to return a dataset, as they are written; nothing was run:"

@@ -54,11 +54,24 @@ def test_functions_are_found_without_running_the_file(folder: Path) -> None:
     [
         ("flower.yaml", ["flower.yaml, which does not exist", "did you mean flowers.yaml?"]),
         ("input_pipelin.py:train_data", ["does not exist", "did you mean input_pipeline.py?"]),
-        ("input_pipeline.py", ["input_pipeline.py:function", "known_as, made, conditional, train_data"]),
+        ("input_pipeline.py", ["input_pipeline.py:function", "it defines conditional, train_data, later, train_eval"]),
         ("input_pipeline.py:", ["input_pipeline.py:function", "train_data"]),
         ("input_pipeline.py:train_dat", ["'train_dat'", "did you mean train_data?"]),
-        ("input_pipeline.py:zzz", ["'zzz'", "it defines known_as"]),
-        ("input_pipeline.py:CONSTANT", ["'CONSTANT'"]),
+        ("input_pipeline.py:zzz", ["'zzz'", "it defines conditional, train_data"]),
+        (
+            "input_pipeline.py:CONSTANT",
+            ["'CONSTANT', which is none: see input_pipeline.py:4", "it defines conditional"],
+        ),
+        ("input_pipeline.py:NotThis", ["the class NotThis, input_pipeline.py:9, expected a function"]),
+        ("input_pipeline.py::train_data", ["did you mean input_pipeline.py:train_data?"]),
+        ("input_pipeline:train_dat", ["'train_dat', which input_pipeline does not define — did you mean train_data?"]),
+        ("input_pipeline.train_data", ["did you mean input_pipeline.py:train_data?"]),
+        ("./input_pipeline:train_data", ["did you mean ./input_pipeline.py:train_data?"]),
+        (
+            "notebook.ipynb:train_data",
+            ["got the notebook notebook.ipynb", "save the function there, as file.py:function"],
+        ),
+        ("notebook.ipynb", ["got the notebook notebook.ipynb"]),
         ("empty.py", ["it defines no functions"]),
         ("wrong.py:f", ["wrong.py:1", "no Python"]),
         ("flowers", ["'flowers'", "expected spec.yaml (or .yml), file.py:function or", "did you mean flowers.yaml?"]),
@@ -101,5 +114,136 @@ def test_what_the_file_raises_passes_through(folder: Path) -> None:
 
 def test_a_name_that_is_no_function_after_all(folder: Path) -> None:
     (folder / "late.py").write_text("f = int('3')\n")
-    with pytest.raises(UsageError, match="no function once the file has run"):
+    with pytest.raises(UsageError, match=r"f is no function \(int\) once the file has run"):
         load_function(parse_target("late.py:f"))
+
+
+MANY_WAYS = """
+import tensorflow as tf
+import functools
+from functools import partial
+annotated: Callable = partial(one)
+first, second = pair()
+from_table = TABLE["train"]
+chosen = one if here else two
+path = ROOT / "x"
+try:
+    import missing
+except ImportError:
+    def fallback(): ...
+finally:
+    def always(): ...
+with device:
+    def within(): ...
+for name in names:
+    def looped(): ...
+if __name__ == "__main__":
+    def script(): ...
+    args = parse()
+else:
+    def imported(): ...
+"""
+
+
+def test_however_a_name_is_bound_at_the_top_level(folder: Path) -> None:
+    (folder / "ways.py").write_text(MANY_WAYS)
+    assert top_level_functions(folder / "ways.py") == [
+        "partial", "annotated", "first", "second", "from_table", "chosen", "fallback", "always", "within", "looped",
+        "imported",
+    ]  # fmt: skip
+
+
+def test_what_only_a_script_defines_says_so(folder: Path) -> None:
+    (folder / "ways.py").write_text(MANY_WAYS)
+    with pytest.raises(UsageError, match=r"^ways\.py:21 defines script only if it runs as a script; move it out"):
+        parse_target("ways.py:script")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from other import *",
+        "for n in 'ab':\n    globals()['train_' + n] = make(n)",
+        "import sys\nsetattr(sys.modules[__name__], 'train_a', make())",
+        "def __getattr__(name): ...",
+        "exec(SOURCE)",
+    ],
+)
+def test_a_name_that_only_running_the_file_binds_is_left_for_then(folder: Path, text: str) -> None:
+    (folder / "open.py").write_text(f"{text}\n")
+    assert parse_target("open.py:train_a").function == "train_a"
+    with pytest.raises(UsageError, match="does not define"):
+        parse_target("open.py:train_a()")
+
+
+CLASSES = """
+class Slow(Dataset):
+    def __new__(cls, n=3): ...
+    def method(self): ...
+class Plain:
+    @staticmethod
+    def static(): return "static"
+    @classmethod
+    def of_class(cls): return cls.__name__
+    @property
+    def train(self): ...
+    def other(self): return "other"
+plain = Plain()
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("Plain", "got the class Plain, classes.py:5, expected a function; write a function that makes the object"),
+        ("Plain.train", "got 'Plain.train', classes.py:11, which needs an object of its class; write a function"),
+        ("Plain.statc", "got 'Plain.statc', but the class Plain, classes.py:5, has none — did you mean static?"),
+        ("Slow.method", "got 'Slow.method', classes.py:4, which needs an object"),
+    ],
+)
+def test_a_class_is_no_function(folder: Path, function: str, words: str) -> None:
+    (folder / "classes.py").write_text(CLASSES)
+    with pytest.raises(UsageError) as caught:
+        parse_target(f"classes.py:{function}")
+    assert str(caught.value).startswith(words)
+
+
+def test_what_needs_no_object_or_has_one_is_called(folder: Path) -> None:
+    (folder / "classes.py").write_text(f"Dataset = object\n{CLASSES}")
+    called = {name: load_function(parse_target(f"classes.py:{name}")) for name in ("Plain.static", "plain.other")}
+    assert [function() for function in called.values()] == ["static", "other"]
+    assert load_function(parse_target("classes.py:Plain.of_class"))() == "Plain"
+    assert load_function(parse_target("classes.py:Slow"))() is None
+    with pytest.raises(UsageError, match=r"but plain\.nothing is not there once the file has run"):
+        load_function(parse_target("classes.py:plain.nothing"))
+
+
+def test_a_file_of_a_package_is_asked_for_by_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "garden" / "beds").mkdir(parents=True)
+    (folder / "garden" / "__init__.py").write_text("from .beds import rose\ndef train(): ...\n")
+    (folder / "garden" / "beds" / "__init__.py").write_text("")
+    (folder / "garden" / "beds" / "rose.py").write_text("import os\nfrom ..tools import water\ndef train(): ...\n")
+    (folder / "garden" / "guarded.py").write_text(
+        "try:\n    from . import a\nexcept ImportError:\n    a = 1\ndef f(): ..."
+    )
+    (folder / "loose.py").write_text("from .tools import water\ndef train(): ...\n")
+    said = "imports from the package that it belongs to, so the file cannot be run alone: expected"
+    for text, words in [
+        ("garden/beds/rose.py:train", f"garden/beds/rose.py:2 {said} garden.beds.rose:train"),
+        ("garden/__init__.py:train", f"garden/__init__.py:1 {said} garden:train"),
+        ("loose.py:train", f"loose.py:1 {said} package.module:train, from the folder that the package lies in"),
+    ]:
+        with pytest.raises(UsageError) as caught:
+            parse_target(text)
+        assert str(caught.value) == words
+    assert parse_target("garden.beds.rose:train").module == "garden.beds.rose"
+    assert parse_target("garden/guarded.py:f").function == "f"
+    monkeypatch.chdir(folder / "garden")
+    with pytest.raises(UsageError, match=f"expected garden.beds.rose:train, from {folder}$"):
+        parse_target("beds/rose.py:train")
+
+
+def test_a_dataset_that_the_file_makes_is_as_good_as_a_function(folder: Path) -> None:
+    (folder / "made.py").write_text("class DatasetV2: ...\nclass Mine(DatasetV2): ...\ntrain = Mine()\n")
+    function = load_function(parse_target("made.py:train"))
+    assert type(function()).__name__ == "Mine"

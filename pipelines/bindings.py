@@ -1,0 +1,201 @@
+"""The names that a Python file binds at its top level: read from its text, never run."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from pipeprof.pipelines.errors import UsageError
+
+Kind = Literal["function", "class", "import", "module", "made", "value"]
+Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+# Whatever these make cannot be called, so it is no function by another name.
+_LITERALS = (
+    ast.Constant, ast.JoinedStr, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp,
+    ast.GeneratorExp, ast.BinOp, ast.UnaryOp, ast.Compare,
+)  # fmt: skip
+# Calls at the top level that may bind any name at all.
+_BINDERS = frozenset({"globals", "vars", "locals", "setattr", "exec"})
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A name of a file's top level.
+
+    Attributes:
+        name: The name.
+        kind: Bound by ``def``, by ``class``, by ``from … import``, by ``import``, to what only running the file can
+            make (a call, a lambda, another name), or to something that is certainly no function.
+        node: The definition, the import, or the expression on the right.
+        line: Where it is, from 1.
+        script: It is bound only where the file runs as a script.
+    """
+
+    name: str
+    kind: Kind
+    node: ast.AST
+    line: int
+    script: bool = False
+
+
+@dataclass(frozen=True)
+class Bindings:
+    """All names that a file binds at its top level.
+
+    Attributes:
+        all: In their order; a name may be bound more than once.
+        open: There may be others, as after ``from … import *``.
+    """
+
+    all: tuple[Binding, ...]
+    open: bool = False
+
+    def of(self, name: str) -> tuple[Binding, ...]:
+        """Every binding of a name."""
+        return tuple(one for one in self.all if one.name == name)
+
+    def callables(self) -> list[str]:
+        """Names that may stand for functions once the file has been imported, in their order."""
+        kinds = ("function", "import", "made")
+        return list(dict.fromkeys(one.name for one in self.all if one.kind in kinds and not one.script))
+
+    def defined(self) -> list[str]:
+        """Of these, those that were written to be called from outside, as far as the file tells: to be listed."""
+        own = [one for one in self.all if not one.script]
+        names = [one.name for one in own if one.kind == "function"] or [one.name for one in own if one.kind == "made"]
+        return sorted(dict.fromkeys(names), key=lambda name: name.startswith("_"))
+
+
+def bindings_of(path: Path) -> Bindings:
+    """What a Python file binds at its top level.
+
+    Raises:
+        UsageError: It cannot be read or is no Python.
+    """
+    return read_bindings(parse_file(path))
+
+
+def read_bindings(tree: ast.Module) -> Bindings:
+    """The same of a file that has been parsed.
+
+    Example:
+        >>> [one.name for one in read_bindings(ast.parse("for n in names: from a import b as c")).all]
+        ['c']
+    """
+    found = tuple(_bound(tree.body, script=False))
+    return Bindings(tuple(one for one in found if one.name != "*"), _is_open(tree, found))
+
+
+def parse_file(path: Path) -> ast.Module:
+    """A Python file as a tree.
+
+    Raises:
+        UsageError: It cannot be read or is no Python.
+    """
+    try:
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except OSError as problem:
+        msg = f"{path} cannot be read: {problem.strerror or problem}"
+        raise UsageError(msg) from problem
+    except (SyntaxError, ValueError) as problem:
+        line = getattr(problem, "lineno", None)
+        place = f"{path}:{line}" if line else str(path)
+        msg = f"{place} is no Python that can be run here: {getattr(problem, 'msg', None) or problem}"
+        raise UsageError(msg) from problem
+
+
+def relative_import(tree: ast.Module) -> ast.ImportFrom | None:
+    """The first import relative to the file's package that runs when the file is imported, come what may."""
+    return next((one for one in tree.body if isinstance(one, ast.ImportFrom) and one.level), None)
+
+
+def is_foreign(binding: Binding) -> bool:
+    """Whether an import is of Python's library or of the frameworks, where no pipeline of the user's can come from."""
+    node = binding.node
+    if isinstance(node, ast.ImportFrom):
+        module = "" if node.level else node.module or ""
+    elif isinstance(node, ast.Import):
+        names = (one.name for one in node.names)
+        module = next(one for one in names if binding.name in (one.partition(".")[0], _alias(node, one)))
+    else:
+        return False
+    return module.partition(".")[0] in (*sys.stdlib_module_names, "tensorflow", "keras", "numpy")
+
+
+def _alias(node: ast.Import, module: str) -> str | None:
+    return next(one.asname for one in node.names if one.name == module)
+
+
+def _bound(statements: Iterable[ast.stmt], *, script: bool) -> Iterator[Binding]:
+    for statement in statements:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield Binding(statement.name, "function", statement, statement.lineno, script)
+        elif isinstance(statement, ast.ClassDef):
+            yield Binding(statement.name, "class", statement, statement.lineno, script)
+        elif isinstance(statement, ast.ImportFrom | ast.Import):
+            kind: Kind = "import" if isinstance(statement, ast.ImportFrom) else "module"
+            for alias in statement.names:
+                name = alias.asname or (alias.name if kind == "import" else alias.name.partition(".")[0])
+                yield Binding(name, kind, statement, statement.lineno, script)
+        elif isinstance(statement, ast.Assign | ast.AnnAssign):
+            yield from _assigned(statement, script=script)
+        else:
+            for inner, only in _inside(statement, script=script):
+                yield from _bound(inner, script=only)
+
+
+def _assigned(statement: ast.Assign | ast.AnnAssign, *, script: bool) -> Iterator[Binding]:
+    value = statement.value
+    if value is None:
+        return
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    for target in targets:
+        if isinstance(target, ast.Name):
+            kind: Kind = "value" if isinstance(value, _LITERALS) else "made"
+            yield Binding(target.id, kind, value, statement.lineno, script)
+        else:
+            # `a, b = …`: each of them may be anything.
+            for node in ast.walk(target):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    yield Binding(node.id, "made", value, statement.lineno, script)
+
+
+def _inside(statement: ast.stmt, *, script: bool) -> Iterator[tuple[list[ast.stmt], bool]]:
+    """The blocks of a statement, and whether each runs only in a script."""
+    if isinstance(statement, ast.If) and _asks_for_main(statement.test):
+        yield statement.body, True
+        yield statement.orelse, script
+        return
+    for block in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ()), statement):
+        for name in ("body", "orelse", "finalbody"):
+            yield getattr(block, name, []), script
+
+
+def _asks_for_main(test: ast.expr) -> bool:
+    """Whether this is ``__name__ == "__main__"``."""
+    if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Eq):
+        return False
+    words = [ast.unparse(one) for one in (test.left, *test.comparators)]
+    return sorted(words) == ["'__main__'", "__name__"]
+
+
+def _is_open(tree: ast.Module, found: tuple[Binding, ...]) -> bool:
+    if any(one.name == "*" or (one.name == "__getattr__" and one.kind == "function") for one in found):
+        return True
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _BINDERS
+        for node in _at_import(tree)
+    )
+
+
+def _at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that run when the file is imported."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, _FUNCTIONS):
+            yield child
+            yield from _at_import(child)
