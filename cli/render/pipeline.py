@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.render.table import Column
+from pipeprof.cli.render.table import Column, Table
 from pipeprof.cli.render.units import Scale, byte_scale, time_scale
 
 if TYPE_CHECKING:
@@ -21,13 +21,16 @@ BAR_CELLS = 8
 def place_of(stage_id: str) -> str:
     """A stage's address as short as it stays unambiguous: ``stages.1.stages.0`` is ``1.0``, ``source`` stays.
 
+    The sides of a stage with several inputs stand behind a slash.
+
     Example:
-        >>> place_of("stages.1.source"), place_of("injected.0")
-        ('1.source', '+')
+        >>> place_of("stages.1.source"), place_of("source.inputs.0.stages.1"), place_of("injected.0")
+        ('1.source', 'source/0.1', '+')
     """
     if stage_id.startswith("injected"):
         return "+"
-    return ".".join(part for part in stage_id.split(".") if part != "stages")
+    parts = (part for part in stage_id.removeprefix("running.").split(".") if part != "stages")
+    return ".".join(parts).replace(".inputs.", "/").replace(".datasets.", "/")
 
 
 def name_of(stage: Stage) -> str:
@@ -51,9 +54,18 @@ def render_pipeline(page: Page, profile: Profile) -> None:
     costs = any(stage.inside_ms is not None for stage in stages)
     known = any(stage.executed or stage.tf_op for stage in stages)
     what = "as written, and as TensorFlow runs it" if known else "as written; TensorFlow's graph of it was not read"
-    page.heading("Pipeline", what + (_COST_NOTE if costs else ""))
+    traced = any(stage.timed_by == "trace" for stage in stages)
+    page.heading("Pipeline", what + ((_TRACED_NOTE if traced else _COST_NOTE) if costs else ""))
     main, lines = _lines(profile)
-    legend = _legend(stages, page.table(_columns(stages, lines)))
+    columns = _columns(stages, lines)
+    reasons: dict[str, list[str]] = {}
+    if Table(columns).cuts(page.style.width):
+        # Why stands below then, where there is room for it.
+        reasons = _reasons(stages)
+        columns = _columns([stage.model_copy(update={"executed": _split(stage)[0]}) for stage in stages], lines)
+    legend = _legend(stages, page.table(columns))
+    for reason, places in reasons.items():
+        page.prose(f"{', '.join(places)}: {reason}", style="dim", hang=2)
     if main is not None:
         legend.append(f"line in {PurePath(main).name}")
     if legend:
@@ -74,6 +86,7 @@ def _legend(stages: Sequence[Stage], titles: Sequence[str]) -> list[str]:
 
 
 _COST_NOTE = "; time inside each stage per batch, summed over threads"
+_TRACED_NOTE = "; time inside each stage per batch while traced, which takes longer"
 
 
 def _lines(profile: Profile) -> tuple[str | None, list[str]]:
@@ -118,6 +131,25 @@ def _executed(stage: Stage, names: dict[str, str]) -> str:
         return f"fused into {names.get(stage.fused_with, place_of(stage.fused_with))}"
     # Without an op of TensorFlow's the graph was not read: then nobody knows what runs.
     return stage.executed or ("as written" if stage.tf_op else "")
+
+
+def _split(stage: Stage) -> tuple[str | None, str]:
+    """What TensorFlow made of it, and why, where that is said: ``stays serial`` and ``stateful op PyFunc``."""
+    for mark in (": ", " because "):
+        what, found, why = (stage.executed or "").partition(mark)
+        if found:
+            return what, f"{mark.strip(': ')} {why}".strip()
+    return stage.executed, ""
+
+
+def _reasons(stages: Sequence[Stage]) -> dict[str, list[str]]:
+    """The places of the stages by what there is to say about them."""
+    found: dict[str, list[str]] = {}
+    for stage in stages:
+        what, why = _split(stage)
+        if why:
+            found.setdefault(f"{(what or '').rpartition(', ')[2]}: {why}", []).append(place_of(stage.id))
+    return found
 
 
 def _share(share: float | None) -> str:

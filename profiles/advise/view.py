@@ -159,8 +159,10 @@ class StageView:
 
     @property
     def ms_per_batch(self) -> float | None:
-        """Measured time inside the stage per batch, in milliseconds, summed over threads."""
-        return self.measured.inside_ms if self.measured is not None else None
+        """Measured time inside the stage per batch, in milliseconds, summed over threads; traced times are too long."""
+        if self.measured is None or self.measured.timed_by == "trace":
+            return None
+        return self.measured.inside_ms
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,14 @@ class PythonCost(Model):
     )
 
 
+class Component(Model):
+    """One tensor of an element, as the graph describes it."""
+
+    name: str = Field(description="Key or index, dotted in nested elements; an index where no name is known.")
+    dtype: str = Field(description="`variant` for ragged and sparse tensors and for datasets.")
+    shape: list[int | None] | None = Field(description="`None` for an unknown rank, and for an unknown dimension.")
+
+
 class Stage(Model):
     """One stage of the pipeline: written ones in order, those inside a function after their owner, then injected."""
 
@@ -64,10 +72,20 @@ class Stage(Model):
     called_from: list[Caller] | None = Field(
         None, description="For a Python target: the user's frames that led to `location`, from the inside out."
     )
+    element_spec: list[Component] | None = Field(None, description="What an element of it is made of.")
+    cardinality: int | None = Field(
+        None,
+        description="Elements of one pass, as far as the graph tells; -1 without end. Inside a function of one call.",
+    )
     elements: int | None = Field(None, description="Elements it gave during the measured window.")
     time_ms_per_batch: float | None = Field(
         None,
         description="Time inside the stage per batch, all threads: computing, blocked, and waiting for a core.",
+    )
+    timed_by: Literal["model", "trace"] | None = Field(
+        None,
+        description="`trace`: without a model of TensorFlow's (autotune is off) times are those of the trace window, "
+        "which makes a pipeline slower; only their proportions hold. Else `model`.",
     )
     cpu_ms_per_batch: float | None = Field(
         None, description="Of it the CPU time, scaled to that of the process; work on further threads is added."

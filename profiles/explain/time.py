@@ -1,17 +1,12 @@
 """Who used the process's CPU time: stages, the Python loop, pipeprof, TensorFlow's runtime; and what sets the ceiling.
 
-TensorFlow's model counts the time that threads spend *inside* a stage, by the clock on the wall. It is taken apart:
+TensorFlow's model counts the time that threads spend *inside* a stage, by the clock on the wall. It is taken apart by
+what the stage's threads were seen doing in the trace window: computing, waiting for a core, or blocked (input and
+output, sleep, locks). Tracing makes a pipeline slower, so only these proportions are used of it. Where the stages
+together come to more CPU time than the process has used, less what its loop and pipeprof used, they waited for cores
+more than in the trace window, and all are scaled down to that. The threads on which TensorFlow splits up single ops are
+added, by what the trace says of their pool. What TensorFlow fused stays one: its time stands at the first of its parts.
 
-* blocked (input and output, sleep, locks): by the share of looks at the threads' states in the trace window at which
-  a thread at work in the stage did not want a core;
-* waiting for a thread of the pool: what the stage's functions took longer than threads were at work on them in the
-  trace window. It is left out: a small function waits as long for its turn as a large one;
-* the rest is computing, or waiting for a core. Where the stages together come to more CPU time than the process has
-  used, less what its loop and pipeprof used, they waited, and all are scaled down to that. Nothing is then left for
-  the runtime. What the kernel says of waiting (``schedstat``) is of all threads together, also of those that only
-  hand elements on and wait longest: it stands in where the process's CPU time is not known.
-
-The threads on which TensorFlow splits up single ops are added, by what the trace says of their pool.
 The ceiling is that of Plumber: ``min(cores / sum of CPU times, slowest serial stage, step)``.
 """
 
@@ -55,15 +50,18 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
         cores: That the worker may use.
     """
     lost = _unattributed(stages)
+    if all(stage.cpu_ms_per_batch is None for stage in stages):
+        _by_trace(stages, work)
     for stage in stages:
         seen = work.get(stage.id)
         stage.time_ms_per_batch = on_the_clock(stage, used.interval_ms)
+        if stage.time_ms_per_batch is not None and stage.timed_by is None:
+            stage.timed_by = "model"
         if seen is not None:
             stage.ops, stage.python = seen.ops or None, seen.python or None
-    work = {**work, **_split_fused(stages, work)}
     known = [stage for stage in stages if stage.time_ms_per_batch is not None]
     fit_ops(known)
-    running = 1.0 if used.total_ms is not None else 1.0 - (used.waiting_share or 0.0)
+    running = 1.0 - (used.waiting_share or 0.0)
     for stage in known:
         _divide(stage, work.get(stage.id), running)
     account = _account(known, used, lost * running)
@@ -77,6 +75,14 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
         stage.share = _weight(stage) / total if total else None
         _set_ceiling(stage, cores)
     return account
+
+
+def _by_trace(stages: Sequence[Stage], work: Mapping[str, Work]) -> None:
+    """Without a model, with autotune off, the trace window is all there is: longer than measured, but in proportion."""
+    for stage in stages:
+        seen = work.get(stage.id)
+        if seen is not None and seen.at_work > 0:
+            stage.cpu_ms_per_batch, stage.timed_by = seen.at_work, "trace"
 
 
 def on_the_clock(stage: Stage, interval_ms: float | None) -> float | None:
@@ -107,19 +113,16 @@ def _weight(stage: Stage) -> float:
 
 
 def _divide(stage: Stage, seen: Work | None, running: float) -> None:
+    """Into computing, blocked, and waiting for a core; where nobody looked, as all threads of the process waited."""
     inside = stage.time_ms_per_batch or 0.0
-    computing = further = 0.0
-    if seen is not None and seen.at_work > 0:
-        inside = min(inside, seen.at_work)
-    if seen is not None:
-        further = inside * seen.further * running
-        stage.intra_op_ms_per_batch = further or None
-    if seen is not None and seen.busy is not None:
-        computing = inside * seen.busy
-        stage.blocked_ms_per_batch = inside - computing
+    if seen is None or seen.computing is None or seen.waiting is None:
+        stage.cpu_ms_per_batch = inside * running
     else:
-        computing = inside
-    stage.cpu_ms_per_batch = computing * running + further
+        stage.cpu_ms_per_batch = inside * seen.computing
+        stage.blocked_ms_per_batch = max(0.0, inside * (1.0 - seen.computing - seen.waiting))
+    if seen is not None and seen.further:
+        stage.intra_op_ms_per_batch = inside * seen.further
+        stage.cpu_ms_per_batch += stage.intra_op_ms_per_batch
 
 
 def fit_ops(stages: Sequence[Stage]) -> None:
@@ -131,36 +134,6 @@ def fit_ops(stages: Sequence[Stage]) -> None:
             if total > inside > 0:
                 for one in costs:
                     one.ms_per_batch *= inside / total
-
-
-def _split_fused(stages: Sequence[Stage], work: Mapping[str, Work]) -> dict[str, Work]:
-    """The time of a fused stage by what its parts took in the trace: their ops, or copying another part's results.
-
-    What tracing and waiting add to the one they add to the other, so only the proportion is used.
-
-    Returns:
-        What the trace saw of parts without a function.
-    """
-    copying: dict[str, Work] = {}
-    for first in stages:
-        inside = first.time_ms_per_batch
-        parts = [first, *(stage for stage in stages if stage.fused_with == first.id)]
-        if len(parts) == 1 or inside is None:
-            continue
-        costs = [work[part.id].ms if part.id in work else 0.0 for part in parts]
-        if sum(costs) <= 0 or costs.count(0.0) > 1:
-            continue
-        if 0.0 in costs:
-            copied, index = sum(work[part.id].results for part in parts if part.id in work), costs.index(0.0)
-            costs[index] = copied
-            copying[parts[index].id] = Work(at_work=copied)
-        ceiling, total = first.ceiling_batches_per_second, sum(costs)
-        for part, cost in zip(parts, costs, strict=True):
-            part.time_ms_per_batch = inside * cost / total
-            part.parallelism = part.parallelism if part.parallelism is not None else first.parallelism
-            part.tunable = part.tunable if part.tunable is not None else first.tunable
-            part.ceiling_batches_per_second = ceiling * total / cost if ceiling is not None and cost > 0 else None
-    return copying
 
 
 def _set_ceiling(stage: Stage, cores: float) -> None:

@@ -31,13 +31,13 @@ class Work:
     ms: float = 0.0
     """In ops of its functions."""
     at_work: float = 0.0
-    """That threads were at work on its functions: ops, and going from one to the next."""
-    busy: float | None = None
-    """The part of its time at work in which its threads want a core."""
+    """That threads were at work for it: ops, going from one to the next, and what its iterators do themselves."""
+    computing: float | None = None
+    """The part of it in which its threads compute."""
+    waiting: float | None = None
+    """The part of it in which they want a core and have none; what is left of 1 they are blocked."""
     further: float = 0.0
     """Time of further threads that compute parts of its ops, over the time at work."""
-    results: float = 0.0
-    """Milliseconds of what is done with its functions' results."""
     ops: list[OpCost] = field(default_factory=list)
     python: list[PythonCost] = field(default_factory=list)
 
@@ -64,22 +64,22 @@ def work_by_stage(
     if not trace or not batches or before.root is None or after.root is None:
         return {}
     addresses = _Addresses(before, after, before.stages(by_address=by_address, ops=ops))
-    functions, iterators = _rates(trace.get("work") or {}, addresses)
-    at_work, further, results = _further(trace.get("work") or {}, addresses)
+    threads = _threads(trace.get("work") or {}, addresses)
     python = _python(trace, addresses, batches)
     costs = _ops(trace, addresses, python)
-    return {
-        address: Work(
+    found = {}
+    for address in {*costs, *threads, *python}:
+        seen = threads.get(address, _Threads())
+        found[address] = Work(
             ms=sum(costs.get(address, {}).values()) / batches,
-            busy=functions.get(address, iterators.get(address)),
-            at_work=at_work.get(address, 0.0) / batches,
-            further=further.get(address, 0.0),
-            results=results.get(address, 0.0) / batches,
+            at_work=seen.ms / batches,
+            computing=seen.computing / seen.looked_at if seen.looked_at else None,
+            waiting=seen.waiting / seen.looked_at if seen.looked_at else None,
+            further=seen.further / seen.ms if seen.ms else 0.0,
             ops=_longest(costs.get(address, {}), batches),
             python=python.get(address, [])[:MOST_FUNCTIONS],
         )
-        for address in {*costs, *functions, *iterators, *python}
-    }
+    return found
 
 
 def _ops(
@@ -146,35 +146,31 @@ def iterator_place(executed: StageGraph, path: str) -> str | None:
     return place
 
 
-def _rates(work: Mapping[str, Mapping[str, Any]], addresses: _Addresses) -> tuple[dict[str, float], dict[str, float]]:
-    """How much each stage computes while it is at work: in its functions, and outside of them."""
-    sums: dict[bool, dict[str, list[float]]] = {True: {}, False: {}}
+@dataclass
+class _Threads:
+    """Of a stage's threads, in milliseconds: at work; of that seen; of that computing and waiting; further threads."""
+
+    ms: float = 0.0
+    looked_at: float = 0.0
+    computing: float = 0.0
+    waiting: float = 0.0
+    further: float = 0.0
+
+
+def _threads(work: Mapping[str, Mapping[str, Any]], addresses: _Addresses) -> dict[str, _Threads]:
+    found: dict[str, _Threads] = defaultdict(_Threads)
     for key, seen in work.items():
         address = addresses.of(key)
-        if address is None or seen.get("busy") is None:
+        if address is None:
             continue
-        one = sums[not key.startswith("it:")].setdefault(address, [0.0, 0.0])
-        one[0] += seen["ms"]
-        one[1] += seen["ms"] * seen["busy"]
-    inside, outside = (
-        {address: busy / ms for address, (ms, busy) in sums[kind].items() if ms > 0} for kind in (True, False)
-    )
-    return inside, outside
-
-
-def _further(
-    work: Mapping[str, Mapping[str, Any]], addresses: _Addresses
-) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
-    """Milliseconds at work, further threads' time over that, and milliseconds of handing on results, by stage."""
-    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for key, seen in work.items():
-        address = addresses.of(key) if not key.startswith("it:") else None
-        if address is not None:
-            for index, name in enumerate(("ms", "further_ms", "results_ms")):
-                sums[address][index] += seen.get(name) or 0.0
-    further = {address: more / ms for address, (ms, more, _) in sums.items() if ms > 0 and more > 0}
-    at_work = {address: ms for address, (ms, *_) in sums.items()}
-    return at_work, further, {address: results for address, (*_, results) in sums.items()}
+        one = found[address]
+        one.ms += seen["ms"]
+        one.further += seen.get("further_ms") or 0.0
+        if seen.get("computing") is not None:
+            one.looked_at += seen["ms"]
+            one.computing += seen["ms"] * seen["computing"]
+            one.waiting += seen["ms"] * seen["waiting"]
+    return found
 
 
 def _longest(ops: Mapping[str, float], batches: int) -> list[OpCost]:

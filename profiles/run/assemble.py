@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.profiles.explain.limit import causes_of
 from pipeprof.profiles.explain.stages import explain_stages
-from pipeprof.profiles.explain.time import fit_ops, on_the_clock
+from pipeprof.profiles.explain.time import Used, attribute, ceiling_of
 from pipeprof.profiles.explain.verdict import verdict
 from pipeprof.profiles.explain.words import percent
 from pipeprof.profiles.explain.work import work_by_stage
 from pipeprof.profiles.profile import (
     Contention,
+    CpuAccount,
     Device,
     Disk,
     Fetch,
@@ -80,10 +81,7 @@ def assemble(
     """The document as it stands now; `exit_code` makes it final."""
     steps = _steps(facts, observed)
     stages, notes = _stages(facts, observed)
-    _look_inside(facts, observed, stages)
-    for stage in stages or []:
-        stage.cpu_ms_per_batch = on_the_clock(stage, steps.interval_ms.mean if steps is not None else None)
-    fit_ops(stages or [])
+    cpu = _attribute_time(facts, observed, stages, steps)
     host = facts.host.model_copy(update={"gpus": observed.gpus or facts.host.gpus})
     profile = Profile(
         tool=facts.tool,
@@ -101,7 +99,9 @@ def assemble(
         device=_device(facts, observed),
         disk=facts.disk,
         stages=stages,
+        cpu=cpu,
         fetch=_fetch(facts, observed, steps),
+        ceiling=ceiling_of(stages or [], cpu, steps, facts.host.cores),
         series=_series(observed, sampler),
         overhead=_overhead(facts, observed),
         contention=facts.contention,
@@ -212,18 +212,33 @@ def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[
     return stages or facts.written, notes
 
 
-def _look_inside(facts: Facts, observed: Observed, stages: list[Stage] | None) -> None:
-    """What the trace saw inside the stages' functions, in place."""
+def _attribute_time(
+    facts: Facts, observed: Observed, stages: list[Stage] | None, steps: Steps | None
+) -> CpuAccount | None:
+    """Split up the stages' time in place, and account for the process's CPU time."""
     graphs = observed.graphs
     if graphs is None or not stages:
-        return
+        return None
     spec = facts.target.kind == "spec"
     ops = {address: stage.op for address, stage in facts.stages.items()} if spec else None
     work = work_by_stage(observed.trace, graphs["written"], graphs["executed"], by_address=spec, ops=ops)
-    for stage in stages:
-        seen = work.get(stage.id)
-        if seen is not None:
-            stage.ops, stage.python = seen.ops or None, seen.python or None
+    return attribute(stages, work, _used(facts, observed, steps), facts.host.cores)
+
+
+def _used(facts: Facts, observed: Observed, steps: Steps | None) -> Used:
+    measured, contention = observed.measured or {}, facts.contention
+    if steps is None:
+        return Used()
+    cpu_ns, overhead_ns = measured.get("cpu_ns"), measured.get("overhead_ns")
+    throttled = contention.throttled_seconds if contention is not None else None
+    return Used(
+        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns else None,
+        loop_ms=(observed.headspace or {}).get("loop_cpu_ms"),
+        pipeprof_ms=overhead_ns / 1e6 / steps.count if overhead_ns is not None else None,
+        waiting_share=contention.runnable_wait_share if contention is not None else None,
+        throttled_share=throttled / steps.seconds if throttled is not None and steps.seconds else None,
+        interval_ms=steps.interval_ms.mean,
+    )
 
 
 def _headspace(steps: Steps | None, observed: Observed) -> Headspace | None:

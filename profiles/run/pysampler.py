@@ -111,7 +111,6 @@ class PythonSampler:
 
     def __init__(self) -> None:
         self.looks = Looks(foreign_files())
-        self.native_id: int | None = None
         self._stopping = threading.Event()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pipeprof-python", daemon=True)
@@ -131,9 +130,8 @@ class PythonSampler:
         return self.looks
 
     def _run(self) -> None:
-        self.native_id = threading.get_native_id()
         _wake_in_time()
-        waited = _core_wait(self.native_id)
+        waited = _core_wait(threading.get_native_id())
         self._started.set()
         me = threading.get_ident()
         before = time.monotonic_ns()

@@ -3,8 +3,8 @@
 A stage's work is told by a *key*: ``at:ADDRESS`` for the name scopes of a spec, ``in:ID`` for a dataset of the written
 graph, ``it:PATH`` for an iterator with what it does outside of functions and of the iterators below it.
 
-How much of its time a stage computes is fitted to the looks at the threads' states (`busy_threads`): where one stage is
-at work, the number of running threads is its own; where several are, each has what explains all looks best.
+How much of its time a stage computes is the share of the looks at which a thread that is at work for it has the state
+of one that computes (`pipeprof.profiles.run.threadstates`, `threadmatch`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
 
 from pipeprof.pipelines.graph.opnames import is_asynchronous
+from pipeprof.profiles.run.threadmatch import Timeline, at_work, match
 from pipeprof.profiles.run.threadstates import Look
 from pipeprof.profiles.run.xplane import Event
 
@@ -23,9 +27,6 @@ Span = tuple[int, int]
 """Start and end in picoseconds."""
 
 FEWEST_LOOKS: Final = 15
-ROUNDS: Final = 100
-OTHERS: Final = 0.05
-"""Running threads that belong to no stage, at least."""
 ITERATOR: Final = "Iterator::"
 _OP: Final = re.compile(r"^(?P<path>[^:]+):(?P<op>\w+)$")
 _RUN: Final = re.compile(r"^InstantiatedCapturedFunction::Run")
@@ -33,10 +34,21 @@ _POOL: Final = "ThreadpoolListener::"
 _PART_BEGINS: Final = f"{_POOL}StartRegion"
 _PART_ENDS: Final = f"{_POOL}StopRegion"
 _TURN: Final = "ExecutorState::Process"
-_RESULTS: Final = "ExecutorDoneCallback"
 _WAITING: Final = frozenset({"Root", "Prefetch", "Model", "Options"})
 _NO_OPS: Final = frozenset({"_Arg", "_Retval", "NoOp", "Const"})
-_SHORTEST_SHARE: Final = 0.01
+
+
+@dataclass(frozen=True)
+class Doing:
+    """What the threads at work for a stage did, as parts of their time; what is left of 1 they were blocked.
+
+    Attributes:
+        computing: On a core.
+        waiting: For a core.
+    """
+
+    computing: float
+    waiting: float
 
 
 class Spans:
@@ -53,14 +65,12 @@ class Spans:
         self.ops: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self.spans: dict[str, list[Span]] = defaultdict(list)
         self.nobodys: dict[str, float] = defaultdict(float)
-        self.further: list[Span] = []
-        """When a thread that runs no ops of its own computed a part of one for somebody else."""
+        self.further: list[tuple[int, Span]] = []
+        """Thread and time, when one that runs no ops of its own computed a part of one for somebody else."""
+        self._by_thread: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
         begun: dict[int, int] = {}
         parts: dict[int, list[Span]] = defaultdict(list)
-        self.handed_on: dict[str, float] = defaultdict(float)
-        """Milliseconds of what is done with functions' results, by key: a batch fused with a map copies them."""
         ran: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
-        after: list[Event] = []
         turns: dict[int, list[Span]] = defaultdict(list)
         own: set[int] = set()
         known: dict[str, str | None] = {}
@@ -70,8 +80,6 @@ class Spans:
                 own.add(event.thread)
             if event.name.startswith(ITERATOR) or _RUN.match(event.name):
                 threads[event.thread].append(event)
-            elif event.name == _RESULTS:
-                after.append(event)
             elif event.name == _TURN:
                 turns[event.thread].append((event.start_ps, event.start_ps + event.duration_ps))
             elif event.name == _PART_BEGINS:
@@ -93,33 +101,30 @@ class Spans:
                 ran[event.thread].append((event.start_ps, event.start_ps + event.duration_ps, key))
         for thread, ops in ran.items():
             ops.sort()
-            self._turns(sorted(turns[thread]), ops)
-        self._results(after, ran)
-        self.further = [span for thread, found in parts.items() if thread not in own for span in found]
-        for found in threads.values():
-            self._iterators(found)
+            self._turns(thread, sorted(turns[thread]), ops)
+        self.further = [(thread, span) for thread, found in parts.items() if thread not in own for span in found]
+        for thread, found in threads.items():
+            self._iterators(thread, found)
+        for spans in self._by_thread.values():
+            spans.sort()
 
-    def _turns(self, turns: list[Span], ops: list[tuple[int, int, str]]) -> None:
+    def _work(self, thread: int, key: str, start: int, end: int) -> None:
+        self.spans[key].append((start, end))
+        self._by_thread[thread].append((start, end, key))
+
+    def _turns(self, thread: int, turns: list[Span], ops: list[tuple[int, int, str]]) -> None:
         """Adds when a thread was at work: from an op on until the thread is given up, handing the ops on included."""
         starts = [start for start, _ in turns]
         taken = -1
         for start, end, key in ops:
             index = bisect_right(starts, start) - 1
             if index < 0 or turns[index][1] < end:
-                self.spans[key].append((start, end))
+                self._work(thread, key, start, end)
             elif index != taken:
-                self.spans[key].append(turns[index])
+                self._work(thread, key, *turns[index])
                 taken = index
 
-    def _results(self, after: list[Event], ran: dict[int, list[tuple[int, int, str]]]) -> None:
-        """Adds what is done with results to the function whose op ran last on the same thread."""
-        for event in after:
-            ops = ran.get(event.thread, [])
-            index = bisect_right(ops, event.start_ps, key=lambda one: one[0])
-            if index:
-                self.handed_on[ops[index - 1][2]] += event.duration_ps / 1e9
-
-    def _iterators(self, events: list[Event]) -> None:
+    def _iterators(self, thread: int, events: list[Event]) -> None:
         """Adds what iterators do themselves: their time without that of iterators and functions below them."""
         open_: list[tuple[Event, int]] = []
 
@@ -127,54 +132,66 @@ class Spans:
             while open_ and (until is None or open_[-1][0].start_ps + open_[-1][0].duration_ps <= until):
                 event, at = open_.pop()
                 end = event.start_ps + event.duration_ps
-                self._add(event.name, at, end)
+                self._add(thread, event.name, at, end)
                 if open_:
                     open_[-1] = (open_[-1][0], max(open_[-1][1], end))
 
         for event in sorted(events, key=lambda one: (one.start_ps, -one.duration_ps)):
             close(event.start_ps)
             if open_:
-                self._add(open_[-1][0].name, open_[-1][1], event.start_ps)
+                self._add(thread, open_[-1][0].name, open_[-1][1], event.start_ps)
             open_.append((event, event.start_ps))
         close(None)
 
-    def _add(self, name: str, start: int, end: int) -> None:
+    def _add(self, thread: int, name: str, start: int, end: int) -> None:
         if end <= start or not name.startswith(ITERATOR):
             return
         kind = re.sub(r"\W.*", "", name.rpartition("::")[2])
         if kind not in _WAITING and not is_asynchronous(f"{re.sub(r'V[0-9]+$', '', kind)}Dataset"):
-            self.spans[f"it:{name}"].append((start, end))
+            self._work(thread, f"it:{name}", start, end)
 
     def milliseconds(self) -> dict[str, float]:
         """Time at work by key, summed over threads."""
         return {key: sum(end - start for start, end in spans) / 1e9 for key, spans in self.spans.items()}
 
-    def busy(self, looks: Sequence[Look], offset_ps: int) -> dict[str, float]:
-        """Running threads per thread at work, by key; keys with too few looks are left out.
+    def doing(
+        self,
+        looks: Sequence[Look],
+        offset_ps: int,
+        known: Mapping[int, int] | None = None,
+        others: Collection[int] = (),
+    ) -> dict[str, Doing]:
+        """What threads at work did, by key; keys with fewer than `FEWEST_LOOKS` are left out.
 
         Args:
-            looks: The threads' states.
+            looks: At the process's threads.
             offset_ps: What must be added to the looks' clock to have the trace's.
+            known: The system's ids of traced threads, where known.
+            others: The system's ids of threads that work for no stage.
         """
-        if not looks:
-            return {}
-        times = [look.at_ns * 1000 + offset_ps for look in looks]
-        total = times[-1] - times[0]
-        counts = {
-            key: _active(spans, times)
-            for key, spans in self.spans.items()
-            if sum(end - start for start, end in spans) >= _SHORTEST_SHARE * total
+        keys = list(self.spans)
+        numbers = {key: number for number, key in enumerate(keys, start=1)}
+        timelines = {thread: _timeline(spans, numbers) for thread, spans in self._by_thread.items()}
+        seen = _by_thread(looks, offset_ps)
+        states = {thread: (times, (core > 0).astype(float)) for thread, (times, core) in seen.items()}
+        sums = np.zeros((3, len(keys) + 1))
+        for traced, thread in match(timelines, states, known, others).items():
+            times, core = seen[thread]
+            kinds = at_work(timelines[traced], times)
+            for index, weights in enumerate((np.ones(len(core)), core, (core > 0) - core)):
+                sums[index] += np.bincount(kinds, weights=weights, minlength=len(keys) + 1)
+        return {
+            key: Doing(float(sums[1, number] / sums[0, number]), float(sums[2, number] / sums[0, number]))
+            for key, number in numbers.items()
+            if sums[0, number] >= FEWEST_LOOKS
         }
-        further = _active(self.further, times)
-        running = [max(0, look.running - more) for look, more in zip(looks, further, strict=True)]
-        return busy_threads({key: one for key, one in counts.items() if any(one)}, running)
 
     def further_ms(self) -> dict[str, float]:
         """Time of further threads by key: each part is shared by those that are at work in its middle."""
-        middles = [(start + end) // 2 for start, end in self.further]
+        middles = [(start + end) // 2 for _, (start, end) in self.further]
         counts = {key: _active(spans, middles) for key, spans in self.spans.items() if not key.startswith("it:")}
         found: dict[str, float] = defaultdict(float)
-        for index, (start, end) in enumerate(self.further):
+        for index, (_, (start, end)) in enumerate(self.further):
             total = sum(one[index] for one in counts.values())
             for key, one in counts.items():
                 if one[index]:
@@ -182,33 +199,22 @@ class Spans:
         return dict(found)
 
 
-def _active(spans: list[Span], times: Sequence[int]) -> list[int]:
+def _timeline(spans: Sequence[tuple[int, int, str]], numbers: Mapping[str, int]) -> Timeline:
+    starts, ends, keys = zip(*spans, strict=True)
+    return np.array(starts), np.array(ends), np.array([numbers[key] for key in keys])
+
+
+def _by_thread(looks: Sequence[Look], offset_ps: int) -> dict[int, tuple[Any, Any]]:
+    """Times on the trace's clock and parts of a core, by thread."""
+    found: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for look in looks:
+        found[look.thread].append((look.at_ns * 1000 + offset_ps, look.core))
+    return {
+        thread: (np.array([at for at, _ in seen]), np.array([core for _, core in seen]))
+        for thread, seen in found.items()
+    }
+
+
+def _active(spans: list[Span], times: list[int]) -> list[int]:
     starts, ends = sorted(start for start, _ in spans), sorted(end for _, end in spans)
     return [bisect_right(starts, at) - bisect_right(ends, at) for at in times]
-
-
-def busy_threads(active: Mapping[str, Sequence[int]], running: Sequence[int]) -> dict[str, float]:
-    """Threads that run for each thread that is at work, by key.
-
-    The most likely rates if the number of running threads is a Poisson number with the sum of all rates at work as its
-    mean, found by expectation and maximisation, and at most 1. Threads of no stage have the rate that is seen when no
-    stage is at work: were it fitted too, it could not be told from a stage that is always at work.
-
-    Args:
-        active: For each look, how many threads are at work, by key.
-        running: For each look, how many threads run.
-    """
-    looks = {key: sum(counts) for key, counts in active.items()}
-    idle = [seen for index, seen in enumerate(running) if not any(counts[index] for counts in active.values())]
-    other = sum(idle) / len(idle) if len(idle) >= FEWEST_LOOKS else OTHERS
-    other = max(OTHERS, min(1.0, other))
-    rates = dict.fromkeys(active, 1.0)
-    for _ in range(ROUNDS):
-        gains = dict.fromkeys(active, 0.0)
-        for index, seen in enumerate(running):
-            parts = {key: counts[index] * rates[key] for key, counts in active.items() if counts[index]}
-            total = sum(parts.values()) + other
-            for key, part in parts.items():
-                gains[key] += seen * part / total
-        rates = {key: gains[key] / looks[key] if looks[key] else 0.0 for key in active}
-    return {key: min(1.0, rate) for key, rate in rates.items() if sum(map(bool, active[key])) >= FEWEST_LOOKS}

@@ -1,9 +1,12 @@
-"""How many threads of a process compute or want to, looked at from outside every two milliseconds.
+"""Which threads of a process compute, wait for a core or are blocked, looked at from outside every few milliseconds.
 
 What a thread does cannot be seen from inside the process: whoever looks there first has to take Python's lock, and then
 every thread that runs Python is seen waiting for it. So a small process of its own reads ``/proc/PID/task/*/stat``:
-state ``R`` is a thread that computes or waits for a core; everything else is blocked. Its clock is that of
-``time.monotonic_ns`` here, which all processes of a machine share.
+state ``R`` is a thread that computes or waits for a core; everything else is blocked. How many threads of the whole
+machine want a core at that moment says ``/proc/loadavg``: where they are more than there are cores, each computes a
+part of the time. (What the kernel sums up as waiting, in ``schedstat``, is mostly the time until a thread wakes up on
+an idle core, which is before its work and not in it.) The clock is that of ``time.monotonic_ns`` here, which all
+processes of a machine share.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+from array import array
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,53 +23,72 @@ LONGEST_SECONDS: Final = 30.0
 
 _LOOK: Final = """
 import os, sys, time
+from array import array
 pid, every, longest = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
-hidden = set(sys.argv[4:])
-folder, files, begun, looks, found = "/proc/%d/task" % pid, {}, time.monotonic(), 0, []
+folder, states, found = "/proc/%d/task" % pid, {}, array("q")
+now, begun, looks, cores = time.monotonic_ns, time.monotonic(), 0, os.cpu_count() or 1
+load = os.open("/proc/loadavg", os.O_RDONLY)
 os.set_blocking(0, False)
 def ended():
     try:
         return os.read(0, 1) == b""
     except BlockingIOError:
         return False
-print("ready", flush=True)
+def search():
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    for name in names:
+        if name not in states:
+            try:
+                states[name] = os.open("%s/%s/stat" % (folder, name), os.O_RDONLY)
+            except OSError:
+                pass
+    return True
+search()
+sys.stdout.write("ready\\n")
+sys.stdout.flush()
 while not ended() and time.monotonic() - begun < longest:
-    if looks % 20 == 0:
-        try:
-            names = os.listdir(folder)
-        except OSError:
-            break
-        for name in names:
-            if name not in files and name not in hidden:
-                try:
-                    files[name] = os.open("%s/%s/stat" % (folder, name), os.O_RDONLY)
-                except OSError:
-                    pass
     looks += 1
-    before, running = time.monotonic_ns(), 0
-    for name, file in list(files.items()):
+    if looks % 20 == 0 and not search():
+        break
+    first = before = now()
+    # Without this process, which runs while it asks.
+    wanting = int(os.pread(load, 100, 0).split()[3].split(b"/")[0]) - 1
+    core = 1000 * cores // max(cores, wanting)
+    for name, file in list(states.items()):
         try:
             text = os.pread(file, 512, 0)
-            running += text[text.rindex(b")") + 2:][:1] == b"R"
+            running = text[text.rindex(b")") + 2:][:1] == b"R"
         except (OSError, ValueError):
-            os.close(files.pop(name))
-    after = time.monotonic_ns()
-    # Where this process lost its core in between, nobody knows when it saw what.
-    if after - before < 1000000:
-        found.append((before + after) // 2)
-        found.append(running)
+            os.close(states.pop(name))
+            running = None
+        after = now()
+        # Where this process lost its core in between, nobody knows when it saw what.
+        if running is not None and after - before < 200000:
+            found.extend((int(name), (before + after) // 2, core if running else 0))
+        before = after
     # Not more than a twentieth of a core, however many threads there are.
-    time.sleep(max(every, 20e-9 * (after - before)))
-print(" ".join(map(str, found)), flush=True)
+    time.sleep(max(every, 20e-9 * (before - first)))
+sys.stdout.buffer.write(found.tobytes())
+sys.stdout.flush()
 """
 
 
 @dataclass(frozen=True)
 class Look:
-    """How many threads computed or wanted a core at a time of ``time.monotonic_ns``."""
+    """A thread's state at a time of ``time.monotonic_ns``.
 
+    Attributes:
+        thread: The system's id of the thread.
+        at_ns: When.
+        core: 0 if it was blocked; else the part of a core it had, 1 where there was one for each that wanted one.
+    """
+
+    thread: int
     at_ns: int
-    running: int
+    core: float
 
 
 class ThreadStates:
@@ -73,21 +96,18 @@ class ThreadStates:
 
     Args:
         pid: The process.
-        hidden: Threads of it that are not to be counted, by their native ids.
     """
 
-    def __init__(self, pid: int, hidden: tuple[int, ...] = ()) -> None:
-        self._command = [
-            *(sys.executable, "-I", "-S", "-c", _LOOK, str(pid), str(EVERY_SECONDS), str(LONGEST_SECONDS)),
-            *map(str, hidden),
-        ]
-        self._process: subprocess.Popen[str] | None = None
+    def __init__(self, pid: int) -> None:
+        numbers = (str(pid), str(EVERY_SECONDS), str(LONGEST_SECONDS))
+        self._command = [sys.executable, "-I", "-S", "-c", _LOOK, *numbers]
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start watching; returns once the first look is about to be taken, or nothing can be had."""
         with contextlib.suppress(OSError):
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
             assert self._process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
             self._process.stdout.readline()
@@ -97,18 +117,19 @@ class ThreadStates:
         if self._process is None:
             return []
         try:
-            text, _ = self._process.communicate(timeout=5)
+            data, _ = self._process.communicate(timeout=5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
             return []
-        return parse(text)
+        return parse(data)
 
 
-def parse(text: str) -> list[Look]:
-    """The looks in what the watching process wrote: pairs of nanoseconds and threads."""
-    try:
-        numbers = [int(word) for word in text.split()]
-    except ValueError:
+def parse(data: bytes) -> list[Look]:
+    """The looks in what the watching process wrote: thread, nanoseconds and thousandths of a core."""
+    numbers = array("q")
+    if len(data) % (3 * numbers.itemsize):
         return []
-    return [Look(at, running) for at, running in zip(numbers[::2], numbers[1::2], strict=False)]
+    numbers.frombytes(data)
+    triples = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
+    return [Look(thread, at, core / 1000) for thread, at, core in triples]

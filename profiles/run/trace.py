@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -51,9 +52,9 @@ class Traced:
         python_seconds: Part of it in which at least one Python function of the pipeline ran.
         python_ms: Milliseconds inside Python functions, summed over threads.
         note: What a reader of the report should know, if anything.
-        work: By key (see `spans`): `ms` at work, summed over threads, `busy` the part of it in which these want
-            a core or `None`, `further_ms` of threads that compute parts of its ops, `results_ms` of what is done with
-            its functions' results, and `ops`, milliseconds by op.
+        work: By key (see `spans`): `ms` at work, summed over threads, `computing` and `waiting` the parts of it in
+            which these compute and want a core, `None` where not known, `further_ms` of threads that compute parts of
+            its ops, and `ops`, milliseconds by op.
         functions: Python functions that were seen, with the dataset that calls each (`None` where not known).
         sampled_seconds: How long Python's threads were looked at.
         lock_share: Part of it in which Python's lock was taken.
@@ -130,14 +131,14 @@ def traced_ops(feed: Feed, marks: Marks | None = None) -> Traced:
     profiler = tf.profiler.experimental
     python = PythonSampler()
     python.start()
-    states = ThreadStates(os.getpid(), (python.native_id,) if python.native_id is not None else ())
+    watching = ThreadStates(os.getpid())
     with tempfile.TemporaryDirectory(prefix="pipeprof-trace-") as folder:
         options = profiler.ProfilerOptions(host_tracer_level=1, python_tracer_level=0, device_tracer_level=0)
         try:
-            states.start()
+            watching.start()
             profiler.start(folder, options)
         except tf.errors.OpError as error:
-            states.stop()
+            watching.stop()
             python.stop()
             return Traced(note=f"no trace: {str(error).splitlines()[0]}")
         batches, elapsed = 0, 0.0
@@ -151,7 +152,8 @@ def traced_ops(feed: Feed, marks: Marks | None = None) -> Traced:
                 if elapsed > (SECONDS if batches >= AT_LEAST else PATIENCE_SECONDS):
                     break
         finally:
-            looks = states.stop()
+            elsewhere = {thread.native_id for thread in threading.enumerate() if thread.native_id is not None}
+            looks = watching.stop()
             sampled = python.stop()
             profiler.stop()
         files = sorted(Path(folder).rglob("*.xplane.pb"))
@@ -160,7 +162,8 @@ def traced_ops(feed: Feed, marks: Marks | None = None) -> Traced:
         events = [event for file in files for event in read_events(file.read_bytes())]
     offset = _offset_ps(compared, events)
     spans = Spans(events, lambda path: key_of(path, marks))
-    busy = spans.busy(looks, offset) if offset is not None else {}
+    mine = {event.thread: threading.get_native_id() for event in events if event.name.startswith(_HERE)}
+    doing = spans.doing(looks, offset, mine, elsewhere) if offset is not None else {}
     further = spans.further_ms()
     python_seconds, python_ms = python_time(events)
     return Traced(
@@ -172,9 +175,9 @@ def traced_ops(feed: Feed, marks: Marks | None = None) -> Traced:
         work={
             key: {
                 "ms": ms,
-                "busy": busy.get(key),
+                "computing": doing[key].computing if key in doing else None,
+                "waiting": doing[key].waiting if key in doing else None,
                 "further_ms": further.get(key, 0.0),
-                "results_ms": spans.handed_on.get(key, 0.0),
                 "ops": dict(spans.ops.get(key, {})),
             }
             for key, ms in spans.milliseconds().items()

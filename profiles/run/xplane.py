@@ -18,7 +18,12 @@ _INT64, _STRING, _MESSAGE = 3, 9, 11
 _FIELDS: dict[str, list[tuple[str, int, int, str | None]]] = {
     "Space": [("planes", 1, _MESSAGE, "Plane")],
     "Plane": [("name", 2, _STRING, None), ("lines", 3, _MESSAGE, "Line"), ("event_metadata", 4, _MESSAGE, "Entry")],
-    "Line": [("name", 2, _STRING, None), ("timestamp_ns", 3, _INT64, None), ("events", 4, _MESSAGE, "Event")],
+    "Line": [
+        ("id", 1, _INT64, None),
+        ("name", 2, _STRING, None),
+        ("timestamp_ns", 3, _INT64, None),
+        ("events", 4, _MESSAGE, "Event"),
+    ],
     "Event": [("metadata_id", 1, _INT64, None), ("offset_ps", 2, _INT64, None), ("duration_ps", 3, _INT64, None)],
     "Entry": [("key", 1, _INT64, None), ("value", 2, _MESSAGE, "Metadata")],
     "Metadata": [("id", 1, _INT64, None), ("name", 2, _STRING, None)],
@@ -32,7 +37,7 @@ class Event:
     """Something that ran on a thread.
 
     Attributes:
-        thread: Number of the thread's line in the trace.
+        thread: The trace's number for the thread.
         name: As TensorFlow recorded it, e.g. ``decode/DecodeJpeg:DecodeJpeg``.
         start_ps: Start on the trace's clock, in picoseconds.
         duration_ps: Duration in picoseconds.
@@ -61,13 +66,11 @@ def _space_class() -> Any:
 def read_events(data: bytes) -> Iterator[Event]:
     """The events on host threads in a serialised trace."""
     space = _space_class().FromString(data)
-    thread = 0
     for plane in space.planes:
         if not plane.name.startswith("/host:CPU"):
             continue
         names = {entry.key: entry.value.name for entry in plane.event_metadata}
         for line in plane.lines:
-            thread += 1
             for event in line.events:
                 start = line.timestamp_ns * 1000 + event.offset_ps
-                yield Event(thread, names.get(event.metadata_id, ""), start, event.duration_ps)
+                yield Event(line.id, names.get(event.metadata_id, ""), start, event.duration_ps)

@@ -27,7 +27,12 @@ def stage(id_: str, ms: float | None, total: float, ceiling: float | None = None
 
 def test_waiting_is_taken_off_what_computes():
     one, two = stage("a", 10.0, 20.0, 100.0), stage("b", 10.0, 20.0, 100.0)
-    account = attribute([one, two], {"a": Work(ms=9, busy=0.2), "b": Work(ms=9, busy=1.0)}, Used(total_ms=14.0), CORES)
+    account = attribute(
+        [one, two],
+        {"a": Work(ms=9, computing=0.2, waiting=0.0), "b": Work(ms=9, computing=1.0, waiting=0.0)},
+        Used(total_ms=14.0),
+        CORES,
+    )
     assert account is not None
     assert (one.time_ms_per_batch, one.blocked_ms_per_batch, one.cpu_ms_per_batch) == pytest.approx((10.0, 8.0, 2.0))
     assert (two.blocked_ms_per_batch, two.cpu_ms_per_batch) == pytest.approx((0.0, 10.0))
@@ -37,11 +42,17 @@ def test_waiting_is_taken_off_what_computes():
 
 def test_waiting_for_a_core_is_no_time_of_the_stage():
     one, two = stage("a", 20.0, 30.0), stage("b", 10.0, 30.0)
-    work = {"a": Work(busy=1.0), "b": Work(busy=0.0)}
-    attribute([one, two], work, Used(total_ms=10.0, waiting_share=0.5), CORES)
-    assert one.time_ms_per_batch == 20.0
+    work = {"a": Work(computing=0.5, waiting=0.5), "b": Work(computing=0.0, waiting=0.0)}
+    attribute([one, two], work, Used(total_ms=10.0, waiting_share=0.9), CORES)
+    assert (one.time_ms_per_batch, one.blocked_ms_per_batch) == (20.0, 0.0)
     assert one.cpu_ms_per_batch == pytest.approx(10.0)
     assert (one.share, two.share) == pytest.approx((0.5, 0.5))
+
+
+def test_where_nobody_looked_it_waited_as_the_whole_process_did():
+    one = stage("a", 20.0, 20.0)
+    attribute([one], {}, Used(total_ms=50.0, waiting_share=0.25), CORES)
+    assert (one.cpu_ms_per_batch, one.blocked_ms_per_batch) == (15.0, None)
 
 
 def test_more_than_the_process_used_is_scaled_down():
@@ -65,29 +76,29 @@ def test_what_could_not_be_told_apart_is_accounted_for():
 
 def test_further_threads_are_added():
     one = stage("a", 10.0, 10.0, 100.0)
-    account = attribute([one], {"a": Work(ms=10, busy=1.0, further=1.5)}, Used(total_ms=30.0), CORES)
+    account = attribute([one], {"a": Work(ms=10, computing=1.0, waiting=0.0, further=1.5)}, Used(total_ms=30.0), CORES)
     assert account is not None
     assert one.cpu_ms_per_batch == pytest.approx(25.0)
     assert one.intra_op_ms_per_batch == pytest.approx(15.0)
     assert one.ceiling_batches_per_second == pytest.approx(100.0)
 
 
-def test_a_fused_stage_is_split_by_what_its_parts_did():
-    whole = stage("a", 20.0, 20.0, 100.0, parallelism=2.0)
-    part = Stage(id="b", origin="written", op="batch", fused_with="a")
-    # In the trace everything took longer.
-    attribute([whole, part], {"a": Work(ms=30.0, results=10.0)}, Used(), CORES)
-    assert (whole.time_ms_per_batch, part.time_ms_per_batch) == pytest.approx((15.0, 5.0))
-    assert (whole.share, part.share) == pytest.approx((0.75, 0.25))
-    assert part.fused_with == "a"
-    assert whole.ceiling_batches_per_second == pytest.approx(100 * 20 / 15)
-
-
-def test_a_fused_stage_that_was_not_traced_stays_at_its_first_part():
+def test_a_fused_stages_time_stands_at_its_first_part():
     whole = stage("a", 20.0, 20.0)
-    part = Stage(id="b", origin="written", op="repeat", fused_with="a")
-    attribute([whole, part], {}, Used(), CORES)
+    part = Stage(id="b", origin="written", op="batch", fused_with="a")
+    attribute([whole, part], {"a": Work(ms=30.0), "b": Work(ms=10.0)}, Used(), CORES)
     assert (whole.time_ms_per_batch, part.time_ms_per_batch) == (20.0, None)
+    assert (whole.timed_by, part.timed_by) == ("model", None)
+
+
+def test_without_a_model_the_trace_tells_the_proportions():
+    one, two, three = (Stage(id=id_, origin="written", op="map") for id_ in "abc")
+    work = {"a": Work(at_work=6.0, computing=1.0, waiting=0.0), "b": Work(at_work=3.0, computing=0.0, waiting=0.0)}
+    account = attribute([one, two, three], work, Used(total_ms=6.0), CORES)
+    assert account is not None
+    assert (one.time_ms_per_batch, two.time_ms_per_batch, three.time_ms_per_batch) == (6.0, 3.0, None)
+    assert (one.timed_by, two.timed_by, three.timed_by) == ("trace", "trace", None)
+    assert (one.share, two.share) == pytest.approx((2 / 3, 1 / 3))
 
 
 def test_ops_are_never_longer_than_their_stage():
@@ -103,7 +114,7 @@ def test_ops_are_never_longer_than_their_stage():
 )
 def test_what_sets_a_stages_ceiling(ms: float, threads: float, busy: float, resource: str):
     one = stage("a", ms, ms, 1000 * threads / ms)
-    attribute([one], {"a": Work(busy=busy)}, Used(), CORES)
+    attribute([one], {"a": Work(computing=busy, waiting=0.0)}, Used(), CORES)
     assert one.ceiling_resource == resource
     assert one.ceiling_batches_per_second == pytest.approx(1000 * threads / ms)
 
@@ -127,15 +138,6 @@ def test_nothing_known_nothing_said():
     one = Stage(id="a", origin="written", op="map")
     assert attribute([one], {}, Used(), CORES) is None
     assert ceiling_of([one], None, None, CORES) is None
-
-
-def test_waiting_for_a_thread_is_left_out():
-    one, two = stage("a", 8.0, 24.0), stage("b", 16.0, 24.0)
-    work = {"a": Work(ms=3.5, at_work=4.0, busy=1.0), "b": Work(ms=20.0, at_work=20.0, busy=1.0)}
-    attribute([one, two], work, Used(total_ms=25.0), CORES)
-    assert (one.cpu_ms_per_batch, two.cpu_ms_per_batch) == pytest.approx((4.0, 16.0))
-    assert (one.time_ms_per_batch, one.blocked_ms_per_batch) == (8.0, 0.0)
-    assert one.share == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(("parallelism", "inside"), [(1.0, 50.0), (2.0, 66.0), (None, 66.0)])

@@ -53,19 +53,41 @@ def test_ops_of_a_dataset_belong_to_its_stage():
     one = recorded("map_batch")
     key = f"in:{node_of(one['written'], 'MapDataset')}"
     found = work(
-        "map_batch", work={key: {"ms": 50.0, "busy": 0.5, "further_ms": 10.0, "ops": {"Mul": 40.0, "Add": 10.0}}}
+        "map_batch",
+        work={
+            key: {"ms": 50.0, "computing": 0.5, "waiting": 0.1, "further_ms": 10.0, "ops": {"Mul": 40.0, "Add": 10.0}}
+        },
     )
     (address,) = found
     assert address == "stages.0"
     assert found[address].ms == 5.0
-    assert (found[address].busy, found[address].further) == (0.5, 0.2)
+    assert (found[address].computing, found[address].waiting, found[address].further) == (0.5, 0.1, 0.2)
     assert [(op.op, op.ms_per_batch) for op in found[address].ops] == [("Mul", 4.0), ("Add", 1.0)]
 
 
 def test_addresses_of_a_spec_stand_as_they_are():
-    found = work("map_batch", work={"at:stages.0": {"ms": 10.0, "busy": None, "ops": {"Mul": 10.0}}})
+    found = work(
+        "map_batch", work={"at:stages.0": {"ms": 10.0, "computing": None, "waiting": None, "ops": {"Mul": 10.0}}}
+    )
     assert found["stages.0"].ms == 1.0
-    assert found["stages.0"].busy is None
+    assert found["stages.0"].computing is None
+
+
+def test_a_stages_functions_and_iterators_count_by_their_time():
+    one = recorded("generator")
+    executed = StageGraph.from_dict(one["executed"])
+    path, _ = path_to(executed, "Generator")
+    inside = f"in:{node_of(one['written'], 'GeneratorDataset')}"
+    found = work(
+        "generator",
+        work={
+            f"it:{path}": {"ms": 10.0, "computing": 1.0, "waiting": 0.0, "ops": {}},
+            inside: {"ms": 30.0, "computing": 0.2, "waiting": 0.4, "ops": {}},
+        },
+    )
+    assert (found["source"].at_work, found["source"].computing, found["source"].waiting) == pytest.approx(
+        (4.0, 0.4, 0.3)
+    )
 
 
 def test_python_functions_belong_to_the_stage_that_calls_them():

@@ -298,7 +298,7 @@ def test_the_graph_replaces_the_stages_as_written():
     assert (decode.name, decode.location.line) == ("decode", 7)
     # Tracing made them ten times as long as the stage was while it was measured.
     assert [one.op for one in decode.ops] == ["Slow", "Quick"]
-    assert sum(one.ms_per_batch for one in decode.ops) == pytest.approx(decode.cpu_ms_per_batch)
+    assert sum(one.ms_per_batch for one in decode.ops) == pytest.approx(decode.time_ms_per_batch)
     assert decode.ops[0].ms_per_batch == pytest.approx(10 * decode.ops[1].ms_per_batch)
     assert profile.stages[0].ops is None
     assert decode.cpu_ms_per_batch > 0

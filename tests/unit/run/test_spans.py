@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
+
 import pytest
 
-from pipeprof.profiles.run.spans import Spans, busy_threads
+from pipeprof.profiles.run.spans import Doing, Spans
 from pipeprof.profiles.run.threadstates import Look, parse
 from pipeprof.profiles.run.xplane import Event
 
@@ -51,36 +53,40 @@ def test_waiting_for_a_buffer_is_nobodys_work():
     assert spans.milliseconds() == {}
 
 
-def test_a_stage_that_runs_alone_has_its_own_share():
-    active = {"a": [1] * 40, "b": [0] * 20 + [1] * 20}
-    rates = busy_threads({"a": [1] * 20 + [0] * 20, "b": active["b"]}, [1] * 20 + [1, 0, 0, 0] * 5)
-    assert rates["a"] == pytest.approx(1.0, abs=0.06)
-    assert rates["b"] == pytest.approx(0.25, abs=0.06)
+def looks(thread: int, times_ms: range, core: float = 1.0) -> list[Look]:
+    return [Look(thread, ms * 10**6, core) for ms in times_ms]
 
 
-def test_stages_at_work_together_are_told_apart_by_the_times_when_they_are_not():
-    a = [1] * 100
-    b = [0, 1] * 50
-    rates = busy_threads({"computes": a, "sleeps": b}, [1] * 100)
-    assert rates["computes"] > 0.9
-    assert rates["sleeps"] < 0.1
+def test_a_thread_is_looked_at_while_it_is_at_work_for_a_stage():
+    spans = Spans([ran("a/x:Mul", 0, 40), ran("b/x:Mul", 40, 60), ran("b/x:Mul", 0, 100, thread=2)], key_of)
+    seen = [*looks(1, range(0, 40, 2)), *looks(1, range(41, 100, 2), core=0.0), *looks(2, range(0, 100, 2))]
+    assert spans.doing(seen, 0) == {"in:a": Doing(1.0, 0.0), "in:b": Doing(pytest.approx(50 / 80), 0.0)}
 
 
-def test_always_at_work_and_always_running_is_computing():
-    assert busy_threads({"a": [2] * 50}, [2] * 50)["a"] > 0.95
+def test_a_thread_that_waits_for_another_ones_work_does_not_share_it():
+    spans = Spans([ran("Iterator::Root::Map", 0, 100), ran("a/x:Mul", 0, 100, thread=2)], key_of)
+    seen = [*looks(1, range(0, 100, 2), core=0.0), *looks(2, range(0, 100, 2))]
+    assert spans.doing(seen, 0) == {"it:Iterator::Root::Map": Doing(0.0, 0.0), "in:a": Doing(1.0, 0.0)}
+
+
+def test_of_wanting_a_core_only_a_part_is_computing():
+    spans = Spans([ran("a/x:Mul", 0, 100)], key_of)
+    half = [*looks(1, range(0, 50, 2), core=0.6), *looks(1, range(50, 100, 2), core=0.0)]
+    assert spans.doing(half, 0) == {"in:a": Doing(pytest.approx(0.3), pytest.approx(0.2))}
 
 
 def test_with_too_few_looks_nothing_is_said():
-    assert busy_threads({"a": [1] * 5 + [0] * 50}, [1] * 55) == {}
-    assert busy_threads({"a": [1] * 5}, [1] * 5) == {}
+    spans = Spans([ran("a/x:Mul", 0, 28)], key_of)
+    assert spans.doing(looks(1, range(0, 28, 2)), 0) == {}
+    assert list(spans.doing(looks(1, range(0, 30, 2)), 0)) == ["in:a"]
+    assert spans.doing([], 0) == {}
 
 
 def test_the_looks_are_put_on_the_clock_of_the_trace():
     spans = Spans([ran("a/x:Mul", 1000, 100)], key_of)
-    looks = [Look(ms * 10**6, int(0 <= ms < 100)) for ms in range(-50, 150, 2)]
-    assert spans.busy(looks, 1000 * MS) == {"in:a": pytest.approx(1.0, abs=0.06)}
-    assert spans.busy(looks, 1200 * MS) == {}
-    assert spans.busy([], 0) == {}
+    seen = [Look(1, ms * 10**6, float(0 <= ms <= 100)) for ms in range(-50, 150, 2)]
+    assert spans.doing(seen, 1000 * MS) == {"in:a": Doing(1.0, 0.0)}
+    assert spans.doing(seen, 1200 * MS) == {}
 
 
 def test_parts_of_ops_on_other_threads_belong_to_who_is_at_work():
@@ -95,15 +101,9 @@ def test_parts_of_ops_on_other_threads_belong_to_who_is_at_work():
 
 
 def test_what_the_watcher_writes():
-    assert parse("100 2 300 0") == [Look(100, 2), Look(300, 0)]
-    assert parse("") == []
-    assert parse("Traceback …") == []
-
-
-def test_handing_on_results_belongs_to_the_function_that_ran_before():
-    done = "ExecutorDoneCallback"
-    events = [ran("a/x:Mul", 0, 2), ran(done, 3, 1), ran("b/x:Mul", 5, 2), ran(done, 8, 4), ran(done, 1, 1, thread=2)]
-    assert dict(Spans(events, key_of).handed_on) == {"in:a": 1.0, "in:b": 4.0}
+    assert parse(array("q", [7, 100, 1000, 8, 300, 0]).tobytes()) == [Look(7, 100, 1.0), Look(8, 300, 0.0)]
+    assert parse(b"") == []
+    assert parse(b"Traceback") == []
 
 
 def test_going_from_op_to_op_is_work_too():

@@ -38,8 +38,8 @@ def event(metadata: int, offset: int, duration: int, *more: bytes) -> bytes:
     return chunk(4, number(1, metadata) + number(2, offset) + number(3, duration) + b"".join(more))
 
 
-def line(*events: bytes, name: str = "tf_data_worker") -> bytes:
-    return chunk(3, number(1, 77) + chunk(2, name) + number(3, LINE_NS) + b"".join(events) + number(9, 5))
+def line(*events: bytes, name: str = "tf_data_worker", thread: int = 77) -> bytes:
+    return chunk(3, number(1, thread) + chunk(2, name) + number(3, LINE_NS) + b"".join(events) + number(9, 5))
 
 
 def named(key: int, name: str) -> bytes:
@@ -54,14 +54,14 @@ def test_events_on_host_threads_are_read():
     data = plane(
         "/host:CPU",
         line(event(1, 10, 2000), event(2, 5000, 7)),
-        line(event(1, 3, 4)),
+        line(event(1, 3, 4), thread=78),
         named(1, "stages_0/DecodeJpeg:DecodeJpeg"),
         named(2, "Iterator::Batch"),
     )
     assert list(read_events(data)) == [
-        Event(1, "stages_0/DecodeJpeg:DecodeJpeg", LINE_PS + 10, 2000),
-        Event(1, "Iterator::Batch", LINE_PS + 5000, 7),
-        Event(2, "stages_0/DecodeJpeg:DecodeJpeg", LINE_PS + 3, 4),
+        Event(77, "stages_0/DecodeJpeg:DecodeJpeg", LINE_PS + 10, 2000),
+        Event(77, "Iterator::Batch", LINE_PS + 5000, 7),
+        Event(78, "stages_0/DecodeJpeg:DecodeJpeg", LINE_PS + 3, 4),
     ]
 
 
@@ -69,17 +69,17 @@ def test_other_planes_are_passed_over():
     noise = plane("/device:GPU:0", line(event(1, 1, 1)), named(1, "kernel"))
     meta = plane("/host:metadata", line(event(1, 1, 1)), named(1, "x"))
     host = plane("/host:CPU", line(event(1, 1, 2)), named(1, "mine"))
-    assert list(read_events(noise + meta + host)) == [Event(1, "mine", LINE_PS + 1, 2)]
+    assert list(read_events(noise + meta + host)) == [Event(77, "mine", LINE_PS + 1, 2)]
 
 
 def test_names_are_those_of_the_events_own_plane():
     one = plane("/host:CPU", line(event(1, 1, 2)), named(1, "one"))
     two = plane("/host:CPU:1", line(event(1, 1, 2)), named(1, "two"))
-    assert list(read_events(one + two)) == [Event(1, "one", LINE_PS + 1, 2), Event(2, "two", LINE_PS + 1, 2)]
+    assert list(read_events(one + two)) == [Event(77, "one", LINE_PS + 1, 2), Event(77, "two", LINE_PS + 1, 2)]
 
 
 def test_an_event_without_a_name_has_an_empty_one():
-    assert list(read_events(plane("/host:CPU", line(event(9, 1, 2))))) == [Event(1, "", LINE_PS + 1, 2)]
+    assert list(read_events(plane("/host:CPU", line(event(9, 1, 2))))) == [Event(77, "", LINE_PS + 1, 2)]
 
 
 def test_fields_of_later_versions_are_passed_over():
@@ -87,7 +87,7 @@ def test_fields_of_later_versions_are_passed_over():
     data = chunk(9, "host") + plane(
         "/host:CPU", line(event(1, 1, 2, stats, number(5, 3))), named(1, "a"), chunk(5, number(1, 1)), chunk(60, "new")
     )
-    assert list(read_events(data)) == [Event(1, "a", LINE_PS + 1, 2)]
+    assert list(read_events(data)) == [Event(77, "a", LINE_PS + 1, 2)]
 
 
 def test_an_empty_trace_has_no_events():
@@ -97,7 +97,7 @@ def test_an_empty_trace_has_no_events():
 @given(st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 2**62)), max_size=4))
 def test_times_of_any_size_are_read(times):
     data = plane("/host:CPU", line(*(event(1, at, long) for at, long in times)), named(1, "é/x:Y"))
-    assert list(read_events(data)) == [Event(1, "é/x:Y", LINE_PS + at, long) for at, long in times]
+    assert list(read_events(data)) == [Event(77, "é/x:Y", LINE_PS + at, long) for at, long in times]
 
 
 def ran(name: str, ms: float) -> Event:
