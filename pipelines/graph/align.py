@@ -16,9 +16,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeprof.pipelines.graph.opnames import in_model, is_helper, is_option
+from pipeprof.pipelines.graph.opnames import in_model, is_closed, is_helper, is_option
 from pipeprof.pipelines.graph.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
+
+# What becomes of two datasets without names, one reading the other.
+_FUSIONS = {
+    "MapAndBatch": (("Map", "ParallelMap"), ("Batch", "ParallelBatch")),
+    "ShuffleAndRepeat": (("Shuffle",), ("Repeat",)),
+}
 
 
 @dataclass(frozen=True)
@@ -63,14 +69,7 @@ def join(written: StageGraph, executed: StageGraph) -> Joined:
             if by_key[key]:
                 pairs[by_key[key].pop(0)] = node.id
     _join_nameless(written, executed, pairs)
-    parts = {(node.owner, key): node.id for node in executed.walk() if node.owner for key in _fused(node.key or "")}
-    for node in written.walk():
-        if node.owner is not None and node.owner in pairs:
-            same = pairs[node.owner] + node.id.removeprefix(node.owner)
-            if same in executed.nodes:
-                pairs[node.id] = same
-            elif (pairs[node.owner], node.key) in parts:
-                pairs[node.id] = parts[pairs[node.owner], node.key or ""]
+    _join_inside(written, executed, pairs)
     taken = set(pairs.values())
     return Joined(
         executed=pairs,
@@ -105,6 +104,46 @@ def _join_nameless(written: StageGraph, executed: StageGraph, pairs: dict[str, s
         theirs = [node.id for node in right if node.op == op]
         if len(mine) == len(theirs):
             pairs.update(zip(mine, theirs, strict=True))
+
+
+def _join_inside(written: StageGraph, executed: StageGraph, pairs: dict[str, str]) -> None:
+    """Datasets that functions make: by the place of the function, and by their names in it or what fused them."""
+    parts = {(node.owner, key): node.id for node in executed.walk() if node.owner for key in _fused(node.key or "")}
+    left: dict[tuple[str, str], list[Node]] = defaultdict(list)
+    for node in written.walk():
+        place = pairs.get(node.owner) if node.owner is not None else None
+        if node.owner is None or place is None:
+            continue
+        function, _, local = node.id.removeprefix(f"{node.owner}::").partition("::")
+        function = _same_function(written.nodes[node.owner], executed.nodes[place], function)
+        same = executed.nodes.get(f"{place}::{function}::{local}")
+        if same is not None:
+            pairs[node.id] = same.id
+        elif (place, node.key) in parts:
+            pairs[node.id] = parts[place, node.key or ""]
+        else:
+            left[place, function].append(node)
+    for (place, function), nodes in left.items():
+        prefix = f"{place}::{function}::"
+        taken = set(pairs.values())
+        free = [one for one in executed.walk() if one.id.startswith(prefix) and one.id not in taken]
+        for fused, (first, second) in _FUSIONS.items():
+            targets = [one.id for one in free if one.family == fused and one.owner == place]
+            couples = [
+                (one.id, other.id)
+                for other in nodes
+                for one in nodes
+                if one.family in first and other.family in second and other.inputs == (one.id,)
+            ]
+            if len(targets) == len(couples):
+                pairs.update((one, target) for couple, target in zip(couples, targets, strict=True) for one in couple)
+
+
+def _same_function(written: Node, executed: Node, function: str) -> str:
+    """What the function is called in the executed graph: some rewrites give it another name."""
+    if function in executed.functions or len(written.functions) != len(executed.functions):
+        return function
+    return executed.functions[written.functions.index(function)] if function in written.functions else function
 
 
 @dataclass
@@ -161,7 +200,7 @@ class _Matcher:
             if child is None:
                 continue
             if is_helper(node["name"], child["name"]) or is_option(f"{child['name']}Dataset"):
-                found.extend(self._children(child))
+                found.extend(() if is_closed(child["name"]) else self._children(child))
             else:
                 found.append(child)
         return found
@@ -171,8 +210,7 @@ class _Matcher:
         node, dataset = self.nodes[node_id], self.executed.nodes[place]
         for one in node["inputs"]:
             if one in self.nodes and is_helper(node["name"], self.nodes[one]["name"]):
-                self.places[one] = place
-                self.helpers.add(one)
+                self._help(one, place)
         live = self._children(node)
         below = self._below(dataset)
         given = {
@@ -188,6 +226,22 @@ class _Matcher:
                 self._lose(child)
             else:
                 self._place(child, found)
+
+    def _help(self, node_id: int, place: str) -> None:
+        """The node is a part of the iterator at ``place``, with all below it where nothing of the user's is there."""
+        self.places[node_id] = place
+        self.helpers.add(node_id)
+        if is_closed(self.nodes[node_id]["name"]):
+            for one in self.nodes[node_id]["inputs"]:
+                if one in self.nodes:
+                    self._close(one, place)
+
+    def _close(self, node_id: int, place: str) -> None:
+        self.places[node_id] = place
+        self.helpers.add(node_id)
+        for one in self.nodes[node_id]["inputs"]:
+            if one in self.nodes:
+                self._close(one, place)
 
     def _assign(self, parent: int, children: Sequence[int], dataset: Node) -> list[str | None]:
         inputs = [self.executed.skip_options(one) for one in dataset.inputs]

@@ -6,8 +6,8 @@ Works on the parsed message and needs no TensorFlow itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.facts import CALLS, SILENT, Facts
@@ -35,6 +35,7 @@ _IN_MEMORY = ("Tensor", "TensorSlice")
 _MAX_OPS: Final = 400
 _MAX_DEPTH: Final = 20
 _MAX_TEXT: Final = 200
+_NONE: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,18 @@ class _Scope:
     """Ids of datasets by local name; also those of calls that return a dataset."""
     owner: str | None
     depth: int
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Datasets outside that a function captures, by the names of its arguments."""
 
     def follow(self, reference: str) -> str | None:
         """The dataset that ``reference`` stands for, looked up through ops that only hand it on."""
         for _ in range(_MAX_DEPTH):
             name = _base(reference)
             node = self.members.get(name)
-            if reference.startswith("^") or node is None:
+            if reference.startswith("^"):
                 return None
+            if node is None:
+                return self.given.get(name)
             if node.op not in _PASSING or not node.input:
                 return self.ids.get(name)
             reference = node.input[0]
@@ -105,10 +110,12 @@ class Reader:
             todo.extend(self._by_id[identity]["inputs"])
         return found
 
-    def _scope(self, members: dict[str, Any], prefix: str, owner: str | None, depth: int) -> _Scope:
+    def _scope(
+        self, members: dict[str, Any], prefix: str, owner: str | None, depth: int, given: Mapping[str, str] = _NONE
+    ) -> _Scope:
         """Reads the datasets among ``members``, and those in functions that are called there."""
         ids = {name: prefix + name for name, node in members.items() if is_dataset(node.op)}
-        scope = _Scope(members, ids, owner, depth)
+        scope = _Scope(members, ids, owner, depth, given)
         if depth > _MAX_DEPTH:
             return scope
         for name, node in members.items():
@@ -124,7 +131,7 @@ class Reader:
     def _dataset(self, node: Any, scope: _Scope) -> None:
         functions = [name for _, names in _function_attributes(node) for name in names]
         inner = list(self._called(functions))
-        key = _metadata_name(node)
+        key = metadata_name(node.attr["metadata"].s if "metadata" in node.attr else b"")
         identity = scope.ids[node.name]
         record: NodeDict = {
             "id": identity,
@@ -153,12 +160,28 @@ class Reader:
         self._by_id[identity] = record
         if is_option(node.op) and "serialized_options" in node.attr:
             self._marks[identity] = dict(read_options(node.attr["serialized_options"].s))
+        captured = self._captured(node, functions, scope)
         for name in functions:
-            root = self._body(name, f"{identity}::{name}::", identity, scope.depth + 1)
+            root = self._body(name, f"{identity}::{name}::", identity, scope.depth + 1, captured)
             if root is not None:
                 record["bodies"].append(root)
+        # What the function reads is not read by the dataset itself.
+        read = {one for other in self._nodes if other["owner"] == identity for one in other["inputs"]}
+        record["inputs"] = [one for one in record["inputs"] if one not in captured.values() or one not in read]
 
-    def _body(self, function: str, prefix: str, owner: str | None, depth: int) -> str | None:
+    def _captured(self, node: Any, functions: list[str], scope: _Scope) -> dict[str, str]:
+        """Datasets that the one function of ``node`` captures, by the names of the function's arguments."""
+        definition = self._functions.get(functions[0]) if len(functions) == 1 else None
+        count = len(node.attr["Targuments"].list.type) if "Targuments" in node.attr else 0
+        if definition is None or not count:
+            return {}
+        names = [one.name for one in definition.signature.input_arg][-count:]
+        found = {name: scope.follow(one) for name, one in zip(names, node.input[1 : count + 1], strict=False)}
+        return {name: one for name, one in found.items() if one is not None}
+
+    def _body(
+        self, function: str, prefix: str, owner: str | None, depth: int, given: Mapping[str, str] = _NONE
+    ) -> str | None:
         """Reads the datasets that ``function`` makes; the id of the one it returns."""
         definition = self._functions.get(function)
         if definition is None or depth > _MAX_DEPTH:
@@ -166,7 +189,7 @@ class Reader:
         members = {node.name: node for node in definition.node_def}
         if not any(is_dataset(node.op) or node.op in CALLS for node in members.values()):
             return None
-        scope = self._scope(members, prefix, owner, depth)
+        scope = self._scope(members, prefix, owner, depth, given)
         found = (scope.follow(one) for one in definition.ret.values())
         return next((one for one in found if one is not None), None)
 
@@ -258,9 +281,8 @@ def _function_attributes(node: Any) -> list[tuple[str, list[str]]]:
     return found
 
 
-def _metadata_name(node: Any) -> str | None:
-    """The name in the ``metadata`` attribute: a message whose first field (tag 10, length, bytes) is the name."""
-    data = node.attr["metadata"].s if "metadata" in node.attr else b""
+def metadata_name(data: bytes) -> str | None:
+    """The name in a dataset's ``metadata``: a message whose first field (tag 10, length, bytes) is the name."""
     if len(data) < 2 or data[0] != 0x0A:
         return None
     length, shift, at = 0, 0, 1

@@ -10,7 +10,20 @@ from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 INFINITE: Final = -1
 
-_SAME = frozenset({"AssertCardinality", "Cache", "Map", "ParallelMap", "Prefetch", "Scan", "Shuffle", "Snapshot"})
+_ENDLESS = frozenset(
+    {
+        "Filter",
+        "GroupByWindow",
+        "Interleave",
+        "LegacyParallelInterleave",
+        "ParallelFilter",
+        "ParallelInterleave",
+        "Rebatch",
+        "Unbatch",
+    }
+)
+"""Without end if their input is, as TensorFlow counts too; else nobody knows."""
+_SAME = frozenset({"Cache", "Map", "ParallelMap", "Prefetch", "Scan", "Shuffle", "Snapshot"})
 
 
 def cardinalities(graph: StageGraph) -> dict[str, int | None]:
@@ -35,10 +48,14 @@ def _count(node: Node, inputs: list[int | None]) -> int | None:
     if node.family in _CHANGES:
         return _CHANGES[node.family](node, inputs)
     # Marks of options and checks have one input and hand its elements on.
-    return inputs[0] if node.family in _SAME or is_option(node.op) else None
+    if node.family in _SAME or is_option(node.op):
+        return inputs[0]
+    return INFINITE if node.family in _ENDLESS and inputs[0] == INFINITE else None
 
 
 def _of_source(node: Node) -> int | None:
+    if node.family == "Random":
+        return INFINITE
     if node.family == "Range":
         start, stop, step = (node.arguments.get(one) for one in ("start", "stop", "step"))
         if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int) and step:
@@ -97,6 +114,30 @@ def _grouped(node: Node, inputs: list[int | None]) -> int | None:
     return below // size if node.arguments.get("drop_remainder") else -(-below // size)
 
 
+def _asserted(node: Node, inputs: list[int | None]) -> int | None:
+    number = node.arguments.get("cardinality")
+    return number if isinstance(number, int) and number >= INFINITE else inputs[0]
+
+
+def _directed(node: Node, inputs: list[int | None]) -> int | None:
+    """The first input says which of the others gives the next element."""
+    del node
+    return inputs[0] if len(inputs) > 1 and all(one == INFINITE for one in inputs[1:]) else None
+
+
+def _windows(node: Node, inputs: list[int | None]) -> int | None:
+    below = inputs[0]
+    size, shift, stride = (node.arguments.get(one) for one in ("size", "shift", "stride"))
+    if below is None or below == INFINITE:
+        return below
+    if not (isinstance(size, int) and isinstance(shift, int) and isinstance(stride, int)) or shift <= 0:
+        return None
+    if node.arguments.get("drop_remainder"):
+        reach = (size - 1) * stride + 1
+        return 0 if below < reach else (below - reach) // shift + 1
+    return -(-below // shift)
+
+
 def _sharded(node: Node, inputs: list[int | None]) -> int | None:
     below, shards, index = inputs[0], node.arguments.get("num_shards"), node.arguments.get("index")
     if below is None or below == INFINITE:
@@ -105,8 +146,11 @@ def _sharded(node: Node, inputs: list[int | None]) -> int | None:
 
 
 _CHANGES: Final[Mapping[str, Callable[[Node, list[int | None]], int | None]]] = {
+    "AssertCardinality": _asserted,
     "Batch": _grouped,
     "Concatenate": _concatenated,
+    "DenseToSparseBatch": _grouped,
+    "DirectedInterleave": _directed,
     "MapAndBatch": _grouped,
     "PaddedBatch": _grouped,
     "ParallelBatch": _grouped,
@@ -115,5 +159,6 @@ _CHANGES: Final[Mapping[str, Callable[[Node, list[int | None]], int | None]]] = 
     "ShuffleAndRepeat": _repeated,
     "Skip": _skipped,
     "Take": _taken,
+    "Window": _windows,
     "Zip": _zipped,
 }

@@ -1,59 +1,32 @@
 """Where in the user's own files every dataset was made: seen while it is made, joined with the written graph later.
 
-Python's profiling hook (see `pipelines.graph.sources`) tells whenever a ``Dataset`` object has been initialised, and
-the stack tells who made it. The object itself is then the link: the objects that a dataset reads stand in the order of
-the graph's inputs, and a dataset that a function makes is an op of that function, of the same name in the graph.
-Nothing is joined by its kind or by its order in time, so what cannot be joined gets no line rather than a guessed one.
+Python's profiling hook (see `pipelines.graph.sources`) tells whenever one of TensorFlow's ops that make datasets
+(``tf.raw_ops.MapDataset``, …) has returned, and the stack tells who asked for it. The tensor it returned is then the
+link: the tensors that an op was given stand in the order of the graph's inputs, and an op that was called while a
+function was traced has the same name in the graph. Nothing is joined by its kind or by its order in time, so what
+cannot be joined gets no line rather than a guessed one.
 """
 
 from __future__ import annotations
 
 import ast
 import weakref
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice, pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pipeprof.pipelines.graph.records import CallerDict, GraphDict, NodeDict, PlaceDict
+from pipeprof.pipelines.graph.bodies import metadata_name
+from pipeprof.pipelines.graph.made import Made, Spot, is_variant, kept
+from pipeprof.pipelines.graph.records import CallerDict, GraphDict, PlaceDict
+from pipeprof.pipelines.graph.standin import StandIn, stand_in
 from pipeprof.pipelines.user_files import is_generated, is_users
 
 _MOST_CALLERS = 8
-# TensorFlow's calls between a traced function and the dataset object that it returns.
-_NEAR = 12
 _MOST_RECORDS = 100_000
-
-
-@dataclass(frozen=True)
-class _Spot:
-    """A frame of the user's: `end` is where the call ends, in line and UTF-8 bytes, where Python tells."""
-
-    file: str
-    line: int
-    function: str
-    end: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A dataset that was made.
-
-    Attributes:
-        spots: Frames of the user's, innermost first.
-        dataset: The object.
-        op: Graph and name of its op, if it was made while a function was traced.
-        inputs: Names of the ops it reads, in the same graph.
-        returned: Graph and name of the op that a traced function gave it out of.
-    """
-
-    spots: tuple[_Spot, ...]
-    dataset: weakref.ref[Any]
-    op: tuple[int, str] | None = None
-    inputs: tuple[str, ...] = ()
-    returned: tuple[int, str] | None = None
 
 
 @dataclass
@@ -65,75 +38,130 @@ class Lines:
     """
 
     own: Callable[[str], bool] = is_users
-    _objects: dict[int, _Made] = field(default_factory=dict)
-    _ops: dict[tuple[int, str], _Made] = field(default_factory=dict)
+    _eager: dict[int, tuple[weakref.ref[Any], Made]] = field(default_factory=dict)
+    _traced: dict[tuple[int, str], Made] = field(default_factory=dict)
     _graphs: weakref.WeakKeyDictionary[Any, int] = field(default_factory=weakref.WeakKeyDictionary)
     _functions: dict[str, int] = field(default_factory=dict)
+    _stand_ins: dict[Made, StandIn | None] = field(default_factory=dict)
     _count: int = 0
 
-    def saw(self, frame: FrameType) -> None:
-        """A dataset's initialiser has returned; ``frame`` is its frame."""
-        dataset: Any = frame.f_locals.get("self")
-        variant: Any = frame.f_locals.get("variant_tensor")
-        if dataset is None or variant is None or len(self._objects) + len(self._ops) >= _MOST_RECORDS:
+    def made(self, op: str, frame: FrameType, variant: Any) -> None:
+        """The ``op``, which makes a dataset, has returned the tensor ``variant``; ``frame`` is the op's."""
+        import tensorflow as tf
+
+        if not isinstance(variant, tf.Tensor) or len(self._eager) + len(self._traced) >= _MOST_RECORDS:
             return
-        made = _Made(tuple(islice(self._spots(frame), _MOST_CALLERS)), weakref.ref(dataset))
-        graph = getattr(variant, "graph", None)
-        for wrapper in dataset._functions():
-            function: Any = getattr(wrapper, "function", None)
-            if function is not None and getattr(function, "graph", None) is not None:
-                self._functions[_text(function.name)] = self._number(function.graph)
-        if graph is None:
-            self._objects[id(dataset)] = replace(made, returned=self._returned_from(frame))
+        given = frame.f_locals
+        arguments = {name: given.get(name) for name in frame.f_code.co_varnames[: frame.f_code.co_argcount]}
+        metadata = arguments.get("metadata")
+        reads: list[Made | None] = []
+        for value in arguments.values():
+            for one in value if isinstance(value, (list, tuple)) else (value,):
+                if is_variant(one):
+                    reads.append(self._known(one))
+                elif isinstance(one, tf.types.experimental.ConcreteFunction):
+                    function: Any = one
+                    self._functions[_text(function.name)] = self._number(function.graph)
+        made = Made(
+            op,
+            tuple(islice(self._spots(frame), _MOST_CALLERS)),
+            metadata_name(metadata) if isinstance(metadata, bytes) else None,
+            tuple(reads),
+            None if tf.is_symbolic_tensor(variant) else {name: kept(value) for name, value in arguments.items()},
+        )
+        self._note(variant, made)
+
+    def returned(self, frame: FrameType, result: Any) -> None:
+        """A method of a traced function has returned: datasets that its ops made may have come out as other tensors."""
+        import tensorflow as tf
+
+        function: Any = frame.f_locals.get(frame.f_code.co_varnames[0]) if frame.f_code.co_argcount else None
+        if not isinstance(function, tf.types.experimental.ConcreteFunction):
             return
-        op = (self._number(graph), variant.op.name)
-        read: list[Any] = [one._variant_tensor for one in dataset._inputs()]
-        here = all(getattr(one, "graph", None) is graph for one in read)
-        self._ops[op] = replace(made, op=op, inputs=tuple(one.op.name for one in read) if here else ())
+        outside = [one for one in tf.nest.flatten(result, expand_composites=True) if is_variant(one)]
+        inside = [one for one in function.outputs if is_variant(one)] if outside else []
+        if len(outside) != len(inside) or any(_graph_of(one) is function.graph for one in outside):
+            return
+        for one, origin in zip(outside, inside, strict=True):
+            made = self._known(origin)
+            if made is not None:
+                self._note(one, made)
 
     def places(self, dataset: Any, written: GraphDict) -> dict[str, PlaceDict]:
         """Places of the datasets of ``written``, the graph of ``dataset``, by their ids."""
+        joined = self._joined(dataset, written)
+        return {identity: place for identity, made in joined.items() if (place := _place(made)) is not None}
+
+    def stand_in(self, dataset: Any) -> tuple[Any, int] | None:
+        """``dataset`` over sources of one element where they are large, and the bytes less; None where that cannot be.
+
+        It has the places of ``dataset``. What its graph says about sources must be set right with `set_sources`.
+        """
+        import tensorflow as tf
+
+        made = self._known(tf.data.experimental.to_variant(dataset))
+        if made is not None and made not in self._stand_ins:
+            self._stand_ins[made] = stand_in(made)
+        found = self._stand_ins.get(made) if made is not None else None
+        if found is None:
+            return None
+        for one, variant in found.again.items():
+            self._note(variant, one)
+        saved = sum(nbytes for _, nbytes in found.left_out.values())
+        return tf.data.experimental.from_variant(found.variant, dataset.element_spec), saved
+
+    def set_sources(self, dataset: Any, written: GraphDict, executed: GraphDict) -> None:
+        """In the graphs of a `stand_in`, sets how much the real sources hold."""
+        keys = {node["id"]: node["key"] for node in written["nodes"]}
+        joined = self._joined(dataset, written)
+        left_out = {made: how for one in self._stand_ins.values() if one for made, how in one.left_out.items()}
+        held = {keys[one]: left_out[made] for one, made in joined.items() if made in left_out}
+        for node in (*written["nodes"], *executed["nodes"]):
+            if node["key"] in held and node["owner"] is None:
+                node["length"], node["held_bytes"] = held[node["key"]]
+
+    def _joined(self, dataset: Any, written: GraphDict) -> dict[str, Made]:
+        import tensorflow as tf
+
         nodes = {node["id"]: node for node in written["nodes"]}
-        found: dict[str, _Made] = {}
+        todo = [(self._in_function(node["id"]), node) for node in written["nodes"]]
         if written["root"] in nodes:
-            self._join(dataset, nodes[written["root"]], nodes, found)
-        for identity in nodes:
-            *_, function, local = ("", *identity.split("::")) if "::" in identity else ("", "", "")
-            made = self._ops.get((self._functions.get(function, 0), local))
-            if made is not None:
-                found.setdefault(identity, made)
-        return {identity: place for identity, made in found.items() if (place := _place(made)) is not None}
-
-    def _join(self, dataset: Any, node: NodeDict, nodes: dict[str, NodeDict], found: dict[str, _Made]) -> None:
-        """Along the objects, inputs in their order; iterative, because pipelines in loops grow long."""
-        todo = [(dataset, node)]
+            todo.append((self._known(tf.data.experimental.to_variant(dataset)), nodes[written["root"]]))
+        found: dict[str, Made] = {}
         while todo:
-            held, at = todo.pop()
-            one = getattr(held, "_dataset", held)
-            made = self._objects.get(id(one))
-            known = made.dataset() if made is not None else None
-            if made is None or known is None or known is not one or at["id"] in found or not _same_name(one, at):
+            made, node = todo.pop()
+            if made is None or node["id"] in found or (made.name is not None and made.name != node["key"]):
                 continue
-            found[at["id"]] = made
-            inputs = known._inputs()
-            if not inputs and made.returned is not None:
-                self._join_traced(made.returned, at, nodes, found)
-            elif len(inputs) == len(at["inputs"]):
-                todo.extend(zip(inputs, [nodes[name] for name in at["inputs"]], strict=True))
+            found[node["id"]] = made
+            below = [nodes[one] for one in node["inputs"]]
+            # What its function captures stands at the datasets of the function that read it.
+            reads = made.reads[: len(below)] if node["bodies"] else made.reads
+            todo.extend(zip(_aligned(reads, len(below)), below, strict=True))
+        return found
 
-    def _join_traced(
-        self, op: tuple[int, str], node: NodeDict, nodes: dict[str, NodeDict], found: dict[str, _Made]
-    ) -> None:
-        """Along the ops of a traced function that returned the dataset."""
-        todo = [(op, node)]
-        while todo:
-            (graph, name), at = todo.pop()
-            made = self._ops.get((graph, name))
-            if made is None:
-                continue
-            found[at["id"]] = made
-            if len(made.inputs) == len(at["inputs"]):
-                todo.extend(((graph, one), nodes[below]) for one, below in zip(made.inputs, at["inputs"], strict=True))
+    def _note(self, variant: Any, made: Made) -> None:
+        graph = _graph_of(variant)
+        if graph is not None:
+            self._traced[self._number(graph), variant.name] = made
+        else:
+            # Not kept alive: what the user lets go of takes its memory along.
+            self._eager[id(variant)] = (weakref.ref(variant), made)
+
+    def _known(self, variant: Any) -> Made | None:
+        """How the dataset was made that this tensor stands for."""
+        graph = _graph_of(variant)
+        if graph is None:
+            reference, made = self._eager.get(id(variant), (None, None))
+            return made if reference is not None and reference() is variant else None
+        while variant.op.type == "Identity":
+            variant = variant.op.inputs[0]
+        return self._traced.get((self._number(graph), variant.name))
+
+    def _in_function(self, identity: str) -> Made | None:
+        """The dataset that a function makes, by the function's name and the op's."""
+        owner, _, local = identity.rpartition("::")
+        number = self._functions.get(owner.rpartition("::")[2]) if owner else None
+        return self._traced.get((number, f"{local}:0")) if number is not None else None
 
     def _number(self, graph: Any) -> int:
         """A number for a graph that no other graph ever gets, also after this one is gone."""
@@ -142,25 +170,7 @@ class Lines:
             self._graphs[graph] = self._count
         return self._graphs[graph]
 
-    def _returned_from(self, frame: FrameType) -> tuple[int, str] | None:
-        """The op in the traced function whose result this dataset object wraps."""
-        if type(frame.f_locals.get("self")).__name__ != "_VariantDataset":
-            return None
-        at = frame.f_back
-        for _ in range(_NEAR):
-            if at is None:
-                return None
-            graph = getattr(at.f_locals.get("self"), "graph", None)
-            outputs = [one for one in getattr(graph, "outputs", ()) if one.dtype.name == "variant"]
-            if outputs:
-                op = outputs[0].op
-                while op.type == "Identity":
-                    op = op.inputs[0].op
-                return (self._number(graph), op.name) if len(outputs) == 1 else None
-            at = at.f_back
-        return None
-
-    def _spots(self, frame: FrameType) -> Iterator[_Spot]:
+    def _spots(self, frame: FrameType) -> Iterator[Spot]:
         at = frame.f_back
         while at is not None:
             file = at.f_code.co_filename
@@ -169,21 +179,31 @@ class Lines:
                 if spot is not None and self.own(spot.file):
                     yield spot
             elif self.own(file):
-                yield _Spot(file, at.f_lineno, at.f_code.co_name, _call_end(at))
+                yield Spot(file, at.f_lineno, at.f_code.co_name, _call_end(at))
             at = at.f_back
+
+
+def _graph_of(variant: Any) -> Any | None:
+    """The graph that is being traced where the tensor is a part of one."""
+    import tensorflow as tf
+
+    return variant.graph if tf.is_symbolic_tensor(variant) else None
+
+
+def _aligned(reads: Sequence[Made | None], count: int) -> Sequence[Made | None]:
+    """What is known about each of the ``count`` datasets that one reads in the graph.
+
+    Other things are tensors of the same type, lists of tensors for instance: what cannot be counted out is not known.
+    """
+    known = [one for one in reads if one is not None]
+    return reads if len(reads) == count else known if len(known) == count else [None] * count
 
 
 def _text(name: Any) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def _same_name(dataset: Any, node: NodeDict) -> bool:
-    """Whether the user's name of the object, if there is one, is the node's."""
-    name = _text(getattr(getattr(dataset, "_metadata", None), "name", b"") or b"")
-    return not name or name == node["key"]
-
-
-def _original(frame: FrameType) -> _Spot | None:
+def _original(frame: FrameType) -> Spot | None:
     """The user's line that a line of AutoGraph's generated code was made from."""
     file, line = frame.f_code.co_filename, frame.f_lineno
     at = frame.f_back
@@ -195,7 +215,7 @@ def _original(frame: FrameType) -> _Spot | None:
                 code = getattr(at.f_locals.get("target_entity"), "__code__", None)
                 of_lambda = code is not None and code.co_name == "<lambda>" == frame.f_code.co_name.rpartition("_")[2]
                 start = code.co_firstlineno if of_lambda and code is not None else origin.loc.lineno
-                return _Spot(origin.loc.filename, start, origin.function_name or "<lambda>")
+                return Spot(origin.loc.filename, start, origin.function_name or "<lambda>")
         at = at.f_back
     return None
 
@@ -209,7 +229,7 @@ def _call_end(frame: FrameType) -> tuple[int, int] | None:
     return (line, column) if line is not None and column is not None else None
 
 
-def _place(made: _Made) -> PlaceDict | None:
+def _place(made: Made) -> PlaceDict | None:
     if not made.spots:
         return None
     inner = made.spots[0]
@@ -219,7 +239,7 @@ def _place(made: _Made) -> PlaceDict | None:
     return {"file": inner.file, "line": line, "column": column, "function": inner.function, "callers": callers}
 
 
-def _name_of_call(spot: _Spot) -> tuple[int, int | None]:
+def _name_of_call(spot: Spot) -> tuple[int, int | None]:
     """Line and column, both from 1, of the method's name in the user's text: ``batch`` in a chain of calls."""
     name = _calls(spot.file).get(spot.end) if spot.end is not None else None
     return name if name is not None else (spot.line, None)

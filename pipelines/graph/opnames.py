@@ -32,6 +32,7 @@ _OPTION_FAMILIES = frozenset(
 
 _FRIENDLY = {
     "CSV": "CsvDataset",
+    "DenseToSparseBatch": "sparse_batch",
     "DirectedInterleave": "choose_from_datasets",
     "FixedLengthRecord": "FixedLengthRecordDataset",
     "Generator": "from_generator",
@@ -81,8 +82,12 @@ ONE_FUNCTION = frozenset(
 )
 """Families that call one function on the element of one input."""
 
+MAKES_BODIES = frozenset({"FlatMap", "GroupByWindow", "Interleave", "LegacyParallelInterleave", "ParallelInterleave"})
+"""Families whose function makes a dataset, with iterators of its own."""
+
 RESTARTS = frozenset(
     {
+        "GroupByWindow",
         "Repeat",
         "ShuffleAndRepeat",
         "Interleave",
@@ -98,6 +103,7 @@ _ASYNCHRONOUS = frozenset(
 )
 
 _TAIL_ARGUMENTS = {
+    "AssertCardinality": ("cardinality",),
     "Batch": ("batch_size", "drop_remainder"),
     "Interleave": ("cycle_length", "block_length"),
     "LegacyParallelInterleave": ("cycle_length", "block_length", "buffer_output_elements", "prefetch_input_elements"),
@@ -123,7 +129,12 @@ _TAIL_ARGUMENTS = {
     "Take": ("count",),
     "Window": ("size", "shift", "stride", "drop_remainder"),
 }
-_HEAD_ARGUMENTS = {"PaddedBatch": ("", "batch_size"), "Cache": ("", "filename"), "Rebatch": ("", "batch_sizes")}
+_HEAD_ARGUMENTS = {
+    "DenseToSparseBatch": ("", "batch_size"),
+    "PaddedBatch": ("", "batch_size"),
+    "Cache": ("", "filename"),
+    "Rebatch": ("", "batch_sizes"),
+}
 
 
 def is_dataset(op: str) -> bool:
@@ -165,9 +176,26 @@ def in_model(op: str, node_name: str) -> bool:
     return node_name in names if names is not None else family(node_name) == family(op)
 
 
+def dataset_op(node_name: str) -> str:
+    """The op that the model calls ``node_name``.
+
+    Example:
+        >>> dataset_op("ParallelMapV2"), dataset_op("ForeverRepeat")
+        ('ParallelMapDatasetV2', 'RepeatDataset')
+    """
+    kind = next((family for family, names in _IN_MODEL.items() if node_name in names), None)
+    version = _VERSION.search(node_name)
+    return f"{kind or _VERSION.sub('', node_name)}Dataset{version[0] if version and kind is None else ''}"
+
+
 def is_helper(parent: str, child: str) -> bool:
     """Whether the model node ``child`` is a part of its parent, as ``MemoryCacheImpl`` is of ``MemoryCache``."""
     return child == f"{parent}Impl" or (parent == "Snapshot" and child in ("SnapshotWriter", "SnapshotReader"))
+
+
+def is_closed(node_name: str) -> bool:
+    """Whether a helper reads on its own what it gives, so that no input of the user's is below it."""
+    return node_name == "SnapshotReader"
 
 
 def is_asynchronous(op: str) -> bool:

@@ -12,22 +12,26 @@ The format of the result is described in `pipeprof.pipelines.graph.records`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.bodies import Reader
 from pipeprof.pipelines.graph.places import enclosing_stage
-from pipeprof.pipelines.graph.records import GraphDict
+from pipeprof.pipelines.graph.records import GraphDict, PlaceDict
 from pipeprof.pipelines.graph.snapshots import RawSnapshot, snapshot_model, take_snapshot
 from pipeprof.pipelines.graph.sources import MadeSource, SourceWatch, component_keys, mark_constants
 
 __all__ = [
     "SERIALISABLE_BYTES",
+    "Graphs",
     "MadeSource",
     "RawSnapshot",
     "SourceWatch",
     "enclosing_stage",
     "read_executed",
+    "read_graphs",
     "read_written",
+    "readable",
     "serialised",
     "snapshot_model",
     "take_snapshot",
@@ -36,6 +40,73 @@ __all__ = [
 SERIALISABLE_BYTES: Final = 10**9
 COPIES: Final = 15
 _IGNORE_EXTERNAL_STATE: Final = 1
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """Both graphs of a pipeline.
+
+    Attributes:
+        written: As its user wrote it.
+        executed: As TensorFlow would run it.
+        places: Where its datasets were made, by their ids in ``written``.
+        stands_for: Bytes of the arrays that the graphs were read without; 0 if they are whole.
+    """
+
+    written: GraphDict
+    executed: GraphDict
+    places: dict[str, PlaceDict]
+    stands_for: int = 0
+
+    @property
+    def note(self) -> str | None:
+        """How they were read if they are not whole, and what that costs."""
+        if not self.stands_for:
+            return None
+        return (
+            f"The pipeline holds {self.stands_for / 1e9:.1f} GB in memory, too much for TensorFlow to write its graph "
+            "down. What its stages are was read from the same pipeline over a source of one element; what they cost, "
+            "from the model of the real one. Where ops of several stages have the same name, the time inside the "
+            "stages cannot be told by op."
+        )
+
+
+def read_graphs(dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None) -> Graphs:
+    """Both graphs of ``dataset``, without the arrays of its sources where these are too large to be read.
+
+    Args:
+        dataset: A ``tf.data.Dataset``.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading may take; None for any number.
+        watch: What was seen while it was built.
+    """
+    one, left = readable(dataset, in_memory=in_memory, room=room, watch=watch)
+    written = read_written(one, in_memory=left, room=room, made=watch.made if watch is not None else ())
+    executed = read_executed(one, in_memory=left, room=room, written=written)
+    if watch is None or written["root"] is None:
+        return Graphs(written, executed, {})
+    if one is not dataset:
+        watch.lines.set_sources(one, written, executed)
+    return Graphs(written, executed, watch.lines.places(one, written), in_memory - left)
+
+
+def readable(
+    dataset: Any, *, in_memory: int, room: int | None, watch: SourceWatch | None, most: int = SERIALISABLE_BYTES
+) -> tuple[Any, int]:
+    """``dataset``, or what has its graph and can be read where it is too large, and what that holds in memory.
+
+    Args:
+        dataset: A ``tf.data.Dataset``.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading may take; None for any number.
+        watch: What was seen while it was built.
+        most: Bytes beyond which it is too large in any case.
+    """
+    if watch is not None and (in_memory > most or _too_large(in_memory, room)):
+        small = watch.lines.stand_in(dataset)
+        if small is not None:
+            return small[0], max(0, in_memory - small[1])
+    return dataset, in_memory
 
 
 def read_written(

@@ -44,9 +44,12 @@ class Rewrites:
         runs = self.executed.nodes[place]
         partners = self.partners(stage)
         if partners:
-            return self._fused(node, runs, partners, cost)
+            return self._fused(stage, runs, partners, cost)
         if node.family == "Map":
-            return f"made parallel{_degree(cost)}" if runs.family == "ParallelMap" else self._serial(node)
+            if runs.family == "ParallelMap":
+                # The map at the end of a snapshot is nothing that its user wrote.
+                return f"made parallel{_degree(cost)}" if stage.op == "map" else None
+            return self._serial(stage) if stage.op == "map" else None
         if runs.op != node.op:
             return f"runs as {friendly(runs.op)}{_degree(cost)}"
         return _tuned(cost)
@@ -56,17 +59,19 @@ class Rewrites:
         tuned = _tuned(cost)
         return f"{friendly(self.executed.nodes[node_id].op)} injected{f', {tuned}' if tuned else ''}"
 
-    def _fused(self, node: Node, runs: Node, partners: list[WrittenStage], cost: Cost | None) -> str:
+    def _fused(self, stage: WrittenStage, runs: Node, partners: list[WrittenStage], cost: Cost | None) -> str:
+        node = self.written.nodes[stage.head]
         text = f"fused with {' and '.join(one.op for one in partners)}"
         if not is_asynchronous(runs.op) or node.family not in ("Map", "ParallelMap"):
             return text
         if runs.arguments.get("num_parallel_calls") == 1 and node.family == "Map":
-            serial = self._serial(node) if self.executed.has("Model") else "stays serial because autotune is off"
+            serial = self._serial(stage) if self.executed.has("Model") else "stays serial because autotune is off"
             return f"{text}, {serial}"
         return f"{text}{_degree(cost)}"
 
-    def _serial(self, node: Node) -> str:
-        if node.owner is not None:
+    def _serial(self, stage: WrittenStage) -> str:
+        node = self.written.nodes[stage.head]
+        if stage.owner is not None:
             return "stays serial: TensorFlow makes nothing parallel inside a function"
         if not self.executed.has("Model"):
             return "runs as written because autotune is off"

@@ -11,15 +11,19 @@ from __future__ import annotations
 import inspect
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from pipeprof.pipelines.graph.lines import Lines
+from pipeprof.pipelines.graph.opnames import is_dataset
 from pipeprof.pipelines.graph.records import GraphDict, MadeDict
 from pipeprof.pipelines.user_files import is_users
+
+_Seen = Callable[[FrameType, Any], None]
 
 _SLICES = ("TensorSliceDataset", "TensorDataset")
 _GENERATED = "__autograph_generated_file"
@@ -83,18 +87,11 @@ class SourceWatch:
         self._installed: Callable[..., None] | None = None
 
     def __enter__(self) -> SourceWatch:
-        import tensorflow as tf
-
-        methods = (tf.data.Dataset.from_tensor_slices, tf.data.Dataset.from_tensors)
-        codes = frozenset(inspect.unwrap(one).__code__ for one in methods)
         self._before = sys.getprofile()
-        library = str(Path(tf.__file__).parent)
         if self._before is not None and not callable(self._before):
             self.note = "a profiler was running already, so the lines of the stages were not looked for"
             return self
-        self._installed = self._hook(
-            codes, inspect.unwrap(tf.data.Dataset.__init__).__code__, tf.inside_function, library
-        )
+        self._installed = self._hook(self._watched())
         sys.setprofile(self._installed)
         return self
 
@@ -108,27 +105,49 @@ class SourceWatch:
         else:
             self.note = "the target set a profiler of its own, so the lines of some stages may be missing"
 
-    def _hook(
-        self, codes: frozenset[Any], initialiser: Any, tracing: Callable[[], bool], library: str
-    ) -> Callable[..., None]:
+    def _watched(self) -> dict[int, tuple[CodeType, _Seen]]:
+        """What to do when a function returns, by the identity of its code."""
+        import tensorflow as tf
+
+        library = str(Path(tf.__file__).parent)
+
+        def source(frame: FrameType, dataset: Any) -> None:
+            self.made.append(_made(frame, dataset, library, traced=bool(tf.inside_function())))
+
+        watched: list[tuple[Callable[..., Any], _Seen]] = [
+            *((getattr(tf.raw_ops, op), partial(self.lines.made, op)) for op in dir(tf.raw_ops) if is_dataset(op)),
+            *((method, self.lines.returned) for method in _methods(tf.types.experimental.ConcreteFunction)),
+            *((method, source) for method in (tf.data.Dataset.from_tensor_slices, tf.data.Dataset.from_tensors)),
+        ]
+        return {
+            id(code): (code, seen)
+            for function, seen in watched
+            if (code := getattr(inspect.unwrap(function), "__code__", None)) is not None
+        }
+
+    def _hook(self, watched: dict[int, tuple[CodeType, _Seen]]) -> Callable[..., None]:
         before = self._before
-        saw = self.lines.saw
 
         def hook(frame: FrameType, event: str, value: Any) -> None:
-            if event == "return":
-                code = frame.f_code
-                if code is initialiser:
+            if event == "return" and value is not None:
+                _, seen = watched.get(id(frame.f_code), (None, None))
+                if seen is not None:
                     try:
-                        saw(frame)
+                        seen(frame, value)
                     except Exception as error:
                         # What a hook raises would end the user's own call.
                         self.note = f"where a stage was made could not be told ({type(error).__name__}: {error})"
-                elif value is not None and code in codes:
-                    self.made.append(_made(frame, value, library, traced=bool(tracing())))
             if before is not None:
                 before(frame, event, value)
 
         return hook
+
+
+def _methods(kind: type) -> Iterator[Callable[..., Any]]:
+    """The methods of the classes that implement ``kind``, properties left out."""
+    for one in kind.__subclasses__():
+        yield from (method for method in vars(one).values() if inspect.isfunction(method))
+        yield from _methods(one)
 
 
 def held_bytes(made: Sequence[MadeSource]) -> int:

@@ -11,14 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.graph.align import Joined, join
+from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.costs import Cost, Costs, Segment, measure
+from pipeprof.pipelines.graph.flow import component_flow
 from pipeprof.pipelines.graph.opnames import friendly, is_asynchronous
 from pipeprof.pipelines.graph.records import GraphDict, ModelDict
 from pipeprof.pipelines.graph.rewrites import Rewrites
+from pipeprof.pipelines.graph.running import running_graph
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
-from pipeprof.profiles.profile import Location, Message, Stage
+from pipeprof.profiles.profile import Component, Location, Message, Stage
 
 _ALIASING = ("Shuffle", "ShuffleAndRepeat", "Cache", "Prefetch")
+_OF_THE_MODEL = (
+    "The graph could not be read: {reason}. The stages are those that TensorFlow's model shows while they run. What is "
+    "missing: their names, lines and arguments, what their elements are, and which of them TensorFlow added or fused."
+)
 _UNATTRIBUTED_SHARE = 0.01
 _SCALED_SHARE = 0.5
 
@@ -59,17 +66,59 @@ def explain_stages(
         times: When each segment ended, in seconds since the measured window began.
     """
     before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
+    pairs = tuple(segments) or (((first, last),) if first is not None and last is not None else ())
     if before.root is None or after.root is None:
         reason = before.reason or after.reason or "there is no graph"
-        return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
-    pairs = tuple(segments) or (((first, last),) if first is not None and last is not None else ())
+        running = running_graph([model for pair in pairs for model in pair])
+        if running["root"] is None:
+            return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
+        rows, notes = explain_stages(
+            running,
+            running,
+            segments=pairs,
+            batches=batches,
+            seconds=seconds,
+            cores=cores,
+            by_address=False,
+            times=times,
+        )
+        told = Message(code="stages-unread", message=_OF_THE_MODEL.format(reason=reason))
+        return _renumbered(rows), [told, *(note for note in notes if note.code == "stages-unattributed")]
     costs = measure(after, pairs) if pairs else Costs()
     joined = join(before, after)
     stages = before.stages(by_address=by_address, ops=ops)
     window = _Window(batches, seconds, cores, times)
-    table = _Table(Rewrites(before, after, joined, stages), costs, window, names or {}, locations or {}, by_address)
+    elements = _Elements.of(before), _Elements.of(after)
+    table = _Table(
+        Rewrites(before, after, joined, stages), costs, window, names or {}, locations or {}, by_address, elements
+    )
     rows = table.rows()
     return rows, [*_notes(costs, pairs, after), *table.notes()]
+
+
+@dataclass(frozen=True)
+class _Elements:
+    """What the elements of a graph's datasets are, and how many of them there are in one pass."""
+
+    graph: StageGraph
+    names: Mapping[str, tuple[str, ...]]
+    counts: Mapping[str, int | None]
+
+    @classmethod
+    def of(cls, graph: StageGraph) -> _Elements:
+        return cls(graph, component_flow(graph).names, cardinalities(graph))
+
+    def told(self, place: str) -> dict[str, object]:
+        node = self.graph.nodes[place]
+        names = self.names.get(place) or tuple(map(str, range(len(node.output_types))))
+        return {
+            "element_spec": [
+                Component(name=name.rstrip("'"), dtype=dtype, shape=None if shape is None else list(shape))
+                for name, dtype, shape in zip(names, node.output_types, node.output_shapes, strict=False)
+            ]
+            or None,
+            "cardinality": self.counts.get(place),
+        }
 
 
 @dataclass(frozen=True)
@@ -80,6 +129,8 @@ class _Table:
     names: Mapping[str, str | None]
     locations: Mapping[str, Location]
     by_address: bool
+    elements: tuple[_Elements, _Elements]
+    """Of the graph as written, and as executed."""
 
     @property
     def _joined(self) -> Joined:
@@ -108,12 +159,15 @@ class _Table:
             tf_op=self._executed.nodes[place].op if place is not None else None,
             executed=self.rewrites.words(stage, None if earlier else cost),
             location=self.locations.get(stage.address),
-        )
+        ).model_copy(update=self.elements[0].told(stage.head))
         if cost is None or place is None:
             return row
         if earlier:
             # The fused dataset gives out what its last part makes.
-            return row.model_copy(update=_made(cost)) if stage is _last([stage, *partners], order) else row
+            if stage is not _last([stage, *partners], order):
+                return row
+            flow = self._flow(cost)
+            return row.model_copy(update={**_made(cost), "bytes_out_per_batch": flow.get("bytes_out_per_batch")})
         update = self._measured(cost, place)
         if partners:
             update.update(_consumed(self._executed, self.costs, place))
@@ -129,7 +183,7 @@ class _Table:
             op=friendly(node.op),
             tf_op=node.op,
             executed=self.rewrites.injected(node_id, cost),
-        )
+        ).model_copy(update=self.elements[1].told(node_id))
         return row if cost is None else row.model_copy(update=self._measured(cost, node_id))
 
     def _cost(self, stage: WrittenStage) -> Cost | None:
@@ -220,6 +274,11 @@ class _Table:
         while node.family in (*_ALIASING, "Repeat", "Take", "Skip", "Shard") and node.inputs:
             node = self._executed.nodes[self._executed.skip_options(node.inputs[0])]
         return node.family == "TensorSlice" and not node.files
+
+
+def _renumbered(rows: Sequence[Stage]) -> list[Stage]:
+    """Rows whose ids say that they are no addresses of anything written."""
+    return [row.model_copy(update={"id": f"running.{number}"}) for number, row in enumerate(rows)]
 
 
 def _total_seconds(costs: Costs) -> float:

@@ -109,7 +109,9 @@ def test_elements_and_how_many() -> None:
     assert source.element == (Component("uint8", (64, 64, 3)), Component("int64", ()))
     assert (source.element_bytes, source.elements) == (64 * 64 * 3 + 8, 64)
     assert of("filter_on_input", "stages.0").elements == INFINITE
-    assert of("filter_on_input", "stages.2").elements is None
+    assert of("filter_on_input", "stages.2").elements == INFINITE
+    assert of("filter", "stages.0").op == "filter"
+    assert of("filter", "stages.0").elements is None
     assert of("cast_before_batch", "stages.1").element == (Component("float32", (None,)),)
     assert of("cast_before_batch", "stages.1").element_bytes == 1024.0  # the last batch may be smaller: as measured
 

@@ -1,0 +1,88 @@
+"""What was seen of a dataset when it was made: by whom, from what, and how it could be made once more."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+_SMALL: Final = 1000
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A frame of the user's: `end` is where the call ends, in line and UTF-8 bytes, where Python tells."""
+
+    file: str
+    line: int
+    function: str
+    end: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A dataset that was made.
+
+    Attributes:
+        op: TensorFlow's op, e.g. ``MapDataset``.
+        spots: Frames of the user's, innermost first.
+        name: The user's name for it, or None.
+        reads: The datasets it reads, in order; None for a tensor that may be one, but that nobody saw being made.
+        arguments: What the op was given, `kept`; None while a function was traced.
+    """
+
+    op: str
+    spots: tuple[Spot, ...]
+    name: str | None
+    reads: tuple[Made | None, ...] = field(repr=False)
+    arguments: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+class Variant:
+    """Stands for a tensor among the arguments that may be a dataset."""
+
+
+def is_variant(value: Any) -> bool:
+    """Whether it is a tensor that may stand for a dataset."""
+    import tensorflow as tf
+
+    return isinstance(value, tf.Tensor) and bool(value.dtype == tf.variant)
+
+
+def kept(value: Any) -> Any:
+    """An argument of an op as it is remembered: nothing large is kept alive, of large tensors what they look like."""
+    import tensorflow as tf
+
+    if is_variant(value):
+        return Variant
+    if isinstance(value, (list, tuple)):
+        return [kept(one) for one in value]
+    if isinstance(value, tf.Tensor):
+        count = value.shape.num_elements()
+        return value if count is not None and count <= _SMALL else Large(tf.TensorSpec.from_tensor(value), value)
+    if isinstance(value, tf.types.experimental.ConcreteFunction):
+        return weakref.ref(value)
+    return value
+
+
+class Large:
+    """A tensor that is not kept alive.
+
+    Attributes:
+        spec: Its type and shape.
+        tensor: A weak reference to it.
+    """
+
+    def __init__(self, spec: Any, tensor: Any) -> None:
+        self.spec = spec
+        self.tensor = weakref.ref(tensor)
+
+    @property
+    def nbytes(self) -> int:
+        """Its size; of texts and the like nothing."""
+        import tensorflow as tf
+
+        if self.spec.dtype in (tf.string, tf.variant, tf.resource):
+            return 0
+        return int(self.spec.dtype.size * (self.spec.shape.num_elements() or 0))

@@ -1,0 +1,81 @@
+"""What other libraries keep to themselves is not used: it may change with any version."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("api", "cli", "pipelines", "profiles")
+# Python's own, documented in spite of the underscore.
+DOCUMENTED = {"os._exit", "sys._current_frames"}
+NAMED_TUPLES = {"_fields", "_replace", "_asdict"}
+OWN = {"self", "cls", "super()"}
+ASKING = {"getattr", "hasattr", "setattr", "delattr"}
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not (name.startswith("__") and name.endswith("__"))
+
+
+def private_uses(source: str) -> Iterator[str]:
+    """Attributes with a leading underscore of anything but the object itself, and modules that are private."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Attribute(value=value, attr=name) if is_private(name):
+                text = ast.unparse(node)
+                if ast.unparse(value) not in OWN and name not in NAMED_TUPLES and text not in DOCUMENTED:
+                    yield f"{node.lineno}: {text}"
+            case ast.Call(func=ast.Name(id=asked), args=[_, ast.Constant(value=str(name)), *_]) if asked in ASKING:
+                if is_private(name) and name not in NAMED_TUPLES:
+                    yield f"{node.lineno}: {ast.unparse(node)}"
+            case ast.Import(names=names):
+                yield from (f"{node.lineno}: {one.name}" for one in names if is_inside(one.name))
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                if is_inside(module):
+                    yield f"{node.lineno}: {module}"
+                if not module.startswith("pipeprof"):
+                    yield from (f"{node.lineno}: {module}.{one.name}" for one in names if is_private(one.name))
+
+
+def is_inside(module: str) -> bool:
+    """Whether a module is a part of TensorFlow that is not its API, or private by its name."""
+    return module.startswith("tensorflow.python") or any(
+        is_private(part) for part in module.split(".") if not module.startswith("pipeprof")
+    )
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_nothing_private_of_other_libraries_is_used(room: str) -> None:
+    files = sorted((ROOT / room).rglob("*.py"))
+    assert files
+    found = [
+        f"{path.relative_to(ROOT)}:{use}" for path in files for use in private_uses(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "dataset._functions()",
+        "dataset._variant_tensor",
+        "self.dataset._inputs()",
+        "getattr(held, '_dataset', held)",
+        "from tensorflow.python.data.ops import dataset_ops",
+        "import tensorflow.python.eager.context as context",
+        "from rich._wrap import divide_line",
+        "from numpy import _core",
+    ],
+)
+def test_the_check_sees_what_it_is_for(source: str) -> None:
+    assert list(private_uses(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["self._seen", "super()._line()", "os._exit(0)", "value._fields", "type(value).__name__", "_private(3)"],
+)
+def test_the_check_lets_pass_what_is_right(source: str) -> None:
+    assert list(private_uses(source)) == []
