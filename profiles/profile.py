@@ -55,6 +55,7 @@ from pipeprof.profiles.document.messages import (
 from pipeprof.profiles.document.stages import (
     Causes,
     Headspace,
+    Component,
     Location,
     OpCost,
     PythonCost,
@@ -76,6 +77,7 @@ __all__ = [
     "Ceiling",
     "CeilingTerm",
     "Contention",
+    "Component",
     "CpuAccount",
     "Device",
     "Disk",
