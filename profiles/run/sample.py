@@ -5,18 +5,19 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.graph.reading import read_executed, read_written
-from pipeprof.pipelines.graph.sources import MadeSource, component_bytes, held_bytes
+from pipeprof.pipelines.graph.reading import read_graphs, read_written, readable
+from pipeprof.pipelines.graph.sources import MadeSource, SourceWatch, component_bytes, held_bytes
 from pipeprof.profiles.run import procfs
 from pipeprof.profiles.run.device import HostClock, SimulatedDevice, StepDuration
 from pipeprof.profiles.run.durations import Durations
 from pipeprof.profiles.run.headspace import replay, with_files_in_memory
 from pipeprof.profiles.run.ledger_readings import MemoryLog
 from pipeprof.profiles.run.loop import Feed, PythonStep, SimulatedStep, Step, drain, follow
-from pipeprof.profiles.run.marking import marked_feed, marks_of
+from pipeprof.profiles.run.marking import MOST_BYTES, marked_feed, marks_of
 from pipeprof.profiles.run.models import ModelLog
 from pipeprof.profiles.run.phases import Phases
 from pipeprof.profiles.run.raised import first_line
@@ -58,6 +59,7 @@ class Sample:
         self._source_bytes = 0
         self._made: list[MadeSource] = []
         self._called: Called | None = None
+        self._watch: SourceWatch | None = None
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
 
@@ -185,18 +187,21 @@ class Sample:
             if self.job["kind"] == "spec":
                 from pipeprof.pipelines.build import build
 
-                self.dataset = build(self._spec, self._context)
+                # What cannot be serialised is known only from what was seen while it was built.
+                self._watch = SourceWatch() if self._array_bytes() > MOST_BYTES else None
+                with self._watch or nullcontext():
+                    self.dataset = build(self._spec, self._context)
             else:
                 from pipeprof.profiles.run.function import call_target
 
                 self._called = call_target(self.job["target"], self.job["arguments"])
-                self.dataset, self._made = self._called.dataset, self._called.watch.made
+                self.dataset, self._watch = self._called.dataset, self._called.watch
+                self._made = self._watch.made
             self._memory.read("build")
         if self._called is not None:
             self._take_step(self._called)
         grown = max(0, (procfs.rss_bytes("self") or 0) - before)
-        arrays = self._context.arrays.values() if self._context is not None else ()
-        known = sum(array.nbytes for array in arrays) or held_bytes(self._made)
+        known = self._array_bytes() or held_bytes(self._made)
         # Known arrays explain themselves, their tensors and a copy on its way out; what else grew may be constants.
         self._source_bytes = known if grown < 3.5 * known + UNEXPLAINED_BYTES else grown
 
@@ -209,6 +214,9 @@ class Sample:
         if self.job["step_given"]:
             text = f"{self.job['target']} returned a step as well, which --step replaces."
             self._channel.send("warning", code="step-replaced", text=text)
+    def _array_bytes(self) -> int:
+        return sum(array.nbytes for array in self._context.arrays.values()) if self._context is not None else 0
+
             return
         self.job["step"] = {"kind": "returned"}
         self.job["dispatch"] = "sync"
@@ -323,13 +331,17 @@ class Sample:
 
     def _traced(self) -> Traced:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
-        found = marks_of(self.dataset, self._source_bytes, self._room())
+        room = self._room()
+        dataset, size = readable(
+            self.dataset, in_memory=self._source_bytes, room=room, watch=self._watch, most=MOST_BYTES
+        )
+        found = marks_of(dataset, size, room)
         if found is None:
             return traced_ops(self.feed)
         # The name scopes of a spec tell its functions apart already.
         again = (
             None
-            if self.job["kind"] == "spec"
+            if self.job["kind"] == "spec" or dataset is not self.dataset
             else marked_feed(self.dataset, *found, self._filled_seconds, self._stopped)
         )
         return traced_ops(again or self.feed, found[0])
@@ -338,16 +350,16 @@ class Sample:
         return self._channel.stop.is_set()
 
     def _graphs(self) -> None:
-        size, room = self._source_bytes, self._room()
-        written = read_written(self.dataset, in_memory=size, room=room, made=self._made)
-        executed = read_executed(self.dataset, in_memory=size, room=room, written=written)
+        found = read_graphs(self.dataset, in_memory=self._source_bytes, room=self._room(), watch=self._watch)
+        if found.note:
+            self._channel.send("warning", code="graph-without-arrays", text=found.note)
         self._channel.send(
             "graphs",
             segments=self._models.segments(),
-            written=written,
-            executed=executed,
+            written=found.written,
+            executed=found.executed,
             made=[source.to_dict() for source in self._made],
-            places=self._called.watch.lines.places(self.dataset, written) if self._called is not None else {},
+            places=found.places if self._called is not None else {},
         )
 
     def _components(self) -> list[tuple[str, int]]:
