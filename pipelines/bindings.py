@@ -193,9 +193,31 @@ def _is_open(tree: ast.Module, found: tuple[Binding, ...]) -> bool:
     )
 
 
+def calls_at_import(tree: ast.Module) -> Iterator[str]:
+    r"""Names of the functions and methods that importing a file calls, also within its own functions.
+
+    Example:
+        >>> list(calls_at_import(ast.parse("def a(): b.c()\ndef d(): e()\na()")))
+        ['a', 'c']
+    """
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    todo: list[ast.AST] = [tree]
+    while todo:
+        for node in _at_import(todo.pop()):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+            yield name
+            if isinstance(node.func, ast.Name) and name in functions:
+                todo.append(functions.pop(name))
+
+
 def _at_import(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes that run when the file is imported."""
+    """The nodes below one that run along with it, when the file is imported rather than run."""
     for child in ast.iter_child_nodes(node):
-        if not isinstance(child, _FUNCTIONS):
+        if isinstance(child, ast.If) and _asks_for_main(child.test):
+            for other in child.orelse:
+                yield from (other, *_at_import(other))
+        elif not isinstance(child, _FUNCTIONS):
             yield child
             yield from _at_import(child)

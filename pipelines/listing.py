@@ -69,7 +69,7 @@ def listed_functions(path: Path) -> list[Listed]:
         UsageError: It cannot be read or is no Python.
     """
     file = bindings_of(path)
-    order = ("annotation", "body", "name", "none")
+    order: tuple[Sign, ...] = ("annotation", "body", "name", "none")
     sure: frozenset[str] = frozenset()
     while True:
         # A function that returns what another one makes is found once that one is known.

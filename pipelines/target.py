@@ -273,7 +273,7 @@ def load_function(target: Target) -> Callable[..., Any]:
 def _import_module(name: str, path: Path) -> ModuleType:
     """Import a module as the user's own code would, with the current directory on the path as for ``python -m``."""
     here = str(Path.cwd())
-    if not {"", here} & set(sys.path):
+    if sys.path[:1] not in ([""], [here]):
         sys.path.insert(0, here)
     module = importlib.import_module(name)
     found = getattr(module, "__file__", None)

@@ -34,6 +34,7 @@ _WORDS_FOR_CODES = {
     "killed": "the worker was killed",
     "max-time": "--max-time was reached",
     "raised": "the pipeline raised an error",
+    "step-raised": "the step raised an error",
 }
 
 

@@ -40,6 +40,7 @@ _ASKED = {
     "interrupted": ("interrupted", "Interrupted", EXIT_INTERRUPTED),
     "terminated": ("terminated", "Ended by SIGTERM", EXIT_TERMINATED),
 }
+_DID = {"exited": "The pipeline's code ended itself", "step-raised": "The step raised"}
 _CRASHES: dict[int, str] = {
     signal.SIGSEGV: "a segmentation fault",
     signal.SIGBUS: "a bus error",
@@ -146,7 +147,8 @@ def _raised(observed: Observed, error: Mapping[str, Any], around: Circumstances)
         named = stage.words if stage else f"stage {error['address']}" if error["address"] else None
         place = f" at {frame.file}:{frame.line}" if frame else ""
         of = f" in {named}" if named else ""
-        message = f"The pipeline raised{of}{place}, phase {_where(observed)}: {message}"
+        did = _DID.get(error["code"], "The pipeline raised")
+        message = f"{did}{of}{place}, phase {_where(observed)}: {message}"
     location = stage.location if stage else Location(file=frame.file, line=frame.line) if frame else None
     problem = Problem(code=error["code"], message=message, stage=error["address"], address=error["address"])
     if location is not None:

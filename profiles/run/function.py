@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.arguments import call
+from pipeprof.pipelines.bindings import calls_at_import, parse_file
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.sources import SourceWatch
 from pipeprof.pipelines.modules import top_folder
 from pipeprof.pipelines.target import Target, load_function, parse_target
 from pipeprof.pipelines.user_files import is_users
+from pipeprof.profiles.run.fitted import fitted
 from pipeprof.profiles.run.returned import describe_returned
 
 # TensorFlow and what it brings read these when they are loaded.
@@ -22,9 +24,16 @@ _EARLY = ("TF_", "CUDA_", "XLA_", "OMP_", "KMP_", "MKL_")
 
 
 # What these set cannot be set any more once TensorFlow has run anything.
-_BEFORE_ALL = re.compile(
-    r"\b(?:set_(?:intra|inter)_op_parallelism_threads|set_visible_devices|set_memory_growth"
-    r"|set_(?:logical|virtual)_device_configuration|set_soft_device_placement)\b"
+_BEFORE_ALL = frozenset(
+    {
+        "set_intra_op_parallelism_threads",
+        "set_inter_op_parallelism_threads",
+        "set_visible_devices",
+        "set_memory_growth",
+        "set_logical_device_configuration",
+        "set_virtual_device_configuration",
+        "set_soft_device_placement",
+    }
 )
 
 
@@ -72,7 +81,9 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
 
     before = dict(os.environ)
     with SourceWatch(_own(target)) as watch:
-        result = call(load_function(target), target, context)
+        function = load_function(target)
+        notes += _unparsed_flags(text)
+        result = call(function, target, context)
     if watch.note is not None:
         notes.append(("no-lines", f"{text}: {watch.note}."))
     late = sorted(name for name, value in os.environ.items() if name.startswith(_EARLY) and before.get(name) != value)
@@ -85,7 +96,23 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
     if not isinstance(dataset, tf.data.Dataset):
         msg = f"{text} returned {describe_returned(result)}"
         raise NotADatasetError(msg)
+    if step is not None:
+        step = fitted(step, dataset.element_spec, f"the step that {text} returned")
     return Called(dataset, watch, step, tuple(notes))
+
+
+def _unparsed_flags(text: str) -> list[tuple[str, str]]:
+    """Let flags of absl have their defaults, as long as nobody parses them: that is done where a script begins."""
+    flags = getattr(sys.modules.get("absl.flags"), "FLAGS", None)
+    if flags is None or flags.is_parsed():
+        return []
+    modules = flags.flags_by_module_dict()
+    users = [module for module in modules if module.partition(".")[0] not in ("absl", "tensorflow")]
+    names = [f"--{flag.name}" for module in users for flag in modules[module]]
+    if not names:
+        return []
+    flags.mark_as_parsed()
+    return [("flags", f"{text} is not run as a script, so the flags {', '.join(names)} have their defaults.")]
 
 
 def import_early(text: str) -> list[tuple[str, str]]:
@@ -95,12 +122,12 @@ def import_early(text: str) -> list[tuple[str, str]]:
         Codes and texts of warnings.
     """
     target = parse_target(text)
-    found = _BEFORE_ALL.search(target.path.read_text(errors="replace"))
+    found = next((name for name in calls_at_import(parse_file(target.path)) if name in _BEFORE_ALL), None)
     if found is None:
         return []
     load_function(target)
     said = (
-        f"{text} calls {found[0]}, which TensorFlow allows only before it runs anything: the file was imported first, "
+        f"{text} calls {found}, which TensorFlow allows only before it runs anything: the file was imported first, "
         "and what importing it takes counts as memory of TensorFlow's own."
     )
     return [("imported-early", said)]

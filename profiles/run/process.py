@@ -18,6 +18,11 @@ from pipeprof.profiles.run.channel import Message, ParentEnd
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+# The current folder is the user's: a `random.py` in it must not take the place of Python's own.
+_START = (
+    "import sys; sys.path[:1] = sys.path[:1] if sys.path[:1] != [''] else []; "
+    "from pipeprof.profiles.run.worker import main; main()"
+)
 OUTPUT_BYTES = 64 * 1024
 HEAD_BYTES = 8 * 1024
 MOST_LINES = 100
@@ -27,6 +32,7 @@ _TENSORFLOWS_OWN = re.compile(
     r"|To enable the following instructions|\s*$)"
 )
 
+_COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 _GOES_ON = re.compile(r"^(?:\s|Traceback |\w+(?:Error|Exception)\b|\[\[)")
 
 
@@ -55,10 +61,10 @@ class Output:
 
     def users(self) -> str | None:
         """The beginning and the end without TensorFlow's own log lines; `None` if nothing is left."""
-        lines = list(_without_log(self.text().splitlines()))
+        lines = list(_without_log(_lines(self.text())))
         head: list[str] = []
         if self._lost > len(self._head):
-            head = list(_without_log(self._head.decode("utf-8", "replace").splitlines()[:-1]))
+            head = list(_without_log(_lines(self._head.decode("utf-8", "replace"))[:-1]))
         whole = "\n".join([*head, *lines])
         if not head and len(lines) <= MOST_LINES and len(whole) <= MOST_LETTERS:
             return whole or None
@@ -66,6 +72,13 @@ class Output:
         start = "\n".join(first)[: MOST_LETTERS // 4]
         end = "\n".join(last)[-MOST_LETTERS // 2 :]
         return f"{start}\n… more was printed …\n{end}"
+
+
+def _lines(text: str) -> list[str]:
+    """The lines as a terminal would leave them: without colours, and of what was overwritten only the last."""
+    lines = _COLOURS.sub("", text).replace("\r\n", "\n").split("\n")
+    seen = [line.rstrip("\r").rpartition("\r")[2] for line in lines]
+    return seen if seen[-1] else seen[:-1]
 
 
 def _without_log(lines: Iterable[str]) -> Iterator[str]:
@@ -111,8 +124,8 @@ class WorkerProcess:
                 [
                     sys.executable,
                     "-u",
-                    "-m",
-                    "pipeprof.profiles.run.worker",
+                    "-c",
+                    _START,
                     *map(str, (to_worker, from_worker, stacks)),
                 ],
                 stdin=subprocess.DEVNULL,

@@ -5,24 +5,35 @@ from __future__ import annotations
 import re
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.addresses import find_address, node_name
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.places import call_path, enclosing_stage
 from pipeprof.pipelines.user_files import is_users
-from pipeprof.profiles.run.loop import EmptyDatasetError
+from pipeprof.profiles.run.loop import EmptyDatasetError, PythonStep
 
 if TYPE_CHECKING:
     from pipeprof.profiles.run.sample import Sample
 
 LONGEST = 400
 _NOISE = (
+    # What AutoGraph puts before an error; the place is told anyway.
+    re.compile(r"in user code:\n.*\n\s+(?:[\w.]+(?:Error|Exception): )?", re.DOTALL),
+    re.compile(r"\x1b\[[0-9;]*[A-Za-z]"),
     re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*"),
     re.compile(r"Error in user-defined function passed to \S+ transformation with iterator: \S+: "),
     re.compile(r"Traceback \(most recent call last\):.*", re.DOTALL),
     re.compile(r"\n\s*\[\[.*", re.DOTALL),
     re.compile(r"\s*\[Op:\w+\](?: name:.*)?", re.DOTALL),
+)
+# What TensorFlow says of settings that come after it has run anything.
+_INITIALISED = re.compile(
+    r"(?:cannot|can't|can not) be (?:modified|changed|set) (?:after|once)|must be (?:set|called) (?:before|at)"
+)
+_TOO_LATE = (
+    " (pipeprof runs TensorFlow before it calls the function: set it at the top of the file, which is imported first)"
 )
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,? in (?P<function>\S+))?')
 
@@ -46,6 +57,8 @@ def essence(text: str) -> str:
 
 def first_line(error: BaseException) -> str:
     """The class of an error and what it says."""
+    if isinstance(error, SystemExit):
+        return f"sys.exit({'' if error.code is None else repr(error.code)})"
     said = essence(str(error))
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
@@ -73,7 +86,7 @@ def users_frame_of_stacks(stacks: str) -> Frame | None:
     return None
 
 
-def describe(error: Exception, sample: Sample) -> dict[str, Any]:
+def describe(error: BaseException, sample: Sample) -> dict[str, Any]:
     """The message of an error for the parent.
 
     `kind` is ``spec`` when the spec or the command line is to blame, ``pipeline`` when the pipeline raised; `code` is a
@@ -94,15 +107,44 @@ def describe(error: Exception, sample: Sample) -> dict[str, Any]:
         kind = "spec" if error.kind == "spec" else "pipeline"
         op = {"op_path": error.op_path}
         return {**described, **op, "kind": kind, "code": "build", "message": error.message, "address": error.address}
-    if isinstance(error, UsageError):
-        return {**described, "kind": "spec", "code": "target", "message": said}
-    if isinstance(error, EmptyDatasetError):
-        return {**described, "code": "empty", "message": said}
-    if isinstance(error, MemoryError):
-        return {**described, "code": "out-of-memory", "message": essence(said) or "Python could not allocate memory"}
+    known = _known(error, said)
+    if known is not None:
+        return {**described, **known}
     address = _address(said, sample)
     op_path = call_path(node_name(address), said) if address and sample.job["kind"] == "spec" else ""
-    return {**described, "code": "raised", "message": first_line(error), "address": address, "op_path": op_path}
+    message = first_line(error) + (_TOO_LATE if _INITIALISED.search(said) else "")
+    return {**described, "code": "raised", "message": message, "address": address, "op_path": op_path}
+
+
+def _known(error: BaseException, said: str) -> dict[str, Any] | None:
+    """What is told of an error for which no stage can be to blame."""
+    known = (
+        (isinstance(error, UsageError), {"kind": "spec", "code": "target", "message": said}),
+        (isinstance(error, EmptyDatasetError), {"code": "empty", "message": said}),
+        (
+            isinstance(error, MemoryError),
+            {"code": "out-of-memory", "message": essence(said) or "Python could not allocate memory"},
+        ),
+        (isinstance(error, SystemExit), {"code": "exited", "message": first_line(error) + _by_whom(error)}),
+        (_within_step(error), {"code": "step-raised", "message": first_line(error)}),
+    )
+    return next((told for fits, told in known if fits), None)
+
+
+def _within_step(error: BaseException) -> bool:
+    """Whether the user's step raised it, which stands behind the pipeline."""
+    submit = PythonStep.submit.__code__
+    return any(frame.f_code is submit for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _by_whom(error: BaseException) -> str:
+    """Who reads the command line, which is pipeprof's and not the file's."""
+    files = {Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)}
+    who = {"argparse" if file.name == "argparse.py" else file.parent.name for file in files}
+    reader = next((one for one in ("argparse", "click", "absl") if one in who), None)
+    if reader is None:
+        return ""
+    return f', from {reader}: the file gets no command line here; read it under `if __name__ == "__main__"`'
 
 
 def _address(text: str, sample: Sample) -> str | None:

@@ -8,10 +8,12 @@ from typing import Any
 
 _EXPECTED = "expected a tf.data.Dataset, or a dataset and a step"
 _GENERATOR = "wrap it with tf.data.Dataset.from_generator(function, output_signature=…)"
-# Class names among the bases, with the module they begin with, and what helps; the first that fits.
+# The module, as it begins, and the name of a class among the bases, and what helps; the first that fits.
 _KNOWN: tuple[tuple[str, str, str, str], ...] = (
     ("torch.", "DataLoader", "a torch DataLoader", "pipeprof measures tf.data only; there is no conversion"),
     ("torch.", "Dataset", "a torch Dataset", "pipeprof measures tf.data only; there is no conversion"),
+    ("torch.", "Tensor", "a torch tensor", "wrap it with tf.data.Dataset.from_tensor_slices(tensor.numpy())"),
+    ("datasets.", "Dataset", "a Hugging Face dataset", "return dataset.to_tf_dataset(batch_size=…)"),
     (
         "",
         "PyDataset",
@@ -37,9 +39,13 @@ _KNOWN: tuple[tuple[str, str, str, str], ...] = (
         "return the dataset itself, without iter()",
     ),
     ("tensorflow.", "Tensor", "a tensor", "wrap it with tf.data.Dataset.from_tensor_slices"),
+    ("tensorflow.", "CompositeTensor", "a tensor", "wrap it with tf.data.Dataset.from_tensor_slices"),
+    ("tensorflow.", "TypeSpec", "the spec of an element", "return the dataset itself, without .element_spec"),
     ("tensorflow.", "Feature", "a feature", _EXPECTED),
     ("numpy", "ndarray", "a numpy array", "wrap it with tf.data.Dataset.from_tensor_slices"),
     ("pandas.", "DataFrame", "a pandas DataFrame", "wrap it with tf.data.Dataset.from_tensor_slices(dict(frame))"),
+    ("pandas.", "Series", "a pandas Series", "wrap it with tf.data.Dataset.from_tensor_slices"),
+    ("tensorflow_datasets.", "_IterableDataset", "a dataset as numpy", "return the dataset without tfds.as_numpy"),
     ("tensorflow_datasets.", "DatasetBuilder", "a tfds builder", "return builder.as_dataset(split=…)"),
 )
 
@@ -66,17 +72,18 @@ def _by_nature(result: Any) -> str:
         (inspect.isgenerator(result), f"a generator; {_GENERATOR}"),
         (inspect.iscoroutine(result), "a coroutine; pipeprof calls plain functions: leave async out"),
         (isinstance(result, Iterator), f"an iterator ({_kind(result)}); {_GENERATOR}"),
+        (inspect.isclass(result), f"the class {getattr(result, '__name__', '')}; return a dataset that it makes"),
         (callable(result), f"a function or other callable ({_kind(result)}); name the one that returns the dataset"),
     )
-    return next((said for fits, said in natures if fits), f"a {_kind(result)}; {_EXPECTED}")
+    return next((said for fits, said in natures if fits), f"{_a(_kind(result))}; {_EXPECTED}")
 
 
 def _by_class(result: Any) -> str | None:
-    for base in type(result).__mro__:
-        for module, name, what, help_ in _KNOWN:
-            keras = name not in ("PyDataset", "Sequence") or "keras" in base.__module__
-            if base.__name__ == name and f"{base.__module__}.".startswith(module) and keras:
-                return f"{what}; {help_}"
+    bases = [(base.__name__, f"{base.__module__}.") for base in type(result).__mro__]
+    for module, name, what, help_ in _KNOWN:
+        keras = name in ("PyDataset", "Sequence")
+        if any(name == base and at.startswith(module) and (not keras or "keras" in at) for base, at in bases):
+            return f"{what}; {help_}"
     return None
 
 
@@ -94,7 +101,16 @@ def _is_dataset(value: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-    return "Dataset" if _is_dataset(value) else type(value).__name__
+    """The class; with its package, because many have a `Dataset` or a `Tensor` of their own."""
+    kind = type(value)
+    package = kind.__module__.partition(".")[0]
+    if _is_dataset(value):
+        return "Dataset"
+    return kind.__name__ if package in ("builtins", "__main__") else f"{package}.{kind.__name__}"
+
+
+def _a(word: str) -> str:
+    return f"an {word}" if word[:1] in "aeiouAEIOU" else f"a {word}"
 
 
 def _words(words: list[str]) -> str:

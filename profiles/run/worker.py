@@ -1,7 +1,7 @@
 """The worker process: builds the pipeline, runs it phase by phase, and reports over the channel.
 
-Started by the harness as ``python -m pipeprof.profiles.run.worker READ_FD WRITE_FD STACKS_FD``. It is expected to die:
-whatever it measured has been sent before.
+Started by the harness with the descriptors READ_FD WRITE_FD STACKS_FD as its arguments. It is expected to die: whatever
+it measured has been sent before.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ def _be_the_first_to_go() -> None:
         Path("/proc/self/oom_score_adj").write_text("800")
 
 
+def _look_like_a_script(file: str) -> None:
+    """What the user's code may look at: a command line without options; modules beside it come last on the path."""
+    sys.argv[:] = [file]
+    with contextlib.suppress(OSError):
+        sys.path.append(str(Path.cwd()))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sample; returns the worker's own exit status, 0 also when the pipeline raised."""
     read_fd, write_fd, stacks_fd = (int(text) for text in (argv or sys.argv[1:]))
@@ -39,20 +46,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.set_inheritable(stacks_fd, False)
     faulthandler.enable(stacks_fd)
     faulthandler.register(signal.SIGUSR1, stacks_fd, all_threads=True, chain=False)
+    _look_like_a_script(job["user_files"][0])
     sample = Sample(job, channel)
     channel.answer = sample.answer
     channel.listen()
     try:
         sample.run()
-    except Exception as error:
+    except BaseException as error:
+        # Also what is not meant to be caught, as sys.exit(): the user should hear where it was.
         sample.send_measured()
         channel.send("error", **describe(error, sample))
     channel.send("done")
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # The user's code may have closed them.
+        with contextlib.suppress(ValueError, OSError, AttributeError):
+            stream.flush()
     # TensorFlow's threads may still be busy with the pipeline; tearing them down is not part of any measurement.
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

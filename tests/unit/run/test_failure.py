@@ -137,6 +137,19 @@ def test_what_the_pipeline_raised_is_pinned_to_what_is_known(fields, words, wher
     assert place(failure) == where
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("exited", "The pipeline's code ended itself at /home/me/decode.py:33, phase build: sys.exit(2)"),
+        ("step-raised", "The step raised at /home/me/decode.py:33, phase build: sys.exit(2)"),
+    ],
+)
+def test_who_it_was_that_raised_is_said(code, words):
+    seen = observed(phase("build"), error(code, message="sys.exit(2)", frame=FRAME))
+    failure = failed(Ended("exit", 0), seen)
+    assert (failure.problem.code, failure.problem.message, failure.exit_code) == (code, words, 5)
+
+
 def test_a_stage_without_a_line_leaves_the_place_open():
     failure = failed(
         Ended("exit", 0),

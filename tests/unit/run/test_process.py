@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -160,7 +162,16 @@ def test_the_worker_leads_a_group_of_its_own_and_gets_three_pipes(started):
     _, child = started
     assert child.options["start_new_session"] is True
     assert child.command[-3:] == [str(one) for one in child.options["pass_fds"]]
-    assert "pipeprof.profiles.run.worker" in child.command
+    assert "pipeprof.profiles.run.worker" in child.command[-4]
+
+
+def test_the_current_folder_stays_off_the_workers_path(tmp_path, monkeypatch):
+    """Else a file of the user's could take the place of one of Python's."""
+    monkeypatch.chdir(tmp_path)
+    start = processes._START.partition("from pipeprof")[0]
+    show = f"{start} print('' in sys.path, {str(tmp_path)!r} in sys.path)"
+    done = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
 
 
 def test_messages_come_as_they_are_sent_and_end_with_none(started):
@@ -223,3 +234,11 @@ def test_a_worker_that_reads_nothing_never_holds_up_its_parent(started):
     while worker.send({"c": "x" * 5000}):
         continue
     assert worker.read_messages() == []
+
+
+def test_lines_are_kept_as_a_terminal_would_leave_them():
+    output = Output()
+    output.add(
+        b"\rloading 1/3\rloading 2/3\rloading 3/3\r\nnext\x0cpage\n\x1b[31mred\x1b[0m\x1b]0;title\x07 text\nlast"
+    )
+    assert output.users() == "loading 3/3\nnext\x0cpage\nred text\nlast"

@@ -13,7 +13,7 @@ import pytest
 from pipeprof import pipelines
 from pipeprof.pipelines.build import BuildError
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.run.loop import EmptyDatasetError
+from pipeprof.profiles.run.loop import EmptyDatasetError, PythonStep
 from pipeprof.profiles.run.raised import (
     LONGEST,
     Frame,
@@ -237,3 +237,66 @@ def test_the_frame_is_that_of_the_text_or_else_of_the_traceback(tmp_path):
     assert describe(caught.value, FakeSample())["frame"] == {"file": str(file), "line": 2, "function": "parse"}
     inside = UnknownError(frames(("/home/me/inside.py", 8, "decode")))
     assert describe(inside, FakeSample())["frame"] == {"file": "/home/me/inside.py", "line": 8, "function": "decode"}
+
+
+def raised_by(code: str, file: str = "/home/me/train.py") -> BaseException:
+    """What running `code` as the text of a file raises."""
+    try:
+        exec(compile(code, file, "exec"), {"__name__": "train"})
+    except BaseException as error:
+        return error
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("import sys\nsys.exit(3)", "sys.exit(3)"),
+        ("\nraise SystemExit", "sys.exit()"),
+        ("import sys\nsys.exit('no data: run download.sh')", "sys.exit('no data: run download.sh')"),
+        (
+            "import argparse\nargparse.ArgumentParser(exit_on_error=True).parse_args(['--x'])",
+            'sys.exit(2), from argparse: the file gets no command line here; read it under `if __name__ == "__main__"`',
+        ),
+    ],
+)
+def test_an_exit_is_told_with_its_line(code, message, capsys):
+    said = describe(raised_by(code), FakeSample(phase="build"))
+    del capsys
+    assert (said["code"], said["kind"], said["message"]) == ("exited", "pipeline", message)
+    assert said["frame"] == {"file": "/home/me/train.py", "line": 2, "function": "<module>"}
+
+
+def test_what_the_step_raises_is_not_blamed_on_the_pipeline():
+    def step(batch):
+        raise ValueError(batch)
+
+    try:
+        PythonStep(step).submit("shapes do not fit")
+    except ValueError as error:
+        said = describe(error, FakeSample(CASES["named stage"]["written"]))
+    assert (said["code"], said["message"], said["address"]) == ("step-raised", "ValueError: shapes do not fit", None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Intra op parallelism cannot be modified after initialization.",
+        "Visible devices cannot be modified after being initialized",
+        "Physical devices cannot be modified after being initialized",
+        "Memory growth must be set before GPUs have been initialized",
+    ],
+)
+def test_a_setting_that_comes_too_late_names_the_place_for_it(text):
+    said = describe(RuntimeError(text), FakeSample(phase="build"))
+    assert said["message"].startswith(f"RuntimeError: {text} (pipeprof runs TensorFlow before it calls the function")
+    assert "(" not in describe(RuntimeError("cannot be read"), FakeSample())["message"]
+
+
+def test_what_keras_and_autograph_put_around_an_error_is_left_out():
+    text = (
+        'in user code:\n\n    File "/x.py", line 102, in f  *\n        return tf.reshape(x, [2, 2])\n'
+        '    File "/y.py", line 3, in g  **\n        h()\n\n    ValueError: Cannot reshape a tensor'
+    )
+    assert essence(text) == "Cannot reshape a tensor"
+    assert essence("calling \x1b[1mCast int64 to string\x1b[0m") == "calling Cast int64 to string"

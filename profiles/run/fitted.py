@@ -1,0 +1,82 @@
+"""The step that comes with a dataset or from the command line: how it is called with a batch."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeprof.pipelines.errors import UsageError
+
+Step = Callable[[Any], object]
+_EXPECTED = "expected a step with one parameter, the batch, or with one for each part of it"
+# Methods of Keras that take the parts of a batch, though only the first is required.
+_BY_PARTS = ("train_on_batch", "test_on_batch")
+
+
+def fitted(step: Callable[..., object], element_spec: Any, name: str) -> Step:
+    """The step as a function of the batch.
+
+    A step with one parameter gets the batch; one that needs as many as the batch, a tuple, has parts gets these, and
+    one that needs parameters by the names of a dict's keys gets the values.
+
+    Args:
+        step: As the user gave it.
+        element_spec: Of the dataset that feeds it.
+        name: What it is, for the sentence that says why it does not fit.
+
+    Raises:
+        UsageError: It cannot be called with such a batch.
+    """
+    _refuse_layer(step, element_spec, name)
+    parts = _parts(element_spec)
+    try:
+        parameters = list(inspect.signature(step).parameters.values())
+    except (TypeError, ValueError):
+        return step
+    kinds = inspect.Parameter
+    needed = [one for one in parameters if one.default is kinds.empty and one.kind not in _VARIABLE]
+    positional = [one for one in parameters if one.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
+    most = None if any(one.kind is kinds.VAR_POSITIONAL for one in parameters) else len(positional)
+    by_parts = isinstance(element_spec, tuple) and getattr(step, "__name__", "") in _BY_PARTS
+    if not by_parts and len(needed) <= 1 and (most is None or most >= 1) and set(needed) <= set(positional):
+        return step
+    fits = set(needed) <= set(positional) and len(needed) <= parts and (most is None or parts <= most)
+    if isinstance(element_spec, tuple) and fits:
+        return lambda batch: step(*batch)
+    names = {one.name for one in needed}
+    if isinstance(element_spec, Mapping) and names and names <= set(element_spec):
+        takes_all = any(one.kind is kinds.VAR_KEYWORD for one in parameters)
+        if takes_all or set(element_spec) <= {one.name for one in parameters}:
+            return lambda batch: step(**batch)
+    takes = ", ".join(one.name for one in parameters) or "nothing"
+    msg = f"{name} takes {takes}, but a batch is {_words(element_spec)}; {_EXPECTED}"
+    raise UsageError(msg)
+
+
+_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _refuse_layer(step: object, element_spec: Any, name: str) -> None:
+    """A layer that prepares text, or a model, comes with many a dataset without being meant as a step."""
+    names = {one.__name__ for one in type(step).__mro__ if one.__module__.partition(".")[0] == "keras"}
+    if "Layer" not in names or ("Model" in names and not isinstance(element_spec, tuple)):
+        return
+    what, fix = ("model", "model.train_step") if "Model" in names else ("layer", "a function that trains")
+    msg = (
+        f"{name} is a Keras {what} ({type(step).__name__}), which does not take such batches for training: return the "
+        f"dataset alone, or with {fix} after it"
+    )
+    raise UsageError(msg)
+
+
+def _parts(element_spec: Any) -> int:
+    return len(element_spec) if isinstance(element_spec, tuple) else 1
+
+
+def _words(element_spec: Any) -> str:
+    if isinstance(element_spec, tuple):
+        return f"a tuple of {len(element_spec)}"
+    if isinstance(element_spec, Mapping):
+        return f"a dict with {', '.join(str(key) for key in element_spec)}"
+    return "a single tensor"

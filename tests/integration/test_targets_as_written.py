@@ -1,0 +1,132 @@
+"""Targets as users write them, in scripts and tutorials that know nothing of pipeprof."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from absl import flags
+from integration.test_targets import USERS, pipeprof, said_there, sampled, stages_of
+
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.profiles.profile import Profile
+from pipeprof.profiles.run.function import call_target, import_early
+
+TUTORIAL = USERS / "tutorial.py"
+
+
+@pytest.fixture(autouse=True)
+def _as_a_script(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test imports the file afresh; the flags that it defines go with it."""
+    monkeypatch.setattr(sys, "argv", [str(TUTORIAL)])
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "tutorial", raising=False)
+    yield
+    for name in [one for one in flags.FLAGS if one.startswith("flowers_")]:
+        flags.FLAGS.remove_flag_values([name])
+    flags.FLAGS.unparse_flags()
+
+
+def elements(function: str, **arguments: str) -> list[object]:
+    dataset = call_target(f"{TUTORIAL}:{function}", arguments.items()).dataset
+    return [one.tolist() if hasattr(one, "tolist") else one.decode() for one in dataset.as_numpy_iterator()]
+
+
+def test_a_class_an_object_and_a_method_that_give_datasets() -> None:
+    assert elements("Artificial", count="2") == [0, 1]
+    assert elements("made_at_import") == [[0, 1, 2], [3, 4, 5]]
+    assert elements("Flowers.train") == [[0, 1], [2, 3]]
+    assert elements("Flowers.eval") == [[0, 1]]
+
+
+def test_a_dataset_of_a_class_has_its_line() -> None:
+    assert said_there(stages_of(f"{TUTORIAL}:Artificial")["source"]).startswith("from_generator(")
+
+
+def test_a_member_of_an_enum_is_an_argument() -> None:
+    assert elements("of_split", split="eval", size="7") == ["EVAL 7"]
+    assert elements("of_split", split="TRAIN") == ["TRAIN 2"]
+    with pytest.raises(UsageError, match="--arg split: got 'test', expected one of TRAIN, EVAL"):
+        elements("of_split", split="test")
+
+
+def test_flags_that_nobody_parses_have_their_defaults() -> None:
+    called = call_target(f"{TUTORIAL}:from_options")
+    assert called.notes == (
+        (
+            "flags",
+            f"{TUTORIAL}:from_options is not run as a script, so the flags --flowers_repeats have their defaults.",
+        ),
+    )
+    assert int(called.dataset.cardinality()) == 3 * 20
+
+
+def test_a_step_with_a_parameter_for_each_part_of_a_batch() -> None:
+    channel = sampled(f"{TUTORIAL}:step_of_two")
+    assert channel.one("measured")["steps"]["count"] == 3
+    assert set(sys.modules["tutorial"].seen) == {(3, 3)}
+    given = {"kind": "python", "target": f"{TUTORIAL}:step"}
+    again = sampled(f"{TUTORIAL}:step_of_two", step=given, step_given=True, dispatch="sync")
+    assert again.one("measured")["steps"]["count"] == 3
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (
+            "step_of_three",
+            "step_of_three returned takes images, labels, weights, but a batch is a tuple of 2; expected",
+        ),
+        ("with_model", "with_model returned is a Keras model (Sequential), which does not take such batches"),
+    ],
+)
+def test_a_step_that_does_not_fit_is_told_before_anything_is_measured(function: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        call_target(f"{TUTORIAL}:{function}")
+    assert words in str(caught.value)
+
+
+def test_a_file_is_run_as_it_would_be_beside_files_with_the_names_of_pythons_own(tmp_path: Path) -> None:
+    for name in ("random", "queue", "types", "trace", "tensorflow", "pipeprof"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('of the user')\n")
+    out = tmp_path / "p.json"
+    done = pipeprof(tmp_path, "run", f"{TUTORIAL}:from_options", "--steps", "20", "--no-lock", "-q", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    profile = Profile.model_validate_json(out.read_text())
+    assert profile.output == "command line: [] random: random True"
+    assert "flags" in [one.code for one in profile.warnings]
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (
+            "leaves",
+            "The pipeline's code ended itself at {file}:{line}, phase build: sys.exit('no data: run download.sh",
+        ),
+        ("step_that_raises", "The step raised at {file}:{line}, phase warmup: ValueError: shapes do not fit"),
+    ],
+)
+def test_an_end_is_told_with_its_line_and_whose_it_was(function: str, words: str, tmp_path: Path) -> None:
+    out = tmp_path / "p.json"
+    done = pipeprof(tmp_path, "run", f"{TUTORIAL}:{function}", "--no-lock", "-q", "--out", str(out))
+    assert done.returncode == 5
+    (problem,) = Profile.model_validate_json(out.read_text()).errors
+    text = "sys.exit(" if function == "leaves" else "raise ValueError"
+    line = next(n for n, one in enumerate(TUTORIAL.read_text().splitlines(), 1) if text in one)
+    assert problem.line == line
+    assert problem.message.startswith(words.format(file=TUTORIAL, line=line))
+
+
+def test_a_setting_in_a_function_that_is_not_called_at_import_imports_nothing_early(tmp_path: Path) -> None:
+    late, early = tmp_path / "late_settings.py", tmp_path / "early_settings.py"
+    setting = "    tf.config.set_soft_device_placement(True)\n"
+    late.write_text(
+        "# set_memory_growth(gpu, True)\nimport tensorflow as tf\n"
+        f"def make():\n{setting}    return tf.data.Dataset.range(3)\n"
+    )
+    early.write_text(f"import tensorflow as tf\ndef configure():\n{setting}configure()\ndef make(): ...\n")
+    assert import_early(f"{late}:make") == []
+    assert [code for code, _ in import_early(f"{early}:make")] == ["imported-early"]
