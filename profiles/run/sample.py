@@ -152,8 +152,10 @@ class Sample:
             return PythonStep(self._called.step)
         if step["kind"] == "python":
             from pipeprof.pipelines.target import load_function, parse_target
+            from pipeprof.profiles.run.fitted import fitted
 
-            return PythonStep(load_function(parse_target(step["target"])))
+            function = load_function(parse_target(step["target"]))
+            return PythonStep(fitted(function, self.dataset.element_spec, f"the step {step['target']}"))
         return self._simulated(
             StepDuration(
                 step["base_ms"],
