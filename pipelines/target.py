@@ -259,13 +259,15 @@ def load_function(target: Target) -> Callable[..., Any]:
     else:
         module = import_file(target.path, module_name_of(target.path))
     found: Any = module
+    near = ""
     for part in target.function.split("."):
+        near = suggestion(part, dir(found)) if not hasattr(found, part) else ""
         found = getattr(found, part, None)
     if any(one.__name__ == "DatasetV2" for one in type(found).__mro__):
         return lambda: found
     if not callable(found):
         what = "not there" if found is None else f"no function ({type(found).__name__})"
-        msg = f"got {target}, but {target.function} is {what} once the file has run"
+        msg = f"got {target}, but {target.function} is {what} once the file has run{near}"
         raise UsageError(msg)
     return found  # type: ignore[no-any-return]  # callable, as was just seen
 

@@ -86,7 +86,8 @@ def _cost(stage: Stage) -> float | None:
 
 def _unknown(stage: Stage) -> bool:
     """Whether a stage may cost much without anybody having counted."""
-    return _cost(stage) is None and stage.fused_with is None and stage.op in _COSTLY
+    gone = stage.fused_with is not None or (stage.executed or "").startswith("removed")
+    return _cost(stage) is None and not gone and stage.op in _COSTLY
 
 
 def causes_of(

@@ -82,8 +82,10 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
     before = dict(os.environ)
     with SourceWatch(_own(target)) as watch:
         function = load_function(target)
+        _need_eager(text)
         notes += _unparsed_flags(text)
         result = call(function, target, context)
+    _need_eager(text)
     if watch.note is not None:
         notes.append(("no-lines", f"{text}: {watch.note}."))
     late = sorted(name for name, value in os.environ.items() if name.startswith(_EARLY) and before.get(name) != value)
@@ -99,6 +101,17 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
     if step is not None:
         step = fitted(step, dataset.element_spec, f"the step that {text} returned")
     return Called(dataset, watch, step, tuple(notes))
+
+
+def _need_eager(text: str) -> None:
+    import tensorflow as tf
+
+    if not tf.executing_eagerly():
+        msg = (
+            f"{text} switches eager execution off, e.g. by tf.compat.v1.disable_v2_behavior(), and without it no "
+            "dataset can be iterated here; leave that out of the file"
+        )
+        raise UsageError(msg)
 
 
 def _unparsed_flags(text: str) -> list[tuple[str, str]]:

@@ -149,7 +149,11 @@ def _by_whom(error: BaseException) -> str:
 
 def _address(text: str, sample: Sample) -> str | None:
     """The address of the stage that `text` blames; in a function target, the user's own name of it."""
-    written = sample.written_graph()
+    try:
+        written = sample.written_graph()
+    except Exception:
+        # The error at hand is what counts; it may be the one that keeps the graph from being read.
+        return None
     node = enclosing_stage(written, text) if written is not None else None
     name = node["key"] if node is not None else None
     if name is None or sample.job["kind"] != "spec":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -39,6 +40,18 @@ def _words(component: Any) -> str:
     return f"{dtype.name}{list(shape) if shape.rank is not None else '[…]'}"
 
 
+def _text(batch: Any) -> str:
+    """The structure of a batch, whatever the classes of its dicts and tuples are called."""
+    if isinstance(batch, Mapping):
+        return f"{{{', '.join(f'{key}: {_text(one)}' for key, one in batch.items())}}}"
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return f"({', '.join(f'{key}: {_text(one)}' for key, one in zip(batch._fields, batch, strict=True))})"
+    if isinstance(batch, list | tuple):
+        inner = ", ".join(_text(one) for one in batch)
+        return f"[{inner}]" if isinstance(batch, list) else f"({inner}{',' if len(batch) == 1 else ''})"
+    return _words(batch)
+
+
 class Sizes:
     """Mean size of the batches looked at, four a second at most."""
 
@@ -53,7 +66,7 @@ class Sizes:
         import tensorflow as tf
 
         if self._spec is None:
-            self._spec = str(tf.nest.map_structure(_words, batch)).replace("'", "")
+            self._spec = _text(batch)
             # Bytes of text, of datasets and of other objects are not known.
             self._strings = any(
                 getattr(one, "dtype", tf.string) == tf.string for one in tf.nest.flatten(batch) if one is not None

@@ -18,6 +18,8 @@ LOOKS_AN_EPOCH = 8
 SHORTEST_CHECK_NS = 10_000_000
 BEAT_NS = 250_000_000
 PARTIAL_NS = 1_000_000_000
+# The clock of the steps stands still while ended iterators are deleted; the user's does not.
+MOST_PAUSED_NS = 15_000_000_000
 
 
 @dataclass
@@ -75,6 +77,7 @@ class PhaseWindow:
         now = self._epoch_began = time.perf_counter_ns()
         self._beat_at = now
         self._partial_at = now + PARTIAL_NS
+        self._paused_ns = feed.paused_ns
         self.reason: str | None = None
         self.overhead_ns = 0
         self.last: tuple[int, int] | None = None
@@ -109,6 +112,9 @@ class PhaseWindow:
         self.reason = self._finished(Looked(seconds, steps, median_ms, batch))
         if self.reason is None and self._limit is not None and self.statistics.count >= self._limit:
             self.reason = f"{self._limit} steps"
+        paused_ns = self._feed.paused_ns - self._paused_ns
+        if self.reason is None and paused_ns >= max(MOST_PAUSED_NS, 2e9 * self.statistics.seconds):
+            self.reason = f"ended early, after {paused_ns / 1e9:.0f} s in which TensorFlow deleted ended iterators"
         if self.reason is None and self._channel.stop.is_set():
             self.reason = "stopped"
         if began >= self._beat_at or self.reason:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+import tensorflow as tf
 from absl import flags
 from integration.test_targets import USERS, pipeprof, said_there, sampled, stages_of
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.profile import Profile
 from pipeprof.profiles.run.function import call_target, import_early
+from pipeprof.profiles.run.sizes import Sizes
 
 TUTORIAL = USERS / "tutorial.py"
 
@@ -118,6 +122,33 @@ def test_an_end_is_told_with_its_line_and_whose_it_was(function: str, words: str
     line = next(n for n, one in enumerate(TUTORIAL.read_text().splitlines(), 1) if text in one)
     assert problem.line == line
     assert problem.message.startswith(words.format(file=TUTORIAL, line=line))
+
+
+class Pair(NamedTuple):
+    image: tf.Tensor
+    label: tf.Tensor
+
+
+@pytest.mark.parametrize(
+    ("batch", "text"),
+    [
+        (OrderedDict(b=tf.zeros([2]), a={"c": tf.constant(["x"])}), "{b: float32[2], a: {c: string[1]}}"),
+        ((tf.zeros([2]), None), "(float32[2], None)"),
+        ((tf.zeros([2]),), "(float32[2],)"),
+        (Pair(tf.zeros([2, 3]), tf.ragged.constant([[1], []])), "(image: float32[2, 3], label: int32[2, None])"),
+    ],
+)
+def test_an_element_is_written_without_the_names_of_classes(batch: object, text: str) -> None:
+    sizes = Sizes()
+    sizes.see(batch)
+    assert sizes.document()["element"] == text
+
+
+def test_without_eager_execution_there_is_one_sentence(tmp_path: Path) -> None:
+    done = pipeprof(tmp_path, "run", f"{TUTORIAL}:without_eager", "--no-lock", "-q", "--out", str(tmp_path / "p.json"))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "tutorial.py:without_eager switches eager execution off" in done.stderr
 
 
 def test_a_setting_in_a_function_that_is_not_called_at_import_imports_nothing_early(tmp_path: Path) -> None:

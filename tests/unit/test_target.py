@@ -214,8 +214,10 @@ def test_what_needs_no_object_or_has_one_is_called(folder: Path) -> None:
     assert [function() for function in called.values()] == ["static", "other"]
     assert load_function(parse_target("classes.py:Plain.of_class"))() == "Plain"
     assert load_function(parse_target("classes.py:Slow"))() is None
-    with pytest.raises(UsageError, match=r"but plain\.nothing is not there once the file has run"):
+    with pytest.raises(UsageError, match=r"but plain\.nothing is not there once the file has run$"):
         load_function(parse_target("classes.py:plain.nothing"))
+    with pytest.raises(UsageError, match=r"not there once the file has run — did you mean other\?$"):
+        load_function(parse_target("classes.py:plain.othr"))
 
 
 def test_a_file_of_a_package_is_asked_for_by_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

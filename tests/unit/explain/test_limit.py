@@ -167,6 +167,13 @@ def test_it_is_named_with_the_limit_that_is_known_otherwise() -> None:
         pytest.param([unseen(), stage(4.0, address="stages.1")], id="the others take a good part"),
         pytest.param([unseen(), unseen("stages.1"), stage(1.0, address="stages.2")], id="two of them"),
         pytest.param([unseen()], id="no cost is known"),
+        pytest.param(
+            [
+                unseen().model_copy(update={"executed": "removed: it has no effect"}),
+                stage(1.0, address="stages.1"),
+            ],
+            id="TensorFlow took it out",
+        ),
     ],
 )
 def test_else_nothing_is_named(stages: list[Stage]) -> None:

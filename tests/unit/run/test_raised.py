@@ -300,3 +300,13 @@ def test_what_keras_and_autograph_put_around_an_error_is_left_out():
     )
     assert essence(text) == "Cannot reshape a tensor"
     assert essence("calling \x1b[1mCast int64 to string\x1b[0m") == "calling Cast int64 to string"
+
+
+def test_a_graph_that_cannot_be_read_does_not_hide_the_error():
+    class Broken(FakeSample):
+        def written_graph(self):
+            msg = "no graph"
+            raise AttributeError(msg)
+
+    said = describe(UnknownError(CASES["named stage"]["text"]), Broken())
+    assert (said["address"], said["message"]) == (None, f"UnknownError: {ESSENCES['named stage']}")

@@ -250,3 +250,16 @@ def test_epochs_that_grow_are_looked_at_less_often_again(bench):
     on.looks.clear()
     drain(on.feed, on.open(steps_limit=6000))
     assert max(looked.steps for looked in on.looks) == 100
+
+
+@pytest.mark.parametrize(
+    ("paused_s", "counted_s", "over"), [(14, 0.1, False), (15, 0.1, True), (39, 20, False), (41, 20, True)]
+)
+def test_a_window_ends_early_when_deleting_ended_iterators_takes_most_of_the_time(bench, paused_s, counted_s, over):
+    on = bench([10_000])
+    on.feed.paused_ns = 500 * 1000 * MS
+    window = on.open()
+    on.feed.paused_ns += paused_s * 1000 * MS
+    assert window.drained(0, [round(counted_s * 1000) * MS], None) is over
+    words = f"ended early, after {paused_s} s in which TensorFlow deleted ended iterators"
+    assert window.reason == (words if over else None)
