@@ -35,6 +35,8 @@ def cardinalities(graph: StageGraph) -> dict[str, int | None]:
             node = graph.nodes[node_id]
             found[node_id] = None  # graphs have no cycles; what a broken one says is not known
             found[node_id] = _count(node, [visit(one) for one in node.inputs])
+            if node.family == "Unbatch" and found[node_id] is None and node.inputs:
+                found[node_id] = _unbatched(graph.nodes[node.inputs[0]], found[node.inputs[0]])
         return found[node_id]
 
     for node_id in graph.nodes:
@@ -112,6 +114,13 @@ def _grouped(node: Node, inputs: list[int | None]) -> int | None:
     if not isinstance(size, int) or size <= 0:
         return None
     return below // size if node.arguments.get("drop_remainder") else -(-below // size)
+
+
+def _unbatched(below: Node, count: int | None) -> int | None:
+    """Where all batches have the same length."""
+    lengths = {shape[0] if shape else None for shape in below.output_shapes}
+    length = lengths.pop() if len(lengths) == 1 else None
+    return None if count is None or length is None else count * length
 
 
 def _asserted(node: Node, inputs: list[int | None]) -> int | None:

@@ -1,0 +1,196 @@
+"""However datasets are put together: every stage has its elements, its number, its line and its iterators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.graph import reading
+from pipeprof.pipelines.graph.align import match
+from pipeprof.pipelines.graph.cardinality import INFINITE
+from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.profiles.explain.stages import explain_stages
+from pipeprof.profiles.profile import Message, Stage
+from pipeprof.profiles.run.function import call_target
+from pipeprof.profiles.run.places import locate
+
+CONSTRUCTS = Path(__file__).parent / "pipelines_of_users" / "constructs.py"
+NAMES = [
+    line[4:].partition("(")[0]
+    for line in CONSTRUCTS.read_text().splitlines()
+    if line.startswith("def ") and not line.startswith("def _")
+]
+UNKNOWN = -2
+INSIDE = "stays serial: TensorFlow makes nothing parallel inside a function"
+
+
+@dataclass(frozen=True)
+class Ran:
+    dataset: Any
+    graphs: reading.Graphs
+    stages: dict[str, Stage]
+    notes: list[Message]
+    unattributed: list[str]
+
+
+def ran(name: str, **kept: Any) -> Ran:
+    """The stages of a pipeline that has run to its end twice, by snapshots after every few elements."""
+    called = call_target(f"{CONSTRUCTS}:{name}")
+    snapshots, lost = [], []
+    for _ in range(2):
+        iterator, segment = iter(called.dataset), []
+        for number, _ in zip(range(12), iterator, strict=False):
+            raw = reading.take_snapshot(iterator) if number % 3 == 0 else None
+            if raw is not None:
+                segment.append(raw.to_dict())
+        snapshots += pairwise(segment)
+    graphs = reading.read_graphs(called.dataset, in_memory=0, watch=called.watch, **kept)
+    executed = StageGraph.from_dict(graphs.executed)
+    for _, last in snapshots:
+        names = {node["id"]: node["name"] for node in last["nodes"]}
+        lost += [names[one] for one in match(executed, last).unattributed]
+    rows, notes = explain_stages(
+        graphs.written, graphs.executed, segments=snapshots, batches=12, seconds=1.0, cores=2, by_address=False
+    )
+    locate(rows, {"written": graphs.written, "places": graphs.places})
+    return Ran(called.dataset, graphs, {row.id: row for row in rows}, notes, lost)
+
+
+def last_of(stages: dict[str, Stage]) -> Stage:
+    return [stage for stage in stages.values() if stage.origin == "written" and not stage.depth][-1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_stage_has_its_elements_its_line_and_its_iterators(name: str) -> None:
+    found = ran(name)
+    assert found.unattributed == []
+    for stage in found.stages.values():
+        assert stage.element_spec, stage.id
+        assert stage.origin == "injected" or (stage.location and stage.location.file == str(CONSTRUCTS)), stage.id
+        assert not (stage.executed or "").startswith("removed"), stage.id
+    last = last_of(found.stages)
+    leaves = [
+        (one.dtype.name, None if one.shape.rank is None else one.shape.as_list())
+        for one in _flat(found.dataset.element_spec)
+    ]
+    told = [(one.dtype, one.shape) for one in last.element_spec]
+    assert [dtype for dtype, _ in told] == [dtype for dtype, _ in leaves]
+    assert all(len(shape) == len(real) for (_, shape), (_, real) in zip(told, leaves, strict=True) if shape and real)
+
+
+def _flat(spec: Any) -> list[Any]:
+    import tensorflow as tf
+
+    return tf.nest.flatten(spec)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_number_of_elements_is_that_of_tensorflow_where_it_knows_one(name: str) -> None:
+    called = call_target(f"{CONSTRUCTS}:{name}")
+    graphs = reading.read_graphs(called.dataset, in_memory=0, watch=called.watch)
+    rows, _ = explain_stages(graphs.written, graphs.executed, batches=0, seconds=1.0, cores=2, by_address=False)
+    told = last_of({row.id: row for row in rows}).cardinality
+    known = int(called.dataset.cardinality())
+    if told is None or told == INFINITE:
+        assert known == (UNKNOWN if told is None else INFINITE)
+    else:
+        assert told == sum(1 for _ in called.dataset)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("zipped", {"source.inputs.1.stages.0": "stays serial: stateful op RandomUniform"}),
+        (
+            "grouped",
+            {
+                "stages.0.source": f"fused with batch, {INSIDE}",
+                "stages.0.stages.0": "fused with map",
+            },
+        ),
+        (
+            "captured",
+            {
+                "stages.0.source.inputs.1.stages.0": INSIDE,
+            },
+        ),
+        ("cached", {"stages.2": "fused with repeat", "stages.3": "fused with shuffle"}),
+        ("snapshotted", {"stages.1": None}),
+        (
+            "without_autotune",
+            {"stages.0": "runs as written because autotune is off", "stages.1": None},
+        ),
+    ],
+)
+def test_what_tensorflow_made_of_it(name: str, words: dict[str, str | None]) -> None:
+    found = ran(name).stages
+    assert {address: found[address].executed for address in words} == words
+
+
+def test_prefetch_is_injected_at_the_end_and_threads_are_the_pools() -> None:
+    stages = ran("with_options").stages
+    assert (stages["injected.0"].executed or "").startswith("prefetch injected, buffer tuned to ")
+    assert (stages["stages.0"].executed or "").startswith("made parallel")
+    assert "injected.0" not in ran("without_autotune").stages
+
+
+def test_a_dataset_used_twice_stands_there_twice_and_two_equal_maps_are_two() -> None:
+    twice = ran("twice").stages
+    left, right = twice["source.inputs.0.stages.0"], twice["source.inputs.1.stages.0"]
+    assert (left.op, left.location) == (right.op, right.location) == ("map", left.location)
+    maps = [stage for stage in ran("two_maps").stages.values() if stage.op == "map"]
+    assert [stage.id for stage in maps] == ["stages.0", "stages.1"]
+    assert all(stage.elements for stage in maps)
+
+
+def structure(stages: dict[str, Stage]) -> list[tuple[Any, ...]]:
+    return [
+        (one.id, one.op, one.name, one.tf_op, (one.executed or "").partition(" (")[0], one.location, one.cardinality)
+        for one in stages.values()
+    ]
+
+
+def test_what_cannot_be_written_down_is_read_over_a_source_of_one_element() -> None:
+    whole = ran("in_memory")
+    called = call_target(f"{CONSTRUCTS}:in_memory")
+    held = 2000 * (8 * 4 + 8)
+    graphs = reading.read_graphs(called.dataset, in_memory=held, room=held, watch=called.watch)
+    assert graphs.stands_for == held
+    rows, _ = explain_stages(graphs.written, graphs.executed, batches=0, seconds=1.0, cores=2, by_address=False)
+    locate(rows, {"written": graphs.written, "places": graphs.places})
+    small = {row.id: row for row in rows}
+    assert [one[:4] for one in structure(small)] == [one[:4] for one in structure(whole.stages)]
+    assert [one[5:] for one in structure(small)] == [one[5:] for one in structure(whole.stages)]
+    sources = [node for node in graphs.written["nodes"] if node["op"] == "TensorSliceDataset"]
+    assert [(node["length"], node["held_bytes"]) for node in sources] == [(2000, held)] * len(sources)
+    assert graphs.note is not None
+    assert "source of one element" in graphs.note
+
+
+def test_where_that_cannot_be_the_stages_are_those_of_the_model() -> None:
+    called = call_target(f"{CONSTRUCTS}:in_memory_once")
+    graphs = reading.read_graphs(called.dataset, in_memory=64_000, room=64_000, watch=called.watch)
+    assert graphs.written["root"] is None
+    iterator, snapshots = iter(called.dataset), []
+    for _ in range(3):
+        for _ in range(20):
+            next(iterator)
+        raw = reading.take_snapshot(iterator)
+        assert raw is not None
+        snapshots.append(raw.to_dict())
+    rows, notes = explain_stages(
+        graphs.written, graphs.executed, segments=list(pairwise(snapshots)), batches=40, seconds=1.0, cores=2
+    )
+    assert [(row.id, row.op) for row in rows] == [
+        ("running.0", "from_tensors"),
+        ("running.1", "unbatch"),
+        ("running.2", "map+batch"),
+    ]
+    assert all(row.elements is not None and row.time_ms_per_batch is None for row in rows)
+    assert sum(row.share or 0 for row in rows) == pytest.approx(1.0)
+    assert [note.code for note in notes] == ["stages-unread"]
+    assert "What is missing: their names, lines and arguments" in notes[0].message
