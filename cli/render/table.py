@@ -77,6 +77,13 @@ class Table:
             lines.append(self._line(cells, widths, ellipsis))
         return (lines if any(titles) else lines[1:]), titles
 
+    def cuts(self, width: int) -> bool:
+        """Whether any text would be cut at this width, whatever columns are dropped before that."""
+        columns = [column for column in self.columns if any(_length(cell) for cell in column.cells)]
+        kept = [column for column in columns if column.keep is None or column.keep > LUXURY]
+        widths = [column.width for column in kept]
+        return self.indent + sum(widths) + sum(column.gap for column in kept[1:]) > width
+
     def _fit(self, columns: list[Column], width: int) -> list[int]:
         """Drop and shrink columns in place until they fit; gives the width of each that is left."""
         while True:
