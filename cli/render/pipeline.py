@@ -54,6 +54,8 @@ def render_pipeline(page: Page, profile: Profile) -> None:
     costs = any(stage.inside_ms is not None for stage in stages)
     known = any(stage.executed or stage.tf_op for stage in stages)
     what = "as written, and as TensorFlow runs it" if known else "as written; TensorFlow's graph of it was not read"
+    if stages[0].id.startswith("running."):
+        what = "as TensorFlow runs it; the graph of what was written was not read"
     traced = any(stage.timed_by == "trace" for stage in stages)
     page.heading("Pipeline", what + ((_TRACED_NOTE if traced else _COST_NOTE) if costs else ""))
     main, lines = _lines(profile)
@@ -70,6 +72,8 @@ def render_pipeline(page: Page, profile: Profile) -> None:
         legend.append(f"line in {PurePath(main).name}")
     if legend:
         page.prose(" · ".join(legend), style="dim")
+    if profile.options:
+        page.prose("Options: " + ", ".join(f"{name} = {_option(value)}" for name, value in profile.options.items()))
     if not costs and profile.steps:
         page.prose("No cost per stage: TensorFlow gave no model of this pipeline.")
 
@@ -118,7 +122,23 @@ def _columns(stages: Sequence[Stage], lines: Sequence[str]) -> list[Column]:
         Column("par.", [_parallel(stage) for stage in stages], keep=2),
         Column(f"buf. {sizes.unit}", [_bytes(sizes, stage.buffered_bytes) for stage in stages], keep=4),
         Column(f"{each.unit}/element", [_bytes(each, stage.bytes_per_element) for stage in stages], keep=0),
+        Column("elements", ["" if one.elements is None else f"{one.elements:,}" for one in stages], keep=-1),
+        Column("an element", [_element(stage) for stage in stages], right=False, keep=-2),
     ]
+
+
+def _element(stage: Stage) -> str:
+    """What an element is made of: ``image uint8[224,224,3], label int64``."""
+    return ", ".join(
+        ("" if one.name.isdigit() else f"{one.name} ")
+        + one.dtype
+        + ("[…]" if one.shape is None else f"[{','.join('?' if n is None else str(n) for n in one.shape)}]")
+        for one in stage.element_spec or []
+    ).replace("[]", "")
+
+
+def _option(value: bool | int) -> str:
+    return str(value).lower()
 
 
 def _written(stage: Stage) -> str:
@@ -130,7 +150,7 @@ def _executed(stage: Stage, names: dict[str, str]) -> str:
     if stage.fused_with:
         return f"fused into {names.get(stage.fused_with, place_of(stage.fused_with))}"
     # Without an op of TensorFlow's the graph was not read: then nobody knows what runs.
-    return stage.executed or ("as written" if stage.tf_op else "")
+    return stage.executed or ("as written" if stage.tf_op and not stage.id.startswith("running.") else "")
 
 
 def _split(stage: Stage) -> tuple[str | None, str]:
@@ -139,7 +159,8 @@ def _split(stage: Stage) -> tuple[str | None, str]:
         what, found, why = (stage.executed or "").partition(mark)
         if found:
             return what, f"{mark.strip(': ')} {why}".strip()
-    return stage.executed, ""
+    # Its name stands beside it.
+    return stage.executed and stage.executed.removeprefix(f"{stage.op} injected, "), ""
 
 
 def _reasons(stages: Sequence[Stage]) -> dict[str, list[str]]:

@@ -99,6 +99,7 @@ def assemble(
         device=_device(facts, observed),
         disk=facts.disk,
         stages=stages,
+        options=(observed.graphs or {}).get("written", {}).get("options"),
         cpu=cpu,
         fetch=_fetch(facts, observed, steps),
         ceiling=ceiling_of(stages or [], cpu, steps, facts.host.cores),

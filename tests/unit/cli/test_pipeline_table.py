@@ -1,0 +1,104 @@
+"""The table of stages: readable at 100 columns, however deep a pipeline is nested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeprof.cli.render.page import Page
+from pipeprof.cli.render.pipeline import place_of, render_pipeline
+from pipeprof.cli.render.style import Style
+from pipeprof.profiles.profile import Component, Profile, Stage
+from pipeprof.profiles.store import load_profile
+
+RECORDED = Path(__file__).parents[2] / "recorded" / "profiles" / "step-none.json"
+SERIAL = "stays serial: TensorFlow makes nothing parallel inside a function"
+
+
+def stage(address: str, op: str, executed: str | None = None, **fields: object) -> Stage:
+    known = {"origin": "written", "tf_op": "MapDataset", "time_ms_per_batch": 1.5, "share": 0.2, "elements": 1200}
+    return Stage.model_validate({"id": address, "op": op, "executed": executed, **known, **fields})
+
+
+def profile(*stages: Stage, **changes: object) -> Profile:
+    return load_profile(RECORDED).model_copy(update={"stages": list(stages), **changes})
+
+
+def rendered(shown: Profile, width: int) -> str:
+    page = Page(Style(width=width))
+    render_pipeline(page, shown)
+    return page.render()
+
+
+NESTED = (
+    stage("source", "sample_from_datasets", depth=0),
+    stage("source.inputs.0.source", "from_tensor_slices", depth=1, buffered_bytes=5_000_000),
+    stage("source.inputs.0.stages.0", "interleave", "parallelism tuned to 2", depth=1, parallelism=2),
+    stage("source.inputs.0.stages.0.source", "TFRecordDataset", depth=2),
+    stage("source.inputs.0.stages.0.stages.0", "map", SERIAL, name="decode_and_crop", depth=2),
+    stage("source.inputs.1.source", "range", depth=1),
+    stage("source.inputs.1.stages.0", "map", "fused with batch, stays serial: stateful op PyFunc", depth=1),
+    stage("stages.0", "batch", "fused with map", fused_with="source.inputs.1.stages.0"),
+    stage("injected.0", "prefetch", "prefetch injected, buffer tuned to 16", origin="injected"),
+)
+
+
+def test_what_tensorflow_runs_is_not_cut_at_100_columns() -> None:
+    text = rendered(profile(*NESTED), 100)
+    rows = {line.split()[0]: line for line in reversed(text.splitlines()[3:])}
+    assert max(map(len, text.splitlines())) <= 100
+    assert "source/0.0.source" in rows
+    assert " decode_and_crop (" in rows["source/0.0.0"]
+    assert " map  " in rows["source/1.0"]
+    assert "  fused with batch, stays serial  " in rows["source/1.0"]
+    assert "  fused into source/1.0 map" in rows["0"]
+    assert "  buffer tuned to 16  " in rows["+"]
+    assert "source/0.0.0: stays serial: TensorFlow makes nothing parallel inside a function" in text
+    assert "source/1.0: stays serial: stateful op PyFunc" in text
+
+
+def test_why_stands_in_the_table_where_there_is_room() -> None:
+    text = rendered(
+        profile(stage("source", "range"), stage("stages.0", "map", "stays serial: stateful op PyFunc")), 100
+    )
+    assert text.count("stateful op PyFunc") == 1
+    assert "0: stays serial" not in text
+
+
+def test_elements_stand_there_where_there_is_room() -> None:
+    spec = [
+        Component(name="image", dtype="uint8", shape=[None, 8]),
+        Component(name="1", dtype="int64", shape=[]),
+        Component(name="2", dtype="variant", shape=None),
+    ]
+    shown = profile(stage("source", "range", element_spec=spec))
+    assert "1,200  image uint8[?,8], int64, variant[…]" in rendered(shown, 120)
+    assert "image uint8" not in rendered(shown, 80)
+
+
+def test_options_are_told() -> None:
+    options = {"deterministic": False, "threading.private_threadpool_size": 3}
+    text = rendered(profile(stage("source", "range"), options=options), 100)
+    assert "Options: deterministic = false, threading.private_threadpool_size = 3" in text
+
+
+def test_stages_of_a_running_pipeline_are_not_said_to_be_written() -> None:
+    text = rendered(profile(stage("running.0", "from_tensors"), stage("running.1", "map+batch")), 100)
+    assert " as written" not in text
+    assert "graph of what was written was not read" in text.replace("\n  ", " ")
+    assert [line.split()[:2] for line in text.splitlines()[-2:]] == [["0", "from_tensors"], ["1", "map+batch"]]
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("stages.1.inputs.1.stages.0", "1/1.0"),
+        ("source.datasets.2.source", "source/2.source"),
+        ("source.choice_dataset.source", "source.choice_dataset.source"),
+        ("stages.0.source.inputs.1.stages.3", "0.source/1.3"),
+        ("running.3", "3"),
+    ],
+)
+def test_places_are_short(address: str, place: str) -> None:
+    assert place_of(address) == place
