@@ -146,6 +146,9 @@ class Profile(Model):
     stages: list[Stage] | None = None
     verdict: Verdict | None = None
     headspace: Headspace | None = None
+    options: dict[str, bool | int] | None = Field(
+        None, description="`tf.data.Options` that the pipeline sets, by dotted path; `None` if they were not read."
+    )
     causes: Causes | None = None
     cpu: CpuAccount | None = None
     ceiling: Ceiling | None = None
