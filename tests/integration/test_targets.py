@@ -178,10 +178,10 @@ def test_the_context_of_a_worker_that_is_alone() -> None:
         ("plain_iterator", "an iterator (list_iterator); wrap it with tf.data.Dataset.from_generator"),
         ("two_datasets", "a tuple of Dataset, Dataset; pipeprof measures one pipeline: return one of them"),
         ("dict_of_datasets", "a dict with train, test; pipeprof measures one pipeline: return one of them"),
-        ("with_info", "a tuple of Dataset, SimpleNamespace; return the dataset alone, or with a callable step"),
+        ("with_info", "a tuple of Dataset, types.SimpleNamespace; return the dataset alone, or with a callable step"),
         ("function", "a function or other callable (function); name the one that returns the dataset"),
         ("distributed", "a distributed dataset; return the dataset that goes into the strategy"),
-        ("number", "a int; expected a tf.data.Dataset"),
+        ("number", "an int; expected a tf.data.Dataset"),
     ],
 )
 def test_anything_else_is_named_with_what_would_help(function: str, words: str) -> None:
