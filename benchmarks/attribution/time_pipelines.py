@@ -1,9 +1,10 @@
 """Pipelines whose stages have costs that are known: what `time_cases.py` profiles.
 
 Every unit of work is a chain of TensorFlow ops of which one costs nearly everything, a Python function that counts, or
-a sleep. An op costs the same CPU time when two threads run it at once (`together_ms` in the raw results shows it):
-``tf.strings.regex_replace`` did not, whose threads share what they compiled: 3.4 ms alone, 9.9 ms with two. `planted` measures each unit alone in the very process that is profiled, before the pipeline is made, writes
-the result to the file that PIPEPROF_BENCHMARK_TRUTH names, and returns the pipeline that PIPEPROF_BENCHMARK names.
+a sleep. An op costs the same CPU time when two threads run it at once (`together_ms` in the raw results shows it);
+``tf.strings.regex_replace`` did not, whose threads share what they compiled: 3.4 ms alone, 9.9 ms with two.
+`planted` measures each unit alone in the very process that is profiled, before the pipeline is made, writes the result
+to the file that PIPEPROF_BENCHMARK_TRUTH names, and returns the pipeline that PIPEPROF_BENCHMARK names.
 """
 
 from __future__ import annotations
