@@ -54,7 +54,9 @@ def said_there(stage: Stage) -> str | None:
         return None
     line = Path(stage.location.file).read_text().splitlines()[stage.location.line - 1]
     _, marked, said = line.partition("# line: ")
-    return said if marked else line[(stage.location.column or 1) - 1 :].strip()
+    # Python 3.10 tells no columns.
+    start = stage.location.column - 1 if stage.location.column else max(0, line.find(f"{stage.op}("))
+    return said if marked else line[start:].strip()
 
 
 def test_every_stage_has_its_line_and_its_column() -> None:
@@ -62,7 +64,8 @@ def test_every_stage_has_its_line_and_its_column() -> None:
     assert {address: (stage.op, said_there(stage)) for address, stage in stages.items()} == {
         "source": ("range", "range"),
         "stages.0": ("map", "first map"),
-        "stages.1": ("map", "map("),
+        # Before 3.11, a call with arguments by name stands where its chain begins.
+        "stages.1": ("map", "map(" if sys.version_info >= (3, 11) else "range"),
         "stages.2": ("shuffle", "shuffle and repeat"),
         "stages.3": ("repeat", "shuffle and repeat"),
         "stages.4": ("skip", "in a loop"),
