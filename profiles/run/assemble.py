@@ -230,7 +230,7 @@ def _used(facts: Facts, observed: Observed, steps: Steps | None) -> Used:
     measured, contention = observed.measured or {}, facts.contention
     if steps is None:
         return Used()
-    cpu_ns, overhead_ns = measured.get("cpu_ns"), measured.get("overhead_ns")
+    cpu_ns, overhead_ns = measured.get("cpu_ns"), measured.get("overhead_cpu_ns")
     throttled = contention.throttled_seconds if contention is not None else None
     return Used(
         total_ms=cpu_ns / 1e6 / steps.count if cpu_ns else None,

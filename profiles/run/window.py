@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CHECK_NS = 250_000_000
 LOOKS_AN_EPOCH = 8
 SHORTEST_CHECK_NS = 10_000_000
-BEAT_NS = 250_000_000
+BEAT_NS = 500_000_000
 PARTIAL_NS = 1_000_000_000
 # The clock of the steps stands still while ended iterators are deleted; the user's does not.
 MOST_PAUSED_NS = 15_000_000_000
@@ -80,6 +80,7 @@ class PhaseWindow:
         self._paused_ns = feed.paused_ns
         self.reason: str | None = None
         self.overhead_ns = 0
+        self.overhead_cpu_ns = 0
         self.last: tuple[int, int] | None = None
         self.check_at = self._next_check(now)
 
@@ -109,6 +110,7 @@ class PhaseWindow:
         return self._look(self.statistics.seconds - before, len(readings), median, batch, began)
 
     def _look(self, seconds: float, steps: int, median_ms: float | None, batch: Any, began: int) -> bool:
+        cpu = time.thread_time_ns()
         self.reason = self._finished(Looked(seconds, steps, median_ms, batch))
         if self.reason is None and self._limit is not None and self.statistics.count >= self._limit:
             self.reason = f"{self._limit} steps"
@@ -132,5 +134,6 @@ class PhaseWindow:
             self._check_ns = max(SHORTEST_CHECK_NS, min(CHECK_NS, epoch_ns // LOOKS_AN_EPOCH))
             self._looked_epoch, self._epoch_began = self._feed.ended, now
         self.overhead_ns += now - began
+        self.overhead_cpu_ns += time.thread_time_ns() - cpu
         self.check_at = self._next_check(now)
         return self.reason is not None

@@ -26,6 +26,10 @@ class FakeTime:
 
     def __init__(self) -> None:
         self.ns = 1_000_000 * MS
+        self.cpu_share = 0.5
+
+    def thread_time_ns(self) -> int:
+        return round(self.ns * self.cpu_share)
 
     def perf_counter_ns(self) -> int:
         return self.ns

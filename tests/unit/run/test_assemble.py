@@ -349,7 +349,7 @@ def test_without_steps_there_are_no_histograms():
 
 
 def test_what_measuring_cost_is_told_in_shares():
-    seen = observed(measured(followed(10, fetch_ms=2, busy_ms=7, late_ms=1), overhead_ns=5_000_000))
+    seen = observed(measured(followed(10, fetch_ms=2, busy_ms=7, late_ms=1), overhead_ns=5_000_000, overhead_cpu_ns=1))
     overhead = assemble(facts(plan=SIMULATED, sampler_cores=0.02), seen, exit_code=0).overhead
     assert overhead.loop_share == pytest.approx(0.05)
     assert overhead.wake_share == pytest.approx(0.1)
