@@ -95,6 +95,7 @@ class Sample:
         self._channel.send(
             "measured",
             overhead_ns=window.overhead_ns,
+            overhead_cpu_ns=window.overhead_cpu_ns,
             cpu_ns=self._cpu_ns,
             sizes=self._sizes.document(),
             deletions=self.feed.deletions[:] if self.feed is not None else [],
