@@ -1,19 +1,24 @@
-"""``pipeprof init``: a first spec, over files of the user's or generated ones."""
+"""``pipeprof init``: a first spec, over files of the user's, of a user's function, or over generated files."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeprof.cli.exit_codes import EXIT_CODES, epilog
+from pipeprof.cli.options import Arg, NoPython
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEFAULT_OUT = "pipeprof.yaml"
 EPILOG = epilog(
     "pipeprof init",
     "pipeprof init --from photos/",
     "pipeprof init --from 'shards/*.tfrecord' --out shards.yaml",
-    codes=[entry for entry in EXIT_CODES if entry.code in {0, 1, 2}],
+    "pipeprof init --from input.py:train --arg batch_size=64 --out train.yaml",
+    codes=[entry for entry in EXIT_CODES if entry.code in {0, 1, 2, 5}],
 )
 
 
@@ -23,11 +28,17 @@ def init(
         str | None,
         typer.Option(
             "--from",
-            metavar="PATH",
-            help="A folder of images, TFRecord or CSV files (a file, a folder or a glob), a .npy or .npz file. "
+            metavar="WHAT",
+            help="A folder of images, TFRecord or CSV files (a file, a folder or a glob), a .npy or .npz file; or "
+            "file.py:function (package.module:function), which is called, to write the dataset that it returns. "
             "Without it the spec is an example over generated photos.",
         ),
     ] = None,
+    args: Arg = None,
+    save_arrays: Annotated[
+        bool, typer.Option("--save-arrays", help="Keep a function's arrays in memory as .npy files beside the spec.")
+    ] = False,
+    no_python: NoPython = False,
     out: Annotated[
         str, typer.Option("--out", "-o", metavar="FILE", help="The spec to write; - is stdout.")
     ] = DEFAULT_OUT,
@@ -36,8 +47,13 @@ def init(
     """Write a commented spec that runs as it is, and beside it the schema by which editors check and complete it."""
     import shlex
 
+    from pipeprof.cli.commands.init_function import is_function
     from pipeprof.cli.output import say, write_stdout
 
+    if from_ is not None and is_function(from_):
+        _from_function(from_, out, args or (), force=force, save_arrays=save_arrays, no_python=no_python)
+        return
+    _refuse(args, save_arrays=save_arrays)
     if out == "-":
         write_stdout(_text(from_, "."))
         return
@@ -45,6 +61,41 @@ def init(
     _write(out, _text(from_, out))
     written = _write_schema(out)
     say(f"Wrote {out}{f', and {written} for editors' if written else ''}. Next: pipeprof run {shlex.quote(out)}")
+
+
+def _refuse(args: Sequence[str] | None, *, save_arrays: bool) -> None:
+    from pipeprof.pipelines.errors import UsageError
+
+    flag = "--arg" if args else "--save-arrays" if save_arrays else None
+    if flag is not None:
+        msg = f"{flag} is for a function; give it as --from file.py:function"
+        raise UsageError(msg)
+
+
+def _from_function(
+    text: str, out: str, args: Sequence[str], *, force: bool, save_arrays: bool, no_python: bool
+) -> None:
+    import shlex
+    from pathlib import Path
+
+    from pipeprof.cli.commands.init_function import describe_function, report
+    from pipeprof.cli.output import say, write_stdout
+
+    to_stdout = out == "-"
+    if not to_stdout:
+        _check_out(out, text, force=force)
+    folder = Path.cwd() if to_stdout else Path(out).absolute().parent
+    arrays = ("array" if to_stdout else Path(out).stem) if save_arrays else None
+    found = describe_function(text, args, folder=folder, arrays=arrays, no_python=no_python)
+    if to_stdout:
+        write_stdout(found.text)
+        say(report(found, text, f"The spec of {text} has a source and {found.stages} stages."))
+        return
+    _write(out, found.text)
+    schema = _write_schema(out)
+    beside = f", and {schema} for editors" if schema else ""
+    say(report(found, text, f"Wrote {out}, a source and {found.stages} stages{beside}."))
+    say(f"Next: pipeprof run {shlex.quote(out)}")
 
 
 def _text(from_: str | None, out: str) -> str:

@@ -150,6 +150,9 @@ class PythonSource(Source):
         """The dataset that the function returns."""
         del address
         made = building.function(self.function)()
+        if isinstance(made, tuple) and len(made) == 2 and callable(made[1]):
+            # As a target it may come with its step, which a spec has under `step:`.
+            made = made[0]
         if not isinstance(made, building.tf.data.Dataset):
             msg = f"got {type(made).__name__} from {self.function}, expected a tf.data.Dataset"
             raise PlainError(msg)

@@ -36,6 +36,7 @@ WORKER = {
     "pipelines/graph/standin.py",
     "pipelines/ops/signatures.py",
     "pipelines/tensors.py",
+    "profiles/run/describing.py",
     "profiles/run/function.py",
     "profiles/run/headspace.py",
     "profiles/run/ledger_readings.py",

@@ -1,0 +1,87 @@
+"""``pipeprof init --from file.py:function``: the spec of a function that makes a dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pipeprof.profiles.describe import DescribedTarget
+
+_INDENT = "  "
+
+
+def is_function(text: str) -> bool:
+    """Whether ``--from`` names a function, or the file of one.
+
+    Example:
+        >>> is_function("input.py:train"), is_function("flowers.input:train"), is_function("photos/")
+        (True, True, False)
+    """
+    from pathlib import Path
+
+    from pipeprof.pipelines.modules import is_module_name
+
+    file, colon, function = text.rpartition(":")
+    if text.endswith(".py"):
+        return True
+    named = bool(colon) and (not function or is_module_name(function))
+    return named and not Path(text).exists() and (file.endswith(".py") or is_module_name(file))
+
+
+def describe_function(
+    text: str, arguments: Sequence[str], *, folder: Path, arrays: str | None, no_python: bool
+) -> DescribedTarget:
+    """Call the function in a worker and write its spec.
+
+    Args:
+        text: The target.
+        arguments: Values of ``--arg``.
+        folder: Folder that the spec will be in.
+        arrays: What the names of saved arrays begin with; None to save none.
+        no_python: Refuse to run it.
+
+    Raises:
+        UsageError: There is no such function, it gives no dataset, or it must not be run.
+        PipelineFailedError: It raised.
+    """
+    from dataclasses import replace
+
+    from pipeprof.pipelines.arguments import check_arguments, parse_arguments
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.target import parse_target
+    from pipeprof.profiles.describe import describe_target
+
+    target = parse_target(text)
+    if no_python:
+        msg = f"--no-python: {text} is Python code; leave --no-python out"
+        raise UsageError(msg)
+    given = parse_arguments(arguments)
+    check_arguments(replace(target, arguments=given))
+    return describe_target(text, given, folder=folder.resolve(), name=str(target.function), arrays=arrays)
+
+
+def report(found: DescribedTarget, text: str, written: str) -> str:
+    """What was told and what was not.
+
+    Args:
+        found: The spec.
+        text: The target.
+        written: First sentence: what was written, and where.
+    """
+    lines = list(found.warnings)
+    if found.printed:
+        lines += [f"{text} printed:", *(f"{_INDENT}{line}" for line in found.printed.splitlines())]
+    lines.append(written)
+    if found.unsaid:
+        lines += ["Left in Python:", *(f"{_INDENT}{one}" for one in found.unsaid)]
+    if found.equal is None:
+        lines.append(f"Its graph was not compared with that of {text}: {found.why}.")
+    elif found.equal:
+        lines.append(f"TensorFlow runs the same graph for it as for {text}: structure, ops and arguments are equal.")
+    else:
+        lines.append(f"TensorFlow runs another graph for it than for {text}:")
+        lines += [f"{_INDENT}{one}" for one in found.differences]
+    return "\n".join(lines)

@@ -1,0 +1,228 @@
+"""Sees a pipeline being built: which public functions of TensorFlow the user's code calls, with what (worker only).
+
+Python's profiling hook tells of every call; those of TensorFlow's public functions are noted with their arguments and
+results, but not what they call in turn, save for the user's functions that TensorFlow traces: each has a body.
+Objects are kept as they are, for `pipeprof.pipelines.describe.reading` to make records of.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import CodeType, FrameType, FunctionType, TracebackType
+from typing import Any
+
+from pipeprof.pipelines.describe.public import Public, Table
+from pipeprof.pipelines.describe.records import Where
+from pipeprof.pipelines.user_files import is_generated, is_users
+
+
+@dataclass
+class Seen:
+    """A call of a public function.
+
+    Attributes:
+        public: Which.
+        arguments: By name.
+        result: What it gave.
+        bodies: The functions that were traced for it.
+        where: The user's line.
+    """
+
+    public: Public
+    arguments: dict[str, Any]
+    where: Where | None
+    result: Any = None
+    bodies: list[Traced] = field(default_factory=list)
+
+
+@dataclass
+class Traced:
+    """What a function of the user's did when TensorFlow traced it."""
+
+    function: Any
+    seen: list[Seen | Used] = field(default_factory=list)
+    element: Any = None
+    result: Any = None
+    complete: bool = False
+
+
+@dataclass
+class Used:
+    """A call of one of the user's own functions; ``function`` is None where only its code is known."""
+
+    function: Any
+    positional: tuple[Any, ...]
+    named: dict[str, Any]
+    result: Any = None
+    code: CodeType | None = None
+
+
+@dataclass
+class _Frame:
+    """A frame that is open: what it belongs to, and what is noted below it."""
+
+    frame: FrameType
+    seen: Seen | None = None
+    traced: Traced | None = None
+    used: Used | None = None
+
+
+class Watch:
+    """Notes what is called in this thread within a ``with`` block.
+
+    Args:
+        tf: The module tensorflow.
+        own: Whether a file is the user's own.
+        layers: Whether to look for Keras' layers, which loads Keras.
+
+    Attributes:
+        seen: Calls outside of functions that TensorFlow traces, and all calls that gave a dataset.
+        used: Calls of the user's own functions that gave a dataset.
+        problem: Why something may be missing.
+    """
+
+    def __init__(self, tf: Any, own: Callable[[str], bool] = is_users, *, layers: bool = False) -> None:
+        self.seen: list[Seen] = []
+        self.used: list[Used] = []
+        self.problem: str | None = None
+        self._tf = tf
+        self._own = own
+        self._own_codes: dict[CodeType, bool] = {}
+        self._open: list[_Frame] = []
+        self._before: Any = None
+        self._table = Table(tf, layers=layers)
+        self._codes = self._table.codes()
+        structured = inspect.getmodule(inspect.unwrap(tf.data.Dataset.batch))
+        wrapper = getattr(getattr(structured, "structured_function", None), "StructuredFunctionWrapper", None)
+        self._tracing = _code_named("wrapper_helper", wrapper.__init__.__code__) if wrapper is not None else None
+        self._converting = _converted_call(tf)
+
+    def __enter__(self) -> Watch:
+        self._before = sys.getprofile()
+        sys.setprofile(self._hook)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sys.setprofile(self._before)
+
+    def _hook(self, frame: FrameType, event: str, value: Any) -> None:
+        try:
+            if event == "call":
+                self._called(frame)
+            elif event == "return" and self._open and self._open[-1].frame is frame:
+                self._returned(frame, self._open.pop(), value)
+        except Exception as error:  # What a hook raises would end the user's own call.
+            self.problem = f"{type(error).__name__}: {error}"
+
+    def _called(self, frame: FrameType) -> None:
+        code = frame.f_code
+        if code in self._codes:
+            public = self._table.find(frame)
+            if public is not None and not self._hidden():
+                self._begin(frame, public)
+        elif code is self._tracing:
+            traced = Traced(frame.f_locals["self"]._func)
+            owner = next((one.seen for one in reversed(self._open) if one.seen is not None or one.traced), None)
+            if owner is not None:
+                owner.bodies.append(traced)
+            self._open.append(_Frame(frame, traced=traced))
+        elif code is self._converting:
+            self._begin_converted(frame)
+        elif self._is_own(code) and not self._hidden():
+            self._begin_own(frame)
+
+    def _hidden(self) -> bool:
+        """Whether the innermost thing that is open is a public function's call: what it calls is its own affair."""
+        return next((one.seen is not None for one in reversed(self._open) if one.used is None), False)
+
+    def _begin(self, frame: FrameType, public: Public) -> None:
+        if public.kind == "apply" and not self._made_by_factory(frame):
+            return
+        self._open.append(_Frame(frame, Seen(public, public.bind(frame), self._where(frame))))
+
+    def _made_by_factory(self, frame: FrameType) -> bool:
+        function = frame.f_locals.get("transformation_func")
+        return any(one.result is function and one.public.kind == "factory" for one in self.seen)
+
+    def _begin_converted(self, frame: FrameType) -> None:
+        held = frame.f_locals
+        function = held.get("f")
+        if isinstance(function, FunctionType) and self._is_own(function.__code__) and not self._hidden():
+            self._open.append(_Frame(frame, used=Used(function, tuple(held["args"]), dict(held["kwargs"] or {}))))
+
+    def _begin_own(self, frame: FrameType) -> None:
+        code = frame.f_code
+        function = frame.f_globals.get(code.co_name)
+        if isinstance(function, FunctionType) and getattr(inspect.unwrap(function), "__code__", None) is code:
+            names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+            extra = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+            held = frame.f_locals
+            given = {"*": True} if extra else {name: held[name] for name in names}
+            self._open.append(_Frame(frame, used=Used(function, (), given, code=code)))
+        elif self._body() is not None:
+            self._open.append(_Frame(frame, used=Used(None, (), {}, code=code)))
+
+    def _returned(self, frame: FrameType, done: _Frame, value: Any) -> None:
+        if done.seen is not None:
+            done.seen.result = frame.f_locals.get("self") if done.seen.public.made else value
+            self._note(done.seen)
+        elif done.traced is not None:
+            held = frame.f_locals
+            if value is not None and "nested_args" in held:
+                given = held["nested_args"]
+                unpacked = type(held["self"]._input_structure) is tuple
+                done.traced.element = given if unpacked else given[0]
+                done.traced.result = value
+                done.traced.complete = True
+        elif done.used is not None and value is not None:
+            done.used.result = value
+            inside = self._body()
+            if inside is not None:
+                inside.seen.append(done.used)
+            elif isinstance(value, self._tf.data.Dataset) or _first(value, self._tf.data.Dataset):
+                self.used.append(done.used)
+
+    def _note(self, seen: Seen) -> None:
+        inside = self._body()
+        if inside is not None:
+            inside.seen.append(seen)
+        if inside is None or isinstance(seen.result, self._tf.data.Dataset):
+            self.seen.append(seen)
+
+    def _body(self) -> Traced | None:
+        return next((one.traced for one in reversed(self._open) if one.traced is not None), None)
+
+    def _is_own(self, code: CodeType) -> bool:
+        if code not in self._own_codes:
+            file = code.co_filename
+            self._own_codes[code] = not is_generated(file) and self._own(file)
+        return self._own_codes[code]
+
+    def _where(self, frame: FrameType) -> Where | None:
+        at = frame.f_back
+        while at is not None:
+            if self._is_own(at.f_code):
+                return Where(at.f_code.co_filename, at.f_lineno)
+            at = at.f_back
+        return None
+
+
+def _first(value: Any, kind: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], kind)
+
+
+def _code_named(name: str, code: CodeType) -> CodeType | None:
+    """The code of a function of that name inside of another one."""
+    inner = [one for one in code.co_consts if isinstance(one, CodeType)]
+    return next((one for one in inner if one.co_name == name), None)
+
+
+def _converted_call(tf: Any) -> CodeType | None:
+    """The code by which autograph calls functions."""
+    module = inspect.getmodule(inspect.unwrap(tf.autograph.to_graph))
+    return getattr(getattr(module, "converted_call", None), "__code__", None)

@@ -1,0 +1,222 @@
+"""The worker of ``init --from file.py:function``: calls the function, and writes the spec that says the same.
+
+Started as ``python -m pipeprof.profiles.run.describing WRITE_FD`` with the job on stdin; one JSON object is the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from pipeprof.pipelines.addresses import find_address
+from pipeprof.pipelines.build import BuildContext, BuildError, build, load_arrays
+from pipeprof.pipelines.describe.compare import Difference
+from pipeprof.pipelines.describe.graphs import Graphs, compare
+from pipeprof.pipelines.describe.literals import Folders
+from pipeprof.pipelines.describe.pipeline import Described, Describer
+from pipeprof.pipelines.describe.reading import Reader
+from pipeprof.pipelines.describe.records import Notes, Recording, UnsaidError
+from pipeprof.pipelines.describe.text import shown, spec_text
+from pipeprof.pipelines.describe.watching import Watch
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.graph.sources import held_bytes
+from pipeprof.pipelines.processes import die_after_parent
+from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.target import parse_target
+from pipeprof.pipelines.user_files import is_users
+from pipeprof.profiles.run.function import call_target
+from pipeprof.profiles.run.raised import essence, first_line, users_frame
+
+_TRIES: Final = 12
+_SHOWN: Final = 5
+
+
+@dataclass
+class _Tried:
+    """A spec that was built, and how it compares."""
+
+    described: Described
+    notes: Notes
+    compared: tuple[list[Difference], list[Difference]] | str
+
+
+class Describing:
+    """One job.
+
+    Args:
+        job: ``target``, ``arguments``, ``folder`` of the spec, ``name`` of the pipeline, ``arrays`` (stem of the names
+            of arrays to be saved; None for none).
+    """
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        import tensorflow as tf
+
+        self._tf = tf
+        self._job = job
+        self._folder = Path(job["folder"])
+        self._here = Path.cwd()
+        self._target = parse_target(job["target"])
+        self._reader: Reader | None = None
+
+    def run(self) -> dict[str, Any]:
+        """The text of the spec, what could not be told, and whether the graphs are equal."""
+        # Looking for layers loads Keras, which takes a second.
+        layers = "keras" in self._target.path.read_text(encoding="utf-8", errors="replace")
+        watch = Watch(self._tf, is_users, layers=layers)
+        with watch:
+            called = call_target(self._job["target"], self._job["arguments"])
+        self._reader = Reader(self._tf, watch, is_users)
+        recording = self._reader.read(called.dataset)
+        original = Graphs(self._tf, called.dataset, held_bytes(called.watch.made))
+        tried = self._search(recording, original, held_bytes(called.watch.made))
+        notes = tried.notes
+        if called.step is not None:
+            notes.add("step", "the function that came with the dataset; name it in `step: {python: …}`", None)
+        if watch.problem is not None:
+            notes.add("the function", f"not all of it could be seen ({watch.problem})", None)
+        differing = tried.compared if isinstance(tried.compared, str) else None
+        executed = [] if isinstance(tried.compared, str) else tried.compared[1]
+        text = spec_text(tried.described.data, tried.described.places, notes.found, self._job["target"], self._here)
+        return {
+            "text": text,
+            "unsaid": [shown(one, self._here) for one in notes.found],
+            "stages": len(tried.described.data.get("stages", [])),
+            "equal": None if differing is not None else not executed,
+            "why": differing,
+            "differences": [_said(one) for one in executed[:_SHOWN]],
+            "warnings": [said for _, said in called.notes],
+        }
+
+    def _search(self, recording: Recording, original: Graphs, in_memory: int) -> _Tried:
+        """Specs, until one gives the same graph: what came out different is left in Python the next time."""
+        refused: set[int] = set()
+        denied: dict[int, str] = {}
+        best: _Tried | None = None
+        for _ in range(_TRIES):
+            notes = Notes()
+            try:
+                described = self._describe(recording, frozenset(refused), denied, notes)
+            except UnsaidError as problem:
+                if not notes.found:
+                    notes.add("the pipeline", str(problem), None)
+                return self._whole(notes, original, in_memory)
+            try:
+                dataset = self._built(described)
+            except (BuildError, ValidationError) as problem:
+                address, why = _blamed(problem)
+            else:
+                compared = compare(original, Graphs(self._tf, dataset, in_memory))
+                best = _Tried(described, notes, compared)
+                if isinstance(compared, str) or not any(compared):
+                    return best
+                address, why = next(_addresses(compared), (None, ""))
+            if address is None or address not in described.calls:
+                break
+            if address in described.chains and described.chains[address] not in refused:
+                refused.add(described.chains[address])
+            elif described.calls[address] not in denied:
+                denied[described.calls[address]] = why
+            else:
+                break
+        return best if best is not None else self._whole(notes, original, in_memory)
+
+    def _describe(
+        self, recording: Recording, refused: frozenset[int], denied: dict[int, str], notes: Notes
+    ) -> Described:
+        saved: dict[int, str] | None = {} if self._job["arrays"] is not None else None
+        folders = Folders(self._folder, self._here, saved, self._job["arrays"] or "")
+        described = Describer(recording, folders, refused, dict(denied), notes).describe(self._job["name"])
+        for number, name in (saved or {}).items():
+            self._save(number, name)
+        return described
+
+    def _save(self, number: int, name: str) -> None:
+        import numpy as np
+
+        if self._reader is not None:
+            np.save(self._folder / name, self._reader.arrays[number], allow_pickle=False)
+
+    def _built(self, described: Described) -> Any:
+        spec = Spec.model_validate(described.data)
+        context = BuildContext(self._folder)
+        load_arrays(spec, context)
+        return build(spec, context)
+
+    def _whole(self, notes: Notes, original: Graphs, in_memory: int) -> _Tried:
+        """All of it as the user's function."""
+        if self._job["arguments"]:
+            why = notes.found[-1].why if notes.found else "its stages"
+            msg = (
+                f"{self._job['target']} cannot be told as a spec ({why}), and a spec cannot give it arguments: "
+                "write a function without parameters that calls it"
+            )
+            raise UsageError(msg)
+        folders = Folders(self._folder, self._here)
+        reference = folders.reference(f"{self._target.path.resolve()}:{self._target.function}")
+        data = {"version": 1, "name": self._job["name"], "source": {"python": {"function": reference}}}
+        described = Described(data)
+        try:
+            dataset = self._built(described)
+        except (BuildError, ValidationError) as problem:
+            why = _blamed(problem)[1]
+            msg = f"{self._job['target']} cannot be told as a spec ({notes.found[-1].why}), nor called from one: {why}"
+            raise UsageError(msg) from problem
+        return _Tried(described, notes, compare(original, Graphs(self._tf, dataset, in_memory)))
+
+
+def _addresses(compared: tuple[list[Difference], list[Difference]]) -> Iterator[tuple[str | None, str]]:
+    for one in (*compared[0], *compared[1]):
+        address = find_address(one.node) if one.node is not None else None
+        if address is not None:
+            yield address, f"as a spec it gave another graph ({one.what})"
+
+
+def _blamed(problem: BuildError | ValidationError) -> tuple[str | None, str]:
+    """The stage that was refused."""
+    if isinstance(problem, BuildError):
+        return problem.address, f"as a spec it was refused ({essence(problem.message)})"
+    error = problem.errors(include_url=False)[0]
+    place = [str(part) for part in error["loc"]]
+    address = ".".join(place[:2]) if place[:1] == ["stages"] else "source"
+    return address, f"the spec language refuses it ({essence(str(error['msg']))})"
+
+
+def _said(difference: Difference) -> str:
+    address = find_address(difference.node) if difference.node is not None else None
+    return f"{address}: {difference.what}" if address is not None else difference.what
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    if isinstance(error, UsageError):
+        return {"failed": "usage", "message": str(error)}
+    frame = users_frame("".join(traceback.format_exception(error)))
+    place = f"{frame.file}:{frame.line}: " if frame is not None else ""
+    return {"failed": "pipeline", "message": f"{place}{first_line(error)}"}
+
+
+def main() -> int:
+    """Answer one job."""
+    job = json.loads(sys.stdin.readline())
+    die_after_parent(job["parent_pid"])
+    try:
+        answer = Describing(job).run()
+    except Exception as error:
+        answer = _failure(error)
+    with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as channel:
+        channel.write(json.dumps(answer))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # TensorFlow's threads, and the user's, are nothing to wait for.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Graphs are the same when structure, ops and arguments are, whatever their nodes are called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeprof.pipelines.describe.compare import differences
+from pipeprof.pipelines.describe.plain_graph import PlainFunction, PlainGraph, PlainNode
+
+
+def node(op: str, *inputs: str, functions: dict[str, list[str]] | None = None, **attributes: Any) -> PlainNode:
+    return {"op": op, "inputs": list(inputs), "attributes": attributes, "functions": functions or {}}
+
+
+def const(value: Any, dtype: str = "int64") -> PlainNode:
+    return node("Const", value=(dtype, (), value))
+
+
+def named(text: str) -> bytes:
+    return bytes([0x0A, len(text)]) + text.encode()
+
+
+def graph(
+    nodes: dict[str, PlainNode], functions: dict[str, PlainFunction] | None = None, root: str = "root"
+) -> PlainGraph:
+    return {"root": root, "nodes": nodes, "functions": functions or {}}
+
+
+def batches(size: bytes, prefix: str = "") -> PlainGraph:
+    nodes = {
+        f"{prefix}range": node("RangeDataset", metadata=named("source")),
+        f"{prefix}size": const(size),
+        "root": node("BatchDatasetV2", f"{prefix}range", f"{prefix}size", metadata=named("stages_0")),
+    }
+    return graph(nodes)
+
+
+def test_names_do_not_count():
+    assert differences(batches(b"8"), batches(b"8", "other_")) == []
+
+
+def test_another_argument_is_found_at_its_stage():
+    found = differences(batches(b"8"), batches(b"9"))
+    assert [(one.node, one.what) for one in found] == [("stages_0", "a constant: b'8' and b'9'")]
+
+
+def test_another_op_is_found():
+    other = batches(b"8")
+    other["nodes"]["range"] = node("TensorDataset", metadata=named("source"))
+    found = differences(batches(b"8"), other)
+    assert [(one.node, one.what) for one in found] == [("source", "RangeDataset and TensorDataset")]
+
+
+def mapped(function: PlainFunction, *captured: PlainNode) -> PlainGraph:
+    nodes = {
+        "range": node("RangeDataset"),
+        **{f"captured{index}": each for index, each in enumerate(captured)},
+        "root": node(
+            "MapDataset",
+            "range",
+            *(f"captured{index}" for index in range(len(captured))),
+            functions={"f": ["body"]},
+            Targuments=[9] * len(captured),
+            metadata=named("stages_0"),
+        ),
+    }
+    return graph(nodes, {"body": function})
+
+
+def body(nodes: dict[str, PlainNode], result: str, *arguments: str) -> PlainFunction:
+    return {"arguments": list(arguments), "nodes": nodes, "returns": [result], "controls": []}
+
+
+def test_a_captured_constant_is_as_good_as_one_inside():
+    inside = body({"two": const(b"2"), "mul": node("Mul", "x", "two:output:0")}, "mul:z:0", "x")
+    outside = body({"Mul_1": node("Mul", "x", "y"), "pass": node("Identity", "Mul_1:z:0")}, "pass:output:0", "x", "y")
+    assert differences(mapped(outside, const(b"2")), mapped(inside)) == []
+    found = differences(mapped(outside, const(b"3")), mapped(inside))
+    assert [one.node for one in found] == ["stages_0"]
+
+
+def test_operands_in_another_order_are_found():
+    one = body({"sub": node("Sub", "x", "y")}, "sub:z:0", "x", "y")
+    other = body({"sub": node("Sub", "y", "x")}, "sub:z:0", "x", "y")
+    assert [found.what for found in differences(mapped(one), mapped(other))] == [
+        "another part of the element goes in (component 1 and component 0)",
+        "another part of the element goes in (component 0 and component 1)",
+    ]
+
+
+def test_paths_to_the_same_file_are_the_same():
+    def files(*names: bytes) -> PlainGraph:
+        return graph(
+            {"names": node("Const", value=("string", (2,), names)), "root": node("TensorSliceDataset", "names")}
+        )
+
+    assert differences(files(b"/a/b.jpg", b"/a/c.jpg"), files(b"/a/./b.jpg", b"/a/d/../c.jpg")) == []
+    assert len(differences(files(b"/a/b.jpg", b"/a/c.jpg"), files(b"/a/b.jpg", b"/a/d.jpg"))) == 1
+
+
+def test_a_function_that_also_writes_is_another_one():
+    quiet = body({"add": node("Add", "x", "x")}, "add:z:0", "x")
+    loud = {**body({"add": node("Add", "x", "x"), "print": node("PrintV2")}, "add:z:0", "x"), "controls": ["print"]}
+    assert len(differences(mapped(quiet), mapped(loud))) == 1

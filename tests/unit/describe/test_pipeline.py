@@ -1,0 +1,211 @@
+"""Records of what was called become a spec; what cannot be told is covered by the user's own functions."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeprof.pipelines.describe.literals import Folders
+from pipeprof.pipelines.describe.pipeline import Describer
+from pipeprof.pipelines.describe.records import (
+    Array,
+    Body,
+    Call,
+    Dataset,
+    Dtype,
+    Function,
+    Options,
+    Recording,
+    Tensor,
+    UnsaidError,
+    Where,
+)
+from pipeprof.pipelines.describe.text import spec_text
+from pipeprof.pipelines.spec.models import Spec
+
+FOLDERS = Folders(Path("/work"), Path("/work"))
+LAMBDA = Function("<lambda>", None, "a lambda has no name that a spec could call it by")
+
+
+def chain(*calls: tuple[str, dict[str, Any]], first: int = 1) -> dict[int, Call]:
+    """Calls one after the other, the first of which is a source."""
+    found = {}
+    for number, (name, arguments) in enumerate(calls, first):
+        kind = "source" if number == first else "stage"
+        given = arguments if number == first else {"self": Dataset(number - 1), **arguments}
+        found[number] = Call(name, kind, given, Dataset(number), Where("/work/input.py", 10 + number), 100 + number)
+    return found
+
+
+def describe(
+    calls: dict[int, Call], root: int, users: tuple[Call, ...] = (), **more: Any
+) -> tuple[dict[str, Any], Describer]:
+    describer = Describer(Recording(Dataset(root), calls, users, **more), FOLDERS)
+    data = describer.describe("train").data
+    Spec.model_validate(data)
+    return data, describer
+
+
+def test_sources_and_stages_with_tensorflows_names():
+    calls = chain(
+        ("range", {"args": (2, 10), "kwargs": {}}),
+        ("shuffle", {"buffer_size": Array("int64", (), 8), "seed": 1}),
+        ("batch", {"batch_size": 2, "drop_remainder": True, "num_parallel_calls": -1}),
+        ("take", {"count": -1}),
+        ("prefetch", {"buffer_size": -1}),
+        ("with_options", {"options": Options({"deterministic": False, "threading": {"private_threadpool_size": 2}})}),
+    )
+    data, describer = describe(calls, 6, seed=3)
+    assert data == {
+        "version": 1,
+        "name": "train",
+        "source": {"range": {"start": 2, "stop": 10}},
+        "stages": [
+            {"shuffle": {"buffer_size": 8, "seed": 1}},
+            {"batch": {"batch_size": 2, "drop_remainder": True, "num_parallel_calls": "AUTOTUNE"}},
+            {"take": {"count": -1}},
+            {"prefetch": {"buffer_size": "AUTOTUNE"}},
+        ],
+        "options": {"deterministic": False, "threading": {"private_threadpool_size": 2}},
+        "measure": {"seed": 3},
+    }
+    assert describer.notes.found == []
+
+
+def body(element: Any, result: Any, *calls: Call) -> Function:
+    return Function("<lambda>", None, "a lambda has no name", None, (Body(element, calls, result),))
+
+
+def test_functions_become_chains_and_nested_pipelines():
+    name, number = Tensor(50), Tensor(51)
+    calls = chain(
+        ("list_files", {"file_pattern": "a-*", "shuffle": False}),
+        ("interleave", {"map_func": body(name, Dataset(21)), "cycle_length": 4}),
+        (
+            "map",
+            {
+                "map_func": body(
+                    number, Tensor(52), Call("tf.cast", "function", {"x": number, "dtype": Dtype("int32")}, Tensor(52))
+                )
+            },
+        ),
+    )
+    inner = chain(
+        ("TFRecordDataset", {"filenames": name, "compression_type": "GZIP"}), ("take", {"count": 3}), first=20
+    )
+    data, _ = describe({**calls, **inner}, 3)
+    assert data["stages"] == [
+        {
+            "interleave": {
+                "source": {"TFRecordDataset": {"compression_type": "GZIP"}},
+                "stages": [{"take": {"count": 3}}],
+                "cycle_length": 4,
+            }
+        },
+        {"map": {"ops": [{"tf.cast": {"dtype": "int32"}}]}},
+    ]
+
+
+def test_windows_begin_with_the_elements_dataset():
+    window = Dataset(40)
+    calls = chain(
+        ("range", {"args": (9,)}),
+        ("window", {"size": 3}),
+        ("flat_map", {"map_func": body((window, Tensor(9)), Dataset(41))}),
+    )
+    calls[41] = Call("batch", "stage", {"self": window, "batch_size": 3}, Dataset(41))
+    data, _ = describe(calls, 3)
+    assert data["stages"][1] == {"flat_map": {"on": 0, "stages": [{"batch": {"batch_size": 3}}]}}
+
+
+def test_combined_pipelines():
+    calls = {
+        1: Call("range", "source", {"args": (3,)}, Dataset(1)),
+        2: Call("range", "source", {"args": (4,)}, Dataset(2)),
+        3: Call("zip", "source", {"args": ((Dataset(1), {"b": Dataset(2)}),)}, Dataset(3)),
+        4: Call("concatenate", "stage", {"self": Dataset(3), "dataset": Dataset(3)}, Dataset(4)),
+    }
+    data, _ = describe(calls, 4)
+    zipped = {"zip": {"datasets": [{"source": {"range": {"stop": 3}}}, {"b": {"source": {"range": {"stop": 4}}}}]}}
+    assert data["source"] == zipped
+    assert data["stages"] == [{"concatenate": {"dataset": {"source": zipped}}}]
+
+
+def test_a_named_function_stays_python_and_that_is_said():
+    named = Function("decode", "/work/input.py:decode", "", Where("/work/input.py", 3))
+    calls = chain(("range", {"args": (3,)}), ("map", {"map_func": named, "num_parallel_calls": 2}))
+    data, describer = describe(calls, 2)
+    assert data["stages"] == [{"map": {"python": "input.py:decode", "num_parallel_calls": 2}}]
+    assert [str(one) for one in describer.notes.found] == [
+        "/work/input.py:3: map decode: python, because what it computes was not seen"
+    ]
+
+
+def untold() -> dict[int, Call]:
+    return chain(("range", {"args": (3,)}), ("map", {"map_func": LAMBDA}), ("batch", {"batch_size": 2}), ("repeat", {}))
+
+
+def user(name: str, arguments: dict[str, Any], result: Any) -> Call:
+    return Call(name, "user", arguments, result, function=Function(name, f"/work/input.py:{name}"))
+
+
+def test_a_function_that_makes_the_beginning_covers_it():
+    users = (user("all", {}, Dataset(4)), user("base", {}, Dataset(3)), user("given", {"n": 1}, Dataset(2)))
+    data, _ = describe(untold(), 4, users)
+    assert data["source"] == {"python": {"function": "input.py:base"}}
+    assert data["stages"] == [{"repeat": {}}]
+
+
+def test_a_function_from_dataset_to_dataset_covers_a_stage():
+    users = (user("all", {}, Dataset(4)), user("change", {"ds": Dataset(1)}, Dataset(2)))
+    data, describer = describe(untold(), 4, users)
+    assert data["stages"] == [{"apply": {"python": "input.py:change"}}, {"batch": {"batch_size": 2}}, {"repeat": {}}]
+    assert len(describer.notes.found) == 1
+
+
+def test_without_such_a_function_nothing_is_told():
+    with pytest.raises(UnsaidError, match="a lambda has no name"):
+        describe(untold(), 4)
+
+
+def test_a_dataset_that_was_not_seen_is_no_source():
+    calls = {5: Call("batch", "stage", {"self": Dataset(4), "batch_size": 2}, Dataset(5))}
+    with pytest.raises(UnsaidError, match="no public function"):
+        describe(calls, 5)
+
+
+def test_what_came_out_different_is_not_told_again():
+    named = Function(
+        "f",
+        "/work/input.py:f",
+        "",
+        None,
+        body(Tensor(1), Tensor(2), Call("tf.abs", "function", {"x": Tensor(1)}, Tensor(2))).bodies,
+    )
+    calls = chain(("range", {"args": (3,)}), ("map", {"map_func": named}))
+    first = Describer(Recording(Dataset(2), calls), FOLDERS)
+    described = first.describe("a")
+    assert described.data["stages"] == [{"map": {"ops": ["tf.abs"]}}]
+    again = Describer(Recording(Dataset(2), calls), FOLDERS, frozenset(described.chains.values())).describe("a")
+    assert again.data["stages"] == [{"map": {"python": "input.py:f"}}]
+    with pytest.raises(UnsaidError, match="refused"):
+        Describer(Recording(Dataset(2), calls), FOLDERS, denied={described.calls["stages.0"]: "refused"}).describe("a")
+
+
+def test_the_text_says_the_data_with_the_lines_of_the_users_code():
+    calls = chain(
+        ("range", {"args": (3,)}),
+        ("map", {"map_func": body(Tensor(1), Tensor(2), Call("tf.abs", "function", {"x": Tensor(1)}, Tensor(2)))}),
+        ("batch", {"batch_size": 2}),
+    )
+    describer = Describer(Recording(Dataset(3), calls), FOLDERS)
+    described = describer.describe("train")
+    describer.notes.add("step", "it is a lambda", Where("/work/input.py", 7))
+    text = spec_text(described.data, described.places, describer.notes.found, "input.py:train", Path("/work"))
+    assert yaml.safe_load(text) == {**described.data, "step": "none"}
+    lines = text.splitlines()
+    assert "  range: {stop: 3}  # input.py:11" in lines
+    assert "  - map:  # input.py:12" in lines
+    assert "  - batch: {batch_size: 2}  # input.py:13" in lines
+    assert "#   input.py:7: step: it is a lambda" in lines
