@@ -11,17 +11,50 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.graph.marks import Marks
 from pipeprof.pipelines.graph.opnames import family
-from pipeprof.pipelines.graph.reading import serialised
+from pipeprof.pipelines.graph.reading import readable, serialised
 from pipeprof.profiles.run.loop import Feed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pipeprof.pipelines.graph.sources import SourceWatch
 
 MOST_BYTES: Final = 100_000_000
 LONGEST_FILL_SECONDS: Final = 2.0
 SETTLE_SECONDS: Final = 0.3
 _KEEP: Final = frozenset({"Cache", "Snapshot", "Save", "LoadDataset"})
 """They hold what was computed before: a new one computes it again."""
+
+
+def to_trace(
+    dataset: Any,
+    feed: Feed,
+    *,
+    in_memory: int,
+    room: int | None,
+    watch: SourceWatch | None,
+    again: bool,
+    fill_seconds: float,
+    stop: Callable[[], bool],
+) -> tuple[Feed, Marks | None]:
+    """What to trace, and the ops of its functions by dataset where they are known.
+
+    Args:
+        dataset: The pipeline.
+        feed: It, running.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading its graph may take; None for any number.
+        watch: What was seen while it was built.
+        again: Whether it may be made again, with marks.
+        fill_seconds: How long its first element took.
+        stop: Whether the user wants an end.
+    """
+    read, size = readable(dataset, in_memory=in_memory, room=room, watch=watch, most=MOST_BYTES)
+    found = marks_of(read, size, room)
+    if found is None:
+        return feed, None
+    marked = marked_feed(dataset, *found, fill_seconds, stop) if again and read is dataset else None
+    return marked or feed, found[0]
 
 
 def marks_of(dataset: Any, in_memory: int, room: int | None) -> tuple[Marks, Any] | None:
