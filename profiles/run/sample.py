@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.graph.reading import read_graphs, read_written, readable
+from pipeprof.pipelines.graph.reading import read_graphs, read_written
 from pipeprof.pipelines.graph.sources import MadeSource, SourceWatch, component_bytes, held_bytes
 from pipeprof.profiles.run import procfs
 from pipeprof.profiles.run.device import HostClock, SimulatedDevice, StepDuration
@@ -17,7 +17,7 @@ from pipeprof.profiles.run.durations import Durations
 from pipeprof.profiles.run.headspace import replay, with_files_in_memory
 from pipeprof.profiles.run.ledger_readings import MemoryLog
 from pipeprof.profiles.run.loop import Feed, PythonStep, SimulatedStep, Step, drain, follow
-from pipeprof.profiles.run.marking import MOST_BYTES, marked_feed, marks_of
+from pipeprof.profiles.run.marking import MOST_BYTES, to_trace
 from pipeprof.profiles.run.models import ModelLog
 from pipeprof.profiles.run.phases import Phases
 from pipeprof.profiles.run.raised import first_line
@@ -25,6 +25,7 @@ from pipeprof.profiles.run.settings import from_pairs
 from pipeprof.profiles.run.sizes import Sizes, bytes_of
 from pipeprof.profiles.run.steps import Floor, StepStatistics
 from pipeprof.profiles.run.trace import Traced, traced_ops
+from pipeprof.profiles.run.versions import require_tensorflow
 from pipeprof.profiles.run.warmup import WarmUp
 from pipeprof.profiles.run.window import Looked, PhaseWindow
 
@@ -113,6 +114,7 @@ class Sample:
                 for code, text in import_early(self.job["target"]):
                     self._channel.send("warning", code=code, text=text)
             if self.job["seed"] is not None:
+            require_tensorflow(tf.__version__)
                 tf.random.set_seed(self.job["seed"])
             self._floor = self._measure_floor()
             self._channel.send(
@@ -334,20 +336,18 @@ class Sample:
 
     def _traced(self) -> Traced:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
-        room = self._room()
-        dataset, size = readable(
-            self.dataset, in_memory=self._source_bytes, room=room, watch=self._watch, most=MOST_BYTES
+        feed, marks = to_trace(
+            self.dataset,
+            self.feed,
+            in_memory=self._source_bytes,
+            room=self._room(),
+            watch=self._watch,
+            # The name scopes of a spec tell its functions apart already.
+            again=self.job["kind"] != "spec",
+            fill_seconds=self._filled_seconds,
+            stop=self._stopped,
         )
-        found = marks_of(dataset, size, room)
-        if found is None:
-            return traced_ops(self.feed)
-        # The name scopes of a spec tell its functions apart already.
-        again = (
-            None
-            if self.job["kind"] == "spec" or dataset is not self.dataset
-            else marked_feed(self.dataset, *found, self._filled_seconds, self._stopped)
-        )
-        return traced_ops(again or self.feed, found[0])
+        return traced_ops(feed, marks)
 
     def _stopped(self) -> bool:
         return self._channel.stop.is_set()
@@ -356,14 +356,10 @@ class Sample:
         found = read_graphs(self.dataset, in_memory=self._source_bytes, room=self._room(), watch=self._watch)
         if found.note:
             self._channel.send("warning", code="graph-without-arrays", text=found.note)
-        self._channel.send(
-            "graphs",
-            segments=self._models.segments(),
-            written=found.written,
-            executed=found.executed,
-            made=[source.to_dict() for source in self._made],
-            places=found.places if self._called is not None else {},
-        )
+        places = found.places if self._called is not None else {}
+        made = [source.to_dict() for source in self._made]
+        graphs = {"written": found.written, "executed": found.executed, "places": places, "made": made}
+        self._channel.send("graphs", segments=self._models.segments(), **graphs)
 
     def _components(self) -> list[tuple[str, int]]:
         """Type and bytes of the arrays that in-memory sources were made of."""
