@@ -37,4 +37,19 @@ def is_users(file: str) -> bool:
     if file.startswith("<") or Path(file).name.startswith(GENERATED):
         return False
     place = Path(file).resolve()
-    return not str(place).startswith(_LIBRARIES) and _INSTALLED.isdisjoint(place.parts)
+    if str(place).startswith(_LIBRARIES) or not _INSTALLED.isdisjoint(place.parts):
+        return False
+    top = place
+    while (top.parent / "__init__.py").is_file():
+        top = top.parent
+    return not _is_recorded(top.parent, top.name)
+
+
+@lru_cache(maxsize=256)
+def _is_recorded(folder: Path, name: str) -> bool:
+    """Whether an installer has put a module or package into a folder, as ``pip install --target`` does anywhere."""
+    for record in folder.glob("*.dist-info/RECORD"):
+        text = record.read_text(encoding="utf-8", errors="replace")
+        if any(line.startswith((f"{name},", f"{name}/")) for line in text.splitlines()):
+            return True
+    return False

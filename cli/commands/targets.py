@@ -99,6 +99,9 @@ def load_target(
         what = f"the step {step.python}" if target.kind == "spec" and step is not None else text
         msg = f"--no-python: {what} is Python code; give a spec with operations of TensorFlow, or leave --no-python out"
         raise UsageError(msg)
+    if step is not None and step.python is not None:
+        # The worker would come to it only after the first batch.
+        parse_target(str(step.python))
     if target.kind != "spec":
         if changes.flag:
             msg = f"{changes.flag} changes a spec, but {text} is a Python function; leave {changes.flag} out"

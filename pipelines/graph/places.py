@@ -17,6 +17,11 @@ _KINDS = (
     (re.compile(r"Cannot (?:add tensor to the batch|batch tensors)"), "batch"),
     (re.compile(r"generator_py_func|from_generator_op\.py"), "from_generator"),
     (re.compile(r"corrupted record|truncated record|Failed to (?:fetch|read) .*record", re.I), "TFRecordDataset"),
+    # Ops of functions that read files are known by their nodes.
+    (
+        re.compile(r"No such file or directory"),
+        "TFRecordDataset|TextLineDataset|FixedLengthRecordDataset|CsvDataset",
+    ),
     (re.compile(r"pad(?:ded)?[_ ]?(?:batch|shape)", re.I), "padded_batch"),
     (re.compile(r"Expect(?:ed)? \d+ fields but have", re.I), "CsvDataset"),
 )
@@ -93,7 +98,7 @@ def _by_op(nodes: list[NodeDict], text: str) -> NodeDict | None:
 def _by_kind(nodes: list[NodeDict], text: str) -> NodeDict | None:
     for pattern, kind in _KINDS:
         if pattern.search(text):
-            found = _only([node for node in nodes if friendly(node["op"]) == kind])
+            found = _only([node for node in nodes if friendly(node["op"]) in kind.split("|")])
             if found is not None:
                 return found
     return None

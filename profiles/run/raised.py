@@ -15,6 +15,7 @@ from pipeprof.pipelines.user_files import is_users
 from pipeprof.profiles.run.loop import EmptyDatasetError, PythonStep
 
 if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.records import NodeDict
     from pipeprof.profiles.run.sample import Sample
 
 LONGEST = 400
@@ -26,6 +27,8 @@ _NOISE = (
     re.compile(r"Error in user-defined function passed to \S+ transformation with iterator: \S+: "),
     re.compile(r"Traceback \(most recent call last\):.*", re.DOTALL),
     re.compile(r"\n\s*\[\[.*", re.DOTALL),
+    # What `tf.debugging` and `list_files` say around their own words.
+    re.compile(r"Expected '[^']*' to be true\. Summarized data: "),
     re.compile(r"\s*\[Op:\w+\](?: name:.*)?", re.DOTALL),
 )
 # What TensorFlow says of settings that come after it has run anything.
@@ -110,9 +113,13 @@ def describe(error: BaseException, sample: Sample) -> dict[str, Any]:
     known = _known(error, said)
     if known is not None:
         return {**described, **known}
-    address = _address(said, sample)
+    node = _stage(said, sample)
+    address = _address(node, sample)
     op_path = call_path(node_name(address), said) if address and sample.job["kind"] == "spec" else ""
     message = first_line(error) + (_TOO_LATE if _INITIALISED.search(said) else "")
+    place = sample.place_of(node["id"]) if node is not None and frame is None else None
+    if place is not None:
+        described["frame"] = vars(Frame(place["file"], place["line"], place["function"]))
     return {**described, "code": "raised", "message": message, "address": address, "op_path": op_path}
 
 
@@ -147,14 +154,18 @@ def _by_whom(error: BaseException) -> str:
     return f', from {reader}: the file gets no command line here; read it under `if __name__ == "__main__"`'
 
 
-def _address(text: str, sample: Sample) -> str | None:
-    """The address of the stage that `text` blames; in a function target, the user's own name of it."""
+def _stage(text: str, sample: Sample) -> NodeDict | None:
+    """The node of the written graph that `text` blames."""
     try:
         written = sample.written_graph()
     except Exception:
         # The error at hand is what counts; it may be the one that keeps the graph from being read.
         return None
-    node = enclosing_stage(written, text) if written is not None else None
+    return enclosing_stage(written, text) if written is not None else None
+
+
+def _address(node: NodeDict | None, sample: Sample) -> str | None:
+    """The address of the stage that is blamed; in a function target, the user's own name of it."""
     name = node["key"] if node is not None else None
     if name is None or sample.job["kind"] != "spec":
         return name

@@ -216,10 +216,9 @@ class Recorder:
         return [message for message in self.sent if message["m"] == kind][-1]
 
 
-def sampled(target: str, **changes: Any) -> Recorder:
-    """A whole sample, within this process."""
-    channel = Recorder()
-    job = {
+def job(target: str, **changes: Any) -> dict[str, Any]:
+    """What a worker is asked to do."""
+    return {
         "kind": "function",
         "target": target,
         "arguments": [],
@@ -234,7 +233,12 @@ def sampled(target: str, **changes: Any) -> Recorder:
         "memory_limit": None,
         **changes,
     }
-    Sample(job, channel).run()
+
+
+def sampled(target: str, **changes: Any) -> Recorder:
+    """A whole sample, within this process."""
+    channel = Recorder()
+    Sample(job(target, **changes), channel).run()
     return channel
 
 

@@ -11,11 +11,13 @@ from typing import NamedTuple
 import pytest
 import tensorflow as tf
 from absl import flags
-from integration.test_targets import USERS, pipeprof, said_there, sampled, stages_of
+from integration.test_targets import USERS, Recorder, job, pipeprof, said_there, sampled, stages_of
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.profile import Profile
 from pipeprof.profiles.run.function import call_target, import_early
+from pipeprof.profiles.run.raised import describe
+from pipeprof.profiles.run.sample import Sample
 from pipeprof.profiles.run.sizes import Sizes
 
 TUTORIAL = USERS / "tutorial.py"
@@ -122,6 +124,25 @@ def test_an_end_is_told_with_its_line_and_whose_it_was(function: str, words: str
     line = next(n for n, one in enumerate(TUTORIAL.read_text().splitlines(), 1) if text in one)
     assert problem.line == line
     assert problem.message.startswith(words.format(file=TUTORIAL, line=line))
+
+
+@pytest.mark.parametrize(
+    ("function", "line", "words"),
+    [
+        ("missing_file", "TFRecordDataset(", "NotFoundError: nowhere.tfrecord; No such file or directory"),
+        ("broken_image", ".map(lambda text:", "InvalidArgumentError: Unknown image file format"),
+        ("broken_in_a_function", ".map(tf.io.decode_image", "InvalidArgumentError: Unknown image file format"),
+    ],
+)
+def test_what_tensorflow_raises_has_the_line_of_the_stage(function: str, line: str, words: str) -> None:
+    sample = Sample(job(f"{TUTORIAL}:{function}"), Recorder())
+    with pytest.raises(tf.errors.OpError) as caught:
+        sample.run()
+    # The frames of this test count as the user's as well.
+    said = describe(caught.value.with_traceback(None), sample)
+    assert line in TUTORIAL.read_text().splitlines()[said["frame"]["line"] - 1]
+    assert said["frame"]["file"] == str(TUTORIAL)
+    assert said["message"].startswith(words)
 
 
 class Pair(NamedTuple):

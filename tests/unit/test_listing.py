@@ -191,3 +191,17 @@ def test_whose_files_are_whose(folder: Path) -> None:
     assert not is_users("<string>")
     assert not is_users("/tmp/__autograph_generated_fileabc.py")
     assert top_folder("garden.beds.roses", folder / "garden/beds/roses.py") == (folder / "garden").resolve()
+
+
+def test_what_an_installer_put_anywhere_is_not_the_users(folder: Path) -> None:
+    """As ``pip install --target`` does, also into the folder that the user's own file lies in."""
+    (folder / "tfds" / "core").mkdir(parents=True)
+    for file in ("tfds/__init__.py", "tfds/core/__init__.py", "tfds/core/load.py", "six.py", "tfds_of_mine.py"):
+        (folder / file).write_text("")
+    (folder / "tfds-4.9.dist-info").mkdir()
+    (folder / "tfds-4.9.dist-info" / "RECORD").write_text(
+        "tfds/__init__.py,sha256=x,1\ntfds/core/load.py,,\nsix.py,,\n"
+    )
+    assert [file for file in ("tfds/core/load.py", "six.py", "tfds/__init__.py") if is_users(str(folder / file))] == []
+    assert is_users(str(folder / "tfds_of_mine.py"))
+    assert is_users(str(folder / "garden" / "beds" / "roses.py"))

@@ -95,5 +95,22 @@ def without_eager():
     return tf.compat.v1.data.Dataset.range(3)
 
 
+def missing_file():
+    return tf.data.TFRecordDataset("nowhere.tfrecord").batch(2)
+
+
+def broken_image():
+    dataset = tf.data.Dataset.from_tensor_slices([b"no image"])
+    return dataset.map(lambda text: tf.io.decode_jpeg(text, channels=3)).batch(1)
+
+
+def broken_in_a_function():
+    def read(x):
+        text = tf.data.Dataset.from_tensors(tf.strings.as_string(x))
+        return text.map(tf.io.decode_image)
+
+    return tf.data.Dataset.range(3).interleave(read)
+
+
 def step(images, labels):
     del images, labels

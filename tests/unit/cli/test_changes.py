@@ -107,3 +107,10 @@ def test_the_command_to_run_it_again_has_all_flags(recorded: Callable[[str], Pro
     assert change_flags(profile) == [("-f", str(tmp_path / "over.yaml")), ("--env",)]
     assert redact(profile).target.variables == {"SIZE": None}
     assert Target.model_validate(json.loads(profile.target.model_dump_json())) == profile.target
+
+
+@pytest.mark.parametrize("target", ["base.yaml", "f.py:make"])
+def test_a_step_that_is_not_there_is_told_before_anything_runs(pipeprof: Pipeprof, target: str) -> None:
+    result = pipeprof("run", target, "--step", "python:f.py:mak")
+    assert result.code == 2
+    assert "got the function 'mak', which f.py does not define — did you mean make?" in result.err

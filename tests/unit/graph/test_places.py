@@ -46,3 +46,25 @@ def test_the_call_that_failed(node: str, path: str) -> None:
 def test_other_text_blames_nobody() -> None:
     assert enclosing_stage(ERRORS[0]["written"], "No space left on device") is None
     assert enclosing_stage({"root": None, "reason": "none", "nodes": []}, ERRORS[0]["text"]) is None
+
+
+def graph(*ops: str) -> dict[str, Any]:
+    nodes = [
+        {"id": str(n), "op": op, "key": None, "calls": [], "functions": [], "ops": [], "owner": None}
+        for n, op in enumerate(ops)
+    ]
+    return {"root": "0", "reason": None, "nodes": nodes}
+
+
+@pytest.mark.parametrize(
+    ("ops", "found"),
+    [
+        (["BatchDatasetV2", "TFRecordDatasetV2"], "1"),
+        (["TextLineDataset", "RangeDataset"], "0"),
+        (["TextLineDataset", "TFRecordDatasetV2"], None),
+        (["RangeDataset"], None),
+    ],
+)
+def test_a_file_that_is_not_there_is_the_only_readers(ops: list[str], found: str | None) -> None:
+    node = enclosing_stage(graph(*ops), "{{function_node __wrapped__IteratorGetNext}} x.rec; No such file or directory")
+    assert (node["id"] if node else None) == found

@@ -169,6 +169,7 @@ class FakeSample:
     graph: dict[str, Any] | None = None
     kind: str = "spec"
     phase: str = "warmup"
+    places: dict[str, Any] | None = None
 
     @property
     def job(self) -> dict[str, str]:
@@ -176,6 +177,9 @@ class FakeSample:
 
     def written_graph(self) -> dict[str, Any] | None:
         return self.graph
+
+    def place_of(self, identity: str) -> dict[str, Any] | None:
+        return (self.places or {}).get(identity)
 
 
 class UnknownError(Exception):
@@ -299,6 +303,9 @@ def test_what_keras_and_autograph_put_around_an_error_is_left_out():
         '    File "/y.py", line 3, in g  **\n        h()\n\n    ValueError: Cannot reshape a tensor'
     )
     assert essence(text) == "Cannot reshape a tensor"
+    assert essence("Expected 'tf.Tensor(False)' to be true. Summarized data: b'No files matched pattern: x'") == (
+        "b'No files matched pattern: x'"
+    )
     assert essence("calling \x1b[1mCast int64 to string\x1b[0m") == "calling Cast int64 to string"
 
 
@@ -310,3 +317,15 @@ def test_a_graph_that_cannot_be_read_does_not_hide_the_error():
 
     said = describe(UnknownError(CASES["named stage"]["text"]), Broken())
     assert (said["address"], said["message"]) == (None, f"UnknownError: {ESSENCES['named stage']}")
+
+
+def test_a_stage_without_a_name_has_the_line_where_it_was_made():
+    one = CASES["named stage"]
+    graph = json.loads(json.dumps(one["written"]).replace('"stages_0"', "null"))
+    (node,) = [node for node in graph["nodes"] if node["op"] == "MapDataset"]
+    place = {"file": "/home/me/train.py", "line": 7, "column": 3, "function": "make", "callers": []}
+    sample = FakeSample(graph, kind="function", places={node["id"]: place})
+    said = describe(UnknownError(one["text"]), sample)
+    assert (said["address"], said["frame"]) == (None, {"file": "/home/me/train.py", "line": 7, "function": "make"})
+    inner = f'{one["text"]}\n  File "/home/me/decode.py", line 9, in f'
+    assert describe(UnknownError(inner), sample)["frame"]["file"] == "/home/me/decode.py"
