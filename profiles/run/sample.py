@@ -30,7 +30,7 @@ from pipeprof.profiles.run.warmup import WarmUp
 from pipeprof.profiles.run.window import Looked, PhaseWindow
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.records import GraphDict
+    from pipeprof.pipelines.graph.records import GraphDict, PlaceDict
     from pipeprof.profiles.run.channel import Message, WorkerEnd
     from pipeprof.profiles.run.function import Called
 
@@ -379,6 +379,13 @@ class Sample:
         if self.dataset is None:
             return None
         return read_written(self.dataset, in_memory=self._source_bytes, room=self._room())
+
+    def place_of(self, identity: str) -> PlaceDict | None:
+        """Where the user's function made a node of the graph as written, by its id."""
+        written = self.written_graph()
+        if self._called is None or written is None:
+            return None
+        return self._called.watch.lines.places(self.dataset, written).get(identity)
 
 
 def _let_go() -> None:
