@@ -108,13 +108,13 @@ class Sample:
             import numpy as np
             import tensorflow as tf
 
+            require_tensorflow(tf.__version__)
             if self.job["kind"] == "function":
                 from pipeprof.profiles.run.function import import_early
 
                 for code, text in import_early(self.job["target"]):
                     self._channel.send("warning", code=code, text=text)
             if self.job["seed"] is not None:
-            require_tensorflow(tf.__version__)
                 tf.random.set_seed(self.job["seed"])
             self._floor = self._measure_floor()
             self._channel.send(
@@ -210,6 +210,9 @@ class Sample:
         # Known arrays explain themselves, their tensors and a copy on its way out; what else grew may be constants.
         self._source_bytes = known if grown < 3.5 * known + UNEXPLAINED_BYTES else grown
 
+    def _array_bytes(self) -> int:
+        return sum(array.nbytes for array in self._context.arrays.values()) if self._context is not None else 0
+
     def _take_step(self, called: Called) -> None:
         """The step that came with the dataset takes the batches, unless the command line names another."""
         for code, text in called.notes:
@@ -219,9 +222,6 @@ class Sample:
         if self.job["step_given"]:
             text = f"{self.job['target']} returned a step as well, which --step replaces."
             self._channel.send("warning", code="step-replaced", text=text)
-    def _array_bytes(self) -> int:
-        return sum(array.nbytes for array in self._context.arrays.values()) if self._context is not None else 0
-
             return
         self.job["step"] = {"kind": "returned"}
         self.job["dispatch"] = "sync"
