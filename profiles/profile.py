@@ -54,8 +54,8 @@ from pipeprof.profiles.document.messages import (
 )
 from pipeprof.profiles.document.stages import (
     Causes,
-    Headspace,
     Component,
+    Headspace,
     Location,
     OpCost,
     PythonCost,
@@ -76,8 +76,8 @@ __all__ = [
     "Causes",
     "Ceiling",
     "CeilingTerm",
-    "Contention",
     "Component",
+    "Contention",
     "CpuAccount",
     "Device",
     "Disk",
@@ -144,11 +144,11 @@ class Profile(Model):
     memory: Memory = Field(default_factory=Memory)
     disk: Disk | None = None
     stages: list[Stage] | None = None
-    verdict: Verdict | None = None
-    headspace: Headspace | None = None
     options: dict[str, bool | int] | None = Field(
         None, description="`tf.data.Options` that the pipeline sets, by dotted path; `None` if they were not read."
     )
+    verdict: Verdict | None = None
+    headspace: Headspace | None = None
     causes: Causes | None = None
     cpu: CpuAccount | None = None
     ceiling: Ceiling | None = None
