@@ -194,7 +194,7 @@ class _Matcher:
 
     def _children(self, node: ModelNodeDict) -> list[ModelNodeDict]:
         """Live inputs of ``node``; parts of the iterator itself and option marks are looked through."""
-        found = []
+        found: list[ModelNodeDict] = []
         for one in node["inputs"]:
             child = self.nodes.get(one)
             if child is None:

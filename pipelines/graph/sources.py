@@ -145,9 +145,9 @@ class SourceWatch:
 
 def _methods(kind: type) -> Iterator[Callable[..., Any]]:
     """The methods of the classes that implement ``kind``, properties left out."""
-    for one in kind.__subclasses__():
-        yield from (method for method in vars(one).values() if inspect.isfunction(method))
-        yield from _methods(one)
+    for below in kind.__subclasses__():
+        yield from (method for method in vars(below).values() if inspect.isfunction(method))
+        yield from _methods(below)
 
 
 def held_bytes(made: Sequence[MadeSource]) -> int:
