@@ -324,7 +324,7 @@ class Sample:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         with self._phases.enter("trace") as phase:
             if self.job.get("warm"):
-                warm = with_files_in_memory(self.feed, step, self._stopped, self.job["warm"], self._room())
+                warm = with_files_in_memory(self.feed, step, self._channel.stop.is_set, self.job["warm"], self._room())
                 if warm is not None:
                     self._channel.send("warm", **warm)
             replayed = replay(self.feed, step, self._channel.stop.is_set)
@@ -345,21 +345,17 @@ class Sample:
             # The name scopes of a spec tell its functions apart already.
             again=self.job["kind"] != "spec",
             fill_seconds=self._filled_seconds,
-            stop=self._stopped,
+            stop=self._channel.stop.is_set,
         )
         return traced_ops(feed, marks)
-
-    def _stopped(self) -> bool:
-        return self._channel.stop.is_set()
 
     def _graphs(self) -> None:
         found = read_graphs(self.dataset, in_memory=self._source_bytes, room=self._room(), watch=self._watch)
         if found.note:
             self._channel.send("warning", code="graph-without-arrays", text=found.note)
+        graphs = {"written": found.written, "executed": found.executed, "made": [one.to_dict() for one in self._made]}
         places = found.places if self._called is not None else {}
-        made = [source.to_dict() for source in self._made]
-        graphs = {"written": found.written, "executed": found.executed, "places": places, "made": made}
-        self._channel.send("graphs", segments=self._models.segments(), **graphs)
+        self._channel.send("graphs", segments=self._models.segments(), places=places, **graphs)
 
     def _components(self) -> list[tuple[str, int]]:
         """Type and bytes of the arrays that in-memory sources were made of."""
