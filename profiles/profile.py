@@ -42,6 +42,7 @@ from pipeprof.profiles.document.measured import (
 from pipeprof.profiles.document.memory import (
     AutotuneMemory,
     LedgerEntry,
+    LedgerMoment,
     LimitAnswer,
     Memory,
     MemoryEpochs,
@@ -92,6 +93,7 @@ __all__ = [
     "Host",
     "How",
     "LedgerEntry",
+    "LedgerMoment",
     "Limit",
     "LimitAnswer",
     "Location",

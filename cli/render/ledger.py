@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.cli.render.pipeline import name_of, place_of
 from pipeprof.cli.render.table import Column
-from pipeprof.cli.render.units import byte_scale
+from pipeprof.cli.render.units import byte_scale, seconds
 from pipeprof.profiles.explain.words import percent, significant, size
 
 if TYPE_CHECKING:
@@ -29,9 +29,10 @@ def render_ledger(page: Page, profile: Profile) -> None:
     rows = [one for one in memory.ledger if abs(one.bytes) >= _SMALL or (one.predicted_bytes or 0) >= _SMALL]
     shown = [one.bytes for one in rows] + [abs(memory.unexplained_bytes)]
     scale = byte_scale(shown)
+    whose = "owner of the peak" if memory.ledger_at is None else "owner at the last look"
     page.table(
         [
-            Column("owner of the peak", [*(one.owner for one in rows), "unexplained"], right=False),
+            Column(whose, [*(one.owner for one in rows), "unexplained"], right=False),
             Column("stage", [*(names.get(one.stage or "", one.stage or "") for one in rows), ""], right=False),
             Column(scale.unit, [*(_bytes(one, scale.text(one.bytes)) for one in rows), _signed(memory, scale.text)]),
             Column("predicted", [*(scale.text(one.predicted_bytes) for one in rows), ""], keep=1),
@@ -39,11 +40,18 @@ def render_ledger(page: Page, profile: Profile) -> None:
             Column("", [*(one.what or "" for one in rows), ""], right=False, keep=0, style="dim"),
         ]
     )
-    above = max(memory.peak_bytes - (memory.baseline_bytes or 0), 0)
+    whole = memory.peak_bytes if memory.ledger_at is None else memory.ledger_at.rss_bytes
+    above = max(whole - (memory.baseline_bytes or 0), 0)
+    if memory.ledger_at is not None:
+        page.prose(
+            f"After {seconds(memory.ledger_at.seconds)}, in phase {memory.ledger_at.phase}, it held {size(whole)}: the "
+            "last look before it was ended.",
+            hang=2,
+        )
     if memory.predicted_bytes is not None and above:
         page.prose(
-            f"Above TensorFlow's own: {size(memory.predicted_bytes)} predicted, {size(above)} measured, "
-            f"{_unexplained(memory, above)}.",
+            f"Above TensorFlow's own: {size(memory.predicted_bytes)} predicted, {size(above)} measured"
+            f"{' then' if memory.ledger_at is not None else ''}, {_unexplained(memory, above)}.",
             hang=2,
         )
     for line in _lines(memory, names):
@@ -74,15 +82,7 @@ def _lines(memory: Memory, names: dict[str, str]) -> Sequence[str]:
         found.append(
             f"Peak of the first epoch {size(epochs.first_peak_bytes)}, of later ones {size(epochs.later_peak_bytes)}."
         )
-    growth = memory.growth
-    if growth is not None and growth.low > 0 and growth.mb_per_1000_steps >= 1:
-        who = "leaking, with all buffers full"
-        if not growth.leak:
-            who = f"mostly in {names.get(growth.stage, growth.stage)}" if growth.stage else "no leak was seen"
-        found.append(
-            f"While measuring it grew by {significant(growth.mb_per_1000_steps)} MB per 1,000 steps "
-            f"({significant(growth.low)} to {significant(growth.high)}): {who}."
-        )
+    found += _growth(memory, names)
     autotune = memory.autotune
     if autotune is not None and autotune.exceeds_limit:
         found.append(
@@ -91,3 +91,19 @@ def _lines(memory: Memory, names: dict[str, str]) -> Sequence[str]:
             f"limit of {size(autotune.limit_bytes)}. Set options.autotune.ram_budget."
         )
     return found
+
+
+def _growth(memory: Memory, names: dict[str, str]) -> Sequence[str]:
+    """How it went on once the buffers were full; of buffers that were not, that is all there is to say."""
+    growth = memory.growth
+    if growth is None and memory.filling:
+        return [f"{names.get(memory.filling, memory.filling)} was still filling when the measurement ended."]
+    if growth is None or growth.low <= 0 or growth.mb_per_1000_steps < 1:
+        return []
+    words = f"{significant(growth.mb_per_1000_steps)} MB per 1,000 steps"
+    words += f" ({significant(growth.low)} to {significant(growth.high)})"
+    if growth.leak:
+        return [f"It leaks: with all buffers full it grew by {words}, and so did TensorFlow's live tensors."]
+    if growth.stage:
+        return [f"With all buffers full it grew by {words}, mostly in {names.get(growth.stage, growth.stage)}."]
+    return [f"With all buffers full it grew by {words}, TensorFlow's live tensors did not."]

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.aliases import cache_above, giver, holder, shared_bytes
 from pipeprof.profiles.advise.prediction import (
-    CACHE_OVERHEAD_BYTES,
+    HOLES_BELOW,
     Held,
     MemoryPrediction,
     NotKnown,
+    cache_overhead_bytes,
     shuffle_overhead_bytes,
 )
 from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, PipelineView, StageView
@@ -34,6 +35,9 @@ STEADY_ARRAY_COPIES = 3.1
 DROPPED_COPIES = 1.05
 """fewer of them where nobody keeps the array once the dataset has been made, at the peak and later: 3.0 times the array
 was measured on 128 and 240 MB."""
+LET_GO_COPIES = 1
+"""fewer of them at the peak where a shuffle above the source converts its seed: TensorFlow then lets go of the copy
+that it made first; 3.1 times the array was measured on 60, 63 and 150 MB, in one array and in two."""
 SOURCE_CONSTANT_COPIES = 17
 """peak, in sizes of the array and with the array itself, of a source built inside a tf.function."""
 CAPTURED_CONSTANT_COPIES = 19
@@ -42,12 +46,17 @@ STEADY_CONSTANT_COPIES = 9.5
 """the same of either when the iterator has been made: 9.2 and 10.2 were measured."""
 AUTOTUNED_PREFETCH = 2
 """Elements that a prefetch with AUTOTUNE is taken to hold; it begins with fewer and may grow to far more."""
-PATH_BYTES = 227
+PATH_BYTES = 157
 """a buffered file name of 41 letters, beside what any element takes."""
+POOLED_BYTES = 256 * 1024
+"""Tensors from this size on lie in TensorFlow's pool, smaller ones in glibc's heap."""
+_UNIT = 256
+"""What the pool rounds to."""
 MAX_FUSED_RESULTS = 16
 """batches that a fused map and batch keeps at most."""
 
 IN_MEMORY_SOURCES = frozenset({"from_tensor_slices", "from_tensors"})
+_HANDED_ON = frozenset({"assert_cardinality", "prefetch", "repeat", "skip", "take", "with_options"})
 _BATCHING = frozenset({"batch", "bucket_by_sequence_length", "padded_batch", "ragged_batch", "rebatch", "sparse_batch"})
 
 
@@ -75,7 +84,7 @@ def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPredict
 
 def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
     if stage.op in IN_MEMORY_SOURCES:
-        yield from _source(stage)
+        yield from _source(view, stage)
     size = _captured(view, stage)
     if size > 0:
         formula = f"{in_words(size)} of constants in its function × {CAPTURED_CONSTANT_COPIES} at the peak"
@@ -100,9 +109,11 @@ def _without_array(view: PipelineView, entry: Held | NotKnown) -> Held | NotKnow
     stage = view.by_id[entry.stage]
     if not isinstance(entry, Held) or entry.owner != "source" or not stage.source_bytes or stage.constant:
         return entry
-    less = round(DROPPED_COPIES * stage.source_bytes)
-    formula = f"{in_words(stage.source_bytes)} × {ARRAY_COPIES - DROPPED_COPIES:.3g} at the peak, the array not kept"
-    return replace(entry, bytes=entry.bytes - less, steady=(entry.steady or entry.bytes) - less, formula=formula)
+    copies = ARRAY_COPIES - DROPPED_COPIES
+    later = STEADY_ARRAY_COPIES - DROPPED_COPIES
+    formula = f"{in_words(stage.source_bytes)} × {copies:.3g} at the peak, the array not kept"
+    size = stage.source_bytes
+    return replace(entry, bytes=round(copies * size), steady=round(later * size), formula=formula)
 
 
 def _consumer(view: PipelineView) -> Iterator[Held]:
@@ -149,7 +160,7 @@ def _element_size(view: PipelineView, stage: StageView) -> _Size | None:
     return _Size(float(known), partial=True) if known else None
 
 
-def _source(stage: StageView) -> Iterator[Held]:
+def _source(view: PipelineView, stage: StageView) -> Iterator[Held]:
     if not stage.source_bytes:
         return
     size = in_words(stage.source_bytes)
@@ -158,10 +169,14 @@ def _source(stage: StageView) -> Iterator[Held]:
         steady = STEADY_CONSTANT_COPIES
         formula = f"{size} × {copies} at the peak: the array is a constant of a graph, which is copied and rewritten"
     else:
-        copies, steady = ARRAY_COPIES, STEADY_ARRAY_COPIES
-        formula = f"{size} × {copies} at the peak: the array, TensorFlow's tensor, and copies made with the iterator"
+        let_go = any(above.op == "shuffle" for above in view.above(stage))
+        copies, steady = ARRAY_COPIES - (LET_GO_COPIES if let_go else 0), STEADY_ARRAY_COPIES
+        formula = (
+            f"{size} × {copies:.3g} at the peak: the array, TensorFlow's tensor, and copies made with the iterator"
+        )
     bytes_at_peak, later = round(copies * stage.source_bytes), round(steady * stage.source_bytes)
-    yield Held("source", stage.id, bytes_at_peak, "predicted", formula, steady=later)
+    residue = 0 if stage.constant else stage.source_bytes
+    yield Held("source", stage.id, bytes_at_peak, "predicted", formula, steady=later, residue=residue)
 
 
 def _shuffle(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
@@ -178,7 +193,8 @@ def _shuffle(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
     else:
         count = buffer if below.elements is None else _at_most(buffer, below)
         size = size.less(shared_bytes(view, below))
-        overhead = shuffle_overhead_bytes(len(below.element or ()) or 1)
+        small = min(size.bytes, small_bytes(below))
+        overhead = shuffle_overhead_bytes(len(below.element or ()) or 1, small, counted=counted(view, below))
         note = ", if there are that many" if below.elements is None else ""
         yield _held(view, "shuffle", stage, count, what="elements", size=size, overhead=overhead, note=note)
 
@@ -199,7 +215,11 @@ def _cache(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
         yield _no_size("cache", stage)
     else:
         size = size.less(shared_bytes(view, below))
-        yield _held(view, "cache", stage, below.elements, what="elements", size=size, overhead=CACHE_OVERHEAD_BYTES)
+        scale = beside_batches(view, stage)
+        note = f" × {scale:.3g}: the pool puts them where batches have been" if scale > 1 else ""
+        overhead = cache_overhead_bytes(len(below.element or ()) or 1)
+        size = _Size(size.bytes * scale, size.partial)
+        yield _held(view, "cache", stage, below.elements, what="elements", size=size, overhead=overhead, note=note)
 
 
 def _prefetch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
@@ -275,8 +295,56 @@ def _held(
     at_most = owner == "shuffle" and bool(note)
     formula = f"{open_ones}{count:,} {what} × {each}{note}"
     return Held(
-        owner, stage.id, total, "predicted", formula, at_most=at_most, at_least=size.partial, count=many * count
+        owner,
+        stage.id,
+        total,
+        "predicted",
+        formula,
+        at_most=at_most,
+        at_least=size.partial,
+        count=many * count,
+        pooled=round(many * count * size.bytes * _pooled(view, owner, stage)),
     )
+
+
+def _pooled(view: PipelineView, owner: Owner, stage: StageView) -> float:
+    """The share of an element's bytes that lies in the pool."""
+    given = stage if owner in ("parallel", "batch", "consumer") else view.input_of(stage) or stage
+    sizes = [one.nbytes or 0 for one in given.element or ()]
+    return sum(one for one in sizes if one >= POOLED_BYTES) / sum(sizes) if sum(sizes) else 0.0
+
+
+def small_bytes(stage: StageView) -> float:
+    """Bytes of an element in tensors so small that blocks like theirs leave holes; texts lie in blocks of their own."""
+    sizes = [component.nbytes or 0 for component in stage.element or () if component.dtype != "string"]
+    return float(sum(one for one in sizes if one < HOLES_BELOW))
+
+
+def counted(view: PipelineView, stage: StageView) -> bool:
+    """Whether what comes out of a stage are numbers that the pipeline counts itself."""
+    one = giver(view, stage)
+    return one is not None and one.op in ("range", "counter")
+
+
+def beside_batches(view: PipelineView, cache: StageView) -> float:
+    """Bytes of the pool in use for a byte of what is cached while batches are made of it.
+
+    The pool takes the smallest free piece that is large enough and splits it only if the rest is as large again. A
+    batch that was let go has room for one element less than it held, unless these are multiples of 256 bytes: the last
+    one takes the rest as well. So of every batch one element lies elsewhere.
+    """
+    above = next((one for one in view.above(cache) if one.op not in _HANDED_ON), None)
+    size = above.arguments.get("batch_size") if above is not None and above.op == "batch" else None
+    sizes = [one.nbytes for one in cache.element or ()]
+    if not isinstance(size, int) or size < 2 or not sizes or None in sizes:
+        return 1.0
+    known = [one for one in sizes if one is not None]
+    more = sum(one for one in known if one >= POOLED_BYTES and _rounded(size * one) < size * _rounded(one)) / size
+    return 1 + more / sum(known) if sum(known) else 1.0
+
+
+def _rounded(nbytes: int) -> int:
+    return -(-nbytes // _UNIT) * _UNIT
 
 
 def own_share(view: PipelineView, stage: StageView) -> float:

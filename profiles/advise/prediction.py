@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeprof.profiles.advise.view import StageView
 from pipeprof.profiles.document.base import How, Owner
 from pipeprof.profiles.document.memory import LedgerEntry
 
-ELEMENT_OVERHEAD_BYTES = 130
-COMPONENT_OVERHEAD_BYTES = 39
-"""a buffered scalar takes 130 bytes and 47 for each component, 8 of which are its value."""
+ELEMENT_BYTES = 42
+COMPONENT_BYTES = 115
+"""a buffered element takes 42 bytes and 115 for each of its tensors, beside the values, in blocks of glibc's heap:
+measured on TensorFlow 2.21 with tensors of 1 B to 4 KiB and 1 to 8 of them, less the empty slots of a list that had
+just been doubled (benchmarks/attribution/memory_constants.py)."""
+COUNTED_BYTES = 86
+"""the same of a number that the pipeline counts itself (``range``): value and tensor lie in one block."""
+HOLES = 0.45
+"""What a buffer's blocks leave free between them once its elements have been replaced at random, as a share of them: a
+block of aligned memory that was given back is too small for the next of the same size. 0.42 to 0.52 from 8 B to 20 KB
+after one to three turns, 0.02 at 100 KB."""
+HOLES_BELOW = 64 * 1024
+"""Larger blocks that are given back are joined with their neighbours."""
 CACHE_OVERHEAD_BYTES = 186
-"""a cached element beside its tensors."""
+"""a cached element of one tensor beside its values, the free memory between its blocks among them."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,8 @@ class Held:
         at_least: Whether there is more, since the size of a component is not known.
         steady: Bytes once the iterator has been made, where that is less.
         count: Elements held, in every open copy of the stage together.
+        pooled: Those of its bytes that lie in TensorFlow's pool.
+        residue: Free memory of the pool among its `steady` bytes, which other tensors in the pool use again.
     """
 
     owner: Owner
@@ -40,6 +51,8 @@ class Held:
     at_least: bool = False
     steady: int | None = None
     count: int | None = None
+    pooled: int = 0
+    residue: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,13 +86,8 @@ class MemoryPrediction:
         """The largest sum at a time: either while sources and the iterator are made, or when all buffers are full."""
         making = sum(one.bytes for one in self.held if one.steady is not None)
         running = sum(one.bytes if one.steady is None else one.steady for one in self.held)
-        return max(making, running)
-
-    def overhead_of(self, owner: Owner, stage: StageView) -> int:
-        """Bytes of an element from `stage` in a buffer of an owner, beside its values."""
-        if owner == "shuffle":
-            return shuffle_overhead_bytes(len(stage.element or ()) or 1)
-        return CACHE_OVERHEAD_BYTES if owner == "cache" else 0
+        again = min(sum(one.residue for one in self.held), sum(one.pooled for one in self.held))
+        return max(making, running - again)
 
     def of(self, stage: str) -> int | None:
         """Bytes of one stage; ``None`` if it holds nothing or they are not known."""
@@ -93,6 +101,28 @@ class MemoryPrediction:
         return [LedgerEntry(owner=one.owner, stage=one.stage, bytes=one.bytes, how=one.how) for one in self.held]
 
 
-def shuffle_overhead_bytes(components: int) -> int:
-    """Bytes of one buffered element beside its values."""
-    return ELEMENT_OVERHEAD_BYTES + COMPONENT_OVERHEAD_BYTES * components
+def element_overhead_bytes(components: int, *, counted: bool = False) -> int:
+    """Bytes in use of one buffered element beside its values.
+
+    Args:
+        components: Its tensors.
+        counted: It is a number that the pipeline counts itself.
+    """
+    return ELEMENT_BYTES + (COUNTED_BYTES if counted else COMPONENT_BYTES * components)
+
+
+def shuffle_overhead_bytes(components: int, small: float = 0, *, counted: bool = False) -> int:
+    """Bytes that one element takes in a shuffle's buffer beside its values, what lies free between them among it.
+
+    Args:
+        components: Its tensors.
+        small: Bytes of those that are smaller than `HOLES_BELOW`.
+        counted: It is a number that the pipeline counts itself.
+    """
+    beside = element_overhead_bytes(components, counted=counted)
+    return round(beside + HOLES * (beside + small))
+
+
+def cache_overhead_bytes(components: int) -> int:
+    """Bytes that one element takes in a cache beside its values."""
+    return CACHE_OVERHEAD_BYTES + (CACHE_OVERHEAD_BYTES - ELEMENT_BYTES) * (components - 1)

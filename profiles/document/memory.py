@@ -37,7 +37,7 @@ class MemoryEpochs(Model):
 
 
 class MemoryGrowth(Model):
-    """Growth of resident memory by steps in the measured window, from when every buffer was full if it came to that."""
+    """Growth of resident memory by steps in the measured window, from when every buffer was full."""
 
     mb_per_1000_steps: float
     low: float = Field(description="Lower end of the 95 % interval.")
@@ -47,6 +47,15 @@ class MemoryGrowth(Model):
         description="Resident memory and live tensors both rose from each window to the next, with all buffers full."
     )
     stage: str | None = Field(None, description="The stage whose buffer was still growing most.")
+    mb_per_epoch: float | None = Field(None, description="The same by epochs, where the windows are whole epochs.")
+
+
+class LedgerMoment(Model):
+    """When the ledger was taken, of a run that was ended before its peak could be accounted: at its last look."""
+
+    seconds: float = Field(description="As in `series`.")
+    phase: PhaseName
+    rss_bytes: int = Field(description="Resident memory then, of which the ledger accounts instead of the peak.")
 
 
 class AutotuneMemory(Model):
@@ -84,6 +93,10 @@ class Memory(Model):
     )
     series: MemorySeries | None = None
     epochs: MemoryEpochs | None = None
-    growth: MemoryGrowth | None = None
+    ledger_at: LedgerMoment | None = Field(None, description="Null where the ledger is that of the peak.")
+    growth: MemoryGrowth | None = Field(
+        None, description="Null where there were fewer than three windows past every buffer's fill."
+    )
+    filling: str | None = Field(None, description="The stage whose buffer was still growing when measuring ended.")
     autotune: AutotuneMemory | None = None
     what_ifs: list[LimitAnswer] | None = Field(None, description="Of `check --memory-limit`.")

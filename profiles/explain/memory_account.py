@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.profiles.advise.memory import memory_prediction, own_share
+from pipeprof.profiles.advise.memory import memory_prediction
 from pipeprof.profiles.advise.prediction import MemoryPrediction
 from pipeprof.profiles.explain.memory_buffers import Look, looks_of
-from pipeprof.profiles.explain.memory_growth import epochs_of, growth_of, series_of
-from pipeprof.profiles.explain.memory_ledger import (
-    POOLED_BYTES,
-    Buffer,
-    Facts,
-    Ledger,
-    Reading,
-    Source,
-    reconcile,
-)
-from pipeprof.profiles.profile import AutotuneMemory, LedgerEntry, Memory, Message, Owner
+from pipeprof.profiles.explain.memory_facts import Facts, Ledger, Reading
+from pipeprof.profiles.explain.memory_growth import epochs_of, filling_of, growth_of, series_of
+from pipeprof.profiles.explain.memory_ledger import reconcile
+from pipeprof.profiles.explain.memory_stages import buffers_of, captured, making_of, pool_scale_of, sources_of
+from pipeprof.profiles.profile import AutotuneMemory, LedgerEntry, Memory, Message
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.advise.view import PipelineView, StageView
+    from pipeprof.profiles.advise.view import PipelineView
     from pipeprof.profiles.profile import Profile
 
 _FILE_BYTES = 1_000_000
 _UNCOUNTED = ("runtime", "source", "shuffle", "cache", "python")
 _SAME_PEAK = 0.98
-_FULL = 0.5
 PYTHON_BYTES = 32_000_000
 """Large objects count from here on: TensorFlow and what it imports hold some 10 MB of them."""
 _WINDOWS = {"warmup": "warmup", "measure": "measure", "first": "first_element"}
@@ -62,13 +54,14 @@ def account(profile: Profile, seen: Seen) -> list[Message]:
     memory.series = series_of(seen.looks, seen.origin)
     memory.epochs = epochs_of(seen.looks, profile.series, seen.origin)
     memory.growth = growth_of(seen.looks, profile.series, seen.origin)
+    memory.filling = filling_of(seen.looks) if memory.growth is None else None
     if memory.peak_bytes is None:
         return []
     facts = _facts(memory, seen)
     if facts is None:
         return []
     ledger = reconcile(facts)
-    memory.ledger = _entries(ledger, seen.predicted)
+    memory.ledger = entries_of(ledger, seen.predicted)
     memory.unexplained_bytes = ledger.unexplained
     if seen.predicted is not None:
         memory.predicted_bytes = seen.predicted.peak_bytes
@@ -115,21 +108,23 @@ def _facts(memory: Memory, seen: Seen) -> Facts | None:
         readings=readings,
         peak=memory.peak_bytes,
         moment=moment,
-        sources=tuple(_sources(view)),
+        sources=tuple(sources_of(view)),
         arrays=python["arrays"],
         python=python["others"] if python["others"] >= PYTHON_BYTES else 0,
         children=_children(memory, readings[moment]) if seen.children else 0,
         libraries=max(0, (readings[moment].file or 0) - (readings["import"].file or 0) - data),
         files=data if data >= _FILE_BYTES else 0,
-        buffers=tuple(_buffers(view, held, look)) if look is not None else (),
-        first=tuple(_buffers(view, held, first)) if first is not None else (),
+        buffers=tuple(buffers_of(view, held, look)) if look is not None else (),
+        first=tuple(buffers_of(view, held, first)) if first is not None else (),
         live=look.live if look is not None else None,
         batch_bytes=document["batch_bytes"],
-        making=tuple(_making(view, held, look, document["batch_bytes"])),
+        making=tuple(making_of(view, held, look, document["batch_bytes"])),
         trimmed=document["trimmed"],
-        pool_scale=_pool_scale(seen, held, look, readings),
+        pool_scale=pool_scale_of(
+            view, held, seen.looks, look, made=readings.get("iterator"), consumer=document["batch_bytes"]
+        ),
         aliases=tuple((one.owner, one.stage) for one in held.held if one.how == "alias"),
-        captured=any(stage.function is not None and (stage.function.constant_bytes or 0) for stage in view.stages),
+        captured=captured(view),
     )
 
 
@@ -155,103 +150,7 @@ def _fullest(looks: Iterable[Look], phase: str | None) -> Look | None:
     return max(mine, key=lambda look: look.total, default=None)
 
 
-def _sources(view: PipelineView) -> Iterable[Source]:
-    for stage in view.stages:
-        if stage.source_bytes and stage.owner is None:
-            yield Source(stage.id, stage.source_bytes, bool(stage.constant))
-
-
-def _buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
-    aliases = {(one.stage, one.owner) for one in held.held if one.how == "alias"}
-    for stage_id, one in look.by_stage.items():
-        stage = view.by_id.get(stage_id)
-        if stage is None:
-            yield Buffer(one.owner, stage_id, one.bytes, one.elements)
-            continue
-        given = stage if one.owner in ("parallel", "batch") else (view.input_of(stage) or stage)
-        sizes = [component.nbytes for component in given.element or ()]
-        known = [size for size in sizes if size is not None]
-        unsized = any(
-            component.dtype in ("string", "variant") or component.nbytes is None for component in given.element or ()
-        ) and any(component.dtype in ("string", "variant") for component in given.element or ())
-        share = own_share(view, given) if one.owner in ("shuffle", "cache", "prefetch") else 1.0
-        each = one.bytes / one.elements if one.elements else 0.0
-        texts = unsized and all(component.dtype != "variant" for component in given.element or ())
-        if texts:
-            pooled = 0.0
-        elif known and not unsized and sum(known):
-            pooled = sum(size for size in known if size >= POOLED_BYTES) / sum(known)
-        else:
-            pooled = 1.0 if each >= POOLED_BYTES else 0.0
-        yield Buffer(
-            one.owner,
-            stage_id,
-            one.bytes * share,
-            one.elements,
-            pooled=pooled,
-            unsized=unsized,
-            texts=texts,
-            weight=_weight(view, given),
-            alias=(stage_id, one.owner) in aliases,
-            overhead=held.overhead_of(one.owner, given),
-        )
-
-
-def _pool_scale(seen: Seen, held: MemoryPrediction, fullest: Look | None, readings: Mapping[str, Reading]) -> float:
-    """How much more the pool has in use than the buffered tensors count, where least else was in it."""
-    made = readings.get("iterator")
-    if fullest is None or made is None or made.live is None:
-        return 1.0
-    consumer = seen.document["batch_bytes"] or 0.0
-    ratios = []
-    for look in seen.looks:
-        if look.phase != fullest.phase or look.live is None or look.total < _FULL * fullest.total:
-            continue
-        buffers = [one for one in _buffers(seen.view, held, look) if not one.alias]
-        pooled = sum(one.bytes * one.pooled for one in buffers)
-        if not pooled or any(one.unsized for one in buffers):
-            continue
-        beside = consumer if consumer >= POOLED_BYTES else 0.0
-        ratios.append((look.live - made.live - beside) / pooled)
-    return min(max(min(ratios, default=1.0), 1.0), 2.0)
-
-
-def _weight(view: PipelineView, stage: StageView) -> float:
-    """Elements of the source in one element that comes out of a stage."""
-    weight = 1.0
-    for one in (stage, *view.below(stage)):
-        size = one.arguments.get("batch_size")
-        if isinstance(size, int) and size > 0:
-            weight *= size
-    return weight
-
-
-def _making(
-    view: PipelineView, held: MemoryPrediction, look: Look | None, batch_bytes: float | None
-) -> Iterable[tuple[Owner, str, int]]:
-    """Batches in the making and calls under way, which no buffer holds yet, and room that was filled between looks."""
-    for one in held.held:
-        if one.owner == "batch":
-            yield one.owner, one.stage, one.bytes
-        elif one.owner == "parallel":
-            there = look.by_stage.get(one.stage) if look is not None else None
-            calls = view.by_id[one.stage].measured
-            if there is None or calls is None or not there.elements:
-                yield one.owner, one.stage, one.bytes
-            else:
-                # Every call under way makes a result as large as those that wait.
-                under_way = min(view.cores, math.ceil(calls.parallelism or 1))
-                yield one.owner, one.stage, round(there.bytes / there.elements * under_way)
-    for stage_id, there in (look.by_stage if look is not None else {}).items():
-        stage = view.by_id.get(stage_id)
-        if stage is None or there.owner != "prefetch" or not there.room:
-            continue
-        given = view.input_of(stage) or stage
-        each = there.bytes / there.elements if there.elements else given.element_bytes or batch_bytes or 0.0
-        yield "prefetch", stage_id, round(there.room * each)
-
-
-def _entries(ledger: Ledger, predicted: MemoryPrediction | None) -> list[LedgerEntry]:
+def entries_of(ledger: Ledger, predicted: MemoryPrediction | None) -> list[LedgerEntry]:
     """The ledger with what was predicted beside the first entry of an owner at a stage."""
     expected: dict[tuple[str, str | None], int] = {}
     for one in predicted.held if predicted is not None else ():

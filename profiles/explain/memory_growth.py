@@ -25,6 +25,7 @@ class _Window:
     steps: float
     rss: float
     live: float | None
+    epoch: float
 
 
 def series_of(looks: Sequence[Look], origin: float) -> MemorySeries | None:
@@ -73,50 +74,58 @@ def filled_at(looks: Sequence[Look]) -> float | None:
     most: dict[str, float] = {}
     for look in looks:
         for stage, one in look.by_stage.items():
-            if one.bytes > FULL * most.get(stage, 0.0):
+            before = most.get(stage, 0.0)
+            # A large buffer may fill by little from look to look, and a small one says nothing of growth.
+            if one.bytes > before + max(LEAK_BYTES / 5, min((FULL - 1) * before, LEAK_BYTES)):
                 at, most[stage] = look.t, one.bytes
     return at
 
 
 def growth_of(looks: Sequence[Look], series: Series, origin: float) -> MemoryGrowth | None:
-    """Growth by steps in the measured window, with an interval; None where there is too little to tell.
+    """Growth by steps in the measured window past every buffer's fill; None where that leaves fewer than three windows.
 
-    It is called a leak only when, after every buffer was full, resident memory and TensorFlow's live bytes both rose
-    from each of at least three windows to the next.
+    The windows are whole epochs where there are enough of them. It is called a leak only when resident memory and
+    TensorFlow's live bytes both rose from each window to the next.
     """
     measured = [look for look in looks if look.phase == "measure"]
     full = filled_at(looks)
-    if len(measured) < 2 or full is None:
+    if full is None:
         return None
     after = [look for look in measured if look.t >= full]
-    windows = _windows(after, series, origin)
-    if len(windows) >= LEAST_WINDOWS:
-        slope, half = _slope([one.steps for one in windows], [one.rss for one in windows])
-        rose = windows[-1].rss - windows[0].rss
-        held = after[-1].total - after[0].total
-        # A large buffer may fill too slowly to be seen at it; what it takes is no leak.
-        leak = rose >= LEAK_BYTES and slope - half > 0 and _rising(windows) and held < rose / 2
-        return MemoryGrowth(
-            mb_per_1000_steps=slope / 1e3,
-            low=(slope - half) / 1e3,
-            high=(slope + half) / 1e3,
-            windows=len(windows),
-            leak=leak,
-            stage=_grew(after) if held >= rose / 2 > 0 else None,
-        )
-    # Buffers were still filling: the growth is theirs.
-    windows = _windows(measured, series, origin)
+    cuts = _epoch_cuts(after)
+    windows = _windows(after, cuts, series, origin)
+    by_epoch = bool(windows)
+    if not by_epoch:
+        windows = _windows(after, _even_cuts(after), series, origin)
     if len(windows) < LEAST_WINDOWS:
         return None
-    slope, half = _slope([one.steps for one in windows], [one.rss for one in windows])
+    rss = [one.rss for one in windows]
+    slope, half = _slope([one.steps for one in windows], rss)
+    rose = windows[-1].rss - windows[0].rss
+    held = after[-1].total - after[0].total
     return MemoryGrowth(
         mb_per_1000_steps=slope / 1e3,
         low=(slope - half) / 1e3,
         high=(slope + half) / 1e3,
         windows=len(windows),
-        leak=False,
-        stage=_grew(measured),
+        leak=rose >= LEAK_BYTES and slope - half > 0 and _rising(windows) and held < rose / 2,
+        stage=_grew(after) if held >= rose / 2 > 0 else None,
+        mb_per_epoch=_slope([one.epoch for one in windows], rss)[0] / 1e6 if by_epoch else None,
     )
+
+
+def filling_of(looks: Sequence[Look]) -> str | None:
+    """The stage whose buffer was still growing when the measurement ended; None where it ended long after."""
+    measured = [look for look in looks if look.phase == "measure"]
+    full = filled_at(looks)
+    if len(measured) < 2 or full is None or full < measured[-1].t - (measured[-1].t - measured[0].t) / LEAST_WINDOWS:
+        return None
+    stage = _grew(measured)
+    if stage is None:
+        return None
+    first = measured[0].by_stage.get(stage)
+    grown = measured[-1].by_stage[stage].bytes - (first.bytes if first is not None else 0)
+    return stage if grown >= LEAK_BYTES else None
 
 
 def _grew(looks: Sequence[Look]) -> str | None:
@@ -134,18 +143,31 @@ def _rising(windows: Sequence[_Window]) -> bool:
     return all(b.rss > a.rss and (b.live or 0.0) > (a.live or 0.0) for a, b in pairwise(windows))
 
 
-def _windows(looks: Sequence[Look], series: Series, origin: float) -> list[_Window]:
-    """Equal stretches of time with the mean of what was seen in each; empty if there are too few."""
+def _even_cuts(looks: Sequence[Look]) -> list[float]:
+    """Where windows of equal length begin and end; empty if there are too few."""
     if len(looks) < 2:
         return []
     begin, end = looks[0].t, looks[-1].t
     many = min(MOST_WINDOWS, len(looks) // 2, int((end - begin) / WINDOW_SECONDS))
     if many < LEAST_WINDOWS:
         return []
-    width = (end - begin) / many
+    return [begin + number * (end - begin) / many for number in range(many + 1)]
+
+
+def _epoch_cuts(looks: Sequence[Look]) -> list[float]:
+    """Where windows of whole epochs begin and end, each of as many; empty if there are too few."""
+    begins = [later.t for earlier, later in pairwise(looks) if later.epoch != earlier.epoch]
+    if looks and looks[-1].t - looks[0].t < LEAST_WINDOWS * WINDOW_SECONDS:
+        return []
+    each = max(1, math.ceil((len(begins) - 1) / MOST_WINDOWS))
+    cuts = begins[::each]
+    return cuts if len(cuts) > LEAST_WINDOWS else []
+
+
+def _windows(looks: Sequence[Look], cuts: Sequence[float], series: Series, origin: float) -> list[_Window]:
+    """The mean of what was seen between one cut and the next; empty where one has nothing."""
     found = []
-    for number in range(many):
-        low, high = begin + number * width, begin + (number + 1) * width
+    for low, high in pairwise(cuts):
         mine = [look for look in looks if low <= look.t <= high]
         rss = [
             value
@@ -160,6 +182,7 @@ def _windows(looks: Sequence[Look], series: Series, origin: float) -> list[_Wind
                 sum(look.steps for look in mine) / len(mine),
                 sum(rss) / len(rss),
                 sum(live) / len(live) if len(live) == len(mine) else None,
+                sum(look.epoch for look in mine) / len(mine),
             )
         )
     return found

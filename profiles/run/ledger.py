@@ -29,6 +29,9 @@ def account_memory(
     """Fill in the profile's ledger where the worker got as far as telling of its memory and graphs. Never raises."""
     document, graphs = observed.memory, observed.graphs
     if document is None or graphs is None:
+        messages: list[Message] = []
+        tried("its memory", lambda: _at_last_look(profile, observed, sampler, loaded), messages)
+        profile.warnings += messages
         return
     spec = loaded is not None
 
@@ -58,9 +61,42 @@ def account_memory(
             ),
         )
 
-    messages: list[Message] = []
+    messages = []
     found = tried("its memory", fill, messages)
     profile.warnings += [*messages, *(found or [])]
+
+
+def _at_last_look(profile: Profile, observed: Observed, sampler: Sampler, loaded: LoadedSpec | None) -> None:
+    """The ledger of a worker that did not live to tell of its memory."""
+    from pipeprof.profiles.advise.view import PipelineView
+    from pipeprof.profiles.advise.view_spec import view_of_spec
+    from pipeprof.profiles.explain.memory_account import entries_of
+    from pipeprof.profiles.explain.memory_last import LastLook, ledger_at
+
+    look, host = observed.memory_look, profile.host
+    if look is None:
+        return
+    view = PipelineView(kind="static", stages=(), options={}, cores=host.cores)
+    if loaded is not None:
+        view = view_of_spec(loaded, cores=host.cores, memory_limit_bytes=host.memory_limit_bytes)
+    found = ledger_at(
+        LastLook(
+            readings=observed.readings,
+            memory=look["memory"],
+            phase=look["phase"],
+            model=look["model"],
+            view=view,
+            origin=sampler.started,
+        )
+    )
+    if found is None:
+        return
+    memory = profile.memory
+    memory.ledger_at, ledger, predicted = found
+    memory.ledger = entries_of(ledger, predicted if loaded is not None else None)
+    memory.unexplained_bytes = ledger.unexplained
+    if loaded is not None:
+        memory.predicted_bytes = predicted.peak_bytes
 
 
 def _predicted(profile: Profile, view: PipelineView, loaded: LoadedSpec | None, arrays: int) -> MemoryPrediction:

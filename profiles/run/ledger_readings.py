@@ -18,11 +18,13 @@ from pipeprof.pipelines.graph.snapshots import RawSnapshot, take_snapshot
 from pipeprof.profiles.run import procfs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pipeprof.profiles.run.loop import Feed
 
 LOOK_SECONDS = 0.2
+TELL_SECONDS = 2.0
+"""How often the parent is told of a look, in case that this process does not live to tell of all of them."""
 MOST_LOOKS = 120
 _LARGE = 4096
 """Bytes from which a Python object counts by itself: TensorFlow and its imports have few of these."""
@@ -143,12 +145,14 @@ def python_objects(sources: Iterable[tuple[str, int]] = ()) -> dict[str, int]:
                 continue
             if isinstance(one, np.ndarray):
                 seen.add(id(one))
-                if one.base is not None or isinstance(one, np.memmap) or one.nbytes < _LARGE:
+                whole = _owner(one)
+                if whole is None or whole.nbytes < _LARGE or (whole is not one and id(whole) in seen):
                     continue
-                if (one.dtype.name, one.nbytes) in wanted:
-                    arrays += one.nbytes
+                seen.add(id(whole))
+                if (one.dtype.name, one.nbytes) in wanted or (whole.dtype.name, whole.nbytes) in wanted:
+                    arrays += whole.nbytes
                 else:
-                    others += one.nbytes
+                    others += whole.nbytes
             elif type(one) in ((bytes, bytearray, str, int, float) if large else (bytes, bytearray, str)) and (
                 large or len(one) >= _LARGE
             ):
@@ -157,10 +161,25 @@ def python_objects(sources: Iterable[tuple[str, int]] = ()) -> dict[str, int]:
     return {"arrays": arrays, "others": others}
 
 
-class MemoryLog:
-    """Readings at the ends of phases, and looks at the running pipeline."""
+def _owner(array: Any) -> Any:
+    """The array whose memory an array shows, itself or another; None where that is no array's, as of a mapped file."""
+    import numpy as np
 
-    def __init__(self) -> None:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return None if array.base is not None or isinstance(array, np.memmap) else array
+
+
+class MemoryLog:
+    """Readings at the ends of phases, and looks at the running pipeline.
+
+    Args:
+        tell: Where each reading goes at once, and a look now and then: a name and what belongs to it.
+    """
+
+    def __init__(self, tell: Callable[..., None] | None = None) -> None:
+        self._tell = tell
+        self._tell_at = 0.0
         self._readings: list[dict[str, Any]] = []
         self._looks: list[tuple[float, str, int, int, int | None, RawSnapshot]] = []
         self._every = LOOK_SECONDS
@@ -182,7 +201,15 @@ class MemoryLog:
                 "heap_free": used[1] if used else None,
             }
         )
+        if self._tell is not None:
+            self._tell("reading", **self._readings[-1])
         forget_peak()
+
+    def now(self) -> dict[str, Any] | None:
+        """Memory at this moment, from any thread; None before the first reading."""
+        if not self._readings:
+            return None
+        return {"t": time.monotonic(), "rss": procfs.rss_bytes("self"), "live": tensor_bytes()[0]}
 
     def look(self, phase: str, feed: Feed, steps: int, snapshot: RawSnapshot | None = None) -> None:
         """Look at the running pipeline, at most five times a second.
@@ -200,7 +227,12 @@ class MemoryLog:
         seen = snapshot or take_snapshot(feed.iterator)
         if seen is None:
             return
-        self._looks.append((now, phase, steps, feed.ended, tensor_bytes()[0], seen))
+        live = tensor_bytes()[0]
+        self._looks.append((now, phase, steps, feed.ended, live, seen))
+        if self._tell is not None and now >= self._tell_at:
+            self._tell_at = now + TELL_SECONDS
+            memory = {"t": now, "rss": procfs.rss_bytes("self"), "live": live}
+            self._tell("memory_look", phase=phase, memory=memory, model=seen.to_dict())
         if len(self._looks) > MOST_LOOKS:
             self._looks = self._looks[::2]
             self._every *= 2

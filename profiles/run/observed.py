@@ -37,6 +37,8 @@ class Observed:
         steps: Steps of the current phase.
         graphs: Graphs and model snapshots.
         memory: Readings of the worker's memory, for the ledger.
+        readings: The same as they came, of a worker that does not live to tell of all of them.
+        memory_look: Its phase, memory and model at the latest look.
         trace: Ops by stage, and the time in Python.
         own_step: The target returned a step, which takes the batches.
         headspace: The replay of batches that lay ready.
@@ -57,6 +59,8 @@ class Observed:
     beat_seconds: float = 0.0
     graphs: dict[str, Any] | None = None
     memory: dict[str, Any] | None = None
+    readings: list[dict[str, Any]] = field(default_factory=list)
+    memory_look: dict[str, Any] | None = None
     trace: dict[str, Any] | None = None
     own_step: bool = False
     headspace: dict[str, Any] | None = None
@@ -90,6 +94,8 @@ class Observed:
         if kind == "answer":
             self.look, self.looks = message, self.looks + 1
             self._take_measured(message.pop("measured"))
+            if message.get("memory") is not None:
+                self.memory_look = message
             return
         self.heard = self.clock()
         if kind == "phase":
@@ -106,6 +112,10 @@ class Observed:
             self.final = kind == "measured"
         elif kind == "memory":
             self.memory = message
+        elif kind == "reading":
+            self.readings.append(message)
+        elif kind == "memory_look":
+            self.memory_look = message
         elif kind == "graphs":
             self.graphs = message
         elif kind == "trace":

@@ -53,7 +53,7 @@ class Sample:
         self._floor = Floor()
         self._window: PhaseWindow | None = None
         self._models = ModelLog()
-        self._memory = MemoryLog()
+        self._memory = MemoryLog(channel.send)
         self._sizes = Sizes()
         self._context: Any = None
         self._spec: Any = None
@@ -86,7 +86,13 @@ class Sample:
         measured = None
         if self._window is not None and self.phase == "measure":
             measured = self._window.statistics.document(device=self._device)
-        return {"phase": self.phase, "frames": frames, "model": self._models.look(self.feed), "measured": measured}
+        return {
+            "phase": self.phase,
+            "frames": frames,
+            "model": self._models.look(self.feed),
+            "measured": measured,
+            "memory": self._memory.now(),
+        }
 
     def send_measured(self) -> None:
         """Send whatever the measurement has so far; nothing if it did not begin."""
@@ -184,6 +190,7 @@ class Sample:
                 seed=self.job["seed"],
             )
             load_arrays(self._spec, self._context)
+            self._memory.read("data")
 
     def _build(self) -> None:
         self.phase = "build"

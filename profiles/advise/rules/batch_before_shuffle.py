@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.edits import MoveStage, SetArgument
+from pipeprof.profiles.advise.memory import small_bytes
 from pipeprof.profiles.advise.prediction import shuffle_overhead_bytes
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.sizes import BATCHES, SHUFFLES, held, regrouped, upstream
@@ -103,7 +104,7 @@ def _predicted(single: StageView | None, wanted: int, nbytes: int | None) -> Pre
     element = single.element_bytes if single is not None else None
     if single is None or element is None or not nbytes:
         return None
-    own = element + shuffle_overhead_bytes(len(single.element or ()) or 1)
+    own = element + shuffle_overhead_bytes(len(single.element or ()) or 1, small_bytes(single))
     return Predicted(
         f"{wanted:,} elements x {size(own)} instead of {size(nbytes)}",
         peak_rss_delta_bytes=round(wanted * own - nbytes),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeprof.profiles.advise.edits import Edit, MoveStage, ReplaceStage, SetArgument
+from pipeprof.profiles.advise.memory import counted, small_bytes
 from pipeprof.profiles.advise.prediction import shuffle_overhead_bytes
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.sizes import (
@@ -113,7 +114,10 @@ class ShuffleBufferBytes(Rule):
         row, below = stage.measured, view.input_of(stage)
         if row is None or not row.buffered_bytes or not row.buffered_elements:
             return None
-        overhead = shuffle_overhead_bytes(len(below.element or ()) or 1 if below is not None else 1)
+        overhead = shuffle_overhead_bytes(1)
+        if below is not None:
+            components = len(below.element or ()) or 1
+            overhead = shuffle_overhead_bytes(components, small_bytes(below), counted=counted(view, below))
         nbytes = row.buffered_bytes + overhead * row.buffered_elements
         if self._few(row.buffered_bytes / row.buffered_elements, row.buffered_elements):
             return None
@@ -174,7 +178,8 @@ class ShuffleBufferBytes(Rule):
         if batch is not None:
             # As many single elements as there were batches would hardly mix.
             elements = max(elements, self.threshold("batches-in-buffer") * _size(batch))
-        each = place.element_bytes + shuffle_overhead_bytes(len(place.below.element or ()) or 1)
+        components = len(place.below.element or ()) or 1
+        each = place.element_bytes + shuffle_overhead_bytes(components, small_bytes(place.below))
         return _Move(place, elements, each, batch)
 
     def _moved(

@@ -16,7 +16,7 @@ from pipeprof.profiles.advise.memory import (
     predicted_memory,
 )
 from pipeprof.profiles.advise.prediction import MemoryPrediction
-from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
+from pipeprof.profiles.advise.view import INFINITE, Component, PipelineView, StageView
 
 IMAGE = (tensor("float32", 224, 224, 3),)
 IMAGE_BYTES = 224 * 224 * 3 * 4
@@ -50,8 +50,8 @@ def test_a_shuffle_of_scalars_is_what_was_measured() -> None:
     scalars = (tensor("int64"),)
     dicts = (tensor("int64"),) * 4
 
-    assert predicted(generated(scalars), above("shuffle", scalars, buffer_size=1000)).of("stages.0") == 177 * 1000
-    assert predicted(generated(dicts), above("shuffle", dicts, buffer_size=1000)).of("stages.0") == 318 * 1000
+    assert predicted(generated(scalars), above("shuffle", scalars, buffer_size=1000)).of("stages.0") == 239 * 1000
+    assert predicted(generated(dicts), above("shuffle", dicts, buffer_size=1000)).of("stages.0") == 774 * 1000
 
 
 def test_a_buffer_holds_no_more_than_there_is() -> None:
@@ -59,9 +59,60 @@ def test_a_buffer_holds_no_more_than_there_is() -> None:
     unknown = predicted(generated(elements=None), above("shuffle", elements=None, buffer_size=1000))
     endless = predicted(generated(elements=INFINITE), above("shuffle", elements=INFINITE, buffer_size=1000))
 
-    assert few.total_bytes == 10 * (IMAGE_BYTES + 169)
-    assert unknown.total_bytes == endless.total_bytes == 1000 * (IMAGE_BYTES + 169)
+    assert few.total_bytes == 10 * (IMAGE_BYTES + 228)
+    assert unknown.total_bytes == endless.total_bytes == 1000 * (IMAGE_BYTES + 228)
     assert [one.held[0].at_most for one in (few, unknown, endless)] == [False, True, False]
+
+
+def test_numbers_that_the_pipeline_counts_itself_take_less() -> None:
+    numbers = (tensor("int64"),)
+    source = stage("source", "range", element=numbers, elements=5000)
+
+    # Measured: 196 bytes when the buffer has just been filled, 228 once all of it has been replaced.
+    assert predicted(source, above("shuffle", numbers, buffer_size=1000)).of("stages.0") == 197 * 1000
+
+
+def test_small_elements_leave_holes_and_large_ones_do_not() -> None:
+    small, large = (tensor("uint8", 20_000),), (tensor("uint8", 100_000),)
+
+    def each(element: tuple[Component, ...]) -> float:
+        return (predicted(generated(element), above("shuffle", element, buffer_size=100)).of("stages.0") or 0) / 100
+
+    # Measured after three turns: 30 KB and 102 KB.
+    assert each(small) == pytest.approx(29_200, rel=0.01)
+    assert each(large) == pytest.approx(100_300, rel=0.01)
+
+
+@pytest.mark.parametrize(("nbytes", "size", "scale"), [(500_000, 4, 1.25), (500_000, 2, 1.5), (1 << 20, 4, 1.0)])
+def test_what_is_cached_lies_where_batches_have_been(nbytes: int, size: int, scale: float) -> None:
+    element = (tensor("uint8", nbytes),)
+    batches = (tensor("uint8", size, nbytes),)
+    stages = (
+        generated(element, elements=100),
+        above("cache", element, elements=100),
+        above("batch", batches, index=1, elements=100 // size, batch_size=size),
+    )
+
+    assert predicted(*stages).of("stages.0") == pytest.approx(100 * nbytes * scale, rel=0.001)
+
+
+def test_pool_memory_that_making_a_source_has_left_is_used_again() -> None:
+    rows = (tensor("float32", 100_000),)
+    source = stage("source", "from_tensor_slices", element=rows, elements=1000, source_bytes=400_000_000)
+    made = stage("stages.0", "map", element=rows, elements=1000, arguments={}, function=function("Add"))
+    alone = predicted(source, made)
+    buffered = predicted(source, made, above("prefetch", rows, index=1, buffer_size=300))
+
+    assert alone.peak_bytes == round(ARRAY_COPIES * 400_000_000)
+    # 3.1 sizes of the array, of which the 120 MB of the prefetch use 0.3 again.
+    assert buffered.peak_bytes == alone.peak_bytes
+    assert buffered.total_bytes == alone.total_bytes + 120_000_000
+
+
+def test_a_shuffle_lets_go_of_a_copy_of_the_array() -> None:
+    found = predicted(sliced(), above("shuffle", (tensor("float32", 16),), buffer_size=500, elements=1000))
+
+    assert found.of("source") == round((ARRAY_COPIES - 1) * 64_000)
 
 
 def test_a_cache_holds_everything_unless_it_is_a_file() -> None:
@@ -102,7 +153,7 @@ def test_measured_sizes_stand_in_for_unknown_ones() -> None:
     source = stage("source", "TFRecordDataset", element=element, elements=None, bytes_per_element=1000.0)
     shuffle = stage("stages.0", "shuffle", element=element, arguments={"buffer_size": 10})
 
-    assert predicted(source, shuffle, static=False).of("stages.0") == 10 * (1000 + 169)
+    assert predicted(source, shuffle, static=False).of("stages.0") == 10 * (1000 + 228)
 
 
 def test_an_array_is_counted_with_its_copies() -> None:
@@ -141,7 +192,7 @@ def test_slices_that_are_not_aligned_are_copies() -> None:
 def test_new_tensors_are_no_views_any_more() -> None:
     found = predicted(sliced(), above("map", ROW), above("shuffle", ROW, index=1, buffer_size=500))
 
-    assert found.of("stages.1") == 500 * (64 + 169)
+    assert found.of("stages.1") == 500 * round(1.45 * (64 + 157))
 
 
 def test_what_a_cache_keeps_is_not_counted_again() -> None:
@@ -161,7 +212,7 @@ def test_a_shuffle_below_an_endless_cache_stands_alone() -> None:
     )
 
     assert [one.owner for one in found.held] == ["shuffle"]
-    assert found.total_bytes == 100 * (IMAGE_BYTES + 169)
+    assert found.total_bytes == 100 * (IMAGE_BYTES + 228)
 
 
 def test_buffers_ahead_of_the_consumer() -> None:
@@ -251,4 +302,8 @@ def test_every_shuffle_of_a_combined_source_counts() -> None:
     both = stage("source", "zip", element=ROW * 2, elements=100, inputs=tuple(side.id for side in sides))
     found = memory_prediction(PipelineView(kind="static", stages=(*sources, *sides, both), options={}, cores=2))
 
-    assert found.of("source.datasets.0.stages.0") == found.of("source.datasets.1.stages.0") == 10 * (16 * 4 + 169)
+    assert (
+        found.of("source.datasets.0.stages.0")
+        == found.of("source.datasets.1.stages.0")
+        == 10 * round(1.45 * (16 * 4 + 157))
+    )

@@ -9,7 +9,7 @@ import pytest
 from pipeprof.cli.render.ledger import render_ledger
 from pipeprof.cli.render.page import Page
 from pipeprof.cli.render.style import Style
-from pipeprof.profiles.profile import AutotuneMemory, LedgerEntry, MemoryEpochs, MemoryGrowth, Profile
+from pipeprof.profiles.profile import AutotuneMemory, LedgerEntry, LedgerMoment, MemoryEpochs, MemoryGrowth, Profile
 
 MIB = 1 << 20
 Recorded = Callable[[str], Profile]
@@ -85,10 +85,33 @@ def test_budgets_within_the_limit_and_steady_memory_are_not_mentioned(recorded: 
     assert "first epoch" not in text
 
 
-def test_growth_names_the_stage_that_fills(recorded: Recorded) -> None:
+def test_growth_names_the_stage_that_grew(recorded: Recorded) -> None:
     profile = accounted(recorded("input-bound"))
-    profile.memory.growth = MemoryGrowth(
-        mb_per_1000_steps=300, low=250, high=350, windows=6, leak=False, stage="stages.1"
-    )
+    growth = MemoryGrowth(mb_per_1000_steps=300, low=250, high=350, windows=6, leak=False, stage="stages.1")
+    profile.memory.growth = growth
 
-    assert "300 MB per 1,000 steps (250 to 350): mostly in 1 " in rendered(profile)
+    assert "300 MB per 1,000 steps (250 to 350), mostly in 1 " in rendered(profile)
+
+    growth.stage = None
+
+    assert "300 MB per 1,000 steps (250 to 350), TensorFlow's live tensors did not." in rendered(profile)
+
+
+def test_a_buffer_that_was_still_filling_is_all_there_is_to_say(recorded: Recorded) -> None:
+    profile = accounted(recorded("input-bound"))
+    profile.memory.filling = "stages.1"
+
+    text = rendered(profile)
+
+    assert "was still filling when the measurement ended." in text
+    assert "per 1,000 steps" not in text
+
+
+def test_the_ledger_of_a_run_that_was_ended_says_of_when_it_is(recorded: Recorded) -> None:
+    profile = accounted(recorded("input-bound"))
+    profile.memory.ledger_at = LedgerMoment(seconds=4.25, phase="first_element", rss_bytes=1450 * MIB)
+
+    text = rendered(profile)
+
+    assert "owner at the last look" in text
+    assert "After 4.25 s, in phase first_element, it held 1.42 GiB" in text

@@ -116,8 +116,8 @@ def test_few_python_objects_are_those_of_tensorflow() -> None:
     few, _ = accounted(python={"arrays": 0, "others": PYTHON_BYTES - 1})
     many, _ = accounted(python={"arrays": 0, "others": PYTHON_BYTES})
 
-    assert all(one.owner != "python" for one in few.memory.ledger or ())
-    assert entry(many, "python").bytes == PYTHON_BYTES
+    large = [[one.bytes for one in of.memory.ledger or () if one.what == "large Python objects"] for of in (few, many)]
+    assert large == [[], [PYTHON_BYTES]]
 
 
 def test_a_peak_that_no_reading_ends_has_no_ledger() -> None:

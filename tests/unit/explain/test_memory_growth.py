@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeprof.profiles.explain.memory_buffers import Buffered, Look
-from pipeprof.profiles.explain.memory_growth import epochs_of, filled_at, growth_of, series_of
+from pipeprof.profiles.explain.memory_growth import epochs_of, filled_at, filling_of, growth_of, series_of
 from pipeprof.profiles.profile import Series
 
 MB = 1_000_000
@@ -67,13 +67,38 @@ def test_live_bytes_that_fall_once_are_no_leak() -> None:
     assert not found.leak
 
 
-def test_a_buffer_that_fills_is_no_leak_and_is_named() -> None:
+def test_while_a_buffer_fills_nothing_is_said_of_growth_but_which_one_it_is() -> None:
     looks = [look(at, live=100 + 20 * at, held=50 + 20 * at) for at in TIMES]
 
+    assert growth_of(looks, RISING, ORIGIN) is None
+    assert filling_of(looks) == "stages.0"
+
+
+def test_a_buffer_that_was_full_long_before_the_end_is_not_filling() -> None:
+    assert filling_of([look(at, held=50 + min(at, 4) * 20) for at in TIMES]) is None
+    assert filling_of([look(at) for at in TIMES]) is None
+    assert filling_of([]) is None
+
+
+def test_a_small_buffer_that_comes_and_goes_is_as_good_as_full() -> None:
+    looks = [look(at, held=0.5 + 0.1 * at) for at in TIMES]
+
+    assert filled_at(looks) == ORIGIN
+    assert filling_of(looks) is None
+
+
+def test_windows_are_epochs_where_there_are_enough() -> None:
+    looks = [look(at, epoch=int(at / 2)) for at in TIMES]
+
     found = growth_of(looks, RISING, ORIGIN)
+    few = growth_of([look(at, epoch=int(at / 4)) for at in TIMES], RISING, ORIGIN)
 
     assert found is not None
-    assert (found.leak, found.stage) == (False, "stages.0")
+    assert few is not None
+    assert found.windows == 4
+    assert found.mb_per_epoch == pytest.approx(40, rel=0.05)
+    assert found.mb_per_1000_steps == pytest.approx(200, rel=0.05)
+    assert few.mb_per_epoch is None
 
 
 def test_what_grew_while_a_buffer_filled_is_left_out() -> None:
@@ -120,7 +145,5 @@ def test_a_run_within_one_epoch_has_no_later_ones() -> None:
 def test_a_large_buffer_that_fills_slowly_is_no_leak() -> None:
     looks = [look(at, live=10_000 + 20 * at, held=10_000 + 20 * at) for at in TIMES]
 
-    found = growth_of(looks, RISING, ORIGIN)
-
-    assert found is not None
-    assert (found.leak, found.stage) == (False, "stages.0")
+    assert growth_of(looks, RISING, ORIGIN) is None
+    assert filling_of(looks) == "stages.0"

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipeprof.profiles.explain.memory_ledger import Buffer, Facts, Ledger, Reading, Source, reconcile
+from pipeprof.profiles.explain.memory_facts import Buffer, Facts, Ledger, Reading, Source
+from pipeprof.profiles.explain.memory_ledger import reconcile
 
 MB = 1_000_000
 BASE = Reading(rss=500 * MB, peak=500 * MB, live=0, live_peak=0, heap=80 * MB, heap_free=3 * MB)
@@ -25,7 +26,7 @@ def at(rss: float, live: float = 0, most: float | None = None, heap: float = 80,
 
 def running(now: Reading, *buffers: Buffer, live: float | None = None, **more: object) -> Facts:
     """A pipeline without a source in memory, at the end of the measurement."""
-    idle = at(502)
+    idle = at(500)
     readings = {"import": BASE, "build": idle, "iterator": idle, "first": now, "released": now, "measure": now}
     facts = Facts(readings, peak=now.rss, moment="measure", buffers=buffers, live=None if live is None else int(live))
     return replace(facts, **more)  # type: ignore[arg-type]
@@ -111,13 +112,13 @@ def test_small_elements_take_more_than_their_values() -> None:
     assert of(found, "shuffle") == 18
 
 
-def test_slack_is_what_the_pool_held_before_and_what_the_heap_gave_back() -> None:
-    facts = running(at(730, live=100, heap=80, free=43), shuffle(100), live=100 * MB, trimmed=60 * MB)
+def test_slack_is_what_the_pool_held_before_and_what_is_free_in_the_heap() -> None:
+    facts = running(at(730, live=100, heap=80, free=43), shuffle(100), live=100 * MB, trimmed=600 * MB)
     before = {**facts.readings, "first": at(800, live=150, most=180)}
 
     found = reconcile(replace(facts, readings=before))
 
-    # 180 MB were in use at most and 100 are; of glibc's 60 only 40 were free when it was measured.
+    # 180 MB were in use at most and 100 are; 40 were free in the heap when it was measured, whatever came back later.
     assert of(found, "slack") == 80 + 40
     assert total(found) == facts.peak
 
@@ -180,15 +181,61 @@ def test_later_the_source_is_the_array_its_tensors_and_the_residue() -> None:
 
 
 def test_residue_that_a_buffer_uses_again_is_the_buffers() -> None:
-    facts = made("measure", 1500)
-    readings = {**facts.readings, "measure": at(1500, live=600)}
-    buffers = (shuffle(300),)
+    facts = made("measure", 1450)
+    readings = {**facts.readings, "measure": at(1450, live=400)}
+    buffers = (shuffle(100),)
 
-    found = reconcile(replace(facts, readings=readings, buffers=buffers, live=600 * MB))
+    found = reconcile(replace(facts, readings=readings, buffers=buffers, live=400 * MB))
 
-    assert of(found, "shuffle") == 300
-    assert of(found, "source") == 700
+    assert of(found, "shuffle") == 100
+    assert of(found, "source") == 800
     assert total(found) == facts.peak
+
+
+def test_what_is_free_between_elements_of_the_heap_is_the_buffers_and_the_rest_slack() -> None:
+    small = replace(shuffle(20), pooled=0.0, overhead=300_000, holes=200_000)
+
+    found = reconcile(running(at(600, heap=130, free=33), small, live=0))
+
+    # 20 MB of values, 30 beside them, and 20 of the 30 that are free.
+    assert of(found, "shuffle") == 70
+    assert of(found, "slack") == 10
+
+
+def test_holes_are_no_more_than_what_is_free() -> None:
+    small = replace(shuffle(20), pooled=0.0, overhead=300_000, holes=200_000)
+
+    found = reconcile(running(at(600, heap=130, free=8), small, live=0))
+
+    assert of(found, "shuffle") == 55
+    assert of(found, "slack") == 0
+
+
+def test_small_elements_hold_no_more_than_the_heap_has_grown_by() -> None:
+    shared = replace(shuffle(20), elements=1000, pooled=0.0, overhead=30_000)
+
+    assert of(reconcile(running(at(600, heap=105), shared, live=0)), "shuffle") == pytest.approx(25)
+
+
+def test_what_building_has_left_is_nobody_elses() -> None:
+    facts = running(at(930, live=400), shuffle(400), live=400 * MB)
+    readings = {**facts.readings, "iterator": at(512)}
+
+    found = reconcile(replace(facts, readings=readings))
+
+    assert [one.bytes for one in found.entries if one.what == "building the pipeline"] == [12 * MB - 2400]
+    assert found.unexplained == 18 * MB + 2400
+
+
+def test_batches_in_the_making_fill_chunks_that_are_larger() -> None:
+    making = (("batch", "stages.2", 100 * MB),)
+    facts = running(at(700, live=0, most=180), live=0, batch_bytes=50 * MB, making=making)
+
+    found = reconcile(facts)
+
+    assert of(found, "batch") == pytest.approx(120)
+    assert of(found, "consumer") == pytest.approx(60)
+    assert found.unexplained == 20 * MB
 
 
 def test_an_array_that_is_gone_is_not_counted() -> None:

@@ -1,0 +1,136 @@
+"""What the ledger of memory is made from: readings of the process, and what stages held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeprof.profiles.profile import How, Owner
+
+POOLED_BYTES = 256 * 1024
+"""Tensors from this size on lie in TensorFlow's pool, smaller ones in glibc's heap."""
+
+
+MAPPED_BYTES = 128 * 1024
+"""Blocks from this size on have a mapping of their own, at first."""
+SLOT_BYTES = 24
+"""What an element takes in the list of a buffer."""
+MAKING = "in the making"
+BUILDING = "building the pipeline"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The process at the end of a stretch of the run, and its peaks in that stretch; None for what is not known."""
+
+    rss: int
+    peak: int | None = None
+    file: int | None = None
+    live: int | None = None
+    live_peak: int | None = None
+    heap: int | None = None
+    heap_free: int | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Tensors that a stage holds from the start."""
+
+    stage: str
+    bytes: int
+    constant: bool = False
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """What a stage holds while the pipeline runs.
+
+    Attributes:
+        owner: The ledger's word.
+        stage: Its id.
+        bytes: As TensorFlow's model counts them, without what lies in another stage's memory.
+        elements: How many elements.
+        pooled: Share of the bytes that lies in the pool.
+        unsized: The model does not count all of its bytes: strings and variants (ragged, sparse).
+        texts: What it does not count is in proportion to what it does: strings.
+        weight: Elements of the source in one of its elements.
+        alias: Its tensors are another stage's.
+        overhead: Bytes in use of one element beside its values.
+        holes: Bytes of one element that lie free between blocks of the heap.
+    """
+
+    owner: Owner
+    stage: str
+    bytes: float
+    elements: float
+    pooled: float = 1.0
+    unsized: bool = False
+    texts: bool = False
+    weight: float = 1.0
+    alias: bool = False
+    overhead: float = 0.0
+    holes: float = 0.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Bytes with an owner."""
+
+    owner: Owner
+    stage: str | None
+    bytes: int
+    how: How
+    what: str | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the ledger is made from.
+
+    Attributes:
+        readings: By the name of what had just ended: import, build, iterator, first, released, warmup, measure.
+        peak: Largest resident memory of the process with its children.
+        moment: When it was reached: the name of the reading that ends that stretch.
+        sources: In-memory sources.
+        arrays: Bytes of Python arrays that sources were made of and that are still there.
+        python: Bytes of other large Python objects.
+        children: Memory of child processes at the peak.
+        libraries: Resident bytes of libraries that were loaded since.
+        files: Resident bytes of mapped data files.
+        buffers: At the fullest look of that stretch.
+        first: What the buffers held when the first element had just been read.
+        live: Pool bytes at that look.
+        batch_bytes: Bytes of a batch that the loop holds.
+        making: Bytes that batches in the making and calls under way may take, by stage and owner.
+        trimmed: What glibc gave back in the end.
+        captured: Functions of the pipeline hold constants.
+        pool_scale: Bytes that the pool has in use for a byte of a buffered tensor: its chunks are up to twice as large.
+        aliases: Owners and stages whose tensors are another stage's.
+    """
+
+    readings: Mapping[str, Reading]
+    peak: int
+    moment: str
+    sources: Sequence[Source] = ()
+    arrays: int = 0
+    python: int = 0
+    children: int = 0
+    libraries: int = 0
+    files: int = 0
+    buffers: Sequence[Buffer] = ()
+    first: Sequence[Buffer] = ()
+    live: int | None = None
+    batch_bytes: float | None = None
+    making: Sequence[tuple[Owner, str, int]] = ()
+    trimmed: int | None = None
+    captured: bool = False
+    pool_scale: float = 1.0
+    aliases: Sequence[tuple[Owner, str]] = ()
+
+
+@dataclass
+class Ledger:
+    """The entries, and what they leave."""
+
+    entries: list[Entry] = field(default_factory=list)
+    unexplained: int = 0

@@ -1,0 +1,171 @@
+"""What a pipeline's stages held at a look, as the ledger wants it: sources, buffers, and what is in the making."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.advise.aliases import giver
+from pipeprof.profiles.advise.memory import PATH_BYTES, counted, own_share
+from pipeprof.profiles.advise.prediction import (
+    HOLES_BELOW,
+    cache_overhead_bytes,
+    element_overhead_bytes,
+    shuffle_overhead_bytes,
+)
+from pipeprof.profiles.explain.memory_facts import POOLED_BYTES, Buffer, Reading, Source
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.advise.prediction import MemoryPrediction
+    from pipeprof.profiles.advise.view import PipelineView, StageView
+    from pipeprof.profiles.explain.memory_buffers import Look
+    from pipeprof.profiles.profile import Owner
+
+_FULL = 0.5
+CONSTANT_BYTES = 1_000_000
+"""Constants in graphs count from here on: every function has a few."""
+
+
+def sources_of(view: PipelineView) -> Iterable[Source]:
+    """Its in-memory sources."""
+    for stage in view.stages:
+        if stage.source_bytes and stage.owner is None:
+            yield Source(stage.id, stage.source_bytes, bool(stage.constant))
+
+
+def captured(view: PipelineView) -> bool:
+    """Whether its functions carry constants that are worth speaking of."""
+    sizes = [stage.function.constant_bytes or 0 for stage in view.stages if stage.function is not None]
+    return sum(sizes) >= CONSTANT_BYTES
+
+
+def buffers_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
+    """What its stages held at a look, with what is known of their elements."""
+    aliases = {(one.stage, one.owner) for one in held.held if one.how == "alias"}
+    for stage_id, one in look.by_stage.items():
+        stage = view.by_id.get(stage_id)
+        if stage is None:
+            yield Buffer(one.owner, stage_id, one.bytes, one.elements)
+            continue
+        given = stage if one.owner in ("parallel", "batch") else (view.input_of(stage) or stage)
+        sizes = [component.nbytes for component in given.element or ()]
+        known = [size for size in sizes if size is not None]
+        unsized = any(
+            component.dtype in ("string", "variant") or component.nbytes is None for component in given.element or ()
+        ) and any(component.dtype in ("string", "variant") for component in given.element or ())
+        share = own_share(view, given) if one.owner in ("shuffle", "cache", "prefetch") else 1.0
+        each = one.bytes / one.elements if one.elements else 0.0
+        texts = unsized and all(component.dtype != "variant" for component in given.element or ())
+        size = one.bytes * share
+        if texts and (path := giver(view, given)) is not None and path.op == "list_files":
+            # The model counts only where a name lies.
+            size, unsized, texts = PATH_BYTES * one.elements, False, False
+            pooled = 0.0
+        elif texts:
+            pooled = 0.0
+        elif known and not unsized and sum(known):
+            pooled = sum(size for size in known if size >= POOLED_BYTES) / sum(known)
+        else:
+            pooled = 1.0 if each >= POOLED_BYTES else 0.0
+        yield Buffer(
+            one.owner,
+            stage_id,
+            size,
+            one.elements,
+            pooled=pooled,
+            unsized=unsized,
+            texts=texts,
+            weight=_weight(view, given),
+            alias=(stage_id, one.owner) in aliases,
+            overhead=_overhead(view, one.owner, given),
+            holes=_holes(view, one.owner, given, each * share),
+        )
+
+
+def _overhead(view: PipelineView, owner: Owner, given: StageView) -> int:
+    """Bytes in use of an element beside its values; of few elements nobody counts them."""
+    if owner not in ("shuffle", "cache"):
+        return 0
+    return element_overhead_bytes(len(given.element or ()) or 1, counted=counted(view, given))
+
+
+def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> int:
+    """Bytes that an element of a size leaves free between the heap's blocks."""
+    components = len(given.element or ()) or 1
+    number = counted(view, given)
+    used = element_overhead_bytes(components, counted=number)
+    if owner == "cache":
+        return max(0, cache_overhead_bytes(components) - used)
+    sizes = [component.nbytes or 0 for component in given.element or () if component.dtype != "string"]
+    small = sum(size for size in sizes if size < HOLES_BELOW)
+    return shuffle_overhead_bytes(components, min(small, each), counted=number) - used if owner == "shuffle" else 0
+
+
+def pool_scale_of(
+    view: PipelineView,
+    held: MemoryPrediction,
+    looks: Sequence[Look],
+    fullest: Look | None,
+    *,
+    made: Reading | None,
+    consumer: float | None,
+) -> float:
+    """How much more the pool has in use than the buffered tensors count, where least else was in it.
+
+    Args:
+        view: The pipeline.
+        held: What it should hold.
+        looks: All of them.
+        fullest: The one that the ledger is made from.
+        made: The reading just after the iterator was made.
+        consumer: Bytes of a batch.
+    """
+    if fullest is None or made is None or made.live is None:
+        return 1.0
+    ratios = []
+    for look in looks:
+        if look.phase != fullest.phase or look.live is None or look.total < _FULL * fullest.total:
+            continue
+        buffers = [one for one in buffers_of(view, held, look) if not one.alias]
+        pooled = sum(one.bytes * one.pooled for one in buffers)
+        if not pooled or any(one.unsized for one in buffers):
+            continue
+        beside = consumer if consumer is not None and consumer >= POOLED_BYTES else 0.0
+        ratios.append((look.live - made.live - beside) / pooled)
+    return min(max(min(ratios, default=1.0), 1.0), 2.0)
+
+
+def _weight(view: PipelineView, stage: StageView) -> float:
+    """Elements of the source in one element that comes out of a stage."""
+    weight = 1.0
+    for one in (stage, *view.below(stage)):
+        size = one.arguments.get("batch_size")
+        if isinstance(size, int) and size > 0:
+            weight *= size
+    return weight
+
+
+def making_of(
+    view: PipelineView, held: MemoryPrediction, look: Look | None, batch_bytes: float | None
+) -> Iterable[tuple[Owner, str, int]]:
+    """Batches in the making and calls under way, which no buffer holds yet, and room that was filled between looks."""
+    for one in held.held:
+        if one.owner == "batch":
+            yield one.owner, one.stage, one.bytes
+        elif one.owner == "parallel":
+            there = look.by_stage.get(one.stage) if look is not None else None
+            calls = view.by_id[one.stage].measured
+            if there is None or calls is None or not there.elements:
+                yield one.owner, one.stage, one.bytes
+            else:
+                # Every call under way makes a result as large as those that wait.
+                under_way = min(view.cores, math.ceil(calls.parallelism or 1))
+                yield one.owner, one.stage, round(there.bytes / there.elements * under_way)
+    for stage_id, there in (look.by_stage if look is not None else {}).items():
+        stage = view.by_id.get(stage_id)
+        if stage is None or there.owner != "prefetch" or not there.room:
+            continue
+        given = view.input_of(stage) or stage
+        each = there.bytes / there.elements if there.elements else given.element_bytes or batch_bytes or 0.0
+        yield "prefetch", stage_id, round(there.room * each)
