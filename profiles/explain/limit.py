@@ -60,19 +60,24 @@ class Limited:
     because: str
 
 
-def top_stage(stages: list[Stage] | None) -> Stage | None:
-    """The stage with most of the time inside the pipeline; `None` where a stage that may be it has no known cost."""
+def top_stage(stages: list[Stage] | None, epochs: int = 0) -> Stage | None:
+    """The stage with most of the time inside the pipeline; `None` where a stage that may be it has no known cost.
+
+    Args:
+        stages: Of the profile.
+        epochs: How often the dataset ended and was started again while it was measured.
+    """
     known = [stage for stage in stages or [] if _cost(stage) and stage.origin == "written"]
-    if any(_unknown(stage) for stage in stages or []):
+    if _unknown(stages or [], epochs):
         return None
     return max(known, key=lambda stage: _cost(stage) or 0.0, default=None)
 
 
-def unknown_stages(stages: list[Stage] | None) -> list[Stage]:
+def unknown_stages(stages: list[Stage] | None, epochs: int = 0) -> list[Stage]:
     """Stages that may cost much without anybody having counted, while the costs of others are known."""
     if not any(_cost(stage) for stage in stages or [] if stage.origin == "written"):
         return []
-    return [stage for stage in stages or [] if _unknown(stage)]
+    return _unknown(stages or [], epochs)
 
 
 def _cost(stage: Stage) -> float | None:
@@ -84,10 +89,42 @@ def _cost(stage: Stage) -> float | None:
     return stage.share
 
 
-def _unknown(stage: Stage) -> bool:
-    """Whether a stage may cost much without anybody having counted."""
-    gone = stage.fused_with is not None or (stage.executed or "").startswith("removed")
-    return _cost(stage) is None and not gone and stage.op in _COSTLY
+def _unknown(stages: list[Stage], epochs: int) -> list[Stage]:
+    """Stages that may cost much without anybody having counted."""
+    idle = _served_from_caches(stages) if epochs > 1 else frozenset()
+    return [
+        stage
+        for stage in stages
+        if _cost(stage) is None
+        and stage.fused_with is None
+        and not (stage.executed or "").startswith("removed")
+        and stage.op in _COSTLY
+        and stage.id not in idle
+    ]
+
+
+def _served_from_caches(stages: list[Stage]) -> frozenset[str]:
+    """Stages below a cache, which no longer run once an epoch has filled it."""
+    found = set()
+    for cache in stages:
+        before, _, number = cache.id.rpartition("stages.")
+        if cache.op != "cache" or not number.isdigit():
+            continue
+        chain = {one.id: _place_in_chain(one.id.removeprefix(before)) for one in stages if one.id.startswith(before)}
+        above = [one.op for one in stages if (chain.get(one.id) or -1) > int(number)]
+        # A cache that is never read to its end is never full.
+        if "take" not in above:
+            found |= {name for name, place in chain.items() if place is not None and place < int(number)}
+    return frozenset(found)
+
+
+def _place_in_chain(address: str) -> int | None:
+    """Which stage of a chain an address lies in, itself or below it; -1 for the source."""
+    first, _, rest = address.partition(".")
+    number = rest.partition(".")[0]
+    if first == "source":
+        return -1
+    return int(number) if first == "stages" and number.isdigit() else None
 
 
 def causes_of(
@@ -146,7 +183,7 @@ def limit_of(profile: Profile) -> Limited | None:
     if causes is None or steps is None:
         return None
     left = _left_over(profile)
-    stage = top_stage(profile.stages) or (left.stage if left is not None else None)
+    stage = top_stage(profile.stages, steps.epochs) or (left.stage if left is not None else None)
     for look in (_python, _cpu, _blocked, _serial, _crowded):
         found = look(causes, profile, stage)
         if found is not None:
@@ -156,7 +193,8 @@ def limit_of(profile: Profile) -> Limited | None:
 
 def _left_over(profile: Profile) -> Limited | None:
     """The only stage of unknown cost, where the known ones account for little of the waiting."""
-    unknown, steps = unknown_stages(profile.stages), profile.steps
+    steps = profile.steps
+    unknown = unknown_stages(profile.stages, steps.epochs if steps is not None else 0)
     if len(unknown) != 1 or steps is None:
         return None
     waiting = steps.wait_ms.mean - (steps.restart_share or 0.0) * steps.interval_ms.mean

@@ -92,7 +92,9 @@ def _within(steps: Steps) -> float:
 
 
 def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None, limited: Limited | None) -> str:
-    owner = _held_up(limited, profile.stages) if limited is not None else _owner(profile.stages)
+    owner = (
+        _held_up(limited, profile.stages, steps.epochs) if limited is not None else _owner(profile.stages, steps.epochs)
+    )
     worth = _worth(profile, steps)
     if steps.dispatch is None:
         return f"No step to feed: {_alone(profile, steps)}{owner}{worth}."
@@ -115,10 +117,10 @@ def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None, limi
     return f"Bound by the input: {mode}, the device waits for the next batch {waits}{rest}."
 
 
-def _held_up(limited: Limited, stages: list[Stage] | None) -> str:
+def _held_up(limited: Limited, stages: list[Stage] | None, epochs: int) -> str:
     """What holds the pipeline up, and the measurement that says so."""
     if limited.stage is None:
-        return f"; {limited.because}{'' if limited.limit == 'memory' else _not_known(stages)}"
+        return f"; {limited.because}{'' if limited.limit == 'memory' else _not_known(stages, epochs)}"
     held = [limited.stage]
     if limited.limit in ("cpu", "io", "latency"):
         # What is said there is said of all stages, e.g. of both sides of a zip.
@@ -178,19 +180,19 @@ def _mode(dispatch: Dispatch | None) -> str:
     return f"with {dispatch} step{'' if dispatch == 1 else 's'} in flight"
 
 
-def _owner(stages: list[Stage] | None) -> str:
+def _owner(stages: list[Stage] | None, epochs: int) -> str:
     """Who takes most of the time inside the pipeline, where TensorFlow's model tells."""
-    stage = top_stage(stages)
+    stage = top_stage(stages, epochs)
     if stage is None:
-        return _not_known(stages)
+        return _not_known(stages, epochs)
     if not stage.share:
         return ""
     return f"; {stage_words(stage)} has {percent(stage.share)} of the time spent inside the pipeline"
 
 
-def _not_known(stages: list[Stage] | None) -> str:
+def _not_known(stages: list[Stage] | None, epochs: int) -> str:
     """That no stage can be named, and for want of whose costs."""
-    unknown = unknown_stages(stages)
+    unknown = unknown_stages(stages, epochs)
     if not unknown:
         return ""
     names = " and ".join(stage_words(stage) for stage in unknown)

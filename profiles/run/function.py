@@ -120,8 +120,8 @@ def _unparsed_flags(text: str) -> list[tuple[str, str]]:
     if flags is None or flags.is_parsed():
         return []
     modules = flags.flags_by_module_dict()
-    users = [module for module in modules if module.partition(".")[0] not in ("absl", "tensorflow")]
-    names = [f"--{flag.name}" for module in users for flag in modules[module]]
+    files = {module: getattr(sys.modules.get(module), "__file__", None) or "<unknown>" for module in modules}
+    names = [f"--{flag.name}" for module in modules if is_users(files[module]) for flag in modules[module]]
     if not names:
         return []
     flags.mark_as_parsed()

@@ -69,6 +69,19 @@ def test_flags_that_nobody_parses_have_their_defaults() -> None:
     assert int(called.dataset.cardinality()) == 3 * 20
 
 
+def test_flags_of_libraries_are_none_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = tmp_path / "library_with_flags"
+    library.mkdir()
+    (library / "__init__.py").write_text("from absl import flags\nflags.DEFINE_bool('flowers_library', True, '')\n")
+    (tmp_path / "library-1.dist-info").mkdir()
+    (tmp_path / "library-1.dist-info" / "RECORD").write_text("library_with_flags/__init__.py,,\n")
+    (tmp_path / "uses_it.py").write_text(
+        "import library_with_flags\nimport tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert call_target(f"{tmp_path}/uses_it.py:make").notes == ()
+
+
 def test_a_step_with_a_parameter_for_each_part_of_a_batch() -> None:
     channel = sampled(f"{TUTORIAL}:step_of_two")
     assert channel.one("measured")["steps"]["count"] == 3

@@ -203,3 +203,24 @@ def test_who_is_in_the_way_of_threads_that_wait_for_a_core(others: float | None,
     assert held is not None
     assert held.limit == "cpu"
     assert held.because == f"its threads wait for a core 44 % of the time{',' if others is not None else ''} {expected}"
+
+
+@pytest.mark.parametrize(
+    ("stages", "epochs", "top"),
+    [
+        pytest.param(["stages.0", "cache stages.1"], 2, "stages.9", id="full"),
+        pytest.param(["stages.0", "cache stages.1"], 1, None, id="being filled"),
+        pytest.param(["cache stages.0", "stages.1"], 2, None, id="below the map"),
+        pytest.param(["stages.0", "stages.0.source", "cache stages.1"], 2, "stages.9", id="and what is inside of it"),
+        pytest.param(["stages.0", "cache stages.1", "take stages.2"], 2, None, id="never read to its end"),
+        pytest.param(["source.inputs.0.stages.0", "cache source.inputs.0.stages.1"], 2, "stages.9", id="in a side"),
+        pytest.param(["source.inputs.1.stages.0", "cache source.inputs.0.stages.1"], 2, None, id="in the other side"),
+    ],
+)
+def test_what_a_full_cache_serves_costs_nothing(stages: list[str], epochs: int, top: str | None) -> None:
+    listed = []
+    for one in stages:
+        op, _, address = one.rpartition(" ")
+        listed.append(Stage(id=address, origin="written", op=op or "map"))
+    found = top_stage([*listed, stage(1.0, address="stages.9")], epochs)
+    assert (found.id if found is not None else None) == top
