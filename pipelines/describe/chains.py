@@ -6,9 +6,11 @@ import keyword
 from collections.abc import Mapping
 from typing import Any
 
+from pipeprof.pipelines.describe import branches
+from pipeprof.pipelines.describe.brackets import key_text
 from pipeprof.pipelines.describe.fields import Path, field_of, paths, replaced
 from pipeprof.pipelines.describe.literals import Folders, literal
-from pipeprof.pipelines.describe.plans import PYTHON, Planner, leaves
+from pipeprof.pipelines.describe.plans import BRANCHES, PYTHON, Planner, leaves
 from pipeprof.pipelines.describe.records import Array, Body, Call, Dataset, Function, Key, Tensor, UnsaidError
 from pipeprof.pipelines.ops.functions import function
 
@@ -16,13 +18,16 @@ from pipeprof.pipelines.ops.functions import function
 _OBJECTS = ("tf.lookup.", "tf.keras.layers.")
 
 
-def chain(body: Body, folders: Folders, *, answers: bool = False) -> list[Any]:
+def chain(body: Body, folders: Folders, *, answers: bool = False) -> tuple[list[Any], str]:
     """The calls of a function, as they stand under ``ops:``.
 
     Args:
         body: What was seen of the function.
         folders: For paths in arguments.
         answers: Whether the result of the last call stands alone, as that of a predicate does.
+
+    Returns:
+        The calls, and why some of them are of the user's own functions.
 
     Raises:
         UnsaidError: Why there is no such chain.
@@ -31,7 +36,7 @@ def chain(body: Body, folders: Folders, *, answers: bool = False) -> list[Any]:
         msg = "it works on datasets"
         raise UnsaidError(msg)
     writer = _Writer(body, folders, answers=answers)
-    return writer.written()
+    return writer.written(), writer.why
 
 
 def _holds_datasets(value: Any) -> bool:
@@ -48,7 +53,9 @@ class _Writer:
         self._body = body
         self._folders = folders
         self._answers = answers
-        self._calls = Planner(body, folders).calls()
+        planner = Planner(body, folders)
+        self._calls = planner.calls()
+        self.why = planner.why
         self._state: Any = body.element
         self._items: list[Any] = []
         self._result = list(body.result) if isinstance(body.result, list) else body.result
@@ -72,11 +79,39 @@ class _Writer:
         return {one.id for one in leaves([*rest, self._result])}
 
     def _one(self, call: Call, later: set[int]) -> None:
+        if call.name in BRANCHES:
+            self._branches(call, later)
+            return
         if self._as_a_whole(call, later):
             return
         if not isinstance(self._state, dict) and not self._in_place(call, later):
             self._name_fields()
         self._into_field(call, self._inputs(call), later)
+
+    def _branches(self, call: Call, later: set[int]) -> None:
+        if not isinstance(self._state, dict):
+            self._name_fields()
+        inputs = list(dict.fromkeys(leaves(branches.functions_of(call))))
+        if not inputs:
+            msg = "its branches use nothing of the element"
+            raise UnsaidError(msg)
+        where = paths(self._state)
+        fields = [self._field(where, one) for one in inputs]
+        decision = self._field(where, branches.deciding(call))
+        item = branches.written(call, inputs, decision, lambda body: chain(body, self._folders)[0])
+        on = fields[0] if len(fields) == 1 else fields
+        if isinstance(call.result, Tensor) and len(inputs) == 1 and inputs[0].id not in later:
+            self._state = replaced(self._state, where[inputs[0].id], call.result)
+            self._items.append({call.name: _routed(item, on, None)})
+            return
+        if isinstance(call.result, dict):
+            msg = "its branches give a mapping"
+            raise UnsaidError(msg)
+        results = [call.result] if isinstance(call.result, Tensor) else list(leaves(call.result))
+        targets = [self._fresh(call) for _ in results]
+        self._state = {**self._state, **dict(zip(targets, results, strict=True))}
+        to = targets[0] if isinstance(call.result, Tensor) else targets
+        self._items.append({call.name: _routed(item, on, to)})
 
     def _as_a_whole(self, call: Call, later: set[int]) -> bool:
         """The element goes in and the result replaces it."""
@@ -229,7 +264,8 @@ class _Writer:
             fields = list(inputs.values())
             return {"python": _routed(written, fields[0] if len(fields) == 1 else fields, to)}
         if call.name == "getitem":
-            text = self._key(call.arguments["key"])
+            where = paths(self._state)
+            text = key_text(call.arguments["key"], lambda one: self._field(where, one))
             return {"getitem": _routed({"key": text}, inputs.get("x"), to) if inputs or to is not None else text}
         written = {}
         for name, value in call.arguments.items():
@@ -267,35 +303,6 @@ class _Writer:
         if free == list(inputs):
             return next(iter(inputs.values())) if len(inputs) == 1 else list(inputs.values())
         return inputs
-
-    def _key(self, key: Key) -> Any:
-        where = paths(self._state)
-
-        def bound(value: Any) -> str:
-            if value is None:
-                return ""
-            if isinstance(value, Array) and isinstance(value.values, int):
-                return str(value.values)
-            if isinstance(value, Tensor):
-                return str(self._field(where, value))
-            if isinstance(value, int) and not isinstance(value, bool):
-                return str(value)
-            msg = "what stands between the brackets is no number"
-            raise UnsaidError(msg)
-
-        words = []
-        for item in key.items:
-            if item is Ellipsis:
-                words.append("...")
-            elif item is None:
-                words.append("tf.newaxis")
-            elif isinstance(item, slice):
-                ends = f"{bound(item.start)}:{bound(item.stop)}"
-                words.append(ends if item.step is None else f"{ends}:{bound(item.step)}")
-            else:
-                words.append(bound(item))
-        text = ", ".join(words) + ("," if len(words) == 1 and not key.alone else "")
-        return int(text) if text.lstrip("-").isdigit() else text
 
     def _finish(self) -> None:
         """From what the element is to what the function gives."""

@@ -10,9 +10,20 @@ from typing import Any, Final
 from pipeprof.pipelines.describe.plain_graph import PlainFunction, PlainGraph, PlainNode
 
 _PASSING: Final = frozenset({"Identity", "WrapDatasetVariant", "UnwrapDatasetVariant", "FinalizeDataset"})
-# Attributes that are names, or that say no more than the rest of the graph does.
+# Attributes that are names, or that say no more than the rest of the graph does; and what `==` does, other than
+# tf.math.equal, with shapes that cannot be compared.
 _ASIDE: Final = frozenset(
-    {"metadata", "token", "shared_name", "container", "config", "config_proto", "executor_type", "stateful_parallelism"}
+    {
+        "incompatible_shape_error",
+        "metadata",
+        "token",
+        "shared_name",
+        "container",
+        "config",
+        "config_proto",
+        "executor_type",
+        "stateful_parallelism",
+    }
 )
 # Where a dataset's function has captured tensors: the attribute that counts them.
 _CAPTURES: Final = {

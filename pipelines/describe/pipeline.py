@@ -154,7 +154,7 @@ class Describer:
             if call.kind == "unknown":
                 msg = "a dataset that no public function of TensorFlow's was seen to make"
                 raise UnsaidError(msg)
-            item = {call.name: self._stage(call, here) if is_stage else self._source(call, element, here)}
+            item = {call.name: self._stage(call, element, here) if is_stage else self._source(call, element, here)}
         except UnsaidError as problem:
             return Step(number, op, None, str(problem), call.where, call.name, call.id)
         return Step(number, op, item, "", call.where, call.name, call.id)
@@ -180,7 +180,7 @@ class Describer:
             if step.call in chains:
                 self._chains[here] = step.call
 
-    def _stage(self, call: Call, here: str) -> dict[str, Any]:
+    def _stage(self, call: Call, element: Any, here: str) -> dict[str, Any]:
         kind = stages()[call.name]
         given = {name: value for name, value in call.arguments.items() if name != "self"}
         found: dict[str, Any] = {}
@@ -190,7 +190,7 @@ class Describer:
         elif call.name in _NESTED:
             found = self._nested(call, given.pop("map_func"), here)
         elif call.name == "concatenate":
-            found = {"dataset": self._pipeline(given.pop("dataset"), None, join(here, "dataset"))}
+            found = {"dataset": self._pipeline(given.pop("dataset"), element, join(here, "dataset"))}
         elif call.name == "group_by_window":
             found = {"reduce_func": self._nested(call, given.pop("reduce_func"), join(here, "reduce_func"))}
         for name in _NAMED.get(call.name, ()):
@@ -215,13 +215,27 @@ class Describer:
             why = "what it computes was not seen"
         else:
             try:
-                found: dict[str, Any] = {"ops": chain(function.body, self.folders, answers=answers)}
+                items, why = chain(function.body, self.folders, answers=answers)
             except UnsaidError as problem:
                 why = str(problem)
             else:
-                self._chains[here] = call.id
-                return found
+                if not self._is_whole(items, function):
+                    self._chains[here] = call.id
+                    self._note_calls(call, items, why, function.where or call.where)
+                    return {"ops": items}
         return self._python(call, function, why)
+
+    def _is_whole(self, items: list[Any], function: Function) -> bool:
+        """Whether a chain only calls the function that it would stand for."""
+        return function.file is not None and items == [{"python": self.folders.reference(function.file)}]
+
+    def _note_calls(self, call: Call, items: list[Any], why: str, where: Where | None) -> None:
+        """The user's functions that a chain calls."""
+        for item in items:
+            said = item.get("python") if isinstance(item, dict) else None
+            if said is not None:
+                name = said["function"] if isinstance(said, dict) else said
+                self.notes.add(f"{call.name}", f"calls {name} in Python, because {why}", where)
 
     def _python(self, call: Call, function: Function, why: str) -> dict[str, Any]:
         place = function.where or call.where
@@ -251,7 +265,7 @@ class Describer:
         if call.name == "range":
             given = _range(given)
         if call.name in _COMBINED:
-            return self._combined(call, given, here)
+            return self._combined(call, given, element, here)
         found: dict[str, Any] = {}
         if call.name == "from_generator":
             function = given.pop("generator")
@@ -281,7 +295,7 @@ class Describer:
         msg = "its files are a dataset, where a spec has names"
         raise UnsaidError(msg)
 
-    def _combined(self, call: Call, given: dict[str, Any], here: str) -> dict[str, Any]:
+    def _combined(self, call: Call, given: dict[str, Any], element: Any, here: str) -> dict[str, Any]:
         datasets = given.pop("datasets", None)
         if call.name == "zip" and datasets is None:
             args = given.pop("args", ())
@@ -290,7 +304,7 @@ class Describer:
 
         def visit(value: Any) -> Any:
             if isinstance(value, Dataset):
-                return self._pipeline(value, None, join(here, "datasets", next(numbers)))
+                return self._pipeline(value, element, join(here, "datasets", next(numbers)))
             if isinstance(value, dict):
                 return {name: visit(one) for name, one in value.items()}
             if isinstance(value, list | tuple):
@@ -301,7 +315,7 @@ class Describer:
         found: dict[str, Any] = {"datasets": visit(datasets)}
         for name in ("choice_dataset", "weights"):
             if isinstance(given.get(name), Dataset):
-                found[name] = self._pipeline(given.pop(name), None, join(here, name))
+                found[name] = self._pipeline(given.pop(name), element, join(here, name))
         given.pop("kwargs", None)
         return {**found, **written(sources()[call.name], given, self.folders)}
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeprof.pipelines.describe.literals import Folders, literal
-from pipeprof.pipelines.describe.records import Body, Call, Key, Tensor, UnsaidError
+from pipeprof.pipelines.describe.records import Body, Call, Function, Key, Tensor, UnsaidError
 
 
 def leaves(value: Any) -> Iterator[Tensor]:
@@ -23,6 +23,26 @@ def leaves(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, Key):
         for one in value.items:
             yield from leaves([one.start, one.stop, one.step] if isinstance(one, slice) else one)
+    elif isinstance(value, Function) and value.body is not None and value.body.element == ():
+        yield from captured(value.body)
+
+
+def captured(body: Body) -> list[Tensor]:
+    """What a branch uses of the function around it."""
+    makers = {one.id: call for call in reversed(body.calls) if call.kind == "function" for one in leaves(call.result)}
+    found: dict[int, Tensor] = {}
+    seen: set[int] = set()
+    todo = list(leaves(body.result))
+    while todo:
+        leaf = todo.pop(0)
+        if leaf.id in seen:
+            continue
+        seen.add(leaf.id)
+        if leaf.id in makers:
+            todo += leaves(dict(makers[leaf.id].arguments))
+        else:
+            found[leaf.id] = leaf
+    return list(found.values())
 
 
 @dataclass
@@ -104,6 +124,9 @@ def check(call: Call, folders: Folders) -> None:
             raise UnsaidError(msg)
         return
     for name, value in call.arguments.items():
+        for one in value if isinstance(value, list | tuple) else (value,):
+            if call.name in BRANCHES and isinstance(one, Function):
+                _check_branch(one, folders)
         if call.name in PYTHON and name == "func":
             if getattr(value, "file", None) is None:
                 msg = f"{call.name} calls {getattr(value, 'name', '?')}: {getattr(value, 'why', '')}"
@@ -116,6 +139,15 @@ def check(call: Call, folders: Folders) -> None:
                 raise UnsaidError(msg) from None
 
 
+def _check_branch(function: Function, folders: Folders) -> None:
+    body = function.body
+    if body is None:
+        msg = f"a branch ({function.name}) was not seen"
+        raise UnsaidError(msg)
+    Planner(replace(body, element=tuple(captured(body))), folders).calls()
+
+
+BRANCHES: tuple[str, ...] = ("tf.cond", "tf.switch_case")
 PYTHON: tuple[str, ...] = ("tf.numpy_function", "tf.py_function")
 
 

@@ -40,6 +40,7 @@ _COMPARISONS: Final = {
     "ne": "tf.math.not_equal",
 }
 _UNARY: Final = {"neg": "tf.math.negative", "abs": "tf.math.abs", "invert": "tf.math.logical_not"}
+BRANCHES: Final = ("tf.cond", "tf.switch_case")
 _PYTHON: Final = ("tf.numpy_function", "tf.py_function")
 _DATASETS: Final = ("tf.data.Dataset", "tf.data.experimental", "tf.data", "tf.keras.utils")
 
@@ -145,7 +146,9 @@ def _publics(tf: Any) -> Iterator[tuple[Any, Public]]:
     archive = importlib.import_module("numpy.lib.npyio").NpzFile.__getitem__
     yield archive, Public("npz", "item", inspect.signature(archive))
     yield tf.random.set_seed, Public("seed", "seed", inspect.signature(tf.random.set_seed))
-    names = sorted([*table(), *_PYTHON], key=lambda name: (not name.startswith("tf.io."), name.count("."), name))
+    names = sorted(
+        [*table(), *_PYTHON, *BRANCHES], key=lambda name: (not name.startswith("tf.io."), name.count("."), name)
+    )
     for name in names:
         try:
             found = resolve(name)

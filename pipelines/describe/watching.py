@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
 
-from pipeprof.pipelines.describe.public import Public, Table
+from pipeprof.pipelines.describe.public import BRANCHES, Public, Table
 from pipeprof.pipelines.describe.records import Where
 from pipeprof.pipelines.user_files import is_generated, is_users
 
@@ -47,6 +47,7 @@ class Traced:
     element: Any = None
     result: Any = None
     complete: bool = False
+    branch: bool = False
 
 
 @dataclass
@@ -121,7 +122,10 @@ class Watch:
 
     def _called(self, frame: FrameType) -> None:
         code = frame.f_code
-        if code in self._codes:
+        branch = self._branch(code)
+        if branch is not None:
+            self._open.append(_Frame(frame, traced=branch))
+        elif code in self._codes:
             public = self._table.find(frame)
             if public is not None and not self._hidden():
                 self._begin(frame, public)
@@ -135,6 +139,21 @@ class Watch:
             self._begin_converted(frame)
         elif self._is_own(code) and not self._hidden():
             self._begin_own(frame)
+
+    def _branch(self, code: CodeType) -> Traced | None:
+        """A branch of the call that is open."""
+        seen = self._open[-1].seen if self._open else None
+        if seen is None or seen.public.name not in BRANCHES:
+            return None
+        given = seen.arguments
+        listed = given.get("branch_fns")
+        functions = [given.get("true_fn"), given.get("false_fn"), *(listed if isinstance(listed, list | tuple) else ())]
+        begun = [id(one.function) for one in seen.bodies]
+        for one in functions:
+            if getattr(one, "__code__", None) is code and id(one) not in begun:
+                seen.bodies.append(Traced(one, element=(), branch=True))
+                return seen.bodies[-1]
+        return None
 
     def _hidden(self) -> bool:
         """Whether the innermost thing that is open is a public function's call: what it calls is its own affair."""
@@ -173,7 +192,10 @@ class Watch:
             self._note(done.seen)
         elif done.traced is not None:
             held = frame.f_locals
-            if value is not None and "nested_args" in held:
+            if done.traced.branch:
+                done.traced.result = value
+                done.traced.complete = value is not None
+            elif value is not None and "nested_args" in held:
                 given = held["nested_args"]
                 unpacked = type(held["self"]._input_structure) is tuple
                 done.traced.element = given if unpacked else given[0]

@@ -34,7 +34,7 @@ def user(function: Function, result: Any, **arguments: Any) -> Call:
 
 
 def written(element: Any, calls: list[Call], result: Any, *names: str, answers: bool = False) -> list[Any]:
-    return chain(Body(element, tuple(calls), result, names), FOLDERS, answers=answers)
+    return chain(Body(element, tuple(calls), result, names), FOLDERS, answers=answers)[0]
 
 
 def test_the_element_goes_from_call_to_call():
@@ -149,6 +149,38 @@ def test_a_list_of_fields_and_numbers_is_stacked():
         {"tf.stack": {"on": ["n", "constant"], "to": "stack"}},
         {"tf.reshape": {"on": ["x", "stack"], "to": "x"}},
         {"select": "x"},
+    ]
+
+
+def branch(element: Any, result: Any, *calls: Call) -> Function:
+    del element
+    return Function("<lambda>", bodies=(Body((), calls, result),))
+
+
+def test_branches_are_chains_over_what_they_use():
+    flip = branch(A, C, call("tf.image.flip_left_right", C, image=A))
+    calls = [call("tf.math.greater", D, x=B, y=3), call("tf.cond", E, pred=D, true_fn=flip, false_fn=branch(A, A))]
+    assert written((A, B), calls, (E, B), "image", "label") == [
+        {"to_dict": ["image", "label"]},
+        {"tf.math.greater": {"y": 3, "on": "label", "to": "greater"}},
+        {"tf.cond": {"pred": [{"select": "greater"}], "true_fn": ["tf.image.flip_left_right"], "on": "image"}},
+        {"to_tuple": ["image", "label"]},
+    ]
+    add = branch((A, B), D, call("tf.math.add", D, x=A, y=B))
+    calls = [call("tf.switch_case", E, branch_index=C, branch_fns=[add, branch((A, B), B)])]
+    assert written({"a": A, "b": B, "c": C}, calls, E) == [
+        {
+            "tf.switch_case": {
+                "branch_fns": [
+                    [{"tf.math.add": {"on": [0, 1], "to": 0}}, {"select": 0}],
+                    [{"select": 1}],
+                ],
+                "branch_index": [{"select": "c"}],
+                "on": ["a", "b"],
+                "to": "switch_case",
+            }
+        },
+        {"select": "switch_case"},
     ]
 
 

@@ -1,0 +1,217 @@
+"""`init --from file.py:function`: the spec is valid, and TensorFlow runs the same graph for it as for the function."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+from integration.test_examples import EXAMPLES, made
+from integration.test_gallery import SPECS, name_of, small
+
+from pipeprof.pipelines.build import BuildContext, build, load_arrays
+from pipeprof.pipelines.describe.graphs import Graphs, compare
+from pipeprof.pipelines.describe.literals import Folders
+from pipeprof.pipelines.describe.pipeline import Describer
+from pipeprof.pipelines.describe.reading import Reader
+from pipeprof.pipelines.describe.records import UnsaidError
+from pipeprof.pipelines.describe.watching import Watch
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.user_files import is_users
+from pipeprof.profiles.run.describing import Describing
+
+FUNCTIONS = Path(__file__).parent / "pipelines_described" / "functions.py"
+WHOLE = {
+    "photos": "list_files shuffle map batch prefetch",
+    "photos_and_labels": "from_tensor_slices map cache repeat batch",
+    "photos_zipped": "zip shuffle batch",
+    "records_interleaved": "list_files interleave map shuffle batch prefetch",
+    "records_listed": "TFRecordDataset map batch",
+    "records_nested": "list_files repeat interleave batch",
+    "text": "TextLineDataset skip filter map padded_batch",
+    "lengths": "TextLineDataset map filter take enumerate",
+    "table": "CsvDataset map batch",
+    "mappings": "from_tensor_slices map map batch",
+    "windows": "range window flat_map map shuffle batch prefetch",
+    "pairs_of_windows": "range map window flat_map unbatch",
+    "mixed": "sample_from_datasets concatenate batch",
+    "from_a_generator": "from_generator padded_batch",
+    "grouped": "range group_by_window",
+    "random_numbers": "from_tensor_slices map map batch",
+    "flipped": "from_tensor_slices map enumerate map",
+    "looked_up": "TextLineDataset map map bucket_by_sequence_length",
+    "layered": "from_tensor_slices map batch map",
+    "sharded": "range shard assert_cardinality batch snapshot",
+}
+PARTLY = {
+    "with_a_branch": ("range map map batch", "map brighten"),
+    "with_numpy": ("range map batch", None),
+    "with_a_call": ("range map map batch", "map: calls functions.py:brighten in Python"),
+    "after_a_function": ("python shuffle batch", "map: its function <lambda>"),
+    "around_a_function": ("range apply batch", "map: its function <lambda>"),
+    "in_python": ("python", "a lambda has no name"),
+    "local_generator": ("python", "defined inside of local_generator()"),
+    "arrays": ("python", "--save-arrays"),
+    "with_step": ("range batch", "step"),
+}
+EXAMPLE_FUNCTIONS = {
+    "generator/preloader.py:one_thread_for_all_epochs": "python",
+    "generator/preloader.py:one_thread_per_epoch": "python",
+    "memory_30gb/tables.py:eager": "python",
+    "memory_30gb/tables.py:captured": "python",
+    "memory_30gb/tables.py:from_rows": "python",
+}
+NOT_WHOLE = {"genomics/sequences.yaml", "translation/buckets.yaml"}
+"""Specs of the gallery that do not come back: a branch that Python takes, a length that pipeprof's own code computes."""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the functions read."""
+    folder = tmp_path_factory.mktemp("files")
+    shutil.copy(FUNCTIONS, folder / "functions.py")
+    picture = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+    for label in (0, 1):
+        (folder / "photos" / str(label)).mkdir(parents=True)
+        for number in range(3):
+            tf.io.write_file(f"{folder}/photos/{label}/{number}.jpg", tf.io.encode_jpeg(picture))
+    (folder / "records").mkdir()
+    png = tf.io.encode_png(picture[:, :, :1]).numpy()
+    for shard in range(3):
+        with tf.io.TFRecordWriter(f"{folder}/records/{shard}.tfrecord") as writer:
+            for number in range(5):
+                features = {
+                    "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[png])),
+                    "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[number % 3])),
+                }
+                writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    (folder / "words.txt").write_text("first\n" + "some words\nno\nand more of them\n" * 5)
+    (folder / "table.csv").write_text("x,y,word\n" + "1.5,2,a\n2.5,3,b\n" * 4)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def unseeded() -> None:
+    """Functions that set the seed set it for the whole process."""
+    tf.random.set_seed(None)
+
+
+def described(target: str, folder: Path, **job: Any) -> dict[str, Any]:
+    """What the worker answers; the spec is written and read again."""
+    whole = {"target": target, "arguments": [], "folder": str(folder), "name": "a", "arrays": None, **job}
+    answer = Describing(whole).run()
+    (folder / "spec.yaml").write_text(answer["text"])
+    answer["spec"] = load_spec(folder / "spec.yaml").spec
+    answer["data"] = yaml.safe_load(answer["text"])
+    return answer
+
+
+def words(answer: dict[str, Any]) -> str:
+    """Names of its source and stages."""
+    return " ".join(next(iter(one)) for one in (answer["data"]["source"], *answer["data"].get("stages", [])))
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_function_is_told_whole(name: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files)
+    answer = described(f"functions.py:{name}", files)
+
+    assert answer["unsaid"] == []
+    assert (answer["equal"], answer["differences"]) == (True, [])
+    assert words(answer) == WHOLE[name]
+
+
+@pytest.mark.parametrize("name", PARTLY)
+def test_what_cannot_be_told_stays_in_python(name: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files)
+    answer = described(f"functions.py:{name}", files)
+
+    expected, unsaid = PARTLY[name]
+    assert (answer["equal"], answer["differences"]) == (True, [])
+    assert words(answer) == expected
+    assert unsaid in "\n".join(answer["unsaid"]) if unsaid else answer["unsaid"] == []
+
+
+def test_arrays_are_saved_where_that_is_asked_for(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files)
+    answer = described("functions.py:arrays", files, arrays="spec")
+
+    assert words(answer) == "from_tensor_slices shuffle batch"
+    assert answer["data"]["source"]["from_tensor_slices"]["tensors"][0] == {"npy": "spec_1.npy"}
+    assert np.load(files / "spec_1.npy").shape == (500, 4)
+    assert answer["equal"] is True
+
+
+def test_arguments_are_told_and_refused_where_only_python_is_left(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files)
+    answer = described("functions.py:given", files, arguments=[["batch_size", "3"], ["shuffled", "no"]])
+    assert answer["data"]["stages"] == [{"batch": {"batch_size": 3}}]
+    with pytest.raises(UsageError, match="write a function without parameters"):
+        described("functions.py:given_in_python", files, arguments=[["batch_size", "3"]])
+
+
+def test_paths_are_those_of_the_specs_folder(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files)
+    (files / "specs").mkdir(exist_ok=True)
+    answer = described("functions.py:photos", files / "specs")
+
+    assert answer["data"]["source"]["list_files"]["file_pattern"] == "../photos/*/*.jpg"
+    assert answer["equal"] is True
+
+
+@pytest.mark.parametrize("target", EXAMPLE_FUNCTIONS)
+def test_the_functions_of_the_examples(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(EXAMPLES)
+    monkeypatch.syspath_prepend(str((EXAMPLES / target).parent))
+    answer = described(target, tmp_path)
+
+    assert words(answer).split()[0] == EXAMPLE_FUNCTIONS[target]
+    assert answer["equal"] is True
+
+
+@pytest.mark.parametrize("path", SPECS, ids=name_of)
+def test_specs_of_the_gallery_come_back_from_what_they_build(path: Path, tmp_path: Path) -> None:
+    loaded = small(load_spec(path))
+    context = BuildContext(loaded.base_dir, made(loaded, tmp_path))
+    load_arrays(loaded.spec, context)
+    watch = Watch(tf, layers="keras" in path.read_text(encoding="utf-8"))
+    with watch:
+        dataset = build(loaded.spec, context)
+    assert watch.problem is None
+    reader = Reader(tf, watch, is_users)
+    recording = reader.read(dataset)
+    saved: dict[int, str] = {}
+    describer = Describer(recording, Folders(tmp_path, Path.cwd(), saved))
+    if name_of(path) in NOT_WHOLE:
+        with pytest.raises(UnsaidError):
+            describer.describe("a")
+        return
+    data = describer.describe("a").data
+    for number, name in saved.items():
+        np.save(tmp_path / name, reader.arrays[number])
+    spec = Spec.model_validate(data)
+    again = BuildContext(tmp_path)
+    load_arrays(spec, again)
+
+    assert compare(Graphs(tf, dataset, 0), Graphs(tf, build(spec, again), 0)) == ([], [])
+
+
+def test_the_command_says_what_it_did(files: Path) -> None:
+    arguments = ["init", "--from", "functions.py:with_a_branch", "--out", "branch.yaml"]
+    command = [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=files)
+
+    assert done.returncode == 0, done.stderr
+    assert "Wrote branch.yaml, a source and 3 stages" in done.stderr
+    assert "functions.py:36: map brighten: python, because it uses TensorFlow's StatelessIf" in done.stderr
+    assert "TensorFlow runs the same graph for it" in done.stderr
+    assert "Next: pipeprof run branch.yaml" in done.stderr
+    assert load_spec(files / "branch.yaml").spec.name == "with_a_branch"
