@@ -49,12 +49,12 @@ def _spec(one: Component, rows: int | None) -> str:
     return f"tf.TensorSpec({shape}, tf.{one.dtype})"
 
 
-def source_python(function: str, signature: str) -> list[str]:
-    """The call that makes the dataset."""
+def source_python(function: str, signature: str, name: str = "signature") -> list[str]:
+    """The call that makes the dataset; ``name`` is that of the signature where it stands in a line of its own."""
     line = f"dataset = tf.data.Dataset.from_generator({function}, output_signature={signature})"
     if len(line) <= 100:
         return [line]
     return [
-        f"signature = {signature}",
-        f"dataset = tf.data.Dataset.from_generator({function}, output_signature=signature)",
+        f"{name} = {signature}",
+        f"dataset = tf.data.Dataset.from_generator({function}, output_signature={name})",
     ]

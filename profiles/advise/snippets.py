@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeprof.pipelines.addresses import node_name
 from pipeprof.profiles.advise.edits import python_text, yaml_text
-from pipeprof.profiles.advise.view import Component, StageView
+from pipeprof.profiles.advise.view import Component, PipelineView, StageView
 
 _WIDTH = 88
 """Longest line in flow style."""
@@ -26,6 +26,24 @@ def function_name(stage: StageView) -> str:
         return "fn"
     written = _python_target(stage)
     return written.rpartition(":")[2] if written is not None else node_name(stage.id)
+
+
+def function_names(view: PipelineView) -> tuple[str, ...]:
+    """What Python calls the user's own functions, as far as a spec names them."""
+    return tuple(function_name(stage) for stage in view.stages if _python_target(stage) is not None)
+
+
+def free_name(wanted: str, *taken: str) -> str:
+    """A name that is none of those that the user's code has already.
+
+    Example:
+        >>> free_name("rows"), free_name("rows", "rows"), free_name("rows", "rows.read")
+        ('rows', 'all_rows', 'all_rows')
+    """
+    heads = {one.partition(".")[0] for one in taken}
+    while wanted in heads:
+        wanted = f"all_{wanted}"
+    return wanted
 
 
 def function_file(stage: StageView) -> str:

@@ -123,12 +123,23 @@ def test_chunks_of_a_generator_are_its_batches(above: list[tuple[str, dict[str, 
     assert values(after) == values(before)
 
 
-def test_chunks_of_a_generator_that_is_called_rows_are_its_batches() -> None:
-    view = generated(("batch", {"batch_size": 64}))
-    named = replace(view.stages[0], written={"python": "f.py:rows", "output_signature": SIGNATURE_YAML})
-    draft = only("from-generator-per-element", replace(view, stages=(named, *view.stages[1:])))
-    after = carried_out("\n".join(edit.as_python() for edit in draft.edits), rows=rows)
+@pytest.mark.parametrize("name", ["rows", "one_by_one", "chunks", "signature", "dataset", "all_chunks"])
+def test_the_generator_may_be_called_like_a_name_of_the_proposal(name: str) -> None:
+    """Wide enough for a signature in a line of its own; another function of the user's is called `all_chunks`."""
+    view = generated(("batch", {"batch_size": 64}), ("map", {}))
+    named = replace(view.stages[0], written={"python": f"f.py:{name}", "output_signature": SIGNATURE_YAML})
+    above = replace(view.stages[2], written={"python": "f.py:all_chunks"})
+    draft = only("from-generator-per-element", replace(view, stages=(named, view.stages[1], above)))
+    python = "\n".join(edit.as_python() for edit in draft.edits)
+    after = carried_out(python, **{"all_chunks": unused, name: rows})
     assert values(after) == values(tf.data.Dataset.from_generator(rows, output_signature=SIGNATURE).batch(64))
+    assert "def all_chunks(" not in python
+    assert f"def {name}(" not in python
+
+
+def unused(*_: Any) -> None:
+    """Nothing calls it."""
+    raise AssertionError
 
 
 def test_elements_by_their_number_are_those_of_the_generator() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeprof.profiles.advise.edits import Rewrite
@@ -13,8 +13,10 @@ from pipeprof.profiles.advise.perelement import alone, interval_ms, microseconds
 from pipeprof.profiles.advise.rule import Draft, Rule, Threshold
 from pipeprof.profiles.advise.snippets import (
     arguments_of,
+    free_name,
     function_file,
     function_name,
+    function_names,
     source_yaml,
     stage_call,
     stage_yaml,
@@ -134,30 +136,33 @@ class _Plan:
         size: Rows in a chunk.
         between: What stands between it and the batch, as it would stand afterwards: stage and arguments that change.
         batch: The batch that goes, if the chunks can be the batches.
+        taken: Names of the user's own functions.
     """
 
     source: StageView
     size: int
     between: tuple[tuple[StageView, dict[str, Any]], ...] = ()
     batch: StageView | None = None
+    taken: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, view: PipelineView, source: StageView, batch: StageView) -> _Plan:
         """Chunks as batches where only counting lies between, and it can be counted in chunks."""
         given = batch.arguments.get("batch_size")
         size = given if isinstance(given, int) and given > 0 else _USUAL
+        plain = cls(source, size, taken=function_names(view))
         between: list[tuple[StageView, dict[str, Any]]] = []
         at = source
         while True:
             readers = [one for one in view.readers(at) if not one.injected]
             if len(readers) != 1 or len(readers[0].inputs) != 1:
-                return cls(source, size)
+                return plain
             at = readers[0]
             if at.id == batch.id and at.op == "batch" and isinstance(given, int):
-                return cls(source, size, tuple(between), batch)
+                return replace(plain, between=tuple(between), batch=batch)
             change = _in_chunks(at, size)
             if change is None:
-                return cls(source, size)
+                return plain
             between.append((at, change))
 
     @property
@@ -209,13 +214,25 @@ class _Plan:
         written.pop("generator", None)
         return {
             **written,
-            "python": f"{file}:chunks",
+            "python": f"{file}:{self._function}",
             "output_signature": signature_of_batches(self.source, rows),
         }
 
+    @property
+    def _generator(self) -> str:
+        """What Python calls the generator of today."""
+        return function_name(self.source) if self.source.written is not None else "generator"
+
+    @property
+    def _function(self) -> str:
+        """What Python calls the new one, which stands beside it."""
+        return free_name("chunks", self._generator, *self.taken)
+
     def _python(self) -> list[str]:
-        name = function_name(self.source) if self.source.written is not None else "generator"
-        some = "rows" if name != "rows" else "some"
+        # Called like a name in the lines below, the generator would not be found there.
+        name = self._generator
+        each_row, some = free_name("one_by_one", name), free_name("rows", name)
+        alias = ["generator = dataset  # the name is needed"] if name == "dataset" else []
         found = structure_of(self.source)
         several = (isinstance(found, int) and found > 1) or len(self.source.element or ()) > 1
         each = f"np.stack({some})"
@@ -223,14 +240,15 @@ class _Plan:
             each = f"{{key: np.stack([row[key] for row in {some}]) for key in {some}[0]}}"
         elif several:
             each = f"tuple(np.stack(column) for column in zip(*{some}))"
-        taken = f"{some} := list(itertools.islice(one_by_one, {self.size}))"
+        taken = f"{some} := list(itertools.islice({each_row}, {self.size}))"
         rows = self.size if self._full_only else None
         lines = [
-            "def chunks():  # better still without a loop over rows: yield slices of what they come from",
-            f"    one_by_one = iter({name}())",
+            *alias,
+            f"def {self._function}():  # better still without a loop over rows: yield slices of what they come from",
+            f"    {each_row} = iter({'generator' if alias else name}())",
             f"    while {f'len({taken}) == {self.size}' if self._full_only else taken}:",
             f"        yield {each}",
-            *source_python("chunks", tensor_specs(self.source, rows)),
+            *source_python(self._function, tensor_specs(self.source, rows), free_name("signature", name)),
         ]
         if not self.whole:
             return [*lines, "dataset = dataset.unbatch()"]

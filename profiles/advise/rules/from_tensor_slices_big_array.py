@@ -10,7 +10,15 @@ from pipeprof.profiles.advise.edits import Rewrite
 from pipeprof.profiles.advise.memory import ARRAY_COPIES, memory_prediction
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.sizes import BATCHES, MEMORY_GATE, Weight, weigh
-from pipeprof.profiles.advise.snippets import arguments_of, from_python, stage_call, stage_yaml, structure_of
+from pipeprof.profiles.advise.snippets import (
+    arguments_of,
+    free_name,
+    from_python,
+    function_names,
+    stage_call,
+    stage_yaml,
+    structure_of,
+)
 from pipeprof.profiles.advise.view import PipelineView, StageView
 from pipeprof.profiles.explain.words import size
 
@@ -153,6 +161,7 @@ class _Plan:
         batch: The batch among them, always the last one.
         rows: Rows of the array, where they are known.
         block: Rows to read at a time where no batch says it.
+        function: What Python calls the function that reads: none of the user's own names.
     """
 
     source: StageView
@@ -160,6 +169,7 @@ class _Plan:
     batch: StageView | None
     rows: int | None
     block: int
+    function: str = "read"
 
     @classmethod
     def of(cls, view: PipelineView, source: StageView) -> _Plan:
@@ -169,16 +179,17 @@ class _Plan:
         if count is None and row and source.source_bytes:
             count = round(source.source_bytes / row)
         block = max(1, min(_LARGEST_BLOCK, int(_BLOCK_BYTES // row))) if row else 64
+        name = free_name("read", *function_names(view))
         found: list[StageView] = []
         above = _only_reader(view, source)
         while above is not None and above.op in _BY_PLACE and not above.arguments.get("filename"):
             found.append(above)
             above = _only_reader(view, above)
         if above is not None and above.op == "batch":
-            return cls(source, (*found, above), above, count, block)
+            return cls(source, (*found, above), above, count, block, name)
         if all(one.op in _IN_ORDER for one in found):
             found = []
-        return cls(source, tuple(found), None, count, block)
+        return cls(source, tuple(found), None, count, block, name)
 
     @property
     def sliced(self) -> bool:
@@ -232,7 +243,7 @@ class _Plan:
         ]
         if self._regrouped:
             lines.append(f"  - batch: {{batch_size: {self.block}}}")
-        lines.append('  - map: {python: "rows.py:read"}   # see Python')
+        lines.append(f'  - map: {{python: "rows.py:{self.function}"}}   # see Python')
         if self._taken_apart:
             lines.append("  - unbatch: {}")
         return lines
@@ -266,11 +277,15 @@ class _Plan:
         body = from_python(components, names, call, rows=each if isinstance(each, int) else None, batched=batched)
         stop = self.rows if self.rows is not None else "len(arrays[0])" if several else "len(rows)"
         of = f"0, {stop}, {self.block}" if self.sliced else f"{stop}"
-        lines += ["def read(index):", *(f"    {line}" for line in body), f"dataset = tf.data.Dataset.range({of})"]
+        lines += [
+            f"def {self.function}(index):",
+            *(f"    {line}" for line in body),
+            f"dataset = tf.data.Dataset.range({of})",
+        ]
         lines += [f"dataset = dataset{stage_call(one, one.arguments)}" for one in self.indexed]
         if self._regrouped:
             lines.append(f"dataset = dataset.batch({self.block})")
-        lines.append("dataset = dataset.map(read)" + (".unbatch()" if self._taken_apart else ""))
+        lines.append(f"dataset = dataset.map({self.function})" + (".unbatch()" if self._taken_apart else ""))
         return lines
 
 

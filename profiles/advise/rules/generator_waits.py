@@ -24,7 +24,7 @@ from pipeprof.profiles.advise.predicates import (
 )
 from pipeprof.profiles.advise.rows import Timing, remaining_ms, timing
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
-from pipeprof.profiles.advise.snippets import from_python, function_file, structure_of
+from pipeprof.profiles.advise.snippets import free_name, from_python, function_file, function_names, structure_of
 from pipeprof.profiles.advise.view import PipelineView, StageView
 from pipeprof.profiles.explain.words import milliseconds, percent, significant
 
@@ -92,7 +92,7 @@ class GeneratorWaits(Rule):
         )
         if not worth(predicted):
             return
-        edits: list[Edit] = [_by_number(stage, calls)]
+        edits: list[Edit] = [_by_number(view, stage, calls)]
         if threads != pool:
             edits.append(SetOption(POOL_OPTION, threads))
         yield Draft(
@@ -129,25 +129,28 @@ class GeneratorWaits(Rule):
         )
 
 
-def _by_number(stage: StageView, calls: int) -> Rewrite:
+def _by_number(view: PipelineView, stage: StageView, calls: int) -> Rewrite:
     """Numbers in the place of the generator, and a map that makes each element."""
-    file = function_file(stage)
+    file, own = function_file(stage), function_names(view)
+    make, element = free_name("make", *own), free_name("element", *own)
     found = structure_of(stage)
     names = list(found) if isinstance(found, list) else []
     count = stage.elements if stage.elements is not None and stage.elements > 0 else "<COUNT>"
-    body = from_python(stage.element or (), names, "make, [number]", batched=False) if stage.element else ["return …"]
+    body = (
+        from_python(stage.element or (), names, f"{make}, [number]", batched=False) if stage.element else ["return …"]
+    )
     yaml = [
         f"source:   # in place of {stage.id}",
         f"  range: {{stop: {count}}}   # how many elements there are",
         "stages:",
-        f'  - map: {{python: "{file}:element", num_parallel_calls: {calls}}}',
+        f'  - map: {{python: "{file}:{element}", num_parallel_calls: {calls}}}',
     ]
     python = [
-        "def make(number):  # what the generator does for one element, in Python",
+        f"def {make}(number):  # what the generator does for one element, in Python",
         "    …",
-        "def element(number):",
+        f"def {element}(number):",
         *(f"    {line}" for line in body),
         f"dataset = tf.data.Dataset.range({count})  # how many elements there are",
-        f"dataset = dataset.map(element, num_parallel_calls={calls})",
+        f"dataset = dataset.map({element}, num_parallel_calls={calls})",
     ]
     return Rewrite((stage.id,), "\n".join(yaml), "\n".join(python))

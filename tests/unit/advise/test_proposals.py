@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -409,3 +412,42 @@ def test_many_features_stand_one_to_a_line(tmp_path: Path) -> None:
 
 def test_features_of_any_length_are_other_values(tmp_path: Path) -> None:
     assert parsed(tmp_path, "{a: {VarLenFeature: {dtype: int64}}}").semantics == "values"
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [("rows", []), ("one_by_one", []), ("chunks", []), ("signature", []), ("dataset", []), ("a", ["chunks"])],
+)
+def test_the_proposal_leaves_the_users_names_alone(name: str, others: list[str]) -> None:
+    """The lines are run with a stand-in for TensorFlow: the generator that they make gives the batches."""
+    maps = [stage(f"stages.{1 + place}", "map", arguments={}) for place in range(len(others))]
+    view = generator_view(stage("stages.0", "batch", arguments=BATCH), *maps, python=f"f.py:{name}")
+    written = {f"stages.{1 + place}": {"python": f"f.py:{one}"} for place, one in enumerate(others)}
+    stages = tuple(replace(one, written=written.get(one.id, one.written)) for one in view.stages)
+    (edit,) = only("from-generator-per-element", replace(view, stages=stages)).edits
+
+    given: list[Any] = []
+    fake = SimpleNamespace(
+        data=SimpleNamespace(Dataset=SimpleNamespace(from_generator=lambda make, **_: given.append(make))),
+        TensorSpec=lambda *_: None,
+        float32=None,
+        int64=None,
+    )
+
+    def users() -> Iterator[tuple[Any, Any]]:
+        yield from ((np.full(256, number, np.float32), number) for number in range(100))
+
+    scope = {"tf": fake, "np": np, "itertools": itertools, **dict.fromkeys(others), name: users}
+    exec(edit.as_python(), scope)
+    assert [len(labels) for _, labels in given[0]()] == [64, 36]
+    assert all(scope[other] is None for other in others)
+    assert name == "dataset" or scope[name] is users
+
+
+@pytest.mark.parametrize("op", ["map", "filter"])
+def test_a_function_of_the_users_that_reads_is_not_replaced(op: str, tmp_path: Path) -> None:
+    (tmp_path / "f.py").write_text("def read(*_):\n    pass\n", encoding="utf-8")
+    data, finding = big(tmp_path, f"  - batch: {{batch_size: 32}}\n  - {op}: {{python: 'f.py:read'}}")
+    assert data["stages"][-1] == {"map": {"python": "rows.py:all_read"}}
+    assert "def all_read(index)" in (finding.python or "")
+    assert ".map(all_read)" in (finding.python or "")
