@@ -6,16 +6,18 @@ from collections import Counter
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.render.table import Column, Table
+from pipeprof.cli.render.table import LUXURY, Column, Table
 from pipeprof.cli.render.units import Scale, byte_scale, time_scale
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pipeprof.cli.render.page import Page
     from pipeprof.profiles.profile import Profile, Stage
 
 BAR_CELLS = 8
+LONG_PLACE = 18
+"""Cells of an address that is shortened where a table would be cut."""
 
 
 def place_of(stage_id: str) -> str:
@@ -31,6 +33,12 @@ def place_of(stage_id: str) -> str:
         return "+"
     parts = (part for part in stage_id.removeprefix("running.").split(".") if part != "stages")
     return ".".join(parts).replace(".inputs.", "/").replace(".datasets.", "/")
+
+
+def _end_of(stage_id: str) -> str:
+    """The end of a long address, which the rows above it tell the rest of."""
+    place = place_of(stage_id)
+    return f"…/{place.rpartition('/')[2]}" if "/" in place and len(place) > LONG_PLACE else place
 
 
 def name_of(stage: Stage) -> str:
@@ -64,7 +72,10 @@ def render_pipeline(page: Page, profile: Profile) -> None:
     if Table(columns).cuts(page.style.width):
         # Why stands below then, where there is room for it.
         reasons = _reasons(stages)
-        columns = _columns([stage.model_copy(update={"executed": _split(stage)[0]}) for stage in stages], lines)
+        short = [stage.model_copy(update={"executed": _split(stage)[0]}) for stage in stages]
+        columns = _columns(short, lines)
+        if Table(columns).cuts(page.style.width):
+            columns = _columns(short, lines, _end_of)
     legend = _legend(stages, page.table(columns))
     for reason, places in reasons.items():
         page.prose(f"{', '.join(places)}: {reason}", style="dim", hang=2)
@@ -104,19 +115,20 @@ def _lines(profile: Profile) -> tuple[str | None, list[str]]:
     ]
 
 
-def _columns(stages: Sequence[Stage], lines: Sequence[str]) -> list[Column]:
-    names = {stage.id: f"{place_of(stage.id)} {stage.name or stage.op}" for stage in stages}
+def _columns(stages: Sequence[Stage], lines: Sequence[str], place: Callable[[str], str] = place_of) -> list[Column]:
+    names = {stage.id: f"{place(stage.id)} {stage.name or stage.op}" for stage in stages}
     per_batch = time_scale(stage.inside_ms for stage in stages)
     sizes = byte_scale(stage.buffered_bytes for stage in stages)
     each = byte_scale(stage.bytes_per_element for stage in stages)
     apart = any(stage.time_ms_per_batch is not None for stage in stages)
+    cpu = LUXURY + 1 if place is place_of else LUXURY
     return [
-        Column("at", [place_of(stage.id) for stage in stages], right=False, style="dim"),
+        Column("at", [place(stage.id) for stage in stages], right=False, style="dim"),
         Column("written", [_written(stage) for stage in stages], right=False, shrink_to=16),
         *([Column("line", lines, keep=5)] if any(lines) else []),
         Column("as TensorFlow runs it", [_executed(stage, names) for stage in stages], right=False, shrink_to=20),
         Column(per_batch.unit, [per_batch.text(stage.inside_ms) for stage in stages]),
-        *([Column("CPU", [per_batch.text(stage.cpu_ms_per_batch) for stage in stages], keep=3)] if apart else []),
+        *([Column("CPU", [per_batch.text(stage.cpu_ms_per_batch) for stage in stages], keep=cpu)] if apart else []),
         Column("share", [_share(stage.share) for stage in stages], keep=5),
         Column("", [bar(stage.share) for stage in stages], right=False, keep=1, gap=1),
         Column("par.", [_parallel(stage) for stage in stages], keep=2),

@@ -58,6 +58,20 @@ def test_what_tensorflow_runs_is_not_cut_at_100_columns() -> None:
     assert "source/1.0: stays serial: stateful op PyFunc" in text
 
 
+def test_addresses_are_cut_at_their_beginning_where_nothing_else_helps() -> None:
+    inside = "source.inputs.1.source.inputs.0.source.inputs.0"
+    shown = profile(
+        stage("source", "sample_from_datasets"),
+        stage(f"{inside}.stages.2", "map", "fused with batch (×2, tuned)", depth=3),
+        stage(f"{inside}.stages.3", "batch", "fused with map", depth=3, fused_with=f"{inside}.stages.2"),
+    )
+    text = rendered(shown, 80)
+    assert "…/0.2" in text
+    assert "fused with batch (×2, tuned)" in text
+    assert "fused into …/0.2 map" in text
+    assert "source/1.source/0.source/0.2" in rendered(shown, 120)
+
+
 def test_why_stands_in_the_table_where_there_is_room() -> None:
     text = rendered(
         profile(stage("source", "range"), stage("stages.0", "map", "stays serial: stateful op PyFunc")), 100
