@@ -143,7 +143,7 @@ class SourceWatch:
         return hook
 
 
-def _methods(kind: type) -> Iterator[Callable[..., Any]]:
+def _methods(kind: type[Any]) -> Iterator[Callable[..., Any]]:
     """The methods of the classes that implement ``kind``, properties left out."""
     for below in kind.__subclasses__():
         yield from (method for method in vars(below).values() if inspect.isfunction(method))
