@@ -74,7 +74,7 @@ def render_pipeline(page: Page, profile: Profile) -> None:
         reasons = _reasons(stages)
         short = [stage.model_copy(update={"executed": _split(stage)[0]}) for stage in stages]
         columns = _columns(short, lines)
-        if Table(columns).cuts(page.style.width):
+        if Table(columns).cuts(page.style.width) and any(_end_of(one.id) != place_of(one.id) for one in short):
             columns = _columns(short, lines, _end_of)
     legend = _legend(stages, page.table(columns))
     for reason, places in reasons.items():
