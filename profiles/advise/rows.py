@@ -74,6 +74,11 @@ def tuned(stage: StageView) -> bool:
     )
 
 
+def tuned_buffer(stage: StageView) -> bool:
+    """Whether TensorFlow chooses how much a prefetch holds."""
+    return stage.arguments.get("buffer_size") == AUTOTUNE or bool(stage.measured is not None and stage.measured.tunable)
+
+
 def owners(view: PipelineView, stage: StageView) -> Iterator[StageView]:
     """The stages in whose functions `stage` stands, innermost first."""
     seen = {stage.id}

@@ -10,7 +10,9 @@ from typing import Any
 from pipeprof.profiles.advise.edits import Rewrite
 from pipeprof.profiles.advise.generators import signature_of_batches, source_python, tensor_specs
 from pipeprof.profiles.advise.perelement import alone, interval_ms, microseconds, per_batch, saving
-from pipeprof.profiles.advise.rule import Draft, Rule, Threshold
+from pipeprof.profiles.advise.rows import end, kind_of, tuned_buffer
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.sizes import BYTES
 from pipeprof.profiles.advise.snippets import (
     arguments_of,
     free_name,
@@ -23,7 +25,7 @@ from pipeprof.profiles.advise.snippets import (
     structure_of,
 )
 from pipeprof.profiles.advise.view import PipelineView, StageView
-from pipeprof.profiles.explain.words import count, milliseconds, percent, significant
+from pipeprof.profiles.explain.words import count, milliseconds, percent, significant, size
 
 _BATCHES = frozenset({"batch", "padded_batch", "ragged_batch"})
 _COUNTED = {"prefetch": "buffer_size", "skip": "count", "take": "count"}
@@ -58,6 +60,8 @@ class FromGeneratorPerElement(Rule):
         Threshold("cost-over-hand-over", 3, "times", "an element that costs more is work in the generator"),
         Threshold("chunk-cost", 100, "µs", "the hand-over of a whole batch, measured with rows of 256 floats"),
         Threshold("unbatch-cost", 0.5, "µs", "a row that unbatch takes out, and batch puts back: rows of 64 floats"),
+        Threshold("tuned-buffer", 512, "batches", "measured without a step: what a tuned prefetch came to hold"),
+        BYTES,
         Threshold("time-share", 0.5, "of the time inside the stages", "below it something else comes first"),
         Threshold("elements-per-batch", 8, "elements", "below it there are few hand-overs to save"),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
@@ -83,6 +87,8 @@ class FromGeneratorPerElement(Rule):
         plan = _Plan.of(view, stage, batch)
         apart = 0.0 if plan.whole else self.threshold("unbatch-cost")
         chunks = given / plan.size
+        ahead = _Ahead.of(view, plan, round(self.threshold("tuned-buffer")))
+        bounded = ahead is not None and ahead.nbytes >= self.threshold("bytes")
         saved = max(0.0, (given * (min(cost, floor) - apart) - chunks * self.threshold("chunk-cost")) / 1000)
         text = (
             f"{count(given)} hand-overs of {significant(min(cost, floor))} µs less {count(chunks)} of "
@@ -104,6 +110,7 @@ class FromGeneratorPerElement(Rule):
                 "If the rows can be indexed (an array, a memory map), read them without a generator: "
                 "from_tensor_slices if a copy fits into memory, else range with a map that reads a slice. Otherwise "
                 f"let the generator yield {plan.size} rows at a time: {plan.words}"
+                + (f" {ahead.words}" if ahead is not None and bounded else "")
             ),
             evidence={
                 "elements_per_batch": given,
@@ -111,10 +118,57 @@ class FromGeneratorPerElement(Rule):
                 "hand_over_us": floor,
                 "time_share": share,
                 "interval_ms": interval,
+                **({"tuned_prefetch_bytes": round(ahead.nbytes)} if ahead is not None and bounded else {}),
             },
-            edits=(plan.rewrite(),),
-            predicted=predicted,
+            edits=(plan.rewrite(bounded=bounded and plan.last),),
+            predicted=_with_price(predicted, ahead, plan) if ahead is not None and bounded else predicted,
         )
+
+
+_TWO = 2
+"""Batches that a prefetch needs to work ahead."""
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """The prefetch at the end of the pipeline, where TensorFlow chooses its size.
+
+    Attributes:
+        batch_bytes: Bytes of a batch.
+        most: Batches that such a prefetch came to hold.
+    """
+
+    batch_bytes: float
+    most: int
+
+    @classmethod
+    def of(cls, view: PipelineView, plan: _Plan, most: int) -> _Ahead | None:
+        """``None`` where there is none, or where the size of a batch is not known."""
+        last, element = end(view), plan.source.element_bytes
+        if last is None or kind_of(last) != "Prefetch" or not (last.injected or tuned_buffer(last)):
+            return None
+        return cls(element * plan.size, most) if element and plan.whole else None
+
+    @property
+    def nbytes(self) -> float:
+        """What it may come to hold."""
+        return self.batch_bytes * self.most
+
+    @property
+    def words(self) -> str:
+        """The price, and what bounds it."""
+        return (
+            f"A batch is {size(self.batch_bytes)}, and the prefetch that TensorFlow tunes doubles its buffer whenever "
+            f"it was empty: once batches come fast, it may hold hundreds of them, above all without a step; "
+            f"{self.most} would be {size(self.nbytes)}. buffer_size={_TWO} holds it at {_TWO}."
+        )
+
+
+def _with_price(predicted: Predicted, ahead: _Ahead, plan: _Plan) -> Predicted:
+    if plan.last:
+        return replace(predicted, formula=f"{predicted.formula}; {_TWO} x {size(ahead.batch_bytes)} ahead")
+    more = f"up to {ahead.most} x {size(ahead.batch_bytes)} = {size(ahead.nbytes)} more in a prefetch that is tuned"
+    return replace(predicted, formula=f"{predicted.formula}; {more}")
 
 
 def _beside(cost: float, floor: float) -> str:
@@ -137,6 +191,7 @@ class _Plan:
         between: What stands between it and the batch, as it would stand afterwards: stage and arguments that change.
         batch: The batch that goes, if the chunks can be the batches.
         taken: Names of the user's own functions.
+        last: Whether the batch is the end of what was written, and TensorFlow adds the prefetch.
     """
 
     source: StageView
@@ -144,6 +199,7 @@ class _Plan:
     between: tuple[tuple[StageView, dict[str, Any]], ...] = ()
     batch: StageView | None = None
     taken: tuple[str, ...] = ()
+    last: bool = False
 
     @classmethod
     def of(cls, view: PipelineView, source: StageView, batch: StageView) -> _Plan:
@@ -159,7 +215,8 @@ class _Plan:
                 return plain
             at = readers[0]
             if at.id == batch.id and at.op == "batch" and isinstance(given, int):
-                return replace(plain, between=tuple(between), batch=batch)
+                added = any(one.injected and one.op == "prefetch" for one in view.readers(at))
+                return replace(plain, between=tuple(between), batch=batch, last=added and batch == view.root)
             change = _in_chunks(at, size)
             if change is None:
                 return plain
@@ -188,19 +245,20 @@ class _Plan:
             )
         return "the batch goes."
 
-    def rewrite(self) -> Rewrite:
-        """The part of the pipeline that changes, whole."""
+    def rewrite(self, *, bounded: bool) -> Rewrite:
+        """The part of the pipeline that changes, whole; ``bounded`` with a prefetch of a fixed size at its end."""
         gone = [one.id for one, _ in self.between] + ([self.batch.id] if self.batch is not None else [])
         replaced = (self.source.id, *gone)
         where = replaced[0] + (f" to {replaced[-1]}" if gone else "")
-        rest = self._stages()
+        rest = [*self._stages(), *([f"- prefetch: {{buffer_size: {_TWO}}}"] if bounded else [])]
         yaml = [
             f"source:   # in place of {where}",
             *(f"  {line}" for line in source_yaml("from_generator", self._arguments())),
             *(["stages:"] if rest else []),
             *(f"  {line}" for line in rest),
         ]
-        return Rewrite(replaced, "\n".join(yaml), "\n".join(self._python()))
+        python = [*self._python(), *([f"dataset = dataset.prefetch({_TWO})"] if bounded else [])]
+        return Rewrite(replaced, "\n".join(yaml), "\n".join(python))
 
     def _stages(self) -> list[str]:
         if not self.whole:

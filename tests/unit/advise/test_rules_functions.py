@@ -23,7 +23,7 @@ from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, tensor, unnamed
 
 from pipeprof.profiles.advise.rule import rules
-from pipeprof.profiles.advise.view import Component, Facts, PipelineView
+from pipeprof.profiles.advise.view import AUTOTUNE, Component, Facts, PipelineView, StageView
 
 # py-function-gil
 
@@ -171,6 +171,50 @@ def test_what_stands_between_still_gets_single_rows() -> None:
 )
 def test_generators_are_left_alone(view: PipelineView) -> None:
     assert not found("from-generator-per-element", view)
+
+
+def generated_pictures(*above: StageView, width: int = 64, **run: Any) -> PipelineView:
+    view = pipeline(
+        stage("source", "from_generator", ms=3.0, element=(tensor("float32", width, width, 3),)),
+        stage("stages.0", "batch", arguments={"batch_size": 50}, ms=0.1),
+        *above,
+        static=False,
+    )
+    return measured(view, interval_ms=4.0, headspace=0.9, **run)
+
+
+def test_the_price_of_whole_batches_is_what_the_prefetch_holds_of_them() -> None:
+    draft = only("from-generator-per-element", generated_pictures(dispatch=None))
+    assert draft.evidence["tuned_prefetch_bytes"] == 512 * 50 * 64 * 64 * 3 * 4
+    assert "A batch is 2.34 MiB" in draft.recommendation
+    assert "512 would be 1.17 GiB" in draft.recommendation
+    assert draft.predicted.formula.endswith("; 2 x 2.34 MiB ahead")
+    (edit,) = draft.edits
+    assert edit.as_yaml().endswith("stages:\n  - prefetch: {buffer_size: 2}")
+    assert edit.as_python().endswith("\ndataset = dataset.prefetch(2)")
+
+
+def test_a_prefetch_that_is_written_stays_and_has_its_price() -> None:
+    tuned = stage("stages.1", "prefetch", arguments={"buffer_size": AUTOTUNE})
+    draft = only("from-generator-per-element", generated_pictures(tuned))
+    assert "512 would be 1.17 GiB" in draft.recommendation
+    assert draft.predicted.formula.endswith("; up to 512 x 2.34 MiB = 1.17 GiB more in a prefetch that is tuned")
+    assert "prefetch" not in draft.edits[0].as_yaml()
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(generated_pictures(width=16), id="small batches"),
+        pytest.param(generated_pictures(stage("stages.1", "prefetch", arguments={"buffer_size": 2})), id="bounded"),
+        pytest.param(generated_pictures(prefetched=False), id="no prefetch"),
+    ],
+)
+def test_whole_batches_without_a_price(view: PipelineView) -> None:
+    draft = only("from-generator-per-element", view)
+    assert "tuned_prefetch_bytes" not in draft.evidence
+    assert draft.predicted.formula.endswith("×")
+    assert "prefetch" not in draft.edits[0].as_yaml()
 
 
 def test_a_generator_under_a_long_step_is_left_alone() -> None:
