@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.profiles.explain.largest import unread_note
 from pipeprof.profiles.explain.limit import causes_of
 from pipeprof.profiles.explain.stages import explain_stages
 from pipeprof.profiles.explain.time import Used, attribute, ceiling_of
@@ -34,7 +35,7 @@ from pipeprof.profiles.profile import (
     Throughput,
     Tool,
 )
-from pipeprof.profiles.run.places import locate
+from pipeprof.profiles.run.places import locate, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -82,6 +83,8 @@ def assemble(
     steps = _steps(facts, observed)
     stages, notes = _stages(facts, observed)
     cpu = _attribute_time(facts, observed, stages, steps)
+    unread = unread_note(stages, steps.epochs, notes) if steps is not None else None
+    notes = [*notes, *([unread] if unread is not None else [])]
     host = facts.host.model_copy(update={"gpus": observed.gpus or facts.host.gpus})
     profile = Profile(
         tool=facts.tool,
@@ -210,6 +213,7 @@ def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[
     )
     if facts.target.kind == "function":
         locate(stages, graphs)
+        shorten(stages)
     return stages or facts.written, notes
 
 
@@ -231,13 +235,15 @@ def _used(facts: Facts, observed: Observed, steps: Steps | None) -> Used:
     if steps is None:
         return Used()
     cpu_ns, overhead_ns = measured.get("cpu_ns"), measured.get("overhead_cpu_ns")
+    # The kernel sums it over the cores on which the group was held back.
     throttled = contention.throttled_seconds if contention is not None else None
+    could = steps.seconds * (facts.host.schedulable_cores or 1)
     return Used(
         total_ms=cpu_ns / 1e6 / steps.count if cpu_ns else None,
         loop_ms=(observed.headspace or {}).get("loop_cpu_ms"),
         pipeprof_ms=overhead_ns / 1e6 / steps.count if overhead_ns is not None else None,
         waiting_share=contention.runnable_wait_share if contention is not None else None,
-        throttled_share=throttled / steps.seconds if throttled is not None and steps.seconds else None,
+        throttled_share=min(1.0, throttled / could) if throttled is not None and could else None,
         interval_ms=steps.interval_ms.mean,
     )
 

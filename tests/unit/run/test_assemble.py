@@ -26,7 +26,7 @@ from unit.run.fakes import (
     stage_at,
 )
 
-from pipeprof.profiles.profile import Disk, Host, Message, Problem, Profile, Stage
+from pipeprof.profiles.profile import Contention, Disk, Host, Message, Problem, Profile, Stage
 from pipeprof.profiles.run.assemble import Facts
 from pipeprof.profiles.run.assemble import assemble as assembled
 from pipeprof.profiles.run.observed import Observed
@@ -303,6 +303,31 @@ def test_the_graph_replaces_the_stages_as_written():
     assert profile.stages[0].ops is None
     assert decode.cpu_ms_per_batch > 0
     assert profile.throughput.elements_per_batch == 4.0
+
+
+def test_the_processes_cpu_time_is_accounted_for():
+    seen = observed(
+        phase("measure"),
+        measured(drained(), cpu_ns=10**9, overhead_cpu_ns=10**7),
+        graphs("map_batch"),
+        {"m": "headspace", "replayed_ms": 1.0, "steps": 5, "batches": 4, "loop_cpu_ms": 0.5},
+    )
+    profile = assemble(facts(), seen, exit_code=0)
+    count = profile.steps.count
+    assert profile.cpu.total_ms == pytest.approx(1000 / count)
+    assert (profile.cpu.pipeprof_ms, profile.cpu.loop_ms) == (pytest.approx(10 / count), 0.5)
+    parts = profile.cpu.stages_ms + profile.cpu.loop_ms + profile.cpu.pipeprof_ms + profile.cpu.unattributed_ms
+    assert parts + profile.cpu.runtime_ms == pytest.approx(profile.cpu.total_ms)
+
+
+@pytest.mark.parametrize(("throttled", "cores", "share"), [(0.5, 2, 0.25), (0.5, None, 0.5), (99.0, 2, 1.0)])
+def test_the_quota_holds_back_on_each_core(throttled: float, cores: int | None, share: float):
+    seen = observed(phase("measure"), measured(drained(), cpu_ns=10**9), graphs("map_batch"))
+    host = Host(system="Linux 6.1", machine="x86_64", cores=0.6, schedulable_cores=cores)
+    seconds = assemble(facts(), seen).steps.seconds
+    contention = Contention(throttled_seconds=throttled * seconds)
+    cpu = assemble(facts(host=host, contention=contention), seen).cpu
+    assert cpu.throttled_share == pytest.approx(share)
 
 
 def test_of_many_ops_the_eight_costliest_are_kept():
