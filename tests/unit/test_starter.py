@@ -16,12 +16,12 @@ from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.reader import read
 from pipeprof.pipelines.spec.starter import MODELINE, example_spec, quoted, spec_for
 
-BASE = Path("/work/base")
+BASE = Path("/home/base")
 FOUND = {
-    "images": ImagesFound(("/work/base/photos/*/*.jpg",), 600, "tf.io.decode_jpeg"),
+    "images": ImagesFound(("/home/base/photos/*/*.jpg",), 600, "tf.io.decode_jpeg"),
     "images-several": ImagesFound(("/data/a/*.JPG", "/data/a/*.png"), 2, "tf.io.decode_jpeg"),
     "records": RecordsFound(
-        ("/work/base/shards/*.tfrecord",),
+        ("/home/base/shards/*.tfrecord",),
         8,
         "GZIP",
         (
@@ -33,9 +33,9 @@ FOUND = {
         ),
         20,
     ),
-    "records-raw": RecordsFound(("/work/base/a.rec",), 1, "", (), 3),
+    "records-raw": RecordsFound(("/home/base/a.rec",), 1, "", (), 3),
     "csv": CsvFound(
-        ("/work/base/t.csv",),
+        ("/home/base/t.csv",),
         1,
         ";",
         True,
@@ -48,9 +48,9 @@ FOUND = {
         ),
     ),
     "csv-wide": CsvFound(
-        ("/work/base/t.csv.gz",), 1, ",", False, True, tuple(Column(f"column {n}", "float32", False) for n in range(60))
+        ("/home/base/t.csv.gz",), 1, ",", False, True, tuple(Column(f"column {n}", "float32", False) for n in range(60))
     ),
-    "npy": ArraysFound(Path("/work/base/x.npy"), (SavedArray(None, (60000, 28, 28), "uint8", 47_040_000),)),
+    "npy": ArraysFound(Path("/home/base/x.npy"), (SavedArray(None, (60000, 28, 28), "uint8", 47_040_000),)),
     "npz": ArraysFound(
         Path("/elsewhere/x.npz"),
         (SavedArray("x", (5000, 100, 100), "float32", 200_000_000), SavedArray("no", (5000,), "int64", 40_000)),
