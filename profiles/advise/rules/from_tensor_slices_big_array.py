@@ -8,8 +8,10 @@ from typing import Any
 
 from pipeprof.profiles.advise.edits import Rewrite
 from pipeprof.profiles.advise.memory import ARRAY_COPIES, memory_prediction
+from pipeprof.profiles.advise.perelement import per_batch
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.sizes import BATCHES, MEMORY_GATE, Weight, weigh
+from pipeprof.profiles.advise.slower import Slower, slower
 from pipeprof.profiles.advise.snippets import (
     arguments_of,
     free_name,
@@ -62,6 +64,9 @@ class FromTensorSlicesBigArray(Rule):
         Threshold("steady-copies", 3.1, "times the array", "measured on 400 MB: array, tensor, the allocator's rest"),
         Threshold("peak-copies", ARRAY_COPIES, "times the array", "measured on 400 MB, with batch() and without"),
         Threshold("own-peak", 0.9, "of the usual peak", "a run that stayed below it is told with its own"),
+        Threshold("call-cost", 100, "µs", "measured on TensorFlow 2.21: one call beside slicing, small batches"),
+        Threshold("unbatch-cost", 0.5, "µs", "a row that unbatch takes out: rows of 64 floats"),
+        Threshold("slower", 0.95, "times", "a speed below it is told: less is within the noise of a run"),
         Threshold("row-cost", 60, "µs", "measured on TensorFlow 2.21: one row through numpy_function"),
     )
 
@@ -96,6 +101,7 @@ class FromTensorSlicesBigArray(Rule):
         copies = self.threshold("peak-copies")
         plan = _Plan.of(view, stage)
         held = _held_above(view, plan)
+        price = self._slower(view, plan)
         more = f" + {size(held)} of rows in buffers that were views of the array" if held else ""
         return Draft(
             stage=stage.id,
@@ -107,7 +113,7 @@ class FromTensorSlicesBigArray(Rule):
                 + (f"This run came to {size(most)} above TensorFlow's own runtime. " if lower else "")
                 + ("The batch() above it does not change that." if batch else "A batch() would not change that.")
             ),
-            recommendation=f"{plan.words(self.threshold('row-cost'))}{narrower}",
+            recommendation=f"{plan.words(self.threshold('row-cost'), self.threshold('call-cost'))}{narrower}",
             evidence={
                 "source_bytes": nbytes,
                 "steady_bytes": steady,
@@ -119,10 +125,23 @@ class FromTensorSlicesBigArray(Rule):
             predicted=Predicted(
                 f"{f'-({size(most)} - {size(nbytes)})' if lower else f'-({copies:g} - 1) x {size(nbytes)}'}{more}: of "
                 "the mapped file at most its own size stays resident, and the system takes that back when it needs "
-                "room",
+                f"room{price.words if price is not None else ''}",
+                speedup=price.speedup if price is not None else None,
                 peak_rss_delta_bytes=-max(0, round(most - nbytes - held)),
             ),
         )
+
+    def _slower(self, view: PipelineView, plan: _Plan) -> Slower | None:
+        """What the calls of Python cost the steps, where nothing hides it; ``None`` where that is not known."""
+        given, apart = per_batch(view, plan.source), 0.0
+        cost = self.threshold("row-cost" if plan.batch is None and plan.block == 1 else "call-cost")
+        calls = given
+        if plan.batch is not None:
+            calls = per_batch(view, plan.batch)
+        elif given is not None and plan.block > 1:
+            calls, apart = given / plan.block, given * self.threshold("unbatch-cost")
+        found = slower(view, plan.source, (calls * cost + apart) / 1000) if calls is not None else None
+        return found if found is not None and found.speedup < self.threshold("slower") else None
 
 
 def _float64_bytes(stage: StageView, nbytes: int) -> int:
@@ -196,7 +215,7 @@ class _Plan:
         """Whether whole stretches of the file are read, as nothing has mixed the indices."""
         return not self.indexed and self.block > 1
 
-    def words(self, row_cost: float) -> str:
+    def words(self, row_cost: float, call_cost: float) -> str:
         """The plan in a few sentences."""
         begin = "Keep the rows in a file and read them from a memory map"
         orders = " and ".join(one.op for one in self.indexed if one is not self.batch)
@@ -204,8 +223,8 @@ class _Plan:
         if self.batch is not None:
             do = f"{through}, batch them" if through else "batch indices instead of rows"
             return (
-                f"{begin}: {do}, and put the map that reads above the batch, so that one call reads a whole batch. Row "
-                f"by row, each would cost about {row_cost:g} µs."
+                f"{begin}: {do}, and put the map that reads above the batch, so that one call reads a whole batch "
+                f"(about {call_cost:g} µs more than slicing it). Row by row, each would cost about {row_cost:g} µs."
             )
         if self.block == 1:
             extra = f": {through}, then one call for each row" if through else ", one call for each row"

@@ -26,12 +26,12 @@ from unit.advise.memory_views import (
     shuffle,
     slices,
 )
-from unit.advise.views import function, pipeline, stage, tensor
+from unit.advise.views import function, measured, pipeline, stage, tensor
 
 from pipeprof.profiles.advise.memory import memory_prediction
 from pipeprof.profiles.advise.sizes import MEMORY_GATE, weigh
 from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
-from pipeprof.profiles.profile import Series
+from pipeprof.profiles.profile import Dispatch, Series
 
 MEMORY = ("cache-in-memory-over-budget", "from-tensor-slices-big-array", "graph-constant", "list-instead-of-array")
 MEMORY += ("shuffle-buffer-bytes",)
@@ -135,6 +135,43 @@ def test_no_more_is_promised_than_the_run_needed() -> None:
     assert draft.predicted.formula.startswith("-(1.40 GiB - 477 MiB): ")
     near = only("from-tensor-slices-big-array", run(slices(500 * MB), peak=2_540 * MB, runtime=500 * MB))
     assert "This run" not in near.sentence
+
+
+def rows_in_time(interval: float, *, batched: bool = True, dispatch: Dispatch | None = None) -> PipelineView:
+    """Rows of 500 MB, 32 in a batch or one by one, measured with an interval in milliseconds."""
+    view = slices(500 * MB)
+    if batched:
+        view = slices(500 * MB, batch("stages.0", 32, view.stages[0]))
+    run_in = {"interval_ms": interval, "dispatch": dispatch, "wait_share": 1.0 if dispatch is None else 0.1}
+    return measured(view, peak_bytes=4 * GB, baseline_bytes=500 * MB, **run_in)
+
+
+def test_the_price_of_a_call_in_each_batch_is_told() -> None:
+    predicted = only("from-tensor-slices-big-array", rows_in_time(0.04)).predicted
+    assert predicted is not None
+    # Source and batch of 10 µs each, and 100 µs more, in place of 40 µs.
+    assert predicted.speedup == pytest.approx(40 / 120)
+    assert predicted.formula.endswith(
+        "The price: 20.0 µs + 0.100 ms of calling Python = 0.120 ms at least, where a batch comes every 40.0 µs and "
+        "nothing hides it: 0.333× at most"
+    )
+    assert predicted.peak_rss_delta_bytes == -1550 * MB
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(rows_in_time(20.0, dispatch="sync"), id="a step hides it"),
+        pytest.param(rows_in_time(0.5), id="batches take longer"),
+        pytest.param(rows_in_time(0.04, batched=False), id="many rows in a call"),
+        pytest.param(slices(500 * MB), id="nothing ran"),
+    ],
+)
+def test_a_price_that_is_hidden_is_not_told(view: PipelineView) -> None:
+    predicted = only("from-tensor-slices-big-array", view).predicted
+    assert predicted is not None
+    assert predicted.speedup is None
+    assert "price" not in predicted.formula
 
 
 def test_the_file_of_the_array_is_named() -> None:
