@@ -69,7 +69,8 @@ class MapBeforeBatchScalar(Rule):
                 continue
             sentence = (
                 f"{stage.words} calls a function of element-wise ops for each of the {batch.size} elements of a batch: "
-                f"{_costs(cost, call)}. That is {_share(saved, interval)} from one batch to the next."
+                f"{_costs(cost, call, stage.ms_per_batch or 0.0)}. That is {_share(saved, interval)} from one batch to "
+                "the next."
             )
             evidence = {
                 "batch_size": batch.size,
@@ -111,10 +112,13 @@ class MapBeforeBatchScalar(Rule):
         )
 
 
-def _costs(cost: float, call: float) -> str:
+def _costs(cost: float, call: float, per_batch_ms: float) -> str:
     if cost < call:
-        # The model counts what a call does, not all of what handing it to a thread takes.
-        return f"TensorFlow counts {significant(cost)} µs a time, and with the calling it is about {call:g} µs"
+        # The model counts what a function's ops compute, not what handing the call to a thread and back takes.
+        return (
+            f"TensorFlow counts {significant(cost)} µs a time, {milliseconds(per_batch_ms)} per batch, for what the ops "
+            f"compute, and leaves out most of the calling; with it, it is about {call:g} µs"
+        )
     return f"{significant(cost)} µs a time, and calling alone costs about {call:g} µs"
 
 
