@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.run.trace import ops_by_stage, python_time
+from pipeprof.profiles.run.trace import ops_by_stage, passed_on, python_time
 from pipeprof.profiles.run.xplane import Event, read_events
 
 MS = 10**9  # picoseconds
@@ -159,3 +159,7 @@ def test_time_in_python_is_the_union_of_its_calls_and_their_sum():
         Event(3, "stages_0/DecodeJpeg:DecodeJpeg", 0, 50 * second),
     ]
     assert python_time(events) == (4.0, 5000.0)
+
+
+def test_elements_are_counted_from_the_first_look_and_of_new_iterators_whole():
+    assert passed_on({1: 100, 2: 50}, {1: 300, 2: 40, 3: 7}) == 207
