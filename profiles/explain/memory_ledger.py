@@ -210,9 +210,9 @@ def _slack(facts: Facts, residue: Sequence[Entry], pool_live: int | None) -> lis
         free = max(peaks, default=0) - pool_live - sum(one.bytes for one in residue)
         found.append(Entry("slack", None, max(0, free), "measured", "TensorFlow's pool"))
     if now is not None and facts.moment not in ("build", "iterator"):
-        free = heap_free(facts)
-        if free is not None:
-            kept = max(0.0, free - sum(one.holes * one.elements for one in facts.buffers if not one.alias))
+        unused = heap_free(facts)
+        if unused is not None:
+            kept = max(0.0, unused - sum(one.holes * one.elements for one in facts.buffers if not one.alias))
         else:
             kept = facts.trimmed or 0
         found.append(Entry("slack", None, round(kept), "measured", "glibc's heap"))
