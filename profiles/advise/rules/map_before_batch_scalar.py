@@ -116,8 +116,8 @@ def _costs(cost: float, call: float, per_batch_ms: float) -> str:
     if cost < call:
         # The model counts what a function's ops compute, not what handing the call to a thread and back takes.
         return (
-            f"TensorFlow counts {significant(cost)} µs a time, {milliseconds(per_batch_ms)} per batch, for what the ops "
-            f"compute, and leaves out most of the calling; with it, it is about {call:g} µs"
+            f"TensorFlow counts {significant(cost)} µs a time, {milliseconds(per_batch_ms)} per batch, for what the "
+            f"ops compute, and leaves out most of the calling; with it, it is about {call:g} µs"
         )
     return f"{significant(cost)} µs a time, and calling alone costs about {call:g} µs"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeprof.profiles.advise.edits import Edit, MoveStage, ReplaceStage, SetArgument
-from pipeprof.profiles.advise.memory import counted, small_bytes
+from pipeprof.profiles.advise.memory import POOLED_BYTES, counted, small_bytes
 from pipeprof.profiles.advise.prediction import shuffle_overhead_bytes
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.sizes import (
@@ -21,6 +21,7 @@ from pipeprof.profiles.advise.sizes import (
     weigh,
 )
 from pipeprof.profiles.advise.view import PipelineView, StageView
+from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.explain.words import listed, size
 
 
@@ -156,7 +157,7 @@ class ShuffleBufferBytes(Rule):
         }
         if move is None:
             return self._smaller(view, buffer, sentence, evidence)
-        return self._moved(buffer, move, sentence, evidence)
+        return self._moved(buffer, move, sentence, evidence, _heap_words(view, buffer, move))
 
     def _place(self, view: PipelineView, buffer: _Buffer) -> _Move | None:
         """The place where it would hold least; one behind batches only if there is no other."""
@@ -183,7 +184,7 @@ class ShuffleBufferBytes(Rule):
         return _Move(place, elements, each, batch)
 
     def _moved(
-        self, buffer: _Buffer, move: _Move, sentence: str, evidence: dict[str, float | int | str | bool]
+        self, buffer: _Buffer, move: _Move, sentence: str, evidence: dict[str, float | int | str | bool], more: str
     ) -> Draft:
         stage, place = buffer.stage, move.place
         through = listed([one.words for one in place.crossed])
@@ -203,7 +204,7 @@ class ShuffleBufferBytes(Rule):
             evidence={**evidence, "bytes_per_element_there": place.element_bytes},
             edits=edits,
             predicted=Predicted(
-                f"{move.elements:,.0f} x {size(move.each)} - {buffer.elements:,.0f} x {size(buffer.each)}",
+                f"{move.elements:,.0f} x {size(move.each)} - {buffer.elements:,.0f} x {size(buffer.each)}{more}",
                 peak_rss_delta_bytes=round(move.nbytes - buffer.nbytes),
             ),
             semantics=place.semantics,
@@ -269,6 +270,21 @@ class ShuffleBufferBytes(Rule):
 
 def _shuffles(view: PipelineView) -> list[StageView]:
     return [stage for stage in view.stages if stage.op in SHUFFLES and not stage.injected]
+
+
+def _heap_words(view: PipelineView, buffer: _Buffer, move: _Move) -> str:
+    """That more goes than the buffer: what glibc keeps of elements that were replaced; empty where there is little."""
+    sizes = [one.nbytes for one in (view.input_of(buffer.stage) or buffer.stage).element or ()]
+    memory = view.profile.memory if view.profile is not None else None
+    free = next((one.bytes for one in (memory.ledger if memory else None) or () if _is_heap(one)), 0)
+    in_heap = bool(sizes) and all(one is not None and one < POOLED_BYTES for one in sizes)
+    if not in_heap or free < BYTES.value or free < buffer.nbytes - move.nbytes:
+        return ""
+    return f"; at least that: of the {size(free)} that glibc's heap kept free, what such elements left goes as well"
+
+
+def _is_heap(entry: LedgerEntry) -> bool:
+    return entry.owner == "slack" and entry.what == "glibc's heap"
 
 
 def _permutation(stage: StageView, count: int) -> ReplaceStage:

@@ -30,8 +30,8 @@ from unit.advise.views import function, measured, pipeline, stage, tensor
 
 from pipeprof.profiles.advise.memory import memory_prediction
 from pipeprof.profiles.advise.sizes import MEMORY_GATE, weigh
-from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
-from pipeprof.profiles.profile import Dispatch, Series
+from pipeprof.profiles.advise.view import INFINITE, Component, PipelineView, StageView
+from pipeprof.profiles.profile import Dispatch, LedgerEntry, Series
 
 MEMORY = ("cache-in-memory-over-budget", "from-tensor-slices-big-array", "graph-constant", "list-instead-of-array")
 MEMORY += ("shuffle-buffer-bytes",)
@@ -376,6 +376,40 @@ def test_a_thousand_images_in_a_shuffle() -> None:
     assert draft.predicted is not None
     assert draft.predicted.peak_rss_delta_bytes == -1000 * (IMAGE_BYTES + 228 - 239)
     assert "up to" not in draft.sentence
+
+
+def with_free_heap(free: int, row: Component) -> PipelineView:
+    """400 MB of elements in a shuffle, measured, and free memory of glibc's heap."""
+    each = row.nbytes or 0
+    count = 400 * MB // each
+    image = replace(load(count=count), element=(row,))
+    view = run(line(indices(count), image, shuffle("stages.1", count, image), batch("stages.2", 32, image)))
+    assert view.profile is not None
+    slack = LedgerEntry(owner="slack", bytes=free, how="measured", what="glibc's heap")
+    view.profile.memory.ledger = [slack]
+    return view
+
+
+def test_what_the_heap_keeps_of_the_elements_goes_as_well() -> None:
+    predicted = only("shuffle-buffer-bytes", with_free_heap(500 * MB, tensor("float32", 128, 128, 3))).predicted
+    assert predicted is not None
+    assert predicted.formula.endswith(
+        "; at least that: of the 477 MiB that glibc's heap kept free, what such elements left goes as well"
+    )
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(with_free_heap(50 * MB, tensor("float32", 128, 128, 3)), id="little is free"),
+        pytest.param(with_free_heap(500 * MB, IMAGE), id="elements lie in TensorFlow's pool"),
+        pytest.param(loaded_then_shuffled(), id="nothing ran"),
+    ],
+)
+def test_no_more_is_promised_of_the_heap(view: PipelineView) -> None:
+    predicted = only("shuffle-buffer-bytes", view).predicted
+    assert predicted is not None
+    assert "at least" not in predicted.formula
 
 
 def test_the_same_below_the_map_is_nothing() -> None:
