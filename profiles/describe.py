@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def describe_target(
     Raises:
         UsageError: It gives no dataset, or its arguments do not fit.
         PipelineFailedError: It raised.
-        PipeprofError: The worker died.
+        PipeprofError: pipeprof itself failed.
     """
     job = {
         "target": target,
@@ -78,6 +78,8 @@ def describe_target(
         raise PipelineFailedError(msg)
     if answer.get("failed") == "usage":
         raise UsageError(answer["message"])
+    if answer.get("failed") == "internal":
+        raise PipeprofError(answer["message"])
     if answer.get("failed") is not None:
         raise PipelineFailedError(answer["message"])
     listed = {key: tuple(answer[key]) for key in ("unsaid", "differences", "warnings")}
@@ -91,7 +93,7 @@ def describe_target(
     )
 
 
-def _asked(job: dict[str, object]) -> tuple[dict[str, Any] | None, str, int]:
+def _asked(job: Mapping[str, object]) -> tuple[dict[str, Any] | None, str, int]:
     """The worker's answer, what was printed, and how it ended."""
     # Files, not pipes: what the function has started may hold them open for ever.
     with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as prints:
@@ -110,7 +112,7 @@ def _asked(job: dict[str, object]) -> tuple[dict[str, Any] | None, str, int]:
         try:
             if worker.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
-                    worker.stdin.write(json.dumps(job).encode() + b"\n")
+                    worker.stdin.write(json.dumps(dict(job)).encode() + b"\n")
                     worker.stdin.close()
             code = worker.wait()
         finally:

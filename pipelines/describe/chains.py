@@ -14,6 +14,7 @@ from pipeprof.pipelines.describe.plans import BRANCHES, PYTHON, Planner, leaves
 from pipeprof.pipelines.describe.records import Array, Body, Call, Dataset, Function, Key, Tensor, UnsaidError
 from pipeprof.pipelines.ops.functions import function
 
+_MOST_CALLS = 250
 # Made once, called on the element.
 _OBJECTS = ("tf.lookup.", "tf.keras.layers.")
 
@@ -34,6 +35,9 @@ def chain(body: Body, folders: Folders, *, answers: bool = False) -> tuple[list[
     """
     if _holds_datasets(body.element) or _holds_datasets(body.result):
         msg = "it works on datasets"
+        raise UnsaidError(msg)
+    if len(body.calls) > _MOST_CALLS:
+        msg = f"it makes {len(body.calls)} calls"
         raise UnsaidError(msg)
     writer = _Writer(body, folders, answers=answers)
     return writer.written(), writer.why
@@ -104,14 +108,11 @@ class _Writer:
             self._state = replaced(self._state, where[inputs[0].id], call.result)
             self._items.append({call.name: _routed(item, on, None)})
             return
-        if isinstance(call.result, dict):
-            msg = "its branches give a mapping"
-            raise UnsaidError(msg)
-        results = [call.result] if isinstance(call.result, Tensor) else list(leaves(call.result))
+        alone = isinstance(call.result, Tensor | dict)
+        results = [call.result] if alone else list(call.result)
         targets = [self._fresh(call) for _ in results]
         self._state = {**self._state, **dict(zip(targets, results, strict=True))}
-        to = targets[0] if isinstance(call.result, Tensor) else targets
-        self._items.append({call.name: _routed(item, on, to)})
+        self._items.append({call.name: _routed(item, on, targets[0] if alone else targets)})
 
     def _as_a_whole(self, call: Call, later: set[int]) -> bool:
         """The element goes in and the result replaces it."""

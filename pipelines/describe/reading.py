@@ -49,7 +49,7 @@ class Reader:
         own: Whether a file is the user's own.
 
     Attributes:
-        arrays: The arrays that are too large to be written, by number.
+        arrays: All arrays, by number.
     """
 
     def __init__(self, tf: Any, watch: Watch, own: Callable[[str], bool]) -> None:
@@ -174,7 +174,7 @@ class Reader:
         tf = self._tf
         if isinstance(raw, tf.DType):
             return Dtype(str(raw.name))
-        kinds = self._np.generic | bool | int | float | str
+        kinds = (self._np.generic, bool, int, float, str)
         if isinstance(raw, self._np.dtype) or (isinstance(raw, type) and issubclass(raw, kinds)):
             return Dtype(str(tf.as_dtype(raw).name))
         return None
@@ -229,8 +229,7 @@ class Reader:
         shape = tuple(int(size) for size in values.shape)
         most = _MOST_TEXTS if dtype == "string" else _MOST_VALUES
         listed = _texts(values.tolist()) if values.size <= most else None
-        if listed is None:
-            self.arrays[number] = values
+        self.arrays[number] = values
         return Array(dtype, shape, listed, self._made(values, dtype), self._loaded.get(number), number)
 
     def _made(self, values: Any, dtype: str) -> dict[str, Any] | None:
@@ -240,6 +239,9 @@ class Reader:
         described = {"shape": list(values.shape), "dtype": dtype}
         if not values.any():
             return {**described, "fill": "zeros"}
+        ends = values.flat[0] == 0 and values.flat[-1] == values.size - 1
+        if not ends:
+            return None
         ranged = self._np.arange(values.size).astype(values.dtype).reshape(values.shape)
         return {**described, "fill": "arange"} if self._np.array_equal(values, ranged) else None
 

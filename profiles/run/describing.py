@@ -65,6 +65,7 @@ class Describing:
         self._here = Path.cwd()
         self._target = parse_target(job["target"])
         self._reader: Reader | None = None
+        self.called = False
 
     def run(self) -> dict[str, Any]:
         """The text of the spec, what could not be told, and whether the graphs are equal."""
@@ -73,6 +74,7 @@ class Describing:
         watch = Watch(self._tf, is_users, layers=layers)
         with watch:
             called = call_target(self._job["target"], self._job["arguments"])
+        self.called = True
         self._reader = Reader(self._tf, watch, is_users)
         recording = self._reader.read(called.dataset)
         original = Graphs(self._tf, called.dataset, held_bytes(called.watch.made))
@@ -194,22 +196,28 @@ def _said(difference: Difference) -> str:
     return f"{address}: {difference.what}" if address is not None else difference.what
 
 
-def _failure(error: Exception) -> dict[str, Any]:
+def _failure(error: Exception, *, called: bool) -> dict[str, Any]:
     if isinstance(error, UsageError):
         return {"failed": "usage", "message": str(error)}
+    if called:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        return {"failed": "internal", "message": f"the spec could not be written: {first_line(error)} ({where})"}
     frame = users_frame("".join(traceback.format_exception(error)))
-    place = f"{frame.file}:{frame.line}: " if frame is not None else ""
-    return {"failed": "pipeline", "message": f"{place}{first_line(error)}"}
+    place_of_user = f"{frame.file}:{frame.line}: " if frame is not None else ""
+    return {"failed": "pipeline", "message": f"{place_of_user}{first_line(error)}"}
 
 
 def main() -> int:
     """Answer one job."""
     job = json.loads(sys.stdin.readline())
     die_after_parent(job["parent_pid"])
+    describing: Describing | None = None
     try:
-        answer = Describing(job).run()
+        describing = Describing(job)
+        answer = describing.run()
     except Exception as error:
-        answer = _failure(error)
+        answer = _failure(error, called=describing is not None and describing.called)
     with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as channel:
         channel.write(json.dumps(answer))
     sys.stdout.flush()

@@ -235,7 +235,7 @@ def local_generator():
 
 
 def arrays():
-    return tf.data.Dataset.from_tensor_slices((TABLE, np.arange(500))).shuffle(500).batch(32)
+    return tf.data.Dataset.from_tensor_slices((TABLE, np.arange(500)[::-1])).shuffle(500).batch(32)
 
 
 def with_step():
