@@ -18,6 +18,8 @@ from pipeprof.pipelines.graph.costs import Cost
 from pipeprof.pipelines.graph.opnames import friendly, is_asynchronous
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 
+_OPTIMIZATION = "experimental_optimization"
+
 
 @dataclass(frozen=True)
 class Rewrites:
@@ -71,17 +73,23 @@ class Rewrites:
 
     def _serial(self, stage: WrittenStage) -> str:
         node = self.written.nodes[stage.head]
-        if stage.owner is not None:
-            return "stays serial: TensorFlow makes nothing parallel inside a function"
-        if not self.executed.has("Model"):
-            return "runs as written because autotune is off"
-        if node.stateful_op is not None:
-            return f"stays serial: stateful op {node.stateful_op}"
-        if node.arguments.get("force_synchronous") is True:
-            return "stays serial as asked for (synchronous)"
-        if node.stateful:
-            return "stays serial: its function has state"
-        return "runs as written because TensorFlow's optimizations are off"
+        options = self.written.options
+        reasons = (
+            (stage.owner is not None, "stays serial: TensorFlow makes nothing parallel inside a function"),
+            (not self.executed.has("Model"), "runs as written because autotune is off"),
+            (node.stateful_op is not None, f"stays serial: stateful op {node.stateful_op}"),
+            (node.arguments.get("force_synchronous") is True, "stays serial as asked for (synchronous)"),
+            (node.stateful, "stays serial: its function has state"),
+            (
+                options.get(f"{_OPTIMIZATION}.apply_default_optimizations") is False,
+                "runs as written because TensorFlow's optimizations are off",
+            ),
+            (
+                options.get(f"{_OPTIMIZATION}.map_parallelization") is False,
+                "stays serial because map_parallelization is off",
+            ),
+        )
+        return next((words for holds, words in reasons if holds), "stays serial")
 
 
 def _degree(cost: Cost | None) -> str:

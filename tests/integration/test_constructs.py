@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -120,6 +122,7 @@ def test_the_number_of_elements_is_that_of_tensorflow_where_it_knows_one(name: s
         ),
         ("cached", {"stages.2": "fused with repeat", "stages.3": "fused with shuffle"}),
         ("snapshotted", {"stages.1": None}),
+        ("without_parallel_maps", {"stages.0": "stays serial because map_parallelization is off"}),
         (
             "without_autotune",
             {"stages.0": "runs as written because autotune is off", "stages.1": None},
@@ -194,3 +197,17 @@ def test_where_that_cannot_be_the_stages_are_those_of_the_model() -> None:
     assert sum(row.share or 0 for row in rows) == pytest.approx(1.0)
     assert [note.code for note in notes] == ["stages-unread"]
     assert "What is missing: their names, lines and arguments" in notes[0].message
+
+
+def test_what_its_user_lets_go_of_is_not_kept_alive() -> None:
+    import tensorflow as tf
+
+    with reading.SourceWatch() as watch:
+        rows = tf.zeros([5000, 3])
+        reference = weakref.ref(rows)
+        dataset = tf.data.Dataset.from_tensor_slices(rows).batch(2)
+        assert watch.lines.stand_in(dataset) is not None
+        del rows, dataset
+    gc.collect()
+    assert reference() is None
+    assert len(watch.made) == 1

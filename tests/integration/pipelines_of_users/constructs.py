@@ -93,6 +93,12 @@ def without_autotune() -> tf.data.Dataset:
     return _range().map(lambda x: x + 1).shuffle(3).with_options(options)
 
 
+def without_parallel_maps() -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.experimental_optimization.map_parallelization = False
+    return _range().map(lambda x: x + 1).shuffle(3).with_options(options)
+
+
 def windows() -> tf.data.Dataset:
     return _range().window(4, 2, 1, drop_remainder=True).flat_map(lambda window: window.batch(4)).batch(2)
 
