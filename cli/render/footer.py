@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.render.units import seconds
+from pipeprof.profiles.explain.limit import cores_wanted
 from pipeprof.profiles.explain.verdict import STEP_BOUND_BELOW
 from pipeprof.profiles.explain.words import percent, significant, size
 
@@ -62,7 +63,8 @@ def next_command(profile: Profile, saved: str | None) -> tuple[str, str] | None:
         return None
     if steps.dispatch is None:
         return f"{again} --step simulate:12ms", "your step's time in place of 12ms: would it wait for this pipeline?"
-    if steps.dispatch == "sync" and steps.wait_share >= STEP_BOUND_BELOW:
+    bound = profile.verdict.bound if profile.verdict else None
+    if steps.dispatch == "sync" and steps.wait_share >= STEP_BOUND_BELOW and bound != "step":
         return f"{again} --dispatch 1", "does one step in flight hide the wait?"
     return f"{again} --step none", "what the pipeline gives alone, with no step to wait for"
 
@@ -135,7 +137,9 @@ def _contention(profile: Profile) -> str:
         return ""
     parts = []
     if found.runnable_wait_share is not None:
-        parts.append(f"{percent(found.runnable_wait_share)} of the threads' time waiting for a core")
+        free = cores_wanted(found, profile.host.cores) is False
+        what = "until they got a core, though cores were free" if free else "waiting for a core"
+        parts.append(f"{percent(found.runnable_wait_share)} of the threads' time {what}")
     if found.steal_share is not None:
         parts.append(f"steal {percent(found.steal_share)}")
     if found.throttled_seconds is not None:

@@ -25,6 +25,7 @@ from pipeprof.profiles.advise.view import (
     PipelineView,
     StageView,
 )
+from pipeprof.profiles.explain.words import as_typed
 from pipeprof.profiles.profile import Location, Profile, Stage
 
 _TUNED = ("num_parallel_calls", "buffer_size", "cycle_length")
@@ -293,7 +294,7 @@ def _made_element(made: MadeDict) -> tuple[Component, ...]:
 
 
 def _made_at(made: MadeDict) -> Location | None:
-    return Location(file=made["file"], line=made["line"]) if made["file"] is not None else None
+    return Location(file=as_typed(made["file"]), line=made["line"]) if made["file"] is not None else None
 
 
 def _seen(made: Sequence[MadeDict]) -> Iterator[StageView]:

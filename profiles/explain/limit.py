@@ -5,11 +5,13 @@ Each candidate has one measurement of its own. They are asked in this order, bec
 ``memory``        the peak reached nine tenths of the limit
 ``gil``           Python functions ran most of the traced time, while the worker computed on about one core
 ``cpu``           the worker used four fifths of its cores
-``io``            its threads were blocked most of the time inside the stages, and bytes came from the disk
+``io``            its threads were blocked most of the time inside the stage that takes the most, and bytes came from
+                  the disk; where nobody saw the threads of that stage, inside all stages together
 ``latency``       the same without bytes from the disk: sleeping, network, locks
 ``serial-stage``  one stage that runs one call at a time fills most of the interval
-``cpu``           its threads would have used four fifths of the cores, but waited for them: others had them, or too
-                  many of its own wanted one at the same time
+``cpu``           its threads would have used four fifths of the cores, but waited for them, while that much of the
+                  machine was in use: others had them, or too many of its own wanted one at the same time. Without
+                  that they waited on cores that were free, to be woken: that says nothing
 
 Where none of them holds, there is no limit named: what cannot be told apart is not. A stage whose cost is not known,
 because it ended before it could be read, is named where its traced ops say what it costs, or where the others together
@@ -21,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.explain.largest import equal_stages, top_stage, unknown_stages
 from pipeprof.profiles.explain.words import milliseconds, percent
 
 if TYPE_CHECKING:
@@ -44,11 +47,16 @@ DISK_FROM = 5e6
 """Bytes per second from the disk below which a blocked thread does not wait for it."""
 SERIAL_FROM = 0.60
 """Share of the interval that a serial stage fills."""
+WANTED_FROM = 0.80
+"""Share of the cores that must be in use, so that threads waiting for one are held to have been too many."""
+STEAL_FROM = 0.05
+"""Share of the time that the machine below takes away, from which the cores are wanted whoever uses them here."""
 OTHERS_FROM = 0.50
 """Share of the missing cores that others must use, so that they and not its own threads are in the worker's way."""
+BLOCKS_FROM = 0.50
+"""Share of the waiting that a stage must be blocked, so that this is held to be the reason."""
 EXPLAINED_BELOW = 0.30
 """Share of the waiting that all other stages together may account for, so that the rest is left to one."""
-_COSTLY = frozenset({"map", "filter", "interleave", "flat_map", "from_generator", "scan"})
 
 
 @dataclass(frozen=True)
@@ -58,73 +66,8 @@ class Limited:
     limit: Limit | None
     stage: Stage | None
     because: str
-
-
-def top_stage(stages: list[Stage] | None, epochs: int = 0) -> Stage | None:
-    """The stage with most of the time inside the pipeline; `None` where a stage that may be it has no known cost.
-
-    Args:
-        stages: Of the profile.
-        epochs: How often the dataset ended and was started again while it was measured.
-    """
-    known = [stage for stage in stages or [] if _cost(stage) and stage.origin == "written"]
-    if _unknown(stages or [], epochs):
-        return None
-    return max(known, key=lambda stage: _cost(stage) or 0.0, default=None)
-
-
-def unknown_stages(stages: list[Stage] | None, epochs: int = 0) -> list[Stage]:
-    """Stages that may cost much without anybody having counted, while the costs of others are known."""
-    if not any(_cost(stage) for stage in stages or [] if stage.origin == "written"):
-        return []
-    return _unknown(stages or [], epochs)
-
-
-def _cost(stage: Stage) -> float | None:
-    """As TensorFlow's model counts it, else what the trace saw of the ops of its function."""
-    if stage.inside_ms is not None:
-        return stage.inside_ms
-    if stage.ops:
-        return sum(op.ms_per_batch for op in stage.ops)
-    return stage.share
-
-
-def _unknown(stages: list[Stage], epochs: int) -> list[Stage]:
-    """Stages that may cost much without anybody having counted."""
-    idle = _served_from_caches(stages) if epochs > 1 else frozenset()
-    return [
-        stage
-        for stage in stages
-        if _cost(stage) is None
-        and stage.fused_with is None
-        and not (stage.executed or "").startswith("removed")
-        and stage.op in _COSTLY
-        and stage.id not in idle
-    ]
-
-
-def _served_from_caches(stages: list[Stage]) -> frozenset[str]:
-    """Stages below a cache, which no longer run once an epoch has filled it."""
-    found = set()
-    for cache in stages:
-        before, _, number = cache.id.rpartition("stages.")
-        if cache.op != "cache" or not number.isdigit():
-            continue
-        chain = {one.id: _place_in_chain(one.id.removeprefix(before)) for one in stages if one.id.startswith(before)}
-        above = [one.op for one in stages if (chain.get(one.id) or -1) > int(number)]
-        # A cache that is never read to its end is never full.
-        if "take" not in above:
-            found |= {name for name, place in chain.items() if place is not None and place < int(number)}
-    return frozenset(found)
-
-
-def _place_in_chain(address: str) -> int | None:
-    """Which stage of a chain an address lies in, itself or below it; -1 for the source."""
-    first, _, rest = address.partition(".")
-    number = rest.partition(".")[0]
-    if first == "source":
-        return -1
-    return int(number) if first == "stages" and number.isdigit() else None
+    beside: tuple[Stage, ...] = ()
+    """Stages that take as much and of which the same is said, e.g. the other side of a zip."""
 
 
 def causes_of(
@@ -197,7 +140,7 @@ def _left_over(profile: Profile) -> Limited | None:
     unknown = unknown_stages(profile.stages, steps.epochs if steps is not None else 0)
     if len(unknown) != 1 or steps is None:
         return None
-    waiting = steps.wait_ms.mean - (steps.restart_share or 0.0) * steps.interval_ms.mean
+    waiting = _waiting_ms(steps)
     known = sum(stage.inside_ms or 0.0 for stage in profile.stages or [])
     if not 0 <= known < EXPLAINED_BELOW * waiting:
         return None
@@ -241,7 +184,30 @@ def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | Non
     used, cores = causes.worker_cores, profile.host.cores
     if used is None or used < CPU_FROM * cores:
         return None
-    return Limited("cpu", stage, f"the worker uses {used:.1f} of {cores:g} cores")
+    beside = equal_stages(stage, profile.stages) if stage is not None else ()
+    return Limited("cpu", stage, f"the worker uses {used:.1f} of {cores:g} cores", beside)
+
+
+def cores_wanted(contention: Contention | None, cores: float) -> bool | None:
+    """Whether the cores were in use, so that a thread that waited for one did so because another one had it.
+
+    A thread that is woken on a core that was idle waits as well, which the kernel counts in the same way.
+
+    Args:
+        contention: What was observed.
+        cores: That the worker may use.
+
+    Returns:
+        `None` where nobody knows what the others used.
+    """
+    if contention is None:
+        return None
+    if contention.throttled_seconds or (contention.steal_share or 0.0) >= STEAL_FROM:
+        return True
+    used, others = contention.worker_cores, contention.others_cores
+    if used is None or (others is None and used < WANTED_FROM * cores):
+        return None
+    return used + (others or 0.0) >= WANTED_FROM * cores
 
 
 def _crowded(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
@@ -249,32 +215,71 @@ def _crowded(causes: Causes, profile: Profile, stage: Stage | None) -> Limited |
     used, demanded, cores = causes.worker_cores, causes.demanded_cores, profile.host.cores
     if used is None or demanded is None or demanded < CPU_FROM * cores:
         return None
-    others = profile.contention.others_cores if profile.contention is not None else None
-    words = f"its threads wait for a core {percent(1 - used / demanded)} of the time"
-    if others is None:
-        return Limited(
-            "cpu", stage, f"{words} (it gets {used:.1f} of {cores:g}); whose work is in the way is not known"
-        )
-    if others >= OTHERS_FROM * (demanded - used):
-        return Limited("cpu", stage, f"{words}, because others use {others:.1f} of the {cores:g} (it gets {used:.1f})")
-    return Limited("cpu", stage, f"{words}, because more of them want one at once than the {cores:g} there are")
-
-
-def _blocked(causes: Causes, _profile: Profile, stage: Stage | None) -> Limited | None:
-    if causes.blocked_share is None or causes.blocked_share < BLOCKED_FROM:
+    if cores_wanted(profile.contention, cores) is False:
         return None
-    words = f"{percent(causes.blocked_share)} of the time inside the stages nothing computes"
+    beside = equal_stages(stage, profile.stages) if stage is not None else ()
+    others = profile.contention.others_cores if profile.contention is not None else None
+    words = f"the worker's threads wait for a core {percent(1 - used / demanded)} of the time"
+    if others is None:
+        why = f"{words} (it gets {used:.1f} of {cores:g}); whose work is in the way is not known"
+        return Limited("cpu", stage, why, beside)
+    if others >= OTHERS_FROM * (demanded - used):
+        return Limited(
+            "cpu", stage, f"{words}, because others use {others:.1f} of the {cores:g} (it gets {used:.1f})", beside
+        )
+    if stage is not None and (stage.parallelism or 1.0) <= 1.0:
+        # One call at a time wants one core.
+        return None
+    return Limited("cpu", stage, f"{words}, because more of them want one at once than the {cores:g} there are", beside)
+
+
+def _blocked(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
+    if stage is not None and _is_blocked(stage) is not None:
+        if not _is_blocked(stage) or (stage.blocked_ms_per_batch or 0.0) < BLOCKS_FROM * _waiting_ms(profile.steps):
+            return None
+        beside = tuple(one for one in equal_stages(stage, profile.stages) if _is_blocked(one))
+        share, where = _blocked_part((stage, *beside)), "them" if beside else "it"
+    else:
+        if causes.blocked_share is None or causes.blocked_share < BLOCKED_FROM:
+            return None
+        beside = equal_stages(stage, profile.stages) if stage is not None else ()
+        share, where = causes.blocked_share, "the stages"
+    words = f"{percent(share)} of the time inside {where} nothing computes"
     rate = causes.disk_bytes_per_second
     if rate is not None and rate >= DISK_FROM:
-        return Limited("io", stage, f"{words}, and {rate / 1e6:.0f} MB/s come from the disk")
+        return Limited("io", stage, f"{words}, and {rate / 1e6:.0f} MB/s come from the disk", beside)
     if rate is None:
-        return Limited("latency", stage, f"{words}; whether that is the disk or something else is not known here")
-    return Limited("latency", stage, f"{words}, and no disk is read: it waits")
+        return Limited(
+            "latency", stage, f"{words}; whether that is the disk or something else is not known here", beside
+        )
+    return Limited("latency", stage, f"{words}, and no disk is read: {'they wait' if beside else 'it waits'}", beside)
+
+
+def _is_blocked(stage: Stage) -> bool | None:
+    """Whether its own threads are blocked most of the time inside it; `None` where nobody looked."""
+    if stage.blocked_ms_per_batch is None or not stage.time_ms_per_batch:
+        return None
+    return _blocked_part((stage,)) >= BLOCKED_FROM
+
+
+def _blocked_part(stages: tuple[Stage, ...]) -> float:
+    inside = sum(stage.time_ms_per_batch or 0.0 for stage in stages)
+    return min(1.0, sum(stage.blocked_ms_per_batch or 0.0 for stage in stages) / inside)
+
+
+def _waiting_ms(steps: Steps | None) -> float:
+    """Per step, without the starts of epochs."""
+    if steps is None:
+        return 0.0
+    return max(0.0, steps.wait_ms.mean - (steps.restart_share or 0.0) * steps.interval_ms.mean)
 
 
 def _serial(_causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
     steps = profile.steps
     if stage is None or steps is None or stage.inside_ms is None or (stage.parallelism or 1.0) > 1.0:
+        return None
+    if stage.ceiling_resource == "threads":
+        # It is inside a function of which several run at a time.
         return None
     share = stage.inside_ms / steps.interval_ms.mean
     if share < SERIAL_FROM:

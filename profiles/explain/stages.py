@@ -19,6 +19,7 @@ from pipeprof.pipelines.graph.records import GraphDict, ModelDict
 from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.running import running_graph
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
+from pipeprof.profiles.explain.words import percent
 from pipeprof.profiles.profile import Component, Location, Message, Stage
 
 _ALIASING = ("Shuffle", "ShuffleAndRepeat", "Cache", "Prefetch")
@@ -28,6 +29,8 @@ _OF_THE_MODEL = (
 )
 _UNATTRIBUTED_SHARE = 0.01
 _SCALED_SHARE = 0.5
+_TOLD_SHARE = 0.01
+_ALMOST_NOTHING = "in one case less than 1 % of the elements, so take them as rough"
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,8 @@ class _Table:
             (
                 "stages-scaled",
                 scaled,
-                f"restarted while measured; costs are scaled from at least {seen:.0%} of the elements",
+                "restarted while measured; their costs are scaled up from what could be read: "
+                + (f"at least {percent(seen)} of their elements" if seen >= _TOLD_SHARE else _ALMOST_NOTHING),
             ),
             ("stages-alias", aliases, "buffer slices of the source in memory; these bytes cost nothing again"),
         )
@@ -351,6 +355,6 @@ def _notes(costs: Costs, segments: Sequence[Segment], executed: StageGraph) -> l
     if total and costs.unattributed_seconds / total >= _UNATTRIBUTED_SHARE:
         share = costs.unattributed_seconds / total
         what = ", ".join(sorted(set(costs.unattributed)))
-        text = f"{share:.0%} of the time inside stages could not be attributed to one of them ({what})."
+        text = f"{percent(share)} of the time inside stages could not be attributed to one of them ({what})."
         return [Message(code="stages-unattributed", message=text)]
     return []

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.findings import Verdict
-from pipeprof.profiles.explain.limit import limit_of, top_stage, unknown_stages
+from pipeprof.profiles.explain.largest import equal_stages, top_stage, unknown_stages
+from pipeprof.profiles.explain.limit import limit_of
 from pipeprof.profiles.explain.words import count, listed, milliseconds, percent, significant, stage_words
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ STEP_BOUND_BELOW = 0.05
 INPUT_BOUND_FROM = 0.20
 """Share of waiting from which the pipeline sets the pace (xprof: highly input-bound)."""
 
-EQUAL_FROM = 0.8
-"""Share of the largest stage's time from which another one is named beside it."""
+OWNER_FROM = 0.25
+"""Share of the time inside the pipeline from which a stage is named for it alone."""
 
 _ENDED_BY_SIGNAL = {130: "Interrupted", 143: "Terminated"}
 _WORDS_FOR_CODES = {
@@ -60,8 +61,10 @@ def verdict(profile: Profile) -> Verdict:
         The verdict; ``bound`` is ``None`` when no step was measured.
     """
     steps = profile.steps if profile.steps and profile.steps.count else None
-    bound = _bound(steps)
+    bound = _bound(profile, steps)
     limited = limit_of(profile) if bound in ("input", "balanced") else None
+    if _nothing_to_gain(profile) and limited is not None and limited.limit != "memory":
+        limited = None
     measured = _measured_sentence(profile, steps, bound, limited) if steps else None
     ended = _ended_sentence(profile, steps)
     if measured is None:
@@ -75,11 +78,18 @@ def verdict(profile: Profile) -> Verdict:
     )
 
 
-def _bound(steps: Steps | None) -> Bound | None:
+def _nothing_to_gain(profile: Profile) -> bool:
+    """Whether batches that lay ready came no faster: then it is not the pipeline that is in the way."""
+    return profile.headspace is not None and profile.headspace.share < STEP_BOUND_BELOW
+
+
+def _bound(profile: Profile, steps: Steps | None) -> Bound | None:
     if steps is None:
         return None
     if steps.dispatch is None:
         return "input"
+    if _nothing_to_gain(profile):
+        return "step"
     if (steps.restart_share or 0.0) >= STEP_BOUND_BELOW:
         return bound_of(steps.wait_share)
     return bound_of(_within(steps))
@@ -92,9 +102,11 @@ def _within(steps: Steps) -> float:
 
 
 def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None, limited: Limited | None) -> str:
-    owner = (
-        _held_up(limited, profile.stages, steps.epochs) if limited is not None else _owner(profile.stages, steps.epochs)
-    )
+    owner = ""
+    if limited is not None:
+        owner = _held_up(limited, profile.stages, steps.epochs)
+    elif not _nothing_to_gain(profile):
+        owner = _owner(profile.stages, steps.epochs)
     worth = _worth(profile, steps)
     if steps.dispatch is None:
         return f"No step to feed: {_alone(profile, steps)}{owner}{worth}."
@@ -105,13 +117,17 @@ def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None, limi
     mode = _mode(steps.dispatch)
     rest = f"{owner}{_restarts(steps)}{worth}"
     if bound == "step":
-        if steps.wait_share >= STEP_BOUND_BELOW:
-            waits = f"{percent(_within(steps))} of the time within an epoch ({percent(steps.wait_share)} in all)"
-        return (
-            f"Bound by the step: {mode}, the device waits for a batch only {waits}; the pipeline keeps up"
-            # A window that was cut short is too little to send anybody home on.
-            f"{', leave its speed alone' if profile.complete else ''}."
-        )
+        # A window that was cut short is too little to send anybody home on.
+        keeps_up = f"the pipeline keeps up{', leave its speed alone' if profile.complete else ''}."
+        if max(steps.wait_share, _within(steps)) < STEP_BOUND_BELOW:
+            return f"Bound by the step: {mode}, the device waits for a batch only {waits}; {keeps_up}"
+        if _nothing_to_gain(profile):
+            return (
+                f"Bound by the step: {mode}, the device waits for the next batch {waits}, and hardly less when batches "
+                f"lie ready: {keeps_up}"
+            )
+        waits = f"{percent(_within(steps))} of the time within an epoch ({percent(steps.wait_share)} in all)"
+        return f"Bound by the step: {mode}, the device waits for a batch only {waits}; {keeps_up}"
     if bound == "balanced":
         return f"Balanced: {mode}, the device waits for the next batch {waits}{rest}."
     return f"Bound by the input: {mode}, the device waits for the next batch {waits}{rest}."
@@ -121,20 +137,9 @@ def _held_up(limited: Limited, stages: list[Stage] | None, epochs: int) -> str:
     """What holds the pipeline up, and the measurement that says so."""
     if limited.stage is None:
         return f"; {limited.because}{'' if limited.limit == 'memory' else _not_known(stages, epochs)}"
-    held = [limited.stage]
-    if limited.limit in ("cpu", "io", "latency"):
-        # What is said there is said of all stages, e.g. of both sides of a zip.
-        held += _equals(limited.stage, stages or [])
+    held = [limited.stage, *limited.beside]
     names = listed([stage_words(stage) for stage in held])
     return f"; {names} {'hold' if len(held) > 1 else 'holds'} it up: {limited.because}"
-
-
-def _equals(stage: Stage, stages: list[Stage]) -> list[Stage]:
-    """Other stages that take about as much of the time inside the pipeline."""
-    if not stage.share:
-        return []
-    least = EQUAL_FROM * stage.share
-    return [one for one in stages if one.id != stage.id and one.origin == "written" and (one.share or 0.0) >= least]
 
 
 def _worth(profile: Profile, steps: Steps) -> str:
@@ -142,12 +147,8 @@ def _worth(profile: Profile, steps: Steps) -> str:
     headspace = profile.headspace
     if headspace is None:
         return ""
-    if headspace.share < STEP_BOUND_BELOW and _bound(steps) == "step":
-        return ""
-    if headspace.share < STEP_BOUND_BELOW and steps.dispatch is None:
-        return ". That is all the loop itself can take: leave its speed alone"
-    if headspace.share < STEP_BOUND_BELOW:
-        return ". But batches that lay ready came no faster: it is not the pipeline that is in the way"
+    if _nothing_to_gain(profile):
+        return ". That is all the loop itself can take: leave its speed alone" if steps.dispatch is None else ""
     if steps.dispatch is None:
         return f". The loop itself could take {significant(1e3 / headspace.replayed_ms)} batches/s"
     return f". A pipeline that costs nothing would make it {significant(headspace.speedup, 2)}× as fast"
@@ -181,13 +182,20 @@ def _mode(dispatch: Dispatch | None) -> str:
 
 
 def _owner(stages: list[Stage] | None, epochs: int) -> str:
-    """Who takes most of the time inside the pipeline, where TensorFlow's model tells."""
+    """Who takes most of the time inside the pipeline, where TensorFlow's model or the trace tells."""
     stage = top_stage(stages, epochs)
     if stage is None:
         return _not_known(stages, epochs)
-    if not stage.share:
+    if stage.share is None and stage.ops:
+        return (
+            f"; by the trace, {stage_words(stage)} takes most of the time inside the pipeline: it had ended before its "
+            "cost could be read"
+        )
+    if (stage.share or 0.0) < OWNER_FROM:
         return ""
-    return f"; {stage_words(stage)} has {percent(stage.share)} of the time spent inside the pipeline"
+    owners = [stage, *equal_stages(stage, stages)]
+    names, shares = listed([stage_words(one) for one in owners]), listed([percent(one.share or 0.0) for one in owners])
+    return f"; {names} {'have' if len(owners) > 1 else 'has'} {shares} of the time spent inside the pipeline"
 
 
 def _not_known(stages: list[Stage] | None, epochs: int) -> str:

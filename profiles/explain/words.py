@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -101,6 +102,24 @@ def stage_words(stage: Stage) -> str:
     if stage.name:
         return f'"{stage.name}" ({stage.op}, {place})'
     return stage.op if stage.id == stage.op else f"{stage.op} ({place})"
+
+
+def as_typed(file: str, folder: PurePath | None = None) -> str:
+    """A file as a user types it: without the working directory if it lies in there, else as it is.
+
+    Args:
+        file: A path.
+        folder: The working directory; the present one when left out.
+
+    Example:
+        >>> as_typed("/work/data/input.py", PurePath("/work")), as_typed("/lib/input.py", PurePath("/work"))
+        ('data/input.py', '/lib/input.py')
+    """
+    try:
+        here = folder or Path.cwd()
+    except OSError:  # it is gone
+        return file
+    return str(PurePath(file).relative_to(here)) if PurePath(file).is_relative_to(here) else file
 
 
 def listed(words: Sequence[str]) -> str:

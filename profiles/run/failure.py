@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.profiles.explain.words import size
+from pipeprof.profiles.explain.words import as_typed, size
 from pipeprof.profiles.profile import Location, PhaseName, Problem
 from pipeprof.profiles.run.raised import Frame, users_frame_of_stacks
 
@@ -138,7 +138,7 @@ def _where(observed: Observed) -> str:
 
 def _raised(observed: Observed, error: Mapping[str, Any], around: Circumstances) -> Failure:
     stage = around.stages.get(error["address"] or "")
-    frame = Frame(**error["frame"]) if error["frame"] else None
+    frame = _as_typed(Frame(**error["frame"]) if error["frame"] else None)
     exit_code = EXIT_SPEC if error["kind"] == "spec" else EXIT_PIPELINE
     message = error["message"]
     if error["code"] == "empty":
@@ -170,7 +170,7 @@ def _died(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
         name = signal.Signals(number).name
     except ValueError:
         name = f"signal {number}"
-    frame = users_frame_of_stacks(around.stacks)
+    frame = _as_typed(users_frame_of_stacks(around.stacks))
     place = f" The user's code was at {frame.file}:{frame.line}." if frame else ""
     crash = _CRASHES.get(number)
     if crash:
@@ -230,7 +230,7 @@ def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[StageAt 
 
 def _hung(observed: Observed, around: Circumstances) -> Failure:
     frames = (observed.look or {}).get("frames") or []
-    frame = Frame(**frames[0]) if frames else users_frame_of_stacks(around.stacks)
+    frame = _as_typed(Frame(**frames[0]) if frames else users_frame_of_stacks(around.stacks))
     place = (
         f" The user's code was at {frame.file}:{frame.line}{f', in {frame.function}' if frame.function else ''}."
         if frame
@@ -241,3 +241,7 @@ def _hung(observed: Observed, around: Circumstances) -> Failure:
     if frame:
         problem.file, problem.line = frame.file, frame.line
     return Failure(problem, EXIT_PIPELINE)
+
+
+def _as_typed(frame: Frame | None) -> Frame | None:
+    return replace(frame, file=as_typed(frame.file)) if frame is not None else None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.stages import Caller, Location
+from pipeprof.profiles.explain.words import as_typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,3 +32,11 @@ def locate(stages: Iterable[Stage], graphs: Mapping[str, Any]) -> None:
         if place is not None:
             stage.location = Location(file=place["file"], line=place["line"], column=place["column"])
             stage.called_from = [Caller(**one) for one in place["callers"]] or None
+
+
+def shorten(stages: Iterable[Stage]) -> None:
+    """Name the files in which stages are written as the user types them, in place."""
+    for stage in stages:
+        for place in (stage.location, *(stage.called_from or ())):
+            if place is not None:
+                place.file = as_typed(place.file)

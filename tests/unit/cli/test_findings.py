@@ -195,6 +195,15 @@ def test_without_findings_one_line_says_so(share: float | None, expected: str, r
     assert expected in report(profile, width=120)
 
 
+def test_without_a_step_all_the_time_is_the_pipelines(recorded: Recorded) -> None:
+    profile = recorded("step-none")
+    profile.findings = []
+    profile.verdict = Verdict(sentence="A sentence.", headspace_share=0.99)
+    text = report(profile, width=120)
+    assert "No finding  no rule says how it could be faster; without a step nobody knows if it must be" in text
+    assert "99 %" not in text
+
+
 @pytest.mark.parametrize("name", ["out-of-memory", "interrupted"])
 def test_a_run_that_did_not_end_well_is_not_declared_healthy(name: str, recorded: Recorded) -> None:
     profile = recorded(name)

@@ -11,7 +11,17 @@ from rich.cells import cell_len
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import render_report
 from pipeprof.profiles.explain.verdict import verdict
-from pipeprof.profiles.profile import Host, Problem, Profile, Stage, Target, Tool
+from pipeprof.profiles.profile import (
+    Contention,
+    CpuAccount,
+    Headspace,
+    Host,
+    Problem,
+    Profile,
+    Stage,
+    Target,
+    Tool,
+)
 
 NAMES = ("input-bound", "step-bound", "step-none", "out-of-memory", "interrupted", "no-model")
 SAVED = "pipeprof-out/{}-20260731T101112Z.json"
@@ -144,3 +154,29 @@ def test_what_runs_is_not_claimed_without_a_graph(recorded: Recorded) -> None:
 
 def test_repeated_output_is_counted(recorded: Recorded) -> None:
     assert "(3 times)" in report(recorded("out-of-memory"), width=120)
+
+
+def line_of(profile: Profile, key: str) -> str:
+    return next(line for line in report(profile, width=120).splitlines() if line.startswith(key))
+
+
+def test_a_pipeline_that_keeps_up_is_not_tried_with_more_steps_in_flight(recorded: Recorded) -> None:
+    profile = recorded("no-model")
+    assert line_of(profile, "Next").endswith("--dispatch 1")
+    assert profile.headspace is None
+    profile.headspace = Headspace(interval_ms=10.0, replayed_ms=9.9, share=0.01, speedup=1.01, batches=4)
+    profile.verdict = verdict(profile)
+    assert line_of(profile, "Next").endswith("--step none")
+    assert line_of(profile, "Verdict").split(maxsplit=1)[1].startswith("bound by the step, waiting ")
+
+
+def test_threads_that_are_woken_on_free_cores_are_no_contention(recorded: Recorded) -> None:
+    profile = recorded("step-bound")
+    profile.cpu = CpuAccount(total_ms=1.0, stages_ms=1.0, runtime_ms=0.0, waiting_share=0.44)
+    profile.contention = Contention(runnable_wait_share=0.44, worker_cores=0.04, others_cores=0.02)
+    woken = "44 % of the threads' time until they got a core, though cores were free"
+    assert line_of(profile, "Contention").split(maxsplit=1)[1].startswith(woken)
+    assert "waiting for a core" not in report(profile, width=120)
+    profile.contention.others_cores = profile.host.cores
+    assert "44 % of the threads' time waiting for a core" in line_of(profile, "Contention")
+    assert "waiting for a core 44 % of the threads' time" in report(profile, width=120)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.explain.limit import causes_of, held_by_python, limit_of, top_stage
+from pipeprof.profiles.explain.largest import top_stage, unread_note
+from pipeprof.profiles.explain.limit import causes_of, cores_wanted, held_by_python, limit_of
 from pipeprof.profiles.profile import (
     Causes,
     Contention,
     Disk,
     Host,
     Memory,
+    Message,
     OpCost,
     Profile,
     Quantiles,
@@ -191,7 +193,6 @@ def test_traced_ops_tell_what_the_model_did_not() -> None:
     ("others", "expected"),
     [
         pytest.param(1.0, "because others use 1.0 of the 2 (it gets 1.0)", id="others have them"),
-        pytest.param(0.1, "because more of them want one at once than the 2 there are", id="it is in its own way"),
         pytest.param(None, "(it gets 1.0 of 2); whose work is in the way is not known", id="not known"),
     ],
 )
@@ -202,7 +203,146 @@ def test_who_is_in_the_way_of_threads_that_wait_for_a_core(others: float | None,
     held = limit_of(found)
     assert held is not None
     assert held.limit == "cpu"
-    assert held.because == f"its threads wait for a core 44 % of the time{',' if others is not None else ''} {expected}"
+    comma = "," if others is not None else ""
+    assert held.because == f"the worker's threads wait for a core 44 % of the time{comma} {expected}"
+
+
+def crowded(used: float, others: float, calls: float | None) -> str | None:
+    found = profile(Causes(worker_cores=used, demanded_cores=2.5, blocked_share=0.0), stage(10.0, calls))
+    found.contention = Contention(worker_cores=used, others_cores=others)
+    held = limit_of(found)
+    return held.because if held is not None else None
+
+
+def test_threads_are_too_many_only_where_the_cores_are_in_use() -> None:
+    in_its_own_way = "wait for a core 40 % of the time, because more of them want one at once than the 2 there are"
+    assert (crowded(1.5, 0.2, 2.0) or "").endswith(in_its_own_way)
+    # Woken on a core that was free, a thread waits as well.
+    assert crowded(1.5, 0.0, 2.0) is None
+    # One call at a time cannot want more than one.
+    assert crowded(1.5, 0.2, 1.0) is None
+    assert crowded(1.5, 0.2, None) is None
+    assert "because others use 1.0 of the 2" in (crowded(1.0, 1.0, 1.0) or "")
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        (None, None),
+        (Contention(), None),
+        (Contention(worker_cores=0.1), None),
+        (Contention(worker_cores=1.7), True),
+        (Contention(worker_cores=0.1, others_cores=0.1, runnable_wait_share=0.9), False),
+        (Contention(worker_cores=0.1, others_cores=1.6), True),
+        (Contention(worker_cores=0.1, others_cores=0.1, throttled_seconds=0.1), True),
+        (Contention(worker_cores=0.1, others_cores=0.1, throttled_seconds=0.0, steal_share=0.04), False),
+        (Contention(worker_cores=0.1, others_cores=0.1, steal_share=0.05), True),
+    ],
+)
+def test_cores_are_wanted_where_they_are_in_use_or_taken_away(found: Contention | None, wanted: bool | None) -> None:
+    assert cores_wanted(found, 2.0) is wanted
+
+
+def looked_at(ms: float, blocked: float, calls: float = 1.0, share: float = 0.9, address: str = "stages.0") -> Stage:
+    return stage(ms - blocked, calls, address).model_copy(
+        update={"time_ms_per_batch": ms, "blocked_ms_per_batch": blocked, "share": share}
+    )
+
+
+def latency(*stages: Stage, blocked: float | None = None, disk: float | None = 0.0) -> tuple[str | None, str]:
+    causes = Causes(worker_cores=0.5, demanded_cores=0.5, blocked_share=blocked, disk_bytes_per_second=disk)
+    held = limit_of(profile(causes, *stages))
+    return (held.limit, held.because) if held is not None else (None, "")
+
+
+def test_a_stage_waits_where_its_own_threads_were_seen_to() -> None:
+    waits = "80 % of the time inside it nothing computes"
+    assert latency(looked_at(10.0, 8.0)) == ("latency", f"{waits}, and no disk is read: it waits")
+    assert latency(looked_at(10.0, 8.0), disk=50e6) == ("io", f"{waits}, and 50 MB/s come from the disk")
+    assert latency(looked_at(10.0, 8.0), disk=None)[1].startswith(f"{waits}; whether that is the disk")
+
+
+def test_what_its_own_threads_did_comes_before_what_is_left_of_all() -> None:
+    assert latency(looked_at(10.0, 1.0), blocked=0.9) == (None, "")
+    assert latency(stage(10.0, 2.0), blocked=0.9)[0] == "latency"
+
+
+def test_a_short_wait_explains_no_long_one() -> None:
+    # The device waits 10 ms.
+    assert latency(looked_at(5.1, 5.0))[0] == "latency"
+    assert latency(looked_at(4.9, 4.8))[0] is None
+
+
+def test_sides_that_wait_as_much_are_said_to_wait() -> None:
+    sides = looked_at(10.0, 8.0, share=0.5), looked_at(9.0, 9.0, share=0.45, address="stages.1")
+    causes = Causes(worker_cores=0.5, demanded_cores=0.5, disk_bytes_per_second=0.0)
+    held = limit_of(profile(causes, *sides))
+    assert held is not None
+    assert [one.id for one in held.beside] == ["stages.1"]
+    assert held.because == "89 % of the time inside them nothing computes, and no disk is read: they wait"
+    held = limit_of(profile(causes, sides[0], looked_at(9.0, 1.0, share=0.45, address="stages.1")))
+    assert held is not None
+    assert held.beside == ()
+
+
+def test_one_of_several_that_run_inside_a_function_is_not_serial() -> None:
+    causes = Causes(worker_cores=1.0, demanded_cores=1.0, blocked_share=0.1)
+    inner = stage(19.0, None, "stages.0.source")
+    assert (held := limit_of(profile(causes, inner))) is not None
+    assert held.limit == "serial-stage"
+    assert limit_of(profile(causes, inner.model_copy(update={"ceiling_resource": "threads"}))) is None
+
+
+def test_no_written_stage_is_the_largest_where_an_injected_one_is() -> None:
+    injected = Stage(id="injected.0", origin="injected", op="prefetch", cpu_ms_per_batch=4.0)
+    assert top_stage([stage(3.0), injected]) is None
+    assert (found := top_stage([stage(5.0), injected])) is not None
+    assert found.id == "stages.0"
+
+
+def unread(*stages: Stage, epochs: int = 3, told: str = "") -> str:
+    notes = [Message(code="stages-unseen", message=f"{told}: so.")] if told else []
+    note = unread_note(list(stages), epochs, notes)
+    return note.message if note is not None else ""
+
+
+def executed(op: str, address: str, **more: object) -> Stage:
+    return Stage(id=address, origin="written", op=op, tf_op=op, **more)
+
+
+def test_stages_that_had_ended_before_they_were_read_are_told() -> None:
+    source, decode = executed("list_files", "source"), executed("map", "stages.0")
+    rest = stage(1.0, address="stages.1")
+    assert unread(source, decode, rest).startswith("source, stages.0: had ended each time before")
+    assert "Of their ops" not in unread(source, decode, rest)
+    decode.ops = [OpCost(op="DecodeJpeg", ms_per_batch=40.0), OpCost(op="Resize", ms_per_batch=5.0)]
+    assert unread(source, decode, rest).endswith("Of their ops, those of stages.0 45.0 ms per batch while traced.")
+    assert unread(source, decode, rest, told="source").startswith("stages.0: ")
+    assert unread(source, decode, rest, told="source, stages.0") == ""
+
+
+@pytest.mark.parametrize(
+    ("stages", "epochs"),
+    [
+        pytest.param([executed("range", "source"), stage(1.0)], 0, id="it ended once, and took nothing since"),
+        pytest.param([executed("range", "source")], 3, id="no cost is known at all"),
+        pytest.param([Stage(id="source", origin="written", op="range"), stage(1.0)], 3, id="not in the graph"),
+        pytest.param([executed("map", "stages.1", fused_with="stages.0"), stage(1.0)], 3, id="fused"),
+        pytest.param([executed("map", "stages.1", executed="removed: no effect"), stage(1.0)], 3, id="removed"),
+        pytest.param(
+            [executed("map", "stages.0"), executed("cache", "stages.1", cpu_ms_per_batch=1.0)],
+            3,
+            id="served by a cache",
+        ),
+    ],
+)
+def test_else_nothing_is_missing(stages: list[Stage], epochs: int) -> None:
+    assert unread(*stages, epochs=epochs) == ""
+
+
+def test_a_source_below_repeat_ends_without_the_dataset() -> None:
+    repeat = executed("repeat", "stages.1", cpu_ms_per_batch=1.0)
+    assert unread(executed("range", "source"), repeat, epochs=0).startswith("source: ")
 
 
 @pytest.mark.parametrize(

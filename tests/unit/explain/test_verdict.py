@@ -15,6 +15,8 @@ from pipeprof.profiles.profile import (
     Causes,
     Headspace,
     Host,
+    Memory,
+    OpCost,
     Phase,
     Problem,
     Profile,
@@ -24,6 +26,7 @@ from pipeprof.profiles.profile import (
     Target,
     Throughput,
     Tool,
+    Verdict,
 )
 
 
@@ -92,6 +95,10 @@ def test_no_owner_is_named_that_a_user_cannot_act_on() -> None:
     assert "; batch (stages.1) has 90 % of" in sentence(steps=steps(), stages=[stage("stages.1", 0.9, op="batch")])
     injected = stage("injected.0", 0.9, op="prefetch", origin="injected")
     assert sentence(steps=steps(), stages=[injected]).endswith("step (50 %).")
+    smaller = stage("stages.0", 0.1, op="batch")
+    assert sentence(steps=steps(), stages=[smaller, injected]).endswith("step (50 %).")
+    several = [stage(f"stages.{place}", 0.16 - 0.04 * place) for place in range(4)]
+    assert sentence(steps=steps(), stages=several).endswith("step (50 %).")
     unknown = [stage("stages.0", None), stage("stages.1", 0.9, op="batch")]
     assert sentence(steps=steps(), stages=unknown).endswith("map (stages.0) ended before its cost could be read.")
 
@@ -245,9 +252,53 @@ def test_headspace_says_what_a_faster_pipeline_would_be_worth() -> None:
 
 
 def test_a_small_headspace_ends_all_advice_on_speed() -> None:
-    assert "it is not the pipeline that is in the way" in with_headspace(0.02)
     assert "all the loop itself can take: leave its speed alone" in with_headspace(0.02, dispatch=None)
     assert with_headspace(0.02, wait_share=0.01).count("leave its speed alone") == 1
+
+
+@pytest.mark.parametrize("wait_share", [0.05, 0.1, 0.5])
+def test_where_batches_that_lie_ready_come_no_faster_there_is_one_answer(wait_share: float) -> None:
+    worth = Headspace(interval_ms=10.0, replayed_ms=9.8, share=0.02, speedup=1.02, batches=4)
+    parts = {"headspace": worth, "stages": [stage("stages.0", 0.9)], "causes": Causes(worker_cores=1.9)}
+    found = verdict(profile(steps=steps(wait_share), **parts))
+    assert (found.bound, found.limit, found.stage) == ("step", "step", None)
+    assert found.sentence.startswith("Bound by the step: with dispatch sync, the device waits for the next batch ")
+    assert found.sentence.endswith(
+        " %), and hardly less when batches lie ready: the pipeline keeps up, leave its speed alone."
+    )
+
+
+def test_nothing_holds_up_what_is_as_fast_as_the_loop() -> None:
+    def found(share: float, **more: object) -> Verdict:
+        worth = Headspace(interval_ms=1.0, replayed_ms=1 - share, share=share, speedup=1 / (1 - share), batches=4)
+        stages = [stage("stages.0", 0.9)]
+        parts = {"headspace": worth, "stages": stages, "causes": Causes(worker_cores=1.9), **more}
+        return verdict(profile(steps=steps(1.0, None, 1.0), **parts))
+
+    assert (found(0.5).limit, found(0.5).stage) == ("cpu", "stages.0")
+    assert (found(0.02).limit, found(0.02).stage) == (None, None)
+    assert found(0.02).sentence == (
+        "No step to feed: the pipeline alone takes 1.00 ms per batch. That is all the loop itself can take: "
+        "leave its speed alone."
+    )
+    full = {"memory": Memory(peak_bytes=95), "host": Host(system="L", machine="m", cores=2, memory_limit_bytes=100)}
+    assert found(0.02, **full).limit == "memory"
+
+
+def test_a_stage_that_only_the_trace_knows_is_named_without_a_share() -> None:
+    traced = stage("stages.0", None, "decode").model_copy(update={"ops": [OpCost(op="DecodeJpeg", ms_per_batch=9.0)]})
+    others = stage("stages.1", 1.0, op="batch").model_copy(update={"cpu_ms_per_batch": 1.0})
+    assert sentence(steps=steps(), stages=[traced, others]).endswith(
+        '; by the trace, "decode" (map, stages.0) takes most of the time inside the pipeline: it had ended before its '
+        "cost could be read."
+    )
+
+
+def test_stages_that_have_as_much_are_named_with_it() -> None:
+    stages = [stage("source", 0.35, op="CsvDataset"), stage("stages.0", 0.37, op="batch"), stage("stages.1", 0.28)]
+    assert sentence(steps=steps(), stages=stages).endswith(
+        "; batch (stages.0) and CsvDataset (source) have 37 % and 35 % of the time spent inside the pipeline."
+    )
 
 
 def test_where_no_stage_can_be_named_the_sentence_says_why() -> None:

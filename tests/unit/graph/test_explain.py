@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pipeprof.profiles.explain import stages as module
 from pipeprof.profiles.profile import Location
 
 from .conftest import Recorded
@@ -109,6 +110,13 @@ def test_scaled_costs_are_told(recorded: Load) -> None:
     _, notes = recorded("epochs").explain()
     assert [note.code for note in notes] == ["stages-scaled"]
     assert notes[0].message.startswith("source, stages.0: restarted while measured")
+    assert notes[0].message.endswith(" % of their elements.")
+
+
+def test_costs_of_next_to_nothing_are_called_rough(recorded: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TOLD_SHARE", 0.99)
+    _, notes = recorded("epochs").explain()
+    assert notes[0].message.endswith("less than 1 % of the elements, so take them as rough.")
 
 
 def test_slices_of_a_source_in_memory_are_aliases(recorded: Load) -> None:
@@ -125,7 +133,7 @@ def test_a_model_of_something_else_is_told(recorded: Load) -> None:
     stages, notes = recorded("map_batch").explain(segments=recorded("zip").segments)
     assert all(stage.cpu_ms_per_batch is None for stage in stages.values())
     assert notes[0].code == "stages-unattributed"
-    assert notes[0].message.startswith("100% of the time inside stages could not be attributed")
+    assert notes[0].message.startswith("100 % of the time inside stages could not be attributed")
 
 
 def test_names_and_places_of_a_spec(recorded: Load) -> None:

@@ -457,3 +457,16 @@ def test_the_time_was_up():
 def test_an_error_that_came_while_the_time_ran_out_is_not_hidden_by_done():
     seen = observed(*MEASURING, error(), {"m": "done"})
     assert failed(Ended("exit", 0), seen).problem.code == "raised"
+
+
+def test_files_are_named_as_the_user_types_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    here = {**FRAME, "file": str(tmp_path / "data" / "decode.py")}
+    hung = failed(Ended("hung", -9), observed(*MEASURING, answer(frames=[here])))
+    assert place(hung)[:2] == ("data/decode.py", 33)
+    assert "The user's code was at data/decode.py:33" in hung.problem.message
+    raised = failed(Ended("exit", 1), observed(*MEASURING, error("raised", message="ValueError: no", frame=here)))
+    assert place(raised)[:2] == ("data/decode.py", 33)
+    stacks = STACKS.replace("/home/me", str(tmp_path))
+    crashed = failed(Ended("exit", -11), observed(*MEASURING), stacks=stacks)
+    assert "The user's code was at decode.py:33." in crashed.problem.message
