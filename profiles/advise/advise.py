@@ -12,7 +12,7 @@ from pipeprof.profiles.advise.proposal import proposal
 from pipeprof.profiles.advise.rule import Draft, Rule, Threshold
 from pipeprof.profiles.advise.rule import rules as all_rules
 from pipeprof.profiles.advise.view import Facts, Headspace, PipelineView
-from pipeprof.profiles.advise.written import with_written
+from pipeprof.profiles.advise.written import with_counts, with_written
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.explain.verdict import STEP_BOUND_BELOW
@@ -271,7 +271,11 @@ def findings_for(
         messages.append(_not_judged(profile, missing))
     if view is None:
         return None, messages
-    known = view if loaded is None else with_written(view, loaded)
+    known = view
+    if loaded is not None:
+        known, spec = with_written(view, loaded), loaded
+        of = tried("the numbers of elements", lambda: _view_of_spec(profile, spec, measured), messages)
+        known = known if of is None else with_counts(known, of)
     result = tried("the rules", lambda: advise(known, ignore=loaded.spec.ignore if loaded else ()), messages)
     return (None, messages) if result is None else (result[0], [*messages, *result[1]])
 

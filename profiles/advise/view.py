@@ -105,6 +105,7 @@ class StageView:
         element: What comes out of it, component by component.
         keys: Names of the components where they are known and there is no spec: dotted keys, indices of a tuple.
         elements: How many come out; `INFINITE` for no end.
+        counted: The same by the inputs that a spec describes, where TensorFlow's graph does not know.
         function: Its function.
         source_bytes: Bytes that an in-memory source holds.
         constant: Whether the source's tensors are constants of a graph.
@@ -126,6 +127,7 @@ class StageView:
     element: tuple[Component, ...] | None = None
     keys: tuple[str, ...] | None = None
     elements: int | None = None
+    counted: int | None = None
     function: FunctionView | None = None
     source_bytes: int | None = None
     constant: bool | None = None

@@ -20,6 +20,18 @@ def with_written(view: PipelineView, loaded: LoadedSpec) -> PipelineView:
     return replace(view, stages=stages)
 
 
+def with_counts(view: PipelineView, spec: PipelineView) -> PipelineView:
+    """The same view, with the numbers of elements that the static view of its spec knows and the graph does not."""
+    known = {one.id: one.elements for one in spec.stages if not one.injected}
+    return replace(
+        view,
+        stages=tuple(
+            replace(one, counted=known.get(one.id)) if one.elements is None and not one.injected else one
+            for one in view.stages
+        ),
+    )
+
+
 def _at(data: Any, place: tuple[str | int, ...]) -> Mapping[str, Any] | None:
     """The mapping of arguments at a place; an empty one where none were written."""
     for key in place:

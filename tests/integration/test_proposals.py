@@ -154,3 +154,27 @@ def test_elements_by_their_number_are_those_of_the_generator() -> None:
     after = carried_out(python, IMAGES=IMAGES, LABELS=LABELS)
     assert after.options().threading.private_threadpool_size == 16
     assert values(after) == values(tf.data.Dataset.from_generator(rows, output_signature=SIGNATURE))
+
+
+@pytest.mark.parametrize(("count", "made"), [(4, [4, 4, 4]), (10, [10, 0, 0]), (11, [10, 0, 0])])
+def test_a_cache_below_a_take_serves_only_what_was_read_to_its_end(count: int, made: list[int]) -> None:
+    """What `cache-never-complete` says of TensorFlow; with the take below, every cache serves."""
+    calls: list[int] = []
+
+    def noted(number: Any) -> Any:
+        calls.append(int(number))
+        return number
+
+    def epochs(apply: Callable[[tf.data.Dataset], tf.data.Dataset]) -> list[tuple[list[Any], int]]:
+        data = tf.data.Dataset.range(10).map(lambda one: tf.numpy_function(noted, [one], tf.int64))
+        data, seen = apply(data), []
+        for _ in range(3):
+            calls.clear()
+            seen.append((values(data), len(calls)))
+        return seen
+
+    before = epochs(lambda data: data.cache().take(count))
+    after = epochs(lambda data: data.take(count).cache())
+    assert [number for _, number in before] == made
+    assert [number for _, number in after] == [made[0], 0, 0]
+    assert [found for found, _ in before] == [found for found, _ in after]

@@ -11,6 +11,7 @@ from pipeprof.profiles.advise.rule import Draft, Rule
 from pipeprof.profiles.advise.rules.batch_before_shuffle import BatchBeforeShuffle
 from pipeprof.profiles.advise.rules.cache_after_augment import CacheAfterAugment
 from pipeprof.profiles.advise.rules.cache_in_memory_over_budget import CacheInMemoryOverBudget
+from pipeprof.profiles.advise.rules.cache_never_complete import CacheNeverComplete
 from pipeprof.profiles.advise.rules.from_tensor_slices_big_array import FromTensorSlicesBigArray
 from pipeprof.profiles.advise.rules.graph_constant import GraphConstant
 from pipeprof.profiles.advise.rules.list_instead_of_array import ListInsteadOfArray
@@ -24,6 +25,7 @@ RULES: dict[str, Rule] = {
         BatchBeforeShuffle,
         CacheAfterAugment,
         CacheInMemoryOverBudget,
+        CacheNeverComplete,
         FromTensorSlicesBigArray,
         GraphConstant,
         ListInsteadOfArray,

@@ -22,7 +22,9 @@ from unit.advise.memory_views import (
 )
 from unit.advise.views import function, stage, tensor
 
+from pipeprof.profiles.advise.edits import MoveStage
 from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
+from pipeprof.profiles.advise.written import with_counts
 
 ROW = (tensor("float32", 256),)
 
@@ -329,3 +331,104 @@ def test_a_snapshot_keeps_random_numbers_too() -> None:
 
 def test_images_are_what_the_views_say() -> None:
     assert load().element_bytes == IMAGE_BYTES
+
+
+# cache-never-complete
+
+
+def taken(count: int | None, *between: StageView, known: int | None = 1000, **facts: Any) -> PipelineView:
+    """A cache of `known` elements, what stands `between`, and a take."""
+    image = load(count=known, **facts)
+    kept = cache("stages.1", image)
+    part = passing(f"stages.{2 + len(between)}", "take", image, count)
+    return line(indices(known), image, kept, *between, replace(part, arguments={"count": count}))
+
+
+def test_a_cache_that_is_never_read_to_its_end() -> None:
+    view = taken(256)
+    for one in (view, run(view)):
+        draft = only("cache-never-complete", one)
+        assert draft.stage == "stages.1"
+        assert draft.evidence == {"taken": 256, "elements": 1000}
+        assert "ends after 256 of the 1,000 elements" in draft.sentence
+        assert draft.edits == (MoveStage("stages.2", "take", before="stages.1"),)
+        assert draft.semantics == "same"
+
+
+def test_what_starting_again_takes_is_told() -> None:
+    again = run(taken(256))
+    assert again.profile is not None
+    assert again.profile.steps is not None
+    steps = again.profile.steps.model_copy(update={"epochs": 72, "restart_share": 0.4})
+    profile = again.profile.model_copy(update={"steps": steps})
+    draft = only("cache-never-complete", replace(again, profile=profile))
+    assert "began again 72 times while it was measured, which took 40 % of the time" in draft.sentence
+    assert draft.evidence["epochs"] == 72
+
+
+def test_the_number_may_be_that_of_the_specs_inputs() -> None:
+    view = taken(256, known=None)
+    assert found("cache-never-complete", view) == []
+    spec = taken(256)
+    draft = only("cache-never-complete", with_counts(view, spec))
+    assert draft.evidence["elements"] == 1000
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(taken(1000), id="all of them: TensorFlow completes it"),
+        pytest.param(taken(1001), id="more than there are"),
+        pytest.param(taken(-1), id="without end"),
+        pytest.param(taken(None), id="a number that is not known"),
+        pytest.param(taken(256, known=None), id="nobody knows how many there are"),
+        pytest.param(taken(256, known=INFINITE), id="no end to reach"),
+        pytest.param(taken(256, shuffle("stages.2", 1000, load(count=1000))), id="a shuffle reads on"),
+        pytest.param(taken(256, passing("stages.2", "prefetch", load(count=1000))), id="a prefetch reads on"),
+        pytest.param(taken(256, cache("stages.2", load(count=1000))), id="two caches, perhaps one"),
+    ],
+)
+def test_caches_that_may_become_complete_are_left_alone(view: PipelineView) -> None:
+    assert found("cache-never-complete", view) == []
+
+
+def test_take_below_the_cache_is_right() -> None:
+    image = load(count=1000)
+    part = replace(passing("stages.1", "take", image, 256), arguments={"count": 256})
+    assert found("cache-never-complete", line(indices(1000), image, part, cache("stages.2", part))) == []
+
+
+def test_a_cache_that_is_read_by_two_is_left_alone() -> None:
+    view = taken(256)
+    other = replace(passing("stages.3", "skip", load(count=1000)), inputs=("stages.1",), arguments={"count": 256})
+    assert found("cache-never-complete", replace(view, stages=(*view.stages, other))) == []
+
+
+def test_a_cache_on_disk_is_left_alone() -> None:
+    view = taken(256)
+    kept = replace(view.stages[2], arguments={"filename": "f"})
+    assert found("cache-never-complete", replace(view, stages=(*view.stages[:2], kept, *view.stages[3:]))) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "options"),
+    [
+        ({"function": function("RandomUniform", "Mul")}, {}),
+        ({"function": function("EagerPyFunc", random=None)}, {}),
+        ({"function": function(ops=None, random=None)}, {}),
+        ({"arguments": {"num_parallel_calls": 4, "deterministic": False}}, {}),
+        ({}, {"deterministic": False}),
+    ],
+)
+def test_where_epochs_may_differ_the_cache_only_goes(facts: dict[str, Any], options: dict[str, Any]) -> None:
+    draft = only("cache-never-complete", replace(taken(256, **facts), options=options))
+    assert [edit.to_dict()["kind"] for edit in draft.edits] == ["ReplaceStage"]
+    assert "Leave the cache out" in draft.recommendation
+
+
+def test_elements_in_another_order_each_time_are_not_frozen() -> None:
+    rows_ = indices(1000)
+    mixed = shuffle("stages.0", 1000, rows_)
+    part = replace(passing("stages.2", "take", mixed, 256), arguments={"count": 256})
+    draft = only("cache-never-complete", line(rows_, mixed, cache("stages.1", mixed), part))
+    assert [edit.to_dict()["kind"] for edit in draft.edits] == ["ReplaceStage"]
