@@ -21,6 +21,8 @@ from pipeprof.pipelines.graph.stages import Node, StageGraph
 Segment = tuple[ModelDict, ModelDict]
 Counter = Literal["num_elements", "processing_time", "bytes_produced", "bytes_consumed"]
 
+# So few elements do not stand for so many times as many.
+_FEW, _MOST_SCALED = 64, 50.0
 _TUNED = ("parallelism", "buffer_size")
 _ONE_TO_ONE = frozenset({"AssertCardinality", "Map", "ParallelMap", "Prefetch", "Scan", "Shuffle", "Zip"})
 _BATCHING = frozenset({"Batch", "MapAndBatch", "PaddedBatch", "ParallelBatch"})
@@ -221,6 +223,9 @@ def _cost(one: _Sum, elements: int) -> Cost:
     if one.seen == 0:
         return replace(one.state, unseen=True) if expected > 0 else replace(one.state, seconds=one.seconds)
     scale = expected / one.seen
+    if one.seen < _FEW and scale > _MOST_SCALED:
+        # The first elements may cost what no later one does, as when they start other processes.
+        return replace(one.state, unseen=True)
     return replace(
         one.state,
         seconds=one.seconds * scale,

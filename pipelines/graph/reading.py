@@ -11,6 +11,7 @@ The format of the result is described in `pipeprof.pipelines.graph.records`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -182,7 +183,8 @@ def _serialised(variant: Any) -> Any:
     try:
         text = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=_IGNORE_EXTERNAL_STATE).numpy()
     except tf.errors.OpError as error:
-        return f"TensorFlow could not serialise the dataset: {error.message}"
+        said = re.sub(r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[Op:.*", "", error.message)
+        return f"TensorFlow could not serialise the dataset: {said}"
     if not text:
         return "TensorFlow returned an empty graph, as it does beyond 2 GB"
     graph = tf.compat.v1.GraphDef()

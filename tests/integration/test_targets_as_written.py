@@ -158,6 +158,12 @@ def test_what_tensorflow_raises_has_the_line_of_the_stage(function: str, line: s
     assert said["message"].startswith(words)
 
 
+def test_why_a_graph_cannot_be_read_is_said_without_nodes() -> None:
+    reason = sampled(f"{TUTORIAL}:on_a_device").one("graphs")["written"]["reason"]
+    assert reason.endswith("GeneratorDatasetOp::Dataset does not support serialization")
+    assert "{{" not in reason
+
+
 class Pair(NamedTuple):
     image: tf.Tensor
     label: tf.Tensor

@@ -112,5 +112,9 @@ def broken_in_a_function():
     return tf.data.Dataset.range(3).interleave(read)
 
 
+def on_a_device():
+    return tf.data.Dataset.range(9).batch(3).apply(tf.data.experimental.prefetch_to_device("/cpu:0"))
+
+
 def step(images, labels):
     del images, labels

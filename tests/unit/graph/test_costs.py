@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.pipelines.graph.costs import Cost, measure
+from pipeprof.pipelines.graph.costs import Cost, _cost, _Sum, measure
 
 from .conftest import Recorded
 
@@ -103,3 +103,14 @@ def test_tuned_values_are_those_in_force(recorded: Load) -> None:
     fixed = cost(recorded("thread_pool"), "MapAndBatch")
     assert (fixed.parallelism, fixed.tunable) == (4.0, False)
     assert cost(recorded("filter"), "Prefetch").buffer_size == 8.0
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected", "unseen"),
+    [(16, 5008, True), (16, 160, False), (63, 63 * 51, True), (64, 64 * 51, False), (5008, 5008, False)],
+)
+def test_a_few_first_elements_do_not_stand_for_thousands(seen: int, expected: int, unseen: bool) -> None:
+    """They may cost what no later one does, as when they start other processes."""
+    found = _cost(_Sum(seconds=3.0, seen=seen, expected=expected, covered=expected), expected)
+    assert found.unseen is unseen
+    assert found.seconds == (0.0 if unseen else pytest.approx(3.0 * expected / seen))
