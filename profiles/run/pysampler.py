@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import sys
 import sysconfig
 import threading
@@ -24,12 +25,16 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final
 
+from pipeprof.pipelines.user_files import is_generated
+
 EVERY_SECONDS: Final = 0.003
 TAKEN_NS: Final = 100_000
 SWITCH_SECONDS: Final = 0.00015
 _CALLED_FROM: Final = ("ops/script_ops.py", "__call__")
 _TENSORFLOW: Final = "/tensorflow/python/"
 _PR_SET_TIMERSLACK: Final = 29
+# What AutoGraph puts around a function, which shows where a function inside of that one is called.
+_WITHIN_GENERATED: Final = re.compile(r"^outer_factory\.<locals>\.inner_factory\.<locals>\.(?:tf__)?")
 _MOST_FRAMES: Final = 200
 
 
@@ -64,10 +69,11 @@ class Looks:
             if found is None:
                 continue
             token, inner = found
-            seen = self._seen[token, inner.f_code]
+            code, line = _as_written(inner)
+            seen = self._seen[token, code]
             seen.ns += ns
             seen.taken_ns += ns if taken else 0
-            seen.lines[inner.f_lineno] += ns
+            seen.lines[line] += ns
 
     def _function(self, frame: FrameType | None) -> tuple[str, FrameType] | None:
         """TensorFlow's name for the Python function that a thread runs, and the user's innermost frame in it."""
@@ -95,7 +101,7 @@ class Looks:
         found = [
             {
                 "token": token,
-                "function": getattr(code, "co_qualname", code.co_name),
+                "function": _WITHIN_GENERATED.sub("", getattr(code, "co_qualname", code.co_name)),
                 "file": code.co_filename,
                 "line": seen.lines.most_common(1)[0][0],
                 "seconds": seen.ns / 1e9,
@@ -104,6 +110,17 @@ class Looks:
             for (token, code), seen in self._seen.items()
         ]
         return sorted(found, key=lambda one: -one["seconds"])
+
+
+def _as_written(frame: FrameType) -> tuple[CodeType, int]:
+    """The code and the line that a frame is in; of code that AutoGraph generated, the user's function behind it."""
+    at = frame.f_back if is_generated(frame.f_code.co_filename) else None
+    while at is not None:
+        code = getattr(at.f_locals.get("target_entity"), "__code__", None)
+        if isinstance(code, CodeType):
+            return code, code.co_firstlineno
+        at = at.f_back
+    return frame.f_code, frame.f_lineno
 
 
 class PythonSampler:

@@ -44,6 +44,40 @@ def test_a_function_has_the_time_since_the_last_look_and_its_line():
     assert (seen.ns, seen.taken_ns) == (4_000_000, 3_000_000)
 
 
+def test_of_what_autograph_generated_the_users_function_is_named():
+    def augment(number):
+        return number
+
+    generated = "/tmp/__autograph_generated_filex1.py"
+    namespace: dict[str, Any] = {"sys": sys, "augment": augment}
+    exec(compile("def inner_factory():\n    return sys._getframe()\n", generated, "exec"), namespace)
+    call = "def converted_call(target_entity):\n    return inner_factory()\n"
+    exec(compile(call, "/site-packages/tensorflow/python/autograph/impl/api.py", "exec"), namespace)
+    exec(compile("def __call__(token):\n    return converted_call(augment)\n", CALLER, "exec"), namespace)
+    seen = Looks(lambda file: file.startswith("/site-packages"))
+    seen.take({1: namespace["__call__"]("pyfunc_3")}, 1_000, taken=False)
+    (found,) = seen.functions()
+    code = augment.__code__
+    assert (found["file"], found["line"]) == (code.co_filename, code.co_firstlineno)
+    assert found["function"].endswith("augment")
+
+
+def test_a_function_inside_of_a_generated_one_has_the_users_names():
+    code = (
+        "def outer_factory():\n def inner_factory():\n  def tf__mapped(x):\n   return lambda: sys._getframe()\n"
+        "  return tf__mapped\n return inner_factory()\n"
+    )
+    namespace: dict[str, Any] = {"sys": sys}
+    exec(compile(code, "/tmp/__autograph_generated_filex1.py", "exec"), namespace)
+    namespace["called"] = namespace["outer_factory"]()(1)
+    exec(compile("def __call__(token):\n    return called()\n", CALLER, "exec"), namespace)
+    seen = Looks(lambda file: file.startswith("/site-packages"))
+    seen.take({1: namespace["__call__"]("pyfunc_3")}, 1_000, taken=False)
+    # Python 3.10 does not know where a function is defined.
+    expected = "mapped.<locals>.<lambda>" if sys.version_info >= (3, 11) else "<lambda>"
+    assert seen.functions()[0]["function"] == expected
+
+
 def test_tokens_may_be_bytes():
     seen = looks()
     seen.take({1: frame("augment", b"pyfunc_9")}, 1, taken=False)
