@@ -118,7 +118,10 @@ def filling_of(looks: Sequence[Look]) -> str | None:
     """The stage whose buffer was still growing when the measurement ended; None where it ended long after."""
     measured = [look for look in looks if look.phase == "measure"]
     full = filled_at(looks)
-    if len(measured) < 2 or full is None or full < measured[-1].t - (measured[-1].t - measured[0].t) / LEAST_WINDOWS:
+    if len(measured) < 2 or measured[0].epoch != measured[-1].epoch:
+        # Every epoch fills its buffers anew.
+        return None
+    if full is None or full < measured[-1].t - (measured[-1].t - measured[0].t) / LEAST_WINDOWS:
         return None
     stage = _grew(measured)
     if stage is None:

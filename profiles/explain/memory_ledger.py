@@ -38,7 +38,8 @@ def reconcile(facts: Facts) -> Ledger:
     entries += [Entry(owner, stage, 0, "alias") for owner, stage in facts.aliases if (owner, stage) not in listed]
     entries += _building(facts, source)
     slack = _slack(facts, residue, pool_live)
-    found = [one for one in _without_reuse([*entries, *residue, *slack], facts.peak) if one.bytes or one.how == "alias"]
+    found = _merged(_without_reuse([*entries, *residue, *slack], facts.peak))
+    found = [one for one in found if one.bytes or one.how == "alias"]
     return Ledger(found, facts.peak - sum(one.bytes for one in found))
 
 
@@ -162,7 +163,7 @@ def _held(facts: Facts) -> tuple[list[Entry], int | None]:
         taken = float(size) if left is None else min(float(size), left)
         left = None if left is None else left - taken
         passing.append(Entry(owner, stage, round(taken), "predicted" if left is None else "measured", MAKING))
-    return _merged([*entries, *_padded(passing, left)]), None if now.live_peak is None else now.live_peak
+    return [*entries, *_padded(passing, left)], None if now.live_peak is None else now.live_peak
 
 
 def _padded(entries: list[Entry], left: float | None) -> list[Entry]:
@@ -189,10 +190,10 @@ def _in_chunks(one: Buffer, scale: float) -> Buffer:
 
 
 def _merged(entries: Iterable[Entry]) -> list[Entry]:
-    """One entry for an owner at a stage."""
-    found: dict[tuple[str, str | None], Entry] = {}
+    """What a stage holds and what it is making as one entry of an owner."""
+    found: dict[tuple[str, str | None, str | None], Entry] = {}
     for one in entries:
-        key = one.owner, one.stage
+        key = one.owner, one.stage, None if one.what == MAKING else one.what
         if key in found and not (one.how == "alias" or found[key].how == "alias"):
             found[key] = replace(found[key], bytes=found[key].bytes + one.bytes)
         else:

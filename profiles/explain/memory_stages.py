@@ -48,7 +48,7 @@ def buffers_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterab
         if stage is None:
             yield Buffer(one.owner, stage_id, one.bytes, one.elements)
             continue
-        given = stage if one.owner in ("parallel", "batch") else (view.input_of(stage) or stage)
+        given = _given(view, stage, one.owner)
         sizes = [component.nbytes for component in given.element or ()]
         known = [size for size in sizes if size is not None]
         unsized = any(
@@ -81,6 +81,15 @@ def buffers_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterab
             overhead=_overhead(view, one.owner, given),
             holes=_holes(view, one.owner, given, each * share),
         )
+
+
+def _given(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
+    """The stage whose elements another one holds: its input, or itself, or the batch that a map fills by itself."""
+    if owner not in ("parallel", "batch"):
+        return view.input_of(stage) or stage
+    if "MapAndBatch" in (stage.executed_op or ""):
+        return next((above for above in view.readers(stage) if above.op == "batch"), stage)
+    return stage
 
 
 def _overhead(view: PipelineView, owner: Owner, given: StageView) -> int:

@@ -80,6 +80,10 @@ def test_a_buffer_that_was_full_long_before_the_end_is_not_filling() -> None:
     assert filling_of([]) is None
 
 
+def test_a_buffer_that_every_epoch_fills_anew_is_not_filling() -> None:
+    assert filling_of([look(at, held=50 + 20 * at, epoch=int(at > 5)) for at in TIMES]) is None
+
+
 def test_a_small_buffer_that_comes_and_goes_is_as_good_as_full() -> None:
     looks = [look(at, held=0.5 + 0.1 * at) for at in TIMES]
 

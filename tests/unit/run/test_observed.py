@@ -141,3 +141,19 @@ def test_the_rest_is_kept_as_it_is(seen):
 
 def test_messages_of_later_versions_are_passed_over():
     assert observed({"m": "unheard-of", "x": 1}).phases == []
+
+
+def test_readings_and_looks_of_memory_are_kept_as_they_come() -> None:
+    observed = Observed()
+    look = {"t": 1.0, "rss": 5, "live": 3}
+    observed.take({"m": "reading", "name": "import", "rss": 4})
+    observed.take({"m": "memory_look", "phase": "measure", "memory": look, "model": {"nodes": []}})
+
+    assert observed.readings == [{"name": "import", "rss": 4}]
+    assert observed.memory_look is not None
+    assert observed.memory_look["memory"] == look
+
+    observed.take({"m": "answer", "phase": "measure", "measured": None, "memory": {**look, "t": 2.0}, "model": None})
+    observed.take({"m": "answer", "phase": "measure", "measured": None, "memory": None, "model": None})
+
+    assert observed.memory_look["memory"]["t"] == 2.0

@@ -1,0 +1,97 @@
+"""The ledger of a run that was ended: as of its last look, and a stage is named only where there is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from unit.advise.views import pipeline, stage, tensor
+
+from pipeprof.profiles.advise.view import PipelineView
+from pipeprof.profiles.explain.memory_last import LastLook, ledger_at
+
+MB = 1_000_000
+IMAGE = (tensor("uint8", 1_000_000),)
+NOTHING = PipelineView(kind="static", stages=(), options={}, cores=2)
+
+
+def reading(name: str, rss: int, live: int = 0) -> dict[str, Any]:
+    live_bytes = {"live": live * MB, "live_peak": live * MB}
+    return {"name": name, "rss": rss * MB, "peak": rss * MB, "file": 0, "heap": 80 * MB, "heap_free": 0, **live_bytes}
+
+
+def node(name: str, held: int) -> dict[str, Any]:
+    return {"name": name, "buffered_bytes": held * MB, "buffered_elements": held}
+
+
+def seen(view: PipelineView = NOTHING, *nodes: dict[str, Any], **more: Any) -> LastLook:
+    facts: dict[str, Any] = {
+        "readings": [reading("import", 500), reading("data", 500), reading("build", 501), reading("iterator", 502)],
+        "memory": {"t": 107.5, "rss": 900 * MB, "live": 380 * MB},
+        "phase": "first_element",
+        "model": {"nodes": list(nodes)},
+        "origin": 100.0,
+    }
+    return LastLook(view=view, **{**facts, **more})
+
+
+def shuffled(*more: Any) -> PipelineView:
+    return pipeline(
+        stage("source", "from_generator", element=IMAGE, elements=5000),
+        stage("stages.0", "shuffle", element=IMAGE, elements=5000, arguments={"buffer_size": 1000}),
+        *more,
+    )
+
+
+def entries(look: LastLook) -> dict[str, tuple[str | None, float]]:
+    found = ledger_at(look)
+    assert found is not None
+    return {one.owner: (one.stage, one.bytes / MB) for one in found[1].entries}
+
+
+def test_it_is_of_the_moment_of_the_look() -> None:
+    found = ledger_at(seen(shuffled(), node("ShuffleV3", 380)))
+
+    assert found is not None
+    at, ledger, predicted = found
+    assert (at.seconds, at.phase, at.rss_bytes) == (7.5, "first_element", 900 * MB)
+    assert sum(one.bytes for one in ledger.entries) + ledger.unexplained == 900 * MB
+    assert predicted.of("stages.0") == pytest.approx(1000 * MB, rel=0.01)
+
+
+def test_a_buffer_is_at_the_only_stage_that_it_can_be() -> None:
+    assert entries(seen(shuffled(), node("ShuffleV3", 380)))["shuffle"] == ("stages.0", pytest.approx(380, abs=0.1))
+
+
+def test_where_two_stages_could_be_meant_none_is() -> None:
+    both = shuffled(stage("stages.1", "shuffle", element=IMAGE, elements=5000, arguments={"buffer_size": 9}))
+
+    found = entries(seen(both, node("Shuffle", 370), node("Shuffle", 10)))
+
+    assert found["shuffle"] == (None, 380)
+
+
+def test_of_a_function_only_the_owners_are_known() -> None:
+    assert entries(seen(NOTHING, node("Shuffle", 300), node("Prefetch", 80))) == {
+        "runtime": (None, 500),
+        "shuffle": (None, 300),
+        "prefetch": (None, 80),
+        "python": (None, pytest.approx(2, abs=0.01)),
+    }
+
+
+def test_what_was_ended_while_the_source_was_made_is_the_sources() -> None:
+    rows = (tensor("float32", 100_000),)
+    view = pipeline(stage("source", "from_tensor_slices", element=rows, elements=250, source_bytes=100 * MB))
+    look = seen(view, readings=[reading("import", 500), reading("data", 602)], phase="build", model=None)
+
+    found = ledger_at(look)
+
+    assert found is not None
+    source = [(one.bytes // MB, one.what) for one in found[1].entries if one.owner == "source"]
+    assert source == [(100, "the array"), (100, "TensorFlow's tensors"), (200, "copies while it was made")]
+
+
+def test_before_tensorflow_was_there_nothing_can_be_said() -> None:
+    assert ledger_at(seen(readings=[])) is None
+    assert ledger_at(seen(memory={"t": 101.0, "rss": None, "live": None})) is None
