@@ -50,7 +50,10 @@ class PythonCost(Model):
 class Component(Model):
     """One tensor of an element, as the graph describes it."""
 
-    name: str = Field(description="Key or index, dotted in nested elements; an index where no name is known.")
+    name: str = Field(
+        description="Key or index, dotted when nested, of the component of the pipeline's elements that it is or "
+        "becomes; its own index where it becomes none."
+    )
     dtype: str = Field(description="`variant` for ragged and sparse tensors and for datasets.")
     shape: list[int | None] | None = Field(description="`None` for an unknown rank, and for an unknown dimension.")
 
