@@ -35,10 +35,13 @@ _ELEMENTWISE_OPS = """
     StringUpper Sub Tan Tanh TruncateDiv TruncateMod Xdivy Xlogy ZerosLike
 """
 _ELEMENTWISE = frozenset(_ELEMENTWISE_OPS.split())
+_LINES = "DecodeCSV"
+"""Takes texts of any shape, and gives each column in that shape."""
 _WIDTHS = {
     "bool": 1, "int8": 1, "uint8": 1, "qint8": 1, "quint8": 1, "int16": 2, "uint16": 2, "float16": 2, "bfloat16": 2,
     "int32": 4, "uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8, "complex64": 8, "complex128": 16,
 }  # fmt: skip
+_LAST_AXIS = -1
 _MAX_OPS = 300
 _MAX_DEPTH = 20
 
@@ -104,7 +107,11 @@ class Facts:
         if not body.unknown:
             facts["reads"] = sorted(one for one in body.reads if one < count)
             facts["passes"] = [one if one is not None and one < count else None for one in body.returns]
-        facts["elementwise"] = self._elementwise(ops, nodes, body, element_ranks, captured_ranks)
+        if _LINES in ops:
+            whole = list(called) == [called[0]] and list(element_ranks) == [0] and not captured_ranks
+            facts["elementwise"] = whole and _Flow(self, self._functions[called[0]], 0).decodes_lines()
+        else:
+            facts["elementwise"] = self._elementwise(ops, nodes, body, element_ranks, captured_ranks)
         return facts
 
     def bytes_of(self, tensor: Any) -> int:
@@ -187,6 +194,35 @@ class _Flow:
             else:
                 return None
         return None
+
+    def decodes_lines(self) -> bool:
+        """Whether its one argument, a text, is only split into columns.
+
+        These may be put side by side: on a batch of texts they are batches, and stand as before along the last axis.
+        """
+        columns, rows = set[str](), set[str]()
+        for node in self._nodes.values():
+            given = [one for one in node.input if not one.startswith("^")]
+            if node.op == _LINES and self.argument(given[0]) is not None:
+                columns.add(node.name)
+            elif node.op == "Pack" and node.attr["axis"].i == _LAST_AXIS:
+                rows.add(node.name)
+            elif node.op not in SILENT:
+                return False
+        packed = [one for name in rows for one in self._nodes[name].input if not one.startswith("^")]
+        results = list(self._definition.ret.values())
+        made = {self._origin(one) for one in results}
+        return bool(results) and {self._origin(one) for one in packed} <= columns and made <= columns | rows
+
+    def _origin(self, reference: str) -> str:
+        """The node that the value ``reference`` comes from, through those that only hand it on."""
+        name = reference.partition(":")[0]
+        for _ in self._nodes:
+            node = self._nodes.get(name)
+            if node is None or node.op not in _HANDING_ON:
+                break
+            name = node.input[0].partition(":")[0]
+        return name
 
     def _callee(self, node: Any) -> Body:
         return self._facts.body(node.attr["f"].func.name, self._depth + 1)

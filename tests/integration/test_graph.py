@@ -284,3 +284,25 @@ def test_two_reads_of_a_map_agree_with_running_it_on_a_batch(tf: Any) -> None:
         same = before.shape == after.shape and bool(tf.reduce_all(before == after))
         assert same or not said[name]
     assert said == {"cast": True, "row": True, "where": True, "sum": False, "reverse": False, "wide": False}
+
+
+def test_a_map_that_splits_lines_gives_the_same_on_a_batch(tf: Any) -> None:
+    """Columns side by side along the last axis stay so; along the first one the batch would stand in another place."""
+    defaults = [0.0, 0, ""]
+    functions = {
+        "columns": lambda line: tuple(tf.io.decode_csv(line, defaults)),
+        "last": lambda line: tf.stack(tf.io.decode_csv(line, [0.0] * 3), axis=-1),
+        "first": lambda line: tf.stack(tf.io.decode_csv(line, [0.0] * 3)),
+        "sum": lambda line: tf.add_n(tf.io.decode_csv(line, [0.0] * 3)),
+        "upper": lambda line: tf.io.decode_csv(tf.strings.upper(line), [0.0] * 3)[0],
+    }
+    source = tf.data.Dataset.from_tensor_slices([f"{number}.5,{number},{number * 7}" for number in range(6)])
+    said = {}
+    for name, function in functions.items():
+        graph = reading.read_written(source.map(function), in_memory=0)
+        (said[name],) = [node["function"]["elementwise"] for node in graph["nodes"] if node["function"]]
+        before, after = next(iter(source.map(function).batch(6))), next(iter(source.batch(6).map(function)))
+        pairs = list(zip(tf.nest.flatten(before), tf.nest.flatten(after), strict=True))
+        same = all(one.shape == other.shape and bool(tf.reduce_all(one == other)) for one, other in pairs)
+        assert same or not said[name]
+    assert said == {"columns": True, "last": True, "first": False, "sum": False, "upper": False}

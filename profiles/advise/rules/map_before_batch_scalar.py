@@ -1,4 +1,4 @@
-"""``map-before-batch-scalar``: arithmetic on small elements, one call for each instead of one for a batch."""
+"""``map-before-batch-scalar``: little work on small elements, one call for each instead of one for a batch."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ class MapBeforeBatchScalar(Rule):
     """An element-wise map directly below a batch."""
 
     name = "map-before-batch-scalar"
-    title = "Arithmetic is called per element, not per batch"
+    title = "A small function is called per element, not per batch"
     family = "speed"
     semantics = "same"
     seen = (
-        "A map of element-wise ops (casts, arithmetic) on small elements feeds a batch, with nothing between that "
-        "looks into the elements. Measured, a call costs hardly more than calling alone."
+        "A map of element-wise ops (casts, arithmetic) on small elements, or one that splits a line of CSV, feeds a "
+        "batch, with nothing between that looks into the elements. Measured, a call costs hardly more than calling "
+        "alone."
     )
     why = (
         "Calling a map's function costs about 12 µs whatever it computes. On a few bytes that is nearly all of the "
         "time, and no parallelism removes it; one call on the batch pays it once."
     )
     fix = (
-        "Put the batch before the map. Element-wise ops mean the same on a batch. Functions that draw random numbers "
+        "Put the batch before the map. Element-wise ops mean the same on a batch, and so does tf.io.decode_csv, with "
+        "its columns put together along the last axis (tf.stack with axis=-1). Functions that draw random numbers "
         "(one draw for the whole batch), hold state, run Python or mix tensors of different shapes are left alone."
     )
     ignore_when = "The function is to be kept per element because it will soon do something that needs it."
@@ -46,7 +48,7 @@ class MapBeforeBatchScalar(Rule):
             if calls_ms < self.threshold("static-cost"):
                 continue
             sentence = (
-                f"{stage.words} calls a function of element-wise ops for each of the {batch.size} elements of a batch. "
+                f"{stage.words} calls a function {_what(stage)} for each of the {batch.size} elements of a batch. "
                 f"A call costs about {self.threshold('call-cost'):g} µs whatever it computes: "
                 f"{milliseconds(calls_ms)} per batch."
             )
@@ -68,7 +70,7 @@ class MapBeforeBatchScalar(Rule):
             if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
                 continue
             sentence = (
-                f"{stage.words} calls a function of element-wise ops for each of the {batch.size} elements of a batch: "
+                f"{stage.words} calls a function {_what(stage)} for each of the {batch.size} elements of a batch: "
                 f"{_costs(cost, call, stage.ms_per_batch or 0.0)}. That is {_share(saved, interval)} from one batch to "
                 "the next."
             )
@@ -104,12 +106,27 @@ class MapBeforeBatchScalar(Rule):
             sentence=sentence,
             evidence=evidence,
             recommendation=(
-                f"Put {between}batch before the map, so that one call does the whole batch. Every op of the function "
-                "works element by element: the values stay the same."
+                f"Put {between}batch before the map, so that one call does the whole batch. {_why_same(stage)}: the "
+                "values stay the same."
             ),
             edits=batch.moves(stage),
             predicted=predicted,
         )
+
+
+def _lines(stage: StageView) -> bool:
+    """Whether the function splits a line into columns; whether it does no more than that, its facts tell."""
+    return stage.function is not None and "DecodeCSV" in (stage.function.ops or ())
+
+
+def _what(stage: StageView) -> str:
+    return "that splits one line" if _lines(stage) else "of element-wise ops"
+
+
+def _why_same(stage: StageView) -> str:
+    if _lines(stage):
+        return "Splitting takes a batch of lines as well, and columns side by side stay so"
+    return "Every op of the function works element by element"
 
 
 def _costs(cost: float, call: float, per_batch_ms: float) -> str:
@@ -138,6 +155,9 @@ def _same_on_a_batch(view: PipelineView, stage: StageView) -> bool:
     before, after = _shapes(below.element), _shapes(stage.element)
     if before is None or after is None or None in before or None in after:
         return False
+    if _lines(stage):
+        # A line that cannot be split would take its whole batch with it.
+        return before == [()] and not any(one.op == "ignore_errors" for one in view.stages)
     if len({*before, *after}) == 1:
         return True
     # Tensors of different shapes: an op on two of them may broadcast, and a batch's first dimension would break that.
@@ -151,6 +171,7 @@ def _shapes(element: tuple[Component, ...] | None) -> list[tuple[int | None, ...
 
 def _bytes(view: PipelineView, stage: StageView) -> int:
     """The larger of an element that goes in and one that comes out; 0 where that is not known."""
-    below = view.input_of(stage)
+    # How long a line is, nobody may know: it is about as long as the numbers in it.
+    below = None if _lines(stage) else view.input_of(stage)
     sizes = [one.element_bytes for one in (below, stage) if one is not None]
     return int(max(size for size in sizes if size is not None)) if sizes and None not in sizes else 0
