@@ -155,8 +155,11 @@ class _Writer:
 
     def _inputs(self, call: Call) -> dict[str, Any]:
         """Fields by parameter; several for a parameter that takes a list."""
-        where = paths(self._state)
         found: dict[str, Any] = {}
+        if call.name == "getitem" and not isinstance(call.arguments["x"], Tensor):
+            constant = self._constant(call.arguments["x"])
+            found["x"] = self._field(paths(self._state), constant)
+        where = paths(self._state)
         for name, value in call.arguments.items():
             if isinstance(value, Key) or not list(leaves(value)):
                 continue
@@ -241,8 +244,8 @@ class _Writer:
             self._items.append(self._item(call, targets, inputs))
             return
         if room is not None and isinstance(call.result, Tensor):
-            self._state = replaced(self._state, room, call.result)
             self._items.append(self._item(call, field_of(room), inputs))
+            self._state = replaced(self._state, room, call.result)
             return
         target = self._fresh(call)
         self._state = {**self._state, target: call.result}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from pipeprof.pipelines.describe.compare import Difference, differences
@@ -26,33 +27,56 @@ class Graphs:
     def __init__(self, tf: Any, dataset: Any, in_memory: int) -> None:
         self._tf = tf
         self.written = self._plain(dataset, in_memory)
-        self.executed = self.written if isinstance(self.written, str) else self._plain(self._final(dataset), in_memory)
+        self.executed = self.written
+        if not isinstance(self.written, str):
+            self.executed = self._plain(self._final(dataset, self.written), in_memory)
 
     def _plain(self, dataset: Any, in_memory: int) -> PlainGraph | str:
         graph = serialised(dataset, in_memory=in_memory)
         return graph if isinstance(graph, str) else plain(graph, self._digest)
 
-    def _final(self, dataset: Any) -> Any:
+    def _final(self, dataset: Any, written: PlainGraph) -> Any:
         """The dataset after the rewrites that iterating it would apply."""
-        tf, spec = self._tf, dataset.element_spec
+        tf = self._tf
+        root = written["nodes"][written["root"].partition(":")[0]]["attributes"]
+        shapes = [
+            None if one is None else [None if size < 0 else size for size in one] for one in root["output_shapes"]
+        ]
         variant = tf.raw_ops.FinalizeDataset(
             input_dataset=tf.data.experimental.to_variant(dataset),
             has_captured_ref=False,
-            output_types=tf.nest.flatten(tf.compat.v1.data.get_output_types(dataset), expand_composites=True),
-            output_shapes=tf.nest.flatten(tf.compat.v1.data.get_output_shapes(dataset), expand_composites=True),
+            output_types=[tf.as_dtype(one) for one in root.get("output_types") or root["Toutput_types"]],
+            output_shapes=[tf.TensorShape(one) for one in shapes],
         )
-        return tf.data.experimental.from_variant(variant, spec)
+        return tf.data.experimental.from_variant(variant, dataset.element_spec)
 
     def _digest(self, tensor: Any) -> tuple[str, tuple[int, ...], Any]:
         dtype = str(self._tf.as_dtype(tensor.dtype).name)
         shape = tuple(int(one.size) for one in tensor.tensor_shape.dim)
         if dtype == "string":
-            texts = tuple(tensor.string_val)
+            texts = tuple(tensor.string_val) or tuple(texts_of(tensor.tensor_content, math.prod(shape)))
             # A single one stands for all where they are equal.
             return dtype, shape, texts * math.prod(shape) if len(texts) == 1 else texts
         if dtype in ("resource", "variant"):
             return dtype, shape, None
         return dtype, shape, self._tf.make_ndarray(tensor).tobytes()
+
+
+def texts_of(content: bytes, count: int) -> Iterator[bytes]:
+    """The texts of a tensor that is stored as one: their lengths as varints, then all of them."""
+    lengths, at = [], 0
+    while len(lengths) < count and at < len(content):
+        length, shift = 0, 0
+        while True:
+            byte = content[at]
+            length |= (byte & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+            if byte < 0x80:
+                break
+        lengths.append(length)
+    for length in lengths:
+        yield content[at : at + length]
+        at += length
 
 
 def compare(first: Graphs, second: Graphs) -> tuple[list[Difference], list[Difference]] | str:

@@ -55,14 +55,14 @@ class Describer:
     Args:
         recording: What was seen.
         folders: Where the spec will be.
-        refused: Numbers of calls whose functions are not to become chains: theirs came out different.
+        refused: Numbers of calls whose functions are not to become chains, and why: theirs came out different.
         denied: Numbers of calls that cannot be told at all, and why.
         notes: Takes what could not be told.
     """
 
     recording: Recording
     folders: Folders
-    refused: frozenset[int] = frozenset()
+    refused: Mapping[int, str] = field(default_factory=dict)
     denied: Mapping[int, str] = field(default_factory=dict)
     notes: Notes = field(default_factory=Notes)
     _places: dict[str, Where] = field(default_factory=dict)
@@ -210,7 +210,7 @@ class Describer:
             raise UnsaidError(msg)
         why = ""
         if call.id in self.refused:
-            why = "a chain of TensorFlow's functions did not give the same graph"
+            why = self.refused[call.id]
         elif function.body is None:
             why = "what it computes was not seen"
         else:

@@ -83,9 +83,9 @@ class Planner:
 
     def _first(self, leaf: Tensor) -> frozenset[int] | None:
         """TensorFlow's own call first, then the user's from the inside out."""
-        for kinds in (("function",), ("user",)):
+        for kind in ("function", "user"):
             for index, call in enumerate(self.body.calls):
-                if call.kind not in kinds or all(one.id != leaf.id for one in leaves(call.result)):
+                if call.kind != kind or all(one.id != leaf.id for one in leaves(call.result)):
                     continue
                 if any(one.id == leaf.id for one in leaves(dict(call.arguments))):
                     continue
@@ -94,9 +94,7 @@ class Planner:
                 needed = [self._solve(one) for one in leaves(dict(call.arguments))]
                 if all(one is not None for one in needed):
                     return frozenset({index}).union(*(one for one in needed if one is not None))
-        if not self.why:
-            made = f"TensorFlow's {leaf.op}" if leaf.op else "something"
-            self.why = f"it uses {made}, not by a function that `ops:` knows"
+            self.why = self.why or _unknown(leaf)
         return None
 
     def _sayable(self, call: Call) -> bool:
@@ -106,6 +104,13 @@ class Planner:
             self.why = self.why or str(problem)
             return False
         return True
+
+
+def _unknown(leaf: Tensor) -> str:
+    if leaf.op == "Placeholder":
+        return "it uses a tensor of the function around it"
+    made = f"TensorFlow's {leaf.op}" if leaf.op else "something"
+    return f"it uses {made}, not by a function that `ops:` knows"
 
 
 def check(call: Call, folders: Folders) -> None:

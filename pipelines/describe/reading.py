@@ -197,7 +197,7 @@ class Reader:
         elif isinstance(raw, tf.Tensor):
             found = self._tensor(raw)
         elif isinstance(raw, tf.RaggedTensor | tf.SparseTensor):
-            found = Tensor(self._number(raw))
+            found = Tensor(self._number(raw), type(raw).__name__)
         return found
 
     def _tensor(self, raw: Any) -> Any:

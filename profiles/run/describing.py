@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
 import traceback
 from collections.abc import Iterator
@@ -72,6 +73,7 @@ class Describing:
         # Looking for layers loads Keras, which takes a second.
         layers = "keras" in self._target.path.read_text(encoding="utf-8", errors="replace")
         watch = Watch(self._tf, is_users, layers=layers)
+        _reseed()
         with watch:
             called = call_target(self._job["target"], self._job["arguments"])
         self.called = True
@@ -99,13 +101,13 @@ class Describing:
 
     def _search(self, recording: Recording, original: Graphs, in_memory: int) -> _Tried:
         """Specs, until one gives the same graph: what came out different is left in Python the next time."""
-        refused: set[int] = set()
+        refused: dict[int, str] = {}
         denied: dict[int, str] = {}
         best: _Tried | None = None
         for _ in range(_TRIES):
             notes = Notes()
             try:
-                described = self._describe(recording, frozenset(refused), denied, notes)
+                described = self._describe(recording, refused, denied, notes)
             except UnsaidError as problem:
                 if not notes.found:
                     notes.add("the pipeline", str(problem), None)
@@ -123,7 +125,7 @@ class Describing:
             if address is None or address not in described.calls:
                 break
             if address in described.chains and described.chains[address] not in refused:
-                refused.add(described.chains[address])
+                refused[described.chains[address]] = why
             elif described.calls[address] not in denied:
                 denied[described.calls[address]] = why
             else:
@@ -131,11 +133,11 @@ class Describing:
         return best if best is not None else self._whole(notes, original, in_memory)
 
     def _describe(
-        self, recording: Recording, refused: frozenset[int], denied: dict[int, str], notes: Notes
+        self, recording: Recording, refused: dict[int, str], denied: dict[int, str], notes: Notes
     ) -> Described:
         saved: dict[int, str] | None = {} if self._job["arrays"] is not None else None
         folders = Folders(self._folder, self._here, saved, self._job["arrays"] or "")
-        described = Describer(recording, folders, refused, dict(denied), notes).describe(self._job["name"])
+        described = Describer(recording, folders, dict(refused), dict(denied), notes).describe(self._job["name"])
         for number, name in (saved or {}).items():
             self._save(number, name)
         return described
@@ -148,6 +150,7 @@ class Describing:
 
     def _built(self, described: Described) -> Any:
         spec = Spec.model_validate(described.data)
+        _reseed()
         context = BuildContext(self._folder)
         load_arrays(spec, context)
         return build(spec, context)
@@ -172,6 +175,14 @@ class Describing:
             msg = f"{self._job['target']} cannot be told as a spec ({notes.found[-1].why}), nor called from one: {why}"
             raise UsageError(msg) from problem
         return _Tried(described, notes, compare(original, Graphs(self._tf, dataset, in_memory)))
+
+
+def _reseed() -> None:
+    """Seeds that nobody has given are drawn from these (by Keras' loaders): the same ones for function and spec."""
+    import numpy as np
+
+    random.seed(0)
+    np.random.seed(0)
 
 
 def _addresses(compared: tuple[list[Difference], list[Difference]]) -> Iterator[tuple[str | None, str]]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
-from integration.test_examples import EXAMPLES, made, settings
+from integration.test_examples import EXAMPLES, TARGETS, made, settings
 from integration.test_examples import SPECS as EXAMPLE_SPECS
 from integration.test_gallery import SPECS, small
 
@@ -49,6 +49,8 @@ WHOLE = {
     "grouped": "range group_by_window",
     "random_numbers": "from_tensor_slices map map batch",
     "flipped": "from_tensor_slices map enumerate map",
+    "by_index": "range map window",
+    "from_a_folder": "image_dataset_from_directory",
     "looked_up": "TextLineDataset map map bucket_by_sequence_length",
     "layered": "from_tensor_slices map batch map",
     "sharded": "range shard assert_cardinality batch snapshot",
@@ -63,13 +65,6 @@ PARTLY = {
     "local_generator": ("python", "defined inside of local_generator()"),
     "arrays": ("python", "--save-arrays"),
     "with_step": ("range batch", "step"),
-}
-EXAMPLE_FUNCTIONS = {
-    "generator/preloader.py:one_thread_for_all_epochs": "python",
-    "generator/preloader.py:one_thread_per_epoch": "python",
-    "memory_30gb/tables.py:eager": "python",
-    "memory_30gb/tables.py:captured": "python",
-    "memory_30gb/tables.py:from_rows": "python",
 }
 NOT_WHOLE = {"gallery/translation/buckets.yaml"}
 """Specs that do not come back: the length of an element is computed by pipeprof's own function."""
@@ -172,13 +167,17 @@ def test_paths_are_those_of_the_specs_folder(files: Path, monkeypatch: pytest.Mo
     assert answer["equal"] is True
 
 
-@pytest.mark.parametrize("target", EXAMPLE_FUNCTIONS)
-def test_the_functions_of_the_examples(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("target", TARGETS)
+def test_functions_of_the_examples_stay_what_they_are(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(EXAMPLES)
     monkeypatch.syspath_prepend(str((EXAMPLES / target).parent))
     answer = described(target, tmp_path)
 
-    assert words(answer).split()[0] == EXAMPLE_FUNCTIONS[target]
+    # Arrays of many megabytes, a generator that is no function of the file's: nothing that YAML could hold.
+    assert words(answer) == "python"
+    assert len(answer["unsaid"]) >= 1
     assert answer["equal"] is True
 
 

@@ -115,6 +115,16 @@ def test_brackets():
     assert named == [{"getitem": {"key": ":n", "on": "x"}}, {"select": "x"}]
 
 
+def test_a_constant_may_be_looked_into():
+    names = Array("string", (2,), ["a", "b"])
+    assert written(A, [call("getitem", B, x=names, key=Key((A,), alone=True))], B, "index") == [
+        {"to_dict": ["index"]},
+        {"tf.constant": {"value": ["a", "b"], "dtype": "string", "on": [], "to": "constant"}},
+        {"getitem": {"key": "index", "on": "constant", "to": "index"}},
+        {"select": "index"},
+    ]
+
+
 def test_several_results_go_to_fields_of_their_own():
     calls = [call("tf.split", [B, C], value=A, num_or_size_splits=2)]
     assert written(A, calls, (B, C)) == [{"tf.split": {"num_or_size_splits": 2}}]
@@ -204,7 +214,7 @@ def test_numpy_functions_are_named():
     [
         (A, [], Tensor(9, "StatelessIf"), "TensorFlow's StatelessIf"),
         (A, [call("tf.foo", B, x=A, seed=Opaque("a generator"))], B, "tf.foo is given a generator"),
-        (A, [user(Function("f", None, "it is a method"), B, x=A)], B, "it calls f: it is a method"),
+        (A, [user(Function("f", None, "it is a method"), B, x=A)], B, "it uses something"),
         (A, [], A, "changes nothing"),
         ((A, Dataset(3)), [], A, "datasets"),
         (A, [call("tf.add", B, x=A, y=Array("float64", (10**6,), None))], B, "an array in memory"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeprof.pipelines.describe.compare import differences
+from pipeprof.pipelines.describe.graphs import texts_of
 from pipeprof.pipelines.describe.plain_graph import PlainFunction, PlainGraph, PlainNode
 
 
@@ -102,3 +103,9 @@ def test_a_function_that_also_writes_is_another_one():
     quiet = body({"add": node("Add", "x", "x")}, "add:z:0", "x")
     loud = {**body({"add": node("Add", "x", "x"), "print": node("PrintV2")}, "add:z:0", "x"), "controls": ["print"]}
     assert len(differences(mapped(quiet), mapped(loud))) == 1
+
+
+def test_texts_of_a_stored_tensor():
+    long = b"x" * 200
+    assert list(texts_of(bytes([1, 0, 0xC8, 0x01]) + b"a" + long, 3)) == [b"a", b"", long]
+    assert list(texts_of(b"", 0)) == []
