@@ -51,7 +51,8 @@ class FromGeneratorPerElement(Rule):
     fix = (
         "If the rows lie in an array or a file that can be indexed, replace the generator by from_tensor_slices, or by "
         "range with a map that reads a slice per batch. Otherwise yield whole batches, and leave the batch stage out; "
-        "where the rows are needed one by one before they are batched, take the chunks apart with unbatch. Whether the "
+        "where the rows are needed one by one before they are batched, take the chunks apart with unbatch. A prefetch "
+        "with AUTOTUNE may then come to hold hundreds of batches: large ones want a buffer_size. Whether the "
         "generator only reads rows in order, nobody but you knows: what comes out must be compared."
     )
     ignore_when = "The generator's elements come one by one from outside, e.g. from a socket."
