@@ -48,6 +48,7 @@ from pipeprof.profiles.document.memory import (
     MemoryEpochs,
     MemoryGrowth,
     MemorySeries,
+    PhaseGrew,
 )
 from pipeprof.profiles.document.messages import (
     Message,
@@ -107,6 +108,7 @@ __all__ = [
     "Overhead",
     "Owner",
     "Phase",
+    "PhaseGrew",
     "PhaseName",
     "Predicted",
     "Problem",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.render.ledger import render_ledger
+from pipeprof.cli.render.pipeline import name_of, place_of
 from pipeprof.cli.render.table import Column
 from pipeprof.cli.render.units import byte_scale, rate, seconds
 from pipeprof.profiles.explain.words import size
@@ -28,6 +29,7 @@ def render_memory(page: Page, profile: Profile) -> None:
             Column("seconds", [_duration(phase) for phase in phases]),
             Column(f"peak {scale.unit}", [_peak(phase, scale.text(phase.peak_rss_bytes)) for phase in phases]),
             Column("above TensorFlow's own", [f"+{scale.text(value)}" if value else "" for value in above], keep=0),
+            *_grew(profile),
         ]
     )
     if any(phase.how == "sampled" for phase in phases):
@@ -42,6 +44,21 @@ def render_memory(page: Page, profile: Profile) -> None:
             f"At the last samples it grew by {rate(memory.growth_bytes_per_second)}, "
             f"{seconds(memory.seconds_to_limit)} away from the limit of {size(profile.host.memory_limit_bytes)}."
         )
+
+
+def _grew(profile: Profile) -> list[Column]:
+    """The stage whose buffer grew most in each phase; no column where none did."""
+    names = {stage.id: f"{place_of(stage.id)} {name_of(stage)}" for stage in profile.stages or []}
+    grew = {one.phase: one for one in profile.memory.grew or ()}
+    if not grew:
+        return []
+    cells = [
+        f"{names.get(grew[phase.name].stage, grew[phase.name].stage)} +{size(grew[phase.name].bytes)}"
+        if phase.name in grew
+        else ""
+        for phase in profile.phases
+    ]
+    return [Column("buffer that grew most", cells, right=False, keep=1)]
 
 
 def _summary(profile: Profile) -> str:

@@ -36,6 +36,14 @@ class MemoryEpochs(Model):
     later_peak_bytes: int
 
 
+class PhaseGrew(Model):
+    """The stage whose buffer grew most in a phase, beyond what it had held before; from 10 MB on."""
+
+    phase: PhaseName
+    stage: str
+    bytes: int
+
+
 class MemoryGrowth(Model):
     """Growth of resident memory by steps in the measured window, from when every buffer was full."""
 
@@ -93,6 +101,7 @@ class Memory(Model):
     )
     series: MemorySeries | None = None
     epochs: MemoryEpochs | None = None
+    grew: list[PhaseGrew] | None = Field(None, description="Phases in which a buffer grew; null without `series`.")
     ledger_at: LedgerMoment | None = Field(None, description="Null where the ledger is that of the peak.")
     growth: MemoryGrowth | None = Field(
         None, description="Null where there were fewer than three windows past every buffer's fill."

@@ -10,7 +10,7 @@ from pipeprof.profiles.advise.memory import memory_prediction
 from pipeprof.profiles.advise.prediction import MemoryPrediction
 from pipeprof.profiles.explain.memory_buffers import Look, looks_of
 from pipeprof.profiles.explain.memory_facts import Facts, Ledger, Reading
-from pipeprof.profiles.explain.memory_growth import epochs_of, filling_of, growth_of, series_of
+from pipeprof.profiles.explain.memory_growth import epochs_of, filling_of, grew_of, growth_of, series_of
 from pipeprof.profiles.explain.memory_ledger import reconcile
 from pipeprof.profiles.explain.memory_stages import buffers_of, captured, making_of, pool_scale_of, sources_of
 from pipeprof.profiles.profile import AutotuneMemory, LedgerEntry, Memory, Message
@@ -53,6 +53,8 @@ def account(profile: Profile, seen: Seen) -> list[Message]:
     memory = profile.memory
     memory.series = series_of(seen.looks, seen.origin)
     memory.epochs = epochs_of(seen.looks, profile.series, seen.origin)
+    aliases = {one.stage for one in memory_prediction(seen.view).held if one.how == "alias"}
+    memory.grew = grew_of(seen.looks, aliases)
     memory.growth = growth_of(seen.looks, profile.series, seen.origin)
     memory.filling = filling_of(seen.looks) if memory.growth is None else None
     if memory.peak_bytes is None:

@@ -11,7 +11,7 @@ from pipeprof.pipelines.graph.align import join, match
 from pipeprof.pipelines.graph.opnames import family
 from pipeprof.pipelines.graph.records import GraphDict, ModelDict
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.profile import Owner
+from pipeprof.profiles.profile import Owner, PhaseName
 
 _OWNERS: Mapping[str, Owner] = {
     "Shuffle": "shuffle",
@@ -51,7 +51,7 @@ class Look:
     """
 
     t: float
-    phase: str
+    phase: PhaseName
     steps: int
     epoch: int
     live: int | None

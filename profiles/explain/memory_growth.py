@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from pipeprof.profiles.explain.memory_buffers import Look
-from pipeprof.profiles.profile import MemoryEpochs, MemoryGrowth, MemorySeries, Series
+from pipeprof.profiles.profile import MemoryEpochs, MemoryGrowth, MemorySeries, PhaseGrew, Series
 
 LEAST_WINDOWS = 3
 MOST_WINDOWS = 10
@@ -46,6 +46,31 @@ def series_of(looks: Sequence[Look], origin: float) -> MemorySeries | None:
             stage: [look.by_stage[stage].bytes if stage in look.by_stage else 0 for look in looks] for stage in stages
         },
     )
+
+
+def grew_of(looks: Sequence[Look], aliases: Collection[str] = ()) -> list[PhaseGrew] | None:
+    """The stage whose buffer grew most in each phase, beyond what it had held before; None without looks.
+
+    Args:
+        looks: In order.
+        aliases: Stages whose buffers hold another stage's tensors.
+    """
+    if not looks:
+        return None
+    found: list[PhaseGrew] = []
+    before: dict[str, int] = {}
+    for phase in dict.fromkeys(look.phase for look in looks):
+        most = dict(before)
+        for look in looks:
+            if look.phase == phase:
+                for stage, one in look.by_stage.items():
+                    most[stage] = max(most.get(stage, 0), one.bytes)
+        grown = {stage: most[stage] - before.get(stage, 0) for stage in most if stage not in aliases}
+        stage = max(grown, key=lambda one: grown[one], default=None)
+        if stage is not None and grown[stage] >= LEAK_BYTES:
+            found.append(PhaseGrew(phase=phase, stage=stage, bytes=grown[stage]))
+        before = most
+    return found
 
 
 def epochs_of(looks: Sequence[Look], series: Series, origin: float) -> MemoryEpochs | None:

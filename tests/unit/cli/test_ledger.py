@@ -7,9 +7,18 @@ from collections.abc import Callable
 import pytest
 
 from pipeprof.cli.render.ledger import render_ledger
+from pipeprof.cli.render.memory import render_memory
 from pipeprof.cli.render.page import Page
 from pipeprof.cli.render.style import Style
-from pipeprof.profiles.profile import AutotuneMemory, LedgerEntry, LedgerMoment, MemoryEpochs, MemoryGrowth, Profile
+from pipeprof.profiles.profile import (
+    AutotuneMemory,
+    LedgerEntry,
+    LedgerMoment,
+    MemoryEpochs,
+    MemoryGrowth,
+    PhaseGrew,
+    Profile,
+)
 
 MIB = 1 << 20
 Recorded = Callable[[str], Profile]
@@ -115,3 +124,20 @@ def test_the_ledger_of_a_run_that_was_ended_says_of_when_it_is(recorded: Recorde
 
     assert "owner at the last look" in text
     assert "After 4.25 s, in phase first_element, it held 1.42 GiB" in text
+
+
+def test_each_phase_names_the_buffer_that_grew_most(recorded: Recorded) -> None:
+    profile = recorded("input-bound")
+    profile.memory.grew = [PhaseGrew(phase="first_element", stage="stages.1", bytes=350 * MIB)]
+    lines = _memory(profile)
+
+    (row,) = [line for line in lines if line.strip().startswith("first_element")]
+    assert row.endswith("+350 MiB")
+    assert any("buffer that grew most" in line for line in lines)
+    assert not any("buffer that grew" in line for line in _memory(recorded("input-bound")))
+
+
+def _memory(profile: Profile) -> list[str]:
+    page = Page(Style(120))
+    render_memory(page, profile)
+    return page.render().splitlines()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipeprof.profiles.explain.memory_buffers import Buffered, Look
-from pipeprof.profiles.explain.memory_growth import epochs_of, filled_at, filling_of, growth_of, series_of
-from pipeprof.profiles.profile import Series
+from pipeprof.profiles.explain.memory_growth import epochs_of, filled_at, filling_of, grew_of, growth_of, series_of
+from pipeprof.profiles.profile import PhaseName, Series
 
 MB = 1_000_000
 ORIGIN = 1000.0
@@ -14,7 +14,7 @@ RATE = 100
 """Steps per second."""
 
 
-def look(at: float, live: float | None = 100, held: float = 50, epoch: int = 0, phase: str = "measure") -> Look:
+def look(at: float, live: float | None = 100, held: float = 50, epoch: int = 0, phase: PhaseName = "measure") -> Look:
     by_stage = {"stages.0": Buffered("shuffle", round(held * MB), 10)}
     return Look(
         ORIGIN + at, phase, round(RATE * at), epoch, None if live is None else round(live * MB), by_stage=by_stage
@@ -151,3 +151,23 @@ def test_a_large_buffer_that_fills_slowly_is_no_leak() -> None:
 
     assert growth_of(looks, RISING, ORIGIN) is None
     assert filling_of(looks) == "stages.0"
+
+
+def test_each_phase_has_the_buffer_that_grew_most_in_it() -> None:
+    looks = [
+        look(0, held=200, phase="first_element"),
+        look(1, held=150, phase="warmup"),
+        look(2, held=205, phase="warmup"),
+        look(3, held=300),
+        look(4, held=280),
+    ]
+
+    found = grew_of(looks)
+
+    assert found is not None
+    assert [(one.phase, one.stage, one.bytes // MB) for one in found] == [
+        ("first_element", "stages.0", 200),
+        ("measure", "stages.0", 95),
+    ]
+    assert grew_of(looks, aliases={"stages.0"}) == []
+    assert grew_of([]) is None
