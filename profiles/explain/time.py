@@ -19,6 +19,10 @@ from pipeprof.profiles.explain.work import Work
 from pipeprof.profiles.profile import Ceiling, CeilingTerm, CpuAccount, Stage, Steps
 
 
+_COPYING = frozenset({"batch", "padded_batch", "ragged_batch", "sparse_batch"})
+"""What its thread waits for are threads that copy parts of the batch (``parallel_copy``), of which no trace tells."""
+
+
 @dataclass(frozen=True)
 class Used:
     """What is known of the process's CPU time, in milliseconds per batch; ``None`` where it could not be had.
@@ -113,9 +117,9 @@ def _weight(stage: Stage) -> float:
 
 
 def _divide(stage: Stage, seen: Work | None, running: float) -> None:
-    """Into computing, blocked, and waiting for a core; where nobody looked, as all threads of the process waited."""
+    """Into computing, blocked, and waiting for a core; where nobody knows, as all threads of the process waited."""
     inside = stage.time_ms_per_batch or 0.0
-    if seen is None or seen.computing is None or seen.waiting is None:
+    if seen is None or seen.computing is None or seen.waiting is None or stage.op in _COPYING:
         stage.cpu_ms_per_batch = inside * running
     else:
         stage.cpu_ms_per_batch = inside * seen.computing

@@ -55,6 +55,12 @@ def test_where_nobody_looked_it_waited_as_the_whole_process_did():
     assert (one.cpu_ms_per_batch, one.blocked_ms_per_batch) == (15.0, None)
 
 
+def test_a_batchs_thread_waits_for_those_that_copy():
+    one = stage("a", 20.0, 20.0).model_copy(update={"op": "batch"})
+    attribute([one], {"a": Work(computing=0.1, waiting=0.0)}, Used(total_ms=50.0, waiting_share=0.25), CORES)
+    assert (one.cpu_ms_per_batch, one.blocked_ms_per_batch) == (15.0, None)
+
+
 def test_more_than_the_process_used_is_scaled_down():
     one, two = stage("a", 30.0, 40.0), stage("b", 10.0, 40.0)
     account = attribute([one, two], {}, Used(total_ms=22.0, loop_ms=1.5, pipeprof_ms=0.5), CORES)
