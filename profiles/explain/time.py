@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pipeprof.profiles.explain.work import Work
 from pipeprof.profiles.profile import Ceiling, CeilingTerm, CpuAccount, Stage, Steps
 
-
 _COPYING = frozenset({"batch", "padded_batch", "ragged_batch", "sparse_batch"})
 """What its thread waits for are threads that copy parts of the batch (``parallel_copy``), of which no trace tells."""
 
