@@ -64,7 +64,8 @@ class Graphs:
 
 def texts_of(content: bytes, count: int) -> Iterator[bytes]:
     """The texts of a tensor that is stored as one: their lengths as varints, then all of them."""
-    lengths, at = [], 0
+    lengths: list[int] = []
+    at = 0
     while len(lengths) < count and at < len(content):
         length, shift = 0, 0
         while True:

@@ -14,6 +14,7 @@ from pipeprof.pipelines.spec.yaml_text import flow, scalar
 
 _WIDTH: Final = 100
 _COMMENT: Final = 110
+_CHAINS: Final = ("ops", "stages")
 _TAIL: Final = """\
 # What takes the batches: `none` drains the pipeline as fast as it goes; put your model's time here, as in
 # `step: {simulate: 20ms}`.
@@ -81,7 +82,7 @@ def _commented(lines: list[str], where: Where | None, here: Path) -> list[str]:
 
 def _entry(key: str, value: Any, indent: int) -> Iterator[str]:
     start = f"{' ' * indent}{scalar(key)}:"
-    if _fits(value, len(start) + 1):
+    if not (key in _CHAINS and value) and _fits(value, len(start) + 1):
         yield f"{start} {flow(value)}"
         return
     yield start
@@ -127,6 +128,6 @@ def _fits(value: Any, column: int) -> bool:
 def _holds_chain(value: Any) -> bool:
     """Whether there is a chain of calls or stages: each is to have a line of its own."""
     if isinstance(value, dict):
-        chain = any(isinstance(value.get(key), list) for key in ("ops", "stages"))
+        chain = any(isinstance(value.get(key), list) for key in _CHAINS)
         return chain or any(_holds_chain(one) for one in value.values())
     return isinstance(value, list) and any(_holds_chain(one) for one in value)

@@ -94,8 +94,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "table.csv").write_text("x,y,word\n" + "1.5,2,a\n2.5,3,b\n" * 4)
     yield folder
     # A target's folder is on the path, and its module is kept under the file's name.
-    sys.path.remove(str(folder))
-    del sys.modules["as_written"]
+    sys.path[:] = [entry for entry in sys.path if entry != str(folder)]
+    sys.modules.pop("as_written", None)
 
 
 @pytest.fixture(autouse=True)
@@ -167,7 +167,8 @@ def test_paths_are_those_of_the_specs_folder(files: Path, monkeypatch: pytest.Mo
     assert answer["equal"] is True
 
 
-@pytest.mark.parametrize("target", TARGETS)
+# `from_lists` is left out: TensorFlow takes long to make a tensor of millions of Python's numbers, and does so twice.
+@pytest.mark.parametrize("target", [target for target in TARGETS if "lists" not in target])
 def test_functions_of_the_examples_stay_what_they_are(
     target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -208,6 +208,10 @@ def test_the_text_says_the_data_with_the_lines_of_the_users_code():
     assert yaml.safe_load(text) == {**described.data, "step": "none"}
     lines = text.splitlines()
     assert "  range: {stop: 3}  # input.py:11" in lines
-    assert "  - map:  # input.py:12" in lines
+    assert lines[lines.index("  - map:  # input.py:12") :][:3] == [
+        "  - map:  # input.py:12",
+        "      ops:",
+        "        - tf.abs",
+    ]
     assert "  - batch: {batch_size: 2}  # input.py:13" in lines
     assert "#   input.py:7: step: it is a lambda" in lines
