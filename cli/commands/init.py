@@ -89,13 +89,17 @@ def _from_function(
     found = describe_function(text, args, folder=folder, arrays=arrays, no_python=no_python)
     if to_stdout:
         write_stdout(found.text)
-        say(report(found, text, f"The spec of {text} has a source and {found.stages} stages."))
+        say(report(found, text, f"The spec of {text} has a source and {_stages(found.stages)}."))
         return
     _write(out, found.text)
     schema = _write_schema(out)
     beside = f", and {schema} for editors" if schema else ""
-    say(report(found, text, f"Wrote {out}, a source and {found.stages} stages{beside}."))
+    say(report(found, text, f"Wrote {out}, a source and {_stages(found.stages)}{beside}."))
     say(f"Next: pipeprof run {shlex.quote(out)}")
+
+
+def _stages(count: int) -> str:
+    return "1 stage" if count == 1 else f"{count} stages"
 
 
 def _text(from_: str | None, out: str) -> str:

@@ -109,6 +109,12 @@ def test_a_graph_that_was_not_compared_is_not_called_equal(asked, capsys):
     assert "was not compared with that of input.py:train: the pipeline holds 1.5 GB" in capsys.readouterr().err
 
 
+def test_one_stage_is_one(asked, capsys):
+    asked["answer"] = replace(ANSWER, stages=1)
+    assert invoke(["init", "--from", "input.py:train", "--out", "-"]) == 0
+    assert "a source and 1 stage." in capsys.readouterr().err
+
+
 def test_arrays_are_named_after_the_spec(asked):
     assert invoke(["init", "--from", "input.py:train", "--out", "train.yaml", "--save-arrays"]) == 0
     assert asked["arrays"] == "train"
