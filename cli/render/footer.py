@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.render.units import seconds
-from pipeprof.profiles.explain.limit import cores_wanted
+from pipeprof.profiles.explain.limit import cores_were_free
 from pipeprof.profiles.explain.verdict import STEP_BOUND_BELOW
 from pipeprof.profiles.explain.words import percent, significant, size
 
@@ -137,7 +137,7 @@ def _contention(profile: Profile) -> str:
         return ""
     parts = []
     if found.runnable_wait_share is not None:
-        free = cores_wanted(found, profile.host.cores) is False
+        free = cores_were_free(found, profile.host.cores)
         what = "until they got a core, though cores were free" if free else "waiting for a core"
         parts.append(f"{percent(found.runnable_wait_share)} of the threads' time {what}")
     if found.steal_share is not None:

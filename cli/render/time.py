@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.render.pipeline import name_of, place_of
 from pipeprof.cli.render.table import Column
 from pipeprof.cli.render.units import time_scale
-from pipeprof.profiles.explain.limit import cores_wanted
+from pipeprof.profiles.explain.limit import cores_were_free
 from pipeprof.profiles.explain.words import milliseconds, percent, significant, size
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _cpu(profile: Profile) -> str:
     more = []
     if blocked >= 0.01 * cpu.total_ms:
         more.append(f"blocked {milliseconds(blocked)} besides")
-    if cpu.waiting_share is not None and cores_wanted(profile.contention, profile.host.cores) is not False:
+    if cpu.waiting_share is not None and not cores_were_free(profile.contention, profile.host.cores):
         held = f", held back by the quota {percent(cpu.throttled_share)} of the time" if cpu.throttled_share else ""
         more.append(f"waiting for a core {percent(cpu.waiting_share)} of the threads' time{held}")
     return "; ".join([text, *more])

@@ -49,6 +49,8 @@ SERIAL_FROM = 0.60
 """Share of the interval that a serial stage fills."""
 WANTED_FROM = 0.80
 """Share of the cores that must be in use, so that threads waiting for one are held to have been too many."""
+FREE_BELOW = 0.50
+"""Share of the cores in use below which cores were free for whoever wanted one."""
 STEAL_FROM = 0.05
 """Share of the time that the machine below takes away, from which the cores are wanted whoever uses them here."""
 OTHERS_FROM = 0.50
@@ -188,26 +190,30 @@ def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | Non
     return Limited("cpu", stage, f"the worker uses {used:.1f} of {cores:g} cores", beside)
 
 
-def cores_wanted(contention: Contention | None, cores: float) -> bool | None:
-    """Whether the cores were in use, so that a thread that waited for one did so because another one had it.
+def cores_in_use(contention: Contention | None, cores: float) -> float | None:
+    """The part of the cores that was in use by whomsoever; all of them where a quota or the machine below held back.
 
-    A thread that is woken on a core that was idle waits as well, which the kernel counts in the same way.
+    A thread that is woken on an idle core waits for it as well, which the kernel counts like any other waiting.
 
     Args:
         contention: What was observed.
         cores: That the worker may use.
 
     Returns:
-        `None` where nobody knows what the others used.
+        0 to 1; `None` where nobody knows what the others used.
     """
     if contention is None:
         return None
     if contention.throttled_seconds or (contention.steal_share or 0.0) >= STEAL_FROM:
-        return True
+        return 1.0
     used, others = contention.worker_cores, contention.others_cores
-    if used is None or (others is None and used < WANTED_FROM * cores):
-        return None
-    return used + (others or 0.0) >= WANTED_FROM * cores
+    return None if used is None or others is None else min(1.0, (used + others) / cores)
+
+
+def cores_were_free(contention: Contention | None, cores: float) -> bool:
+    """Whether threads that waited for a core can only have waited to be woken, or for each other for a moment."""
+    used = cores_in_use(contention, cores)
+    return used is not None and used < FREE_BELOW
 
 
 def _crowded(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
@@ -215,7 +221,8 @@ def _crowded(causes: Causes, profile: Profile, stage: Stage | None) -> Limited |
     used, demanded, cores = causes.worker_cores, causes.demanded_cores, profile.host.cores
     if used is None or demanded is None or demanded < CPU_FROM * cores:
         return None
-    if cores_wanted(profile.contention, cores) is False:
+    in_use = cores_in_use(profile.contention, cores)
+    if in_use is not None and in_use < WANTED_FROM:
         return None
     beside = equal_stages(stage, profile.stages) if stage is not None else ()
     others = profile.contention.others_cores if profile.contention is not None else None

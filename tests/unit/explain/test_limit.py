@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeprof.profiles.explain.largest import top_stage, unread_note
-from pipeprof.profiles.explain.limit import causes_of, cores_wanted, held_by_python, limit_of
+from pipeprof.profiles.explain.limit import causes_of, cores_in_use, cores_were_free, held_by_python, limit_of
 from pipeprof.profiles.profile import (
     Causes,
     Contention,
@@ -226,21 +226,22 @@ def test_threads_are_too_many_only_where_the_cores_are_in_use() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "wanted"),
+    ("found", "share", "free"),
     [
-        (None, None),
-        (Contention(), None),
-        (Contention(worker_cores=0.1), None),
-        (Contention(worker_cores=1.7), True),
-        (Contention(worker_cores=0.1, others_cores=0.1, runnable_wait_share=0.9), False),
-        (Contention(worker_cores=0.1, others_cores=1.6), True),
-        (Contention(worker_cores=0.1, others_cores=0.1, throttled_seconds=0.1), True),
-        (Contention(worker_cores=0.1, others_cores=0.1, throttled_seconds=0.0, steal_share=0.04), False),
-        (Contention(worker_cores=0.1, others_cores=0.1, steal_share=0.05), True),
+        (None, None, False),
+        (Contention(), None, False),
+        (Contention(worker_cores=0.1), None, False),
+        (Contention(worker_cores=0.1, others_cores=0.1, runnable_wait_share=0.9), 0.1, True),
+        (Contention(worker_cores=0.1, others_cores=0.9), 0.5, False),
+        (Contention(worker_cores=0.5, others_cores=2.0), 1.0, False),
+        (Contention(worker_cores=0.1, others_cores=0.1, throttled_seconds=0.1), 1.0, False),
+        (Contention(worker_cores=0.1, others_cores=0.1, throttled_seconds=0.0, steal_share=0.04), 0.1, True),
+        (Contention(worker_cores=0.1, others_cores=0.1, steal_share=0.05), 1.0, False),
     ],
 )
-def test_cores_are_wanted_where_they_are_in_use_or_taken_away(found: Contention | None, wanted: bool | None) -> None:
-    assert cores_wanted(found, 2.0) is wanted
+def test_cores_are_in_use_or_taken_away(found: Contention | None, share: float | None, free: bool) -> None:
+    assert cores_in_use(found, 2.0) == (share if share is None else pytest.approx(share))
+    assert cores_were_free(found, 2.0) is free
 
 
 def looked_at(ms: float, blocked: float, calls: float = 1.0, share: float = 0.9, address: str = "stages.0") -> Stage:
