@@ -72,9 +72,7 @@ def _render_none(page: Page, profile: Profile) -> None:
             f"an infinitely fast pipeline would save {percent(headspace)} of the time, and no rule found anything else",
         )
     elif headspace is not None and profile.steps.dispatch is None:
-        page.heading(
-            "No finding", "no rule says how it could be faster; without a step nobody knows if it must be"
-        )
+        page.heading("No finding", "no rule says how it could be faster; without a step nobody knows if it must be")
     elif headspace is not None:
         page.heading("No finding", f"a faster pipeline could save {percent(headspace)} of the time; no rule says how")
     else:
