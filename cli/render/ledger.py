@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _SMALL = 1 << 20
 """Bytes below which nobody wants to know who holds them."""
 _OTHER = 1.02
+_GROWN_MB = 10
+"""Growth in the measured window that is worth a sentence."""
 
 
 def render_ledger(page: Page, profile: Profile) -> None:
@@ -54,7 +56,7 @@ def render_ledger(page: Page, profile: Profile) -> None:
             f"{' then' if memory.ledger_at is not None else ''}, {_unexplained(memory, above)}.",
             hang=2,
         )
-    for line in _lines(memory, names):
+    for line in _lines(memory, names, profile.steps.count if profile.steps is not None else 0):
         page.prose(line, hang=2)
 
 
@@ -75,14 +77,14 @@ def _unexplained(memory: Memory, above: int) -> str:
     return f"{size(value)} ({percent(value / above)}) unexplained"
 
 
-def _lines(memory: Memory, names: dict[str, str]) -> Sequence[str]:
+def _lines(memory: Memory, names: dict[str, str], steps: int) -> Sequence[str]:
     found = []
     epochs = memory.epochs
     if epochs is not None and not 1 / _OTHER <= epochs.later_peak_bytes / epochs.first_peak_bytes <= _OTHER:
         found.append(
             f"Peak of the first epoch {size(epochs.first_peak_bytes)}, of later ones {size(epochs.later_peak_bytes)}."
         )
-    found += _growth(memory, names)
+    found += _growth(memory, names, steps)
     autotune = memory.autotune
     if autotune is not None and autotune.exceeds_limit:
         found.append(
@@ -93,12 +95,14 @@ def _lines(memory: Memory, names: dict[str, str]) -> Sequence[str]:
     return found
 
 
-def _growth(memory: Memory, names: dict[str, str]) -> Sequence[str]:
+def _growth(memory: Memory, names: dict[str, str], steps: int) -> Sequence[str]:
     """How it went on once the buffers were full; of buffers that were not, that is all there is to say."""
     growth = memory.growth
     if growth is None and memory.filling:
         return [f"{names.get(memory.filling, memory.filling)} was still filling when the measurement ended."]
-    if growth is None or growth.low <= 0 or growth.mb_per_1000_steps < 1:
+    if growth is None or growth.low <= 0:
+        return []
+    if not growth.leak and growth.mb_per_1000_steps * steps / 1000 < _GROWN_MB:
         return []
     words = f"{significant(growth.mb_per_1000_steps)} MB per 1,000 steps"
     words += f" ({significant(growth.low)} to {significant(growth.high)})"

@@ -12,7 +12,14 @@ from pipeprof.profiles.explain.memory_buffers import Look, looks_of
 from pipeprof.profiles.explain.memory_facts import Facts, Ledger, Reading
 from pipeprof.profiles.explain.memory_growth import epochs_of, filling_of, grew_of, growth_of, series_of
 from pipeprof.profiles.explain.memory_ledger import reconcile
-from pipeprof.profiles.explain.memory_stages import buffers_of, captured, making_of, pool_scale_of, sources_of
+from pipeprof.profiles.explain.memory_stages import (
+    buffers_of,
+    captured,
+    making_of,
+    own_shares,
+    pool_scale_of,
+    sources_of,
+)
 from pipeprof.profiles.profile import AutotuneMemory, LedgerEntry, Memory, Message
 
 if TYPE_CHECKING:
@@ -53,8 +60,7 @@ def account(profile: Profile, seen: Seen) -> list[Message]:
     memory = profile.memory
     memory.series = series_of(seen.looks, seen.origin)
     memory.epochs = epochs_of(seen.looks, profile.series, seen.origin)
-    aliases = {one.stage for one in memory_prediction(seen.view).held if one.how == "alias"}
-    memory.grew = grew_of(seen.looks, aliases)
+    memory.grew = grew_of(seen.looks, own_shares(seen.view))
     memory.growth = growth_of(seen.looks, profile.series, seen.origin)
     memory.filling = filling_of(seen.looks) if memory.growth is None else None
     if memory.peak_bytes is None:

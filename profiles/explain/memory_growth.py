@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -48,12 +48,12 @@ def series_of(looks: Sequence[Look], origin: float) -> MemorySeries | None:
     )
 
 
-def grew_of(looks: Sequence[Look], aliases: Collection[str] = ()) -> list[PhaseGrew] | None:
+def grew_of(looks: Sequence[Look], own: Mapping[str, float] | None = None) -> list[PhaseGrew] | None:
     """The stage whose buffer grew most in each phase, beyond what it had held before; None without looks.
 
     Args:
         looks: In order.
-        aliases: Stages whose buffers hold another stage's tensors.
+        own: The part of a stage's buffered bytes that is not another stage's, where that is not all of them.
     """
     if not looks:
         return None
@@ -64,11 +64,11 @@ def grew_of(looks: Sequence[Look], aliases: Collection[str] = ()) -> list[PhaseG
         for look in looks:
             if look.phase == phase:
                 for stage, one in look.by_stage.items():
-                    most[stage] = max(most.get(stage, 0), one.bytes)
-        grown = {stage: most[stage] - before.get(stage, 0) for stage in most if stage not in aliases}
-        stage = max(grown, key=lambda one: grown[one], default=None)
-        if stage is not None and grown[stage] >= LEAK_BYTES:
-            found.append(PhaseGrew(phase=phase, stage=stage, bytes=grown[stage]))
+                    most[stage] = max(most.get(stage, 0), round(one.bytes * (own or {}).get(stage, 1.0)))
+        grown = {stage: most[stage] - before.get(stage, 0) for stage in most}
+        largest = max(grown, key=lambda one: grown[one], default=None)
+        if largest is not None and grown[largest] >= LEAK_BYTES:
+            found.append(PhaseGrew(phase=phase, stage=largest, bytes=grown[largest]))
         before = most
     return found
 

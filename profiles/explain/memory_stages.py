@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.aliases import giver
-from pipeprof.profiles.advise.memory import PATH_BYTES, counted, own_share
+from pipeprof.profiles.advise.memory import PATH_BYTES, counted, memory_prediction, own_share
 from pipeprof.profiles.advise.prediction import (
     HOLES_BELOW,
     cache_overhead_bytes,
@@ -109,6 +109,15 @@ def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> i
     sizes = [component.nbytes or 0 for component in given.element or () if component.dtype != "string"]
     small = sum(size for size in sizes if size < HOLES_BELOW)
     return shuffle_overhead_bytes(components, min(small, each), counted=number) - used if owner == "shuffle" else 0
+
+
+def own_shares(view: PipelineView) -> dict[str, float]:
+    """The part of what stages buffer that is not another stage's."""
+    aliases = {one.stage for one in memory_prediction(view).held if one.how == "alias"}
+    buffering = [stage for stage in view.stages if stage.op in ("shuffle", "cache", "prefetch")]
+    return {
+        stage.id: 0.0 if stage.id in aliases else own_share(view, view.input_of(stage) or stage) for stage in buffering
+    }
 
 
 def pool_scale_of(

@@ -141,3 +141,16 @@ def _memory(profile: Profile) -> list[str]:
     page = Page(Style(120))
     render_memory(page, profile)
     return page.render().splitlines()
+
+
+def test_growth_that_is_next_to_nothing_in_the_whole_run_is_not_mentioned(recorded: Recorded) -> None:
+    profile = accounted(recorded("input-bound"))
+    assert profile.steps is not None
+    growth = MemoryGrowth(mb_per_1000_steps=100, low=80, high=120, windows=6, leak=False)
+    profile.memory.growth, profile.steps.count = growth, 90
+
+    assert "grew by" not in rendered(profile)
+
+    profile.steps.count = 110
+
+    assert "grew by 100 MB per 1,000 steps" in rendered(profile)
