@@ -1,10 +1,14 @@
-"""What small tensors take in buffers: ``python benchmarks/attribution/memory_constants.py [--owner shuffle] [--json]``.
+"""What small tensors take in buffers: ``python benchmarks/attribution/memory_constants.py --owner shuffle``.
 
 The predictions and the ledger of pipeprof rest on what an element takes beside its values. A buffered element is a
 ``std::vector<Tensor>``, and for each component a ``Tensor``, its ``TensorBuffer`` and an aligned block of glibc's heap;
 what of these lies where is TensorFlow's and glibc's business, so it is measured: glibc's blocks in use (``mallinfo2``,
 all arenas, mapped blocks too) before and after a buffer was filled, over element sizes and numbers of components that
 no case of memory_cases.py has. About a minute for each owner; nothing is asserted.
+
+``--turned SIZE --elements N`` fills one shuffle with elements of that size (0: numbers of ``range``), takes N elements
+three times over, and prints after each turn what an element has added to resident memory, to blocks in use and to free
+ones: those remain between elements that were replaced at random. One process for each size.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import ctypes
 import gc
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -25,6 +30,7 @@ FIELDS = (
     *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
     *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
 )
+BATCH, TURNS = 4, 3
 MOST_BYTES, MOST, LEAST = 48_000_000, 40_000, 600
 
 
@@ -97,13 +103,43 @@ def sweep(owner: str) -> list[dict[str, object]]:
     return found
 
 
+def resident() -> int:
+    """Resident memory of this process."""
+    (line,) = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmRSS:")]
+    return int(line.split()[1]) * 1024
+
+
+def turned(size: int, elements: int) -> None:
+    """Print what an element takes in a shuffle when it is full, and after each of three turns."""
+    source = numbers(20 * elements, size, 1) if size else Dataset.range(20 * elements)
+    options = tf.data.Options()
+    options.experimental_optimization.inject_prefetch = False
+    dataset = source.shuffle(elements).batch(BATCH).with_options(options)
+    for _ in source.take(3).shuffle(2).batch(2):
+        pass
+    before, (in_use, free) = resident(), used()
+    iterator = iter(dataset)
+    next(iterator)
+    for turn in range(TURNS + 1):
+        after, later = used()
+        seen = {"resident": resident() - before, "in_use": after - in_use, "free": later - free}
+        print(json.dumps({"size": size, "turn": turn} | {key: round(one / elements, 1) for key, one in seen.items()}))
+        for _ in range(elements // BATCH):
+            next(iterator)
+
+
 def main() -> None:
     """Print the sweep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--owner", choices=("shuffle", "cache"), default="shuffle")
-    owner = parser.parse_args().owner
+    parser.add_argument("--turned", type=int, metavar="SIZE", help="bytes of an element; 0 for numbers of range")
+    parser.add_argument("--elements", type=int, default=50_000)
+    asked = parser.parse_args()
     next(iter(numbers(1, 8, 1)))
-    sweep(owner)
+    if asked.turned is not None:
+        turned(asked.turned, asked.elements)
+    else:
+        sweep(asked.owner)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.advise.views import measured, pipeline, stage, tensor
+from unit.advise.views import function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.memory import memory_prediction
+from pipeprof.profiles.advise.memory import PATH_BYTES, memory_prediction
 from pipeprof.profiles.advise.view import PipelineView
 from pipeprof.profiles.explain.memory_account import PYTHON_BYTES, Seen, account, before_running
 from pipeprof.profiles.explain.memory_buffers import Buffered, Look
+from pipeprof.profiles.explain.memory_stages import buffers_of
 from pipeprof.profiles.profile import LedgerEntry, Memory, PhaseName, Profile
 
 MB = 1_000_000
@@ -134,3 +135,32 @@ def test_arrays_that_nobody_keeps_take_less() -> None:
     kept, gone = before_running(seen, 100 * MB), before_running(seen, 0)
 
     assert (kept.peak_bytes, gone.peak_bytes) == (410 * MB, 305 * MB)
+
+
+def test_names_of_files_are_as_large_as_names_are_whatever_the_heap_has_grown_by() -> None:
+    names = (tensor("string"),)
+    seen = pipeline(
+        stage("source", "list_files", element=names, elements=600),
+        stage("stages.0", "shuffle", element=names, elements=600, arguments={"buffer_size": 600}),
+    )
+    look = Look(1.0, "measure", 1, 0, 0, {"stages.0": Buffered("shuffle", 50_000, 600)})
+
+    (held,) = buffers_of(seen, memory_prediction(seen), look)
+
+    assert (held.bytes, held.unsized, held.pooled) == (600 * PATH_BYTES, False, 0.0)
+
+
+def test_a_map_that_fills_batches_holds_batches() -> None:
+    row, rows = (tensor("uint8", 200_000),), (tensor("uint8", 32, 200_000),)
+    made = stage("stages.0", "map", element=row, elements=600, tf_op="MapAndBatchDataset", function=function("Add"))
+    seen = pipeline(
+        stage("source", "range", elements=600),
+        made,
+        stage("stages.1", "batch", element=rows, elements=18, arguments={"batch_size": 32}),
+        static=False,
+    )
+    look = Look(1.0, "measure", 1, 0, 0, {"stages.0": Buffered("parallel", 6_400_000, 1)})
+
+    (held,) = buffers_of(seen, memory_prediction(seen), look)
+
+    assert held.pooled == 1.0
