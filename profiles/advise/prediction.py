@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pipeprof.profiles.document.base import How, Owner
 from pipeprof.profiles.document.memory import LedgerEntry
 
-ELEMENT_BYTES = 42
+ELEMENT_BYTES = 56
 COMPONENT_BYTES = 115
-"""a buffered element takes 42 bytes and 115 for each of its tensors, beside the values, in blocks of glibc's heap:
-measured on TensorFlow 2.21 with tensors of 1 B to 4 KiB and 1 to 8 of them, less the empty slots of a list that had
-just been doubled (benchmarks/attribution/memory_constants.py)."""
+"""a buffered element takes 56 bytes and 115 for each of its tensors, beside the values, in blocks of glibc's heap:
+measured on TensorFlow 2.21 with tensors of 1 B to 4 KiB and 1 to 8 of them, at most 7 % off
+(benchmarks/attribution/memory_constants.py)."""
 COUNTED_BYTES = 86
 """the same of a number that the pipeline counts itself (``range``): value and tensor lie in one block."""
 HOLES = 0.45

@@ -56,7 +56,7 @@ def test_batches_are_shuffled() -> None:
         assert draft.stage == "stages.1"
         assert draft.evidence["batch_size"] == 32
         assert draft.evidence["buffered_elements"] == 3200
-        assert draft.evidence["buffer_bytes"] == 100 * round(1.45 * (32 * 1024 + 157))
+        assert draft.evidence["buffer_bytes"] == 100 * round(1.45 * (32 * 1024 + 171))
         assert [edit.to_dict() for edit in draft.edits] == [
             {
                 "kind": "SetArgument",
@@ -68,8 +68,8 @@ def test_batches_are_shuffled() -> None:
             {"kind": "MoveStage", "stage": "stages.1", "op": "shuffle", "before": "stages.0"},
         ]
         assert draft.predicted is not None
-        assert draft.predicted.peak_rss_delta_bytes == 320 * round(1.45 * (1024 + 157)) - 100 * round(
-            1.45 * (32 * 1024 + 157)
+        assert draft.predicted.peak_rss_delta_bytes == 320 * round(1.45 * (1024 + 171)) - 100 * round(
+            1.45 * (32 * 1024 + 171)
         )
 
 
