@@ -190,17 +190,32 @@ def _made(frame: FrameType, dataset: Any, library: str, *, traced: bool) -> Made
 
     leaves = tf.nest.flatten(dataset.element_spec)
     shapes = [getattr(one, "shape", None) for one in leaves]
-    elements = None if traced else int(dataset.cardinality())
+    elements = None if traced else 1 if frame.f_code.co_name == "from_tensors" else _rows(frame.f_locals.get("tensors"))
     user = _user_frame(frame, library)
     return MadeSource(
         types=tuple(str(getattr(getattr(one, "dtype", None), "name", "variant")) for one in leaves),
         shapes=tuple(None if one is None or one.rank is None else tuple(one.as_list()) for one in shapes),
         traced=traced,
         method=frame.f_code.co_name,
-        elements=elements if elements is not None and elements >= 0 else None,
+        elements=elements,
         file=user.f_code.co_filename if user is not None else None,
         line=user.f_lineno if user is not None else None,
     )
+
+
+def _rows(tensors: Any) -> int | None:
+    """Length of the first axis of what is sliced, None where it is not plain.
+
+    The dataset's cardinality would tell as well, but reading a tensor's value makes TensorFlow let go of arrays that it
+    would have kept while the pipeline starts, and the peak would be lower than without pipeprof.
+    """
+    while isinstance(tensors, (dict, tuple)):
+        tensors = next(iter(tensors.values() if isinstance(tensors, dict) else tensors), None)
+    shape = getattr(tensors, "shape", None)
+    if shape is None:
+        return len(tensors) if isinstance(tensors, list) else None
+    rows = next(iter(shape), None)
+    return rows if isinstance(rows, int) else None
 
 
 def _user_frame(frame: FrameType, library: str) -> FrameType | None:

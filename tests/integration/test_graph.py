@@ -186,6 +186,33 @@ def test_watching_ends_with_the_block_also_after_an_error(tf: Any) -> None:
     assert watch.made == []
 
 
+@pytest.mark.parametrize(
+    ("tensors", "elements"),
+    [
+        (lambda _: np.zeros((7, 2)), 7),
+        (lambda _: [1, 2, 3], 3),
+        (lambda _: {"b": np.zeros(5), "a": (np.zeros((5, 1)), [1, 2, 3, 4, 5])}, 5),
+        (lambda _: ((np.zeros(4), np.zeros(4)), np.zeros((4, 2))), 4),
+        (lambda tf: tf.ragged.constant([[1], [2, 3]]), 2),
+        (lambda tf: tf.sparse.from_dense([[1, 0], [0, 2], [3, 0]]), 3),
+    ],
+)
+def test_rows_of_a_source_are_counted_without_reading_a_tensor(
+    tf: Any, monkeypatch: Any, tensors: Any, elements: int
+) -> None:
+    def refuse(*_: object) -> None:
+        msg = "reading a value makes TensorFlow let go of arrays that a plain loop would still hold"
+        raise AssertionError(msg)
+
+    given = tensors(tf)
+    with reading.SourceWatch() as watch, monkeypatch.context() as patched:
+        patched.setattr(tf.data.Dataset, "cardinality", refuse)
+        tf.data.Dataset.from_tensor_slices(given)
+        tf.data.Dataset.from_tensors(given)
+    assert [one.elements for one in watch.made] == [elements, 1]
+    assert watch.note is None
+
+
 def test_options_are_those_that_tensorflow_says_are_set(tf: Any) -> None:
     options = tf.data.Options()
     options.deterministic = False
