@@ -47,7 +47,7 @@ def _cpu(profile: Profile) -> str:
         ("not attributed", cpu.unattributed_ms or None),
         ("Python loop", cpu.loop_ms),
         ("pipeprof", cpu.pipeprof_ms),
-        ("TensorFlow's runtime", cpu.runtime_ms),
+        ("TensorFlow's runtime", cpu.runtime_ms or (None if cpu.unattributed_ms else 0.0)),
     ):
         if ms is not None:
             parts.append(f"{word} {percent(ms / cpu.total_ms)}")

@@ -20,7 +20,7 @@ class CpuAccount(Model):
         None, description="The Python loop with its step: CPU time per step on batches that lie ready."
     )
     pipeprof_ms: float | None = Field(None, description="CPU time of the measurement's bookkeeping in the loop.")
-    unattributed_ms: float = Field(0.0, description="Inside stages of TensorFlow's that could not be told apart.")
+    unattributed_ms: float = Field(0.0, description="Inside stages whose cost could not be read or told apart.")
     runtime_ms: float = Field(
         description="What is left: TensorFlow handing elements from thread to thread, its autotuning, allocation."
     )

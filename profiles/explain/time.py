@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeprof.profiles.explain.largest import unknown_stages
 from pipeprof.profiles.explain.work import Work
 from pipeprof.profiles.profile import Ceiling, CeilingTerm, CpuAccount, Stage, Steps
 
@@ -67,13 +68,13 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
     running = 1.0 - (used.waiting_share or 0.0)
     for stage in known:
         _divide(stage, work.get(stage.id), running)
-    account = _account(known, used, lost * running)
+    account = _account(known, used, lost * running, complete=not unknown_stages(list(stages)))
     if account is not None:
         for stage in known:
             stage.cpu_ms_per_batch = (stage.cpu_ms_per_batch or 0.0) * account.scale
             if stage.intra_op_ms_per_batch is not None:
                 stage.intra_op_ms_per_batch *= account.scale
-    total = sum(map(_weight, known)) + (account.unattributed_ms if account is not None else lost * running)
+    total = sum(map(_weight, known)) + lost * running * (account.scale if account is not None else 1.0)
     for stage in known:
         stage.share = _weight(stage) / total if total else None
         _set_ceiling(stage, cores)
@@ -155,20 +156,22 @@ def _set_ceiling(stage: Stage, cores: float) -> None:
         stage.ceiling_resource = "serial" if threads < 1.01 else "threads"
 
 
-def _account(known: Sequence[Stage], used: Used, lost: float) -> CpuAccount | None:
+def _account(known: Sequence[Stage], used: Used, lost: float, *, complete: bool) -> CpuAccount | None:
+    """Who used it; where a stage that may cost much could not be read, what is left may be its own."""
     if used.total_ms is None or not known:
         return None
     stages = sum(stage.cpu_ms_per_batch or 0.0 for stage in known)
     others = (used.loop_ms or 0.0) + (used.pipeprof_ms or 0.0)
     left = max(0.0, used.total_ms - others)
     scale = min(1.0, left / (stages + lost)) if stages + lost > 0 else 1.0
+    remainder = max(0.0, left - (stages + lost) * scale)
     return CpuAccount(
         total_ms=used.total_ms,
         stages_ms=stages * scale,
         loop_ms=used.loop_ms,
         pipeprof_ms=used.pipeprof_ms,
-        unattributed_ms=lost * scale,
-        runtime_ms=max(0.0, left - (stages + lost) * scale),
+        unattributed_ms=lost * scale + (0.0 if complete else remainder),
+        runtime_ms=remainder if complete else 0.0,
         waiting_share=used.waiting_share,
         throttled_share=used.throttled_share,
         scale=scale,

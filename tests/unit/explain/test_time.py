@@ -80,6 +80,14 @@ def test_what_could_not_be_told_apart_is_accounted_for():
     assert account.runtime_ms == pytest.approx(10.0)
 
 
+def test_what_is_left_may_be_a_stages_that_could_not_be_read():
+    one, unread = stage("a", 2.0, 2.0), Stage(id="b", origin="written", op="map", tf_op="MapDataset")
+    account = attribute([one, unread], {}, Used(total_ms=50.0), CORES)
+    assert account is not None
+    assert (account.unattributed_ms, account.runtime_ms) == (pytest.approx(48.0), 0.0)
+    assert one.share == pytest.approx(1.0)
+
+
 def test_further_threads_are_added():
     one = stage("a", 10.0, 10.0, 100.0)
     account = attribute([one], {"a": Work(ms=10, computing=1.0, waiting=0.0, further=1.5)}, Used(total_ms=30.0), CORES)
