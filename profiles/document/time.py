@@ -31,7 +31,8 @@ class CpuAccount(Model):
         None, description="Part of the measured time in which the cgroup's quota held the process back."
     )
     scale: float = Field(
-        1.0, description="By which the stages' times were multiplied, so that they fit into the process's CPU time."
+        1.0,
+        description="By which stages, loop and pipeprof were multiplied, so that they fit into the process's CPU time.",
     )
 
 

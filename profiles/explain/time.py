@@ -2,9 +2,9 @@
 
 TensorFlow's model counts the time that threads spend *inside* a stage, by the clock on the wall. It is taken apart by
 what the stage's threads were seen doing in the trace window: computing, waiting for a core, or blocked (input and
-output, sleep, locks). Tracing makes a pipeline slower, so only these proportions are used of it. Where the stages
-together come to more CPU time than the process has used, less what its loop and pipeprof used, they waited for cores
-more than in the trace window, and all are scaled down to that. The threads on which TensorFlow splits up single ops are
+output, sleep, locks). Tracing makes a pipeline slower, so only these proportions are used of it. Where stages, loop and
+pipeprof together come to more CPU time than the process has used, they waited for cores more than where each of them
+was measured, and all are scaled down to that. The threads on which TensorFlow splits up single ops are
 added, by what the trace says of their pool. What TensorFlow fused stays one: its time stands at the first of its parts.
 
 The ceiling is that of Plumber: ``min(cores / sum of CPU times, slowest serial stage, step)``.
@@ -12,6 +12,7 @@ The ceiling is that of Plumber: ``min(cores / sum of CPU times, slowest serial s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -148,7 +149,7 @@ def _set_ceiling(stage: Stage, cores: float) -> None:
     threads = ceiling * inside / 1000
     by_threads = 1000 * threads / (needed - (stage.intra_op_ms_per_batch or 0.0))
     cpu = stage.cpu_ms_per_batch or 0.0
-    by_cores = 1000 * cores / cpu if cpu > 0 else by_threads
+    by_cores = 1000 * cores / cpu if cpu > 0 else math.inf
     stage.ceiling_batches_per_second = min(by_threads, by_cores)
     if by_cores <= by_threads * 1.001 and cores > 1:
         stage.ceiling_resource = "cores"
@@ -161,15 +162,14 @@ def _account(known: Sequence[Stage], used: Used, lost: float, *, complete: bool)
     if used.total_ms is None or not known:
         return None
     stages = sum(stage.cpu_ms_per_batch or 0.0 for stage in known)
-    others = (used.loop_ms or 0.0) + (used.pipeprof_ms or 0.0)
-    left = max(0.0, used.total_ms - others)
-    scale = min(1.0, left / (stages + lost)) if stages + lost > 0 else 1.0
-    remainder = max(0.0, left - (stages + lost) * scale)
+    parts = stages + lost + (used.loop_ms or 0.0) + (used.pipeprof_ms or 0.0)
+    scale = min(1.0, used.total_ms / parts) if parts > 0 else 1.0
+    remainder = max(0.0, used.total_ms - parts * scale)
     return CpuAccount(
         total_ms=used.total_ms,
         stages_ms=stages * scale,
-        loop_ms=used.loop_ms,
-        pipeprof_ms=used.pipeprof_ms,
+        loop_ms=used.loop_ms * scale if used.loop_ms is not None else None,
+        pipeprof_ms=used.pipeprof_ms * scale if used.pipeprof_ms is not None else None,
         unattributed_ms=lost * scale + (0.0 if complete else remainder),
         runtime_ms=remainder if complete else 0.0,
         waiting_share=used.waiting_share,

@@ -63,10 +63,11 @@ def test_a_batchs_thread_waits_for_those_that_copy():
 
 def test_more_than_the_process_used_is_scaled_down():
     one, two = stage("a", 30.0, 40.0), stage("b", 10.0, 40.0)
-    account = attribute([one, two], {}, Used(total_ms=22.0, loop_ms=1.5, pipeprof_ms=0.5), CORES)
+    account = attribute([one, two], {}, Used(total_ms=22.0, loop_ms=3.0, pipeprof_ms=1.0), CORES)
     assert account is not None
     assert account.scale == pytest.approx(0.5)
     assert (one.cpu_ms_per_batch, two.cpu_ms_per_batch) == pytest.approx((15.0, 5.0))
+    assert (account.loop_ms, account.pipeprof_ms) == pytest.approx((1.5, 0.5))
     parts = account.stages_ms + 1.5 + 0.5 + account.runtime_ms + account.unattributed_ms
     assert parts == pytest.approx(account.total_ms)
 
@@ -124,7 +125,13 @@ def test_ops_are_never_longer_than_their_stage():
 
 @pytest.mark.parametrize(
     ("ms", "threads", "busy", "resource"),
-    [(10.0, 1.0, 1.0, "serial"), (10.0, 4.0, 1.0, "cores"), (10.0, 4.0, 0.1, "threads"), (10.0, 2.0, 1.0, "threads")],
+    [
+        (10.0, 1.0, 1.0, "serial"),
+        (40.0, 1.0, 0.0, "serial"),
+        (10.0, 4.0, 1.0, "cores"),
+        (10.0, 4.0, 0.1, "threads"),
+        (10.0, 2.0, 1.0, "threads"),
+    ],
 )
 def test_what_sets_a_stages_ceiling(ms: float, threads: float, busy: float, resource: str):
     one = stage("a", ms, ms, 1000 * threads / ms)
