@@ -24,6 +24,10 @@ from pipeprof.profiles.explain.memory_facts import (
 )
 from pipeprof.profiles.explain.memory_heap import filled_up, heap_free, holes_shown, in_heap, within_heap
 
+BESIDE_BYTES = 1_000_000
+"""Tensors of a pipeline without a source in memory from which they are told."""
+HELD = "tensors made while it was built"
+
 
 def reconcile(facts: Facts) -> Ledger:
     """Give every byte of the peak an owner."""
@@ -58,11 +62,13 @@ def _sources(facts: Facts) -> tuple[list[Entry], list[Entry]]:
     found: list[Entry] = []
     if facts.files:
         found.append(Entry("source", _only(facts.sources), facts.files, "measured", "mapped files"))
-    if made is None or not (facts.sources or facts.captured):
+    pooled = max(0, (made.live or 0) - (base.live or 0)) if made is not None else 0
+    beside = not (facts.sources or facts.captured)
+    if made is None or (beside and pooled < BESIDE_BYTES):
         return found, []
-    nominal = sum(one.bytes for one in facts.sources)
+    # Without a source in memory: tensors that functions refer to, or that the user's code made on the way.
+    nominal = pooled if beside else sum(one.bytes for one in facts.sources)
     array = facts.arrays
-    pooled = max(0, (made.live or 0) - (base.live or 0))
     in_heap = max(0, (made.heap or 0) - (base.heap or 0))
     # A chunk of the pool may be larger than what lies in it; pages that nobody wrote to take no memory.
     tensors = min(nominal, pooled) if pooled >= nominal / 2 else min(nominal, pooled + in_heap)
@@ -73,7 +79,7 @@ def _sources(facts: Facts) -> tuple[list[Entry], list[Entry]]:
     for stage, share in shares:
         found += [
             Entry("source", stage, round(array * share), "measured", "the array"),
-            Entry("source", stage, round(tensors * share), "measured", "TensorFlow's tensors"),
+            Entry("source", stage, round(tensors * share), "measured", HELD if beside else "TensorFlow's tensors"),
         ]
     rest = _copies(facts, array + tensors + residue + facts.python + facts.libraries + facts.files)
     if facts.moment in ("build", "iterator"):

@@ -300,3 +300,25 @@ def test_texts_are_as_large_as_they_were_just_after_the_heap_was_read() -> None:
     found = reconcile(replace(facts, readings=readings))
 
     assert of(found, "shuffle") == pytest.approx(300)
+
+
+def test_tensors_that_functions_refer_to_have_a_row() -> None:
+    made, first = at(647, live=48, most=96), at(650, live=48)
+    readings = {"import": BASE, "build": at(647, live=48, most=96), "iterator": made, "first": first}
+    facts = Facts({**readings, "released": at(602, live=48)}, peak=650 * MB, moment="first", live=48 * MB)
+
+    found = reconcile(facts)
+
+    rows = {one.what: one.bytes / MB for one in found.entries if one.owner == "source"}
+    assert rows == {
+        "tensors made while it was built": 48,
+        "a copy that is let go of late": 48,
+        "the pool's residue": 48,
+    }
+    assert found.unexplained == 6 * MB
+
+
+def test_next_to_no_tensors_are_not_told() -> None:
+    assert not of(reconcile(running(at(930, live=400), shuffle(400), live=400 * MB)), "source")
+    small = {name: at(501, live=0.5) for name in ("build", "iterator", "first", "released", "measure")}
+    assert not of(reconcile(Facts({"import": BASE, **small}, peak=501 * MB, moment="measure")), "source")
