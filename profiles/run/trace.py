@@ -39,6 +39,9 @@ MOST_ELEMENTS = 150_000
 """Elements that iterators pass on while tracing. Each is an event: 840,000 of them took TensorFlow 1.2 GB when the
 trace ended, and another 0.6 GB and 8 s until they were read."""
 _LOOK_SECONDS = 0.05
+BYTES_PER_SECOND = 2_000_000_000
+"""What a second of tracing took of memory at most in the examples, reading the trace included."""
+SHORTEST_SECONDS = 0.1
 _PYTHON = re.compile(r":(?:Eager)?PyFunc(?:Stateless)?$")
 COMPARISONS = 20
 _HERE = "pipeprof compares the clocks, "
@@ -151,14 +154,27 @@ def _offset_ps(compared: Sequence[int], events: Iterable[Event]) -> int | None:
     return min((event.start_ps - numbers[event.name] * 1000 for event in events if event.name in numbers), default=None)
 
 
-def traced_ops(feed: Feed, marks: Marks | None = None) -> Traced:
+def seconds_for(room: int | None) -> float | None:
+    """How long may be traced if the trace is to take half of `room` bytes at most; None for not at all."""
+    if room is None:
+        return SECONDS
+    seconds = room / 2 / BYTES_PER_SECOND
+    return min(SECONDS, seconds) if seconds >= SHORTEST_SECONDS else None
+
+
+def traced_ops(feed: Feed, marks: Marks | None = None, room: int | None = None) -> Traced:
     """Take batches for a second under TensorFlow's profiler and both samplers, and read what ran.
 
     Args:
         feed: Where the batches come from.
         marks: The ops of its functions by dataset; None where they are not known.
+        room: Bytes that are left to the process; None for any number.
     """
     import tensorflow as tf
+
+    seconds = seconds_for(room)
+    if seconds is None:
+        return Traced(note="no trace: it would take more memory than is left")
 
     profiler = tf.profiler.experimental
     python = PythonSampler()
@@ -182,7 +198,7 @@ def traced_ops(feed: Feed, marks: Marks | None = None) -> Traced:
                 feed.next()
                 batches += 1
                 elapsed = time.perf_counter() - began
-                if elapsed > (SECONDS if batches >= AT_LEAST else PATIENCE_SECONDS):
+                if elapsed > (seconds if batches >= AT_LEAST else PATIENCE_SECONDS):
                     break
                 if batches >= AT_LEAST and passed.too_many(elapsed):
                     break

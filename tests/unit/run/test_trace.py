@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.run.trace import ops_by_stage, passed_on, python_time
+from pipeprof.profiles.run.trace import ops_by_stage, passed_on, python_time, seconds_for
 from pipeprof.profiles.run.xplane import Event, read_events
 
 MS = 10**9  # picoseconds
@@ -163,3 +163,10 @@ def test_time_in_python_is_the_union_of_its_calls_and_their_sum():
 
 def test_elements_are_counted_from_the_first_look_and_of_new_iterators_whole():
     assert passed_on({1: 100, 2: 50}, {1: 300, 2: 40, 3: 7}) == 207
+
+
+@pytest.mark.parametrize(
+    ("room", "seconds"), [(None, 1.0), (20 * 10**9, 1.0), (10**9, 0.25), (4 * 10**8, 0.1), (3 * 10**8, None), (0, None)]
+)
+def test_tracing_leaves_half_of_the_room(room, seconds):
+    assert seconds_for(room) == seconds
