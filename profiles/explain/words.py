@@ -112,7 +112,7 @@ def as_typed(file: str, folder: PurePath | None = None) -> str:
         folder: The working directory; the present one when left out.
 
     Example:
-        >>> as_typed("/work/data/input.py", PurePath("/work")), as_typed("/lib/input.py", PurePath("/work"))
+        >>> as_typed("/code/data/input.py", PurePath("/code")), as_typed("/lib/input.py", PurePath("/code"))
         ('data/input.py', '/lib/input.py')
     """
     try:

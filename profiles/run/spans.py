@@ -65,8 +65,8 @@ class Spans:
         self.ops: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self.spans: dict[str, list[Span]] = defaultdict(list)
         self.nobodys: dict[str, float] = defaultdict(float)
-        self.further: list[tuple[int, Span]] = []
-        """Thread and time, when one that runs no ops of its own computed a part of one for somebody else."""
+        self.further: list[Span] = []
+        """When a thread that runs no ops of its own computed a part of one for somebody else."""
         self._by_thread: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
         begun: dict[int, int] = {}
         parts: dict[int, list[Span]] = defaultdict(list)
@@ -102,7 +102,7 @@ class Spans:
         for thread, ops in ran.items():
             ops.sort()
             self._turns(thread, sorted(turns[thread]), ops)
-        self.further = [(thread, span) for thread, found in parts.items() if thread not in own for span in found]
+        self.further = [span for thread, found in parts.items() if thread not in own for span in found]
         for thread, found in threads.items():
             self._iterators(thread, found)
         for spans in self._by_thread.values():
@@ -188,10 +188,10 @@ class Spans:
 
     def further_ms(self) -> dict[str, float]:
         """Time of further threads by key: each part is shared by those that are at work in its middle."""
-        middles = [(start + end) // 2 for _, (start, end) in self.further]
+        middles = [(start + end) // 2 for start, end in self.further]
         counts = {key: _active(spans, middles) for key, spans in self.spans.items() if not key.startswith("it:")}
         found: dict[str, float] = defaultdict(float)
-        for index, (_, (start, end)) in enumerate(self.further):
+        for index, (start, end) in enumerate(self.further):
             total = sum(one[index] for one in counts.values())
             for key, one in counts.items():
                 if one[index]:

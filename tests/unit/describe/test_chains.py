@@ -21,7 +21,7 @@ from pipeprof.pipelines.describe.records import (
     UnsaidError,
 )
 
-FOLDERS = Folders(Path("/work"), Path("/work"))
+FOLDERS = Folders(Path("/code"), Path("/code"))
 A, B, C, D, E = (Tensor(number) for number in range(1, 6))
 
 
@@ -195,7 +195,7 @@ def test_branches_are_chains_over_what_they_use():
 
 
 def test_functions_of_the_users_stand_in_where_tensorflows_cannot_be_told():
-    decode = Function("decode", "/work/input.py:decode")
+    decode = Function("decode", "/code/input.py:decode")
     inner = call("tf.foo", B, x=A, table=Opaque("a table"))
     assert written((A, C), [inner, user(decode, B, path=A)], (B, C), "path", "label") == [
         {"python": {"function": "input.py:decode", "on": 0}}
@@ -204,7 +204,7 @@ def test_functions_of_the_users_stand_in_where_tensorflows_cannot_be_told():
 
 
 def test_numpy_functions_are_named():
-    function = Function("halved", "/work/input.py:halved")
+    function = Function("halved", "/code/input.py:halved")
     calls = [call("tf.numpy_function", B, func=function, inp=[A], Tout=Dtype("float32"))]
     assert written(A, calls, B) == [{"tf.numpy_function": {"func": "input.py:halved", "Tout": "float32"}}]
 

@@ -7,7 +7,7 @@ import pytest
 from pipeprof.pipelines.describe.literals import Folders, literal, shortest, tensors
 from pipeprof.pipelines.describe.records import Array, Dtype, Feature, Function, Opaque, Shape, Spec, UnsaidError
 
-FOLDERS = Folders(Path("/work/specs"), Path("/work"))
+FOLDERS = Folders(Path("/code/specs"), Path("/code"))
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,11 @@ def test_two_short_lists_would_be_one_array():
 
 def test_paths_are_relative_where_they_were_or_lie_below_the_spec():
     assert FOLDERS.path("photos/*.jpg") == "../photos/*.jpg"
-    assert FOLDERS.path("/work/specs/a.txt") == "a.txt"
+    assert FOLDERS.path("/code/specs/a.txt") == "a.txt"
     assert FOLDERS.path("/data/a.txt") == "/data/a.txt"
     assert FOLDERS.path("gs://bucket/a-*") == "gs://bucket/a-*"
     assert FOLDERS.path("specs/a:b") == "./a:b"
-    assert FOLDERS.reference("/work/input.py:train") == "../input.py:train"
+    assert FOLDERS.reference("/code/input.py:train") == "../input.py:train"
 
 
 def test_names_that_a_glob_gives_are_written_as_one(tmp_path):

@@ -24,7 +24,7 @@ from pipeprof.pipelines.describe.records import (
 from pipeprof.pipelines.describe.text import spec_text
 from pipeprof.pipelines.spec.models import Spec
 
-FOLDERS = Folders(Path("/work"), Path("/work"))
+FOLDERS = Folders(Path("/code"), Path("/code"))
 LAMBDA = Function("<lambda>", None, "a lambda has no name that a spec could call it by")
 
 
@@ -34,7 +34,7 @@ def chain(*calls: tuple[str, dict[str, Any]], first: int = 1) -> dict[int, Call]
     for number, (name, arguments) in enumerate(calls, first):
         kind = "source" if number == first else "stage"
         given = arguments if number == first else {"self": Dataset(number - 1), **arguments}
-        found[number] = Call(name, kind, given, Dataset(number), Where("/work/input.py", 10 + number), 100 + number)
+        found[number] = Call(name, kind, given, Dataset(number), Where("/code/input.py", 10 + number), 100 + number)
     return found
 
 
@@ -133,12 +133,12 @@ def test_combined_pipelines():
 
 
 def test_a_named_function_stays_python_and_that_is_said():
-    named = Function("decode", "/work/input.py:decode", "", Where("/work/input.py", 3))
+    named = Function("decode", "/code/input.py:decode", "", Where("/code/input.py", 3))
     calls = chain(("range", {"args": (3,)}), ("map", {"map_func": named, "num_parallel_calls": 2}))
     data, describer = describe(calls, 2)
     assert data["stages"] == [{"map": {"python": "input.py:decode", "num_parallel_calls": 2}}]
     assert [str(one) for one in describer.notes.found] == [
-        "/work/input.py:3: map decode: python, because what it computes was not seen"
+        "/code/input.py:3: map decode: python, because what it computes was not seen"
     ]
 
 
@@ -147,7 +147,7 @@ def untold() -> dict[int, Call]:
 
 
 def user(name: str, arguments: dict[str, Any], result: Any) -> Call:
-    return Call(name, "user", arguments, result, function=Function(name, f"/work/input.py:{name}"))
+    return Call(name, "user", arguments, result, function=Function(name, f"/code/input.py:{name}"))
 
 
 def test_a_function_that_makes_the_beginning_covers_it():
@@ -178,7 +178,7 @@ def test_a_dataset_that_was_not_seen_is_no_source():
 def test_what_came_out_different_is_not_told_again():
     named = Function(
         "f",
-        "/work/input.py:f",
+        "/code/input.py:f",
         "",
         None,
         body(Tensor(1), Tensor(2), Call("tf.abs", "function", {"x": Tensor(1)}, Tensor(2))).bodies,
@@ -203,8 +203,8 @@ def test_the_text_says_the_data_with_the_lines_of_the_users_code():
     )
     describer = Describer(Recording(Dataset(3), calls), FOLDERS)
     described = describer.describe("train")
-    describer.notes.add("step", "it is a lambda", Where("/work/input.py", 7))
-    text = spec_text(described.data, described.places, describer.notes.found, "input.py:train", Path("/work"))
+    describer.notes.add("step", "it is a lambda", Where("/code/input.py", 7))
+    text = spec_text(described.data, described.places, describer.notes.found, "input.py:train", Path("/code"))
     assert yaml.safe_load(text) == {**described.data, "step": "none"}
     lines = text.splitlines()
     assert "  range: {stop: 3}  # input.py:11" in lines
