@@ -13,7 +13,6 @@ import re
 import tempfile
 import threading
 import time
-from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +45,6 @@ _PYTHON = re.compile(r":(?:Eager)?PyFunc(?:Stateless)?$")
 COMPARISONS = 20
 _HERE = "pipeprof compares the clocks, "
 _SCOPE = re.compile(r"^(?P<scope>(?:stages_\d+|source)(?:_stages_\d+|_source)*)/")
-_OP = re.compile(r"^(?P<scope>(?:stages_\d+|source)(?:_stages_\d+|_source)*)/(?:.*/)?[^/:]+:(?P<op>\w+)$")
 
 
 @dataclass(frozen=True)
@@ -82,15 +80,6 @@ class Traced:
     lock_share: float | None = None
     looks: int = 0
     nobodys: dict[str, float] = field(default_factory=dict)
-
-
-def ops_by_stage(events: Iterable[Event]) -> dict[str, dict[str, float]]:
-    """Sum the durations of ops, in milliseconds, by the address of the stage whose function they belong to."""
-    found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for event in events:
-        if match := _OP.match(event.name):
-            found[address_of(match["scope"])][match["op"].lstrip("_")] += event.duration_ps / 1e9
-    return {address: dict(ops) for address, ops in found.items()}
 
 
 def python_time(events: Iterable[Event]) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.run.trace import ops_by_stage, passed_on, python_time, seconds_for
+from pipeprof.profiles.run.trace import key_of, passed_on, python_time, seconds_for
 from pipeprof.profiles.run.xplane import Event, read_events
 
 MS = 10**9  # picoseconds
@@ -100,54 +100,22 @@ def test_times_of_any_size_are_read(times):
     assert list(read_events(data)) == [Event(77, "é/x:Y", LINE_PS + at, long) for at, long in times]
 
 
-def ran(name: str, ms: float) -> Event:
-    return Event(1, name, 0, round(ms * MS))
-
-
-def test_ops_are_summed_by_stage_in_milliseconds():
-    events = [
-        ran("stages_0/DecodeJpeg:DecodeJpeg", 3),
-        ran("stages_0/DecodeJpeg:DecodeJpeg", 4.5),
-        ran("stages_0/resize/ResizeBilinear:ResizeBilinear", 1),
-        ran("stages_1/DecodeJpeg:DecodeJpeg", 0.25),
-    ]
-    assert ops_by_stage(iter(events)) == {
-        "stages.0": {"DecodeJpeg": 7.5, "ResizeBilinear": 1.0},
-        "stages.1": {"DecodeJpeg": 0.25},
-    }
-
-
 @pytest.mark.parametrize(
-    ("name", "address", "op"),
+    ("path", "key"),
     [
-        ("source/ReadFile:ReadFile", "source", "ReadFile"),
-        ("stages_12/a/b/Mul:Mul", "stages.12", "Mul"),
-        ("stages_1_source/Parse:ParseExampleV2", "stages.1.source", "ParseExampleV2"),
-        ("stages_1_stages_0/stages_0/Mul_3:Mul", "stages.1.stages.0", "Mul"),
-        ("stages_0/Conv2D:_MklNativeConv2D", "stages.0", "MklNativeConv2D"),
+        ("source/ReadFile", "at:source"),
+        ("stages_12/a/b/Mul", "at:stages.12"),
+        ("stages_1_source/Parse", "at:stages.1.source"),
+        ("stages_1_stages_0/stages_0/Mul_3", "at:stages.1.stages.0"),
+        ("model/stages_0/Mul", None),
+        ("stages_0", None),
+        ("stages_x/Mul", None),
+        ("sources/Mul", None),
+        ("", None),
     ],
 )
-def test_the_scope_of_an_op_is_its_stage(name, address, op):
-    assert ops_by_stage([ran(name, 1)]) == {address: {op: 1.0}}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "Iterator::Root::Prefetch::Map",
-        "IteratorGetNext:IteratorGetNext",
-        "model/stages_0/Mul:Mul",
-        "stages_0",
-        "stages_0:Mul",
-        "stages_x/Mul:Mul",
-        "sources/Mul:Mul",
-        "stages_0/Mul",
-        "stages_0/Mul:Mul#id=3#",
-        "",
-    ],
-)
-def test_what_is_no_op_of_a_stage_is_passed_over(name):
-    assert ops_by_stage([ran(name, 1)]) == {}
+def test_the_scope_of_an_op_is_its_stage(path, key):
+    assert key_of(path, None) == key
 
 
 def test_time_in_python_is_the_union_of_its_calls_and_their_sum():
