@@ -103,6 +103,11 @@ class FromTensorSlicesBigArray(Rule):
         held = _held_above(view, plan)
         price = self._slower(view, plan)
         more = f" + {size(held)} of rows in buffers that were views of the array" if held else ""
+        less = (
+            f"at most -({size(most)} - {size(nbytes)}), as what other stages hold is in it"
+            if lower
+            else f"-({copies:g} - 1) x {size(nbytes)}"
+        )
         return Draft(
             stage=stage.id,
             sentence=(
@@ -123,7 +128,7 @@ class FromTensorSlicesBigArray(Rule):
             },
             edits=(plan.rewrite(),),
             predicted=Predicted(
-                f"{f'-({size(most)} - {size(nbytes)})' if lower else f'-({copies:g} - 1) x {size(nbytes)}'}{more}: of "
+                f"{less}{more}: of "
                 "the mapped file at most its own size stays resident, and the system takes that back when it needs "
                 f"room{price.words if price is not None else ''}",
                 speedup=price.speedup if price is not None else None,
