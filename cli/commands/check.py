@@ -98,7 +98,7 @@ def check(
         # Nothing found and nothing looked at are not the same.
         exit_code = INTERNAL if advice.findings is None else GATE if advice.findings else OK
     if kind == "text":
-        output.write_stdout(_as_text(target, loaded, advice, color))
+        output.write_stdout(_as_text(target, loaded, advice, color, asked=limit is not None))
     else:
         profile = _document(
             target,
@@ -285,7 +285,9 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
     return stages
 
 
-def _as_text(text: str, loaded: LoadedSpec | None, advice: StaticAdvice | None, color: str) -> str:
+def _as_text(
+    text: str, loaded: LoadedSpec | None, advice: StaticAdvice | None, color: str, *, asked: bool = False
+) -> str:
     import sys
 
     from pipeprof.cli.render.overview import render_overview
@@ -294,13 +296,22 @@ def _as_text(text: str, loaded: LoadedSpec | None, advice: StaticAdvice | None, 
     return render_overview(
         text,
         _stages(loaded) if loaded is not None else (),
-        _facts(loaded) if loaded is not None else [("stages", "known once it has run")],
+        _facts(loaded) if loaded is not None else _unknown(text, asked=asked),
         memory=advice.memory if advice is not None else None,
         what_ifs=[one.sentence for one in advice.what_ifs] if advice is not None else (),
         findings=advice.findings if advice is not None else None,
         warnings=[*advice.messages, *_notes(loaded)] if loaded is not None and advice is not None else (),
         style=style_of(sys.stdout, color),
     )
+
+
+def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:
+    """What a run would tell of a function; how to be told of its memory before, if that was asked for."""
+    facts = [("stages", "known once it has run")]
+    if asked:
+        words = f"predicted for a spec alone, such as `pipeprof init --from {text}` writes of a function"
+        facts.append(("memory", words))
+    return facts
 
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:

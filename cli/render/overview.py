@@ -43,7 +43,7 @@ def render_overview(
         stages: None for a function, whose stages only a run shows.
         facts: Keys and values to list.
         memory: Predicted bytes with their formulas.
-        what_ifs: What a memory limit means for shuffles and caches.
+        what_ifs: What a memory limit means for everything, for shuffles, caches and prefetches.
         findings: ``None`` if no rule could be applied.
         warnings: What is to be said besides.
         style: Width, colour and characters.

@@ -288,7 +288,7 @@ def _held(
     note: str = "",
 ) -> Held:
     """``count`` elements of a size, in every open copy of the stage."""
-    many = _copies(view, stage)
+    many = open_copies(view, stage)
     total = round(many * count * (size.bytes + overhead))
     open_ones = f"{many} open × " if many > 1 else ""
     each = f"({size.words} + {in_words(overhead)})" if overhead else size.words
@@ -369,7 +369,7 @@ def _parallelism(view: PipelineView, stage: StageView) -> int | None:
     return max(1, math.ceil(seen if seen is not None else view.cores))
 
 
-def _copies(view: PipelineView, stage: StageView) -> int:
+def open_copies(view: PipelineView, stage: StageView) -> int:
     """How many of this stage there are at a time: one for each open inner pipeline of its owners."""
     copies = 1
     seen: set[str] = set()

@@ -85,9 +85,13 @@ class MemoryPrediction:
     def peak_bytes(self) -> int:
         """The largest sum at a time: either while sources and the iterator are made, or when all buffers are full."""
         making = sum(one.bytes for one in self.held if one.steady is not None)
+        return max(making, self.running_bytes)
+
+    @property
+    def running_bytes(self) -> int:
+        """The sum once the iterator has been made and all buffers are full."""
         running = sum(one.bytes if one.steady is None else one.steady for one in self.held)
-        again = min(sum(one.residue for one in self.held), sum(one.pooled for one in self.held))
-        return max(making, running - again)
+        return running - min(sum(one.residue for one in self.held), sum(one.pooled for one in self.held))
 
     def of(self, stage: str) -> int | None:
         """Bytes of one stage; ``None`` if it holds nothing or they are not known."""

@@ -76,11 +76,15 @@ class AutotuneMemory(Model):
 
 
 class LimitAnswer(Model):
-    """What the memory limit that was asked for means for a shuffle or a cache."""
+    """What the memory limit that was asked for means for a shuffle, a cache or a prefetch, or for all together."""
 
-    stage: str
-    fits: bool
-    most: int | None = Field(None, description="The largest buffer of a shuffle that fits, in elements.")
+    stage: str | None = Field(description="Null for everything together.")
+    fits: bool | None = Field(description="Null where that cannot be told before a run.")
+    most: int | None = Field(
+        None,
+        description="The largest buffer of a shuffle or prefetch that fits, in elements, of each open copy; of a cache "
+        "of an unknown number of elements how many of them fit.",
+    )
     sentence: str
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from unit.advise.views import pipeline, stage, tensor
 
 from pipeprof.profiles.advise.memory import memory_prediction
-from pipeprof.profiles.advise.view import StageView
+from pipeprof.profiles.advise.view import INFINITE, StageView
 from pipeprof.profiles.advise.what_if import RUNTIME_BYTES, WhatIf, what_ifs
 
 MB = 1_000_000
@@ -23,6 +25,11 @@ def above(op: str, elements: int | None = 5000, index: int = 0, **arguments: Any
 
 
 def answers(limit: int, *stages: StageView) -> list[WhatIf]:
+    """Those for single stages."""
+    return [one for one in all_answers(limit, *stages) if one.stage is not None]
+
+
+def all_answers(limit: int, *stages: StageView) -> list[WhatIf]:
     view = pipeline(*stages)
     return what_ifs(view, memory_prediction(view), RUNTIME_BYTES + limit)
 
@@ -81,3 +88,75 @@ def test_there_is_no_room_at_all() -> None:
     (answer,) = answers(-RUNTIME_BYTES, generated(), above("shuffle", buffer_size=10))
 
     assert (answer.fits, answer.most) == (False, 0)
+
+
+def test_a_nested_shuffle_is_answered_for_each_of_its_copies() -> None:
+    inner = [
+        stage("stages.0.source", "range", element=ROW, elements=5000, owner="stages.0"),
+        stage("stages.0.stages.0", "shuffle", element=ROW, elements=5000, owner="stages.0"),
+    ]
+    inner[1] = replace(inner[1], arguments={"buffer_size": 200})
+    outer = stage("stages.0", "interleave", element=ROW, elements=10_000, arguments={"cycle_length": 4})
+
+    (answer,) = answers(401 * MB, generated(10), outer, *inner)
+
+    assert (answer.fits, answer.most) == (False, 100)
+    assert "in each of 4 at a time" in answer.sentence
+
+
+def test_a_prefetch_is_answered_where_it_holds_much() -> None:
+    few, many = (answers(1001 * MB, generated(), above("prefetch", buffer_size=count)) for count in (2, 2000))
+
+    assert few == []
+    assert [(one.fits, one.most) for one in many] == [(False, 1001)]
+
+
+def test_a_cache_of_unknown_length_has_room_for_so_many() -> None:
+    (answer,) = answers(1001 * MB, generated(None), above("cache", None))
+
+    assert answer.fits is None
+    assert answer.most == 1000
+    assert "room for 1,000 elements" in answer.sentence
+
+
+def test_a_cache_without_end_fits_nowhere() -> None:
+    together, cache = all_answers(1001 * MB, generated(INFINITE), above("cache", INFINITE))
+
+    assert (together.fits, cache.fits) == (False, False)
+
+
+def test_what_is_not_known_is_said() -> None:
+    unknown = (tensor("uint8", None),)
+    source = stage("source", "from_generator", element=unknown, elements=10)
+    shuffle = stage("stages.0", "shuffle", element=unknown, elements=10, arguments={"buffer_size": 5})
+
+    together, answer = all_answers(1001 * MB, source, shuffle)
+
+    assert (together.fits, answer.fits, answer.most) == (None, None, None)
+    assert "as far as sizes are known" in together.sentence
+    assert "cannot be told" in answer.sentence
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(299, False), (310, True)])
+def test_everything_together_is_answered_without_a_buffer(limit: int, fits: bool) -> None:
+    element = (tensor("float32", 16),)
+    rows = stage("source", "from_tensor_slices", element=element, elements=1000, source_bytes=100 * MB)
+
+    (together,) = all_answers(limit * MB + 105 * MB, rows)
+
+    assert (together.stage, together.fits) == (None, fits)
+
+
+def test_memory_that_is_used_again_is_not_counted_twice() -> None:
+    element = (tensor("float32", 16, 16384),)
+    rows = stage("source", "from_tensor_slices", element=element, elements=300, source_bytes=300 * MB)
+    doubled = stage("stages.0", "map", element=element, elements=300)
+    cache = stage("stages.1", "cache", element=element, elements=300)
+    view = pipeline(rows, doubled, cache)
+    memory = memory_prediction(view)
+
+    together, _ = what_ifs(view, memory, memory.peak_bytes + RUNTIME_BYTES)
+    _, answer = what_ifs(view, memory, memory.running_bytes + RUNTIME_BYTES)
+
+    assert together.fits
+    assert answer.fits

@@ -162,6 +162,23 @@ def test_the_document_has_findings_and_memory(spec: Path, pipeprof: Pipeprof) ->
     assert profile.steps is None
 
 
+def test_a_limit_is_answered_for_everything_and_for_each_buffer(spec: Path, pipeprof: Pipeprof) -> None:
+    text = " ".join(pipeprof("check", spec.name, "--memory-limit", "8GiB").out.split())
+    assert "In 8.00 GiB it fits: with 572 MiB of TensorFlow's own it needs" in text
+    assert "takes no memory of its own, whatever its size" in text
+
+    answers = Profile.model_validate_json(pipeprof("check", spec.name, "--json", "--memory-limit", "1GiB").out)
+    assert answers.memory.what_ifs is not None
+    assert [(one.stage, one.fits) for one in answers.memory.what_ifs] == [(None, False), ("stages.0", True)]
+    assert "In 8.00" not in pipeprof("check", spec.name).out
+
+
+def test_a_limit_for_a_function_says_where_memory_is_predicted(pipeprof: Pipeprof, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("def make(): ...\n")
+    result = pipeprof("check", "train.py:make", "--memory-limit", "8GiB")
+    assert "init --from train.py:make" in " ".join(result.out.split())
+
+
 def test_a_rule_that_fails_is_a_warning(spec: Path, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Mixing, "check", lambda _self, _view: 1 / 0)
     result = pipeprof("check", spec.name, "--fail-on", "warning")
