@@ -23,7 +23,8 @@ import tensorflow as tf
 from pipeprof.profiles.run import loop, sample
 from pipeprof.profiles.run import window as windows
 from pipeprof.profiles.run.device import HostClock, SimulatedDevice, StepDuration
-from pipeprof.profiles.run.window import CHECK_NS
+from pipeprof.profiles.run.ledger_readings import MemoryLog
+from pipeprof.profiles.run.models import ModelLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,6 +80,26 @@ class Block:
         return True
 
 
+class Attributing:
+    """How long the looks took at what time and memory are attributed by: TensorFlow's model and its live bytes."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def clocked(self, look: Callable[..., None]) -> Callable[..., None]:
+        """The same look, with its time taken."""
+
+        def look_and_count(*args: Any) -> None:
+            began = time.perf_counter()
+            look(*args)
+            self.seconds += time.perf_counter() - began
+
+        return look_and_count
+
+
+ATTRIBUTING = Attributing()
+
+
 @contextmanager
 def nobody_watching() -> Iterator[None]:
     """Stop the harness while the body runs."""
@@ -104,7 +125,7 @@ class Drain:
 
     def profiled(self, window: PhaseWindow, due: Callable[[], bool] | None) -> tuple[Block, int, float]:
         """Pipeprof's loop, the looks with all that they do within the time."""
-        window.check_at = time.perf_counter_ns() + CHECK_NS
+        window.check_next()
         began = time.perf_counter()
         block = Block(window, JOB["looks"], due)
         if not block.over:
@@ -130,7 +151,7 @@ class Follow:
 
     def profiled(self, window: PhaseWindow, due: Callable[[], bool] | None) -> tuple[Block, int, float]:
         """Pipeprof's loop."""
-        window.check_at = time.perf_counter_ns() + CHECK_NS
+        window.check_next()
         block = Block(window, JOB["looks"], due)
         if block.over:
             return block, 0, 0.0
@@ -144,14 +165,15 @@ def alternate(loops: Drain | Follow, window: PhaseWindow, *, pairs: int | None) 
     raw: list[list[float]] = []
     block, steps, _ = loops.profiled(window, None)
     while not block.over and (pairs is None or len(raw) < pairs):
-        wanted, looking = steps, window.overhead_ns
+        wanted, looking, attributing = steps, window.overhead_ns, ATTRIBUTING.seconds
         if len(raw) % 2:
             block, steps, seconds = loops.profiled(window, block.due)
         with nobody_watching():
             bare = loops.bare(wanted)
         if not len(raw) % 2:
             block, steps, seconds = loops.profiled(window, block.due)
-        raw.append([*bare, steps, seconds, (window.overhead_ns - looking) / 1e9])
+        looking = (window.overhead_ns - looking) / 1e9
+        raw.append([*bare, steps, seconds, looking, ATTRIBUTING.seconds - attributing])
     Path(JOB["raw"]).write_text(json.dumps(raw), encoding="utf-8")
 
 
@@ -167,6 +189,8 @@ def hook(dataset: tf.data.Dataset) -> tf.data.Dataset:
         alternate(Follow(feed, step), window, pairs=next(pairs))
 
     sample.drain, sample.follow = drain, follow  # type: ignore[assignment]
+    ModelLog.observe = ATTRIBUTING.clocked(ModelLog.observe)  # type: ignore[method-assign]
+    MemoryLog.look = ATTRIBUTING.clocked(MemoryLog.look)  # type: ignore[method-assign]
     # Half of the wall time is the bare loop's: what is due once a second is due once in two.
     windows.BEAT_NS *= 2
     windows.PARTIAL_NS *= 2

@@ -212,7 +212,8 @@ class _Run:
     def _watch(self, worker: WorkerProcess, signals: Signals) -> tuple[Ended, Sampler]:
         reader = system_reader()
         sampler = Sampler(worker.pid, reader, limit_bytes=self._limit.bytes if self._limit else None)
-        self._contention = hosts.ContentionProbe(worker.pid, reader, self._cgroup)
+        self._contention = hosts.ContentionProbe(worker.pid, system_reader(), self._cgroup)
+        self._reader, self._pid = reader, worker.pid
         watch = Watch(
             worker=worker,
             observed=self._observed,
@@ -242,7 +243,7 @@ class _Run:
         for phase in observed.phases[self._phases_told :]:
             sampler.sample()
             if phase.name == "measure":
-                self._begin_measure(sampler)
+                self._begin_measure()
             elif self._cpu_at_measure is not None and self._facts.sampler_cores is None:
                 self._end_measure(sampler)
             sampler.enter_phase(phase.name)
@@ -259,11 +260,11 @@ class _Run:
                 done, total = float(observed.steps), float(self._plan.steps or 0) or None
             self._progress.tick(observed.rate, done, total)
 
-    def _begin_measure(self, sampler: Sampler) -> None:
+    def _begin_measure(self) -> None:
         self._contention.start()
         self._cpu_at_measure = time.process_time()
         self._measure_began = time.monotonic()
-        self._read_at_measure = sampler.last.io_read_bytes if sampler.last else None
+        self._read_at_measure = self._reader.bytes_read(self._pid)
 
     def _end_measure(self, sampler: Sampler) -> None:
         sampler.sample()
@@ -271,7 +272,7 @@ class _Run:
         seconds = time.monotonic() - self._measure_began
         if self._cpu_at_measure is not None and seconds > 0:
             self._facts.sampler_cores = (time.process_time() - self._cpu_at_measure) / seconds
-        now = sampler.last.io_read_bytes if sampler.last else None
+        now = self._reader.bytes_read(self._pid)
         cold = self._facts.disk.cold if self._facts.disk else None
         if now is not None and self._read_at_measure is not None:
             self._facts.disk = Disk(bytes=now - self._read_at_measure, source="proc-io", cold=cold)

@@ -1,6 +1,6 @@
 """The step loop: takes batches as a training loop does, and reads the clock.
 
-Nothing but clock readings happens per step. Four times a second or so, while the simulated device is busy if there is
+Nothing but clock readings happens per step. A few times a second, while the simulated device is busy if there is
 one, a window takes the readings, folds them and says whether to go on.
 """
 

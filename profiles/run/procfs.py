@@ -66,7 +66,6 @@ class Stat:
     parent: int
     cpu_seconds: float
     reaped_cpu_seconds: float
-    threads: int
     start_ticks: int
 
 
@@ -83,7 +82,6 @@ def stat(pid: Pid, proc: Path = PROC) -> Stat | None:
             parent=int(words[1]),
             cpu_seconds=(int(words[11]) + int(words[12])) / _TICKS,
             reaped_cpu_seconds=(int(words[13]) + int(words[14])) / _TICKS,
-            threads=int(words[17]),
             start_ticks=int(words[19]),
         )
     except (IndexError, ValueError):
@@ -239,8 +237,6 @@ class Reading:
     rss_bytes: int | None
     pss_bytes: int | None = None
     cpu_seconds: float | None = None
-    io_read_bytes: int | None = None
-    threads: int | None = None
     children: int = 0
 
 
@@ -256,8 +252,9 @@ class ProcfsReader:
     Args:
         proc: The process file system.
         clock: Seconds; only decides when to look for new descendants.
-        children_every: Seconds between two looks. They cost a file per thread, so a child that lives shorter may be
-            missed; its CPU time is counted once it has been reaped.
+        look_every: Seconds between two looks for descendants and for the CPU time of those that have ended. They cost
+            a file per thread and 0.1 ms for ``stat``, so a child that lives shorter may be missed; its CPU time is
+            counted once it has been reaped.
         cpu_clock: Finer CPU seconds of one process by its id; the kernel's ticks are used where it gives ``None``.
     """
 
@@ -265,58 +262,67 @@ class ProcfsReader:
         self,
         proc: Path = PROC,
         clock: Callable[[], float] = time.monotonic,
-        children_every: float = 0.5,
+        look_every: float = 0.5,
         cpu_clock: Callable[[int], float | None] | None = None,
     ) -> None:
         self._proc = proc
         self._clock = clock
-        self._children_every = children_every
+        self._look_every = look_every
         self._cpu_clock = cpu_clock
         self._started: dict[int, int] = {}
+        self._reaped: dict[int, float] = {}
         self._children: tuple[int, ...] = ()
         self._looked: float | None = None
 
     def read(self, pid: int, *, pss: bool = False) -> Reading | None:
         """The reading now; ``None`` once the process has ended, also if its id has been given to another."""
-        own = stat(pid, self._proc)
-        if own is None or self._started.setdefault(pid, own.start_ticks) != own.start_ticks:
-            return None
-        rss = rss_bytes(pid, self._proc)
-        if rss is None:
-            return None
         now = self._clock()
-        if self._looked is None or now - self._looked >= self._children_every:
-            self._looked = now
-            self._children = descendants(pid, self._proc)
-        cpu = self._cpu(pid, own)
-        threads = own.threads
-        family = [pid]
-        for child in self._children:
-            found = stat(child, self._proc)
-            if found is not None:
-                family.append(child)
-                threads += found.threads
-                cpu += self._cpu(child, found)
+        due = self._looked is None or now - self._looked >= self._look_every
+        if due and not self._look(pid, now):
+            return None
+        memory = {one: rss_bytes(one, self._proc) for one in (pid, *self._children)}
+        if None in memory.values() and not due:
+            # One has ended: its CPU time is its parent's now.
+            if not self._look(pid, now):
+                return None
+            memory = {one: rss_bytes(one, self._proc) for one in (pid, *self._children)}
+        if memory[pid] is None:
+            return None
+        family = [one for one, bytes_ in memory.items() if bytes_ is not None]
         return Reading(
-            rss_bytes=_sum([rss, *(rss_bytes(child, self._proc) for child in family[1:])]),
+            rss_bytes=_sum(list(memory.values())),
             pss_bytes=_sum([pss_bytes(one, self._proc) for one in family]) if pss else None,
-            cpu_seconds=cpu,
-            io_read_bytes=self._read_bytes(family),
-            threads=threads,
+            cpu_seconds=sum(map(self._cpu, family)),
             children=len(family) - 1,
         )
 
-    def _cpu(self, pid: int, found: Stat) -> float:
-        precise = self._cpu_clock(pid) if self._cpu_clock is not None else None
-        return (found.cpu_seconds if precise is None else precise) + found.reaped_cpu_seconds
+    def bytes_read(self, pid: int) -> int | None:
+        """Bytes fetched from storage for the process, its descendants, and those that it has reaped."""
+        own = io_read_bytes(pid, self._proc)
+        children = descendants(pid, self._proc)
+        return None if own is None else _sum([own, *(io_read_bytes(child, self._proc) for child in children)])
 
-    def _read_bytes(self, family: list[int]) -> int | None:
-        own = io_read_bytes(family[0], self._proc)
-        return None if own is None else _sum([own, *(io_read_bytes(child, self._proc) for child in family[1:])])
+    def _look(self, pid: int, now: float) -> bool:
+        """Look for descendants and what they have reaped; returns whether the process is still there."""
+        own = stat(pid, self._proc)
+        if own is None or self._started.setdefault(pid, own.start_ticks) != own.start_ticks:
+            return False
+        self._looked = now
+        found = {child: stat(child, self._proc) for child in descendants(pid, self._proc)}
+        self._children = tuple(child for child, one in found.items() if one is not None)
+        self._reaped = {one: at.reaped_cpu_seconds for one, at in {pid: own, **found}.items() if at is not None}
+        return True
+
+    def _cpu(self, pid: int) -> float:
+        precise = self._cpu_clock(pid) if self._cpu_clock is not None else None
+        if precise is None:
+            found = stat(pid, self._proc)
+            precise = found.cpu_seconds if found is not None else 0.0
+        return precise + self._reaped.get(pid, 0.0)
 
 
 class PsutilReader:
-    """The same where there is no ``/proc`` (macOS): memory, CPU time and threads; no PSS, no bytes from the disk."""
+    """The same where there is no ``/proc`` (macOS): memory and CPU time; no PSS, no bytes from the disk."""
 
     def read(self, pid: int, *, pss: bool = False) -> Reading | None:
         """The reading now; ``None`` once the process has ended."""
@@ -328,16 +334,19 @@ class PsutilReader:
             if process.status() == psutil.STATUS_ZOMBIE:
                 return None
             family = [process, *process.children(recursive=True)]
-            rss, cpu, threads = 0, 0.0, 0
+            rss, cpu = 0, 0.0
             for one in family:
                 with one.oneshot():
                     times = one.cpu_times()
                     rss += int(one.memory_info().rss)
                     cpu += times.user + times.system + times.children_user + times.children_system
-                    threads += one.num_threads()
         except (psutil.Error, OSError):
             return None
-        return Reading(rss_bytes=rss, cpu_seconds=cpu, threads=threads, children=len(family) - 1)
+        return Reading(rss_bytes=rss, cpu_seconds=cpu, children=len(family) - 1)
+
+    def bytes_read(self, pid: int) -> None:
+        """Not told by the system."""
+        del pid
 
 
 def system_reader() -> ProcfsReader | PsutilReader:

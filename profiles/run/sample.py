@@ -27,7 +27,7 @@ from pipeprof.profiles.run.steps import Floor, StepStatistics
 from pipeprof.profiles.run.trace import Traced, traced_ops
 from pipeprof.profiles.run.versions import require_tensorflow
 from pipeprof.profiles.run.warmup import WarmUp
-from pipeprof.profiles.run.window import Looked, PhaseWindow
+from pipeprof.profiles.run.window import Looked, PhaseWindow, look_ns
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.records import GraphDict, PlaceDict
@@ -276,9 +276,9 @@ class Sample:
         self._previous = window.last
         return step
 
-    def _open(self, name: str, statistics: StepStatistics, finished: Any, steps: int | None = None) -> PhaseWindow:
+    def _open(self, name: str, statistics: StepStatistics, finished: Any, **options: int | None) -> PhaseWindow:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in the phase before
-        return PhaseWindow(name, statistics, self.feed, self._channel, finished, device=self._device, steps_limit=steps)
+        return PhaseWindow(name, statistics, self.feed, self._channel, finished, device=self._device, **options)
 
     def _measure(self, step: Step | None) -> None:
         self.phase = "measure"
@@ -300,7 +300,8 @@ class Sample:
         with self._phases.enter("measure", seconds) as phase:
             self._models.begin(feed)
             feed.on_restart = lambda: self._models.restart(feed, statistics.count)
-            self._window = self._open("measure", statistics, finished, self.job["steps"])
+            options = {"steps_limit": self.job["steps"], "check_ns": look_ns(seconds)}
+            self._window = self._open("measure", statistics, finished, **options)
             cpu_ns = time.process_time_ns()
             self._loop(self._window, step)
             self._cpu_ns = time.process_time_ns() - cpu_ns

@@ -1,4 +1,4 @@
-"""A stretch of the step loop that is looked at four times a second: the warm-up, or the measurement."""
+"""A stretch of the step loop that is looked at a few times a second: the warm-up, or the measurement."""
 
 from __future__ import annotations
 
@@ -14,12 +14,20 @@ if TYPE_CHECKING:
     from pipeprof.profiles.run.steps import Reading, StepStatistics
 
 CHECK_NS = 250_000_000
+CHECK_LONG_NS = 500_000_000
+"""Between looks at a window of ten seconds and more, which has enough of them: a look costs half a millisecond."""
+LOOKS_A_WINDOW = 20
 LOOKS_AN_EPOCH = 8
 SHORTEST_CHECK_NS = 10_000_000
 BEAT_NS = 500_000_000
-PARTIAL_NS = 1_000_000_000
+PARTIAL_NS = 2_000_000_000
 # The clock of the steps stands still while ended iterators are deleted; the user's does not.
 MOST_PAUSED_NS = 15_000_000_000
+
+
+def look_ns(seconds: float | None) -> int:
+    """Nanoseconds between two looks at a window of so many seconds; `None` where only its steps are known."""
+    return min(CHECK_LONG_NS, max(CHECK_NS, round(1e9 * (seconds or 0.0) / LOOKS_A_WINDOW)))
 
 
 @dataclass
@@ -48,8 +56,9 @@ class PhaseWindow:
         feed: The feed they come from.
         channel: Where beats and partial results go.
         finished: Called with every look; returns why the window is over, or `None`.
-        steps_limit: End after exactly so many steps.
         device: Whether there is a device.
+        steps_limit: End after exactly so many steps.
+        check_ns: Nanoseconds from one look to the next.
     """
 
     def __init__(
@@ -62,7 +71,7 @@ class PhaseWindow:
         *,
         device: bool,
         steps_limit: int | None = None,
-        deadline: int | None = None,
+        check_ns: int | None = None,
     ) -> None:
         self._phase = phase
         self.statistics = statistics
@@ -71,9 +80,8 @@ class PhaseWindow:
         self._finished = finished
         self._device = device
         self._limit = steps_limit
-        self._deadline = deadline
         self._epoch = self._looked_epoch = feed.ended
-        self._check_ns = CHECK_NS
+        self._most_ns = self._check_ns = check_ns or CHECK_NS
         now = self._epoch_began = time.perf_counter_ns()
         self._beat_at = now
         self._partial_at = now + PARTIAL_NS
@@ -82,11 +90,11 @@ class PhaseWindow:
         self.overhead_ns = 0
         self.overhead_cpu_ns = 0
         self.last: tuple[int, int] | None = None
-        self.check_at = self._next_check(now)
+        self.check_next()
 
-    def _next_check(self, now: int) -> int:
-        check = now + self._check_ns
-        return min(check, self._deadline) if self._deadline is not None and self._deadline > now else check
+    def check_next(self) -> None:
+        """Look next when the time between two looks has passed from now on."""
+        self.check_at = time.perf_counter_ns() + self._check_ns
 
     def most(self) -> int | None:
         """How many steps are left to the limit, if there is one."""
@@ -131,9 +139,9 @@ class PhaseWindow:
         now = time.perf_counter_ns()
         if self._feed.ended != self._looked_epoch:
             epoch_ns = (now - self._epoch_began) // (self._feed.ended - self._looked_epoch)
-            self._check_ns = max(SHORTEST_CHECK_NS, min(CHECK_NS, epoch_ns // LOOKS_AN_EPOCH))
+            self._check_ns = max(SHORTEST_CHECK_NS, min(self._most_ns, epoch_ns // LOOKS_AN_EPOCH))
             self._looked_epoch, self._epoch_began = self._feed.ended, now
         self.overhead_ns += now - began
         self.overhead_cpu_ns += time.thread_time_ns() - cpu
-        self.check_at = self._next_check(now)
+        self.check_next()
         return self.reason is not None

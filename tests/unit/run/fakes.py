@@ -179,8 +179,6 @@ def sample(used: int, phase: PhaseName = "measure", t: float = 1.0) -> Sample:
         pss_bytes=None,
         used_bytes=used,
         cpu_seconds=1.0,
-        io_read_bytes=0,
-        threads=3,
         children=0,
         phase=phase,
     )

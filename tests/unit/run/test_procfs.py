@@ -64,14 +64,14 @@ def test_numbers_of_a_process(proc):
 
 def test_stat_in_seconds(proc, monkeypatch):
     monkeypatch.setattr(procfs, "_TICKS", 100)
-    assert procfs.stat(42, proc) == procfs.Stat("S", 1, 2.0, 0.3, 2, 777)
+    assert procfs.stat(42, proc) == procfs.Stat("S", 1, 2.0, 0.3, 777)
 
 
 @pytest.mark.parametrize("name", ["a b", "x) S 1 (", ")", "tf_data (1)"])
 def test_a_name_may_look_like_fields(tmp_path, name):
     make_process(tmp_path, 42, name=name)
     found = procfs.stat(42, tmp_path)
-    assert (found.state, found.parent, found.threads) == ("S", 1, 2)
+    assert (found.state, found.parent) == ("S", 1)
 
 
 @pytest.mark.parametrize("state", ["Z", "X"])
@@ -180,9 +180,7 @@ def test_kernel_oom_kills(tmp_path):
 
 class TestReader:
     def test_one_process(self, proc):
-        assert procfs.ProcfsReader(proc).read(42) == procfs.Reading(
-            rss_bytes=1000 * procfs.PAGE_BYTES, cpu_seconds=2.3, io_read_bytes=8192, threads=2
-        )
+        assert procfs.ProcfsReader(proc).read(42) == procfs.Reading(rss_bytes=1000 * procfs.PAGE_BYTES, cpu_seconds=2.3)
 
     def test_pss_only_when_asked_for(self, proc):
         assert procfs.ProcfsReader(proc).read(42, pss=True).pss_bytes == 3000 * 1024
@@ -195,14 +193,12 @@ class TestReader:
             rss_bytes=1200 * procfs.PAGE_BYTES,
             pss_bytes=6000 * 1024,
             cpu_seconds=4.3,
-            io_read_bytes=16384,
-            threads=6,
             children=1,
         )
 
     def test_new_children_are_looked_for_now_and_then_and_dead_ones_dropped_at_once(self, tmp_path):
         clock = Clock()
-        reader = procfs.ProcfsReader(make_process(tmp_path, 10), clock, children_every=0.5)
+        reader = procfs.ProcfsReader(make_process(tmp_path, 10), clock, look_every=0.5)
         assert reader.read(10).children == 0
         make_process(tmp_path, 20, parent=10)
         clock.now += 0.4
@@ -210,12 +206,17 @@ class TestReader:
         clock.now += 0.2
         assert reader.read(10).children == 1
         (tmp_path / "20" / "stat").write_text(stat_line(20, parent=10, state="Z"))
+        (tmp_path / "20" / "statm").write_text("0 0 0 0 0 0 0\n")
+        (tmp_path / "10" / "stat").write_text(stat_line(10, reaped=(300, 100)))
         reading = reader.read(10)
         assert (reading.children, reading.rss_bytes) == (0, 1000 * procfs.PAGE_BYTES)
+        assert reading.cpu_seconds == pytest.approx(2.0 + 4.0)
 
     def test_a_reused_id_is_not_the_same_process(self, proc):
-        reader = procfs.ProcfsReader(proc)
+        clock = Clock()
+        reader = procfs.ProcfsReader(proc, clock)
         assert reader.read(42) is not None
+        clock.now += 1
         (proc / "42" / "stat").write_text(stat_line(42, start=778))
         assert reader.read(42) is None
 
@@ -227,4 +228,10 @@ class TestReader:
         (proc / "42" / "io").unlink()
         (proc / "42" / "smaps_rollup").unlink()
         reading = procfs.ProcfsReader(proc).read(42, pss=True)
-        assert (reading.io_read_bytes, reading.pss_bytes) == (None, None)
+        assert reading.pss_bytes is None
+        assert procfs.ProcfsReader(proc).bytes_read(42) is None
+
+    def test_bytes_read_of_the_family(self, tmp_path):
+        make_process(tmp_path, 10)
+        make_process(tmp_path, 20, parent=10)
+        assert procfs.ProcfsReader(tmp_path).bytes_read(10) == 16384

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.profiles.run.procfs import Reading
-from pipeprof.profiles.run.sampler import FAST_INTERVAL, INTERVAL, Sampler, slope
+from pipeprof.profiles.run.sampler import FAST_INTERVAL, INTERVAL, MEASURE_INTERVAL, Sampler, slope
 
 MB = 1_000_000
 
@@ -17,7 +17,7 @@ class Planted:
 
     def __init__(self):
         self.now = 1000.0
-        self.reading = Reading(rss_bytes=100 * MB, cpu_seconds=0.0, io_read_bytes=0, threads=5)
+        self.reading = Reading(rss_bytes=100 * MB, cpu_seconds=0.0)
         self.pss = None
         self.pss_reads = []
 
@@ -54,11 +54,11 @@ def run(planted, sampler, rss, *, every=0.05, cpu_per_second=0.0):
 def test_a_sample_says_what_was_read_and_when(planted):
     sampler = planted.sampler()
     planted.now += 2.5
-    planted.set(cpu_seconds=3.5, io_read_bytes=77)
+    planted.set(cpu_seconds=3.5)
     sampler.enter_phase("build")
     sample = sampler.sample()
     assert (sample.t, sample.rss_bytes, sample.used_bytes, sample.pss_bytes) == (2.5, 100 * MB, 100 * MB, None)
-    assert (sample.cpu_seconds, sample.io_read_bytes, sample.threads, sample.phase) == (3.5, 77, 5, "build")
+    assert (sample.cpu_seconds, sample.phase) == (3.5, "build")
     assert sampler.last == sample
     assert sampler.elapsed() == 2.5
 
@@ -226,6 +226,14 @@ class TestLimit:
         run(planted, sampler, [200 * MB] * 100)
         run(planted, sampler, [200 * MB + step * index for index in range(1, 6)])
         assert sampler.next_interval() == interval
+
+    def test_measured_steps_are_disturbed_less_but_near_the_limit(self, planted):
+        sampler = planted.sampler(limit_bytes=500 * MB)
+        run(planted, sampler, [100 * MB] * 10)
+        sampler.enter_phase("measure")
+        assert sampler.next_interval() == MEASURE_INTERVAL
+        run(planted, sampler, [401 * MB] * 10)
+        assert sampler.next_interval() == FAST_INTERVAL
 
     def test_and_slower_again_when_the_growth_ends(self, planted):
         sampler = planted.sampler(limit_bytes=500 * MB)
