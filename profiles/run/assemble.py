@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 DELETION_SECONDS = 0.25
 DELETION_SHARE = 0.02
+PARTIAL_POINTS = 200
+"""Of the series of a profile that is saved while the run goes on: encoding it must not cost more as the run gets on."""
 _BATCHES = ("batch", "padded_batch", "ragged_batch")
 _MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measure")
 
@@ -106,7 +108,7 @@ def assemble(
         cpu=cpu,
         fetch=_fetch(facts, observed, steps),
         ceiling=ceiling_of(stages or [], cpu, steps, facts.host.cores),
-        series=_series(observed, sampler),
+        series=_series(observed, sampler, None if exit_code is not None else PARTIAL_POINTS),
         overhead=_overhead(facts, observed),
         contention=facts.contention,
         headspace=_headspace(steps, observed),
@@ -278,8 +280,8 @@ def _fetch(facts: Facts, observed: Observed, steps: Steps | None) -> Fetch | Non
     )
 
 
-def _series(observed: Observed, sampler: Sampler | None) -> Series:
-    series = sampler.series() if sampler else Series()
+def _series(observed: Observed, sampler: Sampler | None, most: int | None) -> Series:
+    series = sampler.series(most) if sampler else Series()
     histograms: dict[str, Any] = (observed.measured or {}).get("histograms") or {}
     series.interval_histogram_ms = [tuple(pair) for pair in histograms.get("interval", [])]
     series.fetch_histogram_ms = [tuple(pair) for pair in histograms.get("fetch", [])]

@@ -302,10 +302,12 @@ class Sampler:
         earlier_t, earlier = self._recent[0]
         return (used - earlier) / (t - earlier_t) if t > earlier_t else 0.0
 
-    def series(self) -> Series:
-        """The series so far: at most ``max_points`` and one more a phase."""
+    def series(self, most: int | None = None) -> Series:
+        """The series so far: at most ``max_points`` and one more a phase, or coarser with about `most` points."""
         with self._lock:
             points = [*self._points, *([self._pending] if self._pending is not None else [])]
+        while most is not None and len(points) > most and len(coarser := _halved(points)) < len(points):
+            points = coarser
         found = Series()
         before: _Point | None = None
         for point in points:

@@ -85,7 +85,7 @@ def test_the_peak_is_kept_until_it_is_reset(child):
     assert procfs.peak_rss_bytes(process.pid) < expected_peak
 
 
-@pytest.mark.parametrize("reader", [ProcfsReader(children_every=0), PsutilReader()] if LINUX else [PsutilReader()])
+@pytest.mark.parametrize("reader", [ProcfsReader(look_every=0), PsutilReader()] if LINUX else [PsutilReader()])
 def test_children_are_read_with_their_parent(child, reader):
     process = child(
         "x = bytearray(b'x') * 100_000_000\nstep()\n"

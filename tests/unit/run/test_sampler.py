@@ -117,6 +117,20 @@ class TestSeries:
         assert series.seconds[-1] == pytest.approx(25.0)
         assert series.cpu_cores[1:] == pytest.approx([2.0] * (len(series.seconds) - 1))
 
+    def test_a_coarser_one_keeps_phases_and_the_largest_memory(self, planted):
+        sampler = planted.sampler()
+        run(planted, sampler, [MB] * 10)
+        sampler.enter_phase("measure")
+        rss = [MB] * 500
+        rss[321] = 9 * MB
+        run(planted, sampler, rss)
+        coarse = sampler.series(most=50)
+        assert len(coarse.seconds) <= 50
+        assert max(coarse.rss_bytes) == 9 * MB
+        assert coarse.phase[0] == "import"
+        assert len(sampler.series().seconds) == 510
+        assert len(sampler.series(most=1).seconds) == 2
+
     def test_points_are_evenly_apart_after_many_halvings(self, planted):
         sampler = planted.sampler(max_points=20)
         run(planted, sampler, [MB] * 640)
