@@ -216,7 +216,7 @@ class FakeSampler:
     def seconds_to_limit(self) -> float | None:
         return self._to_limit
 
-    def series(self) -> Series:
+    def series(self, most: int | None = None) -> Series:
         return Series(
             seconds=[0.0, 0.05],
             rss_bytes=[100, 200],
