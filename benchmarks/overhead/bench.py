@@ -1,6 +1,6 @@
 """What pipeprof's step loop costs against the plainest ``for batch in dataset``.
 
-Usage: ``python benchmarks/overhead/bench.py --out FILE [--pairs 200] [--case NAME …]``. Each case is a real
+Usage: ``python benchmarks/overhead/bench.py --out FILE [--pairs 120] [--case NAME …]``. Each case is a real
 ``pipeprof run`` whose worker alternates between blocks of its own loop and blocks of the bare one (pipelines.py), in
 ABBA order. A block lasts from one look at the loop to the next, half a second. Both loops take from one
 iterator, so that neither finds a fuller buffer or better tuned stages; with iterators of their own, each would live off
@@ -15,7 +15,7 @@ it holds one `next()` of eager TensorFlow on a core that just slept, a tenth of 
 
 The intervals are those of the sign test. ``bare_again`` compares bare blocks with bare blocks: what the machine's noise
 alone makes of 1. ``attributing_share`` is the part of pipeprof's blocks in which they looked at what time and memory
-are attributed by: TensorFlow's model of the pipeline, and its live bytes. Eighteen minutes.
+are attributed by: TensorFlow's model of the pipeline, and its live bytes. Eleven minutes.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
     told = "alternations a case, half as many again for images, a quarter with a device; default %(default)s"
-    parser.add_argument("--pairs", type=int, default=200, help=told)
+    parser.add_argument("--pairs", type=int, default=120, help=told)
     parser.add_argument("--case", choices=CASES, action="append", help="default: all")
     options = parser.parse_args()
 
