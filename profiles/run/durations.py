@@ -43,7 +43,8 @@ class Durations:
         index = np.zeros(len(values), dtype=np.int64)
         positive = values > 0
         index[positive] = np.minimum(np.log(values[positive]) / _GROWTH + 1, _BINS - 1).astype(np.int64)
-        self._bins += np.bincount(index, minlength=_BINS)
+        counts = np.bincount(index)
+        self._bins[: len(counts)] += counts
 
     def quantile_ms(self, q: float) -> float:
         """The `q`-quantile (0 to 1) in milliseconds; 0 if nothing was folded in."""
