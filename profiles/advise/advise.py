@@ -322,6 +322,7 @@ def _measurement(profile: Profile, headspace: Headspace | None, facts: Facts | N
             disk_bytes_per_second=causes.disk_bytes_per_second if causes else None,
             python_share=causes.python_share if causes else None,
             python_ms_per_batch=causes.python_ms_per_batch if causes else None,
+            python_lock_share=causes.python_lock_share if causes else None,
         )
     return {"profile": profile, "headspace": headspace, "facts": facts}
 

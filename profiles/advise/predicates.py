@@ -47,6 +47,9 @@ TRIVIAL_MS = Threshold("trivial-ms", 0.03, "ms per element", "below it parallel 
 BLOCKED_CORES = Threshold("blocked-cores", 0.5, "of the pool's threads", "a full pool that does not compute waits")
 POOL_FULL = Threshold("pool-full", 0.7, "of the pool's threads", "in-flight calls about as many as threads")
 PYTHON_CORES = Threshold("python-cores", 0.5, "cores", "above it Python's lock is held most of the time")
+LOCK_LET_GO = Threshold(
+    "lock-let-go", 0.1, "of the time inside Python functions", "below it they leave the work to code without the lock"
+)
 PYTHON_BOUND = Threshold("python-bound", 0.5, "of the map's time", "most of the map is Python")
 MOST_THREADS = Threshold("most-threads", 64, "threads", "largest pool tried")
 SLOW_STAGE = Threshold("slow-stage", 0.2, "of the interval", "what is worth a thread of its own")
@@ -106,10 +109,11 @@ def runs_python(stage: StageView) -> bool | None:
 
 
 def python_bound(view: PipelineView, stage: StageView) -> bool | None:
-    """Whether most of a map's time is Python; ``None`` if that is not known."""
+    """Whether most of a map's time is Python that keeps its lock; ``None`` if that is not known."""
     python = runs_python(stage)
     spent = view.facts.python_ms_per_batch if view.facts is not None else None
-    if python is False:
+    lock = view.facts.python_lock_share if view.facts is not None else None
+    if python is False or (lock is not None and lock < LOCK_LET_GO.value):
         return False
     if spent is None or stage.ms_per_batch is None:
         return python

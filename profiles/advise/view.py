@@ -201,6 +201,7 @@ class Facts:
         disk_bytes_per_second: Bytes fetched from storage per second.
         python_share: Share of the traced stretch in which at least one Python function of the pipeline ran.
         python_ms_per_batch: Time inside Python functions per batch, summed over threads, in milliseconds.
+        python_lock_share: Part of the time inside them in which Python's lock was taken.
     """
 
     worker_cores: float | None = None
@@ -208,6 +209,7 @@ class Facts:
     disk_bytes_per_second: float | None = None
     python_share: float | None = None
     python_ms_per_batch: float | None = None
+    python_lock_share: float | None = None
 
 
 @dataclass(frozen=True)

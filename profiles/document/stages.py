@@ -148,3 +148,6 @@ class Causes(Model):
     disk_bytes_per_second: float | None = None
     python_share: float | None = Field(None, description="Part of the time in which pipeline Python ran, by the trace.")
     python_ms_per_batch: float | None = Field(None, description="Time inside Python functions, summed over threads.")
+    python_lock_share: float | None = Field(
+        None, description="Of the time seen inside Python functions, the part in which Python's lock was taken."
+    )

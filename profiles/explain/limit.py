@@ -3,7 +3,8 @@
 Each candidate has one measurement of its own. They are asked in this order, because the earlier ones explain the later:
 
 ``memory``        the peak reached nine tenths of the limit
-``gil``           Python functions ran most of the traced time, while the worker computed on about one core
+``gil``           Python functions ran most of the traced time and had Python's lock, while the worker computed on about
+                  one core
 ``cpu``           the worker used four fifths of its cores
 ``io``            its threads were blocked most of the time inside the stage that takes the most, and bytes came from
                   the disk; where nobody saw the threads of that stage, inside all stages together
@@ -21,7 +22,7 @@ take so little of the waiting that it must have the rest.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.profiles.explain.largest import equal_stages, top_stage, unknown_stages
 from pipeprof.profiles.explain.words import milliseconds, percent
@@ -39,6 +40,9 @@ PYTHON_ALWAYS = 0.90
 """Share of the traced time from which Python is held to be the limit also on a machine that others use."""
 PYTHON_LEAST = 0.3
 """Cores that the worker must get even then: below it Python mostly waits."""
+LOCK_FROM = 0.50
+"""Share of the time inside Python functions with the lock taken; seen are 0.93 to 1 of those that compute in Python,
+0.02 to 0.05 of those that sleep or leave the work to NumPy."""
 CPU_FROM = 0.80
 """Share of the usable cores (SPDL and xprof call a host saturated well before 100 %)."""
 BLOCKED_FROM = 0.50
@@ -77,7 +81,7 @@ def causes_of(
     disk: Disk | None,
     steps: Steps | None,
     stages: list[Stage] | None,
-    trace: dict[str, float] | None,
+    trace: dict[str, Any] | None,
 ) -> Causes | None:
     """The named measurements, from what was observed.
 
@@ -104,10 +108,17 @@ def causes_of(
         disk_bytes_per_second=disk_rate,
         python_share=_python_share(traced, steps.interval_ms.p50) if traced else None,
         python_ms_per_batch=traced["python_ms"] / batches if traced and batches else None,
+        python_lock_share=_lock_share(traced) if traced else None,
     )
 
 
-def _python_share(traced: dict[str, float], interval_ms: float) -> float:
+def _lock_share(traced: dict[str, Any]) -> float | None:
+    functions = traced.get("functions") or ()
+    seen = sum(one["seconds"] for one in functions)
+    return sum(one["taken_seconds"] for one in functions) / seen if seen else None
+
+
+def _python_share(traced: dict[str, Any], interval_ms: float) -> float:
     """The part of the measured time in which Python of the pipeline ran.
 
     The traced stretch has no step: what fills it may be short beside a measured interval. That is the median one, as a
@@ -154,7 +165,9 @@ def _memory_is_full(memory: Memory, limit: int | None) -> bool:
     return memory.peak_bytes is not None and limit is not None and memory.peak_bytes >= MEMORY_FROM * limit
 
 
-def held_by_python(share: float | None, worker_cores: float | None, demanded_cores: float | None) -> bool:
+def held_by_python(
+    share: float | None, worker_cores: float | None, demanded_cores: float | None, lock_share: float | None = None
+) -> bool:
     """Whether Python's lock holds the pipeline up.
 
     Where others use the cores, threads that were woken for the lock wait for a core as well, and the demand looks
@@ -164,9 +177,12 @@ def held_by_python(share: float | None, worker_cores: float | None, demanded_cor
         share: Part of the traced time in which Python of the pipeline ran.
         worker_cores: CPU seconds of the worker per second.
         demanded_cores: The same if no thread had waited for a core.
+        lock_share: Part of the time inside its functions in which the lock was taken; `None` where nobody looked.
     """
     low, high = PYTHON_CORES
     if share is None or demanded_cores is None or share < PYTHON_FROM:
+        return False
+    if lock_share is not None and lock_share < LOCK_FROM:
         return False
     if demanded_cores <= high:
         return demanded_cores >= low
@@ -174,8 +190,8 @@ def held_by_python(share: float | None, worker_cores: float | None, demanded_cor
 
 
 def _python(causes: Causes, _profile: Profile, stage: Stage | None) -> Limited | None:
-    share = causes.python_share
-    if share is None or not held_by_python(share, causes.worker_cores, causes.demanded_cores):
+    share, lock = causes.python_share, causes.python_lock_share
+    if share is None or not held_by_python(share, causes.worker_cores, causes.demanded_cores, lock):
         return None
     return Limited(
         "gil", stage, f"Python functions run {percent(share)} of the time and one lock lets only one of them compute"

@@ -10,6 +10,7 @@ from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.snippets import function_file
 from pipeprof.profiles.advise.view import Facts, PipelineView, StageView
 from pipeprof.profiles.explain.limit import (
+    LOCK_FROM,
     PYTHON_ALWAYS,
     PYTHON_CORES,
     PYTHON_FROM,
@@ -30,7 +31,8 @@ class PyFunctionGil(Rule):
     semantics = "values"
     seen = (
         "A map or filter runs Python (py_function, numpy_function). In the traced stretch Python ran most of the time, "
-        "the worker computed on about one core, and these stages own most of the pipeline's time."
+        "Python's lock was taken meanwhile, the worker computed on about one core, and these stages own most of the "
+        "pipeline's time."
     )
     why = (
         "Python's lock lets one thread compute at a time: eight parallel calls are as fast as one (2,192 and 2,208 "
@@ -45,6 +47,7 @@ class PyFunctionGil(Rule):
     ignore_when = "The function cannot be written otherwise, and the time it takes is accepted."
     thresholds = (
         Threshold("python-share", PYTHON_FROM, "of the traced time", "as for the verdict: held by Python's lock"),
+        Threshold("lock-share", LOCK_FROM, "of the time inside them", "below it they let go of Python's lock"),
         Threshold("cores-from", PYTHON_CORES[0], "cores", "below it Python mostly waits, and waiting can be parallel"),
         Threshold("cores-to", PYTHON_CORES[1], "cores", "above it much else computes, or Python lets go of its lock"),
         Threshold("python-share-among-others", PYTHON_ALWAYS, "of the traced time", "where others use the cores"),
@@ -69,7 +72,7 @@ class PyFunctionGil(Rule):
         yield self._draft(view, worst, facts, sum(known), interval)
 
     def _held(self, facts: Facts) -> bool:
-        return held_by_python(facts.python_share, facts.worker_cores, _demanded(facts))
+        return held_by_python(facts.python_share, facts.worker_cores, _demanded(facts), facts.python_lock_share)
 
     def _draft(self, view: PipelineView, stage: StageView, facts: Facts, share: float, interval: float) -> Draft:
         calls = calls_per_batch(view, stage)
@@ -83,7 +86,7 @@ class PyFunctionGil(Rule):
                     f"traced time while the worker used {facts.worker_cores or 0.0:.1f} of {view.cores:g} cores, and "
                     f"{percent(share)} of the time inside the pipeline is spent there: a batch every "
                     f"{milliseconds(interval)}.",
-                    _on_parallel(parallel),
+                    _on_parallel(parallel, facts.python_lock_share),
                 )
             ),
             recommendation=(
@@ -96,6 +99,7 @@ class PyFunctionGil(Rule):
                 for name, value in {
                     "python_share": facts.python_share,
                     "python_ms_per_batch": facts.python_ms_per_batch,
+                    "python_lock_share": facts.python_lock_share,
                     "worker_cores": facts.worker_cores,
                     "time_share": share,
                     "calls_per_batch": calls,
@@ -140,9 +144,14 @@ def _times(calls: float | None) -> str:
     return f" {count(calls)} times per batch" if calls >= 1.05 else " once per batch"
 
 
-def _on_parallel(parallel: float | None) -> str:
+def _on_parallel(parallel: float | None, lock: float | None) -> str:
     if parallel is not None and parallel > 1:
         return f"Its {count(parallel)} parallel calls take turns: one lock lets only one of them compute."
+    if lock is not None:
+        return (
+            f"It runs one call at a time, and parallel calls would take turns: Python's lock was taken {percent(lock)} "
+            "of the time inside it."
+        )
     return (
         "It runs one call at a time; parallel calls would take turns as well, unless the function lets go of Python's "
         "lock, which this measurement cannot show."

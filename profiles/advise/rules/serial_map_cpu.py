@@ -10,6 +10,7 @@ from pipeprof.profiles.advise.edits import SetArgument
 from pipeprof.profiles.advise.predicates import (
     BUSY_CORES,
     COMPUTING,
+    LOCK_LET_GO,
     ONE_CORE,
     OWNS_STEP,
     PYTHON_BOUND,
@@ -43,7 +44,7 @@ class SerialMapCpu(Rule):
     semantics = "same"
     seen = (
         "A map that TensorFlow runs one call at a time takes more than half of the interval, computes all that time "
-        "in TensorFlow's own code, is not trivial, and cores are free."
+        "in TensorFlow's own code or in Python that lets go of its lock, is not trivial, and cores are free."
     )
     why = (
         "TensorFlow makes a map parallel by itself, unless its function has state (random ops, tables, prints), it "
@@ -61,6 +62,7 @@ class SerialMapCpu(Rule):
         WAITING_CORES,
         TRIVIAL_MS,
         PYTHON_BOUND,
+        LOCK_LET_GO,
         ONE_CORE,
         BUSY_CORES,
         WORTH,

@@ -8,6 +8,7 @@ from pipeprof.profiles.advise.edits import SetOption
 from pipeprof.profiles.advise.predicates import (
     BLOCKED_CORES,
     BUSY_CORES,
+    LOCK_LET_GO,
     MOST_THREADS,
     ONE_CORE,
     POOL_FULL,
@@ -52,6 +53,7 @@ class ThreadpoolTooSmall(Rule):
         BLOCKED_CORES,
         PYTHON_CORES,
         PYTHON_BOUND,
+        LOCK_LET_GO,
         STARVED,
         MOST_THREADS,
         ONE_CORE,

@@ -100,9 +100,26 @@ def test_threads_that_wait_for_cores_would_use_them() -> None:
     assert not found("py-function-gil", python_map(worker_cores=0.4, runnable_wait_share=0.0))
 
 
+def test_the_lock_is_told_where_it_was_measured() -> None:
+    draft = only("py-function-gil", python_map(python_lock=0.95))
+    assert draft.evidence["python_lock_share"] == 0.95
+    assert "Python's lock was taken 95 % of the time inside it" in draft.sentence
+    assert "cannot show" not in draft.sentence
+
+
+def test_python_that_leaves_the_work_to_numpy_may_be_parallel() -> None:
+    view = python_map(python_lock=0.05)
+    assert not found("py-function-gil", view)
+    (draft,) = found("serial-map-cpu", view)
+    assert draft.stage == "stages.0"
+    assert not found("serial-map-cpu", python_map(python_lock=0.3))
+    assert not found("serial-map-cpu", python_map())
+
+
 @pytest.mark.parametrize(
     "run",
     [
+        pytest.param({"python_lock": 0.4}, id="its lock is free most of the time"),
         pytest.param({"worker_cores": 0.05}, id="it sleeps or reads"),
         pytest.param({"worker_cores": 2.0}, id="it lets go of the lock"),
         pytest.param({"python_share": 0.15}, id="it is short"),

@@ -59,6 +59,8 @@ def profile(causes: Causes | None, *stages: Stage, cores: float = 2.0, memory: M
     ("causes", "parallelism", "expected"),
     [
         (Causes(worker_cores=1.0, demanded_cores=1.0, python_share=0.9, blocked_share=0.0), 1, "gil"),
+        (Causes(worker_cores=1.0, demanded_cores=1.0, python_share=0.9, python_lock_share=0.9), 1, "gil"),
+        (Causes(worker_cores=1.0, demanded_cores=1.0, python_share=0.9, python_lock_share=0.05), 1, "serial-stage"),
         (Causes(worker_cores=0.1, demanded_cores=0.1, python_share=0.9, blocked_share=0.9), 1, "latency"),
         (Causes(worker_cores=1.9, demanded_cores=1.9, blocked_share=0.1), 4, "cpu"),
         (Causes(worker_cores=1.0, demanded_cores=1.8, blocked_share=0.1), 4, "cpu"),
