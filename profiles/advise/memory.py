@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.aliases import cache_above, giver, holder, shared_bytes
+from pipeprof.profiles.advise.fused import MOST_BATCHES, fused_batch, fused_batches, parallel_calls
 from pipeprof.profiles.advise.prediction import (
     HOLES_BELOW,
     Held,
@@ -45,15 +46,14 @@ CAPTURED_CONSTANT_COPIES = 19
 STEADY_CONSTANT_COPIES = 9.5
 """the same of either when the iterator has been made: 9.2 and 10.2 were measured."""
 AUTOTUNED_PREFETCH = 2
-"""Elements that a prefetch with AUTOTUNE is taken to hold; it begins with fewer and may grow to far more."""
+"""Elements that a prefetch with AUTOTUNE is taken to hold: it begins with fewer and may grow to thousands, up to
+AUTOTUNE's budget of memory. What is predicted with it says so."""
 PATH_BYTES = 157
 """a buffered file name of 41 letters, beside what any element takes."""
 POOLED_BYTES = 256 * 1024
 """Tensors from this size on lie in TensorFlow's pool, smaller ones in glibc's heap."""
 _UNIT = 256
 """What the pool rounds to."""
-MAX_FUSED_RESULTS = 16
-"""batches that a fused map and batch keeps at most."""
 
 IN_MEMORY_SOURCES = frozenset({"from_tensor_slices", "from_tensors"})
 _HANDED_ON = frozenset({"assert_cardinality", "prefetch", "repeat", "skip", "take", "with_options"})
@@ -236,26 +236,24 @@ def _prefetch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
     elif size is None:
         yield _no_size("prefetch", stage)
     else:
-        note = " (AUTOTUNE may let it grow)" if tuned else ""
+        note = " (taken for a tuned prefetch; AUTOTUNE may let it grow up to its budget)" if tuned else ""
         yield _held(view, "prefetch", stage, _at_most(count, below), what="elements", size=size, note=note)
 
 
 def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
-    calls = _parallelism(view, stage)
+    calls = parallel_calls(view, stage)
     if calls is None:
         return
-    batches = [above for above in view.readers(stage) if above.op == "batch"]
-    count, what, size = calls, "results", _element_size(view, stage)
-    if stage.op == "map" and batches and "MapAndBatch" in (stage.executed_op or ""):
+    batch = fused_batch(view, stage)
+    count, what, size, note = calls, "results", _element_size(view, stage), ""
+    if batch is not None:
         # The two write their results straight into batches.
-        each = batches[0].arguments.get("batch_size")
-        each = each if isinstance(each, int) and each > 0 else 1
-        count, what = min(math.ceil(calls / each), MAX_FUSED_RESULTS), "batches being filled"
-        size = _element_size(view, batches[0])
+        count, what, size = fused_batches(calls, batch), "batches being filled", _element_size(view, batch)
+        note = f" (calls of uneven length take more, up to {MOST_BATCHES})"
     if size is None:
         yield _no_size("parallel", stage)
     else:
-        yield _held(view, "parallel", stage, count, what=what, size=size)
+        yield _held(view, "parallel", stage, count, what=what, size=size, note=note)
 
 
 def _batch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
@@ -268,8 +266,11 @@ def _batch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
         # A window of elements for each bucket, all but full.
         yield _held(view, "batch", stage, sum(sizes or ()), what="elements in buckets", size=size)
     else:
-        count = _parallelism(view, stage) or 1
-        fused = below is not None and "MapAndBatch" in (below.executed_op or "")
+        count = parallel_calls(view, stage) or 1
+        fused = below is not None and fused_batch(view, below) is not None
+        if fused and below is not None and parallel_calls(view, below) is not None:
+            # The map holds them.
+            return
         if below is None or fused or holder(view, below) is not None:
             yield _held(view, "batch", stage, count, what="in the making", size=size)
         else:
@@ -356,17 +357,6 @@ def own_share(view: PipelineView, stage: StageView) -> float:
 def _at_most(count: int, stage: StageView) -> int:
     """``count``, or all elements that come out of a stage if these are fewer."""
     return count if stage.elements is None or stage.elements == INFINITE else min(count, stage.elements)
-
-
-def _parallelism(view: PipelineView, stage: StageView) -> int | None:
-    """Calls at a time; ``None`` for a serial stage."""
-    calls = stage.arguments.get("num_parallel_calls")
-    if isinstance(calls, int) and calls > 0:
-        return calls if calls > 1 else None
-    if calls is None and not stage.made_parallel:
-        return None
-    seen = stage.measured.parallelism if stage.measured is not None else None
-    return max(1, math.ceil(seen if seen is not None else view.cores))
 
 
 def open_copies(view: PipelineView, stage: StageView) -> int:

@@ -69,6 +69,7 @@ def account(profile: Profile, seen: Seen) -> list[Message]:
     if facts is None:
         return []
     ledger = reconcile(facts)
+    _at_fullest(profile, _fullest(seen.looks, _WINDOWS.get(facts.moment, "measure")))
     memory.ledger = entries_of(ledger, seen.predicted)
     memory.unexplained_bytes = ledger.unexplained
     if seen.predicted is not None:
@@ -156,6 +157,14 @@ def _children(memory: Memory, reading: Reading) -> int:
 def _fullest(looks: Iterable[Look], phase: str | None) -> Look | None:
     mine = [look for look in looks if look.phase == phase]
     return max(mine, key=lambda look: look.total, default=None)
+
+
+def _at_fullest(profile: Profile, look: Look | None) -> None:
+    """What stages hold is told as of the look that the ledger is made from: the last one may be at an ebb."""
+    for stage in profile.stages or ():
+        one = look.by_stage.get(stage.id) if look is not None else None
+        if one is not None and one.bytes >= 0 and stage.buffered_bytes is not None:
+            stage.buffered_bytes, stage.buffered_elements = one.bytes, one.elements
 
 
 def entries_of(ledger: Ledger, predicted: MemoryPrediction | None) -> list[LedgerEntry]:

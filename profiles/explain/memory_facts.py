@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -53,6 +54,7 @@ class Buffer:
         pooled: Share of the bytes that lies in the pool.
         unsized: The model does not count all of its bytes: strings and variants (ragged, sparse).
         texts: What it does not count is in proportion to what it does: strings.
+        most: Bytes that its elements take at most, where that is known of texts.
         weight: Elements of the source in one of its elements.
         alias: Its tensors are another stage's.
         overhead: Bytes in use of one element beside its values.
@@ -66,6 +68,7 @@ class Buffer:
     pooled: float = 1.0
     unsized: bool = False
     texts: bool = False
+    most: float = math.inf
     weight: float = 1.0
     alias: bool = False
     overhead: float = 0.0

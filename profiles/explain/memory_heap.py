@@ -45,7 +45,10 @@ def holes_shown(facts: Facts, buffers: Sequence[Buffer]) -> float:
 
 
 def filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) -> list[Buffer]:
-    """Give buffers whose bytes the model does not count what was measured of them, in proportion to their elements."""
+    """Give buffers whose bytes the model does not count what was measured of them, in proportion to their elements.
+
+    A text takes its letters and a block of the heap, which is known: what is left then has no owner.
+    """
 
     def known(one: Buffer) -> float:
         share = one.pooled if pooled else 1 - one.pooled
@@ -61,9 +64,9 @@ def filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) ->
     found = []
     for one in buffers:
         if one in lacking:
-            more = missing * _extent(one) / weights
+            more = min(missing * _extent(one) / weights, max(0.0, one.most - one.bytes))
             inside = one.bytes * one.pooled + (more if pooled else 0.0)
-            one = replace(one, bytes=one.bytes + more, pooled=inside / (one.bytes + more))  # noqa: PLW2901
+            one = replace(one, bytes=one.bytes + more, pooled=inside / (one.bytes + more or 1.0))  # noqa: PLW2901
         found.append(one)
     return found
 

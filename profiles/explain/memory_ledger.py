@@ -23,6 +23,7 @@ from pipeprof.profiles.explain.memory_facts import (
     Source,
 )
 from pipeprof.profiles.explain.memory_heap import filled_up, heap_free, holes_shown, in_heap, within_heap
+from pipeprof.profiles.explain.words import size as in_words
 
 BESIDE_BYTES = 1_000_000
 """Tensors of a pipeline without a source in memory from which they are told."""
@@ -198,12 +199,17 @@ def _in_chunks(one: Buffer, scale: float) -> Buffer:
 def _merged(entries: Iterable[Entry]) -> list[Entry]:
     """What a stage holds and what it is making as one entry of an owner."""
     found: dict[tuple[str, str | None, str | None], Entry] = {}
+    making: dict[tuple[str, str | None, str | None], int] = {}
     for one in entries:
         key = one.owner, one.stage, None if one.what == MAKING else one.what
         if key in found and not (one.how == "alias" or found[key].how == "alias"):
             found[key] = replace(found[key], bytes=found[key].bytes + one.bytes)
+            if one.what == MAKING and one.bytes and found[key].what is None:
+                making[key] = making.get(key, 0) + one.bytes
         else:
             found.setdefault(key, one)
+    for key, nbytes in making.items():
+        found[key] = replace(found[key], what=f"{in_words(nbytes)} of it {MAKING}")
     return list(found.values())
 
 

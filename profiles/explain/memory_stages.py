@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.aliases import giver
+from pipeprof.profiles.advise.fused import fused_batch
 from pipeprof.profiles.advise.memory import PATH_BYTES, counted, memory_prediction, own_share
 from pipeprof.profiles.advise.prediction import (
     HOLES_BELOW,
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from pipeprof.profiles.profile import Owner
 
 _FULL = 0.5
+TEXT_BYTES = 24
+"""What a text takes in its tensor, which holds short ones itself."""
+TEXT_BLOCK_BYTES = 48
+"""What a text takes at most beside its letters and its place in the tensor: the head of a block, rounded up twice."""
 CONSTANT_BYTES = 1_000_000
 """Constants in graphs count from here on: every function has a few."""
 
@@ -57,13 +62,14 @@ def buffers_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterab
         share = own_share(view, given) if one.owner in ("shuffle", "cache", "prefetch") else 1.0
         each = one.bytes / one.elements if one.elements else 0.0
         texts = unsized and all(component.dtype != "variant" for component in given.element or ())
-        size = one.bytes * share
+        size, most = one.bytes * share, math.inf
         if texts and (path := giver(view, given)) is not None and path.op == "list_files":
             # The model counts only where a name lies.
             size, unsized, texts = PATH_BYTES * one.elements, False, False
             pooled = 0.0
         elif texts:
             pooled = 0.0
+            most = size + _text_blocks(given, size, one.elements)
         elif known and not unsized and sum(known):
             pooled = sum(size for size in known if size >= POOLED_BYTES) / sum(known)
         else:
@@ -76,6 +82,7 @@ def buffers_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterab
             pooled=pooled,
             unsized=unsized,
             texts=texts,
+            most=most,
             weight=_weight(view, given),
             alias=(stage_id, one.owner) in aliases,
             overhead=_overhead(view, one.owner, given),
@@ -83,13 +90,26 @@ def buffers_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterab
         )
 
 
+def _text_blocks(given: StageView, size: float, elements: float) -> float:
+    """Bytes that the blocks of texts take at most beside their letters.
+
+    Args:
+        given: What makes the elements.
+        size: Bytes of all of them, 24 for each text and its letters.
+        elements: How many elements.
+    """
+    shapes = [one.shape for one in given.element or () if one.dtype == "string"]
+    if any(shape is None or None in shape for shape in shapes):
+        # Shorter texts lie within their 24 bytes.
+        return TEXT_BLOCK_BYTES * size / (2 * TEXT_BYTES)
+    return TEXT_BLOCK_BYTES * elements * sum(math.prod(one or 0 for one in shape or ()) for shape in shapes)
+
+
 def _given(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
     """The stage whose elements another one holds: its input, or itself, or the batch that a map fills by itself."""
     if owner not in ("parallel", "batch"):
         return view.input_of(stage) or stage
-    if "MapAndBatch" in (stage.executed_op or ""):
-        return next((above for above in view.readers(stage) if above.op == "batch"), stage)
-    return stage
+    return fused_batch(view, stage) or stage
 
 
 def _overhead(view: PipelineView, owner: Owner, given: StageView) -> int:
@@ -177,9 +197,11 @@ def making_of(
             if there is None or calls is None or not there.elements:
                 yield one.owner, one.stage, one.bytes
             else:
-                # Every call under way makes a result as large as those that wait.
+                # Every call under way makes a result as large as those that wait, or a part of a batch that is held.
                 under_way = min(view.cores, math.ceil(calls.parallelism or 1))
-                yield one.owner, one.stage, round(there.bytes / there.elements * under_way)
+                fused = fused_batch(view, view.by_id[one.stage]) is not None
+                each = view.by_id[one.stage].element_bytes or 0.0 if fused else there.bytes / there.elements
+                yield one.owner, one.stage, round(each * under_way)
     for stage_id, there in (look.by_stage if look is not None else {}).items():
         stage = view.by_id.get(stage_id)
         if stage is None or there.owner != "prefetch" or not there.room:

@@ -236,12 +236,30 @@ def test_results_of_parallel_calls() -> None:
     assert calls(None, made_parallel=True, parallelism=2.0) == 2 * IMAGE_BYTES
 
 
-def test_a_fused_map_and_batch_holds_batches() -> None:
+@pytest.mark.parametrize(("calls", "batches"), [(256, 5), (2, 2), (64, 2), (65, 3), (10_000, 16)])
+def test_a_fused_map_holds_the_batches_that_its_calls_fill_and_one_more(calls: int, batches: int) -> None:
     batched = (tensor("float32", 64, 224, 224, 3),)
-    mapped = stage("stages.0", "map", tf_op="MapAndBatchDataset", element=IMAGE, arguments={"num_parallel_calls": 256})
+    mapped = stage(
+        "stages.0", "map", tf_op="MapAndBatchDataset", element=IMAGE, arguments={"num_parallel_calls": calls}
+    )
     found = predicted(generated(), mapped, above("batch", batched, index=1, batch_size=64), static=False)
 
-    assert found.of("stages.0") == 4 * 64 * IMAGE_BYTES
+    assert found.of("stages.0") == batches * 64 * IMAGE_BYTES
+    assert found.of("stages.1") == 64 * IMAGE_BYTES, "only the batch that the loop holds"
+
+
+def test_a_parallel_map_below_a_batch_is_taken_to_be_fused() -> None:
+    batched = (tensor("float32", 64, 224, 224, 3),)
+    mapped = stage("stages.0", "map", element=IMAGE, arguments={"num_parallel_calls": 2})
+
+    def of(options: dict[str, bool] | None = None, **arguments: int) -> int | None:
+        batch = above("batch", batched, index=1, batch_size=64, **arguments)
+        return predicted(generated(), mapped, batch, options=options or {}).of("stages.0")
+
+    assert of() == 2 * 64 * IMAGE_BYTES
+    assert of(num_parallel_calls=2) == 2 * IMAGE_BYTES
+    assert of({"experimental_optimization.map_and_batch_fusion": False}) == 2 * IMAGE_BYTES
+    assert of({"experimental_optimization.apply_default_optimizations": False}) == 2 * IMAGE_BYTES
 
 
 def test_buffers_of_nested_pipelines_count_for_each_open_one() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from unit.advise.views import function, measured, pipeline, stage, tensor
 
 from pipeprof.profiles.advise.memory import PATH_BYTES, memory_prediction
-from pipeprof.profiles.advise.view import PipelineView
+from pipeprof.profiles.advise.view import Component, PipelineView
 from pipeprof.profiles.explain.memory_account import PYTHON_BYTES, Seen, account, before_running
 from pipeprof.profiles.explain.memory_buffers import Buffered, Look
-from pipeprof.profiles.explain.memory_stages import buffers_of
+from pipeprof.profiles.explain.memory_stages import buffers_of, making_of
 from pipeprof.profiles.profile import LedgerEntry, Memory, PhaseName, Profile
 
 MB = 1_000_000
@@ -164,3 +166,44 @@ def test_a_map_that_fills_batches_holds_batches() -> None:
     (held,) = buffers_of(seen, memory_prediction(seen), look)
 
     assert held.pooled == 1.0
+
+
+def test_a_call_of_a_fused_map_makes_an_element_of_a_batch_that_is_held() -> None:
+    row, rows = (tensor("uint8", 200_000),), (tensor("uint8", 32, 200_000),)
+    made = stage("stages.0", "map", element=row, tf_op="MapAndBatchDataset", parallelism=2.0, arguments={})
+    made = replace(made, arguments={"num_parallel_calls": 2})
+    batch = stage("stages.1", "batch", element=rows, arguments={"batch_size": 32})
+    seen = pipeline(stage("source", "range", elements=600), made, batch, static=False)
+    look = Look(1.0, "measure", 1, 0, 0, {"stages.0": Buffered("parallel", 12_800_000, 2)})
+
+    assert list(making_of(seen, memory_prediction(seen), look, None)) == [("parallel", "stages.0", 400_000)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "letters", "most"),
+    [((), 100, 124 + 48), ((4,), 100, 496 + 4 * 48), ((None,), 100, 124 * 2), (None, 100, 124 * 2)],
+)
+def test_texts_have_blocks_of_their_own(shape: tuple[int | None, ...] | None, letters: int, most: int) -> None:
+    texts = (Component("string", shape),)
+    seen = pipeline(
+        stage("source", "TFRecordDataset", element=texts),
+        stage("stages.0", "shuffle", element=texts, arguments={"buffer_size": 600}),
+    )
+    size = (24 + letters) * math.prod(one or 1 for one in shape or ())
+    look = Look(1.0, "measure", 1, 0, 0, {"stages.0": Buffered("shuffle", 600 * size, 600)})
+
+    (held,) = buffers_of(seen, memory_prediction(seen), look)
+
+    assert held.most == pytest.approx(600 * most)
+
+
+def test_the_table_of_stages_has_the_buffers_of_the_look_that_the_ledger_is_made_from() -> None:
+    seen = view()
+    assert seen.profile is not None
+    profile = seen.profile
+    profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=710 * MB, peak_phase="measure")
+    (row,) = [one for one in profile.stages or [] if one.id == "stages.0"]
+    row.buffered_bytes, row.buffered_elements = 3 * MB, 6.0
+    account(profile, Seen(document(), [look(1, 200, 200), look(2, 3, 3)], seen, origin=0.0))
+
+    assert (row.buffered_bytes, row.buffered_elements) == (200 * MB, 400)

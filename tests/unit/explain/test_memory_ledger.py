@@ -99,6 +99,23 @@ def test_texts_come_from_the_heap() -> None:
     assert of(found, "shuffle") == pytest.approx(300)
 
 
+def test_texts_take_no_more_than_their_letters_and_blocks() -> None:
+    texts = replace(shuffle(200), unsized=True, texts=True, pooled=0.0, most=220.0 * MB)
+
+    found = reconcile(running(at(810, heap=380), texts, live=0))
+
+    assert of(found, "shuffle") == pytest.approx(220)
+    assert found.unexplained == pytest.approx(90 * MB), "not what the heap has grown by for other reasons"
+
+
+def test_an_entry_says_how_much_of_it_was_in_the_making() -> None:
+    facts = replace(running(at(760, live=250), shuffle(200), live=200 * MB), making=[("shuffle", "stages.1", 50 * MB)])
+
+    (one,) = [entry for entry in reconcile(facts).entries if entry.owner == "shuffle"]
+
+    assert one.what == "47.7 MiB of it in the making"
+
+
 def test_sizes_that_are_known_do_not_take_what_is_left() -> None:
     found = reconcile(running(at(910, live=400), shuffle(100), live=400 * MB))
 
