@@ -103,11 +103,14 @@ class FromTensorSlicesBigArray(Rule):
         held = _held_above(view, plan)
         price = self._slower(view, plan)
         more = f" + {size(held)} of rows in buffers that were views of the array" if held else ""
-        less = (
-            f"at most -({size(most)} - {size(nbytes)}), as what other stages hold is in it"
-            if lower
-            else f"-({copies:g} - 1) x {size(nbytes)}"
-        )
+        own = _own_bytes(view, stage, weight)
+        if own is not None:
+            less = f"-({size(own)} of its own at the peak - {size(nbytes)})"
+        elif lower:
+            less = f"at most -({size(most)} - {size(nbytes)}), as what other stages hold is in it"
+        else:
+            less = f"-({copies:g} - 1) x {size(nbytes)}"
+        saved = (most if own is None else own) - nbytes - held
         return Draft(
             stage=stage.id,
             sentence=(
@@ -132,7 +135,7 @@ class FromTensorSlicesBigArray(Rule):
                 "the mapped file at most its own size stays resident, and the system takes that back when it needs "
                 f"room{price.words if price is not None else ''}",
                 speedup=price.speedup if price is not None else None,
-                peak_rss_delta_bytes=-max(0, round(most - nbytes - held)),
+                peak_rss_delta_bytes=-max(0, round(saved)),
             ),
         )
 
@@ -173,6 +176,23 @@ def _held_above(view: PipelineView, plan: _Plan) -> int:
         every = plan.rows or 0
         total += row * (min(count, every) if isinstance(count, int) else every)
     return round(total)
+
+
+def _own_bytes(view: PipelineView, source: StageView, weight: Weight) -> int | None:
+    """What the source itself had of the peak, as far as the peak falls with it; ``None`` without a ledger.
+
+    What the other stages hold while the pipeline runs stays, also where the peak was before they held it.
+    """
+    memory = view.profile.memory if view.profile is not None else None
+    own = sum(
+        one.bytes
+        for one in (memory.ledger if memory is not None else None) or ()
+        if one.owner == "source" and one.stage == source.id
+    )
+    if not own or weight.predicted or weight.peak_bytes is None:
+        return None
+    others = sum(one.bytes for one in memory_prediction(view).held if one.owner != "source")
+    return round(max(0, min(own, weight.peak_bytes - others)))
 
 
 @dataclass(frozen=True)

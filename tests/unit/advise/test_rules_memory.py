@@ -137,6 +137,30 @@ def test_no_more_is_promised_than_the_run_needed() -> None:
     assert "This run" not in near.sentence
 
 
+def test_what_the_source_itself_had_of_the_peak_is_saved_and_no_other_stages_buffers() -> None:
+    rows = slices(100 * MB).stages[0]
+    made = (tensor("float32", 1_000_000),)
+    ahead = stage("stages.1", "prefetch", element=made, arguments={"buffer_size": 50})
+    view = run(slices(100 * MB, stage("stages.0", "map", element=made), ahead), peak=1_000 * MB, runtime=500 * MB)
+    assert view.profile is not None
+
+    def saved(*, own: int) -> tuple[float | None, str]:
+        parts = ((100, "the array"), (own - 100, "TensorFlow's tensors"))
+        view.profile.memory.ledger = [
+            LedgerEntry(owner="source", stage=rows.id, bytes=nbytes * MB, how="measured", what=what)
+            for nbytes, what in parts
+        ]
+        predicted = only("from-tensor-slices-big-array", view).predicted
+        assert predicted is not None
+        return predicted.peak_rss_delta_bytes, predicted.formula
+
+    delta, formula = saved(own=300)
+    assert delta == -200 * MB
+    assert formula.startswith("-(286 MiB of its own at the peak - 95.4 MiB): ")
+    # The peak was while the iterator was made: 200 MB of prefetched rows stay.
+    assert saved(own=500)[0] == -200 * MB
+
+
 def rows_in_time(interval: float, *, batched: bool = True, dispatch: Dispatch | None = None) -> PipelineView:
     """Rows of 500 MB, 32 in a batch or one by one, measured with an interval in milliseconds."""
     view = slices(500 * MB)
