@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.render.pipeline import name_of, place_of
 from pipeprof.cli.render.table import Column
 from pipeprof.cli.render.units import byte_scale, seconds
+from pipeprof.profiles.advise.memory import AUTOTUNED_PREFETCH
 from pipeprof.profiles.explain.words import percent, significant, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.profile import LedgerEntry, Memory, Profile
+    from pipeprof.profiles.profile import LedgerEntry, Memory, Profile, Stage
 
 _SMALL = 1 << 20
 """Bytes below which nobody wants to know who holds them."""
 _OTHER = 1.02
+_LARGE, _LARGE_SHARE = 100_000_000, 0.10
+"""Bytes, and the part of what is above TensorFlow's own, from which a tuned prefetch is worth a sentence."""
 _GROWN_MB = 10
 """Growth in the measured window that is worth a sentence."""
 
@@ -28,7 +31,7 @@ def render_ledger(page: Page, profile: Profile) -> None:
     if memory.ledger is None or memory.peak_bytes is None or memory.unexplained_bytes is None:
         return
     names = {stage.id: f"{place_of(stage.id)} {name_of(stage)}" for stage in profile.stages or []}
-    rows = [one for one in memory.ledger if abs(one.bytes) >= _SMALL or (one.predicted_bytes or 0) >= _SMALL]
+    rows = [one for one in memory.ledger if _shown(one)]
     shown = [one.bytes for one in rows] + [abs(memory.unexplained_bytes)]
     scale = byte_scale(shown)
     whose = "owner of the peak" if memory.ledger_at is None else "owner at the last look"
@@ -51,13 +54,40 @@ def render_ledger(page: Page, profile: Profile) -> None:
             hang=2,
         )
     if memory.predicted_bytes is not None and above:
+        taken = f" with {AUTOTUNED_PREFETCH} elements in a tuned prefetch" if _tuned(profile) else ""
         page.prose(
-            f"Above TensorFlow's own: {size(memory.predicted_bytes)} predicted, {size(above)} measured"
+            f"Above TensorFlow's own: {size(memory.predicted_bytes)} predicted{taken}, {size(above)} measured"
             f"{' then' if memory.ledger_at is not None else ''}, {_unexplained(memory, above)}.",
             hang=2,
         )
     for line in _lines(memory, names, profile.steps.count if profile.steps is not None else 0):
         page.prose(line, hang=2)
+    for entry, stage in _tuned(profile):
+        if entry.bytes >= max(_LARGE, _LARGE_SHARE * above):
+            page.prose(_grown(entry, stage, names, memory), hang=2)
+
+
+def _shown(entry: LedgerEntry) -> bool:
+    return abs(entry.bytes) >= _SMALL or (entry.predicted_bytes or 0) >= _SMALL
+
+
+def _tuned(profile: Profile) -> list[tuple[LedgerEntry, Stage]]:
+    """Prefetches whose length AUTOTUNE chose, with what they held at the peak."""
+    stages = {one.id: one for one in profile.stages or () if one.tunable}
+    entries = [one for one in profile.memory.ledger or () if _shown(one)]
+    return [(one, stages[one.stage]) for one in entries if one.owner == "prefetch" and one.stage in stages]
+
+
+def _grown(entry: LedgerEntry, stage: Stage, names: dict[str, str], memory: Memory) -> str:
+    """Who let a prefetch become so large, what ends that, and how it is bounded."""
+    held = f"{round(stage.buffered_elements):,} elements, " if stage.buffered_elements else ""
+    budget = f" of {size(memory.autotune.budget_bytes)}" if memory.autotune is not None else ""
+    own = "A prefetch of your own at the end, with buffer_size: 2," if stage.origin == "injected" else "buffer_size: 2"
+    return (
+        f"{names[stage.id]} held {held}{size(entry.bytes)}: AUTOTUNE chose how many, and what bounds it is the budget"
+        f"{budget} for all tuned buffers. {own} bounds it, as does options.autotune.ram_budget; what either does to "
+        "the speed was not measured."
+    )
 
 
 def _bytes(entry: LedgerEntry, text: str) -> str:

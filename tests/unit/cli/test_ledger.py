@@ -94,6 +94,24 @@ def test_budgets_within_the_limit_and_steady_memory_are_not_mentioned(recorded: 
     assert "first epoch" not in text
 
 
+def test_a_tuned_prefetch_that_is_much_of_the_peak_is_told_with_what_bounds_it(recorded: Recorded) -> None:
+    profile = accounted(recorded("input-bound"))
+    assert profile.memory.ledger is not None
+    profile.memory.autotune = AutotuneMemory(budget_bytes=6000 * MIB, uncounted_bytes=0, exceeds_limit=False)
+    row = next(one for one in profile.stages or [] if one.id == "stages.3")
+    row.buffered_elements = 300.0
+    profile.memory.ledger[-1].bytes = 300 * MIB
+    text = " ".join(rendered(profile).split())
+
+    assert "900 MiB predicted with 2 elements in a tuned prefetch, 1,000 MiB measured" in text
+    assert "held 300 elements, 300 MiB: AUTOTUNE chose how many" in text
+    assert "the budget of 5.86 GiB for all tuned buffers. buffer_size: 2 bounds it" in text
+    row.origin = "injected"
+    assert "A prefetch of your own at the end, with buffer_size: 2, bounds it" in " ".join(rendered(profile).split())
+    row.tunable = False
+    assert "AUTOTUNE" not in rendered(profile)
+
+
 def test_growth_names_the_stage_that_grew(recorded: Recorded) -> None:
     profile = accounted(recorded("input-bound"))
     growth = MemoryGrowth(mb_per_1000_steps=300, low=250, high=350, windows=6, leak=False, stage="stages.1")
