@@ -114,8 +114,8 @@ def causes_of(
 
 def _lock_share(traced: dict[str, Any]) -> float | None:
     functions = traced.get("functions") or ()
-    seen = sum(one["seconds"] for one in functions)
-    return sum(one["taken_seconds"] for one in functions) / seen if seen else None
+    seen = float(sum(one["seconds"] for one in functions))
+    return float(sum(one["taken_seconds"] for one in functions)) / seen if seen else None
 
 
 def _python_share(traced: dict[str, Any], interval_ms: float) -> float:
@@ -124,11 +124,12 @@ def _python_share(traced: dict[str, Any], interval_ms: float) -> float:
     The traced stretch has no step: what fills it may be short beside a measured interval. That is the median one, as a
     few that were held up say nothing of the others.
     """
-    share = min(1.0, traced["python_seconds"] / traced["seconds"])
+    running = float(traced["python_seconds"])
+    share = min(1.0, running / float(traced["seconds"]))
     batches = traced.get("batches")
     if not batches or interval_ms <= 0:
         return share
-    return min(share, 1e3 * traced["python_seconds"] / batches / interval_ms)
+    return min(share, 1e3 * running / int(batches) / interval_ms)
 
 
 def limit_of(profile: Profile) -> Limited | None:
