@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import count, islice, pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -35,15 +35,19 @@ class Lines:
 
     Args:
         own: Whether a file is the user's own.
+
+    Attributes:
+        python: Where Python functions were put into functions of the pipeline, by TensorFlow's names of them.
     """
 
     own: Callable[[str], bool] = is_users
+    python: dict[str, Spot] = field(default_factory=dict)
     _eager: dict[int, tuple[weakref.ref[Any], Made]] = field(default_factory=dict)
     _traced: dict[tuple[int, str], Made] = field(default_factory=dict)
     _graphs: weakref.WeakKeyDictionary[Any, int] = field(default_factory=weakref.WeakKeyDictionary)
     _functions: dict[str, int] = field(default_factory=dict)
     _stand_ins: dict[Made, StandIn | None] = field(default_factory=dict)
-    _count: int = 0
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def made(self, op: str, frame: FrameType, variant: Any) -> None:
         """The ``op``, which makes a dataset, has returned the tensor ``variant``; ``frame`` is the op's."""
@@ -64,12 +68,20 @@ class Lines:
                     self._functions[_text(function.name)] = self._number(function.graph)
         made = Made(
             op,
-            tuple(islice(self._spots(frame), _MOST_CALLERS)),
+            tuple(self._spots(frame, variant)),
             metadata_name(metadata) if isinstance(metadata, bytes) else None,
             tuple(reads),
             None if tf.is_symbolic_tensor(variant) else {name: kept(value) for name, value in arguments.items()},
         )
         self._note(variant, made)
+
+    def called(self, frame: FrameType, result: Any) -> None:
+        """An op that calls a Python function has returned tensors; ``frame`` is the op's."""
+        outputs = result if isinstance(result, list) else [result]
+        token = frame.f_locals.get("token")
+        spots = self._spots(frame, outputs[0]) if outputs and token is not None else []
+        if spots:
+            self.python[_text(token)] = spots[0]
 
     def returned(self, frame: FrameType, result: Any) -> None:
         """A method of a traced function has returned: datasets that its ops made may have come out as other tensors."""
@@ -134,6 +146,10 @@ class Lines:
                 continue
             found[node["id"]] = made
             below = [nodes[one] for one in node["inputs"]]
+            if len(below) == 1 and made.op == below[0]["op"] != node["op"]:
+                # One op made both: what comes from a tf.data service goes through a map that unpacks it.
+                todo.append((made, below[0]))
+                continue
             # What its function captures stands at the datasets of the function that read it.
             reads = made.reads[: len(below)] if node["bodies"] else made.reads
             todo.extend(zip(_aligned(reads, len(below)), below, strict=True))
@@ -165,22 +181,46 @@ class Lines:
 
     def _number(self, graph: Any) -> int:
         """A number for a graph that no other graph ever gets, also after this one is gone."""
-        if graph not in self._graphs:
-            self._count += 1
-            self._graphs[graph] = self._count
-        return self._graphs[graph]
+        return self._graphs.setdefault(graph, next(self._numbers))
 
-    def _spots(self, frame: FrameType) -> Iterator[Spot]:
-        at = frame.f_back
-        while at is not None:
-            file = at.f_code.co_filename
-            if is_generated(file):
-                spot = _original(at)
-                if spot is not None and self.own(spot.file):
-                    yield spot
-            elif self.own(file):
-                yield Spot(file, at.f_lineno, at.f_code.co_name, _call_end(at))
-            at = at.f_back
+    def _spots(self, frame: FrameType, variant: Any) -> list[Spot]:
+        """The user's frames that led to the op that made a tensor, innermost first."""
+        frames = [at for at in _outwards(frame) if self._counts(at.f_code.co_filename)]
+        written = self._as_written(frames, variant)
+        return [one for one in written if one is not None][:_MOST_CALLERS]
+
+    def _counts(self, file: str) -> bool:
+        return is_generated(file) or self.own(file)
+
+    def _as_written(self, frames: Sequence[FrameType], variant: Any) -> list[Spot | None]:
+        """Where each frame is in the user's text; None for code of AutoGraph's where that is not known.
+
+        TensorFlow keeps who made an op of a graph, and says there from which line AutoGraph made its own.
+        """
+        known = [None if is_generated(at.f_code.co_filename) else _spot(at) for at in frames]
+        if None not in known or _graph_of(variant) is None:
+            return known
+        told = [one for one in reversed(list(variant.op.traceback)) if self._counts(one.filename)]
+        same = len(told) == len(known) and all(
+            at is None or (at.file, at.line) == (one.filename, one.lineno) for at, one in zip(known, told, strict=True)
+        )
+        if not same:
+            return known
+        return [
+            at or (None if is_generated(one.filename) else _converted(one.filename, one.lineno, one.name))
+            for at, one in zip(known, told, strict=True)
+        ]
+
+
+def _outwards(frame: FrameType) -> Iterator[FrameType]:
+    at = frame.f_back
+    while at is not None:
+        yield at
+        at = at.f_back
+
+
+def _spot(frame: FrameType) -> Spot:
+    return Spot(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, _call_end(frame))
 
 
 def _graph_of(variant: Any) -> Any | None:
@@ -203,21 +243,12 @@ def _text(name: Any) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-def _original(frame: FrameType) -> Spot | None:
-    """The user's line that a line of AutoGraph's generated code was made from."""
-    file, line = frame.f_code.co_filename, frame.f_lineno
-    at = frame.f_back
-    while at is not None:
-        sources = getattr(at.f_locals.get("converted_f"), "ag_source_map", None)
-        for location, origin in (sources or {}).items():
-            if location.lineno == line and location.filename == file:
-                # AutoGraph takes a lambda for the statement that it stands in.
-                code = getattr(at.f_locals.get("target_entity"), "__code__", None)
-                of_lambda = code is not None and code.co_name == "<lambda>" == frame.f_code.co_name.rpartition("_")[2]
-                start = code.co_firstlineno if of_lambda and code is not None else origin.loc.lineno
-                return Spot(origin.loc.filename, start, origin.function_name or "<lambda>")
-        at = at.f_back
-    return None
+def _converted(file: str, line: int, function: str) -> Spot:
+    """A place that AutoGraph converted; it gives the line of a lambda's end, and no name."""
+    if function:
+        return Spot(file, line, function)
+    starts = [start for start, end in _lambdas(file) if start <= line <= end]
+    return Spot(file, min(starts, default=line), "<lambda>")
 
 
 def _call_end(frame: FrameType) -> tuple[int, int] | None:
@@ -248,11 +279,7 @@ def _name_of_call(spot: Spot) -> tuple[int, int | None]:
 @lru_cache(maxsize=64)
 def _calls(file: str) -> dict[tuple[int, int] | None, tuple[int, int]]:
     """Where the name of a called function or method stands, by the end of the call."""
-    try:
-        text = Path(file).read_bytes()
-        tree = ast.parse(text)
-    except (OSError, SyntaxError, ValueError):
-        return {}
+    text, tree = _parsed(file)
     lines = text.splitlines()
     found: dict[tuple[int, int] | None, tuple[int, int]] = {}
     for node in ast.walk(tree):
@@ -264,3 +291,19 @@ def _calls(file: str) -> dict[tuple[int, int] | None, tuple[int, int]]:
             column = len(lines[line - 1][:offset].decode("utf-8", "replace")) + 1
             found[node.end_lineno, node.end_col_offset] = (line, column)
     return found
+
+
+@lru_cache(maxsize=64)
+def _lambdas(file: str) -> list[tuple[int, int]]:
+    """First and last lines of a file's lambdas."""
+    found = [node for node in ast.walk(_parsed(file)[1]) if isinstance(node, ast.Lambda)]
+    return [(node.lineno, node.end_lineno or node.lineno) for node in found]
+
+
+def _parsed(file: str) -> tuple[bytes, ast.Module]:
+    """A file's text and what Python makes of it; nothing where it cannot be read."""
+    try:
+        text = Path(file).read_bytes()
+        return text, ast.parse(text)
+    except (OSError, SyntaxError, ValueError):
+        return b"", ast.Module([], [])

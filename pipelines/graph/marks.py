@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.facts import CALLS, PYTHON, SILENT
+from pipeprof.pipelines.graph.made import Spot
 from pipeprof.pipelines.graph.opnames import is_dataset
 
 _MARK: Final = re.compile(r"(?:^|/)pipeprof_(?P<number>\d+)/")
@@ -36,9 +37,11 @@ class Marks:
 
     Args:
         graph: The parsed ``GraphDef``; it is not changed.
+        called: Where Python functions were put into the graph, by TensorFlow's names of them.
     """
 
-    def __init__(self, graph: Any) -> None:
+    def __init__(self, graph: Any, called: Mapping[str, Spot] | None = None) -> None:
+        self.called = called or {}
         self._graph = graph
         self._functions = {function.signature.name: function for function in graph.library.function}
         self.datasets: dict[str, Paths] = {}

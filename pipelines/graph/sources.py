@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import math
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
+from pipeprof.pipelines.graph.facts import PYTHON
 from pipeprof.pipelines.graph.lines import Lines
 from pipeprof.pipelines.graph.opnames import is_dataset
 from pipeprof.pipelines.graph.records import GraphDict, MadeDict
@@ -65,10 +67,11 @@ class MadeSource:
 
 
 class SourceWatch:
-    """Notes the datasets that are made in this thread within a ``with`` block: where, and how those in memory.
+    """Notes the datasets that are made within a ``with`` block: where, and how those in memory.
 
-    Costs about a microsecond for each call of a Python function in the block, so it is for building, not for measuring.
-    A hook that is already there (a profiler of the user's) is called as before.
+    This thread is watched, and those that it starts. Costs about a microsecond for each call of a Python function in
+    the block, so it is for building, not for measuring; a thread that goes on afterwards is let go at its next call. A
+    hook that is already there (a profiler of the user's) is called as before.
 
     Args:
         own: Whether a file is the user's own.
@@ -84,14 +87,21 @@ class SourceWatch:
         self.lines = Lines(own)
         self.note: str | None = None
         self._before: Any = None
+        self._before_in_threads: Any = None
         self._installed: Callable[..., None] | None = None
+        self._in_threads: Callable[..., None] | None = None
+        self._ended = False
 
     def __enter__(self) -> SourceWatch:
         self._before = sys.getprofile()
         if self._before is not None and not callable(self._before):
             self.note = "a profiler was running already, so the lines of the stages were not looked for"
             return self
-        self._installed = self._hook(self._watched())
+        watched = self._watched()
+        self._before_in_threads = threading.getprofile()
+        self._in_threads = self._let_go(self._hook(watched, self._before_in_threads), self._before_in_threads)
+        threading.setprofile(self._in_threads)
+        self._installed = self._hook(watched, self._before)
         sys.setprofile(self._installed)
         return self
 
@@ -100,6 +110,9 @@ class SourceWatch:
     ) -> None:
         if self._installed is None:
             return
+        self._ended = True
+        if threading.getprofile() is self._in_threads:
+            threading.setprofile(self._before_in_threads)
         if sys.getprofile() is self._installed:
             sys.setprofile(self._before)
         else:
@@ -116,6 +129,7 @@ class SourceWatch:
 
         watched: list[tuple[Callable[..., Any], _Seen]] = [
             *((getattr(tf.raw_ops, op), partial(self.lines.made, op)) for op in dir(tf.raw_ops) if is_dataset(op)),
+            *((getattr(tf.raw_ops, op), self.lines.called) for op in sorted(PYTHON)),
             *((method, self.lines.returned) for method in _methods(tf.types.experimental.ConcreteFunction)),
             *((method, source) for method in (tf.data.Dataset.from_tensor_slices, tf.data.Dataset.from_tensors)),
         ]
@@ -125,9 +139,7 @@ class SourceWatch:
             if (code := getattr(inspect.unwrap(function), "__code__", None)) is not None
         }
 
-    def _hook(self, watched: dict[int, tuple[CodeType, _Seen]]) -> Callable[..., None]:
-        before = self._before
-
+    def _hook(self, watched: dict[int, tuple[CodeType, _Seen]], before: Any) -> Callable[..., None]:
         def hook(frame: FrameType, event: str, value: Any) -> None:
             if event == "return" and value is not None:
                 _, seen = watched.get(id(frame.f_code), (None, None))
@@ -141,6 +153,17 @@ class SourceWatch:
                 before(frame, event, value)
 
         return hook
+
+    def _let_go(self, hook: Callable[..., None], before: Any) -> Callable[..., None]:
+        """The hook for a thread that may go on when the block has ended."""
+
+        def while_watched(frame: FrameType, event: str, value: Any) -> None:
+            if self._ended:
+                sys.setprofile(before)
+            else:
+                hook(frame, event, value)
+
+        return while_watched
 
 
 def _methods(kind: type[Any]) -> Iterator[Callable[..., Any]]:

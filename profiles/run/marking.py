@@ -50,25 +50,29 @@ def to_trace(
         stop: Whether the user wants an end.
     """
     read, size = readable(dataset, in_memory=in_memory, room=room, watch=watch, most=MOST_BYTES)
-    found = marks_of(read, size, room)
+    found = marks_of(read, size, room, watch)
     if found is None:
         return feed, None
     marked = marked_feed(dataset, *found, fill_seconds, stop) if again and read is dataset else None
     return marked or feed, found[0]
 
 
-def marks_of(dataset: Any, in_memory: int, room: int | None) -> tuple[Marks, Any] | None:
+def marks_of(
+    dataset: Any, in_memory: int, room: int | None, watch: SourceWatch | None = None
+) -> tuple[Marks, Any] | None:
     """The ops of the pipeline's functions by dataset, with its graph; None where it is too large to be read for that.
 
     Args:
         dataset: The pipeline.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading may take; None for any number.
+        watch: What was seen while it was built.
     """
     if in_memory > MOST_BYTES:
         return None
     graph = serialised(dataset, in_memory=in_memory, room=room)
-    return None if isinstance(graph, str) else (Marks(graph), graph)
+    called = watch.lines.python if watch is not None else None
+    return None if isinstance(graph, str) else (Marks(graph, called), graph)
 
 
 def marked_feed(dataset: Any, marks: Marks, graph: Any, fill_seconds: float, stop: Callable[[], bool]) -> Feed | None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.addresses import address_of
 from pipeprof.pipelines.graph.snapshots import take_snapshot
+from pipeprof.pipelines.user_files import is_generated
 from pipeprof.profiles.run.pysampler import PythonSampler
 from pipeprof.profiles.run.spans import Spans
 from pipeprof.profiles.run.threadstates import ThreadStates
@@ -222,12 +223,18 @@ def traced_ops(feed: Feed, marks: Marks | None = None, room: int | None = None) 
             }
             for key, ms in spans.milliseconds().items()
         },
-        functions=[
-            {**one, "dataset": marks.dataset_with(one["token"]) if marks is not None else None}
-            for one in sampled.functions()
-        ],
+        functions=[_told(one, marks) for one in sampled.functions()],
         sampled_seconds=sampled.ns / 1e9,
         lock_share=sampled.taken_ns / sampled.ns if sampled.ns else None,
         looks=len(looks),
         nobodys=dict(spans.nobodys),
     )
+
+
+def _told(function: dict[str, Any], marks: Marks | None) -> dict[str, Any]:
+    """A Python function with its dataset; what AutoGraph made of the user's code stands where it was put to use."""
+    token = function["token"]
+    place = marks.called.get(token) if marks is not None else None
+    if is_generated(function["file"]):
+        function = {**function, "file": place.file if place else None, "line": place.line if place else None}
+    return {**function, "dataset": marks.dataset_with(token) if marks is not None else None}

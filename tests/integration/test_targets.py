@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.graph.reading import read_executed, read_written
+from pipeprof.pipelines.graph.reading import SourceWatch, read_executed, read_written
 from pipeprof.profiles.explain.stages import explain_stages
 from pipeprof.profiles.profile import Profile, Stage
 from pipeprof.profiles.run.function import NotADatasetError, call_target
+from pipeprof.profiles.run.loop import Feed
+from pipeprof.profiles.run.marking import to_trace
 from pipeprof.profiles.run.places import locate
 from pipeprof.profiles.run.sample import Sample
+from pipeprof.profiles.run.trace import traced_ops
 
 USERS = Path(__file__).parent / "pipelines_of_users"
 FLOWERS = USERS / "flowers" / "input.py"
@@ -112,6 +115,80 @@ def test_what_a_traced_function_made_has_the_lines_in_it() -> None:
         "map, traced",
         "batch of a traced one",
     ]
+
+
+def test_what_autograph_converted_has_the_lines_it_was_written_in() -> None:
+    stages = stages_of("flowers.input:converted")
+    lambdas = "flat_map and its lambda"
+    assert [(stage.op, said_there(stage)) for stage in stages.values() if stage.origin == "written"] == [
+        ("range", "range, converted"),
+        ("interleave", "interleave, converted"),
+        ("from_tensors", "interleave, converted"),
+        ("repeat", "interleave, converted"),
+        ("flat_map", "flat_map("),
+        ("from_tensors", lambdas),
+        ("map", lambdas),
+    ]
+    callers = stages["stages.0.source"].called_from
+    assert [Path(one.file).name for one in callers if one.function in ("_converted", "converted")] == ["input.py"] * 2
+
+
+def test_threads_are_watched_while_the_target_runs() -> None:
+    before = threading.getprofile()
+    stages = stages_of("flowers.input:in_threads")
+    assert {stage.op: said_there(stage) for stage in stages.values() if stage.origin == "written"} == {
+        "range": "range in a thread",
+        "concatenate": "concatenate",
+    }
+    assert threading.getprofile() is before
+
+
+def test_a_thread_that_goes_on_is_let_go() -> None:
+    ended, looked, found = threading.Event(), threading.Event(), []
+
+    def go_on() -> None:
+        ended.wait()
+        found.append(sys.getprofile())
+        looked.set()
+
+    with SourceWatch():
+        thread = threading.Thread(target=go_on)
+        thread.start()
+    ended.set()
+    looked.wait()
+    thread.join()
+    assert found == [None]
+
+
+def test_what_a_service_gives_has_the_line_of_its_distribute() -> None:
+    stages = stages_of("flowers.input:served")
+    assert {said_there(stage) for stage in stages.values() if stage.origin == "written"} == {
+        "distribute",
+        "batch of the served",
+    }
+
+
+def test_python_that_autograph_converted_has_the_line_where_it_is_put_to_use() -> None:
+    called = call_target("flowers.input:waiting")
+    feed = Feed(called.dataset)
+    feed.next()
+    traced = traced_ops(
+        *to_trace(
+            called.dataset,
+            feed,
+            in_memory=0,
+            room=None,
+            watch=called.watch,
+            again=False,
+            fill_seconds=0.0,
+            stop=lambda: False,
+        )
+    )
+    assert {(Path(one["file"]).name, one["function"].rpartition(".")[2]) for one in traced.functions} == {
+        ("input.py", "<lambda>")
+    }
+    source = FLOWERS.read_text().splitlines()
+    assert all("tf.numpy_function(" in source[one["line"] - 1] for one in traced.functions)
 
 
 def test_a_profiler_of_the_users_is_left_alone_and_no_line_is_guessed() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -71,6 +73,54 @@ def _traced() -> tf.data.Dataset:
 
 def traced() -> tf.data.Dataset:
     return _traced().batch(2)  # line: batch of a traced one
+
+
+@tf.function
+def _converted() -> tf.data.Dataset:
+    dataset = tf.data.Dataset.range(3)  # line: range, converted
+    if dataset.cardinality() is not None:
+        dataset = dataset.interleave(  # line: interleave, converted
+            lambda x: tf.data.Dataset.from_tensors(x).repeat(2)
+        )
+    return dataset
+
+
+def converted() -> tf.data.Dataset:
+    return _converted().flat_map(
+        lambda x: (  # line: flat_map and its lambda
+            tf.data.Dataset.from_tensors(x).map(lambda y: y + 1)
+        )
+    )
+
+
+def in_threads() -> tf.data.Dataset:
+    def part(count: int) -> tf.data.Dataset:
+        return tf.data.Dataset.range(count)  # line: range in a thread
+
+    with ThreadPoolExecutor(2) as pool:
+        left, right = pool.map(part, (2, 3))
+    return left.concatenate(right)  # line: concatenate
+
+
+servers: list[object] = []
+
+
+def served() -> tf.data.Dataset:
+    service = tf.data.experimental.service
+    dispatcher = service.DispatchServer()
+    address = dispatcher.target.partition("://")[2]
+    servers[:] = [dispatcher, service.WorkerServer(service.WorkerConfig(dispatcher_address=address))]
+    dataset = tf.data.Dataset.range(8)
+    dataset = dataset.apply(service.distribute("parallel_epochs", dispatcher.target))  # line: distribute
+    return dataset.batch(2)  # line: batch of the served
+
+
+def waits(number: tf.Tensor) -> tf.Tensor:
+    return tf.numpy_function(lambda value: time.sleep(0.01) or value, [number], tf.int64)
+
+
+def waiting() -> tf.data.Dataset:
+    return tf.data.Dataset.range(99).map(waits)
 
 
 def profiled() -> tf.data.Dataset:
