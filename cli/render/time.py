@@ -9,7 +9,7 @@ from pipeprof.cli.render.pipeline import name_of, place_of
 from pipeprof.cli.render.table import Column
 from pipeprof.cli.render.units import time_scale
 from pipeprof.profiles.explain.limit import cores_were_free
-from pipeprof.profiles.explain.words import milliseconds, percent, significant, size
+from pipeprof.profiles.explain.words import count, milliseconds, percent, significant, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,9 +103,9 @@ def _inside(stages: list[Stage]) -> Iterator[tuple[str, str, float, str, str]]:
             continue
         label = f"{place_of(stage.id)} {stage.name or stage.op}"
         least = 0.02 * (stage.inside_ms or 0.0)
-        for op in (stage.ops or [])[:EACH]:
-            if op.ms_per_batch >= least:
-                yield label, op.op, op.ms_per_batch, "", ""
+        for what, ms in _ops(stage):
+            if ms >= least:
+                yield label, what, ms, "", ""
                 label = ""
         for function in (stage.python or [])[:EACH]:
             if function.ms_per_batch >= least:
@@ -113,6 +113,14 @@ def _inside(stages: list[Stage]) -> Iterator[tuple[str, str, float, str, str]]:
                 name = function.function if function.function.endswith(">") else f"{function.function}()"
                 yield label, name, function.ms_per_batch, lock, _where(function)
                 label = ""
+
+
+def _ops(stage: Stage) -> list[tuple[str, float]]:
+    """The costliest ops, and calling the functions that they are in."""
+    found = [(op.op, op.ms_per_batch) for op in (stage.ops or [])[:EACH]]
+    if stage.calling_ms_per_batch and stage.calls_per_batch:
+        found.append((f"(calling it {count(stage.calls_per_batch)} times)", stage.calling_ms_per_batch))
+    return sorted(found, key=lambda one: -one[1])
 
 
 def _where(function: PythonCost) -> str:

@@ -161,10 +161,14 @@ class StageView:
 
     @property
     def ms_per_batch(self) -> float | None:
-        """Measured time inside the stage per batch, in milliseconds, summed over threads; traced times are too long."""
-        if self.measured is None or self.measured.timed_by == "trace":
+        """Measured time inside the stage per batch, in milliseconds, summed over threads; traced times are too long.
+
+        Calling its functions is not in it: rules count that for themselves, or compare what the functions do.
+        """
+        inside = self.measured.inside_ms if self.measured is not None else None
+        if self.measured is None or inside is None or self.measured.timed_by == "trace":
             return None
-        return self.measured.inside_ms
+        return max(0.0, inside - (self.measured.calling_ms_per_batch or 0.0))
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,8 @@ class Stage(Model):
     elements: int | None = Field(None, description="Elements it gave during the measured window.")
     time_ms_per_batch: float | None = Field(
         None,
-        description="Time inside the stage per batch, all threads: computing, blocked, and waiting for a core.",
+        description="Time inside the stage per batch, all threads: computing, blocked, and waiting for a core; what "
+        "calling its functions takes is in it.",
     )
     timed_by: Literal["model", "trace"] | None = Field(
         None,
@@ -101,6 +102,12 @@ class Stage(Model):
     intra_op_ms_per_batch: float | None = Field(
         None, description="Part of the CPU time: further threads on which TensorFlow splits up single ops."
     )
+    calling_ms_per_batch: float | None = Field(
+        None,
+        description="Part of the CPU time: what calling its functions takes, which TensorFlow's model does not count. "
+        "In the trace's proportions, out of the process's CPU time that is nobody's else.",
+    )
+    calls_per_batch: float | None = Field(None, description="Calls of its functions per batch in the trace window.")
     share: float | None = Field(None, description="Of the time inside all stages, waiting for a core left out, 0 to 1.")
     parallelism: float | None = None
     tunable: bool | None = Field(None, description="TensorFlow chooses its parallelism or buffer.")

@@ -15,14 +15,14 @@ class CpuAccount(Model):
     """The process's CPU time per batch, and who used it; the parts add up to the whole."""
 
     total_ms: float = Field(description="CPU time of the worker per batch while measuring.")
-    stages_ms: float = Field(description="Inside stages of the pipeline.")
+    stages_ms: float = Field(description="Inside stages of the pipeline, calling their functions included.")
     loop_ms: float | None = Field(
         None, description="The Python loop with its step: CPU time per step on batches that lie ready."
     )
     pipeprof_ms: float | None = Field(None, description="CPU time of the measurement's bookkeeping in the loop.")
     unattributed_ms: float = Field(0.0, description="Inside stages whose cost could not be read or told apart.")
     runtime_ms: float = Field(
-        description="What is left: TensorFlow handing elements from thread to thread, its autotuning, allocation."
+        description="What is left: TensorFlow handing elements from thread to thread, its autotuning."
     )
     waiting_share: float | None = Field(
         None, description="Of the threads' time that wanted a core, the part in which they did not get one."

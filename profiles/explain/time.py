@@ -5,7 +5,8 @@ what the stage's threads were seen doing in the trace window: computing, waiting
 output, sleep, locks). Tracing makes a pipeline slower, so only these proportions are used of it. Where stages, loop and
 pipeprof together come to more CPU time than the process has used, they waited for cores more than where each of them
 was measured, and all are scaled down to that. The threads on which TensorFlow splits up single ops are
-added, by what the trace says of their pool. What TensorFlow fused stays one: its time stands at the first of its parts.
+added, by what the trace says of their pool, and what calling functions takes (`pipeprof.profiles.explain.calling`).
+What TensorFlow fused stays one: its time stands at the first of its parts.
 
 The ceiling is that of Plumber: ``min(cores / sum of CPU times, slowest serial stage, step)``.
 """
@@ -16,6 +17,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeprof.profiles.explain.calling import add_calling
 from pipeprof.profiles.explain.largest import unknown_stages
 from pipeprof.profiles.explain.work import Work
 from pipeprof.profiles.profile import Ceiling, CeilingTerm, CpuAccount, Stage, Steps
@@ -69,16 +71,20 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
     running = 1.0 - (used.waiting_share or 0.0)
     for stage in known:
         _divide(stage, work.get(stage.id), running)
+    threads = {stage.id: _threads(stage) for stage in known}
     account = _account(known, used, lost * running, complete=not unknown_stages(list(stages)))
     if account is not None:
         for stage in known:
             stage.cpu_ms_per_batch = (stage.cpu_ms_per_batch or 0.0) * account.scale
             if stage.intra_op_ms_per_batch is not None:
                 stage.intra_op_ms_per_batch *= account.scale
+        _add_calling(account, stages, work, lost * running * account.scale)
+        for stage in known:
+            _keep_to_the_clock(stage, threads[stage.id], used.interval_ms)
     total = sum(map(_weight, known)) + lost * running * (account.scale if account is not None else 1.0)
     for stage in known:
         stage.share = _weight(stage) / total if total else None
-        _set_ceiling(stage, cores)
+        _set_ceiling(stage, threads[stage.id], used.interval_ms, cores)
     return account
 
 
@@ -141,13 +147,21 @@ def fit_ops(stages: Sequence[Stage]) -> None:
                     one.ms_per_batch *= inside / total
 
 
-def _set_ceiling(stage: Stage, cores: float) -> None:
+def _threads(stage: Stage) -> float | None:
+    """How many threads may be inside it at a time, by the ceiling that comes of the model's time alone."""
+    inside, ceiling = stage.time_ms_per_batch, stage.ceiling_batches_per_second
+    return ceiling * inside / 1000 if ceiling is not None and inside else None
+
+
+def _set_ceiling(stage: Stage, threads: float | None, interval_ms: float | None, cores: float) -> None:
     """From the ceiling by the model's time to the one by the time without waiting for a core."""
-    inside, ceiling, needed = stage.time_ms_per_batch, stage.ceiling_batches_per_second, _weight(stage)
-    if ceiling is None or not inside or needed <= 0:
+    needed = _weight(stage) - (stage.intra_op_ms_per_batch or 0.0)
+    if threads is None or needed <= 0:
         return
-    threads = ceiling * inside / 1000
-    by_threads = 1000 * threads / (needed - (stage.intra_op_ms_per_batch or 0.0))
+    if interval_ms is not None:
+        # Calls are woken and ended by threads of others: it has kept up with what was measured.
+        needed = min(needed, max(needed - (stage.calling_ms_per_batch or 0.0), threads * interval_ms))
+    by_threads = 1000 * threads / needed
     cpu = stage.cpu_ms_per_batch or 0.0
     by_cores = 1000 * cores / cpu if cpu > 0 else math.inf
     stage.ceiling_batches_per_second = min(by_threads, by_cores)
@@ -176,6 +190,23 @@ def _account(known: Sequence[Stage], used: Used, lost: float, *, complete: bool)
         throttled_share=used.throttled_share,
         scale=scale,
     )
+
+
+def _add_calling(account: CpuAccount, stages: Sequence[Stage], work: Mapping[str, Work], lost: float) -> None:
+    """Calls, out of what is left; what could not be told apart stays so."""
+    add_calling(stages, work, account.runtime_ms + account.unattributed_ms - lost)
+    calling = sum(stage.calling_ms_per_batch or 0.0 for stage in stages)
+    of_runtime = min(calling, account.runtime_ms)
+    account.stages_ms += calling
+    account.runtime_ms -= of_runtime
+    account.unattributed_ms = max(0.0, account.unattributed_ms - (calling - of_runtime))
+
+
+def _keep_to_the_clock(stage: Stage, threads: float | None, interval_ms: float | None) -> None:
+    """Of calls that wait for each other, some of the time of waking and ending runs beside the next one."""
+    if stage.calling_ms_per_batch is not None and threads is not None and interval_ms is not None:
+        inside = stage.time_ms_per_batch or 0.0
+        stage.time_ms_per_batch = min(inside, max(inside - stage.calling_ms_per_batch, threads * interval_ms))
 
 
 def ceiling_of(

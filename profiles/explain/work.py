@@ -40,6 +40,10 @@ class Work:
     """Time of further threads that compute parts of its ops, over the time at work."""
     ops: list[OpCost] = field(default_factory=list)
     python: list[PythonCost] = field(default_factory=list)
+    calls: float = 0.0
+    """Of its functions, per batch."""
+    calling: float = 0.0
+    """Time of the executor for these calls beside the ops."""
 
 
 def work_by_stage(
@@ -67,9 +71,11 @@ def work_by_stage(
     threads = _threads(trace.get("work") or {}, addresses)
     python = _python(trace, addresses, batches)
     costs = _ops(trace, addresses, python)
+    calls = _calls(trace, addresses, batches)
     found = {}
-    for address in {*costs, *threads, *python}:
+    for address in {*costs, *threads, *python, *calls}:
         seen = threads.get(address, _Threads())
+        called, calling = calls.get(address, (0.0, 0.0))
         found[address] = Work(
             ms=sum(costs.get(address, {}).values()) / batches,
             at_work=seen.ms / batches,
@@ -78,7 +84,20 @@ def work_by_stage(
             further=seen.further / seen.ms if seen.ms else 0.0,
             ops=_longest(costs.get(address, {}), batches),
             python=python.get(address, [])[:MOST_FUNCTIONS],
+            calls=called,
+            calling=calling,
         )
+    return found
+
+
+def _calls(trace: Mapping[str, Any], addresses: _Addresses, batches: int) -> dict[str, tuple[float, float]]:
+    """Calls per batch and milliseconds of the executor for them, by stage."""
+    found: dict[str, tuple[float, float]] = {}
+    for path, seen in (trace.get("calls") or {}).items():
+        address = addresses.of(f"it:{path}")
+        if address is not None:
+            calls, ms = found.get(address, (0.0, 0.0))
+            found[address] = calls + seen["calls"] / batches, ms + seen["ms"] / batches
     return found
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.addresses import address_of
 from pipeprof.pipelines.graph.snapshots import take_snapshot
 from pipeprof.pipelines.user_files import is_generated
+from pipeprof.profiles.run.calls import calls_by_iterator
 from pipeprof.profiles.run.pysampler import PythonSampler
 from pipeprof.profiles.run.spans import Spans
 from pipeprof.profiles.run.threadstates import ThreadStates
@@ -67,6 +68,7 @@ class Traced:
         lock_share: Part of it in which Python's lock was taken.
         looks: How many times the threads' states were looked at.
         nobodys: Milliseconds by op of those whose stage could not be told.
+        calls: By the path of an iterator, `calls` of its functions, and `ms` of the executor for them beside the ops.
     """
 
     batches: int = 0
@@ -81,6 +83,7 @@ class Traced:
     lock_share: float | None = None
     looks: int = 0
     nobodys: dict[str, float] = field(default_factory=dict)
+    calls: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def python_time(events: Iterable[Event]) -> tuple[float, float]:
@@ -228,6 +231,7 @@ def traced_ops(feed: Feed, marks: Marks | None = None, room: int | None = None) 
         lock_share=sampled.taken_ns / sampled.ns if sampled.ns else None,
         looks=len(looks),
         nobodys=dict(spans.nobodys),
+        calls={path: {"calls": one.calls, "ms": one.ms} for path, one in calls_by_iterator(events).items()},
     )
 
 

@@ -174,9 +174,20 @@ def test_threads_that_are_woken_on_free_cores_are_no_contention(recorded: Record
     profile = recorded("step-bound")
     profile.cpu = CpuAccount(total_ms=1.0, stages_ms=1.0, runtime_ms=0.0, waiting_share=0.44)
     profile.contention = Contention(runnable_wait_share=0.44, worker_cores=0.04, others_cores=0.02)
-    woken = "44 % of the threads' time until they got a core, though cores were free"
-    assert line_of(profile, "Contention").split(maxsplit=1)[1].startswith(woken)
+    assert line_of(profile, "Contention").split(maxsplit=1)[1].startswith("none, cores were free")
     assert "waiting for a core" not in report(profile, width=120)
     profile.contention.others_cores = profile.host.cores
     assert "44 % of the threads' time waiting for a core" in line_of(profile, "Contention")
     assert "waiting for a core 44 % of the threads' time" in report(profile, width=120)
+
+
+def test_calling_a_function_stands_among_its_ops(recorded: Recorded) -> None:
+    profile = recorded("input-bound")
+    stages = [
+        stage.model_copy(update={"calling_ms_per_batch": 15.0, "calls_per_batch": 31.97}) if stage.ops else stage
+        for stage in profile.stages or []
+    ]
+    lines = report(profile.model_copy(update={"stages": stages}), width=120).splitlines()
+    (at,) = [number for number, line in enumerate(lines) if line.startswith("  inside")]
+    assert [line.split()[-2] for line in lines[at + 1 : at + 5]][1] == "PyFunc"
+    assert "(calling it 32 times)  15.0" in lines[at + 3]

@@ -94,6 +94,24 @@ def test_an_empty_trace_has_no_events():
     assert list(read_events(b"")) == []
 
 
+def test_turns_of_the_executor_have_the_number_of_their_call():
+    other, signed, unsigned = number(1, 4) + number(4, 9), number(1, 3) + number(4, -5), number(1, 3) + number(3, 6)
+    data = plane(
+        "/host:CPU",
+        line(
+            event(1, 1, 2, chunk(4, other), chunk(4, signed)),
+            event(2, 2, 2, chunk(4, unsigned)),
+            event(2, 3, 2, chunk(4, other)),
+            event(3, 4, 2, chunk(4, signed)),
+        ),
+        named(1, "ExecutorState::Process"),
+        named(2, "InstantiatedCapturedFunction::RunAsync"),
+        named(3, "a/x:Mul"),
+        *(chunk(5, number(1, key) + chunk(2, number(1, key) + chunk(2, name))) for key, name in ((3, "id"), (4, "n"))),
+    )
+    assert [one.step for one in read_events(data)] == [-5, 6, None, None]
+
+
 @given(st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 2**62)), max_size=4))
 def test_times_of_any_size_are_read(times):
     data = plane("/host:CPU", line(*(event(1, at, long) for at, long in times)), named(1, "é/x:Y"))
