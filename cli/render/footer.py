@@ -137,9 +137,11 @@ def _contention(profile: Profile) -> str:
         return ""
     parts = []
     if found.runnable_wait_share is not None:
-        free = cores_were_free(found, profile.host.cores)
-        what = "until they got a core, though cores were free" if free else "waiting for a core"
-        parts.append(f"{percent(found.runnable_wait_share)} of the threads' time {what}")
+        if cores_were_free(found, profile.host.cores):
+            # What threads wait to be woken on a free core is a large share of next to nothing.
+            parts.append("none, cores were free")
+        else:
+            parts.append(f"{percent(found.runnable_wait_share)} of the threads' time waiting for a core")
     if found.steal_share is not None:
         parts.append(f"steal {percent(found.steal_share)}")
     if found.throttled_seconds is not None:

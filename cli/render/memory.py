@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pipeprof.cli.render.page import Page
     from pipeprof.profiles.profile import Phase, Profile
 
+_MUCH_MORE = 1.1
+"""Times the peak that the trace must hold to need a word."""
+
 
 def render_memory(page: Page, profile: Profile) -> None:
     """One row a phase: how long it took, its peak of resident memory, and that above TensorFlow itself."""
@@ -32,6 +35,9 @@ def render_memory(page: Page, profile: Profile) -> None:
             *_grew(profile),
         ]
     )
+    traced = next((phase.peak_rss_bytes or 0 for phase in phases if phase.name == "trace"), 0)
+    if memory.peak_bytes is not None and traced > _MUCH_MORE * memory.peak_bytes:
+        page.prose("the trace's own memory is no part of the peak", style="dim")
     if any(phase.how == "sampled" for phase in phases):
         page.prose("~ the largest sample seen from outside; a short peak may have been higher", style="dim")
     render_ledger(page, profile)

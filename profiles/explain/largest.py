@@ -99,7 +99,7 @@ def unread_note(stages: list[Stage] | None, epochs: int, told: Iterable[Message]
     traced = [(stage.id, sum(op.ms_per_batch for op in stage.ops)) for stage in unread if stage.ops]
     ops = " and ".join(f"those of {place} {milliseconds(ms)} per batch" for place, ms in traced)
     text = (
-        f"{', '.join(stage.id for stage in unread)}: had ended each time before their costs could be read; they are "
+        f"{', '.join(stage.id for stage in unread)}: their iterators had ended whenever costs were read; they are "
         f"unknown, and the shares of the others leave them out.{f' Of their ops, {ops} while traced.' if ops else ''}"
     )
     return Message(code=_UNSEEN, message=text)

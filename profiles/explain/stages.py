@@ -260,7 +260,7 @@ class _Table:
             if cost.buffered_bytes and self._is_alias(place):
                 aliases.append(stage.address)
         texts = (
-            ("stages-unseen", unseen, "ended before their costs could be read; they are unknown"),
+            ("stages-unseen", unseen, "their iterators had ended whenever costs were read; they are unknown"),
             (
                 "stages-scaled",
                 scaled,

@@ -26,6 +26,10 @@ INPUT_BOUND_FROM = 0.20
 OWNER_FROM = 0.25
 """Share of the time inside the pipeline from which a stage is named for it alone."""
 
+_GONE_WITH_BATCHES = 0.5
+"""Share of the waiting that batches that lie ready must save, so that it needs no word."""
+SLOW_DELETE = "slow-delete"
+"""Code of the warning that ended iterators were slow to delete."""
 _ENDED_BY_SIGNAL = {130: "Interrupted", 143: "Terminated"}
 _WORDS_FOR_CODES = {
     "crashed": "the worker crashed",
@@ -118,7 +122,8 @@ def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None, limi
     rest = f"{owner}{_restarts(steps)}{worth}"
     if bound == "step":
         # A window that was cut short is too little to send anybody home on.
-        keeps_up = f"the pipeline keeps up{', leave its speed alone' if profile.complete else ''}."
+        alone = profile.complete and not _slow_to_end(profile)
+        keeps_up = f"the pipeline keeps up{', leave its speed alone' if alone else ''}.{_slow_to_end(profile)}"
         if max(steps.wait_share, _within(steps)) < STEP_BOUND_BELOW:
             return f"Bound by the step: {mode}, the device waits for a batch only {waits}; {keeps_up}"
         if _nothing_to_gain(profile):
@@ -151,7 +156,21 @@ def _worth(profile: Profile, steps: Steps) -> str:
         return ". That is all the loop itself can take: leave its speed alone" if steps.dispatch is None else ""
     if steps.dispatch is None:
         return f". The loop itself could take {significant(1e3 / headspace.replayed_ms)} batches/s"
-    return f". A pipeline that costs nothing would make it {significant(headspace.speedup, 2)}× as fast"
+    brings = f". A pipeline that costs nothing would make it {significant(headspace.speedup, 2)}× as fast"
+    if headspace.share < _GONE_WITH_BATCHES * _within(steps):
+        # Else the share of waiting and what can be won seem to contradict each other.
+        ready = milliseconds(headspace.replayed_ms)
+        return (
+            f"{brings}: with batches that lie ready a step still takes {ready} of {milliseconds(headspace.interval_ms)}"
+        )
+    return brings
+
+
+def _slow_to_end(profile: Profile) -> str:
+    """That ended iterators cost a training loop what the clock of the steps leaves out, where it does."""
+    if not any(note.code == SLOW_DELETE for note in profile.warnings):
+        return ""
+    return f" A loop that lets go of its iterator after every epoch loses time between epochs ({SLOW_DELETE}, below)."
 
 
 def _restarts(steps: Steps) -> str:
@@ -188,8 +207,8 @@ def _owner(stages: list[Stage] | None, epochs: int) -> str:
         return _not_known(stages, epochs)
     if stage.share is None and stage.ops:
         return (
-            f"; by the trace, {stage_words(stage)} takes most of the time inside the pipeline: it had ended before its "
-            "cost could be read"
+            f"; {stage_words(stage)} takes most of the time inside the pipeline, as the trace shows (its iterators had "
+            "ended whenever costs were read)"
         )
     if (stage.share or 0.0) < OWNER_FROM:
         return ""

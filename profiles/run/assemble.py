@@ -9,7 +9,7 @@ from pipeprof.profiles.explain.largest import unread_note
 from pipeprof.profiles.explain.limit import causes_of
 from pipeprof.profiles.explain.stages import explain_stages
 from pipeprof.profiles.explain.time import Used, attribute, ceiling_of
-from pipeprof.profiles.explain.verdict import verdict
+from pipeprof.profiles.explain.verdict import SLOW_DELETE, verdict
 from pipeprof.profiles.explain.words import percent
 from pipeprof.profiles.explain.work import work_by_stage
 from pipeprof.profiles.profile import (
@@ -336,8 +336,9 @@ def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
     if max(deletions, default=0.0) > DELETION_SECONDS and spent > DELETION_SHARE * (seconds + spent):
         text = (
             f"TensorFlow took up to {max(deletions):.1f} s to delete an ended iterator ({spent:.1f} s for "
-            f"{len(deletions)} of them). The clock stood still meanwhile; a training loop that lets go of its iterator "
-            "after every epoch, as `for batch in dataset` does, waits for it."
+            f"{len(deletions)} of them). The clock of the steps stood still meanwhile, that of the phase did not; a "
+            "training loop that lets go of its iterator after every epoch, as `for batch in dataset` does, waits "
+            "for it."
         )
-        found.append(Message(code="slow-delete", message=text))
+        found.append(Message(code=SLOW_DELETE, message=text))
     return found

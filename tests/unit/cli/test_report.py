@@ -170,6 +170,16 @@ def test_a_pipeline_that_keeps_up_is_not_tried_with_more_steps_in_flight(recorde
     assert line_of(profile, "Verdict").split(maxsplit=1)[1].startswith("bound by the step, waiting ")
 
 
+def test_memory_of_tracing_is_told_apart_where_it_is_much(recorded: Recorded) -> None:
+    profile = recorded("step-bound")
+    (trace,) = [phase for phase in profile.phases if phase.name == "trace"]
+    told = "the trace's own memory is no part of the peak"
+    trace.peak_rss_bytes = profile.memory.peak_bytes
+    assert told not in report(profile, width=120)
+    trace.peak_rss_bytes = 2 * (profile.memory.peak_bytes or 0)
+    assert told in report(profile, width=120)
+
+
 def test_threads_that_are_woken_on_free_cores_are_no_contention(recorded: Recorded) -> None:
     profile = recorded("step-bound")
     profile.cpu = CpuAccount(total_ms=1.0, stages_ms=1.0, runtime_ms=0.0, waiting_share=0.44)

@@ -316,7 +316,7 @@ def executed(op: str, address: str, **more: object) -> Stage:
 def test_stages_that_had_ended_before_they_were_read_are_told() -> None:
     source, decode = executed("list_files", "source"), executed("map", "stages.0")
     rest = stage(1.0, address="stages.1")
-    assert unread(source, decode, rest).startswith("source, stages.0: had ended each time before")
+    assert unread(source, decode, rest).startswith("source, stages.0: their iterators had ended whenever")
     assert "Of their ops" not in unread(source, decode, rest)
     decode.ops = [OpCost(op="DecodeJpeg", ms_per_batch=40.0), OpCost(op="Resize", ms_per_batch=5.0)]
     assert unread(source, decode, rest).endswith("Of their ops, those of stages.0 45.0 ms per batch while traced.")

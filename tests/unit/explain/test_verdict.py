@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from pipeprof.profiles.explain import verdict as module
 from pipeprof.profiles.explain import words
-from pipeprof.profiles.explain.verdict import INPUT_BOUND_FROM, STEP_BOUND_BELOW, bound_of, verdict
+from pipeprof.profiles.explain.verdict import INPUT_BOUND_FROM, SLOW_DELETE, STEP_BOUND_BELOW, bound_of, verdict
 from pipeprof.profiles.profile import (
     Causes,
     Headspace,
     Host,
     Memory,
+    Message,
     OpCost,
     Phase,
     Problem,
@@ -256,6 +257,19 @@ def test_a_small_headspace_ends_all_advice_on_speed() -> None:
     assert with_headspace(0.02, wait_share=0.01).count("leave its speed alone") == 1
 
 
+def test_what_waiting_and_headspace_say_is_brought_together_where_they_differ() -> None:
+    words = "with batches that lie ready a step still takes 9.00 ms of 10.0 ms"
+    assert f"would make it 1.1× as fast: {words}." in with_headspace(0.1, wait_share=0.5)
+    assert "lie ready" not in with_headspace(0.1, wait_share=0.15)
+
+
+def test_a_pipeline_that_keeps_up_but_ends_slowly_is_not_left_alone() -> None:
+    ends = Message(code=SLOW_DELETE, message="TensorFlow took up to 2.5 s")
+    found = sentence(steps=steps(0.01), warnings=[ends])
+    assert "leave its speed alone" not in found
+    assert "loses time between epochs (slow-delete, below)" in found
+
+
 @pytest.mark.parametrize("wait_share", [0.05, 0.1, 0.5])
 def test_where_batches_that_lie_ready_come_no_faster_there_is_one_answer(wait_share: float) -> None:
     worth = Headspace(interval_ms=10.0, replayed_ms=9.8, share=0.02, speedup=1.02, batches=4)
@@ -289,8 +303,8 @@ def test_a_stage_that_only_the_trace_knows_is_named_without_a_share() -> None:
     traced = stage("stages.0", None, "decode").model_copy(update={"ops": [OpCost(op="DecodeJpeg", ms_per_batch=9.0)]})
     others = stage("stages.1", 1.0, op="batch").model_copy(update={"cpu_ms_per_batch": 1.0})
     assert sentence(steps=steps(), stages=[traced, others]).endswith(
-        '; by the trace, "decode" (map, stages.0) takes most of the time inside the pipeline: it had ended before its '
-        "cost could be read."
+        '; "decode" (map, stages.0) takes most of the time inside the pipeline, as the trace shows (its iterators had '
+        "ended whenever costs were read)."
     )
 
 
