@@ -89,10 +89,24 @@ def _block(value: Mapping[str, Any], indent: str) -> list[str]:
             lines.append(flow)
         elif isinstance(inner, Mapping):
             lines += [f"{indent}{yaml_text(key)}:", *_block(inner, indent + "  ")]
+        elif not any(isinstance(item, Mapping | list | tuple) for item in inner):
+            lines += _filled(f"{indent}{yaml_text(key)}: [", [yaml_text(item) for item in inner])
         else:
             lines.append(f"{indent}{yaml_text(key)}:")
             for item in inner:
                 lines += _item(item, indent + "  ")
+    return lines
+
+
+def _filled(start: str, items: Sequence[str]) -> list[str]:
+    """A long list of numbers or words in brackets, as many on a line as fit."""
+    words = [*(f"{one}," for one in items[:-1]), f"{items[-1]}]"]
+    lines = [start + words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + 1 + len(word) <= _WIDTH:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(" " * len(start) + word)
     return lines
 
 

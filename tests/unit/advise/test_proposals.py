@@ -20,7 +20,7 @@ from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits import InsertStage, MoveStage, ReplaceStage, SetArgument, SetOption, yaml_text
 from pipeprof.profiles.advise.proposal import proposal
-from pipeprof.profiles.advise.snippets import structure_of
+from pipeprof.profiles.advise.snippets import source_yaml, structure_of
 from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.advise.view import PipelineView, StageView
 from pipeprof.profiles.profile import Finding
@@ -451,3 +451,12 @@ def test_a_function_of_the_users_that_reads_is_not_replaced(op: str, tmp_path: P
     assert data["stages"][-1] == {"map": {"python": "rows.py:all_read"}}
     assert "def all_read(index)" in (finding.python or "")
     assert ".map(all_read)" in (finding.python or "")
+
+
+def test_a_long_list_of_numbers_fills_lines() -> None:
+    arguments = {"filenames": "data:rows/*.csv", "record_defaults": [*[0.0] * 20, "int64"], "header": True}
+    lines = source_yaml("CsvDataset", arguments)
+    assert len(lines) == 5
+    assert lines[2].startswith("  record_defaults: [0.0, 0.0,")
+    assert max(map(len, lines)) <= 88
+    assert yaml.safe_load("\n".join(lines)) == {"CsvDataset": arguments}
