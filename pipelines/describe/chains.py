@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from pipeprof.pipelines.describe import branches
 from pipeprof.pipelines.describe.brackets import key_text
 from pipeprof.pipelines.describe.fields import Path, field_of, paths, replaced
-from pipeprof.pipelines.describe.literals import Folders, literal
+from pipeprof.pipelines.describe.literals import NATURAL, Folders, literal
 from pipeprof.pipelines.describe.plans import BRANCHES, PYTHON, Planner, leaves
 from pipeprof.pipelines.describe.records import Array, Body, Call, Dataset, Function, Key, Tensor, UnsaidError
 from pipeprof.pipelines.ops.functions import function
 
-_MOST_CALLS = 250
+_MOST_CALLS: Final = 250
 # Made once, called on the element.
-_OBJECTS = ("tf.lookup.", "tf.keras.layers.")
+_OBJECTS: Final = ("tf.lookup.", "tf.keras.layers.")
 
 
 def chain(body: Body, folders: Folders, *, answers: bool = False) -> tuple[list[Any], str]:
@@ -83,6 +84,7 @@ class _Writer:
         return {one.id for one in leaves([*rest, self._result])}
 
     def _one(self, call: Call, later: set[int]) -> None:
+        call = self._with_typed_first(call)
         if call.name in BRANCHES:
             self._branches(call, later)
             return
@@ -91,6 +93,18 @@ class _Writer:
         if not isinstance(self._state, dict) and not self._in_place(call, later):
             self._name_fields()
         self._into_field(call, self._inputs(call), later)
+
+    def _with_typed_first(self, call: Call) -> Call:
+        """The call with a field for a constant that stands first.
+
+        TensorFlow takes the dtype of both operands from the first one, and that of a literal may be another.
+        """
+        called = function(call.name)
+        first = called.parameters[0].name if called is not None and called.parameters else ""
+        given = call.arguments.get(first)
+        if not isinstance(given, Array) or given.dtype in NATURAL or not list(leaves(dict(call.arguments))):
+            return call
+        return replace(call, arguments={**call.arguments, first: self._constant(given)})
 
     def _branches(self, call: Call, later: set[int]) -> None:
         if not isinstance(self._state, dict):
@@ -218,7 +232,7 @@ class _Writer:
         """The place of an input that nothing needs afterwards."""
         where = paths(self._state)
         for one in leaves(dict(call.arguments)):
-            if one.id not in later and where.get(one.id):
+            if one.id >= 0 and one.id not in later and where.get(one.id):
                 return where[one.id]
         return None
 

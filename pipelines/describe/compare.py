@@ -10,8 +10,8 @@ from typing import Any, Final
 from pipeprof.pipelines.describe.plain_graph import PlainFunction, PlainGraph, PlainNode
 
 _PASSING: Final = frozenset({"Identity", "WrapDatasetVariant", "UnwrapDatasetVariant", "FinalizeDataset"})
-# Attributes that are names, or that say no more than the rest of the graph does; and what `==` does, other than
-# tf.math.equal, with shapes that cannot be compared.
+# Attributes that are names, or that say no more than the rest of the graph does (a hash of it among them); and what
+# `==` does, other than tf.math.equal, with shapes that cannot be compared.
 _ASIDE: Final = frozenset(
     {
         "incompatible_shape_error",
@@ -22,6 +22,7 @@ _ASIDE: Final = frozenset(
         "config",
         "config_proto",
         "executor_type",
+        "hash",
         "stateful_parallelism",
     }
 )
@@ -40,7 +41,7 @@ _CAPTURES: Final = {
 }
 _ORDER: Final = tuple(_CAPTURES)
 _CALLS: Final = {"PartitionedCall": 0, "StatefulPartitionedCall": 0, "If": 1, "StatelessIf": 1, "Case": 1}
-_MOST: Final = 20
+_MOST: Final = 200
 _DEPTH: Final = 100
 
 
@@ -98,19 +99,22 @@ class _Pair:
     second: _Scope
     second_reference: str
     owner: str | None
+    state: bool = False
+    """Whether a dataset keeps its state there, if it is a resource."""
 
 
 def differences(first: PlainGraph, second: PlainGraph) -> list[Difference]:
-    """Where two graphs differ in structure, ops or arguments; a few of the places at most.
+    """Where two graphs differ in structure, ops or arguments, from the sources on; a number of places at most.
 
     Constants that a function captures count as constants in it, and paths are the same if they lead to the same file.
+    A dataset that is used in several places and keeps a state (a shuffle's order, a cache) must be one in both graphs.
     """
     walk = _Walk()
     walk.todo.append(
         _Pair(_Scope(first, first["nodes"]), first["root"], _Scope(second, second["nodes"]), second["root"], None)
     )
     walk.run()
-    return walk.found
+    return walk.found[::-1]
 
 
 class _Walk:
@@ -119,6 +123,7 @@ class _Walk:
         self.found: list[Difference] = []
         self._seen: set[tuple[Any, ...]] = set()
         self._scopes: dict[tuple[Any, ...], _Scope] = {}
+        self._states: set[tuple[Any, Any]] = set()
 
     def run(self) -> None:
         while self.todo and len(self.found) < _MOST:
@@ -144,12 +149,17 @@ class _Walk:
             self._differ(owner, f"another result of {one['op']} ({first[2] or 0} and {second[2] or 0})")
             return
         self._attributes(one, other, owner)
+        if pair.state and one["op"] == "Const":
+            self._shared(one["attributes"].get("value"), other["attributes"].get("value"), owner)
         captured_one, captured_other = _captured(one), _captured(other)
         plain_one, plain_other = _inputs(one, captured_one), _inputs(other, captured_other)
         if len(plain_one) != len(plain_other):
             self._differ(owner, f"{one['op']} with {len(plain_one)} and {len(plain_other)} inputs")
             return
-        self.todo += [_Pair(first[0], a, second[0], b, owner) for a, b in zip(plain_one, plain_other, strict=True)]
+        # A shuffle that keeps its order has no state that two iterators could share.
+        state = "Dataset" in one["op"] and one["attributes"].get("reshuffle_each_iteration") is not False
+        pairs = zip(plain_one, plain_other, strict=True)
+        self.todo += [_Pair(first[0], a, second[0], b, owner, state) for a, b in pairs]
         self._functions((first[0], one), (second[0], other), owner)
 
     def _attributes(self, one: PlainNode, other: PlainNode, owner: str | None) -> None:
@@ -159,6 +169,15 @@ class _Walk:
             if not aside and not _same(a.get(name), b.get(name)):
                 what = f"{one['op']}.{name}" if one["op"] != "Const" else "a constant"
                 self._differ(owner, f"{what}: {_shown(a.get(name))} and {_shown(b.get(name))}")
+
+    def _shared(self, one: Any, other: Any, owner: str | None) -> None:
+        """The states that two datasets keep: those that are one in one graph are one in the other."""
+        if not (_is_handle(one) and _is_handle(other)) or (one[2], other[2]) in self._states:
+            return
+        if any((one[2] == a) != (other[2] == b) for a, b in self._states):
+            op = str(other[2]).partition("/")[0]
+            self._differ(owner, f"{op}: one that is used in several places, and one for each")
+        self._states.add((one[2], other[2]))
 
     def _functions(self, first: tuple[_Scope, PlainNode], second: tuple[_Scope, PlainNode], owner: str | None) -> None:
         one, other = first[1]["functions"], second[1]["functions"]
@@ -234,8 +253,12 @@ def _inputs(node: PlainNode, captured: Mapping[str, range]) -> list[str]:
     return [one for index, one in enumerate(given) if index not in beside]
 
 
+def _is_handle(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 3 and value[0] == "resource" and value[2] is not None
+
+
 def _same(a: Any, b: Any) -> bool:
-    if a == b:
+    if a == b or (_is_handle(a) and _is_handle(b)):
         return True
     texts, others = list(_texts(a)), list(_texts(b))
     if not texts or len(texts) != len(others):

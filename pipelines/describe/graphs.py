@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeprof.pipelines.describe.compare import Difference, differences
@@ -22,10 +22,12 @@ class Graphs:
     Attributes:
         written: The graph; a text that says why there is none.
         executed: The same of the other one.
+        element: The structure of an element in words, which no graph has.
     """
 
     def __init__(self, tf: Any, dataset: Any, in_memory: int) -> None:
         self._tf = tf
+        self.element = structure_of(dataset.element_spec)
         self.written = self._plain(dataset, in_memory)
         self.executed = self.written
         if not isinstance(self.written, str):
@@ -57,9 +59,28 @@ class Graphs:
             texts = tuple(tensor.string_val) or tuple(texts_of(tensor.tensor_content, math.prod(shape)))
             # A single one stands for all where they are equal.
             return dtype, shape, texts * math.prod(shape) if len(texts) == 1 else texts
-        if dtype in ("resource", "variant"):
+        if dtype == "resource":
+            # What tells one from another: TensorFlow numbers them.
+            return dtype, shape, "".join(one.name for one in tensor.resource_handle_val) or None
+        if dtype == "variant":
             return dtype, shape, None
         return dtype, shape, self._tf.make_ndarray(tensor).tobytes()
+
+
+def structure_of(spec: Any) -> str:
+    """The structure of an element in words, with the names of its parts.
+
+    Example:
+        >>> structure_of(({"y": 1, "x": 2}, None))
+        '({x: int, y: int}, NoneType)'
+    """
+    if isinstance(spec, Mapping):
+        return "{" + ", ".join(f"{key}: {structure_of(spec[key])}" for key in sorted(spec, key=str)) + "}"
+    kind = type(spec).__name__
+    if isinstance(spec, tuple):
+        parts = ", ".join(map(structure_of, spec))
+        return f"({parts})" if type(spec) is tuple else f"{kind}({parts})"
+    return str(spec.dtype.name) if kind == "TensorSpec" else kind
 
 
 def texts_of(content: bytes, count: int) -> Iterator[bytes]:
@@ -82,6 +103,9 @@ def texts_of(content: bytes, count: int) -> Iterator[bytes]:
 
 def compare(first: Graphs, second: Graphs) -> tuple[list[Difference], list[Difference]] | str:
     """Where two datasets differ as written, and as executed; or why that could not be told."""
+    if first.element != second.element:
+        found = [Difference(None, f"elements are {first.element} and {second.element}")]
+        return found, found
     parts = (first.written, second.written, first.executed, second.executed)
     for part in parts:
         if isinstance(part, str):

@@ -26,7 +26,9 @@ from pipeprof.pipelines.describe.records import (
 )
 from pipeprof.pipelines.spec.paths import has_scheme
 
-_NATURAL: Final = ("int32", "float32", "string", "bool")
+NATURAL: Final = ("int32", "float32", "string", "bool")
+"""What TensorFlow makes of the literals of Python."""
+
 _FEW: Final = 3
 
 
@@ -222,13 +224,13 @@ def component(value: Array, folders: Folders) -> Any:
     """
     if value.file is not None:
         return _array_file(value, folders)
-    if value.made is not None and (value.dtype not in _NATURAL or value.values is None):
+    if value.made is not None and (value.dtype not in NATURAL or value.values is None):
         return {"array": dict(value.made)}
     if value.values is None:
         return _array_file(value, folders)
     if value.dtype == "string" and isinstance(value.values, list):
         return _files(value.values, folders)
-    if value.dtype in _NATURAL:
+    if value.dtype in NATURAL:
         return shortest(value.values) if value.dtype == "float32" else value.values
     if folders.saved is not None:
         return _array_file(value, folders)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Final
 
+from pipeprof.pipelines.describe.naming import address_of
 from pipeprof.pipelines.describe.objects import Objects
 from pipeprof.pipelines.describe.records import (
     Array,
@@ -29,11 +27,10 @@ from pipeprof.pipelines.describe.records import (
     Where,
 )
 from pipeprof.pipelines.describe.watching import Seen, Traced, Used, Watch
-from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.features import KINDS
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.options import Options as OptionsModel
-from pipeprof.pipelines.target import top_level_functions
+from pipeprof.pipelines.ops.signatures import resolve
 
 _MOST_VALUES: Final = 200
 _MOST_TEXTS: Final = 5_000
@@ -115,8 +112,19 @@ class Reader:
         kind = {"operator": "function", "factory": "stage"}.get(public.kind, public.kind)
         if public.made:
             arguments = {name: value for name, value in arguments.items() if name != "self"}
+        if public.kind == "operator":
+            arguments = self._operands(arguments)
         read = {name: self._argument(public.name, name, value, seen) for name, value in arguments.items()}
         return Call(public.name, kind, read, self.value(seen.result), seen.where, self._number(seen))
+
+    def _operands(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A number beside a tensor is of the tensor's dtype, whichever stands first."""
+        first = "a" if "a" in arguments else "x"
+        number = type(arguments[first]) in (int, float)
+        dtypes = {one.dtype for one in arguments.values() if isinstance(one, self._tf.Tensor)} if number else set()
+        if len(dtypes) != 1:
+            return arguments
+        return {**arguments, first: self._np.asarray(arguments[first], dtypes.pop().as_numpy_dtype)}
 
     def _argument(self, name: str, argument: str, value: Any, seen: Seen) -> Any:
         if name == "getitem" and argument == "key":
@@ -197,7 +205,8 @@ class Reader:
         elif isinstance(raw, tf.Tensor):
             found = self._tensor(raw)
         elif isinstance(raw, tf.RaggedTensor | tf.SparseTensor):
-            found = Tensor(self._number(raw), type(raw).__name__)
+            at_hand = hasattr(raw.flat_values if isinstance(raw, tf.RaggedTensor) else raw.values, "numpy")
+            found = Opaque(f"a {type(raw).__name__}") if at_hand else Tensor(self._number(raw), type(raw).__name__)
         return found
 
     def _tensor(self, raw: Any) -> Any:
@@ -259,40 +268,19 @@ class Reader:
 
     def _function(self, raw: Any, seen: Seen | None) -> Function:
         name = str(getattr(raw, "__name__", type(raw).__name__))
-        file, why = self._address(raw)
+        file, why = address_of(raw, self._own)
         code = getattr(inspect.unwrap(getattr(raw, "python_function", raw)), "__code__", None)
         where = Where(code.co_filename, code.co_firstlineno) if code is not None else None
         bodies = [one for one in seen.bodies if one.complete and _calls(one.function, raw)] if seen is not None else []
         read = tuple(body for one in bodies if (body := self._body(one, raw)) is not None)
         return Function(name, file, why, where if where is not None and self._own(where.file) else None, read)
 
-    def _address(self, raw: Any) -> tuple[str | None, str]:
-        """``file.py:function``, or why there is none."""
-        if isinstance(raw, functools.partial) or inspect.ismethod(raw):
-            kind = "functools.partial" if isinstance(raw, functools.partial) else "method of an object"
-            return None, f"it is a {kind}, which a spec cannot name"
-        name, qualified = getattr(raw, "__name__", None), getattr(raw, "__qualname__", "")
-        module = sys.modules.get(str(getattr(raw, "__module__", None)))
-        file = getattr(module, "__file__", None)
-        if file is None or not self._own(file):
-            return None, "it is not in a file of yours"
-        candidates = [name] if isinstance(name, str) and name.isidentifier() else []
-        candidates += [key for key, value in vars(module).items() if value is raw]
-        defined = _defined(Path(file))
-        for candidate in candidates:
-            if getattr(module, candidate, None) is raw and candidate in defined:
-                return f"{Path(file).resolve()}:{candidate}", ""
-        return None, _why_nameless(name, qualified)
-
     def _body(self, traced: Traced, raw: Any) -> Body | None:
         calls = [self._call(one) if isinstance(one, Seen) else self._user(one) for one in traced.seen]
         element, result = traced.element, traced.result
         if traced.function is not raw:
-            code = getattr(raw, "__code__", None)
-            used = [one for one in traced.seen if isinstance(one, Used)]
-            inner = next((one for one in used if one.function is raw or (code and one.code is code)), None)
-            if inner is not None:
-                result = inner.result
+            inner = next((one for one in traced.seen if _is_call_of(one, raw)), None)
+            result = inner.result if inner is not None else result
         try:
             parameters = tuple(inspect.signature(raw).parameters)
         except (TypeError, ValueError):
@@ -301,20 +289,19 @@ class Reader:
         return Body(self.value(element), kept, self.value(result), parameters)
 
 
-def _why_nameless(name: str | None, qualified: str) -> str:
-    if name == "<lambda>":
-        return "a lambda has no name that a spec could call it by"
-    if "<locals>" in qualified:
-        return f"it is defined inside of {qualified.split('.<locals>', maxsplit=1)[0]}(), where a spec cannot reach it"
-    return "it is not at the top level of its file"
-
-
 def _calls(function: Any, raw: Any, depth: int = _DEPTH) -> bool:
     """Whether a function is ``raw``, or one of TensorFlow's that hands over to it."""
     if function is raw:
         return True
     cells = getattr(function, "__closure__", None) or ()
     return depth > 0 and any(_calls(cell.cell_contents, raw, depth - 1) for cell in cells if _is_function(cell))
+
+
+def _is_call_of(one: Seen | Used, raw: Any) -> bool:
+    if isinstance(one, Seen):
+        return one.public.kind == "function" and resolve(one.public.name) is raw
+    code = getattr(raw, "__code__", None)
+    return one.function is raw or (code is not None and one.code is code)
 
 
 def _is_function(cell: Any) -> bool:
@@ -363,14 +350,6 @@ def _texts(values: Any) -> Any:
     if isinstance(values, bytes):
         return values.decode() if _is_text(values) else None
     return values
-
-
-@functools.lru_cache(maxsize=64)
-def _defined(file: Path) -> frozenset[str]:
-    try:
-        return frozenset(top_level_functions(file))
-    except UsageError:
-        return frozenset()
 
 
 def _written(raw: Any, fresh: Any, model: type[Closed]) -> dict[str, Any]:

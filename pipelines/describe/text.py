@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from pipeprof.pipelines.addresses import join
+from pipeprof.pipelines.describe.pipeline import Described
 from pipeprof.pipelines.describe.records import Unsaid, Where
 from pipeprof.pipelines.spec.starter import MODELINE
 from pipeprof.pipelines.spec.yaml_text import flow, scalar
@@ -22,15 +23,13 @@ step: none
 """
 
 
-def spec_text(
-    data: Mapping[str, Any], places: Mapping[str, Where], unsaid: Sequence[Unsaid], target: str, here: Path
-) -> str:
+def spec_text(described: Described, unsaid: Sequence[Unsaid], said: Sequence[str], target: str, here: Path) -> str:
     """The text of a spec.
 
     Args:
-        data: Its data.
-        places: The user's line of each source and stage, by address.
+        described: The spec.
         unsaid: What could not be told.
+        said: What else is to be known about it, in sentences.
         target: What it was made from.
         here: Folder that the files of places are named from.
     """
@@ -41,7 +40,9 @@ def spec_text(
     if unsaid:
         lines.append("# Left in Python:")
         lines += [f"#   {_one_line(shown(one, here))}" for one in unsaid]
-    for key, value in data.items():
+    lines += [f"# {_one_line(one)}" for one in said]
+    places = described.places
+    for key, value in described.data.items():
         if key == "source":
             lines.append("source:")
             lines += _commented(list(_block(value, 2)), places.get("source"), here)

@@ -40,7 +40,17 @@ class Seen:
 
 @dataclass
 class Traced:
-    """What a function of the user's did when TensorFlow traced it."""
+    """What a function of the user's did when TensorFlow traced it.
+
+    Attributes:
+        function: The function that was traced: the user's, or one of TensorFlow's that calls it.
+        seen: What it called.
+        element: What it was given; None while it runs.
+        result: What it gave.
+        complete: Whether it came to its end.
+        branch: Whether it is a branch of ``tf.cond`` or ``tf.switch_case``, which takes no element.
+        given: The code of the functions that were handed over where it was traced.
+    """
 
     function: Any
     seen: list[Seen | Used] = field(default_factory=list)
@@ -48,6 +58,7 @@ class Traced:
     result: Any = None
     complete: bool = False
     branch: bool = False
+    given: tuple[CodeType, ...] = ()
 
 
 @dataclass
@@ -63,12 +74,16 @@ class Used:
 
 @dataclass
 class _Frame:
-    """A frame that is open: what it belongs to, and what is noted below it."""
+    """A frame that is open: what it belongs to, and what is noted below it.
+
+    ``unpacked``: whether a traced function takes the parts of a tuple one by one; None where that is not known.
+    """
 
     frame: FrameType
     seen: Seen | None = None
     traced: Traced | None = None
     used: Used | None = None
+    unpacked: bool | None = None
 
 
 class Watch:
@@ -98,8 +113,11 @@ class Watch:
         self._codes = self._table.codes()
         structured = inspect.getmodule(inspect.unwrap(tf.data.Dataset.batch))
         wrapper = getattr(getattr(structured, "structured_function", None), "StructuredFunctionWrapper", None)
-        self._tracing = _code_named("wrapper_helper", wrapper.__init__.__code__) if wrapper is not None else None
+        self._wrapping = getattr(getattr(wrapper, "__init__", None), "__code__", None)
+        self._tracing = _code_named("wrapper_helper", self._wrapping)
         self._converting = _converted_call(tf)
+        if self._tracing is None:
+            self.problem = "this TensorFlow traces functions in a way that is not known here"
 
     def __enter__(self) -> Watch:
         self._before = sys.getprofile()
@@ -130,15 +148,34 @@ class Watch:
             if public is not None and not self._hidden():
                 self._begin(frame, public)
         elif code is self._tracing:
-            traced = Traced(frame.f_locals["self"]._func)
-            owner = next((one.seen for one in reversed(self._open) if one.seen is not None or one.traced), None)
-            if owner is not None:
-                owner.bodies.append(traced)
-            self._open.append(_Frame(frame, traced=traced))
+            self._begin_traced(frame)
         elif code is self._converting:
             self._begin_converted(frame)
-        elif self._is_own(code) and not self._hidden():
+        elif (self._is_own(code) or self._is_given(code)) and not self._hidden():
             self._begin_own(frame)
+
+    def _begin_traced(self, frame: FrameType) -> None:
+        """A function that TensorFlow traces for a stage: what made its wrapper knows it, and what it is given."""
+        made: FrameType | None = frame
+        while made is not None and made.f_code is not self._wrapping:
+            made = made.f_back
+        held = made.f_locals if made is not None else {}
+        dataset, structure = held.get("dataset"), held.get("input_structure")
+        if structure is None and isinstance(dataset, self._tf.data.Dataset):
+            structure = dataset.element_spec
+        owner = next((one.seen for one in reversed(self._open) if one.seen is not None or one.traced), None)
+        given = owner.arguments.values() if owner is not None else ()
+        codes = tuple(code for one in given if (code := getattr(one, "__code__", None)) is not None)
+        traced = Traced(held.get("func"), given=codes)
+        if owner is not None:
+            owner.bodies.append(traced)
+        unpacked = None if structure is None else type(structure) is tuple
+        self._open.append(_Frame(frame, traced=traced, unpacked=unpacked))
+
+    def _is_given(self, code: CodeType) -> bool:
+        """Whether a function that was handed over is called, by one of TensorFlow's that is traced in its place."""
+        traced = self._open[-1].traced if self._open else None
+        return traced is not None and code in traced.given
 
     def _branch(self, code: CodeType) -> Traced | None:
         """A branch of the call that is open."""
@@ -195,10 +232,9 @@ class Watch:
             if done.traced.branch:
                 done.traced.result = value
                 done.traced.complete = value is not None
-            elif value is not None and "nested_args" in held:
+            elif value is not None and "nested_args" in held and done.unpacked is not None:
                 given = held["nested_args"]
-                unpacked = type(held["self"]._input_structure) is tuple
-                done.traced.element = given if unpacked else given[0]
+                done.traced.element = given if done.unpacked else given[0]
                 done.traced.result = value
                 done.traced.complete = True
         elif done.used is not None and value is not None:
@@ -238,9 +274,9 @@ def _first(value: Any, kind: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], kind)
 
 
-def _code_named(name: str, code: CodeType) -> CodeType | None:
+def _code_named(name: str, code: CodeType | None) -> CodeType | None:
     """The code of a function of that name inside of another one."""
-    inner = [one for one in code.co_consts if isinstance(one, CodeType)]
+    inner = [one for one in code.co_consts if isinstance(one, CodeType)] if code is not None else []
     return next((one for one in inner if one.co_name == name), None)
 
 

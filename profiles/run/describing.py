@@ -10,7 +10,6 @@ import os
 import random
 import sys
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +22,10 @@ from pipeprof.pipelines.describe.compare import Difference
 from pipeprof.pipelines.describe.graphs import Graphs, compare
 from pipeprof.pipelines.describe.literals import Folders
 from pipeprof.pipelines.describe.pipeline import Described, Describer
+from pipeprof.pipelines.describe.plain_graph import PlainGraph
 from pipeprof.pipelines.describe.reading import Reader
-from pipeprof.pipelines.describe.records import Notes, Recording, UnsaidError
+from pipeprof.pipelines.describe.records import Notes, Recording, Unsaid, UnsaidError
+from pipeprof.pipelines.describe.renamed import renamed_files
 from pipeprof.pipelines.describe.text import shown, spec_text
 from pipeprof.pipelines.describe.watching import Watch
 from pipeprof.pipelines.errors import UsageError
@@ -36,7 +37,7 @@ from pipeprof.pipelines.user_files import is_users
 from pipeprof.profiles.run.function import call_target
 from pipeprof.profiles.run.raised import essence, first_line, users_frame
 
-_TRIES: Final = 12
+_TRIES: Final = 24
 _SHOWN: Final = 5
 
 
@@ -47,6 +48,7 @@ class _Tried:
     described: Described
     notes: Notes
     compared: tuple[list[Difference], list[Difference]] | str
+    written: PlainGraph | str
 
 
 class Describing:
@@ -88,15 +90,21 @@ class Describing:
             notes.add("the function", f"not all of it could be seen ({watch.problem})", None)
         differing = tried.compared if isinstance(tried.compared, str) else None
         executed = [] if isinstance(tried.compared, str) else tried.compared[1]
-        text = spec_text(tried.described.data, tried.described.places, notes.found, self._job["target"], self._here)
+        differences = [_said(one) for one in executed[:_SHOWN]]
+        renamed = renamed_files(original.written, tried.written, self._job["target"])
+        said = [
+            *([f"Its graph was not compared with the function's: {differing}."] if differing is not None else []),
+            *(f"TensorFlow runs another graph for it than for the function: {one}." for one in differences),
+            *([renamed] if renamed is not None else []),
+        ]
         return {
-            "text": text,
+            "text": spec_text(tried.described, [*notes.found], said, self._job["target"], self._here),
             "unsaid": [shown(one, self._here) for one in notes.found],
             "stages": len(tried.described.data.get("stages", [])),
             "equal": None if differing is not None else not executed,
             "why": differing,
-            "differences": [_said(one) for one in executed[:_SHOWN]],
-            "warnings": [said for _, said in called.notes],
+            "differences": differences,
+            "warnings": [*(text for _, text in called.notes), *([renamed] if renamed is not None else [])],
         }
 
     def _search(self, recording: Recording, original: Graphs, in_memory: int) -> _Tried:
@@ -104,6 +112,7 @@ class Describing:
         refused: dict[int, str] = {}
         denied: dict[int, str] = {}
         best: _Tried | None = None
+        notes, why = Notes(), ""
         for _ in range(_TRIES):
             notes = Notes()
             try:
@@ -117,11 +126,10 @@ class Describing:
             except (BuildError, ValidationError) as problem:
                 address, why = _blamed(problem)
             else:
-                compared = compare(original, Graphs(self._tf, dataset, in_memory))
-                best = _Tried(described, notes, compared)
-                if isinstance(compared, str) or not any(compared):
+                best = self._compared(described, notes, dataset, original, in_memory)
+                if isinstance(best.compared, str) or not any(best.compared):
                     return best
-                address, why = next(_addresses(compared), (None, ""))
+                address, why = _first(best.compared)
             if address is None or address not in described.calls:
                 break
             if address in described.chains and described.chains[address] not in refused:
@@ -130,7 +138,23 @@ class Describing:
                 denied[described.calls[address]] = why
             else:
                 break
-        return best if best is not None else self._whole(notes, original, in_memory)
+        if best is not None and not best.compared[1]:
+            return best
+        return self._instead(best, Notes([*notes.found, Unsaid("the pipeline", why)]), original, in_memory)
+
+    def _compared(self, described: Described, notes: Notes, dataset: Any, original: Graphs, in_memory: int) -> _Tried:
+        graphs = Graphs(self._tf, dataset, in_memory)
+        return _Tried(described, notes, compare(original, graphs), graphs.written)
+
+    def _instead(self, best: _Tried | None, notes: Notes, original: Graphs, in_memory: int) -> _Tried:
+        """The whole function, where that is the same and the best spec is not."""
+        try:
+            whole = self._whole(notes, original, in_memory)
+        except UsageError:
+            if best is None:
+                raise
+            return best
+        return whole if best is None or whole.compared == ([], []) else best
 
     def _describe(
         self, recording: Recording, refused: dict[int, str], denied: dict[int, str], notes: Notes
@@ -174,7 +198,7 @@ class Describing:
             why = _blamed(problem)[1]
             msg = f"{self._job['target']} cannot be told as a spec ({notes.found[-1].why}), nor called from one: {why}"
             raise UsageError(msg) from problem
-        return _Tried(described, notes, compare(original, Graphs(self._tf, dataset, in_memory)))
+        return self._compared(described, notes, dataset, original, in_memory)
 
 
 def _reseed() -> None:
@@ -185,11 +209,12 @@ def _reseed() -> None:
     np.random.seed(0)
 
 
-def _addresses(compared: tuple[list[Difference], list[Difference]]) -> Iterator[tuple[str | None, str]]:
-    for one in (*compared[0], *compared[1]):
-        address = find_address(one.node) if one.node is not None else None
-        if address is not None:
-            yield address, f"as a spec it gave another graph ({one.what})"
+def _first(compared: tuple[list[Difference], list[Difference]]) -> tuple[str | None, str]:
+    """Where two pipelines begin to differ; what comes behind may follow from that."""
+    found = [*compared[0], *compared[1]]
+    placed = ((find_address(one.node), one) for one in found if one.node is not None)
+    address, one = next((pair for pair in placed if pair[0] is not None), (None, found[0]))
+    return address, f"as a spec it gave another graph ({one.what})"
 
 
 def _blamed(problem: BuildError | ValidationError) -> tuple[str | None, str]:

@@ -12,10 +12,6 @@ ROOMS = ("api", "cli", "pipelines", "profiles")
 DOCUMENTED = {"os._exit", "sys._current_frames"}
 NAMED_TUPLES = {"_fields", "_replace", "_asdict"}
 OWN = {"self", "cls", "super()"}
-# What a dataset traces, a wrapper of TensorFlow's calls; nothing public tells which function of the user's that is.
-TOLERATED = {
-    "pipelines/describe/watching.py": {"frame.f_locals['self']._func", "held['self']._input_structure"},
-}
 ASKING = {"getattr", "hasattr", "setattr", "delattr"}
 
 
@@ -55,19 +51,11 @@ def test_nothing_private_of_other_libraries_is_used(room: str) -> None:
     files = sorted((ROOT / room).rglob("*.py"))
     assert files
     found = [
-        f"{name}:{use}"
+        f"{path.relative_to(ROOT).as_posix()}:{use}"
         for path in files
-        for name in (path.relative_to(ROOT).as_posix(),)
         for use in private_uses(path.read_text(encoding="utf-8"))
-        if use.partition(": ")[2] not in TOLERATED.get(name, ())
     ]
     assert found == []
-
-
-@pytest.mark.parametrize("name", sorted(TOLERATED))
-def test_what_is_tolerated_is_still_there(name: str) -> None:
-    found = {use.partition(": ")[2] for use in private_uses((ROOT / name).read_text(encoding="utf-8"))}
-    assert found >= TOLERATED[name]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Pipelines as people write them; files are looked for in the current folder."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -258,3 +259,90 @@ def given(batch_size: int, *, shuffled: bool = True):
 
 def given_in_python(batch_size: int):
     return base().batch(batch_size).map(lambda batch: batch + 1 if batch[0] > 3 else batch)
+
+
+# The same, whole and partly, where it is easy to get something slightly different.
+
+
+class Pair(NamedTuple):
+    first: tf.Tensor
+    second: tf.Tensor
+
+
+class Rows:
+    def __call__(self):
+        yield from range(5)
+
+
+def shaped(number):
+    value = tf.numpy_function(halved, [number], tf.float32)
+    value.set_shape([])
+    return value
+
+
+def shuffled():
+    return tf.data.Dataset.range(10).shuffle(10, seed=1)
+
+
+def numbers_first():
+    ds = tf.data.Dataset.range(1, 9).map(lambda x: (2 - x, 1 + x, 17 // x))
+    return ds.map(lambda a, b, c: 3.0 - 1 / tf.cast(a * b + c, tf.float64)).batch(2)
+
+
+def measured():
+    return tf.data.TextLineDataset("words.txt").map(tokens).bucket_by_sequence_length(tf.size, [2, 4], [4, 3, 2])
+
+
+def same_order_twice():
+    ds = tf.data.Dataset.range(10).shuffle(10, seed=1, reshuffle_each_iteration=False)
+    return ds.skip(3).concatenate(ds.take(3))
+
+
+def cached_and_kept():
+    return tf.data.Dataset.range(9).cache("numbers").map(lambda x: x + 1).snapshot("numbers_kept")
+
+
+def seeded():
+    tf.random.set_seed(4)
+    return tf.data.Dataset.range(9).shuffle(9).map(lambda x: tf.cast(x, tf.float32) + tf.random.uniform([])).batch(2)
+
+
+def shape_set():
+    return tf.data.Dataset.range(7).shuffle(7, seed=1).map(shaped).batch(2).prefetch(2)
+
+
+def used_twice():
+    ds = tf.data.Dataset.range(10).shuffle(10, seed=1)
+    return tf.data.Dataset.zip((ds.skip(3), ds.take(3)))
+
+
+def cached_twice():
+    ds = tf.data.Dataset.range(10).cache()
+    return tf.data.Dataset.zip((ds, ds.skip(1)))
+
+
+def called_twice():
+    ds = shuffled()
+    return ds.skip(3).concatenate(ds.take(3)).batch(2)
+
+
+def with_names():
+    return tf.data.Dataset.range(4).map(lambda x: Pair(x, x + 1)).batch(2)
+
+
+def by_an_object():
+    return tf.data.Dataset.from_generator(Rows(), output_signature=tf.TensorSpec([], tf.int64)).batch(2)
+
+
+def of_ragged():
+    return tf.data.Dataset.from_tensor_slices(tf.ragged.constant([[1, 2], [], [3]]))
+
+
+def class_of_name():
+    ds = tf.data.Dataset.list_files("photos/*/*.jpg", shuffle=False)
+    return ds.map(lambda path: tf.strings.to_number(tf.strings.split(path, "/")[1], tf.int32))
+
+
+def on_a_device():
+    ds = tf.data.Dataset.range(9).batch(3)
+    return ds.apply(tf.data.experimental.prefetch_to_device("/cpu:0"))

@@ -223,3 +223,18 @@ def test_numpy_functions_are_named():
 def test_why_there_is_no_chain(element, calls, result, why):
     with pytest.raises(UnsaidError, match=why):
         written(element, calls, result)
+
+
+def test_a_constant_that_stands_first_keeps_its_dtype():
+    assert written(A, [call("tf.math.subtract", B, x=Array("int64", (), 2), y=A)], B, "x") == [
+        {"to_dict": ["x"]},
+        {"tf.constant": {"value": 2, "dtype": "int64", "on": [], "to": "constant"}},
+        {"tf.math.subtract": {"on": ["constant", "x"], "to": "x"}},
+        {"select": "x"},
+    ]
+    assert written(A, [call("tf.math.subtract", B, x=Array("int32", (), 2), y=A)], B) == [
+        {"tf.math.subtract": {"x": 2}}
+    ]
+    assert written(A, [call("tf.math.subtract", B, x=A, y=Array("int64", (), 2))], B) == [
+        {"tf.math.subtract": {"y": 2}}
+    ]

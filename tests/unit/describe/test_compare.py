@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from typing import Any
 
 from pipeprof.pipelines.describe.compare import differences
-from pipeprof.pipelines.describe.graphs import texts_of
+from pipeprof.pipelines.describe.graphs import structure_of, texts_of
 from pipeprof.pipelines.describe.plain_graph import PlainFunction, PlainGraph, PlainNode
 
 
@@ -84,8 +85,8 @@ def test_operands_in_another_order_are_found():
     one = body({"sub": node("Sub", "x", "y")}, "sub:z:0", "x", "y")
     other = body({"sub": node("Sub", "y", "x")}, "sub:z:0", "x", "y")
     assert [found.what for found in differences(mapped(one), mapped(other))] == [
-        "another part of the element goes in (component 1 and component 0)",
         "another part of the element goes in (component 0 and component 1)",
+        "another part of the element goes in (component 1 and component 0)",
     ]
 
 
@@ -109,3 +110,54 @@ def test_texts_of_a_stored_tensor():
     long = b"x" * 200
     assert list(texts_of(bytes([1, 0, 0xC8, 0x01]) + b"a" + long, 3)) == [b"a", b"", long]
     assert list(texts_of(b"", 0)) == []
+
+
+def shuffled_twice(*names: str, reshuffle: bool = True) -> PlainGraph:
+    nodes = {"range": node("RangeDataset")}
+    for index, name in enumerate(names):
+        nodes[f"state{index}"] = node("Const", value=("resource", (), name))
+        inputs = ("range", f"state{index}")
+        nodes[f"shuffle{index}"] = node(
+            "ShuffleDatasetV3", *inputs, reshuffle_each_iteration=reshuffle, metadata=named(f"stages_{index}")
+        )
+    return graph({**nodes, "root": node("ZipDataset", "shuffle0", "shuffle1")})
+
+
+def test_a_state_that_is_shared_is_shared_in_both():
+    once, twice = shuffled_twice("a/1", "a/1"), shuffled_twice("a/1", "a/2")
+    assert differences(once, shuffled_twice("a/3", "a/3")) == []
+    assert differences(twice, shuffled_twice("a/4", "a/5")) == []
+    for first, second in ((once, twice), (twice, once)):
+        (found,) = differences(first, second)
+        assert found.what == "a: one that is used in several places, and one for each"
+        assert found.node in ("stages_0", "stages_1")
+    fixed = (shuffled_twice("a/1", "a/1", reshuffle=False), shuffled_twice("a/1", "a/2", reshuffle=False))
+    assert differences(*fixed) == []
+
+
+def test_differences_come_from_the_source_on():
+    one, other = batches(b"8"), batches(b"9")
+    other["nodes"]["range"] = node("TensorDataset", metadata=named("source"))
+    assert [found.node for found in differences(one, other)] == ["source", "stages_0"]
+
+
+def test_tables_of_functions_need_not_be_shared():
+    looked = body({"find": node("LookupTableFindV2", "table", "x")}, "find:values:0", "x", "table")
+
+    def tables(*names: str) -> PlainGraph:
+        one = mapped(looked, node("Const", value=("resource", (), names[0])))
+        one["nodes"]["again"] = node(
+            "MapDataset", "root", "other", functions={"f": ["body"]}, Targuments=[20], metadata=named("stages_1")
+        )
+        one["nodes"]["other"] = node("Const", value=("resource", (), names[1]))
+        return {**one, "root": "again"}
+
+    assert differences(tables("t/1", "t/1"), tables("t/2", "t/3")) == []
+
+
+def test_the_structure_of_an_element_in_words():
+    class Spec:
+        pass
+
+    assert structure_of({"b": (Spec(), [1]), "a": Spec()}) == "{a: Spec, b: (Spec, list)}"
+    assert structure_of(namedtuple("Point", "x y")(Spec(), None)) == "Point(Spec, NoneType)"

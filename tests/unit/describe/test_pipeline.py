@@ -204,7 +204,7 @@ def test_the_text_says_the_data_with_the_lines_of_the_users_code():
     describer = Describer(Recording(Dataset(3), calls), FOLDERS)
     described = describer.describe("train")
     describer.notes.add("step", "it is a lambda", Where("/code/input.py", 7))
-    text = spec_text(described.data, described.places, describer.notes.found, "input.py:train", Path("/code"))
+    text = spec_text(described, describer.notes.found, (), "input.py:train", Path("/code"))
     assert yaml.safe_load(text) == {**described.data, "step": "none"}
     lines = text.splitlines()
     assert "  range: {stop: 3}  # input.py:11" in lines
