@@ -74,7 +74,9 @@ class Weight:
     def words(self, nbytes: float | None = None) -> str:
         """Their share, or that of other bytes, for a sentence; empty if there is nothing to compare with."""
         shown = self.nbytes if nbytes is None else nbytes
-        if self.peak_bytes and shown <= self.peak_bytes:
+        # What counts for the limit's sake alone is told by the limit.
+        least = SHARE_OF_PEAK.value * self.peak_bytes if self.peak_bytes and self.limit_bytes else 0.0
+        if self.peak_bytes and least <= shown <= self.peak_bytes:
             share = percent(shown / self.peak_bytes)
             if self.predicted and shown > _NEARLY_ALL * self.peak_bytes:
                 return "nearly all that the pipeline is predicted to need"

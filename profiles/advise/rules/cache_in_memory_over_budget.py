@@ -13,6 +13,8 @@ from pipeprof.profiles.explain.words import listed, percent, size
 
 _ENDING = frozenset({"take", "take_while"})
 _FILE = "cache/elements"
+_MANY_TIMES = 10
+"""Times the limit from which a percentage no longer reads well."""
 
 
 class CacheInMemoryOverBudget(Rule):
@@ -71,7 +73,7 @@ class CacheInMemoryOverBudget(Rule):
             stage=stage.id,
             sentence=(
                 f"{stage.words} keeps {count:,.0f} elements of {size(nbytes / count)}, {size(nbytes)} in all: "
-                f"{percent(nbytes / limit)} of the memory limit of {size(limit)}. The first epoch does not get to its "
+                f"{_of_limit(nbytes / limit)} the memory limit of {size(limit)}. The first epoch does not get to its "
                 "end."
             ),
             recommendation=recommendation,
@@ -139,6 +141,10 @@ class CacheInMemoryOverBudget(Rule):
             },
             edits=(MoveStage(stage.id, stage.op, before=target.id) if target is not None else without(stage),),
         )
+
+
+def _of_limit(share: float) -> str:
+    return f"{percent(share)} of" if share < _MANY_TIMES else f"{share:,.0f} times"
 
 
 def _lowest_change(view: PipelineView, repeat: StageView) -> StageView | None:

@@ -27,17 +27,23 @@ from pipeprof.profiles.explain.words import listed, size
 
 @dataclass(frozen=True)
 class _Buffer:
-    """What a shuffle holds; `at_most` where the data may be shorter than the buffer."""
+    """What a shuffle holds; `at_most` where the data may be shorter than the buffer; of a nested one all `copies`."""
 
     stage: StageView
     nbytes: float
     elements: float
     at_most: bool
     measured: bool
+    copies: int = 1
 
     @property
     def each(self) -> float:
-        return self.nbytes / self.elements
+        return self.nbytes / (self.copies * self.elements)
+
+    @property
+    def words(self) -> str:
+        """How many elements there are, in every copy together."""
+        return f"{f'{self.copies} × ' if self.copies > 1 else ''}{self.elements:,.0f}"
 
 
 @dataclass(frozen=True)
@@ -48,10 +54,15 @@ class _Move:
     elements: float
     each: float
     batch: StageView | None
+    copies: int = 1
 
     @property
     def nbytes(self) -> float:
-        return self.elements * self.each
+        return self.copies * self.elements * self.each
+
+    @property
+    def words(self) -> str:
+        return f"{f'{self.copies} × ' if self.copies > 1 else ''}{self.elements:,.0f}"
 
 
 class ShuffleBufferBytes(Rule):
@@ -109,7 +120,8 @@ class ShuffleBufferBytes(Rule):
         count = min(buffer, below.elements) if below.elements is not None and below.elements > 0 else buffer
         if count < 1 or self._few(below.element_bytes, count):
             return None
-        return _Buffer(stage, entry.bytes, count, entry.at_most, measured=False)
+        copies = max(1, round((entry.count or count) / count))
+        return _Buffer(stage, entry.bytes, count, entry.at_most, measured=False, copies=copies)
 
     def _measured(self, view: PipelineView, stage: StageView) -> _Buffer | None:
         row, below = stage.measured, view.input_of(stage)
@@ -144,13 +156,13 @@ class ShuffleBufferBytes(Rule):
         compared = weight.words()
         kind = "batches" if _batch_below(view, stage) is not None else "elements"
         sentence = (
-            f"{stage.words} holds {'up to ' if buffer.at_most else ''}{buffer.elements:,.0f} {kind} of "
+            f"{stage.words} holds {'up to ' if buffer.at_most else ''}{buffer.words} {kind} of "
             f"{size(buffer.each)}, {size(buffer.nbytes)} in all{f': {compared}' if compared else ''}. It fills before "
             "the first element comes out, and stays full."
         )
         evidence: dict[str, float | int | str | bool] = {
             "buffer_bytes": round(buffer.nbytes),
-            "buffered_elements": buffer.elements,
+            "buffered_elements": buffer.copies * buffer.elements,
             "bytes_per_element": buffer.each,
             "measured": buffer.measured,
             **weight.evidence(),
@@ -181,7 +193,7 @@ class ShuffleBufferBytes(Rule):
             elements = max(elements, self.threshold("batches-in-buffer") * _size(batch))
         components = len(place.below.element or ()) or 1
         each = place.element_bytes + shuffle_overhead_bytes(components, small_bytes(place.below))
-        return _Move(place, elements, each, batch)
+        return _Move(place, elements, each, batch, buffer.copies)
 
     def _moved(
         self, buffer: _Buffer, move: _Move, sentence: str, evidence: dict[str, float | int | str | bool], more: str
@@ -204,7 +216,7 @@ class ShuffleBufferBytes(Rule):
             evidence={**evidence, "bytes_per_element_there": place.element_bytes},
             edits=edits,
             predicted=Predicted(
-                f"{move.elements:,.0f} x {size(move.each)} - {buffer.elements:,.0f} x {size(buffer.each)}{more}",
+                f"{move.words} x {size(move.each)} - {buffer.words} x {size(buffer.each)}{more}",
                 peak_rss_delta_bytes=round(move.nbytes - buffer.nbytes),
             ),
             semantics=place.semantics,
@@ -240,7 +252,9 @@ class ShuffleBufferBytes(Rule):
                 semantics="randomness",
             )
         batch = next((_size(one) for one in view.above(stage) if one.op in BATCHES), 1)
-        wanted = max(int(BYTES.value // buffer.each), round(self.threshold("batches-in-buffer") * batch), 1)
+        wanted = max(
+            int(BYTES.value // (buffer.copies * buffer.each)), round(self.threshold("batches-in-buffer") * batch), 1
+        )
         if wanted > self.threshold("worthwhile-part") * buffer.elements or stage.op != "shuffle":
             return Draft(
                 stage=stage.id,
@@ -256,13 +270,14 @@ class ShuffleBufferBytes(Rule):
             sentence=sentence,
             recommendation=(
                 "Shuffle file names or indices before the elements are loaded, if the source has any; else make the "
-                f"buffer smaller, {wanted:,} elements ({size(wanted * buffer.each)}), which mixes less."
+                f"buffer smaller, {wanted:,} elements ({size(buffer.copies * wanted * buffer.each)}), which mixes less."
             ),
             evidence=evidence,
             edits=(SetArgument(stage.id, stage.op, "buffer_size", wanted),),
             predicted=Predicted(
-                f"({wanted:,} - {buffer.elements:,.0f}) x {size(buffer.each)}",
-                peak_rss_delta_bytes=-round((buffer.elements - wanted) * buffer.each),
+                f"{f'{buffer.copies} × ' if buffer.copies > 1 else ''}({wanted:,} - {buffer.elements:,.0f}) x "
+                f"{size(buffer.each)}",
+                peak_rss_delta_bytes=-round(buffer.copies * (buffer.elements - wanted) * buffer.each),
             ),
             semantics="randomness",
         )

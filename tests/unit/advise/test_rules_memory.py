@@ -55,6 +55,28 @@ def test_bytes_matter_by_share_of_peak_or_of_limit(nbytes: int, peak: int, limit
     assert weigh(nbytes, view).matters is matters
 
 
+def test_what_counts_for_the_limits_sake_is_told_by_the_limit() -> None:
+    view = run(line(indices(), limit=2 * GB), peak=9_000 * MB, runtime=500 * MB)
+    assert "% of the memory limit" in weigh(200 * MB, view).words()
+    assert "of the worker's peak" in weigh(900 * MB, view).words()
+
+
+def test_a_nested_shuffle_holds_its_buffer_once_for_each_open_pipeline() -> None:
+    inner = (tensor("float32", 64, 64, 3),)
+    view = pipeline(
+        indices(),
+        stage("stages.0", "interleave", element=inner, elements=80_000, arguments={"cycle_length": 8}),
+        stage("stages.0.source", "range", element=(INDEX,), elements=10_000),
+        stage("stages.0.stages.0", "map", element=inner, elements=10_000, function=function("RandomUniform")),
+        stage("stages.0.stages.1", "shuffle", element=inner, elements=10_000, arguments={"buffer_size": 5000}),
+    )
+    draft = only("shuffle-buffer-bytes", view)
+    assert "holds 8 × 5,000 elements of 69.8 KiB, 2.66 GiB in all" in draft.sentence
+    assert draft.predicted is not None
+    assert draft.predicted.formula.startswith("8 × 5,000 x 260 B - 8 × 5,000 x 69.8 KiB")
+    assert draft.evidence["buffered_elements"] == 40_000
+
+
 def test_bytes_are_compared_with_the_prediction_where_nothing_ran() -> None:
     view = pipeline(*slices(2 * GB).stages)
     peak = memory_prediction(view).total_bytes
