@@ -1,4 +1,7 @@
-"""How many calls of a stage run at a time, and which batch a parallel map fills by itself."""
+"""How many calls of a stage run at a time, and which batch a parallel map fills by itself.
+
+Both are as TensorFlow rewrites the pipeline, unless its default optimizations are off.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.advise.view import PipelineView, StageView
 
 _OPTIMIZATION = "experimental_optimization"
-_FUSING = ("apply_default_optimizations", "map_and_batch_fusion")
 MOST_BATCHES = 16
 """Batches that a fused map and batch keeps at most."""
 
@@ -36,9 +38,14 @@ def fused_batch(view: PipelineView, stage: StageView) -> StageView | None:
         return None
     if stage.executed_op:
         return readers[0] if "MapAndBatch" in stage.executed_op else None
-    off = (view.options.get(f"{_OPTIMIZATION}.{name}") is False for name in _FUSING)
-    apart = readers[0].arguments.get("num_parallel_calls") is not None or any(off)
+    off = not rewritten(view) or view.options.get(f"{_OPTIMIZATION}.map_and_batch_fusion") is False
+    apart = off or readers[0].arguments.get("num_parallel_calls") is not None
     return None if apart or parallel_calls(view, stage) is None else readers[0]
+
+
+def rewritten(view: PipelineView) -> bool:
+    """Whether TensorFlow rewrites the pipeline's graph."""
+    return view.options.get(f"{_OPTIMIZATION}.apply_default_optimizations") is not False
 
 
 def fused_batches(calls: int, batch: StageView) -> int:

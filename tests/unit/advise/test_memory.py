@@ -262,6 +262,17 @@ def test_a_parallel_map_below_a_batch_is_taken_to_be_fused() -> None:
     assert of({"experimental_optimization.apply_default_optimizations": False}) == 2 * IMAGE_BYTES
 
 
+def test_without_rewriting_the_graph_an_array_is_copied_once_less() -> None:
+    off = {"experimental_optimization.apply_default_optimizations": False}
+    (found,) = predicted(sliced(), options=off).held
+    (gone,) = memory_prediction(pipeline(sliced(), options=off), kept=False).held
+
+    assert (found.bytes, found.steady, found.residue) == (pytest.approx(3.1 * 64_000), pytest.approx(2.1 * 64_000), 0)
+    assert (gone.bytes, gone.steady) == (pytest.approx(2.05 * 64_000), pytest.approx(1.05 * 64_000))
+    shuffled = predicted(sliced(), above("shuffle", element=ROW, buffer_size=10), options=off)
+    assert shuffled.of("source") == found.bytes, "what the seed lets go of is not there at that peak"
+
+
 def test_buffers_of_nested_pipelines_count_for_each_open_one() -> None:
     outer = stage("stages.0", "interleave", element=ROW, arguments={"cycle_length": 8})
     source = stage("stages.0.source", "from_generator", element=ROW)
