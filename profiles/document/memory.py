@@ -52,7 +52,8 @@ class MemoryGrowth(Model):
     high: float = Field(description="Upper end.")
     windows: int
     leak: bool = Field(
-        description="Resident memory and live tensors both rose from each window to the next, with all buffers full."
+        description="With all buffers full resident memory rose from each window to the next, and so did what is in "
+        "use: live tensors or glibc's blocks."
     )
     stage: str | None = Field(None, description="The stage whose buffer was still growing most.")
     mb_per_epoch: float | None = Field(None, description="The same by epochs, where the windows are whole epochs.")

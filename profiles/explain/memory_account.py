@@ -19,6 +19,7 @@ from pipeprof.profiles.explain.memory_stages import (
     own_shares,
     pool_scale_of,
     sources_of,
+    windows_of,
 )
 from pipeprof.profiles.profile import AutotuneMemory, LedgerEntry, Memory, Message
 
@@ -61,7 +62,7 @@ def account(profile: Profile, seen: Seen) -> list[Message]:
     memory.series = series_of(seen.looks, seen.origin)
     memory.epochs = epochs_of(seen.looks, profile.series, seen.origin)
     memory.grew = grew_of(seen.looks, own_shares(seen.view))
-    memory.growth = growth_of(seen.looks, profile.series, seen.origin)
+    memory.growth = growth_of(seen.looks, profile.series, seen.origin, in_heap=_grown_in_heap(seen.document))
     memory.filling = filling_of(seen.looks) if memory.growth is None else None
     if memory.peak_bytes is None:
         return []
@@ -97,6 +98,16 @@ def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
     return memory_prediction(replace(view, kind="static", stages=stages, profile=None), kept=2 * arrays >= nominal)
 
 
+def _grown_in_heap(document: Mapping[str, Any]) -> int | None:
+    """Bytes by which glibc's blocks in use grew from the end of the warm-up to that of the measurement."""
+    used = {
+        one["name"]: one["heap"] + one["mapped"]
+        for one in document["readings"]
+        if one["heap"] is not None and one.get("mapped") is not None
+    }
+    return used["measure"] - used["warmup"] if {"measure", "warmup"} <= used.keys() else None
+
+
 def _facts(memory: Memory, seen: Seen) -> Facts | None:
     document = seen.document
     readings = {
@@ -123,7 +134,7 @@ def _facts(memory: Memory, seen: Seen) -> Facts | None:
         children=_children(memory, readings[moment]) if seen.children else 0,
         libraries=max(0, (readings[moment].file or 0) - (readings["import"].file or 0) - data),
         files=data if data >= _FILE_BYTES else 0,
-        buffers=tuple(buffers_of(view, held, look)) if look is not None else (),
+        buffers=(*buffers_of(view, held, look), *windows_of(view, held, look)) if look is not None else (),
         first=tuple(buffers_of(view, held, first)) if first is not None else (),
         live=look.live if look is not None else None,
         batch_bytes=document["batch_bytes"],
@@ -133,6 +144,7 @@ def _facts(memory: Memory, seen: Seen) -> Facts | None:
             view, held, seen.looks, look, made=readings.get("iterator"), consumer=document["batch_bytes"]
         ),
         aliases=tuple((one.owner, one.stage) for one in held.held if one.how == "alias"),
+        leaked=memory.growth is not None and memory.growth.leak,
         captured=captured(view),
     )
 
@@ -206,8 +218,8 @@ def _messages(memory: Memory) -> list[Message]:
     if growth is not None and growth.leak:
         text = (
             f"Memory leaks: with all buffers full it grew by {growth.mb_per_1000_steps:.3g} MB per 1,000 steps "
-            f"({growth.low:.3g} to {growth.high:.3g}), in each of {growth.windows} stretches, and so did TensorFlow's "
-            "live tensors."
+            f"({growth.low:.3g} to {growth.high:.3g}), in each of {growth.windows} stretches, and so did what is in "
+            "use: TensorFlow's live tensors or the heap's blocks."
         )
         found.append(Message(code="leak", message=text))
     return found

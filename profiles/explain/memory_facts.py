@@ -18,6 +18,8 @@ SLOT_BYTES = 24
 """What an element takes in the list of a buffer."""
 MAKING = "in the making"
 BUILDING = "building the pipeline"
+OBJECTS = "large Python objects"
+LEAKED = "tensors that no stage holds"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,12 @@ class Reading:
     live_peak: int | None = None
     heap: int | None = None
     heap_free: int | None = None
+    mapped: int | None = None
+
+    @property
+    def in_use(self) -> int | None:
+        """Bytes of glibc's blocks in use, those with a mapping of their own among them."""
+        return None if self.heap is None or self.mapped is None else self.heap + self.mapped
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ class Buffer:
         unsized: The model does not count all of its bytes: strings and variants (ragged, sparse).
         texts: What it does not count is in proportion to what it does: strings.
         most: Bytes that its elements take at most, where that is known of texts.
+        pool_only: What it holds is only known of the pool: what the heap grew by may be anybody's.
         weight: Elements of the source in one of its elements.
         alias: Its tensors are another stage's.
         overhead: Bytes in use of one element beside its values.
@@ -69,6 +78,7 @@ class Buffer:
     unsized: bool = False
     texts: bool = False
     most: float = math.inf
+    pool_only: bool = False
     weight: float = 1.0
     alias: bool = False
     overhead: float = 0.0
@@ -109,6 +119,7 @@ class Facts:
         captured: Functions of the pipeline hold constants.
         pool_scale: Bytes that the pool has in use for a byte of a buffered tensor: its chunks are up to twice as large.
         aliases: Owners and stages whose tensors are another stage's.
+        leaked: Live tensors grew with all buffers full.
     """
 
     readings: Mapping[str, Reading]
@@ -129,6 +140,7 @@ class Facts:
     captured: bool = False
     pool_scale: float = 1.0
     aliases: Sequence[tuple[Owner, str]] = ()
+    leaked: bool = False
 
 
 @dataclass

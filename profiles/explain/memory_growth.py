@@ -15,6 +15,8 @@ MOST_WINDOWS = 10
 WINDOW_SECONDS = 0.5
 LEAK_BYTES = 10_000_000
 """Growth below this in the whole measured window is no leak that anybody can tell from noise."""
+_IN_USE = 0.8
+"""The part of the growth that must be blocks in use: free ones between them are no leak."""
 FULL = 1.02
 """A buffer is full from when it never again holds more than this times what it held."""
 _T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31)
@@ -106,11 +108,20 @@ def filled_at(looks: Sequence[Look]) -> float | None:
     return at
 
 
-def growth_of(looks: Sequence[Look], series: Series, origin: float) -> MemoryGrowth | None:
+def growth_of(
+    looks: Sequence[Look], series: Series, origin: float, *, in_heap: int | None = None
+) -> MemoryGrowth | None:
     """Growth by steps in the measured window past every buffer's fill; None where that leaves fewer than three windows.
 
-    The windows are whole epochs where there are enough of them. It is called a leak only when resident memory and
-    TensorFlow's live bytes both rose from each window to the next.
+    The windows are whole epochs where there are enough of them. It is called a leak only when resident memory rose from
+    each window to the next, and so did what is in use: TensorFlow's live bytes in each of them, or glibc's blocks over
+    the whole measured window, where all buffers were full before it.
+
+    Args:
+        looks: In order.
+        series: Of the run.
+        origin: Monotonic time at which the run's series begin.
+        in_heap: Bytes by which glibc's blocks in use grew while measuring; None where nobody can tell.
     """
     measured = [look for look in looks if look.phase == "measure"]
     full = filled_at(looks)
@@ -133,7 +144,11 @@ def growth_of(looks: Sequence[Look], series: Series, origin: float) -> MemoryGro
         low=(slope - half) / 1e3,
         high=(slope + half) / 1e3,
         windows=len(windows),
-        leak=rose >= LEAK_BYTES and slope - half > 0 and _rising(windows) and held < rose / 2,
+        leak=rose >= LEAK_BYTES
+        and slope - half > 0
+        and held < rose / 2
+        and _rising(windows)
+        and (_live_rising(windows) or (full <= measured[0].t and (in_heap or 0) >= _IN_USE * rose)),
         stage=_grew(after) if held >= rose / 2 > 0 else None,
         mb_per_epoch=_slope([one.epoch for one in windows], rss)[0] / 1e6 if by_epoch else None,
     )
@@ -165,10 +180,12 @@ def _grew(looks: Sequence[Look]) -> str | None:
 
 
 def _rising(windows: Sequence[_Window]) -> bool:
+    return all(b.rss > a.rss for a, b in pairwise(windows))
+
+
+def _live_rising(windows: Sequence[_Window]) -> bool:
     live = [one.live for one in windows]
-    if any(one is None for one in live):
-        return False
-    return all(b.rss > a.rss and (b.live or 0.0) > (a.live or 0.0) for a, b in pairwise(windows))
+    return None not in live and all((b.live or 0.0) > (a.live or 0.0) for a, b in pairwise(windows))
 
 
 def _even_cuts(looks: Sequence[Look]) -> list[float]:

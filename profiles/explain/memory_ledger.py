@@ -12,7 +12,9 @@ from dataclasses import replace
 
 from pipeprof.profiles.explain.memory_facts import (
     BUILDING,
+    LEAKED,
     MAKING,
+    OBJECTS,
     POOLED_BYTES,
     SLOT_BYTES,
     Buffer,
@@ -50,7 +52,7 @@ def reconcile(facts: Facts) -> Ledger:
 
 def _python(facts: Facts) -> list[Entry]:
     found = [
-        Entry("python", None, facts.python, "measured", "large Python objects"),
+        Entry("python", None, facts.python, "measured", OBJECTS),
         Entry("python", None, facts.libraries, "measured", "libraries loaded for it"),
         Entry("python", None, facts.children, "measured", "child processes"),
     ]
@@ -170,6 +172,9 @@ def _held(facts: Facts) -> tuple[list[Entry], int | None]:
         taken = float(size) if left is None else min(float(size), left)
         left = None if left is None else left - taken
         passing.append(Entry(owner, stage, round(taken), "predicted" if left is None else "measured", MAKING))
+    if facts.leaked and left:
+        # Nothing comes and goes that was not counted: what is live beside it was never let go of.
+        return [*entries, *passing, Entry("python", None, round(left), "measured", LEAKED)], now.live_peak
     return [*entries, *_padded(passing, left)], None if now.live_peak is None else now.live_peak
 
 
@@ -208,8 +213,8 @@ def _merged(entries: Iterable[Entry]) -> list[Entry]:
                 making[key] = making.get(key, 0) + one.bytes
         else:
             found.setdefault(key, one)
-    for key, nbytes in making.items():
-        found[key] = replace(found[key], what=f"{in_words(nbytes)} of it {MAKING}")
+    for where, nbytes in making.items():
+        found[where] = replace(found[where], what=f"{in_words(nbytes)} of it {MAKING}")
     return list(found.values())
 
 
@@ -243,10 +248,13 @@ def _building(facts: Facts, source: Sequence[Entry]) -> list[Entry]:
 
 
 def _without_reuse(entries: list[Entry], peak: int) -> list[Entry]:
-    """Free memory that later buffers use again is theirs: where the sum is too large, it was used."""
+    """Free memory that later buffers use again is theirs: where the sum is too large, it was used.
+
+    Python's objects are counted after the trace: of those that grow some were not there yet.
+    """
     over = sum(one.bytes for one in entries) - peak
     found = list(entries)
-    for what in (BUILDING, "the pool's residue", "TensorFlow's pool", "glibc's heap", MAKING):
+    for what in (BUILDING, "the pool's residue", "TensorFlow's pool", "glibc's heap", MAKING, OBJECTS):
         for index, one in enumerate(found):
             if over > 0 and one.what == what:
                 taken = min(over, one.bytes)

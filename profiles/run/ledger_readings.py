@@ -50,14 +50,14 @@ class _MallInfo(ctypes.Structure):
     ]
 
 
-def heap() -> tuple[int, int] | None:
-    """Bytes of glibc's heap in use and free, without blocks that have a mapping of their own; None without glibc."""
+def heap() -> tuple[int, int, int] | None:
+    """Bytes of glibc's heap in use and free, and of blocks that have a mapping of their own; None without glibc."""
     function = getattr(_libc(), "mallinfo2", None)
     if function is None:
         return None
     function.restype = _MallInfo
     found = function()
-    return int(found.uordblks), int(found.fordblks)
+    return int(found.uordblks), int(found.fordblks), int(found.hblkhd)
 
 
 def trimmed_bytes() -> int | None:
@@ -199,6 +199,7 @@ class MemoryLog:
                 "live_peak": most,
                 "heap": used[0] if used else None,
                 "heap_free": used[1] if used else None,
+                "mapped": used[2] if used else None,
             }
         )
         if self._tell is not None:

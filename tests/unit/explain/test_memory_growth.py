@@ -60,6 +60,23 @@ def test_a_leak_is_when_both_grow() -> None:
     assert [one is not None and one.leak for one in (both, only_rss, unknown)] == [True, False, False]
 
 
+@pytest.mark.parametrize(("in_heap", "leak"), [(None, False), (50, False), (140, False), (170, True)])
+def test_blocks_of_the_heap_that_grew_as_much_are_a_leak_too(in_heap: int | None, leak: bool) -> None:
+    grown = None if in_heap is None else in_heap * MB
+    found = growth_of([look(at) for at in TIMES], RISING, ORIGIN, in_heap=grown)
+
+    assert found is not None
+    assert found.leak is leak, "the windows' means rise by 180 MB"
+
+
+def test_the_heap_says_nothing_where_a_buffer_filled_while_measuring() -> None:
+    seen = [look(at, held=min(50, 25 * at)) for at in TIMES]
+    found = growth_of(seen, RISING, ORIGIN, in_heap=200 * MB)
+
+    assert found is not None
+    assert not found.leak
+
+
 def test_live_bytes_that_fall_once_are_no_leak() -> None:
     found = growth_of([look(at, live=100 + 20 * (at if at < 5 else at - 4)) for at in TIMES], RISING, ORIGIN)
 

@@ -116,6 +116,22 @@ def test_an_entry_says_how_much_of_it_was_in_the_making() -> None:
     assert one.what == "47.7 MiB of it in the making"
 
 
+def test_tensors_that_leak_are_nobodys() -> None:
+    facts = running(at(810, live=300), shuffle(200), live=300 * MB, leaked=True, batch_bytes=10.0 * MB)
+    found = reconcile(facts)
+
+    assert of(found, "python") == pytest.approx(90)
+    assert [one.what for one in found.entries if one.owner == "python"] == ["tensors that no stage holds"]
+    assert of(found, "consumer") == pytest.approx(10)
+
+
+def test_python_objects_that_came_after_the_peak_are_not_in_it() -> None:
+    found = reconcile(running(at(810, live=200), shuffle(200), live=200 * MB, python=400 * MB))
+
+    assert of(found, "python") == pytest.approx(110)
+    assert found.unexplained == 0
+
+
 def test_sizes_that_are_known_do_not_take_what_is_left() -> None:
     found = reconcile(running(at(910, live=400), shuffle(100), live=400 * MB))
 
