@@ -286,6 +286,7 @@ def _missing_synthesised(spec: Spec, path: str, name: str, below: str, place: Pl
         return
     names = list(file_names(spec.data[name]))
     if any(_matches(file, below) for file in names):
+        yield from _matching_marker(path, name, names[0], below, place)
         return
     example = f"data:{name}/{names[0]}" if names else "files"
     yield PathProblem(
@@ -294,6 +295,16 @@ def _missing_synthesised(spec: Spec, path: str, name: str, below: str, place: Pl
         f"got {path}, which matches none of the {len(names)} files that `data: {name}` will have, such as {example}",
         tuple(f"data:{name}/{file}" for file in names[:1000]),
     )
+
+
+def _matching_marker(path: str, name: str, file: str, below: str, place: Place) -> Iterator[PathProblem]:
+    """A glob that would also take the file in which pipeprof keeps how the data was made."""
+    from pipeprof.pipelines.data.folders import MARKER
+
+    if _matches(MARKER, below):
+        kind = f"data:{name}/{'*/' * file.count('/')}*{PurePosixPath(file).suffix}"
+        message = f"got {path}, which also matches {MARKER}, pipeprof's own file beside them, expected {kind}"
+        yield PathProblem(place, path, message)
 
 
 def _matches(file: str, pattern: str) -> bool:
