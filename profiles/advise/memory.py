@@ -241,8 +241,8 @@ def _prefetch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
     elif size is None:
         yield _no_size("prefetch", stage)
     else:
-        note = " (taken for a tuned prefetch; AUTOTUNE may let it grow up to its budget)" if tuned else ""
-        yield _held(view, "prefetch", stage, _at_most(count, below), what="elements", size=size, note=note)
+        what = "elements assumed (AUTOTUNE)" if tuned else "elements"
+        yield _held(view, "prefetch", stage, _at_most(count, below), what=what, size=size)
 
 
 def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
@@ -254,7 +254,7 @@ def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
     if batch is not None:
         # The two write their results straight into batches.
         count, what, size = fused_batches(calls, batch), "batches being filled", _element_size(view, batch)
-        note = f" (calls of uneven length take more, up to {MOST_BATCHES})"
+        note = f", up to {MOST_BATCHES}"
     if size is None:
         yield _no_size("parallel", stage)
     else:

@@ -195,7 +195,7 @@ class Sampler:
 
     def _keep(self, taken: Sample) -> None:
         used, phase = taken.used_bytes, taken.phase
-        self._had_children |= taken.children > 0
+        self._had_children |= taken.children > 0 and phase != "trace"
         self._last = taken
         self._peaks[phase] = max(self._peaks.get(phase, 0), used)
         self._ends[phase] = used
@@ -236,7 +236,7 @@ class Sampler:
 
     @property
     def had_children(self) -> bool:
-        """Whether the worker had a child process at any sample."""
+        """Whether the worker had a child process at any sample; while traced it has one of pipeprof's own."""
         return self._had_children
 
     @property

@@ -291,6 +291,16 @@ class TestChildren:
         run(planted, sampler, [900 * MB] * 200)
         assert len(planted.pss_reads) == pytest.approx(10 / 0.25, abs=8)
 
+    def test_what_watches_the_trace_is_no_child_of_the_pipelines(self, planted):
+        sampler = planted.sampler()
+        sampler.enter_phase("trace")
+        planted.set(children=1)
+        run(planted, sampler, [200 * MB])
+        assert not sampler.had_children
+        sampler.enter_phase("measure")
+        run(planted, sampler, [200 * MB])
+        assert sampler.had_children
+
     def test_where_it_is_forbidden_the_sum_counts(self, planted):
         sampler = planted.sampler(limit_bytes=150 * MB)
         planted.set(children=4)
