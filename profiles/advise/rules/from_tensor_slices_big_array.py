@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeprof.profiles.advise.edits import Rewrite
-from pipeprof.profiles.advise.memory import ARRAY_COPIES, memory_prediction
+from pipeprof.profiles.advise.fused import rewritten
+from pipeprof.profiles.advise.memory import ARRAY_COPIES, NOT_REWRITTEN_COPIES, memory_prediction
 from pipeprof.profiles.advise.perelement import per_batch
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
 from pipeprof.profiles.advise.sizes import BATCHES, MEMORY_GATE, Weight, weigh
@@ -80,8 +81,10 @@ class FromTensorSlicesBigArray(Rule):
                 yield self._draft(view, stage, stage.source_bytes, weight)
 
     def _draft(self, view: PipelineView, stage: StageView, nbytes: int, weight: Weight) -> Draft:
-        steady = round(self.threshold("steady-copies") * nbytes)
-        peak = round(self.threshold("peak-copies") * nbytes)
+        fewer = 0 if rewritten(view) else NOT_REWRITTEN_COPIES
+        copies = self.threshold("peak-copies") - fewer
+        steady = round((self.threshold("steady-copies") - fewer) * nbytes)
+        peak = round(copies * nbytes)
         # Where the program lets go of its array once the dataset is made, the run needed less than the rule of thumb.
         lower = (
             not weight.predicted
@@ -98,7 +101,7 @@ class FromTensorSlicesBigArray(Rule):
             if wide
             else ""
         )
-        copies = self.threshold("peak-copies")
+        kept = "" if fewer else " and what the allocator keeps of the iterator's copy"
         plan = _Plan.of(view, stage)
         held = _held_above(view, plan)
         price = self._slower(view, plan)
@@ -114,8 +117,8 @@ class FromTensorSlicesBigArray(Rule):
         return Draft(
             stage=stage.id,
             sentence=(
-                f"{stage.words} slices {size(nbytes)} of arrays. Array, tensor and what the allocator keeps of the "
-                f"iterator's copy are {'up to ' if lower else ''}{size(steady)} for as long as the pipeline lives, and "
+                f"{stage.words} slices {size(nbytes)} of arrays. Array{' and' if fewer else ','} tensor{kept} are "
+                f"{'up to ' if lower else ''}{size(steady)} for as long as the pipeline lives, and "
                 f"{size(peak)} at the peak"
                 f"{f': {compared}' if compared and not lower else ''}. "
                 + (f"This run came to {size(most)} above TensorFlow's own runtime. " if lower else "")

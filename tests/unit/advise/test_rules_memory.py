@@ -159,6 +159,18 @@ def test_no_more_is_promised_than_the_run_needed() -> None:
     assert "This run" not in near.sentence
 
 
+def test_where_no_graph_is_rewritten_an_array_is_held_once_less() -> None:
+    rows = slices(500 * MB)
+    draft = only("from-tensor-slices-big-array", rows)
+    off = only(
+        "from-tensor-slices-big-array",
+        replace(rows, options={"experimental_optimization.apply_default_optimizations": False}),
+    )
+    assert (draft.evidence["peak_bytes"], off.evidence["peak_bytes"]) == (2050 * MB, 1550 * MB)
+    assert (draft.evidence["steady_bytes"], off.evidence["steady_bytes"]) == (1550 * MB, 1050 * MB)
+    assert "Array and tensor are 1,000 MiB for as long as" in off.sentence
+
+
 def test_what_the_source_itself_had_of_the_peak_is_saved_and_no_other_stages_buffers() -> None:
     rows = slices(100 * MB).stages[0]
     made = (tensor("float32", 1_000_000),)
