@@ -191,7 +191,8 @@ def _padded(entries: list[Entry], left: float | None) -> list[Entry]:
 def _entry(one: Buffer, shown: float) -> Entry:
     if one.alias:
         return Entry(one.owner, one.stage, 0, "alias")
-    return Entry(one.owner, one.stage, round(one.bytes + (one.overhead + one.holes * shown) * one.elements), "model")
+    total = round(one.bytes + (one.overhead + one.holes * shown) * one.elements)
+    return Entry(one.owner, one.stage, total, "measured" if one.pool_only else "model")
 
 
 def _in_chunks(one: Buffer, scale: float) -> Buffer:

@@ -230,3 +230,4 @@ def test_windows_by_key_are_the_live_tensors_that_no_other_stage_holds() -> None
 
     held = {one.owner: one for one in profile.memory.ledger or [] if one.stage == "stages.0"}
     assert held["batch"].bytes == pytest.approx((200 - 32 - 0.5) * MB)
+    assert held["batch"].how == "measured"
