@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeprof.pipelines.graph.align import join, match
 from pipeprof.pipelines.graph.opnames import family
-from pipeprof.pipelines.graph.records import GraphDict, ModelDict
+from pipeprof.pipelines.graph.records import GraphDict, ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.profile import Owner, PhaseName
 
@@ -23,6 +24,24 @@ _OWNERS: Mapping[str, Owner] = {
     "PaddedBatch": "batch",
     "GroupByWindow": "batch",
 }
+
+KINDS: Mapping[str, tuple[Owner, str]] = {
+    "Shuffle": ("shuffle", "shuffle"),
+    "ShuffleAndRepeat": ("shuffle", "shuffle"),
+    "MemoryCache": ("cache", "cache"),
+    "MemoryCacheImpl": ("cache", "cache"),
+    "Cache": ("cache", "cache"),
+    "Prefetch": ("prefetch", "prefetch"),
+    "Batch": ("batch", "batch"),
+    "ParallelBatch": ("batch", "batch"),
+    "PaddedBatch": ("batch", "padded_batch"),
+    "GroupByWindow": ("batch", "group_by_window"),
+    "ParallelMap": ("parallel", "map"),
+    "MapAndBatch": ("parallel", "map"),
+    "ParallelInterleave": ("parallel", "interleave"),
+    "Interleave": ("parallel", "interleave"),
+}
+"""What TensorFlow's model calls an iterator, without a version: the ledger's word, and the stage's op."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +104,7 @@ def looks_of(
     if before.root is None or after.root is None:
         return []
     stages = _stages_by_place(before, after, by_address=by_address, ops=ops)
+    alone = _alone(before, by_address=by_address, ops=ops)
     found: list[Look] = []
     known: dict[int, str] = {}
     epoch = None
@@ -101,7 +121,7 @@ def looks_of(
                 one["steps"],
                 one["epoch"],
                 one["live"],
-                _by_stage(after, model, places, stages),
+                _by_stage(after, model, places, stages, alone),
                 model["ram_budget"],
             )
         )
@@ -123,21 +143,50 @@ def _stages_by_place(
     return found
 
 
+def kind_of(node: ModelNodeDict) -> str:
+    """What the model calls an iterator, without a version."""
+    return re.sub(r"V\d+$", "", node["name"])
+
+
+def _alone(before: StageGraph, *, by_address: bool, ops: Mapping[str, str] | None) -> dict[str, str]:
+    """The stage of each op that is written once."""
+    written = [(stage.op, stage.address) for stage in before.stages(by_address=by_address, ops=ops)]
+    many = Counter(op for op, _ in written)
+    return {op: address for op, address in written if many[op] == 1}
+
+
+def _by_name(model: ModelDict, places: Mapping[int, str], alone: Mapping[str, str]) -> dict[int, str]:
+    """The stages of iterators whose place is not known, where there is one of a kind on both sides."""
+    many = Counter(kind_of(node) for node in model["nodes"])
+    found = {}
+    for node in model["nodes"]:
+        kind = kind_of(node)
+        if node["id"] not in places and kind in KINDS and many[kind] == 1 and KINDS[kind][1] in alone:
+            found[node["id"]] = alone[KINDS[kind][1]]
+    return found
+
+
 def _by_stage(
-    after: StageGraph, model: ModelDict, places: Mapping[int, str], stages: Mapping[str, str]
+    after: StageGraph,
+    model: ModelDict,
+    places: Mapping[int, str],
+    stages: Mapping[str, str],
+    alone: Mapping[str, str],
 ) -> dict[str, Buffered]:
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     owners: dict[str, Owner] = {}
+    named = _by_name(model, places, alone)
     for node in model["nodes"]:
         place = places.get(node["id"])
-        stage = stages.get(place) if place is not None else None
-        if stage is None or place is None:
+        stage = stages.get(place) if place is not None else named.get(node["id"])
+        if stage is None:
             continue
         size = node["parameters"].get("buffer_size")
         room = max(0.0, size["state_value"] - node["buffered_elements"]) if size is not None else 0.0
         if not node["buffered_elements"] and not room:
             continue
-        owners.setdefault(stage, _OWNERS.get(family(after.nodes[place].op), "parallel"))
+        owner = KINDS[kind_of(node)][0] if place is None else _OWNERS.get(family(after.nodes[place].op), "parallel")
+        owners.setdefault(stage, owner)
         sums[stage][0] += node["buffered_bytes"]
         sums[stage][1] += node["buffered_elements"]
         sums[stage][2] += room

@@ -6,7 +6,6 @@ iterators; a stage is named only where a single written one can be meant.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,33 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.profiles.advise.memory import memory_prediction
 from pipeprof.profiles.advise.prediction import MemoryPrediction
-from pipeprof.profiles.explain.memory_buffers import Buffered, Look
+from pipeprof.profiles.explain.memory_buffers import KINDS, Buffered, Look, kind_of
 from pipeprof.profiles.explain.memory_facts import Facts, Ledger, Reading
 from pipeprof.profiles.explain.memory_ledger import reconcile
 from pipeprof.profiles.explain.memory_stages import buffers_of, captured, making_of, sources_of
-from pipeprof.profiles.profile import LedgerMoment, Owner
+from pipeprof.profiles.profile import LedgerMoment
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.view import PipelineView
     from pipeprof.profiles.profile import PhaseName
 
-_KINDS: Mapping[str, tuple[Owner, str]] = {
-    "Shuffle": ("shuffle", "shuffle"),
-    "ShuffleAndRepeat": ("shuffle", "shuffle"),
-    "MemoryCache": ("cache", "cache"),
-    "MemoryCacheImpl": ("cache", "cache"),
-    "Cache": ("cache", "cache"),
-    "Prefetch": ("prefetch", "prefetch"),
-    "Batch": ("batch", "batch"),
-    "ParallelBatch": ("batch", "batch"),
-    "PaddedBatch": ("batch", "padded_batch"),
-    "GroupByWindow": ("batch", "group_by_window"),
-    "ParallelMap": ("parallel", "map"),
-    "MapAndBatch": ("parallel", "map"),
-    "ParallelInterleave": ("parallel", "interleave"),
-    "Interleave": ("parallel", "interleave"),
-}
-"""What TensorFlow's model calls an iterator, without a version: the ledger's word, and the stage's op."""
 _UNPLACED = "?"
 
 
@@ -111,13 +93,13 @@ def _arrays(view: PipelineView, readings: Mapping[str, Reading]) -> int:
 def _held(seen: LastLook) -> Iterable[tuple[str, Buffered]]:
     """What iterators held, at the only written stage that each can belong to."""
     nodes = (seen.model or {}).get("nodes", ())
-    kinds = [re.sub(r"V\d+$", "", node["name"]) for node in nodes]
+    kinds = [kind_of(node) for node in nodes]
     many = Counter(kinds)
     found: dict[str, Buffered] = {}
     for kind, node in zip(kinds, nodes, strict=True):
-        if kind not in _KINDS or not node["buffered_elements"]:
+        if kind not in KINDS or not node["buffered_elements"]:
             continue
-        owner, op = _KINDS[kind]
+        owner, op = KINDS[kind]
         stages = [stage for stage in seen.view.stages if stage.op == op]
         alone = len(stages) == 1 and (many[kind] == 1 or stages[0].owner is not None)
         key = stages[0].id if alone else f"{_UNPLACED}{kind}"

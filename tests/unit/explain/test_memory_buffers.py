@@ -60,3 +60,20 @@ def test_without_graphs_there_are_no_looks() -> None:
     unread = {**graph["written"], "root": None, "nodes": [], "reason": "too large"}
 
     assert looks_of(unread, graph["executed"], [], by_address=True) == []
+
+
+def test_an_iterator_whose_place_is_not_known_is_at_the_only_stage_of_its_kind() -> None:
+    graph = recorded("dict_shuffle")
+    model = graph["snapshots"][-1].get("model", graph["snapshots"][-1])
+    known = look("dict_shuffle").by_stage
+    strange = {**model, "nodes": [{**node, "inputs": []} for node in model["nodes"]]}
+    raw = {"t": 1.0, "phase": "measure", "steps": 5, "epoch": 0, "live": 7, "model": strange}
+    (found,) = looks_of(graph["written"], graph["executed"], [raw], by_address=graph["by_address"])
+    (shuffle,) = [stage for stage, one in known.items() if one.owner == "shuffle"]
+
+    assert found.by_stage[shuffle] == known[shuffle]
+
+    twice = [*strange["nodes"], *({**node, "id": 100 + node["id"]} for node in strange["nodes"])]
+    raw["model"] = {**strange, "nodes": twice}
+    (found,) = looks_of(graph["written"], graph["executed"], [raw], by_address=graph["by_address"])
+    assert shuffle not in found.by_stage, "two iterators could be meant"
