@@ -142,6 +142,9 @@ class Lines:
         found: dict[str, Made] = {}
         while todo:
             made, node = todo.pop()
+            if made is not None and made.op != node["op"] and len(made.reads) == 1:
+                # A dataset that only rewrites another one leaves no trace in the graph.
+                made = made.reads[0] if made.reads[0] and made.reads[0].op == node["op"] else made
             if made is None or node["id"] in found or (made.name is not None and made.name != node["key"]):
                 continue
             found[node["id"]] = made

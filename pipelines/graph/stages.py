@@ -322,11 +322,12 @@ class StageGraph:
         return found or plain
 
     def _reader(self, head: Node, below: Node) -> Group | None:
-        """``TFRecordDataset(files)``, ``from_generator``: a reader inside a ``flat_map``."""
-        if head.family not in ("FlatMap", "LegacyParallelInterleave") or len(head.bodies) != 1:
+        """``TFRecordDataset(files)``, ``from_generator``: a reader inside a ``flat_map`` or an interleave."""
+        own = _made_by("read_one_file", head)
+        if not (head.family in ("FlatMap", "LegacyParallelInterleave") or own) or len(head.bodies) != 1:
             return None
         inner = self.nodes[self.skip_options(head.bodies[0])]
-        wraps = below.files or below.family == "Tensor" or _made_by("read_one_file", head)
+        wraps = below.files or below.family == "Tensor" or own
         if inner.family not in READERS or inner.inputs or not wraps:
             return None
         if below.family in ("TensorSlice", "Tensor"):

@@ -143,6 +143,24 @@ def test_threads_are_watched_while_the_target_runs() -> None:
     assert threading.getprofile() is before
 
 
+def test_a_dataset_that_tensorflow_rewrites_has_its_own_line() -> None:
+    stages = stages_of("flowers.input:chosen")
+    assert [(stage.op, said_there(stage)) for stage in stages.values() if stage.origin == "written"] == [
+        ("choose_from_datasets", "choose"),
+        ("range", "range of the choice"),
+        ("repeat", "repeat of the choice"),
+        *[("range", "sides"), ("repeat", "sides")] * 2,
+    ]
+
+
+def test_files_that_are_read_in_parallel_are_one_stage_as_written() -> None:
+    stages = [stage for stage in stages_of("flowers.input:records").values() if stage.origin == "written"]
+    assert [(stage.op, said_there(stage)) for stage in stages] == [
+        ("TFRecordDataset", "records"),
+        ("batch", "batch of records"),
+    ]
+
+
 def test_a_thread_that_goes_on_is_let_go() -> None:
     ended, looked, found = threading.Event(), threading.Event(), []
 

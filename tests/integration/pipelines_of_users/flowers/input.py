@@ -102,6 +102,19 @@ def in_threads() -> tf.data.Dataset:
     return left.concatenate(right)  # line: concatenate
 
 
+def chosen() -> tf.data.Dataset:
+    order = tf.data.Dataset.range(2)  # line: range of the choice
+    order = order.repeat()  # line: repeat of the choice
+    sides = [tf.data.Dataset.range(side).repeat() for side in (3, 4)]  # line: sides
+    return tf.data.Dataset.choose_from_datasets(sides, order)  # line: choose
+
+
+def records() -> tf.data.Dataset:
+    names = [f"{number}.tfrecord" for number in range(3)]
+    files = tf.data.TFRecordDataset(names, num_parallel_reads=tf.data.AUTOTUNE)  # line: records
+    return files.batch(2)  # line: batch of records
+
+
 servers: list[object] = []
 
 
