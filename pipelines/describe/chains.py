@@ -11,8 +11,8 @@ from pipeprof.pipelines.describe import branches
 from pipeprof.pipelines.describe.brackets import key_text
 from pipeprof.pipelines.describe.fields import Path, field_of, paths, replaced
 from pipeprof.pipelines.describe.literals import NATURAL, Folders, literal
-from pipeprof.pipelines.describe.plans import BRANCHES, PYTHON, Planner, leaves
-from pipeprof.pipelines.describe.records import Array, Body, Call, Dataset, Function, Key, Tensor, UnsaidError
+from pipeprof.pipelines.describe.plans import BRANCHES, PYTHON, Planner, holds_datasets, leaves
+from pipeprof.pipelines.describe.records import Array, Body, Call, Function, Key, Tensor, UnsaidError
 from pipeprof.pipelines.ops.functions import function
 
 _MOST_CALLS: Final = 250
@@ -34,7 +34,7 @@ def chain(body: Body, folders: Folders, *, answers: bool = False) -> tuple[list[
     Raises:
         UnsaidError: Why there is no such chain.
     """
-    if _holds_datasets(body.element) or _holds_datasets(body.result):
+    if holds_datasets(body.element) or holds_datasets(body.result):
         msg = "it works on datasets"
         raise UnsaidError(msg)
     if len(body.calls) > _MOST_CALLS:
@@ -42,13 +42,6 @@ def chain(body: Body, folders: Folders, *, answers: bool = False) -> tuple[list[
         raise UnsaidError(msg)
     writer = _Writer(body, folders, answers=answers)
     return writer.written(), writer.why
-
-
-def _holds_datasets(value: Any) -> bool:
-    if isinstance(value, Dataset):
-        return True
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return any(_holds_datasets(one) for one in parts)
 
 
 class _Writer:
@@ -73,10 +66,7 @@ class _Writer:
                 return self._items
             self._one(call, later)
         self._finish()
-        if not self._items:
-            msg = "it changes nothing"
-            raise UnsaidError(msg)
-        return self._items
+        return self._items or [_unchanged(self._state)]
 
     def _later(self, index: int) -> set[int]:
         """Tensors that something after this call needs."""
@@ -203,8 +193,8 @@ class _Writer:
         where = paths(self._state)
         on = [self._field(where, one) for one in fields]
         name = self._fresh(Call("stack", "function", {}, None))
-        self._items.append({"tf.stack": {"on": on, "to": name}})
         self._state = {**self._state, name: Tensor(-1 - len(self._items))}
+        self._items.append({"tf.stack": {"on": on, "to": name}})
         return name
 
     @staticmethod
@@ -364,16 +354,19 @@ class _Writer:
         return field_of(where[value.id]) if where[value.id] else None
 
     def _make_constants(self) -> None:
-        """Constants in the result become fields."""
+        """Constants in the result become fields, and so do lists inside of it, which TensorFlow packs."""
 
         def visit(value: Any) -> Any:
             if isinstance(value, dict):
                 return {name: visit(one) for name, one in value.items()}
-            if isinstance(value, tuple | list):
+            if isinstance(value, tuple):
                 return tuple(visit(one) for one in value)
+            if isinstance(value, list) and list(leaves(value)):
+                name = self._stacked(value)
+                return self._state[name]
             return value if isinstance(value, Tensor) else self._constant(value)
 
-        self._result = visit(self._result)
+        self._result = visit(self._unlisted(self._result))
 
     def _constant(self, value: Any) -> Tensor:
         written: dict[str, Any] = {"value": literal(value, self._folders)}
@@ -389,6 +382,13 @@ class _Writer:
         self._items.append({"tf.constant": {**written, "on": [], "to": name}})
         self._state = {**self._state, name: made}
         return made
+
+
+def _unchanged(element: Any) -> Any:
+    """The item that gives an element as it is."""
+    if isinstance(element, dict):
+        return {"select": [*element]}
+    return {"to_tuple": [*range(len(element))]} if isinstance(element, tuple) else "tf.identity"
 
 
 def _routed(written: dict[str, Any], on: Any, to: Any) -> dict[str, Any]:

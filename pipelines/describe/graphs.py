@@ -103,12 +103,13 @@ def texts_of(content: bytes, count: int) -> Iterator[bytes]:
 
 def compare(first: Graphs, second: Graphs) -> tuple[list[Difference], list[Difference]] | str:
     """Where two datasets differ as written, and as executed; or why that could not be told."""
-    if first.element != second.element:
-        found = [Difference(None, f"elements are {first.element} and {second.element}")]
-        return found, found
     parts = (first.written, second.written, first.executed, second.executed)
     for part in parts:
         if isinstance(part, str):
             return part
     one, other, one_executed, other_executed = (part for part in parts if not isinstance(part, str))
-    return differences(one, other), differences(one_executed, other_executed)
+    found = differences(one, other), differences(one_executed, other_executed)
+    if not any(found) and first.element != second.element:
+        named = [Difference(None, f"elements are {first.element} and {second.element}")]
+        return named, named
+    return found

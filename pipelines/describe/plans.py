@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeprof.pipelines.describe.literals import Folders, literal
-from pipeprof.pipelines.describe.records import Body, Call, Function, Key, Tensor, UnsaidError
+from pipeprof.pipelines.describe.records import Body, Call, Dataset, Function, Key, Tensor, UnsaidError
 
 
 def leaves(value: Any) -> Iterator[Tensor]:
@@ -25,6 +25,14 @@ def leaves(value: Any) -> Iterator[Tensor]:
             yield from leaves([one.start, one.stop, one.step] if isinstance(one, slice) else one)
     elif isinstance(value, Function) and value.body is not None and value.body.element == ():
         yield from captured(value.body)
+
+
+def holds_datasets(value: Any) -> bool:
+    """Whether a structure holds a dataset."""
+    if isinstance(value, Dataset):
+        return True
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(holds_datasets(one) for one in parts)
 
 
 def captured(body: Body) -> list[Tensor]:

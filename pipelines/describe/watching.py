@@ -140,6 +140,8 @@ class Watch:
 
     def _called(self, frame: FrameType) -> None:
         code = frame.f_code
+        if self._open and self._open[-1].unpacked is not None and frame.f_back is self._open[-1].frame:
+            self._keep_element(self._open[-1])
         branch = self._branch(code)
         if branch is not None:
             self._open.append(_Frame(frame, traced=branch))
@@ -171,6 +173,13 @@ class Watch:
             owner.bodies.append(traced)
         unpacked = None if structure is None else type(structure) is tuple
         self._open.append(_Frame(frame, traced=traced, unpacked=unpacked))
+
+    def _keep_element(self, traced: _Frame) -> None:
+        """What a function is given, before it is called: it may change the element's dict."""
+        given = traced.frame.f_locals.get("nested_args")
+        if traced.traced is not None and traced.traced.element is None and given is not None:
+            packed = not traced.unpacked and type(given) is tuple
+            traced.traced.element = self._tf.nest.map_structure(lambda one: one, given[0] if packed else given)
 
     def _is_given(self, code: CodeType) -> bool:
         """Whether a function that was handed over is called, by one of TensorFlow's that is traced in its place."""
@@ -228,13 +237,10 @@ class Watch:
             done.seen.result = frame.f_locals.get("self") if done.seen.public.made else value
             self._note(done.seen)
         elif done.traced is not None:
-            held = frame.f_locals
             if done.traced.branch:
                 done.traced.result = value
                 done.traced.complete = value is not None
-            elif value is not None and "nested_args" in held and done.unpacked is not None:
-                given = held["nested_args"]
-                done.traced.element = given if done.unpacked else given[0]
+            elif value is not None and done.traced.element is not None:
                 done.traced.result = value
                 done.traced.complete = True
         elif done.used is not None and value is not None:

@@ -68,6 +68,7 @@ class Describing:
         self._here = Path.cwd()
         self._target = parse_target(job["target"])
         self._reader: Reader | None = None
+        self._seed: int | None = None
         self.called = False
 
     def run(self) -> dict[str, Any]:
@@ -81,6 +82,7 @@ class Describing:
         self.called = True
         self._reader = Reader(self._tf, watch, is_users)
         recording = self._reader.read(called.dataset)
+        self._seed = recording.seed
         original = Graphs(self._tf, called.dataset, held_bytes(called.watch.made))
         tried = self._search(recording, original, held_bytes(called.watch.made))
         notes = tried.notes
@@ -191,6 +193,8 @@ class Describing:
         folders = Folders(self._folder, self._here)
         reference = folders.reference(f"{self._target.path.resolve()}:{self._target.function}")
         data = {"version": 1, "name": self._job["name"], "source": {"python": {"function": reference}}}
+        if self._seed is not None:
+            data["measure"] = {"seed": self._seed}
         described = Described(data)
         try:
             dataset = self._built(described)

@@ -59,6 +59,9 @@ WHOLE = {
     "same_order_twice": "range shuffle skip concatenate",
     "cached_and_kept": "range cache map snapshot",
     "seeded": "range shuffle map batch",
+    "unchanged": "zip map map map batch",
+    "changing_its_element": "from_tensor_slices map batch",
+    "with_lists": "range map batch",
 }
 PARTLY = {
     "with_a_branch": ("range map map batch", "map brighten"),
@@ -70,6 +73,7 @@ PARTLY = {
     "local_generator": ("python", "defined inside of local_generator()"),
     "arrays": ("python", "--save-arrays"),
     "with_step": ("range batch", "step"),
+    "seeded_in_python": ("python", "a lambda has no name"),
     "shape_set": ("range shuffle map batch prefetch", "map shaped: python"),
     "used_twice": ("python", "one that is used in several places"),
     "cached_twice": ("python", "one that is used in several places"),
@@ -160,7 +164,8 @@ def test_names_of_files_that_are_looked_at_are_said_to_be_others(files: Path, mo
     assert f"# {said}" in answer["text"]
     assert answer["unsaid"] == []
     # Where nothing looks at the names there is nothing to be said.
-    assert described("as_written.py:photos", files)["warnings"] == []
+    for name in ("photos", "text", "records_interleaved"):
+        assert described(f"as_written.py:{name}", files)["warnings"] == []
 
 
 def test_a_graph_that_cannot_be_compared_is_said_in_the_spec(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

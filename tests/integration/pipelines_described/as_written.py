@@ -346,3 +346,26 @@ def class_of_name():
 def on_a_device():
     ds = tf.data.Dataset.range(9).batch(3)
     return ds.apply(tf.data.experimental.prefetch_to_device("/cpu:0"))
+
+
+def unchanged():
+    ds = tf.data.Dataset.zip((tf.data.Dataset.range(4), tf.data.Dataset.range(4))).map(lambda a, b: (a, b))
+    return ds.map(lambda a, b: {"a": a, "b": b}).map(lambda pair: pair).batch(2)
+
+
+def changing_its_element():
+    def change(row):
+        row["x"] = row["x"] + 1
+        row["z"] = row.pop("y")
+        return row
+
+    return tf.data.Dataset.from_tensor_slices({"x": [1, 2, 3], "y": [4, 5, 6]}).map(change).batch(2)
+
+
+def with_lists():
+    return tf.data.Dataset.range(4).map(lambda x: {"both": [x, x + 1], "fixed": ([1, 2], x)}).batch(2)
+
+
+def seeded_in_python():
+    tf.random.set_seed(4)
+    return tf.data.Dataset.range(9).shuffle(9).map(lambda x: x if x > 3 else x + 1).batch(2)

@@ -215,7 +215,6 @@ def test_numpy_functions_are_named():
         (A, [], Tensor(9, "StatelessIf"), "TensorFlow's StatelessIf"),
         (A, [call("tf.foo", B, x=A, seed=Opaque("a generator"))], B, "tf.foo is given a generator"),
         (A, [user(Function("f", None, "it is a method"), B, x=A)], B, "it uses something"),
-        (A, [], A, "changes nothing"),
         ((A, Dataset(3)), [], A, "datasets"),
         (A, [call("tf.add", B, x=A, y=Array("float64", (10**6,), None))], B, "an array in memory"),
     ],
@@ -237,4 +236,22 @@ def test_a_constant_that_stands_first_keeps_its_dtype():
     ]
     assert written(A, [call("tf.math.subtract", B, x=A, y=Array("int64", (), 2))], B) == [
         {"tf.math.subtract": {"y": 2}}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("element", "item"),
+    [(A, "tf.identity"), ((A, (B, C)), {"to_tuple": [0, 1]}), ({"x": A, "y": B}, {"select": ["x", "y"]})],
+)
+def test_a_function_that_changes_nothing(element: Any, item: Any):
+    assert written(element, [], element) == [item]
+
+
+def test_a_list_inside_the_result_is_packed():
+    assert written(A, [], {"both": [A, 1], "fixed": [1, 2]}, "x") == [
+        {"to_dict": ["x"]},
+        {"tf.constant": {"value": 1, "on": [], "to": "constant"}},
+        {"tf.stack": {"on": ["x", "constant"], "to": "stack"}},
+        {"tf.constant": {"value": [1, 2], "on": [], "to": "constant_2"}},
+        {"to_dict": {"both": "stack", "fixed": "constant_2"}},
     ]
