@@ -55,9 +55,15 @@ def _cpu(profile: Profile) -> str:
     more = []
     if blocked >= 0.01 * cpu.total_ms:
         more.append(f"blocked {milliseconds(blocked)} besides")
-    if cpu.waiting_share is not None and not cores_were_free(profile.contention, profile.host.cores):
-        held = f", held back by the quota {percent(cpu.throttled_share)} of the time" if cpu.throttled_share else ""
-        more.append(f"waiting for a core {percent(cpu.waiting_share)} of the threads' time{held}")
+    held = f"held back by the quota {percent(cpu.throttled_share)} of the time" if cpu.throttled_share else ""
+    if cpu.waiting_ms is not None:
+        # Of what the stages' threads did: the kernel's own sum is mostly the time until a thread wakes up.
+        if cpu.waiting_ms >= 0.01 * cpu.total_ms:
+            more.append(f"waiting for a core {milliseconds(cpu.waiting_ms)} besides")
+        more.extend(filter(None, [held]))
+    elif cpu.waiting_share is not None and not cores_were_free(profile.contention, profile.host.cores):
+        words = f"waiting for a core {percent(cpu.waiting_share)} of the threads' time"
+        more.append(", ".join(filter(None, [words, held])))
     return "; ".join([text, *more])
 
 
@@ -69,7 +75,8 @@ def _ceiling(profile: Profile) -> str:
 
     def words(term: CeilingTerm) -> str:
         stage = names.get(term.stage, "") if term.stage is not None else ""
-        return f"{significant(term.batches_per_second)} batches/s by {_RESOURCES[term.resource]}{stage}"
+        by = _RESOURCES.get(term.resource) or f"{count(term.threads or 1.0)} threads for functions"
+        return f"{significant(term.batches_per_second)} batches/s by {by}{stage}"
 
     return f"Ceiling {', '.join(words(term) for term in ceiling.terms if _matters(term, ceiling.batches_per_second))}"
 

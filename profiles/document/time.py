@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeprof.profiles.document.base import Model
 
-CeilingResource = Literal["cores", "serial", "disk", "step"]
+CeilingResource = Literal["cores", "serial", "threads", "disk", "step"]
 
 
 class CpuAccount(Model):
@@ -27,6 +27,11 @@ class CpuAccount(Model):
     waiting_share: float | None = Field(
         None, description="Of the threads' time that wanted a core, the part in which they did not get one."
     )
+    waiting_ms: float | None = Field(
+        None,
+        description="Time inside the stages per batch in which their threads wanted a core and had none, by their "
+        "states in the trace window; beside `total_ms`. `None` where too few of them were looked at.",
+    )
     throttled_share: float | None = Field(
         None, description="Part of the measured time in which the cgroup's quota held the process back."
     )
@@ -42,6 +47,7 @@ class CeilingTerm(Model):
     resource: CeilingResource
     batches_per_second: float
     stage: str | None = None
+    threads: float | None = Field(None, description="Of `threads`: how many there are for functions, or for its calls.")
 
 
 class Ceiling(Model):

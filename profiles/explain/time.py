@@ -8,7 +8,8 @@ was measured, and all are scaled down to that. The threads on which TensorFlow s
 added, by what the trace says of their pool, and what calling functions takes (`pipeprof.profiles.explain.calling`).
 What TensorFlow fused stays one: its time stands at the first of its parts.
 
-The ceiling is that of Plumber: ``min(cores / sum of CPU times, slowest serial stage, step)``.
+The ceiling is that of Plumber: ``min(cores / sum of CPU times, slowest serial stage, step)``, and where functions wait,
+or their pool has fewer threads than there are cores, also the threads that they run on over their time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ from pipeprof.profiles.explain.largest import unknown_stages
 from pipeprof.profiles.explain.work import Work
 from pipeprof.profiles.profile import Ceiling, CeilingTerm, CpuAccount, Stage, Steps
 
+_FUNCTIONS = frozenset({"map", "filter", "from_generator", "scan", "take_while"})
+"""Stages whose functions do something themselves, on the pool's threads; those of others make datasets."""
+_BLOCKED_FROM = 0.5
+"""Share of the functions' time blocked from which their threads and not the cores are counted."""
+_LOOKED_FROM = 0.5
+"""Share of the stages' time that must have been looked at, so that waiting for a core is told by the looks."""
 _COPYING = frozenset({"batch", "padded_batch", "ragged_batch", "sparse_batch"})
 """What its thread waits for are threads that copy parts of the batch (``parallel_copy``), of which no trace tells."""
 
@@ -81,6 +88,7 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
         _add_calling(account, stages, work, lost * running * account.scale)
         for stage in known:
             _keep_to_the_clock(stage, threads[stage.id], used.interval_ms)
+        account.waiting_ms = _waiting_ms(known)
     total = sum(map(_weight, known)) + lost * running * (account.scale if account is not None else 1.0)
     for stage in known:
         stage.share = _weight(stage) / total if total else None
@@ -134,6 +142,16 @@ def _divide(stage: Stage, seen: Work | None, running: float) -> None:
     if seen is not None and seen.further:
         stage.intra_op_ms_per_batch = inside * seen.further
         stage.cpu_ms_per_batch += stage.intra_op_ms_per_batch
+
+
+def _waiting_ms(stages: Sequence[Stage]) -> float | None:
+    """For a core, inside the stages whose threads were looked at; `None` where these are too few to say."""
+    looked = [stage for stage in stages if stage.blocked_ms_per_batch is not None]
+    inside = sum(stage.time_ms_per_batch or 0.0 for stage in looked)
+    if inside < _LOOKED_FROM * sum(stage.time_ms_per_batch or 0.0 for stage in stages) or not inside:
+        return None
+    used = sum(_weight(stage) - (stage.intra_op_ms_per_batch or 0.0) for stage in looked)
+    return max(0.0, inside - used)
 
 
 def fit_ops(stages: Sequence[Stage]) -> None:
@@ -210,9 +228,17 @@ def _keep_to_the_clock(stage: Stage, threads: float | None, interval_ms: float |
 
 
 def ceiling_of(
-    stages: Sequence[Stage], account: CpuAccount | None, steps: Steps | None, cores: float
+    stages: Sequence[Stage], account: CpuAccount | None, steps: Steps | None, cores: float, pool: float | None = None
 ) -> Ceiling | None:
-    """The rate that the pipeline as it is could reach at most, with the resource that sets it."""
+    """The rate that the pipeline as it is could reach at most, with the resource that sets it.
+
+    Args:
+        stages: With their times split up.
+        account: Of the process's CPU time.
+        steps: What was measured.
+        cores: That the worker may use.
+        pool: Threads that functions run on; `None` where not known.
+    """
     terms: list[CeilingTerm] = []
     cpu = sum(stage.cpu_ms_per_batch or 0.0 for stage in stages)
     if account is not None:
@@ -228,6 +254,7 @@ def ceiling_of(
         slowest = min(serial, key=lambda stage: stage.ceiling_batches_per_second or 0.0)
         rate = slowest.ceiling_batches_per_second or 0.0
         terms.append(CeilingTerm(resource="serial", batches_per_second=rate, stage=slowest.id))
+    terms.extend(_by_pool(stages, cores, pool))
     if steps is not None and steps.busy_ms is not None and steps.busy_ms.mean > 0:
         terms.append(CeilingTerm(resource="step", batches_per_second=1000 / steps.busy_ms.mean))
     if not terms:
@@ -235,3 +262,32 @@ def ceiling_of(
     terms.sort(key=lambda term: term.batches_per_second)
     first = terms[0]
     return Ceiling(batches_per_second=first.batches_per_second, resource=first.resource, stage=first.stage, terms=terms)
+
+
+def _by_pool(stages: Sequence[Stage], cores: float, pool: float | None) -> list[CeilingTerm]:
+    """By the threads that functions run on: all of them, and of a map that waits as many as it has calls."""
+    held = {stage.id: _held_ms(stage) for stage in stages if stage.op in _FUNCTIONS and stage.timed_by == "model"}
+    total = sum(held.values())
+    if pool is None or not total > 0:
+        return []
+    waiting = [stage for stage in stages if stage.id in held and _waits(stage, held[stage.id])]
+    found = []
+    if pool < cores or sum(held[stage.id] for stage in waiting) >= _BLOCKED_FROM * total:
+        most = max(held, key=lambda id_: held[id_])
+        found.append(CeilingTerm(resource="threads", batches_per_second=1000 * pool / total, stage=most, threads=pool))
+    for stage in waiting:
+        calls = stage.parallelism or 1.0
+        if 1.0 < calls < pool and not stage.tunable:
+            rate = 1000 * calls / held[stage.id]
+            found.append(CeilingTerm(resource="threads", batches_per_second=rate, stage=stage.id, threads=calls))
+    return sorted(found, key=lambda term: term.batches_per_second)[:1]
+
+
+def _held_ms(stage: Stage) -> float:
+    """For how long its functions hold a thread; that others wake and end their calls is not in it."""
+    beside = (stage.calling_ms_per_batch or 0.0) + (stage.intra_op_ms_per_batch or 0.0)
+    return max(0.0, _weight(stage) - beside)
+
+
+def _waits(stage: Stage, held_ms: float) -> bool:
+    return (stage.blocked_ms_per_batch or 0.0) >= _BLOCKED_FROM * held_ms > 0

@@ -107,7 +107,7 @@ def assemble(
         options=(observed.graphs or {}).get("written", {}).get("options"),
         cpu=cpu,
         fetch=_fetch(facts, observed, steps),
-        ceiling=ceiling_of(stages or [], cpu, steps, facts.host.cores),
+        ceiling=ceiling_of(stages or [], cpu, steps, facts.host.cores, _pool(facts, observed)),
         series=_series(observed, sampler, None if exit_code is not None else PARTIAL_POINTS),
         overhead=_overhead(facts, observed),
         contention=facts.contention,
@@ -230,6 +230,13 @@ def _attribute_time(
     ops = {address: stage.op for address, stage in facts.stages.items()} if spec else None
     work = work_by_stage(observed.trace, graphs["written"], graphs["executed"], by_address=spec, ops=ops)
     return attribute(stages, work, _used(facts, observed, steps), facts.host.cores)
+
+
+def _pool(facts: Facts, observed: Observed) -> float | None:
+    """Threads that functions run on: a pool of the pipeline's own, else one for each core of the machine."""
+    options = (observed.graphs or {}).get("written", {}).get("options") or {}
+    own = options.get("threading.private_threadpool_size")
+    return float(own) if own else facts.host.schedulable_cores or facts.host.cores
 
 
 def _used(facts: Facts, observed: Observed, steps: Steps | None) -> Used:

@@ -12,6 +12,8 @@ from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import render_report
 from pipeprof.profiles.explain.verdict import verdict
 from pipeprof.profiles.profile import (
+    Ceiling,
+    CeilingTerm,
     Contention,
     CpuAccount,
     Headspace,
@@ -201,3 +203,19 @@ def test_calling_a_function_stands_among_its_ops(recorded: Recorded) -> None:
     (at,) = [number for number, line in enumerate(lines) if line.startswith("  inside")]
     assert [line.split()[-2] for line in lines[at + 1 : at + 5]][1] == "PyFunc"
     assert "(calling it 32 times)  15.0" in lines[at + 3]
+
+
+def test_waiting_for_a_core_is_that_of_the_stages_where_they_were_looked_at(recorded: Recorded) -> None:
+    profile = recorded("input-bound")
+    assert profile.cpu is not None
+    cpu = profile.cpu.model_copy(update={"waiting_ms": 3.0, "throttled_share": 0.012})
+    text = " ".join(report(profile.model_copy(update={"cpu": cpu}), width=120).split())
+    assert "6.60 ms besides; waiting for a core 3.00 ms besides; held back by the quota 1.2 % of the time" in text
+
+
+def test_threads_for_functions_are_counted_in_the_ceiling(recorded: Recorded) -> None:
+    profile = recorded("input-bound")
+    term = CeilingTerm(resource="threads", batches_per_second=48.9, stage="stages.0", threads=2.0)
+    ceiling = Ceiling(batches_per_second=48.9, resource="threads", stage="stages.0", terms=[term])
+    text = report(profile.model_copy(update={"ceiling": ceiling}), width=120)
+    assert "Ceiling 48.9 batches/s by 2 threads for functions (0 decode (map))" in text

@@ -155,6 +155,56 @@ def test_the_ceiling_is_the_smallest_of_its_terms():
     ]
 
 
+def waiting_map(id_: str, ms: float, calls: float, **more: Any) -> Stage:
+    return stage(id_, ms, ms, 1000 * min(calls, CORES) / ms, parallelism=calls, **more)
+
+
+WAITS = Work(computing=0.05, waiting=0.0)
+
+
+def threads_of(stages: list[Stage], pool: float | None) -> list[tuple[float, str | None, float | None]]:
+    ceiling = ceiling_of(stages, None, None, CORES, pool)
+    assert ceiling is not None
+    found = [term for term in ceiling.terms if term.resource == "threads"]
+    return [(round(term.batches_per_second, 1), term.stage, term.threads) for term in found]
+
+
+def test_functions_that_wait_are_held_by_their_pool():
+    one, two = waiting_map("a", 40.0, 16.0), waiting_map("b", 10.0, 16.0)
+    attribute([one, two], {"a": WAITS, "b": WAITS}, Used(total_ms=10.0), CORES)
+    assert threads_of([one, two], 2.0) == [(40.0, "a", 2.0)]
+    assert threads_of([one, two], None) == []
+
+
+def test_a_map_that_waits_is_held_by_its_calls():
+    one = waiting_map("a", 40.0, 3.0)
+    attribute([one], {"a": WAITS}, Used(total_ms=10.0), CORES)
+    assert threads_of([one], 16.0) == [(75.0, "a", 3.0)]
+    assert threads_of([one.model_copy(update={"tunable": True})], 16.0) == [(400.0, "a", 16.0)]
+
+
+def test_functions_that_compute_are_held_by_the_cores():
+    one = waiting_map("a", 40.0, 3.0)
+    attribute([one], {"a": Work(computing=1.0, waiting=0.0)}, Used(total_ms=50.0), CORES)
+    assert threads_of([one], CORES) == []
+    assert threads_of([one], 2.0) == [(50.0, "a", 2.0)]
+
+
+def test_waiting_for_a_core_is_told_by_those_that_were_looked_at():
+    one, two = stage("a", 20.0, 30.0), stage("b", 10.0, 30.0)
+    seen = {"a": Work(computing=0.5, waiting=0.3)}
+    account = attribute([one, two], seen, Used(total_ms=50.0, waiting_share=0.2), CORES)
+    assert account is not None
+    assert account.waiting_ms == pytest.approx(6.0)
+
+
+def test_waiting_for_a_core_is_not_told_by_a_few():
+    one, two = stage("a", 10.0, 30.0), stage("b", 20.0, 30.0)
+    account = attribute([one, two], {"a": Work(computing=0.5, waiting=0.3)}, Used(total_ms=50.0), CORES)
+    assert account is not None
+    assert account.waiting_ms is None
+
+
 def test_nothing_known_nothing_said():
     one = Stage(id="a", origin="written", op="map")
     assert attribute([one], {}, Used(), CORES) is None
