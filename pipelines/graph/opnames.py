@@ -13,7 +13,7 @@ _VERSION = re.compile(r"V\d+$")
 _DATASET_OP = re.compile(r"(?P<family>\w+?)Dataset(?:V\d+)?$")
 _NOT_STAGES = frozenset({"ReduceDataset", "SaveDataset", "SaveDatasetV2", "RegisterDataset", "RegisterDatasetV2"})
 
-# Marks that carry options or checks: they hand elements through and are no stages.
+# Marks that carry options or checks, or have their input rewritten: they hand elements through and are no stages.
 _OPTION_FAMILIES = frozenset(
     {
         "AssertNext",
@@ -26,6 +26,7 @@ _OPTION_FAMILIES = frozenset(
         "Options",
         "PrivateThreadPool",
         "ExperimentalPrivateThreadPool",
+        "Rewrite",
         "ThreadPool",
     }
 )
@@ -211,5 +212,7 @@ def argument_names(op: str, inputs: int) -> list[str]:
         return [*head, *[""] * (inputs - len(head) - 1), "drop_remainder"]
     if head:
         return [*head, *[""] * (inputs - len(head))][:inputs]
-    tail = _TAIL_ARGUMENTS.get(kind, ())[-inputs:] if inputs else ()
+    tail = _TAIL_ARGUMENTS.get(kind, ())
+    # The first versions have no generator of seeds, which stands last.
+    tail = (tail[:-1] if op in ("ShuffleDataset", "ShuffleAndRepeatDataset") else tail)[-inputs:] if inputs else ()
     return [*[""] * (inputs - len(tail)), *tail]

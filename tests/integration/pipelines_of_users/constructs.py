@@ -67,6 +67,14 @@ def captured() -> tf.data.Dataset:
     return _range(4).flat_map(lambda x: tf.data.Dataset.zip((_range(3).map(lambda y: y + x), other))).batch(4)
 
 
+def numbered_inside() -> tf.data.Dataset:
+    return _range(3).interleave(lambda x: _range(4).take(3).enumerate().map(lambda i, y: i + x * y)).batch(2)
+
+
+def shuffled_as_of_old() -> tf.data.Dataset:
+    return _range(5).apply(tf.data.experimental.shuffle_and_repeat(3, None, 7)).batch(4)
+
+
 def cached() -> tf.data.Dataset:
     return _range().map(lambda x: x + 1).cache().shuffle(10).repeat(2).batch(4)
 

@@ -64,3 +64,6 @@ def test_numbers_are_found_behind_captured_tensors() -> None:
     assert argument_names("PaddedBatchDatasetV2", 5) == ["", "batch_size", "", "", "drop_remainder"]
     assert argument_names("ZipDataset", 2) == ["", ""]
     assert argument_names("RangeDataset", 0) == []
+    assert argument_names("ShuffleDataset", 4) == ["", "buffer_size", "seed", "seed2"]
+    assert argument_names("ShuffleAndRepeatDataset", 5) == ["", "buffer_size", "seed", "seed2", "count"]
+    assert argument_names("ShuffleAndRepeatDatasetV2", 6) == ["", "buffer_size", "seed", "seed2", "count", ""]
