@@ -79,7 +79,7 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
     for stage in known:
         _divide(stage, work.get(stage.id), running)
     threads = {stage.id: _threads(stage) for stage in known}
-    account = _account(known, used, lost * running, complete=not unknown_stages(list(stages)))
+    account = _account(known, used, lost * running, complete=_all_read(stages, work))
     if account is not None:
         for stage in known:
             stage.cpu_ms_per_batch = (stage.cpu_ms_per_batch or 0.0) * account.scale
@@ -208,6 +208,13 @@ def _account(known: Sequence[Stage], used: Used, lost: float, *, complete: bool)
         throttled_share=used.throttled_share,
         scale=scale,
     )
+
+
+def _all_read(stages: Sequence[Stage], work: Mapping[str, Work]) -> bool:
+    """Whether what is left cannot be a stage's: one whose iterators had ended has no time, though the trace saw it."""
+    unread = (stage for stage in stages if stage.time_ms_per_batch is None and stage.fused_with is None)
+    seen = (work.get(stage.id) for stage in unread)
+    return not unknown_stages(list(stages)) and not any(one is not None and (one.ms or one.calls) for one in seen)
 
 
 def _add_calling(account: CpuAccount, stages: Sequence[Stage], work: Mapping[str, Work], lost: float) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeprof.profiles.explain.time import Used, attribute
 from pipeprof.profiles.explain.work import Work
-from pipeprof.profiles.profile import Stage
+from pipeprof.profiles.profile import OpCost, Stage
 
 CORES = 4.0
 
@@ -97,3 +97,11 @@ def test_the_ceiling_counts_the_calls():
     one = stage("a", 2.0, 2.0, 1000.0)
     attribute([one], {"a": called(1.0)}, Used(total_ms=4.0, interval_ms=4.0), CORES)
     assert (one.ceiling_resource, one.ceiling_batches_per_second) == ("threads", pytest.approx(500.0))
+
+
+def test_what_is_left_may_be_of_a_stage_that_only_the_trace_saw():
+    one, unread = stage("a", 2.0, 2.0), Stage(id="b", origin="written", op="map", tf_op="ParallelMapDatasetV2")
+    ops = [OpCost(op="DecodeJpeg", ms_per_batch=3.0)]
+    account = attribute([one, unread], {"b": Work(ms=3.0, ops=ops)}, Used(total_ms=6.0), CORES)
+    assert account is not None
+    assert (account.stages_ms, account.unattributed_ms, account.runtime_ms) == pytest.approx((2.0, 4.0, 0.0))
