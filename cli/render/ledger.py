@@ -54,7 +54,8 @@ def render_ledger(page: Page, profile: Profile) -> None:
             hang=2,
         )
     if memory.predicted_bytes is not None and above:
-        taken = f" with {AUTOTUNED_PREFETCH} elements in a tuned prefetch" if _tuned(profile) else ""
+        assumed = any(one.predicted_bytes for one, _ in _tuned(profile))
+        taken = f" with {AUTOTUNED_PREFETCH} elements in a tuned prefetch" if assumed else ""
         page.prose(
             f"Above TensorFlow's own: {size(memory.predicted_bytes)} predicted{taken}, {size(above)} measured"
             f"{' then' if memory.ledger_at is not None else ''}, {_unexplained(memory, above)}.",

@@ -101,6 +101,8 @@ def test_a_tuned_prefetch_that_is_much_of_the_peak_is_told_with_what_bounds_it(r
     row = next(one for one in profile.stages or [] if one.id == "stages.3")
     row.buffered_elements = 300.0
     profile.memory.ledger[-1].bytes = 300 * MIB
+    assert "with 2 elements" not in rendered(profile), "its size was not known"
+    profile.memory.ledger[-1].predicted_bytes = 2 * MIB
     text = " ".join(rendered(profile).split())
 
     assert "900 MiB predicted with 2 elements in a tuned prefetch, 1,000 MiB measured" in text
