@@ -45,7 +45,8 @@ def render_memory(page: Page, profile: Profile) -> None:
         # What ended the measurement itself stands in the heading of the steps.
         if phase.note and phase.name != "measure":
             page.prose(f"{phase.name}: {phase.note}", hang=2)
-    if memory.growth_bytes_per_second and memory.seconds_to_limit is not None:
+    ended_there = any(problem.code == "out-of-memory" for problem in profile.errors)
+    if memory.growth_bytes_per_second and memory.seconds_to_limit is not None and not ended_there:
         page.prose(
             f"At the last samples it grew by {rate(memory.growth_bytes_per_second)}, "
             f"{seconds(memory.seconds_to_limit)} away from the limit of {size(profile.host.memory_limit_bytes)}."
