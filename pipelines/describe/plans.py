@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from pipeprof.pipelines.describe.literals import Folders, literal
 from pipeprof.pipelines.describe.records import Body, Call, Dataset, Function, Key, Tensor, UnsaidError
+
+BRANCHES: Final = ("tf.cond", "tf.switch_case")
+PYTHON: Final = ("tf.numpy_function", "tf.py_function")
 
 
 def leaves(value: Any) -> Iterator[Tensor]:
@@ -158,10 +161,6 @@ def _check_branch(function: Function, folders: Folders) -> None:
         msg = f"a branch ({function.name}) was not seen"
         raise UnsaidError(msg)
     Planner(replace(body, element=tuple(captured(body))), folders).calls()
-
-
-BRANCHES: tuple[str, ...] = ("tf.cond", "tf.switch_case")
-PYTHON: tuple[str, ...] = ("tf.numpy_function", "tf.py_function")
 
 
 def _only_tensors(value: Any) -> bool:

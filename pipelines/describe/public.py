@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any, Final
 
+from pipeprof.pipelines.describe.plans import BRANCHES, PYTHON
 from pipeprof.pipelines.ops.base import sources, stages
 from pipeprof.pipelines.ops.functions import table
 from pipeprof.pipelines.ops.layers import LAYERS
@@ -40,8 +41,6 @@ _COMPARISONS: Final = {
     "ne": "tf.math.not_equal",
 }
 _UNARY: Final = {"neg": "tf.math.negative", "abs": "tf.math.abs", "invert": "tf.math.logical_not"}
-BRANCHES: Final = ("tf.cond", "tf.switch_case")
-_PYTHON: Final = ("tf.numpy_function", "tf.py_function")
 _DATASETS: Final = ("tf.data.Dataset", "tf.data.experimental", "tf.data", "tf.keras.utils")
 
 
@@ -147,7 +146,7 @@ def _publics(tf: Any) -> Iterator[tuple[Any, Public]]:
     yield archive, Public("npz", "item", inspect.signature(archive))
     yield tf.random.set_seed, Public("seed", "seed", inspect.signature(tf.random.set_seed))
     names = sorted(
-        [*table(), *_PYTHON, *BRANCHES], key=lambda name: (not name.startswith("tf.io."), name.count("."), name)
+        [*table(), *PYTHON, *BRANCHES], key=lambda name: (not name.startswith("tf.io."), name.count("."), name)
     )
     for name in names:
         try:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from types import CodeType, FrameType, FunctionType, TracebackType
 from typing import Any
 
-from pipeprof.pipelines.describe.public import BRANCHES, Public, Table
+from pipeprof.pipelines.describe.plans import BRANCHES
+from pipeprof.pipelines.describe.public import Public, Table
 from pipeprof.pipelines.describe.records import Where
 from pipeprof.pipelines.user_files import is_generated, is_users
 
