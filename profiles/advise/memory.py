@@ -6,13 +6,13 @@ is not known is left out, with a reason, never guessed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.aliases import cache_above, giver, holder, shared_bytes
 from pipeprof.profiles.advise.fused import MOST_BATCHES, fused_batch, fused_batches, parallel_calls, rewritten
+from pipeprof.profiles.advise.interleaved import open_copies, results_ready
 from pipeprof.profiles.advise.prediction import (
     HOLES_BELOW,
     Held,
@@ -251,6 +251,8 @@ def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
         return
     batch = fused_batch(view, stage)
     count, what, size, note = calls, "results", _element_size(view, stage), ""
+    if stage.op == "interleave":
+        count, what = results_ready(view, stage), "results of open iterators"
     if batch is not None:
         # The two write their results straight into batches.
         count, what, size = fused_batches(calls, batch), "batches being filled", _element_size(view, batch)
@@ -362,20 +364,6 @@ def own_share(view: PipelineView, stage: StageView) -> float:
 def _at_most(count: int, stage: StageView) -> int:
     """``count``, or all elements that come out of a stage if these are fewer."""
     return count if stage.elements is None or stage.elements == INFINITE else min(count, stage.elements)
-
-
-def open_copies(view: PipelineView, stage: StageView) -> int:
-    """How many of this stage there are at a time: one for each open inner pipeline of its owners."""
-    copies = 1
-    seen: set[str] = set()
-    owner = view.by_id.get(stage.owner) if stage.owner is not None else None
-    while owner is not None and owner.id not in seen:
-        seen.add(owner.id)
-        if owner.op == "interleave":
-            cycle = owner.arguments.get("cycle_length")
-            copies *= cycle if isinstance(cycle, int) and cycle > 0 else max(1, math.ceil(view.cores))
-        owner = view.by_id.get(owner.owner) if owner.owner is not None else None
-    return copies
 
 
 def _alias(owner: Owner, stage: StageView, holder: StageView) -> Held:

@@ -281,6 +281,19 @@ def test_buffers_of_nested_pipelines_count_for_each_open_one() -> None:
     assert predicted(generated(), outer, source, inner).of("stages.0.stages.0") == 8 * 10 * 64
 
 
+@pytest.mark.parametrize(("inputs", "open_ones"), [(None, 24), (INFINITE, 24), (100, 24), (10, 10), (5, 5)])
+def test_an_interleave_with_parallel_calls_opens_twice_its_cycle_ahead(inputs, open_ones) -> None:
+    files = stage("source", "range", element=ROW, elements=inputs)
+    arguments = {"cycle_length": 8, "num_parallel_calls": 2, "block_length": 3}
+    outer = stage("stages.0", "interleave", element=ROW, arguments=arguments, inputs=("source",))
+    source = stage("stages.0.source", "from_generator", element=ROW)
+    inner = stage("stages.0.stages.0", "prefetch", element=ROW, arguments={"buffer_size": 10})
+
+    found = predicted(files, outer, source, inner)
+    assert found.of("stages.0.stages.0") == open_ones * 10 * 64
+    assert found.of("stages.0") == open_ones * 2 * 3 * 64
+
+
 def test_the_ledger_has_the_same_bytes() -> None:
     view: PipelineView = pipeline(generated(), above("shuffle", buffer_size=10), above("batch", index=1, batch_size=2))
 
