@@ -46,7 +46,7 @@ class DescribedTarget:
 
 
 def describe_target(
-    target: str, arguments: Sequence[tuple[str, str]], *, folder: Path, name: str, arrays: str | None
+    target: str, arguments: Sequence[tuple[str, str]], *, folder: Path, name: str, arrays: str | None, force: bool
 ) -> DescribedTarget:
     """The spec of a function.
 
@@ -56,6 +56,7 @@ def describe_target(
         folder: Absolute folder that the spec will be in.
         name: Name of the pipeline.
         arrays: What the names of arrays that are saved there begin with; None for none.
+        force: Whether they may replace files.
 
     Raises:
         UsageError: It gives no dataset, or its arguments do not fit.
@@ -68,6 +69,7 @@ def describe_target(
         "folder": str(folder),
         "name": name,
         "arrays": arrays,
+        "force": force,
         "parent_pid": os.getpid(),
     }
     answer, printed, code = _asked(job)

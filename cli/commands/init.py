@@ -86,7 +86,7 @@ def _from_function(
         _check_out(out, text, force=force)
     folder = Path.cwd() if to_stdout else Path(out).absolute().parent
     arrays = ("array" if to_stdout else Path(out).stem) if save_arrays else None
-    found = describe_function(text, args, folder=folder, arrays=arrays, no_python=no_python)
+    found = describe_function(text, args, folder=folder, arrays=arrays, no_python=no_python, force=force)
     if to_stdout:
         write_stdout(found.text)
         say(report(found, text, f"The spec of {text} has a source and {_stages(found.stages)}."))

@@ -32,7 +32,7 @@ def is_function(text: str) -> bool:
 
 
 def describe_function(
-    text: str, arguments: Sequence[str], *, folder: Path, arrays: str | None, no_python: bool
+    text: str, arguments: Sequence[str], *, folder: Path, arrays: str | None, no_python: bool, force: bool
 ) -> DescribedTarget:
     """Call the function in a worker and write its spec.
 
@@ -42,6 +42,7 @@ def describe_function(
         folder: Folder that the spec will be in.
         arrays: What the names of saved arrays begin with; None to save none.
         no_python: Refuse to run it.
+        force: Whether saved arrays may replace files.
 
     Raises:
         UsageError: There is no such function, it gives no dataset, or it must not be run.
@@ -60,7 +61,7 @@ def describe_function(
         raise UsageError(msg)
     given = parse_arguments(arguments)
     check_arguments(replace(target, arguments=given))
-    return describe_target(text, given, folder=folder.resolve(), name=str(target.function), arrays=arrays)
+    return describe_target(text, given, folder=folder.resolve(), name=str(target.function), arrays=arrays, force=force)
 
 
 def report(found: DescribedTarget, text: str, written: str) -> str:

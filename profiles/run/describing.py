@@ -56,7 +56,7 @@ class Describing:
 
     Args:
         job: ``target``, ``arguments``, ``folder`` of the spec, ``name`` of the pipeline, ``arrays`` (stem of the names
-            of arrays to be saved; None for none).
+            of arrays to be saved; None for none), ``force`` (whether they may replace files).
     """
 
     def __init__(self, job: dict[str, Any]) -> None:
@@ -69,6 +69,7 @@ class Describing:
         self._target = parse_target(job["target"])
         self._reader: Reader | None = None
         self._seed: int | None = None
+        self._written: set[Path] = set()
         self.called = False
 
     def run(self) -> dict[str, Any]:
@@ -171,8 +172,13 @@ class Describing:
     def _save(self, number: int, name: str) -> None:
         import numpy as np
 
+        path = self._folder / name
+        if path.exists() and path not in self._written and not self._job["force"]:
+            msg = f"--save-arrays: {path} exists; give --force to replace it, or another name for --out"
+            raise UsageError(msg)
+        self._written.add(path)
         if self._reader is not None:
-            np.save(self._folder / name, self._reader.arrays[number], allow_pickle=False)
+            np.save(path, self._reader.arrays[number], allow_pickle=False)
 
     def _built(self, described: Described) -> Any:
         spec = Spec.model_validate(described.data)

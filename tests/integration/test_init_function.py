@@ -120,7 +120,15 @@ def unseeded() -> None:
 
 def described(target: str, folder: Path, **job: Any) -> dict[str, Any]:
     """What the worker answers; the spec is written and read again."""
-    whole = {"target": target, "arguments": [], "folder": str(folder), "name": "a", "arrays": None, **job}
+    whole = {
+        "target": target,
+        "arguments": [],
+        "folder": str(folder),
+        "name": "a",
+        "arrays": None,
+        "force": False,
+        **job,
+    }
     answer = Describing(whole).run()
     (folder / "spec.yaml").write_text(answer["text"])
     load_spec(folder / "spec.yaml")
@@ -199,6 +207,16 @@ def test_arrays_are_saved_where_that_is_asked_for(files: Path, monkeypatch: pyte
     assert answer["data"]["source"]["from_tensor_slices"]["tensors"] == [{"npy": "spec_1.npy"}, {"npy": "spec_2.npy"}]
     assert np.load(files / "spec_1.npy").shape == (500, 4)
     assert answer["equal"] is True
+
+
+def test_arrays_replace_no_file_unless_that_is_forced(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files)
+    (files / "mine_1.npy").write_bytes(b"mine")
+    with pytest.raises(UsageError, match="exists; give --force"):
+        described("as_written.py:arrays", files, arrays="mine")
+    assert (files / "mine_1.npy").read_bytes() == b"mine"
+    described("as_written.py:arrays", files, arrays="mine", force=True)
+    assert np.load(files / "mine_1.npy").shape == (500, 4)
 
 
 def test_arguments_are_told_and_refused_where_only_python_is_left(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
