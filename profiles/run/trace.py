@@ -174,7 +174,8 @@ def traced_ops(feed: Feed, marks: Marks | None = None, room: int | None = None) 
     python.start()
     watching = ThreadStates(os.getpid())
     with tempfile.TemporaryDirectory(prefix="pipeprof-trace-") as folder:
-        options = profiler.ProfilerOptions(host_tracer_level=1, python_tracer_level=0, device_tracer_level=0)
+        level = _tracer_level(tf.__version__)
+        options = profiler.ProfilerOptions(host_tracer_level=level, python_tracer_level=0, device_tracer_level=0)
         try:
             watching.start()
             profiler.start(folder, options)
@@ -233,6 +234,11 @@ def traced_ops(feed: Feed, marks: Marks | None = None, room: int | None = None) 
         nobodys=dict(spans.nobodys),
         calls={path: {"calls": one.calls, "ms": one.ms} for path, one in calls_by_iterator(events).items()},
     )
+
+
+def _tracer_level(version: str) -> int:
+    """The lowest level that tells of ops and iterators: 2.18 has them at the second, 2.21 at the first."""
+    return 1 if tuple(map(int, version.split(".")[:2])) >= (2, 21) else 2
 
 
 def _told(function: dict[str, Any], marks: Marks | None) -> dict[str, Any]:
