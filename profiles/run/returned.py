@@ -93,7 +93,9 @@ def _several(what: str, values: Any) -> str:
         return f"{what}; return the dataset alone, or with a callable step after it"
     if datasets:
         return f"{what}; pipeprof measures one pipeline: return one of them, e.g. chosen with --arg"
-    return f"{what}; {_EXPECTED}"
+    each = {_by_class(one) for one in values}
+    known = each.pop() if len(each) == 1 else None
+    return f"{what}, each {known}" if known is not None else f"{what}; {_EXPECTED}"
 
 
 def _is_dataset(value: Any) -> bool:

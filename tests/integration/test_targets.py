@@ -268,6 +268,7 @@ def test_the_context_of_a_worker_that_is_alone() -> None:
         ("coroutine", "a coroutine; pipeprof calls plain functions: leave async out"),
         ("loader", "a torch DataLoader; pipeprof measures tf.data only"),
         ("keras_dataset", "a Keras PyDataset, which Keras reads with threads of its own; return the tf.data"),
+        ("two_keras_datasets", "a tuple of wrong.Batches, wrong.Batches, each a Keras PyDataset, which Keras reads"),
         ("nothing", "None; expected a tf.data.Dataset, or a dataset and a step: does it lack a return?"),
         ("array", "a numpy array; wrap it with tf.data.Dataset.from_tensor_slices"),
         ("tensor", "a tensor; wrap it"),

@@ -35,6 +35,10 @@ def keras_dataset():
     return Batches()
 
 
+def two_keras_datasets():
+    return Batches(), Batches()
+
+
 def nothing():
     tf.data.Dataset.range(3)
 
