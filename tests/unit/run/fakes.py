@@ -217,6 +217,7 @@ class FakeSampler:
         return self._to_limit
 
     def series(self, most: int | None = None) -> Series:
+        del most
         return Series(
             seconds=[0.0, 0.05],
             rss_bytes=[100, 200],
