@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,22 @@ _GROWTH = math.log(1.005)
 _BINS = math.ceil(math.log(3600 * 1e9) / _GROWTH) + 2
 _COARSE = [round(b * 10**e, 6) for e in range(-3, 6) for b in (1, 2, 5)]
 LONGEST = 10
+
+
+@cache
+def _coarse_of_bins() -> NDArray[np.int64]:
+    edges = np.exp(np.arange(_BINS) * _GROWTH) / 1e6
+    coarse: NDArray[np.int64] = np.searchsorted(_COARSE, edges * (1 - 1e-12))
+    return coarse
+
+
+def median_ms(values: Nanoseconds) -> float:
+    """Median of `values`, shape (n,), n > 0, in ms; ``np.median`` takes ten times as long for a few hundred."""
+    middle = len(values) // 2
+    if len(values) % 2:
+        return float(np.partition(values, middle)[middle]) / 1e6
+    ordered = np.partition(values, (middle - 1, middle))
+    return float(ordered[middle - 1] + ordered[middle]) / 2e6
 
 
 class Durations:
@@ -71,9 +88,7 @@ class Durations:
 
     def histogram(self) -> list[tuple[float, int]]:
         """Pairs of upper bound in milliseconds (1-2-5 steps) and count, empty bins left out."""
-        edges = np.exp(np.arange(_BINS) * _GROWTH) / 1e6
-        coarse = np.searchsorted(_COARSE, edges * (1 - 1e-12))
-        counts = np.bincount(coarse, weights=self._bins, minlength=len(_COARSE) + 1).astype(np.int64)
+        counts = np.bincount(_coarse_of_bins(), weights=self._bins, minlength=len(_COARSE) + 1).astype(np.int64)
         bounds = [*_COARSE, self.max_ns / 1e6]
         return [(bounds[i], int(n)) for i, n in enumerate(counts) if n]
 

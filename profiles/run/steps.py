@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from pipeprof.profiles.run.durations import Durations, LongestGaps
+from pipeprof.profiles.run.durations import Durations, LongestGaps, median_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +126,7 @@ class StepStatistics:
         for i in self.longest.candidates(intervals):
             self.longest.offer((ends[i] - intervals[i]) / 1e9, intervals[i] / 1e6, "pipeline")
         self._elapsed_ns = int(ends[-1])
-        return float(np.median(intervals)) / 1e6
+        return median_ms(intervals)
 
     def begin(self, start: int, end: int) -> None:
         """Name the device's last step before the window: its start is the window's origin."""
@@ -172,7 +172,7 @@ class StepStatistics:
         for i in self.longest.candidates(gaps):
             parts = {"pipeline": waits[i], "python": python[i], "pipeprof": late[i]}
             self.longest.offer((ends[i] - self._origin) / 1e9, gaps[i] / 1e6, max(parts, key=lambda c: parts[c]))
-        return float(np.median(intervals)) / 1e6
+        return median_ms(intervals)
 
     def document(self, *, device: bool) -> dict[str, Any]:
         """The `steps` and `device.gaps` parts of a profile, as far as the loop knows them."""
