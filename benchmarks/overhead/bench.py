@@ -144,7 +144,7 @@ def main() -> int:
     """Measure, write and print the result; 0 if it holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
-    told = "alternations a case, twice that for images, half for fast loops, a quarter with a device; default %(default)s"
+    told = "alternations a case, twice that for images, half for fast loops, a quarter with a step; default %(default)s"
     parser.add_argument("--pairs", type=int, default=200, help=told)
     parser.add_argument("--case", choices=CASES, action="append", help="default: all")
     options = parser.parse_args()

@@ -25,7 +25,7 @@ LOOK_SECONDS = 1.0
 LOOK_ABOVE = 0.5
 ANSWER_SECONDS = 2.0
 LAST_LOOK_SECONDS = 0.2
-SAVE_SECONDS = 5.0
+SAVE_SECONDS = 10.0
 LONGEST_PATIENCE = 0.5
 GRACE_SECONDS = {"interrupted": 8.0, "terminated": 2.0, "max-time": 4.0}
 _STOPPABLE = ("warmup", "measure", "trace")
@@ -101,7 +101,7 @@ class Watch:
         timeout: Seconds without progress after which it is taken to hang.
         end_at: When the command's time is over, in seconds of `clock`; `None` for never.
         on_message: Called after every batch of messages.
-        save: Called at the begin of each phase and every five seconds.
+        save: Called at the begin of each phase and every ten seconds.
     """
 
     worker: WorkerProcess

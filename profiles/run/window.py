@@ -19,7 +19,7 @@ CHECK_LONG_NS = 500_000_000
 LOOKS_A_WINDOW = 20
 LOOKS_AN_EPOCH = 8
 SHORTEST_CHECK_NS = 10_000_000
-BEAT_NS = 500_000_000
+BEAT_NS = 1_000_000_000
 PARTIAL_NS = 2_000_000_000
 # The clock of the steps stands still while ended iterators are deleted; the user's does not.
 MOST_PAUSED_NS = 15_000_000_000
