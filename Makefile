@@ -55,7 +55,7 @@ coverage: $(STAMP)/installed $(STAMP)/dev ## which lines the unit tests do not r
 test-oldest: $(STAMP)/installed ## the integration tests under the oldest supported TensorFlow, in an environment of their own
 	@rm -rf $(VENV)/oldest
 	@$(PYTHON) -m venv $(VENV)/oldest
-	@$(VENV)/oldest/bin/python -m pip --disable-pip-version-check --quiet install '$(OLDEST)' $(DIST)/pipeprof-*.whl pytest hypothesis jsonschema
+	@$(VENV)/oldest/bin/python -m pip --disable-pip-version-check --quiet install '$(OLDEST)' $(DIST)/pipeprof-*.whl pytest hypothesis jsonschema "$$(grep ^ruff= constraints.txt)"
 	@$(VENV)/oldest/bin/python -m pytest -q tests/integration
 	@rm -rf $(VENV)/oldest
 
