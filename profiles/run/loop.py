@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeprof.pipelines.errors import PipelineFailedError
+from pipeprof.profiles.run.finishing import finish
 from pipeprof.profiles.run.steps import Reading
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class SimulatedStep:
 
 
 class PythonStep:
-    """The user's own function as the step: the device is busy while it runs."""
+    """The user's own function as the step: the device is busy until all that it has begun is computed."""
 
     def __init__(self, function: Callable[[Any], object]) -> None:
         self._function = function
@@ -119,11 +120,11 @@ class PythonStep:
     def submit(self, batch: Any) -> tuple[int, int]:
         """Call the function with the batch."""
         start = time.perf_counter_ns()
-        self._function(batch)
+        finish(self._function(batch))
         return start, time.perf_counter_ns()
 
     def wait(self) -> tuple[int, int]:
-        """Nothing to wait for: the call has returned."""
+        """Nothing to wait for: the step is over."""
         now = time.perf_counter_ns()
         return now, now
 
