@@ -22,8 +22,10 @@ SMALL = DataEntry.model_validate({"csv": {"rows": 3, "seed": 4}})
 # Takes half a minute to make, and is never made to its end.
 LARGE = {"text": {"lines": 50_000_000, "words": [1, 1]}}
 
+# A shell that starts the tests in the background has them ignore SIGINT, and every process below them: here it counts.
 ENSURE = """
-import json, sys
+import json, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from pipeprof.pipelines.data.cache import ensure
 from pipeprof.pipelines.data.folders import CacheFolder

@@ -400,8 +400,10 @@ def test_other_encodings(encoding: str) -> None:
     assert b"\\u" not in done.stdout
 
 
+# A shell that starts the tests in the background has them ignore SIGINT: here it counts.
 TERMINATED = """
 import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import pipeprof.profiles.store as store
 from pipeprof.cli.main import main
 store.load_profile = lambda path: os.kill(os.getpid(), signal.{name})
