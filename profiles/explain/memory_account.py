@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.profiles.advise.memory import memory_prediction
 from pipeprof.profiles.advise.prediction import MemoryPrediction
 from pipeprof.profiles.explain.memory_buffers import Look, looks_of
-from pipeprof.profiles.explain.memory_facts import Facts, Ledger, Reading
+from pipeprof.profiles.explain.memory_facts import AT_REST, Facts, Ledger, Reading
 from pipeprof.profiles.explain.memory_growth import epochs_of, filling_of, grew_of, growth_of, series_of
 from pipeprof.profiles.explain.memory_ledger import reconcile
 from pipeprof.profiles.explain.memory_stages import (
@@ -59,11 +59,18 @@ class Seen:
 def account(profile: Profile, seen: Seen) -> list[Message]:
     """Fill in the ledger and all that belongs to it; returns what a reader should be told."""
     memory = profile.memory
-    memory.series = series_of(seen.looks, seen.origin)
-    memory.epochs = epochs_of(seen.looks, profile.series, seen.origin)
-    memory.grew = grew_of(seen.looks, own_shares(seen.view))
-    memory.growth = growth_of(seen.looks, profile.series, seen.origin, in_heap=_grown_in_heap(seen.document))
-    memory.filling = filling_of(seen.looks) if memory.growth is None else None
+    running = [look for look in seen.looks if look.phase != AT_REST]
+    memory.series = series_of(running, seen.origin)
+    memory.epochs = epochs_of(running, profile.series, seen.origin)
+    memory.grew = grew_of(running, own_shares(seen.view))
+    memory.growth = growth_of(
+        running,
+        profile.series,
+        seen.origin,
+        in_heap=_grown_in_heap(seen.document),
+        children=seen.children,
+    )
+    memory.filling = filling_of(running) if memory.growth is None else None
     if memory.peak_bytes is None:
         return []
     facts = _facts(memory, seen)

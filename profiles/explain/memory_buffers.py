@@ -67,6 +67,7 @@ class Look:
         live: Bytes of tensors in TensorFlow's pool.
         by_stage: What each stage held.
         ram_budget: Bytes that AUTOTUNE allows its buffers.
+        rss: Resident memory of the process, without its children.
     """
 
     t: float
@@ -76,6 +77,7 @@ class Look:
     live: int | None
     by_stage: Mapping[str, Buffered] = field(default_factory=dict)
     ram_budget: float | None = None
+    rss: int | None = None
 
     @property
     def total(self) -> int:
@@ -123,6 +125,7 @@ def looks_of(
                 one["live"],
                 _by_stage(after, model, places, stages, alone),
                 model["ram_budget"],
+                one.get("rss"),
             )
         )
     return found

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeprof.profiles.profile import How, Owner
+from pipeprof.profiles.profile import How, Owner, PhaseName
 
 POOLED_BYTES = 256 * 1024
 """Tensors from this size on lie in TensorFlow's pool, smaller ones in glibc's heap."""
@@ -16,6 +16,8 @@ MAPPED_BYTES = 128 * 1024
 """Blocks from this size on have a mapping of their own, at first."""
 SLOT_BYTES = 24
 """What an element takes in the list of a buffer."""
+AT_REST: PhaseName = "trace"
+"""The phase of the one look that was taken when nobody took batches."""
 MAKING = "in the making"
 BUILDING = "building the pipeline"
 OBJECTS = "large Python objects"

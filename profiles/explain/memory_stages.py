@@ -15,7 +15,7 @@ from pipeprof.profiles.advise.prediction import (
     element_overhead_bytes,
     shuffle_overhead_bytes,
 )
-from pipeprof.profiles.explain.memory_facts import POOLED_BYTES, Buffer, Reading, Source
+from pipeprof.profiles.explain.memory_facts import AT_REST, POOLED_BYTES, Buffer, Reading, Source
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.prediction import MemoryPrediction
@@ -163,6 +163,8 @@ def pool_scale_of(
 ) -> float:
     """How much more the pool has in use than the buffered tensors count, where least else was in it.
 
+    That is when nobody takes batches and nothing is in the making, which is looked at once after measuring.
+
     Args:
         view: The pipeline.
         held: What it should hold.
@@ -175,7 +177,7 @@ def pool_scale_of(
         return 1.0
     ratios = []
     for look in looks:
-        if look.phase != fullest.phase or look.live is None or look.total < _FULL * fullest.total:
+        if look.phase not in (fullest.phase, AT_REST) or look.live is None or look.total < _FULL * fullest.total:
             continue
         buffers = [one for one in buffers_of(view, held, look) if not one.alias]
         pooled = sum(one.bytes * one.pooled for one in buffers)

@@ -26,6 +26,10 @@ LOOK_SECONDS = 0.2
 TELL_SECONDS = 2.0
 """How often the parent is told of a look, in case that this process does not live to tell of all of them."""
 MOST_LOOKS = 120
+REST_SECONDS = 0.5
+"""How long the pipeline may take to come to rest when nobody takes batches any more."""
+_REST_EVERY = 0.02
+_AT_REST = 3
 _LARGE = 4096
 """Bytes from which a Python object counts by itself: TensorFlow and its imports have few of these."""
 _MANY = 1000
@@ -170,6 +174,10 @@ def _owner(array: Any) -> Any:
     return None if array.base is not None or isinstance(array, np.memmap) else array
 
 
+def _memory() -> dict[str, Any]:
+    return {"t": time.monotonic(), "rss": procfs.rss_bytes("self"), "live": tensor_bytes()[0]}
+
+
 class MemoryLog:
     """Readings at the ends of phases, and looks at the running pipeline.
 
@@ -181,7 +189,7 @@ class MemoryLog:
         self._tell = tell
         self._tell_at = 0.0
         self._readings: list[dict[str, Any]] = []
-        self._looks: list[tuple[float, str, int, int, int | None, RawSnapshot]] = []
+        self._looks: list[tuple[dict[str, Any], RawSnapshot]] = []
         self._every = LOOK_SECONDS
         self._next = 0.0
 
@@ -208,9 +216,7 @@ class MemoryLog:
 
     def now(self) -> dict[str, Any] | None:
         """Memory at this moment, from any thread; None before the first reading."""
-        if not self._readings:
-            return None
-        return {"t": time.monotonic(), "rss": procfs.rss_bytes("self"), "live": tensor_bytes()[0]}
+        return _memory() if self._readings else None
 
     def look(self, phase: str, feed: Feed, steps: int, snapshot: RawSnapshot | None = None) -> None:
         """Look at the running pipeline, at most five times a second.
@@ -228,24 +234,43 @@ class MemoryLog:
         seen = snapshot or take_snapshot(feed.iterator)
         if seen is None:
             return
-        live = tensor_bytes()[0]
-        self._looks.append((now, phase, steps, feed.ended, live, seen))
+        found = self._moment(phase, feed, steps)
+        self._looks.append((found, seen))
         if self._tell is not None and now >= self._tell_at:
             self._tell_at = now + TELL_SECONDS
-            memory = {"t": now, "rss": procfs.rss_bytes("self"), "live": live}
+            memory = {key: found[key] for key in ("t", "rss", "live")}
             self._tell("memory_look", phase=phase, memory=memory, model=seen.to_dict())
         if len(self._looks) > MOST_LOOKS:
             self._looks = self._looks[::2]
             self._every *= 2
 
+    @staticmethod
+    def _moment(phase: str, feed: Feed, steps: int) -> dict[str, Any]:
+        return {**_memory(), "phase": phase, "steps": steps, "epoch": feed.ended}
+
+    def rest(self, feed: Feed, wait: Callable[[float], object] = time.sleep) -> None:
+        """Look at the pipeline when its buffers are full and nothing is in the making, or after half a second.
+
+        Args:
+            feed: The pipeline's feed, from which nobody takes batches now.
+            wait: Called with seconds to wait.
+        """
+        before, same = tensor_bytes()[0], 0
+        for _ in range(round(REST_SECONDS / _REST_EVERY) if before is not None else 0):
+            wait(_REST_EVERY)
+            live = tensor_bytes()[0]
+            before, same = live, same + 1 if live == before else 0
+            if same >= _AT_REST:
+                break
+        seen = take_snapshot(feed.iterator)
+        if seen is not None:
+            self._looks.append((self._moment("trace", feed, 0), seen))
+
     def document(self, *, sources: Iterable[tuple[str, int]], batch_bytes: float | None) -> dict[str, Any]:
         """All that was read, and what can only be read when nothing is measured any more."""
         return {
             "readings": self._readings,
-            "looks": [
-                {"t": t, "phase": phase, "steps": steps, "epoch": epoch, "live": live, "model": seen.to_dict()}
-                for t, phase, steps, epoch, live, seen in self._looks
-            ],
+            "looks": [{**look, "model": seen.to_dict()} for look, seen in self._looks],
             "python": python_objects(sources),
             "mapped_data": mapped_data_bytes(),
             "batch_bytes": batch_bytes,

@@ -331,12 +331,12 @@ class Sample:
         self.phase = "trace"
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         with self._phases.enter("trace") as phase:
+            self._memory.rest(self.feed)
             if self.job.get("warm"):
                 warm = with_files_in_memory(self.feed, step, self._channel.stop.is_set, self.job["warm"], self._room())
                 if warm is not None:
                     self._channel.send("warm", **warm)
-            replayed = replay(self.feed, step, self._channel.stop.is_set)
-            if replayed is not None:
+            if (replayed := replay(self.feed, step, self._channel.stop.is_set)) is not None:
                 self._channel.send("headspace", **replayed)
             result = self._traced()
             phase.note = result.note

@@ -94,6 +94,20 @@ def test_the_fullest_look_of_the_peaks_phase_counts() -> None:
     assert entry(profile, "shuffle").stage == "stages.0"
 
 
+def test_what_is_in_the_making_while_steps_are_taken_is_not_the_pools_chunks() -> None:
+    """At every look 40 MB of batches were on their way; when nobody took any, the chunks were 5 % larger."""
+    busy = [look(1, 200, 240), look(2, 200, 240)]
+    resting = look(3, 200, 210, "trace")
+
+    taken, rested = accounted(looks=busy, batch_bytes=0)[0], accounted(looks=[*busy, resting], batch_bytes=0)[0]
+
+    assert entry(taken, "shuffle").bytes == pytest.approx(240 * MB, rel=0.01)
+    assert entry(rested, "shuffle").bytes == pytest.approx(210 * MB, rel=0.01)
+    series = rested.memory.series
+    assert series is not None
+    assert series.seconds == [1, 2], "the look at rest belongs to no stretch of the run"
+
+
 def test_the_prediction_stands_beside_what_was_measured() -> None:
     profile, _ = accounted()
 

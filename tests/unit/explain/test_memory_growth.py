@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+from itertools import accumulate
+
 import pytest
 
 from pipeprof.profiles.explain.memory_buffers import Buffered, Look
-from pipeprof.profiles.explain.memory_growth import epochs_of, filled_at, filling_of, grew_of, growth_of, series_of
+from pipeprof.profiles.explain.memory_growth import (
+    epochs_of,
+    filled_at,
+    filling_of,
+    grew_of,
+    growth_of,
+    series_of,
+    trend,
+)
 from pipeprof.profiles.profile import PhaseName, Series
 
 MB = 1_000_000
@@ -50,6 +62,58 @@ def test_growth_is_by_steps() -> None:
     assert found is not None
     assert found.mb_per_1000_steps == pytest.approx(200, rel=0.05)
     assert found.low <= found.mb_per_1000_steps <= found.high
+
+
+def leaking(at: float) -> Look:
+    """At a look that came late the loop is further on, and has kept as much more: 1 MB a step."""
+    late = 0.1 * ((7 * round(5 * at)) % 3)
+    steps = round(RATE * (at + late))
+    return replace(look(at, live=100 + steps), steps=steps, rss=(800 + steps) * MB)
+
+
+def test_steps_and_memory_are_of_the_same_moment() -> None:
+    found = growth_of([leaking(at) for at in TIMES[::2]], FLAT, ORIGIN)
+
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((1000, 1000), rel=1e-6)
+
+
+def test_with_children_memory_is_that_of_all_together() -> None:
+    looks = [replace(look(at + 0.05), rss=500 * MB) for at in TIMES[:-1]]
+
+    alone, together = growth_of(looks, RISING, ORIGIN), growth_of(looks, RISING, ORIGIN, children=True)
+
+    assert alone is not None
+    assert together is not None
+    assert alone.mb_per_1000_steps == pytest.approx(0)
+    assert together.mb_per_1000_steps == pytest.approx(200, rel=0.01), "between two samples it is in proportion"
+
+
+def noise(generator: random.Random, count: int, alike: float) -> list[float]:
+    """Errors each of which has a part of the one before it."""
+    fresh = [generator.gauss(0, 1) for _ in range(count + 30)]
+    return list(accumulate(fresh, lambda before, new: alike * before + new))[-count:]
+
+
+@pytest.mark.parametrize(
+    ("count", "alike", "least"), [(6, 0.5, 0.95), (20, 0.0, 0.95), (20, 0.8, 0.91), (60, 0.8, 0.95)]
+)
+def test_the_interval_holds_the_slope_where_errors_are_alike(count: int, alike: float, least: float) -> None:
+    generator = random.Random(7)
+    steps, held, tries = list(range(count)), 0, 400
+
+    for _ in range(tries):
+        slope, half = trend(
+            steps, [3 * one + error for one, error in zip(steps, noise(generator, count, alike), strict=True)]
+        )
+        held += abs(slope - 3) <= half
+
+    assert held / tries >= least, "least squares alone: 0.83 and 0.52 of 20 where half or four fifths of an error stay"
+
+
+def test_a_line_without_errors_has_no_interval_and_a_point_none_at_all() -> None:
+    assert trend([0, 1, 2, 4], [1, 3, 5, 9]) == pytest.approx((2, 0))
+    assert trend([1, 1, 1], [1, 2, 3]) == (0, float("inf"))
 
 
 def test_a_leak_is_when_both_grow() -> None:
