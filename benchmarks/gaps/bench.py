@@ -1,4 +1,4 @@
-"""Planted stalls: whether ``pipeprof run`` finds the idle gaps that a schedule must leave, as long as they must be.
+"""Planted stalls: whether ``pipeprof run`` finds the idle gaps that a schedule leaves, as long as they are.
 
 Usage: ``python benchmarks/gaps/bench.py --out FILE [--case NAME …]``. Every `every`-th batch comes `late_ms` after it
 was asked for, all others at once; a step takes 10 ms. The host asks `dispatch` steps ahead of the device (none with
@@ -6,23 +6,36 @@ sync), and a prefetch of `p` batches asks another `p` ahead of the host. So a st
 
     gap = max(0, late - (dispatch + p) * step)
 
-and, as one stall comes with `every` steps, a share of ``gap / (every * step + gap)`` of the time.
+and, as one stall comes with `every` steps, a share of ``gap / (every * step + gap)`` of the time: on a machine that
+wakes a sleeping thread at once. Real ones do not, and how late they do changes by the hour. So the truth is a plain
+loop without pipeprof (plain.py) that feeds the same pipeline to a device of the same rule, in a process of its own,
+once before pipeprof's run and once after it: its values, the mean of both, are what pipeprof must find. What was
+constructed stands beside them (`planted`) and must show in the plain loop: as many stalls, and a period within a tenth.
 
-What is held against that, and how far it may be off:
+What is held against the plain loop, and how far pipeprof may be off:
 
-* every stall is a gap and no other is one: the gaps longer than half the planted one number exactly the steps measured
+* every stall is a gap and no other one is: the gaps longer than half the planted one number exactly the steps measured
   over `every`. There are ten stalls or fewer, so that the profile lists each;
-* every one of them is the pipeline's, and from one to the next it is ``every * step + gap``, give or take a tenth;
-* the median gap within 1.5 ms: a stalled batch passes through Python and two wake-ups of sleeping threads, a tenth of a
-  millisecond each on an idle core and up to one on a busy one;
-* the share of waiting within 0.015, and the idle share within -0.015 and +0.03. They count everything: stalls that
-  the machine prolongs, and every other step's fetch where it is slower than the floor. Idle is in addition what
-  pipeprof and Python spend between two steps, some 0.1 ms of 10 ms under sync;
-* the word of the verdict is that of the expected share (5 % and 20 %).
+* every one of them is the pipeline's, and from one to the next it is the plain loop's median period, give or take a
+  tenth;
+* the median gap within 1.5 ms;
+* the share of waiting within 0.015, and the idle share within 0.015;
+* the word of the verdict is that of the plain loop's share of waiting (5 % and 20 %); no schedule's share lies within
+  two points of either.
 
 Where every batch is late the steps are too many to be listed: the gap is then the median of all waits.
 
-A pipeline that is never late leaves the device idle for less than 3 %, with less than 0.5 % of waiting. Three minutes.
+A pipeline that is never late leaves the device idle as long as in the plain loop, within 0.015, and its share of
+waiting is the plain loop's within 0.005.
+
+Where the two plain runs differ by more than these bounds the machine was not steady, and nothing can be held against
+them. Whatever pipeprof found, such a case is measured again, up to twice; every attempt is in the raw result, and a
+case that never was steady does not hold.
+
+The truth was the construction before, with the same bounds but 0.03 above for the idle share, and 0.03 for a pipeline
+that is never late: room for what Python does between two steps, which the plain loop has as well. The construction
+does not say how long Python takes on a core that has just slept, nor how late the pipeline's own thread wakes: a plain
+loop is that late too. Seven minutes.
 """
 
 from __future__ import annotations
@@ -44,9 +57,9 @@ PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
 STEP_MS = 10.0
 GAP_MS = 1.5
 PERIOD = 0.1
-WAIT_SHARE = 0.015
-IDLE_BELOW, IDLE_ABOVE = 0.015, 0.03
-NEVER_IDLE, NEVER_WAITS = 0.03, 0.005
+WAIT_SHARE, IDLE_SHARE = 0.015, 0.015
+NEVER_WAITS = 0.005
+ATTEMPTS = 3
 STEPS, STALLS = 400, 10
 PATIENCE = 180
 
@@ -72,9 +85,75 @@ class Case:
         return self.gap_ms / (self.every * STEP_MS + self.gap_ms)
 
     @property
-    def bound(self) -> str:
-        """The verdict's word."""
-        return "step" if self.share < 0.05 else "input" if self.share >= 0.20 else "balanced"
+    def period_ms(self) -> float:
+        """From one stall to the next."""
+        return self.every * STEP_MS + self.gap_ms
+
+    @property
+    def share_within(self) -> float:
+        """How far a share of waiting may be off."""
+        return WAIT_SHARE if self.gap_ms else NEVER_WAITS
+
+
+@dataclass(frozen=True)
+class Plain:
+    """What a plain loop found; the stalls' length and period are in milliseconds, `None` where none is planted."""
+
+    wait_share: float
+    idle_share: float
+    stalls: int
+    gap_ms: float | None
+    period_ms: float | None
+
+    @classmethod
+    def of(cls, case: Case, found: dict[str, Any]) -> Plain:
+        """From the readings that plain.py printed."""
+        wait, idle = found["wait_share"], found["idle_share"]
+        if not case.gap_ms:
+            return cls(wait, idle, 0, None, None)
+        gaps = zip(found["gap_start_s"], found["gap_ms"], strict=True)
+        long = [(start, ms) for start, ms in gaps if ms > case.gap_ms / 2]
+        if case.every == 1:
+            return cls(wait, idle, len(long), statistics.median(found["wait_ms"]), None)
+        periods = [1e3 * (after - before) for (before, _), (after, _) in pairwise(long)]
+        period = statistics.median(periods) if periods else None
+        return cls(wait, idle, len(long), statistics.median(ms for _, ms in long) if long else None, period)
+
+    def agrees(self, case: Case, other: Plain) -> bool:
+        """Whether the machine was the same in both runs, as far as the bounds can tell."""
+        gaps = [one.gap_ms for one in (self, other) if one.gap_ms is not None]
+        return (
+            abs(self.wait_share - other.wait_share) <= case.share_within
+            and abs(self.idle_share - other.idle_share) <= IDLE_SHARE
+            and self.stalls == other.stalls
+            and (not gaps or max(gaps) - min(gaps) <= GAP_MS)
+        )
+
+    def mean(self, other: Plain) -> Plain:
+        """The middle of two runs that agree."""
+
+        def middle(a: float | None, b: float | None) -> float | None:
+            return None if a is None or b is None else (a + b) / 2
+
+        return Plain(
+            (self.wait_share + other.wait_share) / 2,
+            (self.idle_share + other.idle_share) / 2,
+            self.stalls,
+            middle(self.gap_ms, other.gap_ms),
+            middle(self.period_ms, other.period_ms),
+        )
+
+    def shows(self, case: Case, steps: int) -> bool:
+        """Whether the planted schedule is there."""
+        if not case.gap_ms:
+            return True
+        period = abs(self.period_ms / case.period_ms - 1) <= PERIOD if self.period_ms is not None else case.every == 1
+        return self.stalls == steps // case.every and period
+
+
+def word(share: float) -> str:
+    """The verdict's word for a share of waiting."""
+    return "step" if share < 0.05 else "input" if share >= 0.20 else "balanced"
 
 
 CASES = {
@@ -93,67 +172,88 @@ CASES = {
 }
 
 
-def measure(case: Case, steps: int) -> dict[str, Any]:
-    """The profile of one run."""
-    options = f"--step simulate:{STEP_MS:g}ms --dispatch {case.dispatch} --steps {steps}"
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [*PIPEPROF, "run", f"{HERE / 'pipelines.py'}:planted", *options.split(), "--json", "--quiet"],
-            env=os.environ | {"PIPEPROF_BENCHMARK": json.dumps(asdict(case))},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+def output_of(command: list[str], case: Case, folder: str) -> dict[str, Any]:
+    """The JSON object that a command prints about a case."""
+    done = subprocess.run(
+        command,
+        env=os.environ | {"PIPEPROF_BENCHMARK": json.dumps(asdict(case))},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
-    profile: dict[str, Any] = json.loads(done.stdout)
-    return profile
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
 
 
-def judge(case: Case, profile: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bool]]:
+def attempt(case: Case, steps: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The readings of the plain loop before and after pipeprof's run, and the profile of that run."""
+    plain = [sys.executable, str(HERE / "plain.py"), str(steps), f"{STEP_MS:g}"]
+    target = f"{HERE / 'pipelines.py'}:planted"
+    options = f"--step simulate:{STEP_MS:g}ms --dispatch {case.dispatch} --steps {steps} --json --quiet"
+    with tempfile.TemporaryDirectory() as folder:
+        before = output_of(plain, case, folder)
+        profile = output_of([*PIPEPROF, "run", target, *options.split()], case, folder)
+        return [before, output_of(plain, case, folder)], profile
+
+
+def judge(case: Case, truths: list[Plain], profile: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bool]]:
     """What was expected and measured, and which of the claims hold."""
     steps, device = profile["steps"], profile["device"]
     gaps = device["gaps"]
     causes = gaps["by_cause"]
+    truth = truths[0].mean(truths[1])
     figures: dict[str, Any] = {
         "steps": steps["count"],
         "wait_share": round(steps["wait_share"], 5),
-        "wait_share_expected": round(case.share, 5),
+        "wait_share_plain": [round(one.wait_share, 5) for one in truths],
+        "wait_share_planted": round(case.share, 5),
         "idle_share": round(device["idle_share"], 5),
+        "idle_share_plain": [round(one.idle_share, 5) for one in truths],
         "bound": profile["verdict"]["bound"],
-        "bound_expected": case.bound,
+        "bound_plain": word(truth.wait_share),
+        "bound_planted": word(case.share),
         "python_ms_per_step": round(1e3 * causes.get("python", 0.0) / steps["count"], 4),
         "pipeprof_ms_per_step": round(1e3 * causes.get("pipeprof", 0.0) / steps["count"], 4),
     }
-    claims = {"bound": figures["bound"] == case.bound}
+    claims = {
+        "steady": truths[0].agrees(case, truths[1]),
+        "planted": all(one.shows(case, steps["count"]) for one in truths),
+        "bound": figures["bound"] == figures["bound_plain"],
+        "wait_share": abs(steps["wait_share"] - truth.wait_share) <= case.share_within,
+        "idle_share": abs(device["idle_share"] - truth.idle_share) <= IDLE_SHARE,
+    }
     if not case.gap_ms:
-        claims["idle_share"] = device["idle_share"] < NEVER_IDLE
-        claims["wait_share"] = steps["wait_share"] < NEVER_WAITS
         return figures, claims
     stalls = gaps_longer(gaps["histogram"], case.gap_ms / 2)
     long = [gap for gap in gaps["longest"] if gap["ms"] > case.gap_ms / 2]
-    median = statistics.median(gap["ms"] for gap in long) if case.every > 1 else steps["wait_ms"]["p50"]
+    if case.every == 1:
+        median = steps["wait_ms"]["p50"]
+    else:
+        median = statistics.median(gap["ms"] for gap in long) if long else None
     figures |= {
         "stalls": stalls,
-        "stalls_expected": steps["count"] // case.every,
-        "gap_ms_median": round(median, 3),
-        "gap_ms_expected": case.gap_ms,
+        "stalls_planted": steps["count"] // case.every,
+        "gap_ms_median": median and round(median, 3),
+        "gap_ms_plain": [one.gap_ms and round(one.gap_ms, 3) for one in truths],
+        "gap_ms_planted": case.gap_ms,
     }
     claims |= {
-        "count": stalls == figures["stalls_expected"],
+        "count": stalls == figures["stalls_planted"],
         "cause": all(gap["cause"] == "pipeline" for gap in long),
-        "gap_ms": abs(median - case.gap_ms) <= GAP_MS,
-        "wait_share": abs(steps["wait_share"] - case.share) <= WAIT_SHARE,
-        "idle_share": -IDLE_BELOW <= device["idle_share"] - case.share <= IDLE_ABOVE,
+        "gap_ms": None not in (median, truth.gap_ms) and abs(median - truth.gap_ms) <= GAP_MS,
     }
     if case.every > 1:
         starts = sorted(gap["start_s"] for gap in long)
-        period = (case.every * STEP_MS + case.gap_ms) / 1e3
         figures["gaps_ms"] = [round(gap["ms"], 3) for gap in sorted(long, key=lambda gap: gap["start_s"])]
-        figures["periods"] = [round((b - a) / period, 4) for a, b in pairwise(starts)]
-        claims["schedule"] = all(abs(one - 1) <= PERIOD for one in figures["periods"])
+        figures["periods_ms"] = [round(1e3 * (b - a), 2) for a, b in pairwise(starts)]
+        figures["period_ms_plain"] = [one.period_ms and round(one.period_ms, 2) for one in truths]
+        figures["period_ms_planted"] = case.period_ms
+        period = truth.period_ms
+        claims["schedule"] = all(period and abs(one / period - 1) <= PERIOD for one in figures["periods_ms"])
     return figures, claims
 
 
@@ -163,6 +263,29 @@ def gaps_longer(histogram: list[tuple[float, int]], ms: float) -> int:
     return sum(n for upper, n in histogram if upper > bound * 1.000001)
 
 
+def line(found: dict[str, Any]) -> str:
+    """The figures of a case in one line."""
+
+    def beside(key: str, form: str) -> str:
+        before, after = (format(one, form) if one is not None else "none" for one in found[f"{key}_plain"])
+        return f"(plain {before}, {after})"
+
+    told = [
+        f"waits {found['wait_share']:.2%} {beside('wait_share', '.2%')}",
+        f"idle {found['idle_share']:.2%} {beside('idle_share', '.2%')}",
+    ]
+    if "stalls" in found:
+        told.append(f"gaps {found['gap_ms_median']} ms {beside('gap_ms', '.3f')}")
+    return ", ".join(told)
+
+
+def said(broken: list[str], *, again: bool) -> str:
+    """What became of a case."""
+    if again:
+        return f"NOT STEADY ({', '.join(broken)}): measured again"
+    return f"DOES NOT HOLD: {', '.join(broken)}" if broken else "holds"
+
+
 def main() -> int:
     """Measure, write and print the result; 0 if it holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -170,24 +293,27 @@ def main() -> int:
     parser.add_argument("--case", choices=CASES, action="append", help="default: all")
     options = parser.parse_args()
 
-    figures, raw = {}, {}
+    figures: dict[str, Any] = {}
+    raw: dict[str, list[Any]] = {}
     for name in options.case or CASES:
         case = CASES[name]
-        profile = measure(case, min(STEPS, STALLS * case.every) if case.every > 1 else STEPS)
-        found, claims = judge(case, profile)
-        figures[name] = found | {"claims": claims, "holds": all(claims.values())}
-        raw[name] = {key: profile[key] for key in ("steps", "device", "overhead", "contention", "verdict")}
-        broken = [claim for claim, holds in claims.items() if not holds]
-        print(
-            f"{name}: waits {found['wait_share']:.2%} (expected {case.share:.2%}), idle {found['idle_share']:.2%}, "
-            + (f"gaps {found['gap_ms_median']:.2f} ms (expected {case.gap_ms:g}), " if case.gap_ms else "")
-            + (f"DOES NOT HOLD: {', '.join(broken)}" if broken else "holds"),
-            flush=True,
-        )
+        steps = min(STEPS, STALLS * case.every) if case.every > 1 else STEPS
+        raw[name] = []
+        for number in range(1, ATTEMPTS + 1):
+            plain, profile = attempt(case, steps)
+            found, claims = judge(case, [Plain.of(case, one) for one in plain], profile)
+            kept = {key: profile[key] for key in ("steps", "device", "overhead", "contention", "verdict")}
+            raw[name].append({"plain": plain, "pipeprof": kept, "figures": found, "claims": claims})
+            broken = [claim for claim, holds in claims.items() if not holds]
+            figures[name] = found | {"attempts": number, "claims": claims, "holds": not broken}
+            again = not claims["steady"] and number < ATTEMPTS
+            print(f"{name}: {line(found)}, " + said(broken, again=again), flush=True)
+            if not again:
+                break
     holds = all(one["holds"] for one in figures.values())
     result = {
         "claim": "planted stalls are found as idle gaps, by number, length, cause and share, under sync and with one "
-        "and two steps in flight",
+        "and two steps in flight: as a plain loop finds them in the same minute",
         "holds": holds,
         "figures": figures,
         "raw": raw,
