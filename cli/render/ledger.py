@@ -138,7 +138,7 @@ def _growth(memory: Memory, names: dict[str, str], steps: int) -> Sequence[str]:
     words = f"{significant(growth.mb_per_1000_steps)} MB per 1,000 steps"
     words += f" ({significant(growth.low)} to {significant(growth.high)})"
     if growth.leak:
-        use = "and so did what is in use: TensorFlow's live tensors or the heap's blocks"
+        use = "and so did what is in use: TensorFlow's live tensors, the heap's blocks or Python's objects"
         return [f"It leaks: with all buffers full it grew by {words}, {use}."]
     if growth.stage:
         return [f"With all buffers full it grew by {words}, mostly in {names.get(growth.stage, growth.stage)}."]

@@ -53,7 +53,7 @@ class MemoryGrowth(Model):
     windows: int
     leak: bool = Field(
         description="With all buffers full resident memory rose from each window to the next, and so did what is in "
-        "use: live tensors or glibc's blocks."
+        "use: live tensors, glibc's blocks or Python's objects."
     )
     stage: str | None = Field(None, description="The stage whose buffer was still growing most.")
     mb_per_epoch: float | None = Field(None, description="The same by epochs, where the windows are whole epochs.")

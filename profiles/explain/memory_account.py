@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.profiles.advise.memory import memory_prediction
 from pipeprof.profiles.advise.prediction import MemoryPrediction
 from pipeprof.profiles.explain.memory_buffers import Look, looks_of
-from pipeprof.profiles.explain.memory_facts import AT_REST, Facts, Ledger, Reading
+from pipeprof.profiles.explain.memory_facts import AT_REST, Facts, Ledger, Reading, grown_in_use
 from pipeprof.profiles.explain.memory_growth import epochs_of, filling_of, grew_of, growth_of, series_of
 from pipeprof.profiles.explain.memory_ledger import reconcile
 from pipeprof.profiles.explain.memory_stages import (
@@ -67,7 +67,7 @@ def account(profile: Profile, seen: Seen) -> list[Message]:
         running,
         profile.series,
         seen.origin,
-        in_heap=_grown_in_heap(seen.document),
+        in_use=_grown_in_use(_readings(seen.document)),
         children=seen.children,
     )
     memory.filling = filling_of(running) if memory.growth is None else None
@@ -105,23 +105,23 @@ def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
     return memory_prediction(replace(view, kind="static", stages=stages, profile=None), kept=2 * arrays >= nominal)
 
 
-def _grown_in_heap(document: Mapping[str, Any]) -> int | None:
-    """Bytes by which glibc's blocks in use grew from the end of the warm-up to that of the measurement."""
-    used = {
-        one["name"]: one["heap"] + one["mapped"]
-        for one in document["readings"]
-        if one["heap"] is not None and one.get("mapped") is not None
-    }
-    return used["measure"] - used["warmup"] if {"measure", "warmup"} <= used.keys() else None
-
-
-def _facts(memory: Memory, seen: Seen) -> Facts | None:
-    document = seen.document
-    readings = {
+def _readings(document: Mapping[str, Any]) -> dict[str, Reading]:
+    return {
         one["name"]: Reading(**{key: value for key, value in one.items() if key != "name"})
         for one in document["readings"]
         if one["rss"] is not None
     }
+
+
+def _grown_in_use(readings: Mapping[str, Reading]) -> int | None:
+    """Bytes by which what is in use outside the pool grew from the end of the warm-up to that of the measurement."""
+    before, after = readings.get("warmup"), readings.get("measure")
+    return None if before is None or after is None else grown_in_use(before, after)
+
+
+def _facts(memory: Memory, seen: Seen) -> Facts | None:
+    document = seen.document
+    readings = _readings(document)
     moment = _moment(memory, readings)
     if "import" not in readings or moment is None or memory.peak_bytes is None:
         return None
@@ -226,7 +226,7 @@ def _messages(memory: Memory) -> list[Message]:
         text = (
             f"Memory leaks: with all buffers full it grew by {growth.mb_per_1000_steps:.3g} MB per 1,000 steps "
             f"({growth.low:.3g} to {growth.high:.3g}), in each of {growth.windows} stretches, and so did what is in "
-            "use: TensorFlow's live tensors or the heap's blocks."
+            "use: TensorFlow's live tensors, the heap's blocks or Python's objects."
         )
         found.append(Message(code="leak", message=text))
     return found

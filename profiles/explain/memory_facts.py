@@ -22,6 +22,9 @@ MAKING = "in the making"
 BUILDING = "building the pipeline"
 OBJECTS = "large Python objects"
 LEAKED = "tensors that no stage holds"
+KEPT = "small objects that were kept"
+SMALL_BYTES = 512
+"""Python's objects up to this size are blocks of its own, in mappings that glibc knows nothing of; it counts them."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,29 @@ class Reading:
     heap: int | None = None
     heap_free: int | None = None
     mapped: int | None = None
+    blocks: int | None = None
 
     @property
     def in_use(self) -> int | None:
         """Bytes of glibc's blocks in use, those with a mapping of their own among them."""
         return None if self.heap is None or self.mapped is None else self.heap + self.mapped
+
+
+def grown_in_use(before: Reading, after: Reading) -> int | None:
+    """Bytes by which what is in use outside the pool grew; None where nobody can tell.
+
+    Glibc's blocks, and Python's: of these the number is known, so that they are what else the process has grown by, at
+    most what so many can take.
+    """
+    if before.in_use is None or after.in_use is None:
+        return None
+    heap = after.in_use - before.in_use
+    if before.blocks is None or after.blocks is None:
+        return heap
+    pool = (after.live or 0) - (before.live or 0)
+    free = (after.heap_free or 0) - (before.heap_free or 0)
+    other = after.rss - before.rss - heap - free - pool - ((after.file or 0) - (before.file or 0))
+    return heap + max(0, min(other, SMALL_BYTES * (after.blocks - before.blocks)))
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def growth_of(
     series: Series,
     origin: float,
     *,
-    in_heap: int | None = None,
+    in_use: int | None = None,
     children: bool = False,
 ) -> MemoryGrowth | None:
     """Growth by steps in the measured window past every buffer's fill; None where that leaves fewer than three windows.
@@ -126,13 +126,13 @@ def growth_of(
     Each look has the steps and the memory of one moment. The slope is that of all looks; where there are whole epochs
     enough, that of the epochs' means, as memory comes and goes within an epoch. It is called a leak only when resident
     memory rose from each window to the next, and so did what is in use: TensorFlow's live bytes in each of them, or
-    glibc's blocks over the whole measured window, where all buffers were full before it.
+    glibc's and Python's blocks over the whole measured window, where all buffers were full before it.
 
     Args:
         looks: In order.
         series: Of the run.
         origin: Monotonic time at which the run's series begin.
-        in_heap: Bytes by which glibc's blocks in use grew while measuring; None where nobody can tell.
+        in_use: Bytes by which blocks in use, glibc's and Python's, grew while measuring; None where nobody can tell.
         children: There were child processes, which only the series counts.
     """
     measured = [look for look in looks if look.phase == "measure"]
@@ -163,7 +163,7 @@ def growth_of(
         and slope - half > 0
         and held < rose / 2
         and _rising(windows)
-        and (_live_rising(windows) or (full <= measured[0].t and (in_heap or 0) >= _IN_USE * rose)),
+        and (_live_rising(windows) or (full <= measured[0].t and (in_use or 0) >= _IN_USE * rose)),
         stage=_grew(after) if held >= rose / 2 > 0 else None,
         mb_per_epoch=trend([one.epoch for one in windows], rss)[0] / 1e6 if by_epoch else None,
     )

@@ -12,11 +12,13 @@ from dataclasses import replace
 
 from pipeprof.profiles.explain.memory_facts import (
     BUILDING,
+    KEPT,
     LEAKED,
     MAKING,
     OBJECTS,
     POOLED_BYTES,
     SLOT_BYTES,
+    SMALL_BYTES,
     Buffer,
     Entry,
     Facts,
@@ -46,6 +48,7 @@ def reconcile(facts: Facts) -> Ledger:
     entries += _building(facts, source)
     slack = _slack(facts, residue, pool_live)
     found = _merged(_without_reuse([*entries, *residue, *slack], facts.peak))
+    found += _kept(facts, facts.peak - sum(one.bytes for one in found))
     found = [one for one in found if one.bytes or one.how == "alias"]
     return Ledger(found, facts.peak - sum(one.bytes for one in found))
 
@@ -176,6 +179,14 @@ def _held(facts: Facts) -> tuple[list[Entry], int | None]:
         # Nothing comes and goes that was not counted: what is live beside it was never let go of.
         return [*entries, *passing, Entry("python", None, round(left), "measured", LEAKED)], now.live_peak
     return [*entries, *_padded(passing, left)], None if now.live_peak is None else now.live_peak
+
+
+def _kept(facts: Facts, left: int) -> list[Entry]:
+    """Python's small objects where memory leaks: what has no owner, at most what as many as there are more can take."""
+    made, now = facts.readings.get("iterator"), facts.readings.get(facts.moment)
+    if not facts.leaked or made is None or now is None or made.blocks is None or now.blocks is None:
+        return []
+    return [Entry("python", None, max(0, min(left, SMALL_BYTES * (now.blocks - made.blocks))), "measured", KEPT)]
 
 
 def _padded(entries: list[Entry], left: float | None) -> list[Entry]:

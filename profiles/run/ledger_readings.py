@@ -208,6 +208,7 @@ class MemoryLog:
                 "heap": used[0] if used else None,
                 "heap_free": used[1] if used else None,
                 "mapped": used[2] if used else None,
+                "blocks": sys.getallocatedblocks(),
             }
         )
         if self._tell is not None:

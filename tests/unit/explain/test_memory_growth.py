@@ -124,10 +124,10 @@ def test_a_leak_is_when_both_grow() -> None:
     assert [one is not None and one.leak for one in (both, only_rss, unknown)] == [True, False, False]
 
 
-@pytest.mark.parametrize(("in_heap", "leak"), [(None, False), (50, False), (140, False), (170, True)])
-def test_blocks_of_the_heap_that_grew_as_much_are_a_leak_too(in_heap: int | None, leak: bool) -> None:
-    grown = None if in_heap is None else in_heap * MB
-    found = growth_of([look(at) for at in TIMES], RISING, ORIGIN, in_heap=grown)
+@pytest.mark.parametrize(("in_use", "leak"), [(None, False), (50, False), (140, False), (170, True)])
+def test_blocks_of_the_heap_that_grew_as_much_are_a_leak_too(in_use: int | None, leak: bool) -> None:
+    grown = None if in_use is None else in_use * MB
+    found = growth_of([look(at) for at in TIMES], RISING, ORIGIN, in_use=grown)
 
     assert found is not None
     assert found.leak is leak, "the windows' means rise by 180 MB"
@@ -135,7 +135,7 @@ def test_blocks_of_the_heap_that_grew_as_much_are_a_leak_too(in_heap: int | None
 
 def test_the_heap_says_nothing_where_a_buffer_filled_while_measuring() -> None:
     seen = [look(at, held=min(50, 25 * at)) for at in TIMES]
-    found = growth_of(seen, RISING, ORIGIN, in_heap=200 * MB)
+    found = growth_of(seen, RISING, ORIGIN, in_use=200 * MB)
 
     assert found is not None
     assert not found.leak

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeprof.profiles.explain.memory_facts import Buffer, Facts, Ledger, Reading, Source
+from pipeprof.profiles.explain.memory_facts import Buffer, Facts, Ledger, Reading, Source, grown_in_use
 from pipeprof.profiles.explain.memory_ledger import reconcile
 
 MB = 1_000_000
@@ -355,3 +355,26 @@ def test_next_to_no_tensors_are_not_told() -> None:
     assert not of(reconcile(running(at(930, live=400), shuffle(400), live=400 * MB)), "source")
     small = {name: at(501, live=0.5) for name in ("build", "iterator", "first", "released", "measure")}
     assert not of(reconcile(Facts({"import": BASE, **small}, peak=501 * MB, moment="measure")), "source")
+
+
+def test_small_objects_of_a_leak_are_what_is_left_as_far_as_there_are_so_many_more() -> None:
+    """Half a million objects more take at most 256 MB; nothing else has grown."""
+    facts = running(replace(at(800), blocks=900_000), leaked=True)
+    readings = {**facts.readings, "iterator": replace(at(500), blocks=400_000)}
+    many = replace(facts, readings=readings)
+
+    assert of(reconcile(many), "python") == 256
+    assert reconcile(many).unexplained == 44 * MB
+    assert of(reconcile(replace(many, leaked=False)), "python") == 0
+    assert of(reconcile(facts), "python") == 0, "how many there were is not known"
+
+
+def test_blocks_in_use_are_the_heaps_and_pythons() -> None:
+    before = replace(at(600, live=50, heap=80, free=3), mapped=0, blocks=1_000_000)
+    after = replace(at(700, live=70, heap=100, free=13), mapped=5 * MB, blocks=1_100_000)
+
+    assert grown_in_use(before, after) == (25 + 45) * MB, "20 MB of the rise are the pool's, and 10 MB free"
+    assert grown_in_use(before, replace(after, blocks=1_000_000)) == 25 * MB
+    assert grown_in_use(before, replace(after, blocks=900_000)) == 25 * MB
+    assert grown_in_use(before, replace(after, blocks=None)) == 25 * MB
+    assert grown_in_use(before, replace(after, mapped=None)) is None
