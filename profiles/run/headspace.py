@@ -28,6 +28,10 @@ PATIENCE_SECONDS = 4.0
 MOST_FILE_BYTES = 8_000_000_000
 READ_SECONDS = 20.0
 SETTLE_SECONDS = 0.5
+NOT_READ = (
+    "--cold: what fetching takes is not told apart from preparing: the source files could not be read into memory, in "
+    f"half of what is left of it and in {READ_SECONDS:g} s."
+)
 _CHECK_NS = 50_000_000
 _PIECE = 1 << 20
 
@@ -101,7 +105,7 @@ def replay(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> dict[str,
 
 def with_files_in_memory(
     feed: Feed, step: Step | None, stop: Callable[[], bool], files: Sequence[str], room: int | None
-) -> dict[str, Any] | None:
+) -> tuple[str, dict[str, Any]]:
     """Read all source files, so that they are in the page cache, and measure steps on the same iterator again.
 
     Args:
@@ -112,11 +116,12 @@ def with_files_in_memory(
         room: Bytes of memory that may be filled; None for any number.
 
     Returns:
-        Mean interval in milliseconds, number of steps, and bytes that came from the disk all the same; `None` where
-        the files are too many or too large to be read for that.
+        The message for the parent, its kind and fields: `warm` with the mean interval in milliseconds, number of steps,
+        and bytes that came from the disk all the same; or a `warning` where the files are too large to be read for
+        that, or too slow.
     """
     if not _read(files, room, stop):
-        return None
+        return "warning", {"code": "cold", "text": NOT_READ}
     began = time.perf_counter()
     while time.perf_counter() - began < SETTLE_SECONDS and not stop():
         # What buffers hold was still read from the disk.
@@ -125,8 +130,8 @@ def with_files_in_memory(
     statistics = _steps(feed, step, stop)
     after = procfs.io_read_bytes("self")
     if not statistics.count:
-        return None
-    return {
+        return "warning", {"code": "cold", "text": NOT_READ}
+    return "warm", {
         "warm_ms": _mean_ms(statistics),
         "steps": statistics.count,
         "disk_bytes": after - before if before is not None and after is not None else None,

@@ -332,14 +332,14 @@ class Sample:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         with self._phases.enter("trace") as phase:
             self._memory.rest(self.feed)
-            if self.job.get("warm"):
-                warm = with_files_in_memory(self.feed, step, self._channel.stop.is_set, self.job["warm"], self._room())
-                if warm is not None:
-                    self._channel.send("warm", **warm)
+            # Threads are to be seen as they were measured, waiting for the disk: before its files are in memory.
+            result = self._traced() if (warm := self.job.get("warm")) else None
+            if warm:
+                kind, told = with_files_in_memory(self.feed, step, self._channel.stop.is_set, warm, self._room())
+                self._channel.send(kind, **told)
             if (replayed := replay(self.feed, step, self._channel.stop.is_set)) is not None:
                 self._channel.send("headspace", **replayed)
-            result = self._traced()
-            phase.note = result.note
+            phase.note = (result := result or self._traced()).note
         self._channel.send("trace", **vars(result))
 
     def _traced(self) -> Traced:

@@ -1,0 +1,63 @@
+"""After a measurement with evicted files: what is looked at while they are still on the disk, and what in memory."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from pipeprof.profiles.run import headspace, sample
+from pipeprof.profiles.run.trace import Traced
+
+
+class Channel:
+    def __init__(self):
+        self.sent = []
+        self.stop = SimpleNamespace(is_set=lambda: False)
+
+    def send(self, kind, /, **fields):
+        self.sent.append((kind, fields))
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """What a sample does after its measurement, by the files it was told to read into memory."""
+
+    def run(warm):
+        done = []
+        monkeypatch.setattr(sample, "with_files_in_memory", lambda *_args: done.append("read") or ("warm", {"steps": 3}))
+        monkeypatch.setattr(sample, "replay", lambda *_args: done.append("replay"))
+        monkeypatch.setattr(sample.Sample, "_traced", lambda _self: done.append("trace") or Traced())
+        channel = Channel()
+        one = sample.Sample({"step": {"kind": "none"}, "memory_limit": None, "warm": warm}, channel)
+        one.feed = object()
+        one._memory = SimpleNamespace(rest=lambda _feed: None)
+        one._trace(None)
+        return done, [kind for kind, _ in channel.sent if not kind.startswith("phase")]
+
+    return run
+
+
+def test_threads_are_seen_before_the_files_are_read_into_memory(traced):
+    assert traced(["a"]) == (["trace", "read", "replay"], ["warm", "trace"])
+
+
+def test_without_eviction_the_trace_comes_last(traced):
+    assert traced([]) == (["replay", "trace"], ["trace"])
+
+
+def test_files_that_do_not_fit_are_not_compared_and_the_report_says_so(tmp_path):
+    (tmp_path / "a").write_bytes(bytes(1000))
+    kind, told = headspace.with_files_in_memory(None, None, lambda: False, [str(tmp_path / "a")], room=1500)
+    assert kind == "warning"
+    assert told["code"] == "cold"
+    assert "half of what is left" in told["text"]
+
+
+def test_files_that_fit_are_read_and_the_same_iterator_is_measured_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(headspace, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(headspace, "SECONDS", 0.0)
+    (tmp_path / "a").write_bytes(bytes(1000))
+    feed = headspace.Feed(range(10**9))
+    kind, told = headspace.with_files_in_memory(feed, None, lambda: False, [str(tmp_path / "a")], room=3000)
+    assert kind == "warm"
+    assert told["steps"] >= headspace.AT_LEAST
+    assert feed.next() == told["steps"]
