@@ -18,7 +18,7 @@ from pipeprof.profiles.run.ledger import account_memory
 from pipeprof.profiles.run.lock import DEFAULT_LIMIT, measuring_lock
 from pipeprof.profiles.run.machine import machine_memory
 from pipeprof.profiles.run.observed import Observed
-from pipeprof.profiles.run.pagecache import evict
+from pipeprof.profiles.run.pagecache import evict, in_memory
 from pipeprof.profiles.run.process import WorkerProcess
 from pipeprof.profiles.run.procfs import system_reader
 from pipeprof.profiles.run.sampler import Sampler, SamplerThread
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from pipeprof.profiles.store import ProfileWriter
 
 __all__ = ["RunSettings", "run_sample"]
+
+READ_TO_THE_END = (
+    "--cold: when the measurement was over, all source files had been read; what was read a second time came from "
+    "memory. Fewer --seconds, or --steps, measure less than one pass."
+)
 
 
 def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Progress) -> Profile:
@@ -100,7 +105,7 @@ class _Run:
         self._phases_told = 0
         self._cpu_at_measure: float | None = None
         self._read_at_measure: int | None = None
-        self._warm: list[str] = []
+        self._warm: list[Path] = []
 
     def warn(self, code: str, message: str) -> None:
         self._facts.warnings.append(Message(code=code, message=message))
@@ -113,7 +118,7 @@ class _Run:
         with Signals().installed() as signals:
             limit = self._limit.bytes if self._limit else None
             asked = job(self._settings, self._plan, folders, os.getpid(), limit)
-            worker = WorkerProcess({**asked, "warm": self._warm})
+            worker = WorkerProcess({**asked, "warm": [str(file) for file in self._warm]})
             try:
                 ended, sampler = self._watch(worker, signals)
             finally:
@@ -201,13 +206,10 @@ class _Run:
 
         files = list(source_files(loaded.spec, loaded.base_dir, folders))
         evicted = evict(files)
-        self._facts.disk = Disk(cold=evicted.reason is None and evicted.files > 0)
-        self._warm = [str(file) for file in files] if self._facts.disk.cold else []
-        if evicted.reason or not evicted.files or evicted.failed:
-            why = evicted.reason or (
-                f"{len(evicted.failed)} files failed" if evicted.failed else "no source files are known"
-            )
-            self.warn("cold", f"--cold: {why}.")
+        self._facts.disk = Disk(cold=evicted.cold)
+        self._warm = files if evicted.cold else []
+        if evicted.lacking:
+            self.warn("cold", f"--cold: {evicted.lacking}.")
 
     def _watch(self, worker: WorkerProcess, signals: Signals) -> tuple[Ended, Sampler]:
         reader = system_reader()
@@ -270,6 +272,8 @@ class _Run:
         sampler.sample()
         self._facts.contention = self._contention.stop()
         seconds = time.monotonic() - self._measure_began
+        if in_memory(self._warm):
+            self.warn("cold", READ_TO_THE_END)
         if self._cpu_at_measure is not None and seconds > 0:
             self._facts.sampler_cores = (time.process_time() - self._cpu_at_measure) / seconds
         now = self._reader.bytes_read(self._pid)

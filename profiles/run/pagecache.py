@@ -7,13 +7,16 @@ import errno
 import mmap
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _PAGE = mmap.PAGESIZE
 _PIECE = 1 << 30
+_STAYED_FROM = 0.05
+_WHOLE_FROM = 0.99
+_MOST_LOOKED_AT = 200
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,29 @@ class Eviction:
     resident_bytes: int | None
     failed: tuple[tuple[Path, str], ...] = ()
     reason: str | None = None
+
+    @property
+    def lacking(self) -> str | None:
+        """What was not evicted, in words; `None` where everything was."""
+        if self.reason is not None:
+            return self.reason
+        if not self.files:
+            return "no source files are known"
+        if self._stayed:
+            return (
+                f"{self.resident_bytes or 0:,} of {self.bytes:,} bytes stayed in memory: "
+                "the file system lives there, or another process holds them"
+            )
+        return f"{len(self.failed)} files failed" if self.failed else None
+
+    @property
+    def cold(self) -> bool:
+        """Whether what is read now comes from the disk, but for files that failed."""
+        return self.reason is None and self.files > 0 and not self._stayed
+
+    @property
+    def _stayed(self) -> bool:
+        return (self.resident_bytes or 0) > _STAYED_FROM * self.bytes
 
 
 def _resident_pages(descriptor: int, size: int) -> int | None:
@@ -139,3 +165,18 @@ def evict(files: Iterable[Path]) -> Eviction:
         failed=tuple(failed),
         reason="no file could be evicted" if failed and not sizes else None,
     )
+
+
+def in_memory(files: Sequence[Path]) -> bool:
+    """Whether the files are in the page cache, all but a hundredth; of many files some are looked at.
+
+    False where that cannot be known.
+    """
+    looked_at = files[:: -(-len(files) // _MOST_LOOKED_AT)] if files else ()
+    held, whole = 0, 0
+    for path in looked_at:
+        resident = resident_bytes(path)
+        if resident is None:
+            return False
+        held, whole = held + resident, whole + path.stat().st_size
+    return whole > 0 and held >= _WHOLE_FROM * whole

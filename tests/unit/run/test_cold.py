@@ -23,7 +23,9 @@ def traced(monkeypatch):
 
     def run(warm):
         done = []
-        monkeypatch.setattr(sample, "with_files_in_memory", lambda *_args: done.append("read") or ("warm", {"steps": 3}))
+        monkeypatch.setattr(
+            sample, "with_files_in_memory", lambda *_args: done.append("read") or ("warm", {"steps": 3})
+        )
         monkeypatch.setattr(sample, "replay", lambda *_args: done.append("replay"))
         monkeypatch.setattr(sample.Sample, "_traced", lambda _self: done.append("trace") or Traced())
         channel = Channel()

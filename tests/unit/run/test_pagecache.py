@@ -5,7 +5,7 @@ import os
 import pytest
 
 from pipeprof.profiles.run import pagecache
-from pipeprof.profiles.run.pagecache import evict, resident_bytes
+from pipeprof.profiles.run.pagecache import Eviction, evict, in_memory, resident_bytes
 
 
 @pytest.fixture
@@ -76,3 +76,37 @@ def test_a_system_that_takes_no_advice(tmp_path, monkeypatch):
 def test_resident_bytes_of_what_is_not_there(tmp_path):
     assert resident_bytes(tmp_path / "gone") is None
     assert resident_bytes(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("eviction", "cold", "words"),
+    [
+        (Eviction(2, 100, 5), True, None),
+        (Eviction(2, 100, None), True, None),
+        (Eviction(2, 100, 6), False, "6 of 100 bytes stayed in memory"),
+        (Eviction(2, 100, 0, failed=((None, "gone"),)), True, "1 files failed"),
+        (Eviction(0, 0, None), False, "no source files are known"),
+        (Eviction(0, 0, None, reason="not here"), False, "not here"),
+    ],
+)
+def test_what_stayed_in_memory_is_not_cold(eviction, cold, words):
+    assert eviction.cold is cold
+    assert (eviction.lacking or "").startswith(words or "")
+    assert (eviction.lacking is None) == (words is None)
+
+
+@pytest.mark.parametrize(
+    ("pages", "whole"), [({100: 1, 300: 1}, True), ({100: 1, 300: 0}, False), ({100: None}, False)]
+)
+def test_whether_all_files_are_in_memory(tmp_path, monkeypatch, pages, whole):
+    monkeypatch.setattr(pagecache, "_resident_pages", lambda _descriptor, size: pages[size])
+    assert in_memory(write(tmp_path, a=100, b=300)) is whole
+
+
+def test_of_many_files_some_are_looked_at(monkeypatch, tmp_path):
+    looked_at = []
+    monkeypatch.setattr(pagecache, "resident_bytes", lambda path: looked_at.append(path) or 10)
+    (file,) = write(tmp_path, a=10)
+    assert in_memory([file] * 1000)
+    assert len(looked_at) == 200
+    assert not in_memory([])
