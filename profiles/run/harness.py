@@ -14,6 +14,7 @@ from pipeprof.profiles.run import limits
 from pipeprof.profiles.run.assemble import Facts, assemble
 from pipeprof.profiles.run.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.run.failure import Circumstances, StageAt, diagnose
+from pipeprof.profiles.run.filesystems import uncounted
 from pipeprof.profiles.run.ledger import account_memory
 from pipeprof.profiles.run.lock import DEFAULT_LIMIT, measuring_lock
 from pipeprof.profiles.run.machine import machine_memory
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RunSettings", "run_sample"]
 
+COUNTED_FROM = 1e6
+"""Bytes per second: who reads that much from a disk does not read from elsewhere alone."""
 READ_TO_THE_END = (
     "--cold: when the measurement was over, all source files had been read; what was read a second time came from "
     "memory. Fewer --seconds, or --steps, measure less than one pass."
@@ -106,6 +109,7 @@ class _Run:
         self._cpu_at_measure: float | None = None
         self._read_at_measure: int | None = None
         self._warm: list[Path] = []
+        self._uncounted: frozenset[str] = frozenset()
 
     def warn(self, code: str, message: str) -> None:
         self._facts.warnings.append(Message(code=code, message=message))
@@ -267,6 +271,7 @@ class _Run:
         self._cpu_at_measure = time.process_time()
         self._measure_began = time.monotonic()
         self._read_at_measure = self._reader.bytes_read(self._pid)
+        self._uncounted = uncounted(self._pid)
 
     def _end_measure(self, sampler: Sampler) -> None:
         sampler.sample()
@@ -276,12 +281,19 @@ class _Run:
             self.warn("cold", READ_TO_THE_END)
         if self._cpu_at_measure is not None and seconds > 0:
             self._facts.sampler_cores = (time.process_time() - self._cpu_at_measure) / seconds
-        now = self._reader.bytes_read(self._pid)
+        self._facts.disk = self._disk(seconds)
+
+    def _disk(self, seconds: float) -> Disk:
+        """What came from storage while measuring."""
         cold = self._facts.disk.cold if self._facts.disk else None
-        if now is not None and self._read_at_measure is not None:
-            self._facts.disk = Disk(bytes=now - self._read_at_measure, source="proc-io", cold=cold)
-        else:
-            self._facts.disk = Disk(source="unknown: the system does not count them for this process", cold=cold)
+        now = self._reader.bytes_read(self._pid)
+        if now is None or self._read_at_measure is None:
+            return Disk(source="unknown: the system does not count them for this process", cold=cold)
+        counted = now - self._read_at_measure
+        kinds = self._uncounted | uncounted(self._pid)
+        if kinds and counted < COUNTED_FROM * seconds:
+            return Disk(source=f"{' and '.join(sorted(kinds))} does not count them", cold=cold)
+        return Disk(bytes=counted, source="proc-io", cold=cold)
 
     def _save(self, sampler: Sampler) -> None:
         self._writer.write(assemble(self._facts, self._observed, sampler))
