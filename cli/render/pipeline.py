@@ -64,7 +64,7 @@ def render_pipeline(page: Page, profile: Profile) -> None:
     what = "as written, and as TensorFlow runs it" if known else "as written; TensorFlow's graph of it was not read"
     if stages[0].id.startswith("running."):
         what = "as TensorFlow runs it; the graph of what was written was not read"
-    traced = any(stage.timed_by == "trace" for stage in stages)
+    traced = not any(stage.timed_by == "model" for stage in stages) and _any_traced(stages)
     page.heading("Pipeline", what + ((_TRACED_NOTE if traced else _COST_NOTE) if costs else ""))
     main, lines = _lines(profile)
     columns = _columns(stages, lines)
@@ -77,10 +77,14 @@ def render_pipeline(page: Page, profile: Profile) -> None:
         if Table(columns).cuts(page.style.width) and any(_end_of(one.id) != place_of(one.id) for one in short):
             columns = _columns(short, lines, _end_of)
     legend = _legend(stages, page.table(columns))
+    if _any_traced(stages) and not traced:
+        legend.append("~ as the trace shows: its iterators had ended whenever costs were read")
     for reason, places in reasons.items():
         page.prose(f"{', '.join(places)}: {reason}", style="dim", hang=2)
     if main is not None:
         legend.append(f"line in {PurePath(main).name}")
+    for said in _calls(stages, lines) if lines else ():
+        page.prose(said, style="dim", hang=2)
     if legend:
         page.prose(" · ".join(legend), style="dim")
     if profile.options:
@@ -96,8 +100,12 @@ def _legend(stages: Sequence[Stage], titles: Sequence[str]) -> list[str]:
     if any(title.startswith("buf.") for title in titles):
         legend.append("buf. held in the stage")
     if "CPU" in titles:
-        legend.append("CPU the part of the time in which a core computed")
+        legend.append("CPU the time on cores for it, summed over threads")
     return legend
+
+
+def _any_traced(stages: Sequence[Stage]) -> bool:
+    return any(stage.timed_by == "trace" for stage in stages)
 
 
 _COST_NOTE = "; time inside each stage per batch, summed over threads"
@@ -115,6 +123,25 @@ def _lines(profile: Profile) -> tuple[str | None, list[str]]:
     ]
 
 
+def _calls(stages: Sequence[Stage], lines: Sequence[str]) -> list[str]:
+    """The user's calls that are several stages, none of which has the call's name."""
+    found: dict[tuple[str, str], list[Stage]] = {}
+    for stage, line in zip(stages, lines, strict=True):
+        if stage.location is not None and stage.location.call is not None:
+            found.setdefault((stage.location.call, line), []).append(stage)
+    return [
+        f"{call} (line {line}) is {_places([place_of(one.id) for one in parts])}"
+        for (call, line), parts in found.items()
+        if len(parts) > 1 and call not in {one.op for one in parts}
+    ]
+
+
+def _places(places: Sequence[str]) -> str:
+    if len(places) > 3:
+        return f"{places[0]} to {places[-1]}, {len(places)} stages"
+    return f"{', '.join(places[:-1])} and {places[-1]}"
+
+
 def _columns(stages: Sequence[Stage], lines: Sequence[str], place: Callable[[str], str] = place_of) -> list[Column]:
     names = {stage.id: f"{place(stage.id)} {stage.name or stage.op}" for stage in stages}
     per_batch = time_scale(stage.inside_ms for stage in stages)
@@ -122,12 +149,15 @@ def _columns(stages: Sequence[Stage], lines: Sequence[str], place: Callable[[str
     each = byte_scale(stage.bytes_per_element for stage in stages)
     apart = any(stage.time_ms_per_batch is not None for stage in stages)
     cpu = LUXURY + 1 if place is place_of else LUXURY
+    by_model = any(stage.timed_by == "model" for stage in stages)
+    marks = ["~" if by_model and stage.timed_by == "trace" else "" for stage in stages]
+    inside = [f"{mark}{per_batch.text(stage.inside_ms)}" for mark, stage in zip(marks, stages, strict=True)]
     return [
         Column("at", [place(stage.id) for stage in stages], right=False, style="dim"),
         Column("written", [_written(stage) for stage in stages], right=False, shrink_to=16),
         *([Column("line", lines, keep=5)] if any(lines) else []),
         Column("as TensorFlow runs it", [_executed(stage, names) for stage in stages], right=False, shrink_to=20),
-        Column(per_batch.unit, [per_batch.text(stage.inside_ms) for stage in stages]),
+        Column(per_batch.unit, inside),
         *([Column("CPU", [per_batch.text(stage.cpu_ms_per_batch) for stage in stages], keep=cpu)] if apart else []),
         Column("share", [_share(stage.share) for stage in stages], keep=5),
         Column("", [bar(stage.share) for stage in stages], right=False, keep=1, gap=1),

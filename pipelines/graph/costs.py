@@ -4,6 +4,8 @@ Counters are read as differences. ``repeat``, ``interleave`` and ``flat_map`` th
 the counters with them: what is left shows only the iterators alive at the end of a window, and what they did in it.
 The missing part is filled in by elements: what the stage above gave out must have come through this one, at the cost
 per element that was seen in all segments together. `Cost.seen` says how much was seen; more segments show more.
+What went into a buffer is what came out of it and what it holds more than before, also where its input has long ended;
+the time of a shuffle is counted by that, as filling it is most of it.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ Counter = Literal["num_elements", "processing_time", "bytes_produced", "bytes_co
 # So few elements do not stand for so many times as many.
 _FEW, _MOST_SCALED = 64, 50.0
 _TUNED = ("parallelism", "buffer_size")
-_ONE_TO_ONE = frozenset({"AssertCardinality", "Map", "ParallelMap", "Prefetch", "Scan", "Shuffle", "Zip"})
-_BATCHING = frozenset({"Batch", "MapAndBatch", "PaddedBatch", "ParallelBatch"})
+ONE_TO_ONE = frozenset({"AssertCardinality", "Map", "ParallelMap", "Prefetch", "Scan", "Shuffle", "Zip"})
+BATCHING = frozenset({"Batch", "MapAndBatch", "PaddedBatch", "ParallelBatch"})
+FILLED = frozenset({"Prefetch", "Shuffle", "ShuffleAndRepeat"})
 
 
 @dataclass
@@ -53,6 +56,8 @@ class Cost:
     lifetime_bytes: int = 0
     fill: list[tuple[int, float]] = field(default_factory=list)
     """Elements held at the end of each segment, by the segment's index."""
+    inputs: float | None = None
+    """Of a buffer: elements that went into it."""
 
 
 @dataclass
@@ -79,6 +84,9 @@ class _Sum:
     covered: int = 0
     """Elements of the whole pipeline in the segments for which ``expected`` could be told."""
     placed: bool = False
+    inputs: float | None = None
+    inputs_seen: float = 0.0
+    """Of a buffer, what went into it: all that must have, and in the iterators that were seen."""
     state: Cost = field(default_factory=Cost)
 
 
@@ -149,14 +157,38 @@ class _Segment:
         seen = float(self.total(below, "num_elements"))
         now, before = self.ids.get(below, []), self.ids_before.get(below, [])
         if thrown_away and above is not None:
-            return max(seen, above) if not now or set(now) != set(before) else seen
+            through = above + self.held_more(node.id) if node.family in FILLED else above
+            return max(seen, through) if not now or set(now) != set(before) else seen
+        if node.family in FILLED and above is not None and (not now or set(now) != set(before)):
+            if not now and not before and self._stayed(node.id):
+                # Its input had ended.
+                return 0.0
+            return max(seen, above + self.held_more(node.id))
         if before and not now:
             # Ended within the segment, with counters that nobody read.
-            return None
+            each = self._inputs_each(node)
+            return above * each if above is not None and each is not None else None
         if node.family == "Cache":
             # Filled once: what is below does not run again with every epoch.
             return seen
         return None if above is None else self._scaled(node, seen, above)
+
+    def _stayed(self, place: str) -> bool:
+        """Whether the iterators of a place are the same as at the beginning."""
+        now = self.ids.get(place)
+        return now is not None and set(now) == set(self.ids_before.get(place, ()))
+
+    def held_more(self, place: str) -> float:
+        """Elements that the iterators of a place hold more than at the beginning."""
+        now = sum(self.last[one]["buffered_elements"] for one in self.ids.get(place, ()))
+        return now - sum(self.first[one]["buffered_elements"] for one in self.ids_before.get(place, ()))
+
+    def inputs_seen(self, place: str) -> float:
+        """Elements that went into the iterators of a buffer that are alive."""
+        ids = self.ids.get(place, ())
+        held = sum(self.last[one]["buffered_elements"] for one in ids)
+        before = sum(self.first[one]["buffered_elements"] for one in ids if one in self.first)
+        return self.total(place, "num_elements") + held - before
 
     def _scaled(self, node: Node, seen: float, above: float) -> float | None:
         """What came out below ``node``, of which ``seen`` was seen, when ``above`` elements came out of itself."""
@@ -170,10 +202,15 @@ class _Segment:
 
     def _inputs_each(self, node: Node) -> float | None:
         """How many elements of its input ``node`` takes for one of its own, where that is fixed."""
-        if node.family in _ONE_TO_ONE:
+        if node.family in ONE_TO_ONE:
             return 1.0
+        if node.family not in BATCHING:
+            return None
         ratios = [self.last[one]["ratio"] for one in self.ids.get(node.id, ())]
-        return ratios[0] if node.family in _BATCHING and ratios and ratios[0] > 0 else None
+        size = node.arguments.get("batch_size")
+        if ratios and ratios[0] > 0:
+            return ratios[0]
+        return float(size) if isinstance(size, int) and size > 0 else None
 
 
 def _by_place(places: Mapping[int, str]) -> dict[str, list[int]]:
@@ -194,8 +231,14 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment) -> int:
     """Adds a segment to ``sums``; the elements of the whole pipeline in it."""
     root = segment.after.root
     elements = segment.delta(root, "num_elements") if root is not None else 0
-    for place, expected in segment.expected().items():
+    expectations = segment.expected()
+    for place, expected in expectations.items():
         one = sums[place]
+        node = segment.executed.nodes[place]
+        if node.family in FILLED and node.inputs and expected is not None:
+            below = expectations.get(segment.executed.skip_options(node.inputs[0]))
+            one.inputs = (one.inputs or 0.0) + (below or 0.0)
+            one.inputs_seen += segment.inputs_seen(place)
         if expected is not None:
             one.covered += elements
             one.expected += expected
@@ -219,16 +262,21 @@ def _cost(one: _Sum, elements: int) -> Cost:
     """The sums with the unseen part filled in; ``elements`` are those of the whole pipeline."""
     if one.covered <= 0 < elements:
         return replace(one.state, unseen=True)
-    expected = one.expected * elements / one.covered if one.covered else one.expected
+    whole = elements / one.covered if one.covered else 1.0
+    expected = one.expected * whole
+    inputs = max(0.0, one.inputs) * whole if one.inputs is not None else None
     if one.seen == 0:
-        return replace(one.state, unseen=True) if expected > 0 else replace(one.state, seconds=one.seconds)
+        if expected > 0:
+            return replace(one.state, unseen=True)
+        return replace(one.state, seconds=one.seconds, inputs=inputs)
     scale = expected / one.seen
     if one.seen < _FEW and scale > _MOST_SCALED:
         # The first elements may cost what no later one does, as when they start other processes.
         return replace(one.state, unseen=True)
     return replace(
         one.state,
-        seconds=one.seconds * scale,
+        seconds=one.seconds * (inputs / one.inputs_seen if inputs and one.inputs_seen >= 1 <= inputs else scale),
+        inputs=inputs,
         elements=expected,
         bytes_produced=one.produced * scale,
         bytes_consumed=one.consumed * scale,

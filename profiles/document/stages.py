@@ -15,6 +15,11 @@ class Location(Model):
     file: str
     line: int
     column: int | None = None
+    call: str | None = Field(
+        None,
+        description="Name of what is called there, for a Python target: one call may be several stages, as "
+        "`bucket_by_sequence_length` and Keras' loaders are.",
+    )
 
 
 class Caller(Model):
@@ -88,8 +93,9 @@ class Stage(Model):
     )
     timed_by: Literal["model", "trace"] | None = Field(
         None,
-        description="`trace`: without a model of TensorFlow's (autotune is off) times are those of the trace window, "
-        "which makes a pipeline slower; only their proportions hold. Else `model`.",
+        description="`trace`: its iterators had ended whenever TensorFlow's model was read. Its time is then what an "
+        "element took in the trace window, which makes a pipeline slower, for as many elements as it must have had; "
+        "without a model (autotune is off) that of the window, and only proportions hold. Else `model`.",
     )
     cpu_ms_per_batch: float | None = Field(
         None, description="Of it the CPU time, scaled to that of the process; work on further threads is added."

@@ -24,6 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.graph.opnames import is_asynchronous
 from pipeprof.profiles.explain.largest import equal_stages, top_stage, unknown_stages
 from pipeprof.profiles.explain.words import milliseconds, percent
 
@@ -251,7 +252,7 @@ def _crowded(causes: Causes, profile: Profile, stage: Stage | None) -> Limited |
         return Limited(
             "cpu", stage, f"{words}, because others use {others:.1f} of the {cores:g} (it gets {used:.1f})", beside
         )
-    if stage is not None and (stage.parallelism or 1.0) <= 1.0:
+    if stage is not None and _one_at_a_time(stage):
         # One call at a time wants one core.
         return None
     return Limited("cpu", stage, f"{words}, because more of them want one at once than the {cores:g} there are", beside)
@@ -300,7 +301,7 @@ def _waiting_ms(steps: Steps | None) -> float:
 
 def _serial(_causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
     steps = profile.steps
-    if stage is None or steps is None or stage.inside_ms is None or (stage.parallelism or 1.0) > 1.0:
+    if stage is None or steps is None or stage.inside_ms is None or not _one_at_a_time(stage):
         return None
     if stage.ceiling_resource == "threads":
         # It is inside a function of which several run at a time.
@@ -308,4 +309,12 @@ def _serial(_causes: Causes, profile: Profile, stage: Stage | None) -> Limited |
     share = stage.inside_ms / steps.interval_ms.mean
     if share < SERIAL_FROM:
         return None
-    return Limited("serial-stage", stage, f"it runs one call at a time, {percent(min(share, 1.0))} of the time")
+    how = ", as the trace shows" if stage.timed_by == "trace" else ""
+    return Limited("serial-stage", stage, f"it runs one call at a time, {percent(min(share, 1.0))} of the time{how}")
+
+
+def _one_at_a_time(stage: Stage) -> bool:
+    """Of a stage that runs several calls and had ended whenever the model was read, nobody knows how many."""
+    if stage.parallelism is None and stage.tf_op is not None and is_asynchronous(stage.tf_op):
+        return False
+    return (stage.parallelism or 1.0) <= 1.0

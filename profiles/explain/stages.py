@@ -19,6 +19,7 @@ from pipeprof.pipelines.graph.records import GraphDict, ModelDict
 from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.running import running_graph
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
+from pipeprof.pipelines.graph.unread import unread_elements
 from pipeprof.profiles.explain.words import percent
 from pipeprof.profiles.profile import Component, Location, Message, Stage
 
@@ -30,6 +31,12 @@ _OF_THE_MODEL = (
 _UNATTRIBUTED_SHARE = 0.01
 _SCALED_SHARE = 0.5
 _TOLD_SHARE = 0.01
+_TRACED = (
+    "their iterators had ended whenever costs were read; their times are those of an element while traced, which slows "
+    "a pipeline, for as many elements as the stages above must have had of them"
+)
+_NONE = 0.5
+"""Elements below which there were none."""
 _ALMOST_NOTHING = "in one case less than 1 % of the elements, so take them as rough"
 
 
@@ -56,6 +63,7 @@ def explain_stages(
     by_address: bool = True,
     ops: Mapping[str, str] | None = None,
     times: Sequence[float] = (),
+    traced: Mapping[str, float] | None = None,
 ) -> tuple[list[Stage], list[Message]]:
     """The stages of a pipeline and what a reader should know about the numbers.
 
@@ -66,7 +74,8 @@ def explain_stages(
         the window; more of them also show more of what ``repeat`` throws away. names: The user's name by address; for
         a spec. locations: Place in the user's file by address. by_address: The names in the graph are addresses of a
         spec; False for a user's own function. ops: For a spec, what it calls the source or stage at every address.
-        times: When each segment ended, in seconds since the measured window began.
+        times: When each segment ended, in seconds since the measured window began. traced: How many elements each
+        executed dataset gave in the trace window.
     """
     before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
     pairs = tuple(segments) or (((first, last),) if first is not None and last is not None else ())
@@ -92,8 +101,17 @@ def explain_stages(
     stages = before.stages(by_address=by_address, ops=ops)
     window = _Window(batches, seconds, cores, times)
     elements = _Elements.of(before), _Elements.of(after)
+    unread = unread_elements(after, costs, traced or {})
+    known = {place: number for place, number in unread.items() if number < _NONE or (traced or {}).get(place)}
     table = _Table(
-        Rewrites(before, after, joined, stages), costs, window, names or {}, locations or {}, by_address, elements
+        Rewrites(before, after, joined, stages),
+        costs,
+        window,
+        names or {},
+        locations or {},
+        by_address,
+        elements,
+        known,
     )
     rows = table.rows()
     return rows, [*_notes(costs, pairs, after), *table.notes()]
@@ -134,6 +152,8 @@ class _Table:
     by_address: bool
     elements: tuple[_Elements, _Elements]
     """Of the graph as written, and as executed."""
+    unread: Mapping[str, float]
+    """Elements by executed dataset of those whose cost nobody read, and that did not run or that the trace saw."""
 
     @property
     def _joined(self) -> Joined:
@@ -163,11 +183,17 @@ class _Table:
             executed=self.rewrites.words(stage, None if earlier else cost),
             location=self.locations.get(stage.address),
         ).model_copy(update=self.elements[0].told(stage.head))
-        if cost is None or place is None:
+        if place is None:
+            return row
+        last = stage is _last([stage, *partners], order)
+        if place in self.unread and (cost is None or cost.unseen):
+            state = self._measured(cost, place) if cost is not None and not earlier else {}
+            return row.model_copy(update=state | self._through(place, first=not earlier, last=last))
+        if cost is None:
             return row
         if earlier:
             # The fused dataset gives out what its last part makes.
-            if stage is not _last([stage, *partners], order):
+            if not last:
                 return row
             flow = self._flow(cost)
             return row.model_copy(update={**_made(cost), "bytes_out_per_batch": flow.get("bytes_out_per_batch")})
@@ -187,7 +213,10 @@ class _Table:
             tf_op=node.op,
             executed=self.rewrites.injected(node_id, cost),
         ).model_copy(update=self.elements[1].told(node_id))
-        return row if cost is None else row.model_copy(update=self._measured(cost, node_id))
+        state = self._measured(cost, node_id) if cost is not None else {}
+        if node_id in self.unread and (cost is None or cost.unseen):
+            state |= self._through(node_id, first=True, last=True)
+        return row.model_copy(update=state)
 
     def _cost(self, stage: WrittenStage) -> Cost | None:
         """Of all the stage's datasets: times add up, the rest is that of the one that gives its elements."""
@@ -215,6 +244,15 @@ class _Table:
             **self._flow(cost),
             "ceiling_batches_per_second": 1000 * self._threads(place, cost) / per_batch if per_batch else None,
         }
+
+    def _through(self, place: str, *, first: bool, last: bool) -> dict[str, object]:
+        """Of a stage whose cost nobody read; what took part in no batch cost nothing."""
+        number = self.unread[place]
+        size = self._executed.nodes[place].arguments.get("batch_size")
+        if not last and isinstance(size, int):
+            number *= size
+        found: dict[str, object] = {"elements": round(number)} if last or isinstance(size, int) else {}
+        return found | ({"cpu_ms_per_batch": 0.0, "share": 0.0} if first and number < _NONE else {})
 
     def _fill(self, cost: Cost) -> list[tuple[float, float]] | None:
         """How many elements it held over time, for a stage that holds any."""
@@ -245,11 +283,14 @@ class _Table:
         return max(1.0, min(own, self.window.cores))
 
     def notes(self) -> list[Message]:
-        unseen, scaled, aliases = [], [], []
+        unseen, scaled, aliases, traced = [], [], [], []
         seen = 1.0
         for stage in self.rewrites.stages:
             place = self._joined.executed.get(stage.head)
             cost = self.costs.by_id.get(place) if place is not None else None
+            if place is not None and place in self.unread and (cost is None or cost.unseen):
+                traced.extend([stage.address] if self.unread[place] >= _NONE else [])
+                continue
             if place is None or cost is None:
                 continue
             if cost.unseen:
@@ -261,6 +302,7 @@ class _Table:
                 aliases.append(stage.address)
         texts = (
             ("stages-unseen", unseen, "their iterators had ended whenever costs were read; they are unknown"),
+            ("stages-traced", traced, _TRACED),
             (
                 "stages-scaled",
                 scaled,

@@ -8,6 +8,9 @@ was measured, and all are scaled down to that. The threads on which TensorFlow s
 added, by what the trace says of their pool, and what calling functions takes (`pipeprof.profiles.explain.calling`).
 What TensorFlow fused stays one: its time stands at the first of its parts.
 
+A stage whose iterators had ended whenever the model was read has the trace's time for an element, times the elements
+that must have come out of it. Tracing slows, so such stages together get no more CPU time than the others leave.
+
 The ceiling is that of Plumber: ``min(cores / sum of CPU times, slowest serial stage, step)``, and where functions wait,
 or their pool has fewer threads than there are cores, also the threads that they run on over their time.
 """
@@ -23,6 +26,8 @@ from pipeprof.profiles.explain.largest import unknown_stages
 from pipeprof.profiles.explain.work import Work
 from pipeprof.profiles.profile import Ceiling, CeilingTerm, CpuAccount, Stage, Steps
 
+SLOWED_MOST = 2.0
+"""How many times as long the trace may take, seen with elements of a microsecond."""
 _FUNCTIONS = frozenset({"map", "filter", "from_generator", "scan", "take_while"})
 """Stages whose functions do something themselves, on the pool's threads; those of others make datasets."""
 _BLOCKED_FROM = 0.5
@@ -44,6 +49,7 @@ class Used:
         waiting_share: Of the threads' time that wanted a core, the part without one.
         throttled_share: Part of the time in which the cgroup's quota held the process back.
         interval_ms: From one batch to the next, on the clock.
+        batches: That were measured.
     """
 
     total_ms: float | None = None
@@ -52,6 +58,7 @@ class Used:
     waiting_share: float | None = None
     throttled_share: float | None = None
     interval_ms: float | None = None
+    batches: int | None = None
 
 
 def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cores: float) -> CpuAccount | None:
@@ -66,12 +73,14 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
     lost = _unattributed(stages)
     if all(stage.cpu_ms_per_batch is None for stage in stages):
         _by_trace(stages, work)
+    else:
+        _by_elements(stages, work, used.batches)
     for stage in stages:
         seen = work.get(stage.id)
         stage.time_ms_per_batch = on_the_clock(stage, used.interval_ms)
         if stage.time_ms_per_batch is not None and stage.timed_by is None:
             stage.timed_by = "model"
-        if seen is not None:
+        if seen is not None and stage.ops is None:
             stage.ops, stage.python = seen.ops or None, seen.python or None
     known = [stage for stage in stages if stage.time_ms_per_batch is not None]
     fit_ops(known)
@@ -85,7 +94,7 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
             stage.cpu_ms_per_batch = (stage.cpu_ms_per_batch or 0.0) * account.scale
             if stage.intra_op_ms_per_batch is not None:
                 stage.intra_op_ms_per_batch *= account.scale
-        _add_calling(account, stages, work, lost * running * account.scale)
+        _add_calling(account, stages, work)
         for stage in known:
             _keep_to_the_clock(stage, threads[stage.id], used.interval_ms)
         account.waiting_ms = _waiting_ms(known)
@@ -102,6 +111,47 @@ def _by_trace(stages: Sequence[Stage], work: Mapping[str, Work]) -> None:
         seen = work.get(stage.id)
         if seen is not None and seen.at_work > 0:
             stage.cpu_ms_per_batch, stage.timed_by = seen.at_work, "trace"
+
+
+def _by_elements(stages: Sequence[Stage], work: Mapping[str, Work], batches: int | None) -> None:
+    """What nobody read of the model: the trace's time for an element, for as many as there must have been."""
+    for stage in stages:
+        if stage.cpu_ms_per_batch is not None or stage.fused_with is not None or not batches:
+            continue
+        parts = [one for one in stages if stage.id in (one.id, one.fused_with)]
+        counted = [one for one in parts if one.elements is not None and one.id in work and work[one.id].elements]
+        if not counted or not counted[-1].elements:
+            continue
+        more = counted[-1].elements / batches / work[counted[-1].id].elements
+        seen = [work[one.id] for one in parts if one.id in work]
+        stage.cpu_ms_per_batch, stage.timed_by = (
+            more * sum(max(one.at_work, one.ms + one.calling) for one in seen),
+            "trace",
+        )
+        for one in parts:
+            if one.id in work:
+                _put_inside(one, work[one.id], more)
+
+
+def _put_inside(stage: Stage, seen: Work, more: float) -> None:
+    stage.ops = [one.model_copy(update={"ms_per_batch": more * one.ms_per_batch}) for one in seen.ops] or None
+    stage.python = [one.model_copy(update={"ms_per_batch": more * one.ms_per_batch}) for one in seen.python] or None
+
+
+def _leave_the_rest(known: Sequence[Stage], others_ms: float, total_ms: float) -> None:
+    """Takes from stages that the trace timed what the process has not used: it made them slower."""
+    traced = [stage for stage in known if stage.timed_by == "trace"]
+    mine = sum(stage.cpu_ms_per_batch or 0.0 for stage in traced)
+    most = max(total_ms - others_ms, mine / SLOWED_MOST)
+    if len(traced) == len(known) or mine <= most:
+        return
+    for stage in traced:
+        blocked = stage.blocked_ms_per_batch or 0.0
+        stage.time_ms_per_batch = blocked + ((stage.time_ms_per_batch or 0.0) - blocked) * most / mine
+        stage.cpu_ms_per_batch = (stage.cpu_ms_per_batch or 0.0) * most / mine
+        if stage.intra_op_ms_per_batch is not None:
+            stage.intra_op_ms_per_batch *= most / mine
+    fit_ops(traced)
 
 
 def on_the_clock(stage: Stage, interval_ms: float | None) -> float | None:
@@ -193,8 +243,11 @@ def _account(known: Sequence[Stage], used: Used, lost: float, *, complete: bool)
     """Who used it; where a stage that may cost much could not be read, what is left may be its own."""
     if used.total_ms is None or not known:
         return None
+    beside = lost + (used.loop_ms or 0.0) + (used.pipeprof_ms or 0.0)
+    read = sum(stage.cpu_ms_per_batch or 0.0 for stage in known if stage.timed_by != "trace")
+    _leave_the_rest(known, read + beside, used.total_ms)
     stages = sum(stage.cpu_ms_per_batch or 0.0 for stage in known)
-    parts = stages + lost + (used.loop_ms or 0.0) + (used.pipeprof_ms or 0.0)
+    parts = stages + beside
     scale = min(1.0, used.total_ms / parts) if parts > 0 else 1.0
     remainder = max(0.0, used.total_ms - parts * scale)
     return CpuAccount(
@@ -217,14 +270,12 @@ def _all_read(stages: Sequence[Stage], work: Mapping[str, Work]) -> bool:
     return not unknown_stages(list(stages)) and not any(one is not None and (one.ms or one.calls) for one in seen)
 
 
-def _add_calling(account: CpuAccount, stages: Sequence[Stage], work: Mapping[str, Work], lost: float) -> None:
-    """Calls, out of what is left; what could not be told apart stays so."""
-    add_calling(stages, work, account.runtime_ms + account.unattributed_ms - lost)
+def _add_calling(account: CpuAccount, stages: Sequence[Stage], work: Mapping[str, Work]) -> None:
+    """Calls, out of what is the runtime's; what could not be told apart may be a stage's that nobody read."""
+    add_calling(stages, work, account.runtime_ms)
     calling = sum(stage.calling_ms_per_batch or 0.0 for stage in stages)
-    of_runtime = min(calling, account.runtime_ms)
     account.stages_ms += calling
-    account.runtime_ms -= of_runtime
-    account.unattributed_ms = max(0.0, account.unattributed_ms - (calling - of_runtime))
+    account.runtime_ms = max(0.0, account.runtime_ms - calling)
 
 
 def _keep_to_the_clock(stage: Stage, threads: float | None, interval_ms: float | None) -> None:

@@ -20,6 +20,7 @@ from pipeprof.pipelines.graph.records import GraphDict
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.profiles.profile import OpCost, PythonCost
 
+_HELPER = re.compile(r"(?:Impl|Writer|Reader)$")
 MOST_OPS = 8
 MOST_FUNCTIONS = 8
 
@@ -44,6 +45,8 @@ class Work:
     """Of its functions, per batch."""
     calling: float = 0.0
     """Time of the executor for these calls beside the ops."""
+    elements: float = 0.0
+    """That it gave out, per batch."""
 
 
 def work_by_stage(
@@ -72,8 +75,9 @@ def work_by_stage(
     python = _python(trace, addresses, batches)
     costs = _ops(trace, addresses, python)
     calls = _calls(trace, addresses, batches)
+    elements = addresses.by_address(traced_elements(trace, executed))
     found = {}
-    for address in {*costs, *threads, *python, *calls}:
+    for address in {*costs, *threads, *python, *calls, *elements}:
         seen = threads.get(address, _Threads())
         called, calling = calls.get(address, (0.0, 0.0))
         found[address] = Work(
@@ -86,8 +90,20 @@ def work_by_stage(
             python=python.get(address, [])[:MOST_FUNCTIONS],
             calls=called,
             calling=calling,
+            elements=elements.get(address, 0) / batches,
         )
     return found
+
+
+def traced_elements(trace: Mapping[str, Any] | None, executed: GraphDict) -> dict[str, int]:
+    """How many elements each executed dataset gave in the trace window, all its iterators together."""
+    after = StageGraph.from_dict(executed)
+    found: dict[str, int] = defaultdict(int)
+    for path, number in ((trace or {}).get("elements") or {}).items():
+        place = iterator_place(after, path)
+        if place is not None and in_model(after.nodes[place].op, _kind(path.rpartition("::")[2])):
+            found[place] += number
+    return dict(found)
 
 
 def _calls(trace: Mapping[str, Any], addresses: _Addresses, batches: int) -> dict[str, tuple[float, float]]:
@@ -124,7 +140,7 @@ def _ops(
 class _Addresses:
     def __init__(self, written: StageGraph, executed: StageGraph, stages: Sequence[WrittenStage]) -> None:
         self._executed = executed
-        self._known = {stage.address for stage in stages}
+        self._stages = stages
         self._by_node = {node: stage.address for stage in stages for node in stage.nodes}
         self._joined = join(written, executed)
 
@@ -142,6 +158,12 @@ class _Addresses:
         found = [self._by_node[one] for one in self._joined.written(place) if one in self._by_node]
         return found[-1] if found else None
 
+    def by_address(self, elements: Mapping[str, int]) -> dict[str, int]:
+        """What the last of a stage's datasets gave, by the stage's address, from what each executed dataset gave."""
+        heads = {stage.address: self._joined.executed.get(stage.head) for stage in self._stages}
+        heads |= {f"injected.{number}": place for number, place in enumerate(self._joined.injected)}
+        return {address: elements[place] for address, place in heads.items() if place is not None and place in elements}
+
     def of_dataset(self, dataset: str | None) -> str | None:
         return self._by_node.get(dataset) if dataset is not None else None
 
@@ -153,16 +175,27 @@ def iterator_place(executed: StageGraph, path: str) -> str | None:
     place, before = None, ""
     below = [executed.skip_options(executed.root)]
     for part in path.split("::")[2:]:
-        name = re.sub(r"[\[(].*", "", part)
+        name = _kind(part)
         if place is not None and is_helper(before, name):
             continue
-        found = [one for one in below if in_model(executed.nodes[one].op, name)]
+        found = [one for one in below if _is_iterator_of(executed.nodes[one].op, name)]
         if len(found) != 1:
             return None
         place, before = found[0], name
         node = executed.nodes[place]
         below = [executed.skip_options(one) for one in (*node.inputs, *node.bodies)]
     return place
+
+
+def _is_iterator_of(op: str, name: str) -> bool:
+    """Whether a path calls an iterator of `op`, or its helper, which may stand in its place, `name`."""
+    whole = _HELPER.sub("", name)
+    return in_model(op, name) or (whole != name and is_helper(whole, name) and in_model(op, whole))
+
+
+def _kind(part: str) -> str:
+    """An iterator's kind, from a part of a trace's path."""
+    return re.sub(r"[\[(].*", "", part)
 
 
 @dataclass

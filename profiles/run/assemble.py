@@ -11,7 +11,7 @@ from pipeprof.profiles.explain.stages import explain_stages
 from pipeprof.profiles.explain.time import Used, attribute, ceiling_of
 from pipeprof.profiles.explain.verdict import SLOW_DELETE, verdict
 from pipeprof.profiles.explain.words import percent
-from pipeprof.profiles.explain.work import work_by_stage
+from pipeprof.profiles.explain.work import traced_elements, work_by_stage
 from pipeprof.profiles.profile import (
     Contention,
     CpuAccount,
@@ -206,6 +206,7 @@ def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[
         segments=[(one["first"], one["last"]) for one in graphs["segments"]],
         batches=sum(one["batches"] for one in graphs["segments"]),
         times=[one.get("seconds", 0.0) for one in graphs["segments"]],
+        traced=traced_elements(observed.trace, graphs["executed"]),
         seconds=steps["seconds"],
         cores=facts.host.cores,
         names=names,
@@ -254,6 +255,7 @@ def _used(facts: Facts, observed: Observed, steps: Steps | None) -> Used:
         waiting_share=contention.runnable_wait_share if contention is not None else None,
         throttled_share=min(1.0, throttled / could) if throttled is not None and could else None,
         interval_ms=steps.interval_ms.mean,
+        batches=sum(one["batches"] for one in (observed.graphs or {}).get("segments") or ()),
     )
 
 

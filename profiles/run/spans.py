@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -35,6 +35,7 @@ _PART_BEGINS: Final = f"{_POOL}StartRegion"
 _PART_ENDS: Final = f"{_POOL}StopRegion"
 _TURN: Final = "ExecutorState::Process"
 _WAITING: Final = frozenset({"Root", "Prefetch", "Model", "Options"})
+_NUMBER: Final = re.compile(r"\[\d+\]")
 _NO_OPS: Final = frozenset({"_Arg", "_Retval", "NoOp", "Const"})
 
 
@@ -49,6 +50,15 @@ class Doing:
 
     computing: float
     waiting: float
+
+
+def elements_by_iterator(events: Iterable[Event]) -> dict[str, int]:
+    """How often each iterator was asked for an element, by its path without the numbers of inner iterators."""
+    names = Counter(event.name for event in events if event.name.startswith(ITERATOR))
+    found: dict[str, int] = defaultdict(int)
+    for name, number in names.items():
+        found[_NUMBER.sub("", name)] += number
+    return dict(found)
 
 
 class Spans:

@@ -22,7 +22,7 @@ from pipeprof.pipelines.graph.snapshots import take_snapshot
 from pipeprof.pipelines.user_files import is_generated
 from pipeprof.profiles.run.calls import calls_by_iterator
 from pipeprof.profiles.run.pysampler import PythonSampler
-from pipeprof.profiles.run.spans import Spans
+from pipeprof.profiles.run.spans import Spans, elements_by_iterator
 from pipeprof.profiles.run.threadstates import ThreadStates
 from pipeprof.profiles.run.xplane import Event, read_events
 
@@ -69,6 +69,7 @@ class Traced:
         looks: How many times the threads' states were looked at.
         nobodys: Milliseconds by op of those whose stage could not be told.
         calls: By the path of an iterator, `calls` of its functions, and `ms` of the executor for them beside the ops.
+        elements: How often each iterator was asked for an element, by its path.
     """
 
     batches: int = 0
@@ -84,6 +85,7 @@ class Traced:
     looks: int = 0
     nobodys: dict[str, float] = field(default_factory=dict)
     calls: dict[str, dict[str, float]] = field(default_factory=dict)
+    elements: dict[str, int] = field(default_factory=dict)
 
 
 def python_time(events: Iterable[Event]) -> tuple[float, float]:
@@ -233,6 +235,7 @@ def traced_ops(feed: Feed, marks: Marks | None = None, room: int | None = None) 
         looks=len(looks),
         nobodys=dict(spans.nobodys),
         calls={path: {"calls": one.calls, "ms": one.ms} for path, one in calls_by_iterator(events).items()},
+        elements=elements_by_iterator(events),
     )
 
 

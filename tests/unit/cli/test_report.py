@@ -219,3 +219,18 @@ def test_threads_for_functions_are_counted_in_the_ceiling(recorded: Recorded) ->
     ceiling = Ceiling(batches_per_second=48.9, resource="threads", stage="stages.0", terms=[term])
     text = report(profile.model_copy(update={"ceiling": ceiling}), width=120)
     assert "Ceiling 48.9 batches/s by 2 threads for functions (0 decode (map))" in text
+
+
+def test_times_of_the_trace_beside_those_of_the_model_are_marked(recorded: Recorded) -> None:
+    profile = recorded("step-bound")
+    first = next(stage for stage in profile.stages or [] if stage.inside_ms)
+    first.timed_by, first.time_ms_per_batch = "trace", 12.3
+    others = [stage for stage in profile.stages or [] if stage.inside_ms and stage is not first]
+    for stage in others:
+        stage.timed_by = "model"
+    text = report(profile, width=120)
+    assert "~12.3" in text
+    assert "~ as the trace shows" in text
+    for stage in others:
+        stage.timed_by = "trace"
+    assert "~" not in report(profile, width=120).partition("Memory")[0]

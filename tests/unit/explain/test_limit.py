@@ -367,3 +367,11 @@ def test_what_a_full_cache_serves_costs_nothing(stages: list[str], epochs: int, 
         listed.append(Stage(id=address, origin="written", op=op or "map"))
     found = top_stage([*listed, stage(1.0, address="stages.9")], epochs)
     assert (found.id if found is not None else None) == top
+
+
+def test_of_parallel_calls_that_nobody_read_it_is_not_said_that_they_run_one_at_a_time() -> None:
+    causes = Causes(worker_cores=1.0, demanded_cores=1.0, blocked_share=0.1)
+    traced = stage(19.0, None).model_copy(update={"timed_by": "trace", "tf_op": "MapDataset"})
+    assert (held := limit_of(profile(causes, traced))) is not None
+    assert held.because.endswith("of the time, as the trace shows")
+    assert limit_of(profile(causes, traced.model_copy(update={"tf_op": "ParallelMapDatasetV2"}))) is None

@@ -116,6 +116,54 @@ def test_without_a_model_the_trace_tells_the_proportions():
     assert (one.share, two.share) == pytest.approx((2 / 3, 1 / 3))
 
 
+def unread(id_: str, elements: int | None, **more: Any) -> Stage:
+    return Stage(id=id_, origin="written", op="map", elements=elements, **more)
+
+
+def test_a_stage_that_nobody_read_has_the_traces_time_for_its_elements():
+    # 8 elements in each traced batch took 6 ms; 4 in each of 100 measured ones take 3.
+    one, two = stage("a", 1.0, 1.0), unread("b", 400)
+    ops = [OpCost(op="x", ms_per_batch=5.0)]
+    work = {"b": Work(at_work=6.0, computing=1.0, waiting=0.0, elements=8.0, ms=5.0, ops=ops)}
+    account = attribute([one, two], work, Used(total_ms=4.5, batches=100), CORES)
+    assert account is not None
+    assert (two.time_ms_per_batch, two.cpu_ms_per_batch, two.timed_by) == (3.0, 3.0, "trace")
+    assert [op.ms_per_batch for op in two.ops or []] == [2.5]
+    assert (one.share, two.share) == (0.25, 0.75)
+    assert (account.stages_ms, account.unattributed_ms, account.runtime_ms) == (4.0, 0.0, 0.5)
+
+
+def test_what_the_trace_timed_gets_no_more_than_the_others_leave():
+    one, two = stage("a", 1.0, 1.0), unread("b", 400)
+    work = {"b": Work(at_work=8.0, computing=0.5, waiting=0.0, elements=4.0)}
+    account = attribute([one, two], work, Used(total_ms=4.0, batches=100), CORES)
+    assert account is not None
+    assert (one.cpu_ms_per_batch, two.cpu_ms_per_batch) == (1.0, 3.0)
+    assert (two.blocked_ms_per_batch, two.time_ms_per_batch) == (4.0, 7.0)
+    assert account.scale == 1.0
+
+
+def test_a_trace_is_not_taken_to_be_slower_than_traces_are():
+    one, two = stage("a", 3.0, 3.0), unread("b", 400)
+    work = {"b": Work(at_work=2.0, computing=1.0, waiting=0.0, elements=4.0)}
+    attribute([one, two], work, Used(total_ms=3.0, batches=100), CORES)
+    assert (one.share, two.share) == (0.75, 0.25)
+
+
+def test_of_fused_stages_that_nobody_read_the_first_has_the_time():
+    first, last = unread("b", 400), unread("c", 100, fused_with="b")
+    work = {"b": Work(at_work=6.0, elements=2.0), "c": Work(at_work=2.0, elements=2.0)}
+    attribute([stage("a", 1.0, 1.0), first, last], work, Used(batches=100), CORES)
+    assert (first.time_ms_per_batch, last.time_ms_per_batch) == (4.0, None)
+
+
+@pytest.mark.parametrize(("elements", "traced"), [(None, 4.0), (400, 0.0)])
+def test_where_it_is_not_known_how_many_elements_there_were_nothing_is(elements: int | None, traced: float):
+    one, two = stage("a", 1.0, 1.0), unread("b", elements)
+    attribute([one, two], {"b": Work(at_work=2.0, elements=traced)}, Used(total_ms=3.0, batches=100), CORES)
+    assert (two.time_ms_per_batch, two.timed_by) == (None, None)
+
+
 def test_ops_are_never_longer_than_their_stage():
     one = stage("a", 10.0, 10.0)
     ops = [OpCost(op="x", ms_per_batch=15.0), OpCost(op="y", ms_per_batch=5.0)]

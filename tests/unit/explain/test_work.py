@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.explain.work import iterator_place, work_by_stage
+from pipeprof.profiles.explain.work import iterator_place, traced_elements, work_by_stage
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 
@@ -47,6 +47,26 @@ def test_an_iterator_is_found_by_its_path(name: str, family: str):
     path, place = path_to(executed, family)
     assert iterator_place(executed, path) == place
     assert iterator_place(executed, f"{path}::Nothing") is None
+
+
+def test_a_helper_that_stands_in_an_iterators_place_is_the_same_dataset_and_counts_once():
+    graph = recorded("cache")["executed"]
+    executed = StageGraph.from_dict(graph)
+    path, below = path_to(executed, "Range")
+    cache = path[: path.index("::Cache")]
+    asked = {
+        f"{cache}::MemoryCache": 50,
+        f"{cache}::MemoryCacheImpl": 50,
+        path.replace("::Cache::", "::MemoryCacheImpl::"): 10,
+    }
+    elements = traced_elements({"elements": asked}, graph)
+    assert elements == {node_of(graph, "CacheDatasetV2"): 50, below: 10}
+
+
+def test_elements_of_a_stage_are_those_of_its_last_dataset():
+    graph = recorded("generator")["executed"]
+    path, _ = path_to(StageGraph.from_dict(graph), "FlatMap")
+    assert work("generator", elements={path: 50, f"{path}[0]::Generator": 70})["source"].elements == 5.0
 
 
 def test_ops_of_a_dataset_belong_to_its_stage():

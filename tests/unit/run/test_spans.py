@@ -6,7 +6,7 @@ from array import array
 
 import pytest
 
-from pipeprof.profiles.run.spans import Doing, Spans
+from pipeprof.profiles.run.spans import Doing, Spans, elements_by_iterator
 from pipeprof.profiles.run.threadstates import Look, parse
 from pipeprof.profiles.run.xplane import Event
 
@@ -111,3 +111,10 @@ def test_going_from_op_to_op_is_work_too():
     spans = Spans(events, key_of)
     assert spans.milliseconds() == {"in:a": 10.0, "in:b": 3.0}
     assert dict(spans.ops["in:a"]) == {"Mul": 3.0}
+
+
+def test_elements_of_inner_iterators_are_counted_together():
+    inner = "Iterator::Root::Interleave[{}]::Map"
+    events = [ran(inner.format(number), 0, 1, number) for number in (0, 1, 1)]
+    events += [ran("Iterator::Root", 0, 9), ran("MakeIterator::MapDataset", 0, 1), ran("a/x:Mul", 0, 1)]
+    assert elements_by_iterator(events) == {"Iterator::Root::Interleave::Map": 3, "Iterator::Root": 1}
