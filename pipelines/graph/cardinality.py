@@ -9,6 +9,7 @@ from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 INFINITE: Final = -1
+_LAST_INT64: Final = 2**63 - 1
 
 _ENDLESS = frozenset(
     {
@@ -60,6 +61,8 @@ def _of_source(node: Node) -> int | None:
         return INFINITE
     if node.family == "Range":
         start, stop, step = (node.arguments.get(one) for one in ("start", "stop", "step"))
+        if stop == _LAST_INT64:
+            return INFINITE
         if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int) and step:
             return max(0, -(-(stop - start) // step))
     return node.length

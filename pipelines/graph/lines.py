@@ -268,23 +268,33 @@ def _place(made: Made) -> PlaceDict | None:
         return None
     inner = made.spots[0]
     outer = [one for before, one in pairwise(made.spots) if (one.file, one.line) != (before.file, before.line)]
-    line, column = _name_of_call(inner)
+    line, column, call = _name_of_call(inner)
     callers: list[CallerDict] = [{"file": one.file, "line": one.line, "function": one.function} for one in outer]
-    return {"file": inner.file, "line": line, "column": column, "function": inner.function, "callers": callers}
+    return {
+        "file": inner.file,
+        "line": line,
+        "column": column,
+        "call": call,
+        "function": inner.function,
+        "callers": callers,
+    }
 
 
-def _name_of_call(spot: Spot) -> tuple[int, int | None]:
-    """Line and column, both from 1, of the method's name in the user's text: ``batch`` in a chain of calls."""
-    name = _calls(spot.file).get(spot.end) if spot.end is not None else None
-    return name if name is not None else (spot.line, None)
+def _name_of_call(spot: Spot) -> tuple[int, int | None, str | None]:
+    """Line and column, both from 1, of the method's name in the user's text, ``batch`` in a chain of calls; the name.
+
+    What is given to ``apply`` tells more than that word.
+    """
+    call = _calls(spot.file).get(spot.end) if spot.end is not None else None
+    return call if call is not None else (spot.line, None, None)
 
 
 @lru_cache(maxsize=64)
-def _calls(file: str) -> dict[tuple[int, int] | None, tuple[int, int]]:
-    """Where the name of a called function or method stands, by the end of the call."""
+def _calls(file: str) -> dict[tuple[int, int] | None, tuple[int, int, str | None]]:
+    """Where the name of a called function or method stands, and the name, by the end of the call."""
     text, tree = _parsed(file)
     lines = text.splitlines()
-    found: dict[tuple[int, int] | None, tuple[int, int]] = {}
+    found: dict[tuple[int, int] | None, tuple[int, int, str | None]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.end_lineno is not None and node.end_col_offset is not None:
             name = node.func
@@ -292,8 +302,20 @@ def _calls(file: str) -> dict[tuple[int, int] | None, tuple[int, int]]:
             if isinstance(name, ast.Attribute) and name.end_lineno is not None and name.end_col_offset is not None:
                 line, offset = name.end_lineno, name.end_col_offset - len(name.attr.encode())
             column = len(lines[line - 1][:offset].decode("utf-8", "replace")) + 1
-            found[node.end_lineno, node.end_col_offset] = (line, column)
+            found[node.end_lineno, node.end_col_offset] = (line, column, _called(node))
     return found
+
+
+def _called(call: ast.Call) -> str | None:
+    name = _last_name(call.func)
+    if name == "apply" and call.args:
+        given = call.args[0]
+        return _last_name(given.func if isinstance(given, ast.Call) else given) or name
+    return name
+
+
+def _last_name(node: ast.expr) -> str | None:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else None
 
 
 @lru_cache(maxsize=64)

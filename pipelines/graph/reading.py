@@ -19,6 +19,7 @@ from typing import Any, Final
 from pipeprof.pipelines.graph.bodies import Reader
 from pipeprof.pipelines.graph.places import enclosing_stage
 from pipeprof.pipelines.graph.records import GraphDict, PlaceDict
+from pipeprof.pipelines.graph.shapes import fill_shapes
 from pipeprof.pipelines.graph.snapshots import RawSnapshot, snapshot_model, take_snapshot
 from pipeprof.pipelines.graph.sources import MadeSource, SourceWatch, component_keys, mark_constants
 
@@ -198,7 +199,9 @@ def _read_variant(variant: Any) -> GraphDict:
     graph = _serialised(variant)
     if isinstance(graph, str):
         return _without_graph(graph)
-    return Reader(graph, lambda enum: str(tf.dtypes.as_dtype(enum).name)).read()
+    read = Reader(graph, lambda enum: str(tf.dtypes.as_dtype(enum).name)).read()
+    fill_shapes(read)
+    return read
 
 
 def _too_large(size: int, room: int | None) -> str | None:

@@ -108,6 +108,7 @@ class PlaceDict(TypedDict):
     file: str
     line: int
     column: int | None  # of the method's name, from 1; None where Python does not tell
+    call: str | None  # the name: one call may make several datasets, `bucket_by_sequence_length` for instance
     function: str
     callers: list[CallerDict]  # from the inside out; bounded
 

@@ -358,16 +358,24 @@ class StageGraph:
             return None
         selector: list[str] = []
         weights: list[str] = []
+        given = self._given_weights(below)
         todo = [below.id]
         while todo:
             node = self.nodes[self.skip_options(todo.pop())]
-            if address_in(node.key) is not None:
+            if address_in(node.key) is not None or node.id == given:
                 weights.append(node.id)
             elif node.id not in selector:
                 selector.append(node.id)
                 todo.extend(node.inputs)
         nodes = (*reversed(selector), head.id)
         return Group(nodes, "sample_from_datasets", (*head.inputs[1:], *weights), (), sides=True)
+
+    def _given_weights(self, selector: Node) -> str | None:
+        """The user's dataset of weights: the selector reads it, zipped with random numbers, by a map of its own."""
+        at: str | None = selector.id if _made_by("varying_logits", selector) else None
+        for _ in ("zip", "logits", "weights"):
+            at = self.skip_options(self.nodes[at].inputs[0]) if at is not None and self.nodes[at].inputs else None
+        return at
 
     def _chain(self, end: Node) -> list[Node]:
         """``end`` and all below it along first inputs, in the order elements flow."""

@@ -30,7 +30,9 @@ def locate(stages: Iterable[Stage], graphs: Mapping[str, Any]) -> None:
         nodes = written[stage.id].nodes if stage.id in written else ()
         place = next((places[one] for one in reversed(nodes) if one in places), None)
         if place is not None:
-            stage.location = Location(file=place["file"], line=place["line"], column=place["column"])
+            stage.location = Location(
+                file=place["file"], line=place["line"], column=place["column"], call=place.get("call")
+            )
             stage.called_from = [Caller(**one) for one in place["callers"]] or None
 
 

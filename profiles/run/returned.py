@@ -38,10 +38,18 @@ _KNOWN: tuple[tuple[str, str, str, str], ...] = (
         "an iterator of a dataset",
         "return the dataset itself, without iter()",
     ),
+    (
+        "tensorflow.",
+        "NumpyIterator",
+        "an iterator of a dataset as numpy",
+        "return the dataset itself, without as_numpy_iterator()",
+    ),
     ("tensorflow.", "Tensor", "a tensor", "wrap it with tf.data.Dataset.from_tensor_slices"),
     ("tensorflow.", "CompositeTensor", "a tensor", "wrap it with tf.data.Dataset.from_tensor_slices"),
     ("tensorflow.", "TypeSpec", "the spec of an element", "return the dataset itself, without .element_spec"),
     ("tensorflow.", "Feature", "a feature", _EXPECTED),
+    ("keras.", "Layer", "a Keras layer or model", "return the dataset, or the dataset and a step"),
+    ("tf_keras.", "Layer", "a Keras layer or model", "return the dataset, or the dataset and a step"),
     ("numpy", "ndarray", "a numpy array", "wrap it with tf.data.Dataset.from_tensor_slices"),
     ("pandas.", "DataFrame", "a pandas DataFrame", "wrap it with tf.data.Dataset.from_tensor_slices(dict(frame))"),
     ("pandas.", "Series", "a pandas Series", "wrap it with tf.data.Dataset.from_tensor_slices"),
@@ -60,9 +68,12 @@ def describe_returned(result: Any) -> str:
     if inspect.iscoroutine(result):
         result.close()
     if isinstance(result, Mapping):
-        return _several(f"a dict with {_words([str(key) for key in result])}", result.values())
+        words = f"a dict with {_words([str(key) for key in result])}" if result else "an empty dict"
+        return _several(words, result.values())
     if isinstance(result, list | tuple):
-        return _several(f"a {type(result).__name__} of {_words([_kind(one) for one in result])}", result)
+        kind = type(result).__name__
+        words = f"a {kind} of {_words([_kind(one) for one in result])}" if result else f"an empty {kind}"
+        return _several(words, result)
     return _by_class(result) or _by_nature(result)
 
 
@@ -70,9 +81,10 @@ def _by_nature(result: Any) -> str:
     natures = (
         (result is None, f"None; {_EXPECTED}: does it lack a return?"),
         (inspect.isgenerator(result), f"a generator; {_GENERATOR}"),
+        (inspect.isasyncgen(result), f"an asynchronous generator; leave async out, and {_GENERATOR}"),
         (inspect.iscoroutine(result), "a coroutine; pipeprof calls plain functions: leave async out"),
         (isinstance(result, Iterator), f"an iterator ({_kind(result)}); {_GENERATOR}"),
-        (inspect.isclass(result), f"the class {getattr(result, '__name__', '')}; return a dataset that it makes"),
+        (inspect.isclass(result), f"the class {_name(result)}; return a dataset that it makes"),
         (callable(result), f"a function or other callable ({_kind(result)}); name the one that returns the dataset"),
     )
     return next((said for fits, said in natures if fits), f"{_a(_kind(result))}; {_EXPECTED}")
@@ -108,7 +120,14 @@ def _kind(value: Any) -> str:
     package = kind.__module__.partition(".")[0]
     if _is_dataset(value):
         return "Dataset"
+    if value is None:
+        return "None"
     return kind.__name__ if package in ("builtins", "__main__") else f"{package}.{kind.__name__}"
+
+
+def _name(value: Any) -> str:
+    name = getattr(value, "__name__", "")
+    return "tf.data.Dataset" if name == "DatasetV2" else name
 
 
 def _a(word: str) -> str:

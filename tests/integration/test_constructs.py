@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from dataclasses import dataclass
 from itertools import pairwise
@@ -81,13 +82,29 @@ def test_every_stage_has_its_elements_its_line_and_its_iterators(name: str) -> N
     ]
     told = [(one.dtype, one.shape) for one in last.element_spec]
     assert [dtype for dtype, _ in told] == [dtype for dtype, _ in leaves]
-    assert all(len(shape) == len(real) for (_, shape), (_, real) in zip(told, leaves, strict=True) if shape and real)
+    shapes = [(shape, real) for (_, shape), (_, real) in zip(told, leaves, strict=True) if real is not None]
+    assert [None if shape is None else len(shape) for shape, _ in shapes] == [len(real) for _, real in shapes]
+    assert all(size in (None, one) for shape, real in shapes for one, size in zip(shape, real, strict=True))
 
 
 def _flat(spec: Any) -> list[Any]:
     import tensorflow as tf
 
     return tf.nest.flatten(spec)
+
+
+@pytest.mark.parametrize(
+    ("name", "calls"),
+    [
+        ("bucketed", ["map", *["bucket_by_sequence_length"] * 2]),
+        ("applied", ["map", "by_length", "by_length", "unbatch", *["dense_to_ragged_batch"] * 2, "map"]),
+        ("promised", ["filter", "assert_cardinality", "batch"]),
+    ],
+)
+def test_what_the_user_calls_is_told_beside_the_stages_it_becomes(name: str, calls: list[str]) -> None:
+    # Python 3.10 does not tell which call of a line it is in.
+    told = [stage.location.call for stage in ran(name).stages.values() if stage.origin == "written"][1:]
+    assert told == (calls if sys.version_info >= (3, 11) else [None] * len(calls))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -273,7 +273,7 @@ def test_the_context_of_a_worker_that_is_alone() -> None:
         ("array", "a numpy array; wrap it with tf.data.Dataset.from_tensor_slices"),
         ("tensor", "a tensor; wrap it"),
         ("iterator", "an iterator of a dataset; return the dataset itself"),
-        ("numpy_iterator", "an iterator"),
+        ("numpy_iterator", "an iterator of a dataset as numpy; return the dataset itself, without as_numpy_iterator()"),
         ("plain_iterator", "an iterator (list_iterator); wrap it with tf.data.Dataset.from_generator"),
         ("two_datasets", "a tuple of Dataset, Dataset; pipeprof measures one pipeline: return one of them"),
         ("dict_of_datasets", "a dict with train, test; pipeprof measures one pipeline: return one of them"),

@@ -42,6 +42,30 @@ def chosen() -> tf.data.Dataset:
     return tf.data.Dataset.choose_from_datasets(sides, _range(2).repeat(9)).batch(4)
 
 
+def sampled_by_weights() -> tf.data.Dataset:
+    weights = tf.data.Dataset.from_tensors([0.4, 0.6]).repeat()
+    return tf.data.Dataset.sample_from_datasets([_range(), _range(7).skip(2)], weights=weights).batch(4)
+
+
+def sampled_of_several_shapes() -> tf.data.Dataset:
+    sides = [_range().map(lambda _, size=size: (tf.zeros([size, 3]), size)) for size in (2, 4)]
+    return tf.data.Dataset.sample_from_datasets(sides).shuffle(3).prefetch(1)
+
+
+def bucketed() -> tf.data.Dataset:
+    return _range().map(tf.range).bucket_by_sequence_length(tf.size, [4, 9], [4, 3, 2])
+
+
+def applied() -> tf.data.Dataset:
+    by_length = tf.data.experimental.bucket_by_sequence_length(tf.size, [4, 9], [4, 3, 2])
+    dataset = _range().map(tf.range).apply(by_length).unbatch()
+    return dataset.apply(tf.data.experimental.dense_to_ragged_batch(2)).map(lambda rows: rows.to_tensor())
+
+
+def numbered_without_end() -> tf.data.Dataset:
+    return _range(3).repeat().enumerate().batch(2)
+
+
 def grouped() -> tf.data.Dataset:
     return _range().group_by_window(
         lambda x: x % 3,

@@ -116,3 +116,23 @@ def test_stages_of_a_running_pipeline_are_not_said_to_be_written() -> None:
 )
 def test_places_are_short(address: str, place: str) -> None:
     assert place_of(address) == place
+
+
+def test_a_call_that_is_several_stages_is_named() -> None:
+    def at(line: int, call: str) -> dict[str, object]:
+        return {"location": {"file": "input.py", "line": line, "call": call}}
+
+    shown = profile(
+        stage("source", "range", **at(3, "range")),
+        stage("stages.0", "group_by_window", **at(4, "bucket_by_sequence_length")),
+        stage("stages.0.stages.0", "padded_batch", depth=1, **at(4, "bucket_by_sequence_length")),
+        *[stage(f"stages.{number}", "map", **at(number, "rejection_resample")) for number in (5, 5, 5, 5)],
+        stage("stages.6", "list_files", **at(7, "list_files")),
+        stage("stages.7", "shuffle", **at(7, "list_files")),
+        stage("stages.8", "map", **at(8, "change")),
+    )
+    shown.target.kind = "function"
+    text = rendered(shown, 100)
+    assert "bucket_by_sequence_length (line 4) is 0 and 0.0\n" in text
+    assert "rejection_resample (line 5) is 5 to 5, 4 stages\n" in text
+    assert text.count(") is ") == 2

@@ -88,6 +88,13 @@ def test_of_a_range(start: int, stop: int, step: int, expected: int) -> None:
     assert count(node("s", "RangeDataset", start=start, stop=stop, step=step)) == expected
 
 
+def test_of_a_range_that_counts_for_ever() -> None:
+    """`enumerate` is a zip with such a range."""
+    numbers = node("r", "RangeDataset", start=0, stop=2**63 - 1, step=1)
+    assert count(ONE, FOREVER, numbers, node("n", "ZipDataset", "r", "s")) == INFINITE
+    assert count(SEVEN, numbers, node("n", "ZipDataset", "r", "s")) == 7
+
+
 def test_of_recorded_pipelines(recorded: Callable[[str], Recorded]) -> None:
     graph = StageGraph.from_dict(recorded("eager_source").written)
     found = [cardinalities(graph)[one.id] for one in graph.walk()]

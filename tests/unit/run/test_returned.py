@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,6 +17,10 @@ def thing(*names: str) -> Any:
         module, _, last = name.rpartition(".")
         kind = type(last, (kind,), {"__module__": module})
     return kind()
+
+
+async def asynchronous() -> AsyncIterator[int]:
+    yield 1
 
 
 @pytest.mark.parametrize(
@@ -37,6 +42,13 @@ def thing(*names: str) -> Any:
         (thing("polars.Dataset"), "a polars.Dataset; expected a tf.data.Dataset"),
         (thing("mine.input.Sequence"), "a mine.Sequence; expected"),
         (thing("keras.src.x.Mine", "keras.src.x.PyDataset"), "a Keras PyDataset"),
+        (thing("tensorflow.python.NumpyIterator"), "an iterator of a dataset as numpy; return the dataset itself"),
+        (thing("keras.src.models.Sequential", "keras.src.layers.Layer"), "a Keras layer or model; return the dataset"),
+        (type(thing("x.DatasetV2")), "the class tf.data.Dataset; return a dataset that it makes"),
+        ((thing("x.DatasetV2"), None), "a tuple of Dataset, None; return the dataset alone"),
+        ([], "an empty list; expected a tf.data.Dataset"),
+        ({}, "an empty dict; expected a tf.data.Dataset"),
+        (asynchronous(), "an asynchronous generator; leave async out, and wrap it with tf.data"),
         (dict, "the class dict; return a dataset that it makes"),
         (3, "an int; expected"),
         ("text", "a str; expected"),
