@@ -68,6 +68,7 @@ class Describer:
     _places: dict[str, Where] = field(default_factory=dict)
     _chains: dict[str, int] = field(default_factory=dict)
     _calls: dict[str, int] = field(default_factory=dict)
+    _named: dict[str, int] = field(default_factory=dict)
 
     def describe(self, name: str) -> Described:
         """The whole spec.
@@ -201,8 +202,17 @@ class Describer:
                 msg = f"{name} is a function"
                 raise UnsaidError(msg)
         arguments = written(kind, given, self.folders)
-        label = {"name": arguments.pop("name")} if "name" in arguments else {}
-        return {**label, **found, **arguments}
+        return {**self._label(call, arguments), **found, **arguments}
+
+    def _label(self, call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The user's name for a stage, taken out of its arguments; a spec has each name once."""
+        name = arguments.pop("name", None)
+        if name is None:
+            return {}
+        if self._named.setdefault(name, call.id) == call.id:
+            return {"name": name}
+        self.notes.aside(call.name, f"its name {name!r} is left out: another one has it", call.where)
+        return {}
 
     def _element(self, call: Call, function: Any, here: str, *, answers: bool) -> dict[str, Any]:
         if not isinstance(function, Function):
@@ -256,6 +266,9 @@ class Describer:
             try:
                 return self._pipeline(body.result, _Element(element), here)
             except UnsaidError as problem:
+                if function.file is None:
+                    msg = f"in its function, {problem}"
+                    raise UnsaidError(msg) from problem
                 why = str(problem)
         return self._python(call, function, why)
 
@@ -283,7 +296,8 @@ class Describer:
         for name in FILES:
             if isinstance(given.get(name), Dataset):
                 found[name] = self._listed(given.pop(name))
-        return {**found, **written(kind, given, self.folders)}
+        arguments = written(kind, given, self.folders)
+        return {**self._label(call, arguments), **found, **arguments}
 
     def _listed(self, names: Dataset) -> Any:
         """The names of a dataset of files: what it reads is the same where they come in their order."""

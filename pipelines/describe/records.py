@@ -217,6 +217,14 @@ class Notes:
     """What could not be told so far."""
 
     found: list[Unsaid] = field(default_factory=list)
+    asides: list[Unsaid] = field(default_factory=list)
+    """What is left out and changes nothing of the data."""
+
+    def aside(self, what: str, why: str, where: Where | None) -> None:
+        """One more of ``asides``, unless it is there already."""
+        unsaid = Unsaid(what, why, where)
+        if unsaid not in self.asides:
+            self.asides.append(unsaid)
 
     def add(self, what: str, why: str, where: Where | None) -> None:
         """One more, unless it is there already."""

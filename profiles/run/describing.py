@@ -95,10 +95,12 @@ class Describing:
         executed = [] if isinstance(tried.compared, str) else tried.compared[1]
         differences = [_said(one) for one in executed[:_SHOWN]]
         renamed = renamed_files(original.written, tried.written, self._job["target"])
+        asides = [shown(one, self._here) for one in notes.asides]
         said = [
             *([f"Its graph was not compared with the function's: {differing}."] if differing is not None else []),
             *(f"TensorFlow runs another graph for it than for the function: {one}." for one in differences),
             *([renamed] if renamed is not None else []),
+            *asides,
         ]
         return {
             "text": spec_text(tried.described, [*notes.found], said, self._job["target"], self._here),
@@ -107,7 +109,7 @@ class Describing:
             "equal": None if differing is not None else not executed,
             "why": differing,
             "differences": differences,
-            "warnings": [*(text for _, text in called.notes), *([renamed] if renamed is not None else [])],
+            "warnings": [*(text for _, text in called.notes), *([renamed] if renamed is not None else []), *asides],
         }
 
     def _search(self, recording: Recording, original: Graphs, in_memory: int) -> _Tried:

@@ -107,6 +107,41 @@ def test_functions_become_chains_and_nested_pipelines():
     ]
 
 
+def test_a_name_stands_once():
+    calls = chain(
+        ("range", {"args": (3,), "kwargs": {"name": "numbers"}}),
+        ("skip", {"count": 1, "name": "part"}),
+        ("take", {"count": 2, "name": "part"}),
+    )
+    data, describer = describe(calls, 3)
+    assert data["source"] == {"range": {"name": "numbers", "stop": 3}}
+    assert data["stages"] == [{"skip": {"name": "part", "count": 1}}, {"take": {"count": 2}}]
+    assert describer.notes.found == []
+    assert [str(one) for one in describer.notes.asides] == [
+        "/code/input.py:13: take: its name 'part' is left out: another one has it"
+    ]
+
+
+def test_the_innermost_reason_is_said_once():
+    inner = {
+        11: Call("from_tensors", "source", {"tensors": Tensor(1)}, Dataset(11)),
+        12: Call("map", "stage", {"self": Dataset(11), "map_func": LAMBDA}, Dataset(12)),
+    }
+    outer = Function("<lambda>", None, LAMBDA.why, None, (Body(Tensor(1), (), Dataset(12)),))
+    around = {
+        21: Call("from_tensors", "source", {"tensors": Tensor(2)}, Dataset(21)),
+        22: Call("interleave", "stage", {"self": Dataset(21), "map_func": outer}, Dataset(22)),
+    }
+    outmost = Function("<lambda>", None, LAMBDA.why, None, (Body(Tensor(2), (), Dataset(22)),))
+    calls = {**chain(("range", {"args": (3,)}), ("flat_map", {"map_func": outmost})), **inner, **around}
+    describer = Describer(Recording(Dataset(2), calls), FOLDERS)
+    with pytest.raises(UnsaidError):
+        describer.describe("train")
+    (said,) = map(str, describer.notes.found)
+    assert said.count("cannot be told") == said.count("a lambda has no name") == 1
+    assert "flat_map: in its function, interleave: in its function, map: its function <lambda>" in said
+
+
 def test_windows_begin_with_the_elements_dataset():
     window = Dataset(40)
     calls = chain(
