@@ -144,7 +144,8 @@ def _raised(observed: Observed, error: Mapping[str, Any], around: Circumstances)
     if error["code"] == "empty":
         message = f"Nothing to measure: {message}."
     elif error["kind"] == "pipeline":
-        named = stage.words if stage else f"stage {error['address']}" if error["address"] else None
+        unknown = f"stage {error['address']}" if error["address"] else None
+        named = stage.words if stage else error.get("words") or unknown
         place = f" at {frame.file}:{frame.line}" if frame else ""
         of = f" in {named}" if named else ""
         did = _DID.get(error["code"], "The pipeline raised")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.addresses import find_address, node_name
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.places import call_path, enclosing_stage
+from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.pipelines.user_files import is_users
 from pipeprof.profiles.run.loop import EmptyDatasetError, PythonStep
 
@@ -113,14 +114,22 @@ def describe(error: BaseException, sample: Sample) -> dict[str, Any]:
     known = _known(error, said)
     if known is not None:
         return {**described, **known}
-    node = _stage(said, sample)
-    address = _address(node, sample)
+    node, stage = _stage(said, sample)
+    address = _address(node, stage, sample)
     op_path = call_path(node_name(address), said) if address and sample.job["kind"] == "spec" else ""
     message = first_line(error) + (_TOO_LATE if _INITIALISED.search(said) else "")
     place = sample.place_of(node["id"]) if node is not None and frame is None else None
     if place is not None:
         described["frame"] = vars(Frame(place["file"], place["line"], place["function"]))
-    return {**described, "code": "raised", "message": message, "address": address, "op_path": op_path}
+    words = _words(stage) if stage is not None and sample.job["kind"] != "spec" else None
+    return {
+        **described,
+        "code": "raised",
+        "message": message,
+        "address": address,
+        "op_path": op_path,
+        "words": words,
+    }
 
 
 def _known(error: BaseException, said: str) -> dict[str, Any] | None:
@@ -154,19 +163,28 @@ def _by_whom(error: BaseException) -> str:
     return f', from {reader}: the file gets no command line here; read it under `if __name__ == "__main__"`'
 
 
-def _stage(text: str, sample: Sample) -> NodeDict | None:
-    """The node of the written graph that `text` blames."""
+def _stage(text: str, sample: Sample) -> tuple[NodeDict | None, WrittenStage | None]:
+    """The node of the written graph that `text` blames, and the stage that it is a part of."""
     try:
         written = sample.written_graph()
     except Exception:
         # The error at hand is what counts; it may be the one that keeps the graph from being read.
+        return None, None
+    node = enclosing_stage(written, text) if written is not None else None
+    if node is None or written is None:
+        return None, None
+    stages = StageGraph.from_dict(written).stages()
+    return node, next((one for one in stages if node["id"] in one.nodes), None)
+
+
+def _address(node: NodeDict | None, stage: WrittenStage | None, sample: Sample) -> str | None:
+    """The address of the stage that is blamed; in a function target, the user's own name of it where it has one."""
+    if node is None:
         return None
-    return enclosing_stage(written, text) if written is not None else None
+    if sample.job["kind"] != "spec":
+        return node["name"] or (stage.address if stage is not None else None)
+    return find_address(node["key"]) if node["key"] is not None else None
 
 
-def _address(node: NodeDict | None, sample: Sample) -> str | None:
-    """The address of the stage that is blamed; in a function target, the user's own name of it."""
-    name = node["key"] if node is not None else None
-    if name is None or sample.job["kind"] != "spec":
-        return name
-    return find_address(name)
+def _words(stage: WrittenStage) -> str:
+    return f'"{stage.name}" ({stage.op}, {stage.address})' if stage.name else f"{stage.op} ({stage.address})"

@@ -123,6 +123,11 @@ def test_what_was_measured_before_an_error_is_not_complete():
             ("/home/me/decode.py", 33, None, None),
         ),
         (
+            {"address": "my_map", "frame": FRAME, "words": '"my_map" (map, stages.0)'},
+            'The pipeline raised in "my_map" (map, stages.0) at /home/me/decode.py:33, phase',
+            ("/home/me/decode.py", 33, None, "my_map"),
+        ),
+        (
             {"address": "my_map", "frame": FRAME},
             "The pipeline raised in stage my_map at /home/me/decode.py:33, phase",
             ("/home/me/decode.py", 33, None, "my_map"),

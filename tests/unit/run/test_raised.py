@@ -200,7 +200,8 @@ def test_a_stage_of_a_function_keeps_the_users_name():
     one = CASES["named stage"]
     graph = json.loads(json.dumps(one["written"]).replace('"stages_0"', '"decode"'))
     text = one["text"].replace("passed to stages_0 ", "passed to decode ").replace("stages_0/", "")
-    assert describe(UnknownError(text), FakeSample(graph, kind="function"))["address"] == "decode"
+    said = describe(UnknownError(text), FakeSample(graph, kind="function"))
+    assert (said["address"], said["words"]) == ("decode", '"decode" (map, stages.0)')
 
 
 def test_without_a_graph_the_stage_is_unknown():
@@ -319,13 +320,14 @@ def test_a_graph_that_cannot_be_read_does_not_hide_the_error():
     assert (said["address"], said["message"]) == (None, f"UnknownError: {ESSENCES['named stage']}")
 
 
-def test_a_stage_without_a_name_has_the_line_where_it_was_made():
+def test_a_stage_without_a_name_has_its_address_and_the_line_where_it_was_made():
     one = CASES["named stage"]
     graph = json.loads(json.dumps(one["written"]).replace('"stages_0"', "null"))
     (node,) = [node for node in graph["nodes"] if node["op"] == "MapDataset"]
     place = {"file": "/home/me/train.py", "line": 7, "column": 3, "function": "make", "callers": []}
     sample = FakeSample(graph, kind="function", places={node["id"]: place})
     said = describe(UnknownError(one["text"]), sample)
-    assert (said["address"], said["frame"]) == (None, {"file": "/home/me/train.py", "line": 7, "function": "make"})
+    assert (said["address"], said["words"]) == ("stages.0", "map (stages.0)")
+    assert said["frame"] == {"file": "/home/me/train.py", "line": 7, "function": "make"}
     inner = f'{one["text"]}\n  File "/home/me/decode.py", line 9, in f'
     assert describe(UnknownError(inner), sample)["frame"]["file"] == "/home/me/decode.py"
