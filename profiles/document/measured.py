@@ -127,6 +127,11 @@ class Contention(Model):
     )
     steal_share: float | None = None
     throttled_seconds: float | None = None
+    stalled_by_files_share: float | None = Field(
+        None,
+        description="Part of the time in which a task of the machine waited for a disk or a file system, at most (from "
+        "the kernel's pressure stall information).",
+    )
     load_average: float | None = None
     worker_cores: float | None = Field(None, description="CPU seconds per second of the worker while measuring.")
     others_cores: float | None = Field(

@@ -49,7 +49,11 @@ CPU_FROM = 0.80
 BLOCKED_FROM = 0.50
 """Share of the time inside the stages."""
 DISK_FROM = 5e6
-"""Bytes per second from the disk below which a blocked thread does not wait for it."""
+"""Bytes per second from the disk from which a blocked thread is held to wait for it, where nobody counts who does."""
+READ_FROM = 1e5
+"""Bytes per second below which no disk is read: a quarter of what one gives that finds a page in 10 ms."""
+STALLED_FROM = 0.50
+"""Share of the blocked time in which something waited for a disk or a file system."""
 SERIAL_FROM = 0.60
 """Share of the interval that a serial stage fills."""
 WANTED_FROM = 0.80
@@ -270,14 +274,34 @@ def _blocked(causes: Causes, profile: Profile, stage: Stage | None) -> Limited |
         beside = equal_stages(stage, profile.stages) if stage is not None else ()
         share, where = causes.blocked_share, "the stages"
     words = f"{percent(share)} of the time inside {where} nothing computes"
+    name, why = _waiting_for(causes, _stalled_part(stage, share, profile), them=bool(beside))
+    return Limited(name, stage, f"{words}{why}", beside)
+
+
+def _waiting_for(causes: Causes, stalled: float | None, *, them: bool) -> tuple[Limit, str]:
+    """What blocked threads wait for; `stalled` is the most of that time in which something waited for files."""
     rate = causes.disk_bytes_per_second
-    if rate is not None and rate >= DISK_FROM:
-        return Limited("io", stage, f"{words}, and {rate / 1e6:.0f} MB/s come from the disk", beside)
-    if rate is None:
-        return Limited(
-            "latency", stage, f"{words}; whether that is the disk or something else is not known here", beside
-        )
-    return Limited("latency", stage, f"{words}, and no disk is read: {'they wait' if beside else 'it waits'}", beside)
+    if rate is not None and rate < READ_FROM:
+        return "latency", f", and no disk is read: {'they wait' if them else 'it waits'}"
+    read = "" if rate is None else f", and {rate / 1e6:.{0 if rate >= DISK_FROM else 1}f} MB/s come from the disk"
+    if stalled is not None and stalled >= STALLED_FROM:
+        return "io", read or ", and files are waited for"
+    if stalled is None and rate is not None and rate >= DISK_FROM:
+        return "io", read
+    if stalled is None or rate is None:
+        # File systems that do not count what they fetch may not count who waits for it either.
+        return "latency", f"{read}; whether that is the disk or something else is not known here"
+    return "latency", f"{read}, but files are waited for at most {percent(stalled)} of that time"
+
+
+def _stalled_part(stage: Stage | None, share: float, profile: Profile) -> float | None:
+    """The part of the blocked time in which anything may have waited for files; `None` where nobody counts."""
+    stalled = profile.contention.stalled_by_files_share if profile.contention is not None else None
+    if stalled is None:
+        return None
+    if stage is not None and stage.blocked_ms_per_batch is not None and profile.steps is not None:
+        share = stage.blocked_ms_per_batch / profile.steps.interval_ms.mean
+    return min(1.0, stalled / min(1.0, share)) if share > 0 else None
 
 
 def _is_blocked(stage: Stage) -> bool | None:

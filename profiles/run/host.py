@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 from pipeprof.profiles.profile import Contention, Host
 from pipeprof.profiles.run.cgroup import Cgroup
 from pipeprof.profiles.run.limits import MemoryLimit, affinity_cores, cores
-from pipeprof.profiles.run.machine import SystemTimes, machine_memory, system_times
+from pipeprof.profiles.run.machine import SystemTimes, machine_memory, stalled_by_files, system_times
 from pipeprof.profiles.run.procfs import (
     PROC,
     Reading,
@@ -171,6 +172,7 @@ class ContentionProbe:
         self._time = 0.0
         self._system: SystemTimes | None = None
         self._throttled: float | None = None
+        self._stalled: float | None = None
         self._reading: Reading | None = None
         self._own_cpu = own_cpu
         self._own = 0.0
@@ -181,13 +183,10 @@ class ContentionProbe:
         self._look(first=True)
         self._system = system_times(self._proc)
         self._throttled = self._cgroup.throttled_seconds()
+        self._stalled = stalled_by_files(self._proc)
         self._reading = self._reader.read(self._pid)
         self._own = self._own_cpu()
         self._time = self._clock()
-
-    def look(self) -> None:
-        """Count threads that may have ended by :meth:`stop`; costs about 7 µs a thread, once a second is plenty."""
-        self._look()
 
     def stop(self) -> Contention:
         """The values since :meth:`start`; what the system does not tell, or a worker that is gone, is ``None``."""
@@ -195,12 +194,14 @@ class ContentionProbe:
         reading = self._reader.read(self._pid)
         system = system_times(self._proc)
         own = self._own_cpu() - self._own
+        stalled = _difference(self._stalled, stalled_by_files(self._proc))
         self._look()
         worker_cores = self._cores(reading, seconds)
         return Contention(
             runnable_wait_share=self._wait_share(),
             steal_share=_steal_share(self._system, system),
             throttled_seconds=_difference(self._throttled, self._cgroup.throttled_seconds()),
+            stalled_by_files_share=_stalled_share(stalled, seconds, self._system, system),
             load_average=self._load(),
             worker_cores=worker_cores,
             others_cores=_others(
@@ -232,6 +233,21 @@ def _busy_cores(before: SystemTimes | None, after: SystemTimes | None) -> float 
         return None
     idle = max(0, after.idle - before.idle) / (after.total - before.total)
     return max(0.0, 1 - idle) * after.cores
+
+
+def _stalled_share(
+    stalled: float | None, seconds: float, before: SystemTimes | None, after: SystemTimes | None
+) -> float | None:
+    """How long something may have waited for files, at most, from a mean over cores that were in use for other things.
+
+    A core on which tasks wait for a share `s` of the time is not idle for `s` at least. Of `n` cores that were not idle
+    it brings the weighted mean to `s * s / n` or more.
+    """
+    busy = _busy_cores(before, after)
+    if stalled is None or seconds <= 0 or busy is None or before is None or after is None:
+        return None
+    waiting = max(0, after.waiting - before.waiting) / (after.total - before.total) * after.cores
+    return min(1.0, math.sqrt(stalled / seconds * (busy + waiting)))
 
 
 def _others(busy: float | None, worker: float | None, own: float | None) -> float | None:

@@ -20,12 +20,14 @@ class SystemTimes:
         steal: What the hypervisor gave to others.
         idle: Cores with nothing to do, also while something waits for a disk.
         cores: Number of cores.
+        waiting: The part of `idle` in which something waited for a disk.
     """
 
     total: int
     steal: int
     idle: int = 0
     cores: int = 1
+    waiting: int = 0
 
 
 def system_times(proc: Path = PROC) -> SystemTimes | None:
@@ -36,7 +38,22 @@ def system_times(proc: Path = PROC) -> SystemTimes | None:
         return None
     ticks = [int(word) for word in line[1:9]]
     cores = sum(1 for row in rest.splitlines() if row.startswith("cpu"))
-    return SystemTimes(total=sum(ticks), steal=ticks[7], idle=ticks[3] + ticks[4], cores=max(1, cores))
+    return SystemTimes(
+        total=sum(ticks), steal=ticks[7], idle=ticks[3] + ticks[4], cores=max(1, cores), waiting=ticks[4]
+    )
+
+
+def stalled_by_files(proc: Path = PROC) -> float | None:
+    """Seconds since boot in which tasks of the machine waited for disks or file systems; ``None`` if not counted.
+
+    That is the kernel's pressure stall information: the mean of all cores, each weighted by the time in which it was
+    not idle.
+    """
+    for line in (read_text(proc / "pressure" / "io") or "").splitlines():
+        words = dict(word.partition("=")[::2] for word in line.split())
+        if line.startswith("some") and words.get("total", "").isdecimal():
+            return int(words["total"]) / 1e6
+    return None
 
 
 @dataclass(frozen=True)

@@ -265,6 +265,31 @@ def test_a_stage_waits_where_its_own_threads_were_seen_to() -> None:
     assert latency(looked_at(10.0, 8.0), disk=None)[1].startswith(f"{waits}; whether that is the disk")
 
 
+@pytest.mark.parametrize(
+    ("disk", "stalled", "limit", "words"),
+    [
+        (2.4e6, 0.35, "io", ", and 2.4 MB/s come from the disk"),
+        (50e6, 0.35, "io", ", and 50 MB/s come from the disk"),
+        (50e6, 0.1, "latency", ", and 50 MB/s come from the disk, but files are waited for at most 25 % of that time"),
+        (None, 0.35, "io", ", and files are waited for"),
+        (None, 0.1, "latency", "; whether that is the disk or something else is not known here"),
+        (2.4e6, None, "latency", ", and 2.4 MB/s come from the disk; whether that is the disk or something else is"),
+        (5e4, 0.9, "latency", ", and no disk is read: it waits"),
+    ],
+)
+def test_blocked_threads_wait_for_files_where_the_kernel_saw_somebody_wait(
+    disk: float | None, stalled: float | None, limit: str, words: str
+) -> None:
+    """8 of 20 ms are blocked."""
+    causes = Causes(worker_cores=0.5, demanded_cores=0.5, disk_bytes_per_second=disk)
+    made = profile(causes, looked_at(10.0, 8.0))
+    made.contention = Contention(stalled_by_files_share=stalled)
+    held = limit_of(made)
+    assert held is not None
+    assert held.limit == limit
+    assert held.because.startswith(f"80 % of the time inside it nothing computes{words}")
+
+
 def test_what_its_own_threads_did_comes_before_what_is_left_of_all() -> None:
     assert latency(looked_at(10.0, 1.0), blocked=0.9) == (None, "")
     assert latency(stage(10.0, 2.0), blocked=0.9)[0] == "latency"

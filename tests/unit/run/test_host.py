@@ -112,6 +112,11 @@ class World:
         line = f"{user} 0 0 {idle} {waiting} 0 0 0 0 0\n"
         (self.proc / "stat").write_text(f"cpu {line}cpu0 {line}cpu1 {line}cpu2 {line}cpu3 {line}intr 5\n")
 
+    def stalled(self, microseconds):
+        (self.proc / "pressure").mkdir(exist_ok=True)
+        told = f"some avg10=0.00 avg60=1.00 avg300=2.00 total={microseconds}\nfull avg10=0.00 total=7\n"
+        (self.proc / "pressure" / "io").write_text(told)
+
     def throttled(self, seconds):
         (self.root / "cpu.stat").write_text(f"throttled_usec {int(seconds * 1e6)}\n")
 
@@ -179,14 +184,42 @@ def test_without_the_machines_times_others_are_unknown(world):
 def test_threads_that_start_end_or_take_over_an_id(world):
     world.thread(42, 1000, 1000)
     world.thread(43, 5000, 5000)
+    world.thread(45, 700, 7)
     probe = world.probe()
     probe.start()
     world.thread(44, 30, 10)
-    world.thread(43, 5020, 5000)
-    probe.look()
-    world.end(44)
     world.thread(43, 40, 0)
-    assert probe.stop().runnable_wait_share == pytest.approx(10 / (30 + 10 + 20 + 40))
+    world.end(45)
+    assert probe.stop().runnable_wait_share == pytest.approx(10 / (30 + 10 + 40))
+
+
+@pytest.mark.parametrize(
+    ("user", "waiting", "microseconds", "share"),
+    [
+        (0, 300, 3_000_000, 0.75),  # one core waits for 3 of 4 s, all others are idle
+        (800, 300, 818_182, 0.75),  # and beside it two are busy: the mean is 0.75 * 0.75 / 2.75
+        (1600, 0, 4_000_000, 1.0),
+        (800, 0, 0, 0.0),
+    ],
+)
+def test_waiting_for_files_is_told_also_where_other_cores_are_in_use(world, user, waiting, microseconds, share):
+    world.cores(user=1000, idle=5000, waiting=100)
+    world.stalled(5_000_000)
+    probe = world.probe()
+    probe.start()
+    world.now += 4
+    world.cores(user=1000 + user, idle=6600 - user - waiting, waiting=100 + waiting)
+    world.stalled(5_000_000 + microseconds)
+    assert probe.stop().stalled_by_files_share == pytest.approx(share, abs=1e-4)
+
+
+def test_where_nobody_counts_who_waits_for_files_that_is_unknown(world):
+    world.cores(user=1000, idle=5000, waiting=100)
+    probe = world.probe()
+    probe.start()
+    world.now += 4
+    world.cores(user=1000, idle=6600, waiting=100)
+    assert probe.stop().stalled_by_files_share is None
 
 
 def test_children_count(world):
