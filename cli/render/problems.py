@@ -42,7 +42,8 @@ def render_output(page: Page, profile: Profile) -> None:
     page.heading("Printed by the pipeline", f"to stdout and stderr, {count} without TensorFlow's own log")
     if len(lines) > OUTPUT_LINES:
         half = OUTPUT_LINES // 2
-        left_out = f"… {len(lines) - 2 * half:,} lines, in the profile"
+        rest = len(lines) - 2 * half
+        left_out = f"… {rest:,} line{'' if rest == 1 else 's'}, in the profile"
         lines = [*lines[:half], left_out, *lines[-half:]]
     page.verbatim("\n".join(lines), indent=4)
 
