@@ -53,9 +53,13 @@ coverage: $(STAMP)/installed $(STAMP)/dev ## which lines the unit tests do not r
 
 .PHONY: test-oldest
 test-oldest: $(STAMP)/installed ## the integration tests under the oldest supported TensorFlow, in an environment of their own
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' || \
+	  { echo "There is no $(OLDEST) for $$($(PYTHON) --version): make test-oldest PYTHON=python3.12" >&2; exit 1; }
 	@rm -rf $(VENV)/oldest
 	@$(PYTHON) -m venv $(VENV)/oldest
-	@$(VENV)/oldest/bin/python -m pip --disable-pip-version-check --quiet install '$(OLDEST)' $(DIST)/pipeprof-*.whl pytest hypothesis jsonschema "$$(grep ^ruff= constraints.txt)"
+	@echo "Installing $(OLDEST) into $(VENV)/oldest"
+	@$(VENV)/oldest/bin/python -m pip --disable-pip-version-check --quiet install '$(OLDEST)' $(DIST)/pipeprof-*.whl \
+	  -r <(grep -E '^(pytest|hypothesis|jsonschema|ruff)==' constraints.txt)
 	@$(VENV)/oldest/bin/python -m pytest -q tests/integration
 	@rm -rf $(VENV)/oldest
 
