@@ -50,6 +50,7 @@ class Used:
         throttled_share: Part of the time in which the cgroup's quota held the process back.
         interval_ms: From one batch to the next, on the clock.
         batches: That were measured.
+        traced_share: Of the time at work in the trace window, the part on a core, of all stages together.
     """
 
     total_ms: float | None = None
@@ -59,6 +60,7 @@ class Used:
     throttled_share: float | None = None
     interval_ms: float | None = None
     batches: int | None = None
+    traced_share: float | None = None
 
 
 def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cores: float) -> CpuAccount | None:
@@ -86,7 +88,8 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
     fit_ops(known)
     running = 1.0 - (used.waiting_share or 0.0)
     for stage in known:
-        _divide(stage, work.get(stage.id), running)
+        by_trace = stage.timed_by == "trace" and used.traced_share is not None
+        _divide(stage, work.get(stage.id), (used.traced_share or 0.0) if by_trace else running)
     threads = {stage.id: _threads(stage) for stage in known}
     account = _account(known, used, lost * running, complete=_all_read(stages, work))
     if account is not None:

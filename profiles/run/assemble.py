@@ -256,7 +256,14 @@ def _used(facts: Facts, observed: Observed, steps: Steps | None) -> Used:
         throttled_share=min(1.0, throttled / could) if throttled is not None and could else None,
         interval_ms=steps.interval_ms.mean,
         batches=sum(one["batches"] for one in (observed.graphs or {}).get("segments") or ()),
+        traced_share=_traced_share(observed.trace or {}),
     )
+
+
+def _traced_share(trace: Mapping[str, Any]) -> float | None:
+    at_work = sum(one["ms"] for one in (trace.get("work") or {}).values())
+    cpu = trace.get("cpu_seconds")
+    return min(1.0, 1e3 * cpu / at_work) if cpu is not None and at_work > 0 else None
 
 
 def _headspace(steps: Steps | None, observed: Observed) -> Headspace | None:

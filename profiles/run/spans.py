@@ -170,6 +170,7 @@ class Spans:
         offset_ps: int,
         known: Mapping[int, int] | None = None,
         others: Collection[int] = (),
+        share: float = 1.0,
     ) -> dict[str, Doing]:
         """What threads at work did, by key; keys with fewer than `FEWEST_LOOKS` are left out.
 
@@ -178,6 +179,7 @@ class Spans:
             offset_ps: What must be added to the looks' clock to have the trace's.
             known: The system's ids of traced threads, where known.
             others: The system's ids of threads that work for no stage.
+            share: How many times the part of a core that a look says the threads had.
         """
         keys = list(self.spans)
         numbers = {key: number for number, key in enumerate(keys, start=1)}
@@ -187,6 +189,7 @@ class Spans:
         sums = np.zeros((3, len(keys) + 1))
         for traced, thread in match(timelines, states, known, others).items():
             times, core = seen[thread]
+            core = np.minimum(core > 0, share * core)
             kinds = at_work(timelines[traced], times)
             for index, weights in enumerate((np.ones(len(core)), core, (core > 0) - core)):
                 sums[index] += np.bincount(kinds, weights=weights, minlength=len(keys) + 1)

@@ -4,9 +4,9 @@ What a thread does cannot be seen from inside the process: whoever looks there f
 every thread that runs Python is seen waiting for it. So a small process of its own reads ``/proc/PID/task/*/stat``:
 state ``R`` is a thread that computes or waits for a core; everything else is blocked. How many threads of the whole
 machine want a core at that moment says ``/proc/loadavg``: where they are more than there are cores, each computes a
-part of the time. (What the kernel sums up as waiting, in ``schedstat``, is mostly the time until a thread wakes up on
-an idle core, which is before its work and not in it.) The clock is that of ``time.monotonic_ns`` here, which all
-processes of a machine share.
+part of the time. How large a part these have is then held against the CPU time that the process used. (What the kernel
+sums up as waiting, in ``schedstat``, is mostly the time until a thread wakes up on an idle core, which is before its
+work and not in it.) The clock is that of ``time.monotonic_ns`` here, which all processes of a machine share.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ import contextlib
 import subprocess
 import sys
 from array import array
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 EVERY_SECONDS: Final = 0.002
 LONGEST_SECONDS: Final = 30.0
+FEWEST_RUNNING: Final = 50
+"""Looks that found a thread computing or waiting for a core, so that they are compared with the process's CPU time."""
 
 _LOOK: Final = """
 import os, sys, time
@@ -123,6 +127,30 @@ class ThreadStates:
             self._process.communicate()
             return []
         return parse(data)
+
+
+def share_of_cores(looks: Sequence[Look], cpu_seconds: float, began_ns: int, ended_ns: int) -> float:
+    """How many times the part of a core that the looks say the threads had in truth, by the process's CPU time.
+
+    Who gets a core when many want one is not told by how many they are: priorities and groups differ.
+
+    Args:
+        looks: At all threads of the process.
+        cpu_seconds: That the process used between the two times.
+        began_ns: On the clock of the looks.
+        ended_ns: On the same.
+    """
+    threads: dict[int, list[Look]] = defaultdict(list)
+    for look in looks:
+        if began_ns <= look.at_ns <= ended_ns:
+            threads[look.thread].append(look)
+    if sum(look.core > 0 for seen in threads.values() for look in seen) < FEWEST_RUNNING:
+        return 1.0
+    seconds = sum(
+        sum(look.core for look in seen) / len(seen) * (seen[-1].at_ns - seen[0].at_ns) / 1e9
+        for seen in threads.values()
+    )
+    return cpu_seconds / seconds if seconds > 0 else 1.0
 
 
 def parse(data: bytes) -> list[Look]:

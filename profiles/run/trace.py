@@ -23,7 +23,7 @@ from pipeprof.pipelines.user_files import is_generated
 from pipeprof.profiles.run.calls import calls_by_iterator
 from pipeprof.profiles.run.pysampler import PythonSampler
 from pipeprof.profiles.run.spans import Spans, elements_by_iterator
-from pipeprof.profiles.run.threadstates import ThreadStates
+from pipeprof.profiles.run.threadstates import ThreadStates, share_of_cores
 from pipeprof.profiles.run.xplane import Event, read_events
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Traced:
         nobodys: Milliseconds by op of those whose stage could not be told.
         calls: By the path of an iterator, `calls` of its functions, and `ms` of the executor for them beside the ops.
         elements: How often each iterator was asked for an element, by its path.
+        cpu_seconds: That the process used.
     """
 
     batches: int = 0
@@ -86,6 +87,7 @@ class Traced:
     nobodys: dict[str, float] = field(default_factory=dict)
     calls: dict[str, dict[str, float]] = field(default_factory=dict)
     elements: dict[str, int] = field(default_factory=dict)
+    cpu_seconds: float | None = None
 
 
 def python_time(events: Iterable[Event]) -> tuple[float, float]:
@@ -187,7 +189,7 @@ def traced_ops(feed: Feed, marks: Marks | None = None, room: int | None = None) 
             return Traced(note=f"no trace: {str(error).splitlines()[0]}")
         batches, elapsed, passed = 0, 0.0, _Passed(feed)
         passed.too_many(elapsed)
-        began = time.perf_counter()
+        began, began_ns, cpu = time.perf_counter(), time.monotonic_ns(), time.process_time()
         try:
             compared = _compare_clocks(profiler)
             while batches < AT_MOST:
@@ -199,6 +201,7 @@ def traced_ops(feed: Feed, marks: Marks | None = None, room: int | None = None) 
                 if batches >= AT_LEAST and passed.too_many(elapsed):
                     break
         finally:
+            cpu, ended_ns = time.process_time() - cpu, time.monotonic_ns()
             elsewhere = {thread.native_id for thread in threading.enumerate() if thread.native_id is not None}
             looks = watching.stop()
             sampled = python.stop()
@@ -210,7 +213,8 @@ def traced_ops(feed: Feed, marks: Marks | None = None, room: int | None = None) 
     offset = _offset_ps(compared, events)
     spans = Spans(events, lambda path: key_of(path, marks))
     mine = {event.thread: threading.get_native_id() for event in events if event.name.startswith(_HERE)}
-    doing = spans.doing(looks, offset, mine, elsewhere) if offset is not None else {}
+    share = share_of_cores(looks, cpu, began_ns, ended_ns)
+    doing = spans.doing(looks, offset, mine, elsewhere, share) if offset is not None else {}
     further = spans.further_ms()
     python_seconds, python_ms = python_time(events)
     return Traced(
@@ -236,6 +240,7 @@ def traced_ops(feed: Feed, marks: Marks | None = None, room: int | None = None) 
         nobodys=dict(spans.nobodys),
         calls={path: {"calls": one.calls, "ms": one.ms} for path, one in calls_by_iterator(events).items()},
         elements=elements_by_iterator(events),
+        cpu_seconds=cpu,
     )
 
 

@@ -133,6 +133,13 @@ def test_a_stage_that_nobody_read_has_the_traces_time_for_its_elements():
     assert (account.stages_ms, account.unattributed_ms, account.runtime_ms) == (4.0, 0.0, 0.5)
 
 
+def test_where_nobody_looked_while_traced_it_computed_as_all_stages_did_then():
+    one, two = stage("a", 1.0, 1.0), unread("b", 400)
+    work = {"b": Work(at_work=6.0, elements=4.0)}
+    attribute([one, two], work, Used(total_ms=9.0, batches=100, waiting_share=0.9, traced_share=0.5), CORES)
+    assert (one.cpu_ms_per_batch, two.cpu_ms_per_batch) == pytest.approx((0.1, 3.0))
+
+
 def test_what_the_trace_timed_gets_no_more_than_the_others_leave():
     one, two = stage("a", 1.0, 1.0), unread("b", 400)
     work = {"b": Work(at_work=8.0, computing=0.5, waiting=0.0, elements=4.0)}

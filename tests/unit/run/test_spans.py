@@ -7,7 +7,7 @@ from array import array
 import pytest
 
 from pipeprof.profiles.run.spans import Doing, Spans, elements_by_iterator
-from pipeprof.profiles.run.threadstates import Look, parse
+from pipeprof.profiles.run.threadstates import Look, parse, share_of_cores
 from pipeprof.profiles.run.xplane import Event
 
 MS = 10**9  # picoseconds
@@ -118,3 +118,19 @@ def test_elements_of_inner_iterators_are_counted_together():
     events = [ran(inner.format(number), 0, 1, number) for number in (0, 1, 1)]
     events += [ran("Iterator::Root", 0, 9), ran("MakeIterator::MapDataset", 0, 1), ran("a/x:Mul", 0, 1)]
     assert elements_by_iterator(events) == {"Iterator::Root::Interleave::Map": 3, "Iterator::Root": 1}
+
+
+def test_the_part_of_a_core_is_held_against_what_the_process_used():
+    ms = 1_000_000
+    busy = [Look(1, at * ms, 0.5) for at in range(101)]
+    idle = [Look(2, at * ms, 0.0) for at in range(101)]
+    assert share_of_cores([*busy, *idle], 0.075, 0, 100 * ms) == pytest.approx(1.5)
+    assert share_of_cores([*busy, *idle], 0.015, 0, 60 * ms) == pytest.approx(0.5)
+    assert share_of_cores([*busy[:20], *idle], 0.075, 0, 100 * ms) == 1.0
+
+
+def test_nobody_has_more_than_one_core():
+    spans = Spans([ran("a/x:Mul", 0, 100)], key_of)
+    doing = spans.doing(looks(1, range(0, 100, 2), 0.6), 0, share=1.5)["in:a"]
+    assert (doing.computing, doing.waiting) == pytest.approx((0.9, 0.1))
+    assert spans.doing(looks(1, range(0, 100, 2), 0.6), 0, share=3.0)["in:a"].computing == 1.0
