@@ -5,7 +5,8 @@ Usage: ``python benchmarks/overhead/bench.py --out FILE [--pairs 200] [--case NA
 ABBA order. A block lasts from one look at the loop to the next, half a second. Both loops take from one
 iterator, so that neither finds a fuller buffer or better tuned stages; with iterators of their own, each would live off
 what its prefetch gathered during the other's turn. The parent, with its sampler at 5 Hz and the partial profiles that
-it saves, runs beside pipeprof's blocks only, as often in their time as in any run.
+it saves, runs beside pipeprof's blocks only, as often in their time as in any run, and wakes once more after each pause
+than in a run: what is measured is rather too much than too little.
 
 Holds if the lower end of the 95 % interval of the median paired ratio of rates, pipeprof's over the bare one's, is at
 least 0.99 on image pipelines, at least 0.95 on the fastest loops that eager TensorFlow can do, and at least 0.99 with
