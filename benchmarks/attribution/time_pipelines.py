@@ -25,6 +25,8 @@ import tensorflow as tf
 ROUNDS = 7
 ROUND_SECONDS = 0.04
 BATCH = 4
+EPOCH = 200
+"""Elements of an epoch, where there is one."""
 DATASET = tf.data.Dataset
 
 
@@ -116,6 +118,13 @@ def counted() -> Iterator[int]:
     while True:
         count(90_000)
         number += 1
+        yield number
+
+
+def some_counted() -> Iterator[int]:
+    """A generator that computes for each element, and ends."""
+    for number in range(EPOCH):
+        count(90_000)
         yield number
 
 
@@ -332,6 +341,52 @@ def per_batch(units: Units) -> Any:
     return chosen.batch(BATCH).map(lambda batch: batch + (whole(batch[0]) - batch[0]), name="whole")
 
 
+def refilled(units: Units) -> Any:
+    """Two maps below a shuffle that holds the whole dataset, and one behind it, started again and again."""
+    return (
+        DATASET.range(EPOCH)
+        .map(units.stage("first", sort_op(20_000), "TopKV2"), name="first")
+        .map(units.stage("second", transcode_op(12_000), "UnicodeTranscode"), name="second")
+        .shuffle(EPOCH)
+        .map(units.stage("behind", png_op(128), "EncodePng"), name="behind")
+        .batch(BATCH)
+    )
+
+
+def refilled_by_generator(units: Units) -> Any:
+    """A generator that ends, below a shuffle that holds all of it, and an op behind."""
+    units.python("generator", lambda: count(90_000), "PyFunc", "count")
+    source = DATASET.from_generator(some_counted, output_signature=tf.TensorSpec([], tf.int64), name="generator")
+    op = units.stage("op", png_op(160), "EncodePng")
+    return source.shuffle(EPOCH).map(op, name="op").batch(BATCH)
+
+
+def refilled_cache(units: Units) -> Any:
+    """A cache that is never read to its end: what is below it runs in every epoch."""
+    return (
+        DATASET.range(10 * EPOCH)
+        .map(units.stage("below", transcode_op(12_000), "UnicodeTranscode"), name="below")
+        .cache()
+        .take(EPOCH)
+        .shuffle(EPOCH)
+        .map(units.stage("behind", sort_op(15_000), "TopKV2"), name="behind")
+        .batch(BATCH)
+    )
+
+
+def filled_cache(units: Units) -> Any:
+    """A cache that is full: the map below it costs nothing any more, one between it and a shuffle does."""
+    return (
+        DATASET.range(EPOCH)
+        .map(png_op(200), name="below")
+        .cache()
+        .map(units.stage("between", sort_op(30_000), "TopKV2"), name="between")
+        .shuffle(EPOCH)
+        .map(units.stage("behind", transcode_op(12_000), "UnicodeTranscode"), name="behind")
+        .batch(BATCH)
+    )
+
+
 PIPELINES: dict[str, Callable[[Units], Any]] = {
     one.__name__: one
     for one in (
@@ -347,6 +402,10 @@ PIPELINES: dict[str, Callable[[Units], Any]] = {
         fused,
         zipped,
         per_batch,
+        refilled,
+        refilled_by_generator,
+        refilled_cache,
+        filled_cache,
     )
 }
 

@@ -355,7 +355,7 @@ class Sample:
             fill_seconds=self._filled_seconds,
             stop=self._channel.stop.is_set,
         )
-        return traced_ops(feed, marks, self._room())
+        return traced_ops(feed, marks, self._room(), self._filled_seconds if self.feed.ended else None)
 
     def _graphs(self) -> None:
         found = read_graphs(self.dataset, in_memory=self._source_bytes, room=self._room(), watch=self._watch)

@@ -39,12 +39,17 @@ PATIENCE_SECONDS = 3.0
 MOST_ELEMENTS = 150_000
 """Elements that iterators pass on while tracing. Each is an event: 840,000 of them took TensorFlow 1.2 GB when the
 trace ended, and another 0.6 GB and 8 s until they were read."""
+MOST_STAGES = 8
+"""Stages that an element is taken to pass through, where it is not known yet how many elements there will be."""
+LONGEST_FILL_SECONDS = 1.5
+"""Time until the first batch from which a trace does not begin with an epoch: too little of the rest would be seen."""
 _LOOK_SECONDS = 0.05
 BYTES_PER_SECOND = 2_000_000_000
 """What a second of tracing took of memory at most in the examples, reading the trace included."""
 SHORTEST_SECONDS = 0.1
 _PYTHON = re.compile(r":(?:Eager)?PyFunc(?:Stateless)?$")
 COMPARISONS = 20
+_END = object()
 _HERE = "pipeprof compares the clocks, "
 _SCOPE = re.compile(r"^(?P<scope>(?:stages_\d+|source)(?:_stages_\d+|_source)*)/")
 
@@ -159,13 +164,47 @@ def seconds_for(room: int | None) -> float | None:
     return min(SECONDS, seconds) if seconds >= SHORTEST_SECONDS else None
 
 
-def traced_ops(feed: Feed, marks: Marks | None = None, room: int | None = None) -> Traced:
+def epoch_is_small(feed: Feed) -> bool:
+    """Whether an epoch, as far as the model tells of it now, is not too much for a trace."""
+    seen = take_snapshot(feed.iterator)
+    if seen is None:
+        return False
+    nodes = seen.proto.nodes.values()
+    largest = max((node.num_elements + node.buffered_elements for node in nodes), default=0)
+    return bool(largest * MOST_STAGES <= MOST_ELEMENTS)
+
+
+def _take(feed: Feed, seconds: float, passed: _Passed, *, epochs: bool) -> tuple[int, float]:
+    """Take batches for a while, to the end of an epoch if `epochs`; how many, and seconds."""
+    batches, elapsed, began = 0, 0.0, time.perf_counter()
+    while batches < AT_MOST:
+        if not epochs:
+            feed.next()
+        elif next(feed.iterator, _END) is _END:
+            if elapsed > seconds / 2:
+                break
+            feed.next()
+        batches += 1
+        elapsed = time.perf_counter() - began
+        if elapsed > (seconds if batches >= AT_LEAST and not epochs else PATIENCE_SECONDS):
+            break
+        if batches >= AT_LEAST and passed.too_many(elapsed):
+            break
+    return batches, elapsed
+
+
+def traced_ops(
+    feed: Feed, marks: Marks | None = None, room: int | None = None, fill_seconds: float | None = None
+) -> Traced:
     """Take batches for a second under TensorFlow's profiler and both samplers, and read what ran.
 
     Args:
         feed: Where the batches come from.
         marks: The ops of its functions by dataset; None where they are not known.
         room: Bytes that are left to the process; None for any number.
+        fill_seconds: Of a dataset that ended and was started again, how long its first batch took; else None. Where
+            that is short, tracing begins with an epoch and ends with one if it can: what is below a shuffle may run
+            only while that is filled.
     """
     import tensorflow as tf
 
@@ -173,6 +212,10 @@ def traced_ops(feed: Feed, marks: Marks | None = None, room: int | None = None) 
     if seconds is None:
         return Traced(note="no trace: it would take more memory than is left")
 
+    short = fill_seconds is not None and fill_seconds <= LONGEST_FILL_SECONDS
+    epochs = short and seconds == SECONDS and epoch_is_small(feed)
+    if epochs:
+        feed.restart()
     profiler = tf.profiler.experimental
     python = PythonSampler()
     python.start()
@@ -187,19 +230,12 @@ def traced_ops(feed: Feed, marks: Marks | None = None, room: int | None = None) 
             watching.stop()
             python.stop()
             return Traced(note=f"no trace: {str(error).splitlines()[0]}")
-        batches, elapsed, passed = 0, 0.0, _Passed(feed)
-        passed.too_many(elapsed)
-        began, began_ns, cpu = time.perf_counter(), time.monotonic_ns(), time.process_time()
+        passed = _Passed(feed)
+        passed.too_many(0.0)
+        began_ns, cpu = time.monotonic_ns(), time.process_time()
         try:
             compared = _compare_clocks(profiler)
-            while batches < AT_MOST:
-                feed.next()
-                batches += 1
-                elapsed = time.perf_counter() - began
-                if elapsed > (seconds if batches >= AT_LEAST else PATIENCE_SECONDS):
-                    break
-                if batches >= AT_LEAST and passed.too_many(elapsed):
-                    break
+            batches, elapsed = _take(feed, seconds, passed, epochs=epochs)
         finally:
             cpu, ended_ns = time.process_time() - cpu, time.monotonic_ns()
             elsewhere = {thread.native_id for thread in threading.enumerate() if thread.native_id is not None}

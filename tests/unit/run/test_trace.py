@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.run.trace import key_of, passed_on, python_time, seconds_for
+from pipeprof.profiles.run.loop import Feed
+from pipeprof.profiles.run.trace import AT_LEAST, _take, key_of, passed_on, python_time, seconds_for
 from pipeprof.profiles.run.xplane import Event, read_events
 
 MS = 10**9  # picoseconds
@@ -156,3 +157,27 @@ def test_elements_are_counted_from_the_first_look_and_of_new_iterators_whole():
 )
 def test_tracing_leaves_half_of_the_room(room, seconds):
     assert seconds_for(room) == seconds
+
+
+class Passed:
+    """Says that there were as many elements as a trace can take, the so-manieth time it is asked."""
+
+    def __init__(self, last: int = 100) -> None:
+        self.left = last
+
+    def too_many(self, _elapsed: float) -> bool:
+        self.left -= 1
+        return not self.left
+
+
+@pytest.mark.parametrize(("epochs", "batches"), [(True, 7), (False, AT_LEAST)])
+def test_an_epoch_is_traced_to_its_end(epochs: bool, batches: int):
+    feed = Feed([1, 2, 3, 4, 5, 6, 7])
+    assert _take(feed, -1.0, Passed(), epochs=epochs)[0] == batches  # type: ignore[arg-type]
+    assert feed.ended == 0
+
+
+def test_short_epochs_are_traced_several_times():
+    feed = Feed([1, None])
+    assert _take(feed, 1e9, Passed(6), epochs=True)[0] == AT_LEAST + 5  # type: ignore[arg-type]
+    assert feed.ended == 4
