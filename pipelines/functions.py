@@ -13,6 +13,7 @@ from typing import Any
 from pipeprof.pipelines.addresses import node_name
 from pipeprof.pipelines.chain_run import ChainRun
 from pipeprof.pipelines.context import BuildContext
+from pipeprof.pipelines.flags import leave_defaults
 from pipeprof.pipelines.ops.calls import special_calls
 from pipeprof.pipelines.ops.element import ElementFunction, OpCall, Required
 from pipeprof.pipelines.ops.features import FeatureSpec
@@ -188,6 +189,7 @@ class Functions:
         # A name of its own, so that the user's file can neither hide nor be hidden by an installed module.
         digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
         module = import_file(path, f"_pipeprof_python_{digest}")
+        leave_defaults()
         function = getattr(module, reference.function, None)
         if not callable(function):
             msg = f"got {reference}, but {reference.function} is no function once the file has run"

@@ -51,6 +51,14 @@ def find_module(name: str) -> Path:
     return Path(origin)
 
 
+def name_in_package(path: Path) -> tuple[str, Path]:
+    """A file's dotted name within the packages around it, and the folder in which the outermost one lies."""
+    parts, folder = [path.stem] if path.stem != "__init__" else [], path.resolve().parent
+    while (folder / "__init__.py").is_file():
+        parts, folder = [folder.name, *parts], folder.parent
+    return ".".join(parts), folder
+
+
 def top_folder(module: str, file: Path) -> Path:
     """The folder of the outermost package of a module; the module's own file if it is in none."""
     depth = module.count(".") + (file.name == "__init__.py")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pipeprof.pipelines.bindings import Bindings, bindings_of, parse_file, read_bindings, relative_import
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.modules import find_module, is_module_name
+from pipeprof.pipelines.modules import find_module, is_module_name, name_in_package
 from pipeprof.pipelines.near import suggestion
 
 _SPEC_SUFFIXES = (".yaml", ".yml")
@@ -167,6 +167,8 @@ def _why_not_of_class(file: str, function: str, node: ast.ClassDef) -> str | Non
     if not method:
         plain = not node.bases and not node.keywords and "__new__" not in methods
         return f"got the class {name}, {file}:{node.lineno}, expected a function; {help_}" if plain else None
+    if "." in method:
+        return None
     if method not in methods:
         near = suggestion(method, methods)
         return None if node.bases else f"got {function!r}, but the class {name}, {file}:{node.lineno}, has none{near}"
@@ -178,12 +180,10 @@ def _why_not_of_class(file: str, function: str, node: ast.ClassDef) -> str | Non
 
 def _within_package(path: Path, function: str) -> str:
     """How the file is named within its package, and from where."""
-    parts, folder = [path.stem] if path.stem != "__init__" else [], path.resolve().parent
-    while (folder / "__init__.py").is_file():
-        parts, folder = [folder.name, *parts], folder.parent
-    if len(parts) < 2 and path.stem != "__init__":
+    name, folder = name_in_package(path)
+    if "." not in name and path.stem != "__init__":
         return f"package.module:{function}, from the folder that the package lies in"
-    return f"{'.'.join(parts)}:{function}" + (f", from {folder}" if folder != Path.cwd() else "")
+    return f"{name}:{function}" + (f", from {folder}" if folder != Path.cwd() else "")
 
 
 def _listing(found: Bindings) -> str:
@@ -208,13 +208,21 @@ def top_level_functions(path: Path) -> list[str]:
 def import_file(path: Path, module_name: str) -> ModuleType:
     """Run a Python file as the module ``module_name``, once; its folder is on ``sys.path`` as if it were a script.
 
+    One that has run already stays what it is, whatever its name: what it registers, such as flags, is refused twice.
+    One that imports from its own package is imported by its name in there.
+
     Raises:
         BaseException: Whatever the file raises, as it is.
     """
     path = path.resolve()
-    present = sys.modules.get(module_name)
-    if present is not None and getattr(present, "__file__", None) == str(path):
+    present = _module_of(path, module_name)
+    if present is not None:
         return present
+    if relative_import(parse_file(path)) is not None and (path.parent / "__init__.py").is_file():
+        name, top = name_in_package(path)
+        if str(top) not in sys.path:
+            sys.path.insert(0, str(top))
+        return _imported(name, path)
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         msg = f"got {path}, expected a Python file"
@@ -230,6 +238,15 @@ def import_file(path: Path, module_name: str) -> ModuleType:
         del sys.modules[module_name]
         raise
     return module
+
+
+def _module_of(path: Path, name: str) -> ModuleType | None:
+    """The module that a file was run as; that of ``name`` where there are several."""
+    # Modules that load themselves when they are looked at are not to be loaded by this.
+    loaded = [(key, one) for key, one in [*sys.modules.items()] if isinstance(one, ModuleType)]
+    found = {key: one for key, one in loaded if object.__getattribute__(one, "__dict__").get("__file__") == str(path)}
+    found.pop("__main__", None)
+    return found.get(name) or next(iter(found.values()), None)
 
 
 def module_name_of(path: Path) -> str:
@@ -277,6 +294,10 @@ def _import_module(name: str, path: Path) -> ModuleType:
     here = str(Path.cwd())
     if sys.path[:1] not in ([""], [here]):
         sys.path.insert(0, here)
+    return _imported(name, path)
+
+
+def _imported(name: str, path: Path) -> ModuleType:
     module = importlib.import_module(name)
     found = getattr(module, "__file__", None)
     if found is None or Path(found).resolve() != path.resolve():

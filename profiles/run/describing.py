@@ -34,7 +34,8 @@ from pipeprof.pipelines.processes import die_after_parent
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.target import parse_target
 from pipeprof.pipelines.user_files import is_users
-from pipeprof.profiles.run.function import call_target
+from pipeprof.profiles.explain.words import as_typed
+from pipeprof.profiles.run.function import call_target, import_early, look_like_a_script
 from pipeprof.profiles.run.raised import essence, first_line, users_frame
 
 _TRIES: Final = 24
@@ -244,7 +245,7 @@ def _said(difference: Difference) -> str:
     return f"{address}: {difference.what}" if address is not None else difference.what
 
 
-def _failure(error: Exception, *, called: bool) -> dict[str, Any]:
+def _failure(error: BaseException, *, called: bool) -> dict[str, Any]:
     if isinstance(error, UsageError):
         return {"failed": "usage", "message": str(error)}
     if called:
@@ -252,7 +253,7 @@ def _failure(error: Exception, *, called: bool) -> dict[str, Any]:
         where = f"{Path(place.filename).name}:{place.lineno}"
         return {"failed": "internal", "message": f"the spec could not be written: {first_line(error)} ({where})"}
     frame = users_frame("".join(traceback.format_exception(error)))
-    place_of_user = f"{frame.file}:{frame.line}: " if frame is not None else ""
+    place_of_user = f"{as_typed(frame.file)}:{frame.line}: " if frame is not None else ""
     return {"failed": "pipeline", "message": f"{place_of_user}{first_line(error)}"}
 
 
@@ -260,13 +261,17 @@ def main() -> int:
     """Answer one job."""
     job = json.loads(sys.stdin.readline())
     die_after_parent(job["parent_pid"])
+    write_fd = int(sys.argv[1])
     describing: Describing | None = None
     try:
+        look_like_a_script(str(parse_target(job["target"]).path))
+        import_early(job["target"])
         describing = Describing(job)
         answer = describing.run()
-    except Exception as error:
+    except BaseException as error:
+        # Also what is not meant to be caught, as sys.exit(): the user should hear where it was.
         answer = _failure(error, called=describing is not None and describing.called)
-    with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as channel:
+    with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
         channel.write(json.dumps(answer))
     sys.stdout.flush()
     sys.stderr.flush()

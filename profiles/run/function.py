@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ from typing import Any
 from pipeprof.pipelines.arguments import call
 from pipeprof.pipelines.bindings import calls_at_import, parse_file
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.flags import leave_defaults
 from pipeprof.pipelines.graph.sources import SourceWatch
 from pipeprof.pipelines.modules import top_folder
 from pipeprof.pipelines.target import Target, load_function, parse_target
@@ -56,6 +58,13 @@ class Called:
     watch: SourceWatch
     step: Callable[..., Any] | None = None
     notes: tuple[tuple[str, str], ...] = ()
+
+
+def look_like_a_script(file: str) -> None:
+    """What the user's code may look at: a command line without options; modules beside it come last on the path."""
+    sys.argv[:] = [file]
+    with contextlib.suppress(OSError):
+        sys.path.append(str(Path.cwd()))
 
 
 def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
@@ -115,16 +124,9 @@ def _need_eager(text: str) -> None:
 
 
 def _unparsed_flags(text: str) -> list[tuple[str, str]]:
-    """Let flags of absl have their defaults, as long as nobody parses them: that is done where a script begins."""
-    flags = getattr(sys.modules.get("absl.flags"), "FLAGS", None)
-    if flags is None or flags.is_parsed():
-        return []
-    modules = flags.flags_by_module_dict()
-    files = {module: getattr(sys.modules.get(module), "__file__", None) or "<unknown>" for module in modules}
-    names = [f"--{flag.name}" for module in modules if is_users(files[module]) for flag in modules[module]]
+    names = leave_defaults()
     if not names:
         return []
-    flags.mark_as_parsed()
     return [("flags", f"{text} is not run as a script, so the flags {', '.join(names)} have their defaults.")]
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.processes import die_after_parent
 from pipeprof.profiles.run.channel import WorkerEnd
+from pipeprof.profiles.run.function import look_like_a_script
 from pipeprof.profiles.run.raised import describe
 from pipeprof.profiles.run.sample import Sample
 
@@ -29,13 +30,6 @@ def _be_the_first_to_go() -> None:
         Path("/proc/self/oom_score_adj").write_text("800")
 
 
-def _look_like_a_script(file: str) -> None:
-    """What the user's code may look at: a command line without options; modules beside it come last on the path."""
-    sys.argv[:] = [file]
-    with contextlib.suppress(OSError):
-        sys.path.append(str(Path.cwd()))
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sample; returns the worker's own exit status, 0 also when the pipeline raised."""
     read_fd, write_fd, stacks_fd = (int(text) for text in (argv or sys.argv[1:]))
@@ -46,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.set_inheritable(stacks_fd, False)
     faulthandler.enable(stacks_fd)
     faulthandler.register(signal.SIGUSR1, stacks_fd, all_threads=True, chain=False)
-    _look_like_a_script(job["user_files"][0])
+    look_like_a_script(job["user_files"][0])
     sample = Sample(job, channel)
     channel.answer = sample.answer
     channel.listen()

@@ -279,6 +279,58 @@ def test_specs_come_back_from_what_they_build(path: Path, tmp_path: Path) -> Non
     assert compare(Graphs(tf, dataset, 0), Graphs(tf, build(spec, again), 0)) == ([], [])
 
 
+OPTIONS = """
+import argparse
+import tensorflow as tf
+parser = argparse.ArgumentParser()
+parser.add_argument("--count", type=int, default=5)
+OPTIONS = parser.parse_args()
+tf.config.threading.set_inter_op_parallelism_threads(2)
+def rows():
+    return tf.data.Dataset.range(OPTIONS.count).batch(2)
+def leaves():
+    raise SystemExit("no data")
+"""
+OF_A_PACKAGE = """
+import tensorflow as tf
+from .tools import size
+def rows():
+    return tf.data.Dataset.range(9).map(lambda x: x if x > 3 else -x).batch(size)
+"""
+
+
+def test_a_file_finds_what_it_would_as_a_script(tmp_path: Path) -> None:
+    (tmp_path / "options.py").write_text(OPTIONS)
+
+    def ran(function: str) -> subprocess.CompletedProcess[str]:
+        arguments = ["init", "--from", f"options.py:{function}", "--out", "-"]
+        command = [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+
+    told = ran("rows")
+    assert told.returncode == 0, told.stderr
+    assert yaml.safe_load(told.stdout)["source"] == {"range": {"stop": 5}}
+    left = ran("leaves")
+    assert left.returncode == 5
+    assert "options.py:11: sys.exit('no data')" in left.stderr
+
+
+def test_a_file_of_a_package_is_imported_as_a_part_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name, text in (("__init__", ""), ("tools", "size = 4"), ("rows", OF_A_PACKAGE)):
+        (tmp_path / "garden_of_rows").mkdir(exist_ok=True)
+        (tmp_path / "garden_of_rows" / f"{name}.py").write_text(text)
+    answer = described("garden_of_rows.rows:rows", tmp_path)
+    assert answer["equal"] is True
+    assert answer["data"]["source"] == {"python": {"function": "garden_of_rows/rows.py:rows"}}
+    # As in a process of its own, where nothing is there yet.
+    for name in [name for name in sys.modules if name.startswith("garden_of_rows")]:
+        monkeypatch.delitem(sys.modules, name)
+    spec = load_spec(tmp_path / "spec.yaml").spec
+    assert [batch.shape[0] for batch in build(spec, BuildContext(tmp_path))] == [4, 4, 1]
+
+
 def test_the_command_says_what_it_did(files: Path) -> None:
     arguments = ["init", "--from", "as_written.py:with_a_branch", "--out", "branch.yaml"]
     command = [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *arguments]

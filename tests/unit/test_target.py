@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 from pathlib import Path
 
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.target import Target, load_function, module_name_of, parse_target, top_level_functions
+from pipeprof.pipelines.target import (
+    Target,
+    import_file,
+    load_function,
+    module_name_of,
+    parse_target,
+    top_level_functions,
+)
 
 SOURCE = """
 import never_installed
@@ -243,6 +251,34 @@ def test_a_file_of_a_package_is_asked_for_by_its_name(folder: Path, monkeypatch:
     monkeypatch.chdir(folder / "garden")
     with pytest.raises(UsageError, match=f"expected garden.beds.rose:train, from {folder}$"):
         parse_target("beds/rose.py:train")
+
+
+def test_a_class_within_a_class_is_looked_at_once_the_file_has_run(folder: Path) -> None:
+    (folder / "nested.py").write_text(
+        "class Flowers:\n    class Roses:\n        @staticmethod\n        def train(): return 'roses'\n"
+    )
+    assert load_function(parse_target("nested.py:Flowers.Roses.train"))() == "roses"
+    with pytest.raises(UsageError, match=r"not there once the file has run — did you mean train\?$"):
+        load_function(parse_target("nested.py:Flowers.Roses.trian"))
+
+
+def test_a_file_runs_once_whatever_the_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "garden").mkdir()
+    (folder / "garden" / "__init__.py").write_text("")
+    (folder / "garden" / "tools.py").write_text("seen = []\n")
+    (folder / "garden" / "rose.py").write_text("from .tools import seen\nseen.append(__name__)\n")
+    (folder / "alone.py").write_text("import builtins\nbuiltins.seen_alone = getattr(builtins, 'seen_alone', 0) + 1\n")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(builtins, "seen_alone", 0, raising=False)
+    for name in ("garden", "garden.tools", "garden.rose", "first_name", "second_name"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    # A file that imports from its own package is imported as a part of it.
+    rose = import_file(folder / "garden" / "rose.py", "second_name")
+    assert rose.seen == ["garden.rose"]
+    assert import_file(folder / "garden" / "rose.py", "first_name") is rose
+    alone = import_file(folder / "alone.py", "first_name")
+    assert import_file(folder / "alone.py", "second_name") is alone
+    assert vars(builtins)["seen_alone"] == 1
 
 
 def test_a_dataset_that_the_file_makes_is_as_good_as_a_function(folder: Path) -> None:
