@@ -83,7 +83,9 @@ def _render_memory(page: Page, memory: MemoryPrediction, stages: Sequence[Stage]
     """One row for each stage that holds tensors; an alias costs nothing, since its bytes are another stage's."""
     if not memory.held and not memory.unknown:
         return
-    names = {stage.id: f"{place_of(stage.id)} {name_of(stage)}" for stage in stages}
+    from pipeprof.profiles.advise.foreseen import ADDED
+
+    names = {stage.id: f"{place_of(stage.id)} {name_of(stage)}" for stage in stages} | {ADDED: "+ (prefetch)"}
     page.heading("Memory predicted", _total(memory))
     if memory.total_bytes >= _SMALL:
         scale = byte_scale(one.bytes for one in memory.held)

@@ -58,12 +58,26 @@ def kept(value: Any) -> Any:
         return Variant
     if isinstance(value, (list, tuple)):
         return [kept(one) for one in value]
+    if isinstance(value, tf.types.experimental.ConcreteFunction):
+        return weakref.ref(value)
+    if isinstance(value, tf.Tensor) and value.dtype == tf.resource:
+        # As long as a shuffle's seed generator lives, TensorFlow keeps a copy of the array that was converted before.
+        return Resource(value)
     if isinstance(value, tf.Tensor):
         count = value.shape.num_elements()
         return value if count is not None and count <= _SMALL else Large(tf.TensorSpec.from_tensor(value), value)
-    if isinstance(value, tf.types.experimental.ConcreteFunction):
-        return weakref.ref(value)
     return value
+
+
+class Resource:
+    """A handle that is not kept alive.
+
+    Attributes:
+        tensor: A weak reference to it.
+    """
+
+    def __init__(self, tensor: Any) -> None:
+        self.tensor = weakref.ref(tensor)
 
 
 class Large:

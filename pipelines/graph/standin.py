@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.made import Large, Made, Variant
+from pipeprof.pipelines.graph.made import Large, Made, Resource, Variant
 
 _SLICES: Final = "TensorSliceDataset"
+_DUMMIES: Final = {"cache": "DummyMemoryCache", "seed_generator": "DummySeedGenerator"}
+"""Handles that TensorFlow makes for one call of an op and lets go of."""
 
 
 class _NotAgainError(Exception):
@@ -71,6 +73,9 @@ def _again(made: Made, again: dict[Made, Any], left_out: dict[Made, tuple[int, i
     arguments = dict(made.arguments)
     if made.op == _SLICES and any(isinstance(one, Large) for one in arguments["components"]):
         arguments["components"], left_out[made] = _one_element(arguments["components"])
+    for name, op in _DUMMIES.items():
+        if isinstance(arguments.get(name), Resource) and arguments[name].tensor() is None:
+            arguments[name] = getattr(tf.raw_ops, op)()
     given = {name: _value(value, reads, again) for name, value in arguments.items()}
     try:
         return getattr(tf.raw_ops, made.op)(**given)
@@ -86,8 +91,8 @@ def _value(value: Any, reads: Iterator[Made | None], again: dict[Made, Any]) -> 
         return again[below]
     if isinstance(value, list):
         return [_value(one, reads, again) for one in value]
-    if isinstance(value, (Large, weakref.ref)):
-        held = value.tensor() if isinstance(value, Large) else value()
+    if isinstance(value, (Large, Resource, weakref.ref)):
+        held = value() if isinstance(value, weakref.ref) else value.tensor()
         if held is None:
             raise _NotAgainError
         return held

@@ -10,7 +10,7 @@ from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
 ALIGNMENT_BYTES = 64
 """A slice that begins at a multiple of this is a view of the array, any other one is copied: tried with rows of 65,536
 (no copy), 65,568 (half of them copied), 65,552 (three in four) and 65,537 bytes (all)."""
-_PASSING = frozenset({
+PASSING = frozenset({
     "assert_cardinality", "cache", "filter", "ignore_errors", "prefetch", "repeat", "shard", "shuffle", "skip", "take",
     "take_while", "unique", "with_options",
 })  # fmt: skip
@@ -40,13 +40,13 @@ def _passed(view: PipelineView, stage: StageView) -> Iterator[StageView]:
     while one is not None and one.id not in seen:
         seen.add(one.id)
         yield one
-        one = view.input_of(one) if one.op in _PASSING else None
+        one = view.input_of(one) if one.op in PASSING else None
 
 
 def giver(view: PipelineView, stage: StageView) -> StageView | None:
     """The stage that makes what `stage` hands on; ``None`` if none does."""
     *_, last = _passed(view, stage)
-    return None if last.op in _PASSING else last
+    return None if last.op in PASSING else last
 
 
 def shared_bytes(view: PipelineView, stage: StageView) -> float:
@@ -72,6 +72,6 @@ def cache_above(view: PipelineView, stage: StageView) -> StageView | None:
     for above in view.above(stage):
         if above.op == "cache":
             return above if not above.arguments.get("filename") and above.elements not in (None, INFINITE) else None
-        if above.op not in _PASSING or above.op == "repeat":
+        if above.op not in PASSING or above.op == "repeat":
             return None
     return None

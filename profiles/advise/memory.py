@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.aliases import cache_above, giver, holder, shared_bytes
+from pipeprof.profiles.advise.elements import components
+from pipeprof.profiles.advise.foreseen import foreseen
 from pipeprof.profiles.advise.fused import MOST_BATCHES, fused_batch, fused_batches, parallel_calls, rewritten
 from pipeprof.profiles.advise.interleaved import open_copies, results_ready
 from pipeprof.profiles.advise.prediction import (
@@ -75,6 +77,7 @@ def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPredict
         view: The pipeline.
         kept: Somebody keeps the arrays that in-memory sources are made of.
     """
+    view = foreseen(view) if view.unseen else view
     found = [entry for stage in view.stages for entry in _of_stage(view, stage)]
     if not kept:
         found = [_without_array(view, entry) for entry in found]
@@ -123,9 +126,19 @@ def _consumer(view: PipelineView) -> Iterator[Held]:
     """The batch that the step holds while the next one is made."""
     root = view.root
     size = _element_size(view, root) if root is not None else None
-    if root is None or size is None or size.partial or root.op not in _BATCHING or holder(view, root) is not None:
+    if root is None or size is None or size.partial or not _batched(view, root) or holder(view, root) is not None:
         return
     yield _held(view, "consumer", root, 1, what="batch in the step", size=size)
+
+
+def _batched(view: PipelineView, stage: StageView) -> bool:
+    """Whether what comes out of a stage are batches."""
+    for one in (stage, *view.below(stage)):
+        if one.op in _BATCHING:
+            return True
+        if one.op not in _HANDED_ON and one.op not in ("map", "cache", "shuffle"):
+            return False
+    return False
 
 
 def _captured(view: PipelineView, stage: StageView) -> int:
@@ -159,8 +172,9 @@ def _element_size(view: PipelineView, stage: StageView) -> _Size | None:
     one = giver(view, stage)
     if one is not None and one.op == "list_files":
         return _Size(float(PATH_BYTES))
-    known = sum(component.nbytes or 0 for component in stage.element or ())
-    return _Size(float(known), partial=True) if known else None
+    sizes = [component.nbytes for component in components(view, stage)]
+    known = sum(size or 0 for size in sizes)
+    return _Size(float(known), partial=None in sizes) if known else None
 
 
 def _source(view: PipelineView, stage: StageView) -> Iterator[Held]:
@@ -242,6 +256,7 @@ def _prefetch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
         yield _no_size("prefetch", stage)
     else:
         what = "elements assumed (AUTOTUNE)" if tuned else "elements"
+        what = "elements assumed (added by TensorFlow)" if stage.injected else what
         yield _held(view, "prefetch", stage, _at_most(count, below), what=what, size=size)
 
 
@@ -318,7 +333,7 @@ def _held(
 def _pooled(view: PipelineView, owner: Owner, stage: StageView) -> float:
     """The share of an element's bytes that lies in the pool."""
     given = stage if owner in ("parallel", "batch", "consumer") else view.input_of(stage) or stage
-    sizes = [one.nbytes or 0 for one in given.element or ()]
+    sizes = [one.nbytes or 0 for one in components(view, given)]
     return sum(one for one in sizes if one >= POOLED_BYTES) / sum(sizes) if sum(sizes) else 0.0
 
 

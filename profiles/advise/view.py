@@ -229,6 +229,7 @@ class PipelineView:
         profile: What was measured.
         headspace: What a faster pipeline could be worth.
         facts: Named measurements.
+        unseen: Its stages are as written, and nobody has seen what TensorFlow makes of them.
     """
 
     kind: Literal["static", "measured"]
@@ -239,6 +240,7 @@ class PipelineView:
     profile: Profile | None = None
     headspace: Headspace | None = None
     facts: Facts | None = None
+    unseen: bool = False
 
     @cached_property
     def by_id(self) -> dict[str, StageView]:

@@ -53,6 +53,7 @@ def view_of_spec(
         options=dict(_flat(loaded.spec.options.written())),
         cores=cores if cores is not None else _cores(),
         memory_limit_bytes=memory_limit_bytes,
+        unseen=True,
     )
 
 

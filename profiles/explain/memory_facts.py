@@ -87,6 +87,7 @@ class Buffer:
         texts: What it does not count is in proportion to what it does: strings.
         most: Bytes that its elements take at most, where that is known of texts.
         pool_only: What it holds is only known of the pool: what the heap grew by may be anybody's.
+        windows: They are windows, which no look counts.
         weight: Elements of the source in one of its elements.
         alias: Its tensors are another stage's.
         overhead: Bytes in use of one element beside its values.
@@ -102,6 +103,7 @@ class Buffer:
     texts: bool = False
     most: float = math.inf
     pool_only: bool = False
+    windows: bool = False
     weight: float = 1.0
     alias: bool = False
     overhead: float = 0.0

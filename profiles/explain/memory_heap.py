@@ -54,7 +54,7 @@ def filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) ->
         share = one.pooled if pooled else 1 - one.pooled
         return one.bytes * share + (0.0 if pooled else one.overhead * one.elements)
 
-    lacking = [one for one in buffers if one.unsized and one.elements and (pooled or not one.pool_only)]
+    lacking = [one for one in buffers if one.unsized and one.elements and not (one.texts if pooled else one.pool_only)]
     if measured is None or not lacking:
         return buffers
     missing = measured - sum(known(one) for one in buffers)

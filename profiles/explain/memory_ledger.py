@@ -163,8 +163,6 @@ def _held(facts: Facts) -> tuple[list[Entry], int | None]:
     buffers = filled_up(buffers, None if pool is None else pool - (consumer if in_pool else 0), pooled=True)
     buffers = filled_up(buffers, in_heap(facts, buffers), pooled=False)
     buffers = [one if one.unsized else _in_chunks(one, facts.pool_scale) for one in buffers]
-    shown = holes_shown(facts, buffers)
-    entries = [_entry(one, shown) for one in buffers]
     left = None if most is None else max(0.0, most - sum(one.bytes * one.pooled for one in buffers))
     passing: list[Entry] = []
     if consumer and (left is None or not in_pool or left > 0):
@@ -175,10 +173,27 @@ def _held(facts: Facts) -> tuple[list[Entry], int | None]:
         taken = float(size) if left is None else min(float(size), left)
         left = None if left is None else left - taken
         passing.append(Entry(owner, stage, round(taken), "predicted" if left is None else "measured", MAKING))
+    if not facts.leaked:
+        buffers, left = _at_most_full(buffers, left)
+    shown = holes_shown(facts, buffers)
+    entries = [_entry(one, shown) for one in buffers]
     if facts.leaked and left:
         # Nothing comes and goes that was not counted: what is live beside it was never let go of.
         return [*entries, *passing, Entry("python", None, round(left), "measured", LEAKED)], now.live_peak
     return [*entries, *_padded(passing, left)], None if now.live_peak is None else now.live_peak
+
+
+def _at_most_full(buffers: list[Buffer], left: float | None) -> tuple[list[Buffer], float | None]:
+    """Windows, which no look counts, as they were at the pool's peak: they have what nothing else had in use then."""
+    windows = [one for one in buffers if one.windows and not one.alias]
+    if not windows or not left:
+        return buffers, left
+    total = sum(one.bytes for one in windows)
+
+    def more(one: Buffer) -> float:
+        return left * (one.bytes / total if total else 1 / len(windows))
+
+    return [replace(one, bytes=one.bytes + more(one)) if one in windows else one for one in buffers], 0.0
 
 
 def _kept(facts: Facts, left: int) -> list[Entry]:
@@ -203,7 +218,7 @@ def _entry(one: Buffer, shown: float) -> Entry:
     if one.alias:
         return Entry(one.owner, one.stage, 0, "alias")
     total = round(one.bytes + (one.overhead + one.holes * shown) * one.elements)
-    return Entry(one.owner, one.stage, total, "measured" if one.pool_only else "model")
+    return Entry(one.owner, one.stage, total, "measured" if one.windows else "model")
 
 
 def _in_chunks(one: Buffer, scale: float) -> Buffer:

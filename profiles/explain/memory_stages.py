@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.profile import Owner
 
 _FULL = 0.5
+_SMALL_KEY = 64
+"""Bytes of an element's small tensors that nobody counts beside large ones: a key, a length."""
 TEXT_BYTES = 24
 """What a text takes in its tensor, which holds short ones itself."""
 TEXT_BLOCK_BYTES = 48
@@ -70,8 +72,9 @@ def buffers_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterab
             size, unsized, texts = PATH_BYTES * one.elements, False, False
             pooled = 0.0
         elif texts:
-            pooled = 0.0
-            most = size + _text_blocks(given, size, one.elements)
+            beside = [component.nbytes or 0 for component in given.element or () if component.dtype != "string"]
+            pooled = min(1.0, one.elements * sum(n for n in beside if n >= POOLED_BYTES) / size) if size else 0.0
+            most = size + _text_blocks(given, max(0.0, size - one.elements * sum(beside)), one.elements)
         elif known and not unsized and sum(known):
             pooled = sum(size for size in known if size >= POOLED_BYTES) / sum(known)
         else:
@@ -97,7 +100,7 @@ def _text_blocks(given: StageView, size: float, elements: float) -> float:
 
     Args:
         given: What makes the elements.
-        size: Bytes of all of them, 24 for each text and its letters.
+        size: Bytes of all texts, 24 for each and its letters.
         elements: How many elements.
     """
     shapes = [one.shape for one in given.element or () if one.dtype == "string"]
@@ -110,11 +113,17 @@ def _text_blocks(given: StageView, size: float, elements: float) -> float:
 
 
 def windows_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
-    """Windows of which the model counts nothing: their tensors are live, and no other stage holds them."""
+    """Windows of which the model counts nothing: their tensors are live, and no other stage holds them.
+
+    Where all of their tensors are large, what the heap has grown by is not theirs.
+    """
     for one in held.unknown:
         stage = view.by_id[one.stage]
         if stage.op == "group_by_window" and one.owner == "batch" and one.stage not in look.by_stage:
-            yield Buffer("batch", one.stage, 0.0, 1.0, unsized=True, pool_only=True)
+            given = view.input_of(stage)
+            sizes = [component.nbytes for component in (given.element if given is not None else None) or ()]
+            small = None in sizes or sum(size or 0 for size in sizes if (size or 0) < POOLED_BYTES) > _SMALL_KEY
+            yield Buffer("batch", one.stage, 0.0, 1.0, unsized=True, pool_only=not small, windows=True)
 
 
 def _given(view: PipelineView, stage: StageView, owner: Owner) -> StageView:

@@ -12,6 +12,7 @@ import gc
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.snapshots import RawSnapshot, take_snapshot
@@ -34,6 +35,13 @@ _LARGE = 4096
 """Bytes from which a Python object counts by itself: TensorFlow and its imports have few of these."""
 _MANY = 1000
 """Items from which a container counts with what it holds."""
+_SOME = 500
+"""Items of such a container that are looked at."""
+_DEEP = 3
+_OWN = 6
+"""References at most to an object that nobody holds but its container: those of looking at it are among them."""
+_TEXTS = (bytes, bytearray, str)
+_PLAIN = (*_TEXTS, int, float, complex, list, tuple, dict, set, frozenset)
 
 
 class _MallInfo(ctypes.Structure):
@@ -135,34 +143,68 @@ def python_objects(sources: Iterable[tuple[str, int]] = ()) -> dict[str, int]:
     wanted = {(str(dtype), nbytes) for dtype, nbytes in sources}
     arrays = others = 0
     seen: set[int] = set()
+
+    def visit(one: Any) -> None:
+        nonlocal arrays, others
+        if isinstance(one, np.ndarray) and id(one) not in seen:
+            seen.add(id(one))
+            whole = _owner(one)
+            if whole is None or whole.nbytes < _LARGE or (whole is not one and id(whole) in seen):
+                return
+            seen.add(id(whole))
+            if (one.dtype.name, one.nbytes) in wanted or (whole.dtype.name, whole.nbytes) in wanted:
+                arrays += whole.nbytes
+            else:
+                others += whole.nbytes
+        elif type(one) in _TEXTS and len(one) >= _LARGE and id(one) not in seen:
+            seen.add(id(one))
+            others += sys.getsizeof(one)
+
     todo = gc.get_objects()
-    mine = {id(todo)}
+    mine = {id(todo), id(seen), id(wanted)}
     for holder in todo:
         if id(holder) in mine:
             continue
-        kind = type(holder)
-        large = kind in (list, tuple, set, dict, frozenset) and len(holder) >= _MANY
-        if large:
-            others += sys.getsizeof(holder)
+        others += _table_bytes(holder)
         for one in gc.get_referents(holder):
-            if id(one) in seen:
-                continue
-            if isinstance(one, np.ndarray):
+            if type(one) in (dict, tuple) and not gc.is_tracked(one) and id(one) not in seen:
+                # Python's collector does not list what can be in no cycle.
                 seen.add(id(one))
-                whole = _owner(one)
-                if whole is None or whole.nbytes < _LARGE or (whole is not one and id(whole) in seen):
-                    continue
-                seen.add(id(whole))
-                if (one.dtype.name, one.nbytes) in wanted or (whole.dtype.name, whole.nbytes) in wanted:
-                    arrays += whole.nbytes
-                else:
-                    others += whole.nbytes
-            elif type(one) in ((bytes, bytearray, str, int, float) if large else (bytes, bytearray, str)) and (
-                large or len(one) >= _LARGE
-            ):
-                seen.add(id(one))
-                others += sys.getsizeof(one)
+                others += _table_bytes(one)
+                for inner in gc.get_referents(one):
+                    visit(inner)
+            visit(one)
     return {"arrays": arrays, "others": others}
+
+
+def _table_bytes(one: Any) -> int:
+    """A container of many items with all that only it holds, from some of the items; 0 for any other object."""
+    if type(one) not in (list, tuple, set, dict, frozenset) or len(one) < _MANY:
+        return 0
+    items = gc.get_referents(one)
+    many = len(items)
+    # By an odd step, since keys and values of a dict take turns.
+    some = items[:: many // _SOME | 1]
+    del items
+    return sys.getsizeof(one) + round(many * sum(_deep_bytes(item, _DEEP) for item in some) / len(some)) if some else 0
+
+
+def _deep_bytes(one: Any, depth: int) -> int:
+    """Bytes of a small object that nobody else holds, and of those in it."""
+    kind = type(one)
+    if (
+        kind not in _PLAIN
+        and kind.__name__ != "ndarray"
+        and not hasattr(one, "__dict__")
+        and not hasattr(kind, "__slots__")
+    ):
+        return 0
+    if isinstance(one, (type, ModuleType)) or callable(one) or sys.getrefcount(one) > _OWN:
+        return 0
+    size = sys.getsizeof(one)
+    if size >= _LARGE:
+        return 0
+    return size + sum(_deep_bytes(inner, depth - 1) for inner in gc.get_referents(one)) if depth else size
 
 
 def _owner(array: Any) -> Any:

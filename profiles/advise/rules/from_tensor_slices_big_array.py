@@ -170,8 +170,8 @@ def _held_above(view: PipelineView, plan: _Plan) -> int:
     ids = {one.id for one in plan.indexed}
     total = 0.0
     for one in memory_prediction(view).held:
-        stage = view.by_id[one.stage]
-        if one.how != "alias" or stage.id in ids or one.owner not in ("shuffle", "cache"):
+        stage = view.by_id.get(one.stage)
+        if stage is None or one.how != "alias" or stage.id in ids or one.owner not in ("shuffle", "cache"):
             continue
         if plan.source.id not in {below.id for below in view.below(stage)}:
             continue

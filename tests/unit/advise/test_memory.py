@@ -349,3 +349,68 @@ def test_every_shuffle_of_a_combined_source_counts() -> None:
         == found.of("source.datasets.1.stages.0")
         == 10 * round(1.45 * (16 * 4 + 171))
     )
+
+
+BATCH_BYTES = 64 * IMAGE_BYTES
+OPEN = (tensor("float32", None, 224, 224, 3),)
+"""Batches as TensorFlow specifies them without drop_remainder."""
+
+
+def test_a_batch_whose_last_one_may_be_smaller_is_as_large_as_full_ones() -> None:
+    found = predicted(generated(), above("batch", OPEN, batch_size=64), above("prefetch", OPEN, index=1, buffer_size=3))
+
+    assert {(one.owner, one.stage): one.bytes for one in found.held} == {
+        ("batch", "stages.0"): 2 * BATCH_BYTES,
+        ("prefetch", "stages.1"): 3 * BATCH_BYTES,
+        ("consumer", "stages.1"): BATCH_BYTES,
+    }
+    assert found.unknown == ()
+
+
+def test_batches_of_batches_are_as_large_as_both_say() -> None:
+    twice = (tensor("float32", None, None, 224, 224, 3),)
+    found = predicted(generated(), above("batch", OPEN, batch_size=4), above("batch", twice, index=1, batch_size=16))
+
+    assert [one.bytes for one in found.held if one.owner == "consumer"] == [BATCH_BYTES]
+
+
+@pytest.mark.parametrize("op", ["padded_batch", "flat_map"])
+def test_of_what_only_running_tells_nothing_is_guessed(op: str) -> None:
+    found = predicted(generated(), above(op, OPEN, batch_size=64), above("prefetch", OPEN, index=1, buffer_size=3))
+
+    assert "stages.1" in [one.stage for one in found.unknown]
+
+
+STATELESS, RANDOM = function("Cast"), function("RandomUniform")
+
+
+@pytest.mark.parametrize(
+    ("facts", "options", "expected"),
+    [
+        ({}, {}, ["shuffle", "batch", "prefetch", "consumer"]),
+        ({}, {"autotune.enabled": False}, ["shuffle", "batch", "consumer"]),
+        ({}, {"experimental_optimization.inject_prefetch": False}, ["shuffle", "batch", "consumer"]),
+        ({}, {"experimental_optimization.apply_default_optimizations": False}, ["shuffle", "batch", "consumer"]),
+        ({"num_parallel_calls": 2}, {}, ["shuffle", "batch", "consumer"]),
+    ],
+)
+def test_a_prefetch_that_tensorflow_adds_is_foreseen(
+    facts: dict[str, Any], options: dict[str, Any], expected: list[str]
+) -> None:
+    stages = (generated(), above("shuffle", buffer_size=100), above("batch", OPEN, index=1, batch_size=64, **facts))
+    seen = replace(pipeline(*stages, options=options), unseen=True)
+
+    assert [one.owner for one in memory_prediction(seen).held] == expected
+    assert "prefetch" not in [one.owner for one in memory_prediction(replace(seen, unseen=False)).held]
+
+
+def test_a_map_without_state_is_foreseen_to_run_in_parallel_and_to_fill_the_batches() -> None:
+    def owners(of: Any) -> list[str]:
+        mapped = stage("stages.0", "map", element=IMAGE, function=of)
+        seen = pipeline(generated(), mapped, above("batch", OPEN, index=1, batch_size=64), cores=2.0)
+        return [one.owner for one in memory_prediction(replace(seen, unseen=True)).held]
+
+    assert owners(STATELESS) == ["parallel", "consumer"], "they are one stage, which runs ahead by itself"
+    assert owners(RANDOM) == ["batch", "prefetch", "consumer"]
+    assert owners(replace(STATELESS, ops=None)) == ["batch", "prefetch", "consumer"]
+    assert owners(None) == ["batch", "prefetch", "consumer"]

@@ -216,6 +216,20 @@ def test_texts_have_blocks_of_their_own(shape: tuple[int | None, ...] | None, le
     assert held.most == pytest.approx(600 * most)
 
 
+def test_a_text_beside_an_image_is_small() -> None:
+    element = (tensor("uint8", 500_000), Component("string", ()))
+    seen = pipeline(
+        stage("source", "TFRecordDataset", element=element),
+        stage("stages.0", "shuffle", element=element, arguments={"buffer_size": 600}),
+    )
+    look = Look(1.0, "measure", 1, 0, 0, {"stages.0": Buffered("shuffle", 600 * (500_000 + 32), 600)})
+
+    (held,) = buffers_of(seen, memory_prediction(seen), look)
+
+    assert held.pooled * held.bytes == pytest.approx(600 * 500_000)
+    assert held.most - held.bytes == pytest.approx(600 * (48 + 32 / 8))
+
+
 def test_the_table_of_stages_has_the_buffers_of_the_look_that_the_ledger_is_made_from() -> None:
     seen = view()
     assert seen.profile is not None

@@ -378,3 +378,20 @@ def test_blocks_in_use_are_the_heaps_and_pythons() -> None:
     assert grown_in_use(before, replace(after, blocks=900_000)) == 25 * MB
     assert grown_in_use(before, replace(after, blocks=None)) == 25 * MB
     assert grown_in_use(before, replace(after, mapped=None)) is None
+
+
+def test_windows_are_as_full_as_the_pool_was_at_its_peak() -> None:
+    """The look saw 200 MB of them; at its peak the pool had 300 MB more in use, of which 40 are known."""
+    windows = Buffer("batch", "stages.0", 0.0, 1.0, unsized=True, pool_only=True, windows=True)
+    facts = running(at(1050, live=540), windows, live=220 * MB, batch_bytes=20.0 * MB)
+    facts = replace(facts, making=(("batch", "stages.1", 20 * MB),))
+
+    found = reconcile(facts)
+
+    assert {(one.owner, one.stage): one.bytes / MB for one in found.entries if one.bytes} == {
+        ("runtime", None): 500,
+        ("batch", "stages.0"): pytest.approx(500),
+        ("consumer", None): 20,
+        ("batch", "stages.1"): 20,
+    }
+    assert found.unexplained == pytest.approx(10 * MB)
