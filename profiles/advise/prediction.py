@@ -16,10 +16,10 @@ COUNTED_BYTES = 86
 """the same of a number that the pipeline counts itself (``range``): value and tensor lie in one block."""
 HOLES = 0.45
 """What a buffer's blocks leave free between them once its elements have been replaced at random, as a share of them: a
-block of aligned memory that was given back is too small for the next of the same size. 0.4 to 0.5 was measured from
-8 B to 20 KB after one turn, up to 0.6 after three, 0.02 at 100 KB."""
-HOLES_BELOW = 64 * 1024
-"""Larger blocks that are given back are joined with their neighbours."""
+block of aligned memory that was given back is too small for the next of the same size. After one turn 0.4 to 0.5 was
+measured from 8 B to 20 KB, and 0.3 to 0.6 from 40 to 250 KB; after three turns up to 0.6, and 0.35 to 0.8."""
+HOLES_BELOW = 256 * 1024
+"""Larger tensors lie in TensorFlow's pool."""
 CACHE_OVERHEAD_BYTES = 186
 """a cached element of one tensor beside its values, the free memory between its blocks among them."""
 

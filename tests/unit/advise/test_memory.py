@@ -72,15 +72,16 @@ def test_numbers_that_the_pipeline_counts_itself_take_less() -> None:
     assert predicted(source, above("shuffle", numbers, buffer_size=1000)).of("stages.0") == 218 * 1000
 
 
-def test_small_elements_leave_holes_and_large_ones_do_not() -> None:
-    small, large = (tensor("uint8", 20_000),), (tensor("uint8", 100_000),)
+def test_elements_in_the_heap_leave_holes_and_those_in_the_pool_do_not() -> None:
+    small, middle, large = ((tensor("uint8", nbytes),) for nbytes in (20_000, 100_000, 300_000))
 
     def each(element: tuple[Component, ...]) -> float:
         return (predicted(generated(element), above("shuffle", element, buffer_size=100)).of("stages.0") or 0) / 100
 
-    # Measured after three turns: 30 KB and 102 KB.
+    # memory_constants.py --turned, after three turns: 30 KB; 136 KB, of 80 and 120 KB 139 and 221 KB.
     assert each(small) == pytest.approx(29_200, rel=0.01)
-    assert each(large) == pytest.approx(100_300, rel=0.01)
+    assert each(middle) == pytest.approx(145_250, rel=0.01)
+    assert each(large) == pytest.approx(300_250, rel=0.01)
 
 
 @pytest.mark.parametrize(("nbytes", "size", "scale"), [(500_000, 4, 1.25), (500_000, 2, 1.5), (1 << 20, 4, 1.0)])
@@ -185,8 +186,9 @@ def test_slices_that_are_not_aligned_are_copies() -> None:
     def copied(element: Any) -> int | None:
         return predicted(sliced(element), above("shuffle", element, buffer_size=100)).of("stages.0")
 
-    assert copied(odd) == pytest.approx(100 * 65_537, rel=0.02)
-    assert copied(half) == pytest.approx(100 * 65_568 / 2, rel=0.02)
+    # In the heap, where what lets go of them leaves holes.
+    assert copied(odd) == pytest.approx(100 * 65_537 * 1.45, rel=0.02)
+    assert copied(half) == pytest.approx(100 * 65_568 / 2 * 1.45, rel=0.02)
 
 
 def test_new_tensors_are_no_views_any_more() -> None:
