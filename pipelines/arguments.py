@@ -258,11 +258,26 @@ def bind(target: Target, signature: Signature) -> dict[str, Any]:
         values[name] = _value(text, known.get(name, Parameter(name)))
     missing = [one for one in signature.parameters if one.required and one.name not in values]
     missing = [one for one in missing if not one.is_input_context]
+    untold = [one for one in missing if not one.later and not _is_readable(one)]
+    if untold:
+        msg = f"{target} needs {_listed(untold)}, which no text can stand for; measure a function that makes it itself"
+        raise UsageError(msg)
     if missing:
         flags = " ".join(f"--arg {one.name}=…" for one in missing)
         msg = f"{target} needs {_listed(missing)}; give {flags}"
         raise UsageError(msg)
     return values
+
+
+def _is_readable(parameter: Parameter) -> bool:
+    """Whether there are texts for its annotation at all."""
+    try:
+        read_value("", parameter.annotation, parameter.default, parameter.enums)
+    except UnsupportedError:
+        return False
+    except ValueError:
+        pass
+    return True
 
 
 def _value(text: str, parameter: Parameter) -> Any:

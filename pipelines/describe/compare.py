@@ -168,7 +168,9 @@ class _Walk:
             aside = name.startswith("_") or name in _ASIDE or name in _CAPTURES.values()
             if not aside and not _same(a.get(name), b.get(name)):
                 what = f"{one['op']}.{name}" if one["op"] != "Const" else "a constant"
-                self._differ(owner, f"{what}: {_shown(a.get(name))} and {_shown(b.get(name))}")
+                shown = _shown(a.get(name)), _shown(b.get(name))
+                both = f"{shown[0]}, with other values" if shown[0] == shown[1] else f"{shown[0]} and {shown[1]}"
+                self._differ(owner, f"{what}: {both}")
 
     def _shared(self, one: Any, other: Any, owner: str | None) -> None:
         """The states that two datasets keep: those that are one in one graph are one in the other."""
@@ -284,5 +286,7 @@ def _word(end: Any) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, tuple) and len(value) == 3 and isinstance(value[2], bytes) and not value[2].isascii():
+        return f"{value[0]} {list(value[1])}"
     text = repr(value[2] if isinstance(value, tuple) and len(value) == 3 else value)
     return text if len(text) <= 60 else f"{text[:59]}…"

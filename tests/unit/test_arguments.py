@@ -29,6 +29,7 @@ from elsewhere import imported
 
 def train(split: str, batch_size: "int" = 32, *, rate: float | None = None, config: Config = None, n=3, **other): ...
 def plain(a, b: int, /): ...
+def configured(config: Config, split: str): ...
 def alone(): ...
 def sharded(input_context, context: tf.distribute.InputContext): ...
 @decorated
@@ -164,6 +165,8 @@ def test_the_file_tells_the_signature_without_being_run(target: Callable[..., Ta
     [
         ("train", [], "needs split (str); give --arg split=…"),
         ("plain", ["a=1"], "needs b (int); give --arg b=…"),
+        ("configured", [], "needs config (Config), which no text can stand for; measure a function that makes it"),
+        ("configured", ["config=1"], "--arg config: a Config cannot be given as text"),
         ("alone", ["splt=1"], "--arg splt: {target} has no such parameter; it has none"),
         ("plain", ["aa=1"], "--arg aa: {target} has no such parameter; it has a, b"),
         ("train", ["split=a", "batch_size=x"], "--arg batch_size: got 'x', expected int"),

@@ -46,6 +46,14 @@ def test_another_argument_is_found_at_its_stage():
     assert [(one.node, one.what) for one in found] == [("stages_0", "a constant: b'8' and b'9'")]
 
 
+def test_constants_that_are_no_text_are_told_by_what_they_are():
+    one, other = (
+        graph({"root": node("Const", value=("float32", (256, 2), value), metadata=named("source"))})
+        for value in (b"\xff\x01", b"\xfe\x01")
+    )
+    assert [found.what for found in differences(one, other)] == ["a constant: float32 [256, 2], with other values"]
+
+
 def test_another_op_is_found():
     other = batches(b"8")
     other["nodes"]["range"] = node("TensorDataset", metadata=named("source"))
