@@ -21,6 +21,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeprof.pipelines.graph.opnames import is_asynchronous
 from pipeprof.profiles.explain.calling import add_calling
 from pipeprof.profiles.explain.largest import unknown_stages
 from pipeprof.profiles.explain.work import Work
@@ -100,6 +101,7 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
         _add_calling(account, stages, work)
         for stage in known:
             _keep_to_the_clock(stage, threads[stage.id], used.interval_ms)
+        _keep_to_the_window(known, used.interval_ms, cores)
         account.waiting_ms = _waiting_ms(known)
     total = sum(map(_weight, known)) + lost * running * (account.scale if account is not None else 1.0)
     for stage in known:
@@ -155,6 +157,18 @@ def _leave_the_rest(known: Sequence[Stage], others_ms: float, total_ms: float) -
         if stage.intra_op_ms_per_batch is not None:
             stage.intra_op_ms_per_batch *= most / mine
     fit_ops(traced)
+
+
+def _keep_to_the_window(known: Sequence[Stage], interval_ms: float | None, cores: float) -> None:
+    """Threads that the trace saw waiting for cores waited then: no more of it than passed while it was measured."""
+    if interval_ms is None or not any(stage.timed_by == "model" for stage in known):
+        return
+    for stage in known:
+        if stage.timed_by == "trace":
+            used = _weight(stage)
+            several = stage.depth > 0 or is_asynchronous(stage.tf_op or "")
+            passed = interval_ms * ((stage.parallelism or cores) if several else 1.0)
+            stage.time_ms_per_batch = min(stage.time_ms_per_batch or 0.0, max(passed, used))
 
 
 def on_the_clock(stage: Stage, interval_ms: float | None) -> float | None:

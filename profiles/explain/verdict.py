@@ -214,7 +214,10 @@ def _owner(stages: list[Stage] | None, epochs: int) -> str:
         return ""
     owners = [stage, *equal_stages(stage, stages)]
     names, shares = listed([stage_words(one) for one in owners]), listed([percent(one.share or 0.0) for one in owners])
-    return f"; {names} {'have' if len(owners) > 1 else 'has'} {shares} of the time spent inside the pipeline"
+    # Without a model all times are the trace's, which the table says.
+    traced = any(one.timed_by == "trace" for one in owners) and any(one.timed_by == "model" for one in stages or [])
+    how = ", as the trace shows" if traced else ""
+    return f"; {names} {'have' if len(owners) > 1 else 'has'} {shares} of the time spent inside the pipeline{how}"
 
 
 def _not_known(stages: list[Stage] | None, epochs: int) -> str:

@@ -133,6 +133,14 @@ def test_a_stage_that_nobody_read_has_the_traces_time_for_its_elements():
     assert (account.stages_ms, account.unattributed_ms, account.runtime_ms) == (4.0, 0.0, 0.5)
 
 
+@pytest.mark.parametrize(("op", "inside"), [("MapDataset", 8.0), ("ParallelMapDatasetV2", 32.0)])
+def test_no_more_of_what_the_trace_timed_than_passed_while_it_was_measured(op: str, inside: float):
+    one, two = stage("a", 1.0, 1.0), unread("b", 400, tf_op=op)
+    work = {"b": Work(at_work=60.0, computing=0.1, waiting=0.9, elements=4.0)}
+    attribute([one, two], work, Used(total_ms=9.0, batches=100, interval_ms=8.0), CORES)
+    assert (two.cpu_ms_per_batch, two.time_ms_per_batch) == pytest.approx((6.0, inside))
+
+
 def test_where_nobody_looked_while_traced_it_computed_as_all_stages_did_then():
     one, two = stage("a", 1.0, 1.0), unread("b", 400)
     work = {"b": Work(at_work=6.0, elements=4.0)}

@@ -308,6 +308,14 @@ def test_a_stage_that_only_the_trace_knows_is_named_without_a_share() -> None:
     )
 
 
+def test_an_owner_whose_time_is_the_traces_is_named_so() -> None:
+    traced = stage("stages.0", 0.8, "decode").model_copy(update={"timed_by": "trace"})
+    others = stage("stages.1", 0.2, op="batch").model_copy(update={"timed_by": "model"})
+    words = "has 80 % of the time spent inside the pipeline"
+    assert sentence(steps=steps(), stages=[traced, others]).endswith(f"{words}, as the trace shows.")
+    assert sentence(steps=steps(), stages=[traced]).endswith(f"{words}.")
+
+
 def test_stages_that_have_as_much_are_named_with_it() -> None:
     stages = [stage("source", 0.35, op="CsvDataset"), stage("stages.0", 0.37, op="batch"), stage("stages.1", 0.28)]
     assert sentence(steps=steps(), stages=stages).endswith(
