@@ -10,7 +10,7 @@ from unit.advise.views import pipeline, stage, tensor
 
 from pipeprof.profiles.advise.memory import memory_prediction
 from pipeprof.profiles.advise.view import INFINITE, StageView
-from pipeprof.profiles.advise.what_if import RUNTIME_BYTES, WhatIf, what_ifs
+from pipeprof.profiles.advise.what_if import RESERVE, RUNTIME_BYTES, WhatIf, what_ifs
 
 MB = 1_000_000
 ROW = (tensor("uint8", MB),)
@@ -25,8 +25,8 @@ def above(op: str, elements: int | None = 5000, index: int = 0, **arguments: Any
 
 
 def answers(limit: int, *stages: StageView) -> list[WhatIf]:
-    """Those for single stages."""
-    return [one for one in all_answers(limit, *stages) if one.stage is not None]
+    """Those for single stages, of a limit that leaves so much beside the reserve."""
+    return [one for one in all_answers(round((1 + RESERVE) * limit), *stages) if one.stage is not None]
 
 
 def all_answers(limit: int, *stages: StageView) -> list[WhatIf]:
@@ -68,9 +68,11 @@ def test_what_the_rest_takes_is_not_free() -> None:
 
 def test_whether_a_cache_fits() -> None:
     fitting = answers(1001 * MB, generated(900), above("cache", 900))
-    too_large = answers(1001 * MB, generated(1100), above("cache", 1100))
+    close = answers(1001 * MB, generated(1050), above("cache", 1050))
+    too_large = answers(1001 * MB, generated(1200), above("cache", 1200))
 
-    assert ([one.fits for one in fitting], [one.fits for one in too_large]) == ([True], [False])
+    assert [one.fits for one in (*fitting, *close, *too_large)] == [True, None, False]
+    assert "less than a tenth in reserve" in close[0].sentence
     assert "too large" in too_large[0].sentence
 
 
