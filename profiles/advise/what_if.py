@@ -12,8 +12,8 @@ from pipeprof.profiles.explain.words import size as in_words
 
 RUNTIME_BYTES = 600_000_000
 """Resident memory of TensorFlow with nothing but a trivial dataset: 575 MB on 2.21."""
-RESERVE = 0.1
-"""Of what is predicted, room that a proposed buffer leaves: predictions were 1 to 9 % below what was measured."""
+RESERVE = 0.25
+"""Of what is predicted, room that a proposed buffer leaves: a prediction may be a fifth too low."""
 _WORTH_ASKING = 0.01
 """Of the limit, what a prefetch must hold to be asked about; a shuffle or a cache is asked about at any size."""
 
@@ -117,7 +117,7 @@ def _answer(view: PipelineView, memory: MemoryPrediction, held: Held, limit: int
 
 def _cache(stage: StageView, held: Held, room: int, reserved: float, beside: str) -> WhatIf:
     if reserved < held.bytes <= room:
-        words = f"{stage.words} may not fit: {in_words(held.bytes)} {beside} leaves less than a tenth in reserve"
+        words = f"{stage.words} may not fit: {in_words(held.bytes)} {beside} leaves less than a fifth in reserve"
         return WhatIf(stage.id, fits=None, sentence=words)
     if held.bytes <= room:
         return WhatIf(stage.id, fits=True, sentence=f"{stage.words} fits: {in_words(held.bytes)} {beside}")
@@ -128,7 +128,7 @@ def _cache(stage: StageView, held: Held, room: int, reserved: float, beside: str
 
 
 def _buffer(view: PipelineView, stage: StageView, held: Held, room: float, beside: str) -> WhatIf:
-    """A buffer that leaves a reserve. Of a nested stage there are several at a time, and `buffer_size` is that of each."""
+    """A buffer that leaves a reserve; of a nested stage that of each of several at a time."""
     buffer, copies = stage.arguments.get("buffer_size"), open_copies(view, stage)
     count = (held.count or 0) / copies or buffer
     if not isinstance(count, int | float) or count <= 0 or not isinstance(buffer, int) or buffer <= 0:
@@ -142,5 +142,5 @@ def _buffer(view: PipelineView, stage: StageView, held: Held, room: float, besid
     if count < buffer and most >= count:
         words = f"{stage.words}: any buffer_size fits {beside}, since there are {count:,.0f} elements{each}"
         return WhatIf(stage.id, fits=True, sentence=words, most=most)
-    words = f"{stage.words}: buffer_size may be at most {most:,}{each} {beside}, a tenth in reserve; it is {buffer:,}"
+    words = f"{stage.words}: buffer_size may be at most {most:,}{each} {beside}, a fifth in reserve; it is {buffer:,}"
     return WhatIf(stage.id, fits=buffer <= most, sentence=words, most=most)
