@@ -8,7 +8,7 @@ TensorFlow fused stands at the first of its parts; the others carry its id in ``
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeprof.pipelines.graph.align import Joined, join
 from pipeprof.pipelines.graph.cardinality import cardinalities
@@ -370,22 +370,11 @@ def _plus(head: Cost, others: Sequence[Cost]) -> Cost:
     if not others:
         return head
     everything = [head, *others]
-    return Cost(
+    return replace(
+        head,
         seconds=sum(one.seconds for one in everything),
-        elements=head.elements,
-        bytes_produced=head.bytes_produced,
-        bytes_consumed=head.bytes_consumed,
         seen=min(one.seen for one in everything),
-        unseen=head.unseen,
         buffered_bytes=sum(one.buffered_bytes for one in everything),
-        buffered_elements=head.buffered_elements,
-        parallelism=head.parallelism,
-        buffer_size=head.buffer_size,
-        tunable=head.tunable,
-        iterators=head.iterators,
-        lifetime_elements=head.lifetime_elements,
-        lifetime_bytes=head.lifetime_bytes,
-        fill=head.fill,
     )
 
 
