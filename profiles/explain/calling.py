@@ -19,13 +19,17 @@ MOST: Final = 3.0
 """What a call takes at most, over what the trace sees of it."""
 
 
-def add_calling(stages: Sequence[Stage], work: Mapping[str, Work], nobodys_ms: float) -> None:
+def add_calling(
+    stages: Sequence[Stage], work: Mapping[str, Work], nobodys_ms: float, batches: int | None = None
+) -> None:
     """Adds calls to the stages' time and CPU time in place; those of a part of a fused stage to the one that has it.
 
     Args:
         stages: All rows. Only those whose time TensorFlow's model has counted are given any.
         work: What the trace saw, by address.
         nobodys_ms: CPU time of the process per batch that is nobody's yet.
+        batches: That were measured. A map calls once for each of its elements; of others the trace's number is told,
+            which lacks what buffers held when it began.
     """
     rows = {stage.id: stage for stage in stages}
     seen: dict[str, tuple[float, float]] = {}
@@ -34,7 +38,8 @@ def add_calling(stages: Sequence[Stage], work: Mapping[str, Work], nobodys_ms: f
         if row is not None and one.calls:
             carrier = row.fused_with or address
             calls, ms = seen.get(carrier, (0.0, 0.0))
-            seen[carrier] = calls + one.calls, ms + one.calling
+            each_batch = row.elements / batches if row.op == "map" and row.elements and batches else one.calls
+            seen[carrier] = calls + each_batch, ms + one.calling
     total = sum(ms for _, ms in seen.values())
     each = min(MOST, max(0.0, nobodys_ms) / total) if total > 0 else 0.0
     for address, (calls, ms) in seen.items():

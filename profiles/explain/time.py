@@ -98,7 +98,7 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
             stage.cpu_ms_per_batch = (stage.cpu_ms_per_batch or 0.0) * account.scale
             if stage.intra_op_ms_per_batch is not None:
                 stage.intra_op_ms_per_batch *= account.scale
-        _add_calling(account, stages, work)
+        _add_calling(account, stages, work, used.batches)
         for stage in known:
             _keep_to_the_clock(stage, threads[stage.id], used.interval_ms)
         _keep_to_the_window(known, used.interval_ms, cores)
@@ -287,9 +287,9 @@ def _all_read(stages: Sequence[Stage], work: Mapping[str, Work]) -> bool:
     return not unknown_stages(list(stages)) and not any(one is not None and (one.ms or one.calls) for one in seen)
 
 
-def _add_calling(account: CpuAccount, stages: Sequence[Stage], work: Mapping[str, Work]) -> None:
+def _add_calling(account: CpuAccount, stages: Sequence[Stage], work: Mapping[str, Work], batches: int | None) -> None:
     """Calls, out of what is the runtime's; what could not be told apart may be a stage's that nobody read."""
-    add_calling(stages, work, account.runtime_ms)
+    add_calling(stages, work, account.runtime_ms, batches)
     calling = sum(stage.calling_ms_per_batch or 0.0 for stage in stages)
     account.stages_ms += calling
     account.runtime_ms = max(0.0, account.runtime_ms - calling)
