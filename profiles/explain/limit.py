@@ -338,7 +338,12 @@ def _serial(_causes: Causes, profile: Profile, stage: Stage | None) -> Limited |
 
 
 def _one_at_a_time(stage: Stage) -> bool:
-    """Of a stage that runs several calls and had ended whenever the model was read, nobody knows how many."""
+    """Of a stage that runs several calls and had ended whenever the model was read, nobody knows how many.
+
+    Nor of one that is several datasets on threads of their own, which has no ceiling.
+    """
+    if stage.timed_by == "model" and stage.ceiling_batches_per_second is None:
+        return False
     if stage.parallelism is None and stage.tf_op is not None and is_asynchronous(stage.tf_op):
         return False
     return (stage.parallelism or 1.0) <= 1.0

@@ -14,7 +14,7 @@ from pipeprof.pipelines.graph.align import Joined, join
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.costs import Cost, Costs, Segment, measure
 from pipeprof.pipelines.graph.flow import component_flow
-from pipeprof.pipelines.graph.opnames import friendly, is_asynchronous
+from pipeprof.pipelines.graph.opnames import family, friendly, is_asynchronous
 from pipeprof.pipelines.graph.records import GraphDict, ModelDict
 from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.running import running_graph
@@ -198,6 +198,8 @@ class _Table:
             flow = self._flow(cost)
             return row.model_copy(update={**_made(cost), "bytes_out_per_batch": flow.get("bytes_out_per_batch")})
         update = self._measured(cost, place)
+        if self._works_beside_itself(stage):
+            update["ceiling_batches_per_second"] = None
         if partners:
             update.update(_consumed(self._executed, self.costs, place))
         return row.model_copy(update=update)
@@ -244,6 +246,13 @@ class _Table:
             **self._flow(cost),
             "ceiling_batches_per_second": 1000 * self._threads(place, cost) / per_batch if per_batch else None,
         }
+
+    def _works_beside_itself(self, stage: WrittenStage) -> bool:
+        """Whether some of its datasets but the last are on threads of their own: nobody knows how many are inside."""
+        others = {self._joined.executed.get(one) for one in stage.nodes if one != stage.head} - {None}
+        others = (self._joined.executed.get(one) for one in stage.nodes if one != stage.head)
+        ops = [self._executed.nodes[one].op for one in others if one is not None]
+        return any(is_asynchronous(op) or family(op) == "Prefetch" for op in ops)
 
     def _through(self, place: str, *, first: bool, last: bool) -> dict[str, object]:
         """Of a stage whose cost nobody read; what took part in no batch cost nothing."""

@@ -321,6 +321,14 @@ def test_one_of_several_that_run_inside_a_function_is_not_serial() -> None:
     assert limit_of(profile(causes, inner.model_copy(update={"ceiling_resource": "threads"}))) is None
 
 
+def test_several_datasets_on_threads_of_their_own_are_not_said_to_be_one_call_at_a_time() -> None:
+    causes = Causes(worker_cores=1.0, demanded_cores=1.0, blocked_share=0.1)
+    source = stage(19.0).model_copy(update={"timed_by": "model", "ceiling_batches_per_second": 50.0})
+    assert (held := limit_of(profile(causes, source))) is not None
+    assert held.limit == "serial-stage"
+    assert limit_of(profile(causes, source.model_copy(update={"ceiling_batches_per_second": None}))) is None
+
+
 def test_no_written_stage_is_the_largest_where_an_injected_one_is() -> None:
     injected = Stage(id="injected.0", origin="injected", op="prefetch", cpu_ms_per_batch=4.0)
     assert top_stage([stage(3.0), injected]) is None
