@@ -249,8 +249,7 @@ class _Table:
 
     def _works_beside_itself(self, stage: WrittenStage) -> bool:
         """Whether some of its datasets but the last are on threads of their own: nobody knows how many are inside."""
-        others = {self._joined.executed.get(one) for one in stage.nodes if one != stage.head} - {None}
-        others = (self._joined.executed.get(one) for one in stage.nodes if one != stage.head)
+        others = [self._joined.executed.get(one) for one in stage.nodes if one != stage.head]
         ops = [self._executed.nodes[one].op for one in others if one is not None]
         return any(is_asynchronous(op) or family(op) == "Prefetch" for op in ops)
 
