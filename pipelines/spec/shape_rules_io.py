@@ -26,9 +26,9 @@ def image_content(recipe: ImageFolder | TFRecord, feature: JpegFeature | ImageFo
 def _read_file(arguments: Arguments) -> Structure:
     files = arguments.raw("filename")
     content = files.content if files is not None else None
-    if content is None or content.kind != "files":
+    recipe = content.recipe if content is not None and content.kind == "files" else None
+    if recipe is None:
         return Tensor("string", ())
-    recipe = content.recipe
     mean_bytes = recipe.estimated_bytes() / max(1, len(recipe.file_names()))
     if isinstance(recipe, ImageFolder):
         return Tensor("string", (), content=image_content(recipe, recipe, mean_bytes))

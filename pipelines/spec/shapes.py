@@ -24,17 +24,17 @@ WIDTHS = {
 
 @dataclass(frozen=True)
 class Content:
-    """What the text of a string tensor is, as far as a recipe under ``data:`` settles it.
+    """What the text of a string tensor is, as far as a recipe under ``data:`` or the source settles it.
 
     Attributes:
         kind: Names of files, one encoded image, one serialised record, or text.
-        recipe: The recipe that made it.
+        recipe: The recipe that made it; None where only the source says how long it is.
         mean_bytes: About how long one is.
         size: Height, width and channels of an encoded image.
     """
 
     kind: Literal["files", "image", "record", "text"]
-    recipe: Recipe
+    recipe: Recipe | None
     mean_bytes: float | None = None
     size: tuple[int, int, int] | None = None
 

@@ -286,7 +286,8 @@ def _records(source: Any, around: Around) -> Made:
 
 def _fixed(source: Any, around: Around) -> Made:
     recipe, count = _names_of(source, around)
-    return Made(Tensor("string", ()), count if isinstance(recipe, FixedRecords) and not around.strict else None)
+    structure = Tensor("string", (), content=Content("record", recipe, source.record_bytes))
+    return Made(structure, count if isinstance(recipe, FixedRecords) and not around.strict else None)
 
 
 def _records_of(recipe: Recipe) -> int | None:

@@ -51,6 +51,12 @@ def test_stages_stand_in_order_with_their_inputs_and_owners(tmp_path: Path) -> N
     assert all(one.location is not None and one.location.line for one in found.stages)
 
 
+def test_records_of_a_fixed_length_are_as_long_as_that(tmp_path: Path) -> None:
+    source = {"FixedLengthRecordDataset": {"filenames": "elsewhere/*.bin", "record_bytes": 3072}}
+    found = view(tmp_path, source, {"shuffle": {"buffer_size": 10}})
+    assert [one.element for one in found.stages] == [(Component("string", (), 3072),)] * 2
+
+
 def test_arguments_are_what_was_written(tmp_path: Path) -> None:
     stages = [
         {"map": {"python": "f.py:f", "num_parallel_calls": "AUTOTUNE", "name": "mine"}},
