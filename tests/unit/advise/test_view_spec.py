@@ -52,7 +52,8 @@ def test_stages_stand_in_order_with_their_inputs_and_owners(tmp_path: Path) -> N
 
 
 def test_records_of_a_fixed_length_are_as_long_as_that(tmp_path: Path) -> None:
-    source = {"FixedLengthRecordDataset": {"filenames": "elsewhere/*.bin", "record_bytes": 3072}}
+    (tmp_path / "a.bin").write_bytes(bytes(2 * 3072))
+    source = {"FixedLengthRecordDataset": {"filenames": "*.bin", "record_bytes": 3072}}
     found = view(tmp_path, source, {"shuffle": {"buffer_size": 10}})
     assert [one.element for one in found.stages] == [(Component("string", (), 3072),)] * 2
 
