@@ -50,9 +50,17 @@ def foreseen(view: PipelineView) -> PipelineView:
 
 
 def _parallelized(stage: StageView) -> bool:
-    """Whether it is a serial map without state; where the ops are not known, it is taken to have some."""
+    """Whether it is a serial map without state; where the ops are not known, it is taken to have some.
+
+    Within a function TensorFlow makes nothing parallel.
+    """
     function = stage.function
-    if stage.op != "map" or stage.arguments.get("num_parallel_calls") is not None or function is None:
+    if (
+        stage.op != "map"
+        or stage.owner is not None
+        or stage.arguments.get("num_parallel_calls") is not None
+        or function is None
+    ):
         return False
     tables = any(op.startswith(("HashTable", "LookupTable")) for op in function.ops or ())
     return function.ops is not None and function.stateful_op is None and not function.python and not tables

@@ -7,11 +7,12 @@ is not known is left out, with a reason, never guessed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.aliases import cache_above, giver, holder, shared_bytes
-from pipeprof.profiles.advise.elements import components
+from pipeprof.profiles.advise.batching import BATCHING, portions
+from pipeprof.profiles.advise.elements import Size, components, element_size
 from pipeprof.profiles.advise.foreseen import foreseen
 from pipeprof.profiles.advise.fused import MOST_BATCHES, fused_batch, fused_batches, parallel_calls, rewritten
 from pipeprof.profiles.advise.interleaved import open_copies, results_ready
@@ -53,8 +54,6 @@ STEADY_CONSTANT_COPIES = 9.5
 AUTOTUNED_PREFETCH = 2
 """Elements that a prefetch with AUTOTUNE is taken to hold: it begins with fewer and may grow to thousands, up to
 AUTOTUNE's budget of memory. What is predicted with it says so."""
-PATH_BYTES = 157
-"""a buffered file name of 41 letters, beside what any element takes."""
 POOLED_BYTES = 256 * 1024
 """Tensors from this size on lie in TensorFlow's pool, smaller ones in glibc's heap."""
 _UNIT = 256
@@ -62,7 +61,6 @@ _UNIT = 256
 
 IN_MEMORY_SOURCES = frozenset({"from_tensor_slices", "from_tensors"})
 _HANDED_ON = frozenset({"assert_cardinality", "prefetch", "repeat", "skip", "take", "with_options"})
-_BATCHING = frozenset({"batch", "bucket_by_sequence_length", "padded_batch", "ragged_batch", "rebatch", "sparse_batch"})
 
 
 def predicted_memory(view: PipelineView) -> list[LedgerEntry]:
@@ -104,10 +102,10 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
         yield from _prefetch(view, stage)
     elif stage.op in ("map", "interleave"):
         yield from _parallel(view, stage)
-    elif stage.op in _BATCHING:
-        yield from _batch(view, stage)
     elif stage.op == "group_by_window":
         yield NotKnown("batch", stage.id, "it keeps a window for every key")
+    else:
+        yield from _batch(view, stage)
 
 
 def _without_array(view: PipelineView, entry: Held | NotKnown) -> Held | NotKnown:
@@ -125,7 +123,7 @@ def _without_array(view: PipelineView, entry: Held | NotKnown) -> Held | NotKnow
 def _consumer(view: PipelineView) -> Iterator[Held]:
     """The batch that the step holds while the next one is made."""
     root = view.root
-    size = _element_size(view, root) if root is not None else None
+    size = element_size(view, root) if root is not None else None
     if root is None or size is None or size.partial or not _batched(view, root) or holder(view, root) is not None:
         return
     yield _held(view, "consumer", root, 1, what="batch in the step", size=size)
@@ -134,7 +132,7 @@ def _consumer(view: PipelineView) -> Iterator[Held]:
 def _batched(view: PipelineView, stage: StageView) -> bool:
     """Whether what comes out of a stage are batches."""
     for one in (stage, *view.below(stage)):
-        if one.op in _BATCHING:
+        if one.op in BATCHING:
             return True
         if one.op not in _HANDED_ON and one.op not in ("map", "cache", "shuffle"):
             return False
@@ -147,34 +145,6 @@ def _captured(view: PipelineView, stage: StageView) -> int:
         return 0
     inside = [one for one in view.stages if one.owner == stage.id and one.constant]
     return stage.function.constant_bytes - sum(one.source_bytes or 0 for one in inside)
-
-
-@dataclass(frozen=True)
-class _Size:
-    """Bytes of an element; `partial` if only some of its components have a known size."""
-
-    bytes: float
-    partial: bool = False
-
-    @property
-    def words(self) -> str:
-        return f"at least {in_words(self.bytes)}" if self.partial else in_words(self.bytes)
-
-    def less(self, shared: float) -> _Size:
-        """Without the bytes that belong to another stage."""
-        return _Size(max(0.0, self.bytes - shared), self.partial)
-
-
-def _element_size(view: PipelineView, stage: StageView) -> _Size | None:
-    """The size of one element that comes out of a stage; of a file name that of one of usual length."""
-    if stage.element_bytes is not None:
-        return _Size(stage.element_bytes)
-    one = giver(view, stage)
-    if one is not None and one.op == "list_files":
-        return _Size(float(PATH_BYTES))
-    sizes = [component.nbytes for component in components(view, stage)]
-    known = sum(size or 0 for size in sizes)
-    return _Size(float(known), partial=None in sizes) if known else None
 
 
 def _source(view: PipelineView, stage: StageView) -> Iterator[Held]:
@@ -203,7 +173,7 @@ def _shuffle(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
     buffer = stage.arguments.get("buffer_size")
     if below is None or not isinstance(buffer, int):
         return
-    size = _element_size(view, below)
+    size = element_size(view, below)
     owner = holder(view, below) or cache_above(view, stage)
     if owner is not None:
         yield _alias("shuffle", stage, owner)
@@ -222,7 +192,7 @@ def _cache(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
     below = view.input_of(stage)
     if below is None:
         return
-    size = _element_size(view, below)
+    size = element_size(view, below)
     owner = holder(view, below)
     if below.elements == INFINITE:
         yield NotKnown("cache", stage.id, "what is cached has no end")
@@ -237,7 +207,7 @@ def _cache(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
         scale = beside_batches(view, stage)
         note = f" × {scale:.3g}: the pool puts them where batches have been" if scale > 1 else ""
         overhead = cache_overhead_bytes(len(below.element or ()) or 1)
-        size = _Size(size.bytes * scale, size.partial)
+        size = Size(size.bytes * scale, size.partial)
         yield _held(view, "cache", stage, below.elements, what="elements", size=size, overhead=overhead, note=note)
 
 
@@ -248,7 +218,7 @@ def _prefetch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
     count = AUTOTUNED_PREFETCH if tuned else buffer
     if not isinstance(count, int) or count == 0:
         return
-    size = _element_size(view, below)
+    size = element_size(view, below)
     owner = holder(view, below)
     if owner is not None:
         yield _alias("prefetch", stage, owner)
@@ -265,12 +235,12 @@ def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
     if calls is None:
         return
     batch = fused_batch(view, stage)
-    count, what, size, note = calls, "results", _element_size(view, stage), ""
+    count, what, size, note = calls, "results", element_size(view, stage), ""
     if stage.op == "interleave":
         count, what = results_ready(view, stage), "results of open iterators"
     if batch is not None:
         # The two write their results straight into batches.
-        count, what, size = fused_batches(calls, batch), "batches being filled", _element_size(view, batch)
+        count, what, size = fused_batches(calls, batch), "batches being filled", element_size(view, batch)
         note = f", up to {MOST_BATCHES}"
     if size is None:
         yield _no_size("parallel", stage)
@@ -279,24 +249,11 @@ def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
 
 
 def _batch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
-    sizes, below = stage.arguments.get("bucket_batch_sizes"), view.input_of(stage)
-    bucketed = isinstance(sizes, list) and below is not None
-    size = _element_size(view, below if bucketed and below is not None else stage)
-    if size is None:
-        yield _no_size("batch", stage)
-    elif bucketed:
-        # A window of elements for each bucket, all but full.
-        yield _held(view, "batch", stage, sum(sizes or ()), what="elements in buckets", size=size)
-    else:
-        count = parallel_calls(view, stage) or 1
-        fused = below is not None and fused_batch(view, below) is not None
-        if fused and below is not None and parallel_calls(view, below) is not None:
-            # The map holds them.
-            return
-        if below is None or fused or holder(view, below) is not None:
-            yield _held(view, "batch", stage, count, what="in the making", size=size)
-        else:
-            yield _held(view, "batch", stage, 2 * count, what="in the making, the elements and their copy", size=size)
+    for one in portions(view, stage):
+        if one.size is None:
+            yield _no_size("batch", stage)
+        elif one.size.bytes:
+            yield _held(view, "batch", stage, one.count, what=one.what, size=one.size)
 
 
 def _held(
@@ -306,7 +263,7 @@ def _held(
     count: int,
     *,
     what: str,
-    size: _Size,
+    size: Size,
     overhead: int = 0,
     note: str = "",
 ) -> Held:
@@ -372,7 +329,7 @@ def _rounded(nbytes: int) -> int:
 
 def own_share(view: PipelineView, stage: StageView) -> float:
     """The part of an element's bytes coming out of `stage` that is no view of a source's tensors, 0 to 1."""
-    size = _element_size(view, stage)
+    size = element_size(view, stage)
     return size.less(shared_bytes(view, stage)).bytes / size.bytes if size is not None and size.bytes else 1.0
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pipeprof.profiles.advise.aliases import giver
 from pipeprof.profiles.advise.edits import ReplaceStage
-from pipeprof.profiles.advise.memory import PATH_BYTES, memory_prediction
+from pipeprof.profiles.advise.elements import PATH_BYTES
+from pipeprof.profiles.advise.memory import memory_prediction
 from pipeprof.profiles.advise.prediction import Held
 from pipeprof.profiles.advise.rows import owners
 from pipeprof.profiles.advise.rule import Semantics, Threshold

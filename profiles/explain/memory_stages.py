@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.aliases import giver
+from pipeprof.profiles.advise.elements import PATH_BYTES
 from pipeprof.profiles.advise.fused import fused_batch
-from pipeprof.profiles.advise.memory import PATH_BYTES, counted, memory_prediction, own_share
+from pipeprof.profiles.advise.memory import counted, memory_prediction, own_share
 from pipeprof.profiles.advise.prediction import (
     HOLES_BELOW,
     cache_overhead_bytes,

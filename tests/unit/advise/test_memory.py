@@ -293,7 +293,7 @@ def test_an_interleave_with_parallel_calls_opens_twice_its_cycle_ahead(inputs, o
 
     found = predicted(files, outer, source, inner)
     assert found.of("stages.0.stages.0") == open_ones * 10 * 64
-    assert found.of("stages.0") == open_ones * 2 * 3 * 64
+    assert found.of("stages.0") == open_ones * (2 * 3 + 1) * 64, "one of each is in the making"
 
 
 def test_the_ledger_has_the_same_bytes() -> None:
@@ -376,11 +376,63 @@ def test_batches_of_batches_are_as_large_as_both_say() -> None:
     assert [one.bytes for one in found.held if one.owner == "consumer"] == [BATCH_BYTES]
 
 
-@pytest.mark.parametrize("op", ["padded_batch", "flat_map"])
+@pytest.mark.parametrize("op", ["map", "flat_map"])
 def test_of_what_only_running_tells_nothing_is_guessed(op: str) -> None:
     found = predicted(generated(), above(op, OPEN, batch_size=64), above("prefetch", OPEN, index=1, buffer_size=3))
 
     assert "stages.1" in [one.stage for one in found.unknown]
+
+
+def test_padded_batches_whose_rows_are_of_one_length_are_as_large_as_full_ones() -> None:
+    rows = (tensor("float32", None, 16),)
+    some = above("padded_batch", rows, batch_size=8), above("prefetch", rows, index=1, buffer_size=3)
+    long = (tensor("float32", None, None),)
+
+    assert predicted(generated(ROW), *some).of("stages.1") == (3 + 1) * 8 * 64
+    assert predicted(generated(ROW), above("padded_batch", long, batch_size=8)).of("stages.0") is None
+
+
+def test_what_an_interleave_gives_is_as_large_as_what_it_opens() -> None:
+    outer = stage("stages.0", "interleave", element=OPEN, arguments={"cycle_length": 2})
+    source = stage("stages.0.source", "from_generator", element=IMAGE)
+    inner = stage("stages.0.stages.0", "batch", element=OPEN, arguments={"batch_size": 64})
+    found = predicted(generated(), outer, source, inner, above("prefetch", OPEN, index=1, buffer_size=3))
+
+    assert [one.bytes for one in found.held if one.owner == "prefetch"] == [3 * BATCH_BYTES]
+
+
+def test_a_batch_that_is_taken_apart_is_held() -> None:
+    images = (tensor("float32", 64, 224, 224, 3),)
+    found = predicted(generated(images), above("unbatch"), above("shuffle", index=1, buffer_size=100))
+    kept = predicted(generated(images), above("cache", images), above("unbatch", index=1))
+
+    assert {(one.owner, one.stage): one.bytes for one in found.held} == {
+        ("batch", "stages.0"): BATCH_BYTES,
+        ("shuffle", "stages.1"): 100 * (IMAGE_BYTES + 248),
+    }
+    assert kept.of("stages.1") is None, "the cache keeps it anyway"
+
+
+@pytest.mark.parametrize(
+    ("row", "given", "size", "held"),
+    [
+        (64, 32, 8, [24 * 64]),
+        (60, 32, 8, [32 * 60, 8 * 60]),
+        (64, 32, 12, [2 * 32 * 64, 12 * 64]),
+        (64, 8, 32, [32 * 64, 32 * 64]),
+        (64, 32, [4, 16], [16 * 64]),
+        (64, 32, 32, []),
+    ],
+)
+def test_parts_of_a_batch_are_views_of_it_where_they_can_be(row: int, given: int, size: Any, held: list[int]) -> None:
+    rows = (tensor("uint8", row),)
+    batches = (tensor("uint8", None, row),)
+    stages = above("batch", batches, batch_size=given), above("rebatch", batches, index=1, batch_size=size)
+    found = predicted(generated(rows), *stages).held
+
+    largest = size if isinstance(size, int) else 16
+    assert [one.bytes for one in found if (one.owner, one.stage) == ("batch", "stages.1")] == held
+    assert [one.bytes for one in found if one.owner == "consumer"] == [largest * row]
 
 
 STATELESS, RANDOM = function("Cast"), function("RandomUniform")
@@ -416,3 +468,12 @@ def test_a_map_without_state_is_foreseen_to_run_in_parallel_and_to_fill_the_batc
     assert owners(RANDOM) == ["batch", "prefetch", "consumer"]
     assert owners(replace(STATELESS, ops=None)) == ["batch", "prefetch", "consumer"]
     assert owners(None) == ["batch", "prefetch", "consumer"]
+
+
+def test_within_a_function_no_map_is_foreseen_to_run_in_parallel() -> None:
+    outer = stage("stages.0", "interleave", element=IMAGE, arguments={"cycle_length": 2})
+    source = stage("stages.0.source", "from_generator", element=ROW)
+    inner = stage("stages.0.stages.0", "map", element=IMAGE, function=STATELESS)
+    seen = replace(pipeline(generated(), outer, source, inner), unseen=True)
+
+    assert "parallel" not in [one.owner for one in memory_prediction(seen).held]

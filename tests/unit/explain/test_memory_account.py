@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from unit.advise.views import function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.memory import PATH_BYTES, memory_prediction
+from pipeprof.profiles.advise.elements import PATH_BYTES
+from pipeprof.profiles.advise.memory import memory_prediction
 from pipeprof.profiles.advise.view import Component, PipelineView
 from pipeprof.profiles.explain.memory_account import PYTHON_BYTES, Seen, account, before_running
 from pipeprof.profiles.explain.memory_buffers import Buffered, Look
