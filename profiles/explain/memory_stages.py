@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.aliases import giver
+from pipeprof.profiles.advise.batching import APART
 from pipeprof.profiles.advise.elements import PATH_BYTES
 from pipeprof.profiles.advise.fused import fused_batch
 from pipeprof.profiles.advise.memory import counted, memory_prediction, own_share
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.profile import Owner
 
 _FULL = 0.5
+_WINDOWED = frozenset({"bucket_by_sequence_length", "group_by_window"})
+"""Stages whose windows no buffer of TensorFlow's model counts."""
 _SMALL_KEY = 64
 """Bytes of an element's small tensors that nobody counts beside large ones: a key, a length."""
 TEXT_BYTES = 24
@@ -120,7 +123,7 @@ def windows_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterab
     """
     for one in held.unknown:
         stage = view.by_id[one.stage]
-        if stage.op == "group_by_window" and one.owner == "batch" and one.stage not in look.by_stage:
+        if stage.op in _WINDOWED and one.owner == "batch" and one.stage not in look.by_stage:
             given = view.input_of(stage)
             sizes = [component.nbytes for component in (given.element if given is not None else None) or ()]
             small = None in sizes or sum(size or 0 for size in sizes if (size or 0) < POOLED_BYTES) > _SMALL_KEY
@@ -173,7 +176,8 @@ def pool_scale_of(
 ) -> float:
     """How much more the pool has in use than the buffered tensors count, where least else was in it.
 
-    That is when nobody takes batches and nothing is in the making, which is looked at once after measuring.
+    That is when nobody takes batches and nothing is in the making, which is looked at once after measuring. The batches
+    that stages take apart are there then, too; where there are windows, nobody knows how much is in them.
 
     Args:
         view: The pipeline.
@@ -183,8 +187,9 @@ def pool_scale_of(
         made: The reading just after the iterator was made.
         consumer: Bytes of a batch.
     """
-    if fullest is None or made is None or made.live is None:
+    if fullest is None or made is None or made.live is None or any(windows_of(view, held, fullest)):
         return 1.0
+    apart = sum(one.pooled for one in held.held if one.owner == "batch" and view.by_id[one.stage].op in APART)
     ratios = []
     for look in looks:
         if look.phase not in (fullest.phase, AT_REST) or look.live is None or look.total < _FULL * fullest.total:
@@ -194,7 +199,7 @@ def pool_scale_of(
         if not pooled or any(one.unsized for one in buffers):
             continue
         beside = consumer if consumer is not None and consumer >= POOLED_BYTES else 0.0
-        ratios.append((look.live - made.live - beside) / pooled)
+        ratios.append((look.live - made.live - beside - apart) / pooled)
     return min(max(min(ratios, default=1.0), 1.0), 2.0)
 
 

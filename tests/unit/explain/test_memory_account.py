@@ -14,7 +14,7 @@ from pipeprof.profiles.advise.memory import memory_prediction
 from pipeprof.profiles.advise.view import Component, PipelineView
 from pipeprof.profiles.explain.memory_account import PYTHON_BYTES, Seen, account, before_running
 from pipeprof.profiles.explain.memory_buffers import Buffered, Look
-from pipeprof.profiles.explain.memory_stages import buffers_of, making_of
+from pipeprof.profiles.explain.memory_stages import buffers_of, making_of, windows_of
 from pipeprof.profiles.profile import LedgerEntry, Memory, PhaseName, Profile
 
 MB = 1_000_000
@@ -260,3 +260,38 @@ def test_windows_by_key_are_the_live_tensors_that_no_other_stage_holds() -> None
     held = {one.owner: one for one in profile.memory.ledger or [] if one.stage == "stages.0"}
     assert held["batch"].bytes == pytest.approx((200 - 32 - 0.5) * MB)
     assert held["batch"].how == "measured"
+
+
+def test_a_batch_that_is_taken_apart_is_not_what_the_pools_chunks_are_larger() -> None:
+    batches = (tensor("uint8", 40, 500_000),)
+    seen = measured(
+        pipeline(
+            stage("source", "from_generator", element=batches, elements=5000),
+            stage("stages.0", "unbatch", element=IMAGE),
+            stage("stages.1", "shuffle", element=IMAGE, arguments={"buffer_size": 400}),
+        )
+    )
+    assert seen.profile is not None
+    memory = seen.profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=730 * MB, peak_phase="measure")
+    held = {"stages.1": Buffered("shuffle", 200 * MB, 400)}
+    looks = [Look(1, "measure", 1, 0, 220 * MB, held), Look(2, "trace", 1, 0, 220 * MB, held)]
+    readings = [*document()["readings"][:-1], reading("measure", 730, 220)]
+    account(seen.profile, Seen(document(readings=readings, batch_bytes=0), looks, seen, origin=0.0))
+
+    found = {one.owner: one.bytes / MB for one in memory.ledger or () if one.stage}
+    assert found == {"batch": 20, "shuffle": pytest.approx(200, rel=0.01)}
+
+
+def test_windows_of_buckets_are_the_live_tensors_too() -> None:
+    rows = (tensor("float32", None, 16),)
+    seen = measured(
+        pipeline(
+            stage("source", "from_generator", element=rows, elements=5000),
+            stage("stages.0", "prefetch", element=rows, arguments={"buffer_size": 100}),
+            stage("stages.1", "bucket_by_sequence_length", element=rows, arguments={"bucket_batch_sizes": [8, 4]}),
+        )
+    )
+    seen = replace(seen, stages=tuple(replace(one, measured=None) for one in seen.stages))
+    (window,) = windows_of(seen, memory_prediction(seen), Look(1, "measure", 1, 0, 200 * MB, {}))
+
+    assert (window.owner, window.stage, window.windows, window.pool_only) == ("batch", "stages.1", True, False)
