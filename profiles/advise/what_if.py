@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipeprof.profiles.advise.foreseen import foreseen
 from pipeprof.profiles.advise.interleaved import open_copies
 from pipeprof.profiles.advise.prediction import Held, MemoryPrediction, NotKnown, cache_overhead_bytes
+from pipeprof.profiles.advise.tuned import DOUBLED_UP_TO, Tuned, tuned_prefetches
 from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.explain.words import size as in_words
 
 RUNTIME_BYTES = 600_000_000
 """Resident memory of TensorFlow with nothing but a trivial dataset: 575 MB on 2.21."""
 RESERVE = 0.25
-"""Of what is predicted, room that a proposed buffer leaves: a prediction may be a fifth too low."""
+"""Of what is predicted, room that must be left: a prediction may be a fifth too low."""
+COUNTED_GROWTH = 0.2
+"""Of the room beside TensorFlow's own: tuned prefetches that may grow by so much at most are counted as full grown;
+larger ones leave too little to others, and answers presume that they are bounded."""
 _WORTH_ASKING = 0.01
 """Of the limit, what a prefetch must hold to be asked about; a shuffle or a cache is asked about at any size."""
+_BOUNDED = 2
+"""Elements that a prefetch is proposed to hold: one is taken while the other is made."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +34,53 @@ class WhatIf:
         fits: Whether it may stay as it is written; ``None`` if that cannot be told.
         sentence: The answer in words.
         most: The largest buffer that fits, for a shuffle or a prefetch, of each of its open copies; for a cache of an
-            unknown number of elements, how many of them.
+            unknown number of elements, how many of them. Where the sentence says so, with the prefetch bounded.
     """
 
     stage: str | None
     fits: bool | None
     sentence: str
     most: int | None = None
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A pipeline as TensorFlow runs it, what it should hold, and the limit in bytes."""
+
+    view: PipelineView
+    memory: MemoryPrediction
+    limit: int
+    tuned: Tuned
+
+    @property
+    def room(self) -> float:
+        """What may be predicted, in bytes, so that the limit holds if that is a fifth too low."""
+        return (self.limit - RUNTIME_BYTES) / (1 + RESERVE)
+
+    @property
+    def counted(self) -> bool:
+        """Whether tuned prefetches are taken to be full grown; if not, the answers presume that they are bounded."""
+        growth = self.tuned.bytes
+        most = self.room if self.tuned.budget is not None else COUNTED_GROWTH * self.room
+        return growth <= max(0, most, self.room - self.memory.running_bytes)
+
+    @property
+    def grown(self) -> float:
+        """Bytes that are counted for it."""
+        return self.tuned.bytes if self.counted else 0
+
+    @property
+    def condition(self) -> str:
+        """What the answers presume, in words."""
+        return "" if self.counted else f" with {self.tuned.words} bounded"
+
+    def beside(self, held: int = 0) -> float:
+        """Bytes of everything but these, TensorFlow's own among them."""
+        return self.memory.running_bytes - held + self.grown + RUNTIME_BYTES
+
+    def fits(self, fits: bool) -> bool | None:
+        """An answer that holds for the pipeline as it is written."""
+        return None if fits and not self.counted else fits
 
 
 def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[WhatIf]:
@@ -44,27 +91,41 @@ def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[W
         memory: What it is predicted to hold.
         limit: Bytes that the process may use.
     """
+    view = foreseen(view) if view.unseen else view
+    asked = _Question(view, memory, limit, tuned_prefetches(view, memory))
     order = {stage.id: index for index, stage in enumerate(view.stages)}
-    answers = [answer for one in memory.held for answer in _answer(view, memory, one, limit)]
-    answers += [answer for one in memory.unknown for answer in _not_told(view, memory, one, limit)]
-    return [_together(view, memory, limit), *sorted(answers, key=lambda one: order.get(one.stage or "", 0))]
+    answers = [answer for one in memory.held for answer in _answer(asked, one)]
+    answers += [answer for one in memory.unknown for answer in _not_told(asked, one)]
+    return [_together(asked), *sorted(answers, key=lambda one: order.get(one.stage or "", 0))]
 
 
-def _together(view: PipelineView, memory: MemoryPrediction, limit: int) -> WhatIf:
+def _together(asked: _Question) -> WhatIf:
     """All of it, at the peak: also where neither a shuffle nor a cache is to blame."""
-    needed = memory.peak_bytes + RUNTIME_BYTES
+    memory, limit = asked.memory, asked.limit
+    above = max(memory.peak_bytes, memory.running_bytes + asked.grown)
+    needed = above + RUNTIME_BYTES
     at_least = any(one.at_least for one in memory.held)
     at_most = any(one.at_most for one in memory.held)
     bound = "at least " if at_least else "at most " if at_most else ""
     own = f"with {in_words(RUNTIME_BYTES)} of TensorFlow's own it needs {bound}{in_words(needed)}"
     own += ", and what is not known" if memory.unknown else ""
+    if asked.grown >= _WORTH_ASKING * limit:
+        own += f", {in_words(asked.grown)} of it for {asked.tuned.words} to grow"
+        own += f" to {DOUBLED_UP_TO:,} elements" if asked.tuned.open_ended else ""
     fits: bool | None
-    if any(_endless(view, one) for one in memory.unknown):
+    if any(_endless(asked.view, one) for one in memory.unknown):
         fits, says = False, "does not fit, since a cache grows without end"
+    elif limit <= RUNTIME_BYTES:
+        fits, says = False, "does not fit"
     elif needed > limit:
         fits, says = (None, "may not fit") if at_most else (False, "does not fit")
     elif memory.unknown or at_least:
-        fits, says = None, "fits as far as sizes are known"
+        fits, says = None, f"fits as far as sizes are known{asked.condition and ', '}{asked.condition.strip()}"
+    elif above > asked.room:
+        fits, says = None, f"may not fit{asked.condition}"
+        own += ", and what is predicted may be a fifth too low"
+    elif not asked.counted:
+        fits, says = None, f"fits{asked.condition}"
     else:
         fits, says = True, "fits"
     return WhatIf(None, fits, f"In {in_words(limit)} it {says}: {own}")
@@ -76,71 +137,89 @@ def _endless(view: PipelineView, one: NotKnown) -> bool:
     return one.owner == "cache" and below is not None and below.elements == INFINITE
 
 
-def _not_told(view: PipelineView, memory: MemoryPrediction, one: NotKnown, limit: int) -> Iterator[WhatIf]:
-    stage = view.by_id.get(one.stage)
+def _not_told(asked: _Question, one: NotKnown) -> Iterator[WhatIf]:
+    view, stage = asked.view, asked.view.by_id.get(one.stage)
     if stage is None or one.owner not in ("shuffle", "cache"):
         return
     below = view.input_of(stage)
     if _endless(view, one):
         yield WhatIf(stage.id, False, f"{stage.words} fits into no memory: {one.reason}")
     elif one.owner == "cache" and below is not None and below.element_bytes is not None:
-        rest = memory.running_bytes + RUNTIME_BYTES
         each = below.element_bytes + cache_overhead_bytes(len(below.element or ()) or 1)
-        most = max(0, int(((limit - RUNTIME_BYTES) / (1 + RESERVE) - memory.running_bytes) / each))
-        words = f"{stage.words} has room for {most:,} elements of {in_words(each)} {_beside(rest)}; {one.reason}"
-        yield WhatIf(stage.id, None, words, most=most)
+        most = max(0, int((asked.room + RUNTIME_BYTES - asked.beside()) / each))
+        words = f"{stage.words} has room for {most:,} elements of {in_words(each)}{asked.condition}"
+        yield WhatIf(stage.id, None, f"{words}, {_beside(asked.beside())}; {one.reason}", most=most)
     else:
         yield WhatIf(stage.id, None, f"{stage.words} cannot be told: {one.reason}; `pipeprof run` measures it")
 
 
-def _beside(nbytes: int) -> str:
+def _beside(nbytes: float) -> str:
     return f"beside {in_words(nbytes)} of everything else"
 
 
-def _answer(view: PipelineView, memory: MemoryPrediction, held: Held, limit: int) -> Iterator[WhatIf]:
-    stage = view.by_id.get(held.stage)
+def _answer(asked: _Question, held: Held) -> Iterator[WhatIf]:
+    stage = asked.view.by_id.get(held.stage)
     if stage is None or held.owner not in ("shuffle", "cache", "prefetch"):
         return
-    if held.owner == "prefetch" and (held.how == "alias" or held.bytes < _WORTH_ASKING * limit):
+    if stage.id in asked.tuned.growth:
+        if not asked.counted and asked.room > 0:
+            yield _tuned(asked, stage)
+        return
+    if held.owner == "prefetch" and (held.how == "alias" or held.bytes < _WORTH_ASKING * asked.limit):
         return
     if held.how == "alias":
         yield WhatIf(stage.id, fits=True, sentence=f"{stage.words} takes no memory of its own, whatever its size")
-        return
-    rest = memory.running_bytes - held.bytes + RUNTIME_BYTES
-    room, beside = limit - rest, _beside(rest)
-    reserved = min(room, room - RESERVE / (1 + RESERVE) * (limit - RUNTIME_BYTES))
-    if held.owner == "cache":
-        yield _cache(stage, held, room, reserved, beside)
+    elif held.owner == "cache":
+        yield _cache(asked, stage, held)
     else:
-        yield _buffer(view, stage, held, reserved, beside)
+        yield _buffer(asked, stage, held)
 
 
-def _cache(stage: StageView, held: Held, room: int, reserved: float, beside: str) -> WhatIf:
-    if reserved < held.bytes <= room:
-        words = f"{stage.words} may not fit: {in_words(held.bytes)} {beside} leaves less than a fifth in reserve"
-        return WhatIf(stage.id, fits=None, sentence=words)
-    if held.bytes <= room:
-        return WhatIf(stage.id, fits=True, sentence=f"{stage.words} fits: {in_words(held.bytes)} {beside}")
+def _tuned(asked: _Question, stage: StageView) -> WhatIf:
+    """A prefetch that may grow out of the limit, and how it is bounded."""
+    growth = min(asked.tuned.growth[stage.id], asked.tuned.bytes)
+    more = " and more" if stage.id in asked.tuned.open_ended else ""
+    if stage.injected:
+        name, remedy = "prefetch (added by TensorFlow)", f"`prefetch: {{buffer_size: {_BOUNDED}}}` as last stage"
+    else:
+        name, remedy = stage.words, f"`buffer_size: {_BOUNDED}`"
+    words = f"{name}: AUTOTUNE may let it grow by {in_words(growth)}{more}; {remedy} bounds it"
+    return WhatIf(stage.id, fits=None, sentence=words)
+
+
+def _cache(asked: _Question, stage: StageView, held: Held) -> WhatIf:
+    rest = asked.beside(held.bytes)
+    room, beside = asked.limit - rest, _beside(rest)
+    size = in_words(held.bytes)
     if room <= 0:
         return WhatIf(stage.id, fits=False, sentence=f"{stage.words} does not fit: there is no room {beside}")
-    short = f"{in_words(held.bytes)} is {in_words(held.bytes - room)} too large"
-    return WhatIf(stage.id, fits=False, sentence=f"{stage.words} does not fit: {short} {beside}")
+    if held.bytes > room:
+        words = f"{stage.words} does not fit: {size} is {in_words(held.bytes - room)} too large {beside}"
+        return WhatIf(stage.id, fits=False, sentence=words)
+    if held.bytes > asked.room + RUNTIME_BYTES - rest:
+        words = f"{stage.words} may not fit{asked.condition}: {size} {beside} leaves less than a fifth in reserve"
+        return WhatIf(stage.id, fits=None, sentence=words)
+    words = f"{stage.words} fits{asked.condition}: {size} {beside}"
+    return WhatIf(stage.id, fits=asked.fits(True), sentence=words)
 
 
-def _buffer(view: PipelineView, stage: StageView, held: Held, room: float, beside: str) -> WhatIf:
+def _buffer(asked: _Question, stage: StageView, held: Held) -> WhatIf:
     """A buffer that leaves a reserve; of a nested stage that of each of several at a time."""
-    buffer, copies = stage.arguments.get("buffer_size"), open_copies(view, stage)
+    rest = asked.beside(held.bytes)
+    room, beside = asked.room + RUNTIME_BYTES - rest, _beside(rest)
+    buffer, copies = stage.arguments.get("buffer_size"), open_copies(asked.view, stage)
     count = (held.count or 0) / copies or buffer
     if not isinstance(count, int | float) or count <= 0 or not isinstance(buffer, int) or buffer <= 0:
-        # AUTOTUNE's, or one that has no buffer_size of its own.
         words = f"{stage.words} takes {in_words(held.bytes)} {beside}"
-        return WhatIf(stage.id, fits=held.bytes <= room, sentence=words)
+        return WhatIf(stage.id, fits=asked.fits(held.bytes <= room), sentence=words)
     most = max(0, int(room / (held.bytes / count)))
     each = f" in each of {copies} at a time" if copies > 1 else ""
     if most < 1:
         return WhatIf(stage.id, fits=False, sentence=f"{stage.words}: no buffer fits {beside}", most=0)
     if count < buffer and most >= count:
-        words = f"{stage.words}: any buffer_size fits {beside}, since there are {count:,.0f} elements{each}"
-        return WhatIf(stage.id, fits=True, sentence=words, most=most)
-    words = f"{stage.words}: buffer_size may be at most {most:,}{each} {beside}, a fifth in reserve; it is {buffer:,}"
-    return WhatIf(stage.id, fits=buffer <= most, sentence=words, most=most)
+        words = f"{stage.words}: any buffer_size fits{asked.condition}, {beside}, since there are {count:,.0f} elements"
+        return WhatIf(stage.id, fits=asked.fits(True), sentence=words + each, most=most)
+    words = (
+        f"{stage.words}: buffer_size may be at most {most:,}{each}{asked.condition}, {beside} and a fifth in reserve"
+    )
+    return WhatIf(stage.id, fits=asked.fits(buffer <= most), sentence=f"{words}; it is {buffer:,}", most=most)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from unit.advise.views import pipeline, stage, tensor
 
 from pipeprof.profiles.advise.memory import memory_prediction
-from pipeprof.profiles.advise.view import INFINITE, StageView
+from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, StageView
 from pipeprof.profiles.advise.what_if import RESERVE, RUNTIME_BYTES, WhatIf, what_ifs
 
 MB = 1_000_000
@@ -139,14 +140,24 @@ def test_what_is_not_known_is_said() -> None:
     assert "cannot be told" in answer.sentence
 
 
-@pytest.mark.parametrize(("limit", "fits"), [(299, False), (310, True)])
-def test_everything_together_is_answered_without_a_buffer(limit: int, fits: bool) -> None:
+@pytest.mark.parametrize(
+    ("limit", "fits", "says"),
+    [
+        (-1, False, "does not fit"),
+        (409, False, "does not fit"),
+        (411, None, "may be a fifth too low"),
+        (512, None, "may not fit"),
+        (513, True, "it fits: "),
+    ],
+)
+def test_everything_together_is_answered_without_a_buffer(limit: int, fits: bool | None, says: str) -> None:
     element = (tensor("float32", 16),)
     rows = stage("source", "from_tensor_slices", element=element, elements=1000, source_bytes=100 * MB)
 
-    (together,) = all_answers(limit * MB + 105 * MB, rows)
+    (together,) = all_answers(limit * MB, rows)
 
     assert (together.stage, together.fits) == (None, fits)
+    assert says in together.sentence
 
 
 def test_memory_that_is_used_again_is_not_counted_twice() -> None:
@@ -157,8 +168,124 @@ def test_memory_that_is_used_again_is_not_counted_twice() -> None:
     view = pipeline(rows, doubled, cache)
     memory = memory_prediction(view)
 
-    together, _ = what_ifs(view, memory, memory.peak_bytes + RUNTIME_BYTES)
+    together, _ = what_ifs(view, memory, round((1 + RESERVE) * memory.peak_bytes) + RUNTIME_BYTES)
     _, answer = what_ifs(view, memory, round((1 + RESERVE) * memory.running_bytes) + RUNTIME_BYTES)
 
     assert together.fits
     assert answer.fits
+
+
+def tuned(limit: int, *stages: StageView, options: Mapping[str, Any] | None = None) -> list[WhatIf]:
+    """Answers for a pipeline as it is written; `limit` leaves so much beside the reserve."""
+    view = replace(pipeline(*stages, options=options or {}), unseen=True)
+    return what_ifs(view, memory_prediction(view), RUNTIME_BYTES + round((1 + RESERVE) * limit))
+
+
+MIXED = above("shuffle", INFINITE, buffer_size=100)
+ENDLESS = generated(INFINITE)
+
+
+def test_a_prefetch_that_tensorflow_adds_may_grow_out_of_the_limit() -> None:
+    together, shuffle, prefetch = tuned(1003 * MB, ENDLESS, MIXED)
+
+    assert [together.fits, shuffle.fits, prefetch.fits] == [None, None, None]
+    assert "fits with its prefetch bounded" in together.sentence
+    assert "at most 1,000 with its prefetch bounded" in shuffle.sentence
+    assert "`prefetch: {buffer_size: 2}` as last stage bounds it" in prefetch.sentence
+    assert "by 1.91 GiB and more" in prefetch.sentence
+
+
+def test_a_written_prefetch_is_tuned_as_well() -> None:
+    written = above("prefetch", INFINITE, index=1, buffer_size=AUTOTUNE)
+
+    together, shuffle, prefetch = tuned(1004 * MB, ENDLESS, MIXED, written)
+
+    assert [together.fits, shuffle.fits, prefetch.fits] == [None, None, None]
+    assert prefetch.stage == "stages.1"
+    assert prefetch.sentence.endswith("`buffer_size: 2` bounds it")
+
+
+@pytest.mark.parametrize("size", [2, 16])
+def test_with_a_prefetch_of_its_own_the_answer_has_no_condition(size: int) -> None:
+    together, shuffle, *_ = tuned((1002 + size) * MB, ENDLESS, MIXED, above("prefetch", INFINITE, 1, buffer_size=size))
+
+    assert (together.fits, shuffle.fits) == (True, True)
+    assert "bounded" not in together.sentence + shuffle.sentence
+
+
+def test_where_there_is_room_for_it_a_tuned_prefetch_is_counted_as_it_may_grow() -> None:
+    together, shuffle = tuned(20_000 * MB, ENDLESS, MIXED)
+
+    assert (together.fits, shuffle.fits) == (True, True)
+    assert "1.91 GiB of it for its prefetch to grow to 2,048 elements" in together.sentence
+    assert shuffle.most == pytest.approx(20_000 - 2048, abs=10)
+
+
+def test_it_grows_no_further_than_there_are_elements() -> None:
+    together, shuffle = tuned(1004 * MB, generated(150), above("shuffle", 150, buffer_size=100))
+    few, _, prefetch = tuned(404 * MB, generated(350), above("shuffle", 350, buffer_size=100))
+
+    assert (together.fits, shuffle.fits) == (True, True)
+    assert "2,048" not in together.sentence
+    assert few.fits is None
+    assert "by 332 MiB;" in prefetch.sentence
+
+
+def test_a_budget_of_memory_bounds_it() -> None:
+    together, shuffle = tuned(1004 * MB, ENDLESS, MIXED, options={"autotune.ram_budget": 400 * MB})
+
+    assert (together.fits, shuffle.fits, shuffle.most) == (True, True, 601)
+    assert "381 MiB of it for its prefetch to grow" in together.sentence
+    assert "2,048" not in together.sentence
+
+
+def test_a_budget_beyond_the_limit_bounds_nothing() -> None:
+    together, _, prefetch = tuned(1004 * MB, ENDLESS, MIXED, options={"autotune.ram_budget": 1100 * MB})
+
+    assert together.fits is None
+    assert "by 1.02 GiB;" in prefetch.sentence
+
+
+def test_without_autotune_no_budget_bounds_a_tuned_prefetch() -> None:
+    options = {"autotune.enabled": False, "autotune.ram_budget": 100 * MB}
+    written = above("prefetch", INFINITE, index=1, buffer_size=AUTOTUNE)
+
+    together, _, prefetch = tuned(1004 * MB, ENDLESS, MIXED, written, options=options)
+
+    assert together.fits is None
+    assert "1.91 GiB and more" in prefetch.sentence
+
+
+def test_several_tuned_prefetches_grow_together() -> None:
+    two = [above("prefetch", INFINITE, index=index, buffer_size=AUTOTUNE) for index in (1, 2)]
+
+    together, *_, last = tuned(1006 * MB, ENDLESS, MIXED, *two)
+
+    assert "its prefetches bounded" in together.sentence
+    assert last.stage == "stages.2"
+    assert tuned(25_000 * MB, ENDLESS, MIXED, *two)[1].most == pytest.approx(25_000 - 2 * 2048, abs=10)
+
+
+def test_a_prefetch_of_views_does_not_grow() -> None:
+    row = (tensor("float32", 16),)
+    rows = stage("source", "from_tensor_slices", element=row, elements=1000, source_bytes=64_000)
+    written = stage("stages.0", "prefetch", element=row, elements=1000, arguments={"buffer_size": AUTOTUNE})
+
+    assert [one.fits for one in tuned(10 * MB, rows, written)] == [True]
+
+
+def test_a_cache_fits_once_the_prefetch_is_bounded() -> None:
+    mixed = above("repeat", INFINITE, index=1)
+    doubled = stage("stages.2", "map", element=ROW, elements=INFINITE)
+
+    answers = tuned(1006 * MB, generated(500), above("cache", 500), mixed, doubled)
+
+    cache = next(one for one in answers if one.stage == "stages.0")
+    assert cache.fits is None
+    assert "fits with its prefetch bounded" in cache.sentence
+
+
+def test_below_what_tensorflow_takes_nothing_is_said_of_growth() -> None:
+    together, shuffle = tuned(-100 * MB, ENDLESS, MIXED)
+
+    assert (together.fits, shuffle.fits, shuffle.most) == (False, False, 0)

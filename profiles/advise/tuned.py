@@ -1,0 +1,77 @@
+"""Prefetches whose buffer TensorFlow tunes while it runs, and by how much they may grow.
+
+Such a prefetch begins with one element and doubles its buffer whenever that was full and later empty, as in front of a
+step that now and then takes longer: 512 elements of 1 MB were reached in 8 s (TensorFlow 2.21). From `DOUBLED_UP_TO`
+elements on it grows by as many at a time. Nothing else bounds it but the elements there are and AUTOTUNE's budget of
+memory: half of what the machine has free when the iterator is made, whatever a control group allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeprof.profiles.advise.interleaved import open_copies
+from pipeprof.profiles.advise.prediction import MemoryPrediction
+from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, PipelineView, StageView
+
+DOUBLED_UP_TO = 2048
+"""Elements (TensorFlow's kBufferLimitThreshold): growing further takes as many more each time."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The tuned prefetches that hold tensors of their own.
+
+    Attributes:
+        growth: By how many bytes each stage may grow beyond what is predicted, by its address.
+        open_ended: Those of them that may grow further, though slower.
+        budget: The pipeline's own ``autotune.ram_budget`` in bytes, which bounds all of them together.
+    """
+
+    growth: Mapping[str, float]
+    open_ended: frozenset[str] = frozenset()
+    budget: float | None = None
+
+    @property
+    def bytes(self) -> float:
+        """By how much they may grow together."""
+        total = sum(self.growth.values())
+        return total if self.budget is None else min(total, self.budget)
+
+    @property
+    def words(self) -> str:
+        """The prefetches for a sentence."""
+        return "its prefetches" if len(self.growth) > 1 else "its prefetch"
+
+
+def is_tuned(stage: StageView) -> bool:
+    """Whether TensorFlow chooses how much a prefetch holds."""
+    size = stage.arguments.get("buffer_size", AUTOTUNE if stage.injected else None)
+    return stage.op == "prefetch" and (size == AUTOTUNE or (isinstance(size, int) and size < 0))
+
+
+def tuned_prefetches(view: PipelineView, memory: MemoryPrediction) -> Tuned:
+    """The prefetches of a pipeline that may grow.
+
+    Args:
+        view: The pipeline as TensorFlow runs it.
+        memory: What it is predicted to hold.
+    """
+    growth: dict[str, float] = {}
+    more: set[str] = set()
+    for one in memory.held:
+        stage = view.by_id.get(one.stage)
+        if stage is None or one.owner != "prefetch" or not one.bytes or not is_tuned(stage):
+            continue
+        below, count = view.input_of(stage), one.count or 1
+        elements = below.elements if below is not None else None
+        if elements is None or elements == INFINITE or elements > DOUBLED_UP_TO:
+            elements = DOUBLED_UP_TO
+            more.add(stage.id)
+        growth[stage.id] = one.bytes / count * max(0, open_copies(view, stage) * elements - count)
+    budget = view.options.get("autotune.ram_budget")
+    # Without AUTOTUNE a tuned prefetch still grows, and no budget bounds it.
+    if not isinstance(budget, int) or budget <= 0 or view.options.get("autotune.enabled") is False:
+        return Tuned(growth, frozenset(more))
+    return Tuned(growth, frozenset(more) if sum(growth.values()) < budget else frozenset(), float(budget))
