@@ -126,7 +126,8 @@ def _ops(stage: Stage) -> list[tuple[str, float]]:
     """The costliest ops, and calling the functions that they are in."""
     found = [(op.op, op.ms_per_batch) for op in (stage.ops or [])[:EACH]]
     if stage.calling_ms_per_batch and stage.calls_per_batch:
-        found.append((f"(calling it {count(stage.calls_per_batch)} times)", stage.calling_ms_per_batch))
+        times = count(stage.calls_per_batch)
+        found.append((f"(calling it {'once' if times == '1' else f'{times} times'})", stage.calling_ms_per_batch))
     return sorted(found, key=lambda one: -one[1])
 
 
