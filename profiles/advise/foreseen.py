@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.advise.elements import components
 from pipeprof.profiles.advise.fused import fused_batch, rewritten
 from pipeprof.profiles.advise.view import AUTOTUNE, StageView
 
@@ -33,9 +32,6 @@ def foreseen(view: PipelineView) -> PipelineView:
     root = found.root
     off = view.options.get(f"{_OPTIMIZATION}.inject_prefetch") is False
     if root is None or off or _runs_ahead(found, root):
-        return found
-    sizes = [one.nbytes for one in components(found, root)]
-    if not sizes or None in sizes:
         return found
     added = StageView(
         id=ADDED,

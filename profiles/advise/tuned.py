@@ -8,6 +8,7 @@ memory: half of what the machine has free when the iterator is made, whatever a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,7 +25,8 @@ class Tuned:
     """The tuned prefetches that hold tensors of their own.
 
     Attributes:
-        growth: By how many bytes each stage may grow beyond what is predicted, by its address.
+        growth: By how many bytes each stage may grow beyond what is predicted, by its address; infinite where the size
+            of an element is not known.
         open_ended: Those of them that may grow further, though slower.
         budget: The pipeline's own ``autotune.ram_budget`` in bytes, which bounds all of them together.
     """
@@ -70,6 +72,10 @@ def tuned_prefetches(view: PipelineView, memory: MemoryPrediction) -> Tuned:
             elements = DOUBLED_UP_TO
             more.add(stage.id)
         growth[stage.id] = one.bytes / count * max(0, open_copies(view, stage) * elements - count)
+    for unsized in memory.unknown:
+        stage = view.by_id.get(unsized.stage)
+        if stage is not None and unsized.owner == "prefetch" and is_tuned(stage):
+            growth[stage.id] = math.inf
     budget = view.options.get("autotune.ram_budget")
     # Without AUTOTUNE a tuned prefetch still grows, and no budget bounds it.
     if not isinstance(budget, int) or budget <= 0 or view.options.get("autotune.enabled") is False:

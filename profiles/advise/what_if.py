@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -139,6 +140,8 @@ def _endless(view: PipelineView, one: NotKnown) -> bool:
 
 def _not_told(asked: _Question, one: NotKnown) -> Iterator[WhatIf]:
     view, stage = asked.view, asked.view.by_id.get(one.stage)
+    if stage is not None and stage.id in asked.tuned.growth:
+        yield from _tuned(asked, stage)
     if stage is None or one.owner not in ("shuffle", "cache"):
         return
     below = view.input_of(stage)
@@ -162,8 +165,7 @@ def _answer(asked: _Question, held: Held) -> Iterator[WhatIf]:
     if stage is None or held.owner not in ("shuffle", "cache", "prefetch"):
         return
     if stage.id in asked.tuned.growth:
-        if not asked.counted and asked.room > 0:
-            yield _tuned(asked, stage)
+        yield from _tuned(asked, stage)
         return
     if held.owner == "prefetch" and (held.how == "alias" or held.bytes < _WORTH_ASKING * asked.limit):
         return
@@ -175,22 +177,24 @@ def _answer(asked: _Question, held: Held) -> Iterator[WhatIf]:
         yield _buffer(asked, stage, held)
 
 
-def _tuned(asked: _Question, stage: StageView) -> WhatIf:
+def _tuned(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
     """A prefetch that may grow out of the limit, and how it is bounded."""
+    if asked.counted or asked.room <= 0:
+        return
     growth = min(asked.tuned.growth[stage.id], asked.tuned.bytes)
-    more = " and more" if stage.id in asked.tuned.open_ended else ""
+    far = f" by {in_words(growth)}" if math.isfinite(growth) else ""
+    far += " and more" if far and stage.id in asked.tuned.open_ended else ""
     if stage.injected:
         name, remedy = "prefetch (added by TensorFlow)", f"`prefetch: {{buffer_size: {_BOUNDED}}}` as last stage"
     else:
         name, remedy = stage.words, f"`buffer_size: {_BOUNDED}`"
-    words = f"{name}: AUTOTUNE may let it grow by {in_words(growth)}{more}; {remedy} bounds it"
-    return WhatIf(stage.id, fits=None, sentence=words)
+    yield WhatIf(stage.id, fits=None, sentence=f"{name}: AUTOTUNE may let it grow{far}; {remedy} bounds it")
 
 
 def _cache(asked: _Question, stage: StageView, held: Held) -> WhatIf:
     rest = asked.beside(held.bytes)
     room, beside = asked.limit - rest, _beside(rest)
-    size = in_words(held.bytes)
+    size = f"{'at least ' if held.at_least else ''}{in_words(held.bytes)}"
     if room <= 0:
         return WhatIf(stage.id, fits=False, sentence=f"{stage.words} does not fit: there is no room {beside}")
     if held.bytes > room:
@@ -200,7 +204,7 @@ def _cache(asked: _Question, stage: StageView, held: Held) -> WhatIf:
         words = f"{stage.words} may not fit{asked.condition}: {size} {beside} leaves less than a fifth in reserve"
         return WhatIf(stage.id, fits=None, sentence=words)
     words = f"{stage.words} fits{asked.condition}: {size} {beside}"
-    return WhatIf(stage.id, fits=asked.fits(True), sentence=words)
+    return WhatIf(stage.id, fits=None if held.at_least else asked.fits(True), sentence=words)
 
 
 def _buffer(asked: _Question, stage: StageView, held: Held) -> WhatIf:
@@ -216,10 +220,10 @@ def _buffer(asked: _Question, stage: StageView, held: Held) -> WhatIf:
     each = f" in each of {copies} at a time" if copies > 1 else ""
     if most < 1:
         return WhatIf(stage.id, fits=False, sentence=f"{stage.words}: no buffer fits {beside}", most=0)
+    fits = None if held.at_least else asked.fits(True)
     if count < buffer and most >= count:
         words = f"{stage.words}: any buffer_size fits{asked.condition}, {beside}, since there are {count:,.0f} elements"
-        return WhatIf(stage.id, fits=asked.fits(True), sentence=words + each, most=most)
-    words = (
-        f"{stage.words}: buffer_size may be at most {most:,}{each}{asked.condition}, {beside} and a fifth in reserve"
-    )
-    return WhatIf(stage.id, fits=asked.fits(buffer <= most), sentence=f"{words}; it is {buffer:,}", most=most)
+        return WhatIf(stage.id, fits, words + each, most=most)
+    bound = "has to be less than" if held.at_least else "may be at most"
+    words = f"{stage.words}: buffer_size {bound} {most:,}{each}{asked.condition}, {beside} and a fifth in reserve"
+    return WhatIf(stage.id, fits if buffer <= most else False, f"{words}; it is {buffer:,}", most=most)

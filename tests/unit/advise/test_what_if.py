@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from unit.advise.views import pipeline, stage, tensor
 
+from pipeprof.profiles.advise.foreseen import ADDED
 from pipeprof.profiles.advise.memory import memory_prediction
-from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, StageView
+from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, Component, StageView
 from pipeprof.profiles.advise.what_if import RESERVE, RUNTIME_BYTES, WhatIf, what_ifs
+from pipeprof.profiles.explain.words import size as in_words
 
 MB = 1_000_000
 ROW = (tensor("uint8", MB),)
@@ -195,8 +197,9 @@ def test_a_prefetch_that_tensorflow_adds_may_grow_out_of_the_limit() -> None:
     assert "by 1.91 GiB and more" in prefetch.sentence
 
 
-def test_a_written_prefetch_is_tuned_as_well() -> None:
-    written = above("prefetch", INFINITE, index=1, buffer_size=AUTOTUNE)
+@pytest.mark.parametrize("size", [AUTOTUNE, -1])
+def test_a_written_prefetch_is_tuned_as_well(size: Any) -> None:
+    written = above("prefetch", INFINITE, index=1, buffer_size=size)
 
     together, shuffle, prefetch = tuned(1004 * MB, ENDLESS, MIXED, written)
 
@@ -214,7 +217,7 @@ def test_with_a_prefetch_of_its_own_the_answer_has_no_condition(size: int) -> No
 
 
 def test_where_there_is_room_for_it_a_tuned_prefetch_is_counted_as_it_may_grow() -> None:
-    together, shuffle = tuned(20_000 * MB, ENDLESS, MIXED)
+    together, shuffle = tuned(20_000 * MB, generated(5000), above("shuffle", 5000, buffer_size=100))
 
     assert (together.fits, shuffle.fits) == (True, True)
     assert "1.91 GiB of it for its prefetch to grow to 2,048 elements" in together.sentence
@@ -222,7 +225,7 @@ def test_where_there_is_room_for_it_a_tuned_prefetch_is_counted_as_it_may_grow()
 
 
 def test_it_grows_no_further_than_there_are_elements() -> None:
-    together, shuffle = tuned(1004 * MB, generated(150), above("shuffle", 150, buffer_size=100))
+    together, shuffle = tuned(1004 * MB, generated(500), above("shuffle", 500, buffer_size=100))
     few, _, prefetch = tuned(404 * MB, generated(350), above("shuffle", 350, buffer_size=100))
 
     assert (together.fits, shuffle.fits) == (True, True)
@@ -231,12 +234,24 @@ def test_it_grows_no_further_than_there_are_elements() -> None:
     assert "by 332 MiB;" in prefetch.sentence
 
 
-def test_a_budget_of_memory_bounds_it() -> None:
-    together, shuffle = tuned(1004 * MB, ENDLESS, MIXED, options={"autotune.ram_budget": 400 * MB})
+@pytest.mark.parametrize(("size", "fits"), [(100, True), (900, False)])
+def test_a_budget_of_memory_bounds_it(size: int, fits: bool) -> None:
+    mixed = above("shuffle", INFINITE, buffer_size=size)
 
-    assert (together.fits, shuffle.fits, shuffle.most) == (True, True, 601)
+    together, shuffle = tuned(1004 * MB, ENDLESS, mixed, options={"autotune.ram_budget": 400 * MB})
+
+    assert (together.fits, shuffle.fits, shuffle.most) == (fits, fits, 601)
     assert "381 MiB of it for its prefetch to grow" in together.sentence
     assert "2,048" not in together.sentence
+
+
+def test_little_growth_is_counted_even_where_the_rest_does_not_fit() -> None:
+    few = stage("stages.1", "take", element=ROW, elements=150)
+
+    together, shuffle = tuned(1004 * MB, generated(), above("shuffle", buffer_size=2000), few)
+
+    assert (together.fits, shuffle.fits, shuffle.most) == (False, False, 853)
+    assert "bounded" not in together.sentence + shuffle.sentence
 
 
 def test_a_budget_beyond_the_limit_bounds_nothing() -> None:
@@ -274,6 +289,32 @@ def test_a_prefetch_of_views_does_not_grow() -> None:
     assert [one.fits for one in tuned(10 * MB, rows, written)] == [True]
 
 
+def test_of_two_prefetches_only_that_of_new_tensors_grows() -> None:
+    row = (tensor("float32", 16),)
+    rows = stage("source", "from_tensor_slices", element=row, elements=1000, source_bytes=64_000)
+    views = stage("stages.0", "prefetch", element=row, elements=1000, arguments={"buffer_size": AUTOTUNE})
+    large = stage("stages.1", "map", element=ROW, elements=1000)
+
+    together, prefetch = tuned(900 * MB, rows, views, large)
+
+    assert "its prefetch bounded" in together.sentence
+    assert prefetch.stage == ADDED
+
+
+def test_a_nested_prefetch_grows_in_each_of_its_copies() -> None:
+    outer = stage("stages.0", "interleave", element=ROW, elements=INFINITE, arguments={"cycle_length": 4})
+    inner = [
+        stage("stages.0.source", "range", element=ROW, elements=100, owner="stages.0"),
+        stage("stages.0.stages.0", "prefetch", element=ROW, elements=100, owner="stages.0"),
+    ]
+    inner[1] = replace(inner[1], arguments={"buffer_size": AUTOTUNE})
+    fixed = above("prefetch", INFINITE, index=1, buffer_size=1)
+
+    together, *_ = tuned(10_000 * MB, generated(10), outer, *inner, fixed)
+
+    assert f"{in_words(4 * 98 * MB)} of it for its prefetch to grow" in together.sentence
+
+
 def test_a_cache_fits_once_the_prefetch_is_bounded() -> None:
     mixed = above("repeat", INFINITE, index=1)
     doubled = stage("stages.2", "map", element=ROW, elements=INFINITE)
@@ -285,7 +326,56 @@ def test_a_cache_fits_once_the_prefetch_is_bounded() -> None:
     assert "fits with its prefetch bounded" in cache.sentence
 
 
-def test_below_what_tensorflow_takes_nothing_is_said_of_growth() -> None:
-    together, shuffle = tuned(-100 * MB, ENDLESS, MIXED)
+@pytest.mark.parametrize(
+    ("stages", "says"),
+    [
+        ([generated(500), above("shuffle", 500, buffer_size=5000)], "any buffer_size fits with its prefetch bounded"),
+        ([generated(None), above("cache", None)], "elements of 977 KiB with its prefetch bounded"),
+    ],
+)
+def test_the_condition_is_in_every_answer(stages: list[StageView], says: str) -> None:
+    end = stage("stages.1", "map", element=ROW, elements=INFINITE)
+
+    _, answer, prefetch = tuned(700 * MB, *stages, end)
+
+    assert says in answer.sentence
+    assert (answer.fits, prefetch.stage) == (None, ADDED)
+
+
+@pytest.mark.parametrize("known", [ROW, ()])
+@pytest.mark.parametrize("written", [True, False])
+def test_sizes_that_are_not_known_leave_the_condition(known: tuple[Component, ...], written: bool) -> None:
+    element = (*known, tensor("uint8", None))
+    end = [stage("stages.1", "map", element=element, elements=INFINITE)]
+    if written:
+        size = {"buffer_size": AUTOTUNE}
+        end.append(stage("stages.2", "prefetch", element=element, elements=INFINITE, arguments=size))
+
+    together, shuffle, prefetch = tuned(700 * MB, ENDLESS, MIXED, *end)
+
+    assert (together.fits, shuffle.fits, prefetch.fits) == (None, None, None)
+    assert "as far as sizes are known, with its prefetch bounded: " in together.sentence
+    assert ("may let it grow; " in prefetch.sentence) == (not known)
+
+
+def test_an_element_of_which_only_a_part_is_known_has_an_upper_bound() -> None:
+    element = (*ROW, tensor("uint8", None))
+    source = stage("source", "from_generator", element=element, elements=5000)
+
+    few, many = (
+        answers(1001 * MB, source, stage("stages.0", "shuffle", element=element, arguments={"buffer_size": size}))[0]
+        for size in (10, 2000)
+    )
+
+    small = replace(source, elements=5)
+    few_cached = answers(1001 * MB, small, stage("stages.0", "cache", element=element, elements=5))[0]
+
+    assert (few.fits, many.fits, few_cached.fits) == (None, False, None)
+    assert "has to be less than 1,000" in few.sentence
+
+
+@pytest.mark.parametrize("elements", [INFINITE, None])
+def test_below_what_tensorflow_takes_nothing_is_said_of_growth(elements: int | None) -> None:
+    together, shuffle = tuned(-100 * MB, generated(elements), above("shuffle", elements, buffer_size=100))
 
     assert (together.fits, shuffle.fits, shuffle.most) == (False, False, 0)

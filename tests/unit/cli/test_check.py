@@ -169,7 +169,11 @@ def test_a_limit_is_answered_for_everything_and_for_each_buffer(spec: Path, pipe
 
     answers = Profile.model_validate_json(pipeprof("check", spec.name, "--json", "--memory-limit", "1GiB").out)
     assert answers.memory.what_ifs is not None
-    assert [(one.stage, one.fits) for one in answers.memory.what_ifs] == [(None, False), ("stages.0", True)]
+    assert [(one.stage, one.fits) for one in answers.memory.what_ifs] == [
+        (None, False),
+        ("stages.0", True),
+        ("injected.0", None),
+    ]
     assert "In 8.00" not in pipeprof("check", spec.name).out
 
 
