@@ -75,6 +75,11 @@ class _Question:
         """What the answers presume, in words."""
         return "" if self.counted else f" with {self.tuned.words} bounded"
 
+    @property
+    def partial(self) -> bool:
+        """Whether there is more than what is predicted, of a size that nobody knows."""
+        return bool(self.memory.unknown) or any(one.at_least for one in self.memory.held)
+
     def beside(self, held: int = 0) -> float:
         """Bytes of everything but these, TensorFlow's own among them."""
         return self.memory.running_bytes - held + self.grown + RUNTIME_BYTES
@@ -120,7 +125,7 @@ def _together(asked: _Question) -> WhatIf:
         fits, says = False, "does not fit"
     elif needed > limit:
         fits, says = (None, "may not fit") if at_most else (False, "does not fit")
-    elif memory.unknown or at_least:
+    elif asked.partial:
         fits, says = None, f"fits as far as sizes are known{asked.condition and ', '}{asked.condition.strip()}"
     elif above > asked.room:
         fits, says = None, f"may not fit{asked.condition}"
@@ -183,7 +188,7 @@ def _tuned(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
         return
     growth = min(asked.tuned.growth[stage.id], asked.tuned.bytes)
     far = f" by {in_words(growth)}" if math.isfinite(growth) else ""
-    far += " and more" if far and stage.id in asked.tuned.open_ended else ""
+    far += f" ({DOUBLED_UP_TO:,} elements) and more" if far and stage.id in asked.tuned.open_ended else ""
     if stage.injected:
         name, remedy = "prefetch (added by TensorFlow)", f"`prefetch: {{buffer_size: {_BOUNDED}}}` as last stage"
     else:
@@ -204,7 +209,7 @@ def _cache(asked: _Question, stage: StageView, held: Held) -> WhatIf:
         words = f"{stage.words} may not fit{asked.condition}: {size} {beside} leaves less than a fifth in reserve"
         return WhatIf(stage.id, fits=None, sentence=words)
     words = f"{stage.words} fits{asked.condition}: {size} {beside}"
-    return WhatIf(stage.id, fits=None if held.at_least else asked.fits(True), sentence=words)
+    return WhatIf(stage.id, fits=None if asked.partial else asked.fits(True), sentence=words)
 
 
 def _buffer(asked: _Question, stage: StageView, held: Held) -> WhatIf:
@@ -220,10 +225,10 @@ def _buffer(asked: _Question, stage: StageView, held: Held) -> WhatIf:
     each = f" in each of {copies} at a time" if copies > 1 else ""
     if most < 1:
         return WhatIf(stage.id, fits=False, sentence=f"{stage.words}: no buffer fits {beside}", most=0)
-    fits = None if held.at_least else asked.fits(True)
+    fits = None if asked.partial else asked.fits(True)
     if count < buffer and most >= count:
         words = f"{stage.words}: any buffer_size fits{asked.condition}, {beside}, since there are {count:,.0f} elements"
         return WhatIf(stage.id, fits, words + each, most=most)
-    bound = "has to be less than" if held.at_least else "may be at most"
+    bound = "has to be less than" if asked.partial else "may be at most"
     words = f"{stage.words}: buffer_size {bound} {most:,}{each}{asked.condition}, {beside} and a fifth in reserve"
     return WhatIf(stage.id, fits if buffer <= most else False, f"{words}; it is {buffer:,}", most=most)

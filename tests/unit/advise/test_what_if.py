@@ -194,7 +194,7 @@ def test_a_prefetch_that_tensorflow_adds_may_grow_out_of_the_limit() -> None:
     assert "fits with its prefetch bounded" in together.sentence
     assert "at most 1,000 with its prefetch bounded" in shuffle.sentence
     assert "`prefetch: {buffer_size: 2}` as last stage bounds it" in prefetch.sentence
-    assert "by 1.91 GiB and more" in prefetch.sentence
+    assert "by 1.91 GiB (2,048 elements) and more" in prefetch.sentence
 
 
 @pytest.mark.parametrize("size", [AUTOTUNE, -1])
@@ -268,7 +268,7 @@ def test_without_autotune_no_budget_bounds_a_tuned_prefetch() -> None:
     together, _, prefetch = tuned(1004 * MB, ENDLESS, MIXED, written, options=options)
 
     assert together.fits is None
-    assert "1.91 GiB and more" in prefetch.sentence
+    assert "1.91 GiB (2,048 elements) and more" in prefetch.sentence
 
 
 def test_several_tuned_prefetches_grow_together() -> None:
@@ -370,7 +370,11 @@ def test_an_element_of_which_only_a_part_is_known_has_an_upper_bound() -> None:
     small = replace(source, elements=5)
     few_cached = answers(1001 * MB, small, stage("stages.0", "cache", element=element, elements=5))[0]
 
-    assert (few.fits, many.fits, few_cached.fits) == (None, False, None)
+    window = stage("stages.1", "group_by_window", element=ROW, elements=5000)
+    below_unknown, *_ = answers(1001 * MB, generated(), above("shuffle", buffer_size=100), window)
+
+    assert (few.fits, many.fits, few_cached.fits, below_unknown.fits) == (None, False, None, None)
+    assert "has to be less than 1,000" in below_unknown.sentence
     assert "has to be less than 1,000" in few.sentence
 
 
