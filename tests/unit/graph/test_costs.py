@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
-from pipeprof.pipelines.graph.costs import FILLED, Cost, _cost, _Sum, measure
+from pipeprof.pipelines.graph.costs import Cost, _cost, _Sum, measure
 
 from .conftest import Recorded
 
@@ -115,17 +114,3 @@ def test_a_few_first_elements_do_not_stand_for_thousands(seen: int, expected: in
     found = _cost(_Sum(seconds=3.0, seen=seen, expected=expected, covered=expected), expected)
     assert found.unseen is unseen
     assert found.seconds == (0.0 if unseen else pytest.approx(3.0 * expected / seen))
-
-
-def test_a_buffer_inside_a_function_that_is_given_its_dataset_has_no_input_to_count(recorded: Load) -> None:
-    """As a shuffle within ``group_by_window``, whose function is called with the window."""
-    one = recorded("shuffle_repeat")
-    graph = one.executed_graph
-    nodes = {
-        place: replace(node, inputs=()) if node.family in FILLED and node.op.startswith("Shuffle") else node
-        for place, node in graph.nodes.items()
-    }
-    found = measure(replace(graph, nodes=nodes), one.segments)
-    shuffled = [found.by_id[place] for place in nodes if nodes[place].op.startswith("Shuffle") and place in found.by_id]
-    assert [cost.inputs for cost in shuffled] == [None]
-    assert all(cost.elements for cost in shuffled)

@@ -87,6 +87,13 @@ def test_a_shuffle_that_gives_out_what_it_holds_takes_nothing():
     assert unread_elements(PLAIN, costs, {"map": 10.0}) == {"map": 0.0, "range": 0.0}
 
 
+def test_a_buffer_inside_a_function_that_is_given_its_dataset_has_no_input_to_count():
+    """As a shuffle within ``group_by_window``, whose function is called with the window."""
+    given = graph(node("shuffle", "ShuffleDatasetV3"), BATCH)
+    costs = measure(given, [(NOTHING, filled(1)), (filled(1), filled(20))])
+    assert (costs.by_id["shuffle"].inputs, costs.by_id["shuffle"].elements) == (None, 80.0)
+
+
 def test_without_a_trace_nothing_is_said():
     costs = measure(PLAIN, [(NOTHING, filled(1)), (filled(1), look(25))])
     assert unread_elements(PLAIN, costs, {}) == {}
