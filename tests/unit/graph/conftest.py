@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.graph.records import GraphDict, ModelDict
-from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.pipelines.graph.stages import Node, StageGraph
 from pipeprof.profiles.explain.stages import explain_stages
 from pipeprof.profiles.profile import Message, Stage
 
@@ -60,3 +60,21 @@ def recorded() -> Callable[[str], Recorded]:
 def every(request: pytest.FixtureRequest, recorded: Callable[[str], Recorded]) -> Recorded:
     """Each recorded pipeline in turn."""
     return recorded(request.param)
+
+
+def node(id: str, op: str, *inputs: str, **told: Any) -> Node:
+    """A node of a graph with nothing but what is told of it; what is no field of a node is an argument of its stage."""
+    known = {one.name for one in fields(Node)}
+    plain: dict[str, Any] = {
+        "name": None,
+        "key": None,
+        "owner": None,
+        "depth": 0,
+        "functions": (),
+        "bodies": (),
+        "stateful_op": None,
+        "stateful": False,
+        "files": False,
+        "arguments": {name: value for name, value in told.items() if name not in known},
+    }
+    return Node(id=id, op=op, inputs=inputs, **(plain | {name: told[name] for name in told if name in known}))

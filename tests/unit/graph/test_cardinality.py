@@ -1,33 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from pipeprof.pipelines.graph.cardinality import INFINITE, cardinalities
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
-from .conftest import Recorded
-
-
-def node(id: str, op: str, *inputs: str, length: int | None = None, **arguments: Any) -> Node:
-    return Node(
-        id=id,
-        op=op,
-        name=None,
-        key=None,
-        inputs=inputs,
-        owner=None,
-        depth=0,
-        functions=(),
-        bodies=(),
-        arguments=arguments,
-        stateful_op=None,
-        stateful=False,
-        files=False,
-        length=length,
-    )
+from .conftest import Recorded, node
 
 
 def count(*nodes: Node) -> int | None:

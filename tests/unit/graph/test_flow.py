@@ -6,28 +6,18 @@ from typing import Any
 from pipeprof.pipelines.graph.flow import Flow, component_flow
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
-from .conftest import Recorded
+from .conftest import Recorded, node
 
 
-def node(id: str, op: str, *inputs: str, width: int, reads: Any = None, passes: Any = None) -> Node:
+def given(id: str, op: str, *inputs: str, width: int, reads: Any = None, passes: Any = None) -> Node:
     function: Any = None
     if reads is not None:
         function = {"ops": [], "constant_bytes": 0, "python": False, "random": False, "elementwise": False}
         function |= {"reads": reads, "passes": passes}
-    return Node(
-        id=id,
-        op=op,
-        name=None,
-        key=None,
-        inputs=inputs,
-        owner=None,
-        depth=0,
-        functions=(),
-        bodies=(),
-        arguments={},
-        stateful_op=None,
-        stateful=False,
-        files=False,
+    return node(
+        id,
+        op,
+        *inputs,
         output_types=("float32",) * width,
         output_shapes=((),) * width,
         function=function,
@@ -39,11 +29,11 @@ def flow(*nodes: Node, keys: tuple[str, ...] | None = None) -> Flow:
 
 
 def test_a_component_keeps_its_name_when_its_index_changes() -> None:
-    added = node("map", "MapDataset", "source", width=3, reads=[0], passes=[None, 0, 1])
+    added = given("map", "MapDataset", "source", width=3, reads=[0], passes=[None, 0, 1])
     found = flow(
-        node("source", "TensorSliceDataset", width=2),
+        given("source", "TensorSliceDataset", width=2),
         added,
-        node("batch", "BatchDatasetV2", "map", width=3),
+        given("batch", "BatchDatasetV2", "map", width=3),
         keys=("a", "image", "label"),
     )
     assert found.names["source"] == ("image", "label")
@@ -53,16 +43,16 @@ def test_a_component_keeps_its_name_when_its_index_changes() -> None:
 
 
 def test_what_is_changed_in_place_keeps_its_name() -> None:
-    changed = node("map", "MapDataset", "source", width=2, reads=[0], passes=[None, 1])
-    found = flow(node("source", "TensorSliceDataset", width=2), changed, keys=("image", "label"))
+    changed = given("map", "MapDataset", "source", width=2, reads=[0], passes=[None, 1])
+    found = flow(given("source", "TensorSliceDataset", width=2), changed, keys=("image", "label"))
     assert found.names["source"] == ("image", "label")
     assert (found.reads(changed), found.writes(changed)) == ({"image"}, {"image"})
 
 
 def test_swapped_components_are_not_mistaken_for_each_other() -> None:
-    swap = node("map", "MapDataset", "source", width=2, reads=[], passes=[1, 0])
-    keep = node("filter", "FilterDataset", "map", width=2, reads=[0], passes=[None])
-    found = flow(node("source", "TensorSliceDataset", width=2), swap, keep)
+    swap = given("map", "MapDataset", "source", width=2, reads=[], passes=[1, 0])
+    keep = given("filter", "FilterDataset", "map", width=2, reads=[0], passes=[None])
+    found = flow(given("source", "TensorSliceDataset", width=2), swap, keep)
     assert found.writes(swap) == frozenset()
     assert found.reads(keep) == {"0"}
     assert found.names["source"] == ("1", "0")
@@ -70,23 +60,23 @@ def test_swapped_components_are_not_mistaken_for_each_other() -> None:
 
 
 def test_a_copy_counts_as_written() -> None:
-    twice = node("map", "MapDataset", "source", width=2, reads=[], passes=[0, 0])
-    found = flow(node("source", "TensorSliceDataset", width=1), twice, keys=("first", "second"))
+    twice = given("map", "MapDataset", "source", width=2, reads=[], passes=[0, 0])
+    found = flow(given("source", "TensorSliceDataset", width=1), twice, keys=("first", "second"))
     assert found.writes(twice) == {"second"}
     assert found.names["source"] == ("first",)
 
 
 def test_a_name_never_means_two_components() -> None:
-    drop = node("map", "MapDataset", "source", width=1, reads=[], passes=[1])
-    found = flow(node("source", "TensorSliceDataset", width=2), drop)
+    drop = given("map", "MapDataset", "source", width=1, reads=[], passes=[1])
+    found = flow(given("source", "TensorSliceDataset", width=2), drop)
     assert found.names["source"] == ("0'", "0")
 
 
 def test_sides_of_a_zip_have_their_part_of_the_names() -> None:
     found = flow(
-        node("left", "RangeDataset", width=1),
-        node("right", "TensorSliceDataset", width=2),
-        node("zip", "ZipDataset", "left", "right", width=3),
+        given("left", "RangeDataset", width=1),
+        given("right", "TensorSliceDataset", width=2),
+        given("zip", "ZipDataset", "left", "right", width=3),
         keys=("0", "1.image", "1.label"),
     )
     assert found.names["left"] == ("0",)
@@ -95,7 +85,7 @@ def test_sides_of_a_zip_have_their_part_of_the_names() -> None:
 
 def test_behind_a_stage_of_another_kind_names_begin_anew() -> None:
     found = flow(
-        node("source", "TensorSliceDataset", width=1), node("scan", "ScanDataset", "source", width=1), keys=("x",)
+        given("source", "TensorSliceDataset", width=1), given("scan", "ScanDataset", "source", width=1), keys=("x",)
     )
     assert found.names["source"] == ("0",)
 

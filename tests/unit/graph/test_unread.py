@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from pipeprof.pipelines.graph.costs import Cost, Costs, measure
@@ -11,23 +9,7 @@ from pipeprof.pipelines.graph.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 from pipeprof.pipelines.graph.unread import unread_elements
 
-
-def node(id: str, op: str, *inputs: str, **arguments: Any) -> Node:
-    return Node(
-        id=id,
-        op=op,
-        name=None,
-        key=None,
-        inputs=inputs,
-        owner=None,
-        depth=0,
-        functions=(),
-        bodies=(),
-        arguments=arguments,
-        stateful_op=None,
-        stateful=False,
-        files=False,
-    )
+from .conftest import node
 
 
 def graph(*nodes: Node) -> StageGraph:
