@@ -84,7 +84,8 @@ class LimitAnswer(Model):
     most: int | None = Field(
         None,
         description="The largest buffer of a shuffle or prefetch that fits, in elements, of each open copy; of a cache "
-        "of an unknown number of elements how many of them fit.",
+        "of an unknown number of elements how many of them fit. Where `fits` is null it holds if tuned prefetches are "
+        "bounded, and is an upper bound where sizes are not known.",
     )
     sentence: str
 
