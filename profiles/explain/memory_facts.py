@@ -29,7 +29,23 @@ SMALL_BYTES = 512
 
 @dataclass(frozen=True)
 class Reading:
-    """The process at the end of a stretch of the run, and its peaks in that stretch; None for what is not known."""
+    """The process at the end of a stretch of the run, and its peaks in that stretch; None for what is not known.
+
+    Attributes:
+        rss: Resident memory.
+        peak: The most of it.
+        file: Of mapped files.
+        live: In use in the pool.
+        live_peak: The most of it.
+        heap: In use in glibc's heap.
+        heap_free: Free in it.
+        mapped: In glibc's blocks with a mapping of their own.
+        blocks: Python's blocks; a number.
+        heap_most: The most of `heap` that was seen.
+        near_rss: Resident memory at the moment nearest to the peak at which the heap was looked at.
+        near_heap: Of `heap` then.
+        near_free: Of `heap_free` then.
+    """
 
     rss: int
     peak: int | None = None
@@ -40,6 +56,10 @@ class Reading:
     heap_free: int | None = None
     mapped: int | None = None
     blocks: int | None = None
+    heap_most: int | None = None
+    near_rss: int | None = None
+    near_heap: int | None = None
+    near_free: int | None = None
 
     @property
     def in_use(self) -> int | None:

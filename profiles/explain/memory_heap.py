@@ -13,17 +13,17 @@ from pipeprof.profiles.explain.memory_facts import MAPPED_BYTES, SLOT_BYTES, Buf
 
 
 def within_heap(facts: Facts, buffers: list[Buffer]) -> list[Buffer]:
-    """Buffers of small tensors hold no more than the heap has grown by: elements may share a tensor."""
-    made, now = facts.readings.get("iterator"), facts.readings.get(facts.moment)
+    """Buffers of small tensors hold no more than the heap has ever grown by: elements may share a tensor."""
+    made, most = facts.readings.get("iterator"), _fullest(facts)
     small = [one for one in buffers if not (one.unsized or one.alias or one.pooled) and one.overhead and one.elements]
-    if made is None or now is None or made.heap is None or now.heap is None or not small:
+    if made is None or made.heap is None or most is None or not small:
         return buffers
     if any(one.bytes / one.elements >= MAPPED_BYTES for one in small):
         return buffers
     # The slots of a large buffer have a mapping of their own.
     slots = sum(SLOT_BYTES * one.elements for one in small if SLOT_BYTES * one.elements >= MAPPED_BYTES)
     said = sum(one.bytes + one.overhead * one.elements for one in small)
-    scale = min(1.0, (max(0.0, now.heap - made.heap) + slots) / said)
+    scale = min(1.0, (max(0.0, most - made.heap) + slots) / said)
     return [
         replace(one, bytes=one.bytes * scale, overhead=one.overhead * scale, holes=one.holes * scale)
         if one in small
@@ -33,9 +33,26 @@ def within_heap(facts: Facts, buffers: list[Buffer]) -> list[Buffer]:
 
 
 def heap_free(facts: Facts) -> int | None:
-    """Bytes of the heap that are free at the moment and were not before; None where nobody can tell."""
-    base, now = facts.readings["import"].heap_free, facts.readings[facts.moment].heap_free
-    return None if base is None or now is None else max(0, now - base)
+    """Bytes of the heap that are free at the peak and were not before; None where nobody can tell.
+
+    They were read at some moment near the peak, as just before an epoch fills its buffers. What the heap has in use at
+    its fullest beyond that moment's is new memory as far as the process has grown until the peak, and for the rest lies
+    in what was free.
+    """
+    base, now = facts.readings["import"].heap_free, facts.readings[facts.moment]
+    if base is None or now.heap_free is None:
+        return None
+    if now.near_free is None or now.near_heap is None or now.near_rss is None or now.peak is None:
+        return max(0, now.heap_free - base)
+    later = max(0, (_fullest(facts) or 0) - now.near_heap)
+    used_again = max(0, later - max(0, now.peak - now.near_rss))
+    return max(0, now.near_free - used_again - base)
+
+
+def _fullest(facts: Facts) -> int | None:
+    """The most of the heap that was seen in use with buffers full."""
+    seen = (facts.readings.get(name) for name in ("first", facts.moment))
+    return max((one.heap_most or one.heap for one in seen if one is not None and one.heap is not None), default=None)
 
 
 def holes_shown(facts: Facts, buffers: Sequence[Buffer]) -> float:
@@ -79,11 +96,11 @@ def _extent(one: Buffer) -> float:
 def in_heap(facts: Facts, buffers: Sequence[Buffer]) -> float | None:
     """Bytes of the heap in buffers at the fullest look.
 
-    The heap is not read while steps are measured. What elements take in it is known from the first look, just before
-    which it was read; where that says nothing, from the end of the stretch.
+    What elements take in it is known from the first look, just before which it was read; where that says nothing, from
+    the most that was seen in use.
     """
-    made, now, first = (facts.readings.get(name) for name in ("iterator", facts.moment, "first"))
-    if made is None or now is None or made.heap is None or now.heap is None:
+    made, first, most = facts.readings.get("iterator"), facts.readings.get("first"), _fullest(facts)
+    if made is None or made.heap is None or most is None:
         return None
     lacking = [one for one in buffers if one.unsized and one.elements and one.pooled < 1]
     before = [one for one in facts.first if one.unsized and one.elements and one.pooled < 1]
@@ -94,4 +111,4 @@ def in_heap(facts: Facts, buffers: Sequence[Buffer]) -> float | None:
         each = max(0.0, first.heap - made.heap - others) / (sum(_extent(one) for one in before) or 1.0)
         rest = sum(one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in buffers if one not in lacking)
         return rest + each * sum(_extent(one) for one in lacking)
-    return max(0.0, float(now.heap - made.heap))
+    return max(0.0, float(most - made.heap))

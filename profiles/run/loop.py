@@ -42,10 +42,16 @@ class Feed:
         ended: How often the dataset has ended.
         deletions: Seconds that each deletion took.
         paused_ns: How long the clock has stood still.
+        on_restart: Called at the end of an epoch.
+
+    Args:
+        dataset: What is iterated.
+        between: Called when an ended iterator is gone and the next one is not there yet, while the clock stands still.
     """
 
-    def __init__(self, dataset: Iterable[Any]) -> None:
+    def __init__(self, dataset: Iterable[Any], between: Callable[[], None] = lambda: None) -> None:
         self._dataset = dataset
+        self._between = between
         self.iterator: Iterator[Any] = iter(dataset)
         self.ended = 0
         self.deletions: list[float] = []
@@ -58,9 +64,9 @@ class Feed:
         self.on_restart()
         began = time.perf_counter_ns()
         self.iterator = iter(())
-        pause = time.perf_counter_ns() - began
-        self.deletions.append(pause / 1e9)
-        self.paused_ns += pause
+        self.deletions.append((time.perf_counter_ns() - began) / 1e9)
+        self._between()
+        self.paused_ns += time.perf_counter_ns() - began
         self.iterator = iter(self._dataset)
 
     def next(self) -> Any:

@@ -240,7 +240,7 @@ class Sample:
         self.phase = "first_element"
         with self._phases.enter("first_element"):
             began = time.perf_counter()
-            self.feed = Feed(self.dataset)
+            self.feed = Feed(self.dataset, self._memory.between_epochs)
             self._memory.read("iterator")
             self._sizes.see(self.feed.next())
             self._filled_seconds = time.perf_counter() - began

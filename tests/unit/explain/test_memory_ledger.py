@@ -395,3 +395,47 @@ def test_windows_are_as_full_as_the_pool_was_at_its_peak() -> None:
         ("batch", "stages.1"): 20,
     }
     assert found.unexplained == pytest.approx(10 * MB)
+
+
+def refilled(peak: float, near_free: float) -> Facts:
+    """A shuffle of 100 MB of texts, read when it is half empty; its latest epoch began with `near_free` free MB.
+
+    Before an epoch 80 MB of the heap are in use, and 180 when the buffer is full.
+    """
+    end = replace(at(680, heap=130, free=53), peak=round(peak * MB), heap_most=180 * MB)
+    end = replace(end, near_rss=round((497 + near_free) * MB), near_heap=80 * MB, near_free=round(near_free * MB))
+    buffer = shuffle(100, unsized=True, texts=True, pooled=0.0, most=105 * MB)
+    facts = running(end, buffer, first=(buffer,), peak=round(peak * MB))
+    full = at(600, heap=180)
+    return replace(facts, readings={**facts.readings, "first": full, "released": full})
+
+
+def test_free_memory_that_a_new_epoch_does_not_use_is_slack() -> None:
+    """From 645 MB on the process grew by all that the buffer takes."""
+    found = reconcile(refilled(peak=745, near_free=148))
+
+    assert [of(found, "shuffle"), of(found, "slack"), found.unexplained] == [100, 145, 0]
+
+
+def test_what_a_new_epoch_uses_again_is_no_slack() -> None:
+    """It grew by 30 MB, so that 70 lie in what was free."""
+    found = reconcile(refilled(peak=675, near_free=148))
+
+    assert [of(found, "shuffle"), of(found, "slack"), found.unexplained] == [100, 75, 0]
+
+
+def test_more_than_a_new_epoch_takes_is_unexplained_and_no_slack() -> None:
+    found = reconcile(refilled(peak=800, near_free=148))
+
+    assert [of(found, "slack"), found.unexplained] == [145, 55 * MB]
+
+
+def test_what_buffers_lack_is_no_slack_either() -> None:
+    """The heap took 100 MB more for a buffer of which 50 are known."""
+    facts = refilled(peak=675, near_free=148)
+    (buffer,) = facts.buffers
+    half = replace(buffer, bytes=50 * MB, most=50 * MB)
+
+    found = reconcile(replace(facts, buffers=(half,), first=(half,)))
+
+    assert [of(found, "shuffle"), of(found, "slack"), found.unexplained] == [50, 75, 50 * MB]

@@ -93,6 +93,21 @@ def test_a_feed_starts_the_next_epoch_and_tells_before_it_does(time):
     assert epochs_when_told == [(1, 1), (2, 2)]
 
 
+def test_between_two_epochs_there_is_no_iterator_and_the_clock_stands_still(time):
+    dataset = FakeDataset(time, [2])
+    seen = []
+
+    def between() -> None:
+        seen.append((list(feed.iterator), dataset.epochs))
+        time.pass_ms(7)
+
+    feed = Feed(dataset, between)
+    assert [feed.next() for _ in range(3)] == [1, 2, 3]
+    assert seen == [([], 1)]
+    assert feed.paused_ns == 7 * MS
+    assert feed.deletions == [0.0]
+
+
 @pytest.mark.parametrize("sizes", [[0], [2, 0]])
 def test_a_feed_without_a_single_element_is_empty(time, sizes):
     feed = Feed(FakeDataset(time, sizes))

@@ -1,0 +1,150 @@
+"""Glibc's heap in the worker: how much of it is in use and free, also while steps are measured where that is quick.
+
+Telling what is free walks the heap's lists: 20 µs where there are hundreds of free blocks, 300 ms where there are a
+million. So it is asked for while steps are measured only as long as the answer takes less than a millisecond, and for
+a thousandth of the time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.profiles.run import procfs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+QUICK_SECONDS = 0.001
+EVERY_SECONDS = 0.02
+SHARE = 0.001
+"""Of the time that passes, what asking may take."""
+
+
+class _MallInfo(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
+    ]
+
+
+def heap() -> tuple[int, int, int] | None:
+    """Bytes of glibc's heap in use and free, and of blocks that have a mapping of their own; None without glibc."""
+    function = getattr(_libc(), "mallinfo2", None)
+    if function is None:
+        return None
+    function.restype = _MallInfo
+    found = function()
+    return int(found.uordblks), int(found.fordblks), int(found.hblkhd)
+
+
+def trimmed_bytes() -> int | None:
+    """How much smaller the process is after glibc gave back what it kept; None without glibc."""
+    trim = getattr(_libc(), "malloc_trim", None)
+    before = procfs.rss_bytes("self")
+    if trim is None or before is None:
+        return None
+    trim(0)
+    return max(0, before - (procfs.rss_bytes("self") or before))
+
+
+def _libc() -> Any:
+    try:
+        return ctypes.CDLL(None)
+    except (OSError, TypeError):
+        return None
+
+
+@dataclass(frozen=True)
+class HeapAt:
+    """A moment: bytes resident, the most that were so far, and glibc's heap as `heap` tells it."""
+
+    rss: int
+    peak: int
+    used: int
+    free: int
+    mapped: int
+
+
+def heap_now() -> HeapAt | None:
+    """The heap as it is; None where nobody can tell."""
+    found, rss = heap(), procfs.rss_bytes("self")
+    return HeapAt(rss, procfs.peak_rss_bytes("self") or rss, *found) if found is not None and rss is not None else None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What was seen of the heap in a stretch of the run.
+
+    Attributes:
+        end: As it is in the end.
+        nearest: At the moment nearest to the stretch's peak.
+        most_used: The most bytes in use at any moment.
+    """
+
+    end: HeapAt
+    nearest: HeapAt
+    most_used: int
+
+
+class HeapWatch:
+    """Of many moments of a stretch the one that tells of its peak.
+
+    The kernel's mark of resident memory rises last between two moments: the one of them with more resident memory is
+    the nearest to the peak that was seen.
+
+    Args:
+        now: Tells of the heap.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self, now: Callable[[], HeapAt | None] = heap_now, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._now = now
+        self._clock = clock
+        self._next = 0.0
+        self._slow = False
+        self._last: HeapAt | None = None
+        self._nearest: HeapAt | None = None
+        self._most = 0
+
+    def see(self) -> None:
+        """Look at the heap, if that is due and was quick the last time."""
+        if not self._slow and self._clock() >= self._next:
+            self._take()
+
+    def end(self) -> Stretch | None:
+        """Look at the heap, however long it takes: a stretch ends here, and the next one begins."""
+        self._take()
+        last, nearest, most = self._last, self._nearest, self._most
+        self._nearest, self._most = None, 0
+        if last is None or nearest is None:
+            return None
+        # The kernel's mark begins anew with the next stretch.
+        self._last = replace(last, peak=0)
+        return Stretch(last, nearest, most)
+
+    def _take(self) -> None:
+        began, last = self._clock(), self._last
+        found = self._now()
+        took = self._clock() - began
+        self._slow, self._next = took > QUICK_SECONDS, began + max(EVERY_SECONDS, took / SHARE)
+        if found is None:
+            return
+        if last is None or found.peak > last.peak:
+            self._nearest = found if last is None or found.rss >= last.rss else last
+        self._last, self._most = found, max(self._most, found.used)

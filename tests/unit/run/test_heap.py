@@ -1,0 +1,114 @@
+"""Which of the moments at which the heap was looked at tells of the peak, and how often it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeprof.profiles.run.heap import EVERY_SECONDS, HeapAt, HeapWatch, Stretch
+
+
+def at(rss: int, peak: int, free: int = 0, used: int = 0) -> HeapAt:
+    return HeapAt(rss, peak, used, free, 0)
+
+
+class Process:
+    """Tells of one moment after the other; each telling takes `seconds`, and a second passes between two."""
+
+    def __init__(self, moments: Sequence[HeapAt | None], seconds: float = 0.0) -> None:
+        self.moments = list(moments)
+        self.seconds = seconds
+        self.time = 0.0
+        self.asked = 0
+
+    def now(self) -> HeapAt | None:
+        self.asked += 1
+        self.time += self.seconds
+        return self.moments.pop(0)
+
+    def watched(self) -> HeapWatch:
+        return HeapWatch(self.now, lambda: self.time)
+
+
+def seen(process: Process, looks: int, pause: float = 1.0) -> Stretch | None:
+    watch = process.watched()
+    for _ in range(looks):
+        watch.see()
+        process.time += pause
+    return watch.end()
+
+
+def test_before_the_epoch_that_reached_the_peak_is_nearest_to_it() -> None:
+    between = [at(600, 700, 30), at(650, 700, 80), at(640, 800, 70)]
+
+    found = seen(Process([*between, at(610, 800, 40)]), 3)
+
+    assert found is not None
+    assert found.nearest == at(650, 700, 80)
+    assert found.end == at(610, 800, 40)
+
+
+def test_a_look_at_full_buffers_is_nearer_than_the_epochs_beginning() -> None:
+    found = seen(Process([at(500, 500, 90), at(790, 800, 5), at(500, 800, 90)]), 2)
+
+    assert found is not None
+    assert found.nearest.free == 5
+
+
+def test_the_most_in_use_is_that_of_all_moments() -> None:
+    found = seen(Process([at(600, 600, used=70), at(700, 700, used=170), at(600, 700, used=75)]), 2)
+
+    assert found is not None
+    assert found.most_used == 170
+
+
+def test_a_stretch_begins_with_the_end_of_the_one_before() -> None:
+    """The kernel's mark falls back to what is resident: the peak may lie before the first look."""
+    process = Process([at(900, 1000, 100), at(700, 900, 10), at(700, 900, 20)])
+    watch = process.watched()
+    watch.end()
+    process.time += 1
+
+    watch.see()
+    process.time += 1
+    found = watch.end()
+
+    assert found is not None
+    assert found.nearest.free == 100
+
+
+def test_it_is_asked_for_a_thousandth_of_the_time_at_most() -> None:
+    process = Process([at(500, 500)] * 100, seconds=0.0005)
+    watch = process.watched()
+
+    for _ in range(100):
+        watch.see()
+        process.time += 0.1
+
+    assert process.asked == 20
+
+
+def test_and_not_again_before_some_time_has_passed() -> None:
+    process = Process([at(500, 500)] * 2)
+    watch = process.watched()
+
+    watch.see()
+    process.time += 0.9 * EVERY_SECONDS
+    watch.see()
+    assert process.asked == 1
+
+    process.time += 0.2 * EVERY_SECONDS
+    watch.see()
+    assert process.asked == 2
+
+
+def test_a_heap_of_many_free_blocks_is_only_looked_at_when_a_stretch_ends() -> None:
+    process = Process([at(500, 500)] * 3, seconds=0.01)
+
+    found = seen(process, 5, pause=100.0)
+
+    assert process.asked == 2
+    assert found is not None
+
+
+def test_without_glibc_there_is_nothing() -> None:
+    assert seen(Process([None, None]), 1) is None
