@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeprof.profiles.advise.foreseen import foreseen
 from pipeprof.profiles.advise.interleaved import open_copies
 from pipeprof.profiles.advise.prediction import Held, MemoryPrediction, NotKnown, cache_overhead_bytes
-from pipeprof.profiles.advise.tuned import DOUBLED_UP_TO, Tuned, tuned_prefetches
+from pipeprof.profiles.advise.tuned import DOUBLED_UP_TO, Tuned, filled_ahead, tuned_prefetches
 from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.explain.words import size as in_words
 
@@ -52,23 +52,39 @@ class _Question:
     memory: MemoryPrediction
     limit: int
     tuned: Tuned
+    filled: Mapping[str, float]
 
     @property
-    def room(self) -> float:
-        """What may be predicted, in bytes, so that the limit holds if that is a fifth too low."""
-        return (self.limit - RUNTIME_BYTES) / (1 + RESERVE)
+    def above(self) -> float:
+        """Bytes of the limit beside TensorFlow's own and what maps may fill ahead."""
+        return self.limit - RUNTIME_BYTES - self.ahead
+
+    @property
+    def ahead(self) -> float:
+        """Bytes of batches that maps may fill beyond those that are predicted: nothing but TensorFlow bounds them."""
+        return sum(self.filled.values())
 
     @property
     def counted(self) -> bool:
         """Whether tuned prefetches are taken to be full grown; if not, the answers presume that they are bounded."""
         growth = self.tuned.bytes
-        most = self.room if self.tuned.budget is not None else COUNTED_GROWTH * self.room
-        return growth <= max(0, most, self.room - self.memory.running_bytes)
+        most = self.above if self.tuned.budget is not None else COUNTED_GROWTH * self.above
+        return growth <= max(0, most, self.above - (1 + RESERVE) * self.memory.running_bytes)
+
+    @property
+    def tuned_bytes(self) -> float:
+        """Bytes that are counted for tuned prefetches to grow."""
+        return self.tuned.bytes if self.counted else 0
 
     @property
     def grown(self) -> float:
-        """Bytes that are counted for it."""
-        return self.tuned.bytes if self.counted else 0
+        """Bytes that are counted beyond what is predicted; what they are is a bound, which needs no reserve."""
+        return self.ahead + self.tuned_bytes
+
+    @property
+    def room(self) -> float:
+        """What may be predicted, in bytes, so that the limit holds if that is a fifth too low."""
+        return (self.above - self.tuned_bytes) / (1 + RESERVE)
 
     @property
     def condition(self) -> str:
@@ -79,6 +95,10 @@ class _Question:
     def partial(self) -> bool:
         """Whether there is more than what is predicted, of a size that nobody knows."""
         return bool(self.memory.unknown) or any(one.at_least for one in self.memory.held)
+
+    def left(self, held: int = 0) -> float:
+        """Bytes that are left for what is predicted to take these, with the reserve."""
+        return self.room - (self.memory.running_bytes - held)
 
     def beside(self, held: int = 0) -> float:
         """Bytes of everything but these, TensorFlow's own among them."""
@@ -98,7 +118,7 @@ def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[W
         limit: Bytes that the process may use.
     """
     view = foreseen(view) if view.unseen else view
-    asked = _Question(view, memory, limit, tuned_prefetches(view, memory))
+    asked = _Question(view, memory, limit, tuned_prefetches(view, memory), filled_ahead(view, memory))
     order = {stage.id: index for index, stage in enumerate(view.stages)}
     answers = [answer for one in memory.held for answer in _answer(asked, one)]
     answers += [answer for one in memory.unknown for answer in _not_told(asked, one)]
@@ -108,15 +128,17 @@ def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[W
 def _together(asked: _Question) -> WhatIf:
     """All of it, at the peak: also where neither a shuffle nor a cache is to blame."""
     memory, limit = asked.memory, asked.limit
-    above = max(memory.peak_bytes, memory.running_bytes + asked.grown)
-    needed = above + RUNTIME_BYTES
+    needed = max(memory.peak_bytes, memory.running_bytes + asked.grown) + RUNTIME_BYTES
+    reserved = max((1 + RESERVE) * memory.peak_bytes, (1 + RESERVE) * memory.running_bytes + asked.grown)
     at_least = any(one.at_least for one in memory.held)
     at_most = any(one.at_most for one in memory.held)
     bound = "at least " if at_least else "at most " if at_most else ""
     own = f"with {in_words(RUNTIME_BYTES)} of TensorFlow's own it needs {bound}{in_words(needed)}"
     own += ", and what is not known" if memory.unknown else ""
-    if asked.grown >= _WORTH_ASKING * limit:
-        own += f", {in_words(asked.grown)} of it for {asked.tuned.words} to grow"
+    if asked.ahead >= _WORTH_ASKING * limit:
+        own += f", {in_words(asked.ahead)} of it for batches that {_maps(asked)} may fill ahead"
+    if asked.tuned_bytes >= _WORTH_ASKING * limit:
+        own += f", {in_words(asked.tuned_bytes)} of it for {asked.tuned.words} to grow"
         own += f" to {DOUBLED_UP_TO:,} elements" if asked.tuned.open_ended else ""
     fits: bool | None
     if any(_endless(asked.view, one) for one in memory.unknown):
@@ -124,10 +146,11 @@ def _together(asked: _Question) -> WhatIf:
     elif limit <= RUNTIME_BYTES:
         fits, says = False, "does not fit"
     elif needed > limit:
-        fits, says = (None, "may not fit") if at_most else (False, "does not fit")
+        grows = max(memory.peak_bytes, memory.running_bytes) + RUNTIME_BYTES <= limit
+        fits, says = (None, f"may not fit{asked.condition}") if at_most or grows else (False, "does not fit")
     elif asked.partial:
         fits, says = None, f"fits as far as sizes are known{asked.condition and ', '}{asked.condition.strip()}"
-    elif above > asked.room:
+    elif reserved + RUNTIME_BYTES > limit:
         fits, says = None, f"may not fit{asked.condition}"
         own += ", and what is predicted may be a fifth too low"
     elif not asked.counted:
@@ -135,6 +158,11 @@ def _together(asked: _Question) -> WhatIf:
     else:
         fits, says = True, "fits"
     return WhatIf(None, fits, f"In {in_words(limit)} it {says}: {own}")
+
+
+def _maps(asked: _Question) -> str:
+    stages = [asked.view.by_id[one].words for one, growth in asked.filled.items() if growth]
+    return stages[0] if len(stages) == 1 else "its maps"
 
 
 def _endless(view: PipelineView, one: NotKnown) -> bool:
@@ -154,7 +182,7 @@ def _not_told(asked: _Question, one: NotKnown) -> Iterator[WhatIf]:
         yield WhatIf(stage.id, False, f"{stage.words} fits into no memory: {one.reason}")
     elif one.owner == "cache" and below is not None and below.element_bytes is not None:
         each = below.element_bytes + cache_overhead_bytes(len(below.element or ()) or 1)
-        most = max(0, int((asked.room + RUNTIME_BYTES - asked.beside()) / each))
+        most = max(0, int(asked.left() / each))
         words = f"{stage.words} has room for {most:,} elements of {in_words(each)}{asked.condition}"
         yield WhatIf(stage.id, None, f"{words}, {_beside(asked.beside())}; {one.reason}", most=most)
     else:
@@ -205,7 +233,7 @@ def _cache(asked: _Question, stage: StageView, held: Held) -> WhatIf:
     if held.bytes > room:
         words = f"{stage.words} does not fit: {size} is {in_words(held.bytes - room)} too large {beside}"
         return WhatIf(stage.id, fits=False, sentence=words)
-    if held.bytes > asked.room + RUNTIME_BYTES - rest:
+    if held.bytes > asked.left(held.bytes):
         words = f"{stage.words} may not fit{asked.condition}: {size} {beside} leaves less than a fifth in reserve"
         return WhatIf(stage.id, fits=None, sentence=words)
     words = f"{stage.words} fits{asked.condition}: {size} {beside}"
@@ -214,8 +242,7 @@ def _cache(asked: _Question, stage: StageView, held: Held) -> WhatIf:
 
 def _buffer(asked: _Question, stage: StageView, held: Held) -> WhatIf:
     """A buffer that leaves a reserve; of a nested stage that of each of several at a time."""
-    rest = asked.beside(held.bytes)
-    room, beside = asked.room + RUNTIME_BYTES - rest, _beside(rest)
+    room, beside = asked.left(held.bytes), _beside(asked.beside(held.bytes))
     buffer, copies = stage.arguments.get("buffer_size"), open_copies(asked.view, stage)
     count = (held.count or 0) / copies or buffer
     if not isinstance(count, int | float) or count <= 0 or not isinstance(buffer, int) or buffer <= 0:
