@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _FILE_BYTES = 1_000_000
 _UNCOUNTED = ("runtime", "source", "shuffle", "cache", "python")
 _SAME_PEAK = 0.98
+_RUNNING = ("warmup", "measure")
 PYTHON_BYTES = 32_000_000
 """Large objects count from here on: TensorFlow and what it imports hold some 10 MB of them."""
 _WINDOWS = {"warmup": "warmup", "measure": "measure", "first": "first_element"}
@@ -165,7 +166,16 @@ def _moment(memory: Memory, readings: Mapping[str, Reading]) -> str | None:
             return "iterator"
         return "first" if first is not None else None
     name = {"import": "import", "data": "build"}.get(phase or "", phase)
-    return name if name in readings else None
+    return (
+        _at_pools_peak(readings, name) if name in _RUNNING and name in readings else name if name in readings else None
+    )
+
+
+def _at_pools_peak(readings: Mapping[str, Reading], name: str) -> str:
+    """Of the stretches with the same peak the one in which the pool had most in use: it never gives memory back."""
+    least = _SAME_PEAK * (readings[name].peak or 0)
+    same = [one for one in _RUNNING if one in readings and (readings[one].peak or 0) >= least]
+    return max([name, *same], key=lambda one: readings[one].live_peak or 0)
 
 
 def _children(memory: Memory, reading: Reading) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pipeprof.profiles.advise.prediction import HOLES, MOST_HOLES
 from pipeprof.profiles.explain.memory_facts import MAPPED_BYTES, SLOT_BYTES, Buffer, Facts
 
 
@@ -56,9 +57,21 @@ def _fullest(facts: Facts) -> int | None:
 
 
 def holes_shown(facts: Facts, buffers: Sequence[Buffer]) -> float:
-    """The part of the holes between buffered elements that is there: no more than is free."""
+    """The part of the holes between buffered elements that is there: no more than is free; the usual one if unknown."""
     expected, free = sum(one.holes * one.elements for one in buffers if not one.alias), heap_free(facts)
-    return 1.0 if free is None or not expected else min(1.0, free / expected)
+    if free is None or not expected:
+        return HOLES / MOST_HOLES
+    return min(1.0, free / expected)
+
+
+def with_holes(buffers: Sequence[Buffer]) -> list[Buffer]:
+    """Ragged and sparse elements in a shuffle leave holes like others, once it is known how large they are."""
+    return [
+        replace(one, holes=MOST_HOLES * (one.bytes * (1 - one.pooled) / one.elements + one.overhead))
+        if one.owner == "shuffle" and one.unsized and not one.texts and one.elements
+        else one
+        for one in buffers
+    ]
 
 
 def filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) -> list[Buffer]:

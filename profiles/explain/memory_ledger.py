@@ -26,7 +26,15 @@ from pipeprof.profiles.explain.memory_facts import (
     Reading,
     Source,
 )
-from pipeprof.profiles.explain.memory_heap import filled_up, heap_free, holes_shown, in_heap, within_heap
+from pipeprof.profiles.explain.memory_heap import (
+    filled_up,
+    heap_free,
+    holes_shown,
+    in_heap,
+    with_holes,
+    within_heap,
+)
+from pipeprof.profiles.explain.memory_pool import total_holes, used_again, within_pool
 from pipeprof.profiles.explain.words import size as in_words
 
 BESIDE_BYTES = 1_000_000
@@ -41,12 +49,12 @@ def reconcile(facts: Facts) -> Ledger:
     entries += _python(facts)
     source, residue = _sources(facts)
     entries += source
-    held, pool_live = _held(facts)
+    held, pool_live, holes = _held(facts)
     entries += held
     listed = {(one.owner, one.stage) for one in held}
     entries += [Entry(owner, stage, 0, "alias") for owner, stage in facts.aliases if (owner, stage) not in listed]
     entries += _building(facts, source)
-    slack = _slack(facts, residue, pool_live)
+    slack = _slack(facts, residue, pool_live, holes)
     found = _merged(_without_reuse([*entries, *residue, *slack], facts.peak))
     found += _kept(facts, facts.peak - sum(one.bytes for one in found))
     found = [one for one in found if one.bytes or one.how == "alias"]
@@ -110,8 +118,7 @@ def _residue(facts: Facts, touched: float) -> int:
     peaks = [facts.readings[name].live_peak or 0 for name in ("build", "iterator") if name in facts.readings]
     most = max(peaks, default=0)
     # What the pool has handed out again since is no longer free.
-    later = facts.readings[facts.moment].live_peak or 0 if facts.moment != "iterator" else 0
-    return round(max(0, most - max(made.live, later, base.live_peak or 0)) * touched)
+    return round(max(0, most - max(made.live + used_again(facts), base.live_peak or 0)) * touched)
 
 
 def _copies(facts: Facts, known: int) -> int:
@@ -148,20 +155,20 @@ def _only(sources: Sequence[Source]) -> str | None:
     return sources[0].stage if len(sources) == 1 else None
 
 
-def _held(facts: Facts) -> tuple[list[Entry], int | None]:
-    """Buffers, batches in the making and the loop's own batch; and the pool's live bytes at the peak."""
+def _held(facts: Facts) -> tuple[list[Entry], int | None, float]:
+    """Buffers, batches in the making and the loop's own batch; the pool's live bytes at the peak; the heap's holes."""
     running = facts.moment not in ("build", "iterator")
     made, now = facts.readings.get("iterator"), facts.readings.get(facts.moment)
     if not running or made is None or now is None:
-        return [], None
+        return [], None, 0.0
     buffers = [replace(one, bytes=0.0, elements=0.0) if one.alias else one for one in facts.buffers]
     consumer = facts.batch_bytes or 0.0
     in_pool = consumer >= POOLED_BYTES
     pool = None if facts.live is None or made.live is None else max(0.0, facts.live - made.live)
     most = None if now.live_peak is None or made.live is None else max(0.0, now.live_peak - made.live)
-    buffers = within_heap(facts, buffers)
+    buffers = within_pool(facts, within_heap(facts, buffers), most)
     buffers = filled_up(buffers, None if pool is None else pool - (consumer if in_pool else 0), pooled=True)
-    buffers = filled_up(buffers, in_heap(facts, buffers), pooled=False)
+    buffers = with_holes(filled_up(buffers, in_heap(facts, buffers), pooled=False))
     buffers = [one if one.unsized else _in_chunks(one, facts.pool_scale) for one in buffers]
     left = None if most is None else max(0.0, most - sum(one.bytes * one.pooled for one in buffers))
     passing: list[Entry] = []
@@ -176,11 +183,12 @@ def _held(facts: Facts) -> tuple[list[Entry], int | None]:
     if not facts.leaked:
         buffers, left = _at_most_full(buffers, left)
     shown = holes_shown(facts, buffers)
+    holes = total_holes(buffers, shown)
     entries = [_entry(one, shown) for one in buffers]
     if facts.leaked and left:
         # Nothing comes and goes that was not counted: what is live beside it was never let go of.
-        return [*entries, *passing, Entry("python", None, round(left), "measured", LEAKED)], now.live_peak
-    return [*entries, *_padded(passing, left)], None if now.live_peak is None else now.live_peak
+        return [*entries, *passing, Entry("python", None, round(left), "measured", LEAKED)], now.live_peak, holes
+    return [*entries, *_padded(passing, left)], now.live_peak, holes
 
 
 def _at_most_full(buffers: list[Buffer], left: float | None) -> tuple[list[Buffer], float | None]:
@@ -245,7 +253,7 @@ def _merged(entries: Iterable[Entry]) -> list[Entry]:
     return list(found.values())
 
 
-def _slack(facts: Facts, residue: Sequence[Entry], pool_live: int | None) -> list[Entry]:
+def _slack(facts: Facts, residue: Sequence[Entry], pool_live: int | None, holes: float) -> list[Entry]:
     """What the pool and glibc keep without anybody using it."""
     found = []
     now = facts.readings.get(facts.moment)
@@ -256,10 +264,7 @@ def _slack(facts: Facts, residue: Sequence[Entry], pool_live: int | None) -> lis
         found.append(Entry("slack", None, max(0, free), "measured", "TensorFlow's pool"))
     if now is not None and facts.moment not in ("build", "iterator"):
         unused = heap_free(facts)
-        if unused is not None:
-            kept = max(0.0, unused - sum(one.holes * one.elements for one in facts.buffers if not one.alias))
-        else:
-            kept = facts.trimmed or 0
+        kept = max(0.0, unused - holes) if unused is not None else facts.trimmed or 0
         found.append(Entry("slack", None, round(kept), "measured", "glibc's heap"))
     return found
 

@@ -13,9 +13,9 @@ from pipeprof.profiles.advise.fused import fused_batch
 from pipeprof.profiles.advise.memory import counted, memory_prediction, own_share
 from pipeprof.profiles.advise.prediction import (
     HOLES_BELOW,
+    MOST_HOLES,
     cache_overhead_bytes,
     element_overhead_bytes,
-    shuffle_overhead_bytes,
 )
 from pipeprof.profiles.explain.memory_facts import AT_REST, POOLED_BYTES, Buffer, Reading, Source
 
@@ -145,7 +145,7 @@ def _overhead(view: PipelineView, owner: Owner, given: StageView) -> int:
 
 
 def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> int:
-    """Bytes that an element of a size leaves free between the heap's blocks."""
+    """Bytes that an element of a size leaves free between the heap's blocks at most: how many there are is measured."""
     components = len(given.element or ()) or 1
     number = counted(view, given)
     used = element_overhead_bytes(components, counted=number)
@@ -153,7 +153,7 @@ def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> i
         return max(0, cache_overhead_bytes(components) - used)
     sizes = [component.nbytes or 0 for component in given.element or () if component.dtype != "string"]
     small = sum(size for size in sizes if size < HOLES_BELOW)
-    return shuffle_overhead_bytes(components, min(small, each), counted=number) - used if owner == "shuffle" else 0
+    return round(MOST_HOLES * (used + min(small, each))) if owner == "shuffle" else 0
 
 
 def own_shares(view: PipelineView) -> dict[str, float]:

@@ -295,3 +295,15 @@ def test_windows_of_buckets_are_the_live_tensors_too() -> None:
     (window,) = windows_of(seen, memory_prediction(seen), Look(1, "measure", 1, 0, 200 * MB, {}))
 
     assert (window.owner, window.stage, window.windows, window.pool_only) == ("batch", "stages.1", True, False)
+
+
+def test_of_stretches_with_the_same_peak_the_pools_fullest_counts() -> None:
+    readings = [*document()["readings"][:-2], reading("warmup", 710, 20, 200), reading("measure", 710, 20, 40)]
+    looks = [look(1, 200, 200, "warmup"), look(2, 10, 20)]
+    profile, _ = accounted(readings=readings, looks=looks)
+
+    assert entry(profile, "shuffle").bytes == pytest.approx(200 * MB, rel=0.01)
+    assert [one.owner for one in profile.memory.ledger or () if one.owner == "slack"] == []
+
+    grown = [*readings[:-1], reading("measure", 730, 20, 40)]
+    assert entry(accounted(readings=grown, peak=730, looks=looks)[0], "slack").bytes == 160 * MB

@@ -214,8 +214,8 @@ def test_later_the_source_is_the_array_its_tensors_and_the_residue() -> None:
 
 
 def test_residue_that_a_buffer_uses_again_is_the_buffers() -> None:
-    facts = made("measure", 1450)
-    readings = {**facts.readings, "measure": at(1450, live=400)}
+    facts = made("measure", 1410)
+    readings = {**facts.readings, "measure": at(1410, live=400)}
     buffers = (shuffle(100),)
 
     found = reconcile(replace(facts, readings=readings, buffers=buffers, live=400 * MB))
@@ -223,6 +223,32 @@ def test_residue_that_a_buffer_uses_again_is_the_buffers() -> None:
     assert of(found, "shuffle") == 100
     assert of(found, "source") == 800
     assert total(found) == facts.peak
+
+
+def test_residue_beside_which_the_process_grew_is_still_there() -> None:
+    """Free pieces of the pool that nobody has written to were taken: 100 MB more in use, 100 MB more resident."""
+    facts = made("measure", 1510)
+    readings = {**facts.readings, "measure": at(1510, live=400)}
+
+    found = reconcile(replace(facts, readings=readings, buffers=(shuffle(100),), live=400 * MB))
+
+    assert (of(found, "shuffle"), of(found, "source")) == (100, 900)
+    assert total(found) == facts.peak
+
+
+def test_elements_that_share_a_tensor_take_no_more_than_the_pool_had_in_use() -> None:
+    found = reconcile(running(at(512, live=10), shuffle(400), live=10 * MB))
+
+    assert of(found, "shuffle") == pytest.approx(12), "nor more than the process has grown by"
+    assert of(reconcile(running(at(920, live=10), shuffle(400), live=10 * MB)), "shuffle") == 400, "arrays of Python's"
+
+
+def test_sparse_elements_leave_holes_once_it_is_known_how_large_they_are() -> None:
+    sparse = replace(shuffle(0), pooled=0.0, unsized=True, overhead=0.0)
+
+    found = reconcile(running(at(640, heap=180, free=33), sparse, live=0))
+
+    assert (of(found, "shuffle"), of(found, "slack")) == (130, 0)
 
 
 def test_what_is_free_between_elements_of_the_heap_is_the_buffers_and_the_rest_slack() -> None:

@@ -1,0 +1,70 @@
+"""What buffers and sources take in TensorFlow's pool, which never gives memory back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeprof.profiles.explain.memory_facts import Buffer, Facts, Reading
+
+
+def within_pool(facts: Facts, buffers: list[Buffer], most: float | None) -> list[Buffer]:
+    """Buffers of large tensors hold no more than the pool ever had in use, or the process has grown by.
+
+    Elements may share a tensor, as where a function gives a constant.
+
+    Args:
+        facts: All that is known.
+        buffers: What the model says.
+        most: Bytes of the pool in use at its peak, less those that were when the iterator had just been made.
+    """
+    made = facts.readings.get("iterator")
+    large = [one for one in buffers if one.pooled and not (one.unsized or one.alias)]
+    said = sum(one.bytes * one.pooled for one in large)
+    if made is None or most is None or not said:
+        return buffers
+    scale = min(1.0, max(most, facts.peak - facts.children - made.rss) / said)
+    return [_scaled(one, scale) if one in large else one for one in buffers]
+
+
+def _scaled(one: Buffer, scale: float) -> Buffer:
+    inside = one.bytes * one.pooled * scale
+    total = one.bytes * (1 - one.pooled) + inside
+    return replace(one, bytes=total, pooled=inside / total if total else one.pooled)
+
+
+def used_again(facts: Facts) -> int:
+    """Bytes of what making the sources has left free in the pool that tensors have used again since.
+
+    The pool takes free pieces that nobody has written to as readily as those: only what it has in use beyond what the
+    process has grown by lies in memory that was there.
+    """
+    made, now = facts.readings.get("iterator"), facts.readings[facts.moment]
+    if made is None or facts.moment == "iterator":
+        return 0
+    more = (now.live_peak or 0) - (made.live or 0)
+    if made.heap is None or now.heap is None:
+        return max(0, more)
+    heap = now.heap + (now.heap_free or 0) - made.heap - (made.heap_free or 0)
+    grown = (
+        facts.peak
+        - facts.children
+        - _when_made(facts, made)
+        - max(0, heap)
+        - max(0, (now.file or 0) - (made.file or 0))
+    )
+    return max(0, more - max(0, grown))
+
+
+def _when_made(facts: Facts, made: Reading) -> int:
+    """Resident memory when the iterator had been made, without copies that were let go of later."""
+    names = list(facts.readings)
+    later = [facts.readings[name].rss for name in names[names.index("iterator") : names.index(facts.moment) + 1]]
+    first, released = facts.readings.get("first"), facts.readings.get("released")
+    dropped = max(0, first.rss - released.rss) if first is not None and released is not None else 0
+    return min(made.rss - dropped, *later)
+
+
+def total_holes(buffers: Sequence[Buffer], shown: float) -> float:
+    """Bytes that lie free between all elements of the heap's buffers."""
+    return shown * sum(one.holes * one.elements for one in buffers if not one.alias)
