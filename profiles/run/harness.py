@@ -21,7 +21,7 @@ from pipeprof.profiles.run.machine import machine_memory
 from pipeprof.profiles.run.observed import Observed
 from pipeprof.profiles.run.pagecache import evict, in_memory
 from pipeprof.profiles.run.process import WorkerProcess
-from pipeprof.profiles.run.procfs import system_reader
+from pipeprof.profiles.run.readers import system_reader
 from pipeprof.profiles.run.sampler import Sampler, SamplerThread
 from pipeprof.profiles.run.settings import Plan, RunSettings, job, plan
 from pipeprof.profiles.run.watch import Ended, Signals, Watch

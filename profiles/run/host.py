@@ -19,12 +19,12 @@ from pipeprof.profiles.run.limits import MemoryLimit, affinity_cores, cores
 from pipeprof.profiles.run.machine import SystemTimes, machine_memory, stalled_by_files, system_times
 from pipeprof.profiles.run.procfs import (
     PROC,
-    Reading,
     ThreadTimes,
     descendants,
     read_text,
     thread_times,
 )
+from pipeprof.profiles.run.readers import Reading
 from pipeprof.profiles.run.sampler import Reader
 
 TOOL_SECONDS = 2.0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -89,15 +88,34 @@ def stat(pid: Pid, proc: Path = PROC) -> Stat | None:
     return None if found.state in _DEAD else found
 
 
-def rss_bytes(pid: Pid, proc: Path = PROC) -> int | None:
+@dataclass(frozen=True)
+class Pages:
+    """Resident memory of a process, in bytes: all of it, and what is of files or shared memory."""
+
+    rss_bytes: int
+    mapped_bytes: int = 0
+
+    @property
+    def anonymous_bytes(self) -> int:
+        """What is neither: the heap, stacks, private maps."""
+        return max(0, self.rss_bytes - self.mapped_bytes)
+
+
+def pages(pid: Pid, proc: Path = PROC) -> Pages | None:
     """Resident memory from ``statm``, which newer kernels keep exact where ``stat`` lags by pages per core."""
-    text = read_text(f"{proc}/{pid}/statm")
+    words = (read_text(f"{proc}/{pid}/statm") or "").split()
     try:
-        pages = int((text or "").split()[1])
+        resident, mapped = int(words[1]), int(words[2])
     except (IndexError, ValueError):
         return None
     # A process that has ended but is not reaped has no memory left; nothing alive has 0 pages.
-    return pages * PAGE_BYTES or None
+    return Pages(resident * PAGE_BYTES, mapped * PAGE_BYTES) if resident else None
+
+
+def rss_bytes(pid: Pid, proc: Path = PROC) -> int | None:
+    """Resident memory of a process; ``None`` once it has ended."""
+    found = pages(pid, proc)
+    return found.rss_bytes if found is not None else None
 
 
 def peak_rss_bytes(pid: Pid, proc: Path = PROC) -> int | None:
@@ -119,12 +137,67 @@ def reset_peak(pid: Pid = "self", proc: Path = PROC) -> bool:
         os.close(fd)
 
 
-def pss_bytes(pid: Pid, proc: Path = PROC) -> int | None:
-    """Proportional share of memory (a page shared by two processes counts half to each).
+@dataclass(frozen=True)
+class Shares:
+    """How a process's resident pages divide among those that map them, in bytes.
 
-    The kernel walks all page tables for it, milliseconds per gigabyte: for rare use only.
+    Attributes:
+        private: Pages that no other process maps.
+        private_files: Those of them that are of files, as far as it can be told.
+        anonymous: Anonymous pages, each divided by the number of processes that share it; ``None`` on kernels before
+            5.4, which do not tell it apart.
+        shared_memory: The same of shared memory.
+        resident_shared_memory: Shared memory that it maps, in full.
     """
-    return fields(read_text(f"{proc}/{pid}/smaps_rollup")).get("Pss")
+
+    private: int
+    private_files: int = 0
+    anonymous: int | None = None
+    shared_memory: int = 0
+    resident_shared_memory: int = 0
+
+
+def shares(pid: Pid, proc: Path = PROC) -> Shares | None:
+    """What of a process's memory is its own.
+
+    The kernel walks all page tables for it, 5 ms per gigabyte: for rare use only.
+    """
+    found = fields(read_text(f"{proc}/{pid}/smaps_rollup"))
+    if not {"Private_Clean", "Private_Dirty"} <= set(found):
+        return None
+    clean, dirty = found["Private_Clean"], found["Private_Dirty"]
+    if not {"Pss_Anon", "Pss_Shmem"} <= set(found):
+        return Shares(private=clean + dirty)
+    anonymous, shared = found["Pss_Anon"], found["Pss_Shmem"]
+    return Shares(
+        private=clean + dirty,
+        private_files=clean + max(0, dirty - anonymous - shared),
+        anonymous=anonymous,
+        shared_memory=shared,
+        resident_shared_memory=fields(read_text(f"{proc}/{pid}/status")).get("RssShmem", 0),
+    )
+
+
+def libraries(pid: Pid, proc: Path = PROC) -> dict[str, int]:
+    """Resident bytes of each library and program that a process maps, by device and inode.
+
+    For rare use only: ``smaps`` has 20 lines for each of thousands of maps.
+    """
+    found: dict[str, int] = {}
+    runs: set[str] = set()
+    mapped = ""
+    for line in (read_text(f"{proc}/{pid}/smaps") or "").splitlines():
+        words = line.split(None, 5)
+        if words and not words[0].endswith(":"):
+            # 7f00-7f20 r-xp 00001000 fe:00 4711    /usr/lib/libc.so.6
+            mapped = f"{words[3]} {words[4]}" if len(words) > 5 and words[4] != "0" else ""
+            if "x" in words[1]:
+                runs.add(mapped)
+        elif mapped and line.startswith("Rss:"):
+            found[mapped] = found.get(mapped, 0) + int(words[1]) * 1024
+        elif mapped and line.startswith("Anonymous:"):
+            found[mapped] -= int(words[1]) * 1024
+    return {mapped: size for mapped, size in found.items() if mapped in runs}
 
 
 def io_read_bytes(pid: Pid, proc: Path = PROC) -> int | None:
@@ -225,130 +298,3 @@ def descendants(pid: int, proc: Path = PROC) -> tuple[int, ...]:
         direct = _listed_children(one, proc) if scanned is None else scanned.get(one)
         family += [child for child in sorted(direct or ()) if child not in family]
     return tuple(family[1:])
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A process and its descendants at one moment; a part that could not be had is ``None``.
-
-    ``cpu_seconds`` counts descendants too, also those that have ended. ``pss_bytes`` is only there when asked for.
-    """
-
-    rss_bytes: int | None
-    pss_bytes: int | None = None
-    cpu_seconds: float | None = None
-    children: int = 0
-
-
-def _sum(values: list[int | None]) -> int | None:
-    """The sum of what is known (a descendant may end while it is read)."""
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
-
-
-class ProcfsReader:
-    """Reads a process and its descendants at a cost that allows 20 (for a while 200) readings a second.
-
-    Args:
-        proc: The process file system.
-        clock: Seconds; only decides when to look for new descendants.
-        look_every: Seconds between two looks for descendants and for the CPU time of those that have ended. They cost
-            a file per thread and 0.1 ms for ``stat``, so a child that lives shorter may be missed; its CPU time is
-            counted once it has been reaped.
-        cpu_clock: Finer CPU seconds of one process by its id; the kernel's ticks are used where it gives ``None``.
-    """
-
-    def __init__(
-        self,
-        proc: Path = PROC,
-        clock: Callable[[], float] = time.monotonic,
-        look_every: float = 0.5,
-        cpu_clock: Callable[[int], float | None] | None = None,
-    ) -> None:
-        self._proc = proc
-        self._clock = clock
-        self._look_every = look_every
-        self._cpu_clock = cpu_clock
-        self._started: dict[int, int] = {}
-        self._reaped: dict[int, float] = {}
-        self._children: tuple[int, ...] = ()
-        self._looked: float | None = None
-
-    def read(self, pid: int, *, pss: bool = False) -> Reading | None:
-        """The reading now; ``None`` once the process has ended, also if its id has been given to another."""
-        now = self._clock()
-        due = self._looked is None or now - self._looked >= self._look_every
-        if due and not self._look(pid, now):
-            return None
-        memory = {one: rss_bytes(one, self._proc) for one in (pid, *self._children)}
-        if None in memory.values() and not due:
-            # One has ended: its CPU time is its parent's now.
-            if not self._look(pid, now):
-                return None
-            memory = {one: rss_bytes(one, self._proc) for one in (pid, *self._children)}
-        if memory[pid] is None:
-            return None
-        family = [one for one, bytes_ in memory.items() if bytes_ is not None]
-        return Reading(
-            rss_bytes=_sum(list(memory.values())),
-            pss_bytes=_sum([pss_bytes(one, self._proc) for one in family]) if pss else None,
-            cpu_seconds=sum(map(self._cpu, family)),
-            children=len(family) - 1,
-        )
-
-    def bytes_read(self, pid: int) -> int | None:
-        """Bytes fetched from storage for the process, its descendants, and those that it has reaped."""
-        own = io_read_bytes(pid, self._proc)
-        children = descendants(pid, self._proc)
-        return None if own is None else _sum([own, *(io_read_bytes(child, self._proc) for child in children)])
-
-    def _look(self, pid: int, now: float) -> bool:
-        """Look for descendants and what they have reaped; returns whether the process is still there."""
-        own = stat(pid, self._proc)
-        if own is None or self._started.setdefault(pid, own.start_ticks) != own.start_ticks:
-            return False
-        self._looked = now
-        found = {child: stat(child, self._proc) for child in descendants(pid, self._proc)}
-        self._children = tuple(child for child, one in found.items() if one is not None)
-        self._reaped = {one: at.reaped_cpu_seconds for one, at in {pid: own, **found}.items() if at is not None}
-        return True
-
-    def _cpu(self, pid: int) -> float:
-        precise = self._cpu_clock(pid) if self._cpu_clock is not None else None
-        if precise is None:
-            found = stat(pid, self._proc)
-            precise = found.cpu_seconds if found is not None else 0.0
-        return precise + self._reaped.get(pid, 0.0)
-
-
-class PsutilReader:
-    """The same where there is no ``/proc`` (macOS): memory and CPU time; no PSS, no bytes from the disk."""
-
-    def read(self, pid: int, *, pss: bool = False) -> Reading | None:
-        """The reading now; ``None`` once the process has ended."""
-        del pss
-        import psutil
-
-        try:
-            process = psutil.Process(pid)
-            if process.status() == psutil.STATUS_ZOMBIE:
-                return None
-            family = [process, *process.children(recursive=True)]
-            rss, cpu = 0, 0.0
-            for one in family:
-                with one.oneshot():
-                    times = one.cpu_times()
-                    rss += int(one.memory_info().rss)
-                    cpu += times.user + times.system + times.children_user + times.children_system
-        except (psutil.Error, OSError):
-            return None
-        return Reading(rss_bytes=rss, cpu_seconds=cpu, children=len(family) - 1)
-
-    def bytes_read(self, pid: int) -> None:
-        """Not told by the system."""
-        del pid
-
-
-def system_reader() -> ProcfsReader | PsutilReader:
-    """The reader for this machine."""
-    return ProcfsReader(cpu_clock=process_cpu_clock) if stat("self") is not None else PsutilReader()

@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from pipeprof.profiles.profile import PhaseName, Series
-from pipeprof.profiles.run.procfs import Reading
+from pipeprof.profiles.run.family import FamilyMemory
+from pipeprof.profiles.run.procfs import Pages, Shares
+from pipeprof.profiles.run.readers import Reading
 
 INTERVAL = 0.05
 MEASURE_INTERVAL = 0.2
@@ -24,8 +26,6 @@ MAX_POINTS = 2000
 NEAR_LIMIT = 0.8
 LOOK_AHEAD = 0.5
 GROWTH_WINDOW = 3.0
-PSS_EVERY = 2.0
-PSS_EVERY_NEAR_LIMIT = 0.25
 FAR = 86_400.0
 
 _SLOPE_WINDOW = 0.2
@@ -36,8 +36,14 @@ _LEAST_PAUSE = 0.001
 class Reader(Protocol):
     """Reads a process and its descendants; ``None`` once it has ended."""
 
-    def read(self, pid: int, *, pss: bool = False) -> Reading | None:
+    def read(self, pid: int) -> Reading | None:
         """The reading now."""
+
+    def shares(self, pid: int) -> Shares | None:
+        """What of one process's memory is its own."""
+
+    def libraries(self, pid: int) -> Mapping[str, int]:
+        """Resident bytes of each library that one process maps."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,7 @@ class Sample:
     Attributes:
         t: Seconds since the sampler's start.
         rss_bytes: Resident memory of the worker and its descendants; pages that they share are counted in each.
-        pss_bytes: The same with shared pages counted once; only read now and then, and only with descendants.
-        used_bytes: What is held to the limit and kept: RSS, with descendants scaled by the last PSS over RSS.
+        used_bytes: What is held to the limit and kept: the same with shared pages counted once.
         cpu_seconds: CPU time of both since the worker's start, also of descendants that have ended.
         children: Live descendants.
         phase: What the worker was doing.
@@ -56,7 +61,6 @@ class Sample:
 
     t: float
     rss_bytes: int
-    pss_bytes: int | None
     used_bytes: int
     cpu_seconds: float | None
     children: int
@@ -141,8 +145,7 @@ class Sampler:
         self._peaks: dict[PhaseName, int] = {}
         self._ends: dict[PhaseName, int] = {}
         self._last: Sample | None = None
-        self._pss_read: float | None = None
-        self._sharing = 1.0
+        self._family = FamilyMemory(reader, clock)
         self._had_children = False
 
     def enter_phase(self, phase: PhaseName) -> None:
@@ -159,14 +162,13 @@ class Sampler:
         """Read the worker now; ``None``, and nothing kept, once it has ended."""
         with self._lock:
             now = self._clock() - self._start
-            reading = self._read(now)
+            reading = self._reader.read(self.pid)
             if reading is None or reading.rss_bytes is None:
                 return None
             taken = Sample(
                 t=now,
                 rss_bytes=reading.rss_bytes,
-                pss_bytes=reading.pss_bytes,
-                used_bytes=int(reading.rss_bytes * self._sharing),
+                used_bytes=self._used(reading.rss_bytes, reading.pages),
                 cpu_seconds=reading.cpu_seconds,
                 children=reading.children,
                 phase=self._phase,
@@ -174,21 +176,9 @@ class Sampler:
             self._keep(taken)
             return taken
 
-    def _read(self, now: float) -> Reading | None:
-        reading = self._reader.read(self.pid)
-        if reading is None or reading.rss_bytes is None or not reading.children:
-            self._sharing = 1.0
-            return reading
-        # The sum of RSS counts a shared page once for each process, as after a fork. The exact number costs the
-        # kernel a walk over all pages, with the worker's memory map locked: it is read seldom.
-        near = self._near(int(reading.rss_bytes * self._sharing))
-        every = PSS_EVERY_NEAR_LIMIT if near else PSS_EVERY
-        if self._pss_read is None or now - self._pss_read >= every:
-            self._pss_read = now
-            reading = self._reader.read(self.pid, pss=True) or reading
-            if reading.pss_bytes is not None and reading.rss_bytes:
-                self._sharing = min(1.0, reading.pss_bytes / reading.rss_bytes)
-        return reading
+    def _used(self, rss: int, pages: Mapping[int, Pages]) -> int:
+        near = NEAR_LIMIT * self.limit_bytes if self.limit_bytes is not None else None
+        return self._family.bytes(self.pid, pages, near) if self.pid in pages else rss
 
     def _near(self, used: int) -> bool:
         return self.limit_bytes is not None and used > NEAR_LIMIT * self.limit_bytes

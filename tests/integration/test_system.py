@@ -15,11 +15,12 @@ import pytest
 
 from pipeprof.profiles.run import machine, procfs
 from pipeprof.profiles.run.cgroup import Cgroup, CgroupWatch
+from pipeprof.profiles.run.family import FamilyMemory
 from pipeprof.profiles.run.host import ContentionProbe, host_facts
 from pipeprof.profiles.run.limits import cgroup_memory, memory_limit
 from pipeprof.profiles.run.lock import LockTimeoutError, measuring_lock
 from pipeprof.profiles.run.pagecache import evict, resident_bytes
-from pipeprof.profiles.run.procfs import ProcfsReader, PsutilReader, system_reader
+from pipeprof.profiles.run.readers import ProcfsReader, PsutilReader, system_reader
 from pipeprof.profiles.run.sampler import Sample, Sampler, SamplerThread
 
 MB = 1_000_000
@@ -98,12 +99,14 @@ def test_children_are_read_with_their_parent(child, reader):
     assert alone.children == 0
     process.go_on()
     assert process.ready() == "ready"
-    both = reader.read(process.pid, pss=True)
+    both = reader.read(process.pid)
     assert both.children == 1
     assert both.rss_bytes > alone.rss_bytes + 90 * MB
     assert both.cpu_seconds > alone.cpu_seconds
-    if both.pss_bytes is not None:  # the fork shares its memory, so it is there only once
-        assert both.pss_bytes < alone.rss_bytes + 50 * MB
+    if both.pages:  # the fork shares its memory, so it is there only once
+        family = FamilyMemory(reader)
+        family.bytes(process.pid, both.pages)
+        assert alone.rss_bytes <= family.bytes(process.pid, both.pages) < alone.rss_bytes + 50 * MB
     process.kill()
     assert reader.read(process.pid) is None
 
@@ -150,10 +153,16 @@ def test_what_ends_the_sampling_is_raised_where_it_is_stopped():
         def __init__(self) -> None:
             self.asked = threading.Event()
 
-        def read(self, _pid: int, *, pss: bool = False) -> None:
+        def read(self, _pid: int) -> None:
             self.asked.set()
-            msg = f"planted, pss={pss}"
+            msg = "planted"
             raise ValueError(msg)
+
+        def shares(self, _pid: int) -> None:
+            return None
+
+        def libraries(self, _pid: int) -> dict[str, int]:
+            return {}
 
     broken = Broken()
     thread = SamplerThread(Sampler(1, broken))

@@ -176,7 +176,6 @@ def sample(used: int, phase: PhaseName = "measure", t: float = 1.0) -> Sample:
     return Sample(
         t=t,
         rss_bytes=used,
-        pss_bytes=None,
         used_bytes=used,
         cpu_seconds=1.0,
         children=0,

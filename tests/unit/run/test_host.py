@@ -8,7 +8,7 @@ from pipeprof.profiles.profile import Contention
 from pipeprof.profiles.run import host
 from pipeprof.profiles.run.cgroup import Cgroup
 from pipeprof.profiles.run.limits import MemoryLimit
-from pipeprof.profiles.run.procfs import Reading
+from pipeprof.profiles.run.readers import Reading
 
 SMI = """\
 GPU 0: NVIDIA H200 (UUID: GPU-11111111-2222)
@@ -120,8 +120,8 @@ class World:
     def throttled(self, seconds):
         (self.root / "cpu.stat").write_text(f"throttled_usec {int(seconds * 1e6)}\n")
 
-    def read(self, pid, *, pss=False):
-        assert (pid, pss) == (42, False)
+    def read(self, pid):
+        assert pid == 42
         return self.reading
 
     def probe(self):

@@ -1,25 +1,9 @@
 """What /proc says, read from made-up folders: also what it does not say, and how it can be nonsense."""
 
 import pytest
+from unit.run.fake_proc import make_process
 
 from pipeprof.profiles.run import machine, procfs
-
-STATUS = """\
-Name:\tpython
-VmPeak:\t  900000 kB
-VmHWM:\t  204800 kB
-VmRSS:\t  102400 kB
-Threads:\t3
-voluntary_ctxt_switches:\t{voluntary}
-nonvoluntary_ctxt_switches:\t{involuntary}
-"""
-
-
-def stat_line(pid, *, parent=1, name="python", state="S", cpu=(150, 50), reaped=(20, 10), threads=3, start=777):
-    return (
-        f"{pid} ({name}) {state} {parent} {pid} {pid} 0 -1 4194560 1 2 3 4 "
-        f"{cpu[0]} {cpu[1]} {reaped[0]} {reaped[1]} 20 0 {threads} 0 {start} 123456 999 184467440\n"
-    )
 
 
 @pytest.fixture
@@ -28,35 +12,11 @@ def proc(tmp_path):
     return make_process(tmp_path, 42)
 
 
-def make_process(proc, pid, *, pages=1000, threads=2, **stat):
-    folder = proc / str(pid)
-    for thread in range(pid, pid + threads):
-        task = folder / "task" / str(thread)
-        task.mkdir(parents=True)
-        (task / "schedstat").write_text(f"{thread}000 {thread} 9\n")
-        (task / "status").write_text(STATUS.format(voluntary=10, involuntary=3))
-    (folder / "stat").write_text(stat_line(pid, threads=threads, **stat))
-    (folder / "statm").write_text(f"5000 {pages} 300 1 0 400 0\n")
-    (folder / "status").write_text(STATUS.format(voluntary=10, involuntary=3))
-    (folder / "io").write_text("rchar: 99\nwchar: 1\nread_bytes: 8192\nwrite_bytes: 5\n")
-    (folder / "smaps_rollup").write_text(
-        "00-ff ---p 0 00:00 0 [rollup]\nRss:  4000 kB\nPss:  3000 kB\nPss_Anon: 1 kB\n"
-    )
-    return proc
-
-
-class Clock:
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
 def test_numbers_of_a_process(proc):
     assert procfs.rss_bytes(42, proc) == 1000 * procfs.PAGE_BYTES
     assert procfs.peak_rss_bytes(42, proc) == 204800 * 1024
-    assert procfs.pss_bytes(42, proc) == 3000 * 1024
+    assert procfs.pages(42, proc) == procfs.Pages(1000 * procfs.PAGE_BYTES, 300 * procfs.PAGE_BYTES)
+    assert procfs.pages(42, proc).anonymous_bytes == 700 * procfs.PAGE_BYTES
     assert procfs.io_read_bytes(42, proc) == 8192
     assert procfs.thread_times(42, proc) == {42: procfs.ThreadTimes(42000, 42), 43: procfs.ThreadTimes(43000, 43)}
     assert procfs.context_switches(42, proc) == procfs.Switches(voluntary=20, involuntary=6)
@@ -79,14 +39,14 @@ def test_a_process_that_only_waits_to_be_reaped_is_gone(tmp_path, state):
     make_process(tmp_path, 42, pages=0, state=state)
     assert procfs.stat(42, tmp_path) is None
     assert procfs.rss_bytes(42, tmp_path) is None
-    assert procfs.ProcfsReader(tmp_path).read(42) is None
 
 
 ALL = [
     procfs.stat,
     procfs.rss_bytes,
     procfs.peak_rss_bytes,
-    procfs.pss_bytes,
+    procfs.pages,
+    procfs.shares,
     procfs.io_read_bytes,
     procfs.thread_times,
     procfs.context_switches,
@@ -100,7 +60,7 @@ def test_what_is_not_there_is_none(tmp_path, read):
 
 @pytest.mark.parametrize("read", ALL)
 @pytest.mark.parametrize(
-    "text", ["", "\n", "nonsense", "Pss: many kB\nVmHWM:\nread_bytes\n", "42 (x", "a b c d e f g\0"]
+    "text", ["", "\n", "nonsense", "Private_Clean: many kB\nVmHWM:\nread_bytes\n", "42 (x", "a b c d e f g\0"]
 )
 def test_nonsense_is_none(tmp_path, read, text):
     make_process(tmp_path, 42)
@@ -110,13 +70,74 @@ def test_nonsense_is_none(tmp_path, read, text):
     assert read(42, tmp_path) is None
 
 
+class TestShares:
+    """What a process's pages are, as the kernel's sums over its maps tell it."""
+
+    def told(self, proc, **kb):
+        (proc / "42" / "smaps_rollup").write_text("".join(f"{name}: {size} kB\n" for name, size in kb.items()))
+        return procfs.shares(42, proc)
+
+    def test_private_pages_beyond_those_of_no_file_are_files(self, proc):
+        assert procfs.shares(42, proc) == procfs.Shares(
+            private=3000 * 1024,
+            private_files=(300 + 500) * 1024,
+            anonymous=1200 * 1024,
+            shared_memory=1000 * 1024,
+            resident_shared_memory=2000 * 1024,
+        )
+
+    def test_anonymous_pages_that_are_written_are_no_files(self, proc):
+        found = self.told(proc, Pss_Anon=900, Pss_Shmem=0, Private_Clean=40, Private_Dirty=800)
+        assert found.private_files == 40 * 1024
+
+    def test_old_kernels_tell_what_is_private_only(self, proc):
+        assert self.told(proc, Pss=900, Private_Clean=40, Private_Dirty=800) == procfs.Shares(private=840 * 1024)
+
+    def test_without_private_pages_nothing_is_known(self, proc):
+        assert self.told(proc, Pss=900) is None
+
+
+SMAPS = """\
+55d0-55d9 r--p 00000000 fe:00 4711                       /usr/bin/python3.11
+Size:                 36 kB
+Rss:                  20 kB
+Pss:                   4 kB
+Anonymous:             0 kB
+VmFlags: rd mr mw me
+55d9-55e0 r-xp 00009000 fe:00 4711                       /usr/bin/python3.11
+Rss:                 400 kB
+Anonymous:             0 kB
+55e0-55f0 rw-p 00010000 fe:00 4711                       /usr/bin/python3.11
+Rss:                  60 kB
+Anonymous:            50 kB
+7f00-7f10 rw-s 00000000 00:01 9                          /dev/shm/wnsm (deleted)
+Rss:                3000 kB
+Anonymous:             0 kB
+7f10-7f20 r-xp 00000000 00:2a 4711                       /opt/some lib.so.6
+Rss:                  30 kB
+Anonymous:             0 kB
+7f20-7f30 r-xp 00000000 00:00 0                          [vdso]
+Rss:                   4 kB
+Anonymous:             0 kB
+7f30-7f40 rwxp 00000000 00:00 0
+Rss:                 800 kB
+Anonymous:           800 kB
+"""
+
+
+def test_libraries_are_files_that_run(proc):
+    (proc / "42" / "smaps").write_text(SMAPS)
+    assert procfs.libraries(42, proc) == {"fe:00 4711": 430 * 1024, "00:2a 4711": 30 * 1024}
+    assert procfs.libraries(43, proc) == {}
+
+
 def test_forbidden_files_are_none(proc):
     # A folder in a file's place cannot be read by anyone, root included.
     for name in ("io", "smaps_rollup"):
         (proc / "42" / name).unlink()
         (proc / "42" / name).mkdir()
     assert procfs.io_read_bytes(42, proc) is None
-    assert procfs.pss_bytes(42, proc) is None
+    assert procfs.shares(42, proc) is None
 
 
 def test_reset_peak_writes_five(proc):
@@ -176,62 +197,3 @@ def test_kernel_oom_kills(tmp_path):
     assert machine.kernel_oom_kills(tmp_path) is None
     (tmp_path / "vmstat").write_text("pgfault 5\noom_kill 3\n")
     assert machine.kernel_oom_kills(tmp_path) == 3
-
-
-class TestReader:
-    def test_one_process(self, proc):
-        assert procfs.ProcfsReader(proc).read(42) == procfs.Reading(rss_bytes=1000 * procfs.PAGE_BYTES, cpu_seconds=2.3)
-
-    def test_pss_only_when_asked_for(self, proc):
-        assert procfs.ProcfsReader(proc).read(42, pss=True).pss_bytes == 3000 * 1024
-
-    def test_a_family_is_summed(self, tmp_path):
-        make_process(tmp_path, 10)
-        make_process(tmp_path, 20, parent=10, pages=200, threads=4, reaped=(0, 0))
-        reading = procfs.ProcfsReader(tmp_path).read(10, pss=True)
-        assert reading == procfs.Reading(
-            rss_bytes=1200 * procfs.PAGE_BYTES,
-            pss_bytes=6000 * 1024,
-            cpu_seconds=4.3,
-            children=1,
-        )
-
-    def test_new_children_are_looked_for_now_and_then_and_dead_ones_dropped_at_once(self, tmp_path):
-        clock = Clock()
-        reader = procfs.ProcfsReader(make_process(tmp_path, 10), clock, look_every=0.5)
-        assert reader.read(10).children == 0
-        make_process(tmp_path, 20, parent=10)
-        clock.now += 0.4
-        assert reader.read(10).children == 0
-        clock.now += 0.2
-        assert reader.read(10).children == 1
-        (tmp_path / "20" / "stat").write_text(stat_line(20, parent=10, state="Z"))
-        (tmp_path / "20" / "statm").write_text("0 0 0 0 0 0 0\n")
-        (tmp_path / "10" / "stat").write_text(stat_line(10, reaped=(300, 100)))
-        reading = reader.read(10)
-        assert (reading.children, reading.rss_bytes) == (0, 1000 * procfs.PAGE_BYTES)
-        assert reading.cpu_seconds == pytest.approx(2.0 + 4.0)
-
-    def test_a_reused_id_is_not_the_same_process(self, proc):
-        clock = Clock()
-        reader = procfs.ProcfsReader(proc, clock)
-        assert reader.read(42) is not None
-        clock.now += 1
-        (proc / "42" / "stat").write_text(stat_line(42, start=778))
-        assert reader.read(42) is None
-
-    def test_a_finer_clock_where_there_is_one(self, proc):
-        assert procfs.ProcfsReader(proc, cpu_clock=lambda pid: pid / 4).read(42).cpu_seconds == pytest.approx(10.8)
-        assert procfs.ProcfsReader(proc, cpu_clock=lambda _: None).read(42).cpu_seconds == pytest.approx(2.3)
-
-    def test_unknown_parts_are_none_not_zero(self, proc):
-        (proc / "42" / "io").unlink()
-        (proc / "42" / "smaps_rollup").unlink()
-        reading = procfs.ProcfsReader(proc).read(42, pss=True)
-        assert reading.pss_bytes is None
-        assert procfs.ProcfsReader(proc).bytes_read(42) is None
-
-    def test_bytes_read_of_the_family(self, tmp_path):
-        make_process(tmp_path, 10)
-        make_process(tmp_path, 20, parent=10)
-        assert procfs.ProcfsReader(tmp_path).bytes_read(10) == 16384

@@ -6,30 +6,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.run.procfs import Reading
+from pipeprof.profiles.run.procfs import Pages, Shares
+from pipeprof.profiles.run.readers import Reading
 from pipeprof.profiles.run.sampler import FAST_INTERVAL, INTERVAL, MEASURE_INTERVAL, Sampler, slope
 
 MB = 1_000_000
 
 
 class Planted:
-    """A worker whose memory the test sets; counts how it was read."""
+    """A worker whose memory the test sets."""
 
     def __init__(self):
         self.now = 1000.0
         self.reading = Reading(rss_bytes=100 * MB, cpu_seconds=0.0)
-        self.pss = None
-        self.pss_reads = []
+        self.walks = []
 
     def clock(self):
         return self.now
 
-    def read(self, pid, *, pss=False):
+    def read(self, pid):
         assert pid == 42
-        if pss:
-            self.pss_reads.append(self.now - 1000.0)
-            return Reading(**{**vars(self.reading), "pss_bytes": self.pss})
         return self.reading
+
+    def shares(self, pid):
+        """A parent with 60 MB of its own and 40 MB that it shares with a child of 20 MB more."""
+        self.walks.append(pid)
+        own = {42: 60 * MB, 43: 20 * MB}[pid]
+        return Shares(private=own, anonymous=own + 20 * MB)
+
+    def libraries(self, _pid):
+        return {}
 
     def set(self, **values):
         self.reading = Reading(**{**vars(self.reading), **values})
@@ -57,7 +63,7 @@ def test_a_sample_says_what_was_read_and_when(planted):
     planted.set(cpu_seconds=3.5)
     sampler.enter_phase("build")
     sample = sampler.sample()
-    assert (sample.t, sample.rss_bytes, sample.used_bytes, sample.pss_bytes) == (2.5, 100 * MB, 100 * MB, None)
+    assert (sample.t, sample.rss_bytes, sample.used_bytes) == (2.5, 100 * MB, 100 * MB)
     assert (sample.cpu_seconds, sample.phase) == (3.5, "build")
     assert sampler.last == sample
     assert sampler.elapsed() == 2.5
@@ -258,38 +264,36 @@ class TestLimit:
 
 
 class TestChildren:
-    """A sum of RSS counts what a fork shares once for each process; PSS does not, but it is dear."""
+    """A sum of resident memory counts what a fork shares once for each process."""
 
-    def test_alone_it_is_never_read(self, planted):
+    def forked(self, planted):
+        planted.set(rss_bytes=160 * MB, children=1, pages={42: Pages(100 * MB), 43: Pages(60 * MB)})
+
+    def test_alone_no_pages_are_walked(self, planted):
         sampler = planted.sampler(limit_bytes=50 * MB)
+        planted.set(pages={42: Pages(100 * MB)})
         run(planted, sampler, [100 * MB] * 100)
-        assert planted.pss_reads == []
+        assert planted.walks == []
+        assert sampler.last.used_bytes == 100 * MB
 
-    def test_with_children_it_scales_what_is_held_to_the_limit(self, planted):
+    def test_what_is_shared_is_held_to_the_limit_once(self, planted):
         sampler = planted.sampler(limit_bytes=150 * MB)
-        planted.set(children=4)
-        planted.pss = 100 * MB
-        run(planted, sampler, [200 * MB])
-        assert (sampler.last.rss_bytes, sampler.last.pss_bytes, sampler.last.used_bytes) == (
-            200 * MB,
-            100 * MB,
-            100 * MB,
-        )
-        run(planted, sampler, [220 * MB])
-        assert (sampler.last.pss_bytes, sampler.last.used_bytes) == (None, 110 * MB)
+        self.forked(planted)
+        run(planted, sampler, [160 * MB] * 2)
+        assert (sampler.last.rss_bytes, sampler.last.used_bytes) == (160 * MB, 120 * MB)
+        assert planted.walks == [42, 43]
         assert sampler.over_limit() is False
-        assert sampler.peaks() == {"import": 110 * MB}
+        assert sampler.peaks() == {"import": 120 * MB}
 
-    def test_it_is_read_seldom_and_more_often_near_the_limit(self, planted):
-        sampler = planted.sampler(limit_bytes=1000 * MB)
-        planted.set(children=1)
-        planted.pss = 100 * MB
-        run(planted, sampler, [100 * MB] * 200)
-        assert len(planted.pss_reads) == 5
-        planted.pss_reads.clear()
-        planted.pss = 900 * MB
-        run(planted, sampler, [900 * MB] * 200)
-        assert len(planted.pss_reads) == pytest.approx(10 / 0.25, abs=8)
+    def test_pages_are_walked_seldom_and_more_often_near_the_limit(self, planted):
+        sampler = planted.sampler(limit_bytes=200 * MB)
+        self.forked(planted)
+        run(planted, sampler, [160 * MB] * 160, every=1 / 16)
+        assert len(planted.walks) == 2 * 10 / 0.5
+        planted.walks.clear()
+        sampler.limit_bytes = 140 * MB
+        run(planted, sampler, [160 * MB] * 160, every=1 / 16)
+        assert len(planted.walks) == 2 * 10 / 0.25
 
     def test_what_watches_the_trace_is_no_child_of_the_pipelines(self, planted):
         sampler = planted.sampler()
@@ -301,17 +305,8 @@ class TestChildren:
         run(planted, sampler, [200 * MB])
         assert sampler.had_children
 
-    def test_where_it_is_forbidden_the_sum_counts(self, planted):
+    def test_where_the_system_does_not_tell_what_is_shared_the_sum_counts(self, planted):
         sampler = planted.sampler(limit_bytes=150 * MB)
         planted.set(children=4)
         run(planted, sampler, [200 * MB])
         assert sampler.over_limit() is True
-
-    def test_when_the_children_are_gone_so_is_the_scale(self, planted):
-        sampler = planted.sampler(limit_bytes=150 * MB)
-        planted.set(children=4)
-        planted.pss = 50 * MB
-        run(planted, sampler, [200 * MB])
-        planted.set(children=0)
-        run(planted, sampler, [200 * MB])
-        assert sampler.last.used_bytes == 200 * MB

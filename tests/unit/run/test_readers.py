@@ -1,0 +1,81 @@
+"""Readers of a process and its descendants, on made-up folders."""
+
+import pytest
+from unit.run.fake_proc import make_process, stat_line
+
+from pipeprof.profiles.run import procfs, readers
+
+
+@pytest.fixture
+def proc(tmp_path):
+    """A process 42 with threads 42 and 43."""
+    return make_process(tmp_path, 42)
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+class TestReader:
+    def test_one_process(self, proc):
+        held = procfs.Pages(1000 * procfs.PAGE_BYTES, 300 * procfs.PAGE_BYTES)
+        assert readers.ProcfsReader(proc).read(42) == readers.Reading(
+            rss_bytes=held.rss_bytes, cpu_seconds=2.3, pages={42: held}
+        )
+
+    def test_a_process_that_only_waits_to_be_reaped_is_gone(self, tmp_path):
+        make_process(tmp_path, 42, pages=0, state="Z")
+        assert readers.ProcfsReader(tmp_path).read(42) is None
+
+    def test_shares_only_when_asked_for(self, proc):
+        assert readers.ProcfsReader(proc).shares(42) == procfs.shares(42, proc)
+        assert readers.ProcfsReader(proc).shares(43) is None
+
+    def test_a_family_is_summed(self, tmp_path):
+        make_process(tmp_path, 10)
+        make_process(tmp_path, 20, parent=10, pages=200, threads=4, reaped=(0, 0))
+        reading = readers.ProcfsReader(tmp_path).read(10)
+        assert (reading.rss_bytes, reading.cpu_seconds, reading.children) == (1200 * procfs.PAGE_BYTES, 4.3, 1)
+        assert {pid: one.rss_bytes // procfs.PAGE_BYTES for pid, one in reading.pages.items()} == {10: 1000, 20: 200}
+        assert next(iter(reading.pages)) == 10
+
+    def test_new_children_are_looked_for_now_and_then_and_dead_ones_dropped_at_once(self, tmp_path):
+        clock = Clock()
+        reader = readers.ProcfsReader(make_process(tmp_path, 10), clock, look_every=0.5)
+        assert reader.read(10).children == 0
+        make_process(tmp_path, 20, parent=10)
+        clock.now += 0.4
+        assert reader.read(10).children == 0
+        clock.now += 0.2
+        assert reader.read(10).children == 1
+        (tmp_path / "20" / "stat").write_text(stat_line(20, parent=10, state="Z"))
+        (tmp_path / "20" / "statm").write_text("0 0 0 0 0 0 0\n")
+        (tmp_path / "10" / "stat").write_text(stat_line(10, reaped=(300, 100)))
+        reading = reader.read(10)
+        assert (reading.children, reading.rss_bytes) == (0, 1000 * procfs.PAGE_BYTES)
+        assert reading.cpu_seconds == pytest.approx(2.0 + 4.0)
+
+    def test_a_reused_id_is_not_the_same_process(self, proc):
+        clock = Clock()
+        reader = readers.ProcfsReader(proc, clock)
+        assert reader.read(42) is not None
+        clock.now += 1
+        (proc / "42" / "stat").write_text(stat_line(42, start=778))
+        assert reader.read(42) is None
+
+    def test_a_finer_clock_where_there_is_one(self, proc):
+        assert readers.ProcfsReader(proc, cpu_clock=lambda pid: pid / 4).read(42).cpu_seconds == pytest.approx(10.8)
+        assert readers.ProcfsReader(proc, cpu_clock=lambda _: None).read(42).cpu_seconds == pytest.approx(2.3)
+
+    def test_unknown_bytes_are_none_not_zero(self, proc):
+        (proc / "42" / "io").unlink()
+        assert readers.ProcfsReader(proc).bytes_read(42) is None
+
+    def test_bytes_read_of_the_family(self, tmp_path):
+        make_process(tmp_path, 10)
+        make_process(tmp_path, 20, parent=10)
+        assert readers.ProcfsReader(tmp_path).bytes_read(10) == 16384
