@@ -91,7 +91,7 @@ class Stretch:
 
     Attributes:
         end: As it is in the end.
-        nearest: At the moment nearest to the stretch's peak.
+        nearest: At the moment from which the stretch's peak was reached.
         most_used: The most bytes in use at any moment.
     """
 
@@ -103,8 +103,8 @@ class Stretch:
 class HeapWatch:
     """Of many moments of a stretch the one that tells of its peak.
 
-    The kernel's mark of resident memory rises last between two moments: the one of them with more resident memory is
-    the nearest to the peak that was seen.
+    The kernel's mark of resident memory rises last between two moments. Of these two the one counts from which it was
+    reached: where what was resident, and what the heap takes at its fullest beyond what was in use, come nearest to it.
 
     Args:
         now: Tells of the heap.
@@ -131,11 +131,10 @@ class HeapWatch:
         """Look at the heap, however long it takes: a stretch ends here, and the next one begins."""
         self._take()
         last, nearest, most = self._last, self._nearest, self._most
-        self._nearest, self._most = None, 0
         if last is None or nearest is None:
             return None
         # The kernel's mark begins anew with the next stretch.
-        self._last = replace(last, peak=0)
+        self._last, self._nearest, self._most = replace(last, peak=0), None, last.used
         return Stretch(last, nearest, most)
 
     def _take(self) -> None:
@@ -145,6 +144,7 @@ class HeapWatch:
         self._slow, self._next = took > QUICK_SECONDS, began + max(EVERY_SECONDS, took / SHARE)
         if found is None:
             return
-        if last is None or found.peak > last.peak:
-            self._nearest = found if last is None or found.rss >= last.rss else last
         self._last, self._most = found, max(self._most, found.used)
+        if last is None or found.peak > last.peak:
+            ends = (found,) if last is None else (found, last)
+            self._nearest = min(ends, key=lambda one: abs(found.peak - one.rss - max(0, self._most - one.used)))

@@ -54,6 +54,29 @@ def test_a_look_at_full_buffers_is_nearer_than_the_epochs_beginning() -> None:
     assert found.nearest.free == 5
 
 
+def test_an_epoch_that_begins_with_less_than_a_look_found_reached_the_peak() -> None:
+    """190 MB of buffers on top of 600, of which 30 were given back before anybody looked again."""
+    moments = [at(500, 500, used=260), at(600, 700, 100, used=70), at(760, 790, 10, used=260), at(760, 790, used=260)]
+
+    found = seen(Process(moments), 3)
+
+    assert found is not None
+    assert found.nearest.free == 100
+
+
+def test_of_buffers_that_were_full_before_the_stretch_it_is_known_what_they_take() -> None:
+    process = Process([at(770, 770, used=260), at(600, 770, 100, used=70), at(700, 780, 80, used=80)])
+    watch = process.watched()
+    watch.end()
+    process.time += 1
+
+    watch.see()
+    found = watch.end()
+
+    assert found is not None
+    assert found.nearest.free == 100
+
+
 def test_the_most_in_use_is_that_of_all_moments() -> None:
     found = seen(Process([at(600, 600, used=70), at(700, 700, used=170), at(600, 700, used=75)]), 2)
 
