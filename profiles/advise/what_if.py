@@ -161,7 +161,7 @@ def _together(asked: _Question) -> WhatIf:
 
 
 def _maps(asked: _Question) -> str:
-    stages = [asked.view.by_id[one].words for one, growth in asked.filled.items() if growth]
+    stages = [asked.view.by_id[one].words for one in asked.filled]
     return stages[0] if len(stages) == 1 else "its maps"
 
 
