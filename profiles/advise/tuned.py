@@ -87,14 +87,29 @@ def tuned_prefetches(view: PipelineView, memory: MemoryPrediction) -> Tuned:
     return Tuned(growth, frozenset(more) if sum(growth.values()) < budget else frozenset(), float(budget))
 
 
-def filled_ahead(view: PipelineView, memory: MemoryPrediction) -> dict[str, float]:
-    """By how many bytes each map that fills batches may grow beyond what is predicted, by its address.
+@dataclass(frozen=True)
+class Filled:
+    """A map that fills batches.
+
+    Attributes:
+        batch: The stage that it is fused with.
+        batch_bytes: Bytes of one batch in every open copy of it.
+        bytes: By how much it may grow beyond what is predicted.
+    """
+
+    batch: StageView
+    batch_bytes: float
+    bytes: float
+
+
+def filled_ahead(view: PipelineView, memory: MemoryPrediction) -> dict[str, Filled]:
+    """The maps of a pipeline that may fill more batches than is predicted, by their addresses.
 
     Args:
         view: The pipeline as TensorFlow runs it.
         memory: What it is predicted to hold.
     """
-    growth: dict[str, float] = {}
+    found: dict[str, Filled] = {}
     for one in memory.held:
         stage = view.by_id.get(one.stage)
         batch = fused_batch(view, stage) if stage is not None and one.owner == "parallel" else None
@@ -102,5 +117,6 @@ def filled_ahead(view: PipelineView, memory: MemoryPrediction) -> dict[str, floa
             continue
         endless = batch.elements is None or batch.elements == INFINITE
         most = MOST_BATCHES if endless or batch.elements is None else min(batch.elements, MOST_BATCHES)
-        growth[stage.id] = one.bytes / one.count * max(0, open_copies(view, stage) * most - one.count)
-    return growth
+        size, copies = one.bytes / one.count, open_copies(view, stage)
+        found[stage.id] = Filled(batch, copies * size, size * max(0, copies * most - one.count))
+    return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeprof.profiles.advise.foreseen import foreseen
 from pipeprof.profiles.advise.interleaved import open_copies
 from pipeprof.profiles.advise.prediction import Held, MemoryPrediction, NotKnown, cache_overhead_bytes
-from pipeprof.profiles.advise.tuned import DOUBLED_UP_TO, Tuned, filled_ahead, tuned_prefetches
+from pipeprof.profiles.advise.tuned import DOUBLED_UP_TO, MOST_BATCHES, Filled, Tuned, filled_ahead, tuned_prefetches
 from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.explain.words import size as in_words
 
@@ -22,6 +22,7 @@ COUNTED_GROWTH = 0.2
 larger ones leave too little to others, and answers presume that they are bounded."""
 _WORTH_ASKING = 0.01
 """Of the limit, what a prefetch must hold to be asked about; a shuffle or a cache is asked about at any size."""
+_FUSION = "options.experimental_optimization.map_and_batch_fusion"
 _BOUNDED = 2
 """Elements that a prefetch is proposed to hold: one is taken while the other is made."""
 
@@ -52,17 +53,26 @@ class _Question:
     memory: MemoryPrediction
     limit: int
     tuned: Tuned
-    filled: Mapping[str, float]
+    filled: Mapping[str, Filled]
+
+    @property
+    def fills_counted(self) -> bool:
+        """Whether maps are taken to fill all batches that they may; if not, the answers presume that they do not."""
+        above = self.limit - RUNTIME_BYTES
+        most = max(0, COUNTED_GROWTH * above, above - (1 + RESERVE) * self.memory.running_bytes)
+        return sum(one.bytes for one in self.filled.values()) <= most
+
+    @property
+    def ahead(self) -> float:
+        """Bytes that are counted for batches that maps may fill beyond those that are predicted."""
+        if self.fills_counted:
+            return sum(one.bytes for one in self.filled.values())
+        return sum(min(one.bytes, _BOUNDED * one.batch_bytes) for one in self.filled.values())
 
     @property
     def above(self) -> float:
         """Bytes of the limit beside TensorFlow's own and what maps may fill ahead."""
         return self.limit - RUNTIME_BYTES - self.ahead
-
-    @property
-    def ahead(self) -> float:
-        """Bytes of batches that maps may fill beyond those that are predicted: nothing but TensorFlow bounds them."""
-        return sum(self.filled.values())
 
     @property
     def counted(self) -> bool:
@@ -89,7 +99,9 @@ class _Question:
     @property
     def condition(self) -> str:
         """What the answers presume, in words."""
-        return "" if self.counted else f" with {self.tuned.words} bounded"
+        what = [] if self.fills_counted else ["its batches"]
+        what += [] if self.counted else [self.tuned.words]
+        return f" with {' and '.join(what)} bounded" if what else ""
 
     @property
     def partial(self) -> bool:
@@ -106,7 +118,7 @@ class _Question:
 
     def fits(self, fits: bool) -> bool | None:
         """An answer that holds for the pipeline as it is written."""
-        return None if fits and not self.counted else fits
+        return None if fits and self.condition else fits
 
 
 def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[WhatIf]:
@@ -135,7 +147,7 @@ def _together(asked: _Question) -> WhatIf:
     bound = "at least " if at_least else "at most " if at_most else ""
     own = f"with {in_words(RUNTIME_BYTES)} of TensorFlow's own it needs {bound}{in_words(needed)}"
     own += ", and what is not known" if memory.unknown else ""
-    if asked.ahead >= _WORTH_ASKING * limit:
+    if asked.fills_counted and asked.ahead >= _WORTH_ASKING * limit:
         own += f", {in_words(asked.ahead)} of it for batches that {_maps(asked)} may fill ahead"
     if asked.tuned_bytes >= _WORTH_ASKING * limit:
         own += f", {in_words(asked.tuned_bytes)} of it for {asked.tuned.words} to grow"
@@ -153,7 +165,7 @@ def _together(asked: _Question) -> WhatIf:
     elif reserved + RUNTIME_BYTES > limit:
         fits, says = None, f"may not fit{asked.condition}"
         own += ", and what is predicted may be a fifth too low"
-    elif not asked.counted:
+    elif asked.condition:
         fits, says = None, f"fits{asked.condition}"
     else:
         fits, says = True, "fits"
@@ -195,6 +207,8 @@ def _beside(nbytes: float) -> str:
 
 def _answer(asked: _Question, held: Held) -> Iterator[WhatIf]:
     stage = asked.view.by_id.get(held.stage)
+    if stage is not None and held.owner == "parallel":
+        yield from _filled(asked, stage)
     if stage is None or held.owner not in ("shuffle", "cache", "prefetch"):
         return
     if stage.id in asked.tuned.growth:
@@ -222,6 +236,20 @@ def _tuned(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
     else:
         name, remedy = stage.words, f"`buffer_size: {_BOUNDED}`"
     yield WhatIf(stage.id, fits=None, sentence=f"{name}: AUTOTUNE may let it grow{far}; {remedy} bounds it")
+
+
+def _filled(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
+    """A map that may fill more batches than the limit has room for, and how they are bounded."""
+    filled = asked.filled.get(stage.id)
+    if filled is None or asked.fills_counted or asked.room <= 0:
+        return
+    remedy = f"`{_FUSION}: false`"
+    if filled.batch is asked.view.root:
+        remedy += f" and `prefetch: {{buffer_size: {_BOUNDED}}}` as last stage bound it"
+    else:
+        remedy += " bounds it"
+    words = f"{stage.words}: it may fill {MOST_BATCHES} batches ahead, {in_words(filled.bytes)} more; {remedy}"
+    yield WhatIf(stage.id, fits=None, sentence=words)
 
 
 def _cache(asked: _Question, stage: StageView, held: Held) -> WhatIf:

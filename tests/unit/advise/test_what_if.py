@@ -331,17 +331,40 @@ BATCHED += [stage("stages.2", "batch", element=(tensor("uint8", 10, MB),), eleme
 BATCHED[1] = replace(BATCHED[1], arguments={"batch_size": 10})
 
 
-@pytest.mark.parametrize(
-    ("limit", "size", "fits", "most"),
-    [(1000, 100, True, 857), (1000, 857, True, 857), (232, 100, None, 89), (200, 100, None, 57)],
-)
-def test_a_map_that_fills_batches_may_take_up_to_sixteen(limit: int, size: int, fits: bool | None, most: int) -> None:
+@pytest.mark.parametrize(("limit", "size", "fits"), [(1000, 100, True), (1000, 857, True), (600, 600, None)])
+def test_a_map_that_fills_batches_may_take_up_to_sixteen(limit: int, size: int, fits: bool | None) -> None:
     mixed = above("shuffle", INFINITE, buffer_size=size)
 
     together, shuffle = tuned(limit * MB, ENDLESS, mixed, *BATCHED)
 
-    assert (together.fits, shuffle.most) == (fits, most)
+    assert (together.fits, shuffle.most) == (fits, limit - 140 / 1.25 - 31)
     assert "134 MiB of it for batches that map (stages.1) may fill ahead" in together.sentence
+
+
+@pytest.mark.parametrize(
+    ("limit", "says"), [(200, "it fits with its batches bounded"), (145, "may be a fifth too low")]
+)
+def test_batches_that_a_map_fills_may_be_too_many(limit: int, says: str) -> None:
+    mixed = above("shuffle", INFINITE, buffer_size=100)
+
+    together, shuffle, batches = tuned(limit * MB, ENDLESS, mixed, *BATCHED)
+
+    assert (together.fits, shuffle.most, batches.stage) == (None, limit - 16 - 31, "stages.1")
+    assert says in together.sentence
+    assert shuffle.fits is (None if limit == 200 else False)
+    assert "may fill 16 batches ahead, 134 MiB more" in batches.sentence
+    assert batches.sentence.endswith("`prefetch: {buffer_size: 2}` as last stage bound it")
+
+
+def test_below_another_stage_batches_are_bounded_by_themselves() -> None:
+    batches = BATCHED[1].element
+    mixed = stage("stages.3", "shuffle", element=batches, elements=INFINITE, arguments={"buffer_size": 3})
+
+    together, prepared, shuffle, prefetch = tuned(100 * MB, ENDLESS, above("repeat", INFINITE), *BATCHED, mixed)
+
+    assert "with its batches and its prefetch bounded" in together.sentence + shuffle.sentence
+    assert prepared.sentence.endswith("map_and_batch_fusion: false` bounds it")
+    assert prefetch.stage == ADDED
 
 
 def test_maps_in_open_pipelines_fill_ahead_in_each_of_them() -> None:
