@@ -17,6 +17,7 @@ from pipeprof.profiles.advise.foreseen import foreseen
 from pipeprof.profiles.advise.fused import MOST_BATCHES, fused_batch, fused_batches, parallel_calls, rewritten
 from pipeprof.profiles.advise.interleaved import open_copies, results_ready
 from pipeprof.profiles.advise.prediction import (
+    GENERATED_BELOW,
     HOLES_BELOW,
     Held,
     MemoryPrediction,
@@ -182,7 +183,7 @@ def _shuffle(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
     else:
         count = buffer if below.elements is None else _at_most(buffer, below)
         size = size.less(shared_bytes(view, below))
-        small = min(size.bytes, small_bytes(below))
+        small = min(size.bytes, small_bytes(view, below))
         overhead = shuffle_overhead_bytes(len(below.element or ()) or 1, small, counted=counted(view, below))
         note = ", if there are that many" if below.elements is None else ""
         yield _held(view, "shuffle", stage, count, what="elements", size=size, overhead=overhead, note=note)
@@ -294,10 +295,12 @@ def _pooled(view: PipelineView, owner: Owner, stage: StageView) -> float:
     return sum(one for one in sizes if one >= POOLED_BYTES) / sum(sizes) if sum(sizes) else 0.0
 
 
-def small_bytes(stage: StageView) -> float:
+def small_bytes(view: PipelineView, stage: StageView) -> float:
     """Bytes of an element in tensors so small that blocks like theirs leave holes; texts lie in blocks of their own."""
+    one = giver(view, stage)
+    below = GENERATED_BELOW if one is not None and one.op == "from_generator" else HOLES_BELOW
     sizes = [component.nbytes or 0 for component in stage.element or () if component.dtype != "string"]
-    return float(sum(one for one in sizes if one < HOLES_BELOW))
+    return float(sum(size for size in sizes if size < below))
 
 
 def counted(view: PipelineView, stage: StageView) -> bool:

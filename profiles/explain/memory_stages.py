@@ -10,9 +10,8 @@ from pipeprof.profiles.advise.aliases import giver
 from pipeprof.profiles.advise.batching import APART
 from pipeprof.profiles.advise.elements import PATH_BYTES
 from pipeprof.profiles.advise.fused import fused_batch
-from pipeprof.profiles.advise.memory import counted, memory_prediction, own_share
+from pipeprof.profiles.advise.memory import counted, memory_prediction, own_share, small_bytes
 from pipeprof.profiles.advise.prediction import (
-    HOLES_BELOW,
     MOST_HOLES,
     cache_overhead_bytes,
     element_overhead_bytes,
@@ -151,9 +150,7 @@ def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> i
     used = element_overhead_bytes(components, counted=number)
     if owner == "cache":
         return max(0, cache_overhead_bytes(components) - used)
-    sizes = [component.nbytes or 0 for component in given.element or () if component.dtype != "string"]
-    small = sum(size for size in sizes if size < HOLES_BELOW)
-    return round(MOST_HOLES * (used + min(small, each))) if owner == "shuffle" else 0
+    return round(MOST_HOLES * (used + min(small_bytes(view, given), each))) if owner == "shuffle" else 0
 
 
 def own_shares(view: PipelineView) -> dict[str, float]:

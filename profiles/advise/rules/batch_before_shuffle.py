@@ -96,15 +96,15 @@ class BatchBeforeShuffle(Rule):
                 **({"buffer_bytes": nbytes} if nbytes else {}),
             },
             edits=edits,
-            predicted=_predicted(single, wanted, nbytes) if movable else None,
+            predicted=_predicted(view, single, wanted, nbytes) if movable else None,
         )
 
 
-def _predicted(single: StageView | None, wanted: int, nbytes: int | None) -> Predicted | None:
+def _predicted(view: PipelineView, single: StageView | None, wanted: int, nbytes: int | None) -> Predicted | None:
     element = single.element_bytes if single is not None else None
     if single is None or element is None or not nbytes:
         return None
-    own = element + shuffle_overhead_bytes(len(single.element or ()) or 1, small_bytes(single))
+    own = element + shuffle_overhead_bytes(len(single.element or ()) or 1, small_bytes(view, single))
     return Predicted(
         f"{wanted:,} elements x {size(own)} instead of {size(nbytes)}",
         peak_rss_delta_bytes=round(wanted * own - nbytes),

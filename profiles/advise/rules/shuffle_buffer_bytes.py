@@ -130,7 +130,7 @@ class ShuffleBufferBytes(Rule):
         overhead = shuffle_overhead_bytes(1)
         if below is not None:
             components = len(below.element or ()) or 1
-            overhead = shuffle_overhead_bytes(components, small_bytes(below), counted=counted(view, below))
+            overhead = shuffle_overhead_bytes(components, small_bytes(view, below), counted=counted(view, below))
         nbytes = row.buffered_bytes + overhead * row.buffered_elements
         if self._few(row.buffered_bytes / row.buffered_elements, row.buffered_elements):
             return None
@@ -174,7 +174,7 @@ class ShuffleBufferBytes(Rule):
     def _place(self, view: PipelineView, buffer: _Buffer) -> _Move | None:
         """The place where it would hold least; one behind batches only if there is no other."""
         batches = not regrouped(view, buffer.stage)
-        moves = [self._move(buffer, place) for place in places_below(view, buffer.stage, batches=batches)]
+        moves = [self._move(view, buffer, place) for place in places_below(view, buffer.stage, batches=batches)]
         least, part = self.threshold("enlargement"), self.threshold("worthwhile-part")
         good = [
             move
@@ -185,14 +185,14 @@ class ShuffleBufferBytes(Rule):
         same = [move for move in good if move.batch is None]
         return min(same or good, key=lambda move: move.nbytes, default=None)
 
-    def _move(self, buffer: _Buffer, place: Place) -> _Move:
+    def _move(self, view: PipelineView, buffer: _Buffer, place: Place) -> _Move:
         batch = next((one for one in place.crossed if one.op in BATCHES), None)
         elements = buffer.elements
         if batch is not None:
             # As many single elements as there were batches would hardly mix.
             elements = max(elements, self.threshold("batches-in-buffer") * _size(batch))
         components = len(place.below.element or ()) or 1
-        each = place.element_bytes + shuffle_overhead_bytes(components, small_bytes(place.below))
+        each = place.element_bytes + shuffle_overhead_bytes(components, small_bytes(view, place.below))
         return _Move(place, elements, each, batch, buffer.copies)
 
     def _moved(
