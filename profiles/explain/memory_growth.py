@@ -228,14 +228,14 @@ def _moments(looks: Sequence[Look], series: Series, origin: float, *, children: 
     """Steps and memory of each look; fewer where memory is not known."""
     found = []
     for look in looks:
-        rss = _between(series, look.t - origin) if children or look.rss is None else look.rss
+        rss = memory_at(series, look.t - origin) if children or look.rss is None else look.rss
         if rss is not None:
             found.append(_Seen(look.steps, rss, look.live, look.epoch))
     return found
 
 
-def _between(series: Series, at: float) -> float | None:
-    """Memory at a moment between two samples."""
+def memory_at(series: Series, at: float) -> float | None:
+    """Memory at a moment of the series, in bytes: between two samples, or the last one's."""
     later = bisect_left(series.seconds, at)
     if not series.seconds or later == len(series.seconds):
         return series.rss_bytes[-1] if series.rss_bytes else None

@@ -37,6 +37,7 @@ class LastLook:
         model: TensorFlow's model at the look; None before there was an iterator.
         view: The pipeline as it is written; without stages for a function.
         origin: Monotonic time at which the profile's series begin.
+        children: Memory of child processes at the look.
     """
 
     readings: Sequence[Mapping[str, Any]]
@@ -45,6 +46,7 @@ class LastLook:
     model: Mapping[str, Any] | None
     view: PipelineView
     origin: float
+    children: int = 0
 
 
 def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] | None:
@@ -65,8 +67,9 @@ def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] |
     look = Look(seen.memory["t"], seen.phase, 0, 0, live, dict(_held(seen)))
     facts = Facts(
         readings=readings,
-        peak=rss,
+        peak=rss + seen.children,
         moment=moment,
+        children=seen.children,
         sources=tuple(sources_of(seen.view)),
         arrays=_arrays(seen.view, readings),
         buffers=tuple(buffers_of(seen.view, prediction, look)),
@@ -77,7 +80,8 @@ def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] |
     )
     ledger = reconcile(facts)
     entries = [replace(one, stage=None) if (one.stage or "").startswith(_UNPLACED) else one for one in ledger.entries]
-    at = LedgerMoment(seconds=round(max(0.0, seen.memory["t"] - seen.origin), 3), phase=seen.phase, rss_bytes=rss)
+    seconds = round(max(0.0, seen.memory["t"] - seen.origin), 3)
+    at = LedgerMoment(seconds=seconds, phase=seen.phase, rss_bytes=rss + seen.children)
     return at, Ledger(entries, ledger.unexplained), prediction
 
 

@@ -124,7 +124,7 @@ def assemble(
 
 def _phases(observed: Observed, sampler: Sampler | None) -> list[Phase]:
     sampled = sampler.peaks() if sampler else {}
-    ends = sampler.ends() if sampler else {}
+    ends, joint = (sampler.ends(), sampler.ended_with_children()) if sampler else ({}, set())
     found = []
     for seen in observed.phases:
         outside = sampled.get(seen.name)
@@ -134,7 +134,8 @@ def _phases(observed: Observed, sampler: Sampler | None) -> list[Phase]:
                 name=seen.name,
                 seconds=seen.seconds,
                 peak_rss_bytes=max((peak for peak in (seen.peak, outside) if peak is not None), default=None),
-                end_rss_bytes=seen.end_rss if seen.end_rss is not None else ends.get(seen.name),
+                # The worker's own word is of that moment, but has no children.
+                end_rss_bytes=ends.get(seen.name) if seen.end_rss is None or seen.name in joint else seen.end_rss,
                 how="hwm" if exact else "sampled" if outside is not None else None,
                 note=seen.note,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.profiles.advise.advise import tried
 from pipeprof.profiles.explain.memory_account import Seen, account, before_running, looks
@@ -87,6 +87,7 @@ def _at_last_look(profile: Profile, observed: Observed, sampler: Sampler, loaded
             model=look["model"],
             view=view,
             origin=sampler.started,
+            children=_children(profile, sampler, look["memory"]),
         )
     )
     if found is None:
@@ -97,6 +98,16 @@ def _at_last_look(profile: Profile, observed: Observed, sampler: Sampler, loaded
     memory.unexplained_bytes = ledger.unexplained
     if loaded is not None:
         memory.predicted_bytes = predicted.peak_bytes
+
+
+def _children(profile: Profile, sampler: Sampler, memory: Mapping[str, Any]) -> int:
+    """What child processes held when the worker looked at its own memory."""
+    if not sampler.had_children or memory["rss"] is None:
+        return 0
+    from pipeprof.profiles.explain.memory_growth import memory_at
+
+    held = memory_at(profile.series, memory["t"] - sampler.started)
+    return max(0, round((held or 0) - memory["rss"]))
 
 
 def _predicted(profile: Profile, view: PipelineView, loaded: LoadedSpec | None, arrays: int) -> MemoryPrediction:

@@ -144,6 +144,7 @@ class Sampler:
         self._recent: deque[tuple[float, int]] = deque()
         self._peaks: dict[PhaseName, int] = {}
         self._ends: dict[PhaseName, int] = {}
+        self._with_children: set[PhaseName] = set()
         self._last: Sample | None = None
         self._family = FamilyMemory(reader, clock)
         self._had_children = False
@@ -189,6 +190,7 @@ class Sampler:
         self._last = taken
         self._peaks[phase] = max(self._peaks.get(phase, 0), used)
         self._ends[phase] = used
+        (self._with_children.add if taken.children else self._with_children.discard)(phase)
         self._recent.append((taken.t, used))
         while self._recent[-1][0] - self._recent[0][0] > GROWTH_WINDOW:
             self._recent.popleft()
@@ -248,6 +250,11 @@ class Sampler:
         """The last sampled memory of each phase, in bytes."""
         with self._lock:
             return dict(self._ends)
+
+    def ended_with_children(self) -> set[PhaseName]:
+        """The phases whose last sample saw a child process."""
+        with self._lock:
+            return set(self._with_children)
 
     def over_limit(self, sample: Sample | None = None) -> bool:
         """Whether a sample, by default the last one, is above the limit."""

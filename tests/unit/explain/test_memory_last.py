@@ -8,6 +8,7 @@ import pytest
 from unit.advise.views import pipeline, stage, tensor
 
 from pipeprof.profiles.advise.view import PipelineView
+from pipeprof.profiles.explain.memory_facts import Ledger
 from pipeprof.profiles.explain.memory_last import LastLook, ledger_at
 
 MB = 1_000_000
@@ -57,6 +58,22 @@ def test_it_is_of_the_moment_of_the_look() -> None:
     assert (at.seconds, at.phase, at.rss_bytes) == (7.5, "first_element", 900 * MB)
     assert sum(one.bytes for one in ledger.entries) + ledger.unexplained == 900 * MB
     assert predicted.of("stages.0") == pytest.approx(1000 * MB, rel=0.01)
+
+
+def test_child_processes_are_in_it() -> None:
+    found = ledger_at(seen(shuffled(), node("ShuffleV3", 380), children=250 * MB))
+
+    assert found is not None
+    at, ledger, _ = found
+    assert at.rss_bytes == 1150 * MB
+    assert [one.bytes for one in ledger.entries if one.what == "child processes"] == [250 * MB]
+    assert ledger.unexplained == ledger_of_one().unexplained
+
+
+def ledger_of_one() -> Ledger:
+    found = ledger_at(seen(shuffled(), node("ShuffleV3", 380)))
+    assert found is not None
+    return found[1]
 
 
 def test_a_buffer_is_at_the_only_stage_that_it_can_be() -> None:

@@ -191,6 +191,7 @@ class FakeSampler:
         *,
         peaks: dict[PhaseName, int] | None = None,
         ends: dict[PhaseName, int] | None = None,
+        joint: set[PhaseName] | None = None,
         used: int | None = None,
         limit: int | None = None,
         growth: float | None = None,
@@ -198,6 +199,7 @@ class FakeSampler:
     ) -> None:
         self._peaks = peaks or {}
         self._ends = ends or {}
+        self._joint = joint or set()
         self.last = sample(used) if used is not None else None
         self.limit_bytes = limit
         self._growth = growth
@@ -208,6 +210,9 @@ class FakeSampler:
 
     def ends(self) -> dict[PhaseName, int]:
         return dict(self._ends)
+
+    def ended_with_children(self) -> set[PhaseName]:
+        return self._joint
 
     def growth(self) -> float | None:
         return self._growth

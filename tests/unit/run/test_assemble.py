@@ -178,6 +178,12 @@ def test_memory_at_the_end_of_a_phase_is_the_workers_word_or_the_last_sample():
     assert [one.end_rss_bytes for one in profile.phases] == [300, 450]
 
 
+def test_with_children_it_is_the_last_samples_that_has_them():
+    seen = observed(phase("import"), phase_end("import", end_rss=300), phase("build"), phase_end("build", end_rss=400))
+    sampler = FakeSampler(ends={"import": 310, "build": 950}, joint={"build"})
+    assert [one.end_rss_bytes for one in assemble(facts(), seen, sampler).phases] == [300, 950]
+
+
 def all_phases(**peaks: int) -> Observed:
     seen = observed()
     for name in ("import", "data", "build", "first_element", "warmup", "measure", "trace"):

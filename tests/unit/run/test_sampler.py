@@ -305,6 +305,17 @@ class TestChildren:
         run(planted, sampler, [200 * MB])
         assert sampler.had_children
 
+    def test_phases_that_ended_with_a_child(self, planted):
+        sampler = planted.sampler()
+        planted.set(children=1)
+        run(planted, sampler, [200 * MB])
+        sampler.enter_phase("build")
+        run(planted, sampler, [200 * MB])
+        assert sampler.ended_with_children() == {"import", "build"}
+        planted.set(children=0)
+        run(planted, sampler, [200 * MB])
+        assert sampler.ended_with_children() == {"import"}
+
     def test_where_the_system_does_not_tell_what_is_shared_the_sum_counts(self, planted):
         sampler = planted.sampler(limit_bytes=150 * MB)
         planted.set(children=4)

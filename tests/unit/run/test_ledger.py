@@ -1,0 +1,51 @@
+"""The ledger of a run that was ended, from what the parent has of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from unit.run.fakes import facts, observed
+
+from pipeprof.profiles.profile import Series
+from pipeprof.profiles.run.assemble import assemble
+from pipeprof.profiles.run.ledger import account_memory
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.run.observed import Observed
+    from pipeprof.profiles.run.sampler import Sampler
+
+MB = 1_000_000
+
+
+class Sampled:
+    """A sampler's time line, and whether it saw children."""
+
+    started = 100.0
+
+    def __init__(self, *, children: bool) -> None:
+        self.had_children = children
+
+
+def looked(rss: int) -> Observed:
+    """A worker that was ended in its first element, after a look at 2 s."""
+    seen = observed()
+    for name in ("import", "build", "iterator"):
+        held = {"rss": 500 * MB, "peak": 500 * MB, "file": 0, "live": 0, "live_peak": 0, "heap": 0, "heap_free": 0}
+        seen.take({"m": "reading", "name": name, **held})
+    memory = {"t": 102.0, "rss": rss, "live": 0}
+    seen.take({"m": "memory_look", "phase": "first_element", "memory": memory, "model": {"nodes": []}})
+    return seen
+
+
+@pytest.mark.parametrize(("children", "held"), [(True, 700), (False, 0)])
+def test_children_have_what_the_series_held_beyond_the_worker(children: bool, held: int) -> None:
+    seen = looked(600 * MB)
+    profile = assemble(facts(), seen, None)
+    profile.series = Series(seconds=[1.0, 3.0], rss_bytes=[500 * MB, 2100 * MB], phase=["import", "first_element"])
+    account_memory(profile, seen, cast("Sampler", Sampled(children=children)), None, {})
+
+    assert profile.warnings == []
+    assert profile.memory.ledger_at is not None
+    assert profile.memory.ledger_at.rss_bytes == (600 + held) * MB
+    assert sum(one.bytes for one in profile.memory.ledger or [] if one.what == "child processes") == held * MB
