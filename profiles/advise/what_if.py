@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeprof.profiles.advise.foreseen import foreseen
+from pipeprof.profiles.advise.fused import MOST_BATCHES
 from pipeprof.profiles.advise.interleaved import open_copies
 from pipeprof.profiles.advise.prediction import Held, MemoryPrediction, NotKnown, cache_overhead_bytes
-from pipeprof.profiles.advise.tuned import DOUBLED_UP_TO, MOST_BATCHES, Filled, Tuned, filled_ahead, tuned_prefetches
+from pipeprof.profiles.advise.tuned import DOUBLED_UP_TO, Filled, Tuned, filled_ahead, tuned_prefetches
 from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.explain.words import size as in_words
 

@@ -352,6 +352,7 @@ def test_batches_that_a_map_fills_may_be_too_many(limit: int, says: str) -> None
     assert (together.fits, shuffle.most, batches.stage) == (None, limit - 16 - 31, "stages.1")
     assert says in together.sentence
     assert shuffle.fits is (None if limit == 200 else False)
+    assert "for batches that" not in together.sentence
     assert "may fill 16 batches ahead, 134 MiB more" in batches.sentence
     assert batches.sentence.endswith("`prefetch: {buffer_size: 2}` as last stage bound it")
 
@@ -367,6 +368,18 @@ def test_below_another_stage_batches_are_bounded_by_themselves() -> None:
     assert prefetch.stage == ADDED
 
 
+def test_there_may_be_room_for_batches_that_take_more_than_a_fifth() -> None:
+    mixed = above("shuffle", INFINITE, buffer_size=10)
+
+    together, shuffle = tuned(200 * MB, ENDLESS, mixed, *BATCHED)
+
+    assert (together.fits, shuffle.fits, shuffle.most) == (True, True, 200 - 112 - 31)
+
+
+def test_below_what_tensorflow_takes_nothing_is_said_of_batches() -> None:
+    assert [one.stage for one in tuned(-100 * MB, ENDLESS, MIXED, *BATCHED)] == [None, "stages.0"]
+
+
 def test_maps_in_open_pipelines_fill_ahead_in_each_of_them() -> None:
     outer = stage("stages.0", "interleave", element=BATCHED[1].element, arguments={"cycle_length": 4})
     nested = [
@@ -379,6 +392,11 @@ def test_maps_in_open_pipelines_fill_ahead_in_each_of_them() -> None:
     together, *_ = what_ifs(view, memory_prediction(view), 10_000 * MB)
 
     assert f"{in_words(4 * 14 * 10 * MB)} of it for batches" in together.sentence
+
+    _, batches, prefetch = what_ifs(view, memory_prediction(view), RUNTIME_BYTES + 400 * MB)
+
+    assert (prefetch.stage, batches.stage) == ("stages.1", "stages.0.stages.0")
+    assert prefetch.most == 17
 
 
 def test_what_needs_too_much_at_most_may_fit() -> None:
