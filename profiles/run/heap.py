@@ -1,8 +1,7 @@
 """Glibc's heap in the worker: how much of it is in use and free, also while steps are measured where that is quick.
 
 Telling what is free walks the heap's lists: 20 µs where there are hundreds of free blocks, 300 ms where there are a
-million. So it is asked for while steps are measured only as long as the answer takes less than a millisecond, and for
-a thousandth of the time.
+million. So it is asked for while steps are measured only as long as the answer takes little.
 """
 
 from __future__ import annotations
@@ -18,9 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 QUICK_SECONDS = 0.001
+"""What asking may take at a look at the loop, in CPU time: as much as at the end of a phase."""
+PAUSE_SECONDS = 0.02
+"""What it may take between two epochs, where the clock of the steps stands still."""
 EVERY_SECONDS = 0.02
-SHARE = 0.001
-"""Of the time that passes, what asking may take."""
+"""Buffers that matter take longer to be filled."""
+SHARE = 0.02
+"""Of the time that passes, what asking may take: a run of short epochs should not last longer for it."""
 
 
 class _MallInfo(ctypes.Structure):
@@ -109,22 +112,27 @@ class HeapWatch:
     Args:
         now: Tells of the heap.
         clock: Seconds.
+        cpu_clock: Seconds that this thread has computed; what it waited for others is no cost.
     """
 
     def __init__(
-        self, now: Callable[[], HeapAt | None] = heap_now, clock: Callable[[], float] = time.perf_counter
+        self,
+        now: Callable[[], HeapAt | None] = heap_now,
+        clock: Callable[[], float] = time.perf_counter,
+        cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self._now = now
         self._clock = clock
+        self._cpu_clock = cpu_clock
         self._next = 0.0
-        self._slow = False
+        self._took = 0.0
         self._last: HeapAt | None = None
         self._nearest: HeapAt | None = None
         self._most = 0
 
-    def see(self) -> None:
-        """Look at the heap, if that is due and was quick the last time."""
-        if not self._slow and self._clock() >= self._next:
+    def see(self, seconds: float = QUICK_SECONDS) -> None:
+        """Look at the heap, if that is due and took no more than `seconds` the last time."""
+        if self._took <= seconds and self._clock() >= self._next:
             self._take()
 
     def end(self) -> Stretch | None:
@@ -138,10 +146,10 @@ class HeapWatch:
         return Stretch(last, nearest, most)
 
     def _take(self) -> None:
-        began, last = self._clock(), self._last
+        began, computed, last = self._clock(), self._cpu_clock(), self._last
         found = self._now()
-        took = self._clock() - began
-        self._slow, self._next = took > QUICK_SECONDS, began + max(EVERY_SECONDS, took / SHARE)
+        self._took = self._cpu_clock() - computed
+        self._next = began + max(EVERY_SECONDS, self._took / SHARE)
         if found is None:
             return
         self._last, self._most = found, max(self._most, found.used)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.snapshots import RawSnapshot, take_snapshot
 from pipeprof.profiles.run import procfs
-from pipeprof.profiles.run.heap import HeapWatch, trimmed_bytes
+from pipeprof.profiles.run.heap import PAUSE_SECONDS, HeapWatch, trimmed_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -220,7 +220,7 @@ class MemoryLog:
 
     def between_epochs(self) -> None:
         """An epoch's buffers are gone and the next one's are not there yet: what the heap keeps is looked at."""
-        self._heap.see()
+        self._heap.see(PAUSE_SECONDS)
 
     def now(self) -> dict[str, Any] | None:
         """Memory at this moment, from any thread; None before the first reading."""

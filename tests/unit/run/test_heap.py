@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeprof.profiles.run.heap import EVERY_SECONDS, HeapAt, HeapWatch, Stretch
+from pipeprof.profiles.run.heap import EVERY_SECONDS, PAUSE_SECONDS, QUICK_SECONDS, HeapAt, HeapWatch, Stretch
 
 
 def at(rss: int, peak: int, free: int = 0, used: int = 0) -> HeapAt:
@@ -12,21 +12,23 @@ def at(rss: int, peak: int, free: int = 0, used: int = 0) -> HeapAt:
 
 
 class Process:
-    """Tells of one moment after the other; each telling takes `seconds`, and a second passes between two."""
+    """Tells of one moment after the other; each telling takes `seconds` of computing and some more of waiting."""
 
-    def __init__(self, moments: Sequence[HeapAt | None], seconds: float = 0.0) -> None:
+    def __init__(self, moments: Sequence[HeapAt | None], seconds: float = 0.0, waiting: float = 0.0) -> None:
         self.moments = list(moments)
         self.seconds = seconds
-        self.time = 0.0
+        self.waiting = waiting
+        self.time = self.cpu = 0.0
         self.asked = 0
 
     def now(self) -> HeapAt | None:
         self.asked += 1
-        self.time += self.seconds
+        self.time += self.seconds + self.waiting
+        self.cpu += self.seconds
         return self.moments.pop(0)
 
     def watched(self) -> HeapWatch:
-        return HeapWatch(self.now, lambda: self.time)
+        return HeapWatch(self.now, lambda: self.time, lambda: self.cpu)
 
 
 def seen(process: Process, looks: int, pause: float = 1.0) -> Stretch | None:
@@ -99,12 +101,12 @@ def test_a_stretch_begins_with_the_end_of_the_one_before() -> None:
     assert found.nearest.free == 100
 
 
-def test_it_is_asked_for_a_thousandth_of_the_time_at_most() -> None:
-    process = Process([at(500, 500)] * 100, seconds=0.0005)
+def test_asking_takes_a_fiftieth_of_the_time_at_most() -> None:
+    process = Process([at(500, 500)] * 100, seconds=0.01)
     watch = process.watched()
 
     for _ in range(100):
-        watch.see()
+        watch.see(PAUSE_SECONDS)
         process.time += 0.1
 
     assert process.asked == 20
@@ -131,6 +133,27 @@ def test_a_heap_of_many_free_blocks_is_only_looked_at_when_a_stretch_ends() -> N
 
     assert process.asked == 2
     assert found is not None
+
+
+def test_between_epochs_it_may_take_longer() -> None:
+    process = Process([at(500, 500)] * 3, seconds=0.01)
+    watch = process.watched()
+
+    for seconds in (PAUSE_SECONDS, QUICK_SECONDS, PAUSE_SECONDS):
+        watch.see(seconds)
+        process.time += 1.0
+
+    assert process.asked == 2
+
+
+def test_waiting_for_others_is_no_cost() -> None:
+    process = Process([at(500, 500)] * 3, waiting=0.5)
+    watch = process.watched()
+
+    for _ in range(3):
+        watch.see()
+
+    assert process.asked == 3
 
 
 def test_without_glibc_there_is_nothing() -> None:
