@@ -102,12 +102,13 @@ def _at_last_look(profile: Profile, observed: Observed, sampler: Sampler, loaded
 
 def _children(profile: Profile, sampler: Sampler, memory: Mapping[str, Any]) -> int:
     """What child processes held when the worker looked at its own memory."""
-    if not sampler.had_children or memory["rss"] is None:
+    own: int | None = memory["rss"]
+    if not sampler.had_children or own is None:
         return 0
     from pipeprof.profiles.explain.memory_growth import memory_at
 
     held = memory_at(profile.series, memory["t"] - sampler.started)
-    return max(0, round((held or 0) - memory["rss"]))
+    return max(0, round(held or 0) - own)
 
 
 def _predicted(profile: Profile, view: PipelineView, loaded: LoadedSpec | None, arrays: int) -> MemoryPrediction:
