@@ -295,12 +295,18 @@ def _pooled(view: PipelineView, owner: Owner, stage: StageView) -> float:
     return sum(one for one in sizes if one >= POOLED_BYTES) / sum(sizes) if sum(sizes) else 0.0
 
 
-def small_bytes(view: PipelineView, stage: StageView) -> float:
-    """Bytes of an element in tensors so small that blocks like theirs leave holes; texts lie in blocks of their own."""
+def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
+    """Bytes of an element in tensors so small that blocks like theirs leave holes; texts lie in blocks of their own.
+
+    Args:
+        view: The pipeline.
+        stage: What makes the elements.
+        least: Bytes from which a tensor counts.
+    """
     one = giver(view, stage)
     below = GENERATED_BELOW if one is not None and one.op == "from_generator" else HOLES_BELOW
     sizes = [component.nbytes or 0 for component in stage.element or () if component.dtype != "string"]
-    return float(sum(size for size in sizes if size < below))
+    return float(sum(size for size in sizes if least <= size < below))
 
 
 def counted(view: PipelineView, stage: StageView) -> bool:

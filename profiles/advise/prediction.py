@@ -19,7 +19,10 @@ HOLES = 0.45
 block of aligned memory that was given back is too small for the next of the same size. After one turn 0.4 to 0.5 was
 measured from 8 B to 20 KB, and 0.3 to 0.6 from 40 to 250 KB; after three turns up to 0.6, and 0.35 to 0.8."""
 MOST_HOLES = 0.8
-"""The same at most: 0.75 was measured of 20 KB once they had been replaced 3 to 14 times, and 0.8 of larger ones."""
+"""The same at most of tensors from `SPLIT_FROM` on: 0.3 and 0.75 were measured of 20 KB once they had been replaced 3
+to 14 times, and 0.8 of larger ones."""
+SPLIT_FROM = 1024
+"""Free blocks of this size and more glibc splits for others; smaller ones wait for one of their own size."""
 HOLES_BELOW = 256 * 1024
 """Larger tensors lie in TensorFlow's pool."""
 GENERATED_BELOW = 128 * 1024

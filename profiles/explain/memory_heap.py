@@ -67,7 +67,7 @@ def holes_shown(facts: Facts, buffers: Sequence[Buffer]) -> float:
 def with_holes(buffers: Sequence[Buffer]) -> list[Buffer]:
     """Ragged and sparse elements in a shuffle leave holes like others, once it is known how large they are."""
     return [
-        replace(one, holes=MOST_HOLES * (one.bytes * (1 - one.pooled) / one.elements + one.overhead))
+        replace(one, holes=HOLES * (one.bytes * (1 - one.pooled) / one.elements + one.overhead))
         if one.owner == "shuffle" and one.unsized and not one.texts and one.elements
         else one
         for one in buffers

@@ -12,7 +12,9 @@ from pipeprof.profiles.advise.elements import PATH_BYTES
 from pipeprof.profiles.advise.fused import fused_batch
 from pipeprof.profiles.advise.memory import counted, memory_prediction, own_share, small_bytes
 from pipeprof.profiles.advise.prediction import (
+    HOLES,
     MOST_HOLES,
+    SPLIT_FROM,
     cache_overhead_bytes,
     element_overhead_bytes,
 )
@@ -150,7 +152,9 @@ def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> i
     used = element_overhead_bytes(components, counted=number)
     if owner == "cache":
         return max(0, cache_overhead_bytes(components) - used)
-    return round(MOST_HOLES * (used + min(small_bytes(view, given), each))) if owner == "shuffle" else 0
+    usual, more = small_bytes(view, given), small_bytes(view, given, SPLIT_FROM)
+    holes = HOLES * (used + min(usual, each)) + (MOST_HOLES - HOLES) * min(more, each)
+    return round(holes) if owner == "shuffle" else 0
 
 
 def own_shares(view: PipelineView) -> dict[str, float]:

@@ -307,3 +307,18 @@ def test_of_stretches_with_the_same_peak_the_pools_fullest_counts() -> None:
 
     grown = [*readings[:-1], reading("measure", 730, 20, 40)]
     assert entry(accounted(readings=grown, peak=730, looks=looks)[0], "slack").bytes == 160 * MB
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "holes"), [(8, 0.45 * (171 + 8)), (20_000, 0.45 * 171 + 0.8 * 20_000), (300_000, 77)]
+)
+def test_large_blocks_may_leave_more_holes_than_is_usual(nbytes: int, holes: float) -> None:
+    element = (tensor("uint8", nbytes),)
+    seen = pipeline(
+        stage("source", "fixed_length_records", element=element),
+        stage("stages.0", "shuffle", element=element, arguments={"buffer_size": 100}),
+    )
+    at = Look(1, "measure", 1, 0, 0, {"stages.0": Buffered("shuffle", 100 * nbytes, 100)})
+    (found,) = buffers_of(seen, memory_prediction(seen), at)
+
+    assert found.holes == pytest.approx(holes, abs=1)
