@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.profiles.advise.memory import memory_prediction
 from pipeprof.profiles.advise.prediction import MemoryPrediction
+from pipeprof.profiles.advise.tuned import tuned_prefetches
 from pipeprof.profiles.explain.memory_buffers import Look, looks_of
 from pipeprof.profiles.explain.memory_facts import AT_REST, Facts, Ledger, Reading, grown_in_use
 from pipeprof.profiles.explain.memory_growth import epochs_of, filling_of, grew_of, growth_of, series_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _FILE_BYTES = 1_000_000
 _UNCOUNTED = ("runtime", "source", "shuffle", "cache", "python")
+_TUNABLE = ("prefetch", "parallel")
 _SAME_PEAK = 0.98
 _RUNNING = ("warmup", "measure")
 PYTHON_BYTES = 32_000_000
@@ -215,17 +217,24 @@ def entries_of(ledger: Ledger, predicted: MemoryPrediction | None) -> list[Ledge
 
 
 def _autotune(memory: Memory, seen: Seen, limit: int | None) -> AutotuneMemory | None:
-    """AUTOTUNE's budget, where it tunes anything."""
+    """AUTOTUNE's budget, where it tunes anything.
+
+    It matters where buffers as large as tuned prefetches become, beside what the budget does not count, are more than
+    the limit.
+    """
     tuned = any(stage.measured is not None and stage.measured.tunable for stage in seen.view.stages)
     budget = next((look.ram_budget for look in reversed(seen.looks) if look.ram_budget), None)
     if not tuned or budget is None:
         return None
     uncounted = sum(one.bytes for one in memory.ledger or () if one.owner in _UNCOUNTED)
+    now = sum(one.bytes for one in memory.ledger or () if one.owner in _TUNABLE)
+    # A budget of gigabytes is no danger where a prefetch of small elements would have to hold millions of them.
+    grown = max(now, tuned_prefetches(seen.view, memory_prediction(seen.view)).bytes)
     return AutotuneMemory(
         budget_bytes=round(budget),
         limit_bytes=limit,
         uncounted_bytes=uncounted,
-        exceeds_limit=limit is not None and budget + uncounted > limit,
+        exceeds_limit=limit is not None and min(budget, grown) + uncounted > limit,
     )
 
 

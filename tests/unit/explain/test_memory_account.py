@@ -322,3 +322,41 @@ def test_large_blocks_may_leave_more_holes_than_is_usual(nbytes: int, holes: flo
     (found,) = buffers_of(seen, memory_prediction(seen), at)
 
     assert found.holes == pytest.approx(holes, abs=1)
+
+
+def budgeted(element_bytes: int, limit: int) -> bool:
+    """Whether a budget of 10 GB exceeds a limit, of which 500 MB are TensorFlow's own."""
+    element = (tensor("uint8", element_bytes),)
+    seen = measured(
+        pipeline(
+            stage("source", "from_generator", element=element),
+            stage("stages.0", "prefetch", element=element, arguments={"buffer_size": -1}, tunable=True),
+        )
+    )
+    assert seen.profile is not None
+    profile = seen.profile
+    profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=510 * MB, peak_phase="measure")
+    profile.host = profile.host.model_copy(update={"memory_limit_bytes": limit * MB})
+    held = {"stages.0": Buffered("prefetch", 4 * MB, 4)}
+    shown = [Look(at, "measure", at, 0, 4 * MB, held, 10_000.0 * MB) for at in (1, 2)]
+    account(profile, Seen(document(), shown, seen, origin=0.0))
+    assert profile.memory.autotune is not None
+    assert profile.memory.autotune.budget_bytes == 10_000 * MB
+    return profile.memory.autotune.exceeds_limit
+
+
+@pytest.mark.parametrize(
+    ("element_bytes", "limit", "exceeds"),
+    [
+        (1 * MB, 2000, True),
+        (1 * MB, 4000, False),
+        (100, 2000, False),
+        (100 * MB, 10_000, True),
+        (100 * MB, 11_000, False),
+    ],
+)
+def test_the_budget_matters_where_a_tuned_prefetch_could_outgrow_the_limit(
+    element_bytes: int, limit: int, exceeds: bool
+) -> None:
+    """A tuned prefetch doubles up to 2,048 elements: of 1 MB that is more than 1,500 MB, of 100 B it is nothing."""
+    assert budgeted(element_bytes, limit) is exceeds
