@@ -18,6 +18,11 @@ RUNTIME_BYTES = 600_000_000
 """Resident memory of TensorFlow with nothing but a trivial dataset: 575 MB on 2.21."""
 RESERVE = 0.25
 """Of what is predicted, room that must be left: a prediction may be a fifth too low."""
+POOL_RESERVE = 0.35
+"""The same, in addition, of what passes through TensorFlow's pool beside the buffers: tensors of several sizes come and
+go there, and a piece of it may be up to twice as large as the tensor inside. Batches of 32 MB and the images they are
+made of took 1.55 times what is predicted."""
+_PASSING = frozenset({"batch", "consumer", "parallel"})
 COUNTED_GROWTH = 0.2
 """Of the room beside TensorFlow's own: tuned prefetches that may grow by so much at most are counted as full grown;
 larger ones leave too little to others, and answers presume that they are bounded."""
@@ -57,10 +62,20 @@ class _Question:
     filled: Mapping[str, Filled]
 
     @property
+    def passing(self) -> float:
+        """Predicted bytes of tensors in the pool that come and go."""
+        return sum(one.pooled for one in self.memory.held if one.owner in _PASSING)
+
+    @property
+    def reserved(self) -> float:
+        """Bytes of what is predicted while it runs, with the reserve."""
+        return (1 + RESERVE) * self.memory.running_bytes + POOL_RESERVE * self.passing
+
+    @property
     def fills_counted(self) -> bool:
         """Whether maps are taken to fill all batches that they may; if not, the answers presume that they do not."""
         above = self.limit - RUNTIME_BYTES
-        most = max(0, COUNTED_GROWTH * above, above - (1 + RESERVE) * self.memory.running_bytes)
+        most = max(0, COUNTED_GROWTH * above, above - self.reserved)
         return sum(one.bytes for one in self.filled.values()) <= most
 
     @property
@@ -80,7 +95,7 @@ class _Question:
         """Whether tuned prefetches are taken to be full grown; if not, the answers presume that they are bounded."""
         growth = self.tuned.bytes
         most = self.above if self.tuned.budget is not None else COUNTED_GROWTH * self.above
-        return growth <= max(0, most, self.above - (1 + RESERVE) * self.memory.running_bytes)
+        return growth <= max(0, most, self.above - self.reserved)
 
     @property
     def tuned_bytes(self) -> float:
@@ -95,7 +110,7 @@ class _Question:
     @property
     def room(self) -> float:
         """What may be predicted, in bytes, so that the limit holds if that is a fifth too low."""
-        return (self.above - self.tuned_bytes) / (1 + RESERVE)
+        return (self.above - self.tuned_bytes - POOL_RESERVE * self.passing) / (1 + RESERVE)
 
     @property
     def condition(self) -> str:
@@ -142,7 +157,7 @@ def _together(asked: _Question) -> WhatIf:
     """All of it, at the peak: also where neither a shuffle nor a cache is to blame."""
     memory, limit = asked.memory, asked.limit
     needed = max(memory.peak_bytes, memory.running_bytes + asked.grown) + RUNTIME_BYTES
-    reserved = max((1 + RESERVE) * memory.peak_bytes, (1 + RESERVE) * memory.running_bytes + asked.grown)
+    reserved = max((1 + RESERVE) * memory.peak_bytes, asked.reserved + asked.grown)
     at_least = any(one.at_least for one in memory.held)
     at_most = any(one.at_most for one in memory.held)
     bound = "at least " if at_least else "at most " if at_most else ""
