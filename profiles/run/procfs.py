@@ -6,7 +6,9 @@ on this system) and never 0 in its place. ``proc`` is a parameter so that tests 
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,9 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _DEAD = frozenset("ZXx")
 _SCHEDULER_CLOCK = 2
 _RESET_PEAK = b"5"
+_KCMP = {"x86_64": 312, "aarch64": 272}
+"""Number of the system call ``kcmp``, which the C library does not name."""
+_KCMP_VM = 1
 
 
 def read_text(path: Path | str) -> str | None:
@@ -176,6 +181,17 @@ def shares(pid: Pid, proc: Path = PROC) -> Shares | None:
         shared_memory=shared,
         resident_shared_memory=fields(read_text(f"{proc}/{pid}/status")).get("RssShmem", 0),
     )
+
+
+def same_memory(one: int, other: int) -> bool:
+    """Whether two processes run in one memory, as between ``vfork`` and the start of a program; false if unknown."""
+    number = _KCMP.get(platform.machine())
+    if number is None:
+        return False
+    try:
+        return int(ctypes.CDLL(None).syscall(number, one, other, _KCMP_VM, 0, 0)) == 0
+    except (OSError, TypeError, AttributeError):
+        return False
 
 
 def libraries(pid: Pid, proc: Path = PROC) -> dict[str, int]:

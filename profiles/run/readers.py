@@ -16,6 +16,7 @@ from pipeprof.profiles.run.procfs import (
     libraries,
     pages,
     process_cpu_clock,
+    same_memory,
     shares,
     stat,
 )
@@ -30,7 +31,7 @@ class Reading:
         cpu_seconds: CPU time of all, also of descendants that have ended.
         children: Live descendants.
         pages: Resident memory of each by its id, the process itself first; empty where the system does not tell apart
-            what they share.
+            what they share. A child that still runs in its parent's memory is not among them.
     """
 
     rss_bytes: int | None
@@ -55,6 +56,7 @@ class ProcfsReader:
             a file per thread and 0.1 ms for ``stat``, so a child that lives shorter may be missed; its CPU time is
             counted once it has been reaped.
         cpu_clock: Finer CPU seconds of one process by its id; the kernel's ticks are used where it gives ``None``.
+        same_memory: Whether two processes run in one memory.
     """
 
     def __init__(
@@ -63,11 +65,14 @@ class ProcfsReader:
         clock: Callable[[], float] = time.monotonic,
         look_every: float = 0.5,
         cpu_clock: Callable[[int], float | None] | None = None,
+        same_memory: Callable[[int, int], bool] = lambda _one, _other: False,
     ) -> None:
         self._proc = proc
         self._clock = clock
         self._look_every = look_every
         self._cpu_clock = cpu_clock
+        self._same_memory = same_memory
+        self._apart: set[int] = set()
         self._started: dict[int, int] = {}
         self._reaped: dict[int, float] = {}
         self._children: tuple[int, ...] = ()
@@ -79,11 +84,14 @@ class ProcfsReader:
         due = self._looked is None or now - self._looked >= self._look_every
         if due and not self._look(pid, now):
             return None
+        # Asked before its pages are read: afterwards it may have started its program.
+        apart = self._with_own_memory(pid)
         memory = self._memory(pid)
         if len(memory) <= len(self._children) and not due:
             # One has ended: its CPU time is its parent's now.
             if not self._look(pid, now):
                 return None
+            apart = self._with_own_memory(pid)
             memory = self._memory(pid)
         if pid not in memory:
             return None
@@ -91,8 +99,16 @@ class ProcfsReader:
             rss_bytes=sum(one.rss_bytes for one in memory.values()),
             cpu_seconds=sum(map(self._cpu, memory)),
             children=len(memory) - 1,
-            pages=memory,
+            pages={one: held for one, held in memory.items() if one == pid or one in apart},
         )
+
+    def _with_own_memory(self, pid: int) -> frozenset[int]:
+        """The children but those that are about to start a program and still use their parent's memory."""
+        family = (pid, *self._children)
+        for child in self._children:
+            if child not in self._apart and not any(self._same_memory(child, one) for one in family if one != child):
+                self._apart.add(child)
+        return frozenset(self._apart)
 
     def shares(self, pid: int) -> Shares | None:
         """What of one process's memory is its own."""
@@ -120,6 +136,7 @@ class ProcfsReader:
         self._looked = now
         found = {child: stat(child, self._proc) for child in descendants(pid, self._proc)}
         self._children = tuple(child for child, one in found.items() if one is not None)
+        self._apart &= set(self._children)
         self._reaped = {one: at.reaped_cpu_seconds for one, at in {pid: own, **found}.items() if at is not None}
         return True
 
@@ -169,4 +186,8 @@ class PsutilReader:
 
 def system_reader() -> ProcfsReader | PsutilReader:
     """The reader for this machine."""
-    return ProcfsReader(cpu_clock=process_cpu_clock) if stat("self") is not None else PsutilReader()
+    return (
+        ProcfsReader(cpu_clock=process_cpu_clock, same_memory=same_memory)
+        if stat("self") is not None
+        else PsutilReader()
+    )

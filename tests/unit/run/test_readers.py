@@ -43,6 +43,25 @@ class TestReader:
         assert {pid: one.rss_bytes // procfs.PAGE_BYTES for pid, one in reading.pages.items()} == {10: 1000, 20: 200}
         assert next(iter(reading.pages)) == 10
 
+    def test_a_child_in_its_parents_memory_has_none_until_it_starts_its_program(self, tmp_path):
+        make_process(tmp_path, 10)
+        make_process(tmp_path, 20, parent=10, pages=1000)
+        make_process(tmp_path, 30, parent=20, pages=200)
+        same, asked = {(20, 10), (30, 20)}, []
+
+        def same_memory(one, other):
+            asked.append((one, other))
+            return (one, other) in same
+
+        reader = readers.ProcfsReader(tmp_path, Clock(), same_memory=same_memory)
+        first = reader.read(10)
+        assert (list(first.pages), first.children) == ([10], 2)
+        same.clear()
+        assert list(reader.read(10).pages) == [10, 20, 30]
+        asked.clear()
+        assert list(reader.read(10).pages) == [10, 20, 30]
+        assert asked == []
+
     def test_new_children_are_looked_for_now_and_then_and_dead_ones_dropped_at_once(self, tmp_path):
         clock = Clock()
         reader = readers.ProcfsReader(make_process(tmp_path, 10), clock, look_every=0.5)
