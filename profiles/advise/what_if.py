@@ -18,10 +18,10 @@ RUNTIME_BYTES = 600_000_000
 """Resident memory of TensorFlow with nothing but a trivial dataset: 575 MB on 2.21."""
 RESERVE = 0.25
 """Of what is predicted, room that must be left: a prediction may be a fifth too low."""
-POOL_RESERVE = 0.35
-"""The same, in addition, of what passes through TensorFlow's pool beside the buffers: tensors of several sizes come and
-go there, and a piece of it may be up to twice as large as the tensor inside. Batches of 32 MB and the images they are
-made of took 1.55 times what is predicted."""
+POOL_RESERVE = 1 - RESERVE
+"""The same, in addition, of batches and results that come and go in TensorFlow's pool beside buffers: a piece of it may
+be twice as large as the tensor inside. Batches of 32 MB, and the images they are made of, took more than 1.6 times what
+is predicted."""
 _PASSING = frozenset({"batch", "consumer", "parallel"})
 COUNTED_GROWTH = 0.2
 """Of the room beside TensorFlow's own: tuned prefetches that may grow by so much at most are counted as full grown;
