@@ -16,8 +16,12 @@ MOST_WINDOWS = 10
 WINDOW_SECONDS = 0.5
 LEAK_BYTES = 10_000_000
 """Growth below this in the whole measured window is no leak that anybody can tell from noise."""
-_IN_USE = 0.8
-"""The part of the growth that must be blocks in use: free ones between them are no leak."""
+_IN_USE = 0.5
+"""The part of the growth that must be blocks in use: free ones between them are no leak, though a leak may leave some.
+More than half, as of what buffers hold."""
+_PACE = 0.5
+"""Times the pace of the first half that the second one must have: a leak goes on, and what fills at random, as a cache
+of the user's own, has half its pace left when half of what was missing is there."""
 FULL = 1.02
 """A buffer is full from when it never again holds more than this times what it held."""
 _T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
@@ -125,8 +129,9 @@ def growth_of(
 
     Each look has the steps and the memory of one moment. The slope is that of all looks; where there are whole epochs
     enough, that of the epochs' means, as memory comes and goes within an epoch. It is called a leak only when resident
-    memory rose from each window to the next, and so did what is in use: TensorFlow's live bytes in each of them, or
-    glibc's and Python's blocks over the whole measured window, where all buffers were full before it.
+    memory rose from each window to the next, in the second half at no less than half the pace of the first, and so did
+    what is in use: TensorFlow's live bytes in each of them, or glibc's and Python's blocks over the whole measured
+    window, where all buffers were full before it.
 
     Args:
         looks: In order.
@@ -163,6 +168,7 @@ def growth_of(
         and slope - half > 0
         and held < rose / 2
         and _rising(windows)
+        and _going_on(windows)
         and (_live_rising(windows) or (full <= measured[0].t and (in_use or 0) >= _IN_USE * rose)),
         stage=_grew(after) if held >= rose / 2 > 0 else None,
         mb_per_epoch=trend([one.epoch for one in windows], rss)[0] / 1e6 if by_epoch else None,
@@ -196,6 +202,13 @@ def _grew(looks: Sequence[Look]) -> str | None:
 
 def _rising(windows: Sequence[_Seen]) -> bool:
     return all(b.rss > a.rss for a, b in pairwise(windows))
+
+
+def _going_on(windows: Sequence[_Seen]) -> bool:
+    """Whether memory grew by steps in the second half about as it did in the first."""
+    first, middle, last = windows[0], windows[len(windows) // 2], windows[-1]
+    before = (middle.rss - first.rss) / max(1.0, middle.steps - first.steps)
+    return (last.rss - middle.rss) / max(1.0, last.steps - middle.steps) >= _PACE * before
 
 
 def _live_rising(windows: Sequence[_Seen]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 from itertools import accumulate
@@ -124,13 +125,41 @@ def test_a_leak_is_when_both_grow() -> None:
     assert [one is not None and one.leak for one in (both, only_rss, unknown)] == [True, False, False]
 
 
-@pytest.mark.parametrize(("in_use", "leak"), [(None, False), (50, False), (140, False), (170, True)])
-def test_blocks_of_the_heap_that_grew_as_much_are_a_leak_too(in_use: int | None, leak: bool) -> None:
+@pytest.mark.parametrize(("in_use", "leak"), [(None, False), (50, False), (80, False), (100, True), (170, True)])
+def test_blocks_of_the_heap_that_most_of_the_growth_is_are_a_leak_too(in_use: int | None, leak: bool) -> None:
     grown = None if in_use is None else in_use * MB
     found = growth_of([look(at) for at in TIMES], RISING, ORIGIN, in_use=grown)
 
     assert found is not None
     assert found.leak is leak, "the windows' means rise by 180 MB"
+
+
+@pytest.mark.parametrize(("seconds", "leak"), [(3.0, False), (5.0, False), (10.0, True)])
+def test_what_slows_down_by_half_is_filling(seconds: float, leak: bool) -> None:
+    """A cache of the user's own that is filled at random has the e-th part of it missing after so many seconds."""
+
+    def held(at: float) -> float:
+        return 400 * (1 - math.exp(-at / seconds))
+
+    found = growth_of(
+        [look(at, live=100 + held(at)) for at in TIMES], rss([800 + held(n / 10) for n in range(101)]), ORIGIN
+    )
+
+    assert found is not None
+    assert found.low > 0
+    assert found.leak is leak
+
+
+def test_a_loop_that_slows_down_goes_on_leaking() -> None:
+    """The pace is by steps: half as many in the second half keep half as much."""
+    looks = []
+    for at in TIMES:
+        steps = 100 * at if at <= 5 else 500 + 30 * (at - 5)
+        looks.append(replace(look(at, live=100 + 0.2 * steps), steps=round(steps), rss=round((800 + 0.2 * steps) * MB)))
+    found = growth_of(looks, FLAT, ORIGIN)
+
+    assert found is not None
+    assert found.leak
 
 
 def test_the_heap_says_nothing_where_a_buffer_filled_while_measuring() -> None:
