@@ -70,8 +70,14 @@ def _rebatched(view: PipelineView, stage: StageView, below: StageView | None) ->
     """
     size, whole = element_size(view, stage), element_size(view, below) if below is not None else None
     rows, given = batch_size_of(stage), rows_of(view, below) if below is not None else None
-    if below is None or size is None or whole is None or not rows or not given:
+    if below is None or size is None or whole is None:
         yield Portion(1, "in the making", size)
+    elif not rows or not given:
+        # Their sizes were measured.
+        if holder(view, below) is None and size.bytes < whole.bytes:
+            yield Portion(1, "rest of the batch that is handed on in parts", whole.less(size.bytes))
+        elif size.bytes > whole.bytes:
+            yield Portion(2, "in the making, the parts and their copy", size)
     elif given % rows:
         parts = Size(max(size.bytes, 2 * whole.bytes) if given > rows else size.bytes, whole.partial)
         yield Portion(1, "of batches that it puts together", parts)

@@ -440,6 +440,17 @@ def test_parts_of_a_batch_are_views_of_it_where_they_can_be(row: int, given: int
     assert [one.bytes for one in found if one.owner == "consumer"] == [largest * row]
 
 
+def test_parts_of_batches_whose_sizes_were_measured() -> None:
+    def held(whole: float, part: float) -> int | None:
+        unknown = (tensor("float32", None, 16),)
+        batches = stage("stages.0", "map", element=unknown, bytes_per_element=whole)
+        parts = stage("stages.1", "rebatch", element=unknown, bytes_per_element=part)
+        return predicted(generated(ROW), batches, parts, static=False).of("stages.1")
+
+    assert held(4096, 1024) == (4096 - 1024) + 1024, "and the batch that the loop holds"
+    assert held(1024, 4096) == 2 * 4096 + 4096
+
+
 STATELESS, RANDOM = function("Cast"), function("RandomUniform")
 
 
