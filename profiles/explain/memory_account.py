@@ -22,6 +22,7 @@ from pipeprof.profiles.explain.memory_stages import (
     sources_of,
     windows_of,
 )
+from pipeprof.profiles.explain.words import significant
 from pipeprof.profiles.profile import AutotuneMemory, LedgerEntry, Memory, Message
 
 if TYPE_CHECKING:
@@ -242,10 +243,11 @@ def _messages(memory: Memory) -> list[Message]:
     found = []
     growth = memory.growth
     if growth is not None and growth.leak:
+        pace = f"{significant(growth.mb_per_1000_steps)} MB per 1,000 steps"
         text = (
-            f"Memory leaks: with all buffers full it grew by {growth.mb_per_1000_steps:.3g} MB per 1,000 steps "
-            f"({growth.low:.3g} to {growth.high:.3g}), in each of {growth.windows} stretches, and so did what is in "
-            "use: TensorFlow's live tensors, the heap's blocks or Python's objects."
+            f"Memory leaks: with all buffers full it grew by {pace} ({significant(growth.low)} to "
+            f"{significant(growth.high)}), in each of {growth.windows} stretches, and so did what is in use: "
+            "TensorFlow's live tensors, the heap's blocks or Python's objects."
         )
         found.append(Message(code="leak", message=text))
     return found

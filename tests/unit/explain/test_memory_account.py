@@ -360,3 +360,20 @@ def test_the_budget_matters_where_a_tuned_prefetch_could_outgrow_the_limit(
 ) -> None:
     """A tuned prefetch doubles up to 2,048 elements: of 1 MB that is more than 1,500 MB, of 100 B it is nothing."""
     assert budgeted(element_bytes, limit) is exceeds
+
+
+def test_a_leak_is_told_in_plain_numbers() -> None:
+    def kept(at: int) -> Look:
+        """1,200 MB per 1,000 steps, at one step a second."""
+        by_stage = {"stages.0": Buffered("shuffle", 200 * MB, 400)}
+        grown = round(1.2 * MB * at)
+        return Look(float(at), "measure", at, 0, 200 * MB + grown, by_stage, rss=700 * MB + grown)
+
+    seen = view()
+    assert seen.profile is not None
+    profile = seen.profile
+    profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=820 * MB, peak_phase="measure")
+    (message,) = account(profile, Seen(document(), [kept(at) for at in range(100)], seen, origin=0.0))
+
+    assert message.code == "leak"
+    assert "grew by 1,200 MB per 1,000 steps (1,200 to 1,200)" in message.message
