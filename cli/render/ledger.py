@@ -142,4 +142,4 @@ def _growth(memory: Memory, names: dict[str, str], steps: int) -> Sequence[str]:
         return [f"It leaks: with all buffers full it grew by {words}, {use}."]
     if growth.stage:
         return [f"With all buffers full it grew by {words}, mostly in {names.get(growth.stage, growth.stage)}."]
-    return [f"With all buffers full it grew by {words}, TensorFlow's live tensors did not."]
+    return [f"With all buffers full it grew by {words}; what is in use did not go on growing with it."]

@@ -123,7 +123,7 @@ def test_growth_names_the_stage_that_grew(recorded: Recorded) -> None:
 
     growth.stage = None
 
-    assert "300 MB per 1,000 steps (250 to 350), TensorFlow's live tensors did not." in rendered(profile)
+    assert "300 MB per 1,000 steps (250 to 350); what is in use did not go on growing with it." in rendered(profile)
 
 
 def test_a_buffer_that_was_still_filling_is_all_there_is_to_say(recorded: Recorded) -> None:
