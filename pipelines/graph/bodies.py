@@ -321,8 +321,8 @@ def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scalar(tensor: Any) -> int | bool | str | None:
-    """The value of a constant that holds one number, truth value or short text."""
-    if tensor.tensor_shape.unknown_rank or tensor.tensor_shape.dim:
+    """The value of a constant that holds one number, truth value or short text, be it the only one in a list."""
+    if tensor.tensor_shape.unknown_rank or any(one.size != 1 for one in tensor.tensor_shape.dim):
         return None
     for values, kind in ((tensor.int64_val, int), (tensor.int_val, int), (tensor.bool_val, bool)):
         if values:

@@ -201,6 +201,9 @@ class _Builder:
     def _arguments(self, stage: WrittenStage) -> dict[str, Any]:
         if stage.op == "list_files":
             return {"shuffle": any(self.written.nodes[one].family == "Shuffle" for one in stage.nodes)}
+        if stage.op == "rebatch":
+            sizes = self.written.nodes[stage.head].arguments.get("batch_sizes")
+            return {"batch_size": sizes} if sizes else {}
         if stage.op in _COMPOSED or stage.op == "from_generator":
             return {}
         return _plain_arguments(self.written.nodes[stage.head])

@@ -15,6 +15,7 @@ import pytest
 from pipeprof.pipelines.graph import reading
 from pipeprof.pipelines.graph.align import match
 from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.profiles.advise.view_graph import view_of_graphs
 from pipeprof.profiles.explain.stages import explain_stages
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "graphs"
@@ -48,6 +49,14 @@ def test_graphs_are_as_recorded(tf: Any) -> None:
         assert [(node.op, node.key, node.arguments) for node in now.walk()] == [
             (node.op, node.key, node.arguments) for node in then.walk()
         ]
+
+
+def test_rebatch_is_known_with_the_size_of_its_batches(tf: Any) -> None:
+    dataset = tf.data.Dataset.range(100).batch(8).rebatch(2)
+    written = reading.read_written(dataset, in_memory=0)
+    executed = reading.read_executed(dataset, in_memory=0, written=written)
+    stages = view_of_graphs(written, executed, [], by_address=False).stages
+    assert [one.arguments for one in stages if one.op == "rebatch"] == [{"batch_size": 2}]
 
 
 def test_a_window_of_a_live_pipeline(tf: Any, tmp_path: Path) -> None:
