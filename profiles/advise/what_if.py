@@ -161,7 +161,8 @@ def _together(asked: _Question) -> WhatIf:
     at_least = any(one.at_least for one in memory.held)
     at_most = any(one.at_most for one in memory.held)
     bound = "at least " if at_least else "at most " if at_most else ""
-    own = f"with {in_words(RUNTIME_BYTES)} of TensorFlow's own it needs {bound}{in_words(needed)}"
+    needs = "may need" if asked.grown >= _WORTH_ASKING * limit and not at_least else "needs"
+    own = f"with {in_words(RUNTIME_BYTES)} of TensorFlow's own it {needs} {bound}{in_words(needed)}"
     own += ", and what is not known" if memory.unknown else ""
     if asked.fills_counted and asked.ahead >= _WORTH_ASKING * limit:
         own += f", {in_words(asked.ahead)} of it for batches that {_maps(asked)} may fill ahead"

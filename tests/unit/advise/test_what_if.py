@@ -221,6 +221,7 @@ def test_where_there_is_room_for_it_a_tuned_prefetch_is_counted_as_it_may_grow()
 
     assert (together.fits, shuffle.fits) == (True, True)
     assert "1.91 GiB of it for its prefetch to grow to 2,048 elements" in together.sentence
+    assert " it may need " in together.sentence
     assert shuffle.most == pytest.approx((1.25 * 20_000 - 2048) / 1.25, abs=10)
 
 
