@@ -169,9 +169,9 @@ def _moment(memory: Memory, readings: Mapping[str, Reading]) -> str | None:
             return "iterator"
         return "first" if first is not None else None
     name = {"import": "import", "data": "build"}.get(phase or "", phase)
-    return (
-        _at_pools_peak(readings, name) if name in _RUNNING and name in readings else name if name in readings else None
-    )
+    if name not in readings:
+        return None
+    return _at_pools_peak(readings, name) if name in _RUNNING else name
 
 
 def _at_pools_peak(readings: Mapping[str, Reading], name: str) -> str:

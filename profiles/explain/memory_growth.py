@@ -17,8 +17,8 @@ WINDOW_SECONDS = 0.5
 LEAK_BYTES = 10_000_000
 """Growth below this in the whole measured window is no leak that anybody can tell from noise."""
 _IN_USE = 0.5
-"""The part of the growth that must be blocks in use: free ones between them are no leak, though a leak may leave some.
-More than half, as of what buffers hold."""
+"""The part of the growth that must be blocks in use: free ones between them are no leak, though a leak leaves some too
+(arrays kept in a generator: 71 % in use)."""
 _PACE = 0.5
 """Times the pace of the first half that the second one must have: a leak goes on, and what fills at random, as a cache
 of the user's own, has half its pace left when half of what was missing is there."""
