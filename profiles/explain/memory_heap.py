@@ -64,6 +64,11 @@ def holes_shown(facts: Facts, buffers: Sequence[Buffer]) -> float:
     return min(1.0, free / expected)
 
 
+def total_holes(buffers: Sequence[Buffer], shown: float) -> float:
+    """Bytes that lie free between all elements of the heap's buffers."""
+    return shown * sum(one.holes * one.elements for one in buffers if not one.alias)
+
+
 def with_holes(buffers: Sequence[Buffer]) -> list[Buffer]:
     """Ragged and sparse elements in a shuffle leave holes like others, once it is known how large they are."""
     return [

@@ -31,10 +31,11 @@ from pipeprof.profiles.explain.memory_heap import (
     heap_free,
     holes_shown,
     in_heap,
+    total_holes,
     with_holes,
     within_heap,
 )
-from pipeprof.profiles.explain.memory_pool import total_holes, used_again, within_pool
+from pipeprof.profiles.explain.memory_pool import used_again, within_pool
 from pipeprof.profiles.explain.words import size as in_words
 
 BESIDE_BYTES = 1_000_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeprof.profiles.explain.memory_facts import Buffer, Facts, Reading
@@ -67,8 +66,3 @@ def _when_made(facts: Facts, made: Reading) -> int:
     first, released = facts.readings.get("first"), facts.readings.get("released")
     dropped = max(0, first.rss - released.rss) if first is not None and released is not None else 0
     return min(made.rss - dropped, *later)
-
-
-def total_holes(buffers: Sequence[Buffer], shown: float) -> float:
-    """Bytes that lie free between all elements of the heap's buffers."""
-    return shown * sum(one.holes * one.elements for one in buffers if not one.alias)
