@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,8 @@ _METHODS = frozenset(
         "batch",
         "padded_batch",
         "ragged_batch",
+        "sparse_batch",
+        "rebatch",
         "prefetch",
         "interleave",
         "flat_map",
@@ -31,11 +33,19 @@ _METHODS = frozenset(
         "unbatch",
         "group_by_window",
         "bucket_by_sequence_length",
+        "ignore_errors",
+        "rejection_resample",
+        "assert_cardinality",
         "as_dataset",
     }
 )
 # These others have as well: they count above something else that makes a dataset.
-_SHARED = frozenset({"map", "filter", "apply", "take", "window", "shuffle", "repeat", "skip", "shard", "with_options"})
+_SHARED = frozenset(
+    {
+        *("map", "filter", "apply", "take", "window", "shuffle", "repeat", "skip", "shard", "with_options"),
+        *("concatenate", "enumerate", "scan", "snapshot", "take_while", "unique"),
+    }
+)
 _MAKERS = re.compile(
     r"(?:^|\.)(?:data\.(?:experimental\.)?(?:Dataset\.)?\w+|Dataset\.\w+|TFRecordDataset|TextLineDataset|CsvDataset"
     r"|FixedLengthRecordDataset|\w+_dataset_from_(?:directory|array)|make_csv_dataset|make_batched_features_dataset"
@@ -62,6 +72,23 @@ class Listed:
     required: tuple[Parameter, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Makers:
+    """What makes a dataset when it is called, by the words in which the call is written.
+
+    Attributes:
+        functions: Functions of the file of which that is known.
+        short: What the file's own names for TensorFlow's classes stand for, as ``D = tf.data.Dataset``.
+    """
+
+    functions: frozenset[str]
+    short: Mapping[str, str]
+
+    def __contains__(self, called: str) -> bool:
+        name, dot, rest = called.partition(".")
+        return called in self.functions or bool(_MAKERS.search(self.short.get(name, name) + dot + rest))
+
+
 def listed_functions(path: Path) -> list[Listed]:
     """The functions at the top level of a file, those that most likely return datasets first, else in their order.
 
@@ -70,20 +97,29 @@ def listed_functions(path: Path) -> list[Listed]:
     """
     file = bindings_of(path)
     order: tuple[Sign, ...] = ("annotation", "body", "name", "none")
-    sure: frozenset[str] = frozenset()
+    sure = _Makers(frozenset(), _short_names(file))
     while True:
         # A function that returns what another one makes is found once that one is known.
         looked = (_best([_look(one, file, sure) for one in file.of(name)], order) for name in file.callables())
         found = [one for one in looked if one is not None]
         known = frozenset(one.name for one in found if one.sign in ("annotation", "body"))
-        if known == sure:
+        if known <= sure.functions:
             return sorted(found, key=lambda one: order.index(one.sign))
-        sure = known | sure
+        sure = _Makers(known | sure.functions, sure.short)
 
 
 def _best(looked: list[Listed | None], order: tuple[Sign, ...]) -> Listed | None:
     """The most telling of several definitions, as in the branches of an ``if``."""
     return min((one for one in looked if one is not None), key=lambda one: order.index(one.sign), default=None)
+
+
+def _short_names(file: Bindings) -> dict[str, str]:
+    """Dotted names by the names that a file gives them: by an assignment, or by ``from … import … as``."""
+    short = {one.name: ast.unparse(one.node) for one in file.all if isinstance(one.node, ast.Attribute)}
+    for one in file.all:
+        if isinstance(one.node, ast.ImportFrom):
+            short.update({alias.asname: alias.name for alias in one.node.names if alias.asname == one.name})
+    return short
 
 
 def describe(name: str, functions: Iterable[Listed]) -> str:
@@ -112,7 +148,7 @@ def describe(name: str, functions: Iterable[Listed]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _look(binding: Binding, file: Bindings, sure: frozenset[str]) -> Listed | None:
+def _look(binding: Binding, file: Bindings, sure: _Makers) -> Listed | None:
     """What is written of a name; `None` for what is certainly no function of the user's."""
     node = binding.node
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -126,14 +162,14 @@ def _look(binding: Binding, file: Bindings, sure: frozenset[str]) -> Listed | No
     return _look_at_made(binding, node, file, sure) if isinstance(node, ast.expr) else None
 
 
-def _look_at_made(binding: Binding, node: ast.expr, file: Bindings, sure: frozenset[str]) -> Listed | None:
+def _look_at_made(binding: Binding, node: ast.expr, file: Bindings, sure: _Makers) -> Listed | None:
     """What is written of a name that an expression makes: a lambda, a partial, another name, a dataset."""
     said = _made(node.body if isinstance(node, ast.Lambda) else node, {}, sure)
     of = _stands_for(node)
     if said is not None:
         why = f"returns {said}" if isinstance(node, ast.Lambda) else f"is {said}, made when the file is imported"
         return Listed(binding.name, binding.line, "body", why)
-    if of in sure:
+    if of in sure.functions:
         why = f"is {of}" if isinstance(node, ast.Name) else f"is {of} with arguments"
         return Listed(binding.name, binding.line, "body", why)
     root: ast.expr = node
@@ -151,7 +187,7 @@ def _stands_for(node: ast.expr) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
-def _sign(definition: Definition, sure: frozenset[str]) -> tuple[Sign, str]:
+def _sign(definition: Definition, sure: _Makers) -> tuple[Sign, str]:
     body = list(_own(definition))
     annotation = ast.unparse(definition.returns) if definition.returns is not None else "Any"
     returned = [node for node in body if isinstance(node, ast.Return) and node.value is not None]
@@ -169,7 +205,7 @@ def _sign(definition: Definition, sure: frozenset[str]) -> tuple[Sign, str]:
     return found
 
 
-def _returned(body: list[ast.AST], returned: list[ast.Return], sure: frozenset[str]) -> str | None:
+def _returned(body: list[ast.AST], returned: list[ast.Return], sure: _Makers) -> str | None:
     assigned: dict[str, list[ast.expr]] = {}
     for node in body:
         if isinstance(node, ast.Assign):
@@ -188,7 +224,7 @@ def _own(definition: ast.AST) -> Iterator[ast.AST]:
             yield from _own(child)
 
 
-def _made(value: ast.expr, assigned: dict[str, list[ast.expr]], sure: frozenset[str]) -> str | None:
+def _made(value: ast.expr, assigned: dict[str, list[ast.expr]], sure: _Makers) -> str | None:
     """How a returned expression makes a dataset, in words; `None` if nothing says that it does."""
     if isinstance(value, ast.Tuple) and value.elts:
         value = value.elts[0]
@@ -198,7 +234,7 @@ def _made(value: ast.expr, assigned: dict[str, list[ast.expr]], sure: frozenset[
     if not isinstance(value, ast.Call):
         return None
     called = ast.unparse(value.func)
-    if _MAKERS.search(called) or called in sure:
+    if called in sure:
         return f"{called}(…)"
     if not isinstance(value.func, ast.Attribute):
         return None

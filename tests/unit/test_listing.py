@@ -126,6 +126,26 @@ def test_what_returns_what_another_one_makes_is_found_too(folder: Path) -> None:
     }
 
 
+def test_a_short_name_for_tensorflows_class_is_followed(folder: Path) -> None:
+    (folder / "short.py").write_text(
+        "import tensorflow as tf\nfrom tensorflow.data import Dataset as DS\nD = tf.data.Dataset\n"
+        "SIZE = tf.float32.size\n"
+        "def ranged(): return D.range(3)\n"
+        "def mapped(): return DS.from_tensors(3).map(f).take(2)\n"
+        "def taken_apart(): return x.map(f).rebatch(4)\n"
+        "def scanned(): return D.range(3).scan(0, f)\n"
+        "def size(): return SIZE.max()\n"
+    )
+    found = {one.name: one.why for one in listed_functions(folder / "short.py")}
+    assert found == {
+        "ranged": "returns D.range(…) (line 5)",
+        "mapped": "returns ….take(…) (line 6)",
+        "taken_apart": "returns ….rebatch(…) (line 7)",
+        "scanned": "returns ….scan(…) (line 8)",
+        "size": "no sign",
+    }
+
+
 def test_the_list_in_words(folder: Path) -> None:
     said = describe("pipelines_here.py", listed_functions(folder / "pipelines_here.py")).splitlines()
     assert said[0] == "Functions that seem to return a dataset, as they are written; nothing was run:"
