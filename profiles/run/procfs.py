@@ -237,6 +237,13 @@ def process_cpu_clock(pid: int) -> float | None:
         return None
 
 
+def newest_pid(proc: Path = PROC) -> int | None:
+    """The id that was given last, to a process or a thread; ``None`` where the system does not tell."""
+    words = (read_text(f"{proc}/loadavg") or "").split()
+    # 0.20 0.70 1.13 3/146 7747
+    return (int(words[4]) or None) if len(words) == 5 and words[4].isdecimal() else None
+
+
 def _numbers(folder: Path | str) -> list[int]:
     """Names in a folder that are process or thread ids."""
     try:

@@ -14,12 +14,17 @@ from pipeprof.profiles.run.procfs import (
     descendants,
     io_read_bytes,
     libraries,
+    newest_pid,
     pages,
     process_cpu_clock,
     same_memory,
     shares,
     stat,
 )
+
+
+LOOK_AT_LEAST_EVERY = 2.0
+"""Seconds between two looks for descendants when nothing was started: those that had ended may be reaped by now."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,8 @@ class ProcfsReader:
         clock: Seconds; only decides when to look for new descendants.
         look_every: Seconds between two looks for descendants and for the CPU time of those that have ended. They cost
             a file per thread and 0.1 ms for ``stat``, so a child that lives shorter may be missed; its CPU time is
-            counted once it has been reaped.
+            counted once it has been reaped. Where the kernel's newest id shows that nothing was started on the whole
+            machine, a look is put off.
         cpu_clock: Finer CPU seconds of one process by its id; the kernel's ticks are used where it gives ``None``.
         same_memory: Whether two processes run in one memory.
     """
@@ -77,11 +83,12 @@ class ProcfsReader:
         self._reaped: dict[int, float] = {}
         self._children: tuple[int, ...] = ()
         self._looked: float | None = None
+        self._newest: int | None = None
 
     def read(self, pid: int) -> Reading | None:
         """The reading now; ``None`` once the process has ended, also if its id has been given to another."""
         now = self._clock()
-        due = self._looked is None or now - self._looked >= self._look_every
+        due = self._due(now)
         if due and not self._look(pid, now):
             return None
         # Asked before its pages are read: afterwards it may have started its program.
@@ -101,6 +108,14 @@ class ProcfsReader:
             children=len(memory) - 1,
             pages={one: held for one, held in memory.items() if one == pid or one in apart},
         )
+
+    def _due(self, now: float) -> bool:
+        """Whether to look for descendants."""
+        since = now - self._looked if self._looked is not None else LOOK_AT_LEAST_EVERY
+        if since < self._look_every:
+            return False
+        before, self._newest = self._newest, newest_pid(self._proc)
+        return since >= LOOK_AT_LEAST_EVERY or self._newest is None or self._newest != before
 
     def _with_own_memory(self, pid: int) -> frozenset[int]:
         """The children but those that are about to start a program and still use their parent's memory."""

@@ -78,6 +78,33 @@ class TestReader:
         assert (reading.children, reading.rss_bytes) == (0, 1000 * procfs.PAGE_BYTES)
         assert reading.cpu_seconds == pytest.approx(2.0 + 4.0)
 
+    def test_without_a_new_id_nobody_was_born_and_a_look_is_put_off(self, tmp_path):
+        clock = Clock()
+        reader = readers.ProcfsReader(make_process(tmp_path, 10), clock, look_every=0.5)
+        (tmp_path / "loadavg").write_text("0.20 0.70 1.13 3/146 10\n")
+        assert reader.read(10).children == 0
+        make_process(tmp_path, 20, parent=10)
+        clock.now += 0.6
+        assert reader.read(10).children == 0
+        (tmp_path / "loadavg").write_text("0.20 0.70 1.13 3/146 20\n")
+        clock.now += 0.1
+        assert reader.read(10).children == 1
+        (tmp_path / "10" / "stat").write_text(stat_line(10, reaped=(300, 100)))
+        clock.now += 1.9
+        assert reader.read(10).cpu_seconds == pytest.approx(2 * 2.3)
+        clock.now += 0.1
+        assert reader.read(10).cpu_seconds > 2 * 2.3
+
+    @pytest.mark.parametrize("loadavg", ["0.00 0.00 0.00 0/0 0\n", "0.1 0.2 0.3\n", ""])
+    def test_where_the_newest_id_is_not_told_it_is_always_looked(self, tmp_path, loadavg):
+        clock = Clock()
+        reader = readers.ProcfsReader(make_process(tmp_path, 10), clock, look_every=0.5)
+        (tmp_path / "loadavg").write_text(loadavg)
+        reader.read(10)
+        make_process(tmp_path, 20, parent=10)
+        clock.now += 0.6
+        assert reader.read(10).children == 1
+
     def test_a_reused_id_is_not_the_same_process(self, proc):
         clock = Clock()
         reader = readers.ProcfsReader(proc, clock)
