@@ -10,7 +10,7 @@ from pipeprof.profiles.explain.limit import causes_of
 from pipeprof.profiles.explain.stages import explain_stages
 from pipeprof.profiles.explain.time import Used, attribute, ceiling_of
 from pipeprof.profiles.explain.verdict import SLOW_DELETE, verdict
-from pipeprof.profiles.explain.words import percent
+from pipeprof.profiles.explain.words import milliseconds, percent
 from pipeprof.profiles.explain.work import traced_elements, work_by_stage
 from pipeprof.profiles.profile import (
     Contention,
@@ -46,7 +46,11 @@ if TYPE_CHECKING:
     from pipeprof.profiles.run.settings import Plan
 
 DELETION_SECONDS = 0.25
+"""From here on a single deletion is a long one."""
 DELETION_SHARE = 0.02
+"""Of the time that passed, with long ones."""
+DELETIONS_SHARE = 0.05
+"""The same with short ones, after many short epochs: what a step may wait before it counts as waiting."""
 PARTIAL_POINTS = 200
 """Of the series of a profile that is saved while the run goes on: encoding it must not cost more as the run gets on."""
 _BATCHES = ("batch", "padded_batch", "ragged_batch")
@@ -350,12 +354,13 @@ def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
         found.append(Message(code="repeated", message=text))
     deletions = (observed.measured or {}).get("deletions") or []
     spent, seconds = sum(deletions), steps.seconds if steps is not None else 0.0
-    if max(deletions, default=0.0) > DELETION_SECONDS and spent > DELETION_SHARE * (seconds + spent):
+    long, part = max(deletions, default=0.0) > DELETION_SECONDS, spent / (seconds + spent) if spent else 0.0
+    if part > (DELETION_SHARE if long else DELETIONS_SHARE):
+        took = f"up to {max(deletions):.1f} s" if long else milliseconds(1000 * spent / len(deletions))
         text = (
-            f"TensorFlow took up to {max(deletions):.1f} s to delete an ended iterator ({spent:.1f} s for "
-            f"{len(deletions)} of them). The clock of the steps stood still meanwhile, that of the phase did not; a "
-            "training loop that lets go of its iterator after every epoch, as `for batch in dataset` does, waits "
-            "for it."
+            f"TensorFlow took {took} to delete an ended iterator ({spent:.1f} s for {len(deletions):,} of them). The "
+            "clock of the steps stood still meanwhile, that of the phase did not; a training loop that lets go of its "
+            "iterator after every epoch, as `for batch in dataset` does, waits for it."
         )
         found.append(Message(code=SLOW_DELETE, message=text))
     return found

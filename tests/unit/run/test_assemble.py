@@ -435,10 +435,16 @@ def test_a_dataset_that_lasted_is_none():
 
 @pytest.mark.parametrize(("deletions", "warned"), [([], False), ([0.2, 0.1], False), ([0.1, 1.5, 0.1], True)])
 def test_slow_deletions_of_iterators_are_a_warning(deletions, warned):
-    profile = assemble(facts(), observed(measured(drained(), deletions=deletions)))
+    profile = assemble(facts(), observed(measured(drained(5000), deletions=deletions)))
     assert ("slow-delete" in codes(profile)) is warned
     if warned:
         assert "took up to 1.5 s to delete an ended iterator (1.7 s for 3 of them)" in profile.warnings[0].message
+
+
+def test_many_short_deletions_are_a_warning_if_they_add_up():
+    found = assemble(facts(), observed(measured(drained(5000), deletions=[0.0125] * 1200))).warnings
+    assert "took 12.5 ms to delete an ended iterator (15.0 s for 1,200 of them)" in found[0].message
+    assert codes(assemble(facts(), observed(measured(drained(5000), deletions=[0.0125] * 8)))) == []
 
 
 def test_warnings_of_parent_and_worker_are_joined():
