@@ -14,7 +14,7 @@ import threading
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 Message = dict[str, Any]
 
@@ -26,6 +26,7 @@ class WorkerEnd:
         self._reading = reading
         self._writing = writing
         self._lock = threading.Lock()
+        self._held: dict[int, list[str]] = {}
         self.stop = threading.Event()
         self.answer: Callable[[str], Message] | None = None
 
@@ -44,9 +45,27 @@ class WorkerEnd:
     def send(self, kind: str, /, **fields: Any) -> None:
         """Send one message."""
         line = json.dumps({"m": kind, **fields}, separators=(",", ":")) + "\n"
+        held = self._held.get(threading.get_ident())
+        if held is not None:
+            held.append(line)
+        else:
+            self._write(line)
+
+    def _write(self, text: str) -> None:
         with self._lock:
-            self._writing.write(line)
+            self._writing.write(text)
             self._writing.flush()
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What this thread sends meanwhile goes out at the end, in one piece: each piece wakes the parent."""
+        me = threading.get_ident()
+        self._held[me] = []
+        try:
+            yield
+        finally:
+            if lines := self._held.pop(me):
+                self._write("".join(lines))
 
     def listen(self) -> None:
         """Start the thread that hears the parent."""

@@ -22,7 +22,6 @@ from pipeprof.profiles.run.procfs import (
     stat,
 )
 
-
 LOOK_AT_LEAST_EVERY = 2.0
 """Seconds between two looks for descendants when nothing was started: those that had ended may be reaped by now."""
 

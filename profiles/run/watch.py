@@ -26,7 +26,7 @@ LOOK_ABOVE = 0.5
 ANSWER_SECONDS = 2.0
 LAST_LOOK_SECONDS = 0.2
 SAVE_SECONDS = 10.0
-LONGEST_PATIENCE = 0.5
+LONGEST_PATIENCE = 1.0
 GRACE_SECONDS = {"interrupted": 8.0, "terminated": 2.0, "max-time": 4.0}
 _STOPPABLE = ("warmup", "measure", "trace")
 
@@ -173,6 +173,8 @@ class Watch:
         now = self.clock()
         # What it was stopped for lies in the past and must not keep the loop turning until it ends.
         due = [self.observed.heard + self.timeout, self.end_at] if self._stop is None else [self._kill_at]
+        if self._next_look > now:
+            due.append(self._next_look)
         return max(0.0, min([now + LONGEST_PATIENCE, *(moment for moment in due if moment is not None)]) - now)
 
     def _decide(self, now: float) -> None:

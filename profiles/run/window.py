@@ -119,7 +119,21 @@ class PhaseWindow:
 
     def _look(self, seconds: float, steps: int, median_ms: float | None, batch: Any, began: int) -> bool:
         cpu = time.thread_time_ns()
-        self.reason = self._finished(Looked(seconds, steps, median_ms, batch))
+        with self._channel.together():
+            self._decide(Looked(seconds, steps, median_ms, batch), began)
+        now = time.perf_counter_ns()
+        if self._feed.ended != self._looked_epoch:
+            epoch_ns = (now - self._epoch_began) // (self._feed.ended - self._looked_epoch)
+            self._check_ns = max(SHORTEST_CHECK_NS, min(self._most_ns, epoch_ns // LOOKS_AN_EPOCH))
+            self._looked_epoch, self._epoch_began = self._feed.ended, now
+        self.overhead_ns += now - began
+        self.overhead_cpu_ns += time.thread_time_ns() - cpu
+        self.check_next()
+        return self.reason is not None
+
+    def _decide(self, looked: Looked, began: int) -> None:
+        """Find out whether the window is over, and tell of it now and then."""
+        self.reason = self._finished(looked)
         if self.reason is None and self._limit is not None and self.statistics.count >= self._limit:
             self.reason = f"{self._limit} steps"
         paused_ns = self._feed.paused_ns - self._paused_ns
@@ -136,12 +150,3 @@ class PhaseWindow:
         if began >= self._partial_at and self._phase == "measure":
             self._partial_at = began + PARTIAL_NS
             self._channel.send("partial", **self.statistics.document(device=self._device))
-        now = time.perf_counter_ns()
-        if self._feed.ended != self._looked_epoch:
-            epoch_ns = (now - self._epoch_began) // (self._feed.ended - self._looked_epoch)
-            self._check_ns = max(SHORTEST_CHECK_NS, min(self._most_ns, epoch_ns // LOOKS_AN_EPOCH))
-            self._looked_epoch, self._epoch_began = self._feed.ended, now
-        self.overhead_ns += now - began
-        self.overhead_cpu_ns += time.thread_time_ns() - cpu
-        self.check_next()
-        return self.reason is not None

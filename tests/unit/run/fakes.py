@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, Literal
 
@@ -87,6 +88,9 @@ class FakeChannel:
 
     def is_set(self) -> bool:
         return self.stopped
+
+    def together(self) -> nullcontext[None]:
+        return nullcontext()
 
     def send(self, kind: str, /, **fields: Any) -> None:
         self.sent.append({"m": kind, **fields})

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import threading
 from dataclasses import dataclass, field
 
 import pytest
@@ -52,6 +53,46 @@ def worker_end(said: str) -> tuple[WorkerEnd, io.StringIO]:
 
 def sent(out: io.StringIO) -> list[dict]:
     return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+class Writes(io.StringIO):
+    """Notes what each flush sends."""
+
+    def __init__(self):
+        super().__init__()
+        self.pieces = []
+
+    def flush(self):
+        self.pieces.append(self.getvalue()[sum(map(len, self.pieces)) :])
+
+
+def test_what_is_sent_together_goes_out_in_one_piece_also_after_an_error():
+    out = Writes()
+    worker = WorkerEnd(io.StringIO(), out)
+
+    def say() -> None:
+        with worker.together():
+            worker.send("memory_look")
+            assert out.pieces == []
+            other = threading.Thread(target=worker.send, args=("answer",))
+            other.start()
+            other.join()
+            worker.send("beat")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        say()
+    worker.send("partial")
+    kinds = [[json.loads(line)["m"] for line in piece.splitlines()] for piece in out.pieces]
+    assert kinds == [["answer"], ["memory_look", "beat"], ["partial"]]
+
+
+def test_nothing_sent_together_wakes_nobody():
+    out = Writes()
+    worker = WorkerEnd(io.StringIO(), out)
+    with worker.together():
+        pass
+    assert out.pieces == []
 
 
 def test_a_message_is_one_line():
