@@ -20,7 +20,11 @@ MOST: Final = 3.0
 
 
 def add_calling(
-    stages: Sequence[Stage], work: Mapping[str, Work], nobodys_ms: float, batches: int | None = None
+    stages: Sequence[Stage],
+    work: Mapping[str, Work],
+    nobodys_ms: float,
+    batches: int | None = None,
+    running: float = 1.0,
 ) -> None:
     """Adds calls to the stages' time and CPU time in place; those of a part of a fused stage to the one that has it.
 
@@ -30,6 +34,8 @@ def add_calling(
         nobodys_ms: CPU time of the process per batch that is nobody's yet.
         batches: That were measured. A map calls once for each of its elements; of others the trace's number is told,
             which lacks what buffers held when it began.
+        running: Of the threads' time that wanted a core, the part with one. The trace sees a turn by the clock, also
+            while it waits for a core; of a stage whose threads were looked at, their own part is taken.
     """
     rows = {stage.id: stage for stage in stages}
     seen: dict[str, tuple[float, float]] = {}
@@ -39,7 +45,7 @@ def add_calling(
             carrier = row.fused_with or address
             calls, ms = seen.get(carrier, (0.0, 0.0))
             each_batch = row.elements / batches if row.op == "map" and row.elements and batches else one.calls
-            seen[carrier] = calls + each_batch, ms + one.calling
+            seen[carrier] = calls + each_batch, ms + one.calling * _on_a_core(one, running)
     total = sum(ms for _, ms in seen.values())
     each = min(MOST, max(0.0, nobodys_ms) / total) if total > 0 else 0.0
     for address, (calls, ms) in seen.items():
@@ -49,3 +55,9 @@ def add_calling(
         row.calls_per_batch, row.calling_ms_per_batch = calls, each * ms
         row.time_ms_per_batch += each * ms
         row.cpu_ms_per_batch = (row.cpu_ms_per_batch or 0.0) + each * ms
+
+
+def _on_a_core(one: Work, running: float) -> float:
+    """The part of a stage's turns in which they had a core."""
+    wanted = (one.computing or 0.0) + (one.waiting or 0.0)
+    return (one.computing or 0.0) / wanted if wanted > 0 else running

@@ -98,7 +98,7 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
             stage.cpu_ms_per_batch = (stage.cpu_ms_per_batch or 0.0) * account.scale
             if stage.intra_op_ms_per_batch is not None:
                 stage.intra_op_ms_per_batch *= account.scale
-        _add_calling(account, stages, work, used.batches)
+        _add_calling(account, stages, work, used.batches, running)
         for stage in known:
             _keep_to_the_clock(stage, threads[stage.id], used.interval_ms)
         _keep_to_the_window(known, used.interval_ms, cores)
@@ -113,9 +113,10 @@ def attribute(stages: Sequence[Stage], work: Mapping[str, Work], used: Used, cor
 def _by_trace(stages: Sequence[Stage], work: Mapping[str, Work]) -> None:
     """Without a model, with autotune off, the trace window is all there is: longer than measured, but in proportion."""
     for stage in stages:
-        seen = work.get(stage.id)
-        if seen is not None and seen.at_work > 0:
-            stage.cpu_ms_per_batch, stage.timed_by = seen.at_work, "trace"
+        seen = [work[one.id] for one in stages if stage.id in (one.id, one.fused_with) and one.id in work]
+        at_work = max(sum(one.at_work for one in seen), sum(one.ms + one.calling for one in seen))
+        if at_work > 0 and stage.fused_with is None:
+            stage.cpu_ms_per_batch, stage.timed_by = at_work, "trace"
 
 
 def _by_elements(stages: Sequence[Stage], work: Mapping[str, Work], batches: int | None) -> None:
@@ -287,9 +288,11 @@ def _all_read(stages: Sequence[Stage], work: Mapping[str, Work]) -> bool:
     return not unknown_stages(list(stages)) and not any(one is not None and (one.ms or one.calls) for one in seen)
 
 
-def _add_calling(account: CpuAccount, stages: Sequence[Stage], work: Mapping[str, Work], batches: int | None) -> None:
+def _add_calling(
+    account: CpuAccount, stages: Sequence[Stage], work: Mapping[str, Work], batches: int | None, running: float
+) -> None:
     """Calls, out of what is the runtime's; what could not be told apart may be a stage's that nobody read."""
-    add_calling(stages, work, account.runtime_ms, batches)
+    add_calling(stages, work, account.runtime_ms, batches, running)
     calling = sum(stage.calling_ms_per_batch or 0.0 for stage in stages)
     account.stages_ms += calling
     account.runtime_ms = max(0.0, account.runtime_ms - calling)

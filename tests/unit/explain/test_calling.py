@@ -56,6 +56,14 @@ def test_never_more_than_some_times_what_was_seen():
     assert (account.stages_ms, account.runtime_ms) == pytest.approx((1.3, 3.7))
 
 
+def test_a_turn_that_waited_for_a_core_took_no_more_time_of_it():
+    looked, other = stage("a", 1.0, 2.0), stage("b", 1.0, 2.0)
+    work = {"a": Work(computing=0.2, waiting=0.6, calls=1.0, calling=0.4), "b": Work(calls=1.0, calling=0.4)}
+    attribute([looked, other], work, Used(total_ms=9.0, waiting_share=0.5), CORES)
+    assert looked.calling_ms_per_batch == pytest.approx(3 * 0.4 * 0.25)
+    assert other.calling_ms_per_batch == pytest.approx(3 * 0.4 * 0.5)
+
+
 def test_nothing_where_nothing_is_left():
     one = stage("a", 10.0, 10.0)
     account = attribute([one], {"a": called(1.0)}, Used(total_ms=8.0), CORES)

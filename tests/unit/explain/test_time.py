@@ -116,6 +116,13 @@ def test_without_a_model_the_trace_tells_the_proportions():
     assert (one.share, two.share) == pytest.approx((2 / 3, 1 / 3))
 
 
+def test_without_a_model_what_was_seen_of_the_calls_counts_too():
+    whole, part = Stage(id="a", origin="written", op="map"), Stage(id="b", origin="written", op="batch", fused_with="a")
+    work = {"a": Work(ms=1.4, at_work=1.6, computing=1.0, waiting=0.0), "b": Work(calls=32.0, calling=1.1)}
+    attribute([whole, part], work, Used(total_ms=4.0), CORES)
+    assert (whole.time_ms_per_batch, part.time_ms_per_batch) == (pytest.approx(2.5), None)
+
+
 def unread(id_: str, elements: int | None, **more: Any) -> Stage:
     return Stage(id=id_, origin="written", op="map", elements=elements, **more)
 
