@@ -16,7 +16,10 @@ it holds one `next()` of eager TensorFlow on a core that just slept, a tenth of 
 
 The intervals are those of the sign test. ``bare_again`` compares bare blocks with bare blocks: what the machine's noise
 alone makes of 1. ``attributing_share`` is the part of pipeprof's blocks in which they looked at what time and memory
-are attributed by: TensorFlow's model of the pipeline, and its live bytes. Nineteen minutes.
+are attributed by: TensorFlow's model of the pipeline, and its live bytes. Twenty-six minutes.
+
+The image cases have three alternations for each that a case has elsewhere: with two, the interval was as wide as what is
+claimed, 0.4 % to either side on a loop that loses 0.6 %.
 """
 
 from __future__ import annotations
@@ -64,8 +67,8 @@ class Case:
 
 
 CASES = {
-    "jpeg_folder": Case("jpeg_folder", 0.99, 2.0),
-    "array": Case("array", 0.99, 2.0),
+    "jpeg_folder": Case("jpeg_folder", 0.99, 3.0),
+    "array": Case("array", 0.99, 3.0),
     "range": Case("numbers", 0.95, 0.5),
     "from_tensors": Case("constant", 0.95, 0.5),
     "step_sync": Case("constant", 0.99, 0.25, f"simulate:{STEP_MS}ms"),
@@ -145,7 +148,7 @@ def main() -> int:
     """Measure, write and print the result; 0 if it holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
-    told = "alternations a case, twice that for images, half for fast loops, a quarter with a step; default %(default)s"
+    told = "alternations a case, three times that for images, half for fast loops, a quarter with a step; default %(default)s"
     parser.add_argument("--pairs", type=int, default=200, help=told)
     parser.add_argument("--case", choices=CASES, action="append", help="default: all")
     options = parser.parse_args()
