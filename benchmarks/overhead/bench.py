@@ -18,8 +18,8 @@ The intervals are those of the sign test. ``bare_again`` compares bare blocks wi
 alone makes of 1. ``attributing_share`` is the part of pipeprof's blocks in which they looked at what time and memory
 are attributed by: TensorFlow's model of the pipeline, and its live bytes. Twenty-six minutes.
 
-The image cases have three alternations for each that a case has elsewhere: with two, the interval was as wide as what is
-claimed, 0.4 % to either side on a loop that loses 0.6 %.
+The image cases have three times as many alternations as is asked for: with twice as many, the interval was as wide as
+what is claimed, 0.4 % to either side.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def main() -> int:
     """Measure, write and print the result; 0 if it holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="where the result goes (JSON)")
-    told = "alternations a case, three times that for images, half for fast loops, a quarter with a step; default %(default)s"
+    told = "alternations a case; thrice for images, half for fast loops, a quarter with a step; default %(default)s"
     parser.add_argument("--pairs", type=int, default=200, help=told)
     parser.add_argument("--case", choices=CASES, action="append", help="default: all")
     options = parser.parse_args()
