@@ -17,6 +17,8 @@ from pipeprof.profiles.profile import Stage
 
 MOST: Final = 3.0
 """What a call takes at most, over what the trace sees of it."""
+ONCE_EACH: Final = frozenset({"map", "scan", "take_while"})
+"""Stages that call their function once for each element that they give out."""
 
 
 def add_calling(
@@ -32,7 +34,7 @@ def add_calling(
         stages: All rows. Only those whose time TensorFlow's model has counted are given any.
         work: What the trace saw, by address.
         nobodys_ms: CPU time of the process per batch that is nobody's yet.
-        batches: That were measured. A map calls once for each of its elements; of others the trace's number is told,
+        batches: That were measured. Some stages call once for each of their elements; of others the trace's number is told,
             which lacks what buffers held when it began.
         running: Of the threads' time that wanted a core, the part with one. The trace sees a turn by the clock, also
             while it waits for a core; of a stage whose threads were looked at, their own part is taken.
@@ -44,7 +46,7 @@ def add_calling(
         if row is not None and one.calls:
             carrier = row.fused_with or address
             calls, ms = seen.get(carrier, (0.0, 0.0))
-            each_batch = row.elements / batches if row.op == "map" and row.elements and batches else one.calls
+            each_batch = row.elements / batches if row.op in ONCE_EACH and row.elements and batches else one.calls
             seen[carrier] = calls + each_batch, ms + one.calling * _on_a_core(one, running)
     total = sum(ms for _, ms in seen.values())
     each = min(MOST, max(0.0, nobodys_ms) / total) if total > 0 else 0.0

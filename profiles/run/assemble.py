@@ -353,9 +353,12 @@ def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
         text = f"The dataset ended {often} while it was measured and was started again, as a training loop does{share}."
         found.append(Message(code="repeated", message=text))
     deletions = (observed.measured or {}).get("deletions") or []
-    spent, seconds = sum(deletions), steps.seconds if steps is not None else 0.0
-    long, part = max(deletions, default=0.0) > DELETION_SECONDS, spent / (seconds + spent) if spent else 0.0
-    if part > (DELETION_SHARE if long else DELETIONS_SHARE):
+    seconds, long = steps.seconds if steps is not None else 0.0, max(deletions, default=0.0) > DELETION_SECONDS
+    if not long:
+        # Short ones of the warm-up tell nothing of the measured time; long ones are too few to leave any out.
+        deletions = deletions[len(deletions) - (steps.epochs if steps is not None else 0) :]
+    spent = sum(deletions)
+    if spent > (DELETION_SHARE if long else DELETIONS_SHARE) * (seconds + spent):
         took = f"up to {max(deletions):.1f} s" if long else milliseconds(1000 * spent / len(deletions))
         text = (
             f"TensorFlow took {took} to delete an ended iterator ({spent:.1f} s for {len(deletions):,} of them). The "

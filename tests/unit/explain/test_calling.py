@@ -42,10 +42,11 @@ def test_what_is_left_goes_to_those_that_call_by_what_was_seen():
     assert (account.stages_ms, account.runtime_ms) == pytest.approx((13.0, 0.0))
 
 
-def test_a_map_calls_once_for_each_element_whatever_buffers_held_when_the_trace_began():
-    one = stage("a", 1.0, 1.0, elements=160)
+@pytest.mark.parametrize(("op", "calls"), [("map", 16.0), ("scan", 16.0), ("take_while", 16.0), ("filter", 13.3)])
+def test_what_calls_once_for_each_element_does_so_whatever_buffers_held_when_the_trace_began(op, calls):
+    one = stage("a", 1.0, 1.0, elements=160).model_copy(update={"op": op})
     attribute([one], {"a": called(1.0, 13.3)}, Used(total_ms=5.0, batches=10), CORES)
-    assert one.calls_per_batch == 16.0
+    assert one.calls_per_batch == calls
 
 
 def test_never_more_than_some_times_what_was_seen():
