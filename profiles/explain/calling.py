@@ -34,8 +34,8 @@ def add_calling(
         stages: All rows. Only those whose time TensorFlow's model has counted are given any.
         work: What the trace saw, by address.
         nobodys_ms: CPU time of the process per batch that is nobody's yet.
-        batches: That were measured. Some stages call once for each of their elements; of others the trace's number is told,
-            which lacks what buffers held when it began.
+        batches: That were measured. Some stages call once for each of their elements; of others the trace's number is
+            told, which lacks what buffers held when it began.
         running: Of the threads' time that wanted a core, the part with one. The trace sees a turn by the clock, also
             while it waits for a core; of a stage whose threads were looked at, their own part is taken.
     """
