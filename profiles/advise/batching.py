@@ -54,7 +54,7 @@ def _batched(view: PipelineView, stage: StageView, below: StageView | None) -> I
     size = element_size(view, stage)
     count = parallel_calls(view, stage) or 1
     fused = below is not None and fused_batch(view, below) is not None
-    if fused and below is not None and parallel_calls(view, below) is not None and size is not None:
+    if fused and size is not None:
         # The map holds them.
         return
     if below is None or fused or holder(view, below) is not None:

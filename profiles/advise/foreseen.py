@@ -31,7 +31,7 @@ def foreseen(view: PipelineView) -> PipelineView:
         found = replace(view, stages=tuple(stages))
     root = found.root
     off = view.options.get(f"{_OPTIMIZATION}.inject_prefetch") is False
-    if root is None or off or _runs_ahead(found, root):
+    if root is None or off or runs_ahead(found, root):
         return found
     added = StageView(
         id=ADDED,
@@ -62,7 +62,8 @@ def _parallelized(stage: StageView) -> bool:
     return function.ops is not None and function.stateful_op is None and not function.python and not tables
 
 
-def _runs_ahead(view: PipelineView, root: StageView) -> bool:
+def runs_ahead(view: PipelineView, root: StageView) -> bool:
+    """Whether the last stage makes its elements before they are asked for."""
     below = view.input_of(root)
     if root.op == "prefetch" or root.made_parallel:
         return True

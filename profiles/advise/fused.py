@@ -1,4 +1,4 @@
-"""How many calls of a stage run at a time, and which batch a parallel map fills by itself.
+"""How many calls of a stage run at a time, and which batch a map fills by itself.
 
 Both are as TensorFlow rewrites the pipeline, unless its default optimizations are off.
 """
@@ -30,8 +30,8 @@ def parallel_calls(view: PipelineView, stage: StageView) -> int | None:
 def fused_batch(view: PipelineView, stage: StageView) -> StageView | None:
     """The batch that a map fills by itself, as far as what runs or the rule of the optimizer tells.
 
-    TensorFlow fuses a parallel map with the batch that alone reads it, unless that has calls of its own or default
-    optimizations are off.
+    TensorFlow fuses a map, also one with a single call at a time, with the batch that alone reads it, unless that has
+    calls of its own or default optimizations are off.
     """
     readers = [one for one in view.readers(stage) if not one.injected]
     if stage.op != "map" or len(readers) != 1 or readers[0].op != "batch":
@@ -39,8 +39,7 @@ def fused_batch(view: PipelineView, stage: StageView) -> StageView | None:
     if stage.executed_op:
         return readers[0] if "MapAndBatch" in stage.executed_op else None
     off = not rewritten(view) or view.options.get(f"{_OPTIMIZATION}.map_and_batch_fusion") is False
-    apart = off or readers[0].arguments.get("num_parallel_calls") is not None
-    return None if apart or parallel_calls(view, stage) is None else readers[0]
+    return None if off or readers[0].arguments.get("num_parallel_calls") is not None else readers[0]
 
 
 def rewritten(view: PipelineView) -> bool:

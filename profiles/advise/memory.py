@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pipeprof.profiles.advise.aliases import cache_above, giver, holder, shared_bytes
 from pipeprof.profiles.advise.batching import BATCHING, portions
 from pipeprof.profiles.advise.elements import Size, components, element_size
-from pipeprof.profiles.advise.foreseen import foreseen
+from pipeprof.profiles.advise.foreseen import foreseen, runs_ahead
 from pipeprof.profiles.advise.fused import MOST_BATCHES, fused_batch, fused_batches, parallel_calls, rewritten
 from pipeprof.profiles.advise.interleaved import open_copies, results_ready
 from pipeprof.profiles.advise.prediction import (
@@ -57,6 +57,8 @@ AUTOTUNED_PREFETCH = 2
 AUTOTUNE's budget of memory. What is predicted with it says so."""
 POOLED_BYTES = 256 * 1024
 """Tensors from this size on lie in TensorFlow's pool, smaller ones in glibc's heap."""
+LARGE_ELEMENT_BYTES = 4_000_000
+"""Elements that are no batches are counted in the step from this size on: fewer bytes are little beside any buffer."""
 _UNIT = 256
 """What the pool rounds to."""
 
@@ -122,12 +124,31 @@ def _without_array(view: PipelineView, entry: Held | NotKnown) -> Held | NotKnow
 
 
 def _consumer(view: PipelineView) -> Iterator[Held]:
-    """The batch that the step holds while the next one is made."""
+    """What the step holds while the next one is made; one that lies ready is taken before that one is let go of."""
     root = view.root
     size = element_size(view, root) if root is not None else None
-    if root is None or size is None or size.partial or not _batched(view, root) or holder(view, root) is not None:
+    if root is None or size is None or size.partial or holder(view, root) is not None:
         return
-    yield _held(view, "consumer", root, 1, what="batch in the step", size=size)
+    batched = _batched(view, root)
+    if not batched and size.bytes < LARGE_ELEMENT_BYTES:
+        return
+    what = "batch" if batched else "element"
+    if _lies_ready(view, root):
+        yield _held(view, "consumer", root, 2, what=f"({what} in the step, the next one on its way there)", size=size)
+    else:
+        yield _held(view, "consumer", root, 1, what=f"{what} in the step", size=size)
+
+
+def _lies_ready(view: PipelineView, root: StageView) -> bool:
+    """Whether the next element is there before it is asked for, and another one is begun in its place at once.
+
+    What a batch with a single call has in the making is counted there, and takes the place in a prefetch.
+    """
+    added = any(one.injected and one.op == "prefetch" for one in view.readers(root))
+    if not added and not runs_ahead(view, root):
+        return False
+    made = view.input_of(root) if root.op == "prefetch" else root
+    return made is None or next(portions(view, made), None) is None or parallel_calls(view, made) is not None
 
 
 def _batched(view: PipelineView, stage: StageView) -> bool:
@@ -232,10 +253,10 @@ def _prefetch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
 
 
 def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
-    calls = parallel_calls(view, stage)
-    if calls is None:
+    calls, batch = parallel_calls(view, stage), fused_batch(view, stage)
+    if calls is None and batch is None:
         return
-    batch = fused_batch(view, stage)
+    calls = calls or 1
     count, what, size, note = calls, "results", element_size(view, stage), ""
     if stage.op == "interleave":
         count, what = results_ready(view, stage), "results of open iterators"
