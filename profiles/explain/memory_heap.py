@@ -12,6 +12,10 @@ from dataclasses import replace
 from pipeprof.profiles.advise.prediction import HOLES, MOST_HOLES
 from pipeprof.profiles.explain.memory_facts import MAPPED_BYTES, SLOT_BYTES, Buffer, Facts
 
+FULL = 0.5
+"""Of what buffers hold at the fullest look, what they must have held at another one that tells of them: beside a few
+elements the heap has grown by as much for everything else."""
+
 
 def within_heap(facts: Facts, buffers: list[Buffer]) -> list[Buffer]:
     """Buffers of small tensors hold no more than the heap has ever grown by: elements may share a tensor."""
@@ -114,19 +118,20 @@ def _extent(one: Buffer) -> float:
 def in_heap(facts: Facts, buffers: Sequence[Buffer]) -> float | None:
     """Bytes of the heap in buffers at the fullest look.
 
-    What elements take in it is known from the first look, just before which it was read; where that says nothing, from
-    the most that was seen in use.
+    What elements take in it is known from the first look, just before which it was read, if half of them were there;
+    else from the most that was seen in use.
     """
     made, first, most = facts.readings.get("iterator"), facts.readings.get("first"), _fullest(facts)
     if made is None or made.heap is None or most is None:
         return None
     lacking = [one for one in buffers if one.unsized and one.elements and one.pooled < 1]
     before = [one for one in facts.first if one.unsized and one.elements and one.pooled < 1]
-    if lacking and before and first is not None and first.heap is not None:
+    extent, now = sum(_extent(one) for one in before), sum(_extent(one) for one in lacking)
+    if lacking and before and extent >= FULL * now and first is not None and first.heap is not None:
         others = sum(
             one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in facts.first if one not in before
         )
-        each = max(0.0, first.heap - made.heap - others) / (sum(_extent(one) for one in before) or 1.0)
+        each = max(0.0, first.heap - made.heap - others) / (extent or 1.0)
         rest = sum(one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in buffers if one not in lacking)
-        return rest + each * sum(_extent(one) for one in lacking)
+        return rest + each * now
     return max(0.0, float(most - made.heap))

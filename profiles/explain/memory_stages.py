@@ -15,7 +15,6 @@ from pipeprof.profiles.advise.prediction import (
     HOLES,
     MOST_HOLES,
     SPLIT_FROM,
-    cache_overhead_bytes,
     element_overhead_bytes,
 )
 from pipeprof.profiles.explain.memory_facts import AT_REST, POOLED_BYTES, Buffer, Reading, Source
@@ -37,6 +36,18 @@ TEXT_BLOCK_BYTES = 48
 """What a text takes at most beside its letters and its place in the tensor: the head of a block, rounded up twice."""
 TEXT_SPARE = 0.125
 """Of its letters, room that a text was given beyond them: 0.12 was measured of texts that tf.strings.join had made."""
+MADE_BLOCK_BYTES = 64
+"""The block of a C++ string that TensorFlow took over as it was, without copying its letters."""
+MADE_SPARE = 1.0
+"""Of its letters, the room that such a string may have beyond them: appending to a full one doubles it."""
+_TAKEN_OVER = frozenset({
+    "AsString", "EncodePng", "ReduceJoin", "RegexReplace", "StaticRegexReplace", "StringFormat", "StringJoin",
+    "StringLower", "StringStrip", "StringUpper",
+})  # fmt: skip
+"""Ops whose texts are strings taken over: what their texts take beyond 48 B and an eighth was measured."""
+ALIGNED_HOLE_BYTES = 96
+"""What lies free beside an aligned block at most: less than the alignment of 64 B and glibc's smallest block of 32 B.
+51 to 95 B were measured for each tensor of a cache, of texts, of numbers and of both."""
 CONSTANT_BYTES = 1_000_000
 """Constants in graphs count from here on: every function has a few."""
 
@@ -79,7 +90,8 @@ def buffers_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterab
         elif texts:
             beside = [component.nbytes or 0 for component in given.element or () if component.dtype != "string"]
             pooled = min(1.0, one.elements * sum(n for n in beside if n >= POOLED_BYTES) / size) if size else 0.0
-            most = size + _text_blocks(given, max(0.0, size - one.elements * sum(beside)), one.elements)
+            made = _made_by_ops(view, given)
+            most = size + _text_blocks(given, max(0.0, size - one.elements * sum(beside)), one.elements, made=made)
         elif known and not unsized and sum(known):
             pooled = sum(size for size in known if size >= POOLED_BYTES) / sum(known)
         else:
@@ -100,13 +112,20 @@ def buffers_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterab
         )
 
 
-def _text_blocks(given: StageView, size: float, elements: float) -> float:
+def _made_by_ops(view: PipelineView, given: StageView) -> bool:
+    """Whether texts that come out of a stage may be strings that TensorFlow took over."""
+    functions = [stage.function for stage in (given, *view.below(given)) if stage.function is not None]
+    return any(one.ops is not None and _TAKEN_OVER & one.ops for one in functions)
+
+
+def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) -> float:
     """Bytes that the blocks of texts take at most beside their letters, and their spare room.
 
     Args:
         given: What makes the elements.
         size: Bytes of all texts, 24 for each and its letters.
         elements: How many elements.
+        made: They may be strings that TensorFlow took over.
     """
     shapes = [one.shape for one in given.element or () if one.dtype == "string"]
     if any(shape is None or None in shape for shape in shapes):
@@ -114,6 +133,8 @@ def _text_blocks(given: StageView, size: float, elements: float) -> float:
         texts = size / (2 * TEXT_BYTES)
     else:
         texts = elements * sum(math.prod(one or 0 for one in shape or ()) for shape in shapes)
+    if made:
+        return (TEXT_BLOCK_BYTES + MADE_BLOCK_BYTES) * texts + MADE_SPARE * size
     return TEXT_BLOCK_BYTES * texts + TEXT_SPARE * size
 
 
@@ -148,10 +169,9 @@ def _overhead(view: PipelineView, owner: Owner, given: StageView) -> int:
 def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> int:
     """Bytes that an element of a size leaves free between the heap's blocks at most: how many there are is measured."""
     components = len(given.element or ()) or 1
-    number = counted(view, given)
-    used = element_overhead_bytes(components, counted=number)
     if owner == "cache":
-        return max(0, cache_overhead_bytes(components) - used)
+        return ALIGNED_HOLE_BYTES * components
+    used = element_overhead_bytes(components, counted=counted(view, given))
     usual, more = small_bytes(view, given), small_bytes(view, given, SPLIT_FROM)
     holes = HOLES * (used + min(usual, each)) + (MOST_HOLES - HOLES) * min(more, each)
     return round(holes) if owner == "shuffle" else 0

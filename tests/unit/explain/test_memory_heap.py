@@ -1,0 +1,27 @@
+"""What buffers take in the heap where the model does not count it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeprof.profiles.explain.memory_facts import Buffer, Facts, Reading
+from pipeprof.profiles.explain.memory_heap import in_heap
+
+MB = 1_000_000
+
+
+def cache(elements: int) -> Buffer:
+    """A cache of 10,000 letters in each element."""
+    return Buffer("cache", "stages.0", 10_000.0 * elements, elements, pooled=0.0, unsized=True, texts=True)
+
+
+@pytest.mark.parametrize(("elements", "megabytes"), [(40, 300), (6_000, 230 / 0.6)])
+def test_a_few_elements_do_not_tell_what_many_take(elements: int, megabytes: float) -> None:
+    readings = {
+        "iterator": Reading(rss=500 * MB, heap=80 * MB),
+        "first": Reading(rss=600 * MB, heap=(83 if elements < 100 else 310) * MB),
+        "measure": Reading(rss=800 * MB, heap=380 * MB),
+    }
+    facts = Facts(readings, peak=800 * MB, moment="measure", first=(cache(elements),))
+
+    assert in_heap(facts, (cache(10_000),)) == pytest.approx(megabytes * MB)

@@ -1,0 +1,41 @@
+"""What is known of the elements that a stage held at a look."""
+
+from __future__ import annotations
+
+import pytest
+from unit.advise.views import function, pipeline, stage, tensor
+
+from pipeprof.profiles.advise.memory import memory_prediction
+from pipeprof.profiles.advise.view import Component, PipelineView
+from pipeprof.profiles.explain.memory_buffers import Buffered, Look
+from pipeprof.profiles.explain.memory_facts import Buffer
+from pipeprof.profiles.explain.memory_stages import buffers_of
+from pipeprof.profiles.profile import Owner
+
+
+def held(seen: PipelineView, owner: Owner, stage_id: str, size: int, elements: int) -> Buffer:
+    """The buffer of the only stage that holds anything."""
+    look = Look(1.0, "measure", 1, 0, 0, {stage_id: Buffered(owner, size * elements, elements)})
+    (found,) = buffers_of(seen, memory_prediction(seen), look)
+    return found
+
+
+def test_texts_that_ops_made_may_have_room_for_as_many_letters_again() -> None:
+    texts = (Component("string", ()),)
+    seen = pipeline(
+        stage("source", "range"),
+        stage("stages.0", "map", element=texts, function=function("StaticRegexReplace")),
+        stage("stages.1", "shuffle", element=texts, arguments={"buffer_size": 600}),
+    )
+
+    assert held(seen, "shuffle", "stages.1", 124, 600).most == pytest.approx(600 * (2 * 124 + 48 + 64))
+
+
+def test_each_tensor_in_a_cache_may_leave_less_than_an_aligned_block_free() -> None:
+    element = (tensor("float32", 50), tensor("bool"))
+    seen = pipeline(
+        stage("source", "fixed_length_records", element=element),
+        stage("stages.0", "cache", element=element),
+    )
+
+    assert held(seen, "cache", "stages.0", 201, 100).holes == 2 * 96
