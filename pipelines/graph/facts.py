@@ -35,6 +35,9 @@ _ELEMENTWISE_OPS = """
     StringUpper Sub Tan Tanh TruncateDiv TruncateMod Xdivy Xlogy ZerosLike
 """
 _ELEMENTWISE = frozenset(_ELEMENTWISE_OPS.split())
+_MADE_OPS = "BroadcastTo ConcatV2 Const ExpandDims Fill LinSpace MatrixDiagV3 OneHot Pack Range Reshape Squeeze Tile"
+_MADE = _ELEMENTWISE | frozenset(_MADE_OPS.split())
+"""What gives the same for the same, and needs no inputs but constants: TensorFlow works it out once."""
 _LINES = "DecodeCSV"
 """Takes texts of any shape, and gives each column in that shape."""
 _WIDTHS = {
@@ -56,6 +59,7 @@ class Body:
         reads: Its arguments that ops read.
         returns: For each result the argument that it is, or None.
         depends: For each result whether it is made from any argument.
+        fixed: For each result whether it is a constant (``held``) or is made of nothing else (``made``), or None.
         unknown: It calls what is not in the graph.
     """
 
@@ -63,6 +67,7 @@ class Body:
     returns: tuple[int | None, ...]
     depends: tuple[bool, ...]
     unknown: bool
+    fixed: tuple[str | None, ...] = ()
 
 
 class Facts:
@@ -107,6 +112,8 @@ class Facts:
         if not body.unknown:
             facts["reads"] = sorted(one for one in body.reads if one < count)
             facts["passes"] = [one if one is not None and one < count else None for one in body.returns]
+            captured = [one is not None and one >= count for one in body.returns]
+            facts["fixed"] = ["held" if kept else one for kept, one in zip(captured, body.fixed, strict=True)]
         if _LINES in ops:
             whole = list(called) == [called[0]] and list(element_ranks) == [0] and not captured_ranks
             facts["elementwise"] = whole and _Flow(self, self._functions[called[0]], 0).decodes_lines()
@@ -171,6 +178,7 @@ class _Flow:
             returns=tuple(self.argument(one) for one in returned),
             depends=tuple(self._made_from_argument(one) for one in returned),
             unknown=any(self._callee(node).unknown for node in self._nodes.values() if node.op in CALLS),
+            fixed=tuple(map(self._fixed, returned)),
         )
 
     def argument(self, reference: str) -> int | None:
@@ -240,20 +248,29 @@ class _Flow:
                 if found is not None:
                     yield found
 
+    def _fixed(self, reference: str) -> str | None:
+        """How a value is the same in every call, as far as its own body tells."""
+        if self._made_from_argument(reference):
+            return None
+        if not {self._nodes[name].op for name in self._before(reference)} <= {*_MADE, *_HANDING_ON}:
+            return None
+        origin = self._nodes.get(self._origin(reference))
+        return "held" if origin is not None and origin.op == "Const" else "made"
+
     def _made_from_argument(self, reference: str) -> bool:
-        """Whether any argument has gone into the value; bodies have no cycles."""
+        """Whether any argument has gone into the value."""
+        names = {one.partition(":")[0] for name in self._before(reference) for one in self._nodes[name].input}
+        return not (names | {reference.partition(":")[0]}).isdisjoint(self._arguments.keys() - self._nodes.keys())
+
+    def _before(self, reference: str) -> set[str]:
+        """The nodes that a value is made by; bodies have no cycles."""
         todo, seen = [reference], set[str]()
         while todo:
             name = todo.pop().partition(":")[0]
-            if name in seen or name.startswith("^"):
-                continue
-            seen.add(name)
-            if name not in self._nodes:
-                if name in self._arguments:
-                    return True
-                continue
-            todo.extend(self._nodes[name].input)
-        return False
+            if name not in seen and name in self._nodes:
+                seen.add(name)
+                todo.extend(self._nodes[name].input)
+        return seen
 
 
 def _is_random(ops: Sequence[str]) -> bool:

@@ -26,7 +26,15 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 
-class FunctionDict(TypedDict):
+class _FixedFunction(TypedDict, total=False):
+    """What only a function with a single input has."""
+
+    fixed: list[
+        str | None
+    ]  # for each component of the result, `held` if it is a constant, `made` if made of such alone
+
+
+class FunctionDict(_FixedFunction):
     """What the functions of a dataset do, with all functions they call; those of datasets inside are theirs.
 
     Components are counted as TensorFlow flattens them: keys of a dict in alphabetical order.

@@ -21,13 +21,16 @@ def holder(view: PipelineView, stage: StageView) -> StageView | None:
     """The stage in whose memory all tensors that come out of `stage` lie, if that is not their own.
 
     Stages that only hand tensors on lead to a cache in memory, which keeps all of them anyway, or to a source whose
-    slices are views.
+    slices are views, or to a map that gives the same tensor in every call.
     """
     for one in _passed(view, stage):
         if one.op == "cache" and not one.arguments.get("filename"):
             return one
         if one.op == "from_tensors":
             return one
+        if one.op == "map":
+            fixed = _fixed(one)
+            return one if fixed and all(fixed) else None
         if one.op == "from_tensor_slices":
             return one if one.element and all(_viewed(component.nbytes) == 1 for component in one.element) else None
     return None
@@ -50,11 +53,20 @@ def giver(view: PipelineView, stage: StageView) -> StageView | None:
 
 
 def shared_bytes(view: PipelineView, stage: StageView) -> float:
-    """Mean bytes of an element coming out of `stage` that are views of the source, while the others are copies."""
+    """Mean bytes of an element coming out of `stage` that are views of the source, or the same in every element."""
     one = giver(view, stage)
+    if one is not None and one.op == "map":
+        return sum(
+            (component.nbytes or 0) * kept for component, kept in zip(one.element or (), _fixed(one), strict=False)
+        )
     if one is None or one.op != "from_tensor_slices":
         return 0
     return sum((component.nbytes or 0) * _viewed(component.nbytes) for component in one.element or ())
+
+
+def _fixed(stage: StageView) -> tuple[bool, ...]:
+    """For each component of what a map gives whether it is the same tensor in every call."""
+    return (stage.function.fixed if stage.function is not None else None) or ()
 
 
 def _viewed(nbytes: int | None) -> float:

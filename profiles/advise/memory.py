@@ -264,6 +264,11 @@ def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
         # The two write their results straight into batches.
         count, what, size = fused_batches(calls, batch), "batches being filled", element_size(view, batch)
         note = f", up to {MOST_BATCHES}"
+    elif stage.op == "map" and holder(view, stage) is stage:
+        yield Held("parallel", stage.id, 0, "alias", "the same tensors in every call")
+        return
+    elif size is not None:
+        size = size.less(shared_bytes(view, stage)) if stage.op == "map" else size
     if size is None:
         yield _no_size("parallel", stage)
     else:

@@ -78,6 +78,7 @@ class FunctionView:
         elementwise: Whether every op works element by element, so that it means the same on a batch.
         reads: Components of its input that it reads, dotted keys or indices.
         writes: Components that it changes or adds; the others pass through.
+        fixed: For each component of its result whether that is the same tensor in every call; ``None`` if not known.
     """
 
     ops: frozenset[str] | None = None
@@ -88,6 +89,7 @@ class FunctionView:
     elementwise: bool | None = None
     reads: frozenset[str] | None = None
     writes: frozenset[str] | None = None
+    fixed: tuple[bool, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ _TUNED = ("num_parallel_calls", "buffer_size", "cycle_length")
 # Worked out by TensorFlow from the other arguments of an interleave.
 _DERIVED = ("buffer_output_elements", "prefetch_input_elements")
 _IN_MEMORY = ("from_tensors", "from_tensor_slices")
+_WORKED_OUT_BYTES = 10 * 1024 * 1024
+"""Values made of constants up to this size TensorFlow works out once (its constant folding); tried with 4 and 16 MB."""
 _DEFAULTS: Mapping[str, Any] = {
     "block_length": 1,
     "drop_remainder": False,
@@ -226,6 +228,7 @@ class _Builder:
             elementwise=node.function["elementwise"],
             reads=flow.reads(node),
             writes=flow.writes(node),
+            fixed=_fixed(node),
         )
 
     def _constant(self, stage: WrittenStage, head: Node) -> bool | None:
@@ -281,6 +284,18 @@ def _element(node: Node) -> tuple[Component, ...] | None:
     if not node.output_types or len(node.output_types) != len(node.output_shapes):
         return None
     return tuple(Component(*one) for one in zip(node.output_types, node.output_shapes, strict=True))
+
+
+def _fixed(node: Node) -> tuple[bool, ...] | None:
+    """The components of a function's result that are the same tensor in every call."""
+    kinds = node.function.get("fixed") if node.function is not None else None
+    element = _element(node)
+    if kinds is None or element is None or len(kinds) != len(element):
+        return None
+    return tuple(
+        kind == "held" or (kind == "made" and one.nbytes is not None and one.nbytes <= _WORKED_OUT_BYTES)
+        for kind, one in zip(kinds, element, strict=True)
+    )
 
 
 def _options(written: StageGraph, executed: StageGraph) -> dict[str, Any]:
