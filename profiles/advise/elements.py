@@ -78,12 +78,25 @@ def _completed(view: PipelineView, stage: StageView, seen: frozenset[str]) -> tu
     if below is None or stage.id in seen or all(one.nbytes is not None for one in found):
         return found
     given = _completed(view, below, seen | {stage.id})
+    if stage.op == "map":
+        return _mapped(stage, found, given)
     shapes = [_shape(stage, one.shape) for one in given]
     if len(shapes) != len(found):
         return found
     return tuple(
         replace(one, shape=_both(one.shape, shape)) if shape is not None else one
         for one, shape in zip(found, shapes, strict=True)
+    )
+
+
+def _mapped(stage: StageView, found: tuple[Component, ...], given: Sequence[Component]) -> tuple[Component, ...]:
+    """What a map makes of batches: as many rows as it is given, if its function works element by element."""
+    rows = {one.shape[0] for one in given if one.shape}
+    if stage.function is None or not stage.function.elementwise or len(rows) != 1:
+        return found
+    (count,) = rows
+    return tuple(
+        replace(one, shape=(count, *one.shape[1:])) if one.shape and one.shape[0] is None else one for one in found
     )
 
 

@@ -514,6 +514,17 @@ def test_a_prefetch_that_tensorflow_adds_is_foreseen(
     assert "prefetch" not in [one.owner for one in memory_prediction(replace(seen, unseen=False)).held]
 
 
+def test_a_map_that_works_element_by_element_gives_as_many_rows_as_it_gets() -> None:
+    def ahead(**facts: Any) -> int | None:
+        mapped = stage("stages.1", "map", element=OPEN, function=function("Mul", **facts))
+        batch = above("batch", OPEN, batch_size=64)
+        return predicted(generated(), batch, mapped, above("prefetch", OPEN, index=2, buffer_size=3)).of("stages.2")
+
+    # The prefetch, and two in the step and on their way there.
+    assert ahead(elementwise=True) == 5 * 64 * IMAGE_BYTES
+    assert ahead(elementwise=False) is ahead() is None
+
+
 def test_the_same_tensor_from_every_call_is_held_once() -> None:
     pair = (*IMAGE, *IMAGE)
 
