@@ -99,7 +99,17 @@ class MemoryPrediction:
     def running_bytes(self) -> int:
         """The sum once the iterator has been made and all buffers are full."""
         running = sum(one.bytes if one.steady is None else one.steady for one in self.held)
-        return running - min(sum(one.residue for one in self.held), sum(one.pooled for one in self.held))
+        return running - self._reused_bytes
+
+    @property
+    def _reused_bytes(self) -> int:
+        """Free memory that making the sources leaves in the pool, as far as other tensors use it again.
+
+        Smaller tensors take it in pieces, after which one of more than half of its size finds no room there.
+        """
+        pieces = [one.residue for one in self.held]
+        most = max(pieces, default=0) / 2
+        return min(sum(pieces), sum(one.pooled for one in self.held if one.count and one.pooled <= most * one.count))
 
     def of(self, stage: str) -> int | None:
         """Bytes of one stage; ``None`` if it holds nothing or they are not known."""

@@ -115,6 +115,19 @@ def test_pool_memory_that_making_a_source_has_left_is_used_again() -> None:
     assert buffered.total_bytes == alone.total_bytes + 120_000_000
 
 
+@pytest.mark.parametrize(("rows", "again"), [(100, 120), (490, 400), (510, 0)])
+def test_what_is_larger_than_half_of_the_array_finds_no_room_there(rows: int, again: int) -> None:
+    row, batched = (tensor("float32", 100_000),), (tensor("float32", rows, 100_000),)
+    source = stage("source", "from_tensor_slices", element=row, elements=1000, source_bytes=400_000_000)
+    made = stage("stages.0", "map", element=batched, elements=1000, arguments={}, function=function("Add"))
+
+    found = predicted(source, made, above("prefetch", batched, index=1, buffer_size=1))
+
+    pooled = sum(one.bytes for one in found.held if one.owner != "source")
+    reused = 3.1 * 400_000_000 + pooled - found.running_bytes
+    assert reused == pytest.approx(again * 1_000_000)
+
+
 def test_a_shuffle_lets_go_of_a_copy_of_the_array() -> None:
     found = predicted(sliced(), above("shuffle", (tensor("float32", 16),), buffer_size=500, elements=1000))
 
