@@ -106,6 +106,7 @@ class Buffer:
         unsized: The model does not count all of its bytes: strings and variants (ragged, sparse).
         texts: What it does not count is in proportion to what it does: strings.
         most: Bytes that its elements take at most, where that is known of texts.
+        parts: Its elements are parts of larger tensors, each of which stays as long as one of them is held.
         pool_only: What it holds is only known of the pool: what the heap grew by may be anybody's.
         windows: They are windows, which no look counts.
         weight: Elements of the source in one of its elements.
@@ -122,6 +123,7 @@ class Buffer:
     unsized: bool = False
     texts: bool = False
     most: float = math.inf
+    parts: bool = False
     pool_only: bool = False
     windows: bool = False
     weight: float = 1.0

@@ -86,14 +86,19 @@ def with_holes(buffers: Sequence[Buffer]) -> list[Buffer]:
 def filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) -> list[Buffer]:
     """Give buffers whose bytes the model does not count what was measured of them, in proportion to their elements.
 
-    A text takes its letters and a block of the heap, which is known: what is left then has no owner.
+    A text takes its letters and a block of the heap, which is known: what is left then has no owner. Where texts are
+    parts of larger tensors, these stay with them, in the heap or in the pool.
     """
 
     def known(one: Buffer) -> float:
         share = one.pooled if pooled else 1 - one.pooled
         return one.bytes * share + (0.0 if pooled else one.overhead * one.elements)
 
-    lacking = [one for one in buffers if one.unsized and one.elements and not (one.texts if pooled else one.pool_only)]
+    lacking = [
+        one
+        for one in buffers
+        if one.unsized and one.elements and not (one.texts and not one.parts if pooled else one.pool_only)
+    ]
     if measured is None or not lacking:
         return buffers
     missing = measured - sum(known(one) for one in buffers)
@@ -119,7 +124,7 @@ def in_heap(facts: Facts, buffers: Sequence[Buffer]) -> float | None:
     """Bytes of the heap in buffers at the fullest look.
 
     What elements take in it is known from the first look, just before which it was read, if half of them were there;
-    else from the most that was seen in use.
+    else, and where what stays with elements grows while they are replaced, from the most that was seen in use.
     """
     made, first, most = facts.readings.get("iterator"), facts.readings.get("first"), _fullest(facts)
     if made is None or made.heap is None or most is None:
@@ -127,7 +132,8 @@ def in_heap(facts: Facts, buffers: Sequence[Buffer]) -> float | None:
     lacking = [one for one in buffers if one.unsized and one.elements and one.pooled < 1]
     before = [one for one in facts.first if one.unsized and one.elements and one.pooled < 1]
     extent, now = sum(_extent(one) for one in before), sum(_extent(one) for one in lacking)
-    if lacking and before and extent >= FULL * now and first is not None and first.heap is not None:
+    told = extent >= FULL * now and not any(one.parts for one in lacking)
+    if lacking and before and told and first is not None and first.heap is not None:
         others = sum(
             one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in facts.first if one not in before
         )

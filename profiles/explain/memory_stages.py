@@ -82,7 +82,7 @@ def buffers_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterab
         share = own_share(view, given) if one.owner in ("shuffle", "cache", "prefetch") else 1.0
         each = one.bytes / one.elements if one.elements else 0.0
         texts = unsized and all(component.dtype != "variant" for component in given.element or ())
-        size, most = one.bytes * share, math.inf
+        size, most, parts = one.bytes * share, math.inf, False
         if texts and (path := giver(view, given)) is not None and path.op == "list_files":
             # The model counts only where a name lies.
             size, unsized, texts = PATH_BYTES * one.elements, False, False
@@ -91,7 +91,9 @@ def buffers_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterab
             beside = [component.nbytes or 0 for component in given.element or () if component.dtype != "string"]
             pooled = min(1.0, one.elements * sum(n for n in beside if n >= POOLED_BYTES) / size) if size else 0.0
             made = _made_by_ops(view, given)
-            most = size + _text_blocks(given, max(0.0, size - one.elements * sum(beside)), one.elements, made=made)
+            parts = _parts_of_texts(view, given)
+            if not parts:
+                most = size + _text_blocks(given, max(0.0, size - one.elements * sum(beside)), one.elements, made=made)
         elif known and not unsized and sum(known):
             pooled = sum(size for size in known if size >= POOLED_BYTES) / sum(known)
         else:
@@ -105,6 +107,7 @@ def buffers_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterab
             unsized=unsized,
             texts=texts,
             most=most,
+            parts=parts,
             weight=_weight(view, given),
             alias=(stage_id, one.owner) in aliases,
             overhead=_overhead(view, one.owner, given),
@@ -116,6 +119,15 @@ def _made_by_ops(view: PipelineView, given: StageView) -> bool:
     """Whether texts that come out of a stage may be strings that TensorFlow took over."""
     functions = [stage.function for stage in (given, *view.below(given)) if stage.function is not None]
     return any(one.ops is not None and _TAKEN_OVER & one.ops for one in functions)
+
+
+def _parts_of_texts(view: PipelineView, given: StageView) -> bool:
+    """Whether texts that come out of a stage are slices of tensors that its function makes: TensorFlow copies none."""
+    opening = giver(view, given)
+    inside = [one for one in view.stages if opening is not None and one.owner == opening.id]
+    read = {name for one in inside for name in one.inputs}
+    sources = [giver(view, one) for one in inside if one.id not in read]
+    return any(one is not None and one.op == "from_tensor_slices" and not one.constant for one in sources)
 
 
 def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipeprof.profiles.explain.memory_facts import Buffer, Facts, Reading
@@ -25,3 +27,16 @@ def test_a_few_elements_do_not_tell_what_many_take(elements: int, megabytes: flo
     facts = Facts(readings, peak=800 * MB, moment="measure", first=(cache(elements),))
 
     assert in_heap(facts, (cache(10_000),)) == pytest.approx(megabytes * MB)
+
+
+@pytest.mark.parametrize(("parts", "megabytes"), [(True, 300), (False, 20)])
+def test_what_stays_with_parts_of_larger_tensors_grows_while_they_are_replaced(parts: bool, megabytes: float) -> None:
+    readings = {
+        "iterator": Reading(rss=500 * MB, heap=80 * MB),
+        "first": Reading(rss=600 * MB, heap=100 * MB),
+        "measure": Reading(rss=800 * MB, heap=380 * MB),
+    }
+    lines = replace(cache(2_000), owner="shuffle", parts=parts)
+    facts = Facts(readings, peak=800 * MB, moment="measure", first=(lines,))
+
+    assert in_heap(facts, (lines,)) == pytest.approx(megabytes * MB)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from unit.advise.views import function, pipeline, stage, tensor
 
@@ -39,3 +41,18 @@ def test_each_tensor_in_a_cache_may_leave_less_than_an_aligned_block_free() -> N
     )
 
     assert held(seen, "cache", "stages.0", 201, 100).holes == 2 * 96
+
+
+@pytest.mark.parametrize(("op", "parts"), [("from_tensor_slices", True), ("TextLineDataset", False)])
+def test_texts_that_are_slices_keep_the_tensors_that_they_are_parts_of(op: str, parts: bool) -> None:
+    texts = (Component("string", ()),)
+    seen = pipeline(
+        stage("source", "list_files", element=texts),
+        stage("stages.0", "flat_map", element=texts),
+        stage("stages.0.source", op, element=texts, owner="stages.0", depth=1, inputs=()),
+        stage("stages.1", "shuffle", element=texts, inputs=("stages.0",), arguments={"buffer_size": 600}),
+    )
+
+    found = held(seen, "shuffle", "stages.1", 124, 600)
+
+    assert (found.parts, math.isinf(found.most)) == (parts, parts)
