@@ -45,6 +45,8 @@ class Reading:
         near_rss: Resident memory at the moment nearest to the peak at which the heap was looked at.
         near_heap: Of `heap` then.
         near_free: Of `heap_free` then.
+        pool: Of the pool's regions; what else is known of the pool is what is in use.
+        pool_hidden: What regions that were not found may take besides.
     """
 
     rss: int
@@ -60,6 +62,8 @@ class Reading:
     near_rss: int | None = None
     near_heap: int | None = None
     near_free: int | None = None
+    pool: int | None = None
+    pool_hidden: int | None = None
 
     @property
     def in_use(self) -> int | None:

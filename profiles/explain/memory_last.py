@@ -32,7 +32,8 @@ class LastLook:
 
     Attributes:
         readings: The worker's, as far as it came.
-        memory: `t` on the system's monotonic clock, `rss` and `live` at the look.
+        memory: `t` on the system's monotonic clock, `rss` and `live` at the look, `heap` and `heap_free` if they were
+            looked at.
         phase: The phase under way.
         model: TensorFlow's model at the look; None before there was an iterator.
         view: The pipeline as it is written; without stages for a function.
@@ -62,7 +63,8 @@ def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] |
     live = seen.memory["live"]
     moment = next((name for name in ("build", "iterator", "first") if name not in readings), seen.phase)
     readings = {name: one for name, one in readings.items() if name != moment}
-    readings[moment] = Reading(rss=rss, peak=rss, live=live, live_peak=live)
+    heap = {key: seen.memory.get(key) for key in ("heap", "heap_free")}
+    readings[moment] = Reading(rss=rss, peak=rss, live=live, live_peak=live, **heap)
     prediction = memory_prediction(seen.view)
     look = Look(seen.memory["t"], seen.phase, 0, 0, live, dict(_held(seen)))
     facts = Facts(

@@ -35,7 +35,7 @@ from pipeprof.profiles.explain.memory_heap import (
     with_holes,
     within_heap,
 )
-from pipeprof.profiles.explain.memory_pool import used_again, within_pool
+from pipeprof.profiles.explain.memory_pool import in_use, pool_free, used_again, within_pool
 from pipeprof.profiles.explain.words import size as in_words
 
 BESIDE_BYTES = 1_000_000
@@ -50,12 +50,12 @@ def reconcile(facts: Facts) -> Ledger:
     entries += _python(facts)
     source, residue = _sources(facts)
     entries += source
-    held, pool_live, holes = _held(facts)
+    held, counted, holes = _held(facts)
     entries += held
     listed = {(one.owner, one.stage) for one in held}
     entries += [Entry(owner, stage, 0, "alias") for owner, stage in facts.aliases if (owner, stage) not in listed]
     entries += _building(facts, source)
-    slack = _slack(facts, residue, pool_live, holes)
+    slack = _slack(facts, residue, holes, pooled=counted)
     found = _merged(_without_reuse([*entries, *residue, *slack], facts.peak))
     found += _kept(facts, facts.peak - sum(one.bytes for one in found))
     found = [one for one in found if one.bytes or one.how == "alias"]
@@ -156,21 +156,23 @@ def _only(sources: Sequence[Source]) -> str | None:
     return sources[0].stage if len(sources) == 1 else None
 
 
-def _held(facts: Facts) -> tuple[list[Entry], int | None, float]:
-    """Buffers, batches in the making and the loop's own batch; the pool's live bytes at the peak; the heap's holes."""
+def _held(facts: Facts) -> tuple[list[Entry], bool, float]:
+    """Buffers, batches in the making and the loop's own batch; whether the pool is counted; the heap's holes."""
     running = facts.moment not in ("build", "iterator")
     made, now = facts.readings.get("iterator"), facts.readings.get(facts.moment)
     if not running or made is None or now is None:
-        return [], None, 0.0
+        return [], False, 0.0
     buffers = [replace(one, bytes=0.0, elements=0.0) if one.alias else one for one in facts.buffers]
     consumer = facts.batch_bytes or 0.0
     in_pool = consumer >= POOLED_BYTES
     pool = None if facts.live is None or made.live is None else max(0.0, facts.live - made.live)
-    most = None if now.live_peak is None or made.live is None else max(0.0, now.live_peak - made.live)
+    used = in_use(facts)
+    most = None if used is None or made.live is None else max(0.0, used - made.live)
     buffers = within_pool(facts, within_heap(facts, buffers), most)
     buffers = filled_up(buffers, None if pool is None else pool - (consumer if in_pool else 0), pooled=True)
     buffers = with_holes(filled_up(buffers, in_heap(facts, buffers), pooled=False))
-    buffers = [one if one.unsized else _in_chunks(one, facts.pool_scale) for one in buffers]
+    scale = max(1.0, facts.pool_scale * (used / now.live_peak if used and now.live_peak else 1.0))
+    buffers = [one if one.unsized else _in_chunks(one, scale) for one in buffers]
     left = None if most is None else max(0.0, most - sum(one.bytes * one.pooled for one in buffers))
     passing: list[Entry] = []
     if consumer and (left is None or not in_pool or left > 0):
@@ -188,8 +190,8 @@ def _held(facts: Facts) -> tuple[list[Entry], int | None, float]:
     entries = [_entry(one, shown) for one in buffers]
     if facts.leaked and left:
         # Nothing comes and goes that was not counted: what is live beside it was never let go of.
-        return [*entries, *passing, Entry("python", None, round(left), "measured", LEAKED)], now.live_peak, holes
-    return [*entries, *_padded(passing, left)], now.live_peak, holes
+        return [*entries, *passing, Entry("python", None, round(left), "measured", LEAKED)], most is not None, holes
+    return [*entries, *_padded(passing, left)], most is not None, holes
 
 
 def _at_most_full(buffers: list[Buffer], left: float | None) -> tuple[list[Buffer], float | None]:
@@ -254,15 +256,13 @@ def _merged(entries: Iterable[Entry]) -> list[Entry]:
     return list(found.values())
 
 
-def _slack(facts: Facts, residue: Sequence[Entry], pool_live: int | None, holes: float) -> list[Entry]:
+def _slack(facts: Facts, residue: Sequence[Entry], holes: float, *, pooled: bool) -> list[Entry]:
     """What the pool and glibc keep without anybody using it."""
     found = []
     now = facts.readings.get(facts.moment)
-    if now is not None and pool_live is not None:
-        names = list(facts.readings)
-        peaks = [facts.readings[name].live_peak or 0 for name in names[: names.index(facts.moment) + 1]]
-        free = max(peaks, default=0) - pool_live - sum(one.bytes for one in residue)
-        found.append(Entry("slack", None, max(0, free), "measured", "TensorFlow's pool"))
+    if pooled:
+        free = pool_free(facts, sum(one.bytes for one in residue))
+        found.append(Entry("slack", None, free, "measured", "TensorFlow's pool"))
     if now is not None and facts.moment not in ("build", "iterator"):
         unused = heap_free(facts)
         kept = max(0.0, unused - holes) if unused is not None else facts.trimmed or 0

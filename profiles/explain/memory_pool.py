@@ -11,6 +11,34 @@ HOLES = 0.05
 in memory (`benchmarks/attribution`: `cache_features`, `interleave_shuffles`, `several` without its source)."""
 
 
+def pool_at(facts: Facts) -> Reading | None:
+    """The reading that tells what the pool had resident at the peak, itself or a later one: it gives nothing back."""
+    names = list(facts.readings)
+    later = [facts.readings[name] for name in names[names.index(facts.moment) :]]
+    return next((one for one in later if one.pool is not None), None)
+
+
+def in_use(facts: Facts) -> int | None:
+    """Bytes of the pool in use at its peak, without those of its chunks that nobody has written to."""
+    most, seen = facts.readings[facts.moment].live_peak, pool_at(facts)
+    if most is None or seen is None or seen.pool is None:
+        return most
+    return min(most, seen.pool + (seen.pool_hidden or 0))
+
+
+def pool_free(facts: Facts, residue: int) -> int:
+    """Bytes of the pool that were resident at the peak and not in use, beside the residue of making the sources.
+
+    Where its pages were not counted, what it had in use before and no longer then.
+    """
+    now, seen = facts.readings[facts.moment], pool_at(facts)
+    if seen is not None and seen.pool is not None:
+        return max(0, seen.pool - (now.live_peak or 0) - residue)
+    names = list(facts.readings)
+    peaks = [facts.readings[name].live_peak or 0 for name in names[: names.index(facts.moment) + 1]]
+    return max(0, max(peaks, default=0) - (now.live_peak or 0) - residue)
+
+
 def within_pool(facts: Facts, buffers: list[Buffer], most: float | None) -> list[Buffer]:
     """Buffers of large tensors hold no more than the pool ever had in use, or the process has grown by.
 

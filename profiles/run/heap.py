@@ -130,10 +130,11 @@ class HeapWatch:
         self._nearest: HeapAt | None = None
         self._most = 0
 
-    def see(self, seconds: float = QUICK_SECONDS) -> None:
-        """Look at the heap, if that is due and took no more than `seconds` the last time."""
+    def see(self, seconds: float = QUICK_SECONDS) -> HeapAt | None:
+        """Look at the heap, if that is due and took no more than `seconds` the last time; None if not."""
         if self._took <= seconds and self._clock() >= self._next:
-            self._take()
+            return self._take()
+        return None
 
     def end(self) -> Stretch | None:
         """Look at the heap, however long it takes: a stretch ends here, and the next one begins."""
@@ -145,14 +146,15 @@ class HeapWatch:
         self._last, self._nearest, self._most = replace(last, peak=0), None, last.used
         return Stretch(last, nearest, most)
 
-    def _take(self) -> None:
+    def _take(self) -> HeapAt | None:
         began, computed, last = self._clock(), self._cpu_clock(), self._last
         found = self._now()
         self._took = self._cpu_clock() - computed
         self._next = began + max(EVERY_SECONDS, self._took / SHARE)
         if found is None:
-            return
+            return None
         self._last, self._most = found, max(self._most, found.used)
         if last is None or found.peak > last.peak:
             ends = (found,) if last is None else (found, last)
             self._nearest = min(ends, key=lambda one: abs(found.peak - one.rss - max(0, self._most - one.used)))
+        return found

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.graph.snapshots import RawSnapshot, take_snapshot
 from pipeprof.profiles.run import procfs
 from pipeprof.profiles.run.heap import PAUSE_SECONDS, HeapWatch, trimmed_bytes
+from pipeprof.profiles.run.pool_pages import pool_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,6 +29,9 @@ LOOK_SECONDS = 0.2
 TELL_SECONDS = 2.0
 """How often the parent is told of a look, in case that this process does not live to tell of all of them."""
 MOST_LOOKS = 120
+POOL_AT = frozenset({"first", "measure"})
+"""Ends of stretches at which the pool's pages are counted, in some 40 ms. It never gives memory back: what it has at
+the measurement's end it had at the peak. Not when steps are about to be measured, as buffers would fill meanwhile."""
 REST_SECONDS = 0.5
 """How long the pipeline may take to come to rest when nobody takes batches any more."""
 _REST_EVERY = 0.02
@@ -196,6 +200,7 @@ class MemoryLog:
         """Take a reading that ends the stretch since the last one."""
         live, most = tensor_bytes()
         heap = self._heap.end()
+        pool = pool_pages() if name in POOL_AT else None
         self._readings.append(
             {
                 "name": name,
@@ -212,6 +217,8 @@ class MemoryLog:
                 "near_heap": heap.nearest.used if heap else None,
                 "near_free": heap.nearest.free if heap else None,
                 "blocks": sys.getallocatedblocks(),
+                "pool": pool.resident if pool else None,
+                "pool_hidden": pool.hidden if pool else None,
             }
         )
         if self._tell is not None:
@@ -243,11 +250,13 @@ class MemoryLog:
         if seen is None:
             return
         found = self._moment(phase, feed, steps)
-        self._heap.see()
+        heap = self._heap.see()
         self._looks.append((found, seen))
         if self._tell is not None and now >= self._tell_at:
             self._tell_at = now + TELL_SECONDS
             memory = {key: found[key] for key in ("t", "rss", "live")}
+            if heap is not None:
+                memory |= {"heap": heap.used, "heap_free": heap.free}
             self._tell("memory_look", phase=phase, memory=memory, model=seen.to_dict())
         if len(self._looks) > MOST_LOOKS:
             self._looks = self._looks[::2]

@@ -97,6 +97,24 @@ def test_of_a_function_only_the_owners_are_known() -> None:
     }
 
 
+def test_texts_and_what_is_free_in_the_heap_are_known_where_it_was_looked_at() -> None:
+    """The model counts 224 MB of texts; the heap has 270 MB more in use, and 30 free."""
+    view = pipeline(
+        stage("source", "from_generator", element=(tensor("string"),), elements=5_000_000),
+        stage("stages.0", "shuffle", element=(tensor("string"),), arguments={"buffer_size": 200_000}),
+    )
+    texts = {"name": "ShuffleV3", "buffered_bytes": 224 * MB, "buffered_elements": 200_000}
+    memory = {"t": 107.5, "rss": 800 * MB, "live": 0}
+
+    without = entries(seen(view, texts, memory=memory))
+    found = entries(seen(view, texts, memory={**memory, "heap": 350 * MB, "heap_free": 30 * MB}))
+
+    assert "slack" not in without
+    assert found["slack"][1] > 0
+    assert found["shuffle"][1] > without["shuffle"][1]
+    assert found["shuffle"][1] + found["slack"][1] == pytest.approx(300), "in use and free"
+
+
 def test_what_was_ended_while_the_source_was_made_is_the_sources() -> None:
     rows = (tensor("float32", 100_000),)
     view = pipeline(stage("source", "from_tensor_slices", element=rows, elements=250, source_bytes=100 * MB))

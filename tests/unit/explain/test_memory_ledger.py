@@ -475,3 +475,45 @@ def test_what_buffers_lack_is_no_slack_either() -> None:
     found = reconcile(replace(facts, buffers=(half,), first=(half,)))
 
     assert [of(found, "shuffle"), of(found, "slack"), found.unexplained] == [50, 75, 50 * MB]
+
+
+def paged(now: Reading, pool: float, hidden: float = 0) -> Reading:
+    return replace(now, pool=round(pool * MB), pool_hidden=round(hidden * MB))
+
+
+def test_what_the_pool_has_resident_beyond_its_tensors_is_slack() -> None:
+    found = reconcile(running(paged(at(1000, live=400), pool=470), shuffle(400), live=400 * MB))
+
+    assert [of(found, "shuffle"), of(found, "slack"), found.unexplained] == [400, 70, 30 * MB]
+
+
+def test_the_pools_pages_of_a_later_stretch_are_those_of_the_peak() -> None:
+    """They are not counted when steps are about to be measured, and it never gives memory back."""
+    facts = running(at(1000, live=400), shuffle(400), live=400 * MB, moment="warmup")
+    readings = {**facts.readings, "first": paged(at(600, live=50), pool=60), "warmup": facts.readings["measure"]}
+    del readings["measure"]
+
+    found = reconcile(replace(facts, readings={**readings, "measure": paged(at(900, live=300), pool=470)}))
+
+    assert [of(found, "slack"), found.unexplained] == [70, 30 * MB]
+
+
+def test_chunks_count_as_far_as_somebody_wrote_to_them() -> None:
+    """Chunks of 480 MB hold tensors of 400, of which 40 MB have never been written to."""
+    facts = running(paged(at(960, live=480), pool=440), shuffle(400), live=480 * MB, pool_scale=1.2)
+
+    found = reconcile(facts)
+
+    assert [of(found, "shuffle"), of(found, "slack")] == [pytest.approx(440), 0]
+
+
+def test_regions_that_were_not_found_may_have_been_written_to() -> None:
+    facts = running(paged(at(960, live=480), pool=440, hidden=31), shuffle(400), live=480 * MB, pool_scale=1.2)
+
+    assert of(reconcile(facts), "shuffle") == pytest.approx(471)
+
+
+def test_tensors_are_written_to_whatever_their_chunks_are() -> None:
+    facts = running(paged(at(960, live=480), pool=300), shuffle(200), live=480 * MB, pool_scale=1.1)
+
+    assert of(reconcile(facts), "shuffle") == pytest.approx(200)

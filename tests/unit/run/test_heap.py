@@ -158,3 +158,10 @@ def test_waiting_for_others_is_no_cost() -> None:
 
 def test_without_glibc_there_is_nothing() -> None:
     assert seen(Process([None, None]), 1) is None
+
+
+def test_a_look_tells_what_it_saw_and_nothing_where_it_was_not_due() -> None:
+    watch = Process([at(500, 500, 7)]).watched()
+
+    assert watch.see() == at(500, 500, 7)
+    assert watch.see() is None
