@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeprof.pipelines.graph.opnames import in_model, is_closed, is_helper, is_option
+from pipeprof.pipelines.graph.opnames import in_model, is_closed, is_given, is_helper, is_option
 from pipeprof.pipelines.graph.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
@@ -186,8 +186,8 @@ class _Matcher:
         return cached
 
     def _is_given(self, child: ModelNodeDict, dataset: Node) -> bool:
-        """Whether ``child`` is the window that a function's dataset begins with: the elements it holds, no stage."""
-        return child["name"] == "Window" and not child["inputs"] and dataset.owner is not None
+        """Whether ``child`` is what a function is given as a dataset: a window's elements, files that are read back."""
+        return dataset.owner is not None and not child["inputs"] and is_given(child["name"])
 
     def _below(self, dataset: Node) -> list[str]:
         return [self.executed.skip_options(one) for one in (*dataset.inputs, *dataset.bodies)]

@@ -61,6 +61,12 @@ _IN_MODEL = {
     "Tensor": frozenset({"FromTensor"}),
 }
 
+_GIVEN = re.compile(r"Window|Snapshot(?:Nested)?DatasetReader(?:/.*)?")
+_NUMBERED = re.compile(r"(?P<kind>[^:\[]+)\[(?P<number>\d+)\]")
+_SELECTS = "DirectedInterleave"
+_NUMBERS_INPUTS = {"Zip": 0, _SELECTS: 1}
+"""Iterators whose path numbers their inputs, and how many of the inputs come before the first that has a number."""
+
 READERS = frozenset({"TFRecord", "TextLine", "FixedLengthRecord", "Generator"})
 """Families that the Python API wraps in a ``flat_map`` over a list of files or a dummy element."""
 
@@ -197,6 +203,39 @@ def is_helper(parent: str, child: str) -> bool:
 def is_closed(node_name: str) -> bool:
     """Whether a helper reads on its own what it gives, so that no input of the user's is below it."""
     return node_name == "SnapshotReader"
+
+
+def is_given(node_name: str) -> bool:
+    """Whether a function is handed such a dataset, without inputs: a window, or the files of ``Dataset.load``.
+
+    Example:
+        >>> is_given("Window"), is_given("SnapshotDatasetReader/_0"), is_given("Range")
+        (True, True, False)
+    """
+    return _GIVEN.fullmatch(node_name) is not None
+
+
+def plain_path(path: str) -> str:
+    """An iterator's path without the numbers of inner iterators; those that tell inputs apart stay.
+
+    Example:
+        >>> plain_path("Iterator::Root::Batch::Zip[1]::FlatMap[37]::Range")
+        'Iterator::Root::Batch::Zip[1]::FlatMap::Range'
+    """
+    return _NUMBERED.sub(lambda found: found[0] if found["kind"] in _NUMBERS_INPUTS else found["kind"], path)
+
+
+def numbered_input(part: str) -> int | None:
+    """Which input of its dataset a part of an iterator's path leads to; `None` where it does not tell.
+
+    Example:
+        >>> numbered_input("Zip[1]"), numbered_input("FlatMap[1]"), numbered_input("DirectedInterleave")
+        (1, None, 0)
+    """
+    if part == _SELECTS:
+        return 0
+    found = _NUMBERED.fullmatch(part)
+    return int(found["number"]) + _NUMBERS_INPUTS[found["kind"]] if found and found["kind"] in _NUMBERS_INPUTS else None
 
 
 def is_asynchronous(op: str) -> bool:

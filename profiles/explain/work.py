@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeprof.pipelines.graph.align import join
 from pipeprof.pipelines.graph.facts import PYTHON
-from pipeprof.pipelines.graph.opnames import in_model, is_helper
+from pipeprof.pipelines.graph.opnames import in_model, is_helper, numbered_input
 from pipeprof.pipelines.graph.records import GraphDict
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.profiles.profile import OpCost, PythonCost
@@ -183,7 +183,9 @@ def iterator_place(executed: StageGraph, path: str) -> str | None:
             return None
         place, before = found[0], name
         node = executed.nodes[place]
-        below = [executed.skip_options(one) for one in (*node.inputs, *node.bodies)]
+        number = numbered_input(part)
+        inputs = node.inputs if number is None else node.inputs[number : number + 1]
+        below = [executed.skip_options(one) for one in (*inputs, *node.bodies)]
     return place
 
 

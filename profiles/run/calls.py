@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pipeprof.pipelines.graph.opnames import plain_path
 from pipeprof.profiles.run.xplane import Event
 
 ITERATOR: Final = "Iterator::"
 BEGINS: Final = "InstantiatedCapturedFunction::Run"
 TURNS: Final = frozenset({"ExecutorState::Process", "ExecutorDoneCallback"})
 _OP: Final = re.compile(r"^[^:]+:\w+$")
-_NUMBER: Final = re.compile(r"\[\d+\]")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _summed(owners: Mapping[int, str], turns: Mapping[int, int]) -> dict[str, Ca
     calls: dict[str, int] = defaultdict(int)
     spent: dict[str, int] = defaultdict(int)
     for step, path in owners.items():
-        name = _NUMBER.sub("", path)
+        name = plain_path(path)
         calls[name] += 1
         spent[name] += turns.get(step, 0)
     return {name: Called(calls[name], spent[name] / 1e9) for name in calls}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Final
 
 from pipeprof.profiles.profile import Contention, Host
 from pipeprof.profiles.run.cgroup import Cgroup
@@ -138,6 +139,11 @@ class _Threads:
         self.seen = now
 
 
+SHORTEST_SECONDS: Final = 0.2
+"""Below it nothing is said of cores: the kernel counts a process's time in steps of 10 ms, and one more or less at each
+end is a tenth of a core."""
+
+
 class ContentionProbe:
     """How much others were in the worker's way between :meth:`start` and :meth:`stop`.
 
@@ -217,7 +223,7 @@ class ContentionProbe:
         return self._threads.wait_ns / busy if self._threads.known and busy else None
 
     def _cores(self, reading: Reading | None, seconds: float) -> float | None:
-        if self._reading is None or reading is None or seconds <= 0:
+        if self._reading is None or reading is None or seconds < SHORTEST_SECONDS:
             return None
         used = _difference(self._reading.cpu_seconds, reading.cpu_seconds)
         return None if used is None else used / seconds

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipeprof.pipelines.graph.opnames import is_asynchronous
+from pipeprof.pipelines.graph.opnames import is_asynchronous, plain_path
 from pipeprof.profiles.run.threadmatch import Timeline, at_work, match
 from pipeprof.profiles.run.threadstates import Look
 from pipeprof.profiles.run.xplane import Event
@@ -35,7 +35,6 @@ _PART_BEGINS: Final = f"{_POOL}StartRegion"
 _PART_ENDS: Final = f"{_POOL}StopRegion"
 _TURN: Final = "ExecutorState::Process"
 _WAITING: Final = frozenset({"Root", "Prefetch", "Model", "Options"})
-_NUMBER: Final = re.compile(r"\[\d+\]")
 _NO_OPS: Final = frozenset({"_Arg", "_Retval", "NoOp", "Const"})
 
 
@@ -57,7 +56,7 @@ def elements_by_iterator(events: Iterable[Event]) -> dict[str, int]:
     names = Counter(event.name for event in events if event.name.startswith(ITERATOR))
     found: dict[str, int] = defaultdict(int)
     for name, number in names.items():
-        found[_NUMBER.sub("", name)] += number
+        found[plain_path(name)] += number
     return dict(found)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.graph.test_naming import node
 
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.explain.work import iterator_place, traced_elements, work_by_stage
@@ -47,6 +48,24 @@ def test_an_iterator_is_found_by_its_path(name: str, family: str):
     path, place = path_to(executed, family)
     assert iterator_place(executed, path) == place
     assert iterator_place(executed, f"{path}::Nothing") is None
+
+
+def test_equal_inputs_are_told_apart_by_the_number_in_the_path():
+    def made(id_: str, op: str, *inputs: str) -> dict[str, Any]:
+        return node(id_, op, id_, *inputs)
+
+    sides = [made(f"{one}{side}", op, *below) for side in "ab" for one, op, below in (
+        ("r", "RangeDataset", ()), ("m", "ParallelMapDatasetV2", (f"r{side}",))
+    )]  # fmt: skip
+    zipped: Any = {"root": "z", "nodes": [*sides, made("z", "ZipDataset", "ma", "mb")]}
+    chosen: Any = {"root": "z", "nodes": [*sides, made("z", "DirectedInterleaveDataset", "ma", "mb")]}
+    executed = StageGraph.from_dict({"reason": None, "options": {}, "keys": None, **zipped})
+    assert iterator_place(executed, "Iterator::Root::Zip[0]::ParallelMapV2") == "ma"
+    assert iterator_place(executed, "Iterator::Root::Zip[1]::ParallelMapV2::Range") == "rb"
+    assert iterator_place(executed, "Iterator::Root::Zip::ParallelMapV2") is None
+    executed = StageGraph.from_dict({"reason": None, "options": {}, "keys": None, **chosen})
+    assert iterator_place(executed, "Iterator::Root::DirectedInterleave::ParallelMapV2") == "ma"
+    assert iterator_place(executed, "Iterator::Root::DirectedInterleave[0]::ParallelMapV2") == "mb"
 
 
 def test_a_helper_that_stands_in_an_iterators_place_is_the_same_dataset_and_counts_once():

@@ -67,3 +67,18 @@ def test_a_snapshot_and_what_writes_it_are_one() -> None:
     matched = match(kept, live)
     assert matched.places == {2: "f", 3: "f", 4: "r"}
     assert matched.helpers == {3}
+
+
+def test_the_files_that_load_reads_back_are_no_stage() -> None:
+    loaded = graph(
+        [
+            node("l", "LoadDataset", "source", bodies=["l/i"]),
+            node("l/i", "ParallelInterleaveDatasetV4", "source_source", owner="l", depth=1),
+            node("f", "ShuffleDatasetV3", "stages_0", "l"),
+        ]
+    )
+    files = [(5, "SnapshotNestedDatasetReader", []), (6, "SnapshotDatasetReader/_0", [])]
+    live = model((1, "Root", [2]), (2, "Shuffle", [3]), (3, "Load", [4]), (4, "ParallelInterleaveV4", [5, 6]), *files)
+    matched = match(loaded, live)
+    assert matched.places == {2: "f", 3: "l", 4: "l/i", 5: "l/i", 6: "l/i"}
+    assert (matched.helpers, matched.unattributed) == ({5, 6}, ())

@@ -173,6 +173,14 @@ def test_others_have_what_neither_the_worker_nor_pipeprof_used(world):
     assert probe.stop().others_cores == pytest.approx(1.25)
 
 
+def test_of_a_few_milliseconds_nobody_knows_the_cores(world):
+    probe = world.probe()
+    probe.start()
+    world.now += 0.004
+    found = probe.stop()
+    assert (found.worker_cores, found.others_cores) == (None, None)
+
+
 def test_without_the_machines_times_others_are_unknown(world):
     probe = world.probe()
     probe.start()
