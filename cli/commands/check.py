@@ -181,6 +181,12 @@ def _not_known(memory: MemoryPrediction) -> list[Message]:
     return [Message(code="memory-not-known", message=f"{owners}: {reason}") for reason, owners in listed.items()]
 
 
+def _uncounted(advice: StaticAdvice) -> list[Message]:
+    from pipeprof.profiles.document.messages import Message
+
+    return [Message(code="memory-not-predicted", message=f"Not predicted: {one}") for one in advice.open]
+
+
 def _encoded(profile: Profile, kind: str) -> str:
     """The profile as JSON, or what is wrong in it as annotations of GitHub."""
     from pipeprof.cli.render.github import render_github
@@ -242,6 +248,7 @@ def _document(
         warnings=[
             *(advice.messages if advice is not None else ()),
             *(_not_known(memory) if memory is not None else ()),
+            *(_uncounted(advice) if advice is not None else ()),
             *(_notes(loaded) if loaded is not None else ()),
         ],
     )
@@ -298,6 +305,7 @@ def _as_text(
         _stages(loaded) if loaded is not None else (),
         _facts(loaded) if loaded is not None else _unknown(text, asked=asked),
         memory=advice.memory if advice is not None else None,
+        uncounted=advice.open if advice is not None and not advice.what_ifs else (),
         what_ifs=[one.sentence for one in advice.what_ifs] if advice is not None else (),
         findings=advice.findings if advice is not None else None,
         warnings=[*advice.messages, *_notes(loaded)] if loaded is not None and advice is not None else (),

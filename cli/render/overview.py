@@ -31,6 +31,7 @@ def render_overview(
     facts: Sequence[tuple[str, str]],
     *,
     memory: MemoryPrediction | None,
+    uncounted: Sequence[str] = (),
     what_ifs: Sequence[str] = (),
     findings: Sequence[Finding] | None,
     warnings: Sequence[Message],
@@ -43,6 +44,7 @@ def render_overview(
         stages: None for a function, whose stages only a run shows.
         facts: Keys and values to list.
         memory: Predicted bytes with their formulas.
+        uncounted: What is not predicted of it, in words.
         what_ifs: What a memory limit means for everything, for shuffles, caches and prefetches.
         findings: ``None`` if no rule could be applied.
         warnings: What is to be said besides.
@@ -67,6 +69,8 @@ def render_overview(
         page.key_value("  rules", "nothing found without running it")
     if memory is not None:
         _render_memory(page, memory, stages)
+    for one in uncounted:
+        page.prose(f"not predicted: {one}", hang=2)
     for one in what_ifs:
         page.prose(one, hang=2)
     if findings:

@@ -132,11 +132,11 @@ def _consumer(view: PipelineView) -> Iterator[Held]:
     batched = _batched(view, root)
     if not batched and size.bytes < LARGE_ELEMENT_BYTES:
         return
-    what = "batch" if batched else "element"
     if _lies_ready(view, root):
-        yield _held(view, "consumer", root, 2, what=f"({what} in the step, the next one on its way there)", size=size)
+        what = "batches" if batched else "elements"
+        yield _held(view, "consumer", root, 2, what=f"{what} (in the step, and next)", size=size)
     else:
-        yield _held(view, "consumer", root, 1, what=f"{what} in the step", size=size)
+        yield _held(view, "consumer", root, 1, what=f"{'batch' if batched else 'element'} in the step", size=size)
 
 
 def _lies_ready(view: PipelineView, root: StageView) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import advise, tried
+from pipeprof.profiles.advise.growing import not_predicted
 from pipeprof.profiles.advise.memory import memory_prediction
 from pipeprof.profiles.advise.prediction import MemoryPrediction
 from pipeprof.profiles.advise.what_if import WhatIf, what_ifs
@@ -25,6 +26,7 @@ class StaticAdvice:
         findings: In the order in which they are shown; ``None`` if no rule could be applied.
         memory: Predicted bytes by owner; ``None`` if they could not be worked out.
         what_ifs: What the limit means for shuffles and caches, if it was asked for.
+        open: What `memory` cannot count, in words.
         messages: Warnings: rules that failed, findings that were ignored, what is not known.
     """
 
@@ -32,6 +34,7 @@ class StaticAdvice:
     memory: MemoryPrediction | None = None
     messages: list[Message] = field(default_factory=list)
     what_ifs: list[WhatIf] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
 
 
 def static_advice(
@@ -61,4 +64,5 @@ def static_advice(
     answers = []
     if what_if and memory is not None and memory_limit_bytes is not None:
         answers = what_ifs(view, memory, memory_limit_bytes)
-    return StaticAdvice(findings, memory, [*messages, *told], answers)
+    uncounted = not_predicted(view, memory) if memory is not None else []
+    return StaticAdvice(findings, memory, [*messages, *told], answers, uncounted)
