@@ -6,11 +6,11 @@ Tensors below 256 KiB are blocks of the heap. What such an element takes beside 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pipeprof.profiles.advise.prediction import HOLES, MOST_HOLES
-from pipeprof.profiles.explain.memory_facts import MAPPED_BYTES, SLOT_BYTES, Buffer, Facts
+from pipeprof.profiles.explain.memory_facts import MAPPED_BYTES, SLOT_BYTES, Buffer, Facts, Reading
 
 FULL = 0.5
 """Of what buffers hold at the fullest look, what they must have held at another one that tells of them: beside a few
@@ -25,8 +25,7 @@ def within_heap(facts: Facts, buffers: list[Buffer]) -> list[Buffer]:
         return buffers
     if any(one.bytes / one.elements >= MAPPED_BYTES for one in small):
         return buffers
-    # The slots of a large buffer have a mapping of their own.
-    slots = sum(SLOT_BYTES * one.elements for one in small if SLOT_BYTES * one.elements >= MAPPED_BYTES)
+    slots = _slots(small)
     said = sum(one.bytes + one.overhead * one.elements for one in small)
     scale = min(1.0, (max(0.0, most - made.heap) + slots) / said)
     return [
@@ -35,6 +34,20 @@ def within_heap(facts: Facts, buffers: list[Buffer]) -> list[Buffer]:
         else one
         for one in buffers
     ]
+
+
+def _slots(buffers: Iterable[Buffer]) -> float:
+    """Bytes of the lists of large buffers, which have mappings of their own."""
+    sizes = [SLOT_BYTES * one.elements for one in buffers if one.overhead and not one.alias]
+    return sum(size for size in sizes if size >= MAPPED_BYTES)
+
+
+def _mapped(facts: Facts, reading: Reading, buffers: Iterable[Buffer]) -> float:
+    """The same as far as more was mapped at a reading than when the pipeline had been built."""
+    built = facts.readings.get("build")
+    if built is None or built.mapped is None or reading.mapped is None:
+        return 0.0
+    return min(_slots(buffers), max(0, reading.mapped - built.mapped))
 
 
 def heap_free(facts: Facts) -> int | None:
@@ -137,7 +150,8 @@ def in_heap(facts: Facts, buffers: Sequence[Buffer]) -> float | None:
         others = sum(
             one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in facts.first if one not in before
         )
-        each = max(0.0, first.heap - made.heap - others) / (extent or 1.0)
+        grown = first.heap - made.heap + _mapped(facts, first, facts.first)
+        each = max(0.0, grown - others) / (extent or 1.0)
         rest = sum(one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in buffers if one not in lacking)
         return rest + each * now
-    return max(0.0, float(most - made.heap))
+    return max(0.0, most - made.heap + _mapped(facts, facts.readings[facts.moment], buffers))

@@ -40,3 +40,17 @@ def test_what_stays_with_parts_of_larger_tensors_grows_while_they_are_replaced(p
     facts = Facts(readings, peak=800 * MB, moment="measure", first=(lines,))
 
     assert in_heap(facts, (lines,)) == pytest.approx(megabytes * MB)
+
+
+@pytest.mark.parametrize(("mapped", "more"), [(50, 24), (12, 10), (None, 0)])
+def test_the_list_of_a_large_buffer_lies_beside_the_heap(mapped: int | None, more: float) -> None:
+    readings = {
+        "build": Reading(rss=500 * MB, heap=80 * MB, mapped=2 * MB),
+        "iterator": Reading(rss=500 * MB, heap=80 * MB, mapped=26 * MB),
+        "first": Reading(rss=800 * MB, heap=280 * MB, mapped=None if mapped is None else mapped * MB),
+    }
+    short = Buffer("shuffle", "stages.0", 60.0 * MB, 1_000_000, pooled=0.0, unsized=True, texts=True, overhead=171)
+    facts = Facts(readings, peak=800 * MB, moment="first", first=(short,))
+
+    assert in_heap(facts, (short,)) == pytest.approx((200 + more) * MB)
+    assert in_heap(replace(facts, first=()), (short,)) == pytest.approx((200 + more) * MB)
