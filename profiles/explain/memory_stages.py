@@ -13,6 +13,7 @@ from pipeprof.profiles.advise.fused import fused_batch
 from pipeprof.profiles.advise.memory import counted, memory_prediction, own_share, small_bytes
 from pipeprof.profiles.advise.prediction import (
     HOLES,
+    HOLES_BELOW,
     MOST_HOLES,
     SPLIT_FROM,
     element_overhead_bytes,
@@ -184,9 +185,20 @@ def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> i
     if owner == "cache":
         return ALIGNED_HOLE_BYTES * components
     used = element_overhead_bytes(components, counted=counted(view, given))
-    usual, more = small_bytes(view, given), small_bytes(view, given, SPLIT_FROM)
+    rest = _not_said(given, each)
+    usual, more = small_bytes(view, given) + rest, small_bytes(view, given, SPLIT_FROM)
+    more += rest if rest >= SPLIT_FROM else 0.0
     holes = HOLES * (used + min(usual, each)) + (MOST_HOLES - HOLES) * min(more, each)
     return round(holes) if owner == "shuffle" else 0
+
+
+def _not_said(given: StageView, each: float) -> float:
+    """Bytes of an element in small numeric tensors whose shape is not known, by what elements are measured to have."""
+    sizes = [one.nbytes for one in given.element or ()]
+    if None not in sizes or any(one.dtype in ("string", "variant") for one in given.element or ()):
+        return 0.0
+    rest = max(0.0, each - sum(size or 0 for size in sizes))
+    return rest if rest < HOLES_BELOW else 0.0
 
 
 def own_shares(view: PipelineView) -> dict[str, float]:

@@ -56,3 +56,16 @@ def test_texts_that_are_slices_keep_the_tensors_that_they_are_parts_of(op: str, 
     found = held(seen, "shuffle", "stages.1", 124, 600)
 
     assert (found.parts, math.isinf(found.most)) == (parts, parts)
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "holes"), [(400, 0.45 * (171 + 400)), (2_000, 0.45 * 171 + 0.8 * 2_000), (300_000, 0.45 * 171)]
+)
+def test_elements_of_unknown_shape_leave_holes_by_what_they_are_measured_to_have(nbytes: int, holes: float) -> None:
+    element = (tensor("float32", None, 10),)
+    seen = pipeline(
+        stage("source", "flat_map", element=element),
+        stage("stages.0", "shuffle", element=element, arguments={"buffer_size": 100}),
+    )
+
+    assert held(seen, "shuffle", "stages.0", nbytes, 100).holes == pytest.approx(holes, abs=1)
