@@ -149,13 +149,17 @@ def _consumer(view: PipelineView) -> Iterator[Held]:
 def _lies_ready(view: PipelineView, root: StageView) -> bool:
     """Whether the next element is there before it is asked for, and another one is begun in its place at once.
 
-    What a batch with a single call has in the making is counted there, and takes the place in a prefetch.
+    A batch with a single call collects its elements first; that is counted there, and takes the place in a prefetch.
+    What rebatch puts together may lie ready as well.
     """
     added = any(one.injected and one.op == "prefetch" for one in view.readers(root))
     if not added and not runs_ahead(view, root):
         return False
     made = view.input_of(root) if root.op == "prefetch" else root
-    return made is None or next(portions(view, made), None) is None or parallel_calls(view, made) is not None
+    if made is None or next(portions(view, made), None) is None or parallel_calls(view, made) is not None:
+        return True
+    parts = view.input_of(made) if made.op == "rebatch" else None
+    return parts is not None and runs_ahead(view, parts)
 
 
 def _batched(view: PipelineView, stage: StageView) -> bool:

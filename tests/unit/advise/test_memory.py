@@ -320,6 +320,20 @@ def test_a_batch_in_the_making_takes_the_place_of_one_that_lies_ready() -> None:
     assert consumed(calls, ahead) == 2 * 64 * IMAGE_BYTES
 
 
+def test_parts_that_lie_ready_are_put_together_at_once() -> None:
+    parts, whole = ((tensor("float32", rows, 224, 224, 3),) for rows in (16, 64))
+    rebatched = above("rebatch", whole, index=2, batch_size=64)
+    ahead = above("prefetch", whole, index=3, buffer_size=2)
+
+    def consumed(*below: StageView) -> int:
+        found = predicted(generated(), *below, above("batch", parts, index=1, batch_size=16), rebatched, ahead)
+        return sum(one.bytes for one in found.held if one.owner == "consumer")
+
+    # Measured: 272 MB, where 212 had been predicted with one.
+    assert consumed(stage("stages.0", "map", element=IMAGE, function=RANDOM)) == 2 * 64 * IMAGE_BYTES
+    assert consumed(above("repeat")) == 64 * IMAGE_BYTES
+
+
 def test_a_parallel_map_below_a_batch_is_taken_to_be_fused() -> None:
     batched = (tensor("float32", 64, 224, 224, 3),)
     mapped = stage("stages.0", "map", element=IMAGE, arguments={"num_parallel_calls": 2})
