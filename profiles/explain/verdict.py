@@ -28,6 +28,8 @@ OWNER_FROM = 0.25
 
 _GONE_WITH_BATCHES = 0.5
 """Share of the waiting that batches that lie ready must save, so that it needs no word."""
+_MOST = 0.5
+"""Share of the time without a step that is most of it."""
 SLOW_DELETE = "slow-delete"
 """Code of the warning that ended iterators were slow to delete."""
 _ENDED_BY_SIGNAL = {130: "Interrupted", 143: "Terminated"}
@@ -113,7 +115,7 @@ def _measured_sentence(profile: Profile, steps: Steps, bound: Bound | None, limi
         owner = _owner(profile.stages, steps.epochs)
     worth = _worth(profile, steps)
     if steps.dispatch is None:
-        return f"No step to feed: {_alone(profile, steps)}{owner}{worth}."
+        return f"No step to feed: {_alone(profile, steps)}{owner}{_starts_again(steps)}{worth}."
     waits = (
         f"{milliseconds(steps.wait_ms.mean)} of every {milliseconds(steps.interval_ms.mean)} step "
         f"({percent(steps.wait_share)})"
@@ -182,6 +184,14 @@ def _restarts(steps: Steps) -> str:
         f". Most of it comes when the dataset starts again, every {count(steps.count / steps.epochs)} steps; "
         f"between, the device waits {percent(_within(steps))} of the time"
     )
+
+
+def _starts_again(steps: Steps) -> str:
+    """That without a step most of the time passes at the start of an epoch, where it does."""
+    if not steps.epochs or (steps.restart_share or 0.0) < _MOST:
+        return ""
+    often = count(steps.count / steps.epochs)
+    return f". {percent(steps.restart_share)} of the time passes while the dataset starts again, every {often} batches"
 
 
 def _alone(profile: Profile, steps: Steps) -> str:

@@ -270,6 +270,14 @@ def test_a_pipeline_that_keeps_up_but_ends_slowly_is_not_left_alone() -> None:
     assert "loses time between epochs (slow-delete, below)" in found
 
 
+@pytest.mark.parametrize(("restart_share", "told"), [(0.8, True), (0.3, False)])
+def test_without_a_step_it_is_told_where_most_of_the_time_is_an_epochs_start(restart_share: float, told: bool) -> None:
+    measured = steps(1.0, None)
+    measured.restart_share, measured.epochs = restart_share, 4
+    found = sentence(steps=measured)
+    assert ("80 % of the time passes while the dataset starts again, every 103 batches" in found) is told
+
+
 @pytest.mark.parametrize("wait_share", [0.05, 0.1, 0.5])
 def test_where_batches_that_lie_ready_come_no_faster_there_is_one_answer(wait_share: float) -> None:
     worth = Headspace(interval_ms=10.0, replayed_ms=9.8, share=0.02, speedup=1.02, batches=4)
