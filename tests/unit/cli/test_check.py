@@ -177,6 +177,18 @@ def test_a_limit_is_answered_for_everything_and_for_each_buffer(spec: Path, pipe
     assert "In 8.00" not in pipeprof("check", spec.name).out
 
 
+def test_what_is_not_predicted_is_said(spec: Path, pipeprof: Pipeprof) -> None:
+    spec.write_text(SPEC.replace("array: {shape: [50000, 2560]", "array: {shape: [100, 2560]") + "  - repeat: {}\n")
+    words = "how many elements AUTOTUNE lets the prefetch that TensorFlow adds hold: 2 are counted, 320 KiB each"
+
+    assert f"not predicted: {words}" in " ".join(pipeprof("check", spec.name).out.split())
+    assert "not predicted:" not in pipeprof("check", spec.name, "--memory-limit", "8GiB").out, (
+        "the limit's answers say it"
+    )
+    document = Profile.model_validate_json(pipeprof("check", spec.name, "--json").out)
+    assert [one.message for one in document.warnings] == [f"Not predicted: {words}"]
+
+
 def test_a_limit_for_a_function_says_where_memory_is_predicted(pipeprof: Pipeprof, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("def make(): ...\n")
     result = pipeprof("check", "train.py:make", "--memory-limit", "8GiB")
