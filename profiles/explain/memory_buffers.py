@@ -21,6 +21,7 @@ _OWNERS: Mapping[str, Owner] = {
     "MemoryCache": "cache",
     "Prefetch": "prefetch",
     "Batch": "batch",
+    "ParallelBatch": "batch",
     "PaddedBatch": "batch",
     "GroupByWindow": "batch",
 }

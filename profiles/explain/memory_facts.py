@@ -47,6 +47,7 @@ class Reading:
         near_free: Of `heap_free` then.
         pool: Of the pool's regions; what else is known of the pool is what is in use.
         pool_hidden: What regions that were not found may take besides.
+        pool_index: What the pool's index of its regions takes besides.
     """
 
     rss: int
@@ -64,6 +65,7 @@ class Reading:
     near_free: int | None = None
     pool: int | None = None
     pool_hidden: int | None = None
+    pool_index: int | None = None
 
     @property
     def in_use(self) -> int | None:

@@ -35,7 +35,7 @@ from pipeprof.profiles.explain.memory_heap import (
     with_holes,
     within_heap,
 )
-from pipeprof.profiles.explain.memory_pool import in_use, pool_free, used_again, within_pool
+from pipeprof.profiles.explain.memory_pool import in_chunks, in_use, index_share, pool_free, used_again, within_pool
 from pipeprof.profiles.explain.words import size as in_words
 
 BESIDE_BYTES = 1_000_000
@@ -172,7 +172,7 @@ def _held(facts: Facts) -> tuple[list[Entry], bool, float]:
     buffers = filled_up(buffers, None if pool is None else pool - (consumer if in_pool else 0), pooled=True)
     buffers = with_holes(filled_up(buffers, in_heap(facts, buffers), pooled=False))
     scale = max(1.0, facts.pool_scale * (used / now.live_peak if used and now.live_peak else 1.0))
-    buffers = [one if one.unsized else _in_chunks(one, scale) for one in buffers]
+    buffers = in_chunks(buffers, scale)
     left = None if most is None else max(0.0, most - sum(one.bytes * one.pooled for one in buffers))
     passing: list[Entry] = []
     if consumer and (left is None or not in_pool or left > 0):
@@ -187,11 +187,13 @@ def _held(facts: Facts) -> tuple[list[Entry], bool, float]:
         buffers, left = _at_most_full(buffers, left)
     shown = holes_shown(facts, buffers)
     holes = total_holes(buffers, shown)
-    entries = [_entry(one, shown) for one in buffers]
+    index = index_share(facts)
+    entries = [_entry(one, shown, index) for one in buffers]
     if facts.leaked and left:
         # Nothing comes and goes that was not counted: what is live beside it was never let go of.
         return [*entries, *passing, Entry("python", None, round(left), "measured", LEAKED)], most is not None, holes
-    return [*entries, *_padded(passing, left)], most is not None, holes
+    passing = [_indexed(one, index) if one.bytes >= POOLED_BYTES else one for one in _padded(passing, left)]
+    return [*entries, *passing], most is not None, holes
 
 
 def _at_most_full(buffers: list[Buffer], left: float | None) -> tuple[list[Buffer], float | None]:
@@ -225,18 +227,15 @@ def _padded(entries: list[Entry], left: float | None) -> list[Entry]:
     return [replace(one, bytes=round(one.bytes * scale)) if one in inside else one for one in entries]
 
 
-def _entry(one: Buffer, shown: float) -> Entry:
+def _indexed(one: Entry, index: float) -> Entry:
+    return replace(one, bytes=round(one.bytes * (1 + index)))
+
+
+def _entry(one: Buffer, shown: float, index: float) -> Entry:
     if one.alias:
         return Entry(one.owner, one.stage, 0, "alias")
-    total = round(one.bytes + (one.overhead + one.holes * shown) * one.elements)
+    total = round(one.bytes * (1 + one.pooled * index) + (one.overhead + one.holes * shown) * one.elements)
     return Entry(one.owner, one.stage, total, "measured" if one.windows else "model")
-
-
-def _in_chunks(one: Buffer, scale: float) -> Buffer:
-    """A buffer with what the pool's chunks take beyond its tensors."""
-    inside = one.bytes * one.pooled * scale
-    total = one.bytes * (1 - one.pooled) + inside
-    return replace(one, bytes=total, pooled=inside / total) if total else one
 
 
 def _merged(entries: Iterable[Entry]) -> list[Entry]:

@@ -9,6 +9,8 @@ from pipeprof.profiles.explain.memory_facts import Buffer, Facts, Reading
 HOLES = 0.05
 """What lies free between the tensors in use, as a share of them: 3 to 6 % were measured in pipelines without a source
 in memory (`benchmarks/attribution`: `cache_features`, `interleave_shuffles`, `several` without its source)."""
+_SOME = 1_000_000
+"""Tensors by which the pool is known to have had regions when the iterator was made."""
 
 
 def pool_at(facts: Facts) -> Reading | None:
@@ -39,6 +41,20 @@ def pool_free(facts: Facts, residue: int) -> int:
     return max(0, max(peaks, default=0) - (now.live_peak or 0) - residue)
 
 
+def index_share(facts: Facts) -> float:
+    """What the pool's index has grown by since the iterator was made, for a byte in use since; 0 if nobody can tell.
+
+    Whose tensors are in the pool takes it as well: with fewer of them there would be fewer regions.
+    """
+    made, seen, used = facts.readings.get("iterator"), pool_at(facts), in_use(facts)
+    if made is None or made.live is None or seen is None or seen.pool_index is None or not used:
+        return 0.0
+    if made.pool_index is None and (made.live_peak or 0) >= _SOME:
+        return 0.0
+    more = used - made.live
+    return max(0, seen.pool_index - (made.pool_index or 0)) / more if more > 0 else 0.0
+
+
 def within_pool(facts: Facts, buffers: list[Buffer], most: float | None) -> list[Buffer]:
     """Buffers of large tensors hold no more than the pool ever had in use, or the process has grown by.
 
@@ -56,6 +72,28 @@ def within_pool(facts: Facts, buffers: list[Buffer], most: float | None) -> list
         return buffers
     scale = min(1.0, max(most, facts.peak - facts.children - made.rss) / said)
     return [_scaled(one, scale) if one in large else one for one in buffers]
+
+
+def in_chunks(buffers: list[Buffer], scale: float) -> list[Buffer]:
+    """Buffers with what the pool's chunks take beyond their tensors.
+
+    The pool carves pieces of a size from a free chunk, of which the last has the rest, less than a piece. So of a
+    larger tensor a larger part is rest, in proportion to its size and at most as much again.
+
+    Args:
+        buffers: All of them; of those whose tensors have no known size nothing changes.
+        scale: Bytes of chunks for a byte of their tensors, of all together.
+    """
+    sizes = [
+        one.bytes * one.pooled / one.elements if one.elements and not (one.unsized or one.alias) else 0.0
+        for one in buffers
+    ]
+    weights = sum(size * size * one.elements for size, one in zip(sizes, buffers, strict=True))
+    more = (scale - 1) * sum(size * one.elements for size, one in zip(sizes, buffers, strict=True))
+    return [
+        _scaled(one, 1 + min(1.0, more * size / weights)) if size else one
+        for size, one in zip(sizes, buffers, strict=True)
+    ]
 
 
 def _scaled(one: Buffer, scale: float) -> Buffer:

@@ -275,7 +275,9 @@ def making_of(
                 under_way = min(view.cores, math.ceil(calls.parallelism or 1))
                 fused = fused_batch(view, view.by_id[one.stage]) is not None
                 each = view.by_id[one.stage].element_bytes or 0.0 if fused else there.bytes / there.elements
-                yield one.owner, one.stage, round(each * under_way)
+                # Batches have their room from the first element on, of which the model counts what is done.
+                rest = max(0, one.bytes - there.bytes) if fused else 0
+                yield one.owner, one.stage, max(round(each * under_way), rest)
     for stage_id, there in (look.by_stage if look is not None else {}).items():
         stage = view.by_id.get(stage_id)
         if stage is None or there.owner != "prefetch" or not there.room:

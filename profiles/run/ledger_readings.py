@@ -29,9 +29,12 @@ LOOK_SECONDS = 0.2
 TELL_SECONDS = 2.0
 """How often the parent is told of a look, in case that this process does not live to tell of all of them."""
 MOST_LOOKS = 120
-POOL_AT = frozenset({"first", "measure"})
-"""Ends of stretches at which the pool's pages are counted, in some 40 ms. It never gives memory back: what it has at
-the measurement's end it had at the peak. Not when steps are about to be measured, as buffers would fill meanwhile."""
+POOL_AT = frozenset({"iterator", "first", "measure"})
+"""Ends of stretches at which the pool's pages are counted, in some 40 ms, if anything was in it. It never gives memory
+back: what it has at the measurement's end it had at the peak. Not when steps are about to be measured, as buffers would
+fill meanwhile."""
+POOL_BYTES = 1_000_000
+"""What must have been in it for that."""
 REST_SECONDS = 0.5
 """How long the pipeline may take to come to rest when nobody takes batches any more."""
 _REST_EVERY = 0.02
@@ -200,7 +203,7 @@ class MemoryLog:
         """Take a reading that ends the stretch since the last one."""
         live, most = tensor_bytes()
         heap = self._heap.end()
-        pool = pool_pages() if name in POOL_AT else None
+        pool = pool_pages() if name in POOL_AT and (most or 0) >= POOL_BYTES else None
         self._readings.append(
             {
                 "name": name,
@@ -219,6 +222,7 @@ class MemoryLog:
                 "blocks": sys.getallocatedblocks(),
                 "pool": pool.resident if pool else None,
                 "pool_hidden": pool.hidden if pool else None,
+                "pool_index": pool.index if pool else None,
             }
         )
         if self._tell is not None:

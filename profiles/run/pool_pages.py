@@ -21,6 +21,9 @@ OWN_MAPPING_FROM = 32 * MIB
 """Blocks from this size on always have a mapping of their own; of smaller ones glibc may put some into its heap."""
 MOST_PAGES = 30_000
 """Resident pages that are looked at for the head of a block, 2 µs each; where there are more nobody knows."""
+INDEX_SHARE = 8 / 256
+"""What the pool keeps of its regions beside them, all of it written to: eight bytes for every 256 (`bfc_allocator.h`,
+`AllocationRegion`)."""
 _HEAD = struct.Struct("<8Q")
 _LEAD = 0x30
 """Bytes before the second head, which glibc writes where a block is aligned to 64 B."""
@@ -41,10 +44,12 @@ class Pool:
     Attributes:
         resident: Bytes of them that are resident.
         hidden: Bytes that regions among glibc's heap may take besides, at most.
+        index: Bytes that the pool's index of them takes besides.
     """
 
     resident: int
     hidden: int
+    index: int
 
 
 def pool_pages(proc: Path = PROC) -> Pool | None:
@@ -78,7 +83,11 @@ def pool_pages(proc: Path = PROC) -> Pool | None:
             os.close(pagemap)
     except OSError:
         return None
-    return Pool(sum(one for _, one in found), _hidden([size for size, _ in found])) if found else None
+    if not found:
+        return None
+    sizes = [size for size, _ in found]
+    index = round(INDEX_SHARE * sum(size - PAGE_BYTES for size in sizes))
+    return Pool(sum(one for _, one in found), _hidden(sizes), index)
 
 
 _POWERS = frozenset(MIB << power for power in range(24))

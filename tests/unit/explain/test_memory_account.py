@@ -193,6 +193,11 @@ def test_a_call_of_a_fused_map_makes_an_element_of_a_batch_that_is_held() -> Non
 
     assert list(making_of(seen, memory_prediction(seen), look, None)) == [("parallel", "stages.0", 400_000)]
 
+    filling = replace(look, by_stage={"stages.0": Buffered("parallel", 6_500_000, 1)})
+    rest = memory_prediction(seen).of("stages.0") - 6_500_000  # type: ignore[operator]
+    assert rest > 6_000_000
+    assert list(making_of(seen, memory_prediction(seen), filling, None)) == [("parallel", "stages.0", rest)]
+
 
 @pytest.mark.parametrize(
     ("shape", "letters", "most"),

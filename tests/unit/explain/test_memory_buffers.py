@@ -49,6 +49,19 @@ def test_a_fused_map_and_batch_is_parallel_and_stands_at_the_map() -> None:
     assert (stage, one.owner, one.bytes) == ("stages.0", "parallel", 32)
 
 
+def test_batches_that_are_made_in_parallel_are_batches() -> None:
+    graph = recorded("cast_after_batch")
+    model = graph["snapshots"][-1].get("model", graph["snapshots"][-1])
+    ready = {"name": "ParallelBatch", "buffered_bytes": 4096, "buffered_elements": 2}
+    raw = {"t": 1.0, "phase": "measure", "steps": 5, "epoch": 0, "live": 7}
+    raw["model"] = {**model, "nodes": [{**one, **ready} if one["name"] == "BatchV2" else one for one in model["nodes"]]}
+    text = json.dumps(graph["executed"]).replace('"BatchDatasetV2"', '"ParallelBatchDataset"')
+
+    (found,) = looks_of(graph["written"], json.loads(text), [raw], by_address=graph["by_address"])
+
+    assert {(one.owner, one.bytes) for one in found.by_stage.values()} == {("batch", 4096), ("parallel", 1024)}
+
+
 def test_a_tuned_prefetch_that_is_empty_has_room() -> None:
     (one,) = look("tail_injected").by_stage.values()
 

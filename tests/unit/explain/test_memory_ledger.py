@@ -517,3 +517,49 @@ def test_tensors_are_written_to_whatever_their_chunks_are() -> None:
     facts = running(paged(at(960, live=480), pool=300), shuffle(200), live=480 * MB, pool_scale=1.1)
 
     assert of(reconcile(facts), "shuffle") == pytest.approx(200)
+
+
+def indexed(now: Reading, index: float) -> Reading:
+    return replace(now, pool_index=round(index * MB))
+
+
+def test_the_pools_index_is_theirs_whose_tensors_lie_in_the_pool() -> None:
+    small = Buffer("cache", "stages.0", 50 * MB, 1, pooled=0.0)
+    facts = running(indexed(paged(at(980, live=400, heap=130), 400), 20), shuffle(300), small, live=300 * MB)
+
+    found = reconcile(replace(facts, batch_bytes=100 * MB))
+
+    assert [of(found, owner) for owner in ("shuffle", "consumer", "cache")] == [315, 105, 50]
+    assert found.unexplained == 10 * MB
+
+
+def test_the_index_of_regions_that_a_source_took_is_not_the_buffers() -> None:
+    now = indexed(paged(at(980, live=400), 400), 20)
+    facts = running(now, shuffle(300), live=400 * MB)
+    made = at(600, live=100)
+    known = {**facts.readings, "iterator": indexed(paged(made, 100), 8)}
+    unknown = {**facts.readings, "iterator": made}
+
+    assert of(reconcile(replace(facts, readings=known)), "shuffle") == pytest.approx(312)
+    assert of(reconcile(replace(facts, readings=unknown)), "shuffle") == pytest.approx(300)
+
+
+def test_what_chunks_take_beyond_their_tensors_is_that_of_large_ones() -> None:
+    """Elements of 1 MB beside results of 50 MB, in chunks that are larger by a tenth of all of them."""
+    small = Buffer("shuffle", "stages.1", 300 * MB, 300)
+    large = Buffer("parallel", "stages.0", 100 * MB, 2)
+    facts = running(at(980, live=440), small, large, live=440 * MB, pool_scale=1.1)
+
+    found = reconcile(facts)
+
+    assert of(found, "shuffle") == pytest.approx(300 + 40 * 300 / 5300, abs=0.1)
+    assert of(found, "parallel") == pytest.approx(100 + 40 * 5000 / 5300, abs=0.1)
+
+
+def test_a_chunk_is_at_most_twice_as_large_as_its_tensor() -> None:
+    small = Buffer("shuffle", "stages.1", 300 * MB, 300)
+    large = Buffer("parallel", "stages.0", 20 * MB, 1)
+
+    found = reconcile(running(at(980, live=400), small, large, live=400 * MB, pool_scale=1.25))
+
+    assert of(found, "parallel") == pytest.approx(40)
