@@ -181,13 +181,13 @@ class _Writer:
                 raise UnsaidError(msg)
         return found
 
-    def _all_fields(self, values: Any) -> list[Tensor]:
-        """A list of fields and constants, the latter made fields."""
-        return [one if isinstance(one, Tensor) else self._constant(one) for one in values]
+    def _all_fields(self, values: Any, dtype: str = "") -> list[Tensor]:
+        """A list of fields and constants, the latter made fields, of a dtype if it is not what they have by nature."""
+        return [one if isinstance(one, Tensor) else self._constant(one, dtype) for one in values]
 
     def _stacked(self, values: list[Any]) -> str | int:
-        """A list of numbers, some of them fields, as TensorFlow packs it."""
-        fields = self._all_fields(values)
+        """A list of numbers, some of them fields, as TensorFlow packs it: numbers of Python's become what these are."""
+        fields = self._all_fields(values, next((one.dtype for one in values if isinstance(one, Tensor)), ""))
         if not isinstance(self._state, dict):
             self._name_fields()
         where = paths(self._state)
@@ -368,13 +368,12 @@ class _Writer:
 
         self._result = visit(self._unlisted(self._result))
 
-    def _constant(self, value: Any) -> Tensor:
-        written: dict[str, Any] = {"value": literal(value, self._folders)}
+    def _constant(self, value: Any, dtype: str = "") -> Tensor:
+        dtype = value.dtype if isinstance(value, Array) else "" if dtype in NATURAL else dtype
+        written = {"value": literal(value, self._folders), **({"dtype": dtype} if dtype else {})}
         if value is None:
             msg = "a part of its result is None"
             raise UnsaidError(msg)
-        if isinstance(value, Array):
-            written["dtype"] = value.dtype
         if not isinstance(self._state, dict):
             self._name_fields()
         name = self._fresh(Call("constant", "function", {}, None))

@@ -212,7 +212,7 @@ class Reader:
     def _tensor(self, raw: Any) -> Any:
         # Only tensors that hold values have this method.
         if not hasattr(raw, "numpy"):
-            return Tensor(self._number(raw), str(raw.op.type))
+            return Tensor(self._number(raw), str(raw.op.type), raw.dtype.base_dtype.name)
         if raw.dtype in (self._tf.resource, self._tf.variant):
             return Opaque(f"a tensor of {raw.dtype.name}")
         return self._array(raw.numpy(), raw)

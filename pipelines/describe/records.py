@@ -25,6 +25,7 @@ class Tensor:
 
     id: int
     op: str = field(default="", compare=False)
+    dtype: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

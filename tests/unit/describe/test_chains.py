@@ -162,6 +162,14 @@ def test_a_list_of_fields_and_numbers_is_stacked():
     ]
 
 
+def test_a_number_beside_a_field_in_a_list_has_the_fields_dtype():
+    seed = Tensor(2, dtype="int64")
+    calls = [call("tf.random.stateless_normal", C, shape=[3], seed=[seed, 7])]
+    assert written(seed, calls, C, "x")[1] == {
+        "tf.constant": {"value": 7, "dtype": "int64", "on": [], "to": "constant"}
+    }
+
+
 def branch(element: Any, result: Any, *calls: Call) -> Function:
     del element
     return Function("<lambda>", bodies=(Body((), calls, result),))
