@@ -21,6 +21,7 @@ _SMALL = 1 << 20
 _OTHER = 1.02
 _LARGE, _LARGE_SHARE = 100_000_000, 0.10
 """Bytes, and the part of what is above TensorFlow's own, from which a tuned prefetch is worth a sentence."""
+_BUFFERS = frozenset({"batch", "cache", "parallel", "prefetch", "shuffle"})
 _GROWN_MB = 10
 """Growth in the measured window that is worth a sentence."""
 
@@ -57,7 +58,8 @@ def render_ledger(page: Page, profile: Profile) -> None:
         assumed = any(one.predicted_bytes for one, _ in _tuned(profile))
         taken = f" with {AUTOTUNED_PREFETCH} elements in a tuned prefetch" if assumed else ""
         page.prose(
-            f"Above TensorFlow's own: {size(memory.predicted_bytes)} predicted{taken}, {size(above)} measured"
+            f"Above TensorFlow's own: {'at least ' if _unforeseen(memory, above) else ''}"
+            f"{size(memory.predicted_bytes)} predicted{taken}, {size(above)} measured"
             f"{' then' if memory.ledger_at is not None else ''}, {_unexplained(memory, above)}.",
             hang=2,
         )
@@ -66,6 +68,14 @@ def render_ledger(page: Page, profile: Profile) -> None:
     for entry, stage in _tuned(profile):
         if entry.bytes >= max(_LARGE, _LARGE_SHARE * above):
             page.prose(_grown(entry, stage, names, memory), hang=2)
+
+
+def _unforeseen(memory: Memory, above: int) -> bool:
+    """Whether the size of a buffer that matters was not known before the run."""
+    entries = memory.ledger or []
+    known = {(one.owner, one.stage) for one in entries if one.predicted_bytes is not None}
+    large = [one for one in entries if one.owner in _BUFFERS and one.stage and one.bytes >= _LARGE_SHARE * above]
+    return any((one.owner, one.stage) not in known for one in large)
 
 
 def _shown(entry: LedgerEntry) -> bool:

@@ -114,6 +114,17 @@ def test_a_tuned_prefetch_that_is_much_of_the_peak_is_told_with_what_bounds_it(r
     assert "AUTOTUNE" not in rendered(profile)
 
 
+def test_a_prediction_that_lacks_a_buffer_is_a_lower_bound(recorded: Recorded) -> None:
+    profile = accounted(recorded("input-bound"))
+    *_, prefetch = profile.memory.ledger or ()
+
+    assert ": 900 MiB predicted," in rendered(profile)
+    prefetch.bytes = 150 * MIB
+    assert ": at least 900 MiB predicted, 1,000 MiB measured" in rendered(profile)
+    prefetch.predicted_bytes = 100 * MIB
+    assert "at least" not in rendered(profile)
+
+
 def test_growth_names_the_stage_that_grew(recorded: Recorded) -> None:
     profile = accounted(recorded("input-bound"))
     growth = MemoryGrowth(mb_per_1000_steps=300, low=250, high=350, windows=6, leak=False, stage="stages.1")
