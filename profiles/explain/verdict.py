@@ -188,10 +188,11 @@ def _restarts(steps: Steps) -> str:
 
 def _starts_again(steps: Steps) -> str:
     """That without a step most of the time passes at the start of an epoch, where it does."""
-    if not steps.epochs or (steps.restart_share or 0.0) < _MOST:
+    restart = steps.restart_share or 0.0
+    if restart < _MOST or not steps.epochs:
         return ""
     often = count(steps.count / steps.epochs)
-    return f". {percent(steps.restart_share)} of the time passes while the dataset starts again, every {often} batches"
+    return f". {percent(restart)} of the time passes while the dataset starts again, every {often} batches"
 
 
 def _alone(profile: Profile, steps: Steps) -> str:
