@@ -219,7 +219,7 @@ class Watch:
         held = frame.f_locals
         function = held.get("f")
         if isinstance(function, FunctionType) and self._is_own(function.__code__) and not self._hidden():
-            self._open.append(_Frame(frame, used=Used(function, tuple(held["args"]), dict(held["kwargs"] or {}))))
+            self._open.append(_Frame(frame, used=Used(function, *_as_it_is((held["args"], held["kwargs"] or {})))))
 
     def _begin_own(self, frame: FrameType) -> None:
         code = frame.f_code
@@ -228,14 +228,14 @@ class Watch:
             names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
             extra = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
             held = frame.f_locals
-            given = {"*": True} if extra else {name: held[name] for name in names}
+            given = {"*": True} if extra else {name: _as_it_is(held[name]) for name in names}
             self._open.append(_Frame(frame, used=Used(function, (), given, code=code)))
         elif self._body() is not None:
             self._open.append(_Frame(frame, used=Used(None, (), {}, code=code)))
 
     def _returned(self, frame: FrameType, done: _Frame, value: Any) -> None:
         if done.seen is not None:
-            done.seen.result = frame.f_locals.get("self") if done.seen.public.made else value
+            done.seen.result = _as_it_is(frame.f_locals.get("self") if done.seen.public.made else value)
             self._note(done.seen)
         elif done.traced is not None:
             if done.traced.branch:
@@ -245,7 +245,7 @@ class Watch:
                 done.traced.result = value
                 done.traced.complete = True
         elif done.used is not None and value is not None:
-            done.used.result = value
+            done.used.result = _as_it_is(value)
             inside = self._body()
             if inside is not None:
                 inside.seen.append(done.used)
@@ -275,6 +275,13 @@ class Watch:
                 return Where(at.f_code.co_filename, at.f_lineno)
             at = at.f_back
         return None
+
+
+def _as_it_is(value: Any) -> Any:
+    """The same objects in containers of their own: the user's code may put others into a dict that it was given."""
+    if type(value) is dict:
+        return {key: _as_it_is(one) for key, one in value.items()}
+    return type(value)(map(_as_it_is, value)) if type(value) in (list, tuple) else value
 
 
 def _first(value: Any, kind: Any) -> bool:

@@ -62,6 +62,7 @@ WHOLE = {
     "unchanged": "zip map map map batch",
     "changing_its_element": "from_tensor_slices map batch",
     "with_lists": "range map batch",
+    "changing_what_it_was_given": "TFRecordDataset map padded_batch",
 }
 PARTLY = {
     "with_a_branch": ("range map map batch", "map brighten"),

@@ -353,6 +353,22 @@ def unchanged():
     return ds.map(lambda a, b: {"a": a, "b": b}).map(lambda pair: pair).batch(2)
 
 
+def rooted(example):
+    example["label"] = tf.abs(example["label"])
+    return example
+
+
+def changing_what_it_was_given():
+    def change(record):
+        example = tf.io.parse_single_example(record, FEATURES)
+        example["tags"] = tf.sparse.to_dense(example["tags"])
+        example = rooted(example)
+        del example["image"]
+        return example
+
+    return tf.data.TFRecordDataset(["records/0.tfrecord"]).map(change).padded_batch(2)
+
+
 def changing_its_element():
     def change(row):
         row["x"] = row["x"] + 1
