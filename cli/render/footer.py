@@ -18,6 +18,8 @@ MARK = "Report by"
 """Starts a line near the end of every text report: so a later run knows the file as one it may write over."""
 
 
+SHORTEST_SECONDS = 0.25
+"""Of steps: the loop is looked at no more often, so that the single look of a shorter window has nothing to be held to."""
 _BOUND_WORDS = {"input": "bound by the input", "step": "bound by the step", "balanced": "balanced"}
 
 
@@ -122,7 +124,9 @@ def _overhead(profile: Profile) -> str:
     if overhead is None:
         return ""
     parts = []
-    if overhead.loop_share is not None:
+    if profile.steps is not None and profile.steps.seconds < SHORTEST_SECONDS:
+        parts.append(f"of {seconds(profile.steps.seconds)} of steps nobody can tell")
+    elif overhead.loop_share is not None:
         parts.append(f"{percent(overhead.loop_share)} of the step loop")
     if overhead.wake_share is not None:
         parts.append(f"{percent(overhead.wake_share)} late wake-ups of the simulated step")

@@ -172,6 +172,13 @@ def test_a_pipeline_that_keeps_up_is_not_tried_with_more_steps_in_flight(recorde
     assert line_of(profile, "Verdict").split(maxsplit=1)[1].startswith("bound by the step, waiting ")
 
 
+def test_what_a_look_costs_is_no_share_of_a_few_steps(recorded: Recorded) -> None:
+    profile = recorded("input-bound")
+    assert "0.1 % of the step loop" in line_of(profile, "Overhead")
+    profile.steps.seconds, profile.overhead.loop_share = 0.004, 1.67
+    assert line_of(profile, "Overhead").startswith("Overhead    of 4.00 ms of steps nobody can tell · ")
+
+
 def test_memory_of_tracing_is_told_apart_where_it_is_much(recorded: Recorded) -> None:
     profile = recorded("step-bound")
     (trace,) = [phase for phase in profile.phases if phase.name == "trace"]
