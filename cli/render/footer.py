@@ -19,7 +19,7 @@ MARK = "Report by"
 
 
 SHORTEST_SECONDS = 0.25
-"""Of steps: the loop is looked at no more often, so that the single look of a shorter window has nothing to be held to."""
+"""Of steps: the loop is looked at no more often, so that a shorter window has a single look and nothing to hold it to."""
 _BOUND_WORDS = {"input": "bound by the input", "step": "bound by the step", "balanced": "balanced"}
 
 
