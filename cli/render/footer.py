@@ -19,7 +19,7 @@ MARK = "Report by"
 
 
 SHORTEST_SECONDS = 0.25
-"""Of steps: the loop is looked at no more often, so that a shorter window has a single look and nothing to hold it to."""
+"""Of steps: the loop is looked at no more often, so that a shorter window is seen only once, at its end."""
 _BOUND_WORDS = {"input": "bound by the input", "step": "bound by the step", "balanced": "balanced"}
 
 
