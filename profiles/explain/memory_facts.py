@@ -21,6 +21,7 @@ AT_REST: PhaseName = "trace"
 MAKING = "in the making"
 BUILDING = "building the pipeline"
 OBJECTS = "large Python objects"
+INDEX = "the pool's index of its memory"
 LEAKED = "tensors that no stage holds"
 KEPT = "small objects that were kept"
 SMALL_BYTES = 512

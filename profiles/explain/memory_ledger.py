@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from pipeprof.profiles.explain.memory_facts import (
     BUILDING,
+    INDEX,
     KEPT,
     LEAKED,
     MAKING,
@@ -35,7 +36,7 @@ from pipeprof.profiles.explain.memory_heap import (
     with_holes,
     within_heap,
 )
-from pipeprof.profiles.explain.memory_pool import in_chunks, in_use, index_share, pool_free, used_again, within_pool
+from pipeprof.profiles.explain.memory_pool import in_chunks, in_use, index_bytes, pool_free, used_again, within_pool
 from pipeprof.profiles.explain.words import size as in_words
 
 BESIDE_BYTES = 1_000_000
@@ -187,13 +188,11 @@ def _held(facts: Facts) -> tuple[list[Entry], bool, float]:
         buffers, left = _at_most_full(buffers, left)
     shown = holes_shown(facts, buffers)
     holes = total_holes(buffers, shown)
-    index = index_share(facts)
-    entries = [_entry(one, shown, index) for one in buffers]
+    entries = [_entry(one, shown) for one in buffers]
     if facts.leaked and left:
         # Nothing comes and goes that was not counted: what is live beside it was never let go of.
         return [*entries, *passing, Entry("python", None, round(left), "measured", LEAKED)], most is not None, holes
-    passing = [_indexed(one, index) if one.bytes >= POOLED_BYTES else one for one in _padded(passing, left)]
-    return [*entries, *passing], most is not None, holes
+    return [*entries, *_padded(passing, left)], most is not None, holes
 
 
 def _at_most_full(buffers: list[Buffer], left: float | None) -> tuple[list[Buffer], float | None]:
@@ -227,14 +226,10 @@ def _padded(entries: list[Entry], left: float | None) -> list[Entry]:
     return [replace(one, bytes=round(one.bytes * scale)) if one in inside else one for one in entries]
 
 
-def _indexed(one: Entry, index: float) -> Entry:
-    return replace(one, bytes=round(one.bytes * (1 + index)))
-
-
-def _entry(one: Buffer, shown: float, index: float) -> Entry:
+def _entry(one: Buffer, shown: float) -> Entry:
     if one.alias:
         return Entry(one.owner, one.stage, 0, "alias")
-    total = round(one.bytes * (1 + one.pooled * index) + (one.overhead + one.holes * shown) * one.elements)
+    total = round(one.bytes + (one.overhead + one.holes * shown) * one.elements)
     return Entry(one.owner, one.stage, total, "measured" if one.windows else "model")
 
 
@@ -262,6 +257,7 @@ def _slack(facts: Facts, residue: Sequence[Entry], holes: float, *, pooled: bool
     if pooled:
         free = pool_free(facts, sum(one.bytes for one in residue))
         found.append(Entry("slack", None, free, "measured", "TensorFlow's pool"))
+        found.append(Entry("slack", None, index_bytes(facts), "measured", INDEX))
     if now is not None and facts.moment not in ("build", "iterator"):
         unused = heap_free(facts)
         kept = max(0.0, unused - holes) if unused is not None else facts.trimmed or 0
@@ -286,7 +282,7 @@ def _without_reuse(entries: list[Entry], peak: int) -> list[Entry]:
     """
     over = sum(one.bytes for one in entries) - peak
     found = list(entries)
-    for what in (BUILDING, "the pool's residue", "TensorFlow's pool", "glibc's heap", MAKING, OBJECTS):
+    for what in (BUILDING, "the pool's residue", INDEX, "TensorFlow's pool", "glibc's heap", MAKING, OBJECTS):
         for index, one in enumerate(found):
             if over > 0 and one.what == what:
                 taken = min(over, one.bytes)

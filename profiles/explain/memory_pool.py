@@ -41,18 +41,17 @@ def pool_free(facts: Facts, residue: int) -> int:
     return max(0, max(peaks, default=0) - (now.live_peak or 0) - residue)
 
 
-def index_share(facts: Facts) -> float:
-    """What the pool's index has grown by since the iterator was made, for a byte in use since; 0 if nobody can tell.
+def index_bytes(facts: Facts) -> int:
+    """What the pool's index has grown by since the iterator was made; 0 if nobody can tell.
 
-    Whose tensors are in the pool takes it as well: with fewer of them there would be fewer regions.
+    With fewer tensors in it there would be fewer regions, but they are no stage's: the pool doubles with each.
     """
-    made, seen, used = facts.readings.get("iterator"), pool_at(facts), in_use(facts)
-    if made is None or made.live is None or seen is None or seen.pool_index is None or not used:
-        return 0.0
+    made, seen = facts.readings.get("iterator"), pool_at(facts)
+    if made is None or seen is None or seen.pool_index is None:
+        return 0
     if made.pool_index is None and (made.live_peak or 0) >= _SOME:
-        return 0.0
-    more = used - made.live
-    return max(0, seen.pool_index - (made.pool_index or 0)) / more if more > 0 else 0.0
+        return 0
+    return max(0, seen.pool_index - (made.pool_index or 0))
 
 
 def within_pool(facts: Facts, buffers: list[Buffer], most: float | None) -> list[Buffer]:

@@ -523,25 +523,23 @@ def indexed(now: Reading, index: float) -> Reading:
     return replace(now, pool_index=round(index * MB))
 
 
-def test_the_pools_index_is_theirs_whose_tensors_lie_in_the_pool() -> None:
-    small = Buffer("cache", "stages.0", 50 * MB, 1, pooled=0.0)
-    facts = running(indexed(paged(at(980, live=400, heap=130), 400), 20), shuffle(300), small, live=300 * MB)
+def test_the_pools_index_is_slack_by_its_own_measurement() -> None:
+    facts = running(indexed(paged(at(980, live=400), 400), 20), shuffle(300), live=300 * MB)
 
     found = reconcile(replace(facts, batch_bytes=100 * MB))
 
-    assert [of(found, owner) for owner in ("shuffle", "consumer", "cache")] == [315, 105, 50]
-    assert found.unexplained == 10 * MB
+    assert [of(found, owner) for owner in ("shuffle", "consumer", "slack")] == [300, 100, 20]
 
 
-def test_the_index_of_regions_that_a_source_took_is_not_the_buffers() -> None:
+def test_the_index_of_regions_that_were_there_before_is_the_sources() -> None:
     now = indexed(paged(at(980, live=400), 400), 20)
     facts = running(now, shuffle(300), live=400 * MB)
     made = at(600, live=100)
     known = {**facts.readings, "iterator": indexed(paged(made, 100), 8)}
     unknown = {**facts.readings, "iterator": made}
 
-    assert of(reconcile(replace(facts, readings=known)), "shuffle") == pytest.approx(312)
-    assert of(reconcile(replace(facts, readings=unknown)), "shuffle") == pytest.approx(300)
+    assert of(reconcile(replace(facts, readings=known)), "slack") == pytest.approx(12)
+    assert of(reconcile(replace(facts, readings=unknown)), "slack") == pytest.approx(0)
 
 
 def test_what_chunks_take_beyond_their_tensors_is_that_of_large_ones() -> None:
