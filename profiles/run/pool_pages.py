@@ -30,6 +30,7 @@ _LEAD = 0x30
 _MAPPED = 2
 _AT_ONCE = 1024
 _ABSENT = bytes(range(0x80))
+_POWERS = frozenset(MIB << power for power in range(24))
 
 Pages = Callable[[int, int], bytes]
 """From an address and a number of pages: a byte for each, 0x80 and more if it is resident."""
@@ -88,9 +89,6 @@ def pool_pages(proc: Path = PROC) -> Pool | None:
     sizes = [size for size, _ in found]
     index = round(INDEX_SHARE * sum(size - PAGE_BYTES for size in sizes))
     return Pool(sum(one for _, one in found), _hidden(sizes), index)
-
-
-_POWERS = frozenset(MIB << power for power in range(24))
 
 
 def _anonymous(maps: str) -> Iterator[tuple[int, int]]:
