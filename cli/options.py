@@ -119,7 +119,7 @@ def duration(flag: str, text: str | None) -> float | None:
         >>> duration("--seconds", "2min"), duration("--seconds", "10"), duration("--seconds", None)
         (120.0, 10.0, None)
     """
-    from pipeprof.pipelines.ops.units import parse_duration
+    from pipeprof.pipelines.ops.values.units import parse_duration
 
     if text is None:
         return None
@@ -146,7 +146,7 @@ def byte_size(flag: str, text: str | None) -> int | None:
         >>> byte_size("--memory-limit", "8GiB")
         8589934592
     """
-    from pipeprof.pipelines.ops.units import parse_size
+    from pipeprof.pipelines.ops.values.units import parse_size
 
     size = _parse(flag, text, lambda value: parse_size(int(value) if value.isdecimal() else value))
     if size == 0:

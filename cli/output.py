@@ -16,7 +16,7 @@ from pipeprof.pipelines.errors import PipeprofError, UsageError
 
 if TYPE_CHECKING:
     from pipeprof.cli.render.style import Style
-    from pipeprof.profiles.profile import Profile
+    from pipeprof.profiles.document.profile import Profile
 
 EXTENSIONS = {".json": "json", ".txt": "text"}
 _EXTENSIONS_TO_COME = {
@@ -96,7 +96,7 @@ def format_of(text: str) -> str:
 
 
 def _check_file(path: Path, *, force: bool) -> None:
-    from pipeprof.profiles.store import reason
+    from pipeprof.profiles.document.store import reason
 
     try:
         if not path.parent.is_dir():
@@ -115,7 +115,7 @@ def _check_file(path: Path, *, force: bool) -> None:
 
 def is_own_report(path: Path) -> bool:
     """Whether pipeprof wrote the file, as a profile or as a text report, so that it may be written over."""
-    from pipeprof.profiles.store import is_own_file
+    from pipeprof.profiles.document.store import is_own_file
 
     if is_own_file(path):
         return True
@@ -140,7 +140,7 @@ def shown_path(path: Path | None) -> str | None:
 def as_text(profile: Profile, kind: str, style: Style, saved: Path | None) -> str:
     """The profile in one of the formats."""
     if kind == "json":
-        from pipeprof.profiles.store import encode
+        from pipeprof.profiles.document.store import encode
 
         return encode(profile).decode()
     from pipeprof.cli.render.terminal import render_report
@@ -155,7 +155,7 @@ def write_reports(profile: Profile, outputs: Outputs, color: str, saved: Path | 
         OutputError: Stdout or a file could not be written; everything else was.
     """
     from pipeprof.cli.render.style import Style, style_of
-    from pipeprof.profiles.store import reason, write_atomically
+    from pipeprof.profiles.document.store import reason, write_atomically
 
     failed = []
     try:

@@ -198,8 +198,8 @@ def coverage() -> str:
     import yaml
 
     from pipeprof.pipelines.ops.base import sources, stages
-    from pipeprof.pipelines.ops.functions import table
-    from pipeprof.pipelines.ops.layers import LAYERS
+    from pipeprof.pipelines.ops.functions.catalog import table
+    from pipeprof.pipelines.ops.functions.layers import LAYERS
 
     survey = yaml.safe_load(COVERAGE.read_text(encoding="utf-8"))
     known = {**sources(), **stages()}
@@ -239,21 +239,21 @@ def coverage() -> str:
 
 def spec_schema() -> Schema:
     """The schema of specs."""
-    from pipeprof.pipelines.spec.schema import spec_schema as published
+    from pipeprof.pipelines.spec.schema.schema import spec_schema as published
 
     return published()
 
 
 def editor_schemas() -> tuple[Schema, Schema]:
     """The schemas of specs' files and of overlays."""
-    from pipeprof.pipelines.spec.schema_changes import editor_schema, overlay_schema
+    from pipeprof.pipelines.spec.schema.changes import editor_schema, overlay_schema
 
     return editor_schema(), overlay_schema()
 
 
 def _unlinked(value: Any) -> Any:
     """A schema without the links at the ends of its descriptions, which lead to the very page that is made of it."""
-    from pipeprof.pipelines.spec.schema_links import without_link
+    from pipeprof.pipelines.spec.schema.links import without_link
 
     if isinstance(value, list):
         return [_unlinked(item) for item in value]

@@ -49,7 +49,7 @@ PATIENCE = 900
 # The parent's patience with its saving is that of a run, counted in the half of the time that is pipeprof's.
 PIPEPROF = """
 from pipeprof.cli.main import main
-from pipeprof.profiles.run import watch
+from pipeprof.profiles.harness import event_loop as watch
 watch.SAVE_SECONDS *= 2
 main()
 """

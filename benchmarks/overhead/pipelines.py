@@ -20,18 +20,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from pipeprof.profiles.run import loop, sample
-from pipeprof.profiles.run import window as windows
-from pipeprof.profiles.run.device import HostClock, SimulatedDevice, StepDuration
-from pipeprof.profiles.run.ledger_readings import MemoryLog
-from pipeprof.profiles.run.models import ModelLog
+from pipeprof.profiles.worker import sample
+from pipeprof.profiles.worker.memory.memory_log import MemoryLog
+from pipeprof.profiles.worker.memory.model_log import ModelLog
+from pipeprof.profiles.worker.steps import loop
+from pipeprof.profiles.worker.steps import window as windows
+from pipeprof.profiles.worker.steps.simulated_device import HostClock, SimulatedDevice, StepDuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pipeprof.profiles.run.loop import Feed, Step
-    from pipeprof.profiles.run.steps import Reading
-    from pipeprof.profiles.run.window import PhaseWindow
+    from pipeprof.profiles.worker.steps.loop import Feed, Step
+    from pipeprof.profiles.worker.steps.statistics import Reading
+    from pipeprof.profiles.worker.steps.window import PhaseWindow
 
 JOB: dict[str, Any] = json.loads(os.environ["PIPEPROF_BENCHMARK"])
 # As many as AUTOTUNE would choose; chosen by us so that it is the same in all blocks.

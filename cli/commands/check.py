@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.cli.commands.targets import Changes
-    from pipeprof.pipelines.spec.diagnostics import SpecError
+    from pipeprof.pipelines.spec.errors.diagnostics import SpecError
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.profiles.advise.prediction import MemoryPrediction
     from pipeprof.profiles.advise.static import StaticAdvice
     from pipeprof.profiles.document.messages import Message
+    from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
-    from pipeprof.profiles.profile import Profile
-    from pipeprof.profiles.run.limits import MemoryLimit
+    from pipeprof.profiles.host.limits import MemoryLimit
+    from pipeprof.profiles.memory.predict.model import MemoryPrediction
 
 FAIL_ON = ("warning",)
 
@@ -65,7 +65,7 @@ def check(
     """
     from pipeprof.cli import options, output
     from pipeprof.cli.commands.targets import Changes, list_functions, load_target
-    from pipeprof.pipelines.spec.diagnostics import SpecError
+    from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 
     options.choice("--color", color, options.COLORS)
     if fail_on is not None:
@@ -133,7 +133,7 @@ def _resolved(text: str, loaded: LoadedSpec | None, kind: str) -> str:
 
 def _as_python(text: str, loaded: LoadedSpec | None) -> str:
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.python.render import data_folders, render
+    from pipeprof.pipelines.to_python.render import data_folders, render
 
     if loaded is None:
         msg = f"--python renders a spec, but {text} is Python already; leave --python out"
@@ -143,9 +143,9 @@ def _as_python(text: str, loaded: LoadedSpec | None) -> str:
 
 def _machine(memory_limit: int | None) -> tuple[float, MemoryLimit | None]:
     """The cores and the memory that a run would have."""
-    from pipeprof.profiles.run import limits
-    from pipeprof.profiles.run.cgroup import Cgroup
-    from pipeprof.profiles.run.machine import machine_memory
+    from pipeprof.profiles.host import limits
+    from pipeprof.profiles.host.cgroup import Cgroup
+    from pipeprof.profiles.host.machine import machine_memory
 
     cgroup = Cgroup()
     return limits.cores(cgroup), limits.memory_limit(memory_limit, limits.cgroup_memory(cgroup), machine_memory())
@@ -190,7 +190,7 @@ def _uncounted(advice: StaticAdvice) -> list[Message]:
 def _encoded(profile: Profile, kind: str) -> str:
     """The profile as JSON, or what is wrong in it as annotations of GitHub."""
     from pipeprof.cli.render.github import render_github
-    from pipeprof.profiles.store import encode
+    from pipeprof.profiles.document.store import encode
 
     return render_github(profile) if kind == "github" else encode(profile).decode()
 
@@ -211,8 +211,8 @@ def _document(
     import sys
 
     from pipeprof import __version__
-    from pipeprof.profiles import profile as document
-    from pipeprof.profiles.spec_target import spec_target
+    from pipeprof.profiles.document import profile as document
+    from pipeprof.profiles.document.target import spec_target
 
     cores, limit = machine
     memory = advice.memory if advice is not None else None
@@ -324,7 +324,7 @@ def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:
     """What the spec says besides its stages, with the defaults filled in."""
-    from pipeprof.profiles.run.settings import describe_step
+    from pipeprof.profiles.harness.settings import describe_step
 
     spec = loaded.spec
     _, step = describe_step(spec.step, loaded.base_dir)

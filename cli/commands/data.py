@@ -87,7 +87,7 @@ def choose(names: Sequence[str], entries: Sequence[CachedEntry]) -> list[CachedE
         UsageError: A name fits no entry, or the beginning of several.
     """
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.spec.suggest import suggest
+    from pipeprof.pipelines.suggest import suggest
 
     known = list(dict.fromkeys(entry.name for entry in entries))
     chosen: list[CachedEntry] = []

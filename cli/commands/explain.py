@@ -47,7 +47,7 @@ def explain(
 
 def _find(name: str) -> Rule:
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.spec.suggest import suggest
+    from pipeprof.pipelines.suggest import suggest
     from pipeprof.profiles.advise.rule import rules
 
     known = rules()

@@ -106,11 +106,11 @@ def _text(from_: str | None, out: str) -> str:
     """The spec's text, with paths that are right for a file ``out``, or for the current folder if it is ``.``."""
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.starter import example_spec, spec_for
+    from pipeprof.pipelines.spec.scaffold import example_spec, spec_for
 
     if from_ is None:
         return example_spec()
-    from pipeprof.pipelines.data.look import look
+    from pipeprof.pipelines.data.inspect.look import look
 
     base_dir = Path.cwd() if out == "." else Path(out).absolute().parent
     path = Path(from_)
@@ -126,9 +126,9 @@ def _write_schema(out: str) -> str | None:
     import json
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.schema import SCHEMA_ID
-    from pipeprof.pipelines.spec.schema_changes import editor_schema
-    from pipeprof.pipelines.spec.starter import SCHEMA_FILE
+    from pipeprof.pipelines.spec.scaffold import SCHEMA_FILE
+    from pipeprof.pipelines.spec.schema.changes import editor_schema
+    from pipeprof.pipelines.spec.schema.schema import SCHEMA_ID
 
     path = Path(out).parent / SCHEMA_FILE
     text = json.dumps(editor_schema(), indent=2, ensure_ascii=False) + "\n"
@@ -168,7 +168,7 @@ def _write(out: str, text: str) -> None:
     from pathlib import Path
 
     from pipeprof.cli.output import OutputError
-    from pipeprof.profiles.store import reason, write_atomically
+    from pipeprof.profiles.document.store import reason, write_atomically
 
     try:
         write_atomically(Path(out), text.encode())

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pipeprof.profiles.describe import DescribedTarget
+    from pipeprof.profiles.harness.describe_function import DescribedTarget
 
 _INDENT = "  "
 
@@ -22,7 +22,7 @@ def is_function(text: str) -> bool:
     """
     from pathlib import Path
 
-    from pipeprof.pipelines.modules import is_module_name
+    from pipeprof.pipelines.target.modules import is_module_name
 
     file, colon, function = text.rpartition(":")
     if text.endswith(".py"):
@@ -50,10 +50,10 @@ def describe_function(
     """
     from dataclasses import replace
 
-    from pipeprof.pipelines.arguments import check_arguments, parse_arguments
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.target import parse_target
-    from pipeprof.profiles.describe import describe_target
+    from pipeprof.pipelines.target.arguments import check_arguments, parse_arguments
+    from pipeprof.pipelines.target.target import parse_target
+    from pipeprof.profiles.harness.describe_function import describe_target
 
     target = parse_target(text)
     if no_python:

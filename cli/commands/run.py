@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from pipeprof.cli.output import Outputs
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.target import Target as ParsedTarget
-    from pipeprof.profiles.profile import Profile
-    from pipeprof.profiles.store import ProfileWriter
+    from pipeprof.pipelines.target.target import Target as ParsedTarget
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.store import ProfileWriter
 
 EPILOG = epilog(
     "pipeprof run spec.yaml",
@@ -104,7 +104,7 @@ def run(
     from pipeprof.cli import options, output
     from pipeprof.cli.commands.targets import Changes, list_functions, load_target
     from pipeprof.cli.render.progress import progress_for
-    from pipeprof.profiles.run.settings import RunSettings
+    from pipeprof.profiles.harness.settings import RunSettings
 
     del no_verify
     options.choice("--color", color, options.COLORS)
@@ -132,7 +132,7 @@ def run(
     for note in loaded.notes if loaded is not None else ():
         output.say(f"pipeprof: note: {note}")
 
-    from pipeprof.profiles.run.harness import run_sample
+    from pipeprof.profiles.harness.harness import run_sample
 
     writer = _writer(parsed, loaded, outputs.profile, redact=redact)
     progress = progress_for(sys.stderr, quiet=quiet, verbose=verbose)
@@ -148,8 +148,8 @@ def run(
 def _writer(parsed: ParsedTarget, loaded: LoadedSpec | None, out: Path | None, *, redact: bool) -> ProfileWriter:
     from datetime import datetime, timezone
 
-    from pipeprof.profiles.redaction import redact_here
-    from pipeprof.profiles.store import ProfileWriter, places
+    from pipeprof.profiles.document.redaction import redact_here
+    from pipeprof.profiles.document.store import ProfileWriter, places
 
     name = (loaded.spec.name if loaded else None) or "-".join(filter(None, (parsed.path.stem, parsed.function)))
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
@@ -160,7 +160,7 @@ def _finish(profile: Profile, writer: ProfileWriter, outputs: Outputs, color: st
     """Print and write everything; only then complain about what could not be saved."""
     from pipeprof.cli import output
     from pipeprof.cli.exit_codes import USAGE
-    from pipeprof.profiles.redaction import redact_here
+    from pipeprof.profiles.document.redaction import redact_here
 
     if profile.exit_code == USAGE and outputs.stdout == "text":
         outputs = replace(outputs, stdout=None)

@@ -29,14 +29,14 @@ def schema(
 
 
 def _spec(*, overlay: bool) -> dict[str, Any]:
-    from pipeprof.pipelines.spec.schema_changes import editor_schema, overlay_schema
+    from pipeprof.pipelines.spec.schema.changes import editor_schema, overlay_schema
 
     return overlay_schema() if overlay else editor_schema()
 
 
 def profile_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a saved profile, as a plain dict."""
-    from pipeprof.profiles.profile import Profile
+    from pipeprof.profiles.document.profile import Profile
 
     body = Profile.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": "pipeprof profile"}

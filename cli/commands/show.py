@@ -37,8 +37,8 @@ def show(
     from pipeprof.cli.options import COLORS, choice
     from pipeprof.cli.render.style import style_of
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.redaction import redact_here
-    from pipeprof.profiles.store import load_profile
+    from pipeprof.profiles.document.redaction import redact_here
+    from pipeprof.profiles.document.store import load_profile
 
     choice("--color", color, COLORS)
     outputs = output.plan_outputs(out, form, json=json, force=force)

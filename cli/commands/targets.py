@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.step import Step
-    from pipeprof.pipelines.target import Target
+    from pipeprof.pipelines.target.target import Target
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ def list_functions(text: str, *, plain: bool) -> bool:
     Raises:
         UsageError: There is no such file, or something else than text was asked for.
     """
-    from pipeprof.pipelines.target import listed_file
+    from pipeprof.pipelines.target.target import listed_file
 
     path = listed_file(text)
     if path is None:
         return False
     from pipeprof.cli.output import write_stdout
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.listing import describe, listed_functions
+    from pipeprof.pipelines.target.listing import describe, listed_functions
 
     if not plain:
         msg = f"{text} lists functions, as text on stdout only; name one to measure it: {text}function"
@@ -86,12 +86,12 @@ def load_target(
 
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.loader import load_spec
-    from pipeprof.pipelines.target import parse_target
-    from pipeprof.profiles.run.settings import python_files
+    from pipeprof.pipelines.target.target import parse_target
+    from pipeprof.profiles.harness.settings import python_files
 
     given: tuple[tuple[str, str], ...] = ()
     if arguments:
-        from pipeprof.pipelines.arguments import parse_arguments
+        from pipeprof.pipelines.target.arguments import parse_arguments
 
         given = parse_arguments(arguments)
     target = parse_target(text)
@@ -106,7 +106,7 @@ def load_target(
         if changes.flag:
             msg = f"{changes.flag} changes a spec, but {text} is a Python function; leave {changes.flag} out"
             raise UsageError(msg)
-        from pipeprof.pipelines.arguments import check_arguments
+        from pipeprof.pipelines.target.arguments import check_arguments
 
         target = replace(target, arguments=given)
         check_arguments(target)

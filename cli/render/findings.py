@@ -9,13 +9,13 @@ from rich.text import Text
 
 from pipeprof.cli.render.rules import SEMANTICS
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE
-from pipeprof.profiles.explain.words import percent, significant, size, stage_words
+from pipeprof.profiles.wording import percent, significant, size, stage_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.profile import Finding, Predicted, Profile, Stage
+    from pipeprof.profiles.document.profile import Finding, Predicted, Profile, Stage
 
 _SECTIONS = (
     ("kept", "Recommended", "tried, and better by more than the noise"),

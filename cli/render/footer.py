@@ -6,13 +6,13 @@ import shlex
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.render.units import seconds
-from pipeprof.profiles.explain.limit import cores_were_free
-from pipeprof.profiles.explain.verdict import STEP_BOUND_BELOW
-from pipeprof.profiles.explain.words import percent, significant, size
+from pipeprof.profiles.time.bottleneck import cores_were_free
+from pipeprof.profiles.time.verdict import STEP_BOUND_BELOW
+from pipeprof.profiles.wording import percent, significant, size
 
 if TYPE_CHECKING:
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.profile import Profile
+    from pipeprof.profiles.document.profile import Profile
 
 MARK = "Report by"
 """Starts a line near the end of every text report: so a later run knows the file as one it may write over."""

@@ -10,7 +10,7 @@ from pipeprof.cli.render.units import seconds, time_scale
 
 if TYPE_CHECKING:
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.profile import Profile
+    from pipeprof.profiles.document.profile import Profile
 
 SHOWN = 5
 

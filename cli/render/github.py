@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.spec.diagnostics import escape
+from pipeprof.pipelines.spec.errors.diagnostics import escape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pipeprof.profiles.profile import Finding, Problem, Profile
+    from pipeprof.profiles.document.profile import Finding, Problem, Profile
 
 _MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_MESSAGE, ":": "%3A", ",": "%2C"}

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.render.pipeline import name_of, place_of
 from pipeprof.cli.render.table import Column
 from pipeprof.cli.render.units import byte_scale, seconds
-from pipeprof.profiles.advise.memory import AUTOTUNED_PREFETCH
-from pipeprof.profiles.explain.words import percent, significant, size
+from pipeprof.profiles.memory.predict.predict import AUTOTUNED_PREFETCH
+from pipeprof.profiles.wording import percent, significant, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.profile import LedgerEntry, Memory, Profile, Stage
+    from pipeprof.profiles.document.profile import LedgerEntry, Memory, Profile, Stage
 
 _SMALL = 1 << 20
 """Bytes below which nobody wants to know who holds them."""

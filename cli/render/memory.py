@@ -8,11 +8,11 @@ from pipeprof.cli.render.ledger import render_ledger
 from pipeprof.cli.render.pipeline import name_of, place_of
 from pipeprof.cli.render.table import Column
 from pipeprof.cli.render.units import byte_scale, rate, seconds
-from pipeprof.profiles.explain.words import size
+from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.profile import Phase, Profile
+    from pipeprof.profiles.document.profile import Phase, Profile
 
 _MUCH_MORE = 1.1
 """Times the peak that the trace must hold to need a word."""

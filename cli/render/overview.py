@@ -10,16 +10,16 @@ from pipeprof.cli.render.pipeline import name_of, place_of
 from pipeprof.cli.render.problems import render_warnings
 from pipeprof.cli.render.table import Column
 from pipeprof.cli.render.units import byte_scale
-from pipeprof.profiles.explain.words import size
+from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.cli.render.style import Style
-    from pipeprof.profiles.advise.prediction import Held, MemoryPrediction, NotKnown
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.memory.predict.model import Held, MemoryPrediction, NotKnown
 
 _SMALL = 1 << 20
 """Bytes below which nobody wants to know who holds them."""
@@ -87,7 +87,7 @@ def _render_memory(page: Page, memory: MemoryPrediction, stages: Sequence[Stage]
     """One row for each stage that holds tensors; an alias costs nothing, since its bytes are another stage's."""
     if not memory.held and not memory.unknown:
         return
-    from pipeprof.profiles.advise.foreseen import ADDED
+    from pipeprof.profiles.memory.predict.default_rewrites import ADDED
 
     names = {stage.id: f"{place_of(stage.id)} {name_of(stage)}" for stage in stages} | {ADDED: "+ (prefetch)"}
     page.heading("Memory predicted", _total(memory))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.render.page import runs
-from pipeprof.profiles.explain.words import stage_words
+from pipeprof.profiles.wording import stage_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.profile import Message, Problem, Profile
+    from pipeprof.profiles.document.profile import Message, Problem, Profile
 
 OUTPUT_LINES = 8
 _IN_THE_VERDICT = frozenset({"interrupted", "terminated"})

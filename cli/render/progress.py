@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, TextIO
 from pipeprof.cli.output import write_stream
 from pipeprof.cli.render.style import in_ascii, speaks_unicode, visible
 from pipeprof.cli.render.units import seconds
-from pipeprof.profiles.explain.words import significant
-from pipeprof.profiles.run.progress import Silent
+from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.wording import significant
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.run.progress import Progress
+    from pipeprof.profiles.harness.progress import Progress
 
 REDRAW_SECONDS = 0.25
 """A live line is drawn at most so often: drawing takes time from the machine that is being measured."""

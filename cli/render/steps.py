@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from pipeprof.cli.render.table import Column
 from pipeprof.cli.render.units import rate, seconds, time_scale
-from pipeprof.profiles.explain.words import milliseconds, percent, significant
+from pipeprof.profiles.wording import milliseconds, percent, significant
 
 if TYPE_CHECKING:
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.profile import Profile, Quantiles, Steps
+    from pipeprof.profiles.document.profile import Profile, Quantiles, Steps
 
 QUANTILES = ("mean", "p50", "p95", "p99", "max")
 

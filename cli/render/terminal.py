@@ -18,7 +18,7 @@ from pipeprof.cli.render.time import render_time
 
 if TYPE_CHECKING:
     from pipeprof.cli.render.style import Style
-    from pipeprof.profiles.profile import Profile
+    from pipeprof.profiles.document.profile import Profile
 
 _COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.render.pipeline import name_of, place_of
 from pipeprof.cli.render.table import Column
 from pipeprof.cli.render.units import time_scale
-from pipeprof.profiles.explain.limit import cores_were_free
-from pipeprof.profiles.explain.words import count, milliseconds, percent, significant, size
+from pipeprof.profiles.time.bottleneck import cores_were_free
+from pipeprof.profiles.wording import count, milliseconds, percent, significant, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.profile import CeilingTerm, Profile, PythonCost, Stage
+    from pipeprof.profiles.document.profile import CeilingTerm, Profile, PythonCost, Stage
 
 SHOWN_FROM = 0.05
 """Share of the time from which a stage is looked into."""

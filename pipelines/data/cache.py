@@ -21,9 +21,9 @@ from pipeprof.pipelines.data.folders import (
     remove,
     remove_leftovers,
 )
-from pipeprof.pipelines.data.make import total_items
-from pipeprof.pipelines.data.making import file_errors, make_entry
-from pipeprof.pipelines.data.models import DataEntry, estimated_bytes, file_names
+from pipeprof.pipelines.data.makers.make import total_items
+from pipeprof.pipelines.data.makers.making import file_errors, make_entry
+from pipeprof.pipelines.data.recipes.models import DataEntry, estimated_bytes, file_names
 
 __all__ = [
     "CacheFolder",

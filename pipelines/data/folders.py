@@ -21,7 +21,7 @@ from typing import Any
 
 from pipeprof.pipelines.data.errors import DataError
 from pipeprof.pipelines.data.locks import file_lock
-from pipeprof.pipelines.data.models import DataEntry, file_names, fingerprint
+from pipeprof.pipelines.data.recipes.models import DataEntry, file_names, fingerprint
 
 MARKER = "pipeprof-data.json"
 _MARKER_VERSION = 1

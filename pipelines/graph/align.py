@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeprof.pipelines.graph.opnames import in_model, is_closed, is_given, is_helper, is_option
-from pipeprof.pipelines.graph.records import ModelDict, ModelNodeDict
+from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 # What becomes of two datasets without names, one reading the other.

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.graph.align import Joined
-from pipeprof.pipelines.graph.costs import Cost
+from pipeprof.pipelines.graph.costs.costs import Cost
 from pipeprof.pipelines.graph.opnames import friendly, is_asynchronous
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 

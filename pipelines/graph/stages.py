@@ -20,7 +20,7 @@ from typing import Any
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.graph.naming import Group, Names, address_in, by_place
 from pipeprof.pipelines.graph.opnames import COMBINERS, READERS, family, friendly, is_option
-from pipeprof.pipelines.graph.records import FunctionDict, GraphDict
+from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict
 
 _LAST_INT64 = 2**63 - 1
 

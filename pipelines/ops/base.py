@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar
 from pydantic import Field, ValidationError, WithJsonSchema
 
 from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.functions import function
+from pipeprof.pipelines.ops.functions.catalog import function
 from pipeprof.pipelines.ops.model import Closed, has_outer_element
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
 from pipeprof.pipelines.ops.registry import Registry
-from pipeprof.pipelines.ops.values import FilePatterns, FilledText, OuterElement, is_integer, parse_field
+from pipeprof.pipelines.ops.values.values import FilePatterns, FilledText, OuterElement, is_integer, parse_field
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.ops.element import ElementFunction
-    from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
-    from pipeprof.pipelines.ops.options import Options
+    from pipeprof.pipelines.ops.values.element import ElementFunction
+    from pipeprof.pipelines.ops.values.nested import Pipeline, PipelineFunction
+    from pipeprof.pipelines.ops.values.options import Options
 
 SCHEMA_PLACEHOLDER = "x-pipeprof-definition"
-"""Key of a JSON schema that stands for a definition of that name, filled in by `pipeprof.pipelines.spec.schema`."""
+"""Key of a JSON schema that stands for a definition of that name, filled in by `pipelines.spec.schema.schema`."""
 
 
 class Building(Protocol):
@@ -161,13 +161,13 @@ OpType = TypeVar("OpType", bound=Op)
 @functools.cache
 def sources() -> Mapping[str, type[Source]]:
     """All sources by TensorFlow's name."""
-    return Registry("source_", Source, "op")
+    return Registry("sources", Source, "op")
 
 
 @functools.cache
 def stages() -> Mapping[str, type[Stage]]:
     """All stages by TensorFlow's name."""
-    return Registry("stage_", Stage, "op")
+    return Registry("stages", Stage, "op")
 
 
 def parse_stage(value: Any) -> Stage:

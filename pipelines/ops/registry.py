@@ -24,13 +24,13 @@ class Registry(Mapping[str, type[Kind]], Generic[Kind]):
     The names are read from the text of the modules, where each stands as ``attribute: ClassVar[str] = "name"``.
 
     Args:
-        prefix: What the names of the modules begin with.
+        room: The package below `pipelines/ops` whose modules hold the classes.
         base: The base class.
         attribute: The class attribute that holds the name.
     """
 
-    def __init__(self, prefix: str, base: type[Kind], attribute: str) -> None:
-        self._prefix = prefix
+    def __init__(self, room: str, base: type[Kind], attribute: str) -> None:
+        self._room = f"{_PACKAGE}.{room}"
         self._base = base
         self._attribute = attribute
         self._found: dict[str, type[Kind]] = {}
@@ -55,12 +55,11 @@ class Registry(Mapping[str, type[Kind]], Generic[Kind]):
         """The module of each name."""
         line = re.compile(rf'^    {self._attribute}: ClassVar\[str\] = "(.+)"$', re.MULTILINE)
         found: dict[str, str] = {}
-        for info in pkgutil.iter_modules(importlib.import_module(_PACKAGE).__path__):
-            if info.name.startswith(self._prefix):
-                module = f"{_PACKAGE}.{info.name}"
-                text = _text_of(module)
-                names = self._kinds(importlib.import_module(module)) if text is None else line.findall(text)
-                found |= dict.fromkeys(names, module)
+        for info in pkgutil.iter_modules(importlib.import_module(self._room).__path__):
+            module = f"{self._room}.{info.name}"
+            text = _text_of(module)
+            names = self._kinds(importlib.import_module(module)) if text is None else line.findall(text)
+            found |= dict.fromkeys(names, module)
         return found
 
     def _kinds(self, module: ModuleType) -> dict[str, type[Kind]]:

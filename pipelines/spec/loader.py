@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from pipeprof.pipelines.spec.consequences import Fault
-from pipeprof.pipelines.spec.diagnostics import Diagnostic, SpecError
-from pipeprof.pipelines.spec.faults import find_faults
-from pipeprof.pipelines.spec.files import OVERLAY_FLAG, Reading, read_files
-from pipeprof.pipelines.spec.flow import faults_beside, flow_faults
+from pipeprof.pipelines.inference.check import faults_beside, flow_faults
+from pipeprof.pipelines.spec.compose.files import OVERLAY_FLAG, Reading, read_files
+from pipeprof.pipelines.spec.compose.overrides import FLAG, apply_sets, walk_address
+from pipeprof.pipelines.spec.compose.rebase_paths import missing, relocate
+from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
+from pipeprof.pipelines.spec.errors.root_causes import Fault
+from pipeprof.pipelines.spec.errors.validation import find_faults
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.spec.origins import Location, Origins, SpecFile
-from pipeprof.pipelines.spec.overrides import FLAG, apply_sets, walk_address
-from pipeprof.pipelines.spec.places import Place, Problem, Span
-from pipeprof.pipelines.spec.relocate import missing, relocate
-from pipeprof.pipelines.spec.suggest import suggest_path
-from pipeprof.pipelines.spec.tree import flatten, grow
+from pipeprof.pipelines.spec.yaml.origins import Location, Origins, SpecFile
+from pipeprof.pipelines.spec.yaml.spans import Place, Problem, Span
+from pipeprof.pipelines.spec.yaml.tree import flatten, grow
+from pipeprof.pipelines.suggest import suggest_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.reader import Address, Document
-    from pipeprof.pipelines.spec.scalars import Scalar
+    from pipeprof.pipelines.spec.yaml.reader import Address, Document
+    from pipeprof.pipelines.spec.yaml.scalars import Scalar
 
 # What the text is wrong about makes the model complain about the same place in other words.
 _HIDING_CODES: Final = frozenset(

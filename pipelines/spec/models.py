@@ -13,13 +13,13 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from pipeprof.pipelines.addresses import is_address, join
-from pipeprof.pipelines.data.models import AnyEntry
+from pipeprof.pipelines.data.recipes.models import AnyEntry
 from pipeprof.pipelines.ops.base import AnySource, AnyStage, Source, Stage
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Document
-from pipeprof.pipelines.ops.options import Options
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
-from pipeprof.pipelines.ops.values import FilledText, Flag, NotNegative, Positive, PositiveNumber, Text
+from pipeprof.pipelines.ops.values.options import Options
+from pipeprof.pipelines.ops.values.values import FilledText, Flag, NotNegative, Positive, PositiveNumber, Text
 from pipeprof.pipelines.spec.step import Step, parse_step
 
 SUPPORTED_VERSIONS = (1,)

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeprof.pipelines.data.models import file_names
+from pipeprof.pipelines.build.pin_errors import PlainError
+from pipeprof.pipelines.data.recipes.models import file_names
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.ops.element import OpCall
+from pipeprof.pipelines.ops.calls.opcall import chain_path
 from pipeprof.pipelines.ops.model import Closed
-from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
-from pipeprof.pipelines.ops.opcall import chain_path
-from pipeprof.pipelines.ops.pinning import PlainError
-from pipeprof.pipelines.ops.structures import ARRAYS, Structure
-from pipeprof.pipelines.ops.values import ArrayFile, FilePatterns, InputFolder, OutputFile, PythonRef
+from pipeprof.pipelines.ops.values.element import OpCall
+from pipeprof.pipelines.ops.values.nested import Pipeline, PipelineFunction, Pipelines
+from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
+from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile, PythonRef
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.target import top_level_functions
+from pipeprof.pipelines.target.target import top_level_functions
 
 Place = tuple[str | int, ...]
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

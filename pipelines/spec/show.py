@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeprof.pipelines.spec.diagnostics import display_width, escape
-from pipeprof.pipelines.spec.overrides import FLAG
-from pipeprof.pipelines.spec.yaml_text import flow, folded, scalar
+from pipeprof.pipelines.spec.compose.overrides import FLAG
+from pipeprof.pipelines.spec.errors.diagnostics import display_width, escape
+from pipeprof.pipelines.spec.yaml.writer import flow, folded, scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.spec.places import Span
-    from pipeprof.pipelines.spec.reader import Address
+    from pipeprof.pipelines.spec.yaml.reader import Address
+    from pipeprof.pipelines.spec.yaml.spans import Span
 
 WIDTH: Final = 100
 _FLOW_WIDTH: Final = 72

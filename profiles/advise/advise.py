@@ -7,21 +7,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeprof.profiles.advise.ignored import unknown_rules, without_ignored
-from pipeprof.profiles.advise.proposal import proposal
+from pipeprof.profiles.advise.edits.patch import proposal
 from pipeprof.profiles.advise.rule import Draft, Rule, Threshold
 from pipeprof.profiles.advise.rule import rules as all_rules
-from pipeprof.profiles.advise.view import Facts, Headspace, PipelineView
-from pipeprof.profiles.advise.written import with_counts, with_written
+from pipeprof.profiles.advise.suppress import unknown_rules, without_ignored
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.explain.verdict import STEP_BOUND_BELOW
+from pipeprof.profiles.time.verdict import STEP_BOUND_BELOW
+from pipeprof.profiles.view.attach_spec import with_counts, with_written
+from pipeprof.profiles.view.view import Facts, Headspace, PipelineView
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.records import GraphDict, MadeDict
+    from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.models import Ignore
-    from pipeprof.profiles.profile import Profile
+    from pipeprof.profiles.document.profile import Profile
 
 WAIT_SHARE = Threshold(
     "wait-share",
@@ -95,7 +95,7 @@ def worth(finding: Finding, view: PipelineView | None = None) -> float:
         0 if nothing is known about it.
 
     Example:
-        >>> from pipeprof.profiles.profile import Finding, Predicted
+        >>> from pipeprof.profiles.document.profile import Finding, Predicted
         >>> twice = Finding(rule="a", title="", status="unverified", predicted=Predicted(speedup=2.0))
         >>> round(worth(twice), 3)
         0.693
@@ -336,7 +336,7 @@ def _view_of_graphs(
     by_address: bool,
     made: Sequence[MadeDict],
 ) -> PipelineView:
-    from pipeprof.profiles.advise.view_graph import view_of_graphs
+    from pipeprof.profiles.view.from_graph import view_of_graphs
 
     return view_of_graphs(
         written,
@@ -351,7 +351,7 @@ def _view_of_graphs(
 
 
 def _view_of_spec(profile: Profile, loaded: LoadedSpec, measured: dict[str, Any]) -> PipelineView:
-    from pipeprof.profiles.advise.view_spec import view_of_spec
+    from pipeprof.profiles.view.from_spec import view_of_spec
 
     view = view_of_spec(loaded, cores=profile.host.cores, memory_limit_bytes=profile.host.memory_limit_bytes)
     return replace(view, **measured)

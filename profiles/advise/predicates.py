@@ -18,7 +18,8 @@ import math
 from collections.abc import Sequence
 
 from pipeprof.profiles.advise import predict
-from pipeprof.profiles.advise.rows import (
+from pipeprof.profiles.advise.rule import Predicted, Threshold
+from pipeprof.profiles.view.thread_chains import (
     Timing,
     beside,
     degree,
@@ -34,8 +35,7 @@ from pipeprof.profiles.advise.rows import (
     total_ms,
     tuned,
 )
-from pipeprof.profiles.advise.rule import Predicted, Threshold
-from pipeprof.profiles.advise.view import PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 BUSY_CORES = Threshold("busy-cores", 0.8, "of the cores", "above, more threads only compete")
 ONE_CORE = Threshold("one-core", 1.0, "core", "with no more, threads compete with each other")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from pipeprof.profiles.advise.rule import Predicted
 from pipeprof.profiles.document.base import Dispatch
-from pipeprof.profiles.explain.words import milliseconds, significant
+from pipeprof.profiles.wording import milliseconds, significant
 
 
 def overlap(step_ms: float, pipeline_ms: float, dispatch: Dispatch | None) -> Predicted:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from pipeprof.profiles.advise.edits import Edit
-from pipeprof.profiles.advise.view import PipelineView
+from pipeprof.profiles.advise.edits.edits import Edit
+from pipeprof.profiles.view.view import PipelineView
 
 Semantics = Literal["same", "order", "randomness", "values"]
 Family = Literal["memory", "speed", "correctness"]
@@ -119,8 +119,8 @@ def rules() -> Mapping[str, Rule]:
     """All rules by name, in alphabetical order."""
     package = importlib.import_module("pipeprof.profiles.advise.rules")
     found: dict[str, Rule] = {}
-    for module_info in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
+    for module_info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        module = importlib.import_module(module_info.name)
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, Rule) and value.__module__ == module.__name__:
                 found[value.name] = value()

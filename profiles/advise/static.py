@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import advise, tried
-from pipeprof.profiles.advise.growing import not_predicted
-from pipeprof.profiles.advise.memory import memory_prediction
-from pipeprof.profiles.advise.prediction import MemoryPrediction
-from pipeprof.profiles.advise.what_if import WhatIf, what_ifs
-from pipeprof.profiles.advise.written import with_written
+from pipeprof.profiles.memory.predict.model import MemoryPrediction
+from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.memory.predict.unpredicted import not_predicted
+from pipeprof.profiles.memory.predict.what_if import WhatIf, what_ifs
+from pipeprof.profiles.view.attach_spec import with_written
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.profiles.advise.view import PipelineView
-    from pipeprof.profiles.profile import Finding, Message
+    from pipeprof.profiles.document.profile import Finding, Message
+    from pipeprof.profiles.view.view import PipelineView
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def static_advice(
     """
 
     def read() -> PipelineView:
-        from pipeprof.profiles.advise.view_spec import view_of_spec
+        from pipeprof.profiles.view.from_spec import view_of_spec
 
         return with_written(view_of_spec(loaded, cores=cores, memory_limit_bytes=memory_limit_bytes), loaded)
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph import reading
 from pipeprof.pipelines.graph.align import match
 from pipeprof.pipelines.graph.cardinality import INFINITE
+from pipeprof.pipelines.graph.read import reading
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.explain.stages import explain_stages
-from pipeprof.profiles.profile import Message, Stage
-from pipeprof.profiles.run.function import call_target
-from pipeprof.profiles.run.places import locate
+from pipeprof.profiles.document.profile import Message, Stage
+from pipeprof.profiles.harness.source_lines import locate
+from pipeprof.profiles.time.stage_table import explain_stages
+from pipeprof.profiles.worker.load_function import call_target
 
 CONSTRUCTS = Path(__file__).parent / "pipelines_of_users" / "constructs.py"
 NAMES = [

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from pipeprof.cli.main import invoke
-from pipeprof.pipelines.data import making
 from pipeprof.pipelines.data.cache import DataError, DiskSpaceError, ensure, list_entries
 from pipeprof.pipelines.data.folders import CacheFolder
-from pipeprof.pipelines.data.models import DataEntry, file_names
+from pipeprof.pipelines.data.makers import making
+from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
 
 SMALL = DataEntry.model_validate({"csv": {"rows": 3, "seed": 4}})
 # Takes half a minute to make, and is never made to its end.
@@ -29,7 +29,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from pipeprof.pipelines.data.cache import ensure
 from pipeprof.pipelines.data.folders import CacheFolder
-from pipeprof.pipelines.data.models import DataEntry
+from pipeprof.pipelines.data.recipes.models import DataEntry
 entry = DataEntry.model_validate(json.loads(sys.argv[2]))
 report = lambda *progress: print(*progress, flush=True)
 print(ensure({"it": entry}, progress=report, cache=CacheFolder(Path(sys.argv[1])))["it"], "tensorflow" in sys.modules)
@@ -40,9 +40,9 @@ import json, os, sys, time
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 from pathlib import Path
 import tensorflow as tf
-from pipeprof.pipelines.data.make import make, total_items
-from pipeprof.pipelines.data.models import DataEntry, file_names
-from pipeprof.pipelines.data.progress import Progress
+from pipeprof.pipelines.data.makers.make import make, total_items
+from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
+from pipeprof.pipelines.data.makers.progress import Progress
 
 def made(recipe, folder):
     folder.mkdir()
@@ -312,7 +312,7 @@ def test_a_full_disk_is_told_by_the_maker_itself(tmp_path):
     (tmp_path / "data.txt").symlink_to("/dev/full")
     job = json.dumps({"entry": {"text": {}}, "folder": str(tmp_path), "parent": os.getpid()})
     done = subprocess.run(
-        [sys.executable, "-m", "pipeprof.pipelines.data.make"], input=job, capture_output=True, text=True
+        [sys.executable, "-m", "pipeprof.pipelines.data.makers.make"], input=job, capture_output=True, text=True
     )
     assert done.returncode == 1
     last = json.loads(done.stdout.splitlines()[-1])

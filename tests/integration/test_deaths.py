@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeprof.profiles.profile import Profile
+from pipeprof.profiles.document.profile import Profile
 
 TARGETS = Path(__file__).parent / "pipelines_that_fail" / "targets.py"
 PATIENCE = 120

@@ -13,16 +13,16 @@ import pytest
 import tensorflow as tf
 from integration.test_ops_tensorflow import INSTALLED, WRITTEN_FOR_THIS, _calls
 
-from pipeprof.pipelines.build import BuildContext, build, load_arrays
-from pipeprof.pipelines.data.models import DataEntry, Npy, file_names
-from pipeprof.pipelines.ops.features import FeatureSpec
-from pipeprof.pipelines.ops.functions import Function, function
-from pipeprof.pipelines.ops.signatures import resolve
-from pipeprof.pipelines.spec.elements import element_specs
+from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
+from pipeprof.pipelines.data.recipes.models import DataEntry, Npy, file_names
+from pipeprof.pipelines.inference.rules.base import Arguments, NotKnown, rules
+from pipeprof.pipelines.inference.tensor.shapes import Nested, Tensor
+from pipeprof.pipelines.inference.walker import element_specs
+from pipeprof.pipelines.ops.functions.catalog import Function, function
+from pipeprof.pipelines.ops.functions.signatures import resolve
+from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.pipelines.spec.shape_rules import Arguments, NotKnown, rules
-from pipeprof.pipelines.spec.shapes import Nested, Tensor
-from pipeprof.profiles.advise.op_types import op_types
+from pipeprof.profiles.view.op_types import op_types
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST_ARRAYS = 100_000_000

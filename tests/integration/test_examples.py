@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 
 from pipeprof.cli.main import invoke
-from pipeprof.pipelines.build import BuildContext, build, load_arrays
-from pipeprof.pipelines.data.make import make, total_items
-from pipeprof.pipelines.data.progress import Progress
+from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
+from pipeprof.pipelines.data.makers.make import make, total_items
+from pipeprof.pipelines.data.makers.progress import Progress
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.pipelines.target import import_file, load_function, parse_target
+from pipeprof.pipelines.target.target import import_file, load_function, parse_target
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SPECS = sorted(EXAMPLES.glob("*/*.yaml"))

@@ -13,11 +13,11 @@ import tensorflow as tf
 import yaml
 from integration.test_examples import EXAMPLES, first_batches, made
 
-from pipeprof.pipelines.build import BuildContext, build, load_arrays
-from pipeprof.pipelines.data.models import estimated_bytes
-from pipeprof.pipelines.spec.elements import ElementInfo, element_specs
+from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
+from pipeprof.pipelines.data.recipes.models import estimated_bytes
+from pipeprof.pipelines.inference.tensor.shapes import Tensor, fits
+from pipeprof.pipelines.inference.walker import ElementInfo, element_specs
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.pipelines.spec.shapes import Tensor, fits
 
 GALLERY = EXAMPLES / "gallery"
 SPECS = sorted(GALLERY.rglob("*.yaml"))

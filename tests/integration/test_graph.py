@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeprof.pipelines.graph import reading
 from pipeprof.pipelines.graph.align import match
+from pipeprof.pipelines.graph.read import reading
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.advise.view_graph import view_of_graphs
-from pipeprof.profiles.explain.stages import explain_stages
+from pipeprof.profiles.time.stage_table import explain_stages
+from pipeprof.profiles.view.from_graph import view_of_graphs
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "graphs"
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from pipeprof.cli.main import invoke
-from pipeprof.pipelines.data.records import masked_crc32c
+from pipeprof.pipelines.data.inspect.records import masked_crc32c
 from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.pipelines.spec.schema_changes import editor_schema
+from pipeprof.pipelines.spec.schema.changes import editor_schema
 
 # A picture of 8 × 8 pixels.
 PNG = base64.b64decode(
@@ -40,10 +40,10 @@ BUILD = """
 import json, os, sys, traceback
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 from pathlib import Path
-from pipeprof.pipelines.build import BuildContext, build, load_arrays
+from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
 from pipeprof.pipelines.data.cache import ensure
 from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.pipelines.spec.schema_changes import editor_schema
+from pipeprof.pipelines.spec.schema.changes import editor_schema
 
 import tensorflow as tf
 

@@ -18,17 +18,17 @@ from integration.test_examples import EXAMPLES, TARGETS, made, settings
 from integration.test_examples import SPECS as EXAMPLE_SPECS
 from integration.test_gallery import SPECS, small
 
-from pipeprof.pipelines.build import BuildContext, build, load_arrays
-from pipeprof.pipelines.describe.graphs import Graphs, compare
-from pipeprof.pipelines.describe.literals import Folders
-from pipeprof.pipelines.describe.pipeline import Describer
-from pipeprof.pipelines.describe.reading import Reader
-from pipeprof.pipelines.describe.watching import Watch
+from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.from_python.call_recorder import Watch
+from pipeprof.pipelines.from_python.graphs import Graphs, compare
+from pipeprof.pipelines.from_python.literals import Folders
+from pipeprof.pipelines.from_python.pipeline import Describer
+from pipeprof.pipelines.from_python.reading import Reader
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.user_files import is_users
-from pipeprof.profiles.run.describing import Describing
+from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.worker.describe_function import Describing
 
 FUNCTIONS = Path(__file__).parent / "pipelines_described" / "as_written.py"
 WHOLE = {

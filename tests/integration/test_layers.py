@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 from integration.test_ops_tensorflow import FORBIDDEN_WORDS, STATEFUL_ALLOWED, WRITTEN_FOR_THIS, is_stateful, operations
 
-from pipeprof.pipelines.build import BuildContext, build, load_arrays
-from pipeprof.pipelines.ops.functions import split_signature
-from pipeprof.pipelines.ops.layers import LAYERS, layers
+from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
+from pipeprof.pipelines.ops.functions.catalog import split_signature
+from pipeprof.pipelines.ops.functions.layers import LAYERS, layers
 from pipeprof.pipelines.spec.models import Spec
 
 # Random layers count their draws in a variable; tables are resources.

@@ -15,7 +15,7 @@ from unit.advise.views import measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.advise.static import static_advice
-from pipeprof.profiles.advise.view import PipelineView
+from pipeprof.profiles.view.view import PipelineView
 
 ROWS, WIDTH = 1_000, 4
 IMAGES = np.arange(ROWS * WIDTH, dtype=np.float32).reshape(ROWS, WIDTH)

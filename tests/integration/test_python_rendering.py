@@ -19,10 +19,10 @@ from integration import test_sources as sources
 from integration import test_stages as stages
 from integration.test_examples import EXAMPLES, made, settings
 
-from pipeprof.pipelines.build import BuildContext, build, load_arrays
-from pipeprof.pipelines.python.render import render
+from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.pipelines.target import load_function, parse_target
+from pipeprof.pipelines.target.target import load_function, parse_target
+from pipeprof.pipelines.to_python.render import render
 
 SPECS = sorted(EXAMPLES.rglob("*.yaml"))
 IGNORE_STATE = 1

@@ -15,18 +15,18 @@ from integration.test_elements import _described, _plain
 from integration.test_ops_tensorflow import _calls
 from unit.spec.flow_cases import ACCEPTED, HEAD, REFUSED, as_spec
 
-from pipeprof.pipelines.build import BuildContext, BuildError, build, load_arrays
+from pipeprof.pipelines.build.dataset import BuildContext, BuildError, build, load_arrays
 from pipeprof.pipelines.data.cache import CacheFolder, ensure
-from pipeprof.pipelines.ops.functions import function
-from pipeprof.pipelines.ops.signatures import resolve
+from pipeprof.pipelines.inference.check import flow_faults
+from pipeprof.pipelines.inference.rules.input_checks import TRIED, Need, needs
+from pipeprof.pipelines.inference.rules.input_table import ROWS
+from pipeprof.pipelines.inference.tensor.shapes import Nested, Tensor
+from pipeprof.pipelines.inference.walker import element_specs
+from pipeprof.pipelines.ops.functions.catalog import function
+from pipeprof.pipelines.ops.functions.signatures import resolve
 from pipeprof.pipelines.spec import loader
-from pipeprof.pipelines.spec.diagnostics import SpecError
-from pipeprof.pipelines.spec.elements import element_specs
-from pipeprof.pipelines.spec.flow import flow_faults
+from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.pipelines.spec.needs import TRIED, Need, needs
-from pipeprof.pipelines.spec.needs_table import ROWS
-from pipeprof.pipelines.spec.shapes import Nested, Tensor
 
 REFUSALS = (TypeError, ValueError, AttributeError, IndexError, KeyError, AssertionError, NotImplementedError)
 ERRORS = (*REFUSALS, tf.errors.OpError)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeprof.pipelines.build import BuildContext, BuildError, build, load_arrays
+from pipeprof.pipelines.build.dataset import BuildContext, BuildError, build, load_arrays
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import missing_files, source_files
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeprof.pipelines.build import BuildContext, BuildError, build, load_arrays
+from pipeprof.pipelines.build.dataset import BuildContext, BuildError, build, load_arrays
 from pipeprof.pipelines.spec.models import Spec
 
 FUNCTIONS = """

@@ -59,7 +59,7 @@ def test_help_loads_nothing_beyond_what_typer_loads(tmp_path):
 
 @pytest.fixture
 def profile(tmp_path):
-    from pipeprof.profiles.profile import Host, Profile, Target, Tool
+    from pipeprof.profiles.document.profile import Host, Profile, Target, Tool
 
     path = tmp_path / "profile.json"
     document = Profile(
@@ -112,7 +112,7 @@ def test_check_imports_only_what_the_spec_uses(tmp_path):
     ops = {name.rpartition(".ops.")[2] for name in names if ".pipelines.ops." in name}
     kinds = {name for name in ops if name.startswith(("source_", "stage_", "calls_"))}
     assert kinds == {"source_tensors", "stage_batch", "stage_map"}
-    assert "pipeprof.profiles.profile" not in names, "the whole document is for --json alone"
+    assert "pipeprof.profiles.document.profile" not in names, "the whole document is for --json alone"
 
 
 def test_the_look_into_the_process_sees_tensorflow_where_it_is_loaded(tmp_path):

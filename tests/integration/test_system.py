@@ -13,15 +13,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeprof.profiles.run import machine, procfs
-from pipeprof.profiles.run.cgroup import Cgroup, CgroupWatch
-from pipeprof.profiles.run.family import FamilyMemory
-from pipeprof.profiles.run.host import ContentionProbe, host_facts
-from pipeprof.profiles.run.limits import cgroup_memory, memory_limit
-from pipeprof.profiles.run.lock import LockTimeoutError, measuring_lock
-from pipeprof.profiles.run.pagecache import evict, resident_bytes
-from pipeprof.profiles.run.readers import ProcfsReader, PsutilReader, system_reader
-from pipeprof.profiles.run.sampler import Sample, Sampler, SamplerThread
+from pipeprof.profiles.harness.lock import LockTimeoutError, measuring_lock
+from pipeprof.profiles.host import machine, procfs
+from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
+from pipeprof.profiles.host.host import ContentionProbe, host_facts
+from pipeprof.profiles.host.limits import cgroup_memory, memory_limit
+from pipeprof.profiles.host.page_cache import evict, resident_bytes
+from pipeprof.profiles.host.process_readers import ProcfsReader, PsutilReader, system_reader
+from pipeprof.profiles.host.process_tree import FamilyMemory
+from pipeprof.profiles.host.sampler import Sample, Sampler, SamplerThread
 
 MB = 1_000_000
 LINUX = sys.platform == "linux"
@@ -205,7 +205,7 @@ def test_threads_that_share_a_core_wait_for_it(child):
 
 def test_the_lock_is_held_by_a_process_and_goes_with_it(tmp_path, child):
     process = child(
-        "from pathlib import Path\nfrom pipeprof.profiles.run.lock import measuring_lock\n"
+        "from pathlib import Path\nfrom pipeprof.profiles.harness.lock import measuring_lock\n"
         f"with measuring_lock(['other'], folder=Path({str(tmp_path)!r})): step()"
     )
     assert process.ready() == "ready"

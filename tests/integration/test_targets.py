@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.graph.reading import SourceWatch, read_executed, read_written
-from pipeprof.profiles.explain.stages import explain_stages
-from pipeprof.profiles.profile import Profile, Stage
-from pipeprof.profiles.run.function import NotADatasetError, call_target
-from pipeprof.profiles.run.loop import Feed
-from pipeprof.profiles.run.marking import to_trace
-from pipeprof.profiles.run.places import locate
-from pipeprof.profiles.run.sample import Sample
-from pipeprof.profiles.run.trace import traced_ops
+from pipeprof.pipelines.graph.read.reading import SourceWatch, read_executed, read_written
+from pipeprof.profiles.document.profile import Profile, Stage
+from pipeprof.profiles.harness.source_lines import locate
+from pipeprof.profiles.time.stage_table import explain_stages
+from pipeprof.profiles.worker.load_function import NotADatasetError, call_target
+from pipeprof.profiles.worker.sample import Sample
+from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.trace.marked_dataset import to_trace
+from pipeprof.profiles.worker.trace.trace import traced_ops
 
 USERS = Path(__file__).parent / "pipelines_of_users"
 FLOWERS = USERS / "flowers" / "input.py"

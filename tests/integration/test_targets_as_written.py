@@ -14,11 +14,11 @@ from absl import flags
 from integration.test_targets import USERS, Recorder, job, pipeprof, said_there, sampled, stages_of
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.profile import Profile
-from pipeprof.profiles.run.function import call_target, import_early
-from pipeprof.profiles.run.raised import describe
-from pipeprof.profiles.run.sample import Sample
-from pipeprof.profiles.run.sizes import Sizes
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.worker.error_report import describe
+from pipeprof.profiles.worker.load_function import call_target, import_early
+from pipeprof.profiles.worker.sample import Sample
+from pipeprof.profiles.worker.steps.batch_size import Sizes
 
 TUTORIAL = USERS / "tutorial.py"
 

@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 from advice_pipelines import options, pipelines
 
-from pipeprof.pipelines.graph.reading import MadeSource, SourceWatch, read_executed, read_written, take_snapshot
+from pipeprof.pipelines.graph.read.reading import MadeSource, SourceWatch, read_executed, read_written, take_snapshot
 
 FOLDER = Path(__file__).with_name("graphs")
 DATASET = tf.data.Dataset

@@ -25,31 +25,31 @@ ALLOWED = {
 }
 # Modules that run in a process of their own; only there, and only inside functions, TensorFlow is imported.
 WORKER = {
-    "pipelines/build.py",
-    "pipelines/data/make_images.py",
-    "pipelines/data/make_tfrecord.py",
-    "pipelines/graph/lines.py",
-    "pipelines/graph/made.py",
-    "pipelines/graph/reading.py",
-    "pipelines/graph/snapshots.py",
-    "pipelines/graph/sources.py",
-    "pipelines/graph/standin.py",
-    "pipelines/ops/signatures.py",
-    "pipelines/tensors.py",
-    "profiles/run/describing.py",
-    "profiles/run/function.py",
-    "profiles/run/headspace.py",
-    "profiles/run/ledger_readings.py",
-    "profiles/run/marking.py",
-    "profiles/run/sample.py",
-    "profiles/run/sizes.py",
-    "profiles/run/trace.py",
+    "pipelines/build/dataset.py",
+    "pipelines/data/makers/make_images.py",
+    "pipelines/data/makers/make_tfrecord.py",
+    "pipelines/graph/observe/source_lines.py",
+    "pipelines/graph/observe/provenance.py",
+    "pipelines/graph/read/reading.py",
+    "pipelines/graph/costs/snapshots.py",
+    "pipelines/graph/observe/in_memory_sources.py",
+    "pipelines/graph/read/placeholder_source.py",
+    "pipelines/ops/functions/signatures.py",
+    "pipelines/build/tensors.py",
+    "profiles/worker/describe_function.py",
+    "profiles/worker/load_function.py",
+    "profiles/worker/steps/headspace.py",
+    "profiles/worker/memory/memory_log.py",
+    "profiles/worker/trace/marked_dataset.py",
+    "profiles/worker/sample.py",
+    "profiles/worker/steps/batch_size.py",
+    "profiles/worker/trace/trace.py",
 }
 FRAMEWORKS = {"tensorflow", "keras", "jax", "torch"}
 # What start-up must not pay for: commands import these inside their functions.
 SLOW = FRAMEWORKS | {"numpy", "psutil", "pydantic", "rich", "yaml"}
 STARTUP = re.compile(r"cli/(main|commands/.*)\.py|(api|cli)/__init__\.py")
-MAX_LINES = 400
+MAX_LINES = 500
 
 
 class Import(NamedTuple):
@@ -211,7 +211,7 @@ def test_pyproject_lists_the_packages_on_disk():
 @pytest.mark.parametrize(
     ("path", "source", "expected"),
     [
-        ("pipelines/x.py", "from pipeprof.profiles.profile import Profile", "against"),
+        ("pipelines/x.py", "from pipeprof.profiles.document.profile import Profile", "against"),
         ("pipelines/x.py", "def f():\n    import pipeprof.cli.main", "against"),
         ("profiles/x.py", "from pipeprof.cli import main", "against"),
         ("cli/x.py", "from pipeprof import apply", "imports pipeprof itself"),
@@ -219,11 +219,11 @@ def test_pyproject_lists_the_packages_on_disk():
         ("cli/x.py", "from profiles import profile", "not importable by that name"),
         ("cli/commands/x.py", "import rich.console", "at import"),
         ("cli/commands/x.py", "def f():\n    import tensorflow", "outside the worker"),
-        ("pipelines/build.py", "import tensorflow as tf", "at import"),
+        ("pipelines/build/dataset.py", "import tensorflow as tf", "at import"),
         ("pipelines/spec/x.py", "def f():\n    from tensorflow import data", "outside the worker"),
         ("pipelines/x.py", "def f():\n    return importlib.import_module('tensorflow')", "outside the worker"),
         ("pipelines/x.py", "class A:\n    try:\n        import tensorflow\n    except ImportError: ...", "at import"),
-        ("pipelines/x.py", "x = 1\n" * (MAX_LINES + 1), "401 lines"),
+        ("pipelines/x.py", "x = 1\n" * (MAX_LINES + 1), "501 lines"),
     ],
 )
 def test_the_checks_see_what_they_are_for(path, source, expected):
@@ -234,7 +234,7 @@ def test_the_checks_see_what_they_are_for(path, source, expected):
     ("path", "source"),
     [
         ("cli/commands/x.py", "def f():\n    import rich.console\n    from pipeprof.profiles import profile"),
-        ("pipelines/build.py", "def f():\n    import tensorflow as tf"),
+        ("pipelines/build/dataset.py", "def f():\n    import tensorflow as tf"),
         ("pipelines/spec/x.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tensorflow as tf"),
         ("profiles/x.py", "from pipeprof.pipelines.errors import PipeprofError\nimport pydantic"),
         ("profiles/x.py", "from pipeprof import __version__"),

@@ -11,8 +11,9 @@ from typing import Any, Optional
 
 import pytest
 
-from pipeprof.pipelines.annotations import UnsupportedError, read_value
-from pipeprof.pipelines.arguments import (
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.target.annotations import UnsupportedError, read_value
+from pipeprof.pipelines.target.arguments import (
     bind,
     call,
     check_arguments,
@@ -20,8 +21,7 @@ from pipeprof.pipelines.arguments import (
     signature_of,
     written_signature,
 )
-from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.target import Target, parse_target
+from pipeprof.pipelines.target.target import Target, parse_target
 
 SOURCE = """\
 import never_installed

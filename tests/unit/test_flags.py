@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.flags import leave_defaults
+from pipeprof.pipelines.target.absl_flags import leave_defaults
 
 
 class FakeFlags:

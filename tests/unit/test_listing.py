@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.listing import describe, listed_functions
-from pipeprof.pipelines.modules import find_module, top_folder
-from pipeprof.pipelines.target import load_function, parse_target
-from pipeprof.pipelines.user_files import is_users
+from pipeprof.pipelines.target.listing import describe, listed_functions
+from pipeprof.pipelines.target.modules import find_module, top_folder
+from pipeprof.pipelines.target.target import load_function, parse_target
+from pipeprof.pipelines.target.user_files import is_users
 
 SOURCE = """\
 raise RuntimeError("not to be run")
@@ -207,7 +207,7 @@ def test_whose_files_are_whose(folder: Path) -> None:
     assert is_users(str(folder / "pipelines_here.py"))
     assert not is_users(pytest.__file__)
     assert not is_users(sys.modules["json"].__file__)
-    assert not is_users(find_module("pipeprof.pipelines.target").__fspath__())
+    assert not is_users(find_module("pipeprof.pipelines.target.target").__fspath__())
     assert not is_users("<string>")
     assert not is_users("/tmp/__autograph_generated_fileabc.py")
     assert top_folder("garden.beds.roses", folder / "garden/beds/roses.py") == (folder / "garden").resolve()

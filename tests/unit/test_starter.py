@@ -7,14 +7,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.data.look import ImagesFound
-from pipeprof.pipelines.data.look_csv import Column, CsvFound
-from pipeprof.pipelines.data.look_numpy import ArraysFound, SavedArray
-from pipeprof.pipelines.data.look_records import Feature, RecordsFound
+from pipeprof.pipelines.data.inspect.look import ImagesFound
+from pipeprof.pipelines.data.inspect.look_csv import Column, CsvFound
+from pipeprof.pipelines.data.inspect.look_numpy import ArraysFound, SavedArray
+from pipeprof.pipelines.data.inspect.look_records import Feature, RecordsFound
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.spec.reader import read
-from pipeprof.pipelines.spec.starter import MODELINE, example_spec, quoted, spec_for
+from pipeprof.pipelines.spec.scaffold import MODELINE, example_spec, quoted, spec_for
+from pipeprof.pipelines.spec.yaml.reader import read
 
 BASE = Path("/home/base")
 FOUND = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.target import (
+from pipeprof.pipelines.target.target import (
     Target,
     import_file,
     load_function,

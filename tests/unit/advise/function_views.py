@@ -8,7 +8,7 @@ from typing import Any
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
 from pipeprof.profiles.advise.rule import Draft, rules
-from pipeprof.profiles.advise.view import FunctionView, PipelineView
+from pipeprof.profiles.view.view import FunctionView, PipelineView
 
 TEXT = tensor("string")
 FLOAT = tensor("float32")

@@ -6,7 +6,7 @@ from typing import Any
 
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.view import AUTOTUNE, PipelineView
+from pipeprof.profiles.view.view import AUTOTUNE, PipelineView
 
 MIB = 1024**2
 IMAGE = tensor("uint8", 224, 224, 3)

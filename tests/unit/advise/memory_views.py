@@ -8,16 +8,16 @@ from typing import Any
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor, unnamed
 
 from pipeprof.profiles.advise.rule import Draft, Rule
-from pipeprof.profiles.advise.rules.batch_before_shuffle import BatchBeforeShuffle
-from pipeprof.profiles.advise.rules.cache_after_augment import CacheAfterAugment
-from pipeprof.profiles.advise.rules.cache_in_memory_over_budget import CacheInMemoryOverBudget
-from pipeprof.profiles.advise.rules.cache_never_complete import CacheNeverComplete
-from pipeprof.profiles.advise.rules.from_tensor_slices_big_array import FromTensorSlicesBigArray
-from pipeprof.profiles.advise.rules.graph_constant import GraphConstant
-from pipeprof.profiles.advise.rules.list_instead_of_array import ListInsteadOfArray
-from pipeprof.profiles.advise.rules.shuffle_buffer_bytes import ShuffleBufferBytes
-from pipeprof.profiles.advise.view import FunctionView, PipelineView, StageView
-from pipeprof.profiles.profile import Phase, Target
+from pipeprof.profiles.advise.rules.correctness.batch_before_shuffle import BatchBeforeShuffle
+from pipeprof.profiles.advise.rules.correctness.cache_after_augment import CacheAfterAugment
+from pipeprof.profiles.advise.rules.correctness.cache_never_complete import CacheNeverComplete
+from pipeprof.profiles.advise.rules.memory.cache_in_memory_over_budget import CacheInMemoryOverBudget
+from pipeprof.profiles.advise.rules.memory.from_tensor_slices_big_array import FromTensorSlicesBigArray
+from pipeprof.profiles.advise.rules.memory.graph_constant import GraphConstant
+from pipeprof.profiles.advise.rules.memory.list_instead_of_array import ListInsteadOfArray
+from pipeprof.profiles.advise.rules.memory.shuffle_buffer_bytes import ShuffleBufferBytes
+from pipeprof.profiles.document.profile import Phase, Target
+from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 
 RULES: dict[str, Rule] = {
     rule.name: rule()

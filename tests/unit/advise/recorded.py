@@ -6,10 +6,7 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
-from pipeprof.profiles.advise.view import Facts, Headspace, PipelineView
-from pipeprof.profiles.advise.view_graph import view_of_graphs
-from pipeprof.profiles.explain.stages import explain_stages
-from pipeprof.profiles.profile import (
+from pipeprof.profiles.document.profile import (
     Contention,
     Device,
     Dispatch,
@@ -22,6 +19,9 @@ from pipeprof.profiles.profile import (
     Throughput,
     Tool,
 )
+from pipeprof.profiles.time.stage_table import explain_stages
+from pipeprof.profiles.view.from_graph import view_of_graphs
+from pipeprof.profiles.view.view import Facts, Headspace, PipelineView
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 NAMES = sorted(path.stem for path in GRAPHS.glob("*.json") if path.stem != "errors")

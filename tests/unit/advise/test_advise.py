@@ -12,11 +12,11 @@ from unit.advise.views import measured, pipeline, stage
 from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import GATE, UNVERIFIED, advise, ordered, worth
-from pipeprof.profiles.advise.edits import InsertStage, Rewrite, SetArgument, SetOption
+from pipeprof.profiles.advise.edits.edits import InsertStage, Rewrite, SetArgument, SetOption
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
-from pipeprof.profiles.advise.view import AUTOTUNE, PipelineView
-from pipeprof.profiles.profile import Finding
-from pipeprof.profiles.profile import Predicted as PredictedEffect
+from pipeprof.profiles.document.profile import Finding
+from pipeprof.profiles.document.profile import Predicted as PredictedEffect
+from pipeprof.profiles.view.view import AUTOTUNE, PipelineView
 
 ROWS = pipeline(
     stage("source", "range", line=3),

@@ -12,12 +12,12 @@ from unit.advise.views import measured, pipeline, stage
 
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.profiles.advise import advise as module
-from pipeprof.profiles.advise import view_graph
 from pipeprof.profiles.advise.advise import findings_for
 from pipeprof.profiles.advise.rule import Draft, Rule
-from pipeprof.profiles.advise.view import PipelineView
-from pipeprof.profiles.explain.stages import explain_stages
-from pipeprof.profiles.profile import Causes, Headspace, Message, Problem, Profile
+from pipeprof.profiles.document.profile import Causes, Headspace, Message, Problem, Profile
+from pipeprof.profiles.time.stage_table import explain_stages
+from pipeprof.profiles.view import from_graph as view_graph
+from pipeprof.profiles.view.view import PipelineView
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "graphs"
 

@@ -12,7 +12,7 @@ from unit.advise.views import function, measured, pipeline, stage, unnamed
 
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.rule import rules
-from pipeprof.profiles.advise.view import PipelineView
+from pipeprof.profiles.view.view import PipelineView
 
 
 def speed(view: PipelineView) -> list[str]:

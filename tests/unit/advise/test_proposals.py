@@ -18,12 +18,12 @@ from unit.advise.views import measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.advise.advise import advise
-from pipeprof.profiles.advise.edits import InsertStage, MoveStage, ReplaceStage, SetArgument, SetOption, yaml_text
-from pipeprof.profiles.advise.proposal import proposal
-from pipeprof.profiles.advise.snippets import source_yaml, structure_of
+from pipeprof.profiles.advise.edits.edits import InsertStage, MoveStage, ReplaceStage, SetArgument, SetOption, yaml_text
+from pipeprof.profiles.advise.edits.patch import proposal
+from pipeprof.profiles.advise.edits.snippets import source_yaml, structure_of
 from pipeprof.profiles.advise.static import static_advice
-from pipeprof.profiles.advise.view import PipelineView, StageView
-from pipeprof.profiles.profile import Finding
+from pipeprof.profiles.document.profile import Finding
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 GIB = 1 << 30
 

@@ -17,13 +17,13 @@ from unit.advise.views import RECORDED, measured, pipeline, recorded, stage
 
 from pipeprof.profiles.advise import rules as package
 from pipeprof.profiles.advise.rule import Draft, Rule, Threshold, rules
-from pipeprof.profiles.advise.view import AUTOTUNE, Component, Facts, FunctionView, Headspace, PipelineView, StageView
-from pipeprof.profiles.profile import Contention, Host, Memory, Profile, Quantiles, Stage, Steps, Target, Tool
+from pipeprof.profiles.document.profile import Contention, Host, Memory, Profile, Quantiles, Stage, Steps, Target, Tool
+from pipeprof.profiles.view.view import AUTOTUNE, Component, Facts, FunctionView, Headspace, PipelineView, StageView
 
 NAMES = sorted(rules())
 TEXTS = ("title", "seen", "why", "fix", "ignore_when")
 FOLDER = Path(next(iter(package.__path__)))
-MODULES = sorted(path for path in FOLDER.glob("*.py") if path.stem != "__init__")
+MODULES = sorted(path for path in FOLDER.rglob("*.py") if path.stem != "__init__")
 
 
 def drafts(view: PipelineView) -> Iterator[tuple[Rule, Draft]]:
@@ -111,7 +111,7 @@ def test_a_rule_compares_with_numbers_of_its_table_only(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_a_rule_publishes_the_shared_thresholds_that_it_uses(path: Path) -> None:
-    module = __import__(f"{package.__name__}.{path.stem}", fromlist=["x"])
+    module = __import__(f"{package.__name__}.{path.parent.name}.{path.stem}", fromlist=["x"])
     assert isinstance(module, ModuleType)
     used = {value for value in vars(module).values() if isinstance(value, Threshold)}
     assert used <= set(rules()[path.stem.replace("_", "-")].thresholds)

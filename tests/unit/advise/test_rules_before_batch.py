@@ -18,8 +18,8 @@ from unit.advise.function_views import (
 )
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.perelement import batching, per_batch, saving, wall_ms
-from pipeprof.profiles.advise.view import Component, FunctionView, PipelineView, StageView
+from pipeprof.profiles.advise.batch_savings import batching, per_batch, saving, wall_ms
+from pipeprof.profiles.view.view import Component, FunctionView, PipelineView, StageView
 
 # map-before-batch-scalar
 

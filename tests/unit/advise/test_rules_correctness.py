@@ -22,9 +22,9 @@ from unit.advise.memory_views import (
 )
 from unit.advise.views import function, stage, tensor
 
-from pipeprof.profiles.advise.edits import MoveStage
-from pipeprof.profiles.advise.view import INFINITE, PipelineView, StageView
-from pipeprof.profiles.advise.written import with_counts
+from pipeprof.profiles.advise.edits.edits import MoveStage
+from pipeprof.profiles.view.attach_spec import with_counts
+from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 
 ROW = (tensor("float32", 256),)
 

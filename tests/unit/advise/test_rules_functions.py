@@ -23,7 +23,7 @@ from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, tensor, unnamed
 
 from pipeprof.profiles.advise.rule import rules
-from pipeprof.profiles.advise.view import AUTOTUNE, Component, Facts, PipelineView, StageView
+from pipeprof.profiles.view.view import AUTOTUNE, Component, Facts, PipelineView, StageView
 
 # py-function-gil
 

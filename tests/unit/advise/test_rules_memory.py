@@ -28,10 +28,10 @@ from unit.advise.memory_views import (
 )
 from unit.advise.views import function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.memory import memory_prediction
-from pipeprof.profiles.advise.sizes import MEMORY_GATE, weigh
-from pipeprof.profiles.advise.view import INFINITE, Component, PipelineView, StageView
-from pipeprof.profiles.profile import Dispatch, LedgerEntry, Series
+from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, weigh
+from pipeprof.profiles.document.profile import Dispatch, LedgerEntry, Series
+from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.view.view import INFINITE, Component, PipelineView, StageView
 
 MEMORY = ("cache-in-memory-over-budget", "from-tensor-slices-big-array", "graph-constant", "list-instead-of-array")
 MEMORY += ("shuffle-buffer-bytes",)

@@ -9,9 +9,9 @@ import pytest
 from unit.advise.views import Built, function, measured, pipeline, recorded, stage, unnamed
 
 from pipeprof.profiles.advise.advise import advise
-from pipeprof.profiles.advise.edits import InsertStage
+from pipeprof.profiles.advise.edits.edits import InsertStage
 from pipeprof.profiles.advise.rule import Draft, rules
-from pipeprof.profiles.advise.view import AUTOTUNE, PipelineView
+from pipeprof.profiles.view.view import AUTOTUNE, PipelineView
 
 PYTHON = function("PyFunc")
 RANDOM = function("RandomUniform")

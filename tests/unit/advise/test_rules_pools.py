@@ -9,9 +9,9 @@ import pytest
 from unit.advise.views import Built, function, measured, pipeline, recorded, stage, tensor, unnamed
 
 from pipeprof.profiles.advise.advise import advise
-from pipeprof.profiles.advise.edits import SetArgument, SetOption
+from pipeprof.profiles.advise.edits.edits import SetArgument, SetOption
 from pipeprof.profiles.advise.rule import Draft, rules
-from pipeprof.profiles.advise.view import AUTOTUNE, FunctionView, PipelineView
+from pipeprof.profiles.view.view import AUTOTUNE, FunctionView, PipelineView
 
 PYTHON = function("PyFunc", random=None)
 READS = function("ReadFile")

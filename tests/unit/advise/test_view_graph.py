@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, Component, PipelineView, StageView
-from pipeprof.profiles.advise.view_graph import _plain_arguments, view_of_graphs
-from pipeprof.profiles.profile import Location, Stage
+from pipeprof.profiles.document.profile import Location, Stage
+from pipeprof.profiles.view.from_graph import _plain_arguments, view_of_graphs
+from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, Component, PipelineView, StageView
 
 from .recorded import GRAPHS, NAMES, recorded_view
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeprof.pipelines.ops.features import FeatureSpec
-from pipeprof.pipelines.ops.functions import table
+from pipeprof.pipelines.ops.functions.catalog import table
+from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.profiles.advise.op_types import _TYPES, op_types, random_op
-from pipeprof.profiles.advise.view import Component, FunctionView, PipelineView
-from pipeprof.profiles.advise.view_spec import view_of_spec
+from pipeprof.profiles.view.from_spec import view_of_spec
+from pipeprof.profiles.view.op_types import _TYPES, op_types, random_op
+from pipeprof.profiles.view.view import Component, FunctionView, PipelineView
 
 PAIRS = {"from_tensor_slices": {"tensors": {"a": {"array": {"shape": [8, 4]}}, "b": [1, 2, 3, 4, 5, 6, 7, 8]}}}
 
@@ -168,7 +168,7 @@ def test_tensorflow_is_not_loaded(tmp_path: Path) -> None:
     view(tmp_path, PAIRS, {"map": {"ops": [{"tf.sqrt": {"on": "a"}}]}})
     code = (
         "import sys; from pathlib import Path; from pipeprof.pipelines.spec.loader import load_spec; "
-        "from pipeprof.profiles.advise.view_spec import view_of_spec; "
+        "from pipeprof.profiles.view.from_spec import view_of_spec; "
         f"view_of_spec(load_spec(Path({str(tmp_path / 'spec.yaml')!r}))); "
         "sys.exit(bool({'tensorflow', 'numpy'} & sys.modules.keys()))"
     )

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from unit.advise.views import pipeline, stage, tensor
 
-from pipeprof.profiles.advise.foreseen import ADDED
-from pipeprof.profiles.advise.memory import memory_prediction
-from pipeprof.profiles.advise.view import AUTOTUNE, INFINITE, Component, StageView
-from pipeprof.profiles.advise.what_if import RESERVE, RUNTIME_BYTES, WhatIf, what_ifs
-from pipeprof.profiles.explain.words import size as in_words
+from pipeprof.profiles.memory.predict.default_rewrites import ADDED
+from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.memory.predict.what_if import RESERVE, RUNTIME_BYTES, WhatIf, what_ifs
+from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, Component, StageView
+from pipeprof.profiles.wording import size as in_words
 
 MB = 1_000_000
 ROW = (tensor("uint8", MB),)

@@ -15,10 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.graph.opnames import family
-from pipeprof.profiles.advise.view import Component, Facts, FunctionView, Headspace, PipelineView, StageView
-from pipeprof.profiles.advise.view_graph import view_of_graphs
-from pipeprof.profiles.explain.stages import explain_stages
-from pipeprof.profiles.profile import (
+from pipeprof.profiles.document.profile import (
     Contention,
     Device,
     Dispatch,
@@ -33,6 +30,9 @@ from pipeprof.profiles.profile import (
     Throughput,
     Tool,
 )
+from pipeprof.profiles.time.stage_table import explain_stages
+from pipeprof.profiles.view.from_graph import view_of_graphs
+from pipeprof.profiles.view.view import Component, Facts, FunctionView, Headspace, PipelineView, StageView
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 RECORDED = sorted(path.stem for path in GRAPHS.glob("*.json") if path.stem != "errors")

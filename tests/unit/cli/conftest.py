@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.profile import Profile
-from pipeprof.profiles.store import load_profile
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import load_profile
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
 

@@ -12,11 +12,11 @@ import pytest
 from pipeprof.cli.render.overview import render_overview
 from pipeprof.cli.render.style import Style
 from pipeprof.profiles.advise import advise
-from pipeprof.profiles.advise.edits import SetArgument
-from pipeprof.profiles.advise.prediction import Held, MemoryPrediction, NotKnown
+from pipeprof.profiles.advise.edits.edits import SetArgument
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule
-from pipeprof.profiles.advise.view import PipelineView
-from pipeprof.profiles.profile import Finding, Location, Profile, Stage
+from pipeprof.profiles.document.profile import Finding, Location, Profile, Stage
+from pipeprof.profiles.memory.predict.model import Held, MemoryPrediction, NotKnown
+from pipeprof.profiles.view.view import PipelineView
 
 Pipeprof = Callable[..., Any]
 

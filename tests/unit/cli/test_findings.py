@@ -12,14 +12,14 @@ from rich.cells import cell_len
 from pipeprof.cli.render.findings import measured_words
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import render_report
-from pipeprof.profiles import profile as document
 from pipeprof.profiles.advise.advise import advise
-from pipeprof.profiles.advise.edits import InsertStage, SetArgument, SetOption
+from pipeprof.profiles.advise.edits.edits import InsertStage, SetArgument, SetOption
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule
-from pipeprof.profiles.advise.view import AUTOTUNE, PipelineView, StageView
-from pipeprof.profiles.profile import Finding, Profile, Verdict
-from pipeprof.profiles.redaction import redact
-from pipeprof.profiles.store import encode
+from pipeprof.profiles.document import profile as document
+from pipeprof.profiles.document.profile import Finding, Profile, Verdict
+from pipeprof.profiles.document.redaction import redact
+from pipeprof.profiles.document.store import encode
+from pipeprof.profiles.view.view import AUTOTUNE, PipelineView, StageView
 
 Recorded = Callable[[str], Profile]
 COPIED = re.compile(r"(Next|Saved) ")

@@ -11,8 +11,8 @@ import pytest
 from pipeprof.cli.commands.init_function import is_function
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.errors import PipelineFailedError
-from pipeprof.profiles import describe
-from pipeprof.profiles.describe import DescribedTarget
+from pipeprof.profiles.harness import describe_function as describe
+from pipeprof.profiles.harness.describe_function import DescribedTarget
 
 ANSWER = DescribedTarget(
     text="version: 1\nsource: {range: {stop: 3}}\n",

@@ -10,7 +10,7 @@ from pipeprof.cli.render.ledger import render_ledger
 from pipeprof.cli.render.memory import render_memory
 from pipeprof.cli.render.page import Page
 from pipeprof.cli.render.style import Style
-from pipeprof.profiles.profile import (
+from pipeprof.profiles.document.profile import (
     AutotuneMemory,
     LedgerEntry,
     LedgerMoment,

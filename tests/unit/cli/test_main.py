@@ -18,8 +18,8 @@ from pipeprof.cli.main import app, invoke
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import render_report
 from pipeprof.pipelines import errors
-from pipeprof.profiles.profile import Profile
-from pipeprof.profiles.store import ProfileNotSavedError, load_profile
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import ProfileNotSavedError, load_profile
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
 Pipeprof = Callable[..., Any]
@@ -321,13 +321,13 @@ def test_errors_become_messages_and_codes(
     def fail(_path: Path) -> Profile:
         raise error
 
-    monkeypatch.setattr("pipeprof.profiles.store.load_profile", fail)
+    monkeypatch.setattr("pipeprof.profiles.document.store.load_profile", fail)
     result = pipeprof("show", "a.json")
     assert (result.code, result.out, result.err) == (code, "", message)
 
 
 def test_debug_shows_the_traceback(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeprof.profiles.store.load_profile", lambda _path: 1 / 0)
+    monkeypatch.setattr("pipeprof.profiles.document.store.load_profile", lambda _path: 1 / 0)
     monkeypatch.setenv("PIPEPROF_DEBUG", "1")
     result = pipeprof("show", "a.json")
     assert result.code == 1
@@ -404,7 +404,7 @@ def test_other_encodings(encoding: str) -> None:
 TERMINATED = """
 import os, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-import pipeprof.profiles.store as store
+import pipeprof.profiles.document.store as store
 from pipeprof.cli.main import main
 store.load_profile = lambda path: os.kill(os.getpid(), signal.{name})
 main()

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from pipeprof.cli.render.progress import LineProgress, LiveProgress, progress_for
-from pipeprof.profiles.run.progress import Silent
+from pipeprof.profiles.harness.progress import Silent
 
 
 class Clock:

@@ -10,8 +10,7 @@ from rich.cells import cell_len
 
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import render_report
-from pipeprof.profiles.explain.verdict import verdict
-from pipeprof.profiles.profile import (
+from pipeprof.profiles.document.profile import (
     Ceiling,
     CeilingTerm,
     Contention,
@@ -24,6 +23,7 @@ from pipeprof.profiles.profile import (
     Target,
     Tool,
 )
+from pipeprof.profiles.time.verdict import verdict
 
 NAMES = ("input-bound", "step-bound", "step-none", "out-of-memory", "interrupted", "no-model")
 SAVED = "pipeprof-out/{}-20260731T101112Z.json"

@@ -13,10 +13,10 @@ import pytest
 
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import render_report
-from pipeprof.profiles import store
-from pipeprof.profiles.profile import Profile
-from pipeprof.profiles.run.settings import RunSettings
-from pipeprof.profiles.store import ProfileWriter, load_profile
+from pipeprof.profiles.document import store
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import ProfileWriter, load_profile
+from pipeprof.profiles.harness.settings import RunSettings
 
 Pipeprof = Callable[..., Any]
 
@@ -44,7 +44,7 @@ def harness(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile],
     )
     (tmp_path / "train.py").write_text("def make(): ...\n")
     fake = Harness(recorded("input-bound"))
-    monkeypatch.setattr("pipeprof.profiles.run.harness.run_sample", fake)
+    monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", fake)
     return fake
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.profiles import store
-from pipeprof.profiles.profile import Profile
-from pipeprof.profiles.redaction import redact
-from pipeprof.profiles.store import (
+from pipeprof.profiles.document import store
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.redaction import redact
+from pipeprof.profiles.document.store import (
     Place,
     ProfileNotSavedError,
     ProfileWriter,

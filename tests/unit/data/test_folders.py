@@ -12,7 +12,7 @@ from pipeprof.pipelines.data.cache import DataError, DiskSpaceError, ensure
 from pipeprof.pipelines.data.errors import size
 from pipeprof.pipelines.data.folders import CacheFolder, entry_name, find, list_entries, locate, remove, write_marker
 from pipeprof.pipelines.data.locks import file_lock
-from pipeprof.pipelines.data.models import DataEntry, file_names
+from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
 
 TEXT = DataEntry.model_validate({"text": {"lines": 2, "files": 2}})
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.data.look import look
-from pipeprof.pipelines.data.look_records import Feature
-from pipeprof.pipelines.data.records import (
+from pipeprof.pipelines.data.inspect.look import look
+from pipeprof.pipelines.data.inspect.look_records import Feature
+from pipeprof.pipelines.data.inspect.records import (
     RecordError,
     Values,
     compression_of,
@@ -249,7 +249,7 @@ def test_a_compressed_table(tmp_path):
 
 
 def test_a_table_longer_than_what_is_looked_at_ends_at_a_whole_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeprof.pipelines.data.look_csv._BYTES_LOOKED_AT", 20)
+    monkeypatch.setattr("pipeprof.pipelines.data.inspect.look_csv._BYTES_LOOKED_AT", 20)
     found = table(tmp_path / "t.csv", "a,b\n" + "1,22222\n" * 100)
     assert [column.dtype for column in found.columns] == ["int64", "int64"]
 

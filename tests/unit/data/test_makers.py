@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from pipeprof.pipelines.data.make import make, total_items
-from pipeprof.pipelines.data.make_images import run_in_threads
-from pipeprof.pipelines.data.make_media import samples
-from pipeprof.pipelines.data.make_photos import PhotoMaker
-from pipeprof.pipelines.data.make_text import Vocabulary
-from pipeprof.pipelines.data.models import DataEntry, estimated_bytes, file_names
-from pipeprof.pipelines.data.progress import Progress
+from pipeprof.pipelines.data.makers.make import make, total_items
+from pipeprof.pipelines.data.makers.make_images import run_in_threads
+from pipeprof.pipelines.data.makers.make_media import samples
+from pipeprof.pipelines.data.makers.make_photos import PhotoMaker
+from pipeprof.pipelines.data.makers.make_text import Vocabulary
+from pipeprof.pipelines.data.makers.progress import Progress
+from pipeprof.pipelines.data.recipes.models import DataEntry, estimated_bytes, file_names
 
 RECIPES = [
     {"npy": {"shape": [7, 3], "dtype": "float16", "files": 2}},
@@ -68,7 +68,7 @@ def test_parts_of_an_entry_differ_from_each_other(tmp_path):
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int64", "float16", "float32", "float64"])
 @pytest.mark.parametrize("fill", ["random", "zeros", "arange"])
 def test_arrays_have_the_shape_type_and_values_asked_for(dtype, fill, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeprof.pipelines.data.make_arrays._ITEMS_AT_A_TIME", 100)
+    monkeypatch.setattr("pipeprof.pipelines.data.makers.make_arrays._ITEMS_AT_A_TIME", 100)
     made({"npy": {"shape": [50, 7], "dtype": dtype, "fill": fill}}, tmp_path / "a")
     array = np.load(tmp_path / "a" / "data.npy")
     assert array.shape == (50, 7)
@@ -218,9 +218,9 @@ def test_photos_may_have_any_size(photos, size):
 
 
 def test_a_large_photo_is_made_of_the_same_rows_whatever_the_block(photos, monkeypatch):
-    monkeypatch.setattr("pipeprof.pipelines.data.make_photos._GRAIN", 0.0)
+    monkeypatch.setattr("pipeprof.pipelines.data.makers.make_photos._GRAIN", 0.0)
     whole = photos.image(2, (20, 300))
-    monkeypatch.setattr("pipeprof.pipelines.data.make_photos._ROWS_AT_A_TIME", 7)
+    monkeypatch.setattr("pipeprof.pipelines.data.makers.make_photos._ROWS_AT_A_TIME", 7)
     assert (photos.image(2, (20, 300)) == whole).all()
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipeprof.pipelines.data.models import DataEntry, estimated_bytes, file_names, fingerprint
+from pipeprof.pipelines.data.recipes.models import DataEntry, estimated_bytes, file_names, fingerprint
 
 
 def entry(**kinds):

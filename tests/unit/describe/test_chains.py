@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.describe.chains import chain
-from pipeprof.pipelines.describe.literals import Folders
-from pipeprof.pipelines.describe.records import (
+from pipeprof.pipelines.from_python.chains import chain
+from pipeprof.pipelines.from_python.literals import Folders
+from pipeprof.pipelines.from_python.records import (
     Array,
     Body,
     Call,

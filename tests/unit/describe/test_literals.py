@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.pipelines.describe.literals import Folders, literal, shortest, tensors
-from pipeprof.pipelines.describe.records import Array, Dtype, Feature, Function, Opaque, Shape, Spec, UnsaidError
+from pipeprof.pipelines.from_python.literals import Folders, literal, shortest, tensors
+from pipeprof.pipelines.from_python.records import Array, Dtype, Feature, Function, Opaque, Shape, Spec, UnsaidError
 
 FOLDERS = Folders(Path("/code/specs"), Path("/code"))
 

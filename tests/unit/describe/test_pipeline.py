@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeprof.pipelines.describe.literals import Folders
-from pipeprof.pipelines.describe.pipeline import Describer
-from pipeprof.pipelines.describe.records import (
+from pipeprof.pipelines.from_python.literals import Folders
+from pipeprof.pipelines.from_python.pipeline import Describer
+from pipeprof.pipelines.from_python.records import (
     Array,
     Body,
     Call,
@@ -21,7 +21,7 @@ from pipeprof.pipelines.describe.records import (
     UnsaidError,
     Where,
 )
-from pipeprof.pipelines.describe.text import spec_text
+from pipeprof.pipelines.from_python.text import spec_text
 from pipeprof.pipelines.spec.models import Spec
 
 FOLDERS = Folders(Path("/code"), Path("/code"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeprof.pipelines.describe.plain_graph import PlainFunction, PlainGraph, PlainNode
-from pipeprof.pipelines.describe.renamed import renamed_files
+from pipeprof.pipelines.from_python.plain_graph import PlainFunction, PlainGraph, PlainNode
+from pipeprof.pipelines.from_python.renamed import renamed_files
 
 
 def node(op: str, *inputs: str, functions: dict[str, list[str]] | None = None, **attributes: object) -> PlainNode:

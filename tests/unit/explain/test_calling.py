@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.explain.time import Used, attribute
-from pipeprof.profiles.explain.work import Work
-from pipeprof.profiles.profile import OpCost, Stage
+from pipeprof.profiles.document.profile import OpCost, Stage
+from pipeprof.profiles.time.cpu_account import Used, attribute
+from pipeprof.profiles.time.trace_work import Work
 
 CORES = 4.0
 

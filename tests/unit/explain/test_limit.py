@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.explain.largest import top_stage, unread_note
-from pipeprof.profiles.explain.limit import causes_of, cores_in_use, cores_were_free, held_by_python, limit_of
-from pipeprof.profiles.profile import (
+from pipeprof.profiles.document.profile import (
     Causes,
     Contention,
     Disk,
@@ -21,6 +19,8 @@ from pipeprof.profiles.profile import (
     Target,
     Tool,
 )
+from pipeprof.profiles.time.bottleneck import causes_of, cores_in_use, cores_were_free, held_by_python, limit_of
+from pipeprof.profiles.time.top_stage import top_stage, unread_note
 
 
 def quantiles(ms: float) -> Quantiles:

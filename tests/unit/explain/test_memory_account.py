@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from unit.advise.views import function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.elements import PATH_BYTES
-from pipeprof.profiles.advise.memory import memory_prediction
-from pipeprof.profiles.advise.view import Component, PipelineView
-from pipeprof.profiles.explain.memory_account import PYTHON_BYTES, Seen, account, before_running
-from pipeprof.profiles.explain.memory_buffers import Buffered, Look
-from pipeprof.profiles.explain.memory_stages import buffers_of, making_of, windows_of
-from pipeprof.profiles.profile import LedgerEntry, Memory, PhaseName, Profile
+from pipeprof.profiles.document.profile import LedgerEntry, Memory, PhaseName, Profile
+from pipeprof.profiles.memory.ledger.account import PYTHON_BYTES, Seen, account, before_running
+from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
+from pipeprof.profiles.memory.ledger.held import buffers_of, making_of, windows_of
+from pipeprof.profiles.memory.predict.element_size import PATH_BYTES
+from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.view.view import Component, PipelineView
 
 MB = 1_000_000
 IMAGE = (tensor("uint8", 500_000),)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeprof.profiles.explain.memory_buffers import looks_of
+from pipeprof.profiles.memory.ledger.buffers import looks_of
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 

@@ -9,8 +9,9 @@ from itertools import accumulate
 
 import pytest
 
-from pipeprof.profiles.explain.memory_buffers import Buffered, Look
-from pipeprof.profiles.explain.memory_growth import (
+from pipeprof.profiles.document.profile import PhaseName, Series
+from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
+from pipeprof.profiles.memory.ledger.growth import (
     epochs_of,
     filled_at,
     filling_of,
@@ -19,7 +20,6 @@ from pipeprof.profiles.explain.memory_growth import (
     series_of,
     trend,
 )
-from pipeprof.profiles.profile import PhaseName, Series
 
 MB = 1_000_000
 ORIGIN = 1000.0

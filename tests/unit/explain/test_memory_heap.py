@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipeprof.profiles.explain.memory_facts import Buffer, Facts, Reading
-from pipeprof.profiles.explain.memory_heap import in_heap
+from pipeprof.profiles.memory.ledger.facts import Buffer, Facts, Reading
+from pipeprof.profiles.memory.ledger.heap import in_heap
 
 MB = 1_000_000
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from unit.advise.views import pipeline, stage, tensor
 
-from pipeprof.profiles.advise.view import PipelineView
-from pipeprof.profiles.explain.memory_facts import Ledger
-from pipeprof.profiles.explain.memory_last import LastLook, ledger_at
+from pipeprof.profiles.memory.ledger.facts import Ledger
+from pipeprof.profiles.memory.ledger.interrupted import LastLook, ledger_at
+from pipeprof.profiles.view.view import PipelineView
 
 MB = 1_000_000
 IMAGE = (tensor("uint8", 1_000_000),)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipeprof.profiles.explain.memory_facts import Buffer, Facts, Ledger, Reading, Source, grown_in_use
-from pipeprof.profiles.explain.memory_ledger import reconcile
+from pipeprof.profiles.memory.ledger.facts import Buffer, Facts, Ledger, Reading, Source, grown_in_use
+from pipeprof.profiles.memory.ledger.reconcile import reconcile
 
 MB = 1_000_000
 BASE = Reading(rss=500 * MB, peak=500 * MB, live=0, live_peak=0, heap=80 * MB, heap_free=3 * MB)

@@ -7,12 +7,12 @@ import math
 import pytest
 from unit.advise.views import function, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.memory import memory_prediction
-from pipeprof.profiles.advise.view import Component, PipelineView
-from pipeprof.profiles.explain.memory_buffers import Buffered, Look
-from pipeprof.profiles.explain.memory_facts import Buffer
-from pipeprof.profiles.explain.memory_stages import buffers_of
-from pipeprof.profiles.profile import Owner
+from pipeprof.profiles.document.profile import Owner
+from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
+from pipeprof.profiles.memory.ledger.facts import Buffer
+from pipeprof.profiles.memory.ledger.held import buffers_of
+from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.view.view import Component, PipelineView
 
 
 def held(seen: PipelineView, owner: Owner, stage_id: str, size: int, elements: int) -> Buffer:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.explain.limit import causes_of
-from pipeprof.profiles.profile import Contention, Quantiles, Steps
+from pipeprof.profiles.document.profile import Contention, Quantiles, Steps
+from pipeprof.profiles.time.bottleneck import causes_of
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.explain import verdict as module
-from pipeprof.profiles.explain import words
-from pipeprof.profiles.explain.verdict import INPUT_BOUND_FROM, SLOW_DELETE, STEP_BOUND_BELOW, bound_of, verdict
-from pipeprof.profiles.profile import (
+from pipeprof.profiles import wording as words
+from pipeprof.profiles.document.profile import (
     Causes,
     Headspace,
     Host,
@@ -29,6 +27,8 @@ from pipeprof.profiles.profile import (
     Tool,
     Verdict,
 )
+from pipeprof.profiles.time import verdict as module
+from pipeprof.profiles.time.verdict import INPUT_BOUND_FROM, SLOW_DELETE, STEP_BOUND_BELOW, bound_of, verdict
 
 
 def same(ms: float) -> Quantiles:
@@ -179,7 +179,7 @@ def test_later_quantities_stay_empty() -> None:
     "name", [path.stem for path in (Path(__file__).parents[2] / "recorded/profiles").glob("*.json")]
 )
 def test_one_sentence_without_advice(name: str) -> None:
-    from pipeprof.profiles.store import load_profile
+    from pipeprof.profiles.document.store import load_profile
 
     text = verdict(load_profile(Path(__file__).parents[2] / "recorded/profiles" / f"{name}.json")).sentence
     assert text.endswith(".")

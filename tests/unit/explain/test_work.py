@@ -10,7 +10,7 @@ import pytest
 from unit.graph.test_naming import node
 
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.explain.work import iterator_place, traced_elements, work_by_stage
+from pipeprof.profiles.time.trace_work import iterator_place, traced_elements, work_by_stage
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 

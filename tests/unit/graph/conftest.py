@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.records import GraphDict, ModelDict
+from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.profiles.explain.stages import explain_stages
-from pipeprof.profiles.profile import Message, Stage
+from pipeprof.profiles.document.profile import Message, Stage
+from pipeprof.profiles.time.stage_table import explain_stages
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 NAMES = sorted(path.stem for path in GRAPHS.glob("*.json") if path.stem != "errors")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from pipeprof.pipelines.graph.align import join, match
 from pipeprof.pipelines.graph.opnames import in_model
-from pipeprof.pipelines.graph.records import ModelDict
+from pipeprof.pipelines.graph.read.records import ModelDict
 from pipeprof.pipelines.graph.stages import StageGraph
 
 from .conftest import Recorded

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.pipelines.graph.costs import Cost, _cost, _Sum, measure
+from pipeprof.pipelines.graph.costs.costs import Cost, _cost, _Sum, measure
 
 from .conftest import Recorded
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.profiles.explain import stages as module
-from pipeprof.profiles.profile import Location
+from pipeprof.profiles.document.profile import Location
+from pipeprof.profiles.time import stage_table as module
 
 from .conftest import Recorded
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.facts import Facts
+from pipeprof.pipelines.graph.read.function_facts import Facts
 
 DTYPES = {1: "float32", 7: "string", 9: "int64"}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.places import call_path, enclosing_stage
+from pipeprof.pipelines.graph.error_stage import call_path, enclosing_stage
 
 from .conftest import GRAPHS
 

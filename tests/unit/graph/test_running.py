@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from pipeprof.pipelines.graph.align import match
+from pipeprof.pipelines.graph.costs.model_only import running_graph
 from pipeprof.pipelines.graph.opnames import dataset_op
-from pipeprof.pipelines.graph.records import GraphDict, ModelDict
-from pipeprof.pipelines.graph.running import running_graph
+from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict
 from pipeprof.pipelines.graph.stages import StageGraph
 
 from .conftest import Recorded

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.pipelines.graph.costs import Cost, Costs, measure
-from pipeprof.pipelines.graph.records import ModelDict, ModelNodeDict
+from pipeprof.pipelines.graph.costs.costs import Cost, Costs, measure
+from pipeprof.pipelines.graph.costs.unobserved import unread_elements
+from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.pipelines.graph.unread import unread_elements
 
 from .conftest import node
 

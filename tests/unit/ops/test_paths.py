@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeprof.pipelines.ops.arrays import CsvArray, FilesArray, LinesArray
-from pipeprof.pipelines.ops.calling import FieldError, pick, put
-from pipeprof.pipelines.ops.filling import fill, load_array
-from pipeprof.pipelines.ops.structures import Filling, MadeArray, NpyArray, NpzArray
-from pipeprof.pipelines.ops.units import parse_duration, parse_size
+from pipeprof.pipelines.build.load_arrays import fill, load_array
+from pipeprof.pipelines.build.run_call import FieldError, pick, put
+from pipeprof.pipelines.ops.values.arrays import CsvArray, FilesArray, LinesArray
+from pipeprof.pipelines.ops.values.structures import Filling, MadeArray, NpyArray, NpzArray
+from pipeprof.pipelines.ops.values.units import parse_duration, parse_size
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import PathError, expand, missing_files, resolve_pattern, source_files
 
@@ -127,7 +127,7 @@ def test_random_arrays_depend_on_the_seed_alone(dtype: str) -> None:
 
 
 def test_arrays_in_more_than_one_chunk_have_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeprof.pipelines.ops.filling._CHUNK", 16)
+    monkeypatch.setattr("pipeprof.pipelines.build.load_arrays._CHUNK", 16)
     made = fill(Filling(shape=[50]))
     assert len(np.unique(made)) == 50
 

@@ -9,7 +9,7 @@ import pytest
 from unit.ops.spec_samples import BAD, GOOD
 
 from pipeprof.pipelines.ops.base import sources, stages
-from pipeprof.pipelines.spec.schema import spec_schema
+from pipeprof.pipelines.spec.schema.schema import spec_schema
 
 
 @pytest.fixture(scope="module")

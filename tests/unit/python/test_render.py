@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.python.code import call, listed, statement, text
-from pipeprof.pipelines.python.render import render
 from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.to_python.code import call, listed, statement, text
+from pipeprof.pipelines.to_python.render import render
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"
@@ -139,7 +139,7 @@ def specs(draw: Any) -> dict[str, Any]:
 @settings(max_examples=60)
 @given(specs())
 def test_any_names_and_texts_give_python_that_compiles(spec):
-    from pipeprof.pipelines.spec.diagnostics import SpecError
+    from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 
     with tempfile.TemporaryDirectory() as folder:
         try:

@@ -8,14 +8,14 @@ from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, Literal
 
-from pipeprof.profiles.profile import Host, Location, PhaseName, Series, Target, Tool
-from pipeprof.profiles.run.assemble import Facts
-from pipeprof.profiles.run.channel import Message, ParentEnd
-from pipeprof.profiles.run.failure import StageAt
-from pipeprof.profiles.run.observed import Observed
-from pipeprof.profiles.run.sampler import Sample
-from pipeprof.profiles.run.settings import Plan
-from pipeprof.profiles.run.steps import Reading, StepStatistics
+from pipeprof.profiles.document.profile import Host, Location, PhaseName, Series, Target, Tool
+from pipeprof.profiles.harness.build_profile import Facts
+from pipeprof.profiles.harness.failure import StageAt
+from pipeprof.profiles.harness.received import Observed
+from pipeprof.profiles.harness.settings import Plan
+from pipeprof.profiles.host.sampler import Sample
+from pipeprof.profiles.protocol.channel import Message, ParentEnd
+from pipeprof.profiles.worker.steps.statistics import Reading, StepStatistics
 
 MS = 1_000_000
 MIB = 1 << 20

@@ -26,10 +26,10 @@ from unit.run.fakes import (
     stage_at,
 )
 
-from pipeprof.profiles.profile import Contention, Disk, Host, Message, Problem, Profile, Stage
-from pipeprof.profiles.run.assemble import Facts
-from pipeprof.profiles.run.assemble import assemble as assembled
-from pipeprof.profiles.run.observed import Observed
+from pipeprof.profiles.document.profile import Contention, Disk, Host, Message, Problem, Profile, Stage
+from pipeprof.profiles.harness.build_profile import Facts
+from pipeprof.profiles.harness.build_profile import assemble as assembled
+from pipeprof.profiles.harness.received import Observed
 
 VALIDATOR = jsonschema.Draft202012Validator(Profile.model_json_schema())
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"

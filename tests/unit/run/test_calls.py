@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.run.calls import Called, calls_by_iterator
-from pipeprof.profiles.run.xplane import Event
+from pipeprof.profiles.worker.trace.function_calls import Called, calls_by_iterator
+from pipeprof.profiles.worker.trace.xplane import Event
 
 US = 10**6  # picoseconds
 ROOT = "Iterator::Root::Prefetch"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeprof.profiles.run.cgroup import Cgroup, CgroupWatch, MemoryEvents, OomReport, parse_cpus
+from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, MemoryEvents, OomReport, parse_cpus
 
 MIB = 1 << 20
 NONE_V1 = "9223372036854771712\n"

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.run import channel
-from pipeprof.profiles.run.channel import ParentEnd, WorkerEnd
+from pipeprof.profiles.protocol import channel
+from pipeprof.profiles.protocol.channel import ParentEnd, WorkerEnd
 
 
 @dataclass

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeprof.profiles.run import headspace, sample
-from pipeprof.profiles.run.trace import Traced
+from pipeprof.profiles.worker import sample
+from pipeprof.profiles.worker.steps import headspace
+from pipeprof.profiles.worker.trace.trace import Traced
 
 
 class Channel:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pipeprof.profiles.run.device import Dispatch, SimulatedDevice, StepDuration
-from pipeprof.profiles.run.durations import Durations
-from pipeprof.profiles.run.steps import Floor, Reading, StepStatistics
+from pipeprof.profiles.worker.steps.durations import Durations
+from pipeprof.profiles.worker.steps.simulated_device import Dispatch, SimulatedDevice, StepDuration
+from pipeprof.profiles.worker.steps.statistics import Floor, Reading, StepStatistics
 
 MS = 1_000_000
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from unit.run.fakes import GIB, MIB, beat, drained, error, measured, model_node, observed, phase, sample, stage_at
 
-from pipeprof.profiles.run.cgroup import Cgroup, CgroupWatch, OomReport
-from pipeprof.profiles.run.failure import Circumstances, Failure, diagnose
-from pipeprof.profiles.run.limits import MemoryLimit
-from pipeprof.profiles.run.observed import Observed
-from pipeprof.profiles.run.watch import Ended
+from pipeprof.profiles.harness.event_loop import Ended
+from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
+from pipeprof.profiles.harness.received import Observed
+from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
+from pipeprof.profiles.host.limits import MemoryLimit
 
 STAGES = {
     "source": stage_at("source", "list_files", line=3),

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import pytest
 
-from pipeprof.profiles.run.family import FamilyMemory, family_bytes
-from pipeprof.profiles.run.procfs import Pages, Shares
+from pipeprof.profiles.host.process_tree import FamilyMemory, family_bytes
+from pipeprof.profiles.host.procfs import Pages, Shares
 
 MB = 1_000_000
 PARENT, CHILD, OTHER = 10, 20, 30

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeprof.profiles.run.filesystems import uncounted
+from pipeprof.profiles.host.file_systems import uncounted
 
 MOUNTS = """\
 20 1 254:0 / / rw,relatime - ext4 /dev/vda rw

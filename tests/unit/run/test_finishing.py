@@ -7,8 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from pipeprof.profiles.run.finishing import finish
-from pipeprof.profiles.run.loop import PythonStep
+from pipeprof.profiles.worker.device_sync import finish
+from pipeprof.profiles.worker.steps.loop import PythonStep
 
 LIBRARIES = ("jax", "torch", "tensorflow")
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeprof.profiles.run.heap import EVERY_SECONDS, PAUSE_SECONDS, QUICK_SECONDS, HeapAt, HeapWatch, Stretch
+from pipeprof.profiles.worker.memory.glibc_heap import (
+    EVERY_SECONDS,
+    PAUSE_SECONDS,
+    QUICK_SECONDS,
+    HeapAt,
+    HeapWatch,
+    Stretch,
+)
 
 
 def at(rss: int, peak: int, free: int = 0, used: int = 0) -> HeapAt:

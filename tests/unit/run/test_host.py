@@ -4,11 +4,11 @@ import platform
 
 import pytest
 
-from pipeprof.profiles.profile import Contention
-from pipeprof.profiles.run import host
-from pipeprof.profiles.run.cgroup import Cgroup
-from pipeprof.profiles.run.limits import MemoryLimit
-from pipeprof.profiles.run.readers import Reading
+from pipeprof.profiles.document.profile import Contention
+from pipeprof.profiles.host import host
+from pipeprof.profiles.host.cgroup import Cgroup
+from pipeprof.profiles.host.limits import MemoryLimit
+from pipeprof.profiles.host.process_readers import Reading
 
 SMI = """\
 GPU 0: NVIDIA H200 (UUID: GPU-11111111-2222)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from unit.run.fakes import facts, observed
 
-from pipeprof.profiles.profile import Series
-from pipeprof.profiles.run.assemble import assemble
-from pipeprof.profiles.run.ledger import account_memory
+from pipeprof.profiles.document.profile import Series
+from pipeprof.profiles.harness.account_memory import account_memory
+from pipeprof.profiles.harness.build_profile import assemble
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.run.observed import Observed
-    from pipeprof.profiles.run.sampler import Sampler
+    from pipeprof.profiles.harness.received import Observed
+    from pipeprof.profiles.host.sampler import Sampler
 
 MB = 1_000_000
 

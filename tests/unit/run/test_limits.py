@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.run import limits
-from pipeprof.profiles.run.limits import GIB, MIB, CgroupMemory, MemoryLimit, memory_limit, usable_cores
-from pipeprof.profiles.run.machine import MachineMemory
+from pipeprof.profiles.host import limits
+from pipeprof.profiles.host.limits import GIB, MIB, CgroupMemory, MemoryLimit, memory_limit, usable_cores
+from pipeprof.profiles.host.machine import MachineMemory
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.run import lock
-from pipeprof.profiles.run.lock import LockTimeoutError, lock_folder, measuring_lock
+from pipeprof.profiles.harness import lock
+from pipeprof.profiles.harness.lock import LockTimeoutError, lock_folder, measuring_lock
 
 
 class Clock:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from unit.run.fakes import MS, FakeDataset, FakeTime
 
-from pipeprof.profiles.run import loop
-from pipeprof.profiles.run.device import SimulatedDevice, StepDuration
-from pipeprof.profiles.run.loop import EmptyDatasetError, Feed, PythonStep, SimulatedStep, drain, follow
-from pipeprof.profiles.run.steps import Reading
+from pipeprof.profiles.worker.steps import loop
+from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, Feed, PythonStep, SimulatedStep, drain, follow
+from pipeprof.profiles.worker.steps.simulated_device import SimulatedDevice, StepDuration
+from pipeprof.profiles.worker.steps.statistics import Reading
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.run import models
-from pipeprof.profiles.run.models import MOST, ModelLog
+from pipeprof.profiles.worker.memory import model_log as models
+from pipeprof.profiles.worker.memory.model_log import MOST, ModelLog
 
 
 @dataclass

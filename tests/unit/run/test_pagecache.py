@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from pipeprof.profiles.run import pagecache
-from pipeprof.profiles.run.pagecache import Eviction, evict, in_memory, resident_bytes
+from pipeprof.profiles.host import page_cache as pagecache
+from pipeprof.profiles.host.page_cache import Eviction, evict, in_memory, resident_bytes
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from unit.run.fakes import MIB, FakeChannel, FakeTime
 
-from pipeprof.profiles.run import phases, procfs
-from pipeprof.profiles.run.phases import Phases
+from pipeprof.profiles.host import procfs
+from pipeprof.profiles.worker import phases
+from pipeprof.profiles.worker.phases import Phases
 
 
 class Proc:

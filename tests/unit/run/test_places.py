@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeprof.profiles.document.profile import Stage
 from pipeprof.profiles.document.stages import Caller, Location
-from pipeprof.profiles.profile import Stage
-from pipeprof.profiles.run.places import shorten
+from pipeprof.profiles.harness.source_lines import shorten
 
 
 def test_files_below_the_working_directory_are_named_from_there(

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from pipeprof.profiles.run import process as processes
-from pipeprof.profiles.run.process import OUTPUT_BYTES, Output, WorkerProcess
+from pipeprof.profiles.harness import process as processes
+from pipeprof.profiles.harness.process import OUTPUT_BYTES, Output, WorkerProcess
 
 LOG = "2026-01-01 10:00:00.123456: W tensorflow/core/framework/op_kernel.cc:1857] OP_REQUIRES failed: UNKNOWN: bad"
 INFO = "2026-01-01 10:00:00.123456: I tensorflow/core/platform/cpu_feature_guard.cc:210] This TensorFlow binary is"
@@ -162,7 +162,7 @@ def test_the_worker_leads_a_group_of_its_own_and_gets_three_pipes(started):
     _, child = started
     assert child.options["start_new_session"] is True
     assert child.command[-3:] == [str(one) for one in child.options["pass_fds"]]
-    assert "pipeprof.profiles.run.worker" in child.command[-4]
+    assert "pipeprof.profiles.worker.main" in child.command[-4]
 
 
 def test_the_current_folder_stays_off_the_workers_path(tmp_path, monkeypatch):

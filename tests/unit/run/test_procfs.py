@@ -3,7 +3,7 @@
 import pytest
 from unit.run.fake_proc import make_process
 
-from pipeprof.profiles.run import machine, procfs
+from pipeprof.profiles.host import machine, procfs
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.run.pysampler import Looks, foreign_files
+from pipeprof.profiles.worker.trace.python_sampler import Looks, foreign_files
 
 USERS = "/home/user/train.py"
 CALLER = "/site-packages/tensorflow/python/ops/script_ops.py"

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from pipeprof import pipelines
-from pipeprof.pipelines.build import BuildError
+from pipeprof.pipelines.build.dataset import BuildError
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.run.loop import EmptyDatasetError, PythonStep
-from pipeprof.profiles.run.raised import (
+from pipeprof.profiles.worker.error_report import (
     LONGEST,
     Frame,
     describe,
@@ -23,6 +22,7 @@ from pipeprof.profiles.run.raised import (
     users_frame,
     users_frame_of_stacks,
 )
+from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, PythonStep
 
 RECORDED = json.loads((Path(__file__).parents[2] / "recorded" / "graphs" / "errors.json").read_text())
 CASES = {one["case"]: one for one in RECORDED}

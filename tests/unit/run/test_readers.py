@@ -3,7 +3,8 @@
 import pytest
 from unit.run.fake_proc import make_process, stat_line
 
-from pipeprof.profiles.run import procfs, readers
+from pipeprof.profiles.host import process_readers as readers
+from pipeprof.profiles.host import procfs
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.run.procfs import Pages, Shares
-from pipeprof.profiles.run.readers import Reading
-from pipeprof.profiles.run.sampler import FAST_INTERVAL, INTERVAL, MEASURE_INTERVAL, Sampler, slope
+from pipeprof.profiles.host.process_readers import Reading
+from pipeprof.profiles.host.procfs import Pages, Shares
+from pipeprof.profiles.host.sampler import FAST_INTERVAL, INTERVAL, MEASURE_INTERVAL, Sampler, slope
 
 MB = 1_000_000
 

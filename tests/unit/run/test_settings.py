@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.step import parse_step
-from pipeprof.pipelines.target import Target
-from pipeprof.profiles.run.settings import Plan, RunSettings, as_pairs, from_pairs, job, plan, python_files
+from pipeprof.pipelines.target.target import Target
+from pipeprof.profiles.harness.settings import Plan, RunSettings, as_pairs, from_pairs, job, plan, python_files
 
 FULL = """\
 version: 1

@@ -6,9 +6,9 @@ from array import array
 
 import pytest
 
-from pipeprof.profiles.run.spans import Doing, Spans, elements_by_iterator
-from pipeprof.profiles.run.threadstates import Look, parse, share_of_cores
-from pipeprof.profiles.run.xplane import Event
+from pipeprof.profiles.worker.trace.thread_states import Look, parse, share_of_cores
+from pipeprof.profiles.worker.trace.work_by_key import Doing, Spans, elements_by_iterator
+from pipeprof.profiles.worker.trace.xplane import Event
 
 MS = 10**9  # picoseconds
 

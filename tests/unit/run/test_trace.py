@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.run.loop import Feed
-from pipeprof.profiles.run.trace import AT_LEAST, _take, key_of, passed_on, python_time, seconds_for
-from pipeprof.profiles.run.xplane import Event, read_events
+from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.trace.trace import AT_LEAST, _take, key_of, passed_on, python_time, seconds_for
+from pipeprof.profiles.worker.trace.xplane import Event, read_events
 
 MS = 10**9  # picoseconds
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.run.versions import OLDEST, require_tensorflow
+from pipeprof.profiles.worker.versions import OLDEST, require_tensorflow
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeprof.profiles.run.warmup import WarmUp
+from pipeprof.profiles.worker.steps.warmup import WarmUp
 
 
 def feed(warmup: WarmUp, chunks: list[tuple[float, int, float, tuple[float, ...] | None]]) -> tuple[int, str | None]:

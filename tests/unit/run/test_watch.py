@@ -13,9 +13,9 @@ from itertools import pairwise
 import pytest
 from unit.run.fakes import FakeSampler, FakeSeconds, FakeWorker, beat, drained, measured, phase, sample
 
-from pipeprof.profiles.run import watch as watches
-from pipeprof.profiles.run.observed import Observed
-from pipeprof.profiles.run.watch import Ended, Signals, Watch
+from pipeprof.profiles.harness import event_loop as watches
+from pipeprof.profiles.harness.event_loop import Ended, Signals, Watch
+from pipeprof.profiles.harness.received import Observed
 
 TIMEOUT = 60.0
 START = 100.0

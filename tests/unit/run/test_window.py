@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import pytest
 from unit.run.fakes import MS, FakeChannel, FakeDataset, FakeTime
 
-from pipeprof.profiles.run import loop
-from pipeprof.profiles.run import window as windows
-from pipeprof.profiles.run.device import SimulatedDevice, StepDuration
-from pipeprof.profiles.run.loop import Feed, SimulatedStep, drain, follow
-from pipeprof.profiles.run.steps import StepStatistics
-from pipeprof.profiles.run.window import Looked, PhaseWindow
+from pipeprof.profiles.worker.steps import loop
+from pipeprof.profiles.worker.steps import window as windows
+from pipeprof.profiles.worker.steps.loop import Feed, SimulatedStep, drain, follow
+from pipeprof.profiles.worker.steps.simulated_device import SimulatedDevice, StepDuration
+from pipeprof.profiles.worker.steps.statistics import StepStatistics
+from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
 
 
 @dataclass

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pipeprof.cli.main import invoke
-from pipeprof.pipelines.spec.diagnostics import SpecError
+from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 from pipeprof.pipelines.spec.loader import load_spec
 
 FOLDER = Path(__file__).parents[2] / "golden" / "bad_specs"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeprof.pipelines.spec.elements import INFINITE, ElementInfo, element_specs
+from pipeprof.pipelines.inference.tensor.shapes import Tensor, broadcast, leaves, literal, paths
+from pipeprof.pipelines.inference.walker import INFINITE, ElementInfo, element_specs
 from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.pipelines.spec.shapes import Tensor, broadcast, leaves, literal, paths
 
 DATA = {
     "photos": {"image_folder": {"count": 12, "size": [64, 48]}},

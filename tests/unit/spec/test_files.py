@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.spec.diagnostics import Diagnostic, SpecError
-from pipeprof.pipelines.spec.files import MAX_FILES
+from pipeprof.pipelines.spec.compose.files import MAX_FILES
+from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.pipelines.spec.nodes import MAX_VALUES
-from pipeprof.pipelines.spec.reader import MAX_BYTES
-from pipeprof.pipelines.spec.yaml_text import flow
-from pipeprof.profiles.run.settings import python_files
+from pipeprof.pipelines.spec.yaml.nodes import MAX_VALUES
+from pipeprof.pipelines.spec.yaml.reader import MAX_BYTES
+from pipeprof.pipelines.spec.yaml.writer import flow
+from pipeprof.profiles.harness.settings import python_files
 
 BASE = """\
 version: 1

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.spec.diagnostics import SpecError
+from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.pipelines.spec.reader import MAX_BYTES
+from pipeprof.pipelines.spec.yaml.reader import MAX_BYTES
 
 GOOD = """\
 # yaml-language-server: $schema=./pipeprof.schema.json

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.spec.merge import merge
-from pipeprof.pipelines.spec.places import Problem
-from pipeprof.pipelines.spec.reader import read
-from pipeprof.pipelines.spec.tree import flatten, grow
-from pipeprof.pipelines.spec.yaml_text import flow
+from pipeprof.pipelines.spec.compose.merge import merge
+from pipeprof.pipelines.spec.yaml.reader import read
+from pipeprof.pipelines.spec.yaml.spans import Problem
+from pipeprof.pipelines.spec.yaml.tree import flatten, grow
+from pipeprof.pipelines.spec.yaml.writer import flow
 
 STAGES = "[{map: {name: decode, ops: [tf.abs]}}, {shuffle: {buffer_size: 5}}, {batch: {batch_size: 2}}, {cache: }]"
 

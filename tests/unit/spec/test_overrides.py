@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.spec.overrides import FLAG, apply_overrides, walk_address
-from pipeprof.pipelines.spec.places import Span
-from pipeprof.pipelines.spec.reader import Document, read
+from pipeprof.pipelines.spec.compose.overrides import FLAG, apply_overrides, walk_address
+from pipeprof.pipelines.spec.yaml.reader import Document, read
+from pipeprof.pipelines.spec.yaml.spans import Span
 
 SPEC = """\
 version: 1

@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.spec.nodes import MAX_DEPTH, MAX_VALUES
-from pipeprof.pipelines.spec.places import Place, Span
-from pipeprof.pipelines.spec.reader import MAX_BYTES, read
-from pipeprof.pipelines.spec.syntax import PythonParser, default_parser
+from pipeprof.pipelines.spec.yaml.nodes import MAX_DEPTH, MAX_VALUES
+from pipeprof.pipelines.spec.yaml.reader import MAX_BYTES, read
+from pipeprof.pipelines.spec.yaml.spans import Place, Span
+from pipeprof.pipelines.spec.yaml.syntax import PythonParser, default_parser
 
 ALPHABET = st.text(alphabet="ab1 :-,[]{}\n#'\"&*<?|>%!.\t~é€", max_size=60)
 

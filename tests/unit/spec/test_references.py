@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.spec.diagnostics import SpecError
+from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.pipelines.spec.reader import read
+from pipeprof.pipelines.spec.yaml.reader import read
 
 ENVIRONMENT = {"N": "32", "EMPTY": "", "WORD": "a b", "YES": "true", "LIST": "[1, 2]", "BAD": "a\0b", "HUGE": "1" * 400}
 

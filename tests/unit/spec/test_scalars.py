@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from pipeprof.pipelines.spec.reader import read
-from pipeprof.pipelines.spec.scalars import ScalarError, resolve_scalar
+from pipeprof.pipelines.spec.yaml.reader import read
+from pipeprof.pipelines.spec.yaml.scalars import ScalarError, resolve_scalar
 
 TABLE = [
     ("", None),

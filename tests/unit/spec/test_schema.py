@@ -11,10 +11,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pipeprof.pipelines.spec.reader import Document, read
-from pipeprof.pipelines.spec.schema import spec_schema
-from pipeprof.pipelines.spec.schema_changes import editor_schema, overlay_schema
-from pipeprof.pipelines.spec.schema_links import anchor, without_link
+from pipeprof.pipelines.spec.schema.changes import editor_schema, overlay_schema
+from pipeprof.pipelines.spec.schema.links import anchor, without_link
+from pipeprof.pipelines.spec.schema.schema import spec_schema
+from pipeprof.pipelines.spec.yaml.reader import Document, read
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD_FOLDERS = ("examples", "benchmarks/silence", "tests/golden/init", "tests/golden/python", "tests/golden/show")

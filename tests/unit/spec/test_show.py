@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.pipelines.spec.reader import read
 from pipeprof.pipelines.spec.show import origins, show, with_defaults
-from pipeprof.pipelines.spec.yaml_text import flow
+from pipeprof.pipelines.spec.yaml.reader import read
+from pipeprof.pipelines.spec.yaml.writer import flow
 
 ROOT = Path(__file__).parents[3]
 SPECS = sorted(path for path in (ROOT / "examples").rglob("*.yaml"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.pipelines.spec.suggest import suggest, suggest_value
+from pipeprof.pipelines.suggest import suggest, suggest_value
 
 ARGUMENTS = ["name", "ops", "num_parallel_calls", "deterministic", "batch_size", "buffer_size", "drop_remainder"]
 FUNCTIONS = ["tf.io.read_file", "tf.io.decode_jpeg", "tf.image.resize", "tf.strings.length", "tf.abs"]

@@ -1,0 +1,203 @@
+"""From a spec to a tf.data.Dataset; only the worker calls it, since it imports TensorFlow."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from pipeprof.pipelines.addresses import join, node_name
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.functions import Functions
+from pipeprof.pipelines.ops.base import Op
+from pipeprof.pipelines.build.run_call import FieldError, describe, pick
+from pipeprof.pipelines.ops.values.nested import Pipeline, PipelineFunction
+from pipeprof.pipelines.ops.values.options import Options
+from pipeprof.pipelines.build.pin_errors import BuildError, essential, pinned, user_lines
+from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure, map_leaves
+from pipeprof.pipelines.ops.values.values import (
+    ArrayFile,
+    Autotune,
+    Field,
+    FilePatterns,
+    InputFolder,
+    OuterElement,
+    OutputFile,
+    PythonRef,
+)
+from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.spec.paths import PathError, expand_all, leaves, resolve, resolve_pattern
+
+_ENUMERATIONS = {
+    "auto_shard_policy": "AutoShardPolicy",
+    "autotune_algorithm": "AutotuneAlgorithm",
+    "experimental_external_state_policy": "ExternalStatePolicy",
+}
+
+
+__all__ = ["BuildContext", "BuildError", "build", "essential", "load_arrays", "user_lines"]
+
+
+def load_arrays(spec: Spec, context: BuildContext) -> None:
+    """Read and make all arrays of a spec, each once, so that `build` finds them in ``context``.
+
+    Raises:
+        BuildError: One cannot be read or made.
+    """
+    for leaf in leaves(spec):
+        if isinstance(leaf.value, ARRAYS):
+            with pinned(leaf.address, ()):
+                context.loaded(leaf.value)
+
+
+def build(spec: Spec, context: BuildContext) -> Any:
+    """The tf.data.Dataset of a spec, every node and function named after its stage's address.
+
+    Raises:
+        BuildError: TensorFlow refuses a stage, or a Python function of the user raises.
+    """
+    tf = importlib.import_module("tensorflow")
+    seed = context.seed if context.seed is not None else spec.measure.seed
+    if seed is not None:
+        tf.random.set_seed(seed)
+    builder = _Builder(tf, context)
+    builder.seed = seed
+    dataset = builder.pipeline(spec, "")
+    options = spec.options.written()
+    if not options:
+        return dataset
+    with pinned("options", ()):
+        return dataset.with_options(_tf_options(tf, options))
+
+
+def _tf_options(tf: Any, written: dict[str, Any]) -> Any:
+    options = tf.data.Options()
+    _set_options(tf, options, written)
+    return options
+
+
+def _set_options(tf: Any, options: Any, written: dict[str, Any]) -> None:
+    for name, value in written.items():
+        if not hasattr(options, name):
+            msg = f"got {name}, which TensorFlow {tf.__version__} does not have"
+            raise AttributeError(msg)
+        if isinstance(value, dict):
+            _set_options(tf, getattr(options, name), value)
+        elif name in _ENUMERATIONS:
+            setattr(options, name, getattr(getattr(tf.data.experimental, _ENUMERATIONS[name]), value))
+        else:
+            setattr(options, name, value)
+
+
+class _Builder(Functions):
+    """Turns the parts of a spec into TensorFlow's; implements `pipeprof.pipelines.ops.base.Building`."""
+
+    def __init__(self, tf: Any, context: BuildContext) -> None:
+        super().__init__(tf, context)
+        self._outer: list[Any] = []
+
+    def pipeline(self, pipeline: Any, address: str) -> Any:
+        """The dataset of a source and its stages: a `Spec`, or a `Pipeline` with its outer element set."""
+        if pipeline.source is None:
+            dataset = self._given(pipeline.on)
+        else:
+            here = join(address, "source")
+            with pinned(here, self.files):
+                dataset = pipeline.source.build(self, here)
+        for index, stage in enumerate(pipeline.stages or []):
+            here = join(address, "stages", index)
+            with pinned(here, self.files):
+                dataset = stage.apply(dataset, self, here)
+        return dataset
+
+    def inner(self, pipeline: Pipeline, address: str) -> Any:
+        """The dataset of a pipeline that is an argument."""
+        return self.pipeline(pipeline, address)
+
+    def _given(self, on: Field | None) -> Any:
+        """The dataset that the outer element is, or holds."""
+        dataset = self.convert(OuterElement(on))
+        if not isinstance(dataset, self.tf.data.Dataset):
+            msg = (
+                f"got {describe(dataset)} to begin with, expected a dataset such as `window` gives: "
+                "a pipeline of anything else needs a `source`"
+            )
+            raise FieldError(msg)
+        return dataset
+
+    def arguments(self, op: Op, address: str) -> dict[str, Any]:
+        """The arguments that were written, as TensorFlow takes them, and the node's name."""
+        arguments = {name: self.convert(value) for name, value in op.written().items()}
+        return {**arguments, "name": node_name(address)} if op.takes_name else arguments
+
+    def convert(self, value: Any) -> Any:
+        """A value of the spec as TensorFlow takes it."""
+        if isinstance(value, Structure):
+            return map_leaves(self.component, value.value)
+        if isinstance(value, OuterElement):
+            return self._outer[-1] if value.on is None else pick(self._outer[-1], value.on)
+        if isinstance(value, FilePatterns):
+            return self._existing(value)
+        if isinstance(value, OutputFile | InputFolder | ArrayFile):
+            return str(resolve(value, self.context.base_dir, self.context.data_dirs)) if value else ""
+        if isinstance(value, Autotune):
+            return self.tf.data.AUTOTUNE
+        return self.constant(value)
+
+    def patterns(self, files: FilePatterns | OuterElement) -> Any:
+        """Files as patterns that TensorFlow matches itself."""
+        if isinstance(files, OuterElement):
+            return self.convert(files)
+        context = self.context
+        return [resolve_pattern(pattern, context.base_dir, context.data_dirs) for pattern in files.patterns]
+
+    def _existing(self, files: FilePatterns) -> list[str]:
+        found = expand_all(files, self.context.base_dir, self.context.data_dirs)
+        expanded = [
+            each
+            for file in found
+            for each in (self.tf.io.gfile.glob(file) if "://" in file and "*" in file else [file])
+        ]
+        if not expanded:
+            msg = f"got {', '.join(files.patterns)}, which matches no file any more"
+            raise PathError(msg)
+        return expanded
+
+    def pipeline_function(self, function: PipelineFunction, dataset: Any, address: str) -> Callable[..., Any]:
+        """The function of an ``interleave`` or ``flat_map``."""
+        if function.python is not None:
+            return self.named(self.python(function.python), address)
+        unpacked = type(dataset.element_spec) is tuple
+
+        def make(*components: Any) -> Any:
+            self._outer.append(components if unpacked else components[0])
+            try:
+                with self.tf.name_scope(node_name(address)):
+                    return self.pipeline(function, address)
+            finally:
+                self._outer.pop()
+
+        return self.traced(make, address)
+
+    def dataset_function(self, function: PipelineFunction, address: str, argument: str) -> Callable[..., Any]:
+        """The function of a ``group_by_window`` or ``snapshot`` from a dataset, its last parameter, to a dataset."""
+        if function.python is not None:
+            return self.named(self.python(function.python), address)
+
+        def make(*arguments: Any) -> Any:
+            self._outer.append(arguments[-1])
+            try:
+                with self.tf.name_scope(node_name(address)):
+                    return self.pipeline(function, join(address, argument))
+            finally:
+                self._outer.pop()
+
+        return self.traced(make, address)
+
+    def function(self, reference: PythonRef) -> Callable[..., Any]:
+        """The user's own function, as it is."""
+        return self.python(reference)
+
+    def options(self, options: Options) -> Any:
+        """A tf.data.Options."""
+        return _tf_options(self.tf, options.written())

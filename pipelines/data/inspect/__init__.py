@@ -1,0 +1,1 @@
+"""Inspection of existing data files, for `init --from`."""

@@ -1,0 +1,207 @@
+"""Finds out what a user's files are, without TensorFlow and without reading more of them than it takes.
+
+``look(path)`` gives one of the ``…Found`` classes, all that ``pipeprof init`` needs to write a spec that reads them.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeprof.pipelines.data.inspect.look_csv import CsvFound, look_at_csv
+from pipeprof.pipelines.data.inspect.look_numpy import ArraysFound, look_at_arrays
+from pipeprof.pipelines.data.inspect.look_records import RecordsFound, image_decoder, look_at_records
+from pipeprof.pipelines.data.inspect.records import compression_of
+from pipeprof.pipelines.errors import UsageError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+CSV_SUFFIXES = frozenset({".csv", ".tsv"})
+ARRAY_SUFFIXES = frozenset({".npy", ".npz"})
+RECORD_SUFFIXES = frozenset({".tfrecord", ".tfrecords", ".tfrec"})
+_DEEPEST = 3
+_MOST_FILES = 200_000
+_IMAGES_LOOKED_AT = 20
+_UNNAMED_LOOKED_AT = 50
+_KNOWN = "a folder of JPEG or PNG images, TFRecord files, CSV files, or a .npy or .npz file"
+
+
+@dataclass(frozen=True)
+class ImagesFound:
+    """A folder of images.
+
+    Attributes:
+        patterns: Globs that match them and nothing else.
+        count: How many there are.
+        decoder: TensorFlow's function that decodes them.
+    """
+
+    patterns: tuple[str, ...]
+    count: int
+    decoder: str
+
+
+Found = ImagesFound | RecordsFound | CsvFound | ArraysFound
+
+
+def look(text: str) -> Found:
+    """Find out what the path or glob ``text`` stands for.
+
+    Raises:
+        UsageError: Nothing is there, it is of no known kind, of several kinds, or damaged.
+    """
+    path = Path(text)
+    if os.path.lexists(path):
+        return _look_at_folder(path) if path.is_dir() else _look_at_files([path], (glob.escape(text),), text)
+    matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - absolute patterns too, as in specs
+    files = [match for match in matches if match.is_file()]
+    if not files:
+        msg = f"got {text!r}, which does not exist; expected {_KNOWN}"
+        raise UsageError(msg)
+    return _look_at_files(files, (text,), text)
+
+
+def _look_at_files(files: Sequence[Path], patterns: tuple[str, ...], text: str) -> Found:
+    """What files are that the user named, one by one or by a glob."""
+    kinds = {_kind(file) for file in files}
+    if len(kinds) > 1 or None in kinds:
+        odd = next((file for file in files if _kind(file) is None), None)
+        got = f"{str(odd)!r}, which is none of them" if odd else f"{text!r}, which matches several kinds of files"
+        msg = f"got {got}; expected {_KNOWN}"
+        raise UsageError(msg)
+    (kind,) = kinds
+    if kind == "image":
+        if len(files) == 1 and patterns == (glob.escape(text),):
+            msg = f"got {text!r}, which is a single image; expected the folder it is in"
+            raise UsageError(msg)
+        return ImagesFound(patterns, len(files), _image_decoder(files))
+    return _by_kind(kind, files, patterns)
+
+
+def _by_kind(kind: str | None, files: Sequence[Path], patterns: tuple[str, ...]) -> Found:
+    if kind == "record":
+        return look_at_records(files, patterns)
+    if kind == "csv":
+        return look_at_csv(files, patterns)
+    if len(files) > 1:
+        msg = f"got {len(files)} saved arrays, expected one: name a single .npy or .npz file"
+        raise UsageError(msg)
+    return look_at_arrays(files[0])
+
+
+def _look_at_folder(folder: Path) -> Found:
+    by_depth = _files_below(folder)
+    images = [file for file in by_depth if _kind_by_name(file) == "image"]
+    others = _group_by_kind([file for file in by_depth if file.parent == folder and file not in set(images)])
+    kinds = sorted([*others, *(["image"] if images else [])])
+    if not kinds:
+        got = "holds no file of a known kind" if by_depth else "is empty"
+        msg = f"got {str(folder)!r}, which {got}; expected {_KNOWN}"
+        raise UsageError(msg)
+    if len(kinds) > 1:
+        msg = f"got {str(folder)!r}, which holds files of several kinds ({', '.join(kinds)}); name one kind with a glob"
+        raise UsageError(msg)
+    prefix = glob.escape(str(folder))
+    if images:
+        shapes = sorted({(len(file.relative_to(folder).parts), file.suffix) for file in images})
+        patterns = tuple(f"{prefix}/" + "*/" * (depth - 1) + "*" + suffix for depth, suffix in shapes)
+        return ImagesFound(patterns, len(images), _image_decoder(images))
+    files = others[kinds[0]]
+    visible = [file.name for file in by_depth if file.parent == folder]
+    patterns = tuple(f"{prefix}/{name}" for name in _patterns_for([file.name for file in files], visible))
+    return _by_kind(kinds[0], files, patterns)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Visible files in the folder and a few levels below, in a stable order."""
+    found: list[Path] = []
+    for where, folders, names in os.walk(folder, followlinks=True):
+        depth = len(Path(where).relative_to(folder).parts)
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if depth < _DEEPEST - 1 else []
+        found += [Path(where, name) for name in sorted(names) if not name.startswith(".")]
+        if len(found) > _MOST_FILES:
+            break
+    return found
+
+
+def _kind_by_name(path: Path) -> str | None:
+    suffix = path.suffix.lower()
+    for kind, suffixes in (
+        ("image", IMAGE_SUFFIXES),
+        ("csv", CSV_SUFFIXES),
+        ("array", ARRAY_SUFFIXES),
+        ("record", RECORD_SUFFIXES),
+    ):
+        if suffix in suffixes:
+            return kind
+    return None
+
+
+def _kind(path: Path) -> str | None:
+    """The kind of a file: by its name, else TFRecord if its content is, as such files go by all sorts of names."""
+    by_name = _kind_by_name(path)
+    if by_name is not None:
+        return by_name
+    try:
+        return "record" if compression_of(path) is not None else None
+    except OSError as error:
+        msg = f"got {str(path)!r}, which cannot be read ({error.strerror})"
+        raise UsageError(msg) from error
+
+
+def _group_by_kind(files: Iterable[Path]) -> dict[str, list[Path]]:
+    """Files of known kinds by kind. Files without a telling name are opened, though not all of thousands."""
+    groups: dict[str, list[Path]] = defaultdict(list)
+    opened = 0
+    verdicts: dict[str, str | None] = {}
+    for file in files:
+        kind = _kind_by_name(file)
+        if kind is None and opened < _UNNAMED_LOOKED_AT:
+            opened += 1
+            kind = verdicts[file.suffix] = _kind(file)
+        elif kind is None:
+            kind = verdicts.get(file.suffix)
+        if kind is not None:
+            groups[kind].append(file)
+    return dict(groups)
+
+
+def _patterns_for(names: Sequence[str], visible: Sequence[str]) -> list[str]:
+    """Globs that match exactly ``names`` among the ``visible`` names of a folder; the names themselves if need be."""
+    if len(names) == 1:
+        return [glob.escape(names[0])]
+    suffixes = {Path(name).suffix for name in names}
+    suffix = glob.escape(suffixes.pop()) if len(suffixes) == 1 else ""
+    start = glob.escape(_common_start(names))
+    for pattern in (f"*{suffix}", f"{start}*{suffix}", f"{start}*"):
+        if sorted(fnmatch.filter(visible, pattern)) == sorted(names):
+            return [pattern]
+    return [glob.escape(name) for name in names]
+
+
+def _common_start(names: Sequence[str]) -> str:
+    """The letters that all names begin with; the first and the last in order differ the most."""
+    first, last = min(names), max(names)
+    same = next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return first[:same]
+
+
+def _image_decoder(files: Sequence[Path]) -> str:
+    decoders = set()
+    for file in files[:: max(1, len(files) // _IMAGES_LOOKED_AT)]:
+        try:
+            with file.open("rb") as opened:
+                decoder = image_decoder(opened.read(16))
+        except OSError as error:
+            msg = f"got {str(file)!r}, which cannot be read ({error.strerror})"
+            raise UsageError(msg) from error
+        if decoder is None:
+            msg = f"got {str(file)!r}, whose content is neither JPEG nor PNG; expected {_KNOWN}"
+            raise UsageError(msg)
+        decoders.add(decoder)
+    # Either function decodes both formats.
+    return max(decoders) if len(decoders) == 1 else "tf.io.decode_jpeg"

@@ -1,0 +1,1 @@
+"""Makers of synthesised inputs, run in a process of their own."""

@@ -1,0 +1,103 @@
+"""The generating process: ``python -m pipeprof.pipelines.data.makers.make`` with a JSON job on standard input.
+
+The job is ``{"entry": {…}, "folder": "…", "parent": 123}``; the files go into the folder, which exists and is empty.
+Standard output carries JSON lines only: ``{"done": 3, "total": 10}``, and before a failure
+``{"error": "…", "errno": 28}``.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeprof.pipelines.data.makers.progress import Progress, write_progress
+from pipeprof.pipelines.data.recipes.media import AudioFolder, FixedRecords, ImageMasks, TextFolder, Vocabulary
+from pipeprof.pipelines.data.recipes.models import Csv, DataEntry, ImageFolder, Npy, Text, TFRecord
+from pipeprof.pipelines.data.recipes.recipe import Recipe
+from pipeprof.pipelines.processes import die_with_parent
+
+
+def total_items(recipe: Recipe) -> int:
+    """Number of items that a recipe's progress counts to: images, files, records, elements, rows, lines or words."""
+    return _known(recipe).items(recipe)
+
+
+def make(recipe: Recipe, folder: Path, progress: Progress) -> None:
+    """Write the files of ``recipe`` into the empty ``folder``. Only images and records import TensorFlow."""
+    known = _known(recipe)
+    module = importlib.import_module(f"pipeprof.pipelines.data.makers.{known.module}")
+    getattr(module, known.function)(recipe, folder, progress)
+
+
+class _Maker(NamedTuple):
+    """Who makes a recipe, and how many items it has. The module is imported when it is needed."""
+
+    module: str
+    function: str
+    items: Callable[[Any], int]
+
+
+def _count(recipe: Any) -> int:
+    return int(recipe.count)
+
+
+_MAKERS: dict[type[Recipe], _Maker] = {
+    AudioFolder: _Maker("make_media", "make_audio_folder", _count),
+    Csv: _Maker("make_text", "make_csv", lambda recipe: recipe.rows),
+    FixedRecords: _Maker("make_media", "make_fixed_records", lambda recipe: recipe.records),
+    ImageFolder: _Maker("make_images", "make_image_folder", _count),
+    ImageMasks: _Maker("make_images", "make_image_masks", _count),
+    Npy: _Maker("make_arrays", "make_npy", lambda recipe: recipe.files * math.prod(recipe.shape)),
+    Text: _Maker("make_text", "make_text", lambda recipe: recipe.lines),
+    TextFolder: _Maker("make_media", "make_text_folder", _count),
+    TFRecord: _Maker("make_tfrecord", "make_tfrecord", lambda recipe: recipe.records),
+    Vocabulary: _Maker("make_media", "make_vocabulary", lambda recipe: recipe.size),
+}
+
+
+def _known(recipe: Recipe) -> _Maker:
+    maker = _MAKERS.get(type(recipe))
+    if maker is None:
+        msg = f"got a recipe of type {type(recipe).__name__}, which no maker is known for"
+        raise TypeError(msg)
+    return maker
+
+
+def _error_number(error: Exception) -> int | None:
+    """The operating system's error number, also of a failure that TensorFlow reports in its own words."""
+    if isinstance(error, OSError):
+        return error.errno
+    return errno.ENOSPC if type(error).__name__ == "ResourceExhaustedError" and "space" in str(error) else None
+
+
+def main() -> int:
+    """Do the job on standard input; returns the exit code."""
+    job = json.load(sys.stdin)
+    die_with_parent(job["parent"])
+    # TensorFlow may write to descriptor 1; only the parent's messages belong there.
+    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    # A GPU is of no use here, and taking one would disturb whoever is using it.
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    recipe = DataEntry.model_validate(job["entry"]).recipe
+    progress = Progress(total_items(recipe), write_progress(messages))
+    try:
+        make(recipe, Path(job["folder"]), progress)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        messages.write(json.dumps({"error": text, "errno": _error_number(error)}) + "\n")
+        messages.flush()
+        raise
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""The parent's side of making one entry: a child in its own process group, its progress, and its end."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+from pipeprof.pipelines.data.errors import DataError, DiskSpaceError
+from pipeprof.pipelines.data.folders import making_folder, write_marker
+from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
+from pipeprof.pipelines.processes import end_group
+
+_SPACE_ERRORS = (errno.ENOSPC, errno.EDQUOT)
+_COMMAND = ("-m", "pipeprof.pipelines.data.makers.make")
+
+
+def make_entry(name: str, entry: DataEntry, final: Path, report: Callable[[int, int], None]) -> None:
+    """Make the files of an entry and give them their place in one step; the entry's lock is held.
+
+    Whatever ends this early (an error, Ctrl-C, SIGTERM) ends the child and leaves nothing behind.
+
+    Args:
+        name: The entry's name in the spec, for messages.
+        entry: What to make.
+        final: The entry's folder, which does not exist.
+        report: Called with (done, total) items.
+
+    Raises:
+        DiskSpaceError: The disk filled up.
+        DataError: Anything else that went wrong.
+    """
+    temporary = None
+    with _sigterm_raises():
+        try:
+            with file_errors(name, final.parent):
+                temporary = making_folder(final.parent, final.name)
+            _run_child(name, entry, temporary, report)
+            with file_errors(name, final.parent):
+                write_marker(temporary, entry, size=_size(temporary, entry))
+                temporary.chmod(0o777 & ~_umask())
+                temporary.rename(final)
+        finally:
+            # After the renaming there is nothing left under this name.
+            if temporary is not None:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def file_errors(name: str, root: Path) -> Iterator[None]:
+    """Tell failures of the file system as what they mean for the entry ``name`` in the cache folder ``root``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _SPACE_ERRORS:
+            raise _disk_full(name, root) from error
+        msg = f"cannot make {name} in {root} ({error.strerror}); set PIPEPROF_CACHE_DIR to another folder"
+        raise DataError(msg) from error
+
+
+def _run_child(name: str, entry: DataEntry, folder: Path, report: Callable[[int, int], None]) -> None:
+    job = {"entry": entry.model_dump(mode="json", exclude_none=True), "folder": str(folder), "parent": os.getpid()}
+    failure: dict[str, Any] | None = None
+    with tempfile.TemporaryFile() as noise:
+        child = subprocess.Popen(
+            [sys.executable, *_COMMAND],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=noise,
+            # `-m` searches the working folder first; this one is empty, the user's might hold a `json.py`.
+            cwd=folder,
+            env=_environment(),
+            start_new_session=True,
+            text=True,
+            encoding="utf-8",
+        )
+        try:
+            _send(child, json.dumps(job))
+            for message in _messages(child):
+                if "error" in message:
+                    failure = message
+                else:
+                    report(message["done"], message["total"])
+            child.wait()
+        finally:
+            _end(child)
+        if child.returncode != 0:
+            raise _failed(name, folder.parent, failure, child.returncode, noise)
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """Leave neither the process, if it still runs, nor its pipes."""
+    if child.poll() is None:
+        end_group(child.pid)
+    # Waits for the process after closing its pipes.
+    child.__exit__(None, None, None)
+
+
+def _environment() -> dict[str, str]:
+    """The parent's environment, its module search path made independent of the working folder."""
+    environment = dict(os.environ)
+    if environment.get("PYTHONPATH"):
+        parts = environment["PYTHONPATH"].split(os.pathsep)
+        environment["PYTHONPATH"] = os.pathsep.join(str(Path(part).absolute()) for part in parts)
+    return environment
+
+
+def _send(child: subprocess.Popen[str], job: str) -> None:
+    if child.stdin is not None:
+        # A child that is already dead has its say through its exit code.
+        with suppress(BrokenPipeError), child.stdin:
+            child.stdin.write(job)
+
+
+def _messages(child: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    if child.stdout is not None:
+        for line in child.stdout:
+            yield json.loads(line)
+
+
+def _failed(name: str, root: Path, failure: dict[str, Any] | None, code: int, noise: IO[bytes]) -> DataError:
+    if failure is not None and failure["errno"] in _SPACE_ERRORS:
+        return _disk_full(name, root)
+    if failure is not None:
+        return DataError(f"making {name} in {root} failed: {failure['error']}")
+    if code < 0:
+        how = f"was ended by {signal.Signals(-code).name}"
+        hint = "; it may have run out of memory" if -code == signal.SIGKILL else ""
+        return DataError(f"the process making {name} in {root} {how}{hint}")
+    noise.seek(0)
+    lines = noise.read().decode(errors="replace").strip().splitlines() or [f"exit code {code}"]
+    return DataError(f"the process making {name} in {root} failed: {lines[-1]}")
+
+
+def _disk_full(name: str, root: Path) -> DiskSpaceError:
+    return DiskSpaceError(name, root, needed=None, free=shutil.disk_usage(root).free)
+
+
+def _size(folder: Path, entry: DataEntry) -> int:
+    """Bytes of all the files that the entry promises; a missing one is an OSError."""
+    return sum((folder / file).stat().st_size for file in file_names(entry))
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM unwind the stack like Ctrl-C does, where the program has not seen to that itself."""
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

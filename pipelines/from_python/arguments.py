@@ -1,0 +1,109 @@
+"""The arguments of a source or stage, as a spec writes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pipeprof.pipelines.from_python.fields import field_of, paths
+from pipeprof.pipelines.from_python.literals import Folders, literal, tensors
+from pipeprof.pipelines.from_python.records import Array, Tensor, UnsaidError
+from pipeprof.pipelines.ops.base import Op
+from pipeprof.pipelines.spec.paths import is_glob
+
+FILES: Final = ("filenames", "file_pattern")
+_PATHS: Final = frozenset({"filename", "path", "directory"})
+_TENSORS: Final = frozenset({"tensors", "initial_state", "args", "data", "targets"})
+_DEFAULTS: Final = ("record_defaults", "column_defaults")
+_AUTOTUNE: Final = -1
+_NAME: Final = re.compile(r"[^\x00-\x1f]+")
+
+
+def written(kind: type[Op], given: Mapping[str, Any], folders: Folders) -> dict[str, Any]:
+    """Arguments that mean the same in every source and stage.
+
+    Args:
+        kind: The source or stage.
+        given: Its arguments.
+        folders: For paths.
+
+    Raises:
+        UnsaidError: One of them cannot be written.
+    """
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if name == "name":
+            if isinstance(value, str) and _NAME.fullmatch(value):
+                found["name"] = value
+            continue
+        if name not in kind.model_fields:
+            msg = f"the argument {name}"
+            raise UnsaidError(msg)
+        try:
+            found[name] = _value(kind, name, value, folders)
+        except UnsaidError as problem:
+            msg = f"{name} is {problem}"
+            raise UnsaidError(msg) from None
+    # First what it is called, as people write it.
+    return {"name": found.pop("name"), **found} if "name" in found else found
+
+
+def _value(kind: type[Op], name: str, value: Any, folders: Folders) -> Any:
+    if name in _TENSORS:
+        found = tensors(value, folders)
+        return list(found) if name == "args" else found
+    if name in FILES:
+        return files(value, folders)
+    if name in _DEFAULTS and isinstance(value, list | tuple):
+        return [_default(one, folders) for one in value]
+    if name in _PATHS and isinstance(value, str):
+        return folders.path(value) if value else value
+    found = literal(value, folders)
+    tuned = isinstance(found, int) and found == _AUTOTUNE
+    return "AUTOTUNE" if tuned and "AUTOTUNE" in repr(kind.model_fields[name].annotation) else found
+
+
+def _default(value: Any, folders: Folders) -> Any:
+    """The default of a column; an empty array of a dtype means that the column must have a value."""
+    if isinstance(value, Array) and value.shape == (0,):
+        return value.dtype
+    written_as = literal(value, folders)
+    return written_as[0] if isinstance(written_as, list) and len(written_as) == 1 else written_as
+
+
+def files(value: Any, folders: Folders) -> Any:
+    """Paths and globs.
+
+    Raises:
+        UnsaidError: They are something else, such as a dataset.
+    """
+    names = value.values if isinstance(value, Array) else value
+    listed = [names] if isinstance(names, str) else names
+    if not isinstance(listed, list | tuple) or not listed or not all(isinstance(one, str) for one in listed):
+        raise UnsaidError(_what(value))
+    if any(is_glob(one) for one in listed) or len(listed) == 1:
+        found = [folders.path(one) for one in listed]
+        return found[0] if len(found) == 1 else found
+    return folders.files(listed)
+
+
+def _what(value: Any) -> str:
+    found = type(value).__name__.lower()
+    return {"dataset": "a dataset of names", "tensor": "a tensor of the graph"}.get(found, "something else than names")
+
+
+def outer(value: Any, element: Any) -> dict[str, Any] | None:
+    """How a nested source's first argument says that it is the outer element, or a field of it; None if it is not.
+
+    Raises:
+        UnsaidError: It is no field of the element.
+    """
+    if not isinstance(value, Tensor):
+        return {"whole": True} if value == element and element is not None else None
+    where = paths(element)
+    if value.id not in where:
+        msg = "a tensor that is computed in the function"
+        raise UnsaidError(msg)
+    path = where[value.id]
+    return {"on": field_of(path)} if path else {"whole": True}

@@ -1,0 +1,57 @@
+"""Branches: ``tf.cond`` and ``tf.switch_case`` with the chains of their functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pipeprof.pipelines.from_python.records import Body, Call, Function, Tensor, UnsaidError
+
+
+def functions_of(call: Call) -> list[Any]:
+    """The functions of its branches, in order."""
+    if call.name == "tf.cond":
+        return [call.arguments.get("true_fn"), call.arguments.get("false_fn")]
+    listed = call.arguments.get("branch_fns")
+    return list(listed) if isinstance(listed, list | tuple) else [listed]
+
+
+def deciding(call: Call) -> Any:
+    """What tells which branch is taken."""
+    return call.arguments.get("pred" if call.name == "tf.cond" else "branch_index")
+
+
+def written(
+    call: Call, inputs: Sequence[Tensor], decision: str | int, write: Callable[[Body], list[Any]]
+) -> dict[str, Any]:
+    """The arguments of the call, without routes.
+
+    Args:
+        call: The call.
+        inputs: What the branches are given.
+        decision: The field that tells which one is taken.
+        write: Gives the chain of a function.
+
+    Raises:
+        UnsaidError: A branch cannot be written.
+    """
+    chains = [_chain(one, inputs, write) for one in functions_of(call)]
+    if call.name == "tf.switch_case":
+        return {"branch_fns": chains, "branch_index": [{"select": decision}]}
+    names = ("true_fn", "false_fn")
+    found = {name: chain for name, chain in zip(names, chains, strict=True) if chain}
+    if not found:
+        msg = "both of its branches change nothing"
+        raise UnsaidError(msg)
+    return {"pred": [{"select": decision}], **found}
+
+
+def _chain(function: Any, inputs: Sequence[Tensor], write: Callable[[Body], list[Any]]) -> list[Any]:
+    body = function.body if isinstance(function, Function) else None
+    if body is None:
+        msg = "a branch was not seen"
+        raise UnsaidError(msg)
+    element: Any = inputs[0] if len(inputs) == 1 else tuple(inputs)
+    result = tuple(body.result) if isinstance(body.result, list) else body.result
+    return [] if result == element else write(replace(body, element=element, result=result))

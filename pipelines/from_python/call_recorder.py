@@ -1,0 +1,300 @@
+"""Sees a pipeline being built: which public functions of TensorFlow the user's code calls, with what (worker only).
+
+Python's profiling hook tells of every call; those of TensorFlow's public functions are noted with their arguments and
+results, but not what they call in turn, save for the user's functions that TensorFlow traces: each has a body.
+Objects are kept as they are, for `pipeprof.pipelines.from_python.reading` to make records of.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import CodeType, FrameType, FunctionType, TracebackType
+from typing import Any
+
+from pipeprof.pipelines.from_python.plans import BRANCHES
+from pipeprof.pipelines.from_python.public import Public, Table
+from pipeprof.pipelines.from_python.records import Where
+from pipeprof.pipelines.target.user_files import is_generated, is_users
+
+
+@dataclass
+class Seen:
+    """A call of a public function.
+
+    Attributes:
+        public: Which.
+        arguments: By name.
+        result: What it gave.
+        bodies: The functions that were traced for it.
+        where: The user's line.
+    """
+
+    public: Public
+    arguments: dict[str, Any]
+    where: Where | None
+    result: Any = None
+    bodies: list[Traced] = field(default_factory=list)
+
+
+@dataclass
+class Traced:
+    """What a function of the user's did when TensorFlow traced it.
+
+    Attributes:
+        function: The function that was traced: the user's, or one of TensorFlow's that calls it.
+        seen: What it called.
+        element: What it was given; None while it runs.
+        result: What it gave.
+        complete: Whether it came to its end.
+        branch: Whether it is a branch of ``tf.cond`` or ``tf.switch_case``, which takes no element.
+        given: The code of the functions that were handed over where it was traced.
+    """
+
+    function: Any
+    seen: list[Seen | Used] = field(default_factory=list)
+    element: Any = None
+    result: Any = None
+    complete: bool = False
+    branch: bool = False
+    given: tuple[CodeType, ...] = ()
+
+
+@dataclass
+class Used:
+    """A call of one of the user's own functions; ``function`` is None where only its code is known."""
+
+    function: Any
+    positional: tuple[Any, ...]
+    named: dict[str, Any]
+    result: Any = None
+    code: CodeType | None = None
+
+
+@dataclass
+class _Frame:
+    """A frame that is open: what it belongs to, and what is noted below it.
+
+    ``unpacked``: whether a traced function takes the parts of a tuple one by one; None where that is not known.
+    """
+
+    frame: FrameType
+    seen: Seen | None = None
+    traced: Traced | None = None
+    used: Used | None = None
+    unpacked: bool | None = None
+
+
+class Watch:
+    """Notes what is called in this thread within a ``with`` block.
+
+    Args:
+        tf: The module tensorflow.
+        own: Whether a file is the user's own.
+        layers: Whether to look for Keras' layers, which loads Keras.
+
+    Attributes:
+        seen: Calls outside of functions that TensorFlow traces, and all calls that gave a dataset.
+        used: Calls of the user's own functions that gave a dataset.
+        problem: Why something may be missing.
+    """
+
+    def __init__(self, tf: Any, own: Callable[[str], bool] = is_users, *, layers: bool = False) -> None:
+        self.seen: list[Seen] = []
+        self.used: list[Used] = []
+        self.problem: str | None = None
+        self._tf = tf
+        self._own = own
+        self._own_codes: dict[CodeType, bool] = {}
+        self._open: list[_Frame] = []
+        self._before: Any = None
+        self._table = Table(tf, layers=layers)
+        self._codes = self._table.codes()
+        structured = inspect.getmodule(inspect.unwrap(tf.data.Dataset.batch))
+        wrapper = getattr(getattr(structured, "structured_function", None), "StructuredFunctionWrapper", None)
+        self._wrapping = getattr(getattr(wrapper, "__init__", None), "__code__", None)
+        self._tracing = _code_named("wrapper_helper", self._wrapping)
+        self._converting = _converted_call(tf)
+        if self._tracing is None:
+            self.problem = "this TensorFlow traces functions in a way that is not known here"
+
+    def __enter__(self) -> Watch:
+        self._before = sys.getprofile()
+        sys.setprofile(self._hook)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sys.setprofile(self._before)
+
+    def _hook(self, frame: FrameType, event: str, value: Any) -> None:
+        try:
+            if event == "call":
+                self._called(frame)
+            elif event == "return" and self._open and self._open[-1].frame is frame:
+                self._returned(frame, self._open.pop(), value)
+        except Exception as error:  # What a hook raises would end the user's own call.
+            self.problem = f"{type(error).__name__}: {error}"
+
+    def _called(self, frame: FrameType) -> None:
+        code = frame.f_code
+        if self._open and self._open[-1].unpacked is not None and frame.f_back is self._open[-1].frame:
+            self._keep_element(self._open[-1])
+        branch = self._branch(code)
+        if branch is not None:
+            self._open.append(_Frame(frame, traced=branch))
+        elif code in self._codes:
+            public = self._table.find(frame)
+            if public is not None and not self._hidden():
+                self._begin(frame, public)
+        elif code is self._tracing:
+            self._begin_traced(frame)
+        elif code is self._converting:
+            self._begin_converted(frame)
+        elif (self._is_own(code) or self._is_given(code)) and not self._hidden():
+            self._begin_own(frame)
+
+    def _begin_traced(self, frame: FrameType) -> None:
+        """A function that TensorFlow traces for a stage: what made its wrapper knows it, and what it is given."""
+        made: FrameType | None = frame
+        while made is not None and made.f_code is not self._wrapping:
+            made = made.f_back
+        held = made.f_locals if made is not None else {}
+        dataset, structure = held.get("dataset"), held.get("input_structure")
+        if structure is None and isinstance(dataset, self._tf.data.Dataset):
+            structure = dataset.element_spec
+        owner = next((one.seen for one in reversed(self._open) if one.seen is not None or one.traced), None)
+        given = owner.arguments.values() if owner is not None else ()
+        codes = tuple(code for one in given if (code := getattr(one, "__code__", None)) is not None)
+        traced = Traced(held.get("func"), given=codes)
+        if owner is not None:
+            owner.bodies.append(traced)
+        unpacked = None if structure is None else type(structure) is tuple
+        self._open.append(_Frame(frame, traced=traced, unpacked=unpacked))
+
+    def _keep_element(self, traced: _Frame) -> None:
+        """What a function is given, before it is called: it may change the element's dict."""
+        given = traced.frame.f_locals.get("nested_args")
+        if traced.traced is not None and traced.traced.element is None and given is not None:
+            packed = not traced.unpacked and type(given) is tuple
+            traced.traced.element = self._tf.nest.map_structure(lambda one: one, given[0] if packed else given)
+
+    def _is_given(self, code: CodeType) -> bool:
+        """Whether a function that was handed over is called, by one of TensorFlow's that is traced in its place."""
+        traced = self._open[-1].traced if self._open else None
+        return traced is not None and code in traced.given
+
+    def _branch(self, code: CodeType) -> Traced | None:
+        """A branch of the call that is open."""
+        seen = self._open[-1].seen if self._open else None
+        if seen is None or seen.public.name not in BRANCHES:
+            return None
+        given = seen.arguments
+        listed = given.get("branch_fns")
+        functions = [given.get("true_fn"), given.get("false_fn"), *(listed if isinstance(listed, list | tuple) else ())]
+        begun = [id(one.function) for one in seen.bodies]
+        for one in functions:
+            if getattr(one, "__code__", None) is code and id(one) not in begun:
+                seen.bodies.append(Traced(one, element=(), branch=True))
+                return seen.bodies[-1]
+        return None
+
+    def _hidden(self) -> bool:
+        """Whether the innermost thing that is open is a public function's call: what it calls is its own affair."""
+        return next((one.seen is not None for one in reversed(self._open) if one.used is None), False)
+
+    def _begin(self, frame: FrameType, public: Public) -> None:
+        if public.kind == "apply" and not self._made_by_factory(frame):
+            return
+        self._open.append(_Frame(frame, Seen(public, public.bind(frame), self._where(frame))))
+
+    def _made_by_factory(self, frame: FrameType) -> bool:
+        function = frame.f_locals.get("transformation_func")
+        return any(one.result is function and one.public.kind == "factory" for one in self.seen)
+
+    def _begin_converted(self, frame: FrameType) -> None:
+        held = frame.f_locals
+        function = held.get("f")
+        if isinstance(function, FunctionType) and self._is_own(function.__code__) and not self._hidden():
+            self._open.append(_Frame(frame, used=Used(function, *_as_it_is((held["args"], held["kwargs"] or {})))))
+
+    def _begin_own(self, frame: FrameType) -> None:
+        code = frame.f_code
+        function = frame.f_globals.get(code.co_name)
+        if isinstance(function, FunctionType) and getattr(inspect.unwrap(function), "__code__", None) is code:
+            names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+            extra = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+            held = frame.f_locals
+            given = {"*": True} if extra else {name: _as_it_is(held[name]) for name in names}
+            self._open.append(_Frame(frame, used=Used(function, (), given, code=code)))
+        elif self._body() is not None:
+            self._open.append(_Frame(frame, used=Used(None, (), {}, code=code)))
+
+    def _returned(self, frame: FrameType, done: _Frame, value: Any) -> None:
+        if done.seen is not None:
+            done.seen.result = _as_it_is(frame.f_locals.get("self") if done.seen.public.made else value)
+            self._note(done.seen)
+        elif done.traced is not None:
+            if done.traced.branch:
+                done.traced.result = value
+                done.traced.complete = value is not None
+            elif value is not None and done.traced.element is not None:
+                done.traced.result = value
+                done.traced.complete = True
+        elif done.used is not None and value is not None:
+            done.used.result = _as_it_is(value)
+            inside = self._body()
+            if inside is not None:
+                inside.seen.append(done.used)
+            elif isinstance(value, self._tf.data.Dataset) or _first(value, self._tf.data.Dataset):
+                self.used.append(done.used)
+
+    def _note(self, seen: Seen) -> None:
+        inside = self._body()
+        if inside is not None:
+            inside.seen.append(seen)
+        if inside is None or isinstance(seen.result, self._tf.data.Dataset):
+            self.seen.append(seen)
+
+    def _body(self) -> Traced | None:
+        return next((one.traced for one in reversed(self._open) if one.traced is not None), None)
+
+    def _is_own(self, code: CodeType) -> bool:
+        if code not in self._own_codes:
+            file = code.co_filename
+            self._own_codes[code] = not is_generated(file) and self._own(file)
+        return self._own_codes[code]
+
+    def _where(self, frame: FrameType) -> Where | None:
+        at = frame.f_back
+        while at is not None:
+            if self._is_own(at.f_code):
+                return Where(at.f_code.co_filename, at.f_lineno)
+            at = at.f_back
+        return None
+
+
+def _as_it_is(value: Any) -> Any:
+    """The same objects in containers of their own: the user's code may put others into a dict that it was given."""
+    if type(value) is dict:
+        return {key: _as_it_is(one) for key, one in value.items()}
+    return type(value)(map(_as_it_is, value)) if type(value) in (list, tuple) else value
+
+
+def _first(value: Any, kind: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], kind)
+
+
+def _code_named(name: str, code: CodeType | None) -> CodeType | None:
+    """The code of a function of that name inside of another one."""
+    inner = [one for one in code.co_consts if isinstance(one, CodeType)] if code is not None else []
+    return next((one for one in inner if one.co_name == name), None)
+
+
+def _converted_call(tf: Any) -> CodeType | None:
+    """The code by which autograph calls functions."""
+    module = inspect.getmodule(inspect.unwrap(tf.autograph.to_graph))
+    return getattr(getattr(module, "converted_call", None), "__code__", None)

@@ -1,0 +1,399 @@
+"""From what a function did with its element to a chain of calls for ``ops:``."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from pipeprof.pipelines.from_python import branches
+from pipeprof.pipelines.from_python.fields import Path, field_of, paths, replaced
+from pipeprof.pipelines.from_python.getitem import key_text
+from pipeprof.pipelines.from_python.literals import NATURAL, Folders, literal
+from pipeprof.pipelines.from_python.plans import BRANCHES, PYTHON, Planner, holds_datasets, leaves
+from pipeprof.pipelines.from_python.records import Array, Body, Call, Function, Key, Tensor, UnsaidError
+from pipeprof.pipelines.ops.functions.catalog import function
+
+_MOST_CALLS: Final = 250
+# Made once, called on the element.
+_OBJECTS: Final = ("tf.lookup.", "tf.keras.layers.")
+
+
+def chain(body: Body, folders: Folders, *, answers: bool = False) -> tuple[list[Any], str]:
+    """The calls of a function, as they stand under ``ops:``.
+
+    Args:
+        body: What was seen of the function.
+        folders: For paths in arguments.
+        answers: Whether the result of the last call stands alone, as that of a predicate does.
+
+    Returns:
+        The calls, and why some of them are of the user's own functions.
+
+    Raises:
+        UnsaidError: Why there is no such chain.
+    """
+    if holds_datasets(body.element) or holds_datasets(body.result):
+        msg = "it works on datasets"
+        raise UnsaidError(msg)
+    if len(body.calls) > _MOST_CALLS:
+        msg = f"it makes {len(body.calls)} calls"
+        raise UnsaidError(msg)
+    writer = _Writer(body, folders, answers=answers)
+    return writer.written(), writer.why
+
+
+class _Writer:
+    """Goes through the calls and keeps what the element is at each of them."""
+
+    def __init__(self, body: Body, folders: Folders, *, answers: bool) -> None:
+        self._body = body
+        self._folders = folders
+        self._answers = answers
+        planner = Planner(body, folders)
+        self._calls = planner.calls()
+        self.why = planner.why
+        self._state: Any = body.element
+        self._items: list[Any] = []
+        self._result = list(body.result) if isinstance(body.result, list) else body.result
+
+    def written(self) -> list[Any]:
+        for index, call in enumerate(self._calls):
+            later = self._later(index)
+            if self._answers and index == len(self._calls) - 1 and self._result == call.result:
+                self._items.append(self._item(call, None, self._inputs(call)))
+                return self._items
+            self._one(call, later)
+        self._finish()
+        return self._items or [_unchanged(self._state)]
+
+    def _later(self, index: int) -> set[int]:
+        """Tensors that something after this call needs."""
+        rest = [dict(call.arguments) for call in self._calls[index + 1 :]]
+        return {one.id for one in leaves([*rest, self._result])}
+
+    def _one(self, call: Call, later: set[int]) -> None:
+        call = self._with_typed_first(call)
+        if call.name in BRANCHES:
+            self._branches(call, later)
+            return
+        if self._as_a_whole(call, later):
+            return
+        if not isinstance(self._state, dict) and not self._in_place(call, later):
+            self._name_fields()
+        self._into_field(call, self._inputs(call), later)
+
+    def _with_typed_first(self, call: Call) -> Call:
+        """The call with a field for a constant that stands first.
+
+        TensorFlow takes the dtype of both operands from the first one, and that of a literal may be another.
+        """
+        called = function(call.name)
+        first = called.parameters[0].name if called is not None and called.parameters else ""
+        given = call.arguments.get(first)
+        if not isinstance(given, Array) or given.dtype in NATURAL or not list(leaves(dict(call.arguments))):
+            return call
+        return replace(call, arguments={**call.arguments, first: self._constant(given)})
+
+    def _branches(self, call: Call, later: set[int]) -> None:
+        if not isinstance(self._state, dict):
+            self._name_fields()
+        inputs = list(dict.fromkeys(leaves(branches.functions_of(call))))
+        if not inputs:
+            msg = "its branches use nothing of the element"
+            raise UnsaidError(msg)
+        where = paths(self._state)
+        fields = [self._field(where, one) for one in inputs]
+        decision = self._field(where, branches.deciding(call))
+        item = branches.written(call, inputs, decision, lambda body: chain(body, self._folders)[0])
+        on = fields[0] if len(fields) == 1 else fields
+        if isinstance(call.result, Tensor) and len(inputs) == 1 and inputs[0].id not in later:
+            self._state = replaced(self._state, where[inputs[0].id], call.result)
+            self._items.append({call.name: _routed(item, on, None)})
+            return
+        alone = isinstance(call.result, Tensor | dict)
+        results = [call.result] if alone else list(call.result)
+        targets = [self._fresh(call) for _ in results]
+        self._state = {**self._state, **dict(zip(targets, results, strict=True))}
+        self._items.append({call.name: _routed(item, on, targets[0] if alone else targets)})
+
+    def _as_a_whole(self, call: Call, later: set[int]) -> bool:
+        """The element goes in and the result replaces it."""
+        held = {one.id for one in leaves(self._state)}
+        if held & later:
+            return False
+        given = {name: value for name, value in call.arguments.items() if list(leaves(value))}
+        if call.kind == "user":
+            values = list(given.values())
+            whole = values == [self._state] or (isinstance(self._state, tuple) and values == list(self._state))
+            if not whole:
+                return False
+            self._items.append({"python": self._folders.reference(str(call.reference))})
+        elif call.name in PYTHON:
+            if not isinstance(self._state, Tensor | tuple) or given.get("inp") not in (
+                [self._state],
+                list(self._state) if isinstance(self._state, tuple) else None,
+                (self._state,),
+            ):
+                return False
+            self._items.append(self._item(call, None, {}))
+        elif (
+            len(given) != 1 or next(iter(given.values())) != self._state or not self._is_first(call, next(iter(given)))
+        ):
+            return False
+        else:
+            self._items.append(self._item(call, None, {}))
+        self._state = tuple(call.result) if isinstance(call.result, list) else call.result
+        return True
+
+    def _is_first(self, call: Call, name: str) -> bool:
+        """Whether the element goes to this parameter when nothing is said."""
+        if call.name == "getitem" or call.name.startswith(_OBJECTS):
+            return name == "x"
+        called = function(call.name)
+        if called is None or called.takes_list:
+            return False
+        free = called.inputs(set(call.arguments) - {name}, 1)
+        return free == [name]
+
+    def _inputs(self, call: Call) -> dict[str, Any]:
+        """Fields by parameter; several for a parameter that takes a list."""
+        found: dict[str, Any] = {}
+        if call.name == "getitem" and not isinstance(call.arguments["x"], Tensor):
+            constant = self._constant(call.arguments["x"])
+            found["x"] = self._field(paths(self._state), constant)
+        where = paths(self._state)
+        for name, value in call.arguments.items():
+            if isinstance(value, Key) or not list(leaves(value)):
+                continue
+            if isinstance(value, Tensor):
+                found[name] = self._field(where, value)
+                continue
+            if isinstance(value, list | tuple) and (name == "inp" or self._takes_list(call, name)):
+                found[name] = [self._field(where, one) for one in self._all_fields(value)]
+                where = paths(self._state)
+            elif isinstance(value, list | tuple) and all(isinstance(one, Tensor | int) for one in value):
+                found[name] = self._stacked(list(value))
+                where = paths(self._state)
+            else:
+                msg = f"{call.name} is given a structure of fields"
+                raise UnsaidError(msg)
+        return found
+
+    def _all_fields(self, values: Any, dtype: str = "") -> list[Tensor]:
+        """A list of fields and constants, the latter made fields, of a dtype if it is not what they have by nature."""
+        return [one if isinstance(one, Tensor) else self._constant(one, dtype) for one in values]
+
+    def _stacked(self, values: list[Any]) -> str | int:
+        """A list of numbers, some of them fields, as TensorFlow packs it: numbers of Python's become what these are."""
+        fields = self._all_fields(values, next((one.dtype for one in values if isinstance(one, Tensor)), ""))
+        if not isinstance(self._state, dict):
+            self._name_fields()
+        where = paths(self._state)
+        on = [self._field(where, one) for one in fields]
+        name = self._fresh(Call("stack", "function", {}, None))
+        self._state = {**self._state, name: Tensor(-1 - len(self._items))}
+        self._items.append({"tf.stack": {"on": on, "to": name}})
+        return name
+
+    @staticmethod
+    def _takes_list(call: Call, name: str) -> bool:
+        called = function(call.name)
+        return called is not None and called.takes_list and called.parameters[0].name == name
+
+    def _field(self, where: Mapping[int, Path], value: Any) -> str | int:
+        if not isinstance(value, Tensor):
+            msg = "a list holds a field beside constants"
+            raise UnsaidError(msg)
+        if value.id not in where:
+            msg = "a part of the element is gone by then"
+            raise UnsaidError(msg)
+        path = where[value.id]
+        return field_of(path) if path else ""
+
+    def _in_place(self, call: Call, later: set[int]) -> bool:
+        """Whether a component of a tuple can make room for the result."""
+        plain = all(isinstance(value, Tensor | Key) or not list(leaves(value)) for value in call.arguments.values())
+        alone = isinstance(self._state, tuple) and isinstance(call.result, Tensor)
+        return plain and alone and self._room(call, later) is not None
+
+    def _room(self, call: Call, later: set[int]) -> Path | None:
+        """The place of an input that nothing needs afterwards."""
+        where = paths(self._state)
+        for one in leaves(dict(call.arguments)):
+            if one.id >= 0 and one.id not in later and where.get(one.id):
+                return where[one.id]
+        return None
+
+    def _name_fields(self) -> None:
+        """Make a mapping of the element, with the names of the function's parameters."""
+        names = [name for name in self._body.parameters if not keyword.iskeyword(name)]
+        if isinstance(self._state, Tensor):
+            name = names[0] if len(names) == 1 else "x"
+            self._items.append({"to_dict": [name]})
+            self._state = {name: self._state}
+            return
+        if len(names) != len(self._state) or len(set(names)) != len(names):
+            names = [f"field_{index}" for index in range(len(self._state))]
+        self._items.append({"to_dict": names})
+        self._state = dict(zip(names, self._state, strict=True))
+
+    def _into_field(self, call: Call, inputs: dict[str, Any], later: set[int]) -> None:
+        room = self._room(call, later)
+        if isinstance(call.result, list | tuple) and all(isinstance(one, Tensor) for one in call.result):
+            targets = [self._fresh(call) for _ in call.result]
+            for target, one in zip(targets, call.result, strict=True):
+                self._state = {**self._state, target: one}
+            self._items.append(self._item(call, targets, inputs))
+            return
+        if room is not None and isinstance(call.result, Tensor):
+            self._items.append(self._item(call, field_of(room), inputs))
+            self._state = replaced(self._state, room, call.result)
+            return
+        target = self._fresh(call)
+        self._state = {**self._state, target: call.result}
+        self._items.append(self._item(call, target, inputs))
+
+    def _fresh(self, call: Call) -> str:
+        stem = call.name.rsplit(".", maxsplit=1)[-1].lstrip("_") or "value"
+        number = 1
+        name = stem
+        while name in self._state:
+            number += 1
+            name = f"{stem}_{number}"
+        self._state = {**self._state, name: None}
+        return name
+
+    def _item(self, call: Call, to: Any, inputs: dict[str, Any]) -> Any:
+        """The call as YAML has it."""
+        if call.kind == "user":
+            written: dict[str, Any] = {"function": self._folders.reference(str(call.reference))}
+            fields = list(inputs.values())
+            return {"python": _routed(written, fields[0] if len(fields) == 1 else fields, to)}
+        if call.name == "getitem":
+            where = paths(self._state)
+            text = key_text(call.arguments["key"], lambda one: self._field(where, one))
+            return {"getitem": _routed({"key": text}, inputs.get("x"), to) if inputs or to is not None else text}
+        written = {}
+        for name, value in call.arguments.items():
+            if name in ("name", "inp") or list(leaves(value)):
+                continue
+            written[name] = self._said(call, name, value)
+        if call.name in PYTHON:
+            fields = inputs.get("inp", [])
+            return {call.name: _routed(written, fields[0] if len(fields) == 1 else fields or None, to)}
+        on = self._on(call, inputs, written)
+        written = _routed(written, on, to)
+        return {call.name: written} if written else call.name
+
+    def _said(self, call: Call, name: str, value: Any) -> Any:
+        if isinstance(value, Function) and call.name in PYTHON:
+            return self._folders.reference(str(value.file))
+        if isinstance(value, str) and name in ("filename", "vocabulary") and call.name.startswith(_OBJECTS):
+            return self._folders.path(value)
+        return literal(value, self._folders)
+
+    def _on(self, call: Call, inputs: dict[str, Any], written: Mapping[str, Any]) -> Any:
+        if not inputs:
+            # Whatever makes a tensor of constants alone stands for no field; `to` then says that the element stays.
+            return [] if not list(leaves(dict(call.arguments))) else None
+        if call.name.startswith(_OBJECTS):
+            return inputs.get("x")
+        called = function(call.name)
+        listed = [value for value in inputs.values() if isinstance(value, list)]
+        if listed:
+            if len(inputs) > 1:
+                msg = f"{call.name} is given several lists of fields"
+                raise UnsaidError(msg)
+            return listed[0]
+        free = called.inputs(set(written), len(inputs)) if called is not None else None
+        if free == list(inputs):
+            return next(iter(inputs.values())) if len(inputs) == 1 else list(inputs.values())
+        return inputs
+
+    def _finish(self) -> None:
+        """From what the element is to what the function gives."""
+        if self._state == self._result or self._unlisted(self._state) == self._unlisted(self._result):
+            return
+        self._make_constants()
+        where = paths(self._state)
+        result = self._result
+        if isinstance(result, Tensor):
+            self._items.append({"select": self._field(where, result)})
+        elif isinstance(result, dict) and isinstance(self._state, dict):
+            self._as_dict(result, self._state, where)
+        elif isinstance(result, dict):
+            self._items.append({"to_dict": self._structure(result, where)})
+        else:
+            self._items.append({"to_tuple": self._structure(result, where)})
+
+    @staticmethod
+    def _unlisted(value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    def _as_dict(self, result: dict[str, Any], state: dict[str, Any], where: Mapping[int, Path]) -> None:
+        if all(name in state and state[name] == value for name, value in result.items()):
+            extra = [name for name in state if name not in result]
+            short = len(extra) <= len(result)
+            self._items.append({"drop": extra} if short else {"select": list(result)})
+        else:
+            self._items.append({"to_dict": self._structure(result, where)})
+
+    def _structure(self, value: Any, where: Mapping[int, Path]) -> Any:
+        if isinstance(value, dict):
+            return {name: self._structure(one, where) for name, one in value.items()}
+        if isinstance(value, tuple | list):
+            return [self._structure(one, where) for one in value]
+        if not isinstance(value, Tensor):
+            msg = "a part of its result is no tensor"
+            raise UnsaidError(msg)
+        if value.id not in where:
+            msg = "a part of its result is not of the element"
+            raise UnsaidError(msg)
+        return field_of(where[value.id]) if where[value.id] else None
+
+    def _make_constants(self) -> None:
+        """Constants in the result become fields, and so do lists inside of it, which TensorFlow packs."""
+
+        def visit(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {name: visit(one) for name, one in value.items()}
+            if isinstance(value, tuple):
+                return tuple(visit(one) for one in value)
+            if isinstance(value, list) and list(leaves(value)):
+                name = self._stacked(value)
+                return self._state[name]
+            return value if isinstance(value, Tensor) else self._constant(value)
+
+        self._result = visit(self._unlisted(self._result))
+
+    def _constant(self, value: Any, dtype: str = "") -> Tensor:
+        dtype = value.dtype if isinstance(value, Array) else "" if dtype in NATURAL else dtype
+        written = {"value": literal(value, self._folders), **({"dtype": dtype} if dtype else {})}
+        if value is None:
+            msg = "a part of its result is None"
+            raise UnsaidError(msg)
+        if not isinstance(self._state, dict):
+            self._name_fields()
+        name = self._fresh(Call("constant", "function", {}, None))
+        made = Tensor(-1 - len(self._items))
+        self._items.append({"tf.constant": {**written, "on": [], "to": name}})
+        self._state = {**self._state, name: made}
+        return made
+
+
+def _unchanged(element: Any) -> Any:
+    """The item that gives an element as it is."""
+    if isinstance(element, dict):
+        return {"select": [*element]}
+    return {"to_tuple": [*range(len(element))]} if isinstance(element, tuple) else "tf.identity"
+
+
+def _routed(written: dict[str, Any], on: Any, to: Any) -> dict[str, Any]:
+    routes: dict[str, Any] = {}
+    if on is not None and on != "":
+        routes["on"] = on
+    if to is not None and to != on:
+        routes["to"] = to
+    return {**written, **routes}

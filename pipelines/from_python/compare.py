@@ -1,0 +1,292 @@
+"""Whether two graphs are the same, names aside; and where they are not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pipeprof.pipelines.from_python.plain_graph import PlainFunction, PlainGraph, PlainNode
+
+_PASSING: Final = frozenset({"Identity", "WrapDatasetVariant", "UnwrapDatasetVariant", "FinalizeDataset"})
+# Attributes that are names, or that say no more than the rest of the graph does (a hash of it among them); and what
+# `==` does, other than tf.math.equal, with shapes that cannot be compared.
+_ASIDE: Final = frozenset(
+    {
+        "incompatible_shape_error",
+        "metadata",
+        "token",
+        "shared_name",
+        "container",
+        "config",
+        "config_proto",
+        "executor_type",
+        "hash",
+        "stateful_parallelism",
+    }
+)
+# Where a dataset's function has captured tensors: the attribute that counts them.
+_CAPTURES: Final = {
+    "f": "Targuments",
+    "predicate": "Targuments",
+    "key_func": "Tkey_func_other_arguments",
+    "reduce_func": "Treduce_func_other_arguments",
+    "window_size_func": "Twindow_size_func_other_arguments",
+    "init_func": "Tinit_func_args",
+    "next_func": "Tnext_func_args",
+    "finalize_func": "Tfinalize_func_args",
+    "reader_func": "Treader_func_args",
+    "shard_func": "Tshard_func_args",
+}
+_ORDER: Final = tuple(_CAPTURES)
+_CALLS: Final = {"PartitionedCall": 0, "StatefulPartitionedCall": 0, "If": 1, "StatelessIf": 1, "Case": 1}
+_MOST: Final = 200
+_DEPTH: Final = 100
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two graphs differ.
+
+    Attributes:
+        node: Name that the second graph's dataset carries around there.
+        what: In words: the first graph's, then the second's.
+    """
+
+    node: str | None
+    what: str
+
+
+@dataclass(frozen=True)
+class _Outer:
+    """What stands for a function's argument: a reference in the scope around it."""
+
+    scope: _Scope
+    reference: str
+
+
+@dataclass(eq=False)
+class _Scope:
+    """The graph, or the body of a function as one node calls it."""
+
+    graph: PlainGraph
+    nodes: Mapping[str, PlainNode]
+    arguments: dict[str, int | _Outer] = field(default_factory=dict)
+
+    def follow(self, reference: str) -> tuple[_Scope, str, str] | int:
+        """The node that a reference stands for with what it takes of it, or the number of an argument."""
+        scope, at = self, reference
+        for _ in range(_DEPTH):
+            name, _, part = at.partition(":")
+            if name in scope.arguments and name not in scope.nodes:
+                given = scope.arguments[name]
+                if isinstance(given, int):
+                    return given
+                scope, at = given.scope, given.reference
+                continue
+            node = scope.nodes[name]
+            if node["op"] not in _PASSING or not node["inputs"]:
+                return scope, name, part
+            at = node["inputs"][0]
+        return scope, at, ""
+
+
+@dataclass(frozen=True)
+class _Pair:
+    first: _Scope
+    first_reference: str
+    second: _Scope
+    second_reference: str
+    owner: str | None
+    state: bool = False
+    """Whether a dataset keeps its state there, if it is a resource."""
+
+
+def differences(first: PlainGraph, second: PlainGraph) -> list[Difference]:
+    """Where two graphs differ in structure, ops or arguments, from the sources on; a number of places at most.
+
+    Constants that a function captures count as constants in it, and paths are the same if they lead to the same file.
+    A dataset that is used in several places and keeps a state (a shuffle's order, a cache) must be one in both graphs.
+    """
+    walk = _Walk()
+    walk.todo.append(
+        _Pair(_Scope(first, first["nodes"]), first["root"], _Scope(second, second["nodes"]), second["root"], None)
+    )
+    walk.run()
+    return walk.found[::-1]
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.todo: list[_Pair] = []
+        self.found: list[Difference] = []
+        self._seen: set[tuple[Any, ...]] = set()
+        self._scopes: dict[tuple[Any, ...], _Scope] = {}
+        self._states: set[tuple[Any, Any]] = set()
+
+    def run(self) -> None:
+        while self.todo and len(self.found) < _MOST:
+            self._compare(self.todo.pop())
+
+    def _compare(self, pair: _Pair) -> None:
+        first = pair.first.follow(pair.first_reference)
+        second = pair.second.follow(pair.second_reference)
+        if isinstance(first, int) or isinstance(second, int):
+            if first != second:
+                self._differ(pair.owner, f"another part of the element goes in ({_word(first)} and {_word(second)})")
+            return
+        key = (id(first[0]), first[1], first[2], id(second[0]), second[1], second[2])
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        one, other = first[0].nodes[first[1]], second[0].nodes[second[1]]
+        owner = _owner(other) or pair.owner
+        if one["op"] != other["op"]:
+            self._differ(owner, f"{one['op']} and {other['op']}")
+            return
+        if one["op"] != "Const" and first[2] != second[2]:
+            self._differ(owner, f"another result of {one['op']} ({first[2] or 0} and {second[2] or 0})")
+            return
+        self._attributes(one, other, owner)
+        if pair.state and one["op"] == "Const":
+            self._shared(one["attributes"].get("value"), other["attributes"].get("value"), owner)
+        captured_one, captured_other = _captured(one), _captured(other)
+        plain_one, plain_other = _inputs(one, captured_one), _inputs(other, captured_other)
+        if len(plain_one) != len(plain_other):
+            self._differ(owner, f"{one['op']} with {len(plain_one)} and {len(plain_other)} inputs")
+            return
+        # A shuffle that keeps its order has no state that two iterators could share.
+        state = "Dataset" in one["op"] and one["attributes"].get("reshuffle_each_iteration") is not False
+        pairs = zip(plain_one, plain_other, strict=True)
+        self.todo += [_Pair(first[0], a, second[0], b, owner, state) for a, b in pairs]
+        self._functions((first[0], one), (second[0], other), owner)
+
+    def _attributes(self, one: PlainNode, other: PlainNode, owner: str | None) -> None:
+        a, b = one["attributes"], other["attributes"]
+        for name in sorted(a.keys() | b.keys()):
+            aside = name.startswith("_") or name in _ASIDE or name in _CAPTURES.values()
+            if not aside and not _same(a.get(name), b.get(name)):
+                what = f"{one['op']}.{name}" if one["op"] != "Const" else "a constant"
+                shown = _shown(a.get(name)), _shown(b.get(name))
+                both = f"{shown[0]}, with other values" if shown[0] == shown[1] else f"{shown[0]} and {shown[1]}"
+                self._differ(owner, f"{what}: {both}")
+
+    def _shared(self, one: Any, other: Any, owner: str | None) -> None:
+        """The states that two datasets keep: those that are one in one graph are one in the other."""
+        if not (_is_handle(one) and _is_handle(other)) or (one[2], other[2]) in self._states:
+            return
+        if any((one[2] == a) != (other[2] == b) for a, b in self._states):
+            op = str(other[2]).partition("/")[0]
+            self._differ(owner, f"{op}: one that is used in several places, and one for each")
+        self._states.add((one[2], other[2]))
+
+    def _functions(self, first: tuple[_Scope, PlainNode], second: tuple[_Scope, PlainNode], owner: str | None) -> None:
+        one, other = first[1]["functions"], second[1]["functions"]
+        if {name: len(each) for name, each in one.items()} != {name: len(each) for name, each in other.items()}:
+            self._differ(owner, f"{first[1]['op']} with other functions")
+            return
+        for name in one:
+            for a, b in zip(one[name], other[name], strict=True):
+                if a in first[0].graph["functions"] and b in second[0].graph["functions"]:
+                    self._bodies(self._body(*first, name, a), self._body(*second, name, b), owner)
+
+    def _bodies(
+        self, first: tuple[_Scope, PlainFunction], second: tuple[_Scope, PlainFunction], owner: str | None
+    ) -> None:
+        (scope, one), (other_scope, other) = first, second
+        if len(one["returns"]) != len(other["returns"]):
+            self._differ(owner, f"a function with {len(one['returns'])} and {len(other['returns'])} results")
+            return
+        if len(one["controls"]) != len(other["controls"]):
+            ops = [sorted(each["nodes"][name]["op"] for name in each["controls"]) for each in (one, other)]
+            self._differ(owner, f"a function that also runs {ops[0]} and {ops[1]}")
+        self.todo += [
+            _Pair(scope, a, other_scope, b, owner) for a, b in zip(one["returns"], other["returns"], strict=True)
+        ]
+
+    def _body(self, scope: _Scope, node: PlainNode, attribute: str, name: str) -> tuple[_Scope, PlainFunction]:
+        """A function as a node calls it; what it captures is what the node is given."""
+        key = (id(scope), id(node), attribute, name)
+        function = scope.graph["functions"][name]
+        if key not in self._scopes:
+            arguments: dict[str, int | _Outer] = {each: index for index, each in enumerate(function["arguments"])}
+            given = _data(node["inputs"])
+            if node["op"] in _CALLS:
+                bound = given[_CALLS[node["op"]] :]
+            else:
+                place = _captured(node).get(attribute, range(0))
+                bound = [given[index] for index in place]
+            names = function["arguments"][len(function["arguments"]) - len(bound) :] if bound else []
+            arguments |= {each: _Outer(scope, one) for each, one in zip(names, bound, strict=False)}
+            self._scopes[key] = _Scope(scope.graph, function["nodes"], arguments)
+        return self._scopes[key], function
+
+    def _differ(self, owner: str | None, what: str) -> None:
+        self.found.append(Difference(owner, what))
+
+
+def _data(inputs: list[str]) -> list[str]:
+    return [one for one in inputs if not one.startswith("^")]
+
+
+def _captured(node: PlainNode) -> dict[str, range]:
+    """Which inputs of a dataset its functions have captured, by the function's attribute."""
+    if not node["functions"] or node["op"] in _CALLS or "Dataset" not in node["op"]:
+        return {}
+    attributes = node["attributes"]
+    at = 0 if "Generator" in node["op"] else 2 if "Snapshot" in node["op"] else 1
+    at += len(attributes.get("Tstate", ())) if "Scan" in node["op"] else 0
+    found = {}
+    for name in _ORDER:
+        if name in node["functions"]:
+            count = len(attributes.get(_CAPTURES[name]) or ())
+            found[name] = range(at, at + count)
+            at += count
+    return found
+
+
+def _inputs(node: PlainNode, captured: Mapping[str, range]) -> list[str]:
+    """The inputs without captured ones, and without those of a call, which are followed from inside of it."""
+    given = _data(node["inputs"])
+    if node["op"] in _CALLS:
+        return given[: _CALLS[node["op"]]]
+    beside = {index for each in captured.values() for index in each}
+    return [one for index, one in enumerate(given) if index not in beside]
+
+
+def _is_handle(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 3 and value[0] == "resource" and value[2] is not None
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a == b or (_is_handle(a) and _is_handle(b)):
+        return True
+    texts, others = list(_texts(a)), list(_texts(b))
+    if not texts or len(texts) != len(others):
+        return False
+    return all(os.path.abspath(one) == os.path.abspath(other) for one, other in zip(texts, others, strict=True))  # noqa: PTH100  # no links are followed
+
+
+def _texts(value: Any) -> Iterator[bytes]:
+    """The texts of a constant of texts."""
+    if isinstance(value, tuple) and len(value) == 3 and value[0] == "string":
+        yield from value[2]
+
+
+def _owner(node: PlainNode) -> str | None:
+    data = node["attributes"].get("metadata")
+    if not isinstance(data, bytes) or len(data) < 2 or data[0] != 0x0A or data[1] >= 0x80:
+        return None
+    return data[2 : 2 + data[1]].decode("utf-8", "replace") or None
+
+
+def _word(end: Any) -> str:
+    return f"component {end}" if isinstance(end, int) else end[0].nodes[end[1]]["op"]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple) and len(value) == 3 and isinstance(value[2], bytes) and not value[2].isascii():
+        return f"{value[0]} {list(value[1])}"
+    text = repr(value[2] if isinstance(value, tuple) and len(value) == 3 else value)
+    return text if len(text) <= 60 else f"{text[:59]}…"

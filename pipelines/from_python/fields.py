@@ -1,0 +1,49 @@
+"""Where the tensors of an element are: paths into its structure, and the fields that a spec calls them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeprof.pipelines.from_python.records import Tensor, UnsaidError
+
+Path = tuple[str | int, ...]
+
+
+def paths(value: Any, below: Path = ()) -> dict[int, Path]:
+    """Where each tensor stands in a structure."""
+    if isinstance(value, Tensor):
+        return {value.id: below}
+    found: dict[int, Path] = {}
+    items: Any = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, tuple | list):
+        items = enumerate(value)
+    for key, one in items:
+        for number, path in paths(one, (*below, key)).items():
+            found.setdefault(number, path)
+    return found
+
+
+def field_of(path: Path) -> str | int:
+    """A path as ``on`` has it.
+
+    Raises:
+        UnsaidError: A key inside has a dot.
+    """
+    if len(path) == 1:
+        return path[0]
+    if any(not str(part) or "." in str(part) for part in path):
+        msg = "a field whose name has a dot is inside of another one"
+        raise UnsaidError(msg)
+    return ".".join(map(str, path))
+
+
+def replaced(state: Any, path: Path, value: Any) -> Any:
+    """A structure with another value at a path."""
+    first, *rest = path
+    if isinstance(state, dict):
+        return {**state, first: replaced(state[str(first)], tuple(rest), value) if rest else value}
+    at = int(first)
+    inner = replaced(state[at], tuple(rest), value) if rest else value
+    return (*state[:at], inner, *state[at + 1 :])

@@ -1,0 +1,47 @@
+"""What stands between the brackets of ``x[…]``, as ``getitem`` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pipeprof.pipelines.from_python.records import Array, Key, Tensor, UnsaidError
+
+
+def key_text(key: Key, field: Callable[[Tensor], str | int]) -> str | int:
+    """The key; ``field`` gives the name of a tensor among its bounds.
+
+    Raises:
+        UnsaidError: A bound is neither a number nor a field.
+
+    Example:
+        >>> key_text(Key((Ellipsis, slice(None, 3)), alone=False), lambda tensor: "")
+        '..., :3'
+    """
+    words = [_word(item, field) for item in key.items]
+    text = ", ".join(words) + ("," if len(words) == 1 and not key.alone else "")
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def _word(item: Any, field: Callable[[Tensor], str | int]) -> str:
+    if item is Ellipsis:
+        return "..."
+    if item is None:
+        return "tf.newaxis"
+    if isinstance(item, slice):
+        ends = f"{_bound(item.start, field)}:{_bound(item.stop, field)}"
+        return ends if item.step is None else f"{ends}:{_bound(item.step, field)}"
+    return _bound(item, field)
+
+
+def _bound(value: Any, field: Callable[[Tensor], str | int]) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Array) and isinstance(value.values, int):
+        return str(value.values)
+    if isinstance(value, Tensor):
+        return str(field(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    msg = "what stands between the brackets is no number"
+    raise UnsaidError(msg)

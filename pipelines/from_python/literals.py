@@ -1,0 +1,247 @@
+"""Values that were handed over, as a spec writes them; `UnsaidError` for those that it cannot."""
+
+from __future__ import annotations
+
+import glob
+import math
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pipeprof.pipelines.from_python.records import (
+    Array,
+    Dataset,
+    Dtype,
+    Feature,
+    Function,
+    Opaque,
+    Options,
+    Shape,
+    Spec,
+    Tensor,
+    UnsaidError,
+)
+from pipeprof.pipelines.spec.paths import has_scheme
+
+NATURAL: Final = ("int32", "float32", "string", "bool")
+"""What TensorFlow makes of the literals of Python."""
+
+_FEW: Final = 3
+
+
+@dataclass
+class Folders:
+    """How paths of the user's code are written in a spec.
+
+    Attributes:
+        spec: Absolute folder of the spec.
+        here: Absolute folder that the user's code runs in.
+        saved: Paths of arrays that are saved beside the spec, by their number; None if none are to be saved.
+        stem: What their names begin with.
+    """
+
+    spec: Path
+    here: Path
+    saved: dict[int, str] | None = None
+    stem: str = "array"
+
+    def path(self, text: str) -> str:
+        """A path or glob, as it stands in the spec: relative where it was, or where it lies below the spec's folder."""
+        if has_scheme(text):
+            return text
+        whole = os.path.normpath(self.here / text)
+        inside = Path(whole).is_relative_to(self.spec)
+        if not inside and Path(text).is_absolute():
+            return text
+        relative = os.path.relpath(whole, self.spec)
+        return f"./{relative}" if relative.startswith("~") or ":" in relative.split("/", maxsplit=1)[0] else relative
+
+    def reference(self, target: str) -> str:
+        """``file.py:function`` as the spec names it."""
+        file, _, name = target.rpartition(":")
+        below = Path(file).is_relative_to(self.here)
+        return f"{self.path(str(Path(file).relative_to(self.here)) if below else file)}:{name}"
+
+    def files(self, names: Sequence[str]) -> str | list[str]:
+        """Files in order: a glob where one gives exactly them, else their names."""
+        whole = [os.path.normpath(self.here / name) for name in names]
+        if len(names) > 1 and not any(has_scheme(name) for name in names):
+            for pattern in _patterns(whole):
+                matching = glob.glob(pattern, recursive=True)  # noqa: PTH207  # absolute patterns
+                if sorted(one for one in matching if Path(one).is_file()) == whole:
+                    return self.path(pattern)
+        written = [self.path(name) for name in names]
+        return written[0] if len(written) == 1 else written
+
+
+def _beginning(texts: Sequence[str]) -> str:
+    """What all texts begin with."""
+    first, last = min(texts), max(texts)
+    count = next((index for index, letter in enumerate(first) if letter != last[index : index + 1]), len(first))
+    return first[:count]
+
+
+def _patterns(names: list[str]) -> Iterator[str]:
+    """Globs that may give exactly these files, the narrowest first."""
+    folders = {str(Path(name).parent) for name in names}
+    first, last = _beginning(names), _beginning([name[::-1] for name in names])[::-1]
+    suffix = Path(last).name if "/" in last else last
+    if len(folders) == 1:
+        folder = folders.pop()
+        stem = first[len(folder) + 1 :] if first.startswith(folder) else ""
+        yield f"{glob.escape(f'{folder}/{stem}')}*{glob.escape(suffix)}"
+        return
+    above = {str(Path(folder).parent) for folder in folders}
+    ending = Path(names[0]).suffix if all(Path(name).suffix == Path(names[0]).suffix for name in names) else ""
+    if len(above) == 1:
+        yield f"{glob.escape(above.pop())}/*/*{glob.escape(ending)}"
+
+
+def literal(value: Any, folders: Folders) -> Any:
+    """A value as YAML's data.
+
+    Raises:
+        UnsaidError: No spec can say it.
+    """
+    if value is None or isinstance(value, bool | int | str | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [literal(one, folders) for one in value]
+    if isinstance(value, dict):
+        return {name: literal(one, folders) for name, one in value.items()}
+    if isinstance(value, Array):
+        return _array(value, folders)
+    return _typed(value, folders)
+
+
+def _typed(value: Any, folders: Folders) -> Any:
+    if isinstance(value, Dtype):
+        return value.name
+    if isinstance(value, Shape):
+        if value.dimensions is None:
+            msg = "a shape of unknown rank"
+            raise UnsaidError(msg)
+        return list(value.dimensions)
+    if isinstance(value, Spec):
+        return _spec(value)
+    if isinstance(value, Feature):
+        return {value.kind: {name: literal(one, folders) for name, one in value.arguments.items()}}
+    if isinstance(value, Options):
+        return dict(value.values)
+    words = {Tensor: "a tensor of the graph", Dataset: "a dataset"}
+    if isinstance(value, Function):
+        msg = f"the function {value.name}"
+        raise UnsaidError(msg)
+    raise UnsaidError(value.what if isinstance(value, Opaque) else words.get(type(value), f"a {type(value).__name__}"))
+
+
+def _spec(value: Spec) -> dict[str, Any]:
+    shape = None if value.shape is None else list(value.shape)
+    described: dict[str, Any] = {"shape": shape, "dtype": value.dtype}
+    if value.kind == "ragged" and value.ragged_rank is not None:
+        described["ragged_rank"] = value.ragged_rank
+    return described if value.kind == "dense" else {value.kind: described}
+
+
+def _array(value: Array, folders: Folders) -> Any:
+    """A constant of a function: what it is added to gives it its dtype."""
+    if value.values is not None:
+        return shortest(value.values) if value.dtype == "float32" else value.values
+    return _array_file(value, folders)
+
+
+def _array_file(value: Array, folders: Folders) -> Any:
+    if value.file is not None:
+        first = next(iter(value.file))
+        return {**value.file, first: folders.path(value.file[first])}
+    if value.made is not None:
+        return {"array": dict(value.made)}
+    count = math.prod(value.shape)
+    if folders.saved is None:
+        described = f"{value.dtype}, {list(value.shape)}: {count:,} values"
+        msg = f"an array in memory ({described}); --save-arrays keeps it in a file"
+        raise UnsaidError(msg)
+    folders.saved.setdefault(value.number, f"{folders.stem}_{len(folders.saved) + 1}.npy")
+    return {"npy": folders.saved[value.number]}
+
+
+def shortest(value: Any) -> Any:
+    """float32 numbers as the shortest decimals that are the same.
+
+    Example:
+        >>> shortest(0.4850000143051147)
+        0.485
+    """
+    if isinstance(value, list):
+        return [shortest(one) for one in value]
+    if not isinstance(value, float) or not math.isfinite(value):
+        return value
+    packed = struct.pack("f", value)
+    return next(number for digits in range(1, 18) if struct.pack("f", number := float(f"{value:.{digits}g}")) == packed)
+
+
+def tensors(value: Any, folders: Folders) -> Any:
+    """What ``from_tensor_slices`` is given: arrays and literals, alone or in dicts and tuples.
+
+    Raises:
+        UnsaidError: Something is too large to be written, or of a dtype that a literal does not have.
+    """
+    if isinstance(value, dict):
+        return {name: tensors(one, folders) for name, one in value.items()}
+    if isinstance(value, tuple):
+        written = [tensors(one, folders) for one in value]
+        if not any(isinstance(one, dict) for one in written):
+            written = _told_apart(value, written, folders)
+        return written
+    if isinstance(value, Array):
+        return component(value, folders)
+    return _list(value, folders)
+
+
+def _list(value: Any, folders: Folders) -> Any:
+    written = literal(value, folders)
+    texts = isinstance(written, list) and len(written) >= _FEW and all(isinstance(one, str) for one in written)
+    return _files(written, folders) if texts else written
+
+
+def _told_apart(value: tuple[Any, ...], written: list[Any], folders: Folders) -> list[Any]:
+    """A list of lists would be one array: one of the arrays is written as a mapping."""
+    for index, one in enumerate(value):
+        if isinstance(one, Array) and (one.made is not None or one.file is not None or folders.saved is not None):
+            return [*written[:index], _array_file(one, folders), *written[index + 1 :]]
+    msg = "a tuple of short lists, which a spec would take for a single array"
+    raise UnsaidError(msg)
+
+
+def component(value: Array, folders: Folders) -> Any:
+    """One array of a source.
+
+    Raises:
+        UnsaidError: It is too large, or a literal would have another dtype.
+    """
+    if value.file is not None:
+        return _array_file(value, folders)
+    if value.made is not None and (value.dtype not in NATURAL or value.values is None):
+        return {"array": dict(value.made)}
+    if value.values is None:
+        return _array_file(value, folders)
+    if value.dtype == "string" and isinstance(value.values, list):
+        return _files(value.values, folders)
+    if value.dtype in NATURAL:
+        return shortest(value.values) if value.dtype == "float32" else value.values
+    if folders.saved is not None:
+        return _array_file(value, folders)
+    msg = f"an array of {value.dtype}, which a literal cannot be; --save-arrays keeps it in a file"
+    raise UnsaidError(msg)
+
+
+def _files(names: list[Any], folders: Folders) -> Any:
+    """Texts; where they are the files of a folder, in order, what stands for those."""
+    if len(names) >= _FEW and all(isinstance(one, str) and (folders.here / one).is_file() for one in names):
+        found = folders.files(names)
+        if isinstance(found, str):
+            return {"files": found}
+    return names

@@ -1,0 +1,50 @@
+"""How a spec can name a function of the user's, or why it cannot."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.target.target import top_level_functions
+
+
+def address_of(raw: Any, own: Callable[[str], bool]) -> tuple[str | None, str]:
+    """``file.py:function``, or why there is none."""
+    if isinstance(raw, functools.partial) or inspect.ismethod(raw):
+        kind = "functools.partial" if isinstance(raw, functools.partial) else "method of an object"
+        return None, f"it is a {kind}, which a spec cannot name"
+    name, qualified = getattr(raw, "__name__", None), getattr(raw, "__qualname__", "")
+    if name is None:
+        return None, f"it is an object ({type(raw).__name__}), which a spec cannot name"
+    module = sys.modules.get(str(getattr(raw, "__module__", None)))
+    file = getattr(module, "__file__", None)
+    if file is None or not own(file):
+        return None, "it is not in a file of yours"
+    candidates = [name] if name.isidentifier() else []
+    candidates += [key for key, value in vars(module).items() if value is raw]
+    defined = _defined(Path(file))
+    for candidate in candidates:
+        if getattr(module, candidate, None) is raw and candidate in defined:
+            return f"{Path(file).resolve()}:{candidate}", ""
+    return None, _why_nameless(name, qualified)
+
+
+def _why_nameless(name: str, qualified: str) -> str:
+    if name == "<lambda>":
+        return "a lambda has no name that a spec could call it by"
+    if "<locals>" in qualified:
+        return f"it is defined inside of {qualified.split('.<locals>', maxsplit=1)[0]}(), where a spec cannot reach it"
+    return "it is not at the top level of its file"
+
+
+@functools.lru_cache(maxsize=64)
+def _defined(file: Path) -> frozenset[str]:
+    try:
+        return frozenset(top_level_functions(file))
+    except UsageError:
+        return frozenset()

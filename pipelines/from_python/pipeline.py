@@ -1,0 +1,377 @@
+"""From the record of a pipeline to the spec that says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pipeprof.pipelines.addresses import join
+from pipeprof.pipelines.from_python.arguments import FILES, files, outer, written
+from pipeprof.pipelines.from_python.chains import chain
+from pipeprof.pipelines.from_python.fields import Path, field_of
+from pipeprof.pipelines.from_python.literals import Folders
+from pipeprof.pipelines.from_python.records import Call, Dataset, Function, Notes, Recording, UnsaidError, Where
+from pipeprof.pipelines.from_python.user_functions import Step, covered
+from pipeprof.pipelines.ops.base import sources, stages
+
+_ELEMENT: Final = {
+    "map": "map_func",
+    "filter": "predicate",
+    "take_while": "predicate",
+    "scan": "scan_func",
+}
+_ANSWERS: Final = frozenset({"filter", "take_while"})
+_NESTED: Final = ("interleave", "flat_map")
+_NAMED: Final = {
+    "group_by_window": {"key_func", "window_size_func"},
+    "bucket_by_sequence_length": {"element_length_func"},
+    "rejection_resample": {"class_func"},
+}
+_COMBINED: Final = ("zip", "sample_from_datasets", "choose_from_datasets")
+
+
+@dataclass
+class Described:
+    """A spec.
+
+    Attributes:
+        data: As YAML has it.
+        places: The user's line of each source and stage, by address.
+        chains: Numbers of the calls whose functions became chains, by address.
+        calls: Numbers of all calls, by address.
+    """
+
+    data: dict[str, Any]
+    places: dict[str, Where] = field(default_factory=dict)
+    chains: dict[str, int] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Describer:
+    """Writes one pipeline.
+
+    Args:
+        recording: What was seen.
+        folders: Where the spec will be.
+        refused: Numbers of calls whose functions are not to become chains, and why: theirs came out different.
+        denied: Numbers of calls that cannot be told at all, and why.
+        notes: Takes what could not be told.
+    """
+
+    recording: Recording
+    folders: Folders
+    refused: Mapping[int, str] = field(default_factory=dict)
+    denied: Mapping[int, str] = field(default_factory=dict)
+    notes: Notes = field(default_factory=Notes)
+    _places: dict[str, Where] = field(default_factory=dict)
+    _chains: dict[str, int] = field(default_factory=dict)
+    _calls: dict[str, int] = field(default_factory=dict)
+    _named: dict[str, int] = field(default_factory=dict)
+
+    def describe(self, name: str) -> Described:
+        """The whole spec.
+
+        Args:
+            name: For reports.
+
+        Raises:
+            UnsaidError: Nothing of it can be told.
+        """
+        head: dict[str, Any] = {"version": 1, "name": name}
+        root, options = self.recording.root, None
+        last = self.recording.calls.get(root.id)
+        if last is not None and last.name == "with_options" and _options(last):
+            options = _options(last)
+            root = last.arguments["self"]
+        data = {**head, **self._pipeline(root, None, "")}
+        if options is not None:
+            data["options"] = options
+        if self.recording.seed is not None:
+            data["measure"] = {"seed": self.recording.seed}
+        return Described(data, self._places, self._chains, self._calls)
+
+    def _pipeline(self, end: Dataset, element: Any, address: str) -> dict[str, Any]:
+        """``source`` and ``stages`` of a pipeline, or ``on`` where it begins with a dataset of the element."""
+        calls, start = self._line(end, element)
+        steps: list[Step] = []
+        number = 0
+        for call in calls:
+            is_stage = isinstance(call.arguments.get("self"), Dataset)
+            here = join(address, "stages", number) if is_stage else join(address, "source")
+            number += is_stage
+            steps.append(self._step(call, element, here, is_stage=is_stage))
+        if start is None and not calls:
+            steps.append(Step(end.id, "source", None, "it was not made by a public function of TensorFlow's", None))
+        if element is None:
+            self._note(steps)
+            steps, moved = covered(steps, self.recording.users, self.folders)
+            if moved:
+                self._renumber(steps, address)
+        problem = next((step for step in steps if step.item is None), None)
+        if problem is not None:
+            msg = f"{problem.op}: {problem.why}"
+            raise UnsaidError(msg)
+        found: dict[str, Any] = {}
+        if start:
+            found["on"] = field_of(start)
+        if steps and steps[0].op == "source":
+            found["source"] = steps[0].item
+        items = [step.item for step in steps if step.op != "source"]
+        if items:
+            found["stages"] = items
+        return found
+
+    def _line(self, end: Dataset, element: Any) -> tuple[list[Call], Any]:
+        """Calls from the source on; with the path of the element's dataset that they begin with."""
+        given = _datasets(element)
+        calls: list[Call] = []
+        at = end.id
+        seen: set[int] = set()
+        while at not in given and at in self.recording.calls and at not in seen:
+            seen.add(at)
+            call = self.recording.calls[at]
+            calls.append(call)
+            below = call.arguments.get("self")
+            if not isinstance(below, Dataset):
+                return calls[::-1], None
+            at = below.id
+        path: Path | None = given.get(at)
+        if path is None:
+            unknown = Call("source", "unknown", {}, Dataset(at))
+            return [unknown, *calls[::-1]], None
+        return calls[::-1], path
+
+    def _step(self, call: Call, element: Any, here: str, *, is_stage: bool) -> Step:
+        number = call.result.id if isinstance(call.result, Dataset) else 0
+        self._calls[here] = call.id
+        op = call.name if is_stage else "source"
+        if call.where is not None:
+            self._places[here] = call.where
+        try:
+            if call.id in self.denied:
+                raise UnsaidError(self.denied[call.id])
+            if call.kind == "unknown":
+                msg = "a dataset that no public function of TensorFlow's was seen to make"
+                raise UnsaidError(msg)
+            item = {call.name: self._stage(call, element, here) if is_stage else self._source(call, element, here)}
+        except UnsaidError as problem:
+            return Step(number, op, None, str(problem), call.where, call.name, call.id)
+        return Step(number, op, item, "", call.where, call.name, call.id)
+
+    def _note(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if step.item is None:
+                self.notes.add(step.name or step.op, step.why, step.where)
+
+    def _renumber(self, steps: Sequence[Step], address: str) -> None:
+        """Places after something was put in the place of several stages."""
+        chains = set(self._chains.values())
+        for known in (self._places, self._chains, self._calls):
+            known.clear()
+        number = 0
+        for step in steps:
+            here = join(address, "source") if step.op == "source" else join(address, "stages", number)
+            number += step.op != "source"
+            if step.where is not None:
+                self._places[here] = step.where
+            if step.call:
+                self._calls[here] = step.call
+            if step.call in chains:
+                self._chains[here] = step.call
+
+    def _stage(self, call: Call, element: Any, here: str) -> dict[str, Any]:
+        kind = stages()[call.name]
+        given = {name: value for name, value in call.arguments.items() if name != "self"}
+        found: dict[str, Any] = {}
+        if call.name in _ELEMENT:
+            function = given.pop(_ELEMENT[call.name])
+            found = self._element(call, function, here, answers=call.name in _ANSWERS)
+        elif call.name in _NESTED:
+            found = self._nested(call, given.pop("map_func"), here)
+        elif call.name == "concatenate":
+            found = {"dataset": self._pipeline(given.pop("dataset"), element, join(here, "dataset"))}
+        elif call.name == "group_by_window":
+            found = {"reduce_func": self._nested(call, given.pop("reduce_func"), join(here, "reduce_func"))}
+        for name in _NAMED.get(call.name, ()):
+            if name in given:
+                found[name] = self._element(call, given.pop(name), here, answers=True)
+        for name, value in given.items():
+            if isinstance(value, Function):
+                msg = f"{name} is a function"
+                raise UnsaidError(msg)
+        arguments = written(kind, given, self.folders)
+        return {**self._label(call, arguments), **found, **arguments}
+
+    def _label(self, call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The user's name for a stage, taken out of its arguments; a spec has each name once."""
+        name = arguments.pop("name", None)
+        if name is None:
+            return {}
+        if self._named.setdefault(name, call.id) == call.id:
+            return {"name": name}
+        self.notes.aside(call.name, f"its name {name!r} is left out: another one has it", call.where)
+        return {}
+
+    def _element(self, call: Call, function: Any, here: str, *, answers: bool) -> dict[str, Any]:
+        if not isinstance(function, Function):
+            msg = "its function is something else"
+            raise UnsaidError(msg)
+        why = ""
+        if call.id in self.refused:
+            why = self.refused[call.id]
+        elif function.body is None:
+            why = "what it computes was not seen"
+        else:
+            try:
+                items, why = chain(function.body, self.folders, answers=answers)
+            except UnsaidError as problem:
+                why = str(problem)
+            else:
+                if not self._is_whole(items, function):
+                    self._chains[here] = call.id
+                    self._note_calls(call, items, why, function.where or call.where)
+                    return {"ops": items}
+        return self._python(call, function, why)
+
+    def _is_whole(self, items: list[Any], function: Function) -> bool:
+        """Whether a chain only calls the function that it would stand for."""
+        return function.file is not None and items == [{"python": self.folders.reference(function.file)}]
+
+    def _note_calls(self, call: Call, items: list[Any], why: str, where: Where | None) -> None:
+        """The user's functions that a chain calls."""
+        for item in items:
+            said = item.get("python") if isinstance(item, dict) else None
+            if said is not None:
+                name = said["function"] if isinstance(said, dict) else said
+                self.notes.add(f"{call.name}", f"calls {name} in Python, because {why}", where)
+
+    def _python(self, call: Call, function: Function, why: str) -> dict[str, Any]:
+        place = function.where or call.where
+        if function.file is None:
+            msg = f"its function {function.name} cannot be told ({why}), and {function.why}"
+            raise UnsaidError(msg)
+        self.notes.add(f"{call.name} {function.name}", f"python, because {why}", place)
+        return {"python": self.folders.reference(function.file)}
+
+    def _nested(self, call: Call, function: Any, here: str) -> dict[str, Any]:
+        if not isinstance(function, Function):
+            msg = "its function is something else"
+            raise UnsaidError(msg)
+        body = function.body
+        why = "what it makes was not seen"
+        if body is not None and isinstance(body.result, Dataset):
+            element = body.element[-1] if call.name == "group_by_window" else body.element
+            try:
+                return self._pipeline(body.result, _Element(element), here)
+            except UnsaidError as problem:
+                if function.file is None:
+                    msg = f"in its function, {problem}"
+                    raise UnsaidError(msg) from problem
+                why = str(problem)
+        return self._python(call, function, why)
+
+    def _source(self, call: Call, element: Any, here: str) -> dict[str, Any]:
+        kind = sources()[call.name]
+        given = dict(call.arguments)
+        if call.name == "range":
+            given = _range(given)
+        if call.name in _COMBINED:
+            return self._combined(call, given, element, here)
+        found: dict[str, Any] = {}
+        if call.name == "from_generator":
+            function = given.pop("generator")
+            if not isinstance(function, Function) or function.file is None:
+                why = function.why if isinstance(function, Function) else "it is an object"
+                msg = f"its generator cannot be named: {why}"
+                raise UnsaidError(msg)
+            found["python"] = self.folders.reference(function.file)
+        first = kind.element_argument
+        if first and first in given and isinstance(element, _Element):
+            said = outer(given[first], element.value)
+            if said is not None:
+                del given[first]
+                found |= {} if "whole" in said else {first: said}
+        for name in FILES:
+            if isinstance(given.get(name), Dataset):
+                found[name] = self._listed(given.pop(name))
+        arguments = written(kind, given, self.folders)
+        return {**self._label(call, arguments), **found, **arguments}
+
+    def _listed(self, names: Dataset) -> Any:
+        """The names of a dataset of files: what it reads is the same where they come in their order."""
+        call = self.recording.calls.get(names.id)
+        if call is not None and call.name == "list_files" and call.arguments.get("shuffle") is False:
+            return files(call.arguments["file_pattern"], self.folders)
+        if call is not None and call.name == "from_tensor_slices":
+            return files(call.arguments["tensors"], self.folders)
+        msg = "its files are a dataset, where a spec has names"
+        raise UnsaidError(msg)
+
+    def _combined(self, call: Call, given: dict[str, Any], element: Any, here: str) -> dict[str, Any]:
+        datasets = given.pop("datasets", None)
+        if call.name == "zip" and datasets is None:
+            args = given.pop("args", ())
+            datasets = args[0] if len(args) == 1 and not isinstance(args[0], Dataset) else tuple(args)
+        numbers = iter(range(10_000))
+
+        def visit(value: Any) -> Any:
+            if isinstance(value, Dataset):
+                return self._pipeline(value, element, join(here, "datasets", next(numbers)))
+            if isinstance(value, dict):
+                return {name: visit(one) for name, one in value.items()}
+            if isinstance(value, list | tuple):
+                return [visit(one) for one in value]
+            msg = "it combines something else than datasets"
+            raise UnsaidError(msg)
+
+        found: dict[str, Any] = {"datasets": visit(datasets)}
+        for name in ("choice_dataset", "weights"):
+            if isinstance(given.get(name), Dataset):
+                found[name] = self._pipeline(given.pop(name), element, join(here, name))
+        given.pop("kwargs", None)
+        return {**found, **written(sources()[call.name], given, self.folders)}
+
+
+@dataclass(frozen=True)
+class _Element:
+    """The element that a nested pipeline is made for."""
+
+    value: Any
+
+
+def _options(call: Call) -> dict[str, Any] | None:
+    values = getattr(call.arguments.get("options"), "values", None)
+    return dict(values) if values and "name" not in call.arguments else None
+
+
+def _datasets(element: Any) -> dict[int, Any]:
+    """Where the datasets in an element are."""
+    if not isinstance(element, _Element):
+        return {}
+
+    def visit(value: Any, path: tuple[str | int, ...]) -> dict[int, Any]:
+        if isinstance(value, Dataset):
+            return {value.id: path}
+        items: Any = value.items() if isinstance(value, dict) else ()
+        if isinstance(value, list | tuple):
+            items = enumerate(value)
+        found: dict[int, Any] = {}
+        for key, one in items:
+            found |= visit(one, (*path, key))
+        return found
+
+    return visit(element.value, ())
+
+
+def _range(given: Mapping[str, Any]) -> dict[str, Any]:
+    """TensorFlow takes its numbers by position."""
+    numbers = tuple(given.get("args", ()))
+    named = dict(given.get("kwargs", {}))
+    if len(numbers) == 1:
+        return {"stop": numbers[0], **named}
+    found: dict[str, Any] = {"start": numbers[0], "stop": numbers[1]}
+    if len(numbers) == 3:
+        found["step"] = numbers[2]
+    return {**found, **named}

@@ -1,0 +1,174 @@
+"""Which of the calls that were seen in a function make up its result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from pipeprof.pipelines.from_python.literals import Folders, literal
+from pipeprof.pipelines.from_python.records import Body, Call, Dataset, Function, Key, Tensor, UnsaidError
+
+BRANCHES: Final = ("tf.cond", "tf.switch_case")
+PYTHON: Final = ("tf.numpy_function", "tf.py_function")
+
+
+def leaves(value: Any) -> Iterator[Tensor]:
+    """All tensors in a structure."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from leaves(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from leaves(one)
+    elif isinstance(value, Key):
+        for one in value.items:
+            yield from leaves([one.start, one.stop, one.step] if isinstance(one, slice) else one)
+    elif isinstance(value, Function) and value.body is not None and value.body.element == ():
+        yield from captured(value.body)
+
+
+def holds_datasets(value: Any) -> bool:
+    """Whether a structure holds a dataset."""
+    if isinstance(value, Dataset):
+        return True
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(holds_datasets(one) for one in parts)
+
+
+def captured(body: Body) -> list[Tensor]:
+    """What a branch uses of the function around it."""
+    makers = {one.id: call for call in reversed(body.calls) if call.kind == "function" for one in leaves(call.result)}
+    found: dict[int, Tensor] = {}
+    seen: set[int] = set()
+    todo = list(leaves(body.result))
+    while todo:
+        leaf = todo.pop(0)
+        if leaf.id in seen:
+            continue
+        seen.add(leaf.id)
+        if leaf.id in makers:
+            todo += leaves(dict(makers[leaf.id].arguments))
+        else:
+            found[leaf.id] = leaf
+    return list(found.values())
+
+
+@dataclass
+class Planner:
+    """Finds the calls that give a tensor: TensorFlow's, and the user's own where those cannot be told.
+
+    Args:
+        body: What was seen.
+        folders: For paths in arguments.
+    """
+
+    body: Body
+    folders: Folders
+    _known: dict[int, frozenset[int] | None] = field(default_factory=dict)
+    why: str = ""
+
+    def calls(self) -> list[Call]:
+        """The calls that are needed, in order.
+
+        Raises:
+            UnsaidError: Some part of the result cannot be told.
+        """
+        given = {one.id for one in leaves(self.body.element)}
+        self._known = {one: frozenset() for one in given}
+        chosen: set[int] = set()
+        for leaf in leaves(self.body.result):
+            found = self._solve(leaf)
+            if found is None:
+                raise UnsaidError(self.why or "what it computes was not seen")
+            chosen |= found
+        return [call for index, call in enumerate(self.body.calls) if index in chosen]
+
+    def _solve(self, leaf: Tensor) -> frozenset[int] | None:
+        if leaf.id not in self._known:
+            self._known[leaf.id] = None
+            self._known[leaf.id] = self._first(leaf)
+        return self._known[leaf.id]
+
+    def _first(self, leaf: Tensor) -> frozenset[int] | None:
+        """TensorFlow's own call first, then the user's from the inside out."""
+        for kind in ("function", "user"):
+            for index, call in enumerate(self.body.calls):
+                if call.kind != kind or all(one.id != leaf.id for one in leaves(call.result)):
+                    continue
+                if any(one.id == leaf.id for one in leaves(dict(call.arguments))):
+                    continue
+                if not self._sayable(call):
+                    continue
+                needed = [self._solve(one) for one in leaves(dict(call.arguments))]
+                if all(one is not None for one in needed):
+                    return frozenset({index}).union(*(one for one in needed if one is not None))
+            self.why = self.why or _unknown(leaf)
+        return None
+
+    def _sayable(self, call: Call) -> bool:
+        try:
+            check(call, self.folders)
+        except UnsaidError as problem:
+            self.why = self.why or str(problem)
+            return False
+        return True
+
+
+def _unknown(leaf: Tensor) -> str:
+    if leaf.op == "Placeholder":
+        return "it uses a tensor of the function around it"
+    made = f"TensorFlow's {leaf.op}" if leaf.op else "something"
+    return f"it uses {made}, not by a function that `ops:` knows"
+
+
+def check(call: Call, folders: Folders) -> None:
+    """Whether a call can be written.
+
+    Raises:
+        UnsaidError: Why it cannot.
+    """
+    if call.kind == "user":
+        function = call.function
+        if function is None or function.file is None:
+            msg = f"it calls {call.name}: {function.why if function is not None else ''}"
+            raise UnsaidError(msg)
+        if not all(_only_tensors(one) for one in call.arguments.values()):
+            msg = f"it calls {call.name} with more than fields of the element"
+            raise UnsaidError(msg)
+        return
+    for name, value in call.arguments.items():
+        for one in value if isinstance(value, list | tuple) else (value,):
+            if call.name in BRANCHES and isinstance(one, Function):
+                _check_branch(one, folders)
+        if call.name in PYTHON and name == "func":
+            if getattr(value, "file", None) is None:
+                msg = f"{call.name} calls {getattr(value, 'name', '?')}: {getattr(value, 'why', '')}"
+                raise UnsaidError(msg)
+        elif not isinstance(value, Key) and not list(leaves(value)):
+            try:
+                literal(value, folders)
+            except UnsaidError as problem:
+                msg = f"{call.name} is given {problem}"
+                raise UnsaidError(msg) from None
+
+
+def _check_branch(function: Function, folders: Folders) -> None:
+    body = function.body
+    if body is None:
+        msg = f"a branch ({function.name}) was not seen"
+        raise UnsaidError(msg)
+    Planner(replace(body, element=tuple(captured(body))), folders).calls()
+
+
+def _only_tensors(value: Any) -> bool:
+    parts: Sequence[Any] = ()
+    if isinstance(value, dict):
+        parts = list(value.values())
+    elif isinstance(value, tuple | list):
+        parts = value
+    else:
+        return isinstance(value, Tensor)
+    return bool(parts) and all(_only_tensors(one) for one in parts)

@@ -1,0 +1,226 @@
+"""TensorFlow's public functions by the code that runs when they are called (worker only: needs TensorFlow).
+
+Most are wrapped, many by the same wrapper: its code is theirs all, and what the wrapper closes over tells them apart.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Any, Final
+
+from pipeprof.pipelines.from_python.plans import BRANCHES, PYTHON
+from pipeprof.pipelines.ops.base import sources, stages
+from pipeprof.pipelines.ops.functions.catalog import table
+from pipeprof.pipelines.ops.functions.layers import LAYERS
+from pipeprof.pipelines.ops.functions.signatures import NotThereError, resolve
+
+# What Python's operators on tensors stand for; those whose names begin with r take the tensor second.
+_OPERATORS: Final = {
+    "add": "tf.math.add",
+    "sub": "tf.math.subtract",
+    "mul": "tf.math.multiply",
+    "truediv": "tf.math.truediv",
+    "floordiv": "tf.math.floordiv",
+    "mod": "tf.math.floormod",
+    "pow": "tf.math.pow",
+    "matmul": "tf.matmul",
+    "and": "tf.math.logical_and",
+    "or": "tf.math.logical_or",
+    "xor": "tf.math.logical_xor",
+}
+_COMPARISONS: Final = {
+    "lt": "tf.math.less",
+    "le": "tf.math.less_equal",
+    "gt": "tf.math.greater",
+    "ge": "tf.math.greater_equal",
+    "eq": "tf.math.equal",
+    "ne": "tf.math.not_equal",
+}
+_UNARY: Final = {"neg": "tf.math.negative", "abs": "tf.math.abs", "invert": "tf.math.logical_not"}
+_DATASETS: Final = ("tf.data.Dataset", "tf.data.experimental", "tf.data", "tf.keras.utils")
+
+
+@dataclass(frozen=True)
+class Public:
+    """A public function.
+
+    Attributes:
+        name: As a spec calls it.
+        kind: ``source``, ``stage``, ``function``, ``operator``, ``factory`` for what gives a function from dataset to
+            dataset, ``apply``, ``seed``, ``load``, ``item`` for a part of an archive of arrays, ``object`` for what
+            makes a table or layer, or ``method`` for what calls one.
+        signature: How arguments are bound.
+        parameters: Of an operator: what its operands are called, in the order they are given.
+        made: Whether it makes the object that it is called on.
+    """
+
+    name: str
+    kind: str
+    signature: inspect.Signature | None = None
+    parameters: tuple[str, ...] = ()
+    made: bool = False
+
+    def bind(self, frame: FrameType) -> dict[str, Any]:
+        """The arguments of a call by name, without those that are as they are by default."""
+        code, held = frame.f_code, frame.f_locals
+        count = code.co_argcount
+        positional = [held[name] for name in code.co_varnames[:count]]
+        named = {name: held[name] for name in code.co_varnames[count : count + code.co_kwonlyargcount]}
+        at = count + code.co_kwonlyargcount
+        if code.co_flags & inspect.CO_VARARGS:
+            positional += held[code.co_varnames[at]]
+            at += 1
+        if code.co_flags & inspect.CO_VARKEYWORDS:
+            named |= held[code.co_varnames[at]]
+        if self.parameters:
+            return {**dict(zip(self.parameters, positional, strict=False)), **named}
+        if self.signature is None:
+            return {}
+        bound = self.signature.bind(*positional, **named).arguments
+        given = {name: _kept(value) for name, value in bound.items() if not self._is_default(name, value)}
+        return {name: value for name, value in given.items() if name != "cls"}
+
+    def _is_default(self, name: str, value: Any) -> bool:
+        default = self.signature.parameters[name].default if self.signature is not None else None
+        if value is default:
+            return True
+        plain = (bool, int, float, str, tuple)
+        return type(value) is type(default) and isinstance(value, plain) and value == default
+
+
+def _kept(value: Any) -> Any:
+    """A list or dict as it is now; whoever made it may change it."""
+    return value.copy() if type(value) in (list, dict) else value
+
+
+class Table:
+    """All that is looked for, by code.
+
+    Args:
+        tf: The module tensorflow.
+        layers: Whether Keras' layers are, which loads Keras.
+    """
+
+    def __init__(self, tf: Any, *, layers: bool = False) -> None:
+        self._entries: dict[CodeType, dict[tuple[int, ...], Public]] = {}
+        # What is looked up by its identity must stay.
+        self._held: list[Any] = []
+        for made, one in [*_publics(tf), *_tables(tf), *(_layers(tf) if layers else ())]:
+            self._add(made, one)
+
+    def _add(self, target: Any, public: Public) -> None:
+        code = getattr(target, "__code__", None)
+        if code is None:
+            return
+        cells = tuple(id(cell.cell_contents) for cell in target.__closure__ or ())
+        self._held.append(target)
+        self._entries.setdefault(code, {}).setdefault(cells, public)
+
+    def find(self, frame: FrameType) -> Public | None:
+        """The public function whose frame this is."""
+        entries = self._entries.get(frame.f_code)
+        if entries is None:
+            return None
+        names = frame.f_code.co_freevars
+        if not names:
+            return entries.get(())
+        held = frame.f_locals
+        return entries.get(tuple(id(held.get(name)) for name in names))
+
+    def codes(self) -> frozenset[CodeType]:
+        """The code of all of them."""
+        return frozenset(self._entries)
+
+
+def _publics(tf: Any) -> Iterator[tuple[Any, Public]]:
+    """Earlier ones stand for a function that has several names."""
+    yield from _operators(tf)
+    yield from _datasets(tf)
+    numpy = importlib.import_module("numpy")
+    yield inspect.unwrap(numpy.load), Public("npy", "load", inspect.signature(numpy.load))
+    archive = importlib.import_module("numpy.lib.npyio").NpzFile.__getitem__
+    yield archive, Public("npz", "item", inspect.signature(archive))
+    yield tf.random.set_seed, Public("seed", "seed", inspect.signature(tf.random.set_seed))
+    names = sorted(
+        [*table(), *PYTHON, *BRANCHES], key=lambda name: (not name.startswith("tf.io."), name.count("."), name)
+    )
+    for name in names:
+        try:
+            found = resolve(name)
+        except NotThereError:
+            continue
+        signature = _signature(found)
+        if signature is not None:
+            yield found, Public(name, "function", signature)
+
+
+def _operators(tf: Any) -> Iterator[tuple[Any, Public]]:
+    for kind in (tf.Tensor, tf.RaggedTensor):
+        yield getattr(kind, "__getitem__", None), Public("getitem", "operator", None, ("x", "key"))
+        for names in (_OPERATORS, _COMPARISONS):
+            for word, name in names.items():
+                first, second = ("a", "b") if name == "tf.matmul" else ("x", "y")
+                yield getattr(kind, f"__{word}__", None), Public(name, "operator", None, (first, second))
+                if names is _OPERATORS:
+                    yield getattr(kind, f"__r{word}__", None), Public(name, "operator", None, (second, first))
+        for word, name in _UNARY.items():
+            yield getattr(kind, f"__{word}__", None), Public(name, "operator", None, ("x",))
+
+
+def _datasets(tf: Any) -> Iterator[tuple[Any, Public]]:
+    yield tf.data.Dataset.apply, Public("apply", "apply", inspect.signature(tf.data.Dataset.apply))
+    for kind, known in (("source", sources()), ("stage", stages())):
+        for name in known:
+            holder = known[name].holder
+            # What is both stands for the method.
+            both = kind == "source" and name in stages()
+            if both or name in ("python", "apply", "tfds.load") or holder not in _DATASETS:
+                continue
+            found = _public(tf, holder, name)
+            is_class = inspect.isclass(found)
+            target = found.__init__ if is_class else found
+            signature = _signature(target)
+            if target is None or signature is None:
+                continue
+            factory = kind == "stage" and holder != "tf.data.Dataset"
+            yield target, Public(name, "factory" if factory else kind, signature, made=is_class)
+
+
+def _tables(tf: Any) -> Iterator[tuple[Any, Public]]:
+    for name in ("KeyValueTensorInitializer", "TextFileInitializer", "StaticHashTable", "StaticVocabularyTable"):
+        kind = getattr(tf.lookup, name)
+        yield kind.__init__, Public(f"tf.lookup.{name}", "object", _signature(kind.__init__), made=True)
+        for method in ("lookup", "__getitem__"):
+            found = getattr(kind, method, None)
+            if found is not None:
+                yield found, Public("lookup", "method", _signature(found))
+
+
+def _layers(tf: Any) -> Iterator[tuple[Any, Public]]:
+    call = tf.keras.layers.Layer.__call__
+    yield call, Public("call", "method", _signature(call))
+    for name in LAYERS:
+        kind = getattr(tf.keras.layers, name.rpartition(".")[2], None)
+        if kind is not None:
+            yield kind.__init__, Public(name, "object", _signature(kind.__init__), made=True)
+
+
+def _public(tf: Any, holder: str, name: str) -> Any:
+    found = tf
+    for part in [*holder.split(".")[1:], name]:
+        found = getattr(found, part, None)
+    return found
+
+
+def _signature(function: Callable[..., Any] | None) -> inspect.Signature | None:
+    if function is None:
+        return None
+    try:
+        # Of a class's own method: its frame has the class, too.
+        return inspect.signature(getattr(function, "__func__", function))
+    except (TypeError, ValueError):
+        return None

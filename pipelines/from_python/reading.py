@@ -1,0 +1,378 @@
+"""From the objects that a `Watch` kept to plain records (worker only: they are TensorFlow's objects)."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from pipeprof.pipelines.from_python.call_recorder import Seen, Traced, Used, Watch
+from pipeprof.pipelines.from_python.naming import address_of
+from pipeprof.pipelines.from_python.objects import Objects
+from pipeprof.pipelines.from_python.records import (
+    Array,
+    Body,
+    Call,
+    Dataset,
+    Dtype,
+    Feature,
+    Function,
+    Key,
+    Opaque,
+    Options,
+    Recording,
+    Shape,
+    Spec,
+    Tensor,
+    Where,
+)
+from pipeprof.pipelines.ops.functions.signatures import resolve
+from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.values.features import KINDS
+from pipeprof.pipelines.ops.values.options import Options as OptionsModel
+
+_MOST_VALUES: Final = 200
+_MOST_TEXTS: Final = 5_000
+_DEPTH: Final = 3
+
+
+class Reader:
+    """Makes records; equal objects get equal numbers.
+
+    Args:
+        tf: The module tensorflow.
+        watch: What was seen.
+        own: Whether a file is the user's own.
+
+    Attributes:
+        arrays: All arrays, by number.
+    """
+
+    def __init__(self, tf: Any, watch: Watch, own: Callable[[str], bool]) -> None:
+        import numpy as np
+
+        self._tf, self._np = tf, np
+        self._watch = watch
+        self._own = own
+        self._numbers: dict[int, int] = {}
+        self._kept: list[Any] = []
+        self._loaded: dict[int, dict[str, str]] = {}
+        self.arrays: dict[int, Any] = {}
+        self._objects = Objects(watch, self.value)
+
+    def read(self, dataset: Any) -> Recording:
+        """The record of a dataset."""
+        calls: dict[int, Call] = {}
+        seed: int | None = None
+        for seen in self._watch.seen:
+            if seen.public.kind in ("load", "item"):
+                self._note_loaded(seen)
+        for seen in self._watch.seen:
+            if seen.public.kind == "seed":
+                given = seen.arguments.get("seed")
+                seed = given if isinstance(given, int) else None
+            elif isinstance(seen.result, self._tf.data.Dataset):
+                number = self._number(seen.result)
+                calls.setdefault(number, self._call(seen))
+        users = tuple(call for used in self._watch.used if (call := self._user(used)) is not None)
+        return Recording(Dataset(self._number(dataset)), calls, users, seed)
+
+    def _note_loaded(self, seen: Seen) -> None:
+        given = seen.arguments
+        if seen.result is None:
+            return
+        if seen.public.kind == "load":
+            file = given.get("file")
+            if isinstance(file, str | os.PathLike) and isinstance(seen.result, self._np.ndarray):
+                mode = {"mmap_mode": given["mmap_mode"]} if given.get("mmap_mode") in ("r", "c") else {}
+                self._loaded[self._number(seen.result)] = {"npy": os.fspath(file), **mode}
+            return
+        archive = getattr(getattr(given.get("self"), "zip", None), "filename", None)
+        if archive is not None and isinstance(given.get("key"), str):
+            self._loaded[self._number(seen.result)] = {"npz": str(archive), "key": given["key"]}
+
+    def _number(self, thing: Any) -> int:
+        found = self._numbers.get(id(thing))
+        if found is None:
+            found = self._numbers[id(thing)] = len(self._numbers) + 1
+            self._kept.append(thing)
+        return found
+
+    def _call(self, seen: Seen) -> Call:
+        public, given = seen.public, seen.arguments
+        if public.kind == "method":
+            return self._objects.call(seen, self._number(seen))
+        if public.kind == "apply":
+            made = next(one for one in self._watch.seen if one.result is given["transformation_func"])
+            arguments = {"self": given["self"], **made.arguments}
+            public = made.public
+        else:
+            arguments = given
+        kind = {"operator": "function", "factory": "stage"}.get(public.kind, public.kind)
+        if public.made:
+            arguments = {name: value for name, value in arguments.items() if name != "self"}
+        if public.kind == "operator":
+            arguments = self._operands(arguments)
+        read = {name: self._argument(public.name, name, value, seen) for name, value in arguments.items()}
+        return Call(public.name, kind, read, self.value(seen.result), seen.where, self._number(seen))
+
+    def _operands(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A number beside a tensor is of the tensor's dtype, whichever stands first."""
+        first = "a" if "a" in arguments else "x"
+        number = type(arguments[first]) in (int, float)
+        dtypes = {one.dtype for one in arguments.values() if isinstance(one, self._tf.Tensor)} if number else set()
+        if len(dtypes) != 1:
+            return arguments
+        return {**arguments, first: self._np.asarray(arguments[first], dtypes.pop().as_numpy_dtype)}
+
+    def _argument(self, name: str, argument: str, value: Any, seen: Seen) -> Any:
+        if name == "getitem" and argument == "key":
+            items = value if isinstance(value, tuple) else (value,)
+            return Key(tuple(self._item(item) for item in items), not isinstance(value, tuple))
+        return self.value(value, seen)
+
+    def _item(self, item: Any) -> Any:
+        if isinstance(item, slice):
+            return slice(self._item(item.start), self._item(item.stop), self._item(item.step))
+        return item if item is Ellipsis else self.value(item)
+
+    def _user(self, used: Used) -> Call | None:
+        if used.function is None:
+            return None
+        function = self._function(used.function, None)
+        named: dict[str, Any] = dict(used.named)
+        if used.positional:
+            try:
+                named = dict(inspect.signature(used.function).bind(*used.positional, **used.named).arguments)
+            except TypeError:
+                return None
+        kept = {name: value for name, value in named.items() if not _is_default(used.function, name, value)}
+        read = {name: self.value(value) for name, value in kept.items()}
+        return Call(function.name, "user", read, self.value(used.result), None, self._number(used), function)
+
+    def value(self, raw: Any, seen: Seen | None = None) -> Any:
+        """The record of any object; ``seen`` is the call that it was an argument of."""
+        if raw is None or isinstance(raw, bool | str) or type(raw) in (int, float):
+            return raw
+        if type(raw) is list and _leaf_count(raw) > _MOST_VALUES:
+            return self._listed(raw)
+        if type(raw) in (list, tuple):
+            return type(raw)(self.value(one, seen) for one in raw)
+        if isinstance(raw, dict) and all(isinstance(key, str) for key in raw):
+            return {key: self.value(one, seen) for key, one in raw.items()}
+        found = self._type_of(raw) or self._of_tensorflow(raw)
+        return found if found is not None else self._other(raw, seen)
+
+    def _other(self, raw: Any, seen: Seen | None) -> Any:
+        found: Any = Opaque(f"a {type(raw).__name__}")
+        if isinstance(raw, bytes):
+            found = raw.decode() if _is_text(raw) else Opaque("bytes")
+        elif isinstance(raw, os.PathLike):
+            found = os.fspath(raw)
+        elif isinstance(raw, tuple):
+            found = tuple(self.value(one, seen) for one in raw)
+        elif callable(raw):
+            found = self._function(raw, seen)
+        elif hasattr(raw, "__array__"):
+            found = self._array(self._np.asarray(raw), raw)
+        return found
+
+    def _type_of(self, raw: Any) -> Dtype | None:
+        tf = self._tf
+        if isinstance(raw, tf.DType):
+            return Dtype(str(raw.name))
+        kinds = (self._np.generic, bool, int, float, str)
+        if isinstance(raw, self._np.dtype) or (isinstance(raw, type) and issubclass(raw, kinds)):
+            return Dtype(str(tf.as_dtype(raw).name))
+        return None
+
+    def _of_tensorflow(self, raw: Any) -> Any:
+        tf = self._tf
+        found: Any = None
+        if isinstance(raw, tf.data.Dataset):
+            found = Dataset(self._number(raw))
+        elif isinstance(raw, tf.TensorShape):
+            found = Shape(None if raw.rank is None else tuple(raw.as_list()))
+        elif isinstance(raw, tf.TensorSpec | tf.RaggedTensorSpec | tf.SparseTensorSpec):
+            found = self._spec(raw)
+        elif type(raw).__name__ in KINDS and hasattr(raw, "_fields"):
+            found = self._feature(raw)
+        elif isinstance(raw, tf.data.Options):
+            found = Options(_written(raw, tf.data.Options(), OptionsModel))
+        elif isinstance(raw, tf.Variable):
+            found = Opaque("a tf.Variable")
+        elif isinstance(raw, tf.Tensor):
+            found = self._tensor(raw)
+        elif isinstance(raw, tf.RaggedTensor | tf.SparseTensor):
+            at_hand = hasattr(raw.flat_values if isinstance(raw, tf.RaggedTensor) else raw.values, "numpy")
+            found = Opaque(f"a {type(raw).__name__}") if at_hand else Tensor(self._number(raw), type(raw).__name__)
+        return found
+
+    def _tensor(self, raw: Any) -> Any:
+        # Only tensors that hold values have this method.
+        if not hasattr(raw, "numpy"):
+            return Tensor(self._number(raw), str(raw.op.type), raw.dtype.base_dtype.name)
+        if raw.dtype in (self._tf.resource, self._tf.variant):
+            return Opaque(f"a tensor of {raw.dtype.name}")
+        return self._array(raw.numpy(), raw)
+
+    def _listed(self, raw: list[Any]) -> Array | Opaque:
+        """A long list of numbers or texts, as the tensor that TensorFlow makes of it."""
+        try:
+            values = self._np.asarray(raw)
+        except ValueError:
+            return Opaque("a list of lists of different lengths")
+        natural = {"i": self._np.int32, "f": self._np.float32}.get(values.dtype.kind)
+        if natural is not None and values.dtype != natural:
+            values = values.astype(natural)
+        return self._array(values, raw)
+
+    def _array(self, values: Any, raw: Any) -> Array | Opaque:
+        values = self._np.asarray(values)
+        try:
+            dtype = str(self._tf.as_dtype(values.dtype).name)
+        except TypeError:
+            return Opaque(f"an array of {values.dtype}")
+        number = self._number(raw)
+        shape = tuple(int(size) for size in values.shape)
+        most = _MOST_TEXTS if dtype == "string" else _MOST_VALUES
+        listed = _texts(values.tolist()) if values.size <= most else None
+        self.arrays[number] = values
+        return Array(dtype, shape, listed, self._made(values, dtype), self._loaded.get(number), number)
+
+    def _made(self, values: Any, dtype: str) -> dict[str, Any] | None:
+        """The array as one that a spec makes."""
+        if values.dtype.kind not in "biuf" or not values.size:
+            return None
+        described = {"shape": list(values.shape), "dtype": dtype}
+        if not values.any():
+            return {**described, "fill": "zeros"}
+        ends = values.flat[0] == 0 and values.flat[-1] == values.size - 1
+        if not ends:
+            return None
+        ranged = self._np.arange(values.size).astype(values.dtype).reshape(values.shape)
+        return {**described, "fill": "arange"} if self._np.array_equal(values, ranged) else None
+
+    def _spec(self, raw: Any) -> Spec:
+        kind = {"RaggedTensorSpec": "ragged", "SparseTensorSpec": "sparse"}.get(type(raw).__name__, "dense")
+        shape = None if raw.shape.rank is None else tuple(raw.shape.as_list())
+        return Spec(kind, shape, str(raw.dtype.name), getattr(raw, "ragged_rank", None))
+
+    def _feature(self, raw: Any) -> Feature:
+        kind = type(raw)
+        defaults = {name: one.default for name, one in inspect.signature(kind).parameters.items()}
+        given = {name: getattr(raw, name) for name in raw._fields}
+        differing = {name: value for name, value in given.items() if not _same(value, defaults.get(name))}
+        return Feature(kind.__name__, {name: self.value(value) for name, value in differing.items()})
+
+    def _function(self, raw: Any, seen: Seen | None) -> Function:
+        name = str(getattr(raw, "__name__", type(raw).__name__))
+        file, why = address_of(raw, self._own)
+        code = getattr(inspect.unwrap(getattr(raw, "python_function", raw)), "__code__", None)
+        where = Where(code.co_filename, code.co_firstlineno) if code is not None else None
+        bodies = [one for one in seen.bodies if one.complete and _calls(one.function, raw)] if seen is not None else []
+        read = tuple(body for one in bodies if (body := self._body(one, raw)) is not None)
+        return Function(name, file, why, where if where is not None and self._own(where.file) else None, read)
+
+    def _body(self, traced: Traced, raw: Any) -> Body | None:
+        calls = [self._call(one) if isinstance(one, Seen) else self._user(one) for one in traced.seen]
+        element, result = traced.element, traced.result
+        if traced.function is not raw:
+            inner = next((one for one in traced.seen if _is_call_of(one, raw)), None)
+            result = inner.result if inner is not None else result
+        try:
+            parameters = tuple(inspect.signature(raw).parameters)
+        except (TypeError, ValueError):
+            parameters = ()
+        kept = tuple(call for call in calls if call is not None)
+        return Body(self.value(element), kept, self.value(result), parameters)
+
+
+def _calls(function: Any, raw: Any, depth: int = _DEPTH) -> bool:
+    """Whether a function is ``raw``, or one of TensorFlow's that hands over to it."""
+    if function is raw:
+        return True
+    cells = getattr(function, "__closure__", None) or ()
+    return depth > 0 and any(_calls(cell.cell_contents, raw, depth - 1) for cell in cells if _is_function(cell))
+
+
+def _is_call_of(one: Seen | Used, raw: Any) -> bool:
+    if isinstance(one, Seen):
+        return one.public.kind == "function" and resolve(one.public.name) is raw
+    code = getattr(raw, "__code__", None)
+    return one.function is raw or (code is not None and one.code is code)
+
+
+def _is_function(cell: Any) -> bool:
+    try:
+        return callable(cell.cell_contents)
+    except ValueError:
+        return False
+
+
+def _is_default(function: Any, name: str, value: Any) -> bool:
+    try:
+        default = inspect.signature(function).parameters[name].default
+    except (TypeError, ValueError, KeyError):
+        return False
+    return _same(value, default)
+
+
+def _same(value: Any, default: Any) -> bool:
+    if value is default:
+        return True
+    return type(value) is type(default) and isinstance(value, bool | int | float | str) and value == default
+
+
+def _is_text(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _leaf_count(raw: Any) -> int:
+    """How many numbers and texts a list holds; those of other things count as none."""
+    if isinstance(raw, list):
+        if not raw or isinstance(raw[0], str | int | float):
+            return len(raw) if all(isinstance(one, str | int | float) for one in raw) else 0
+        return sum(map(_leaf_count, raw))
+    return 0
+
+
+def _texts(values: Any) -> Any:
+    """Nested lists whose bytes are texts; None where they are none."""
+    if isinstance(values, list):
+        inner = [_texts(one) for one in values]
+        return None if any(one is None for one in inner) else inner
+    if isinstance(values, bytes):
+        return values.decode() if _is_text(values) else None
+    return values
+
+
+def _written(raw: Any, fresh: Any, model: type[Closed]) -> dict[str, Any]:
+    """What differs from options that nobody has changed."""
+    return dict(_differing(raw, fresh, model))
+
+
+def _differing(raw: Any, fresh: Any, model: type[Closed]) -> Iterator[tuple[str, Any]]:
+    for name, field in model.model_fields.items():
+        if not hasattr(raw, name):
+            continue
+        value, default = getattr(raw, name), getattr(fresh, name)
+        inner = next((one for one in _models(field.annotation)), None)
+        if inner is not None:
+            below = dict(_differing(value, default, inner))
+            if below:
+                yield name, below
+        elif value is not None and value != default:
+            yield name, getattr(value, "name", value)
+
+
+def _models(annotation: Any) -> Iterator[type[Closed]]:
+    if isinstance(annotation, type) and issubclass(annotation, Closed):
+        yield annotation
+    for one in getattr(annotation, "__args__", ()):
+        yield from _models(one)

@@ -1,0 +1,234 @@
+"""What was seen while a pipeline was built: calls of TensorFlow's public functions, and what went in and came out.
+
+Plain records, made by `call_recorder` in the worker. Tensors and datasets are numbers (`Tensor`,
+`Dataset`) that tell which call gave what another call took; everything else is a value as it was handed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Where:
+    """A line of the user's."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor that stands for a part of the element, or for what a call gave; ``op`` is TensorFlow's op."""
+
+    id: int
+    op: str = field(default="", compare=False)
+    dtype: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class Array:
+    """Values at hand: a NumPy array, an eager tensor.
+
+    Attributes:
+        dtype: TensorFlow's name of it.
+        shape: Its dimensions.
+        values: Nested lists (a single value for no dimensions); None if there are too many to be written.
+        made: ``{shape, dtype, fill}`` if a spec can make the same array.
+        file: Where it was loaded from: ``{npy: path}``, ``{npz: path, key: name}``.
+        number: Tells it from other arrays; 0 if it is not kept.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    values: Any = None
+    made: Mapping[str, Any] | None = None
+    file: Mapping[str, str] | None = None
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Dtype:
+    """A dtype."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A shape; None when nothing is known of it."""
+
+    dimensions: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A tf.TensorSpec and its kin; ``kind`` is dense, ragged or sparse."""
+
+    kind: str
+    shape: tuple[int | None, ...] | None
+    dtype: str
+    ragged_rank: int | None = None
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature spec of tf.io; ``arguments`` are those that differ from the defaults."""
+
+    kind: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """A tf.data.Options; ``values`` holds what was set, nested by TensorFlow's names."""
+
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Key:
+    """What stood between the brackets of ``x[…]``: numbers, slices, Ellipsis, None, tensors."""
+
+    items: tuple[Any, ...]
+    alone: bool
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """Something that no spec can say; ``what`` in words."""
+
+    what: str
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the user's.
+
+    Attributes:
+        name: Its name.
+        file: Absolute path and name by which a spec can call it; None if it cannot.
+        why: Why it cannot.
+        where: Where it is written.
+        bodies: What it did when TensorFlow traced it; empty if it was not seen.
+    """
+
+    name: str
+    file: str | None = None
+    why: str = ""
+    where: Where | None = None
+    bodies: tuple[Body, ...] = ()
+
+    @property
+    def body(self) -> Body | None:
+        """The last one: TensorFlow may trace a function again to learn its shapes."""
+        return self.bodies[-1] if self.bodies else None
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a public function of TensorFlow's.
+
+    Attributes:
+        name: ``map``, ``from_tensor_slices`` for sources and stages, ``tf.io.read_file`` for functions.
+        kind: ``source``, ``stage``, ``function``, or ``user`` for a function in the user's own files.
+        arguments: By name, defaults left out.
+        result: A structure of `Tensor`, or a `Dataset`.
+        where: The user's line.
+        id: Tells it from other calls.
+        function: Of a ``user`` call, what was called.
+    """
+
+    name: str
+    kind: str
+    arguments: Mapping[str, Any]
+    result: Any
+    where: Where | None = None
+    id: int = 0
+    function: Function | None = None
+
+    @property
+    def reference(self) -> str | None:
+        """How a spec can name the user's function that was called."""
+        return self.function.file if self.function is not None else None
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a function did with the element that TensorFlow traced it with.
+
+    Attributes:
+        element: The element: a structure of tensors (and of datasets, in windows).
+        calls: In order; a ``user`` call stands behind those inside of it.
+        result: A structure of tensors and values, or a dataset.
+        parameters: Names of the function's parameters.
+    """
+
+    element: Any
+    calls: tuple[Call, ...]
+    result: Any
+    parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A pipeline as it was built.
+
+    Attributes:
+        root: The dataset.
+        calls: What gave each dataset, by its number.
+        users: Calls of the user's own functions that gave a dataset.
+        seed: What tf.random.set_seed was last called with.
+    """
+
+    root: Dataset
+    calls: Mapping[int, Call]
+    users: tuple[Call, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Unsaid:
+    """Something that could not be told, and why."""
+
+    what: str
+    why: str
+    where: Where | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.where.file}:{self.where.line}: " if self.where is not None else ""
+        return f"{place}{self.what}: {self.why}"
+
+
+class UnsaidError(Exception):
+    """A value, a call or a stage that no spec can say; the message is why."""
+
+
+@dataclass
+class Notes:
+    """What could not be told so far."""
+
+    found: list[Unsaid] = field(default_factory=list)
+    asides: list[Unsaid] = field(default_factory=list)
+    """What is left out and changes nothing of the data."""
+
+    def aside(self, what: str, why: str, where: Where | None) -> None:
+        """One more of ``asides``, unless it is there already."""
+        unsaid = Unsaid(what, why, where)
+        if unsaid not in self.asides:
+            self.asides.append(unsaid)
+
+    def add(self, what: str, why: str, where: Where | None) -> None:
+        """One more, unless it is there already."""
+        unsaid = Unsaid(what, why, where)
+        if unsaid not in self.found:
+            self.found.append(unsaid)

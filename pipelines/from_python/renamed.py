@@ -1,0 +1,102 @@
+"""Names of files that are parts of elements: a spec's are absolute, where the user's may be relative."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from pipeprof.pipelines.from_python.plain_graph import PlainGraph
+
+# What looks into a text, or hands it over to something that may.
+_LOOKING: Final = frozenset(
+    {
+        "EagerPyFunc", "LookupTableFindV2", "PyFunc", "PyFuncStateless", "RegexFullMatch", "RegexReplace",
+        "StaticRegexFullMatch", "StaticRegexReplace", "StringJoin", "StringLength", "StringSplit", "StringSplitV2",
+        "StringToHashBucket", "StringToHashBucketFast", "StringToHashBucketStrong", "Substr", "UnicodeDecode",
+    }
+)  # fmt: skip
+_STRING: Final = 7
+
+
+def renamed_files(first: PlainGraph | str, second: PlainGraph | str, target: str) -> str | None:
+    """The sentence that names of files differ, where something looks at them or returns them.
+
+    Args:
+        first: The graph of the user's function.
+        second: The graph of its spec, equal but for where paths begin.
+        target: What the function is called.
+    """
+    if isinstance(first, str) or isinstance(second, str):
+        return None
+    pairs = zip(sorted(_texts(first)), sorted(_texts(second)), strict=False)
+    pair = next((each for each in pairs if each[0] != each[1]), None)
+    if pair is None:
+        return None
+    shown = " and ".join(repr(text.decode("utf-8", "replace")) for text in pair)
+    return (
+        f"File names in its elements are absolute, those of {target} are not ({shown}): "
+        "what counts their parts from the beginning, or returns them, gives something else."
+    )
+
+
+def _texts(graph: PlainGraph) -> Iterator[bytes]:
+    """The texts that sources cut into elements, and that are more than names of files to be read."""
+    for place, node in graph["nodes"].items():
+        if node["op"] not in ("TensorSliceDataset", "TensorDataset") or not _matter(graph, place):
+            continue
+        for name in node["inputs"]:
+            value = graph["nodes"][_node(name)]["attributes"].get("value")
+            if isinstance(value, tuple) and value[0] == "string":
+                yield from value[2]
+
+
+def _matter(graph: PlainGraph, place: str) -> bool:
+    """Whether the texts of a dataset are looked at by a function behind it, or come out of the pipeline."""
+    todo, seen = [place], {place}
+    while todo:
+        at = todo.pop()
+        if at == _node(graph["root"]):
+            return True
+        for name, node in graph["nodes"].items():
+            if name in seen or at not in map(_node, node["inputs"]):
+                continue
+            functions = [one for each in node["functions"].values() for one in each if one in graph["functions"]]
+            if any(_ops(graph, one) & _LOOKING for one in functions):
+                return True
+            attributes = node["attributes"]
+            texts = _STRING in (attributes.get("output_types") or attributes.get("Toutput_types") or ())
+            if texts and all(
+                _returns_argument(graph, one) for one in node["functions"].get("f", ()) if one in functions
+            ):
+                seen.add(name)
+                todo.append(name)
+    return False
+
+
+def _node(reference: str) -> str:
+    return reference.partition(":")[0]
+
+
+def _ops(graph: PlainGraph, name: str) -> set[str]:
+    """The ops of a function and of those that it calls."""
+    found: set[str] = set()
+    todo, seen = [name], {name}
+    while todo:
+        for node in graph["functions"][todo.pop()]["nodes"].values():
+            found.add(node["op"])
+            below = {one for each in node["functions"].values() for one in each if one in graph["functions"]} - seen
+            seen |= below
+            todo += below
+    return found
+
+
+def _returns_argument(graph: PlainGraph, name: str) -> bool:
+    """Whether a function gives some part of its element as it is."""
+    function = graph["functions"][name]
+    for reference in function["returns"]:
+        at = _node(reference)
+        while at in function["nodes"] and function["nodes"][at]["op"] == "Identity":
+            at = _node(function["nodes"][at]["inputs"][0])
+        if at in function["arguments"]:
+            return True
+    return False

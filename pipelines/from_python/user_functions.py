@@ -1,0 +1,103 @@
+"""What cannot be told of a pipeline, as a function of the user's own that makes exactly that part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeprof.pipelines.from_python.literals import Folders
+from pipeprof.pipelines.from_python.records import Call, Dataset, Where
+
+
+@dataclass(frozen=True)
+class Step:
+    """A source or stage.
+
+    Attributes:
+        dataset: Number of the dataset that it gives.
+        op: TensorFlow's name of a stage; ``source`` for a source.
+        item: As the spec writes it; None if it cannot be told.
+        why: Why it cannot.
+        where: The user's line.
+        name: TensorFlow's name of it.
+        call: Number of the call.
+    """
+
+    dataset: int
+    op: str
+    item: dict[str, Any] | None
+    why: str = ""
+    where: Where | None = None
+    name: str = ""
+    call: int = 0
+
+
+def covered(steps: Sequence[Step], users: Sequence[Call], folders: Folders) -> tuple[list[Step], bool]:
+    """Steps where those that cannot be told have been replaced, as few of them as possible.
+
+    Args:
+        steps: From the source on.
+        users: Calls of the user's functions that gave a dataset.
+        folders: For paths.
+
+    Returns:
+        The steps, some of which may still be untold, and whether anything was replaced.
+    """
+    found = list(steps)
+    changed = False
+    while True:
+        last = max((index for index, step in enumerate(found) if step.item is None), default=None)
+        if last is None:
+            return found, changed
+        better = _applied(found, last, users, folders) or _made(found, last, users, folders)
+        if better is None:
+            return found, changed
+        found, changed = better, True
+
+
+def _applied(steps: list[Step], untold: int, users: Sequence[Call], folders: Folders) -> list[Step] | None:
+    """A function from dataset to dataset around an untold stage."""
+    numbers = [step.dataset for step in steps]
+    best: tuple[int, int, Call] | None = None
+    for call in users:
+        given = list(call.arguments.values())
+        if call.reference is None or not isinstance(call.result, Dataset):
+            continue
+        if len(given) != 1 or not isinstance(given[0], Dataset):
+            continue
+        if given[0].id not in numbers or call.result.id not in numbers:
+            continue
+        first, end = numbers.index(given[0].id), numbers.index(call.result.id)
+        if first < untold <= end and (best is None or end - first < best[1] - best[0]):
+            best = (first, end, call)
+    if best is None:
+        return None
+    first, end, call = best
+    item = {"apply": {"python": folders.reference(str(call.reference))}}
+    step = Step(steps[end].dataset, "apply", item, "", _where(call))
+    return [*steps[: first + 1], step, *steps[end + 1 :]]
+
+
+def _made(steps: list[Step], untold: int, users: Sequence[Call], folders: Folders) -> list[Step] | None:
+    """A function without arguments that makes the beginning, at least up to an untold step."""
+    numbers = [step.dataset for step in steps]
+    best: tuple[int, Call] | None = None
+    for call in users:
+        result = call.result[0] if isinstance(call.result, tuple) and call.result else call.result
+        if call.arguments or call.reference is None or not isinstance(result, Dataset):
+            continue
+        if result.id not in numbers:
+            continue
+        end = numbers.index(result.id)
+        if end >= untold and (best is None or end < best[0]):
+            best = (end, call)
+    if best is None:
+        return None
+    end, call = best
+    item = {"python": {"function": folders.reference(str(call.reference))}}
+    return [Step(steps[end].dataset, "source", item, "", _where(call)), *steps[end + 1 :]]
+
+
+def _where(call: Call) -> Where | None:
+    return call.function.where if call.function is not None else None

@@ -1,0 +1,1 @@
+"""Costs of stages from the running model."""

@@ -1,0 +1,300 @@
+"""What each executed dataset cost over a measured window, from pairs of model snapshots.
+
+Counters are read as differences. ``repeat``, ``interleave`` and ``flat_map`` throw iterators away while they run, and
+the counters with them: what is left shows only the iterators alive at the end of a window, and what they did in it.
+The missing part is filled in by elements: what the stage above gave out must have come through this one, at the cost
+per element that was seen in all segments together. `Cost.seen` says how much was seen; more segments show more.
+What went into a buffer is what came out of it and what it holds more than before, also where its input has long ended;
+the time of a shuffle is counted by that, as filling it is most of it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from pipeprof.pipelines.graph.align import Matched, match
+from pipeprof.pipelines.graph.opnames import RESTARTS
+from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
+from pipeprof.pipelines.graph.stages import Node, StageGraph
+
+Segment = tuple[ModelDict, ModelDict]
+Counter = Literal["num_elements", "processing_time", "bytes_produced", "bytes_consumed"]
+
+# So few elements do not stand for so many times as many.
+_FEW, _MOST_SCALED = 64, 50.0
+_TUNED = ("parallelism", "buffer_size")
+ONE_TO_ONE = frozenset({"AssertCardinality", "Map", "ParallelMap", "Prefetch", "Scan", "Shuffle", "Zip"})
+BATCHING = frozenset({"Batch", "MapAndBatch", "PaddedBatch", "ParallelBatch"})
+FILLED = frozenset({"Prefetch", "Shuffle", "ShuffleAndRepeat"})
+
+
+@dataclass
+class Cost:
+    """Sums over all iterators of one executed dataset."""
+
+    seconds: float = 0.0
+    """Time inside the stage itself, summed over threads (wall time, see `records`)."""
+    elements: float = 0.0
+    """That it gave out, the unseen ones included."""
+    bytes_produced: float = 0.0
+    bytes_consumed: float = 0.0
+    seen: float = 1.0
+    """Share of the elements whose cost was seen; the rest was scaled."""
+    unseen: bool = False
+    """Iterators were at work, but all had ended when the model was read: the sums are no use."""
+    buffered_bytes: int = 0
+    buffered_elements: float = 0.0
+    parallelism: float | None = None
+    buffer_size: float | None = None
+    tunable: bool | None = None
+    iterators: int = 0
+    """How many were alive at the end."""
+    lifetime_elements: int = 0
+    lifetime_bytes: int = 0
+    fill: list[tuple[int, float]] = field(default_factory=list)
+    """Elements held at the end of each segment, by the segment's index."""
+    inputs: float | None = None
+    """Of a buffer: elements that went into it."""
+
+
+@dataclass
+class Costs:
+    """Costs by executed dataset, and what belongs to none."""
+
+    by_id: dict[str, Cost] = field(default_factory=dict)
+    unattributed_seconds: float = 0.0
+    unattributed: list[str] = field(default_factory=list)
+    """Names of the model's nodes that could not be placed."""
+    iterator_seconds: float = 0.0
+    """Time of the iterator itself, outside of all stages."""
+
+
+@dataclass
+class _Sum:
+    """Of one dataset, over the segments: what was seen, and how many elements there must have been."""
+
+    seconds: float = 0.0
+    seen: int = 0
+    produced: int = 0
+    consumed: int = 0
+    expected: float = 0.0
+    covered: int = 0
+    """Elements of the whole pipeline in the segments for which ``expected`` could be told."""
+    placed: bool = False
+    inputs: float | None = None
+    inputs_seen: float = 0.0
+    """Of a buffer, what went into it: all that must have, and in the iterators that were seen."""
+    state: Cost = field(default_factory=Cost)
+
+
+def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
+    """Sums up ``segments``, pairs of snapshots of one iterator each, in the order they were taken."""
+    costs = Costs()
+    sums: dict[str, _Sum] = defaultdict(_Sum)
+    known: dict[int, str] = {}
+    previous: ModelDict | None = None
+    elements = 0
+    for index, (first, last) in enumerate(segments):
+        if previous is not None and _is_new(previous, first):
+            known = {}
+        before = match(executed, first, known)
+        known = {**known, **before.places}
+        after = match(executed, last, known)
+        known = {**known, **after.places}
+        elements += _add(costs, sums, _Segment(executed, first, last, before, after, index=index))
+        previous = last
+    costs.by_id = {place: _cost(one, elements) for place, one in sums.items() if one.placed}
+    return costs
+
+
+def _is_new(previous: ModelDict, first: ModelDict) -> bool:
+    """Whether the two are of different iterators: counters of one never fall."""
+    earlier = {node["id"]: node for node in previous["nodes"]}
+    root, now = earlier.get(first["output"]), {node["id"]: node for node in first["nodes"]}.get(first["output"])
+    return root is None or now is None or now["num_elements"] < root["num_elements"]
+
+
+class _Segment:
+    def __init__(
+        self, executed: StageGraph, first: ModelDict, last: ModelDict, before: Matched, after: Matched, *, index: int
+    ) -> None:
+        self.executed = executed
+        self.index = index
+        self.before, self.after = before, after
+        self.first = {node["id"]: node for node in first["nodes"]}
+        self.last = {node["id"]: node for node in last["nodes"]}
+        self.ids = _by_place(after.places)
+        self.ids_before = _by_place(before.places)
+
+    def delta(self, node_id: int, key: Counter) -> int:
+        then = self.first[node_id][key] if node_id in self.first else 0
+        return max(0, self.last[node_id][key] - then)
+
+    def total(self, place: str, key: Counter, *, helpers: bool = False) -> int:
+        ids = self.ids.get(place, ())
+        return sum(self.delta(one, key) for one in ids if helpers or one not in self.after.helpers)
+
+    def expected(self) -> dict[str, float | None]:
+        """Elements by place that must have come out of it; None where that cannot be told."""
+        found: dict[str, float | None] = {}
+        if self.executed.root is not None:
+            top = self.executed.skip_options(self.executed.root)
+            self._expect(top, float(self.total(top, "num_elements")), found)
+        return found
+
+    def _expect(self, place: str, expected: float | None, found: dict[str, float | None]) -> None:
+        if place in found:
+            return
+        found[place] = expected
+        node = self.executed.nodes[place]
+        for below, thrown_away in _below(self.executed, node):
+            self._expect(below, self._expected_below(node, below, thrown_away, expected), found)
+
+    def _expected_below(self, node: Node, below: str, thrown_away: bool, above: float | None) -> float | None:
+        seen = float(self.total(below, "num_elements"))
+        now, before = self.ids.get(below, []), self.ids_before.get(below, [])
+        if thrown_away and above is not None:
+            through = above + self.held_more(node.id) if node.family in FILLED else above
+            return max(seen, through) if not now or set(now) != set(before) else seen
+        if node.family in FILLED and above is not None and (not now or set(now) != set(before)):
+            if not now and not before and self._stayed(node.id):
+                # Its input had ended.
+                return 0.0
+            return max(seen, above + self.held_more(node.id))
+        if before and not now:
+            # Ended within the segment, with counters that nobody read.
+            each = self._inputs_each(node)
+            return above * each if above is not None and each is not None else None
+        if node.family == "Cache":
+            # Filled once: what is below does not run again with every epoch.
+            return seen
+        return None if above is None else self._scaled(node, seen, above)
+
+    def _stayed(self, place: str) -> bool:
+        """Whether the iterators of a place are the same as at the beginning."""
+        now = self.ids.get(place)
+        return now is not None and set(now) == set(self.ids_before.get(place, ()))
+
+    def held_more(self, place: str) -> float:
+        """Elements that the iterators of a place hold more than at the beginning."""
+        now = sum(self.last[one]["buffered_elements"] for one in self.ids.get(place, ()))
+        return now - sum(self.first[one]["buffered_elements"] for one in self.ids_before.get(place, ()))
+
+    def inputs_seen(self, place: str) -> float:
+        """Elements that went into the iterators of a buffer that are alive."""
+        ids = self.ids.get(place, ())
+        held = sum(self.last[one]["buffered_elements"] for one in ids)
+        before = sum(self.first[one]["buffered_elements"] for one in ids if one in self.first)
+        return self.total(place, "num_elements") + held - before
+
+    def _scaled(self, node: Node, seen: float, above: float) -> float | None:
+        """What came out below ``node``, of which ``seen`` was seen, when ``above`` elements came out of itself."""
+        given = self.total(node.id, "num_elements")
+        if above == given:
+            return seen
+        each = self._inputs_each(node)
+        if each is not None:
+            return above * each
+        return seen * above / given if given else None
+
+    def _inputs_each(self, node: Node) -> float | None:
+        """How many elements of its input ``node`` takes for one of its own, where that is fixed."""
+        if node.family in ONE_TO_ONE:
+            return 1.0
+        if node.family not in BATCHING:
+            return None
+        ratios = [self.last[one]["ratio"] for one in self.ids.get(node.id, ())]
+        size = node.arguments.get("batch_size")
+        if ratios and ratios[0] > 0:
+            return ratios[0]
+        return float(size) if isinstance(size, int) and size > 0 else None
+
+
+def _by_place(places: Mapping[int, str]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = defaultdict(list)
+    for node_id, place in places.items():
+        found[place].append(node_id)
+    return found
+
+
+def _below(executed: StageGraph, node: Node) -> list[tuple[str, bool]]:
+    """The datasets below ``node``, and whether it makes their iterators anew while it runs."""
+    restarts = node.family in RESTARTS
+    inputs = [(executed.skip_options(one), restarts and not node.bodies) for one in node.inputs]
+    return [*inputs, *((executed.skip_options(one), restarts) for one in node.bodies)]
+
+
+def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment) -> int:
+    """Adds a segment to ``sums``; the elements of the whole pipeline in it."""
+    root = segment.after.root
+    elements = segment.delta(root, "num_elements") if root is not None else 0
+    expectations = segment.expected()
+    for place, expected in expectations.items():
+        one = sums[place]
+        node = segment.executed.nodes[place]
+        if node.family in FILLED and node.inputs and expected is not None:
+            below = expectations.get(segment.executed.skip_options(node.inputs[0]))
+            one.inputs = (one.inputs or 0.0) + (below or 0.0)
+            one.inputs_seen += segment.inputs_seen(place)
+        if expected is not None:
+            one.covered += elements
+            one.expected += expected
+        one.seen += segment.total(place, "num_elements")
+        one.seconds += segment.total(place, "processing_time", helpers=True) / 1e9
+        one.produced += segment.total(place, "bytes_produced")
+        one.consumed += segment.total(place, "bytes_consumed")
+        if segment.ids.get(place):
+            _set_state(one.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
+            one.state.fill.append((segment.index, one.state.buffered_elements))
+        one.placed |= bool(segment.ids.get(place) or segment.ids_before.get(place))
+    for lost in segment.after.unattributed:
+        costs.unattributed_seconds += segment.delta(lost, "processing_time") / 1e9
+        costs.unattributed.append(segment.last[lost]["name"])
+    if root is not None:
+        costs.iterator_seconds += segment.delta(root, "processing_time") / 1e9
+    return elements
+
+
+def _cost(one: _Sum, elements: int) -> Cost:
+    """The sums with the unseen part filled in; ``elements`` are those of the whole pipeline."""
+    if one.covered <= 0 < elements:
+        return replace(one.state, unseen=True)
+    whole = elements / one.covered if one.covered else 1.0
+    expected = one.expected * whole
+    inputs = max(0.0, one.inputs) * whole if one.inputs is not None else None
+    if one.seen == 0:
+        if expected > 0:
+            return replace(one.state, unseen=True)
+        return replace(one.state, seconds=one.seconds, inputs=inputs)
+    scale = expected / one.seen
+    if one.seen < _FEW and scale > _MOST_SCALED:
+        # The first elements may cost what no later one does, as when they start other processes.
+        return replace(one.state, unseen=True)
+    return replace(
+        one.state,
+        seconds=one.seconds * (inputs / one.inputs_seen if inputs and one.inputs_seen >= 1 <= inputs else scale),
+        inputs=inputs,
+        elements=expected,
+        bytes_produced=one.produced * scale,
+        bytes_consumed=one.consumed * scale,
+        seen=min(1.0, 1 / scale) if scale else 1.0,
+    )
+
+
+def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) -> None:
+    """What is read as it stands at the end of a segment."""
+    cost.buffered_bytes = sum(node["buffered_bytes"] for node in nodes)
+    cost.buffered_elements = sum(node["buffered_elements"] for node in nodes)
+    own = [node for node in nodes if node["id"] not in helpers]
+    cost.iterators = len(own)
+    cost.lifetime_elements = sum(node["num_elements"] for node in own)
+    cost.lifetime_bytes = sum(node["bytes_produced"] for node in own)
+    for name in ("parallelism", "buffer_size"):
+        values = [node["parameters"][name]["state_value"] for node in nodes if name in node["parameters"]]
+        if values:
+            setattr(cost, name, max(values))
+    flags = [one["tunable"] for node in nodes for name, one in node["parameters"].items() if name in _TUNED]
+    cost.tunable = any(flags) if flags else None

@@ -1,0 +1,94 @@
+"""The graph of a running pipeline as far as the model of its iterator alone tells, where the graph cannot be read.
+
+The model shows iterators: no names, no arguments, no functions, and of a stage that makes iterators only those that
+are alive. What its user wrote cannot be told from what TensorFlow made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pipeprof.pipelines.graph.align import match
+from pipeprof.pipelines.graph.opnames import MAKES_BODIES, dataset_op, family, is_helper, is_option
+from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, NodeDict
+from pipeprof.pipelines.graph.stages import StageGraph
+
+
+def running_graph(snapshots: Sequence[ModelDict]) -> GraphDict:
+    """The graph that places the most iterators of the ``snapshots``; without nodes if none of them shows any."""
+    best, placed = GraphDict(root=None, reason="TensorFlow's model shows no stages", nodes=[]), 0
+    for model in snapshots:
+        graph = _Reader(model).read()
+        count = len(match(StageGraph.from_dict(graph), model).places) if graph["root"] is not None else 0
+        if count > placed:
+            best, placed = graph, count
+    return best
+
+
+@dataclass
+class _Reader:
+    model: ModelDict
+    found: list[NodeDict] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.nodes: dict[int, ModelNodeDict] = {node["id"]: node for node in self.model["nodes"]}
+
+    def read(self) -> GraphDict:
+        root = self.nodes.get(self.model["output"])
+        ends = self._children(root) if root is not None else []
+        identity = self._read(ends[0], "", None, 0) if len(ends) == 1 else None
+        return {"root": identity, "reason": None if identity else "the model shows no stages", "nodes": self.found}
+
+    def _read(self, node: ModelNodeDict, prefix: str, owner: str | None, depth: int) -> str:
+        identity = f"{prefix}{node['id']}"
+        children = self._children(node)
+        makes = family(node["name"]) in MAKES_BODIES
+        # A stage that makes iterators reads one input, which was created together with it.
+        made = [one for one in children if one["id"] != node["id"] + 1] if makes else []
+        inputs = [self._read(one, prefix, owner, depth) for one in children if one not in made]
+        record = _record(node, identity, inputs, owner, depth)
+        self.found.append(record)
+        if made:
+            largest = max(made, key=self._size)
+            record["bodies"] = [self._read(largest, f"{identity}::model::", identity, depth + 1)]
+        return identity
+
+    def _size(self, node: ModelNodeDict) -> int:
+        return 1 + sum(map(self._size, self._children(node)))
+
+    def _children(self, node: ModelNodeDict) -> list[ModelNodeDict]:
+        found = []
+        for one in node["inputs"]:
+            child = self.nodes.get(one)
+            if child is None:
+                continue
+            skipped = is_helper(node["name"], child["name"]) or is_option(f"{child['name']}Dataset")
+            found.extend(self._children(child) if skipped else [child])
+        return found
+
+
+def _record(node: ModelNodeDict, identity: str, inputs: list[str], owner: str | None, depth: int) -> NodeDict:
+    return {
+        "id": identity,
+        "op": dataset_op(node["name"]),
+        "name": None,
+        "key": None,
+        "inputs": inputs,
+        "owner": owner,
+        "depth": depth,
+        "functions": [],
+        "calls": [],
+        "bodies": [],
+        "arguments": {},
+        "stateful_op": None,
+        "stateful": False,
+        "ops": {},
+        "output_types": [],
+        "output_shapes": [],
+        "files": False,
+        "function": None,
+        "held_bytes": None,
+        "length": None,
+        "constant": None,
+    }

@@ -1,0 +1,104 @@
+"""Snapshots of the performance model of a running iterator (worker only: needs TensorFlow).
+
+Taking one (`take_snapshot`) costs about 10 µs, 20 µs with 36 live iterators, and keeps TensorFlow's message as it is;
+`RawSnapshot.to_dict` makes the plain record later, outside of what is measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
+
+_CLASSES = (
+    "UNKNOWN",
+    "INTERLEAVE_MANY",
+    "ASYNC_INTERLEAVE_MANY",
+    "KNOWN_RATIO",
+    "ASYNC_KNOWN_RATIO",
+    "UNKNOWN_RATIO",
+    "ASYNC_UNKNOWN_RATIO",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RawSnapshot:
+    """One snapshot, as TensorFlow's own message ``ModelProto``."""
+
+    proto: Any
+
+    @property
+    def node_count(self) -> int:
+        """Number of live iterators. The fullest of several snapshots shows the most of the pipeline."""
+        return len(self.proto.nodes)
+
+    def parameters(self) -> tuple[tuple[str, str, float], ...]:
+        """What AUTOTUNE has set: node name, parameter, value in force; sorted, each once.
+
+        Equal tuples mean that nothing was re-tuned in between. Ids are left out because ``repeat`` and ``interleave``
+        make new iterators all the time.
+        """
+        found = {
+            (node.name, one.name, float(one.state_value))
+            for node in self.proto.nodes.values()
+            for one in node.parameters
+            if one.tunable
+        }
+        return tuple(sorted(found))
+
+    def to_dict(self) -> ModelDict:
+        """The plain record."""
+        return {
+            "output": int(self.proto.output),
+            "nodes": [_node(self.proto.nodes[key]) for key in sorted(self.proto.nodes)],
+            "gap_times_us": [int(one) for one in self.proto.gap_times],
+            "cpu_budget": float(self.proto.optimization_params.cpu_budget),
+            "ram_budget": float(self.proto.optimization_params.ram_budget),
+        }
+
+
+def take_snapshot(iterator: Any) -> RawSnapshot | None:
+    """The model of ``iterator`` as it is now, or None where TensorFlow keeps none (``autotune.enabled = False``).
+
+    Take it before the iterator is exhausted: ended iterators drop their inputs.
+    """
+    import tensorflow as tf
+
+    try:
+        return RawSnapshot(tf.data.experimental.get_model_proto(iterator))
+    except tf.errors.NotFoundError:
+        return None
+
+
+def snapshot_model(iterator: Any) -> ModelDict | None:
+    """As `take_snapshot`, as a plain record."""
+    raw = take_snapshot(iterator)
+    return None if raw is None else raw.to_dict()
+
+
+def _node(node: Any) -> ModelNodeDict:
+    return {
+        "id": int(node.id),
+        "name": node.name,
+        "autotune": bool(node.autotune),
+        "num_elements": int(node.num_elements),
+        "processing_time": int(node.processing_time),
+        "bytes_consumed": int(node.bytes_consumed),
+        "bytes_produced": int(node.bytes_produced),
+        "buffered_bytes": int(node.buffered_bytes),
+        "buffered_elements": int(node.buffered_elements),
+        "parameters": {
+            one.name: {
+                "state_value": float(one.state_value),
+                "value": float(one.value),
+                "min": float(one.min),
+                "max": float(one.max),
+                "tunable": bool(one.tunable),
+            }
+            for one in node.parameters
+        },
+        "ratio": float(node.ratio),
+        "inputs": [int(one) for one in node.inputs],
+        "node_class": _CLASSES[node.node_class] if node.node_class < len(_CLASSES) else str(node.node_class),
+    }

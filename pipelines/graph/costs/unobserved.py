@@ -1,0 +1,98 @@
+"""How many elements came out of the stages whose iterators had ended whenever the model was read.
+
+What is below a shuffle that holds the whole dataset runs in one burst, while the loop waits inside one call of
+``next()``; nobody reads the model then. What came out of it follows from the nearest stage above that was seen: what a
+buffer gave out and holds more than before went into it, and a batch has its size of elements. Where the graph does not
+fix how many a stage takes for one of its own, the trace's counts tell, of stages that run in the same burst. What is
+below a cache either runs in every epoch, as where a ``take`` stands above, or not any more; the trace, whose caches
+are those of the measured window, shows which. Where none of this tells, nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipeprof.pipelines.graph.costs.costs import BATCHING, FILLED, ONE_TO_ONE, Costs
+from pipeprof.pipelines.graph.opnames import is_option
+from pipeprof.pipelines.graph.stages import Node, StageGraph
+
+_KEEPS = frozenset({"Cache", "Snapshot"})
+_AS_MANY = ONE_TO_ONE | FILLED | {"Repeat", "Take"}
+_ALL_FROM, _NONE_BELOW = 0.9, 0.02
+"""Elements below a cache for one of its own, while traced: from which it is filled again, below which it serves."""
+
+
+def unread_elements(executed: StageGraph, costs: Costs, traced: Mapping[str, float]) -> dict[str, float]:
+    """Elements in the measured window, by the executed dataset, of those without a cost; only where it can be told.
+
+    Args:
+        executed: The graph that TensorFlow runs.
+        costs: What was measured.
+        traced: How many elements each dataset gave while traced.
+    """
+    walk = _Walk(executed, costs, traced)
+    if executed.root is not None and traced:
+        top = executed.skip_options(executed.root)
+        if walk.is_read(top):
+            walk.below(top, costs.by_id[top].elements)
+    return walk.found
+
+
+@dataclass
+class _Walk:
+    executed: StageGraph
+    costs: Costs
+    traced: Mapping[str, float]
+    found: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        readers = (node for node in self.executed.walk() if not is_option(node.op))
+        self._readers = Counter(
+            self.executed.skip_options(one) for node in readers for one in (*node.inputs, *node.bodies)
+        )
+
+    def is_read(self, place: str) -> bool:
+        return place in self.costs.by_id and not self.costs.by_id[place].unseen
+
+    def below(self, place: str, elements: float | None) -> None:
+        node = self.executed.nodes[place]
+        for one in (*node.inputs, *node.bodies):
+            below = self.executed.skip_options(one)
+            if self._readers[below] > 1:
+                # Nobody knows for which of them it ran.
+                continue
+            if self.is_read(below):
+                self.below(below, self.costs.by_id[below].elements)
+                continue
+            through = self._through(node, below, elements)
+            if through is not None:
+                self.found[below] = through
+            self.below(below, through)
+
+    def _through(self, node: Node, below: str, elements: float | None) -> float | None:
+        """What came out of ``below``, which was not read, when ``elements`` came out of ``node``."""
+        if elements is None:
+            return None
+        if node.family in FILLED and self.is_read(node.id):
+            inputs = self.costs.by_id[node.id].inputs
+            return inputs if inputs is not None else elements
+        if elements <= 0:
+            # Where an iterator was there, it may have worked ahead.
+            return None if below in self.costs.by_id else 0.0
+        size = node.arguments.get("batch_size")
+        if node.family in _AS_MANY:
+            return elements
+        if node.family in BATCHING and isinstance(size, int) and size > 0:
+            return elements * size
+        return self._as_traced(node, below, elements)
+
+    def _as_traced(self, node: Node, below: str, elements: float) -> float | None:
+        mine, theirs = self.traced.get(node.id, 0.0), self.traced.get(below, 0.0)
+        each = theirs / mine if mine else 0.0
+        if node.family not in _KEEPS:
+            return elements * each if each else None
+        if mine and each <= _NONE_BELOW:
+            return None if below in self.costs.by_id else 0.0
+        return elements if each >= _ALL_FROM else None

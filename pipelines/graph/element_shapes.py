@@ -1,0 +1,93 @@
+"""Shapes of elements where TensorFlow's graph leaves them open, though its parts tell.
+
+A dataset that picks from several (``sample_from_datasets``) has no shapes in the graph, nor have those behind it that
+hand elements on; and a source of random numbers does not say that they are scalars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from pipeprof.pipelines.graph.cardinality import INFINITE, cardinalities
+from pipeprof.pipelines.graph.opnames import is_option
+from pipeprof.pipelines.graph.read.records import GraphDict
+from pipeprof.pipelines.graph.stages import Node, StageGraph
+
+Shape = tuple[int | None, ...] | None
+
+_HANDS_ON: Final = frozenset(
+    {
+        "AssertCardinality",
+        "Cache",
+        "Filter",
+        "IgnoreErrors",
+        "ParallelFilter",
+        "Prefetch",
+        "Repeat",
+        "Shard",
+        "Shuffle",
+        "ShuffleAndRepeat",
+        "Skip",
+        "Take",
+        "TakeWhile",
+        "Unique",
+    }
+)
+_BATCHES: Final = frozenset({"Batch", "ParallelBatch"})
+
+
+def fill_shapes(graph: GraphDict) -> None:
+    """Set what is known of the shapes that ``graph`` leaves open, in place."""
+    stages = StageGraph.from_dict(graph)
+    known = shapes(stages)
+    for node in graph["nodes"]:
+        node["output_shapes"] = [None if one is None else list(one) for one in known[node["id"]]]
+
+
+def shapes(graph: StageGraph) -> dict[str, tuple[Shape, ...]]:
+    """Shapes of the components of each dataset's elements, by its id; None for an unknown rank or dimension."""
+    counts = cardinalities(graph)
+    found: dict[str, tuple[Shape, ...]] = {}
+
+    def visit(node_id: str) -> tuple[Shape, ...]:
+        if node_id not in found:
+            node = graph.nodes[node_id]
+            found[node_id] = node.output_shapes
+            if None in node.output_shapes:
+                inferred = _inferred(node, [visit(one) for one in node.inputs], counts)
+                if inferred is not None and len(inferred) == len(node.output_shapes):
+                    pairs = zip(node.output_shapes, inferred, strict=True)
+                    found[node_id] = tuple(told if own is None else own for own, told in pairs)
+        return found[node_id]
+
+    for node_id in graph.nodes:
+        visit(node_id)
+    return found
+
+
+def _inferred(
+    node: Node, inputs: list[tuple[Shape, ...]], counts: Mapping[str, int | None]
+) -> tuple[Shape, ...] | None:
+    if node.family == "Random":
+        return ((),)
+    if node.family == "Zip":
+        return tuple(shape for one in inputs for shape in one)
+    sides = inputs[1:] if node.family == "DirectedInterleave" else inputs if node.family == "Concatenate" else []
+    if len({len(one) for one in sides}) == 1:
+        return tuple(_either(parts) for parts in zip(*sides, strict=True))
+    if len(inputs) != 1:
+        return None
+    if node.family in _BATCHES:
+        whole = node.arguments.get("drop_remainder") or counts.get(node.inputs[0]) == INFINITE
+        size = node.arguments.get("batch_size") if whole else None
+        return tuple(None if shape is None else (size, *shape) for shape in inputs[0])
+    return inputs[0] if node.family in _HANDS_ON or is_option(node.op) else None
+
+
+def _either(shapes_of_sides: tuple[Shape, ...]) -> Shape:
+    """What holds for all of them."""
+    known = [one for one in shapes_of_sides if one is not None]
+    if len(known) < len(shapes_of_sides) or len({len(one) for one in known}) != 1:
+        return None
+    return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*known, strict=True))

@@ -1,0 +1,110 @@
+"""Which stage an error of TensorFlow comes from."""
+
+from __future__ import annotations
+
+import re
+
+from pipeprof.pipelines.graph.opnames import friendly
+from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict
+
+_PASSED_TO = re.compile(r"passed to (?P<key>[\w:]+) transformation")
+_FUNCTION_NODE = re.compile(r"\{\{function_node (?P<name>[^\s}]+)")
+_NODE = re.compile(r"\{\{node (?P<path>[^\s}]+)\}\}")
+_ADDRESS_LIKE = re.compile(r"(?<![A-Za-z0-9])(?:stages_\d+|source)(?:_stages_\d+|_source)*(?![A-Za-z0-9])")
+
+# Messages of dataset ops themselves, which name no stage; they tell only the kind of stage.
+_KINDS = (
+    (re.compile(r"Cannot (?:add tensor to the batch|batch tensors)"), "batch"),
+    (re.compile(r"generator_py_func|from_generator_op\.py"), "from_generator"),
+    (re.compile(r"corrupted record|truncated record|Failed to (?:fetch|read) .*record", re.I), "TFRecordDataset"),
+    # Ops of functions that read files are known by their nodes.
+    (
+        re.compile(r"No such file or directory"),
+        "TFRecordDataset|TextLineDataset|FixedLengthRecordDataset|CsvDataset",
+    ),
+    (re.compile(r"pad(?:ded)?[_ ]?(?:batch|shape)", re.I), "padded_batch"),
+    (re.compile(r"Expect(?:ed)? \d+ fields but have", re.I), "CsvDataset"),
+)
+
+
+def enclosing_stage(written: GraphDict, error_text: str) -> NodeDict | None:
+    """The dataset node of ``written`` that ``error_text`` blames, or None where the text does not tell.
+
+    In this order: the stage TensorFlow names (``passed to decode transformation``), a function of the graph by its
+    exact name, a name made from a spec's address (``stages_1_source``), the path of the failing op where one stage
+    alone has it, and the kind of stage where the pipeline has one of them. Of several candidates nothing is picked:
+    the text does not tell.
+    """
+    nodes = written["nodes"]
+    for find in (_by_name, _by_function, _by_address, _by_op, _by_kind):
+        found = find(nodes, error_text)
+        if found is not None:
+            return found
+    return None
+
+
+def call_path(key: str, error_text: str) -> str:
+    """The call in a stage's chain that an error blames, dotted as below an address; empty where it names none.
+
+    Calls have name scopes of their own (`pipelines.build.chain_run`), which the paths of failing ops begin with.
+
+    Example:
+        >>> call_path("stages_1", "bad [[{{node stages_1/ops_2/cond/then/_0/stages_1/ops_2/true_fn/ops_0/Mul}}]]")
+        'ops.2.true_fn.0'
+    """
+    scope = re.compile(rf"(?<![\w.]){re.escape(key)}/(?P<path>ops_\d+(?:/[a-z_]+(?:_\d+)?/ops_\d+)*)/")
+    for match in _NODE.finditer(error_text):
+        found = [one["path"] for one in scope.finditer(match["path"])]
+        if found:
+            first, *below = max(found, key=len).split("/")
+            parts = [first.replace("_", ".")]
+            for place, call in zip(below[::2], below[1::2], strict=True):
+                parts += [re.sub(r"_(?=\d+$)", ".", place), call.removeprefix("ops_")]
+            return ".".join(parts)
+    return ""
+
+
+def _by_name(nodes: list[NodeDict], text: str) -> NodeDict | None:
+    keys = {match["key"] for match in _PASSED_TO.finditer(text)}
+    return _only([node for node in nodes if node["key"] in keys])
+
+
+def _by_function(nodes: list[NodeDict], text: str) -> NodeDict | None:
+    for match in reversed(list(_FUNCTION_NODE.finditer(text))):
+        found = _only([node for node in nodes if match["name"] in node["calls"]])
+        if found is not None:
+            return found
+    named = [node for node in nodes if any(re.search(rf"\b{re.escape(name)}\b", text) for name in node["functions"])]
+    return _only(named)
+
+
+def _by_address(nodes: list[NodeDict], text: str) -> NodeDict | None:
+    for match in sorted(_ADDRESS_LIKE.finditer(text), key=lambda one: -len(one[0])):
+        named = [node for node in nodes if node["key"] == match[0]]
+        # A source may be several datasets; the one with a function is what gives its elements.
+        if named:
+            return next((node for node in reversed(named) if node["functions"]), named[-1])
+    return None
+
+
+def _by_op(nodes: list[NodeDict], text: str) -> NodeDict | None:
+    for match in _NODE.finditer(text):
+        found = _only([node for node in nodes if match["path"] in node["ops"]])
+        if found is not None:
+            return found
+    return None
+
+
+def _by_kind(nodes: list[NodeDict], text: str) -> NodeDict | None:
+    for pattern, kind in _KINDS:
+        if pattern.search(text):
+            found = _only([node for node in nodes if friendly(node["op"]) in kind.split("|")])
+            if found is not None:
+                return found
+    return None
+
+
+def _only(found: list[NodeDict]) -> NodeDict | None:
+    """The one that was found; of a stage and those inside its function, the innermost."""
+    innermost = [node for node in found if not any(other["owner"] == node["id"] for other in found)]
+    return innermost[0] if len(innermost) == 1 else None

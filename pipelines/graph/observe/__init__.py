@@ -1,0 +1,1 @@
+"""Observation of the user's code while it builds a dataset."""

@@ -1,0 +1,334 @@
+"""Where in the user's own files every dataset was made: seen while it is made, joined with the written graph later.
+
+Python's profiling hook (see `pipelines.graph.sources`) tells whenever one of TensorFlow's ops that make datasets
+(``tf.raw_ops.MapDataset``, …) has returned, and the stack tells who asked for it. The tensor it returned is then the
+link: the tensors that an op was given stand in the order of the graph's inputs, and an op that was called while a
+function was traced has the same name in the graph. Nothing is joined by its kind or by its order in time, so what
+cannot be joined gets no line rather than a guessed one.
+"""
+
+from __future__ import annotations
+
+import ast
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import count, islice, pairwise
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from pipeprof.pipelines.graph.observe.provenance import Made, Spot, is_variant, kept
+from pipeprof.pipelines.graph.read.graphdef import metadata_name
+from pipeprof.pipelines.graph.read.placeholder_source import StandIn, stand_in
+from pipeprof.pipelines.graph.read.records import CallerDict, GraphDict, PlaceDict
+from pipeprof.pipelines.target.user_files import is_generated, is_users
+
+_MOST_CALLERS = 8
+_MOST_RECORDS = 100_000
+
+
+@dataclass
+class Lines:
+    """Notes datasets as they are made.
+
+    Args:
+        own: Whether a file is the user's own.
+
+    Attributes:
+        python: Where Python functions were put into functions of the pipeline, by TensorFlow's names of them.
+    """
+
+    own: Callable[[str], bool] = is_users
+    python: dict[str, Spot] = field(default_factory=dict)
+    _eager: dict[int, tuple[weakref.ref[Any], Made]] = field(default_factory=dict)
+    _traced: dict[tuple[int, str], Made] = field(default_factory=dict)
+    _graphs: weakref.WeakKeyDictionary[Any, int] = field(default_factory=weakref.WeakKeyDictionary)
+    _functions: dict[str, int] = field(default_factory=dict)
+    _stand_ins: dict[Made, StandIn | None] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def made(self, op: str, frame: FrameType, variant: Any) -> None:
+        """The ``op``, which makes a dataset, has returned the tensor ``variant``; ``frame`` is the op's."""
+        import tensorflow as tf
+
+        if not isinstance(variant, tf.Tensor) or len(self._eager) + len(self._traced) >= _MOST_RECORDS:
+            return
+        given = frame.f_locals
+        arguments = {name: given.get(name) for name in frame.f_code.co_varnames[: frame.f_code.co_argcount]}
+        metadata = arguments.get("metadata")
+        reads: list[Made | None] = []
+        for value in arguments.values():
+            for one in value if isinstance(value, (list, tuple)) else (value,):
+                if is_variant(one):
+                    reads.append(self._known(one))
+                elif isinstance(one, tf.types.experimental.ConcreteFunction):
+                    function: Any = one
+                    self._functions[_text(function.name)] = self._number(function.graph)
+        made = Made(
+            op,
+            tuple(self._spots(frame, variant)),
+            metadata_name(metadata) if isinstance(metadata, bytes) else None,
+            tuple(reads),
+            None if tf.is_symbolic_tensor(variant) else {name: kept(value) for name, value in arguments.items()},
+        )
+        self._note(variant, made)
+
+    def called(self, frame: FrameType, result: Any) -> None:
+        """An op that calls a Python function has returned tensors; ``frame`` is the op's."""
+        outputs = result if isinstance(result, list) else [result]
+        token = frame.f_locals.get("token")
+        spots = self._spots(frame, outputs[0]) if outputs and token is not None else []
+        if spots:
+            self.python[_text(token)] = spots[0]
+
+    def returned(self, frame: FrameType, result: Any) -> None:
+        """A method of a traced function has returned: datasets that its ops made may have come out as other tensors."""
+        import tensorflow as tf
+
+        function: Any = frame.f_locals.get(frame.f_code.co_varnames[0]) if frame.f_code.co_argcount else None
+        if not isinstance(function, tf.types.experimental.ConcreteFunction):
+            return
+        outside = [one for one in tf.nest.flatten(result, expand_composites=True) if is_variant(one)]
+        inside = [one for one in function.outputs if is_variant(one)] if outside else []
+        if len(outside) != len(inside) or any(_graph_of(one) is function.graph for one in outside):
+            return
+        for one, origin in zip(outside, inside, strict=True):
+            made = self._known(origin)
+            if made is not None:
+                self._note(one, made)
+
+    def places(self, dataset: Any, written: GraphDict) -> dict[str, PlaceDict]:
+        """Places of the datasets of ``written``, the graph of ``dataset``, by their ids."""
+        joined = self._joined(dataset, written)
+        return {identity: place for identity, made in joined.items() if (place := _place(made)) is not None}
+
+    def stand_in(self, dataset: Any) -> tuple[Any, int] | None:
+        """``dataset`` over sources of one element where they are large, and the bytes less; None where that cannot be.
+
+        It has the places of ``dataset``. What its graph says about sources must be set right with `set_sources`.
+        """
+        import tensorflow as tf
+
+        made = self._known(tf.data.experimental.to_variant(dataset))
+        if made is not None and made not in self._stand_ins:
+            self._stand_ins[made] = stand_in(made)
+        found = self._stand_ins.get(made) if made is not None else None
+        if found is None:
+            return None
+        for one, variant in found.again.items():
+            self._note(variant, one)
+        saved = sum(nbytes for _, nbytes in found.left_out.values())
+        return tf.data.experimental.from_variant(found.variant, dataset.element_spec), saved
+
+    def set_sources(self, dataset: Any, written: GraphDict, executed: GraphDict) -> None:
+        """In the graphs of a `stand_in`, sets how much the real sources hold."""
+        keys = {node["id"]: node["key"] for node in written["nodes"]}
+        joined = self._joined(dataset, written)
+        left_out = {made: how for one in self._stand_ins.values() if one for made, how in one.left_out.items()}
+        held = {keys[one]: left_out[made] for one, made in joined.items() if made in left_out}
+        for node in (*written["nodes"], *executed["nodes"]):
+            if node["key"] in held and node["owner"] is None:
+                node["length"], node["held_bytes"] = held[node["key"]]
+
+    def _joined(self, dataset: Any, written: GraphDict) -> dict[str, Made]:
+        import tensorflow as tf
+
+        nodes = {node["id"]: node for node in written["nodes"]}
+        todo = [(self._in_function(node["id"]), node) for node in written["nodes"]]
+        if written["root"] in nodes:
+            todo.append((self._known(tf.data.experimental.to_variant(dataset)), nodes[written["root"]]))
+        found: dict[str, Made] = {}
+        while todo:
+            made, node = todo.pop()
+            if made is not None and made.op != node["op"] and len(made.reads) == 1:
+                # A dataset that only rewrites another one leaves no trace in the graph.
+                made = made.reads[0] if made.reads[0] and made.reads[0].op == node["op"] else made
+            if made is None or node["id"] in found or (made.name is not None and made.name != node["key"]):
+                continue
+            found[node["id"]] = made
+            below = [nodes[one] for one in node["inputs"]]
+            if len(below) == 1 and made.op == below[0]["op"] != node["op"]:
+                # One op made both: what comes from a tf.data service goes through a map that unpacks it.
+                todo.append((made, below[0]))
+                continue
+            # What its function captures stands at the datasets of the function that read it.
+            reads = made.reads[: len(below)] if node["bodies"] else made.reads
+            todo.extend(zip(_aligned(reads, len(below)), below, strict=True))
+        return found
+
+    def _note(self, variant: Any, made: Made) -> None:
+        graph = _graph_of(variant)
+        if graph is not None:
+            self._traced[self._number(graph), variant.name] = made
+        else:
+            # Not kept alive: what the user lets go of takes its memory along.
+            self._eager[id(variant)] = (weakref.ref(variant), made)
+
+    def _known(self, variant: Any) -> Made | None:
+        """How the dataset was made that this tensor stands for."""
+        graph = _graph_of(variant)
+        if graph is None:
+            reference, made = self._eager.get(id(variant), (None, None))
+            return made if reference is not None and reference() is variant else None
+        while variant.op.type == "Identity":
+            variant = variant.op.inputs[0]
+        return self._traced.get((self._number(graph), variant.name))
+
+    def _in_function(self, identity: str) -> Made | None:
+        """The dataset that a function makes, by the function's name and the op's."""
+        owner, _, local = identity.rpartition("::")
+        number = self._functions.get(owner.rpartition("::")[2]) if owner else None
+        return self._traced.get((number, f"{local}:0")) if number is not None else None
+
+    def _number(self, graph: Any) -> int:
+        """A number for a graph that no other graph ever gets, also after this one is gone."""
+        return self._graphs.setdefault(graph, next(self._numbers))
+
+    def _spots(self, frame: FrameType, variant: Any) -> list[Spot]:
+        """The user's frames that led to the op that made a tensor, innermost first."""
+        frames = [at for at in _outwards(frame) if self._counts(at.f_code.co_filename)]
+        written = self._as_written(frames, variant)
+        return [one for one in written if one is not None][:_MOST_CALLERS]
+
+    def _counts(self, file: str) -> bool:
+        return is_generated(file) or self.own(file)
+
+    def _as_written(self, frames: Sequence[FrameType], variant: Any) -> list[Spot | None]:
+        """Where each frame is in the user's text; None for code of AutoGraph's where that is not known.
+
+        TensorFlow keeps who made an op of a graph, and says there from which line AutoGraph made its own.
+        """
+        known = [None if is_generated(at.f_code.co_filename) else _spot(at) for at in frames]
+        if None not in known or _graph_of(variant) is None:
+            return known
+        told = [one for one in reversed(list(variant.op.traceback)) if self._counts(one.filename)]
+        same = len(told) == len(known) and all(
+            at is None or (at.file, at.line) == (one.filename, one.lineno) for at, one in zip(known, told, strict=True)
+        )
+        if not same:
+            return known
+        return [
+            at or (None if is_generated(one.filename) else _converted(one.filename, one.lineno, one.name))
+            for at, one in zip(known, told, strict=True)
+        ]
+
+
+def _outwards(frame: FrameType) -> Iterator[FrameType]:
+    at = frame.f_back
+    while at is not None:
+        yield at
+        at = at.f_back
+
+
+def _spot(frame: FrameType) -> Spot:
+    return Spot(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, _call_end(frame))
+
+
+def _graph_of(variant: Any) -> Any | None:
+    """The graph that is being traced where the tensor is a part of one."""
+    import tensorflow as tf
+
+    return variant.graph if tf.is_symbolic_tensor(variant) else None
+
+
+def _aligned(reads: Sequence[Made | None], count: int) -> Sequence[Made | None]:
+    """What is known about each of the ``count`` datasets that one reads in the graph.
+
+    Other things are tensors of the same type, lists of tensors for instance: what cannot be counted out is not known.
+    """
+    known = [one for one in reads if one is not None]
+    return reads if len(reads) == count else known if len(known) == count else [None] * count
+
+
+def _text(name: Any) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _converted(file: str, line: int, function: str) -> Spot:
+    """A place that AutoGraph converted; it gives the line of a lambda's end, and no name."""
+    if function:
+        return Spot(file, line, function)
+    starts = [start for start, end in _lambdas(file) if start <= line <= end]
+    return Spot(file, min(starts, default=line), "<lambda>")
+
+
+def _call_end(frame: FrameType) -> tuple[int, int] | None:
+    """Where the call that the frame is in ends; Python 3.10 does not tell."""
+    positions = getattr(frame.f_code, "co_positions", None)
+    if positions is None:
+        return None
+    _, line, _, column = next(islice(positions(), frame.f_lasti // 2, None), (None,) * 4)
+    return (line, column) if line is not None and column is not None else None
+
+
+def _place(made: Made) -> PlaceDict | None:
+    if not made.spots:
+        return None
+    inner = made.spots[0]
+    outer = [one for before, one in pairwise(made.spots) if (one.file, one.line) != (before.file, before.line)]
+    line, column, call = _name_of_call(inner)
+    callers: list[CallerDict] = [{"file": one.file, "line": one.line, "function": one.function} for one in outer]
+    return {
+        "file": inner.file,
+        "line": line,
+        "column": column,
+        "call": call,
+        "function": inner.function,
+        "callers": callers,
+    }
+
+
+def _name_of_call(spot: Spot) -> tuple[int, int | None, str | None]:
+    """Line and column, both from 1, of the method's name in the user's text, ``batch`` in a chain of calls; the name.
+
+    What is given to ``apply`` tells more than that word.
+    """
+    call = _calls(spot.file).get(spot.end) if spot.end is not None else None
+    return call if call is not None else (spot.line, None, None)
+
+
+@lru_cache(maxsize=64)
+def _calls(file: str) -> dict[tuple[int, int] | None, tuple[int, int, str | None]]:
+    """Where the name of a called function or method stands, and the name, by the end of the call."""
+    text, tree = _parsed(file)
+    lines = text.splitlines()
+    found: dict[tuple[int, int] | None, tuple[int, int, str | None]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.end_lineno is not None and node.end_col_offset is not None:
+            name = node.func
+            line, offset = name.lineno, name.col_offset
+            if isinstance(name, ast.Attribute) and name.end_lineno is not None and name.end_col_offset is not None:
+                line, offset = name.end_lineno, name.end_col_offset - len(name.attr.encode())
+            column = len(lines[line - 1][:offset].decode("utf-8", "replace")) + 1
+            found[node.end_lineno, node.end_col_offset] = (line, column, _called(node))
+    return found
+
+
+def _called(call: ast.Call) -> str | None:
+    name = _last_name(call.func)
+    if name == "apply" and call.args:
+        given = call.args[0]
+        return _last_name(given.func if isinstance(given, ast.Call) else given) or name
+    return name
+
+
+def _last_name(node: ast.expr) -> str | None:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else None
+
+
+@lru_cache(maxsize=64)
+def _lambdas(file: str) -> list[tuple[int, int]]:
+    """First and last lines of a file's lambdas."""
+    found = [node for node in ast.walk(_parsed(file)[1]) if isinstance(node, ast.Lambda)]
+    return [(node.lineno, node.end_lineno or node.lineno) for node in found]
+
+
+def _parsed(file: str) -> tuple[bytes, ast.Module]:
+    """A file's text and what Python makes of it; nothing where it cannot be read."""
+    try:
+        text = Path(file).read_bytes()
+        return text, ast.parse(text)
+    except (OSError, SyntaxError, ValueError):
+        return b"", ast.Module([], [])

@@ -1,0 +1,1 @@
+"""Reading graphs into records."""

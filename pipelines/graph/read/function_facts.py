@@ -1,0 +1,283 @@
+"""What the function of a map or filter does, read from its body in a ``GraphDef``; needs no TensorFlow itself.
+
+Only what the body says for certain is claimed: an op that is not known to work element by element does not, a value
+that is not handed on untouched is changed, and where a shape would decide and is not known, nothing is said.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipeprof.pipelines.graph.read.records import FunctionDict
+
+CALLS: Final = ("PartitionedCall", "StatefulPartitionedCall")
+PYTHON: Final = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
+SILENT: Final = frozenset({"Const", "Identity", "NoOp"})
+_HANDING_ON = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot"})
+_RANDOM = re.compile(
+    r"Random(?:Uniform(?:Int)?|StandardNormal|Shuffle|Gamma|Poisson(?:V2)?|Crop)|(?:Parameterized)?TruncatedNormal"
+    r"|Multinomial|SampleDistortedBoundingBox(?:V2)?|Stateful(?:Uniform|StandardNormal|TruncatedNormal|Random)\w*"
+    r"|Rng\w+|NonDeterministicInts|\w*CandidateSampler"
+)
+_STATELESS_RANDOM = re.compile(r"Stateless(?:Random\w+|Multinomial|\w*TruncatedNormal\w*|SampleDistortedBoundingBox)")
+_VARIABLE = re.compile(r"(?:Read|Assign\w*)VariableOp")
+_ELEMENTWISE_OPS = """
+    Abs Acos Acosh Add AddN AddV2 Angle ApproximateEqual Asin Asinh AsString Atan Atan2 Atanh Bitcast BitwiseAnd
+    BitwiseOr BitwiseXor Cast Ceil ClipByValue Conj Cos Cosh Digamma Div DivNoNan Elu Equal Erf Erfc Exp Expm1 Floor
+    FloorDiv FloorMod Greater GreaterEqual Imag Inv Invert IsFinite IsInf IsNan LeakyRelu LeftShift Less LessEqual
+    Lgamma Log Log1p LogicalAnd LogicalNot LogicalOr Maximum Minimum Mod Mul MulNoNan Neg NotEqual OnesLike Pow Real
+    RealDiv Reciprocal Relu Relu6 RightShift Rint Round Rsqrt Select SelectV2 Selu Sigmoid Sign Sin Sinh Softplus
+    Softsign Sqrt Square SquaredDifference StringLength StringLower StringStrip StringToHashBucketFast StringToNumber
+    StringUpper Sub Tan Tanh TruncateDiv TruncateMod Xdivy Xlogy ZerosLike
+"""
+_ELEMENTWISE = frozenset(_ELEMENTWISE_OPS.split())
+_MADE_OPS = "BroadcastTo ConcatV2 Const ExpandDims Fill LinSpace MatrixDiagV3 OneHot Pack Range Reshape Squeeze Tile"
+_MADE = _ELEMENTWISE | frozenset(_MADE_OPS.split())
+"""What gives the same for the same, and needs no inputs but constants: TensorFlow works it out once."""
+_LINES = "DecodeCSV"
+"""Takes texts of any shape, and gives each column in that shape."""
+_WIDTHS = {
+    "bool": 1, "int8": 1, "uint8": 1, "qint8": 1, "quint8": 1, "int16": 2, "uint16": 2, "float16": 2, "bfloat16": 2,
+    "int32": 4, "uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8, "complex64": 8, "complex128": 16,
+}  # fmt: skip
+_LAST_AXIS = -1
+_MAX_OPS = 300
+_MAX_DEPTH = 20
+
+DtypeName = Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class Body:
+    """One function's data flow.
+
+    Attributes:
+        reads: Its arguments that ops read.
+        returns: For each result the argument that it is, or None.
+        depends: For each result whether it is made from any argument.
+        fixed: For each result whether it is a constant (``held``) or is made of nothing else (``made``), or None.
+        unknown: It calls what is not in the graph.
+    """
+
+    reads: frozenset[int]
+    returns: tuple[int | None, ...]
+    depends: tuple[bool, ...]
+    unknown: bool
+    fixed: tuple[str | None, ...] = ()
+
+
+class Facts:
+    """Reads functions of one library.
+
+    Args:
+        functions: The library, by name.
+        dtype_name: TensorFlow's name for the number of a dtype.
+    """
+
+    def __init__(self, functions: Mapping[str, Any], dtype_name: DtypeName) -> None:
+        self._functions = functions
+        self._dtype_name = dtype_name
+        self._bodies: dict[str, Body] = {}
+
+    def read(
+        self, called: Sequence[str], element_ranks: Sequence[int | None] | None, captured_ranks: Sequence[int | None]
+    ) -> FunctionDict:
+        """Facts of the functions ``called``, the first of which is the dataset's own.
+
+        Args:
+            called: Names of functions.
+            element_ranks: Rank of each component of the input; None if it has no single input or no single function.
+            captured_ranks: Rank of each tensor that the function captures.
+        """
+        nodes = [node for name in called for node in self._functions[name].node_def]
+        ops = sorted({node.op for node in nodes} - SILENT)
+        python = any(op in PYTHON for op in ops)
+        random = _is_random(ops)
+        facts: FunctionDict = {
+            "ops": ops[:_MAX_OPS],
+            "constant_bytes": sum(self.bytes_of(node.attr["value"].tensor) for node in nodes if node.op == "Const"),
+            "python": python,
+            "random": random or (None if python else False),
+            "elementwise": None,
+            "reads": None,
+            "passes": None,
+        }
+        if element_ranks is None or not called:
+            return facts
+        body, count = self.body(called[0]), len(element_ranks)
+        if not body.unknown:
+            facts["reads"] = sorted(one for one in body.reads if one < count)
+            facts["passes"] = [one if one is not None and one < count else None for one in body.returns]
+            captured = [one is not None and one >= count for one in body.returns]
+            facts["fixed"] = ["held" if kept else one for kept, one in zip(captured, body.fixed, strict=True)]
+        if _LINES in ops:
+            whole = list(called) == [called[0]] and list(element_ranks) == [0] and not captured_ranks
+            facts["elementwise"] = whole and _Flow(self, self._functions[called[0]], 0).decodes_lines()
+        else:
+            facts["elementwise"] = self._elementwise(ops, nodes, body, element_ranks, captured_ranks)
+        return facts
+
+    def bytes_of(self, tensor: Any) -> int:
+        """Bytes of a constant as a tensor; of texts their lengths."""
+        width = _WIDTHS.get(self._dtype_name(tensor.dtype))
+        if width is None:
+            return sum(map(len, tensor.string_val)) or int(tensor.ByteSize())
+        return width * math.prod(int(one.size) for one in tensor.tensor_shape.dim)
+
+    def body(self, name: str, depth: int = 0) -> Body:
+        """The data flow of the function ``name``."""
+        if name not in self._bodies:
+            definition = self._functions.get(name)
+            if definition is None or depth > _MAX_DEPTH:
+                return Body(frozenset(), (), (), unknown=True)
+            self._bodies[name] = _Flow(self, definition, depth).body()
+        return self._bodies[name]
+
+    def _elementwise(
+        self,
+        ops: Sequence[str],
+        nodes: Sequence[Any],
+        body: Body,
+        element_ranks: Sequence[int | None],
+        captured_ranks: Sequence[int | None],
+    ) -> bool | None:
+        if not set(ops) <= {*_ELEMENTWISE, *_HANDING_ON, *CALLS} or not all(body.depends) or body.unknown:
+            return False
+        used = {one for one in (*body.reads, *body.returns) if one is not None and one < len(element_ranks)}
+        ranks = {element_ranks[one] for one in used if one in body.reads}
+        others = {_rank(node.attr["value"].tensor.tensor_shape) for node in nodes if node.op == "Const"}
+        others.update(captured_ranks)
+        if not ranks:
+            return True
+        if None in ranks or None in others:
+            return None
+        # Ranks that differ are broadcast another way once there is a dimension in front.
+        rank = min(one for one in ranks if one is not None)
+        return len(ranks) == 1 and all(one <= rank for one in others if one is not None)
+
+
+class _Flow:
+    """Follows values through the body of one function."""
+
+    def __init__(self, facts: Facts, definition: Any, depth: int) -> None:
+        self._facts = facts
+        self._depth = depth
+        self._definition = definition
+        self._arguments = {one.name: index for index, one in enumerate(definition.signature.input_arg)}
+        self._nodes = {node.name: node for node in definition.node_def}
+        self._depends: dict[str, bool] = {}
+
+    def body(self) -> Body:
+        returned = [self._definition.ret[one.name] for one in self._definition.signature.output_arg]
+        return Body(
+            reads=frozenset(self._reads()),
+            returns=tuple(self.argument(one) for one in returned),
+            depends=tuple(self._made_from_argument(one) for one in returned),
+            unknown=any(self._callee(node).unknown for node in self._nodes.values() if node.op in CALLS),
+            fixed=tuple(map(self._fixed, returned)),
+        )
+
+    def argument(self, reference: str) -> int | None:
+        """The argument that the value ``reference`` is, untouched."""
+        for _ in range(len(self._nodes) + 1):
+            name, _, rest = reference.partition(":")
+            if name in self._arguments and name not in self._nodes:
+                return self._arguments[name]
+            node = self._nodes.get(name)
+            if node is None:
+                return None
+            if node.op in _HANDING_ON:
+                reference = node.input[0]
+            elif node.op in CALLS:
+                returns = self._callee(node).returns
+                index = int(rest.rpartition(":")[2] or 0)
+                place = returns[index] if index < len(returns) else None
+                if place is None or place >= len(node.input):
+                    return None
+                reference = node.input[place]
+            else:
+                return None
+        return None
+
+    def decodes_lines(self) -> bool:
+        """Whether its one argument, a text, is only split into columns.
+
+        These may be put side by side: on a batch of texts they are batches, and stand as before along the last axis.
+        """
+        columns, rows = set[str](), set[str]()
+        for node in self._nodes.values():
+            given = [one for one in node.input if not one.startswith("^")]
+            if node.op == _LINES and self.argument(given[0]) is not None:
+                columns.add(node.name)
+            elif node.op == "Pack" and node.attr["axis"].i == _LAST_AXIS:
+                rows.add(node.name)
+            elif node.op not in SILENT:
+                return False
+        packed = [one for name in rows for one in self._nodes[name].input if not one.startswith("^")]
+        results = list(self._definition.ret.values())
+        made = {self._origin(one) for one in results}
+        return bool(results) and {self._origin(one) for one in packed} <= columns and made <= columns | rows
+
+    def _origin(self, reference: str) -> str:
+        """The node that the value ``reference`` comes from, through those that only hand it on."""
+        name = reference.partition(":")[0]
+        for _ in self._nodes:
+            node = self._nodes.get(name)
+            if node is None or node.op not in _HANDING_ON:
+                break
+            name = node.input[0].partition(":")[0]
+        return name
+
+    def _callee(self, node: Any) -> Body:
+        return self._facts.body(node.attr["f"].func.name, self._depth + 1)
+
+    def _reads(self) -> Iterator[int]:
+        for node in self._nodes.values():
+            if node.op in _HANDING_ON:
+                continue
+            inputs = [one for one in node.input if not one.startswith("^")]
+            if node.op in CALLS:
+                callee = self._callee(node)
+                inputs = [one for index, one in enumerate(inputs) if callee.unknown or index in callee.reads]
+            for reference in inputs:
+                found = self.argument(reference)
+                if found is not None:
+                    yield found
+
+    def _fixed(self, reference: str) -> str | None:
+        """How a value is the same in every call, as far as its own body tells."""
+        if self._made_from_argument(reference):
+            return None
+        if not {self._nodes[name].op for name in self._before(reference)} <= {*_MADE, *_HANDING_ON}:
+            return None
+        origin = self._nodes.get(self._origin(reference))
+        return "held" if origin is not None and origin.op == "Const" else "made"
+
+    def _made_from_argument(self, reference: str) -> bool:
+        """Whether any argument has gone into the value."""
+        names = {one.partition(":")[0] for name in self._before(reference) for one in self._nodes[name].input}
+        return not (names | {reference.partition(":")[0]}).isdisjoint(self._arguments.keys() - self._nodes.keys())
+
+    def _before(self, reference: str) -> set[str]:
+        """The nodes that a value is made by; bodies have no cycles."""
+        todo, seen = [reference], set[str]()
+        while todo:
+            name = todo.pop().partition(":")[0]
+            if name not in seen and name in self._nodes:
+                seen.add(name)
+                todo.extend(self._nodes[name].input)
+        return seen
+
+
+def _is_random(ops: Sequence[str]) -> bool:
+    """Whether every call draws anew; a stateless draw does where its seed is kept in a variable, as Keras does."""
+    kept = any(_VARIABLE.fullmatch(op) for op in ops) and any(_STATELESS_RANDOM.fullmatch(op) for op in ops)
+    return kept or any(_RANDOM.fullmatch(op) for op in ops)
+
+
+def _rank(shape: Any) -> int | None:
+    return None if shape.unknown_rank else len(shape.dim)

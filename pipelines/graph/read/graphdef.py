@@ -1,0 +1,336 @@
+"""From TensorFlow's ``GraphDef`` to a `GraphDict`: dataset nodes, their constants, and the datasets inside functions.
+
+Works on the parsed message and needs no TensorFlow itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pipeprof.pipelines.graph.opnames import ONE_FUNCTION, argument_names, family, is_dataset, is_option
+from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, Facts
+from pipeprof.pipelines.graph.read.options_proto import read_options
+from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
+
+_AUTOMATIC = re.compile(r"\w*Dataset(?:V\d+)?:\d+")
+_STATEFUL = re.compile(
+    r"PyFunc|EagerPyFunc|Random(?:Uniform(?:Int)?|StandardNormal|Shuffle|Gamma|Poisson(?:V2)?|Crop)"
+    r"|(?:Parameterized)?TruncatedNormal|Multinomial|SampleDistortedBoundingBox\w*"
+    r"|Stateful(?!PartitionedCall)\w+|Rng\w+|NonDeterministicInts"
+    r"|VarHandleOp|(?:Read|Assign\w*)VariableOp|Resource(?:Gather|Scatter)\w*|Variable(?:V2)?"
+    r"|\w*HashTable(?:V2)?|Print(?:V2)?|WriteFile|LookupTable\w+V2|CheckNumerics(?:V2)?|\w*CandidateSampler|Timestamp|TensorArray(?:V3|\w+V3)"
+)
+_PASSING = ("Identity", "FinalizeDataset", "WrapDatasetVariant", "UnwrapDatasetVariant")
+_ATTRIBUTES = (
+    "deterministic",
+    "reshuffle_each_iteration",
+    "drop_remainder",
+    "preserve_cardinality",
+    "force_synchronous",
+)
+_IN_MEMORY = ("Tensor", "TensorSlice")
+_MAX_OPS: Final = 400
+_MAX_DEPTH: Final = 20
+_MAX_TEXT: Final = 200
+_NONE: Final[Mapping[str, str]] = {}
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """The graph itself, or the body of one function."""
+
+    members: dict[str, Any]
+    ids: dict[str, str]
+    """Ids of datasets by local name; also those of calls that return a dataset."""
+    owner: str | None
+    depth: int
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Datasets outside that a function captures, by the names of its arguments."""
+
+    def follow(self, reference: str) -> str | None:
+        """The dataset that ``reference`` stands for, looked up through ops that only hand it on."""
+        for _ in range(_MAX_DEPTH):
+            name = _base(reference)
+            node = self.members.get(name)
+            if reference.startswith("^"):
+                return None
+            if node is None:
+                return self.given.get(name)
+            if node.op not in _PASSING or not node.input:
+                return self.ids.get(name)
+            reference = node.input[0]
+        return None
+
+
+class Reader:
+    """Reads one ``GraphDef``.
+
+    Args:
+        graph: The parsed message.
+        dtype_name: TensorFlow's name for the number of a dtype.
+    """
+
+    def __init__(self, graph: Any, dtype_name: Callable[[int], str]) -> None:
+        self._graph = graph
+        self._dtype_name = dtype_name
+        self._functions = {function.signature.name: function for function in graph.library.function}
+        self._facts = Facts(self._functions, dtype_name)
+        self._nodes: list[NodeDict] = []
+        self._by_id: dict[str, NodeDict] = {}
+        self._marks: dict[str, dict[str, Any]] = {}
+
+    def read(self) -> GraphDict:
+        """The whole graph."""
+        members = {node.name: node for node in self._graph.node}
+        scope = self._scope(members, prefix="", owner=None, depth=0)
+        returned = next((node for node in self._graph.node if node.op == "_Retval"), None)
+        root = scope.follow(returned.input[0]) if returned is not None and returned.input else None
+        reason = None if root is not None else "the graph returns no dataset"
+        return {
+            "root": root,
+            "reason": reason,
+            "nodes": self._nodes if root is not None else [],
+            "options": self._options(root),
+            "keys": None,
+        }
+
+    def _options(self, root: str | None) -> dict[str, Any]:
+        """Those set nearest to the end of the pipeline hold."""
+        found: dict[str, Any] = {}
+        todo, seen = [root], set[str | None]()
+        while todo:
+            identity = todo.pop(0)
+            if identity is None or identity in seen or identity not in self._by_id:
+                continue
+            seen.add(identity)
+            found = {**self._marks.get(identity, {}), **found}
+            todo.extend(self._by_id[identity]["inputs"])
+        return found
+
+    def _scope(
+        self, members: dict[str, Any], prefix: str, owner: str | None, depth: int, given: Mapping[str, str] = _NONE
+    ) -> _Scope:
+        """Reads the datasets among ``members``, and those in functions that are called there."""
+        ids = {name: prefix + name for name, node in members.items() if is_dataset(node.op)}
+        scope = _Scope(members, ids, owner, depth, given)
+        if depth > _MAX_DEPTH:
+            return scope
+        for name, node in members.items():
+            if node.op in CALLS:
+                root = self._body(node.attr["f"].func.name, f"{prefix}{name}/", owner, depth)
+                if root is not None:
+                    ids[name] = root
+        for node in members.values():
+            if is_dataset(node.op) and node.op not in _PASSING:
+                self._dataset(node, scope)
+        return scope
+
+    def _dataset(self, node: Any, scope: _Scope) -> None:
+        functions = [name for _, names in _function_attributes(node) for name in names]
+        inner = list(self._called(functions))
+        key = metadata_name(node.attr["metadata"].s if "metadata" in node.attr else b"")
+        identity = scope.ids[node.name]
+        record: NodeDict = {
+            "id": identity,
+            "op": node.op,
+            "name": None if key is None or _AUTOMATIC.fullmatch(key) else key,
+            "key": key,
+            "inputs": [found for one in node.input if (found := scope.follow(one)) is not None],
+            "owner": scope.owner,
+            "depth": scope.depth,
+            "functions": functions,
+            "calls": inner,
+            "bodies": [],
+            "arguments": _arguments(node, scope.members),
+            "stateful_op": self._stateful_op(inner),
+            "stateful": any(self._functions[name].signature.is_stateful for name in inner),
+            "ops": self._ops(inner),
+            "output_types": [self._dtype_name(one) for one in _types(node)],
+            "output_shapes": [_shape(one) for one in node.attr["output_shapes"].list.shape],
+            "files": bool(node.attr["is_files"].b) if "is_files" in node.attr else False,
+            "function": self._function(node, scope, inner) if inner else None,
+            "held_bytes": self._held(node, scope.members),
+            "length": _length(node, scope.members),
+            "constant": _constant(node, scope),
+        }
+        self._nodes.append(record)
+        self._by_id[identity] = record
+        if is_option(node.op) and "serialized_options" in node.attr:
+            self._marks[identity] = dict(read_options(node.attr["serialized_options"].s))
+        captured = self._captured(node, functions, scope)
+        for name in functions:
+            root = self._body(name, f"{identity}::{name}::", identity, scope.depth + 1, captured)
+            if root is not None:
+                record["bodies"].append(root)
+        # What the function reads is not read by the dataset itself.
+        read = {one for other in self._nodes if other["owner"] == identity for one in other["inputs"]}
+        record["inputs"] = [one for one in record["inputs"] if one not in captured.values() or one not in read]
+
+    def _captured(self, node: Any, functions: list[str], scope: _Scope) -> dict[str, str]:
+        """Datasets that the one function of ``node`` captures, by the names of the function's arguments."""
+        definition = self._functions.get(functions[0]) if len(functions) == 1 else None
+        count = len(node.attr["Targuments"].list.type) if "Targuments" in node.attr else 0
+        if definition is None or not count:
+            return {}
+        names = [one.name for one in definition.signature.input_arg][-count:]
+        found = {name: scope.follow(one) for name, one in zip(names, node.input[1 : count + 1], strict=False)}
+        return {name: one for name, one in found.items() if one is not None}
+
+    def _body(
+        self, function: str, prefix: str, owner: str | None, depth: int, given: Mapping[str, str] = _NONE
+    ) -> str | None:
+        """Reads the datasets that ``function`` makes; the id of the one it returns."""
+        definition = self._functions.get(function)
+        if definition is None or depth > _MAX_DEPTH:
+            return None
+        members = {node.name: node for node in definition.node_def}
+        if not any(is_dataset(node.op) or node.op in CALLS for node in members.values()):
+            return None
+        scope = self._scope(members, prefix, owner, depth, given)
+        found = (scope.follow(one) for one in definition.ret.values())
+        return next((one for one in found if one is not None), None)
+
+    def _called(self, functions: list[str]) -> Iterator[str]:
+        """``functions`` and all that run inside them, each once; functions of datasets inside are not followed."""
+        seen: set[str] = set()
+        todo = list(reversed(functions))
+        while todo:
+            name = todo.pop()
+            if name in seen or name not in self._functions:
+                continue
+            seen.add(name)
+            yield name
+            for node in self._functions[name].node_def:
+                if not is_dataset(node.op):
+                    todo.extend(other for _, names in _function_attributes(node) for other in names)
+
+    def _function(self, node: Any, scope: _Scope, called: list[str]) -> FunctionDict:
+        ranks = self._element_ranks(node, scope) if family(node.op) in ONE_FUNCTION else None
+        captured = node.input[1:] if ranks is not None else ()
+        consts = [scope.members.get(_base(one)) for one in captured[: len(node.attr["Targuments"].list.type)]]
+        return self._facts.read(called, ranks, [_rank(one) for one in consts])
+
+    def _element_ranks(self, node: Any, scope: _Scope) -> list[int | None] | None:
+        """Ranks of the components that the function of ``node`` is given."""
+        below = scope.follow(node.input[0])
+        record = self._by_id.get(below) if below is not None else None
+        return None if record is None else [None if one is None else len(one) for one in record["output_shapes"]]
+
+    def _held(self, node: Any, members: dict[str, Any]) -> int | None:
+        """Bytes of the constants that ``node`` reads; None if a source in memory reads anything else."""
+        sources = [members.get(_base(one)) for one in node.input if not one.startswith("^")]
+        if family(node.op) in _IN_MEMORY and any(one is None or one.op != "Const" for one in sources):
+            return None
+        consts = (one for one in sources if one is not None and one.op == "Const")
+        return sum(self._facts.bytes_of(one.attr["value"].tensor) for one in consts)
+
+    def _stateful_op(self, functions: list[str]) -> str | None:
+        ops = (node.op for name in functions for node in self._functions[name].node_def)
+        return next((op for op in ops if _STATEFUL.fullmatch(op)), None)
+
+    def _ops(self, functions: list[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name in functions:
+            for node in self._functions[name].node_def:
+                if len(found) >= _MAX_OPS:
+                    return found
+                if node.op not in SILENT:
+                    found.setdefault(node.name, node.op)
+        return found
+
+
+def _rank(node: Any | None) -> int | None:
+    if node is None or node.op != "Const" or node.attr["value"].tensor.tensor_shape.unknown_rank:
+        return None
+    return len(node.attr["value"].tensor.tensor_shape.dim)
+
+
+def _length(node: Any, members: dict[str, Any]) -> int | None:
+    """How many elements a source in memory has, if its first component is a constant."""
+    if family(node.op) == "Tensor":
+        return 1
+    source = members.get(_base(node.input[0])) if family(node.op) == "TensorSlice" and node.input else None
+    if source is None or not _rank(source):
+        return None
+    return int(source.attr["value"].tensor.tensor_shape.dim[0].size)
+
+
+def _constant(node: Any, scope: _Scope) -> bool | None:
+    """Inside a function, constants are constants of its graph; outside, the graph does not tell."""
+    if family(node.op) not in _IN_MEMORY or scope.owner is None:
+        return None
+    sources = [scope.members.get(_base(one)) for one in node.input if not one.startswith("^")]
+    return any(one is not None and one.op == "Const" for one in sources)
+
+
+def _base(reference: str) -> str:
+    return reference.lstrip("^").split(":", 1)[0]
+
+
+def _function_attributes(node: Any) -> list[tuple[str, list[str]]]:
+    # Sorted: the order of a message's map is not the same in two graphs.
+    found = []
+    for key in sorted(node.attr):
+        value = node.attr[key]
+        names = [value.func.name] if value.func.name else [one.name for one in value.list.func]
+        if names:
+            found.append((key, names))
+    return found
+
+
+def metadata_name(data: bytes) -> str | None:
+    """The name in a dataset's ``metadata``: a message whose first field (tag 10, length, bytes) is the name."""
+    if len(data) < 2 or data[0] != 0x0A:
+        return None
+    length, shift, at = 0, 0, 1
+    while at < len(data):
+        length |= (data[at] & 0x7F) << shift
+        shift += 7
+        at += 1
+        if data[at - 1] < 0x80:
+            break
+    return bytes(data[at : at + length]).decode("utf-8", "replace") or None
+
+
+def _types(node: Any) -> Any:
+    key = "output_types" if "output_types" in node.attr else "Toutput_types"
+    return node.attr[key].list.type if key in node.attr else ()
+
+
+def _shape(shape: Any) -> list[int | None] | None:
+    return None if shape.unknown_rank else [None if one.size < 0 else int(one.size) for one in shape.dim]
+
+
+def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
+    inputs = [one for one in node.input if not one.startswith("^")]
+    found: dict[str, Any] = {}
+    for name, reference in zip(argument_names(node.op, len(inputs)), inputs, strict=True):
+        source = members.get(_base(reference))
+        if name and source is not None and source.op == "Const":
+            value = _scalar(source.attr["value"].tensor)
+            if value is not None:
+                found[name] = value
+    for name in _ATTRIBUTES:
+        if name in node.attr:
+            kind = node.attr[name].WhichOneof("value")
+            found[name] = node.attr[name].s.decode() if kind == "s" else getattr(node.attr[name], kind)
+    return found
+
+
+def _scalar(tensor: Any) -> int | bool | str | None:
+    """The value of a constant that holds one number, truth value or short text, be it the only one in a list."""
+    if tensor.tensor_shape.unknown_rank or any(one.size != 1 for one in tensor.tensor_shape.dim):
+        return None
+    for values, kind in ((tensor.int64_val, int), (tensor.int_val, int), (tensor.bool_val, bool)):
+        if values:
+            return kind(values[0])
+    if tensor.string_val:
+        return bytes(tensor.string_val[0])[:_MAX_TEXT].decode("utf-8", "replace")
+    raw = bytes(tensor.tensor_content)
+    if len(raw) in (1, 4, 8):
+        number = int.from_bytes(raw, "little", signed=True)
+        return bool(number) if len(raw) == 1 else number
+    return None

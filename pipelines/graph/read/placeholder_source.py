@@ -1,0 +1,110 @@
+"""The same pipeline over a source of one element, for reading its graph where the real source is too large for that.
+
+Serialising a pipeline copies the arrays that its sources hold, many times, and beyond 2 GB it yields nothing. But what
+its stages are does not depend on what is in the arrays: so TensorFlow's ops are called once more with what they were
+given when the pipeline was made, but for the large arrays (worker only: needs TensorFlow).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipeprof.pipelines.graph.observe.provenance import Large, Made, Resource, Variant
+
+_SLICES: Final = "TensorSliceDataset"
+_DUMMIES: Final = {"cache": "DummyMemoryCache", "seed_generator": "DummySeedGenerator"}
+"""Handles that TensorFlow makes for one call of an op and lets go of."""
+
+
+class _NotAgainError(Exception):
+    """The dataset cannot be made once more."""
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A pipeline that was made once more.
+
+    Attributes:
+        variant: The tensor that stands for it.
+        again: The tensors of all its datasets, by what was seen of the ones they stand for.
+        left_out: Of the sources that hold one element instead of all: how many those are, and their bytes.
+    """
+
+    variant: Any
+    again: dict[Made, Any]
+    left_out: dict[Made, tuple[int, int]]
+
+
+def stand_in(made: Made) -> StandIn | None:
+    """The pipeline that ends with ``made`` once more; None where it cannot be made again, or nothing would be saved."""
+    again: dict[Made, Any] = {}
+    left_out: dict[Made, tuple[int, int]] = {}
+    try:
+        for one in _inputs_first(made):
+            again[one] = _again(one, again, left_out)
+    except _NotAgainError:
+        return None
+    return StandIn(again[made], again, left_out) if left_out else None
+
+
+def _inputs_first(made: Made) -> Iterator[Made]:
+    """All datasets of a pipeline, each once; iterative, because pipelines in loops grow long."""
+    seen: set[Made] = set()
+    todo: list[tuple[Made, bool]] = [(made, False)]
+    while todo:
+        one, ready = todo.pop()
+        if ready:
+            yield one
+        elif one not in seen:
+            seen.add(one)
+            todo.append((one, True))
+            todo.extend((below, False) for below in one.reads if below is not None)
+
+
+def _again(made: Made, again: dict[Made, Any], left_out: dict[Made, tuple[int, int]]) -> Any:
+    import tensorflow as tf
+
+    if made.arguments is None:
+        raise _NotAgainError
+    reads = iter(made.reads)
+    arguments = dict(made.arguments)
+    if made.op == _SLICES and any(isinstance(one, Large) for one in arguments["components"]):
+        arguments["components"], left_out[made] = _one_element(arguments["components"])
+    for name, op in _DUMMIES.items():
+        if isinstance(arguments.get(name), Resource) and arguments[name].tensor() is None:
+            arguments[name] = getattr(tf.raw_ops, op)()
+    given = {name: _value(value, reads, again) for name, value in arguments.items()}
+    try:
+        return getattr(tf.raw_ops, made.op)(**given)
+    except (tf.errors.OpError, TypeError, ValueError) as error:
+        raise _NotAgainError from error
+
+
+def _value(value: Any, reads: Iterator[Made | None], again: dict[Made, Any]) -> Any:
+    if value is Variant:
+        below = next(reads)
+        if below is None:
+            raise _NotAgainError
+        return again[below]
+    if isinstance(value, list):
+        return [_value(one, reads, again) for one in value]
+    if isinstance(value, (Large, Resource, weakref.ref)):
+        held = value() if isinstance(value, weakref.ref) else value.tensor()
+        if held is None:
+            raise _NotAgainError
+        return held
+    return value
+
+
+def _one_element(components: list[Any]) -> tuple[list[Any], tuple[int, int]]:
+    """Components of one element each; how many elements there are, and the bytes of all."""
+    import tensorflow as tf
+
+    if Variant in components:
+        raise _NotAgainError
+    specs = [one.spec if isinstance(one, Large) else tf.TensorSpec.from_tensor(one) for one in components]
+    nbytes = sum(one.nbytes for one in components if isinstance(one, Large))
+    return [tf.zeros([1, *one.shape[1:]], one.dtype) for one in specs], (int(specs[0].shape[0]), nbytes)

@@ -1,0 +1,216 @@
+"""Reading a dataset's graph as written and as TensorFlow would run it (worker only: needs TensorFlow).
+
+Both are read without running anything: ``DatasetToGraphV2`` serialises a dataset, ``FinalizeDataset`` applies first the
+rewrites that ``iter()`` would apply. Reading both took up to 15 times the bytes that the pipeline's sources and
+captured tensors hold in memory (a 200 MB array), and beyond 2 GB it yields nothing, without an error. So the
+caller says how much is held and how much room there is; a graph that is too large is not read, and a `GraphDict` with a
+``reason`` and no nodes is returned.
+
+The format of the result is described in `pipeprof.pipelines.graph.read.records`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot, snapshot_model, take_snapshot
+from pipeprof.pipelines.graph.element_shapes import fill_shapes
+from pipeprof.pipelines.graph.error_stage import enclosing_stage
+from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_keys, mark_constants
+from pipeprof.pipelines.graph.read.graphdef import Reader
+from pipeprof.pipelines.graph.read.records import GraphDict, PlaceDict
+
+__all__ = [
+    "SERIALISABLE_BYTES",
+    "Graphs",
+    "MadeSource",
+    "RawSnapshot",
+    "SourceWatch",
+    "enclosing_stage",
+    "read_executed",
+    "read_graphs",
+    "read_written",
+    "readable",
+    "serialised",
+    "snapshot_model",
+    "take_snapshot",
+]
+
+SERIALISABLE_BYTES: Final = 10**9
+COPIES: Final = 15
+_IGNORE_EXTERNAL_STATE: Final = 1
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """Both graphs of a pipeline.
+
+    Attributes:
+        written: As its user wrote it.
+        executed: As TensorFlow would run it.
+        places: Where its datasets were made, by their ids in ``written``.
+        stands_for: Bytes of the arrays that the graphs were read without; 0 if they are whole.
+    """
+
+    written: GraphDict
+    executed: GraphDict
+    places: dict[str, PlaceDict]
+    stands_for: int = 0
+
+    @property
+    def note(self) -> str | None:
+        """How they were read if they are not whole, and what that costs."""
+        if not self.stands_for:
+            return None
+        return (
+            f"The pipeline holds {self.stands_for / 1e9:.1f} GB in memory, too much for TensorFlow to write its graph "
+            "down. What its stages are was read from the same pipeline over a source of one element; what they cost, "
+            "from the model of the real one. Where ops of several stages have the same name, the time inside the "
+            "stages cannot be told by op."
+        )
+
+
+def read_graphs(dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None) -> Graphs:
+    """Both graphs of ``dataset``, without the arrays of its sources where these are too large to be read.
+
+    Args:
+        dataset: A ``tf.data.Dataset``.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading may take; None for any number.
+        watch: What was seen while it was built.
+    """
+    one, left = readable(dataset, in_memory=in_memory, room=room, watch=watch)
+    written = read_written(one, in_memory=left, room=room, made=watch.made if watch is not None else ())
+    executed = read_executed(one, in_memory=left, room=room, written=written)
+    if watch is None or written["root"] is None:
+        return Graphs(written, executed, {})
+    if one is not dataset:
+        watch.lines.set_sources(one, written, executed)
+    return Graphs(written, executed, watch.lines.places(one, written), in_memory - left)
+
+
+def readable(
+    dataset: Any, *, in_memory: int, room: int | None, watch: SourceWatch | None, most: int = SERIALISABLE_BYTES
+) -> tuple[Any, int]:
+    """``dataset``, or what has its graph and can be read where it is too large, and what that holds in memory.
+
+    Args:
+        dataset: A ``tf.data.Dataset``.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading may take; None for any number.
+        watch: What was seen while it was built.
+        most: Bytes beyond which it is too large in any case.
+    """
+    if watch is not None and (in_memory > most or _too_large(in_memory, room)):
+        small = watch.lines.stand_in(dataset)
+        if small is not None:
+            return small[0], max(0, in_memory - small[1])
+    return dataset, in_memory
+
+
+def read_written(
+    dataset: Any, *, in_memory: int, room: int | None = None, made: Sequence[MadeSource] = ()
+) -> GraphDict:
+    """The graph of ``dataset`` as its user wrote it.
+
+    Args:
+        dataset: A ``tf.data.Dataset``.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading may take; None for any number.
+        made: In-memory sources seen while it was built, from a `SourceWatch`.
+    """
+    import tensorflow as tf
+
+    reason = _too_large(in_memory, room)
+    if reason:
+        return _without_graph(reason)
+    graph = _read_variant(tf.data.experimental.to_variant(dataset))
+    mark_constants(graph, made)
+    graph["keys"] = component_keys(dataset.element_spec)
+    return graph
+
+
+def read_executed(
+    dataset: Any, *, in_memory: int, room: int | None = None, written: GraphDict | None = None
+) -> GraphDict:
+    """The graph of ``dataset`` as TensorFlow would run it with the dataset's own options.
+
+    Args:
+        dataset: A ``tf.data.Dataset``.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading may take; None for any number.
+        written: The graph from `read_written`, which saves serialising it once more.
+    """
+    import tensorflow as tf
+
+    reason = _too_large(in_memory, room)
+    if reason:
+        return _without_graph(reason)
+    written = written or read_written(dataset, in_memory=in_memory, room=room)
+    if written["root"] is None:
+        return written
+    root = next(node for node in written["nodes"] if node["id"] == written["root"])
+    try:
+        variant = tf.raw_ops.FinalizeDataset(
+            input_dataset=tf.data.experimental.to_variant(dataset),
+            has_captured_ref=False,
+            output_types=[tf.dtypes.as_dtype(name) for name in root["output_types"]],
+            output_shapes=[tf.TensorShape(shape) for shape in root["output_shapes"]],
+        )
+    except tf.errors.OpError as error:
+        return _without_graph(f"TensorFlow could not finalise the dataset: {error.message}")
+    return _read_variant(variant)
+
+
+def serialised(dataset: Any, *, in_memory: int, room: int | None = None) -> Any:
+    """The ``GraphDef`` of ``dataset`` as its user wrote it, or a text that says why there is none.
+
+    Args:
+        dataset: A ``tf.data.Dataset``.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading may take; None for any number.
+    """
+    import tensorflow as tf
+
+    return _too_large(in_memory, room) or _serialised(tf.data.experimental.to_variant(dataset))
+
+
+def _serialised(variant: Any) -> Any:
+    import tensorflow as tf
+
+    try:
+        text = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=_IGNORE_EXTERNAL_STATE).numpy()
+    except tf.errors.OpError as error:
+        said = re.sub(r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[Op:.*", "", error.message)
+        return f"TensorFlow could not serialise the dataset: {said}"
+    if not text:
+        return "TensorFlow returned an empty graph, as it does beyond 2 GB"
+    graph = tf.compat.v1.GraphDef()
+    graph.ParseFromString(text)
+    return graph
+
+
+def _read_variant(variant: Any) -> GraphDict:
+    import tensorflow as tf
+
+    graph = _serialised(variant)
+    if isinstance(graph, str):
+        return _without_graph(graph)
+    read = Reader(graph, lambda enum: str(tf.dtypes.as_dtype(enum).name)).read()
+    fill_shapes(read)
+    return read
+
+
+def _too_large(size: int, room: int | None) -> str | None:
+    if room is not None and size * COPIES > room:
+        return f"reading the graph takes up to {size * COPIES / 1e9:.1f} GB, and {max(room, 0) / 1e9:.1f} GB are left"
+    if size <= SERIALISABLE_BYTES:
+        return None
+    return f"the pipeline holds {size / 1e9:.1f} GB in memory; graphs are read up to {SERIALISABLE_BYTES / 1e9:.0f} GB"
+
+
+def _without_graph(reason: str) -> GraphDict:
+    return {"root": None, "reason": reason, "nodes": []}

@@ -1,0 +1,1 @@
+"""Inference of element structures, shapes and counts, without TensorFlow."""

@@ -1,0 +1,147 @@
+"""What comes out of sources that combine whole pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.addresses import join
+from pipeprof.pipelines.inference.common_structure import common
+from pipeprof.pipelines.inference.stages import UNKNOWN, Flow
+from pipeprof.pipelines.inference.tensor import counts
+from pipeprof.pipelines.inference.tensor.refusals import Refused, refuse
+from pipeprof.pipelines.inference.tensor.shapes import FLOATS, Structure, Tensor
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.inference.calls import Place
+    from pipeprof.pipelines.inference.walker import Walker
+
+
+@dataclass(frozen=True)
+class Following:
+    """Where the elements are followed: what a source or stage may ask of the walker.
+
+    Attributes:
+        walker: The walker.
+        address: Address of the source or stage.
+        place: Where it was written.
+        outer: The element that its pipeline is made for.
+    """
+
+    walker: Walker
+    address: str
+    place: Place
+    outer: Structure
+
+    @property
+    def strict(self) -> bool:
+        """Whether only TensorFlow's own words count."""
+        return self.walker.strict
+
+    def inner(self, op: Any, outer: Structure = None) -> list[Flow]:
+        """What comes out of the pipelines among the arguments, in order; of those made for an element with `outer`."""
+        return [
+            self.walker.pipeline(
+                one.pipeline,
+                join(self.address, *one.below),
+                (*self.place, *one.place),
+                outer if one.per_element else self.outer,
+            )
+            for one in op.pipelines()
+        ]
+
+    def guarded(self, check: Callable[[], Any]) -> Any:
+        """What a check gives; ``None`` after reporting what it refuses."""
+        try:
+            return check()
+        except Refused as refusal:
+            self.walker.report(self.place, refusal)
+        return None
+
+
+def _zip(source: Any, following: Following) -> Flow:
+    flows = following.inner(source)
+    structure = source.datasets.build(lambda index, _: flows[index].structure)
+    uneven = any(flow.uneven for flow in flows)
+    return Flow(structure, counts.shortest(flow.cardinality for flow in flows), uneven)
+
+
+def _all_structures(flows: list[Flow], numbers: Sequence[int]) -> Structure:
+    """The structure that the elements of all have; `numbers` are their places in ``datasets``.
+
+    Raises:
+        Refused: There is none.
+    """
+    structure = flows[0].structure
+    for number, flow in zip(numbers[1:], flows[1:], strict=True):
+        try:
+            structure = common(structure, flow.structure)
+        except Refused as refusal:
+            raise Refused(refusal.message, refusal.code, "datasets", number) from None
+    return structure
+
+
+def _concatenate(source: Any, following: Following) -> Flow:
+    flows = following.inner(source)
+    structure = _all_structures(flows, range(len(flows)))
+    return Flow(structure, counts.added(flow.cardinality for flow in flows), uneven=True)
+
+
+def _sample(source: Any, following: Following) -> Flow:
+    flows = following.inner(source)
+    count = len(source.datasets.value)
+    datasets, weights = flows[:count], source.weights
+    if len(flows) > count:
+        following.guarded(lambda: _check_weights(flows[count].structure, count))
+    numbers: Sequence[int] = range(count)
+    if isinstance(weights, tuple):
+        # TensorFlow leaves out what is never drawn.
+        numbers = [index for index in range(count) if weights[index] > 0]
+        if not numbers:
+            return UNKNOWN
+    if len(numbers) == 1:
+        return datasets[numbers[0]]
+    datasets = [datasets[index] for index in numbers]
+    structure = _all_structures(datasets, numbers)
+    return Flow(structure, _drawn(datasets, following, stop=source.stop_on_empty_dataset), uneven=True)
+
+
+def _check_weights(structure: Structure, count: int) -> None:
+    if not isinstance(structure, Tensor):
+        return
+    fits = structure.shape is None or (len(structure.shape) == 1 and structure.shape[0] in (None, count))
+    if structure.dtype not in FLOATS or not fits:
+        refuse(structure, "wrong-weights", f"a float tensor of shape [{count}]", "weights")
+
+
+def _drawn(datasets: list[Flow], following: Following, *, stop: bool) -> int | None:
+    known = [flow.cardinality for flow in datasets]
+    if following.strict or stop:
+        return counts.drawn(known) if following.strict else None
+    return counts.added(known)
+
+
+def _choose(source: Any, following: Following) -> Flow:
+    *datasets, choice = following.inner(source)
+    following.guarded(lambda: _check_choice(choice.structure))
+    structure = _all_structures(datasets, range(len(datasets)))
+    count = counts.drawn(flow.cardinality for flow in datasets) if following.strict else None
+    return Flow(structure, count, uneven=True)
+
+
+def _check_choice(structure: Structure) -> None:
+    if structure is None:
+        return
+    fits = isinstance(structure, Tensor) and structure.dtype == "int64" and structure.shape in ((), None)
+    if not fits:
+        refuse(structure, "wrong-choice", "a single int64: which pipeline is next", "choice_dataset")
+
+
+COMBINED: Mapping[str, Callable[[Any, Following], Flow]] = {
+    "choose_from_datasets": _choose,
+    "concatenate": _concatenate,
+    "sample_from_datasets": _sample,
+    "zip": _zip,
+}
+"""By TensorFlow's name."""

@@ -1,0 +1,178 @@
+"""What comes out of stages that call a function or bring in a further pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pipeprof.pipelines.inference.calls import Place, inside_function
+from pipeprof.pipelines.inference.combined import Following
+from pipeprof.pipelines.inference.common_structure import common
+from pipeprof.pipelines.inference.padding import padded
+from pipeprof.pipelines.inference.sources import literals
+from pipeprof.pipelines.inference.stages import UNKNOWN, Flow, stacked
+from pipeprof.pipelines.inference.tensor import counts
+from pipeprof.pipelines.inference.tensor.counts import INFINITE
+from pipeprof.pipelines.inference.tensor.refusals import Refused, mismatch, refuse
+from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each
+
+_ROUNDS = 8
+"""How often a state may change its shape until TensorFlow leaves it open."""
+
+
+def _result(function: Any, element: Structure, following: Following, place: Place, *, answers: bool) -> Structure:
+    """What a function gives; ``None`` for one in a Python file."""
+    calls = getattr(function, "ops", None)
+    if calls is None:
+        return None
+    chain = (*following.place, *place, "ops")
+    return following.walker.calls.chain(calls, inside_function(element), chain, answers=answers)
+
+
+def _written(stage: Any, argument: str) -> tuple[Any, Place]:
+    """A function argument and where it stands: directly in the stage, or under TensorFlow's own name."""
+    named = getattr(stage, argument, None)
+    return (named, (argument,)) if named is not None else (getattr(stage, "function", None), ())
+
+
+def _map(stage: Any, flow: Flow, following: Following) -> Flow:
+    function, place = _written(stage, "map_func")
+    return replace(flow, structure=_result(function, flow.structure, following, place, answers=False))
+
+
+def _check_truth(stage: Any, flow: Flow, following: Following) -> None:
+    function, place = _written(stage, "predicate")
+    result = _result(function, flow.structure, following, place, answers=True)
+    if result is None:
+        return
+    if not isinstance(result, Tensor) or result.dtype != "bool" or result.shape not in ((), None):
+        last = len(function.ops) - 1
+        expected = f"a single bool from the last call of {stage.op}"
+        refuse(result, "no-truth-value", expected, *place, "ops", last)
+
+
+def _filter(stage: Any, flow: Flow, following: Following) -> Flow:
+    following.guarded(lambda: _check_truth(stage, flow, following))
+    endless = flow.cardinality == INFINITE and not following.strict
+    return replace(flow, cardinality=INFINITE if endless else None, uneven=flow.uneven)
+
+
+def _take_while(stage: Any, flow: Flow, following: Following) -> Flow:
+    following.guarded(lambda: _check_truth(stage, flow, following))
+    return replace(flow, cardinality=None)
+
+
+def _nested(stage: Any, flow: Flow, following: Following) -> Flow:
+    parallel = stage.op == "interleave" and stage.num_parallel_calls is not None
+    flows = following.inner(stage, inside_function(flow.structure))
+    inner = flows[0] if flows else UNKNOWN
+    return replace(inner, cardinality=_nested_count(flow.cardinality, inner.cardinality, following, parallel))
+
+
+def _nested_count(outer: int | None, inner: int | None, following: Following, parallel: bool) -> int | None:
+    if following.strict:
+        # TensorFlow says so much of a parallel interleave alone.
+        return INFINITE if parallel and outer == INFINITE else None
+    if outer is None:
+        return None
+    if INFINITE in (outer, inner):
+        return INFINITE if 0 not in (outer, inner) else None
+    return None if inner is None else outer * inner
+
+
+def _concatenate(stage: Any, flow: Flow, following: Following) -> Flow:
+    (other,) = following.inner(stage)
+    try:
+        structure = common(flow.structure, other.structure)
+    except Refused as refusal:
+        raise Refused(refusal.message, refusal.code, "dataset") from None
+    return Flow(structure, counts.added((flow.cardinality, other.cardinality)), uneven=True, batched=flow.batched)
+
+
+def _scan(stage: Any, flow: Flow, following: Following) -> Flow:
+    function, place = _written(stage, "scan_func")
+    state = literals(stage.initial_state, following.walker.files)
+    output: Structure = None
+    for _ in range(_ROUNDS):
+        result = _result(function, (state, flow.structure), following, place, answers=False)
+        if result is None:
+            return replace(flow, structure=None)
+        if not isinstance(result, tuple) or len(result) != 2:
+            expected = "a tuple of the new state and what comes out, from the function of scan"
+            refuse(result, "wrong-structure", expected, *place, "ops")
+        new, output = result
+        try:
+            wider = common(state, new)
+        except Refused:
+            expected = "the structure and dtypes of initial_state"
+            raise mismatch(new, "wrong-state", expected, *place, "ops") from None
+        if wider == state or wider is None:
+            break
+        state = wider
+    return replace(flow, structure=output)
+
+
+def _group_by_window(stage: Any, flow: Flow, following: Following) -> Flow:
+    following.guarded(lambda: _check_key(stage, flow, following))
+    flows = following.inner(stage, Nested(flow.structure, cardinality=stage.window_size))
+    inner = flows[0] if flows else UNKNOWN
+    structure = inner.structure
+    if stage.window_size is None and inner.batched is not None:
+        # A group's size is its key's, and a batch of it may hold less than it could.
+        structure = each(_of_any_size, structure)
+    return Flow(structure, _endless(flow), uneven=True, batched=inner.batched)
+
+
+def _of_any_size(component: Tensor | Nested) -> Tensor | Nested:
+    return replace(component, shape=(None, *component.shape[1:]) if component.shape else component.shape)
+
+
+def _endless(flow: Flow) -> int | None:
+    return INFINITE if flow.cardinality == INFINITE else None
+
+
+def _check_key(stage: Any, flow: Flow, following: Following) -> None:
+    key = _result(stage.key_func, flow.structure, following, ("key_func",), answers=True)
+    if key is None:
+        return
+    if not isinstance(key, Tensor) or key.dtype != "int64" or key.shape not in ((), None):
+        refuse(key, "wrong-key", "a single int64 from key_func", "key_func", "ops")
+
+
+def _bucket(stage: Any, flow: Flow, following: Following) -> Flow:
+    following.guarded(lambda: _check_length(stage, flow, following))
+    structure = flow.structure
+    if not stage.no_padding:
+        structure = padded(structure, stage.padded_shapes, stage.padding_values)
+    sizes = set(stage.bucket_batch_sizes)
+    size = sizes.pop() if len(sizes) == 1 and not following.strict else None
+    return Flow(each(lambda one: stacked(one, size), structure), _endless(flow), uneven=True)
+
+
+def _check_length(stage: Any, flow: Flow, following: Following) -> None:
+    place = ("element_length_func",)
+    length = _result(stage.element_length_func, flow.structure, following, place, answers=True)
+    if isinstance(length, Tensor) and length.dtype != "int32":
+        refuse(length, "wrong-dtype", "an int32 length from element_length_func", *place, "ops")
+
+
+def _rejection_resample(stage: Any, flow: Flow, following: Following) -> Flow:
+    label = _result(stage.class_func, flow.structure, following, ("class_func",), answers=True)
+    count = INFINITE if flow.cardinality == INFINITE and not following.strict else None
+    return Flow((label, flow.structure), count, uneven=True)
+
+
+HANDLERS: Mapping[str, Callable[[Any, Flow, Following], Flow]] = {
+    "bucket_by_sequence_length": _bucket,
+    "concatenate": _concatenate,
+    "filter": _filter,
+    "flat_map": _nested,
+    "group_by_window": _group_by_window,
+    "interleave": _nested,
+    "map": _map,
+    "rejection_resample": _rejection_resample,
+    "scan": _scan,
+    "take_while": _take_while,
+}
+"""By TensorFlow's name."""

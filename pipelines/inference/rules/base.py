@@ -1,0 +1,346 @@
+"""What comes out of a function of ``ops:``: the frame of the rules, and the rules of arithmetic.
+
+A rule takes the arguments of one call and returns the structure of its result. One that cannot tell raises `NotKnown`,
+one that knows that TensorFlow refuses it `Refused`; functions without a rule give nothing known. Rules stand in tables
+by the function's name, here and in the modules ``shape_rules_*`` beside this one.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeprof.pipelines.inference.tensor.refusals import NotKnown, Refused, refuse, shape_text, tensor_text
+from pipeprof.pipelines.inference.tensor.shapes import INTEGERS, Shape, Structure, Tensor, broadcast, drop_axes, literal
+from pipeprof.pipelines.ops.values.structures import ARRAYS, Array
+
+Rule = Callable[["Arguments"], Structure]
+ArrayLookup = Callable[[Array], Tensor | None]
+_MODULES = ("base", "tensors", "io", "image", "linalg")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The arguments of one call.
+
+    Attributes:
+        inputs: Components of the element by the parameters they go to.
+        constants: What was written, by parameter.
+        arrays: What a saved array holds.
+        strict: Whether to say only what TensorFlow's own element specs say.
+    """
+
+    inputs: Mapping[str, Structure]
+    constants: Mapping[str, Any]
+    arrays: ArrayLookup
+    strict: bool
+
+    def raw(self, name: str) -> Tensor | None:
+        """The input itself, also when nothing is known about it."""
+        found = self.inputs.get(name)
+        return found if isinstance(found, Tensor) else None
+
+    def component(self, name: str) -> Tensor:
+        """A tensor of any kind.
+
+        Raises:
+            NotKnown: It is not known.
+        """
+        found = self.raw(name)
+        return self.tensor(name) if found is None else found
+
+    def tensor(self, name: str, dtype: str | None = None) -> Tensor:
+        """A dense tensor: an input, or the constant that TensorFlow converts to ``dtype``.
+
+        Raises:
+            NotKnown: It is not known, or is sparse or ragged.
+        """
+        if name in self.inputs:
+            return dense(self.inputs[name])
+        if name not in self.constants or self.constants[name] is None:
+            raise NotKnown
+        return dense(self.convert(self.constants[name], dtype))
+
+    def convert(self, value: Any, dtype: str | None = None) -> Tensor | None:
+        """The tensor of a constant."""
+        if isinstance(value, ARRAYS):
+            return self.arrays(value)
+        return literal(value, dtype)
+
+    def tensors(self, name: str) -> list[Tensor]:
+        """The tensors of a parameter that takes a list of them.
+
+        Raises:
+            NotKnown: One is not known.
+        """
+        found = self.inputs.get(name)
+        if isinstance(found, tuple):
+            return [dense(one) for one in found]
+        if found is not None or name not in self.constants or not isinstance(self.constants[name], list | tuple):
+            raise NotKnown
+        return [dense(self.convert(one)) for one in self.constants[name]]
+
+    def constant(self, name: str, default: Any = None) -> Any:
+        """What was written.
+
+        Raises:
+            NotKnown: It is an input.
+        """
+        if name in self.inputs:
+            raise NotKnown
+        return self.constants.get(name, default)
+
+    def dtype(self, name: str = "dtype", default: str | None = None) -> str:
+        """The dtype that was written.
+
+        Raises:
+            NotKnown: There is none.
+        """
+        found = self.constant(name)
+        if found is None:
+            if default is None:
+                raise NotKnown
+            return default
+        return str(found)
+
+    def integers(self, name: str) -> tuple[int, ...]:
+        """A list of whole numbers.
+
+        Raises:
+            NotKnown: It is no such list.
+            Refused: It is text.
+        """
+        found = self.constant(name)
+        if isinstance(found, str):
+            refuse(repr(found), "wrong-type", "a list of whole numbers", name)
+        if not isinstance(found, list | tuple) or not all(type(item) is int for item in found):
+            raise NotKnown
+        return tuple(found)
+
+    def integer(self, name: str, default: int | None = None) -> int:
+        """A whole number.
+
+        Raises:
+            NotKnown: It is none.
+        """
+        found = self.constant(name, default)
+        if type(found) is not int:
+            raise NotKnown
+        return found
+
+
+def dense(value: Structure) -> Tensor:
+    """``value`` as a dense tensor.
+
+    Raises:
+        NotKnown: It is no such thing.
+    """
+    if not isinstance(value, Tensor) or value.kind != "dense":
+        raise NotKnown
+    return value
+
+
+@functools.cache
+def rules() -> Mapping[str, Rule]:
+    """All rules by the function's name."""
+    found: dict[str, Rule] = {}
+    for name in _MODULES:
+        found.update(importlib.import_module(f"pipeprof.pipelines.inference.rules.{name}").RULES)
+    return found
+
+
+def same(name: str, dtype: str | None = None) -> Rule:
+    """The shape of one argument, and its dtype unless another one is always the result."""
+
+    def rule(arguments: Arguments) -> Structure:
+        return arguments.component(name).as_dtype(dtype)
+
+    return rule
+
+
+def _real(name: str) -> Rule:
+    """As `same`, where complex numbers would become real ones."""
+
+    def rule(arguments: Arguments) -> Structure:
+        tensor = arguments.tensor(name)
+        if tensor.dtype.startswith("complex"):
+            raise NotKnown
+        return tensor.of()
+
+    return rule
+
+
+def pair(arguments: Arguments, first: str, second: str) -> tuple[Tensor, Tensor]:
+    """Two operands of one dtype: a constant takes that of the tensor before it.
+
+    Raises:
+        Refused: They differ.
+    """
+    one = arguments.tensor(first)
+    other = arguments.tensor(second, one.dtype if first in arguments.inputs else None)
+    if first in arguments.inputs and second not in arguments.inputs:
+        _check_constant(one, arguments.constants[second], second)
+    elif one.dtype != other.dtype:
+        raise differing(one, other)
+    return one, other
+
+
+def _check_constant(tensor: Tensor, value: Any, name: str) -> None:
+    """Refuse a constant that TensorFlow does not convert to the dtype of the tensor beside it."""
+    if isinstance(value, ARRAYS):
+        return
+    natural = literal(value)
+    if natural is None:
+        return
+    fits = natural.dtype == "string" if tensor.dtype == "string" else natural.dtype != "string"
+    whole = tensor.dtype in INTEGERS and natural.dtype == "float32"
+    if not fits or whole:
+        hint = ": put tf.cast before it" if whole else ""
+        refuse(_constant_text(value), "wrong-dtype", f"{_values_of(tensor)} beside {tensor_text(tensor)}{hint}", name)
+
+
+def _values_of(tensor: Tensor) -> str:
+    if tensor.dtype == "string":
+        return "text"
+    return "whole numbers" if tensor.dtype in INTEGERS else "numbers"
+
+
+def _constant_text(value: Any) -> str:
+    return "a list" if isinstance(value, list | tuple) else repr(value)
+
+
+def differing(one: Tensor, other: Tensor) -> Refused:
+    """Two operands of different dtypes."""
+    text = "string" in (one.dtype, other.dtype)
+    names = "tf.strings.to_number or tf.strings.as_string" if text else "tf.cast"
+    message = (
+        f"got {tensor_text(one)} and {tensor_text(other)}, expected the same dtype: put {names} before one of them"
+    )
+    return Refused(message, "wrong-dtype")
+
+
+def stretched(one: Tensor, other: Tensor) -> Shape | None:
+    """The shape of an element-wise operation.
+
+    Raises:
+        Refused: The shapes do not fit each other.
+    """
+    shape = broadcast(one.shape, other.shape)
+    if shape is None and one.shape is not None and other.shape is not None:
+        got = f"shapes {shape_text(one.shape)} and {shape_text(other.shape)}"
+        refuse(got, "wrong-shape", "shapes that can be stretched to each other")
+    return shape
+
+
+def binary(first: str, second: str, dtype: str | None = None) -> Rule:
+    """Element by element on two tensors that are stretched to each other's shape."""
+
+    def rule(arguments: Arguments) -> Structure:
+        one, other = pair(arguments, first, second)
+        return Tensor(dtype or one.dtype, stretched(one, other))
+
+    return rule
+
+
+def _quotient(arguments: Arguments) -> Structure:
+    one, other = pair(arguments, "x", "y")
+    wide = {"int32": "float64", "int64": "float64", "uint32": "float64", "uint64": "float64"}
+    narrow = dict.fromkeys(("int8", "uint8", "int16", "uint16"), "float32")
+    return Tensor((wide | narrow).get(one.dtype, one.dtype), stretched(one, other))
+
+
+def _reduction(name: str, dtype: str | None = None, *, real: bool = False) -> Rule:
+    def rule(arguments: Arguments) -> Structure:
+        axis = arguments.constant("axis")
+        keep = bool(arguments.constant("keepdims"))
+        tensor = arguments.tensor(name)
+        if real and tensor.dtype.startswith("complex"):
+            raise NotKnown
+        check_axes(tensor, axis)
+        return tensor.of(dtype, drop_axes(tensor.shape, axis, keep=keep))
+
+    return rule
+
+
+def check_axes(tensor: Tensor, axis: Any) -> None:
+    """Refuse axes that a tensor does not have.
+
+    Raises:
+        Refused: There is one such.
+    """
+    if tensor.shape is None:
+        return
+    for one in axis if isinstance(axis, list | tuple) else [axis]:
+        if type(one) is int and not -len(tensor.shape) <= one < len(tensor.shape):
+            count = len(tensor.shape)
+            refuse(f"axis {one}", "wrong-axis", f"one of the {count} dimensions of {tensor_text(tensor)}", "axis")
+
+
+def _arg_reduction(arguments: Arguments) -> Structure:
+    axis = arguments.constant("axis")
+    tensor = arguments.tensor("input")
+    check_axes(tensor, 0 if axis is None else axis)
+    shape = drop_axes(tensor.shape, 0 if axis is None else axis, keep=False)
+    return tensor.of(arguments.dtype("output_type", "int64"), shape)
+
+
+_SAME_X = (
+    "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "conj", "cos", "cosh", "cumprod", "cumsum", "digamma",
+    "erf", "exp", "expm1", "floor", "lgamma", "log", "log1p", "log_sigmoid", "negative", "reciprocal", "rint", "round",
+    "rsqrt", "sigmoid", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh",
+)  # fmt: skip
+_BINARY = (
+    "add", "floordiv", "floormod", "maximum", "minimum", "mod", "multiply", "multiply_no_nan", "pow",
+    "squared_difference", "subtract", "xdivy", "xlogy",
+)  # fmt: skip
+_COMPARISONS = ("equal", "greater", "greater_equal", "less", "less_equal", "not_equal")
+_REDUCTIONS = (
+    "reduce_euclidean_norm", "reduce_logsumexp", "reduce_max", "reduce_mean", "reduce_min", "reduce_prod", "reduce_sum",
+)  # fmt: skip
+
+_MATH: dict[str, Rule] = {
+    **{name: same("x") for name in _SAME_X},
+    **{name: binary("x", "y") for name in _BINARY},
+    **{name: binary("x", "y", "bool") for name in _COMPARISONS},
+    **{name: binary("x", "y", "bool") for name in ("logical_and", "logical_or", "logical_xor")},
+    **{name: same("x", "bool") for name in ("is_finite", "is_inf", "is_nan", "logical_not")},
+    **{name: _reduction("input_tensor") for name in _REDUCTIONS},
+    **{name: _reduction("input_tensor", "bool") for name in ("reduce_all", "reduce_any")},
+    **{name: _reduction("input_tensor", real=True) for name in ("reduce_std", "reduce_variance")},
+    "abs": _real("x"),
+    "argmax": _arg_reduction,
+    "argmin": _arg_reduction,
+    "atan2": binary("y", "x"),
+    "count_nonzero": _reduction("input", "int64"),
+    "divide": _quotient,
+    "divide_no_nan": _quotient,
+    "truediv": _quotient,
+    "softmax": same("logits"),
+    "log_softmax": same("logits"),
+    "softplus": same("features"),
+    "softsign": same("features"),
+    "l2_normalize": same("x"),
+}
+_SHORT = (
+    "abs", "add", "argmax", "argmin", "cos", "cumsum", "divide", "equal", "exp", "floor", "greater", "greater_equal",
+    "less", "less_equal", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "multiply", "negative",
+    "not_equal", "pow", "reduce_all", "reduce_any", "reduce_logsumexp", "reduce_max", "reduce_mean", "reduce_min",
+    "reduce_prod", "reduce_sum", "round", "sigmoid", "sign", "sin", "sqrt", "square", "subtract", "tanh", "truediv",
+)  # fmt: skip
+
+RULES: dict[str, Rule] = {
+    **{f"tf.math.{name}": rule for name, rule in _MATH.items()},
+    **{f"tf.{name}": _MATH[name] for name in _SHORT},
+    **{
+        f"tf.bitwise.{name}": binary("x", "y")
+        for name in ("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift")
+    },
+    "tf.linalg.l2_normalize": same("x"),
+    "tf.nn.l2_normalize": same("x"),
+    "tf.nn.relu": same("features"),
+    "tf.nn.sigmoid": same("x"),
+    "tf.nn.softmax": same("logits"),
+}

@@ -1,0 +1,189 @@
+"""What the functions of ``ops:`` take: dtypes, numbers of dimensions, and whether ragged and sparse tensors fit.
+
+The rows (in `needs_table`) say what TensorFlow refuses for certain; a test tries every one of them. What the other
+arguments decide (that two shapes fit each other, say) stands with the rules.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeprof.pipelines.inference.rules.input_table import ROWS
+from pipeprof.pipelines.inference.tensor.refusals import refuse
+from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, fits
+
+_LETTERS = {
+    "s": "string", "b": "bool", "u": "uint8", "i": "int32", "l": "int64", "h": "float16", "f": "float32",
+    "d": "float64", "c": "complex64",
+}  # fmt: skip
+_KINDS = {"d": "dense", "r": "ragged", "s": "sparse"}
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one parameter takes.
+
+    Attributes:
+        dtypes: Those that fit, of the dtypes that were tried.
+        least: Fewest dimensions.
+        most: Most dimensions; ``None`` for any number.
+        kinds: ``dense``, ``ragged`` and ``sparse``, as far as they fit.
+    """
+
+    dtypes: frozenset[str]
+    least: int
+    most: int | None
+    kinds: frozenset[str]
+
+    def words(self) -> str:
+        """What is expected, for a message.
+
+        Example:
+            >>> needs("tf.io.decode_jpeg")["contents"].words(), needs("tf.image.resize")["images"].words()
+            ('a single string', 'numbers with 3 or 4 dimensions')
+        """
+        if self.most == 0 and len(self.dtypes) == 1:
+            return f"a single {next(iter(self.dtypes))}"
+        if "dense" not in self.kinds:
+            return f"a {' or '.join(sorted(self.kinds))} tensor"
+        return self._dtype_words() + self._rank_words()
+
+    def _dtype_words(self) -> str:
+        for names, words in _CLASSES:
+            if self.dtypes == names:
+                return words
+        if len(self.dtypes) == 1:
+            return next(iter(self.dtypes))
+        return f"one of {', '.join(name for name in TRIED if name in self.dtypes)}"
+
+    def _rank_words(self) -> str:
+        if self.most is None:
+            return f" with at least {self.least} dimension{'s' * (self.least != 1)}" if self.least else ""
+        if self.least == self.most:
+            return f" with {self.least} dimension{'s' * (self.least != 1)}"
+        between = " or " if self.most == self.least + 1 else " to "
+        return f" with {self.least}{between}{self.most} dimensions"
+
+    def allows_dtype(self, dtype: str) -> bool:
+        """Whether a dtype fits, or was not tried."""
+        return dtype not in TRIED or dtype in self.dtypes
+
+    def allows_rank(self, rank: int | None) -> bool:
+        """Whether a number of dimensions fits, or is not known."""
+        return rank is None or (rank >= self.least and (self.most is None or rank <= self.most))
+
+
+TRIED = tuple(_LETTERS.values())
+_REAL = frozenset(TRIED) - {"string", "bool", "complex64"}
+_CLASSES = (
+    (frozenset(TRIED), "a tensor"),
+    (frozenset({"string"}), "strings"),
+    (frozenset({"bool"}), "truth values (bool)"),
+    (_REAL, "numbers"),
+    (_REAL | {"complex64"}, "numbers"),
+    (frozenset(TRIED) - {"string"}, "numbers or truth values"),
+    (frozenset(TRIED) - {"bool"}, "numbers or strings"),
+    (frozenset({"float16", "float32", "float64"}), "floats"),
+    (frozenset({"float32", "float64"}), "float32 or float64"),
+    (frozenset({"float16", "float32", "float64", "complex64"}), "floats"),
+    (frozenset({"uint8", "int32", "int64"}), "whole numbers"),
+    (frozenset({"int32", "int64"}), "whole numbers (int32 or int64)"),
+    (frozenset({"uint8"}), "uint8"),
+)
+
+
+Place = tuple[str | int, ...]
+ANYTHING = Need(frozenset(TRIED), 0, None, frozenset(_KINDS.values()))
+_PICK = ": pick a field with `on`"
+
+
+@functools.cache
+def _table() -> Mapping[str, Mapping[str, Need]]:
+    found: dict[str, dict[str, Need]] = {}
+    for (dtypes, least, most, kinds), names in ROWS.items():
+        need = Need(frozenset(_LETTERS[one] for one in dtypes), least, most, frozenset(_KINDS[one] for one in kinds))
+        for full in names.split():
+            name, _, parameter = full.rpartition(".")
+            found.setdefault(f"tf.{name}", {})[parameter] = need
+    return found
+
+
+def needs(name: str) -> Mapping[str, Need]:
+    """What the parameters of a function take; those that take anything have no entry."""
+    return _table().get(name, {})
+
+
+def check_inputs(name: str, inputs: Mapping[str, Structure], on: Any) -> None:
+    """Refuse the inputs of a call that do not fit.
+
+    Args:
+        name: The function.
+        inputs: What goes in, by parameter.
+        on: The call's ``on``, to say where one may pick a field.
+
+    Raises:
+        Refused: One does not fit.
+    """
+    wanted = needs(name)
+    for index, (parameter, given) in enumerate(inputs.items()):
+        need = wanted.get(parameter, ANYTHING)
+        check = _check_packed if isinstance(given, tuple) else _check
+        check(name, parameter, given, need, _place(on, index, parameter))
+
+
+def _place(on: Any, index: int, parameter: str) -> Place:
+    """Where the field of a parameter was written; nowhere if the whole element goes in."""
+    if on is None:
+        return ()
+    if isinstance(on, dict):
+        return ("on", parameter)
+    return ("on", index) if isinstance(on, tuple) else ("on",)
+
+
+def _check_packed(name: str, parameter: str, given: tuple[Structure, ...], need: Need, place: Place) -> None:
+    """TensorFlow makes one tensor of a tuple, if its components allow."""
+    tensors = [one for one in given if isinstance(one, Tensor) and one.kind == "dense"]
+    differ = len({one.dtype for one in tensors}) > 1
+    for one in tensors[1:]:
+        first = tensors[0].shape
+        differ = differ or (first is not None and one.shape is not None and not fits(first, one.shape))
+    if differ:
+        expected = f"{need.words()} for `{parameter}` of {name}{'' if place else _PICK}"
+        refuse(given, "wrong-structure", expected, *place)
+
+
+def _check(name: str, parameter: str, given: Structure, need: Need, place: Place) -> None:
+    expected = f"{need.words()} for `{parameter}` of {name}"
+    if isinstance(given, Mapping | Nested):
+        hint = _PICK if isinstance(given, Mapping) and not place else ""
+        hint = ": turn it into tensors with `flat_map` and a `batch` inside" if isinstance(given, Nested) else hint
+        refuse(given, "wrong-structure", expected + hint, *place)
+    if not isinstance(given, Tensor):
+        return
+    if given.kind not in need.kinds:
+        refuse(given, "wrong-kind", f"{expected}{_dense_hint(given, need)}", *place)
+    if given.kind != "dense":
+        return
+    if not need.allows_dtype(given.dtype):
+        refuse(given, "wrong-dtype", f"{expected}{_dtype_hint(given, need)}", *place)
+    if not need.allows_rank(given.rank):
+        excess = 0 if need.most is None else max(0, (given.rank or 0) - need.most)
+        refuse(given, "wrong-rank", expected, *place, excess=excess)
+
+
+def _dense_hint(given: Tensor, need: Need) -> str:
+    if "dense" not in need.kinds:
+        return ""
+    name = "tf.sparse.to_dense" if given.kind == "sparse" else "tf.RaggedTensor.to_tensor"
+    return f": put {name} before it"
+
+
+def _dtype_hint(given: Tensor, need: Need) -> str:
+    if given.dtype == "string" and "string" not in need.dtypes and (given.rank or 0) == 0:
+        return ": decode it first" if "uint8" in need.dtypes else ""
+    if need.dtypes >= {"float32"} and given.dtype != "string" and not given.dtype.startswith("complex"):
+        return ": put tf.cast before it"
+    return ""

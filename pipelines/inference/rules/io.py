@@ -1,0 +1,304 @@
+"""What comes out of the functions that read files, parse records, decode media and work on text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pipeprof.pipelines.data.recipes.models import ImageFolder, Text, TFRecord
+from pipeprof.pipelines.data.recipes.record_features import JpegFeature, TextFeature
+from pipeprof.pipelines.inference.rules.base import Arguments, Rule, dense, same
+from pipeprof.pipelines.inference.tensor.refusals import NotKnown, refuse
+from pipeprof.pipelines.inference.tensor.shapes import WIDTHS, Content, Shape, Structure, Tensor, drop_axes
+from pipeprof.pipelines.ops.values.element import Required
+from pipeprof.pipelines.ops.values.features import FeatureSpec
+
+_IMAGE_CHANNELS = 3
+
+
+def image_content(recipe: ImageFolder | TFRecord, feature: JpegFeature | ImageFolder, mean_bytes: float) -> Content:
+    """What is known of an encoded image that a recipe makes."""
+    width, height = feature.size
+    return Content("image", recipe, mean_bytes, (height, width, _IMAGE_CHANNELS))
+
+
+def _read_file(arguments: Arguments) -> Structure:
+    files = arguments.raw("filename")
+    content = files.content if files is not None else None
+    recipe = content.recipe if content is not None and content.kind == "files" else None
+    if recipe is None:
+        return Tensor("string", ())
+    mean_bytes = recipe.estimated_bytes() / max(1, len(recipe.file_names()))
+    if isinstance(recipe, ImageFolder):
+        return Tensor("string", (), content=image_content(recipe, recipe, mean_bytes))
+    return Tensor("string", (), content=Content("text", recipe, mean_bytes))
+
+
+def _channels(arguments: Arguments) -> int | None:
+    """The number of channels that was written.
+
+    Raises:
+        Refused: It is none.
+        NotKnown: It is a field of the element.
+    """
+    written = arguments.constant("channels") or None
+    if written is not None and type(written) is not int:
+        refuse(repr(written)[:60], "wrong-type", "a whole number", "channels")
+    return written
+
+
+def _decoded(arguments: Arguments, dtype: str, *, shape_known: bool = True) -> Structure:
+    """An image of the contents' own height and width."""
+    channels = _channels(arguments)
+    contents = arguments.raw("contents")
+    size = contents.content.size if contents is not None and contents.content is not None else None
+    ratio = arguments.constant("ratio", 1)
+    if size is not None and not arguments.strict and ratio == 1:
+        return Tensor(dtype, (size[0], size[1], channels or size[2]))
+    return Tensor(dtype, (None, None, channels) if shape_known else None)
+
+
+def _decode_jpeg(arguments: Arguments) -> Structure:
+    return _decoded(arguments, "uint8")
+
+
+def _decode_png(arguments: Arguments) -> Structure:
+    return _decoded(arguments, arguments.dtype("dtype", "uint8"))
+
+
+def _decode_image(arguments: Arguments) -> Structure:
+    animated = arguments.constant("expand_animations", default=True)
+    found = _decoded(arguments, arguments.dtype("dtype", "uint8"), shape_known=False)
+    if found.shape is None and not animated:
+        return found.of(shape=(None, None, _channels(arguments)))
+    return found
+
+
+def _decode_and_crop(arguments: Arguments) -> Structure:
+    channels = _channels(arguments)
+    try:
+        window = arguments.integers("crop_window")
+    except NotKnown:
+        # A window that is a field of the element says nothing of its size.
+        return Tensor("uint8", (None, None, channels))
+    if len(window) != 4:
+        raise NotKnown
+    return Tensor("uint8", (window[2], window[3], channels))
+
+
+def _decode_raw(arguments: Arguments) -> Structure:
+    dtype = arguments.dtype("out_type")
+    shape = arguments.tensor("input_bytes").shape
+    length = arguments.constant("fixed_length")
+    if length is not None and (type(length) is not int or not WIDTHS.get(dtype)):
+        raise NotKnown
+    count = None if length is None else length // WIDTHS[dtype]
+    return Tensor(dtype, None if shape is None else (*shape, count))
+
+
+def _parse_tensor(arguments: Arguments) -> Structure:
+    return Tensor(arguments.dtype("out_type"), None)
+
+
+def _parse_single_example(arguments: Arguments) -> Structure:
+    return _parsed(arguments, ())
+
+
+def _parse_example(arguments: Arguments) -> Structure:
+    serialized = arguments.tensor("serialized")
+    if serialized.shape is None or len(serialized.shape) != 1:
+        raise NotKnown
+    return _parsed(arguments, serialized.shape)
+
+
+def _parsed(arguments: Arguments, batch: Shape) -> Structure:
+    features = arguments.constant("features")
+    serialized = arguments.raw("serialized")
+    content = serialized.content if serialized is not None else None
+    if not isinstance(features, dict):
+        raise NotKnown
+    return parsed_features(features, batch, content, strict=arguments.strict)
+
+
+def parsed_features(
+    features: Mapping[str, FeatureSpec], batch: Shape, content: Content | None, *, strict: bool
+) -> dict[str, Tensor | None]:
+    """What comes out of parsing examples.
+
+    Args:
+        features: Feature specs by name.
+        batch: Dimensions in front: none for a single example.
+        content: What the examples are, if a recipe makes them.
+        strict: Whether to say only what TensorFlow's own element specs say.
+    """
+    sparse: Shape = (None,) * len(batch) if strict else batch
+    return {
+        name: _feature(name, feature, sparse if feature.kind == "VarLenFeature" else batch, content)
+        for name, feature in features.items()
+    }
+
+
+def _feature(name: str, feature: FeatureSpec, batch: Shape, content: Content | None) -> Tensor | None:
+    dtype = str(feature.arguments["dtype"])
+    shape = tuple(feature.arguments.get("shape") or ())
+    if feature.kind == "FixedLenFeature":
+        return Tensor(dtype, (*batch, *shape), "dense", _value_content(name, content))
+    varies = not batch and _varies(str(feature.arguments.get("value_key") or name), content)
+    if feature.kind == "FixedLenSequenceFeature":
+        return Tensor(dtype, (*batch, None, *shape), varies=varies)
+    if feature.kind == "VarLenFeature":
+        return Tensor(dtype, (*batch, None), "sparse", varies=varies)
+    if feature.kind == "RaggedFeature":
+        return Tensor(dtype, (*batch, None), "ragged", varies=varies)
+    return None
+
+
+def _value_content(name: str, content: Content | None) -> Content | None:
+    """What a feature's value is, when the records come from a recipe."""
+    recipe = content.recipe if content is not None and content.kind == "record" else None
+    if not isinstance(recipe, TFRecord) or name not in recipe.features:
+        return None
+    entry = recipe.features[name]
+    feature = entry.feature
+    if isinstance(feature, JpegFeature) and feature.frames is None:
+        return image_content(recipe, feature, entry.estimated_bytes())
+    return Content("text", recipe, entry.estimated_bytes()) if isinstance(feature, TextFeature) else None
+
+
+_ALIKE = 1e-9
+"""Chance that is as good as none."""
+
+
+def _varies(name: str, content: Content | None) -> bool:
+    """Whether the lengths of a feature surely differ within some pair of records."""
+    if content is None or content.kind != "record" or not isinstance(content.recipe, TFRecord):
+        return False
+    entry = content.recipe.features.get(name)
+    spans = getattr(entry.feature if entry is not None else None, "length_range", None)
+    return spans is not None and _differ(spans[0], spans[1], content.recipe.records)
+
+
+def _differ(least: int, most: int, count: int) -> bool:
+    """Whether numbers drawn from a range, each with its neighbour, are not alike in all pairs."""
+    pairs, kinds = count // 2, most - least + 1
+    return kinds > 1 and pairs * math.log(kinds) > -math.log(_ALIKE)
+
+
+def _split_varies(text: Tensor) -> bool:
+    recipe = text.content.recipe if text.content is not None and text.content.kind == "text" else None
+    return isinstance(recipe, Text) and _differ(recipe.words[0], recipe.words[1], recipe.lines)
+
+
+def _decode_csv(arguments: Arguments) -> Structure:
+    shape = arguments.tensor("records").shape
+    defaults = arguments.constant("record_defaults")
+    return tuple(Tensor(column_dtype(default), shape) for default in defaults)
+
+
+def column_dtype(default: Required | str | float) -> str:
+    """The dtype of a CSV column from what stands for it in ``record_defaults``."""
+    if isinstance(default, Required):
+        return default.dtype
+    if isinstance(default, str):
+        return "string"
+    return "int32" if isinstance(default, int) else "float32"
+
+
+def _to_number(arguments: Arguments) -> Structure:
+    return arguments.tensor("input").of(arguments.dtype("out_type", "float32"))
+
+
+def _split(arguments: Arguments) -> Structure:
+    text = arguments.tensor("input")
+    if text.shape is None:
+        raise NotKnown
+    if not text.shape:
+        return Tensor("string", (None,), varies=not arguments.constants and _split_varies(text))
+    rows = (None, *text.shape[1:]) if arguments.strict else text.shape
+    return Tensor("string", (*rows, None), "ragged")
+
+
+def _reduce_join(arguments: Arguments) -> Structure:
+    axis, keep = arguments.constant("axis"), bool(arguments.constant("keepdims"))
+    tensor = arguments.tensor("inputs")
+    return tensor.of(shape=drop_axes(tensor.shape, axis, keep=keep))
+
+
+def _join(arguments: Arguments) -> Structure:
+    tensors = arguments.tensors("inputs")
+    shapes = {tensor.shape for tensor in tensors if tensor.shape != ()}
+    if len(shapes) > 1:
+        raise NotKnown
+    return Tensor("string", shapes.pop() if shapes else ())
+
+
+def _to_dense(arguments: Arguments) -> Structure:
+    sparse = arguments.raw("sp_input")
+    if sparse is None or sparse.kind != "sparse":
+        raise NotKnown
+    # TensorFlow's own spec of the dense tensor keeps the number of dimensions alone.
+    blurred = arguments.strict and sparse.shape is not None
+    return replace(sparse, kind="dense", shape=(None,) * len(sparse.shape or ()) if blurred else sparse.shape)
+
+
+def _ragged_to_tensor(arguments: Arguments) -> Structure:
+    ragged = arguments.raw("self")
+    if ragged is None or ragged.kind != "ragged" or arguments.constant("shape") is not None:
+        raise NotKnown
+    return replace(ragged, kind="dense")
+
+
+def _scalar(dtype: str) -> Rule:
+    def rule(arguments: Arguments) -> Structure:
+        del arguments
+        return Tensor(dtype, ())
+
+    return rule
+
+
+def _encode_png(arguments: Arguments) -> Structure:
+    image = dense(arguments.tensor("image"))
+    if image.shape is None or len(image.shape) < 3:
+        raise NotKnown
+    return Tensor("string", image.shape[:-3])
+
+
+_SAME_TEXT = (
+    "lower", "regex_replace", "strip", "substr", "unicode_transcode", "upper",
+)  # fmt: skip
+
+RULES: dict[str, Rule] = {
+    **{f"tf.strings.{name}": same("input", "string") for name in (*_SAME_TEXT, "as_string")},
+    **{
+        f"tf.strings.{name}": same("input", "int64")
+        for name in ("to_hash_bucket", "to_hash_bucket_fast", "to_hash_bucket_strong")
+    },
+    "tf.strings.bytes_split": _split,
+    "tf.strings.join": _join,
+    "tf.strings.length": same("input", "int32"),
+    "tf.strings.reduce_join": _reduce_join,
+    "tf.strings.regex_full_match": same("input", "bool"),
+    "tf.strings.split": _split,
+    "tf.strings.to_number": _to_number,
+    "tf.io.decode_and_crop_jpeg": _decode_and_crop,
+    "tf.io.decode_base64": same("input"),
+    "tf.io.decode_bmp": _decode_jpeg,
+    "tf.io.decode_compressed": same("bytes"),
+    "tf.io.decode_csv": _decode_csv,
+    "tf.io.decode_image": _decode_image,
+    "tf.io.decode_jpeg": _decode_jpeg,
+    "tf.io.decode_png": _decode_png,
+    "tf.io.decode_raw": _decode_raw,
+    "tf.io.encode_base64": same("input"),
+    "tf.io.encode_jpeg": _scalar("string"),
+    "tf.io.encode_png": _encode_png,
+    "tf.io.is_jpeg": same("contents", "bool"),
+    "tf.io.parse_example": _parse_example,
+    "tf.io.parse_single_example": _parse_single_example,
+    "tf.io.parse_tensor": _parse_tensor,
+    "tf.io.read_file": _read_file,
+    "tf.io.serialize_tensor": _scalar("string"),
+    "tf.RaggedTensor.to_tensor": _ragged_to_tensor,
+    "tf.sparse.to_dense": _to_dense,
+}

@@ -1,0 +1,351 @@
+"""What comes out of the functions that make, shape, choose and draw tensors."""
+
+from __future__ import annotations
+
+import math
+
+from pipeprof.pipelines.inference.rules.base import Arguments, Rule, differing, same
+from pipeprof.pipelines.inference.tensor.refusals import NotKnown, Refused, mismatch, refuse, shape_text, tensor_text
+from pipeprof.pipelines.inference.tensor.shapes import FLOATS, Shape, Structure, Tensor, broadcast, fits, merge
+
+
+def _cast(name: str) -> Rule:
+    def rule(arguments: Arguments) -> Structure:
+        tensor, wanted = arguments.component(name), arguments.dtype()
+        if (tensor.dtype == "string") != (wanted == "string"):
+            hint = "tf.strings.to_number" if tensor.dtype == "string" else "tf.strings.as_string"
+            refuse(f"dtype {wanted} for {tensor_text(tensor)}", "wrong-dtype", f"{hint}: no cast does that", "dtype")
+        return tensor.as_dtype(wanted)
+
+    return rule
+
+
+def _axis(axis: int, rank: int) -> int:
+    """An axis counted from the front.
+
+    Raises:
+        Refused: There is none such.
+        NotKnown: It is no number.
+    """
+    if type(axis) is not int:
+        raise NotKnown
+    if not -rank <= axis < rank:
+        expected = f"a number from {-rank} to {rank - 1}" if rank else "a tensor with dimensions"
+        refuse(f"axis {axis}", "wrong-axis", expected, "axis")
+    return axis % rank
+
+
+def _dimensions(tensor: Tensor) -> Shape:
+    if tensor.shape is None:
+        raise NotKnown
+    return tensor.shape
+
+
+def _expand_dims(arguments: Arguments) -> Structure:
+    tensor = arguments.tensor("input")
+    shape = _dimensions(tensor)
+    axis = _axis(arguments.integer("axis"), len(shape) + 1)
+    return tensor.of(shape=(*shape[:axis], 1, *shape[axis:]))
+
+
+def _squeeze(arguments: Arguments) -> Structure:
+    tensor = arguments.tensor("input")
+    shape = _dimensions(tensor)
+    axis = arguments.constant("axis")
+    if axis is None:
+        if None in shape:
+            return tensor.of(shape=None)
+        return tensor.of(shape=tuple(size for size in shape if size != 1))
+    gone = {_axis(one, len(shape)) for one in (axis if isinstance(axis, list | tuple) else [axis])}
+    if any(shape[one] not in (1, None) for one in gone):
+        refuse(tensor, "wrong-shape", "a size of 1 along the axis", "axis")
+    return tensor.of(shape=tuple(size for index, size in enumerate(shape) if index not in gone))
+
+
+def _reshape(arguments: Arguments) -> Structure:
+    tensor = arguments.tensor("tensor")
+    wanted = arguments.integers("shape")
+    if -1 not in wanted:
+        if tensor.size is not None and tensor.size != math.prod(wanted):
+            raise _miscounted(tensor, wanted)
+        return tensor.of(shape=wanted)
+    known = math.prod(size for size in wanted if size != -1)
+    total = tensor.size
+    if total is not None and known and total % known:
+        raise _miscounted(tensor, wanted)
+    free = None if total is None or known == 0 else total // known
+    return tensor.of(shape=tuple(free if size == -1 else size for size in wanted))
+
+
+def _miscounted(tensor: Tensor, wanted: tuple[int, ...]) -> Refused:
+    got = f"the shape {shape_text(wanted)} for {tensor_text(tensor)}"
+    return mismatch(got, "wrong-shape", f"one for {tensor.size} values", "shape")
+
+
+def _ensure_shape(arguments: Arguments) -> Structure:
+    tensor = arguments.tensor("x")
+    wanted = arguments.constant("shape")
+    if not isinstance(wanted, list | tuple):
+        raise NotKnown
+    if tensor.shape is not None and not fits(tensor.shape, tuple(wanted)):
+        refuse(tensor, "wrong-shape", f"a shape that fits {shape_text(tuple(wanted))}", "shape")
+    return tensor.of(shape=merge(tensor.shape, tuple(None if size == -1 else size for size in wanted)))
+
+
+def _transpose(arguments: Arguments) -> Structure:
+    tensor = arguments.tensor("a")
+    shape = _dimensions(tensor)
+    if arguments.constant("perm") is None:
+        return tensor.of(shape=shape[::-1])
+    order = arguments.integers("perm")
+    if any(one < 0 for one in order):
+        raise NotKnown
+    if sorted(order) != list(range(len(shape))):
+        refuse(f"perm {list(order)}", "wrong-shape", f"each of the {len(shape)} dimensions once", "perm")
+    return tensor.of(shape=tuple(shape[index] for index in order))
+
+
+def _one_dtype(tensors: list[Tensor]) -> str:
+    if not tensors:
+        raise NotKnown
+    for tensor in tensors[1:]:
+        if tensor.dtype != tensors[0].dtype:
+            raise differing(tensors[0], tensor)
+    return tensors[0].dtype
+
+
+def _stack(arguments: Arguments) -> Structure:
+    tensors = arguments.tensors("values")
+    dtype = _one_dtype(tensors)
+    shapes = [tensor.shape for tensor in tensors]
+    for tensor in tensors[1:]:
+        if tensor.shape is not None and shapes[0] is not None and not fits(shapes[0], tensor.shape):
+            refuse(f"{tensor_text(tensors[0])} and {tensor_text(tensor)}", "wrong-shape", "tensors of one shape")
+    if any(shape is None or shape != shapes[0] for shape in shapes) or shapes[0] is None:
+        return Tensor(dtype, None) if len(set(shapes)) == 1 else _unknown()
+    axis = _axis(arguments.integer("axis", 0), len(shapes[0]) + 1)
+    return Tensor(dtype, (*shapes[0][:axis], len(tensors), *shapes[0][axis:]))
+
+
+def _unknown() -> Structure:
+    raise NotKnown
+
+
+def _concat(arguments: Arguments) -> Structure:
+    tensors = arguments.tensors("values")
+    dtype = _one_dtype(tensors)
+    shapes = [_dimensions(tensor) for tensor in tensors]
+    axis = _axis(arguments.integer("axis"), len(shapes[0]))
+    _check_concat(tensors, shapes, axis)
+    rest: Shape | None = (*shapes[0][:axis], *shapes[0][axis + 1 :])
+    for shape in shapes[1:]:
+        rest = merge(rest, (*shape[:axis], *shape[axis + 1 :]))
+    along = [shape[axis] for shape in shapes]
+    length = None if None in along else sum(size for size in along if size is not None)
+    return Tensor(dtype, (*(rest or ())[:axis], length, *(rest or ())[axis:]))
+
+
+def _check_concat(tensors: list[Tensor], shapes: list[Shape], axis: int) -> None:
+    first = (*shapes[0][:axis], None, *shapes[0][axis + 1 :])
+    for tensor, shape in zip(tensors[1:], shapes[1:], strict=True):
+        if not fits(first, shape):
+            got = f"{tensor_text(tensors[0])} and {tensor_text(tensor)}"
+            refuse(got, "wrong-shape", "the same shape apart from the axis")
+
+
+def _tile(arguments: Arguments) -> Structure:
+    tensor = arguments.tensor("input")
+    shape, multiples = _dimensions(tensor), arguments.integers("multiples")
+    if len(shape) != len(multiples):
+        refuse(
+            f"{len(multiples)} multiples",
+            "wrong-length",
+            f"one for each dimension of {tensor_text(tensor)}",
+            "multiples",
+        )
+    return tensor.of(
+        shape=tuple(None if size is None else size * times for size, times in zip(shape, multiples, strict=True))
+    )
+
+
+def _pad(arguments: Arguments) -> Structure:
+    tensor = arguments.tensor("tensor")
+    shape, paddings = _dimensions(tensor), arguments.constant("paddings")
+    if not isinstance(paddings, list):
+        raise NotKnown
+    if len(paddings) != len(shape):
+        refuse(
+            f"{len(paddings)} paddings", "wrong-length", f"one for each dimension of {tensor_text(tensor)}", "paddings"
+        )
+    sizes: list[int | None] = []
+    for size, padding in zip(shape, paddings, strict=True):
+        if not isinstance(padding, list) or len(padding) != 2 or not all(type(one) is int for one in padding):
+            raise NotKnown
+        sizes.append(None if size is None else size + padding[0] + padding[1])
+    return tensor.of(shape=tuple(sizes))
+
+
+def _one_hot(arguments: Arguments) -> Structure:
+    indices = arguments.tensor("indices")
+    depth = arguments.integer("depth")
+    if any(arguments.constant(name) is not None for name in ("on_value", "off_value")):
+        raise NotKnown
+    shape = _dimensions(indices)
+    axis = arguments.constant("axis")
+    place = len(shape) if axis is None else _axis(axis, len(shape) + 1)
+    return Tensor(arguments.dtype("dtype", "float32"), (*shape[:place], depth, *shape[place:]))
+
+
+def _slice(arguments: Arguments) -> Structure:
+    tensor = arguments.tensor("input_")
+    shape = _dimensions(tensor)
+    begin, size = arguments.integers("begin"), arguments.integers("size")
+    if not len(shape) == len(begin) == len(size):
+        refuse(
+            f"begin and size of {len(begin)} and {len(size)} numbers",
+            "wrong-length",
+            f"one for each dimension of {tensor_text(tensor)}",
+            "begin",
+        )
+    for length, start, count in zip(shape, begin, size, strict=True):
+        if start < 0 or (length is not None and start + max(count, 0) > length):
+            refuse(
+                f"begin {list(begin)} and size {list(size)}", "wrong-shape", f"a part of {tensor_text(tensor)}", "begin"
+            )
+    taken: list[int | None] = []
+    for length, start, count in zip(shape, begin, size, strict=True):
+        taken.append(count if count >= 0 else None if length is None else length - start)
+    return tensor.of(shape=tuple(taken))
+
+
+def _gather(arguments: Arguments) -> Structure:
+    params, indices = arguments.tensor("params"), arguments.tensor("indices")
+    axis, batched = arguments.constant("axis"), arguments.integer("batch_dims", 0)
+    shape, picked = _dimensions(params), _dimensions(indices)
+    if batched:
+        raise NotKnown
+    place = _axis(0 if axis is None else axis, len(shape))
+    return params.of(shape=(*shape[:place], *picked, *shape[place + 1 :]))
+
+
+def _where(arguments: Arguments) -> Structure:
+    condition = arguments.tensor("condition")
+    names = [name for name in ("x", "y") if name in arguments.inputs or arguments.constants.get(name) is not None]
+    if not names:
+        return Tensor("int64", (None, condition.rank))
+    if len(names) == 1:
+        raise NotKnown
+    first = arguments.tensor("x")
+    second = arguments.tensor("y", first.dtype if "x" in arguments.inputs else None)
+    if first.dtype != second.dtype:
+        raise NotKnown
+    return Tensor(first.dtype, broadcast(condition.shape, broadcast(first.shape, second.shape)))
+
+
+def _shape_of(arguments: Arguments) -> Structure:
+    tensor = arguments.tensor("input")
+    return Tensor(arguments.dtype("out_type", "int32"), (tensor.rank,))
+
+
+def _count_of(arguments: Arguments) -> Structure:
+    arguments.tensor("input")
+    return Tensor(arguments.dtype("out_type", "int32"), ())
+
+
+def _rank_of(arguments: Arguments) -> Structure:
+    arguments.tensor("input")
+    return Tensor("int32", ())
+
+
+def _like(arguments: Arguments) -> Structure:
+    tensor = arguments.tensor("input")
+    return tensor.of(arguments.dtype("dtype", tensor.dtype))
+
+
+def _made(arguments: Arguments) -> Structure:
+    return Tensor(arguments.dtype("dtype", "float32"), _wanted(arguments.constant("shape")))
+
+
+def _wanted(shape: object) -> Shape:
+    items = shape if isinstance(shape, list | tuple) else [shape]
+    if not all(type(item) is int and item >= 0 for item in items):
+        raise NotKnown
+    return tuple(items)
+
+
+def _constant(arguments: Arguments) -> Structure:
+    value = arguments.constant("value")
+    dtype = arguments.constant("dtype")
+    made = arguments.convert(value, str(dtype) if dtype is not None else None)
+    if made is None:
+        raise NotKnown
+    shape = arguments.constant("shape")
+    return Tensor(str(dtype) if dtype is not None else made.dtype, made.shape if shape is None else _wanted(shape))
+
+
+def _convert_to_tensor(arguments: Arguments) -> Structure:
+    if "value" in arguments.inputs:
+        return arguments.tensor("value")
+    return _constant(arguments)
+
+
+def _fill(arguments: Arguments) -> Structure:
+    return arguments.tensor("value").of(shape=_wanted(arguments.constant("dims")))
+
+
+def _range(arguments: Arguments) -> Structure:
+    start = arguments.tensor("start")
+    dtype = arguments.constant("dtype")
+    if "start" not in arguments.inputs or arguments.constants.keys() - {"name", "dtype"} or start.dtype in FLOATS:
+        raise NotKnown
+    return Tensor(str(dtype) if dtype is not None else start.dtype, (None,))
+
+
+def _sequence_mask(arguments: Arguments) -> Structure:
+    lengths = arguments.tensor("lengths")
+    longest = arguments.constant("maxlen")
+    if longest is not None and type(longest) is not int:
+        raise NotKnown
+    return Tensor(arguments.dtype("dtype", "bool"), (*_dimensions(lengths), longest))
+
+
+RULES: dict[str, Rule] = {
+    **{f"tf.{name}": same("input") for name in ("identity", "reverse_sequence", "roll", "stop_gradient")},
+    **{f"tf.random.{name}": _made for name in ("normal", "truncated_normal", "stateless_normal")},
+    "tf.argsort": same("values", "int32"),
+    "tf.cast": _cast("x"),
+    "tf.clip_by_norm": same("t"),
+    "tf.clip_by_value": same("t"),
+    "tf.concat": _concat,
+    "tf.constant": _constant,
+    "tf.convert_to_tensor": _convert_to_tensor,
+    "tf.ensure_shape": _ensure_shape,
+    "tf.expand_dims": _expand_dims,
+    "tf.fill": _fill,
+    "tf.gather": _gather,
+    "tf.one_hot": _one_hot,
+    "tf.ones": _made,
+    "tf.ones_like": _like,
+    "tf.pad": _pad,
+    "tf.random.shuffle": same("value"),
+    "tf.random.stateless_truncated_normal": _made,
+    "tf.random.stateless_uniform": _made,
+    "tf.random.uniform": _made,
+    "tf.range": _range,
+    "tf.rank": _rank_of,
+    "tf.reshape": _reshape,
+    "tf.reverse": same("tensor"),
+    "tf.saturate_cast": _cast("value"),
+    "tf.sequence_mask": _sequence_mask,
+    "tf.shape": _shape_of,
+    "tf.size": _count_of,
+    "tf.slice": _slice,
+    "tf.sort": same("values"),
+    "tf.squeeze": _squeeze,
+    "tf.stack": _stack,
+    "tf.tile": _tile,
+    "tf.transpose": _transpose,
+    "tf.where": _where,
+    "tf.zeros": _made,
+    "tf.zeros_like": _like,
+}

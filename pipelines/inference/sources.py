@@ -1,0 +1,352 @@
+"""What comes out of the sources of a spec: from headers of saved arrays, file names and recipes; nothing is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipeprof.pipelines.data.recipes.media import FixedRecords, Vocabulary
+from pipeprof.pipelines.data.recipes.models import Csv, Text, TFRecord
+from pipeprof.pipelines.data.recipes.recipe import Recipe
+from pipeprof.pipelines.inference.known_files import Files
+from pipeprof.pipelines.inference.rules.io import column_dtype, parsed_features
+from pipeprof.pipelines.inference.tensor.counts import INFINITE
+from pipeprof.pipelines.inference.tensor.fields import field_of
+from pipeprof.pipelines.inference.tensor.refusals import Refused, refuse, shape_text
+from pipeprof.pipelines.inference.tensor.shapes import (
+    WIDTHS,
+    Content,
+    Nested,
+    Structure,
+    Tensor,
+    each,
+    is_uneven,
+    leaves,
+    literal,
+)
+from pipeprof.pipelines.ops.base import Source
+from pipeprof.pipelines.ops.values.structures import ARRAYS, ShapeOf, TensorSpec, map_leaves
+from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure
+from pipeprof.pipelines.ops.values.values import OuterElement
+
+
+@dataclass(frozen=True)
+class Made:
+    """What comes out of a source.
+
+    Attributes:
+        structure: Dicts and tuples of `Tensor`, with ``None`` for what is not known.
+        cardinality: Number of elements; `INFINITE` for no end, ``None`` when not known.
+        source_bytes: Bytes of the tensors that it holds in memory.
+    """
+
+    structure: Structure
+    cardinality: int | None
+    source_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a source is made in.
+
+    Attributes:
+        files: The files of the spec.
+        outer: The element that a nested pipeline is made for.
+        strict: Whether only TensorFlow's own words count.
+    """
+
+    files: Files
+    outer: Structure
+    strict: bool
+
+    def picked(self, value: OuterElement, argument: str) -> Structure:
+        """The outer element, or its component that the source begins with.
+
+        Raises:
+            Refused: It has no such component.
+        """
+        return self.outer if value.on is None else field_of(self.outer, value.on, argument, "on")
+
+
+def made(source: Source, around: Around) -> Made:
+    """What comes out of a source.
+
+    Raises:
+        Refused: TensorFlow refuses it.
+    """
+    maker = _MAKERS.get(source.op)
+    return maker(source, around) if maker is not None else Made(None, None)
+
+
+def _listed(source: Any, around: Around) -> Made:
+    patterns = source.file_pattern
+    if isinstance(patterns, OuterElement):
+        _check_names(around.picked(patterns, "file_pattern"), "file_pattern")
+        return Made(Tensor("string", ()), None)
+    return Made(Tensor("string", (), content=around.files.content(patterns)), around.files.count(patterns))
+
+
+def _check_names(names: Structure, argument: str) -> None:
+    wrong = isinstance(names, Mapping | tuple | Nested)
+    if wrong or (isinstance(names, Tensor) and (names.dtype != "string" or names.kind == "sparse")):
+        refuse(names, "wrong-dtype", "names of files (strings)", argument)
+
+
+def _slices(source: Any, around: Around) -> Made:
+    structure, size = _tensors(source, around)
+    components = list(leaves(structure))
+    for one in components:
+        if one is not None and one.shape == ():
+            refuse(one, "wrong-rank", "tensors with a first dimension to slice", "tensors")
+    firsts = {one.shape[0]: one for one in components if one and one.shape and one.shape[0] is not None}
+    if len(firsts) > 1:
+        listed = " and ".join(shape_text(one.shape) for one in firsts.values())
+        message = f"got tensors of shape {listed}, expected the same first dimension in all"
+        raise Refused(message, "wrong-shape", "tensors")
+    return Made(each(_slice, structure), next(iter(firsts), None), size)
+
+
+def _whole(source: Any, around: Around) -> Made:
+    structure, size = _tensors(source, around)
+    return Made(structure, 1, size)
+
+
+def _tensors(source: Any, around: Around) -> tuple[Structure, int | None]:
+    if isinstance(source.tensors, OuterElement):
+        return around.picked(source.tensors, "tensors"), None
+    structure = literals(source.tensors, around.files, "tensors")
+    return structure, _bytes(structure)
+
+
+def literals(written: WrittenStructure, files: Files, *place: str | int) -> Structure:
+    """The tensors of a structure of arrays and literals; `place` is the argument they stand in.
+
+    Raises:
+        Refused: A list is no tensor.
+    """
+
+    def visit(value: Any, place: tuple[str | int, ...]) -> Structure:
+        if isinstance(value, dict):
+            return {key: visit(inner, (*place, key)) for key, inner in value.items()}
+        if isinstance(value, tuple):
+            return tuple(visit(inner, (*place, index)) for index, inner in enumerate(value))
+        if isinstance(value, ARRAYS):
+            return files.array(value)
+        if is_uneven(value):
+            refuse("lists of different lengths", "wrong-shape", "one length, or `{ragged: [[1], [2, 3]]}`", *place)
+        return literal(value)
+
+    return visit(written.value, place)
+
+
+def _bytes(structure: Structure) -> int | None:
+    """Bytes of the numbers in a structure; ``None`` if one component is not known. Text is left out."""
+    total = 0
+    for tensor in leaves(structure):
+        if not isinstance(tensor, Tensor) or tensor.size is None or tensor.kind != "dense":
+            return None
+        total += tensor.size * WIDTHS.get(tensor.dtype, 0)
+    return total
+
+
+def _slice(component: Tensor | Nested) -> Structure:
+    if isinstance(component, Nested):
+        return None
+    return replace(component, shape=component.shape[1:] if component.shape else None, content=None)
+
+
+def _range(source: Any, around: Around) -> Made:
+    number = Tensor(str(source.output_type or "int64"), ())
+    if not isinstance(source.stop, OuterElement):
+        return Made(number, max(0, -((source.start - source.stop) // source.step)))
+    stop = around.picked(source.stop, "stop")
+    if stop is not None and not (isinstance(stop, Tensor) and stop.dtype != "string" and stop.shape in ((), None)):
+        refuse(stop, "wrong-rank", "a single number", "stop")
+    return Made(number, None)
+
+
+def _counter(source: Any, around: Around) -> Made:
+    del around
+    return Made(Tensor(str(getattr(source, "dtype", None) or "int64"), ()), INFINITE)
+
+
+def _random(source: Any, around: Around) -> Made:
+    del source, around
+    return Made(Tensor("int64", ()), INFINITE)
+
+
+def _generator(source: Any, around: Around) -> Made:
+    del around
+    return Made(_generated(source), None)
+
+
+def _typed_rows(source: Any, around: Around) -> Made:
+    del around
+    return Made(map_leaves(lambda dtype: Tensor(str(dtype), ()), source.output_types.value), None)
+
+
+def _parsed_batches(source: Any, around: Around) -> Made:
+    endless = source.num_epochs is None
+    full = source.drop_final_batch or endless or not around.strict
+    features = parsed_features(source.features, (source.batch_size if full else None,), None, strict=False)
+    if source.label_key is None:
+        return Made(features, INFINITE if endless else None)
+    label = field_of(features, source.label_key, "label_key")
+    rest = {name: feature for name, feature in features.items() if name != source.label_key}
+    return Made((rest, label), INFINITE if endless else None)
+
+
+def _table_batches(source: Any, around: Around) -> Made:
+    endless = source.num_epochs is None
+    names, defaults = source.column_names, source.column_defaults
+    if names is None or defaults is None or source.select_columns is not None or len(names) != len(defaults):
+        return Made(None, INFINITE if endless else None)
+    shape = (source.batch_size if endless or not around.strict else None,)
+    columns: Structure = {
+        str(name): Tensor(column_dtype(default), shape) for name, default in zip(names, defaults, strict=True)
+    }
+    if source.label_name is None:
+        return Made(columns, INFINITE if endless else None)
+    label = field_of(columns, source.label_name, "label_name")
+    rest = {name: column for name, column in columns.items() if name != source.label_name}
+    return Made((rest, label), INFINITE if endless else None)
+
+
+def _directory(source: Any, around: Around, first: Tensor) -> Made:
+    """What Keras reads from folders: one component, and a label where there is one."""
+    size = () if source.batch_size is None else (None if around.strict else source.batch_size,)
+    component = replace(first, shape=(*size, *(first.shape or ())))
+    if source.labels is None or source.label_mode is None:
+        return Made(component, None)
+    classes = None if source.class_names is None else len(source.class_names)
+    labels = {
+        "int": Tensor("int32", size),
+        "binary": Tensor("float32", (*size, 1)),
+        "categorical": Tensor("float32", (*size, classes)) if classes is not None else None,
+    }
+    return Made((component, labels[source.label_mode]), None)
+
+
+_CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
+
+
+def _images(source: Any, around: Around) -> Made:
+    if source.data_format is not None and source.data_format != "channels_last":
+        return Made(None, None)
+    return _directory(source, around, Tensor("float32", (*source.image_size, _CHANNELS[source.color_mode])))
+
+
+def _texts(source: Any, around: Around) -> Made:
+    return _directory(source, around, Tensor("string", ()))
+
+
+def _generated(source: Any) -> Structure:
+    if source.output_signature is not None:
+        return map_leaves(_signature, source.output_signature.value)
+    if source.output_types is None:
+        return None
+    shapes = source.output_shapes.value if source.output_shapes is not None else None
+    return _typed(source.output_types.value, shapes)
+
+
+def _signature(leaf: Any) -> Tensor | None:
+    if not isinstance(leaf, TensorSpec) or leaf.kind not in ("dense", "ragged", "sparse"):
+        return None
+    return Tensor(str(leaf.dtype), leaf.shape, leaf.kind)  # type: ignore[arg-type]  # one of the three, as was seen
+
+
+def _typed(types: Any, shapes: Any) -> Structure:
+    if isinstance(types, dict):
+        return {
+            key: _typed(inner, shapes.get(key) if isinstance(shapes, dict) else None) for key, inner in types.items()
+        }
+    if isinstance(types, tuple):
+        inner = shapes if isinstance(shapes, tuple) else (None,) * len(types)
+        return tuple(_typed(one, shape) for one, shape in zip(types, inner, strict=False))
+    return Tensor(str(types), shapes.dimensions if isinstance(shapes, ShapeOf) else None)
+
+
+def _names_of(source: Any, around: Around) -> tuple[Recipe | None, int | None]:
+    """The recipe of the files that are read, and the number of records in them."""
+    if isinstance(source.filenames, OuterElement):
+        names = around.picked(source.filenames, "filenames")
+        _check_names(names, "filenames")
+        content = names.content if isinstance(names, Tensor) else None
+        recipe = content.recipe if content is not None and content.kind == "files" else None
+        return recipe, None if recipe is None else _even_share(recipe)
+    content = around.files.content(source.filenames)
+    recipe = content.recipe if content is not None else None
+    return recipe, None if recipe is None else _total(recipe, around.files.names(source.filenames))
+
+
+def _rows(source: Any, around: Around) -> Made:
+    recipe, count = _names_of(source, around)
+    structure = tuple(Tensor(column_dtype(default), ()) for default in source.record_defaults)
+    known = isinstance(recipe, Csv) and recipe.header == source.header and not around.strict
+    return Made(structure, count if known else None)
+
+
+def _records(source: Any, around: Around) -> Made:
+    recipe, count = _names_of(source, around)
+    structure = Tensor("string", (), content=_record_content(source, recipe))
+    known = isinstance(recipe, TFRecord | Text | Vocabulary) and not around.strict
+    return Made(structure, count if known else None)
+
+
+def _fixed(source: Any, around: Around) -> Made:
+    recipe, count = _names_of(source, around)
+    structure = Tensor("string", (), content=Content("record", recipe, source.record_bytes))
+    return Made(structure, count if isinstance(recipe, FixedRecords) and not around.strict else None)
+
+
+def _records_of(recipe: Recipe) -> int | None:
+    if isinstance(recipe, TFRecord | FixedRecords):
+        return recipe.records
+    if isinstance(recipe, Vocabulary):
+        return len(recipe.special) + recipe.size
+    if isinstance(recipe, Csv):
+        return recipe.rows
+    return recipe.lines if isinstance(recipe, Text) else None
+
+
+def _even_share(recipe: Recipe) -> int | None:
+    """Records in each file of a recipe, if all have as many."""
+    records, files = _records_of(recipe), len(recipe.file_names())
+    return records // files if records is not None and records % files == 0 else None
+
+
+def _total(recipe: Recipe, names: Iterable[str]) -> int | None:
+    chosen = list(names)
+    if sorted(chosen) == sorted(recipe.file_names()):
+        return _records_of(recipe)
+    share = _even_share(recipe)
+    return None if share is None else share * len(chosen)
+
+
+def _record_content(source: Source, recipe: Recipe | None) -> Content | None:
+    if source.op == "TFRecordDataset" and isinstance(recipe, TFRecord):
+        return Content("record", recipe, recipe.estimated_bytes() / recipe.records)
+    if source.op == "TextLineDataset" and isinstance(recipe, Text | Csv):
+        return Content("text", recipe, recipe.estimated_bytes() / max(1, _records_of(recipe) or 1))
+    return None
+
+
+_MAKERS: Mapping[str, Callable[[Any, Around], Made]] = {
+    "CsvDataset": _rows,
+    "FixedLengthRecordDataset": _fixed,
+    "TFRecordDataset": _records,
+    "TextLineDataset": _records,
+    "SqlDataset": _typed_rows,
+    "counter": _counter,
+    "from_generator": _generator,
+    "from_tensor_slices": _slices,
+    "from_tensors": _whole,
+    "image_dataset_from_directory": _images,
+    "list_files": _listed,
+    "make_batched_features_dataset": _parsed_batches,
+    "make_csv_dataset": _table_batches,
+    "random": _random,
+    "range": _range,
+    "text_dataset_from_directory": _texts,
+}

@@ -1,0 +1,1 @@
+"""Shapes, counts and fields of tensors."""

@@ -1,0 +1,157 @@
+"""What flows from stage to stage of a spec: structure, dtypes, shapes and the number of elements, without TensorFlow.
+
+What only TensorFlow or a run can tell is ``None``, never guessed: a Python function, or a function without a rule,
+makes unknown what it gives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.addresses import join
+from pipeprof.pipelines.inference import function_stages as function_flow
+from pipeprof.pipelines.inference.calls import CallFlow, Place, Report, nobody
+from pipeprof.pipelines.inference.combined import COMBINED, Following
+from pipeprof.pipelines.inference.known_files import Files
+from pipeprof.pipelines.inference.sources import Around, made
+from pipeprof.pipelines.inference.stages import HANDLERS, UNKNOWN, Flow
+from pipeprof.pipelines.inference.tensor.counts import INFINITE
+from pipeprof.pipelines.inference.tensor.fields import field_of
+from pipeprof.pipelines.inference.tensor.refusals import Refused, refuse
+from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each, leaves, settled
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+
+__all__ = ["INFINITE", "ElementInfo", "Walker", "element_specs"]
+_KEEPING = frozenset({"batch", "cache", "map", "prefetch", "repeat", "shuffle", "with_options"})
+"""Stages that keep all elements."""
+_BATCHING = frozenset({"batch", "padded_batch", "ragged_batch", "sparse_batch", "bucket_by_sequence_length"})
+
+
+@dataclass(frozen=True)
+class ElementInfo:
+    """What comes out of a source or stage.
+
+    Attributes:
+        structure: Dicts and tuples of `Tensor`, with ``None`` for what is not known.
+        cardinality: Number of elements; `INFINITE` for no end, ``None`` when not known.
+        source_bytes: Bytes of the arrays that an in-memory source holds.
+    """
+
+    structure: Structure
+    cardinality: int | None
+    source_bytes: int | None = None
+
+    @cached_property
+    def components(self) -> tuple[Tensor, ...] | None:
+        """The tensors in TensorFlow's order; ``None`` if one of them is not known, or is a dataset."""
+        found = list(leaves(self.structure))
+        known = [tensor for tensor in found if isinstance(tensor, Tensor)]
+        return tuple(known) if len(known) == len(found) else None
+
+
+def element_specs(loaded: LoadedSpec, *, strict: bool = False) -> dict[str, ElementInfo]:
+    """What comes out of every source and stage, by address.
+
+    Args:
+        loaded: The spec.
+        strict: Whether to say only what TensorFlow's ``element_spec`` and ``cardinality`` say. Otherwise dimensions
+            and counts that the recipes under ``data:`` settle are filled in, and the size of all batches but the last.
+    """
+    walker = Walker(Files(loaded.base_dir, loaded.spec.data), strict=strict)
+    walker.pipeline(loaded.spec, "", (), None)
+    return walker.found
+
+
+class Walker:
+    """Follows the elements from the source through the stages; what TensorFlow would refuse is reported."""
+
+    def __init__(self, files: Files, *, strict: bool, report: Report = nobody) -> None:
+        self.found: dict[str, ElementInfo] = {}
+        self.strict = strict
+        self.files = files
+        self._report = report
+        self._batched: str | None = None
+        self.calls = CallFlow(files.array, strict=strict, report=self._refused_call)
+
+    def pipeline(self, pipeline: Any, address: str, place: Place, outer: Structure) -> Flow:
+        """The elements of a pipeline.
+
+        Args:
+            pipeline: Its ``source`` and ``stages``.
+            address: What the addresses of its stages begin with.
+            place: Where it was written.
+            outer: The element that it is made for.
+        """
+        if pipeline.source is not None:
+            flow = self._from_source(pipeline.source, address, place, outer)
+        else:
+            flow = self._from_element(getattr(pipeline, "on", None), place, outer)
+        for index, stage in enumerate(pipeline.stages or []):
+            here = join(address, "stages", index)
+            at = (*place, "stages", index, stage.op)
+            try:
+                flow = self._after(stage, flow, Following(self, here, at, outer))
+            except Refused as refusal:
+                self.report(at, refusal, flow.batched)
+                flow = UNKNOWN
+            if stage.op in _BATCHING:
+                flow = replace(flow, batched=here)
+            self.found[here] = ElementInfo(flow.structure, flow.cardinality)
+        return flow
+
+    def report(self, place: Place, refusal: Refused, batched: str | None = None) -> None:
+        """Pass on what TensorFlow would refuse; with the address of the batch that made a single one into many."""
+        if batched is not None and refusal.excess == 1:
+            message = f"{refusal.message}: call it before the batch ({batched})"
+            refusal = Refused(message, refusal.code, *refusal.argument, suggestion=refusal.suggestion)
+        self._report((*place, *refusal.argument), refusal)
+
+    def _refused_call(self, place: Place, refusal: Refused) -> None:
+        self.report(place, refusal, self._batched)
+
+    def _from_source(self, source: Any, address: str, place: Place, outer: Structure) -> Flow:
+        here, at = join(address, "source"), (*place, "source", source.op)
+        source_bytes = None
+        try:
+            combine = COMBINED.get(source.op)
+            if combine is not None:
+                flow = combine(source, Following(self, here, at, outer))
+            else:
+                first = made(source, Around(self.files, outer, self.strict))
+                flow, source_bytes = Flow(first.structure, first.cardinality, batched=None), first.source_bytes
+        except Refused as refusal:
+            self.report(at, refusal)
+            flow = UNKNOWN
+        self.found[here] = ElementInfo(flow.structure, flow.cardinality, source_bytes)
+        return flow
+
+    def _from_element(self, field: str | int | None, place: Place, outer: Structure) -> Flow:
+        """A pipeline that begins with the dataset that an element holds."""
+        try:
+            inner = outer if field is None else field_of(outer, field, "on")
+            if inner is None:
+                return UNKNOWN
+            if not isinstance(inner, Nested):
+                expected = "a dataset, as `window` makes them, for a pipeline without `source`"
+                refuse(inner, "no-dataset", expected, *(("on",) if field is not None else ()))
+        except Refused as refusal:
+            self.report(place, refusal)
+            return UNKNOWN
+        return Flow(inner.structure, None if self.strict else inner.cardinality, uneven=True)
+
+    def _after(self, stage: Any, flow: Flow, following: Following) -> Flow:
+        if stage.op not in _KEEPING:
+            flow = replace(flow, structure=each(settled, flow.structure))
+        handler = HANDLERS.get(stage.op)
+        if handler is not None:
+            return handler(stage, flow, self.strict)
+        combine = COMBINED_STAGES.get(stage.op)
+        self._batched = flow.batched
+        return combine(stage, flow, following) if combine is not None else UNKNOWN
+
+
+COMBINED_STAGES = function_flow.HANDLERS

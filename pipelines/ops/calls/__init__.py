@@ -1,0 +1,1 @@
+"""Calls of an `ops:` chain that are more than a function call."""

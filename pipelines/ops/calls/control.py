@@ -1,0 +1,279 @@
+"""Control flow: branches, random branches, chains over the items of a tensor, and shared random numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, WithJsonSchema, model_validator
+
+from pipeprof.pipelines.ops.calls.base import Running, SpecialCall
+from pipeprof.pipelines.ops.calls.chains import Chain, Chains, FilledChain, SharedChain
+from pipeprof.pipelines.ops.calls.opcall import OpCall
+from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.problems import Problems, error, mismatch
+from pipeprof.pipelines.ops.values.fields import FieldError, describe
+from pipeprof.pipelines.ops.values.specs import Specs
+from pipeprof.pipelines.ops.values.values import Flag, Positive
+
+
+def _probability(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise mismatch(value, "probability", "a number from 0 to 1")
+    return float(value)
+
+
+Probability = Annotated[float, Checked(_probability), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+
+
+class _Control(SpecialCall):
+    call: ClassVar[str] = ""
+    family: ClassVar[str] = "control"
+    same_target: ClassVar[bool] = True
+
+
+class Cond(_Control):
+    """One of two chains: by a condition, or at random.
+
+    ``tf.cond: {probability: 0.5, true_fn: […]}`` stands for
+    ``tf.cond(tf.random.uniform([]) < 0.5, lambda: true_fn(x), lambda: x)``, and ``pred: […]`` for
+    ``tf.cond(pred(element), …)``, where the last call of ``pred`` gives a single bool. ``x`` is the element, or what
+    ``on`` picks; ``pred`` sees the whole element in any case. A chain that is left out leaves ``x`` as it is.
+    """
+
+    call: ClassVar[str] = "tf.cond"
+    chained: ClassVar[tuple[str, ...]] = ("pred", "true_fn", "false_fn")
+
+    probability: Probability | None = Field(
+        default=None, description="How often `true_fn` is taken; drawn for each element."
+    )
+    pred: FilledChain | None = Field(
+        default=None, description="Calls on the whole element, the last of which gives a single bool."
+    )
+    true_fn: Chain | None = Field(default=None, description="Calls where the condition is true; default none.")
+    false_fn: Chain | None = Field(default=None, description="Calls where it is false; default none.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Cond:
+        if (self.probability is None) == (self.pred is None):
+            got = "both" if self.pred is not None else "none of the two"
+            message = f"got {got}, expected exactly one of `probability` and `pred`"
+            raise error(message, "condition")
+        if not self.true_fn and not self.false_fn:
+            message = "got no calls in `true_fn` and `false_fn`, expected some in one of them"
+            raise error(message, "condition")
+        return self
+
+    @classmethod
+    def draws(cls, operation: OpCall) -> bool:
+        """By a probability it does."""
+        return "probability" in operation.arguments
+
+    @classmethod
+    def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
+        """What the branch gives."""
+        if cls.draws(operation):
+            pred = running.uniform([]) < operation.arguments["probability"]
+        else:
+            pred = running.chain(operation, "pred", element, answers=True)
+            check_truth_value(running.tf, pred, "`pred`")
+        return running.tf.cond(
+            pred,
+            lambda: running.chain(operation, "true_fn", given),
+            lambda: running.chain(operation, "false_fn", given),
+        )
+
+
+class SwitchCase(_Control):
+    """One of several chains: by a number, or at random.
+
+    ``tf.switch_case: {branch_fns: [[…], […]]}`` stands for
+    ``tf.switch_case(tf.random.uniform([], maxval=2, dtype=tf.int32), [lambda: f0(x), lambda: f1(x)])``; with
+    ``branch_index: […]`` the index is what the last of these calls on the whole element gives, as int32. ``x`` is the
+    element, or what ``on`` picks; an empty chain leaves it as it is.
+    """
+
+    call: ClassVar[str] = "tf.switch_case"
+    chained: ClassVar[tuple[str, ...]] = ("branch_fns", "branch_index")
+
+    branch_fns: Chains = Field(description="The chains, one of which is taken for each element.")
+    branch_index: FilledChain | None = Field(
+        default=None,
+        description="Calls on the whole element, the last of which gives the index; without it one is drawn.",
+    )
+
+    @classmethod
+    def draws(cls, operation: OpCall) -> bool:
+        """Without an index it does."""
+        return "branch_index" not in operation.chains
+
+    @classmethod
+    def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
+        """What the branch gives."""
+        count = branches(operation, "branch_fns")
+        if cls.draws(operation):
+            index = running.uniform([], maxval=count)
+        else:
+            index = running.tf.cast(running.chain(operation, "branch_index", element, answers=True), running.tf.int32)
+        return switch(operation, "branch_fns", index, given, running)
+
+
+class RandomOrder(_Control):
+    """All of several chains, in an order that is drawn for each element.
+
+    ``random_order: {fns: [[…], […]]}`` stands for ``order = tf.random.shuffle(tf.range(2))`` and then, for ``i`` in
+    ``0, 1``: ``x = tf.switch_case(order[i], [lambda: f0(x), lambda: f1(x)])``. The chains keep dtype and structure.
+    """
+
+    call: ClassVar[str] = "random_order"
+    chained: ClassVar[tuple[str, ...]] = ("fns",)
+
+    fns: Chains = Field(description="The chains.")
+
+    @classmethod
+    def draws(cls, operation: OpCall) -> bool:
+        """It always does."""
+        del operation
+        return True
+
+    @classmethod
+    def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
+        """What comes out of the last chain."""
+        del element
+        count = branches(operation, "fns")
+        order = running.shuffled(count)
+        for turn in range(count):
+            given = switch(operation, "fns", order[turn], given, running)
+        return given
+
+
+class ForEach(_Control):
+    """The same chain over several fields, with the same random numbers for each of them.
+
+    ``for_each: {on: [image, mask], ops: […]}`` stands for ``seed = tf.random.uniform([2], maxval=2**31 - 1,
+    dtype=tf.int32)``, drawn for each element, and
+    ``x = {**x, "image": f(x["image"], seed), "mask": f(x["mask"], seed)}``. The n-th drawing call of the chain gets
+    ``seed=tf.random.experimental.stateless_fold_in(seed, n)``, counted from 0 in written order, those of inner chains
+    too: ``stateless_*`` functions without a seed of their own, tf.cond with a probability
+    (``tf.random.stateless_uniform([], seed) < p``), tf.switch_case without an index
+    (``tf.random.stateless_uniform([], seed, 0, count, tf.int32)``), and random_order
+    (``tf.random.experimental.stateless_shuffle(tf.range(count), seed)``).
+    """
+
+    call: ClassVar[str] = "for_each"
+    chained: ClassVar[tuple[str, ...]] = ("ops",)
+
+    ops: SharedChain = Field(description="The calls; each field goes through them as the whole element.")
+
+    @classmethod
+    def _check_routes(cls, on: Any, to: Any, problems: Problems) -> None:
+        if not isinstance(on, tuple) or not on:
+            expected = "a list of fields such as `on: [image, mask]`"
+            problems.add(("on",) if on is not None else (), mismatch(_written(on), "field", expected))
+        elif to is not None and (not isinstance(to, tuple) or len(to) != len(on)):
+            problems.add(("to",), mismatch(_written(to), "field", f"a list of {len(on)} fields, as in `on`"))
+
+    @classmethod
+    def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
+        """The fields after the chain."""
+        del element
+        tf = running.tf
+        seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+        shared = running.seeded(operation, "ops", seed)
+        return tuple(shared.chain(operation, "ops", field) for field in given)
+
+
+class MapFn(_Control):
+    """A chain over each item of the first dimension, one after the other in a loop of the graph.
+
+    ``tf.map_fn: {fn: […]}`` stands for ``tf.map_fn(fn, x)``; ``x`` is the element or what ``on`` picks, and may be a
+    tuple or mapping, whose items go through the chain together.
+    """
+
+    call: ClassVar[str] = "tf.map_fn"
+    chained: ClassVar[tuple[str, ...]] = ("fn",)
+
+    fn: FilledChain = Field(description="Calls on each item.")
+    fn_output_signature: Specs | None = Field(
+        default=None, description="dtype, or {shape, dtype}, of the chain's result, where it differs from the items'."
+    )
+    parallel_iterations: Positive | None = Field(default=None, description="Items that run at the same time.")
+    swap_memory: Flag = Field(default=False, description="Whether tensors may move from the device to the host.")
+    infer_shape: Flag = Field(default=True, description="Whether all results must have the same shape.")
+
+    @classmethod
+    def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
+        """The results, stacked."""
+        del element
+        arguments = running.constants(operation)
+        return running.tf.map_fn(lambda item: running.chain(operation, "fn", item), given, **arguments)
+
+
+class VectorizedMap(_Control):
+    """A chain over each item of the first dimension, for all of them at once.
+
+    ``tf.vectorized_map: {fn: […]}`` stands for ``tf.vectorized_map(fn, x)``; ``x`` is the element or what ``on`` picks.
+    """
+
+    call: ClassVar[str] = "tf.vectorized_map"
+    chained: ClassVar[tuple[str, ...]] = ("fn",)
+
+    fn: FilledChain = Field(description="Calls on each item.")
+    fallback_to_while_loop: Flag = Field(default=True, description="Whether what cannot be vectorised runs in a loop.")
+    warn: Flag = Field(default=True, description="Whether TensorFlow says where it falls back to a loop.")
+
+    @classmethod
+    def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
+        """The results, stacked."""
+        del element
+        arguments = running.constants(operation)
+        return running.tf.vectorized_map(lambda item: running.chain(operation, "fn", item), given, **arguments)
+
+
+class MapFlatValues(_Control):
+    """A chain over the values of a ragged tensor, which stays ragged.
+
+    ``tf.ragged.map_flat_values: {op: […]}`` stands for ``tf.ragged.map_flat_values(op, x)``; ``x`` is the element or
+    what ``on`` picks.
+    """
+
+    call: ClassVar[str] = "tf.ragged.map_flat_values"
+    chained: ClassVar[tuple[str, ...]] = ("op",)
+
+    op: FilledChain = Field(description="Calls on all values at once.")
+
+    @classmethod
+    def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
+        """The ragged tensor of the results."""
+        del element
+        return running.tf.ragged.map_flat_values(lambda values: running.chain(operation, "op", values), given)
+
+
+def _written(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def branches(operation: OpCall, name: str) -> int:
+    """How many chains were written under ``name``."""
+    return sum(place.rpartition(".")[0] == name for place in operation.chains)
+
+
+def switch(operation: OpCall, name: str, index: Any, given: Any, running: Running) -> Any:
+    """``given`` after one of the chains under ``name``."""
+
+    def branch(number: int) -> Any:
+        return lambda: running.chain(operation, f"{name}.{number}", given)
+
+    return running.tf.switch_case(index, [branch(number) for number in range(branches(operation, name))])
+
+
+def check_truth_value(tf: Any, result: Any, where: str = "the last call") -> None:
+    """TensorFlow's own message about a wrong predicate names only its internals.
+
+    Raises:
+        FieldError: ``result`` is not a single bool.
+    """
+    if not tf.is_tensor(result) or result.dtype != tf.bool or result.shape.rank not in (0, None):
+        shown = f"{result.dtype.name} of shape {result.shape}" if tf.is_tensor(result) else describe(result)
+        purpose = ": an element is kept when it is true" if where == "the last call" else ""
+        msg = f"got {shown} from {where}, expected a single bool{purpose}"
+        raise FieldError(msg)

@@ -1,0 +1,102 @@
+"""Functions in Python files inside of a chain; ``--no-python`` refuses them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from pipeprof.pipelines.ops.calls.base import Making, Running, SpecialCall
+from pipeprof.pipelines.ops.calls.opcall import OpCall
+from pipeprof.pipelines.ops.problems import Problems, mismatch
+from pipeprof.pipelines.ops.values.fields import FieldError, describe
+from pipeprof.pipelines.ops.values.specs import Specs
+from pipeprof.pipelines.ops.values.values import Flag, Python
+
+_FILE = 'A function in a Python file, "file.py:function", relative to the spec; it is run with your rights.'
+
+
+class PythonCall(SpecialCall):
+    """A function in a Python file, which TensorFlow traces.
+
+    ``python: {function: "f.py:fn", on, to}`` stands for ``fn(x)``, where autograph rewrites ``fn`` as it does in a
+    ``map``; ``x`` is the element or what ``on`` picks. A tuple element, or a list in ``on``, goes in as several
+    arguments; a mapping in ``on`` by name. ``python: "f.py:fn"`` is the same without routes.
+    """
+
+    call: ClassVar[str] = "python"
+    family: ClassVar[str] = "python"
+    short: ClassVar[str | None] = "function"
+    makes: ClassVar[bool] = True
+
+    function: Python = Field(description=_FILE)
+
+    @classmethod
+    def make(cls, operation: OpCall, making: Making) -> Any:
+        """The function."""
+        return making.traceable(operation.arguments["function"])
+
+    @classmethod
+    def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
+        """What the function gives."""
+        del element
+        function = running.made(operation)
+        if isinstance(operation.on, dict):
+            return function(**given)
+        return function(*given) if type(given) is tuple else function(given)
+
+
+class _Inputs(SpecialCall):
+    call: ClassVar[str] = ""
+    family: ClassVar[str] = "python"
+    makes: ClassVar[bool] = True
+
+    @classmethod
+    def _check_routes(cls, on: Any, to: Any, problems: Problems) -> None:
+        del to
+        if isinstance(on, dict):
+            problems.add(("on",), mismatch(on, "field", "a key or an index of the element, or a list of them"))
+
+    @classmethod
+    def make(cls, operation: OpCall, making: Making) -> Any:
+        """The function."""
+        return making.python(operation.arguments["func"])
+
+    @classmethod
+    def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
+        """What the function gives."""
+        if isinstance(given, dict):
+            msg = f"got the whole element, which is {describe(element)}, expected `on` with the fields that go in"
+            raise FieldError(msg)
+        arguments = running.constants(operation)
+        del arguments["func"]
+        inputs = list(given) if isinstance(given, tuple) else [given]
+        name = operation.name.removeprefix("tf.")
+        return getattr(running.tf, name)(func=running.made(operation), inp=inputs, **arguments)
+
+
+class NumpyFunction(_Inputs):
+    """A function in a Python file that is given NumPy arrays, in the Python interpreter.
+
+    ``tf.numpy_function: {func: "f.py:fn", Tout: float32}`` stands for ``tf.numpy_function(fn, inp, tf.float32)``, where
+    ``inp`` lists the element, the components of a tuple element, or what ``on`` picks.
+    """
+
+    call: ClassVar[str] = "tf.numpy_function"
+
+    func: Python = Field(description=_FILE)
+    Tout: Specs = Field(description="dtype of the result, or a list of dtypes.")
+    stateful: Flag = Field(default=True, description="Whether the same inputs may give other results.")
+
+
+class PyFunction(_Inputs):
+    """A function in a Python file that is given eager tensors, in the Python interpreter.
+
+    ``tf.py_function: {func: "f.py:fn", Tout: float32}`` stands for ``tf.py_function(fn, inp, tf.float32)``, where
+    ``inp`` lists the element, the components of a tuple element, or what ``on`` picks.
+    """
+
+    call: ClassVar[str] = "tf.py_function"
+
+    func: Python = Field(description=_FILE)
+    Tout: Specs = Field(description="dtype of the result, or a list of dtypes.")

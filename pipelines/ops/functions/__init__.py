@@ -1,0 +1,1 @@
+"""The allowlist of TensorFlow functions for `ops:`, one module per namespace."""

@@ -1,0 +1,165 @@
+"""Sources that combine whole pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, WithJsonSchema, model_validator
+
+from pipeprof.pipelines.addresses import join, node_name
+from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER, Building, Inner, Source
+from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.problems import error, failure, mismatch
+from pipeprof.pipelines.ops.values.nested import (
+    AnyPipeline,
+    Pipeline,
+    PipelineList,
+    Pipelines,
+    PipelineStructure,
+    parse_pipeline,
+)
+from pipeprof.pipelines.ops.values.values import Flag, Seed, check_shares
+
+
+def _weights(value: Any) -> tuple[float, ...] | Pipeline:
+    if isinstance(value, dict | Pipeline):
+        return parse_pipeline(value)
+    return check_shares(value)
+
+
+Weights = Annotated[
+    tuple[float, ...] | Pipeline,
+    Checked(_weights),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "minItems": 1, "items": {"type": "number", "minimum": 0}},
+                {SCHEMA_PLACEHOLDER: "pipeline"},
+            ]
+        }
+    ),
+]
+
+
+def _built(pipelines: Pipelines, building: Building, address: str) -> Any:
+    return pipelines.build(lambda index, inner: building.inner(inner, join(address, "datasets", index)))
+
+
+class Zip(Source):
+    """Elements of several pipelines side by side, in a tuple or mapping of the same form."""
+
+    op: ClassVar[str] = "zip"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"datasets"})
+
+    datasets: PipelineStructure = Field(description="Pipelines in lists and mappings, nested as the elements will be.")
+
+    def pipelines(self) -> Iterator[Inner]:
+        """The pipelines in order."""
+        yield from self.datasets.inner("datasets")
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset of both; as a keyword ``datasets`` is understood by every TensorFlow."""
+        datasets = _built(self.datasets, building, address)
+        return building.tf.data.Dataset.zip(datasets=datasets, **building.arguments(self, address))
+
+
+class Concatenated(Source):
+    """Elements of several pipelines, one after the other."""
+
+    op: ClassVar[str] = "concatenate"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"datasets"})
+
+    datasets: PipelineList = Field(description="The pipelines, in order.")
+
+    def pipelines(self) -> Iterator[Inner]:
+        """The pipelines in order."""
+        yield from self.datasets.inner("datasets")
+
+    @model_validator(mode="after")
+    def _several(self) -> Concatenated:
+        if len(self.datasets.value) == 1:
+            raise failure(("datasets",), mismatch(self.datasets.value, "pipelines", "at least two pipelines"))
+        return self
+
+    def build(self, building: Building, address: str) -> Any:
+        """TensorFlow has it as a method of the first dataset."""
+        first, *others = _built(self.datasets, building, address)
+        for other in others:
+            first = first.concatenate(other, name=node_name(address))
+        return first
+
+
+class SampleFromDatasets(Source):
+    """Elements of several pipelines, drawn at random."""
+
+    op: ClassVar[str] = "sample_from_datasets"
+    takes_name: ClassVar[bool] = False
+    own_fields: ClassVar[frozenset[str]] = frozenset({"datasets", "weights"})
+
+    datasets: PipelineList = Field(description="The pipelines.")
+    weights: Weights | None = Field(
+        default=None,
+        description="Share of each pipeline, or a pipeline that gives lists of shares; the same for all by default.",
+    )
+    seed: Seed | None = Field(default=None, description="Seed of the draws; drawn anew for every run when left out.")
+    stop_on_empty_dataset: Flag = Field(
+        default=False, description="Whether the end of one pipeline is the end; otherwise the others go on."
+    )
+    rerandomize_each_iteration: Flag | None = Field(
+        default=None, description="Whether each epoch has an order of its own."
+    )
+
+    @model_validator(mode="after")
+    def _a_weight_each(self) -> SampleFromDatasets:
+        weights, count = self.weights, len(self.datasets.value)
+        if isinstance(weights, tuple) and len(weights) != count:
+            message = f"got {len(weights)} weights for {count} pipelines, expected one for each"
+            raise failure(("weights",), error(message, "weights", got=len(weights)), weights)
+        return self
+
+    def pipelines(self) -> Iterator[Inner]:
+        """The pipelines in order, and the one of the weights."""
+        yield from self.datasets.inner("datasets")
+        if isinstance(self.weights, Pipeline):
+            yield Inner(("weights",), ("weights",), self.weights, per_element=False)
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset that draws."""
+        arguments = building.arguments(self, address)
+        if isinstance(self.weights, Pipeline):
+            arguments["weights"] = building.inner(self.weights, join(address, "weights"))
+        elif self.weights is not None:
+            arguments["weights"] = list(self.weights)
+        return building.tf.data.Dataset.sample_from_datasets(_built_list(self.datasets, building, address), **arguments)
+
+
+class ChooseFromDatasets(Source):
+    """Elements of several pipelines, in the order that a further pipeline of numbers says."""
+
+    op: ClassVar[str] = "choose_from_datasets"
+    takes_name: ClassVar[bool] = False
+    own_fields: ClassVar[frozenset[str]] = frozenset({"datasets", "choice_dataset"})
+
+    datasets: PipelineList = Field(description="The pipelines.")
+    choice_dataset: AnyPipeline = Field(
+        description="A pipeline of int64 numbers: which of the pipelines each element comes from."
+    )
+    stop_on_empty_dataset: Flag = Field(
+        default=True, description="Whether the end of one pipeline is the end; otherwise it is passed over."
+    )
+
+    def pipelines(self) -> Iterator[Inner]:
+        """The pipelines in order, and the one that chooses."""
+        yield from self.datasets.inner("datasets")
+        yield Inner(("choice_dataset",), ("choice_dataset",), self.choice_dataset, per_element=False)
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset that chooses."""
+        arguments = building.arguments(self, address)
+        arguments["choice_dataset"] = building.inner(self.choice_dataset, join(address, "choice_dataset"))
+        return building.tf.data.Dataset.choose_from_datasets(_built_list(self.datasets, building, address), **arguments)
+
+
+def _built_list(pipelines: Pipelines, building: Building, address: str) -> list[Any]:
+    return list(_built(pipelines, building, address))

@@ -1,0 +1,159 @@
+"""Sources that others have made: saved datasets, those of tensorflow_datasets, and the user's own Python."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, WithJsonSchema
+
+from pipeprof.pipelines.build.pin_errors import PlainError
+from pipeprof.pipelines.ops.base import Building, Inner, Source
+from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.problems import mismatch
+from pipeprof.pipelines.ops.values.nested import PipelineFunction
+from pipeprof.pipelines.ops.values.structures import Signature
+from pipeprof.pipelines.ops.values.values import (
+    FilledText,
+    Flag,
+    Folder,
+    Integer,
+    NotNegative,
+    Positive,
+    PositiveOrAutotune,
+    Python,
+    choice,
+)
+
+_COMPRESSIONS = ("GZIP", "SNAPPY")
+Compressed = Annotated[str, Checked(choice(*_COMPRESSIONS)), WithJsonSchema({"enum": list(_COMPRESSIONS)})]
+
+
+def _false(value: Any) -> bool:
+    if value is not False:
+        raise mismatch(value, "flag", "false: pipeprof downloads nothing")
+    return False
+
+
+Never = Annotated[bool, Checked(_false), WithJsonSchema({"const": False})]
+
+
+class Load(Source):
+    """A dataset that `tf.data.Dataset.save` has written."""
+
+    op: ClassVar[str] = "load"
+    takes_name: ClassVar[bool] = False
+    own_fields: ClassVar[frozenset[str]] = frozenset({"reader_func"})
+
+    path: Folder = Field(description="The folder, relative to the spec.")
+    element_spec: Signature | None = Field(
+        default=None, description="Shapes and dtypes; read from the folder by default."
+    )
+    compression: Compressed | None = Field(default=None, description="GZIP or SNAPPY, as it was saved.")
+    reader_func: PipelineFunction | None = Field(
+        default=None, description="How the files are read: stages that begin with a dataset of a dataset for each file."
+    )
+    wait: Flag = Field(default=False, description="Whether to wait until the folder is there.")
+
+    def pipelines(self) -> Iterator[Inner]:
+        """The function that reads."""
+        if self.reader_func is not None and self.reader_func.python is None:
+            yield Inner(("reader_func",), ("reader_func",), self.reader_func, per_element=True)
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset as it was saved."""
+        arguments = building.arguments(self, address)
+        if self.reader_func is not None:
+            arguments["reader_func"] = building.dataset_function(self.reader_func, address, "reader_func")
+        return building.tf.data.Dataset.load(**arguments)
+
+
+class ReadConfig(Closed):
+    """tfds.ReadConfig."""
+
+    shuffle_seed: Integer | None = Field(default=None, description="Seed of the shuffle of files.")
+    shuffle_reshuffle_each_iteration: Flag | None = Field(
+        default=None, description="Whether each epoch has an order of its own."
+    )
+    interleave_cycle_length: PositiveOrAutotune | None = Field(default=None, description="Files read at the same time.")
+    interleave_block_length: Positive | None = Field(default=None, description="Examples of a file before the next.")
+    num_parallel_calls_for_decode: PositiveOrAutotune | None = Field(
+        default=None, description="Examples decoded at the same time."
+    )
+    num_parallel_calls_for_interleave_files: PositiveOrAutotune | None = Field(
+        default=None, description="Files read in parallel."
+    )
+    try_autocache: Flag | None = Field(default=None, description="Whether small datasets are cached.")
+    add_tfds_id: Flag | None = Field(default=None, description="Whether elements carry an id.")
+    skip_prefetch: Flag | None = Field(default=None, description="Whether to append no prefetch.")
+    enable_ordering_guard: Flag | None = Field(default=None, description="Whether an unordered read is an error.")
+    assert_cardinality: Flag | None = Field(default=None, description="Whether the number of examples is checked.")
+    override_buffer_size: NotNegative | None = Field(default=None, description="Bytes read ahead.")
+
+
+class TfdsLoad(Source):
+    """A dataset of the package tensorflow_datasets that has been prepared before; nothing is downloaded."""
+
+    op: ClassVar[str] = "tfds.load"
+    holder: ClassVar[str] = "tensorflow_datasets"
+    takes_name: ClassVar[bool] = False
+    own_fields: ClassVar[frozenset[str]] = frozenset({"download", "read_config"})
+
+    name: FilledText = Field(description="Name of the dataset, such as mnist or mnist:3.0.1.")
+    split: FilledText = Field(description="The split, such as train or train[:80%].")
+    data_dir: Folder | None = Field(
+        default=None, description="Folder of prepared datasets; ~/tensorflow_datasets by default."
+    )
+    batch_size: Positive | None = Field(
+        default=None, description="Number of examples in a batch; no batches by default."
+    )
+    shuffle_files: Flag = Field(default=False, description="Whether files are shuffled.")
+    download: Never = Field(default=False, description="Nothing is downloaded; prepare the dataset first.")
+    as_supervised: Flag = Field(default=False, description="Whether elements are tuples of input and label.")
+    read_config: ReadConfig | None = Field(default=None, description="tfds.ReadConfig by its own names.")
+
+    @property
+    def label(self) -> str | None:
+        """The name is an argument here, and two sources may have the same one."""
+        return None
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset, if the package is there."""
+        if importlib.util.find_spec("tensorflow_datasets") is None:
+            msg = "got tfds.load, but the package tensorflow_datasets is not installed: pip install tensorflow-datasets"
+            raise PlainError(msg)
+        tfds = importlib.import_module("tensorflow_datasets")
+        arguments = {**building.arguments(self, address), "name": str(self.name), "download": False}
+        if self.read_config is not None:
+            written = self.read_config.model_fields_set
+            given = {key: building.convert(getattr(self.read_config, key)) for key in sorted(written)}
+            arguments["read_config"] = tfds.ReadConfig(**given)
+        return tfds.load(**arguments)
+
+
+class PythonSource(Source):
+    """A dataset that a function in a Python file makes."""
+
+    op: ClassVar[str] = "python"
+    holder: ClassVar[str] = ""
+    takes_name: ClassVar[bool] = False
+    own_fields: ClassVar[frozenset[str]] = frozenset({"function"})
+
+    function: Python = Field(
+        description='A function without arguments that returns a tf.data.Dataset, "file.py:function".'
+    )
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset that the function returns."""
+        del address
+        made = building.function(self.function)()
+        if isinstance(made, tuple) and len(made) == 2 and callable(made[1]):
+            # As a target it may come with its step, which a spec has under `step:`.
+            made = made[0]
+        if not isinstance(made, building.tf.data.Dataset):
+            msg = f"got {type(made).__name__} from {self.function}, expected a tf.data.Dataset"
+            raise PlainError(msg)
+        return made

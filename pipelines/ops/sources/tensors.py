@@ -1,0 +1,159 @@
+"""Sources in memory: tensors, ranges and Python generators."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, WithJsonSchema, model_validator
+
+from pipeprof.pipelines.ops.base import Building, Source
+from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.problems import error, failure, mismatch
+from pipeprof.pipelines.ops.values.element import PYTHON
+from pipeprof.pipelines.ops.values.structures import Dtypes, Shapes, Signature, Tensors
+from pipeprof.pipelines.ops.values.values import Dtype, Flag, Integer, OuterElement, Python, Seed, is_integer
+
+
+def _range_end(value: Any) -> int | OuterElement:
+    if isinstance(value, OuterElement) or (is_integer(value) and -(2**63) <= value < 2**63):
+        return value  # type: ignore[no-any-return]  # a whole number or an OuterElement, as was just seen
+    raise mismatch(value, "number", "a whole number of at most 64 bits" if is_integer(value) else "a whole number")
+
+
+def _range_step(value: Any) -> int:
+    if is_integer(value) and value != 0 and -(2**63) <= value < 2**63:
+        return int(value)
+    expected = "a whole number of at most 64 bits" if is_integer(value) and value else "a whole number other than 0"
+    raise mismatch(value, "number", expected)
+
+
+RangeEnd = Annotated[int | OuterElement, Checked(_range_end), WithJsonSchema({"type": "integer"})]
+RangeStep = Annotated[int, Checked(_range_step), WithJsonSchema({"type": "integer", "not": {"const": 0}})]
+
+
+class FromTensorSlices(Source):
+    """One element for each slice of tensors along their first dimension."""
+
+    op: ClassVar[str] = "from_tensor_slices"
+    element_argument: ClassVar[str] = "tensors"
+
+    tensors: Tensors = Field(description="Arrays and literals, alone or as the components of mappings and lists.")
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset of slices."""
+        return building.tf.data.Dataset.from_tensor_slices(**building.arguments(self, address))
+
+
+class FromTensors(Source):
+    """A single element that holds the tensors as they are."""
+
+    op: ClassVar[str] = "from_tensors"
+    element_argument: ClassVar[str] = "tensors"
+
+    tensors: Tensors = Field(description="Arrays and literals, alone or as the components of mappings and lists.")
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset of one element."""
+        return building.tf.data.Dataset.from_tensors(**building.arguments(self, address))
+
+
+class Range(Source):
+    """Whole numbers at equal distances."""
+
+    op: ClassVar[str] = "range"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"start", "stop", "step"})
+    element_argument: ClassVar[str] = "stop"
+
+    start: Integer = Field(default=0, description="The first number.")
+    stop: RangeEnd = Field(description="The end, which is not part of the range.")
+    step: RangeStep = Field(default=1, description="The distance between two numbers.")
+    output_type: Dtype | None = Field(default=None, description="dtype of the numbers (TensorFlow: int64).")
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset of numbers; TensorFlow takes the three by position."""
+        arguments = building.arguments(self, address)
+        stop = building.convert(self.stop)
+        if isinstance(self.stop, OuterElement):
+            stop = building.tf.cast(stop, building.tf.int64)
+        return building.tf.data.Dataset.range(self.start, stop, self.step, **arguments)
+
+
+class Random(Source):
+    """Random int64 numbers without end."""
+
+    op: ClassVar[str] = "random"
+
+    seed: Seed | None = Field(default=None, description="Seed of the numbers; drawn anew for every run when left out.")
+    rerandomize_each_iteration: Flag | None = Field(
+        default=None, description="Whether each epoch has numbers of its own."
+    )
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset of numbers."""
+        return building.tf.data.Dataset.random(**building.arguments(self, address))
+
+
+class Counter(Source):
+    """Numbers at equal distances without end."""
+
+    op: ClassVar[str] = "counter"
+
+    start: Integer = Field(default=0, description="The first number.")
+    step: Integer = Field(default=1, description="The distance between two numbers.")
+    dtype: Dtype = Field(default="int64", description="dtype of the numbers.")
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset of numbers."""
+        return building.tf.data.Dataset.counter(**building.arguments(self, address))
+
+
+class PythonGenerator(Closed):
+    """A generator function, under TensorFlow's own name of the argument."""
+
+    python: Python = Field(description=PYTHON)
+
+
+class FromGenerator(Source):
+    """Elements that a Python generator gives."""
+
+    op: ClassVar[str] = "from_generator"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"python", "generator"})
+    ways: ClassVar[tuple[str, ...]] = ("python", "generator")
+    element_argument: ClassVar[str] = "args"
+
+    python: Python | None = Field(default=None, description=PYTHON)
+    generator: PythonGenerator | None = Field(default=None, description="The function under TensorFlow's own name.")
+    output_types: Dtypes | None = Field(
+        default=None, description="dtypes of the components; output_signature is preferred."
+    )
+    output_shapes: Shapes | None = Field(
+        default=None, description="Shapes of the components; output_signature is preferred."
+    )
+    args: Tensors | None = Field(
+        default=None, description="Tensors that are handed to the function as arrays, as a list."
+    )
+    output_signature: Signature | None = Field(
+        default=None, description="A mapping with shape and dtype, or a structure of them: what the generator gives."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> FromGenerator:
+        if self.output_signature is None and self.output_types is None:
+            message = "got no output_signature, expected one such as `output_signature: {shape: [], dtype: int64}`"
+            raise failure(("output_signature",), error(message, "missing_argument"))
+        if self.output_signature is not None and (self.output_types is not None or self.output_shapes is not None):
+            message = (
+                "got output_signature together with output_types or output_shapes, expected only one of the two ways"
+            )
+            raise failure(("output_signature",), error(message, "conflict"))
+        return self
+
+    def build(self, building: Building, address: str) -> Any:
+        """The dataset of what the generator gives."""
+        reference = self.generator.python if self.generator else self.python
+        arguments = building.arguments(self, address)
+        args = arguments.get("args")
+        if args is not None and not isinstance(args, tuple | list):
+            arguments["args"] = (args,)
+        return building.tf.data.Dataset.from_generator(building.generator(reference, address), **arguments)

@@ -1,0 +1,126 @@
+"""Stages that keep elements: for later epochs, or ahead of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, WithJsonSchema, model_validator
+
+from pipeprof.pipelines.build.pin_errors import PlainError
+from pipeprof.pipelines.ops.base import Building, Inner, Stage
+from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.values.element import ElementFunction, check_targets
+from pipeprof.pipelines.ops.values.nested import PipelineFunction
+from pipeprof.pipelines.ops.values.values import FilledOutputPath, FilledText, OutputPath, PositiveOrAutotune, choice
+
+_COMPRESSIONS = ("AUTO", "GZIP", "SNAPPY", "NONE")
+SnapshotCompression = Annotated[str, Checked(choice(*_COMPRESSIONS)), WithJsonSchema({"enum": list(_COMPRESSIONS)})]
+
+
+class Cache(Stage):
+    """Keeps all elements of the first epoch for the later ones, in memory or in a file."""
+
+    op: ClassVar[str] = "cache"
+
+    filename: OutputPath = Field(
+        default="",
+        validate_default=False,
+        description="Path of the cache on disk, relative to the spec; in memory when empty.",
+    )  # type: ignore[assignment]
+
+
+class Prefetch(Stage):
+    """Makes elements ahead of time, while the consumer is busy."""
+
+    op: ClassVar[str] = "prefetch"
+
+    buffer_size: PositiveOrAutotune = Field(description="Number of elements made ahead; AUTOTUNE lets tf.data choose.")
+
+
+class Snapshot(Stage):
+    """Keeps the elements of the first run on disk for later runs."""
+
+    op: ClassVar[str] = "snapshot"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"reader_func", "shard_func"})
+
+    path: FilledOutputPath = Field(description="Folder of the snapshot, relative to the spec; it is made if missing.")
+    compression: SnapshotCompression | None = Field(default="AUTO", description="AUTO, GZIP, SNAPPY or NONE.")
+    reader_func: PipelineFunction | None = Field(
+        default=None, description="How the files are read: stages that begin with a dataset of a dataset for each file."
+    )
+    shard_func: ElementFunction | None = Field(
+        default=None, description="Number of the file that an element goes to: an int64."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Snapshot:
+        if self.shard_func is not None:
+            check_targets(self.shard_func.ops or [], ("shard_func",), predicate=True)
+        return self
+
+    def pipelines(self) -> Iterator[Inner]:
+        """The function that reads."""
+        if self.reader_func is not None and self.reader_func.python is None:
+            yield Inner(("reader_func",), ("reader_func",), self.reader_func, per_element=True)
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Keep the elements of ``dataset``."""
+        arguments = building.arguments(self, address)
+        if self.reader_func is not None:
+            arguments["reader_func"] = building.dataset_function(self.reader_func, address, "reader_func")
+        if self.shard_func is not None:
+            arguments["shard_func"] = building.element_function(
+                self.shard_func, dataset, address, answers=True, argument="shard_func"
+            )
+        return dataset.snapshot(**arguments)
+
+
+def _check_device(tf: Any, name: str) -> None:
+    """Refuse a device that is not there, which TensorFlow says in its own words, or not before the first element."""
+    wanted = tf.DeviceSpec.from_string(name)
+    there = [tf.DeviceSpec.from_string(device.name) for device in tf.config.list_logical_devices()]
+    same = [
+        each
+        for each in there
+        if each.device_type == wanted.device_type and wanted.device_index in (each.device_index, None)
+    ]
+    if not same:
+        listed = ", ".join(f"/{each.device_type}:{each.device_index}" for each in there)
+        msg = f"got {name}, which this machine does not have, expected one of {listed}"
+        raise PlainError(msg)
+
+
+class PrefetchToDevice(Stage):
+    """Makes elements ahead of time in the memory of a device; the last stage of a pipeline."""
+
+    op: ClassVar[str] = "prefetch_to_device"
+    holder: ClassVar[str] = "tf.data.experimental"
+    takes_name: ClassVar[bool] = False
+
+    device: FilledText = Field(description="The device, such as /GPU:0.")
+    buffer_size: PositiveOrAutotune | None = Field(
+        default=None, description="Number of elements made ahead; TensorFlow chooses by default."
+    )
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Prefetch ``dataset``."""
+        _check_device(building.tf, self.device)
+        return dataset.apply(building.tf.data.experimental.prefetch_to_device(**building.arguments(self, address)))
+
+
+class CopyToDevice(Stage):
+    """Copies elements to the memory of a device."""
+
+    op: ClassVar[str] = "copy_to_device"
+    holder: ClassVar[str] = "tf.data.experimental"
+    takes_name: ClassVar[bool] = False
+
+    target_device: FilledText = Field(description="The device, such as /GPU:0.")
+    source_device: FilledText = Field(default="/cpu:0", description="The device that the elements come from.")
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Copy ``dataset``."""
+        _check_device(building.tf, self.target_device)
+        _check_device(building.tf, self.source_device)
+        return dataset.apply(building.tf.data.experimental.copy_to_device(**building.arguments(self, address)))

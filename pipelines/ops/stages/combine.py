@@ -1,0 +1,30 @@
+"""Stages that bring in a further pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from pipeprof.pipelines.addresses import join
+from pipeprof.pipelines.ops.base import Building, Inner, Stage
+from pipeprof.pipelines.ops.values.nested import AnyPipeline
+
+
+class Concatenate(Stage):
+    """Gives the elements of a further pipeline after all elements."""
+
+    op: ClassVar[str] = "concatenate"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"dataset"})
+
+    dataset: AnyPipeline = Field(description="The pipeline whose elements come afterwards.")
+
+    def pipelines(self) -> Iterator[Inner]:
+        """The further pipeline."""
+        yield Inner(("dataset",), ("dataset",), self.dataset, per_element=False)
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """``dataset`` and then the other one."""
+        other = building.inner(self.dataset, join(address, "dataset"))
+        return dataset.concatenate(other, **building.arguments(self, address))

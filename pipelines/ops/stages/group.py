@@ -1,0 +1,120 @@
+"""Stages that make datasets of neighbours or of kindred: windows, groups and buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from pydantic import Field, model_validator
+
+from pipeprof.pipelines.ops.base import Building, Inner, Stage
+from pipeprof.pipelines.ops.problems import error, failure, mismatch
+from pipeprof.pipelines.ops.values.element import ElementFunction, check_targets
+from pipeprof.pipelines.ops.values.nested import PipelineFunction
+from pipeprof.pipelines.ops.values.padding import padding_values
+from pipeprof.pipelines.ops.values.structures import Scalars, Shapes
+from pipeprof.pipelines.ops.values.values import Flag, Integers, Positive
+
+
+class Window(Stage):
+    """Makes datasets of consecutive elements, which a ``flat_map`` with `stages` alone puts together again."""
+
+    op: ClassVar[str] = "window"
+
+    size: Positive = Field(description="Number of elements in a window.")
+    shift: Positive | None = Field(
+        default=None, description="Elements between the beginnings of two windows; the size when left out."
+    )
+    stride: Positive = Field(default=1, description="Distance of the elements that go into a window.")
+    drop_remainder: Flag = Field(default=False, description="Whether last, smaller windows are dropped.")
+
+
+class GroupByWindow(Stage):
+    """Collects elements by a key and makes a dataset of every full group."""
+
+    op: ClassVar[str] = "group_by_window"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"key_func", "reduce_func", "window_size_func"})
+
+    key_func: ElementFunction = Field(description="The key of an element: an int64 number.")
+    reduce_func: PipelineFunction = Field(
+        description="What a group becomes: stages that begin with its dataset, or a function of key and dataset."
+    )
+    window_size: Positive | None = Field(default=None, description="Number of elements that make a full group.")
+    window_size_func: ElementFunction | None = Field(
+        default=None, description="The same for each key: a function from the key to an int64 number."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> GroupByWindow:
+        if (self.window_size is None) == (self.window_size_func is None):
+            message = "got {} of window_size and window_size_func, expected exactly one of them"
+            got = "neither" if self.window_size is None else "both"
+            place = () if self.window_size is None else ("window_size_func",)
+            raise failure(place, error(message.format(got), "window_size", got=got))
+        check_targets(self.key_func.ops or [], ("key_func",), predicate=True)
+        if self.window_size_func is not None:
+            check_targets(self.window_size_func.ops or [], ("window_size_func",), predicate=True)
+        return self
+
+    def pipelines(self) -> Iterator[Inner]:
+        """The function of a group."""
+        if self.reduce_func.python is None:
+            yield Inner(("reduce_func",), ("reduce_func",), self.reduce_func, per_element=True)
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Group ``dataset``."""
+        arguments = building.arguments(self, address)
+        if self.window_size_func is not None:
+            arguments["window_size_func"] = building.element_function(
+                self.window_size_func, dataset, address, answers=True, unpacked=False, argument="window_size_func"
+            )
+        return dataset.group_by_window(
+            key_func=building.element_function(self.key_func, dataset, address, answers=True, argument="key_func"),
+            reduce_func=building.dataset_function(self.reduce_func, address, "reduce_func"),
+            **arguments,
+        )
+
+
+class BucketBySequenceLength(Stage):
+    """Puts elements of similar length together into batches."""
+
+    op: ClassVar[str] = "bucket_by_sequence_length"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"element_length_func"})
+
+    element_length_func: ElementFunction = Field(description="The length of an element: an int32 number.")
+    bucket_boundaries: Integers = Field(description="Lengths at which the next bucket begins, rising.")
+    bucket_batch_sizes: Integers = Field(description="Batch size of each bucket, one more than there are boundaries.")
+    padded_shapes: Shapes | None = Field(
+        default=None, description="Shape of each component after padding; null dimensions grow to the longest."
+    )
+    padding_values: Scalars | None = Field(
+        default=None,
+        description="Value of the padding of each component, or one value for all (0, empty text); a number takes the "
+        "component's dtype.",
+    )
+    pad_to_bucket_boundary: Flag = Field(
+        default=False, description="Whether null dimensions are padded to the end of the bucket, not to the longest."
+    )
+    no_padding: Flag = Field(default=False, description="Whether elements are batched as they are.")
+    drop_remainder: Flag = Field(default=False, description="Whether last, smaller batches are dropped.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> BucketBySequenceLength:
+        check_targets(self.element_length_func.ops or [], ("element_length_func",), predicate=True)
+        boundaries, sizes = self.bucket_boundaries, self.bucket_batch_sizes
+        if list(boundaries) != sorted(set(boundaries)):
+            raise failure(("bucket_boundaries",), mismatch(boundaries, "numbers", "numbers that rise"), boundaries)
+        if len(sizes) != len(boundaries) + 1:
+            message = f"got {len(sizes)} batch sizes for {len(boundaries)} boundaries, expected {len(boundaries) + 1}"
+            raise failure(("bucket_batch_sizes",), error(message, "numbers", got=len(sizes)), sizes)
+        return self
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Bucket ``dataset``."""
+        function = building.element_function(
+            self.element_length_func, dataset, address, answers=True, argument="element_length_func"
+        )
+        arguments = building.arguments(self, address)
+        if self.padding_values is not None and not self.no_padding:
+            arguments["padding_values"] = padding_values(self.padding_values.value, dataset.element_spec)
+        return dataset.bucket_by_sequence_length(element_length_func=function, **arguments)

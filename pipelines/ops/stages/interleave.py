@@ -1,0 +1,76 @@
+"""``interleave`` and ``flat_map``: a dataset for each element, and their elements as one dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from pydantic import Field, model_validator
+
+from pipeprof.pipelines.ops.base import AnyStage, Building, Inner, NestedSource, Stage
+from pipeprof.pipelines.ops.values.element import PYTHON
+from pipeprof.pipelines.ops.values.nested import ON, SOURCE, STAGES, PipelineFunction, check_start
+from pipeprof.pipelines.ops.values.values import ElementField, Flag, Positive, PositiveOrAutotune, Python
+
+
+class _Nesting(Stage):
+    """What both have in common."""
+
+    op: ClassVar[str] = ""
+    own_fields: ClassVar[frozenset[str]] = frozenset({"source", "stages", "on", "python", "map_func"})
+    ways: ClassVar[tuple[str | tuple[str, ...], ...]] = (("source", "stages", "on"), "python", "map_func")
+    opens_element: ClassVar[bool] = True
+
+    source: NestedSource | None = Field(default=None, description=SOURCE)
+    stages: list[AnyStage] | None = Field(default=None, description=STAGES)
+    on: ElementField | None = Field(default=None, description=ON)
+    python: Python | None = Field(default=None, description=PYTHON)
+    map_func: PipelineFunction | None = Field(default=None, description="The function under TensorFlow's own name.")
+
+    @model_validator(mode="after")
+    def _begins(self) -> _Nesting:
+        check_start(self)
+        return self
+
+    @property
+    def function(self) -> PipelineFunction:
+        """The function, in whichever way it was written."""
+        return self.map_func or PipelineFunction.model_construct(
+            source=self.source, stages=self.stages, on=self.on, python=self.python
+        )
+
+    def pipelines(self) -> Iterator[Inner]:
+        """The pipeline made for each element."""
+        if self.function.python is None:
+            yield Inner((), ("map_func",) if self.map_func is not None else (), self.function, per_element=True)
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Nest pipelines in ``dataset``."""
+        function = building.pipeline_function(self.function, dataset, address)
+        return getattr(dataset, self.op)(function, **building.arguments(self, address))
+
+
+class Interleave(_Nesting):
+    """Makes a dataset for each element and interleaves their elements."""
+
+    op: ClassVar[str] = "interleave"
+
+    cycle_length: PositiveOrAutotune | None = Field(
+        default=None,
+        description="Number of inner datasets that are open at the same time; TensorFlow chooses by default.",
+    )
+    block_length: Positive | None = Field(
+        default=None, description="Number of elements taken from one inner dataset before the next (TensorFlow: 1)."
+    )
+    num_parallel_calls: PositiveOrAutotune | None = Field(
+        default=None, description="Inner datasets that are read in parallel; AUTOTUNE lets tf.data choose."
+    )
+    deterministic: Flag | None = Field(
+        default=None, description="Whether parallel reading keeps the order of elements."
+    )
+
+
+class FlatMap(_Nesting):
+    """Makes a dataset for each element and gives their elements one dataset after the other."""
+
+    op: ClassVar[str] = "flat_map"

@@ -1,0 +1,63 @@
+"""Stages that treat the dataset as a whole: a Python function of it, and its options."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from pipeprof.pipelines.build.pin_errors import PlainError
+from pipeprof.pipelines.ops.base import Building, Stage
+from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.values.options import Options as DatasetOptions
+from pipeprof.pipelines.ops.values.values import Python, PythonRef
+
+_PYTHON = 'A function in a Python file, "file.py:function", from dataset to dataset; it is run with your rights.'
+
+
+class Transformation(Closed):
+    """A function from dataset to dataset, under TensorFlow's own name of the argument."""
+
+    python: Python = Field(description=_PYTHON)
+
+
+class Apply(Stage):
+    """Calls a Python function on the dataset, which gives another one."""
+
+    op: ClassVar[str] = "apply"
+    takes_name: ClassVar[bool] = False
+    own_fields: ClassVar[frozenset[str]] = frozenset({"python", "transformation_func"})
+    ways: ClassVar[tuple[str | tuple[str, ...], ...]] = ("python", "transformation_func")
+
+    python: Python | None = Field(default=None, description=_PYTHON)
+    transformation_func: Transformation | None = Field(
+        default=None, description="The function under TensorFlow's own name."
+    )
+
+    @property
+    def reference(self) -> PythonRef | None:
+        """The function, in whichever way it was written."""
+        return self.transformation_func.python if self.transformation_func else self.python
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """Call it."""
+        del address
+        reference = self.reference
+        made = dataset.apply(building.function(reference))
+        if not isinstance(made, building.tf.data.Dataset):
+            msg = f"got {type(made).__name__} from {reference}, expected a tf.data.Dataset"
+            raise PlainError(msg)
+        return made
+
+
+class WithOptions(Stage):
+    """Sets options of the dataset, which hold for the whole pipeline unless later ones differ."""
+
+    op: ClassVar[str] = "with_options"
+    own_fields: ClassVar[frozenset[str]] = frozenset({"options"})
+
+    options: DatasetOptions = Field(description="tf.data.Options by TensorFlow's names.")
+
+    def apply(self, dataset: Any, building: Building, address: str) -> Any:
+        """``dataset`` with the options."""
+        return dataset.with_options(building.options(self.options), **building.arguments(self, address))

@@ -1,0 +1,1 @@
+"""Kinds of values that arguments take: arrays, features, structures, options, units."""

@@ -1,0 +1,266 @@
+"""Functions over elements: a chain of calls under ``ops:``, or a function in a Python file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, ValidationError, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
+from pipeprof.pipelines.ops.calls.base import special_calls
+from pipeprof.pipelines.ops.calls.opcall import ANSWERS, ROUTES, On, OpCall, chain_path, input_count, parse_routes
+from pipeprof.pipelines.ops.calls.seed_scope import seeded
+from pipeprof.pipelines.ops.calls.seeds import takes_seed, unseeded
+from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.functions.catalog import (
+    DTYPE_PARAMETERS,
+    FEATURE_PARAMETERS,
+    Function,
+    function,
+    refusal,
+    table,
+)
+from pipeprof.pipelines.ops.functions.layers import LAYERS, layer
+from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, shown, unknown
+from pipeprof.pipelines.ops.values.features import parse_features
+from pipeprof.pipelines.ops.values.structures import parse_constant
+from pipeprof.pipelines.ops.values.values import DTYPES, ArrayFile, Python, check_dtype
+from pipeprof.pipelines.ops.values.values import Field as FieldKey
+
+_EXAMPLE = "tf.image.resize: {size: [224, 224]}"
+
+
+def _argument(name: str, value: Any) -> Any:
+    if name == "vocabulary" and isinstance(value, str):
+        return ArrayFile(value)
+    if name in FEATURE_PARAMETERS:
+        return parse_features(value)
+    if name in DTYPE_PARAMETERS and value is not None:
+        return check_dtype(value)
+    return parse_constant(value)
+
+
+def _arguments(called: Function, call: dict[str, Any], problems: Problems) -> dict[str, Any]:
+    """The constants of a call, checked against the parameters of the function."""
+    parsed = {}
+    for key, value in call.items():
+        if key in ROUTES:
+            continue
+        if key not in called.names():
+            known = [*called.names(), *ROUTES]
+            problems.add((str(key),), unknown("argument", key, known, f"one of {called.name}'s: {', '.join(known)}"))
+            continue
+        try:
+            parsed[key] = parse_record_defaults(value) if key == "record_defaults" else _argument(key, value)
+        except ValidationError as found:
+            problems.extend(found, key)
+        except PydanticCustomError as found:
+            problems.add((key,), found, value)
+    return parsed
+
+
+def _check_complete(called: Function, call: dict[str, Any], on: On | None, problems: Problems) -> None:
+    """Every required parameter has a value, and every input a parameter."""
+    given = {key for key in call if key not in ROUTES}
+    if isinstance(on, dict):
+        if not _check_names(called, on, given, problems):
+            return
+        given |= on.keys()
+    count = input_count(called, on, given)
+    filled = called.inputs(given, count)
+    if filled is None:
+        names = ", ".join(called.names())
+        inputs = f"{count} input{'s' * (count != 1)}"
+        message = f"got {inputs} for {called.name}, expected no more than its free parameters ({names})"
+        problems.add(("on",) if "on" in call else (), error(message, "inputs", got=count))
+        return
+    missing = [p.name for p in called.parameters if p.required and p.name not in given and p.name not in filled]
+    if missing == ["seed"] and takes_seed(called) and seeded.get():
+        return
+    if missing:
+        problems.add((), _without(called, missing))
+
+
+def _check_names(called: Function, on: dict[str, FieldKey], given: set[str], problems: Problems) -> bool:
+    """Whether every name in ``on`` is a parameter that has no constant."""
+    for name in on:
+        if name not in called.names():
+            known = called.names()
+            problems.add(("on", name), unknown("argument", name, known, f"one of {called.name}'s: {', '.join(known)}"))
+        elif name in given:
+            message = f"got {name} as a constant too, expected either a constant or a field in `on`"
+            problems.add(("on", name), error(message, "argument_twice", got=name))
+    return all(name in called.names() and name not in given for name in on)
+
+
+def _check_layer(called: Function, call: dict[str, Any], problems: Problems) -> None:
+    missing = [each.name for each in called.parameters if each.required and each.name not in call]
+    if missing:
+        problems.add((), _without(called, missing))
+
+
+def _without(called: Function, missing: list[str]) -> PydanticCustomError:
+    form = ", ".join(f"{name}: …" for name in missing)
+    message = f"got {called.name} without {' and '.join(missing)}, expected `{called.name}: {{{form}}}`"
+    return error(message, "missing_argument", got=None, candidates=missing)
+
+
+def _unknown_function(name: Any) -> PydanticCustomError:
+    reason = refusal(name) if isinstance(name, str) else None
+    if reason:
+        known_layers = LAYERS if isinstance(name, str) and name.startswith("tf.keras.layers.") else ()
+        message = f"got {name}, which is not allowed in `ops:`: {reason}"
+        return error(message, "refused_function", got=name, candidates=known_layers)
+    known = [*table(), *special_calls(), *LAYERS]
+    full = [each for each in known if isinstance(name, str) and each.endswith(f".{name}")]
+    if full:
+        listed = f": {' or '.join(full)}" if len(full) > 1 else ""
+        message = f"got {shown(name)}, expected a function's full name{listed}"
+        return error(message, "unknown_function", got=name, candidates=full)
+    return unknown("function", name, known, "a function that `ops:` knows; others go into `python: file.py:function`")
+
+
+def parse_call(value: Any) -> OpCall:
+    """One item of ``ops:``: a name, or a mapping of a name to keyword arguments.
+
+    Raises:
+        ValidationError: Everything that is wrong with it.
+    """
+    if isinstance(value, OpCall):
+        return value
+    bare = isinstance(value, str)
+    if not bare and (not isinstance(value, dict) or len(value) != 1):
+        raise mismatch(value, "call", f"a function's name, or a mapping with exactly one key such as `{_EXAMPLE}`")
+    name, call = (value, {}) if bare else next(iter(value.items()))
+    place: tuple[str | int, ...] = () if bare else (str(name),)
+    problems = Problems()
+    try:
+        return _parsed(name, call, bare=bare)
+    except ValidationError as found:
+        problems.extend(found, *place)
+        problems.raise_if_any()
+        raise
+    except PydanticCustomError as found:
+        raise failure(place, found, value) from None
+
+
+def _parsed(name: Any, call: Any, *, bare: bool) -> OpCall:
+    special = special_calls().get(name) if isinstance(name, str) else None
+    called = function(name) if isinstance(name, str) else None
+    found = layer(name) if isinstance(name, str) else None
+    if special is None and called is None and found is None:
+        raise _unknown_function(name)
+    instead = unseeded(name) if seeded.get() else None
+    if instead is not None:
+        message = f"got {name}, which draws other numbers for every field of `for_each`, expected {instead}"
+        raise error(message, "unseeded", got=name)
+    if special is not None:
+        return special.parse(call, bare=bare)
+    call = {} if call is None else call
+    if not isinstance(call, dict):
+        raise mismatch(call, "arguments", f"a mapping of {name}'s arguments")
+    problems = Problems()
+    on, to = parse_routes(call, problems)
+    if called is not None:
+        arguments = _arguments(called, call, problems)
+        _check_complete(called, call, on, problems)
+    elif found is not None:
+        arguments = _arguments(found, call, problems)
+        _check_layer(found, call, problems)
+    problems.raise_if_any()
+    return OpCall(name, arguments, on, to, bare)
+
+
+def parse_chain(value: Any) -> tuple[OpCall, ...]:
+    """A chain of calls inside a call; it may be empty.
+
+    Raises:
+        ValidationError: Everything that is wrong with it.
+    """
+    if not isinstance(value, list | tuple):
+        raise mismatch(value, "chain", "a list of calls such as `[tf.image.flip_left_right]`")
+    problems = Problems()
+    calls: list[OpCall] = []
+    for index, item in enumerate(value):
+        try:
+            calls.append(parse_call(item))
+        except ValidationError as found:
+            problems.extend(found, index)
+        except PydanticCustomError as found:
+            problems.add((index,), found, item)
+    problems.raise_if_any()
+    return tuple(calls)
+
+
+def parse_record_defaults(value: Any) -> tuple[Any, ...]:
+    """Defaults of CSV columns: a dtype's name makes the column required, anything else stands in where it is empty.
+
+    Raises:
+        ValidationError: A default is no number or text.
+    """
+    if not isinstance(value, list | tuple) or not value:
+        raise mismatch(value, "record_defaults", "a list with a default or a dtype for each column")
+    problems = Problems()
+    for place, item in enumerate(value):
+        if isinstance(item, bool) or not isinstance(item, str | int | float):
+            problems.add((place,), mismatch(item, "record_default", "a number, text or a dtype"), item)
+    problems.raise_if_any()
+    return tuple(Required(item) if item in DTYPES else item for item in value)
+
+
+@dataclass(frozen=True)
+class Required:
+    """A column that must have a value of this dtype."""
+
+    dtype: str
+
+
+__all__ = ["Call", "ElementFunction", "OpCall", "Required", "check_targets", "parse_call", "parse_chain"]
+
+Call = Annotated[OpCall, Checked(parse_call), WithJsonSchema({SCHEMA_PLACEHOLDER: "call"})]
+RecordDefaults = Annotated[
+    tuple[Any, ...],
+    Checked(parse_record_defaults),
+    WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": ["number", "string"]}}),
+]
+
+OPS = "A chain of public TensorFlow functions; the element flows through as the first argument."
+PYTHON = 'A function in a Python file, "file.py:function", relative to the spec; it is run with your rights.'
+
+
+def check_targets(
+    calls: Sequence[OpCall], place: tuple[str | int, ...], *, predicate: bool, below: str | None = "ops"
+) -> None:
+    """Calls with several inputs say where the result goes; the last one of a ``predicate`` is its answer.
+
+    Raises:
+        ValidationError: A call has a list or a mapping in ``on`` and no ``to``.
+    """
+    problems = Problems()
+    here = place if below is None else (*place, below)
+    _check_targets(calls, here, problems, answers=predicate)
+    problems.raise_if_any()
+
+
+def _check_targets(calls: Sequence[OpCall], place: tuple[str | int, ...], problems: Problems, *, answers: bool) -> None:
+    for index, operation in enumerate(calls):
+        here = (*place, index, operation.name)
+        alone = answers and index == len(calls) - 1
+        if isinstance(operation.on, tuple | dict) and operation.on and operation.to is None and not alone:
+            message = "got several inputs in `on` without `to`, expected `to: field` for the result"
+            problems.add((*here, "on"), error(message, "missing_to"))
+        for name, chain in operation.chains.items():
+            _check_targets(chain, (*here, *chain_path(name)), problems, answers=name in ANSWERS)
+
+
+class ElementFunction(Closed):
+    """A function over elements, under TensorFlow's own name of the argument."""
+
+    ways: ClassVar[tuple[str, ...]] = ("ops", "python")
+
+    ops: Annotated[list[Call] | None, Field(min_length=1)] = Field(default=None, description=OPS)
+    python: Python | None = Field(default=None, description=PYTHON)

@@ -1,1 +1,0 @@
-"""A spec as the Python that a person would write for the same pipeline."""

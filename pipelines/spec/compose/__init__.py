@@ -1,0 +1,1 @@
+"""Composition of a spec from files, overlays and flags."""

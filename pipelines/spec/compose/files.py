@@ -1,0 +1,269 @@
+"""Reading a spec with the specs that it extends and the overlays that are laid over it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.spec.compose.merge import merge
+from pipeprof.pipelines.spec.errors.diagnostics import escape
+from pipeprof.pipelines.spec.errors.validation import describe
+from pipeprof.pipelines.spec.yaml.nodes import MAX_VALUES
+from pipeprof.pipelines.spec.yaml.origins import Origins, SpecFile
+from pipeprof.pipelines.spec.yaml.reader import MAX_BYTES, Document, decode, read
+from pipeprof.pipelines.spec.yaml.references import References
+from pipeprof.pipelines.spec.yaml.spans import Problem, Span
+from pipeprof.pipelines.spec.yaml.tree import Item, flatten, grow
+from pipeprof.pipelines.suggest import suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+OVERLAY_FLAG: Final = "-f "
+MAX_FILES: Final = 32
+"""Most files that a spec may be made of."""
+
+_SUFFIXES: Final = (".yaml", ".yml")
+_KEY: Final = "extends"
+
+
+class _FileError(Exception):
+    """A file cannot be read; why, and what was probably meant."""
+
+    def __init__(self, message: str, suggestion: str | None = None) -> None:
+        super().__init__(message)
+        self.suggestion = suggestion
+
+
+@dataclass
+class Reading:
+    """What the files hold.
+
+    Attributes:
+        origins: the files and flags.
+        document: the spec's own, its data and places with everything else merged into it.
+        problems: everything wrong with the texts and with how they fit together.
+        references: what is known about ``${VAR}`` in all of them.
+        complete: whether everything was read, so that what the data lacks is really missing.
+    """
+
+    origins: Origins
+    document: Document
+    references: References
+    problems: list[Problem] = field(default_factory=list)
+    complete: bool = True
+
+
+def read_files(path: Path, overlays: Sequence[str], flags: list[str], environment: Mapping[str, str] | None) -> Reading:
+    """Read and merge a spec, what it extends, and its overlays.
+
+    Args:
+        path: the spec.
+        overlays: files that are laid over it, later ones over earlier ones.
+        flags: all flags as typed; the first of them are those of the overlays.
+        environment: fills in ``${VAR}``; ``None`` leaves them as they are.
+
+    Raises:
+        UsageError: the spec itself is not there, or cannot be read.
+    """
+    try:
+        content = _read_file(path)
+    except _FileError as error:
+        meant = f" — did you mean {escape(str(path.with_name(error.suggestion)))}?" if error.suggestion else ""
+        raise UsageError(str(error) + meant) from None
+    reader = _Reader(flags, environment)
+    layers = reader.chain(path, content, "spec", ())
+    for number, overlay in enumerate(overlays):
+        layers += reader.overlay(Path(overlay), number)
+    return reader.merged(layers)
+
+
+@dataclass
+class _Layer:
+    number: int
+    document: Document
+
+
+class _Reader:
+    def __init__(self, flags: list[str], environment: Mapping[str, str] | None) -> None:
+        self._origins = Origins(flags)
+        self._environment = environment
+        self._references = References(environment)
+        self._problems: list[Problem] = []
+        self._complete = True
+        self._bytes = self._values = 0
+        self._known: set[Path] = set()
+        self._documents: list[Document] = []
+
+    def overlay(self, path: Path, number: int) -> list[_Layer]:
+        name = self._origins.flags[number]
+        span = Span(1, len(OVERLAY_FLAG) + 1, max(1, len(name) - len(OVERLAY_FLAG)), number)
+        try:
+            content = _read_file(path)
+        except _FileError as error:
+            self._refuse(span, "missing-file", str(error), error.suggestion and str(path.with_name(error.suggestion)))
+            return []
+        if not self._has_room(len(content), span):
+            return []
+        return self.chain(path, content, "overlay", ())
+
+    def chain(
+        self, path: Path, content: bytes, role: Literal["spec", "extends", "overlay"], above: tuple[Path, ...]
+    ) -> list[_Layer]:
+        """The layers of a file, what it extends below it."""
+        number = len(self._origins.files)
+        document = read(content, environment=self._environment, file=number)
+        text, _ = decode(content)
+        folder = path.absolute().parent
+        sha256 = hashlib.sha256(content).hexdigest()
+        self._origins.files.append(SpecFile(str(path), folder, role, sha256, text, document.lines))
+        self._documents.append(document)
+        self._bytes += len(content)
+        self._values += len(document.places)
+        self._collect(document, number)
+        identity = _identity(path)
+        self._known.add(identity)
+        if not self._is_usable(document, number):
+            return []
+        below: list[_Layer] = []
+        if _KEY in document.data:
+            below = self._extended(path, document, (*above, identity))
+        return [*below, _Layer(number, document)]
+
+    def _is_usable(self, document: Document, number: int) -> bool:
+        if not document.complete:
+            self._complete = False
+            return False
+        span = document.places[()].value
+        if not isinstance(document.data, dict):
+            kinds = "the keys of a spec" if number else "version, source and stages"
+            self._refuse(span, "wrong-type", f"got {describe(document.data)}, expected a mapping with {kinds}")
+            return False
+        return not number or self._has_room(0, span)
+
+    def _extended(self, path: Path, document: Document, above: tuple[Path, ...]) -> list[_Layer]:
+        """The layers of the spec that a document extends; the key is taken out of the document."""
+        name, place = document.data.pop(_KEY), document.places.pop((_KEY,))
+        for address in [address for address in document.places if address[:1] == (_KEY,)]:
+            del document.places[address]
+        span = place.value
+        if name is None:
+            return []
+        if not isinstance(name, str) or not name:
+            self._refuse(span, "wrong-type", f"got {describe(name)}, expected the path of a spec such as base.yaml")
+            return []
+        base = _joined(path, name)
+        if _identity(base) in above:
+            names = " → ".join(each.name for each in [*above[above.index(_identity(base)) :], _identity(base)])
+            self._refuse(span, "extends-cycle", f"got {name}, which leads back to it ({names}), expected no circle")
+            return []
+        # Laid under what is there already, a second time it would change nothing but double its nameless stages.
+        return [] if _identity(base) in self._known else self._base(base, name, span, above)
+
+    def _base(self, path: Path, name: str, span: Span, above: tuple[Path, ...]) -> list[_Layer]:
+        try:
+            content = _read_file(path, regular=True)
+        except _FileError as error:
+            folder, slash, _ = name.rpartition("/")
+            meant = f"{folder}{slash}{error.suggestion}" if error.suggestion else None
+            self._refuse(span, "missing-file", str(error), meant)
+            return []
+        return self.chain(path, content, "extends", above) if self._has_room(len(content), span) else []
+
+    def merged(self, layers: list[_Layer]) -> Reading:
+        """Everything in one document, lower layers first."""
+        main = self._documents[0]
+        self._origins.order = [layer.number for layer in reversed(layers)]
+        self._origins.order += [n for n in range(len(self._origins.files)) if n not in self._origins.order]
+        document = Document(None, {}, [], main.lines, main.references, complete=self._complete)
+        if self._complete and len(layers) == 1:
+            document.data, document.places = main.data, main.places
+        elif self._complete:
+            root = Item({}, main.places[()])
+            for layer in layers:
+                self._problems += merge(root, grow(layer.document))
+            root.place = main.places[()]
+            document.data, document.places = flatten(root)
+        return Reading(self._origins, document, self._references, self._problems, self._complete)
+
+    def _collect(self, document: Document, number: int) -> None:
+        self._problems += [
+            problem if problem.span is not None else Problem(None, problem.code, problem.message, file=number)
+            for problem in document.problems
+        ]
+        self._references.filled.update(document.references.filled)
+        self._references.left.update(document.references.left)
+        self._references.used.update(document.references.used)
+
+    def _has_room(self, size: int, span: Span) -> bool:
+        """Whether another file may be read: the limits of a spec hold for the sum of its files."""
+        limits = (
+            (len(self._origins.files) >= MAX_FILES + (not size), f"{MAX_FILES} files"),
+            (self._bytes + size > MAX_BYTES, f"{MAX_BYTES >> 20} MiB"),
+            (self._values > MAX_VALUES, f"{MAX_VALUES} values"),
+        )
+        for exceeded, limit in limits:
+            if exceeded:
+                self._refuse(span, "too-large", f"got more than {limit} in all files, expected fewer")
+                return False
+        return True
+
+    def _refuse(self, span: Span, code: str, message: str, suggestion: str | None = None) -> None:
+        self._problems.append(Problem(span, code, message, suggestion))
+        self._complete = False
+
+
+def _joined(path: Path, name: str) -> Path:
+    """The file that ``name`` means when it is written in ``path``, with a short name where there is one."""
+    try:
+        joined = path.parent / Path(name).expanduser()
+    except RuntimeError:
+        return path.parent / name
+    short = Path(os.path.normpath(joined))
+    return short if _identity(short) == _identity(joined) else joined
+
+
+def _identity(path: Path) -> Path:
+    """The file itself, whatever links lead to it."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        return path.absolute()
+
+
+def _read_file(path: Path, *, regular: bool = False) -> bytes:
+    """Read at most a byte more than a spec may have; ``regular`` refuses what is no file on a disk.
+
+    Raises:
+        _FileError: it cannot be read.
+    """
+    try:
+        if regular and not stat.S_ISDIR(mode := path.stat().st_mode) and not stat.S_ISREG(mode):
+            message = f"got {escape(str(path))}, which is no regular file, expected a spec in YAML"
+            raise _FileError(message)
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        message = f"got {escape(str(path))}, which does not exist, expected a spec in YAML"
+        raise _FileError(message, suggest(path.name, _neighbours(path))) from None
+    except IsADirectoryError:
+        names = _neighbours(path / "_")
+        inside = f" in it: {', '.join(escape(str(path / name)) for name in names[:3])}" if names else ""
+        message = f"got {escape(str(path))}, which is a folder, expected a spec in YAML{inside}"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"got {escape(str(path))}, which cannot be read ({reason}), expected a spec in YAML"
+    raise _FileError(message)
+
+
+def _neighbours(path: Path) -> list[str]:
+    """Names of the YAML files in a file's folder."""
+    try:
+        return sorted(near.name for near in path.parent.iterdir() if near.suffix in _SUFFIXES)
+    except OSError:
+        return []

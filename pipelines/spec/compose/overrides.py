@@ -1,0 +1,310 @@
+"""``--set path=value``: change a spec without editing it.
+
+A path is keys, list indices and stage names, joined by dots. A stage (a source, a function in ``ops``, an entry of
+``data``) is a mapping with one key, and that key may be left out: ``stages.2.batch_size`` and
+``stages.2.batch.batch_size`` are the same. In a list of stages a stage's name stands for its index, and so does the
+name of an operation that occurs once. ``stages.+=VALUE`` appends, ``stages.+2=VALUE`` puts the value before item 2,
+``stages+=[…]`` appends every item; ``null`` removes a key, a stage or a call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from pipeprof.pipelines.spec.compose.flag_values import FlagError, read_value
+from pipeprof.pipelines.spec.errors.validation import describe
+from pipeprof.pipelines.spec.yaml.nodes import MAX_VALUES
+from pipeprof.pipelines.spec.yaml.references import References
+from pipeprof.pipelines.spec.yaml.spans import Place, Problem, Span
+from pipeprof.pipelines.spec.yaml.tree import (
+    Entries,
+    Item,
+    child,
+    find_key,
+    flatten,
+    grow,
+    is_operation,
+    operation_key,
+    operation_name,
+    stage_name,
+)
+from pipeprof.pipelines.suggest import suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipeprof.pipelines.spec.yaml.reader import Address, Document
+
+FLAG: Final = "--set "
+
+_MAX_SEGMENTS: Final = 64
+_ADD: Final = "+"
+_EACH: Final = "*"
+
+# Their items are things that can be taken out; in other lists (a shape) nothing is a value.
+_LISTS_OF_PARTS: Final = ("stages", "ops", "ignore", "datasets")
+
+
+@dataclass(frozen=True)
+class _Path:
+    """The segments of a path, and where each begins in the flag as shown.
+
+    ``adding`` says how the value joins the list that the path leads to: ``+``, ``+2``, or ``*`` for each of its items.
+    """
+
+    segments: tuple[str, ...]
+    flag: int
+    adding: str = ""
+
+    def span(self, first: int, count: int = 1) -> Span:
+        before = sum(len(segment) + 1 for segment in self.segments[:first])
+        length = len(".".join(self.segments[first : first + count]))
+        return Span(1, len(FLAG) + before + 1, max(1, length), self.flag)
+
+    def joined(self, first: int, count: int) -> str:
+        return ".".join(self.segments[first : first + count])
+
+    def refuse(self, first: int, code: str, message: str, suggestion: str | None = None) -> NoReturn:
+        raise FlagError(Problem(self.span(first), code, message, suggestion))
+
+
+def apply_overrides(
+    document: Document, sets: Sequence[str], first: int = 0, environment: Mapping[str, str] | None = None
+) -> list[Problem]:
+    """Apply every ``path=value`` to a document's data, later ones over earlier ones.
+
+    Args:
+        document: changed in place: its data, and its places (those of changed values are then in the flag).
+        sets: the flags' texts, without ``--set``.
+        first: number of the first flag.
+        environment: fills in ``${VAR}`` in the values; ``None`` leaves them as they are.
+
+    Returns:
+        What is wrong with the flags; their spans carry the flag's number and count from the start of ``--set ``.
+    """
+    root = grow(document)
+    problems = apply_sets(root, sets, first, document.references if environment is None else References(environment))
+    document.data, document.places = flatten(root)
+    return problems
+
+
+def apply_sets(root: Item, sets: Sequence[str], first: int, references: References) -> list[Problem]:
+    """Do the same to a tree; what is known about ``${VAR}`` in the values goes to ``references``."""
+    problems: list[Problem] = []
+    count = 0
+    for number, text in enumerate(sets, first):
+        try:
+            path, value = _split(text, number, references)
+            count += len(value.places)
+            if count > MAX_VALUES:
+                path.refuse(0, "alias-bomb", f"got more than {MAX_VALUES} values in all flags, expected fewer")
+            _assign(root, path, value)
+        except FlagError as error:
+            problems.append(error.problem)
+    return problems
+
+
+def walk_address(data: Any, parts: Sequence[str | int]) -> Address:
+    """Follow an address, whose one-key mappings may be skipped, as far as the data goes.
+
+    Example:
+        >>> walk_address({"stages": [{"batch": {"batch_size": 2}}]}, ["stages", 0, "batch_size"])
+        ('stages', 0, 'batch', 'batch_size')
+    """
+    address: Address = ()
+    current = data
+    for part in parts:
+        key = _child(current, part)
+        while key is None:
+            key = _left_out(address, current)
+            if key is None:
+                return address
+            address, current = (*address, key), current[key]
+            key = _child(current, part)
+        address, current = (*address, key), current[key]
+    return address
+
+
+def _child(value: Any, part: str | int) -> str | int | None:
+    if isinstance(value, dict):
+        return next((key for key in value if str(key) == str(part)), None)
+    if isinstance(value, list) and _is_index(str(part)) and int(part) < len(value):
+        return int(part)
+    return None
+
+
+def _split(text: str, number: int, references: References) -> tuple[_Path, Document]:
+    path_text, equals, value_text = text.partition("=")
+    whole = Span(1, len(FLAG) + 1, max(1, len(text)), number)
+    if not equals:
+        raise FlagError(Problem(whole, "set-form", f"got '{text}' without '=', expected --set path=value"))
+    segments = tuple(path_text.strip().split("."))
+    path = _as_path(segments, number)
+    if not all(segments) or len(segments) > _MAX_SEGMENTS:
+        message = "got an empty part in the path, expected names and indices joined by dots: stages.2.batch_size"
+        if len(segments) > _MAX_SEGMENTS:
+            message = f"got a path of {len(segments)} parts, expected at most {_MAX_SEGMENTS}"
+        raise FlagError(Problem(whole._replace(length=max(1, len(path_text))), "set-form", message))
+    if segments[0] == "extends":
+        path.refuse(0, "set-path", "got extends, expected it in a spec's file; -f FILE lays another file over a spec")
+    return path, read_value(value_text, number, len(FLAG) + len(path_text) + 1, references)
+
+
+def _as_path(segments: tuple[str, ...], number: int) -> _Path:
+    *before, last = segments
+    if last.startswith(_ADD) and before:
+        return _Path(tuple(before), number, last)
+    if last.endswith(_ADD) and last != _ADD:
+        return _Path((*before, last[:-1]), number, _EACH)
+    return _Path(segments, number)
+
+
+def _assign(root: Item, path: _Path, value: Document) -> None:
+    """Walk to the last part of the path, make what does not exist yet, and put the value there."""
+    holder, position = root, 0
+    address: Address = ()
+    while True:
+        if not isinstance(holder.value, dict | list):
+            _refuse_scalar(holder, path, position)
+        key, used = _step(holder, address, path, position)
+        position += used
+        if position == len(path.segments):
+            break
+        holder = _open(holder, address, key, path.span(position - 1))
+        address = (*address, key)
+    if path.adding:
+        _add(_list_at(holder, (*address, key), path), (*address, key), path, value)
+    else:
+        _put(holder, address, key, value, path.span(position - used, used) if used else None)
+
+
+def _put(holder: Item, address: Address, key: str | int, value: Document, key_span: Span | None) -> None:
+    entries = holder.value
+    item = grow(value)
+    item.place = Place(item.place.value, key_span)
+    if isinstance(entries, list) and isinstance(key, int):
+        if item.value is None and address and address[-1] in _LISTS_OF_PARTS:
+            del entries[key]
+        else:
+            entries[key] = item
+    elif isinstance(entries, dict):
+        if item.value is None and key in entries and not is_operation(address):
+            del entries[key]
+        else:
+            entries[key] = item
+
+
+def _list_at(holder: Item, address: Address, path: _Path) -> Item:
+    """The list that something is added to; where there is nothing yet, an empty one."""
+    entries, key = holder.value, address[-1]
+    span = path.span(len(path.segments) - 1)
+    if isinstance(entries, dict) and key not in entries:
+        entries[key] = Item([], Place(span, span))
+    found = child(holder, key)
+    if found.value is None:
+        found.value = []
+    if not isinstance(found.value, list):
+        inner = operation_key(found.value) if is_operation(address) else None
+        message = f"got a path to {_described(found)}, expected the path of a list to add to"
+        known = [f"{path.joined(0, len(path.segments))}.{inner}"] if inner is not None else []
+        path.refuse(len(path.segments) - 1, "set-path", message, known[0] if known else None)
+    return found
+
+
+def _add(holder: Item, address: Address, path: _Path, value: Document) -> None:
+    items = holder.value
+    if not isinstance(items, list):
+        return
+    at = len(items)
+    reference = path.adding[1:] if path.adding != _EACH else ""
+    if reference and not (_is_index(reference) and int(reference) == at):
+        place = _Path((*path.segments, reference), path.flag)
+        at, _ = _list_step(items, address, place, len(path.segments))
+    item = grow(value)
+    added = item.value if path.adding == _EACH and isinstance(item.value, list) else [item]
+    items[at:at] = added
+
+
+def _step(holder: Item, address: Address, path: _Path, position: int) -> tuple[str | int, int]:
+    """Return the key or index that comes next, and how many parts of the path it takes (0: it was left out)."""
+    if isinstance(holder.value, list):
+        return _list_step(holder.value, address, path, position)
+    entries: Entries = holder.value if isinstance(holder.value, dict) else {}
+    for count in range(len(path.segments) - position, 0, -1):
+        key = find_key(entries, path.joined(position, count))
+        if key is not None:
+            return key, count
+    inner = _left_out(address, entries)
+    if inner is not None:
+        return inner, 0
+    segment = path.segments[position]
+    return int(segment) if _is_index(segment) else segment, 1
+
+
+def _list_step(items: list[Item], address: Address, path: _Path, position: int) -> tuple[int, int]:
+    what = str(address[-1]) if address else "the list"
+    segment = path.segments[position]
+    names = {number: stage_name(item) for number, item in enumerate(items)}
+    for labels, kind in (
+        (names, "name"),
+        ({number: operation_name(item) for number, item in enumerate(items)}, "operation"),
+    ):
+        for count in range(len(path.segments) - position, 0, -1):
+            label = path.joined(position, count)
+            if kind == "operation" and _is_index(label):
+                continue
+            numbers = [number for number, known in labels.items() if known == label]
+            if _is_index(label) and numbers and numbers != [int(label)] and int(label) < len(items):
+                numbers = [int(label), *numbers]
+            if len(numbers) > 1:
+                places = ", ".join(f"{what}.{number}" for number in numbers)
+                path.refuse(position, "ambiguous", f"got '{label}', which is {places}, expected an index")
+            if numbers:
+                return numbers[0], count
+    if _is_index(segment):
+        if int(segment) < len(items):
+            return int(segment), 1
+        allowed = f"0 to {len(items) - 1}" if items else "none, the list is empty"
+        allowed += f"; {what}.+=… appends" if position == len(path.segments) - 1 else ""
+        path.refuse(position, "out-of-range", f"got index {segment} of '{what}', expected {allowed}")
+    known = [label for item in items for label in (stage_name(item), operation_name(item)) if label is not None]
+    message = f"got '{segment}' in '{what}', expected an index{_listed(known)}"
+    return path.refuse(position, "unknown-stage" if what == "stages" else "set-path", message, suggest(segment, known))
+
+
+def _listed(known: list[str]) -> str:
+    names = list(dict.fromkeys(known))
+    shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    return f" or one of: {shown}" if names else ""
+
+
+def _open(holder: Item, address: Address, key: str | int, span: Span) -> Item:
+    """Make a mapping of what is nothing, or nothing yet; a bare name in ``ops`` becomes one with arguments."""
+    entries = holder.value
+    if isinstance(entries, dict) and key not in entries:
+        entries[key] = Item({}, Place(span, span))
+    item = child(holder, key)
+    if item.value is None:
+        item.value = {}
+    elif isinstance(item.value, str) and address and address[-1] == "ops":
+        item.value = {item.value: Item(None, Place(item.place.value, item.place.value))}
+    return item
+
+
+def _refuse_scalar(holder: Item, path: _Path, position: int) -> NoReturn:
+    message = f"got a path into '{path.joined(0, position)}', which is {_described(holder)}, expected a path that "
+    path.refuse(position, "set-path", message + "ends there")
+
+
+def _described(item: Item) -> str:
+    return describe(flatten(item)[0])
+
+
+def _left_out(address: Address, value: object) -> str | int | None:
+    """Return the key that a path may leave out: the operation's, where a mapping holds exactly one operation."""
+    return operation_key(value) if is_operation(address) else None
+
+
+def _is_index(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9

@@ -1,0 +1,1 @@
+"""Errors of a spec: validation, root causes, diagnostics."""

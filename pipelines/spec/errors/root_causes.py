@@ -1,0 +1,117 @@
+"""One fault a mistake: what is only a consequence of another fault is not said, or is said with it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeprof.pipelines.spec.yaml.reader import Address
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing the model refuses.
+
+    Attributes:
+        address: the value, or the mapping that lacks a key.
+        at_key: whether the key is wrong (or its mapping incomplete) and not the value.
+        code: kebab-case word.
+        message: ``got …, expected …``.
+        suggestion: what was probably meant.
+        missing: the keys that are not there; nothing is said of them if each is there in a misspelling.
+    """
+
+    address: Address
+    at_key: bool
+    code: str
+    message: str
+    suggestion: str | None = None
+    missing: tuple[str, ...] = ()
+
+
+_NO_FUNCTION: Final = "got no function, "
+_TOP_LEVEL: Final = frozenset({"version", "source", "stages"})
+
+
+def join_faults(faults: Sequence[Fault], data: Any) -> list[Fault]:
+    """Return the faults without those that another one explains.
+
+    Of one mapping, keys that are missing are said together; beside keys that are unknown there they are said with the
+    first of these, and not at all if each is there in a misspelling. The same holds for a function that is missing.
+
+    Args:
+        faults: of one validation.
+        data: what was validated.
+    """
+    faults = [fault for fault in faults if not _is_torn(fault, data)]
+    unknown: dict[Address, list[Fault]] = defaultdict(list)
+    incomplete: dict[Address, list[Fault]] = defaultdict(list)
+    for fault in faults:
+        if fault.code.startswith("unknown-") and fault.at_key:
+            unknown[fault.address[:-1]].append(fault)
+        elif fault.missing or fault.message.startswith(_NO_FUNCTION):
+            incomplete[fault.address].append(fault)
+    instead: dict[Fault, Fault] = {}
+    for address, missing in incomplete.items():
+        instead |= dict(_said_once(missing, unknown.get(address, []), data))
+    return [said for said in (instead.get(fault, fault) for fault in faults) if said.message]
+
+
+def _said_once(missing: list[Fault], unknown: list[Fault], data: Any) -> list[tuple[Fault, Fault]]:
+    """Pairs of a fault and what is said in its place; nothing where its message is empty."""
+    names = [name for fault in missing for name in fault.missing]
+    misspelt = {_head(fault.suggestion) for fault in unknown}
+    lacking = [name for name in names if name not in misspelt]
+    silent = [(fault, replace(fault, message="")) for fault in missing]
+    if not unknown:
+        if len(missing) < 2 or len(lacking) < 2 or not all(fault.code == "missing-key" for fault in missing):
+            return []
+        first = missing[0]
+        owner = first.message.partition(" without ")[0]
+        listed = " and ".join(f"'{name}'" for name in lacking)
+        joined = replace(first, message=f"{owner} without {listed}, expected both", missing=tuple(lacking))
+        if len(lacking) > 2:
+            joined = replace(joined, message=f"{owner} without {listed}, expected all of them")
+        return [(first, joined), *silent[1:]]
+    first = unknown[0]
+    wrapped = _wrapped(first, lacking, data)
+    if wrapped is not None:
+        return [(first, wrapped), *silent]
+    function = next((fault.message for fault in missing if fault.message.startswith(_NO_FUNCTION)), "")
+    if function and (first.suggestion is None or f"`{first.suggestion}`" not in function):
+        hint = function.removeprefix(_NO_FUNCTION).replace("expected", "it takes")
+        return [(first, replace(first, message=f"{first.message}; {hint}")), *silent]
+    if lacking:
+        listed = " and ".join(f"'{name}'" for name in lacking)
+        verb = "is" if len(lacking) == 1 else "are"
+        return [(first, replace(first, message=f"{first.message}; {listed} {verb} missing")), *silent]
+    return silent
+
+
+def _is_torn(fault: Fault, data: Any) -> bool:
+    """Whether an unknown key is the rest of a Python tuple: ``{shape: (3, 4)}`` is a shape "(3" and a key "4)"."""
+    if not (fault.address and fault.code.startswith("unknown-") and str(fault.address[-1]).endswith(")")):
+        return False
+    for part in fault.address[:-1]:
+        data = data[part]
+    return any(isinstance(value, str) and value.startswith("(") for value in data.values())
+
+
+def _head(suggestion: str | None) -> str | None:
+    """The key that a suggestion names, which may show its value too."""
+    return suggestion.partition(":")[0] if suggestion is not None else None
+
+
+def _wrapped(fault: Fault, lacking: list[str], data: Any) -> Fault | None:
+    """A whole spec below a key of its own."""
+    if len(fault.address) != 1 or not lacking or not isinstance(data, dict):
+        return None
+    inner = data.get(fault.address[0])
+    if not isinstance(inner, dict) or len(_TOP_LEVEL & inner.keys()) < 2:
+        return None
+    message = f"got the spec below '{fault.address[0]}', expected its keys at the top of the file"
+    return replace(fault, message=message, suggestion=None)

@@ -1,0 +1,261 @@
+"""Writes a first spec: commented YAML that reads the files it was shown, or generated ones, and runs as it is."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.spec.yaml.scalars import resolve_scalar
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.data.inspect.look import Found, ImagesFound
+    from pipeprof.pipelines.data.inspect.look_csv import CsvFound
+    from pipeprof.pipelines.data.inspect.look_numpy import ArraysFound
+    from pipeprof.pipelines.data.inspect.look_records import Feature, RecordsFound
+
+SCHEMA_FILE = "pipeprof.schema.json"
+MODELINE = f"# yaml-language-server: $schema=./{SCHEMA_FILE}"
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+# Words that other YAML readers, editors among them, take for booleans.
+_NOT_PLAIN = frozenset({"y", "n", "yes", "no", "on", "off"})
+_COMMENT_WIDTH = 100
+_COLUMNS_NAMED = 20
+_LARGE_ARRAY_BYTES = 100_000_000
+
+_HEAD = """\
+{modeline}
+# A pipeline for pipeprof: every name in it is TensorFlow's own. Measure it with `pipeprof run`.
+# Editors check and complete this file beside the output of `pipeprof schema spec > pipeprof.schema.json`.
+version: 1
+name: {name}
+"""
+
+_RESIZE = """\
+        - tf.image.resize: {{{on}size: [224, 224]}}"""
+
+_TAIL = """\
+  - batch: {{batch_size: {batch}}}
+  - prefetch: {{buffer_size: AUTOTUNE}}
+# What takes the batches: a simulated device that is busy for this long in each step. Put your model's time here;
+# `step: none` drains the pipeline as fast as it goes.
+step: {{simulate: 20ms, dispatch: sync}}
+measure: {{seconds: 10}}
+"""
+
+_GENERATED = """\
+# Inputs that are made on the first run and kept (see `pipeprof data list`); data:NAME/... is the folder of one.
+data:
+  photos: {image_folder: {count: 600, size: [480, 360], classes: 4, format: jpeg, seed: 1}}
+source:
+  list_files: {file_pattern: "data:photos/*/*.jpg", shuffle: false}
+"""
+
+
+def example_spec() -> str:
+    """A spec over generated photos, for those who have no data at hand."""
+    return (
+        _HEAD.format(modeline=MODELINE, name="example")
+        + _GENERATED
+        + _decode_files("tf.io.decode_jpeg")
+        + _TAIL.format(batch=32)
+    )
+
+
+def spec_for(found: Found, name: str, base_dir: Path) -> str:
+    """A spec over files that were found.
+
+    Args:
+        found: What ``pipeprof.pipelines.data.inspect.look.look`` found.
+        name: A name for reports; anything readable.
+        base_dir: The folder that the spec will be in; paths are written relative to it.
+
+    Raises:
+        UsageError: A path cannot be written in YAML.
+    """
+    from pipeprof.pipelines.data.inspect.look import ImagesFound
+    from pipeprof.pipelines.data.inspect.look_csv import CsvFound
+    from pipeprof.pipelines.data.inspect.look_records import RecordsFound
+
+    head = _HEAD.format(modeline=MODELINE, name=quoted(name if name.strip() else "pipeline"))
+    if isinstance(found, ImagesFound):
+        body = _images(found, base_dir)
+    elif isinstance(found, RecordsFound):
+        body = _records(found, base_dir)
+    elif isinstance(found, CsvFound):
+        body = _csv(found, base_dir)
+    else:
+        body = _arrays(found, base_dir)
+    return head + body + _TAIL.format(batch=32)
+
+
+def quoted(text: str) -> str:
+    r"""Any text as a YAML scalar on one line.
+
+    Example:
+        >>> quoted("photos"), quoted("no"), quoted('a "b": {c}')
+        ('photos', '"no"', '"a \\"b\\": {c}"')
+
+    Raises:
+        UsageError: The text holds bytes that are no Unicode, as file names may.
+    """
+    if _PLAIN.fullmatch(text) and text.lower() not in _NOT_PLAIN and resolve_scalar(text) == text:
+        return text
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        msg = f"got the name '{shown}', which is not valid Unicode and cannot be written in a spec; rename it first"
+        raise UsageError(msg)
+    return '"' + "".join(_escaped(letter) for letter in text) + '"'
+
+
+def _escaped(letter: str) -> str:
+    if letter in '"\\':
+        return "\\" + letter
+    if letter.isprintable():
+        return letter
+    code = ord(letter)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _pattern(pattern: str, base_dir: Path) -> str:
+    """A glob, absolute or relative to the current folder, as it stands in a spec in ``base_dir``."""
+    # Both sides escaped: the folders above may hold wildcard characters too.
+    whole = str(Path(glob.escape(str(Path.cwd()))) / pattern)
+    relative = os.path.relpath(whole, glob.escape(str(base_dir.absolute())))
+    # A backslash is a letter to Python's globs and an escape to TensorFlow's; both take ? for any letter.
+    return _written(relative.replace("\\", "?"), whole.replace("\\", "?"))
+
+
+def _written(relative: str, absolute: str) -> str:
+    if relative.startswith("~"):
+        # It would be taken for somebody's home, also behind a ./
+        return quoted(absolute)
+    return quoted(f"./{relative}" if ":" in relative.split("/", maxsplit=1)[0] else relative)
+
+
+def _files(patterns: Sequence[str], base_dir: Path) -> str:
+    paths = [_pattern(pattern, base_dir) for pattern in patterns]
+    return paths[0] if len(paths) == 1 else "[" + ", ".join(paths) + "]"
+
+
+def _comment(text: str, indent: str = "") -> str:
+    """A comment of any length; what would end a line early is spelled out."""
+    words, lines = "".join(letter if letter.isprintable() else "?" for letter in text).split(" "), [""]
+    for word in words:
+        if lines[-1] and len(lines[-1]) + len(word) >= _COMMENT_WIDTH:
+            lines.append("")
+        lines[-1] += (" " if lines[-1] else "") + word
+    return "".join(f"{indent}# {line}\n" for line in lines)
+
+
+def _decode_files(decoder: str) -> str:
+    return (
+        "stages:\n"
+        "  # Names are shuffled, not pixels: a buffer of names costs next to nothing.\n"
+        "  - shuffle: {buffer_size: 10_000, seed: 1}\n"
+        "  - map:\n"
+        "      name: decode\n"
+        "      ops:  # the element flows through as the first argument of each\n"
+        "        - tf.io.read_file\n"
+        f"        - {decoder}: {{channels: 3}}\n"
+        f"{_RESIZE.format(on='')}\n"
+        "      num_parallel_calls: AUTOTUNE\n"
+    )
+
+
+def _images(found: ImagesFound, base_dir: Path) -> str:
+    return (
+        _comment(f"{found.count} images.")
+        + "source:\n"
+        + f"  list_files: {{file_pattern: {_files(found.patterns, base_dir)}, shuffle: false}}\n"
+        + _decode_files(found.decoder)
+    )
+
+
+def _records(found: RecordsFound, base_dir: Path) -> str:
+    compression = f", compression_type: {found.compression}" if found.compression else ""
+    source = (
+        "source:\n"
+        f"  TFRecordDataset: {{filenames: {_files(found.patterns, base_dir)}{compression}}}\n"
+        "stages:\n"
+        "  - shuffle: {buffer_size: 1000, seed: 1}\n"
+    )
+    if not found.features:
+        return source + _comment("The records are not tf.train.Example: add a map here that decodes them.", "  ")
+    return source + _parse(found) + _decode(found.features)
+
+
+def _parse(found: RecordsFound) -> str:
+    lines = [
+        _comment(f"As in the first {found.looked_at} records; a feature whose length varied is a VarLenFeature.", "  "),
+        "  - map:\n      name: parse\n      ops:\n        - tf.io.parse_single_example:\n            features:\n",
+    ]
+    for feature in found.features:
+        if feature.length is None:
+            spec = f"VarLenFeature: {{dtype: {feature.dtype}}}"
+        else:
+            shape = "[]" if feature.length == 1 else f"[{feature.length}]"
+            spec = f"FixedLenFeature: {{shape: {shape}, dtype: {feature.dtype}}}"
+        lines.append(f"              {quoted(feature.name)}: {{{spec}}}\n")
+    return "".join([*lines, "      num_parallel_calls: AUTOTUNE\n"])
+
+
+def _decode(features: Iterable[Feature]) -> str:
+    """A second map that decodes those features which are one image each."""
+    # A dot in a name would be taken for a way into a nested dictionary.
+    images = [each for each in features if each.decoder and each.length == 1 and "." not in each.name]
+    if not images:
+        return ""
+    calls = "".join(
+        f"        - {image.decoder}: {{on: {quoted(image.name)}, channels: 3}}\n"
+        + _RESIZE.format(on=f"on: {quoted(image.name)}, ")
+        + "\n"
+        for image in images
+    )
+    head = "  - map:\n      name: decode\n      ops:  # each works on one field of the element\n"
+    return head + calls + "      num_parallel_calls: AUTOTUNE\n"
+
+
+def _csv(found: CsvFound, base_dir: Path) -> str:
+    defaults = {"float32": "0.0", "int32": "0", "int64": "0", "string": '""'}
+    values = [defaults[column.dtype] if column.gaps else column.dtype for column in found.columns]
+    names = ", ".join(column.name for column in found.columns[:_COLUMNS_NAMED])
+    more = f" and {len(found.columns) - _COLUMNS_NAMED} more" if len(found.columns) > _COLUMNS_NAMED else ""
+    delimiter = "" if found.delimiter == "," else f"    field_delim: {quoted(found.delimiter)}\n"
+    return (
+        "source:\n  CsvDataset:\n"
+        f"    filenames: {_files(found.patterns, base_dir)}\n"
+        + _comment(f"Columns: {names}{more}.", "    ")
+        + "    # The name of a dtype means that a field may not be empty; a value stands in for empty fields.\n"
+        + f"    record_defaults: [{', '.join(values)}]\n"
+        + f"    header: {str(found.header).lower()}\n"
+        + delimiter
+        + ("    compression_type: GZIP\n" if found.gzip else "")
+        + "stages:\n  - shuffle: {buffer_size: 1000, seed: 1}\n"
+    )
+
+
+def _arrays(found: ArraysFound, base_dir: Path) -> str:
+    whole = str(found.path.absolute())
+    path = _written(os.path.relpath(whole, base_dir.absolute()), whole)
+    lines = [
+        _comment(f"{array.key or found.path.name}: {array.dtype}, shape {list(array.shape)}.") for array in found.arrays
+    ]
+    if found.left_out:
+        lines.append(_comment(f"Left out, as they cannot be sliced together with these: {', '.join(found.left_out)}."))
+    if sum(array.bytes for array in found.arrays) > _LARGE_ARRAY_BYTES:
+        lines.append(_comment("from_tensor_slices copies its arrays into memory: it needs their size once more."))
+    if found.arrays[0].key is None:
+        tensors = f" {{npy: {path}, mmap_mode: r}}\n"
+    else:
+        keys = [quoted(array.key or "") for array in found.arrays]
+        tensors = "\n" + "".join(f"      {key}: {{npz: {path}, key: {key}}}\n" for key in keys)
+    lines += [
+        f"source:\n  from_tensor_slices:\n    tensors:{tensors}",
+        "stages:\n  - shuffle: {buffer_size: 1000, seed: 1}\n",
+    ]
+    return "".join(lines)

@@ -1,0 +1,101 @@
+"""The files and flags that a spec comes from, and the places in them as users see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from pipeprof.pipelines.spec.yaml.spans import Problem, Span
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where something of a spec was written: in a file, or in a flag.
+
+    Attributes:
+        file: the file as the user named it; for a flag, the spec.
+        line: 1-based; ``None`` for a flag.
+        column: 1-based, in the line or in the flag's text.
+        length: characters of the token.
+        flag: the flag as typed, ``--set path=value`` or ``-f overlay.yaml``.
+    """
+
+    file: str
+    line: int | None
+    column: int
+    length: int
+    flag: str | None = None
+
+    def __str__(self) -> str:
+        """``spec.yaml:12:7``, or the flag."""
+        return escape(self.flag) if self.flag is not None else f"{escape(self.file)}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """One of the files that a spec is made of.
+
+    Attributes:
+        name: the file as the user named it; an extended one relative to where the command runs.
+        folder: absolute folder, which the relative paths in the file refer to.
+        role: ``spec``, ``extends`` (it is extended by another) or ``overlay``.
+        sha256: hexadecimal hash of the file's bytes.
+        text: the file's text.
+        lines: its lines.
+    """
+
+    name: str
+    folder: Path
+    role: Literal["spec", "extends", "overlay"]
+    sha256: str
+    text: str = field(repr=False)
+    lines: Sequence[str] = field(repr=False)
+
+
+@dataclass
+class Origins:
+    """Everything that the places of a spec can be in.
+
+    Attributes:
+        flags: the command-line flags as typed, in the order of their numbers.
+        files: by number; the first is the spec itself.
+        order: numbers of the files from the one with the last word on; the flags come before them.
+    """
+
+    flags: list[str]
+    files: list[SpecFile] = field(default_factory=list)
+    order: list[int] = field(default_factory=list)
+
+    def location(self, span: Span) -> Location:
+        """The place as users see it."""
+        if span.flag is not None:
+            return Location(self.files[0].name, None, span.column, span.length, self.flags[span.flag])
+        return Location(self.files[span.file].name, span.line, span.column, span.length)
+
+    def rank(self, span: Span) -> tuple[int, int]:
+        """How much weight the origin of a place has: the largest has the last word."""
+        return (1, span.flag) if span.flag is not None else (0, -self.order.index(span.file))
+
+    def error(self, problems: Iterable[Problem]) -> SpecError:
+        """An error that shows the lines and flags of the problems."""
+        lines = {file.name: file.lines for file in self.files}
+        return SpecError([self._diagnostic(problem) for problem in problems], lines)
+
+    def _diagnostic(self, problem: Problem) -> Diagnostic:
+        span = problem.span
+        if span is None:
+            name = self.files[problem.file].name
+            return Diagnostic(
+                name, None, None, 1, problem.code, problem.message, None, problem.suggestion, problem.file
+            )
+        at = self.location(span)
+        order = span.flag if span.flag is not None else span.file
+        return Diagnostic(
+            at.file, at.line, at.column, at.length, problem.code, problem.message, at.flag, problem.suggestion, order
+        )

@@ -1,0 +1,139 @@
+"""``${VAR}`` and ``${VAR:-default}`` in the values of a spec: filled in from the environment only when asked to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from pipeprof.pipelines.spec.yaml.scalars import Scalar, ScalarError, resolve_scalar
+from pipeprof.pipelines.spec.yaml.spans import Problem, Span
+from pipeprof.pipelines.suggest import suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REFERENCE_START: Final = "${"
+
+MAX_FILLED: Final = 1 << 16
+"""Longest text of a value once filled in, in characters."""
+
+_REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
+_FORM = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?\Z", re.DOTALL)
+_WRITTEN = re.compile(r"""\$\$?\{[A-Za-z_][A-Za-z0-9_]*(?::-[^{}\n"']*)?\}""")
+_STRUCTURAL: Final = "{}[],:#"
+_HIDDEN: Final = "".join(chr(0xE000 + place) for place in range(len(_STRUCTURAL)))
+_HIDE = str.maketrans(_STRUCTURAL, _HIDDEN)
+_SHOW = str.maketrans(_HIDDEN, _STRUCTURAL)
+_FORMS: Final = "expected ${NAME} or ${NAME:-default} ($${ stands for ${)"
+_UNPRINTABLE = "[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]"
+
+
+def hide(text: str) -> str:
+    """The text with references that YAML reads as words, also in ``{batch_size: ${SIZE:-32}}``; as long as before.
+
+    Example:
+        >>> show(hide("{batch_size: ${SIZE:-32}}"))
+        '{batch_size: ${SIZE:-32}}'
+    """
+    if REFERENCE_START not in text or any(letter in text for letter in _HIDDEN):
+        return text
+    return _WRITTEN.sub(lambda match: match[0].translate(_HIDE), text)
+
+
+def show(text: str) -> str:
+    """A part of a text that went through `hide`, as it was written."""
+    return text.translate(_SHOW)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A value that came from the environment.
+
+    Attributes:
+        names: the variables that it names.
+        other: what it would be if text stood for a number, or a number for text: the model decides which is meant.
+    """
+
+    names: tuple[str, ...]
+    other: Scalar
+
+
+@dataclass
+class References:
+    """What is known about the references of a text.
+
+    Attributes:
+        environment: the variables; ``None`` when references are left as they are.
+        filled: places of the values that were filled in.
+        left: places of the values that were left as they are, and the first reference in each.
+        used: the variables that were looked up, with their values; ``None`` for those that are not set.
+    """
+
+    environment: Mapping[str, str] | None = None
+    filled: dict[Span, Filled] = field(default_factory=dict)
+    left: dict[Span, str] = field(default_factory=dict)
+    used: dict[str, str | None] = field(default_factory=dict)
+
+    def fill(self, text: str, span: Span, *, plain: bool) -> tuple[Scalar, list[Problem]]:
+        """Return what a value with ``${`` in it stands for, and what is wrong with it.
+
+        Args:
+            text: the value's text.
+            span: its place.
+            plain: whether it is unquoted, so that ``32`` is a number once filled in.
+        """
+        if self.environment is None:
+            found = next((match for match in _REFERENCE.finditer(text) if match[2] and _FORM.match(match[1])), None)
+            if found is not None:
+                self.left[span] = found[0]
+            return text, []
+        problems: list[Problem] = []
+        names: list[str] = []
+        result = _REFERENCE.sub(lambda match: self._replacement(match, span, names, problems), text)
+        if not problems and len(result) > MAX_FILLED:
+            problems.append(Problem(span, "too-large", f"got a text of {len(result)} characters from the environment"))
+        if not problems and re.search(_UNPRINTABLE, result):
+            message = "got a control character from the environment, expected text"
+            problems.append(Problem(span, "control-character", message))
+        if problems:
+            return None, problems
+        try:
+            value = resolve_scalar(result.strip())
+        except ScalarError:
+            value = result
+        if names:
+            self.filled[span] = Filled(tuple(dict.fromkeys(names)), result if plain else value)
+        return (value if plain else result), []
+
+    def repeat(self, written: Span, alias: Span) -> None:
+        """Know of an alias what is known of the value that it stands for."""
+        if written in self.filled:
+            self.filled[alias] = self.filled[written]
+        if written in self.left:
+            self.left[alias] = self.left[written]
+
+    def _replacement(self, match: re.Match[str], span: Span, names: list[str], problems: list[Problem]) -> str:
+        if match[1] is None:
+            return REFERENCE_START
+        form = _FORM.match(match[1]) if match[2] else None
+        if form is None:
+            problems.append(Problem(span, "reference", f"got '{_shown(match[0])}', {_FORMS}"))
+            return ""
+        name, default = form[1], form[2]
+        environment = self.environment or {}
+        self.used[name] = value = environment.get(name)
+        names.append(name)
+        if value:
+            return value
+        if default is not None:
+            return default
+        if value is None:
+            message = f"got ${{{name}}}, but the variable {name} is not set, expected it set, or a default: "
+            message += f"${{{name}:-default}}"
+            problems.append(Problem(span, "unset-variable", message, suggest(name, environment)))
+        return ""
+
+
+def _shown(text: str, width: int = 40) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

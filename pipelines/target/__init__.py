@@ -1,0 +1,1 @@
+"""Targets: specs and Python functions, their modules and arguments."""

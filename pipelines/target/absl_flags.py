@@ -1,0 +1,20 @@
+"""Flags of absl in the user's files: they are parsed where a script begins, and pipeprof runs no file as a script."""
+
+from __future__ import annotations
+
+import sys
+
+from pipeprof.pipelines.target.user_files import is_users
+
+
+def leave_defaults() -> list[str]:
+    """Let flags that nobody has parsed have their defaults; those of the user's own files, as ``--name``."""
+    flags = getattr(sys.modules.get("absl.flags"), "FLAGS", None)
+    if flags is None or flags.is_parsed():
+        return []
+    modules = flags.flags_by_module_dict()
+    files = {module: getattr(sys.modules.get(module), "__file__", None) or "<unknown>" for module in modules}
+    names = [f"--{flag.name}" for module in modules if is_users(files[module]) for flag in modules[module]]
+    if names:
+        flags.mark_as_parsed()
+    return names

@@ -1,0 +1,329 @@
+"""``--arg name=value``: matched with the parameters of the target's function, read from its file or from itself."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any, get_args
+
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.near import suggestion
+from pipeprof.pipelines.target.annotations import KNOWN, UnsupportedError, read_value
+from pipeprof.pipelines.target.bindings import Bindings, is_foreign, parse_file, read_bindings
+from pipeprof.pipelines.target.target import Target
+
+# What stands for the share of one worker among several; without a strategy there is one worker.
+INPUT_CONTEXT = "InputContext"
+# Aliases of aliases of aliases are looked up so many times.
+_MOST_ALIASES = 4
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter as far as texts can fill it.
+
+    Attributes:
+        name: Its name.
+        annotation: Source of its annotation.
+        default: The default, if it is a plain value.
+        required: There is no default.
+        positional: It cannot be given by name.
+        enums: The enums that the annotation names, where the function is at hand.
+        later: Only the running file can tell what the annotation stands for.
+    """
+
+    name: str
+    annotation: str | None = None
+    default: object = None
+    required: bool = True
+    positional: bool = False
+    enums: Mapping[str, type[Enum]] = field(default_factory=dict)
+    later: bool = False
+
+    @property
+    def is_input_context(self) -> bool:
+        """Whether it asks for TensorFlow's description of one worker among several."""
+        return INPUT_CONTEXT in (self.annotation or "") or self.name == "input_context"
+
+    def __str__(self) -> str:
+        kind = f" ({self.annotation})" if self.annotation else ""
+        return f"{self.name}{kind}"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The parameters of a function, and whether it takes any other name as well."""
+
+    parameters: tuple[Parameter, ...]
+    open: bool = False
+
+
+def parse_arguments(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Names and texts from the values of ``--arg``.
+
+    Raises:
+        UsageError: One is not ``name=value``, or a name is given twice.
+
+    Example:
+        >>> parse_arguments(["split=train", "query=a=b"])
+        (('split', 'train'), ('query', 'a=b'))
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals or not name.isidentifier():
+            msg = f"--arg: got {text!r}, expected name=value such as batch_size=64"
+            raise UsageError(msg)
+        if name in found:
+            msg = f"--arg {name}: given twice ({found[name]!r} and {value!r}); a list is written as {name}=1,2,3"
+            raise UsageError(msg)
+        found[name] = value
+    return tuple(found.items())
+
+
+def written_signature(target: Target) -> Signature | None:
+    """The signature as the target's file has it; `None` where only running the file can tell.
+
+    That is so for what was imported, made by a call, or decorated.
+    """
+    tree = parse_file(target.path)
+    file = read_bindings(tree)
+    bound = file.of(target.function or "")
+    if file.open or len(bound) != 1:
+        return None
+    definition = bound[0].node
+    if definition not in tree.body or not isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef):
+        return None
+    if definition.decorator_list:
+        return None
+    found = signature_of_definition(definition)
+    return replace(found, parameters=tuple(_in_file(one, file) for one in found.parameters))
+
+
+def _in_file(parameter: Parameter, file: Bindings) -> Parameter:
+    """The parameter with the names of its annotation as the file defines them."""
+    if parameter.annotation is None:
+        return parameter
+    try:
+        tree = ast.parse(parameter.annotation.strip(), mode="eval").body
+    except SyntaxError:
+        return parameter
+    meaning = _Meaning(file)
+    for _ in range(_MOST_ALIASES):
+        tree = meaning.visit(tree)
+    return replace(parameter, annotation=ast.unparse(tree), later=meaning.later)
+
+
+class _Meaning(ast.NodeTransformer):
+    """Names of an annotation as the file that they are written in defines them.
+
+    Attributes:
+        later: One is an enum, or was imported: only the running file can tell.
+    """
+
+    def __init__(self, file: Bindings) -> None:
+        self._file = file
+        self.later = False
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        """The words of a ``Literal`` are no names."""
+        return node if ast.unparse(node.value).endswith("Literal") else self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        """An annotation within quotes."""
+        if not isinstance(node.value, str):
+            return node
+        try:
+            return ast.parse(node.value.strip(), mode="eval").body
+        except SyntaxError:
+            return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """A name out of a module."""
+        root: ast.AST = node
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        self._look(root.id if isinstance(root, ast.Name) else "", node.attr)
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """What an alias stands for."""
+        bound = self._file.of(node.id)
+        if len(bound) == 1 and bound[0].kind == "made" and isinstance(bound[0].node, ast.Subscript | ast.Name):
+            return bound[0].node
+        if len(bound) == 1 and bound[0].kind == "value" and isinstance(bound[0].node, ast.BinOp):
+            return bound[0].node
+        self._look(node.id, node.id)
+        return node
+
+    def _look(self, root: str, name: str) -> None:
+        for one in self._file.of(root) if name not in KNOWN else ():
+            if one.kind in ("import", "module"):
+                self.later |= not is_foreign(one)
+            elif isinstance(one.node, ast.ClassDef):
+                self.later |= any("Enum" in ast.unparse(base) for base in one.node.bases)
+
+
+def signature_of_definition(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> Signature:
+    """The signature that a ``def`` writes."""
+    given = definition.args
+    plain = [*given.posonlyargs, *given.args]
+    defaults: list[ast.expr | None] = [*[None] * (len(plain) - len(given.defaults)), *given.defaults]
+    pairs = [*zip(plain, defaults, strict=True), *zip(given.kwonlyargs, given.kw_defaults, strict=True)]
+    parameters = tuple(
+        Parameter(
+            one.arg,
+            ast.unparse(one.annotation) if one.annotation is not None else None,
+            _constant(default),
+            required=default is None,
+            positional=one in given.posonlyargs,
+        )
+        for one, default in pairs
+    )
+    return Signature(parameters, open=given.kwarg is not None)
+
+
+def _constant(node: ast.expr | None) -> object:
+    if node is None:
+        return None
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return None
+
+
+def signature_of(function: Callable[..., Any]) -> Signature | None:
+    """The signature of a function at hand; `None` if it has none that can be read."""
+    found = _inspected(function)
+    if found is None:
+        return None
+    kinds = inspect.Parameter
+    parameters = tuple(
+        Parameter(
+            one.name,
+            _annotation(one.annotation),
+            None if one.default is kinds.empty else one.default,
+            required=one.default is kinds.empty,
+            positional=one.kind is kinds.POSITIONAL_ONLY,
+            enums=dict(_enums(one.annotation)),
+        )
+        for one in found.parameters.values()
+        if one.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
+    )
+    return Signature(parameters, open=any(one.kind is kinds.VAR_KEYWORD for one in found.parameters.values()))
+
+
+def _inspected(function: Callable[..., Any]) -> inspect.Signature | None:
+    """The signature with its annotations as objects, as text where their names are not there any more."""
+    try:
+        return inspect.signature(function, eval_str=True)
+    except Exception:
+        # Annotations are code of the user's: evaluating them may raise anything.
+        with contextlib.suppress(TypeError, ValueError):
+            return inspect.signature(function)
+    return None
+
+
+def _enums(annotation: Any) -> Iterator[tuple[str, type[Enum]]]:
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        yield annotation.__name__, annotation
+    for inner in get_args(annotation):
+        yield from _enums(inner)
+
+
+def _annotation(annotation: Any) -> str | None:
+    if annotation is inspect.Parameter.empty:
+        return None
+    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+
+
+def bind(target: Target, signature: Signature) -> dict[str, Any]:
+    """The values of the target's ``--arg`` by name.
+
+    Raises:
+        UsageError: A name is unknown, a value is not what its annotation asks for, or a required one is missing.
+    """
+    known = {one.name: one for one in signature.parameters}
+    values = {}
+    for name, text in target.arguments:
+        if name not in known and not signature.open:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            msg = f"--arg {name}: {target} has no such parameter{suggestion(name, known)}; {has}"
+            raise UsageError(msg)
+        values[name] = _value(text, known.get(name, Parameter(name)))
+    missing = [one for one in signature.parameters if one.required and one.name not in values]
+    missing = [one for one in missing if not one.is_input_context]
+    untold = [one for one in missing if not one.later and not _is_readable(one)]
+    if untold:
+        msg = f"{target} needs {_listed(untold)}, which no text can stand for; measure a function that makes it itself"
+        raise UsageError(msg)
+    if missing:
+        flags = " ".join(f"--arg {one.name}=…" for one in missing)
+        msg = f"{target} needs {_listed(missing)}; give {flags}"
+        raise UsageError(msg)
+    return values
+
+
+def _is_readable(parameter: Parameter) -> bool:
+    """Whether there are texts for its annotation at all."""
+    try:
+        read_value("", parameter.annotation, parameter.default, parameter.enums)
+    except UnsupportedError:
+        return False
+    except ValueError:
+        pass
+    return True
+
+
+def _value(text: str, parameter: Parameter) -> Any:
+    try:
+        return read_value(text, parameter.annotation, parameter.default, parameter.enums)
+    except ValueError as problem:
+        msg = f"--arg {parameter.name}: got {text!r}, {problem}"
+    except UnsupportedError:
+        if parameter.later:
+            return text
+        msg = (
+            f"--arg {parameter.name}: a {parameter.annotation} cannot be given as text, only int, float, bool, str, "
+            "Path, Enum, Literal, Optional and lists of these; measure a function that makes it itself"
+        )
+    raise UsageError(msg)
+
+
+def _listed(parameters: Sequence[Parameter]) -> str:
+    return " and ".join(str(one) for one in parameters)
+
+
+def call(function: Callable[..., Any], target: Target, context: Callable[[], object]) -> Any:
+    """Call the target's function with its ``--arg`` values.
+
+    Args:
+        function: The function itself.
+        target: What the command line says of it.
+        context: Makes the ``tf.distribute.InputContext`` that a parameter without a value asks for.
+    """
+    signature = signature_of(function)
+    if signature is None:
+        return function(**{name: read_value(text, None) for name, text in target.arguments})
+    values = bind(target, signature)
+    for one in signature.parameters:
+        if one.required and one.is_input_context and one.name not in values:
+            values[one.name] = context()
+    positional = [values.pop(one.name) for one in signature.parameters if one.positional and one.name in values]
+    return function(*positional, **values)
+
+
+def check_arguments(target: Target) -> None:
+    """Compare ``--arg`` with the function as its file writes it, before anything runs.
+
+    Raises:
+        UsageError: They do not fit.
+    """
+    signature = written_signature(target)
+    if signature is not None:
+        bind(target, signature)

@@ -1,0 +1,243 @@
+"""What ``file.py:`` lists: the functions of a file, and what speaks for each of them returning a dataset.
+
+The file is read, never run; so a function is listed for what is written, and the words say which writing that was.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pipeprof.pipelines.target.arguments import Parameter, signature_of_definition
+from pipeprof.pipelines.target.bindings import Binding, Bindings, Definition, bindings_of, is_foreign
+
+UNSEEN = "imported, or made by a call"
+Sign = Literal["annotation", "body", "name", "none"]
+_NAMES = re.compile(r"(?:^|_)(?:dataset|datasets|ds|data|input_fn|inputs?|pipeline|loader)(?:_|$|\d)", re.IGNORECASE)
+# Methods that hardly anything but a dataset has.
+_METHODS = frozenset(
+    {
+        "batch",
+        "padded_batch",
+        "ragged_batch",
+        "sparse_batch",
+        "rebatch",
+        "prefetch",
+        "interleave",
+        "flat_map",
+        "cache",
+        "unbatch",
+        "group_by_window",
+        "bucket_by_sequence_length",
+        "ignore_errors",
+        "rejection_resample",
+        "assert_cardinality",
+        "as_dataset",
+    }
+)
+# These others have as well: they count above something else that makes a dataset.
+_SHARED = frozenset(
+    {
+        *("map", "filter", "apply", "take", "window", "shuffle", "repeat", "skip", "shard", "with_options"),
+        *("concatenate", "enumerate", "scan", "snapshot", "take_while", "unique"),
+    }
+)
+_MAKERS = re.compile(
+    r"(?:^|\.)(?:data\.(?:experimental\.)?(?:Dataset\.)?\w+|Dataset\.\w+|TFRecordDataset|TextLineDataset|CsvDataset"
+    r"|FixedLengthRecordDataset|\w+_dataset_from_(?:directory|array)|make_csv_dataset|make_batched_features_dataset"
+    r"|tfds\.load|[A-Z]\w*Dataset)$"
+)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A function of a file.
+
+    Attributes:
+        name: Its name.
+        line: Where it begins.
+        sign: What speaks for it returning a dataset.
+        why: The same in words.
+        required: Parameters that must be given.
+    """
+
+    name: str
+    line: int
+    sign: Sign
+    why: str
+    required: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Makers:
+    """What makes a dataset when it is called, by the words in which the call is written.
+
+    Attributes:
+        functions: Functions of the file of which that is known.
+        short: What the file's own names for TensorFlow's classes stand for, as ``D = tf.data.Dataset``.
+    """
+
+    functions: frozenset[str]
+    short: Mapping[str, str]
+
+    def __contains__(self, called: str) -> bool:
+        name, dot, rest = called.partition(".")
+        return called in self.functions or bool(_MAKERS.search(self.short.get(name, name) + dot + rest))
+
+
+def listed_functions(path: Path) -> list[Listed]:
+    """The functions at the top level of a file, those that most likely return datasets first, else in their order.
+
+    Raises:
+        UsageError: It cannot be read or is no Python.
+    """
+    file = bindings_of(path)
+    order: tuple[Sign, ...] = ("annotation", "body", "name", "none")
+    sure = _Makers(frozenset(), _short_names(file))
+    while True:
+        # A function that returns what another one makes is found once that one is known.
+        looked = (_best([_look(one, file, sure) for one in file.of(name)], order) for name in file.callables())
+        found = [one for one in looked if one is not None]
+        known = frozenset(one.name for one in found if one.sign in ("annotation", "body"))
+        if known <= sure.functions:
+            return sorted(found, key=lambda one: order.index(one.sign))
+        sure = _Makers(known | sure.functions, sure.short)
+
+
+def _best(looked: list[Listed | None], order: tuple[Sign, ...]) -> Listed | None:
+    """The most telling of several definitions, as in the branches of an ``if``."""
+    return min((one for one in looked if one is not None), key=lambda one: order.index(one.sign), default=None)
+
+
+def _short_names(file: Bindings) -> dict[str, str]:
+    """Dotted names by the names that a file gives them: by an assignment, or by ``from … import … as``."""
+    short = {one.name: ast.unparse(one.node) for one in file.all if isinstance(one.node, ast.Attribute)}
+    for one in file.all:
+        if isinstance(one.node, ast.ImportFrom):
+            short.update({alias.asname: alias.name for alias in one.node.names if alias.asname == one.name})
+    return short
+
+
+def describe(name: str, functions: Iterable[Listed]) -> str:
+    """The list as lines of text.
+
+    Args:
+        name: The file or module as typed, without the colon.
+        functions: From `listed_functions`.
+    """
+    functions = list(functions)
+    likely = [one for one in functions if one.sign != "none"]
+    rest = [one.name for one in functions if one.sign == "none" and one.why != UNSEEN]
+    unseen = [one.name for one in functions if one.why == UNSEEN]
+    if not functions:
+        return f"{name} defines no functions.\n"
+    lines = ["Functions that seem to return a dataset, as they are written; nothing was run:"] if likely else []
+    width = max((len(one.name) for one in likely), default=0)
+    for one in likely:
+        needs = " ".join(f"--arg {parameter.name}=…" for parameter in one.required)
+        lines.append(f"  {name}:{one.name:<{width}}  {one.why}{f'; needs {needs}' if needs else ''}")
+    if rest:
+        no = "Nothing says so of" if likely else f"Nothing in {name} says that a function returns a dataset; there are"
+        lines.append(f"{no} {', '.join(rest)}.")
+    if unseen:
+        lines.append(f"Not looked at, because imported or made by a call: {', '.join(unseen)}.")
+    return "\n".join(lines) + "\n"
+
+
+def _look(binding: Binding, file: Bindings, sure: _Makers) -> Listed | None:
+    """What is written of a name; `None` for what is certainly no function of the user's."""
+    node = binding.node
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        sign, why = _sign(node, sure)
+        required = tuple(
+            one for one in signature_of_definition(node).parameters if one.required and not one.is_input_context
+        )
+        return Listed(binding.name, node.lineno, sign, why, required)
+    if binding.kind == "import":
+        return None if is_foreign(binding) else Listed(binding.name, 0, "none", UNSEEN)
+    return _look_at_made(binding, node, file, sure) if isinstance(node, ast.expr) else None
+
+
+def _look_at_made(binding: Binding, node: ast.expr, file: Bindings, sure: _Makers) -> Listed | None:
+    """What is written of a name that an expression makes: a lambda, a partial, another name, a dataset."""
+    said = _made(node.body if isinstance(node, ast.Lambda) else node, {}, sure)
+    of = _stands_for(node)
+    if said is not None:
+        why = f"returns {said}" if isinstance(node, ast.Lambda) else f"is {said}, made when the file is imported"
+        return Listed(binding.name, binding.line, "body", why)
+    if of in sure.functions:
+        why = f"is {of}" if isinstance(node, ast.Name) else f"is {of} with arguments"
+        return Listed(binding.name, binding.line, "body", why)
+    root: ast.expr = node
+    while isinstance(root, ast.Call | ast.Attribute | ast.Subscript):
+        root = root.func if isinstance(root, ast.Call) else root.value
+    roots = file.of(root.id) if isinstance(root, ast.Name) else ()
+    no = of is None and any(is_foreign(one) or one.kind in ("class", "value") for one in roots)
+    return None if no else Listed(binding.name, 0, "none", UNSEEN)
+
+
+def _stands_for(node: ast.expr) -> str | None:
+    """The function that ``partial(function, …)`` or another name stands for."""
+    if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).rpartition(".")[2] == "partial":
+        return ast.unparse(node.args[0])
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def _sign(definition: Definition, sure: _Makers) -> tuple[Sign, str]:
+    body = list(_own(definition))
+    annotation = ast.unparse(definition.returns) if definition.returns is not None else "Any"
+    returned = [node for node in body if isinstance(node, ast.Return) and node.value is not None]
+    found: tuple[Sign, str] = "none", "no sign"
+    if isinstance(definition, ast.AsyncFunctionDef) or any(isinstance(one, ast.Yield | ast.YieldFrom) for one in body):
+        found = "none", "async, or a generator"
+    elif re.search(r"Dataset\b", annotation):
+        found = "annotation", f"annotated -> {annotation}"
+    elif annotation not in ("Any", "typing.Any", "object"):
+        found = "none", f"annotated -> {annotation}"
+    elif said := _returned(body, returned, sure):
+        found = "body", said
+    elif returned and _NAMES.search(definition.name):
+        found = "name", "by its name alone"
+    return found
+
+
+def _returned(body: list[ast.AST], returned: list[ast.Return], sure: _Makers) -> str | None:
+    assigned: dict[str, list[ast.expr]] = {}
+    for node in body:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    assigned.setdefault(target.id, []).append(node.value)
+    made = ((one.lineno, _made(one.value, assigned, sure)) for one in returned if one.value is not None)
+    return next((f"returns {said} (line {line})" for line, said in made if said), None)
+
+
+def _own(definition: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a function that are not those of functions inside of it."""
+    for child in ast.iter_child_nodes(definition):
+        yield child
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            yield from _own(child)
+
+
+def _made(value: ast.expr, assigned: dict[str, list[ast.expr]], sure: _Makers) -> str | None:
+    """How a returned expression makes a dataset, in words; `None` if nothing says that it does."""
+    if isinstance(value, ast.Tuple) and value.elts:
+        value = value.elts[0]
+    if isinstance(value, ast.Name) and value.id in assigned:
+        others = {name: values for name, values in assigned.items() if name != value.id}
+        return next((said for one in reversed(assigned[value.id]) if (said := _made(one, others, sure))), None)
+    if not isinstance(value, ast.Call):
+        return None
+    called = ast.unparse(value.func)
+    if called in sure:
+        return f"{called}(…)"
+    if not isinstance(value.func, ast.Attribute):
+        return None
+    method, below = value.func.attr, value.func.value
+    alone = method in _METHODS and isinstance(below, ast.Name | ast.Call)
+    return f"….{method}(…)" if alone or (method in _SHARED and _made(below, assigned, sure)) else None

@@ -1,0 +1,306 @@
+"""What the commands take as TARGET: a spec, or a function in a Python file or module."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.near import suggestion
+from pipeprof.pipelines.target.bindings import Bindings, bindings_of, parse_file, read_bindings, relative_import
+from pipeprof.pipelines.target.modules import find_module, is_module_name, name_in_package
+
+_SPEC_SUFFIXES = (".yaml", ".yml")
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Target:
+    """A spec, or a function that returns a dataset.
+
+    Attributes:
+        kind: Which of the two.
+        path: The spec, or the file that defines the function.
+        function: The function's name.
+        module: The dotted name that the file is to be imported by, if it was given as one.
+        arguments: Names and texts of ``--arg``, in the order given.
+    """
+
+    kind: Literal["spec", "function"]
+    path: Path
+    function: str | None = None
+    module: str | None = None
+    arguments: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.module or self.path}:{self.function}" if self.function else str(self.path)
+
+
+def parse_target(text: str) -> Target:
+    """The target that ``text`` names; the file exists and defines the function, though nothing has been imported.
+
+    Raises:
+        UsageError: Not ``spec.yaml``, ``file.py:function`` or ``package.module:function``, or no such file, module or
+            function.
+    """
+    file, colon, function = text.rpartition(":")
+    if colon and file.endswith(".py"):
+        return _function_target(_existing(file), function)
+    if file.endswith(".ipynb") or text.endswith(".ipynb"):
+        msg = f"got the notebook {file or text}, expected a Python file: save the function there, as file.py:function"
+        raise UsageError(msg)
+    if colon and is_module_name(file) and not file.endswith(_SPEC_SUFFIXES):
+        return _function_target(find_module(file), function, file)
+    if text.endswith(".py"):
+        path = _existing(text)
+        msg = f"got {text}, expected a function in it, as {text}:function; {_listing(bindings_of(path))}"
+        raise UsageError(msg)
+    if text.endswith(_SPEC_SUFFIXES):
+        return Target("spec", _existing(text))
+    if Path(text).is_dir():
+        msg = f"got the folder {text}, expected spec.yaml, file.py:function or package.module:function"
+        raise UsageError(msg)
+    msg = f"got {text!r}, expected spec.yaml (or .yml), file.py:function or package.module:function"
+    meant = _meant(text)
+    raise UsageError(msg + (f" — did you mean {meant}?" if meant else suggestion(text, _specs_near(text))))
+
+
+def _meant(text: str) -> str | None:
+    """The target that was written as another tool would have it: ``file::function``, ``module.function``."""
+    file, _, function = text.rpartition(":")
+    dotted, _, last = text.rpartition(".")
+    written = [text.replace("::", ":"), f"{file}.py:{function}"]
+    if is_module_name(text) and dotted:
+        written += [f"{dotted}:{last}", f"{dotted.replace('.', '/')}.py:{last}"]
+    for one in written:
+        path, _, name = one.rpartition(":")
+        if one != text and name and path.endswith(".py") and Path(path).is_file():
+            return one
+    return None
+
+
+def listed_file(text: str) -> Path | None:
+    """The file of ``file.py:`` or ``package.module:``, which asks what there is; `None` for any other target.
+
+    Raises:
+        UsageError: There is no such file or module.
+    """
+    file = text.removesuffix(":")
+    if file == text:
+        return None
+    if file.endswith(".py"):
+        return _existing(file)
+    return find_module(file) if is_module_name(file) else None
+
+
+def _specs_near(text: str) -> list[str]:
+    folder = Path(text).parent
+    if not folder.is_dir():
+        return []
+    return [str(folder / path.name) for path in sorted(folder.iterdir()) if path.suffix in (*_SPEC_SUFFIXES, ".py")]
+
+
+def _existing(text: str) -> Path:
+    path = Path(text)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        msg = f"got the folder {text}, expected a file"
+        raise UsageError(msg)
+    msg = f"got {text}, which does not exist"
+    raise UsageError(msg + suggestion(text, _specs_near(text)))
+
+
+def _function_target(path: Path, function: str, module: str | None = None) -> Target:
+    name = module or str(path)
+    tree = parse_file(path)
+    found = read_bindings(tree)
+    if not function:
+        msg = f"got {name}: without a function, expected {name}:function; {_listing(found)}"
+        raise UsageError(msg)
+    wrong = _why_not(name, function, found)
+    if wrong is not None:
+        raise UsageError(wrong)
+    relative = relative_import(tree) if module is None else None
+    if relative is not None:
+        msg = (
+            f"{path}:{relative.lineno} imports from the package that it belongs to, so the file cannot be run alone: "
+            f"expected {_within_package(path, function)}"
+        )
+        raise UsageError(msg)
+    return Target("function", path, function, module)
+
+
+def _why_not(file: str, function: str, found: Bindings) -> str | None:
+    """What speaks against a function before its file has run; `None` if nothing does."""
+    name, _, method = function.partition(".")
+    bound = found.of(name)
+    if not bound:
+        if found.open and all(part.isidentifier() for part in function.split(".")):
+            return None
+        names = [one.name for one in found.all if one.kind not in ("module", "value")]
+        said = f"got the function {function!r}, which {file} does not define"
+        near = suggestion(function, dict.fromkeys(names))
+        return said + (near or f"; {_listing(found)}")
+    if all(one.script for one in bound):
+        return f"{file}:{bound[0].line} defines {name} only if it runs as a script; move it out of that `if`"
+    last = bound[-1]
+    if last.kind in ("value", "module") and not method:
+        return f"got the function {function!r}, which is none: see {file}:{last.line}; {_listing(found)}"
+    if isinstance(last.node, ast.ClassDef):
+        return _why_not_of_class(file, function, last.node)
+    return None
+
+
+def _why_not_of_class(file: str, function: str, node: ast.ClassDef) -> str | None:
+    """A class may be called where that can give a dataset, and so may what needs no object of it."""
+    help_ = "write a function that makes the object and returns its dataset"
+    name, _, method = function.partition(".")
+    methods = {one.name: one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
+    if not method:
+        plain = not node.bases and not node.keywords and "__new__" not in methods
+        return f"got the class {name}, {file}:{node.lineno}, expected a function; {help_}" if plain else None
+    if "." in method:
+        return None
+    if method not in methods:
+        near = suggestion(method, methods)
+        return None if node.bases else f"got {function!r}, but the class {name}, {file}:{node.lineno}, has none{near}"
+    marks = {ast.unparse(one) for one in methods[method].decorator_list}
+    if marks & {"staticmethod", "classmethod"}:
+        return None
+    return f"got {function!r}, {file}:{methods[method].lineno}, which needs an object of its class; {help_}"
+
+
+def _within_package(path: Path, function: str) -> str:
+    """How the file is named within its package, and from where."""
+    name, folder = name_in_package(path)
+    if "." not in name and path.stem != "__init__":
+        return f"package.module:{function}, from the folder that the package lies in"
+    return f"{name}:{function}" + (f", from {folder}" if folder != Path.cwd() else "")
+
+
+def _listing(found: Bindings) -> str:
+    functions = found.defined()
+    if not functions:
+        return "it defines no functions"
+    more = ", …" if len(functions) > _LISTED else ""
+    return f"it defines {', '.join(functions[:_LISTED])}{more}"
+
+
+def top_level_functions(path: Path) -> list[str]:
+    """Names that a Python file binds to functions at its top level (also by ``from … import`` and ``name = …``).
+
+    The file is read, not run.
+
+    Raises:
+        UsageError: It cannot be read or is no Python.
+    """
+    return bindings_of(path).callables()
+
+
+def import_file(path: Path, module_name: str) -> ModuleType:
+    """Run a Python file as the module ``module_name``, once; its folder is on ``sys.path`` as if it were a script.
+
+    One that has run already stays what it is, whatever its name: what it registers, such as flags, is refused twice.
+    One that imports from its own package is imported by its name in there.
+
+    Raises:
+        BaseException: Whatever the file raises, as it is.
+    """
+    path = path.resolve()
+    present = _module_of(path, module_name)
+    if present is not None:
+        return present
+    if relative_import(parse_file(path)) is not None and (path.parent / "__init__.py").is_file():
+        name, top = name_in_package(path)
+        if str(top) not in sys.path:
+            sys.path.insert(0, str(top))
+        return _imported(name, path)
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        msg = f"got {path}, expected a Python file"
+        raise UsageError(msg)
+    folder = str(path.parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    return module
+
+
+def _module_of(path: Path, name: str) -> ModuleType | None:
+    """The module that a file was run as; that of ``name`` where there are several."""
+    # Modules that load themselves when they are looked at are not to be loaded by this.
+    loaded = [(key, one) for key, one in [*sys.modules.items()] if isinstance(one, ModuleType)]
+    found = {key: one for key, one in loaded if object.__getattribute__(one, "__dict__").get("__file__") == str(path)}
+    found.pop("__main__", None)
+    return found.get(name) or next(iter(found.values()), None)
+
+
+def module_name_of(path: Path) -> str:
+    """The file's stem, as ``import stem`` beside it would find it, unless that is the name of another module."""
+    stem = path.stem
+    if getattr(sys.modules.get(stem), "__file__", None) == str(path.resolve()):
+        return stem
+    if stem.isidentifier() and stem not in sys.modules and stem not in sys.stdlib_module_names:
+        found = importlib.util.find_spec(stem)
+        if found is None or found.origin == str(path.resolve()):
+            return stem
+    return f"_pipeprof_target_{''.join(letter if letter.isalnum() else '_' for letter in stem)}"
+
+
+def load_function(target: Target) -> Callable[..., Any]:
+    """Import the file of a function target and give the function; in the worker only, it runs the user's code.
+
+    Raises:
+        UsageError: The target is a spec, or the name does not stand for a function once the file has run.
+        BaseException: Whatever the file raises, as it is.
+    """
+    if target.kind != "function" or target.function is None:
+        msg = f"got {target}, expected file.py:function or package.module:function"
+        raise UsageError(msg)
+    if target.module is not None:
+        module = _import_module(target.module, target.path)
+    else:
+        module = import_file(target.path, module_name_of(target.path))
+    found: Any = module
+    near = ""
+    for part in target.function.split("."):
+        near = suggestion(part, dir(found)) if not hasattr(found, part) else ""
+        found = getattr(found, part, None)
+    if any(one.__name__ == "DatasetV2" for one in type(found).__mro__):
+        return lambda: found
+    if not callable(found):
+        what = "not there" if found is None else f"no function ({type(found).__name__})"
+        msg = f"got {target}, but {target.function} is {what} once the file has run{near}"
+        raise UsageError(msg)
+    return found  # type: ignore[no-any-return]  # callable, as was just seen
+
+
+def _import_module(name: str, path: Path) -> ModuleType:
+    """Import a module as the user's own code would, with the current directory on the path as for ``python -m``."""
+    here = str(Path.cwd())
+    if sys.path[:1] not in ([""], [here]):
+        sys.path.insert(0, here)
+    return _imported(name, path)
+
+
+def _imported(name: str, path: Path) -> ModuleType:
+    module = importlib.import_module(name)
+    found = getattr(module, "__file__", None)
+    if found is None or Path(found).resolve() != path.resolve():
+        msg = f"got {name}, found as {path}, but Python imports {found or 'something else'} by that name; rename one"
+        raise UsageError(msg)
+    return module

@@ -1,0 +1,55 @@
+"""Which Python files are the user's own: not Python's library, not installed packages, not pipeprof's."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from functools import lru_cache
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parents[2]
+_LIBRARIES = tuple(
+    f"{Path(place).resolve()}{os.sep}"
+    for place in {
+        *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
+        *(str(_HERE / room) for room in ("pipelines", "profiles", "cli")),
+    }
+)
+# Packages of the user's own (`pip install --user`) lie outside of those.
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+# Files that AutoGraph writes, imports and deletes again: not the user's, and soon nobody's.
+GENERATED = "__autograph_generated_file"
+
+
+def is_generated(file: str) -> bool:
+    """Whether AutoGraph wrote the file out of the user's code."""
+    return GENERATED in file
+
+
+@lru_cache(maxsize=4096)
+def is_users(file: str) -> bool:
+    """Whether a file that Python names is the user's own.
+
+    Example:
+        >>> is_users("<frozen importlib._bootstrap>"), is_users(os.__file__)
+        (False, False)
+    """
+    if file.startswith("<") or Path(file).name.startswith(GENERATED):
+        return False
+    place = Path(file).resolve()
+    if str(place).startswith(_LIBRARIES) or not _INSTALLED.isdisjoint(place.parts):
+        return False
+    top = place
+    while (top.parent / "__init__.py").is_file():
+        top = top.parent
+    return not _is_recorded(top.parent, top.name)
+
+
+@lru_cache(maxsize=256)
+def _is_recorded(folder: Path, name: str) -> bool:
+    """Whether an installer has put a module or package into a folder, as ``pip install --target`` does anywhere."""
+    for record in folder.glob("*.dist-info/RECORD"):
+        text = record.read_text(encoding="utf-8", errors="replace")
+        if any(line.startswith((f"{name},", f"{name}/")) for line in text.splitlines()):
+            return True
+    return False

@@ -1,0 +1,364 @@
+"""Chains of calls under ``ops:`` as the statements of a function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pipeprof.pipelines.ops.calls.opcall import OpCall
+from pipeprof.pipelines.ops.functions.catalog import FEATURE_PARAMETERS, STARRED, function
+from pipeprof.pipelines.to_python.code import Bracket, Node, Prefixed, flat
+from pipeprof.pipelines.to_python.code import inside as statement
+from pipeprof.pipelines.to_python.elements import (
+    UNKNOWN,
+    Form,
+    Keyed,
+    Row,
+    Single,
+    as_list,
+    bind,
+    express,
+    noun_of,
+    pick,
+    put,
+    variables,
+)
+from pipeprof.pipelines.to_python.module import Module
+from pipeprof.pipelines.to_python.names import result_noun, slug, unique
+from pipeprof.pipelines.to_python.values import Values
+
+OPERATORS: Final = {
+    "tf.truediv": "/", "tf.math.truediv": "/", "tf.add": "+", "tf.math.add": "+", "tf.subtract": "-",
+    "tf.math.subtract": "-", "tf.multiply": "*", "tf.math.multiply": "*", "tf.greater": ">", "tf.math.greater": ">",
+    "tf.less": "<", "tf.math.less": "<", "tf.greater_equal": ">=", "tf.math.greater_equal": ">=",
+    "tf.less_equal": "<=", "tf.math.less_equal": "<=",
+}  # fmt: skip
+# Results that are tuples, by what their components are.
+TUPLES: Final = {
+    "tf.audio.decode_wav": ("audio", "sample_rate"),
+    "tf.unique": ("values", "positions"),
+    "tf.unique_with_counts": ("values", "positions", "counts"),
+    "tf.math.top_k": ("values", "indices"),
+    "tf.nn.moments": ("mean", "variance"),
+    "tf.linalg.qr": ("q", "r"),
+    "tf.linalg.svd": ("s", "u", "v"),
+    "tf.linalg.eigh": ("e", "v"),
+    "tf.image.sample_distorted_bounding_box": ("begin", "size", "boxes"),
+    "tf.strings.unicode_decode_with_offsets": ("codepoints", "offsets"),
+    "tf.strings.unicode_split_with_offsets": ("chars", "offsets"),
+}
+_PLAIN_TUPLES: Final = frozenset(
+    {
+        "tf.nn.moments", "tf.linalg.svd", "tf.linalg.eigh", "tf.strings.unicode_decode_with_offsets",
+        "tf.strings.unicode_split_with_offsets",
+    }
+)  # fmt: skip
+LISTS: Final = frozenset({"tf.io.decode_csv", "tf.meshgrid", "tf.split", "tf.unstack"})
+# Parameters written by position: those without a default, as long as there are not many.
+_MOST_POSITIONAL: Final = 3
+# Longer tuples are one parameter with a star.
+_MOST_PARAMETERS: Final = 5
+
+
+class Body:
+    """The statements of one function."""
+
+    def __init__(self, module: Module, own: str = "") -> None:
+        self.module = module
+        self.own = own
+        self.values = Values(module)
+        self.lines: list[str] = []
+        self.locals: set[str] = set()
+        self.kept: set[str] = set()
+        """Variables that the element at hand is made of."""
+        self.seed = ""
+        """The variable with the seed that a chain of ``for_each`` shares."""
+        self.folds: dict[int, int] = {}
+        """Which of its draws a call is, by the call's identity."""
+
+    def inside(self, *, fresh: bool = False) -> Body:
+        """The statements of a chain inside this one; ``fresh`` in a function of its own."""
+        inner = Body(self.module, "" if fresh else self.own)
+        inner.seed, inner.folds = self.seed, self.folds
+        inner.locals = set() if fresh else set(self.locals)
+        return inner
+
+    def folded(self, operation: OpCall) -> str | None:
+        """The seed of a call that draws inside of ``for_each``."""
+        if not self.seed or id(operation) not in self.folds:
+            return None
+        return f"tf.random.experimental.stateless_fold_in({self.seed}, {self.folds[id(operation)]})"
+
+    def uniform(self, operation: OpCall, maxval: int | None = None) -> Node:
+        """A random number: float32 in [0, 1), or int32 below ``maxval``."""
+        seed = self.folded(operation)
+        if seed is not None:
+            bounds = ("0", str(maxval), "tf.int32") if maxval is not None else ()
+            return _called("tf.random.stateless_uniform", ["[]", seed, *bounds], {})
+        if maxval is None:
+            return "tf.random.uniform([])"
+        return _called("tf.random.uniform", ["[]"], {"maxval": str(maxval), "dtype": "tf.int32"})
+
+    def shuffled(self, operation: OpCall, count: int) -> Node:
+        """The numbers below ``count`` in random order."""
+        seed = self.folded(operation)
+        if seed is not None:
+            drawn = self.assign("order_seed", seed, ())
+            return _called("tf.random.experimental.stateless_shuffle", [f"tf.range({count})", drawn], {})
+        return f"tf.random.shuffle(tf.range({count}))"
+
+    def parameters(self, form: Form) -> tuple[list[Node], Form]:
+        """The parameters that TensorFlow calls a function over such elements with, and the element made of them."""
+        if isinstance(form, Row) and form.named:
+            name = self.local("result", ())
+            return [name], bind(form, name)
+        if isinstance(form, Row) and not form.rest and len(form.parts) <= _MOST_PARAMETERS and form.parts:
+            names = [self.local(noun_of(part), ()) for part in form.parts]
+            bound = tuple(bind(part, name) for part, name in zip(form.parts, names, strict=True))
+            return list(names), Row(bound)
+        if isinstance(form, Row) and form.rest:
+            names = [self.local(noun_of(part), ()) for part in form.parts]
+            rest = self.local(form.rest, ())
+            bound = tuple(bind(part, name) for part, name in zip(form.parts, names, strict=True))
+            return [*names, f"*{rest}"], Row(bound, rest)
+        if isinstance(form, Row):
+            name = self.local("components", ())
+            return [f"*{name}"], bind(form, name)
+        name = self.local(noun_of(form), ())
+        return [name], bind(form, name)
+
+    def local(self, wanted: str, live: Sequence[str]) -> str:
+        """A variable; the names of ``live`` variables and of the file's own functions are taken."""
+        used = {*live} if live else self.locals
+        name = unique(wanted, {*used, *self.kept, *(self.module.taken - {self.own})})
+        self.locals.add(name)
+        return name
+
+    def assign(self, wanted: str, node: Node, live: Sequence[str] = ("",)) -> str:
+        """A statement that gives a name to an expression."""
+        name = self.local(wanted, live)
+        if flat(node) != name:
+            self.lines += statement(f"{name} = ", node)
+        return name
+
+    def chain(self, calls: Sequence[OpCall], element: Form, *, answers: bool = False) -> tuple[Node, Form]:
+        """The element after all calls: an expression, and its form.
+
+        Args:
+            calls: The calls.
+            element: What they begin with.
+            answers: Whether the result of the last call stands alone, also when ``on`` picked a field.
+        """
+        for index, operation in enumerate(calls):
+            last = index == len(calls) - 1
+            target = operation.to if answers and last else operation.target
+            self.kept = set(variables(element))
+            made = self.result(operation, element)
+            self.kept = set()
+            if isinstance(made, Form):
+                element = made if target is None else self._put_forms(element, target, made)
+                continue
+            node, form = made
+            if last and target is None:
+                return node, form
+            element = self._stored(element, target, node, form, operation.name)
+        return express(element), element
+
+    def result(self, operation: OpCall, element: Form) -> Form | tuple[Node, Form]:
+        """What a call gives: an element put together anew without any call, or an expression and its form."""
+        from pipeprof.pipelines.to_python.special import special
+
+        rendered = special(self, operation, element)
+        if rendered is not None:
+            return rendered
+        return self.function_call(operation, element)
+
+    def given(self, operation: OpCall, element: Form) -> list[Form]:
+        """What ``on`` picks, one after the other."""
+        fields = operation.read()
+        return [element] if fields is None else [pick(element, field) for field in fields]
+
+    def _put_forms(self, element: Form, target: Any, made: Form) -> Form:
+        if not isinstance(target, tuple):
+            return put(element, target, made)
+        for index, field in enumerate(target):
+            element = put(element, field, pick(made, index))
+        return element
+
+    def _stored(self, element: Form, target: Any, node: Node, form: Form, operation: str = "") -> Form:
+        """The element with a result in it, which has become a variable."""
+        if target is None:
+            if isinstance(form, Row) and 0 < len(form.parts) <= _MOST_PARAMETERS:
+                names = self._unpacked([noun_of(part) for part in form.parts], node, ("",))
+                pairs = zip(form.parts, names, strict=True)
+                return Row(tuple(bind(part, name) for part, name in pairs))
+            whole = "columns" if operation == "tf.io.decode_csv" else noun_of(form)
+            return bind(form, self.assign(whole, node))
+        if not isinstance(target, tuple) and operation in LISTS:
+            # TensorFlow would stack a list that lies inside an element.
+            node = Bracket("tuple(", (node,), ")")
+        targets = target if isinstance(target, tuple) else (target,)
+        for field in targets:
+            element = put(element, field, Single("", ""))
+        live = [name for name in variables(element) if name] or [""]
+        wanted = [_noun_of_field(field, form, len(targets)) for field in targets]
+        if isinstance(target, tuple):
+            names = self._unpacked(wanted, node, live)
+            parts: list[Form] = [pick(form, index) if isinstance(form, Row) else UNKNOWN for index in range(len(names))]
+        else:
+            names, parts = [self.assign(wanted[0], node, live)], [form]
+        for field, name, part in zip(targets, names, parts, strict=True):
+            element = put(element, field, bind(part, name))
+        return element
+
+    def _unpacked(self, wanted: Sequence[str], node: Node, live: Sequence[str]) -> list[str]:
+        names: list[str] = []
+        for noun in wanted:
+            names.append(self.local(noun, [*live, *names]))
+        self.lines += statement(f"{', '.join(names)}{',' if len(names) == 1 else ''} = ", node)
+        return names
+
+    def function_call(self, operation: OpCall, element: Form) -> tuple[Node, Form]:
+        """A function of the allowlist."""
+        called = function(operation.name)
+        parameters = operation.inputs()
+        given = self.given(operation, element) if parameters else []
+        arguments = {name: self.argument(operation, name) for name in operation.arguments}
+        if called is not None and called.takes_list and parameters and not isinstance(operation.on, dict):
+            several = isinstance(operation.on, tuple)
+            first = Bracket("[", tuple(map(express, given)), "]") if several else as_list(given[0])
+            if operation.name in STARRED:
+                return _starred(operation.name, first, arguments), self.result_form(operation, given)
+            inputs: dict[str, Node] = {parameters[0]: first}
+        else:
+            inputs = dict(zip(parameters, map(express, given), strict=True))
+        folded = self.folded(operation)
+        if folded is not None:
+            arguments["seed"] = folded
+        names = called.names() if called is not None else []
+        required = {p.name for p in called.parameters if p.required} if called is not None else set()
+        node = self._call(operation.name, names, required, inputs, arguments)
+        return node, self.result_form(operation, given)
+
+    def _call(
+        self,
+        name: str,
+        order: Sequence[str],
+        required: set[str],
+        inputs: dict[str, Node],
+        arguments: dict[str, Node],
+    ) -> Node:
+        everything = {**inputs, **arguments}
+        ordered = [key for key in order if key in everything]
+        operator = OPERATORS.get(name)
+        if operator and set(ordered) == {"x", "y"} and all(_is_operand(everything[key]) for key in ordered):
+            return f"{flat(everything['x'])} {operator} {flat(everything['y'])}"
+        positional: list[Node] = []
+        for key in order:
+            if key not in everything or not (key in required or key in inputs) or len(positional) == _MOST_POSITIONAL:
+                break
+            positional.append(everything[key])
+        named = {key: everything[key] for key in ordered[len(positional) :]}
+        if order[:1] == ["self"] and positional and _is_operand(positional[0]):
+            method = f"{flat(positional[0])}.{name.rpartition('.')[2]}"
+            return _called(method, positional[1:], named)
+        return _called(name, positional, named)
+
+    def argument(self, operation: OpCall, name: str) -> Node:
+        """A constant of a call; feature specs stand at the top of the file."""
+        value = operation.arguments[name]
+        node = self.values.constant(value)
+        if name in FEATURE_PARAMETERS and isinstance(value, dict):
+            return self.module.constant(name, node)
+        return node
+
+    def result_form(self, operation: OpCall, given: Sequence[Form]) -> Form:
+        """What a function of the allowlist gives."""
+        name, arguments = operation.name, operation.arguments
+        if name in ("tf.io.parse_single_example", "tf.io.parse_example"):
+            return _keyed(arguments.get("features"))
+        if name in ("tf.io.parse_single_sequence_example", "tf.io.parse_sequence_example"):
+            both = (_keyed(arguments.get("context_features")), _keyed(arguments.get("sequence_features")))
+            return Row(both if "single" in name else (*both, Keyed({}, complete=False)))
+        several = _several(name, arguments)
+        if several is not None:
+            return several
+        first = given[0] if given else None
+        if not isinstance(first, Single):
+            return Single(result_noun(name, None))
+        return Single(result_noun(name, first.noun), many=first.many)
+
+
+def _several(name: str, arguments: dict[str, Any]) -> Form | None:
+    """What a function gives that makes several tensors."""
+    if name == "tf.io.decode_csv":
+        return Row(tuple(Single("column") for _ in arguments.get("record_defaults", ())))
+    if name in ("tf.split", "tf.unstack"):
+        count = _parts_of(arguments.get("num_or_size_splits", arguments.get("num")))
+        return Row(tuple(Single("part") for _ in range(count))) if count else UNKNOWN
+    if name in TUPLES:
+        return Row(tuple(Single(noun) for noun in TUPLES[name]), named=name not in _PLAIN_TUPLES)
+    return None
+
+
+def _parts_of(value: Any) -> int:
+    return len(value) if isinstance(value, list | tuple) else value if isinstance(value, int) else 0
+
+
+def _called(name: str, positional: Sequence[Node], named: dict[str, Node]) -> Bracket:
+    return Bracket(f"{name}(", (*positional, *(Prefixed(f"{key}=", node) for key, node in named.items())), ")")
+
+
+def _starred(name: str, inputs: Node, arguments: dict[str, Node]) -> Bracket:
+    """A call whose inputs stand one after the other, behind what comes first."""
+    first = [arguments.pop("equation")] if "equation" in arguments else []
+    items = inputs.items if isinstance(inputs, Bracket) and inputs.opening == "[" else (inputs,)
+    return _called(name, [*first, *items], arguments)
+
+
+def _is_operand(node: Node) -> bool:
+    """Whether an operator can stand beside an expression as it is: names, fields and numbers."""
+    shown = flat(node)
+    return (
+        all(letter.isalnum() or letter in "_.[]\"'" for letter in shown) or shown.lstrip("-").replace(".", "").isdigit()
+    )
+
+
+def _keyed(features: Any) -> Keyed:
+    if not isinstance(features, dict):
+        return Keyed({}, complete=False)
+    return Keyed({str(key): Single(slug(str(key))) for key in features})
+
+
+def _noun_of_field(field: Any, form: Form, count: int) -> str:
+    """A variable is called after its key; a component of a tuple after what it is."""
+    last = field if isinstance(field, int) else field.rpartition(".")[2]
+    if isinstance(last, str) and not last.isdigit():
+        return slug(last)
+    return noun_of(form) if count == 1 else f"value_{last}"
+
+
+def guessed(form: Form, calls: Sequence[OpCall]) -> Form:
+    """An unknown element as what its first use takes it for; a known one as it is."""
+    if not (isinstance(form, Single) and not form.known):
+        return form
+    largest = -1
+    for operation in calls:
+        fields = operation.read()
+        if fields is None and operation.to is None:
+            called = function(operation.name)
+            row = called is not None and called.takes_list and called.name not in STARRED and largest < 0
+            if row:
+                return Row((), None)
+            break
+        to = operation.to if isinstance(operation.to, tuple) else () if operation.to is None else (operation.to,)
+        used = [*(fields or ()), *to]
+        if any(isinstance(field, str) and not field.partition(".")[0].isdigit() for field in used):
+            return Keyed({}, complete=False)
+        largest = max([largest, *(int(str(field).partition(".")[0]) for field in used)])
+    if largest < 0:
+        return form
+    return Row(tuple(Single(f"value_{index}", known=False) for index in range(largest + 1)), rest="rest")
+
+
+__all__ = ["Body", "guessed"]

@@ -1,0 +1,188 @@
+"""The parts of a rendered Python file: imports, constants, functions, and the names that they have taken."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from pipeprof.pipelines.ops.values.values import PythonRef
+from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.to_python.code import Bracket, Chain, Node, call, comment, flat, lines, statement, text
+from pipeprof.pipelines.to_python.names import slug, unique
+
+_LIBRARIES = frozenset({"tensorflow", "numpy", "keras", "jax", "torch", "tensorflow_datasets"})
+_STANDARD = ("import csv", "import glob", "import importlib", "import math", "import sys")
+_LOAD_FUNCTION = """\
+def load_function(path, name):
+    # A function of a file whose name cannot be imported.
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, name)"""
+
+
+@dataclass
+class Module:
+    """A file in the making."""
+
+    loaded: LoadedSpec
+    folder: Path
+    """Where the file will lie; references to the spec's folder are relative to it."""
+    data_dirs: Mapping[str, Path]
+    imports: set[str] = field(default_factory=set)
+    constants: list[list[str]] = field(default_factory=list)
+    functions: list[list[str]] = field(default_factory=list)
+    taken: set[str] = field(default_factory=lambda: {"make_dataset", "load_function"})
+    _written: dict[str, str] = field(default_factory=dict)
+    _folders: dict[str, str] = field(default_factory=dict)
+    _stems: dict[str, str] = field(default_factory=dict)
+    _added_paths: list[str] = field(default_factory=list)
+    _from_files: dict[str, list[str]] = field(default_factory=dict)
+
+    def name(self, wanted: str) -> str:
+        """A name at the top level, which is then taken."""
+        chosen = unique(wanted, self.taken)
+        self.taken.add(chosen)
+        return chosen
+
+    def constant(self, wanted: str, node: Node, note: str = "") -> str:
+        """The name of a constant at the top of the file; the same value has one name."""
+        key = flat(node)
+        if key not in self._written:
+            name = self.name(slug(wanted, "constant").upper())
+            self._written[key] = name
+            self.constants.append([*(comment(note) if note else []), *statement(f"{name} = ", node)])
+        return self._written[key]
+
+    def maker(self, identity: int, wanted: str, node: Node) -> str:
+        """The name of an object that is made once, such as a layer; each has its own."""
+        key = f"maker {identity}"
+        if key not in self._written:
+            self._written[key] = self.name(wanted)
+            self.functions.append(statement(f"{self._written[key]} = ", node))
+        return self._written[key]
+
+    def helper(self, name: str, lines: str) -> None:
+        """A function that the file needs for itself."""
+        if name not in self._written:
+            self._written[name] = name
+            self.taken.add(name)
+            self.functions.insert(0, lines.splitlines())
+
+    def here(self) -> str:
+        """The variable with the spec's folder."""
+        if "HERE" not in self._folders:
+            self.imports.add("from pathlib import Path")
+            base = _relative(self.loaded.base_dir, self.folder)
+            self.constants.insert(0, statement("HERE = ", base))
+            self._folders["HERE"] = "HERE"
+        return "HERE"
+
+    def data_folder(self, name: str) -> str:
+        """The variable with the folder of an input that pipeprof makes."""
+        if name not in self._folders:
+            self.imports.add("from pathlib import Path")
+            recipe = _one_line(self.loaded.data.get("data", {}).get(name))
+            note = comment(f"The input {name} of the spec, which `pipeprof run {self.loaded.path.name}` makes:")
+            chosen = self.name(slug(name, "data").upper())
+            made = statement(f"{chosen} = ", _shown_folder(self.data_dirs[name]))
+            self.constants.append([*note, *comment(recipe), *made])
+            self._folders[name] = chosen
+        return self._folders[name]
+
+    def python(self, reference: PythonRef) -> str:
+        """The name of a user's function, which is imported from its file."""
+        key = f"python {reference}"
+        if key in self._written:
+            return self._written[key]
+        path = (self.loaded.base_dir / Path(reference.file).expanduser()).resolve()
+        stem = path.stem
+        importable = (
+            stem.isidentifier() and slug(stem) == stem.lower() and self._stems.get(stem, str(path)) == str(path)
+        )
+        if importable and stem not in sys.stdlib_module_names and stem not in _LIBRARIES:
+            self._stems[stem] = str(path)
+            self._add_path(path.parent)
+            name = unique(reference.function, self.taken)
+            self.taken.add(name)
+            renamed = "" if name == reference.function else f" as {name}"
+            self._from_files.setdefault(stem, []).append(f"{reference.function}{renamed}")
+        else:
+            name = self._loaded_function(path, reference.function)
+        self._written[key] = name
+        return name
+
+    def _add_path(self, folder: Path) -> None:
+        if folder == self.folder.resolve():
+            return
+        here = self.loaded.base_dir.resolve()
+        inside = folder.relative_to(here).parts if folder.is_relative_to(here) else None
+        shown = f"str({self.here()}{''.join(f' / {text(part)}' for part in inside)})" if inside is not None else None
+        line = f"sys.path.insert(0, {shown or text(str(folder))})"
+        if line not in self._added_paths:
+            self.imports.add("import sys")
+            self._added_paths.append(line)
+
+    def _loaded_function(self, path: Path, function: str) -> str:
+        self.imports |= {"import importlib.util", "from pathlib import Path"}
+        self.helper("load_function", _LOAD_FUNCTION)
+        here = self.loaded.base_dir.resolve()
+        inside = path.relative_to(here).as_posix() if path.is_relative_to(here) else None
+        shown = f"{self.here()} / {text(inside)}" if inside is not None else f"Path({text(str(path))})"
+        name = self.name(function)
+        self.functions.append(statement(f"{name} = ", f"load_function({shown}, {text(function)})"))
+        return name
+
+    def header(self) -> list[str]:
+        """Imports and constants, in the order that a formatter keeps."""
+        standard = sorted(each for each in self.imports if each.startswith(_STANDARD))
+        standard += sorted(each for each in self.imports if each == "from pathlib import Path")
+        third = sorted(self.imports - set(standard) | {"import tensorflow as tf"})
+        blocks = [[*standard], [*third]]
+        own = [f"from {stem} import {', '.join(sorted(names))}" for stem, names in sorted(self._from_files.items())]
+        constants = [line for block in self.constants for line in block]
+        if self._added_paths:
+            here = [self.constants[0]] if "HERE" in self._folders else []
+            own = [f"{line}  # noqa: E402" for line in own]
+            constants = [line for block in self.constants[len(here) :] for line in block]
+            blocks += [[*(here[0] if here else []), *self._added_paths], own, constants]
+        else:
+            blocks += [own, constants]
+        return [line for block in blocks if block for line in (*block, "")][:-1]
+
+
+def _one_line(recipe: object) -> str:
+    """Data as YAML on one line."""
+    if isinstance(recipe, Mapping):
+        return "{" + ", ".join(f"{key}: {_one_line(value)}" for key, value in recipe.items()) + "}"
+    if isinstance(recipe, list | tuple):
+        return "[" + ", ".join(map(_one_line, recipe)) + "]"
+    return "null" if recipe is None else str(recipe).lower() if isinstance(recipe, bool) else str(recipe)
+
+
+def _relative(target: Path, folder: Path) -> str:
+    """The spec's folder as seen from the file."""
+    folder, target = folder.resolve(), target.resolve()
+    if folder == target:
+        return "Path(__file__).resolve().parent"
+    common = next(parent for parent in (folder, *folder.parents) if target.is_relative_to(parent))
+    ups = len(folder.parts) - len(common.parts)
+    start = f"Path(__file__).resolve().parents[{ups}]" if ups else "Path(__file__).resolve().parent"
+    below = target.relative_to(common).as_posix()
+    return start if below == "." else f"{start} / {text(below)}"
+
+
+def _shown_folder(folder: PurePath) -> Node:
+    home = Path.home()
+    if folder.is_relative_to(home) and str(home) != "/":
+        path = call("Path", text("~/" + folder.relative_to(home).as_posix()))
+        return Chain(path, (Bracket(".expanduser(", (), ")"),))
+    return call("Path", text(str(folder)))
+
+
+def function_lines(name: str, parameters: Sequence[Node], body: Sequence[str]) -> list[str]:
+    """The lines of a function."""
+    *front, last = lines(Bracket(f"def {name}(", tuple(parameters), ")"), 0, after=1)
+    return [*front, f"{last}:", *(f"    {line}" if line else "" for line in body)]

@@ -1,0 +1,112 @@
+"""Padding values as Python: numbers of the dtypes of the components that they pad."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from pipeprof.pipelines.inference.tensor.shapes import Structure, Tensor, leaves
+from pipeprof.pipelines.inference.walker import element_specs
+from pipeprof.pipelines.ops.values.padding import fits, is_natural, number
+from pipeprof.pipelines.to_python.code import Node, call, flat, mapped, scalar, text, tupled
+from pipeprof.pipelines.to_python.module import Module
+
+_OWN_NUMPY = frozenset({"bfloat16"})
+
+
+class Padding:
+    """Writes ``padding_values`` down."""
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+
+    @cached_property
+    def _elements(self) -> dict[int, Structure]:
+        """What comes into every stage, as far as it is known."""
+        known = element_specs(self._module.loaded, strict=True)
+        found: dict[int, Structure] = {}
+        for placed in self._module.loaded.spec.placed():
+            *before, index = placed.address.split(".")
+            if index.isdigit():
+                earlier = [*before, str(int(index) - 1)] if int(index) else [*before[:-1], "source"]
+                info = known.get(".".join(earlier))
+                found[id(placed.op)] = None if info is None else info.structure
+        return found
+
+    def values(self, stage: Any) -> Node | None:
+        """The values of a stage; None when a dtype is not known before it runs."""
+        written = stage.padding_values.value
+        if not any(isinstance(value, int | float) and not isinstance(value, bool) for value in _leaves(written)):
+            return self._like_written(written)
+        element = self._elements.get(id(stage))
+        if isinstance(written, Mapping | tuple):
+            return self._paired(written, element)
+        parts = [self._value(written, component) for component in leaves(element)]
+        shown = {flat(part) for part in parts if part is not None}
+        if None in parts or not shown:
+            return None
+        return shown.pop() if len(shown) == 1 else self._for_all(written, element)
+
+    def _like_written(self, written: Any) -> Node:
+        if isinstance(written, Mapping):
+            return mapped((str(key), self._like_written(inner)) for key, inner in written.items())
+        return tupled(map(self._like_written, written)) if isinstance(written, tuple) else scalar(written)
+
+    def _for_all(self, value: Any, element: Structure) -> Node:
+        if isinstance(element, Mapping):
+            return mapped((str(key), self._for_all(value, inner)) for key, inner in element.items())
+        if isinstance(element, tuple):
+            return tupled(self._for_all(value, inner) for inner in element)
+        return self._value(value, element) or scalar(value)
+
+    def _paired(self, written: Any, element: Structure) -> Node | None:
+        if isinstance(written, Mapping):
+            inner = element if isinstance(element, Mapping) else {}
+            parts = {key: self._paired(value, inner.get(key)) for key, value in written.items()}
+            found = {str(key): part for key, part in parts.items() if part is not None}
+            return mapped(found.items()) if len(found) == len(parts) else None
+        if isinstance(written, tuple):
+            row = element if isinstance(element, tuple) and len(element) == len(written) else (None,) * len(written)
+            items = [self._paired(value, inner) for value, inner in zip(written, row, strict=True)]
+            known = [item for item in items if item is not None]
+            return tupled(known) if len(known) == len(items) else None
+        return self._value(written, element)
+
+    def _value(self, value: Any, component: Any) -> Node | None:
+        if value is None or isinstance(value, bool | str):
+            return scalar(value)
+        if not isinstance(component, Tensor) or not fits(value, component.dtype):
+            return None
+        if is_natural(value, component.dtype):
+            return scalar(value)
+        shown = scalar(number(value, component.dtype))
+        if component.dtype in _OWN_NUMPY:
+            return f"tf.{component.dtype}.as_numpy_dtype({shown})"
+        self._module.imports.add("import numpy as np")
+        return f"np.{component.dtype}({shown})"
+
+
+def of_dataset(written: Any) -> Node:
+    """The values in the dtypes of ``dataset``, whose element is known only when it is there."""
+    if isinstance(written, Mapping | tuple):
+        return _of(written, "dataset.element_spec")
+    made = f"lambda spec: {flat(_of(written, 'spec'))}"
+    return call("tf.nest.map_structure", made, "dataset.element_spec")
+
+
+def _of(written: Any, spec: str) -> Node:
+    if isinstance(written, Mapping):
+        return mapped((str(key), _of(inner, f"{spec}[{text(str(key))}]")) for key, inner in written.items())
+    if isinstance(written, tuple):
+        return tupled(_of(inner, f"{spec}[{index}]") for index, inner in enumerate(written))
+    if written is None or isinstance(written, bool | str):
+        return scalar(written)
+    return f"{spec}.dtype.as_numpy_dtype({scalar(written)})"
+
+
+def _leaves(written: Any) -> list[Any]:
+    if isinstance(written, Mapping | tuple):
+        parts = written.values() if isinstance(written, Mapping) else written
+        return [leaf for part in parts for leaf in _leaves(part)]
+    return [written]

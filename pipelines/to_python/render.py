@@ -1,0 +1,73 @@
+"""From a loaded spec to the text of a Python file that makes the same dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.to_python.calls import Body
+from pipeprof.pipelines.to_python.code import Bracket, Chain, Node, docstring, returned
+from pipeprof.pipelines.to_python.module import Module, function_lines
+from pipeprof.pipelines.to_python.stages import Chains, Here
+
+_MAIN = """\
+if __name__ == "__main__":
+    for batch in make_dataset().take(3):
+        print(tf.nest.map_structure(lambda tensor: getattr(tensor, "shape", tensor), batch))"""
+
+
+def render(loaded: LoadedSpec, data_dirs: Mapping[str, Path], folder: Path | None = None) -> str:
+    """Python that makes the dataset of a spec.
+
+    The file can be run, imported and profiled (``file.py:make_dataset``). What measures and consumes the pipeline
+    (``step``, ``measure``, ``ignore``) is not part of it.
+
+    Args:
+        loaded: The spec.
+        data_dirs: Folders of the inputs under ``data:``, whether or not they have been made.
+        folder: Where the file will lie; the spec's own folder by default.
+    """
+    module = Module(loaded, (folder or loaded.base_dir).absolute(), data_dirs)
+    make = _make_dataset(module)
+    described = loaded.spec.description or ""
+    title = f"{loaded.spec.name}: {described}" if loaded.spec.name and described else loaded.spec.name or described
+    first = title or f"The pipeline of {loaded.path.name}."
+    changes = [*(f"-f {name}" for name in loaded.overlays), *(f"--set {each}" for each in loaded.overrides)]
+    made = f"Made from {loaded.path.name}{' with ' if changes else ''}{' '.join(changes)}."
+    blocks = [docstring([first, made] if title or changes else [first])]
+    parts = ["\n".join([*blocks[0], "", *module.header()])]
+    functions = [*module.functions, make]
+    while functions and not functions[0][0].startswith("def "):
+        # Statements follow the imports after one empty line, functions after two.
+        parts[0] += "\n\n" + "\n".join(functions.pop(0))
+    parts += ["\n".join(lines) for lines in (*functions, _MAIN.splitlines())]
+    return "\n\n\n".join(parts) + "\n"
+
+
+def data_folders(loaded: LoadedSpec) -> dict[str, Path]:
+    """Where the inputs under ``data:`` are, or will be once they are made."""
+    from pipeprof.pipelines.data.folders import entry_name, find, locate
+
+    cache = locate()
+    return {
+        name: find(entry, (cache.folder, *cache.also)) or cache.folder / entry_name(entry)
+        for name, entry in loaded.spec.data.items()
+    }
+
+
+def _make_dataset(module: Module) -> list[str]:
+    spec = module.loaded.spec
+    scope = Body(module)
+    if spec.measure.seed is not None:
+        scope.lines.append(f"tf.random.set_seed({spec.measure.seed})")
+    chains = Chains(module)
+    node, _ = chains.pipeline(spec, Here(scope))
+    if spec.options.written():
+        options = chains.options(spec.options, scope)
+        node = _followed(node, Bracket(".with_options(", (options,), ")"))
+    return function_lines("make_dataset", [], [*scope.lines, *returned(node)])
+
+
+def _followed(node: Node, link: Bracket) -> Chain:
+    return Chain(node.head, (*node.links, link)) if isinstance(node, Chain) else Chain(node, (link,))

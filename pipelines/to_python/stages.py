@@ -1,0 +1,399 @@
+"""Sources and stages as a chain of calls, with the functions that they are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pipeprof.pipelines.ops.base import Op, Source, Stage
+from pipeprof.pipelines.ops.values.element import ElementFunction, Required
+from pipeprof.pipelines.ops.values.nested import Pipeline, PipelineFunction, Pipelines
+from pipeprof.pipelines.ops.values.options import Options
+from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
+from pipeprof.pipelines.ops.values.values import FilePatterns, OuterElement
+from pipeprof.pipelines.to_python.arrays import array, array_noun
+from pipeprof.pipelines.to_python.calls import Body, guessed
+from pipeprof.pipelines.to_python.code import (
+    Bracket,
+    Chain,
+    Node,
+    Prefixed,
+    flat,
+    listed,
+    mapped,
+    returned,
+    scalar,
+    tupled,
+)
+from pipeprof.pipelines.to_python.elements import UNKNOWN, Form, Row, Single, bind, express, noun_of, pick, plain
+from pipeprof.pipelines.to_python.flows import combined_form, source_form, stage_form
+from pipeprof.pipelines.to_python.module import Module, function_lines
+from pipeprof.pipelines.to_python.names import plural, slug, verb
+from pipeprof.pipelines.to_python.options import option_lines
+from pipeprof.pipelines.to_python.padding import Padding, of_dataset
+from pipeprof.pipelines.to_python.values import Values, dtype
+
+# Arguments that are written by position, as one does by hand; all others by name.
+_POSITIONAL: Final = {
+    "assert_cardinality": ("cardinality",),
+    "batch": ("batch_size",),
+    "cache": ("filename",),
+    "padded_batch": ("batch_size",),
+    "prefetch": ("buffer_size",),
+    "ragged_batch": ("batch_size",),
+    "rebatch": ("batch_size",),
+    "repeat": ("count",),
+    "shard": ("num_shards", "index"),
+    "shuffle": ("buffer_size",),
+    "skip": ("count",),
+    "snapshot": ("path",),
+    "take": ("count",),
+    "window": ("size",),
+    "with_options": ("options",),
+    "scan": ("initial_state", "scan_func"),
+    "list_files": ("file_pattern",),
+    "TFRecordDataset": ("filenames",),
+    "TextLineDataset": ("filenames",),
+    "FixedLengthRecordDataset": ("filenames", "record_bytes"),
+    "CsvDataset": ("filenames", "record_defaults"),
+    "from_tensor_slices": ("tensors",),
+    "from_tensors": ("tensors",),
+    "load": ("path",),
+    "prefetch_to_device": ("device",),
+    "copy_to_device": ("target_device",),
+    "sample_from_datasets": ("datasets",),
+    "choose_from_datasets": ("datasets", "choice_dataset"),
+}
+# pipeprof's ways to write a function, which `function` and `reference` of an op gather.
+_INLINE: Final = frozenset(
+    {
+        "scan_func",
+        "function",
+        "read_config",
+        "ops",
+        "python",
+        "source",
+        "stages",
+        "on",
+        "map_func",
+        "predicate",
+        "transformation_func",
+        "generator",
+        "name",
+    }
+)
+_TENSORS: Final = frozenset({"tensors", "args", "data", "targets", "initial_state"})
+_DEFAULT_VERBS: Final = {
+    "filter": "is_kept",
+    "interleave": "read",
+    "flat_map": "flatten",
+    "take_while": "goes_on",
+    "padded_batch": "pad",
+    "bucket_by_sequence_length": "pad",
+    "scan": "step",
+    "key_func": "key_of",
+    "reduce_func": "reduce",
+    "window_size_func": "window_size",
+    "element_length_func": "length_of",
+    "class_func": "class_of",
+    "shard_func": "shard_of",
+    "reader_func": "read",
+}
+_HOLDERS: Final = {
+    "TFRecordDataset": "tf.data",
+    "TextLineDataset": "tf.data",
+    "FixedLengthRecordDataset": "tf.data",
+    "CsvDataset": "tf.data.experimental",
+    "SqlDataset": "tf.data.experimental",
+    "make_csv_dataset": "tf.data.experimental",
+    "make_batched_features_dataset": "tf.data.experimental",
+}
+
+
+@dataclass(frozen=True)
+class Here:
+    """Where a pipeline is made.
+
+    Attributes:
+        scope: The function it is made in, whose statements may come first.
+        outer: The element that a nested pipeline is made for.
+        form: What a stage is given.
+    """
+
+    scope: Body
+    outer: Form = UNKNOWN
+    form: Form = UNKNOWN
+
+
+class Chains:
+    """Renders pipelines; functions and constants go into the module."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.values = Values(module)
+        self.padding = Padding(module)
+
+    def pipeline(self, pipeline: Any, here: Here) -> tuple[Node, Form]:
+        """The dataset of a `Spec` or `Pipeline`, and the form of its elements."""
+        if pipeline.source is None:
+            given = here.outer if pipeline.on is None else pick(here.outer, pipeline.on)
+            node, form = express(given), (given.inside if isinstance(given, Single) else None) or UNKNOWN
+        else:
+            node, form = self.source(pipeline.source, here)
+        for stage in pipeline.stages or []:
+            link, form = self.stage(stage, replace(here, form=form))
+            node = Chain(node.head, (*node.links, link)) if isinstance(node, Chain) else Chain(node, (link,))
+        return node, form
+
+    def variable(self, pipeline: Pipeline, here: Here, wanted: str = "") -> tuple[str, Form]:
+        """A dataset of its own, which gets a name."""
+        node, form = self.pipeline(pipeline, here)
+        return here.scope.assign(wanted or _dataset_noun(form), node, ()), form
+
+    def source(self, source: Source, here: Here) -> tuple[Node, Form]:
+        """A source and the form of its elements."""
+        datasets = getattr(source, "datasets", None)
+        if isinstance(datasets, Pipelines):
+            return self._combined(source, datasets, here)
+        if source.op == "range":
+            return self._range(source, here.outer), source_form(source)
+        if source.op == "python":
+            function = self.module.python(vars(source)["function"])
+            return Bracket(f"{function}(", (), ")"), UNKNOWN
+        if source.op == "tfds.load":
+            return self._tfds(source, here), UNKNOWN
+        name = f"{_holder(source)}.{source.op}"
+        made = self._call(name, source, self._arguments(source, here))
+        return made, source_form(source)
+
+    def _tfds(self, source: Any, here: Here) -> Node:
+        self.module.imports.add("import tensorflow_datasets as tfds")
+        arguments = self._arguments(source, here)
+        arguments.pop("download", None)
+        config = source.read_config
+        if config is not None:
+            named = {key: self.values.constant(getattr(config, key)) for key in sorted(config.model_fields_set)}
+            arguments["read_config"] = Bracket(
+                "tfds.ReadConfig(", tuple(Prefixed(f"{key}=", node) for key, node in named.items()), ")"
+            )
+        arguments["download"] = "False"
+        named_ = tuple(Prefixed(f"{key}=", node) for key, node in arguments.items())
+        return Bracket("tfds.load(", (scalar(str(source.name)), *named_), ")")
+
+    def _range(self, source: Any, outer: Form) -> Node:
+        stop = self._outer(source.stop, outer) if isinstance(source.stop, OuterElement) else str(source.stop)
+        if isinstance(source.stop, OuterElement):
+            stop = f"tf.cast({flat(stop)}, tf.int64)"
+        numbers: list[Node] = [stop]
+        if source.start != 0 or source.step != 1:
+            numbers = [str(source.start), stop, *([str(source.step)] if source.step != 1 else [])]
+        kind = (Prefixed("output_type=", dtype(source.output_type)),) if source.output_type else ()
+        return Bracket("tf.data.Dataset.range(", (*numbers, *kind), ")")
+
+    def _combined(self, source: Any, datasets: Pipelines, here: Here) -> tuple[Node, Form]:
+        forms: list[Form] = []
+        names: list[str] = []
+
+        def visit(value: Any, wanted: str) -> Node:
+            if isinstance(value, Pipeline):
+                name, form = self.variable(value, here, wanted)
+                forms.append(form)
+                names.append(name)
+                return name
+            if isinstance(value, dict):
+                return mapped((str(key), visit(inner, plural(slug(str(key))))) for key, inner in value.items())
+            return tupled([visit(inner, "") for inner in value])
+
+        structure = visit(datasets.value, "")
+        form = combined_form(source.op, forms, datasets)
+        if source.op == "concatenate":
+            return Chain(names[0], tuple(Bracket(".concatenate(", (name,), ")") for name in names[1:])), form
+        if source.op == "zip":
+            return Bracket("tf.data.Dataset.zip(", (structure,), ")"), form
+        arguments = {"datasets": listed(names), **self._arguments(source, here)}
+        return self._call(f"tf.data.Dataset.{source.op}", source, arguments), form
+
+    def stage(self, stage: Stage, here: Here) -> tuple[Bracket, Form]:
+        """The link of a stage, and what its elements are."""
+        arguments: dict[str, Node] = {}
+        form = here.form
+        after = stage_form(stage, form)
+        function = getattr(stage, "function", None) or getattr(stage, "reference", None)
+        if isinstance(function, ElementFunction):
+            answers = stage.op not in ("map", "scan")
+            given = Row((Single("state"), plain(form))) if stage.op == "scan" else form
+            node, made = self.element_function(function, given, stage, stage.op, answers=answers)
+            arguments["scan_func" if stage.op == "scan" else ""] = node
+            after = plain(made) if stage.op == "map" else plain(pick(made, 1)) if stage.op == "scan" else after
+        elif isinstance(function, PipelineFunction):
+            arguments[""], after = self.pipeline_function(function, form, stage, stage.op)
+        elif function is not None:
+            arguments[""] = self.module.python(function)
+        for key, node in self._arguments(stage, here).items():
+            arguments.setdefault(key, node)
+        if "padding_values" in arguments and not getattr(stage, "no_padding", False):
+            return self._padded(stage, arguments), after
+        holder = getattr(stage, "holder", "tf.data.Dataset")
+        if holder != "tf.data.Dataset":
+            return Bracket(".apply(", (self._call(f"{holder}.{stage.op}", stage, arguments),), ")"), after
+        return self._call(f".{stage.op}", stage, arguments), after
+
+    def _padded(self, stage: Stage, arguments: dict[str, Node]) -> Bracket:
+        """The link of a stage whose padding values have the dtypes of the components."""
+        values = self.padding.values(stage)
+        arguments["padding_values"] = values or of_dataset(vars(stage)["padding_values"].value)
+        call = self._call(f".{stage.op}", stage, arguments)
+        if values is not None:
+            return call
+        name = self._function_name(stage, stage.op, [])
+        self.module.functions.append(function_lines(name, ["dataset"], returned(Chain("dataset", (call,)))))
+        return Bracket(".apply(", (name,), ")")
+
+    def _call(self, name: str, op: Op, arguments: dict[str, Node]) -> Bracket:
+        positional = [arguments.pop("")] if "" in arguments else []
+        for key in _POSITIONAL.get(op.op, ()):
+            if key not in arguments:
+                break
+            positional.append(arguments.pop(key))
+        return Bracket(f"{name}(", (*positional, *(Prefixed(f"{key}=", node) for key, node in arguments.items())), ")")
+
+    def _arguments(self, op: Op, here: Here) -> dict[str, Node]:
+        """The arguments that were written, in TensorFlow's order."""
+        written = [name for name in type(op).model_fields if name in op.model_fields_set and name not in _INLINE]
+        found: dict[str, Node] = {}
+        generator = getattr(op, "generator", None)
+        if op.op == "from_generator":
+            found[""] = self.module.python(generator.python if generator else vars(op)["python"])
+        for name in written:
+            value = getattr(op, name)
+            if isinstance(value, Pipelines):
+                continue
+            found[name] = self._argument(op, name, value, here)
+        return found
+
+    def _argument(self, op: Op, name: str, value: Any, here: Here) -> Node:
+        if isinstance(value, ElementFunction):
+            called_with = Single("key") if name == "window_size_func" else here.form
+            return self.element_function(value, called_with, op, name, answers=True)[0]
+        if isinstance(value, PipelineFunction):
+            return self.pipeline_function(value, here.form, op, name)[0]
+        if isinstance(value, Pipeline):
+            return self.variable(value, here, "weights" if name == "weights" else "")[0]
+        if isinstance(value, Options):
+            return self.options(value, here.scope)
+        return self._plain_argument(op, name, value, here)
+
+    def _plain_argument(self, op: Op, name: str, value: Any, here: Here) -> Node:
+        if isinstance(value, OuterElement):
+            return self._outer(value, here.outer)
+        if isinstance(value, FilePatterns):
+            if op.op == "list_files":
+                return self.values.patterns(value)
+            return self.values.files(value, always_list=op.op == "CsvDataset")
+        if name in _TENSORS and isinstance(value, Structure):
+            made = self._tensors(value.value, here.scope, "arrays" if name in ("tensors", "args") else name)
+            return tupled([made]) if name == "args" and not isinstance(value.value, tuple | list) else made
+        if name == "record_defaults" and op.op == "CsvDataset":
+            return self._record_defaults(value)
+        return f"tf.data.{value}" if name == "reader" and isinstance(value, str) else self.values.constant(value)
+
+    def _outer(self, value: OuterElement, outer: Form) -> Node:
+        return express(outer if value.on is None else pick(outer, value.on))
+
+    def _record_defaults(self, value: Any) -> Node:
+        shown = [dtype(item.dtype) if isinstance(item, Required) else scalar(item) for item in value]
+        if len(shown) > 2 and len(set(shown)) == 1:
+            return f"[{shown[0]}] * {len(shown)}"
+        return listed(shown)
+
+    def _tensors(self, value: Any, scope: Body, noun: str) -> Node:
+        """Arrays get names; what they are put together in is written out."""
+        if isinstance(value, dict):
+            return mapped(
+                (str(key), self._tensors(inner, scope, plural(slug(str(key))))) for key, inner in value.items()
+            )
+        if isinstance(value, tuple):
+            nouns = ("features", "labels") if len(value) == 2 else ("array",) * len(value)
+            return tupled([self._tensors(inner, scope, name) for inner, name in zip(value, nouns, strict=True)])
+        if isinstance(value, ARRAYS):
+            wanted = slug(array_noun(value, noun)) if noun == "arrays" else noun
+            return scope.assign(wanted, array(self.values, value), ())
+        return self.values.structure(value)
+
+    def options(self, options: Options, scope: Body) -> str:
+        """The variable with options, which statements before have set."""
+        name = scope.assign("options", "tf.data.Options()", ())
+        scope.lines += option_lines(name, options.written())
+        return name
+
+    def element_function(
+        self, function: ElementFunction, form: Form, op: Op, role: str, *, answers: bool
+    ) -> tuple[Node, Form]:
+        """The name of a function over elements, and the form of what it gives."""
+        if function.python is not None:
+            return self.module.python(function.python), UNKNOWN
+        calls = function.ops or []
+        name = self._function_name(op, role, [each.name for each in calls])
+        body = Body(self.module, name)
+        parameters, element = body.parameters(guessed(form, calls))
+        node, result = body.chain(calls, element, answers=answers)
+        if len(parameters) == 1 and not body.lines and flat(node) == f"{calls[0].name}({flat(parameters[0])})":
+            self.module.taken.discard(name)
+            return calls[0].name, result
+        self.module.functions.append(function_lines(name, parameters, [*body.lines, *returned(node)]))
+        return name, result
+
+    def pipeline_function(self, function: PipelineFunction, form: Form, op: Op, role: str) -> tuple[Node, Form]:
+        """The name of a function from an element (or a dataset) to a dataset, and the form of its elements."""
+        if function.python is not None:
+            return self.module.python(function.python), UNKNOWN
+        name = self._function_name(op, role, [])
+        scope = Body(self.module)
+        parameters, outer = self._pipeline_parameters(function, form, role, scope)
+        self.module.taken |= scope.locals
+        node, result = self.pipeline(function, Here(scope, outer))
+        self.module.taken -= scope.locals
+        shown = flat(node)
+        if len(parameters) == 1 and not scope.lines and shown.endswith(f"Dataset({flat(parameters[0])})"):
+            self.module.taken.discard(name)
+            return shown.partition("(")[0], result
+        self.module.functions.append(function_lines(name, parameters, [*scope.lines, *returned(node)]))
+        return name, result
+
+    def _function_name(self, op: Op, role: str, functions: list[str]) -> str:
+        """After the stage's name, else after what the function does."""
+        default = _DEFAULT_VERBS.get(role, "transform" if functions else "make")
+        if op.name and role == op.op:
+            return self.module.name(slug(op.name, default))
+        return self.module.name(verb(functions, default) if functions and role in ("map", "filter") else default)
+
+    def _pipeline_parameters(
+        self, function: PipelineFunction, form: Form, role: str, scope: Body
+    ) -> tuple[list[Node], Form]:
+        if role == "reduce_func":
+            names = [scope.local("key", ()), scope.local("window", ())]
+            return list(names), bind(Single("window", inside=form), names[1])
+        if role == "reader_func":
+            name = scope.local("datasets", ())
+            return [name], bind(Single("datasets", inside=Single("dataset", inside=form)), name)
+        return scope.parameters(_guessed_outer(function, form))
+
+
+def _guessed_outer(function: PipelineFunction, form: Form) -> Form:
+    """An unknown outer element is what the pipeline takes it for: a tuple if it picks an index."""
+    first = getattr(function.source, function.source.element_argument, None) if function.source else None
+    on = function.on if first is None else first.on if isinstance(first, OuterElement) else None
+    if isinstance(form, Single) and not form.known and isinstance(on, int):
+        return Row(tuple(Single(f"value_{index}", known=False) for index in range(on + 1)), rest="rest")
+    return form
+
+
+def _dataset_noun(form: Form) -> str:
+    if isinstance(form, Single):
+        return plural(form.noun) if form.known and form.noun != "window" else "dataset"
+    return plural(noun_of(form)) if noun_of(form) == "example" else "batches"
+
+
+def _holder(source: Source) -> str:
+    stated = getattr(source, "holder", "tf.data.Dataset")
+    return stated if stated != "tf.data.Dataset" else _HOLDERS.get(source.op, stated)

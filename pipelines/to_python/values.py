@@ -1,0 +1,209 @@
+"""Values of a spec as Python: literals, dtypes, files, arrays, features and signatures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipeprof.pipelines.ops.values.arrays import LinesArray
+from pipeprof.pipelines.ops.values.element import Required
+from pipeprof.pipelines.ops.values.features import FeatureSpec
+from pipeprof.pipelines.ops.values.structures import ARRAYS, ShapeOf, Structure, TensorSpec
+from pipeprof.pipelines.ops.values.values import (
+    ArrayFile,
+    Autotune,
+    DtypeName,
+    FilePatterns,
+    InputFolder,
+    OutputFile,
+    PythonRef,
+)
+from pipeprof.pipelines.spec.paths import has_scheme, is_glob
+from pipeprof.pipelines.to_python.arrays import array, array_noun, lines_of
+from pipeprof.pipelines.to_python.code import Node, call, flat, listed, mapped, scalar, text, tupled
+from pipeprof.pipelines.to_python.module import Module
+
+_SYNTHESISED = "data:"
+# Lists of the same scalar longer than this are written with a star.
+_MANY_ALIKE = 5
+_FEATURE_ARGUMENTS = {
+    "FixedLenFeature": ("shape", "dtype", "default_value"),
+    "VarLenFeature": ("dtype",),
+    "FixedLenSequenceFeature": ("shape", "dtype"),
+    "RaggedFeature": ("dtype",),
+}
+
+
+class Values:
+    """Turns values into expressions; what they need is put into the module."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+
+    def constant(self, value: Any) -> Node:
+        """An argument: nested lists and mappings of literals, dtypes, arrays, files and features."""
+        if isinstance(value, Structure):
+            return self.structure(value.value)
+        if isinstance(value, FilePatterns):
+            return self.files(value)
+        if isinstance(value, dict):
+            return mapped((str(key), self.constant(inner)) for key, inner in value.items())
+        if isinstance(value, list | tuple):
+            return self._list(list(value))
+        return self.component(value)
+
+    def plain_list(self, value: Any) -> Node:
+        """An argument of a layer, which takes texts as a list."""
+        if isinstance(value, LinesArray):
+            return lines_of(self, str(value.lines))
+        return self.constant(value)
+
+    def structure(self, value: Any) -> Node:
+        """Dicts and tuples of components."""
+        if isinstance(value, dict):
+            return mapped((str(key), self.structure(inner)) for key, inner in value.items())
+        if isinstance(value, tuple):
+            return tupled(self.structure(inner) for inner in value)
+        return self._list(value) if isinstance(value, list) else self.component(value)
+
+    def _list(self, value: list[Any]) -> Node:
+        items = [self.constant(item) for item in value]
+        shown = {flat(item) for item in items}
+        if len(items) > _MANY_ALIKE and len(shown) == 1 and all(_is_plain(item) for item in value):
+            return f"[{shown.pop()}] * {len(items)}"
+        if len(items) > 1 and all(isinstance(item, Required) for item in value) and len(shown) == 1:
+            # A list of one tensor several times would be one node of the graph.
+            return f"[{shown.pop()} for _ in range({len(items)})]"
+        return listed(items)
+
+    def component(self, value: Any) -> Node:
+        """A single value."""
+        if isinstance(value, ARRAYS):
+            return self.module.constant(array_noun(value, "array"), array(self, value))
+        if isinstance(value, Autotune):
+            return "tf.data.AUTOTUNE"
+        if isinstance(value, DtypeName):
+            return dtype(value)
+        if isinstance(value, Required):
+            return f"tf.constant([], {dtype(value.dtype)})"
+        return self._described(value)
+
+    def _described(self, value: Any) -> Node:
+        if isinstance(value, TensorSpec):
+            return _tensor_spec(value)
+        if isinstance(value, ShapeOf):
+            return "tf.TensorShape(None)" if value.dimensions is None else repr(list(value.dimensions))
+        if isinstance(value, OutputFile | InputFolder | ArrayFile):
+            return self.path(str(value)) if value else '""'
+        if isinstance(value, PythonRef):
+            return self.module.python(value)
+        return self.feature(value) if isinstance(value, FeatureSpec) else scalar(value)
+
+    def feature(self, feature: FeatureSpec) -> Node:
+        """One feature of a record."""
+        positional = _FEATURE_ARGUMENTS.get(feature.kind, ())
+        ordered: list[Node] = []
+        for name in positional:
+            if name not in feature.arguments or len(ordered) < positional.index(name):
+                break
+            ordered.append(self._feature_argument(name, feature.arguments[name]))
+        named = {
+            name: self._feature_argument(name, value)
+            for name, value in feature.arguments.items()
+            if name not in positional[: len(ordered)]
+        }
+        return call(f"tf.io.{feature.kind}", *ordered, **named)
+
+    def _feature_argument(self, name: str, value: Any) -> Node:
+        return repr(list(value)) if name in ("shape", "size") else self.constant(value)
+
+    def file(self, path: str) -> str:
+        """A file as a pathlib path (or as text when TensorFlow alone can read it)."""
+        if has_scheme(path):
+            return text(path)
+        if path.startswith(_SYNTHESISED):
+            name, _, below = path.removeprefix(_SYNTHESISED).partition("/")
+            folder = self.module.data_folder(name)
+            return f"{folder} / {text(below)}" if below else folder
+        if Path(path).expanduser().is_absolute():
+            self.module.imports.add("from pathlib import Path")
+            return f"Path({text(path)}).expanduser()" if path.startswith("~") else f"Path({text(path)})"
+        return f"{self.module.here()} / {text(path)}"
+
+    def path(self, path: str) -> str:
+        """A file as text."""
+        return text(path) if has_scheme(path) else f"str({self.file(path)})"
+
+    def _literal(self, path: str) -> bool:
+        """Whether a path with wildcards is the name of a file that is there."""
+        if not is_glob(path) or path.startswith(_SYNTHESISED) or has_scheme(path):
+            return not is_glob(path)
+        return (self.module.loaded.base_dir / Path(path).expanduser()).exists()
+
+    def pattern(self, path: str) -> str:
+        """A pattern for TensorFlow to match."""
+        if self._literal(path) and is_glob(path):
+            self.module.imports.add("import glob")
+            return f"glob.escape({self.path(path)})"
+        return self._escaped(path)
+
+    def _escaped(self, path: str) -> str:
+        """The path as text; wildcards in the folder above it stand for themselves."""
+        folder = self._folder_of(path)
+        if folder is None or not is_glob(str(folder)):
+            return self.path(path)
+        self.module.imports.add("import glob")
+        base, _, below = self.file(path).partition(" / ")
+        return f'glob.escape(str({base})) + "/" + {below}'
+
+    def _folder_of(self, path: str) -> Path | None:
+        if has_scheme(path) or Path(path).expanduser().is_absolute():
+            return None
+        if path.startswith(_SYNTHESISED):
+            return self.module.data_dirs.get(path.removeprefix(_SYNTHESISED).partition("/")[0])
+        return self.module.loaded.base_dir
+
+    def patterns(self, files: FilePatterns) -> Node:
+        """Files as patterns: a text, or a list of several."""
+        shown = [self.pattern(path) for path in files.patterns]
+        return shown[0] if len(shown) == 1 else listed(shown)
+
+    def files(self, files: FilePatterns, *, always_list: bool = False) -> Node:
+        """Files as the names that match now."""
+        shown: list[tuple[str, bool]] = [self._matching(path) for path in files.patterns]
+        if len(shown) == 1:
+            names, several = shown[0]
+            return names if several or not always_list else listed([names])
+        return listed(f"*{names}" if several else names for names, several in shown)
+
+    def _matching(self, path: str) -> tuple[str, bool]:
+        """The expression, and whether it gives several names."""
+        if has_scheme(path):
+            return (f"tf.io.gfile.glob({text(path)})", True) if "*" in path else (text(path), False)
+        if self._literal(path):
+            return self.path(path), False
+        self.module.imports.add("import glob")
+        recursive = ", recursive=True" if "**" in path else ""
+        return f"sorted(glob.glob({self._escaped(path)}{recursive}))", True
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | DtypeName) or type(value) is str
+
+
+def dtype(name: str) -> str:
+    """TensorFlow's object of a dtype."""
+    return f"tf.{name}"
+
+
+def shape(dimensions: tuple[int | None, ...] | None) -> str:
+    """A shape as a tuple."""
+    return repr(None if dimensions is None else tuple(dimensions))
+
+
+def _tensor_spec(spec: TensorSpec) -> Node:
+    named: dict[str, Node] = {"shape": shape(spec.shape), "dtype": dtype(spec.dtype)}
+    if spec.kind == "ragged" and spec.ragged_rank is not None:
+        named["ragged_rank"] = str(spec.ragged_rank)
+    kinds = {"ragged": "tf.RaggedTensorSpec", "sparse": "tf.SparseTensorSpec"}
+    return call(kinds.get(spec.kind, "tf.TensorSpec"), **named)

@@ -1,0 +1,59 @@
+"""What a fix that saves memory costs in speed, where it puts work into the thread that draws from a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeprof.profiles.view.thread_chains import rows, timing, total_ms
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import milliseconds, significant
+
+
+@dataclass(frozen=True)
+class Slower:
+    """Steps with more work per batch in a stage that runs one call at a time.
+
+    Attributes:
+        interval_ms: From one step to the next today.
+        today_ms: What the thread that draws from the stage does of it.
+        added_ms: What comes to that.
+    """
+
+    interval_ms: float
+    today_ms: float
+    added_ms: float
+
+    @property
+    def speedup(self) -> float:
+        """Steps per second with the change over without, at most; 1 where the step hides it."""
+        return self.interval_ms / max(self.interval_ms, self.today_ms + self.added_ms)
+
+    @property
+    def words(self) -> str:
+        """The price, after what is saved."""
+        after = self.today_ms + self.added_ms
+        return (
+            f". The price: {milliseconds(self.today_ms)} + {milliseconds(self.added_ms)} of calling Python = "
+            f"{milliseconds(after)} at least, where a batch comes every {milliseconds(self.interval_ms)} and nothing "
+            f"hides it: {significant(self.speedup)}× at most"
+        )
+
+
+def slower(view: PipelineView, stage: StageView, added_ms: float) -> Slower | None:
+    """The price of ``added_ms`` per batch in the place of a stage.
+
+    Args:
+        view: A measured one.
+        stage: The stage that it comes to, which keeps its own time: what takes its place is not known to be faster.
+        added_ms: Milliseconds per batch, on the clock.
+
+    Returns:
+        ``None`` without measured steps, and where it is not known which thread runs the stage.
+    """
+    at = timing(view)
+    own = None
+    if at is not None:
+        own = next((row for row in rows(view, at) if any(one.id == stage.id for one in row.stages)), None)
+    if at is None or own is None:
+        return None
+    return Slower(at.interval_ms, total_ms(own.stages) + own.turn_ms, added_ms)

@@ -1,0 +1,135 @@
+"""What a stage costs per element, which batch it feeds, and what a saved part of its time is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from pipeprof.profiles.advise.edits.edits import MoveStage
+from pipeprof.profiles.advise.rule import Predicted
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import milliseconds, significant
+
+_ORDER_ONLY = frozenset({"prefetch", "repeat", "shard", "shuffle", "skip", "take"})
+"""Stages that hand elements on by their place alone: what a map makes of each is the same before and after them."""
+
+
+@dataclass(frozen=True)
+class Batching:
+    """The batch that a stage's elements go into.
+
+    Attributes:
+        stage: The ``batch``.
+        size: Elements in a batch.
+        between: Stages between the two, in the order elements flow; all of them only choose and order elements.
+    """
+
+    stage: StageView
+    size: int
+    between: tuple[StageView, ...]
+
+    def moves(self, stage: StageView) -> tuple[MoveStage, ...]:
+        """What puts the batch, and all that stands between, before `stage`."""
+        return tuple(MoveStage(one.id, one.op, before=stage.id) for one in (*self.between, self.stage))
+
+
+def batching(view: PipelineView, stage: StageView) -> Batching | None:
+    """The ``batch`` of fixed size above `stage`, if nothing between looks into the elements."""
+    between: list[StageView] = []
+    at = stage
+    while True:
+        readers = view.readers(at)
+        if len(readers) != 1 or len(readers[0].inputs) != 1:
+            return None
+        at = readers[0]
+        if at.op == "batch":
+            size = at.arguments.get("batch_size")
+            return Batching(at, size, tuple(between)) if isinstance(size, int) and size > 0 else None
+        if at.op not in _ORDER_ONLY:
+            return None
+        between.append(at)
+
+
+def interval_ms(view: PipelineView) -> float | None:
+    """Mean time from one step to the next, in milliseconds."""
+    steps = view.profile.steps if view.profile is not None else None
+    return steps.interval_ms.mean if steps is not None and steps.interval_ms.mean > 0 else None
+
+
+def per_batch(view: PipelineView, stage: StageView) -> float | None:
+    """Elements that come out of `stage` for one that comes out of the whole pipeline; ``None`` if not measured."""
+    elements = stage.measured.elements if stage.measured is not None else None
+    root = view.root
+    batches = root.measured.elements if root is not None and root.measured is not None else None
+    if not batches:
+        batches = view.profile.steps.count if view.profile is not None and view.profile.steps is not None else None
+    return elements / batches if elements is not None and batches else None
+
+
+def calls_per_batch(view: PipelineView, stage: StageView) -> float | None:
+    """Calls of the stage's function per batch: one for each element that goes in."""
+    if stage.op == "filter":
+        below = view.input_of(stage)
+        return per_batch(view, below) if below is not None else None
+    return per_batch(view, stage)
+
+
+def microseconds(view: PipelineView, stage: StageView) -> float | None:
+    """Time inside the stage per call of its function, summed over threads."""
+    calls = calls_per_batch(view, stage)
+    return 1000 * stage.ms_per_batch / calls if stage.ms_per_batch is not None and calls else None
+
+
+def alone(view: PipelineView, cost: float) -> float:
+    """A measured cost as it would be if no thread had waited for a core: times inside stages count that waiting."""
+    waiting = view.facts.runnable_wait_share if view.facts is not None else None
+    return cost * (1 - waiting) if waiting is not None and 0 <= waiting < 1 else cost
+
+
+def wall_ms(view: PipelineView, stage: StageView) -> float | None:
+    """The least time per batch that `stage` can take: its time over the threads that may be inside it."""
+    if stage.measured is None or stage.ms_per_batch is None:
+        return None
+    if stage.measured.ceiling_batches_per_second:
+        return 1000 / stage.measured.ceiling_batches_per_second
+    return stage.ms_per_batch / max(1.0, min(stage.measured.parallelism or 1.0, view.cores))
+
+
+def saving(view: PipelineView, text: str, saved_ms: float, changed: Collection[str]) -> Predicted | None:
+    """What it brings if `saved_ms` fall away from each interval; no other stage becomes faster by it.
+
+    Args:
+        view: A measured one.
+        text: How `saved_ms` is worked out, with the numbers in it.
+        saved_ms: Milliseconds per batch, on the clock.
+        changed: Ids of the stages that become faster.
+
+    Returns:
+        A speed-up of at least 1; ``None`` without a measured interval.
+    """
+    interval = interval_ms(view)
+    if interval is None:
+        return None
+    least, why = _bound(view, changed)
+    after = max(interval - saved_ms, least)
+    if after <= 0:
+        return None
+    gain = max(1.0, interval / after)
+    held = f" (no less than {why})" if after == least else ""
+    return Predicted(
+        f"{text} = {milliseconds(saved_ms)} less: {milliseconds(interval)} → {milliseconds(interval / gain)} per step"
+        f"{held}, {significant(gain)}×",
+        speedup=gain,
+    )
+
+
+def _bound(view: PipelineView, changed: Collection[str]) -> tuple[float, str]:
+    """What the interval cannot fall below whatever happens to the stages in `changed`, and what holds it there."""
+    bounds = [
+        (wall_ms(view, one) or 0.0, f"{one.op} ({one.id}) takes")
+        for one in view.stages
+        if one.id not in changed and (one.measured is None or one.measured.fused_with not in changed)
+    ]
+    if view.headspace is not None:
+        bounds.append((view.headspace.replayed_ms, "with replayed batches"))
+    return max(bounds, default=(0.0, ""))

@@ -1,0 +1,207 @@
+"""What the rules on memory share: when bytes matter, how they are told, and where a stage would hold fewer of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeprof.profiles.advise.edits.edits import ReplaceStage
+from pipeprof.profiles.advise.rule import Semantics, Threshold
+from pipeprof.profiles.document.base import Owner
+from pipeprof.profiles.memory.predict.element_size import PATH_BYTES
+from pipeprof.profiles.memory.predict.model import Held
+from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.memory.predict.shared_tensors import giver
+from pipeprof.profiles.view.thread_chains import owners
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import percent, size
+
+BYTES = Threshold(
+    "bytes", 100_000_000, "bytes", "below it no edit is worth the trouble, whatever its share of a small process"
+)
+SHARE_OF_PEAK = Threshold(
+    "share-of-peak", 0.10, "of the worker's own peak above TensorFlow's runtime", "what two fresh processes tell apart"
+)
+SHARE_OF_LIMIT = Threshold(
+    "share-of-limit", 0.05, "of the memory limit", "counts at any peak: the limit is what ends a training"
+)
+MEMORY_GATE = (BYTES, SHARE_OF_PEAK, SHARE_OF_LIMIT)
+"""Bytes matter from the first two on together, or from the third on alone."""
+
+SHUFFLES = frozenset({"shuffle", "shuffle+repeat"})
+BATCHES = frozenset({"batch", "padded_batch", "ragged_batch"})
+_REGROUPING = frozenset(
+    {
+        *BATCHES,
+        "rebatch",
+        "unbatch",
+        "flat_map",
+        "interleave",
+        "window",
+        "group_by_window",
+        "bucket_by_sequence_length",
+    }
+)
+_COMBINERS = frozenset({"zip", "concatenate", "sample_from_datasets", "choose_from_datasets"})
+_CHEAP = frozenset({"range", "list_files", "random", "from_tensor_slices", "from_tensors", "from_list"})
+_NEARLY_ALL = 0.95
+
+
+@dataclass(frozen=True)
+class Weight:
+    """Bytes beside what the whole pipeline takes.
+
+    Attributes:
+        nbytes: The bytes in question.
+        peak_bytes: The worker's peak above TensorFlow's runtime; in a static view the predicted one.
+        limit_bytes: Memory that the worker may use.
+        predicted: Whether the peak is predicted.
+    """
+
+    nbytes: float
+    peak_bytes: float | None
+    limit_bytes: int | None
+    predicted: bool
+
+    @property
+    def matters(self) -> bool:
+        """Whether `MEMORY_GATE` lets them through."""
+        if self.limit_bytes and self.nbytes >= SHARE_OF_LIMIT.value * self.limit_bytes:
+            return True
+        if self.peak_bytes is None or self.nbytes < BYTES.value:
+            return False
+        return self.nbytes >= SHARE_OF_PEAK.value * self.peak_bytes
+
+    def words(self, nbytes: float | None = None) -> str:
+        """Their share, or that of other bytes, for a sentence; empty if there is nothing to compare with."""
+        shown = self.nbytes if nbytes is None else nbytes
+        # What counts for the limit's sake alone is told by the limit.
+        least = SHARE_OF_PEAK.value * self.peak_bytes if self.peak_bytes and self.limit_bytes else 0.0
+        if self.peak_bytes and least <= shown <= self.peak_bytes:
+            share = percent(shown / self.peak_bytes)
+            if self.predicted and shown > _NEARLY_ALL * self.peak_bytes:
+                return "nearly all that the pipeline is predicted to need"
+            if self.predicted:
+                return f"{share} of the {size(self.peak_bytes)} that the pipeline is predicted to need"
+            return f"{share} of the worker's peak of {size(self.peak_bytes)} above TensorFlow's own runtime"
+        if self.limit_bytes:
+            return f"{percent(shown / self.limit_bytes)} of the memory limit of {size(self.limit_bytes)}"
+        return ""
+
+    def evidence(self) -> dict[str, float | int | str | bool]:
+        """What the bytes were compared with."""
+        found: dict[str, float | int | str | bool] = {}
+        if self.peak_bytes is not None:
+            name = "predicted_peak_bytes" if self.predicted else "peak_above_runtime_bytes"
+            found[name] = round(self.peak_bytes)
+        if self.limit_bytes is not None:
+            found["memory_limit_bytes"] = self.limit_bytes
+        return found
+
+
+def weigh(nbytes: float, view: PipelineView) -> Weight:
+    """Compare bytes with the measured peak; where nothing was measured, with the predicted one."""
+    memory = view.profile.memory if view.profile is not None else None
+    if memory is not None and memory.peak_bytes:
+        # Without a baseline the whole peak stands in for it: the share can only come out too small.
+        peak = memory.peak_bytes - (memory.baseline_bytes or 0)
+        return Weight(nbytes, max(peak, 0), view.memory_limit_bytes, predicted=False)
+    total = memory_prediction(view).peak_bytes
+    return Weight(nbytes, max(total, nbytes), view.memory_limit_bytes, predicted=True)
+
+
+def held(view: PipelineView, stage: StageView, owner: Owner) -> Held | None:
+    """What a stage is predicted to hold as one owner; ``None`` if that cannot be told."""
+    found = [one for one in memory_prediction(view).held if one.stage == stage.id and one.owner == owner]
+    return found[0] if found else None
+
+
+def in_function(view: PipelineView, stage: StageView) -> bool:
+    """Whether a stage is made anew whenever a function runs; the side of a `zip` is not."""
+    return any(owner.op not in _COMBINERS for owner in owners(view, stage))
+
+
+def upstream(view: PipelineView, stage: StageView) -> list[StageView]:
+    """All stages that a stage's elements come through, nearest first, those inside functions after their owner."""
+    found: dict[str, StageView] = {}
+    for one in view.below(stage):
+        found[one.id] = one
+        found |= {inner.id: inner for inner in view.stages if _owned_by(view, inner, one) and inner.id not in found}
+    return list(found.values())
+
+
+def regrouped(view: PipelineView, stage: StageView) -> bool:
+    """Whether what a stage gives is taken apart or grouped again above, also by the pipeline around a nested one."""
+    # An owner itself only hands on what comes out of its function.
+    return any(above.op in _REGROUPING for one in (stage, *owners(view, stage)) for above in view.above(one))
+
+
+def _owned_by(view: PipelineView, stage: StageView, owner: StageView) -> bool:
+    return any(one.id == owner.id for one in owners(view, stage))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place further down where a stage could stand.
+
+    Attributes:
+        before: The stage that would then read it.
+        below: The stage that it would then read.
+        element_bytes: Bytes of one element there.
+        crossed: The stages it would move past, nearest first.
+    """
+
+    before: StageView
+    below: StageView
+    element_bytes: float
+    crossed: tuple[StageView, ...]
+
+    @property
+    def semantics(self) -> Semantics:
+        """What moving a stage that reorders past the crossed ones may change."""
+        if any(one.op in BATCHES for one in self.crossed):
+            return "values"
+        random = any(one.function is not None and one.function.random for one in self.crossed)
+        return "randomness" if random else "order"
+
+
+def places_below(view: PipelineView, stage: StageView, *, batches: bool = False) -> Iterator[Place]:
+    """Places that only maps and prefetches lie between, nearest first, where the size of an element is known.
+
+    Nothing else is crossed: a filter, a cache or a take would be given other elements.
+
+    Args:
+        view: The pipeline.
+        stage: The stage to move.
+        batches: Cross batches as well.
+    """
+    crossed: list[StageView] = []
+    one = view.input_of(stage)
+    while one is not None and one not in crossed and (one.op in ("map", "prefetch") or (batches and one.op in BATCHES)):
+        crossed.append(one)
+        below = view.input_of(one)
+        if below is None:
+            return
+        nbytes = below.element_bytes if below.element_bytes is not None else _path_bytes(view, below)
+        if one.op != "prefetch" and nbytes is not None:
+            yield Place(one, below, nbytes, tuple(crossed))
+        one = below
+
+
+def nothing_to_keep(view: PipelineView, stage: StageView) -> bool:
+    """Whether what comes out of a stage costs nothing to make again: indices, names, slices of an array."""
+    one = giver(view, stage)
+    return one is not None and one.op in _CHEAP
+
+
+def without(stage: StageView) -> ReplaceStage:
+    """The edit that takes a stage out."""
+    return ReplaceStage(
+        stage.id, yaml=f"# {stage.id} ({stage.op}) goes", python=f"# without .{stage.op}(…), {stage.id}"
+    )
+
+
+def _path_bytes(view: PipelineView, stage: StageView) -> float | None:
+    """Bytes of a file name, if that is what comes out of a stage."""
+    one = giver(view, stage)
+    return float(PATH_BYTES) if one is not None and one.op == "list_files" else None

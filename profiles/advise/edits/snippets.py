@@ -1,0 +1,241 @@
+"""Stages as they stand in a spec and in a chain of Python calls, so that a proposal can be pasted whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeprof.pipelines.addresses import node_name
+from pipeprof.profiles.advise.edits.edits import python_text, yaml_text
+from pipeprof.profiles.view.view import Component, PipelineView, StageView
+
+_WIDTH = 88
+"""Longest line in flow style."""
+_CALLED = frozenset({"map", "filter", "flat_map", "interleave", "scan", "take_while", "apply", "from_generator"})
+"""Stages whose first argument is a function."""
+_FUNCTIONS = frozenset(
+    {"ops", "python", "source", "stages", "map_func", "predicate", "scan_func", "transformation_func", "generator"}
+)
+"""Arguments that a spec writes for the function."""
+_OWN = frozenset({"name", *_FUNCTIONS})
+
+
+def function_name(stage: StageView) -> str:
+    """What Python calls the function of a stage: its name, where a spec has it, else one after the stage's address."""
+    if stage.written is None:
+        return "fn"
+    written = _python_target(stage)
+    return written.rpartition(":")[2] if written is not None else node_name(stage.id)
+
+
+def function_names(view: PipelineView) -> tuple[str, ...]:
+    """What Python calls the user's own functions, as far as a spec names them."""
+    return tuple(function_name(stage) for stage in view.stages if _python_target(stage) is not None)
+
+
+def free_name(wanted: str, *taken: str) -> str:
+    """A name that is none of those that the user's code has already.
+
+    Example:
+        >>> free_name("rows"), free_name("rows", "rows"), free_name("rows", "rows.read")
+        ('rows', 'all_rows', 'all_rows')
+    """
+    heads = {one.partition(".")[0] for one in taken}
+    while wanted in heads:
+        wanted = f"all_{wanted}"
+    return wanted
+
+
+def function_file(stage: StageView) -> str:
+    """The file of a stage's function: the spec's, where it names one."""
+    written = _python_target(stage)
+    return written.partition(":")[0] if written is not None else "file.py"
+
+
+def _python_target(stage: StageView) -> str | None:
+    target = (stage.written or {}).get("python")
+    return target if isinstance(target, str) and ":" in target else None
+
+
+def arguments_of(stage: StageView) -> dict[str, Any]:
+    """The arguments for YAML: as the spec has them, else as the graph tells, with the function left open."""
+    if stage.written is not None:
+        return dict(stage.written)
+    found = {name: value for name, value in stage.arguments.items() if name not in _OWN}
+    return {"python": "file.py:fn", **found} if stage.op in _CALLED else found
+
+
+def stage_yaml(op: str, arguments: Mapping[str, Any]) -> list[str]:
+    """One stage as an item of ``stages:``; in flow style where that fits a line."""
+    line = f"- {op}: {yaml_text(arguments)}"
+    if len(line) <= _WIDTH or not arguments:
+        return [line]
+    return [f"- {op}:", *_block(arguments, "    ")]
+
+
+def source_yaml(op: str, arguments: Mapping[str, Any]) -> list[str]:
+    """A source as it stands below ``source:``."""
+    line = f"{op}: {yaml_text(arguments)}"
+    if len(line) <= _WIDTH or not arguments:
+        return [line]
+    return [f"{op}:", *_block(arguments, "  ")]
+
+
+def _block(value: Mapping[str, Any], indent: str) -> list[str]:
+    lines: list[str] = []
+    for key, inner in value.items():
+        flow = f"{indent}{yaml_text(key)}: {yaml_text(inner)}"
+        if len(flow) <= _WIDTH or not isinstance(inner, Mapping | list | tuple) or not inner:
+            lines.append(flow)
+        elif isinstance(inner, Mapping):
+            lines += [f"{indent}{yaml_text(key)}:", *_block(inner, indent + "  ")]
+        elif not any(isinstance(item, Mapping | list | tuple) for item in inner):
+            lines += _filled(f"{indent}{yaml_text(key)}: [", [yaml_text(item) for item in inner])
+        else:
+            lines.append(f"{indent}{yaml_text(key)}:")
+            for item in inner:
+                lines += _item(item, indent + "  ")
+    return lines
+
+
+def _filled(start: str, items: Sequence[str]) -> list[str]:
+    """A long list of numbers or words in brackets, as many on a line as fit."""
+    words = [*(f"{one}," for one in items[:-1]), f"{items[-1]}]"]
+    lines = [start + words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + 1 + len(word) <= _WIDTH:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(" " * len(start) + word)
+    return lines
+
+
+def _item(item: Any, indent: str) -> list[str]:
+    flow = f"{indent}- {yaml_text(item)}"
+    if isinstance(item, Mapping) and len(item) == 1:
+        # A call: `tf.cast: {dtype: float32}` reads better without braces around it.
+        ((key, inner),) = item.items()
+        flow = f"{indent}- {yaml_text(key)}: {yaml_text(inner)}"
+    if len(flow) <= _WIDTH or not isinstance(item, Mapping):
+        return [flow]
+    first, *others = _block(item, indent + "  ")
+    return [f"{indent}- {first.lstrip()}", *others]
+
+
+def stage_call(stage: StageView, arguments: Mapping[str, Any]) -> str:
+    """One stage as a call: ``.batch(batch_size=32)``; functions by their names."""
+    given = [function_name(stage)] if stage.op in _CALLED else []
+    given += [f"{name}={python_text(value)}" for name, value in arguments.items() if name not in _OWN]
+    return f".{stage.op}({', '.join(given)})"
+
+
+def written_features(stage: StageView) -> Mapping[str, Any] | None:
+    """The ``features`` of the first call in a spec's function that has some."""
+    for _, arguments in calls_of(stage):
+        features = arguments.get("features")
+        if isinstance(features, Mapping):
+            return features
+    return None
+
+
+def calls_of(stage: StageView) -> list[tuple[str, Mapping[str, Any]]]:
+    """The calls of a spec's ``ops:`` with their arguments; empty where there are none."""
+    written = stage.written or {}
+    inner = written.get("map_func") or written.get("predicate")
+    ops = written.get("ops") or (inner.get("ops") if isinstance(inner, Mapping) else None)
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    for item in ops if isinstance(ops, list) else []:
+        if isinstance(item, str):
+            found.append((item, {}))
+        elif isinstance(item, Mapping) and len(item) == 1:
+            ((name, arguments),) = item.items()
+            found.append((str(name), arguments if isinstance(arguments, Mapping) else {}))
+    return found
+
+
+def features_python(features: Mapping[str, Any]) -> str:
+    """Feature specs as Python writes them.
+
+    Example:
+        >>> features_python({"a": {"FixedLenFeature": {"shape": [], "dtype": "int64"}}})
+        "{'a': tf.io.FixedLenFeature(shape=[], dtype=tf.int64)}"
+    """
+    parts = []
+    for name, feature in features.items():
+        ((kind, arguments),) = feature.items() if isinstance(feature, Mapping) and len(feature) == 1 else (("…", {}),)
+        given = ", ".join(
+            f"{key}=tf.{value}" if key in ("dtype", "row_splits_dtype") else f"{key}={python_text(value)}"
+            for key, value in (arguments or {}).items()
+        )
+        parts.append(f"{name!r}: tf.io.{kind}({given})")
+    line = "{" + ", ".join(parts) + "}"
+    return line if len(line) <= _WIDTH else "\n".join(["{", *(f"    {part}," for part in parts), "}"])
+
+
+def structure_of(stage: StageView) -> Sequence[str] | int | None:
+    """How the element of a source is built: names of a dict, the length of a tuple, ``None`` for neither.
+
+    The names are in the order of `StageView.element`. What nobody knows is taken for a tuple.
+    """
+    if stage.written is None:
+        return _structure_by_keys(stage)
+    written = stage.written.get("tensors", stage.written.get("output_signature"))
+    if isinstance(written, Mapping) and not _single(written):
+        # TensorFlow takes the components of a dict in the order of its sorted keys.
+        return sorted(map(str, written)) if all(_leaf(one) for one in written.values()) else None
+    if isinstance(written, list | tuple) and any(isinstance(one, Mapping) for one in written):
+        return len(written) if all(_leaf(one) for one in written) else None
+    return None
+
+
+def _structure_by_keys(stage: StageView) -> Sequence[str] | int | None:
+    count, keys = len(stage.element or ()), stage.keys
+    if keys is None or len(keys) != count or all(key == str(index) for index, key in enumerate(keys)):
+        return count if count > 1 else None
+    return list(keys) if not any("." in key for key in keys) else None
+
+
+_SINGLE = ({"npy", "mmap_mode"}, {"npz", "key"}, {"array"}, {"shape", "dtype", "name"}, {"files"}, {"lines"})
+
+
+def _single(value: Mapping[str, Any]) -> bool:
+    return any(set(value) <= keys for keys in _SINGLE)
+
+
+def _leaf(value: Any) -> bool:
+    return _single(value) if isinstance(value, Mapping) else False
+
+
+def from_python(
+    components: Sequence[Component], names: Sequence[str], call: str, *, rows: int | None = None, batched: bool
+) -> list[str]:
+    """The body of a map's function that gets its values from Python, with their types and shapes.
+
+    Args:
+        components: What comes out for one element.
+        names: Of a dict; empty for a tensor or a tuple.
+        call: ``tf.numpy_function``'s first arguments, e.g. ``"lambda i: rows[i], [index]"``.
+        rows: How many elements come out at a time, where that is known.
+        batched: Whether a batch of elements comes out.
+    """
+    known = list(components)
+    values = [name if name.isidentifier() else f"value_{place}" for place, name in enumerate(names)]
+    values = values or [f"value_{place}" for place in range(len(known))]
+    types = ", ".join(f"tf.{one.dtype}" for one in known)
+
+    def shaped(value: str, one: Component) -> str:
+        if one.shape is None:
+            return value
+        shape = [rows, *one.shape] if batched else list(one.shape)
+        return f"tf.ensure_shape({value}, {shape})"
+
+    if len(known) == 1 and not names:
+        return [f"value = tf.numpy_function({call}, {types})", f"return {shaped('value', known[0])}"]
+    lines = [f"{', '.join(values)}{',' if len(values) == 1 else ''} = tf.numpy_function({call}, [{types}])"]
+    parts = [shaped(value, one) for value, one in zip(values, known, strict=True)]
+    if names:
+        return [
+            *lines,
+            "return {" + ", ".join(f"{name!r}: {part}" for name, part in zip(names, parts, strict=True)) + "}",
+        ]
+    return [*lines, f"return {', '.join(parts)}"]

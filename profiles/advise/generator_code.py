@@ -1,0 +1,60 @@
+"""What a generator gives, in the words of a spec and of Python, one element or a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeprof.profiles.advise.edits.snippets import structure_of
+from pipeprof.profiles.view.view import Component, StageView
+
+Spec = tuple[Sequence[int | None] | None, str]
+"""Shape and dtype of a tensor."""
+
+
+def signature_of_batches(source: StageView, rows: int | None) -> Any:
+    """The ``output_signature`` as the spec writes it, with a first dimension of ``rows``, ``None`` for any number."""
+    written = (source.written or {}).get("output_signature")
+    if written is not None:
+        return _batched(written, rows)
+    found = [
+        {**({} if one.shape is None else {"shape": [rows, *one.shape]}), "dtype": one.dtype}
+        for one in source.element or ()
+    ]
+    return found[0] if len(found) == 1 else found
+
+
+def _batched(written: Any, rows: int | None) -> Any:
+    if isinstance(written, Mapping) and "dtype" in written:
+        shape = written.get("shape", [])
+        return {**written, "shape": None if shape is None else [rows, *shape]}
+    if isinstance(written, Mapping):
+        return {key: _batched(inner, rows) for key, inner in written.items()}
+    return [_batched(inner, rows) for inner in written] if isinstance(written, list | tuple) else written
+
+
+def tensor_specs(source: StageView, rows: int | None) -> str:
+    """The signature of batches as Python writes it."""
+    found = structure_of(source)
+    specs = [_spec(one, rows) for one in source.element or ()]
+    if isinstance(found, list) and len(found) == len(specs):
+        return "{" + ", ".join(f"{name!r}: {spec}" for name, spec in zip(found, specs, strict=True)) + "}"
+    if len(specs) == 1 and not isinstance(found, int):
+        return specs[0]
+    return f"({', '.join(specs)}{',' if len(specs) == 1 else ''})" if specs else "…"
+
+
+def _spec(one: Component, rows: int | None) -> str:
+    shape = None if one.shape is None else [rows, *one.shape]
+    return f"tf.TensorSpec({shape}, tf.{one.dtype})"
+
+
+def source_python(function: str, signature: str, name: str = "signature") -> list[str]:
+    """The call that makes the dataset; ``name`` is that of the signature where it stands in a line of its own."""
+    line = f"dataset = tf.data.Dataset.from_generator({function}, output_signature={signature})"
+    if len(line) <= 100:
+        return [line]
+    return [
+        f"{name} = {signature}",
+        f"dataset = tf.data.Dataset.from_generator({function}, output_signature={name})",
+    ]

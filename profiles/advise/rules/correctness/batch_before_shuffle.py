@@ -1,0 +1,142 @@
+"""``batch-before-shuffle``: whole batches are shuffled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.profiles.advise.byte_gate import BATCHES, SHUFFLES, held, regrouped, upstream
+from pipeprof.profiles.advise.edits.edits import MoveStage, SetArgument
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
+from pipeprof.profiles.memory.predict.predict import small_bytes
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import size
+
+_KEEPING = frozenset({"map", "prefetch", "cache", "repeat", "take", "skip", "filter", "shard", "enumerate"})
+"""Stages after which a batch is still the same batch."""
+_MIXING = frozenset(
+    {*SHUFFLES, "random", "from_generator", "sample_from_datasets", "choose_from_datasets", "rejection_resample"}
+)
+"""Stages that may give neighbours in another order each time."""
+
+
+class BatchBeforeShuffle(Rule):
+    """The elements of a batch are the same in every epoch."""
+
+    name = "batch-before-shuffle"
+    title = "Whole batches are shuffled, not what is in them"
+    family = "correctness"
+    semantics = "values"
+    seen = "A shuffle above a batch, with nothing random below the batch, and nothing above that takes batches apart."
+    why = (
+        "Each batch is a group of neighbours in the data, the same group in every epoch; only the order of the groups "
+        "changes. On data sorted by class, a batch of 64 held 1.05 of 10 classes, against 9.99 with the shuffle below "
+        "the batch. And the buffer counts batches, not elements: it holds batch_size times the memory."
+    )
+    fix = "Shuffle first, then batch; buffer_size then counts elements: ten batches of them at least."
+    ignore_when = (
+        "The data lies in random order and fixed groups are wanted, or one batch is one example, such as a sequence of "
+        "letters."
+    )
+    thresholds = (
+        Threshold("batches-in-buffer", 10, "batches", "fewer: less than half of the classes in a batch of sorted data"),
+    )
+
+    def check(self, view: PipelineView) -> Iterable[Draft]:
+        """From the order of the stages."""
+        for stage in view.stages:
+            below = view.input_of(stage)
+            buffer = stage.arguments.get("buffer_size")
+            if stage.op not in SHUFFLES or stage.injected or below is None or not isinstance(buffer, int) or buffer < 2:
+                continue
+            batches = _batches(view, below)
+            if not batches or below.elements == 1 or regrouped(view, stage):
+                continue
+            sizes = [batch.arguments.get("batch_size") for batch in batches]
+            each = sizes[0]
+            if not isinstance(each, int) or each < 2 or any(_mixed(view, batch) for batch in batches):
+                continue
+            yield self._draft(view, stage, batches, each, buffer)
+
+    def _draft(self, view: PipelineView, stage: StageView, batches: list[StageView], each: int, buffer: int) -> Draft:
+        batch = batches[0]
+        single = view.input_of(batch)
+        wanted = max(buffer, round(self.threshold("batches-in-buffer") * each))
+        if single is not None and single.elements is not None and single.elements > 0:
+            wanted = min(wanted, single.elements)
+        entry = held(view, stage, "shuffle")
+        nbytes = entry.bytes if entry is not None and entry.how != "alias" else None
+        takes = f", {size(nbytes)}" if nbytes else ""
+        between = _between(view, stage, batch) if len(batches) == 1 else None
+        movable = between is not None and not any(one.op == "cache" for one in between) and stage.op == "shuffle"
+        edits = (
+            (
+                SetArgument(stage.id, stage.op, "buffer_size", wanted),
+                MoveStage(stage.id, stage.op, before=batch.id),
+            )
+            if movable
+            else ()
+        )
+        return Draft(
+            stage=stage.id,
+            sentence=(
+                f"{stage.words} shuffles the batches of {batch.words}: the same {each:,} neighbours are together in "
+                f"every epoch. Its buffer of {buffer:,} is {buffer * each:,} elements{takes}."
+            ),
+            recommendation=(
+                f"Shuffle before the batch, with a buffer of {wanted:,} elements."
+                if movable
+                else f"Shuffle the elements before they are batched, with a buffer of {wanted:,}, and above any cache."
+            ),
+            evidence={
+                "batch_size": each,
+                "buffer_size": buffer,
+                "buffered_elements": buffer * each,
+                "proposed_buffer_size": wanted,
+                **({"buffer_bytes": nbytes} if nbytes else {}),
+            },
+            edits=edits,
+            predicted=_predicted(view, single, wanted, nbytes) if movable else None,
+        )
+
+
+def _predicted(view: PipelineView, single: StageView | None, wanted: int, nbytes: int | None) -> Predicted | None:
+    element = single.element_bytes if single is not None else None
+    if single is None or element is None or not nbytes:
+        return None
+    own = element + shuffle_overhead_bytes(len(single.element or ()) or 1, small_bytes(view, single))
+    return Predicted(
+        f"{wanted:,} elements x {size(own)} instead of {size(nbytes)}",
+        peak_rss_delta_bytes=round(wanted * own - nbytes),
+    )
+
+
+def _batches(view: PipelineView, stage: StageView | None) -> list[StageView]:
+    """The batches that come out of a stage unchanged, one for each side of a zip; empty if they are not batches."""
+    while stage is not None and stage.op in _KEEPING:
+        stage = view.input_of(stage)
+    if stage is None:
+        return []
+    if stage.op in BATCHES:
+        return [stage]
+    if stage.op != "zip":
+        return []
+    sides = [_batches(view, view.by_id.get(side)) for side in stage.inputs]
+    return [batch for side in sides for batch in side] if sides and all(sides) else []
+
+
+def _between(view: PipelineView, stage: StageView, batch: StageView) -> list[StageView]:
+    found: list[StageView] = []
+    one = view.input_of(stage)
+    while one is not None and one.id != batch.id:
+        found.append(one)
+        one = view.input_of(one)
+    return found
+
+
+def _mixed(view: PipelineView, batch: StageView) -> bool:
+    """Whether the elements of a batch may be others each time, or their order cannot be known."""
+    return any(
+        one.op in _MIXING or (one.op == "list_files" and one.arguments.get("shuffle", True) is not False)
+        for one in upstream(view, batch)
+    )

@@ -1,0 +1,164 @@
+"""``cache-in-memory-over-budget``: a cache that does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.profiles.advise.byte_gate import SHUFFLES, Place, held, nothing_to_keep, places_below, without
+from pipeprof.profiles.advise.edits.edits import Edit, MoveStage, SetArgument
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics, Threshold
+from pipeprof.profiles.memory.predict.model import CACHE_OVERHEAD_BYTES
+from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
+from pipeprof.profiles.wording import listed, percent, size
+
+_ENDING = frozenset({"take", "take_while"})
+_FILE = "cache/elements"
+_MANY_TIMES = 10
+"""Times the limit from which a percentage no longer reads well."""
+
+
+class CacheInMemoryOverBudget(Rule):
+    """A cache in memory that will not fit."""
+
+    name = "cache-in-memory-over-budget"
+    title = "The cache does not fit into memory"
+    family = "memory"
+    semantics = "same"
+    seen = (
+        "cache without a filename, and all elements together are more than nine tenths of the memory limit; or a cache "
+        "of a stream without end."
+    )
+    why = (
+        "The cache keeps every element of the first epoch, with about 186 bytes of bookkeeping each, and knows no "
+        "limit: AUTOTUNE's memory budget does not count it. The training runs until it is ended for want of memory, "
+        "in the first epoch, before the cache has served a single element."
+    )
+    fix = (
+        "Cache what is smaller: encoded records or uint8 before they are decoded or made floats, at the price of "
+        "decoding in every epoch. Or cache on disk, with cache(filename). Below repeat, not above it."
+    )
+    ignore_when = "Only a part of an epoch is ever read, so that the cache never grows to its full size."
+    thresholds = (
+        Threshold("share-of-limit", 0.9, "of the memory limit", "Plumber's mark for a cache that still fits"),
+        Threshold("overhead", CACHE_OVERHEAD_BYTES, "bytes per element", "measured with scalars"),
+    )
+
+    def check(self, view: PipelineView) -> Iterable[Draft]:
+        """From the number and size of the elements."""
+        for stage in view.stages:
+            below = view.input_of(stage)
+            if stage.op != "cache" or stage.arguments.get("filename") or below is None:
+                continue
+            if any(above.op in _ENDING for above in view.above(stage)):
+                # How much is read decides how much is kept.
+                continue
+            if below.elements == INFINITE:
+                yield self._endless(view, stage)
+            elif view.memory_limit_bytes:
+                yield from self._sized(view, stage, below, view.memory_limit_bytes)
+
+    def _sized(self, view: PipelineView, stage: StageView, below: StageView, limit: int) -> Iterable[Draft]:
+        entry = held(view, stage, "cache")
+        nbytes: float = entry.bytes if entry is not None else 0
+        count: float | None = below.elements
+        row = stage.measured
+        if entry is None and row is not None and row.buffered_bytes and row.buffered_elements:
+            # How many there are is not known: what is there already counts.
+            count = row.buffered_elements
+            nbytes = row.buffered_bytes + CACHE_OVERHEAD_BYTES * count
+        if count is None or count < 1 or nbytes <= self.threshold("share-of-limit") * limit:
+            return
+        edits, recommendation, after, semantics = self._fix(view, stage, count, limit)
+        yield Draft(
+            stage=stage.id,
+            sentence=(
+                f"{stage.words} keeps {count:,.0f} elements of {size(nbytes / count)}, {size(nbytes)} in all: "
+                f"{_of_limit(nbytes / limit)} the memory limit of {size(limit)}. The first epoch does not get to its "
+                "end."
+            ),
+            recommendation=recommendation,
+            evidence={
+                "cache_bytes": round(nbytes),
+                "elements": count,
+                "bytes_per_element": nbytes / count,
+                "memory_limit_bytes": limit,
+            },
+            edits=edits,
+            predicted=Predicted(
+                f"{size(after)} in memory instead of {count:,.0f} x {size(nbytes / count)}",
+                peak_rss_delta_bytes=-round(nbytes - after),
+            ),
+            semantics=semantics,
+        )
+
+    def _fix(
+        self, view: PipelineView, stage: StageView, count: float, limit: int
+    ) -> tuple[tuple[Edit, ...], str, float, Semantics]:
+        """The nearest place where it fits, else the disk."""
+        room = self.threshold("share-of-limit") * limit
+        for place in places_below(view, stage):
+            after = count * (place.element_bytes + CACHE_OVERHEAD_BYTES)
+            if after <= room and not nothing_to_keep(view, place.below):
+                through = listed([one.words for one in place.crossed])
+                return (
+                    (MoveStage(stage.id, stage.op, before=place.before.id),),
+                    f"Cache below {through}, where all elements together are {size(after)}; what is above the cache "
+                    "is then done in every epoch. Or cache on disk, with a filename.",
+                    after,
+                    _semantics(place),
+                )
+        return (
+            (SetArgument(stage.id, stage.op, "filename", _FILE),),
+            "Cache on disk, with a filename; or split what makes the elements, and cache them before they are decoded "
+            "or enlarged.",
+            0.0,
+            "same",
+        )
+
+    def _endless(self, view: PipelineView, stage: StageView) -> Draft:
+        repeat = next((one for one in view.below(stage) if one.op in ("repeat", "shuffle+repeat")), None)
+        target = _lowest_change(view, repeat) if repeat is not None else None
+        each = stage.element_bytes
+        grows = "It grows"
+        if each is not None:
+            grows = f"It grows by {size(each + CACHE_OVERHEAD_BYTES)} with every element,"
+        where = f"{repeat.words} repeats without end" if repeat is not None else "what it reads has no end"
+        return Draft(
+            stage=stage.id,
+            sentence=(
+                f"{stage.words} caches a stream that never ends: {where}, so that the cache is never complete and "
+                f"never serves an element. {grows} for as long as the training runs."
+            ),
+            recommendation=(
+                f"Cache below {target.words}, where the data still has an end and is the same in every epoch."
+                if target is not None
+                else "Leave the cache out: it can serve nothing."
+            ),
+            evidence={
+                "endless": True,
+                **({"bytes_per_element": each + CACHE_OVERHEAD_BYTES} if each is not None else {}),
+                **({"memory_limit_bytes": view.memory_limit_bytes} if view.memory_limit_bytes else {}),
+            },
+            edits=(MoveStage(stage.id, stage.op, before=target.id) if target is not None else without(stage),),
+        )
+
+
+def _of_limit(share: float) -> str:
+    return f"{percent(share)} of" if share < _MANY_TIMES else f"{share:,.0f} times"
+
+
+def _lowest_change(view: PipelineView, repeat: StageView) -> StageView | None:
+    """The stage to cache below so that nothing that differs between epochs is kept; ``None`` if nothing is left."""
+    target = repeat
+    for one in view.below(repeat):
+        random = one.op == "map" and (one.function is None or one.function.random is not False)
+        if random or one.op in SHUFFLES:
+            target = one
+    below = view.input_of(target)
+    return target if below is not None and not nothing_to_keep(view, below) else None
+
+
+def _semantics(place: Place) -> Semantics:
+    """Functions above the cache run again in every epoch: the same for those that draw no random numbers."""
+    functions = [one.function for one in place.crossed if one.op == "map"]
+    return "same" if all(one is not None and one.random is False for one in functions) else "randomness"

@@ -1,0 +1,389 @@
+"""``from-tensor-slices-big-array``: an array that is held several times over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeprof.profiles.advise.added_cost import Slower, slower
+from pipeprof.profiles.advise.batch_savings import per_batch
+from pipeprof.profiles.advise.byte_gate import BATCHES, MEMORY_GATE, Weight, weigh
+from pipeprof.profiles.advise.edits.edits import Rewrite
+from pipeprof.profiles.advise.edits.snippets import (
+    arguments_of,
+    free_name,
+    from_python,
+    function_names,
+    stage_call,
+    stage_yaml,
+    structure_of,
+)
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.memory.predict.fused_map_batch import rewritten
+from pipeprof.profiles.memory.predict.predict import ARRAY_COPIES, NOT_REWRITTEN_COPIES, memory_prediction
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import size
+
+_BY_PLACE = frozenset({"cache", "prefetch", "repeat", "shard", "shuffle", "skip", "take"})
+"""Stages that mean the same to the index of a row as to the row."""
+_IN_ORDER = frozenset({"prefetch", "repeat"})
+"""Those of them that rows in blocks may as well go through afterwards."""
+_BLOCK_BYTES = 1 << 20
+_LARGEST_BLOCK = 1024
+
+
+class FromTensorSlicesBigArray(Rule):
+    """A big array as the source."""
+
+    name = "from-tensor-slices-big-array"
+    title = "A big array is held several times over"
+    family = "memory"
+    semantics = "same"
+    seen = (
+        "from_tensor_slices over arrays in memory that are a large part of what the worker takes, or of what it may "
+        "take."
+    )
+    why = (
+        "from_tensor_slices copies the array into a tensor; making the iterator copies it once more while the graph is "
+        "rewritten, and TensorFlow's CPU allocator never gives that memory back. With the array itself these are 3.1 "
+        "times its bytes for as long as the pipeline lives. At the peak it is 4.1 times, since TensorFlow lets go of "
+        "its reference to the array's first copy only at the next conversion. What stands above the source changes "
+        "none of it: with batch(), and with batch() and prefetch(), the peak is the same."
+    )
+    fix = (
+        "Keep the rows in a file and read them as they are needed, many in one call, from a memory map (np.load with "
+        "mmap_mode='r'): send indices through shuffle, repeat and batch, and gather the rows of a batch in a map above "
+        "it, about 0.1 ms more than slicing one. Where no batch can come first, read blocks of rows and unbatch them; "
+        "row by row each costs about 60 µs. FixedLengthRecordDataset and TFRecord files do as well. If the array must "
+        "stay in memory: float32 instead of NumPy's default float64 halves every copy, and deleting the array once "
+        "the dataset is made saves one."
+    )
+    ignore_when = "Four times the array fits into memory and nothing else needs the room."
+    thresholds = (
+        *MEMORY_GATE,
+        Threshold("steady-copies", 3.1, "times the array", "measured on 400 MB: array, tensor, the allocator's rest"),
+        Threshold("peak-copies", ARRAY_COPIES, "times the array", "measured on 400 MB, with batch() and without"),
+        Threshold("own-peak", 0.9, "of the usual peak", "a run that stayed below it is told with its own"),
+        Threshold("call-cost", 100, "µs", "measured on TensorFlow 2.21: one call beside slicing, small batches"),
+        Threshold("unbatch-cost", 0.5, "µs", "a row that unbatch takes out: rows of 64 floats"),
+        Threshold("slower", 0.95, "times", "a speed below it is told: less is within the noise of a run"),
+        Threshold("row-cost", 60, "µs", "measured on TensorFlow 2.21: one row through numpy_function"),
+    )
+
+    def check(self, view: PipelineView) -> Iterable[Draft]:
+        """From the bytes of the arrays; constants of a graph are the subject of another rule."""
+        for stage in view.stages:
+            if stage.op != "from_tensor_slices" or not stage.source_bytes or stage.constant:
+                continue
+            weight = weigh(stage.source_bytes, view)
+            if weight.matters:
+                yield self._draft(view, stage, stage.source_bytes, weight)
+
+    def _draft(self, view: PipelineView, stage: StageView, nbytes: int, weight: Weight) -> Draft:
+        fewer = 0 if rewritten(view) else NOT_REWRITTEN_COPIES
+        copies = self.threshold("peak-copies") - fewer
+        steady = round((self.threshold("steady-copies") - fewer) * nbytes)
+        peak = round(copies * nbytes)
+        # Where the program lets go of its array once the dataset is made, the run needed less than the rule of thumb.
+        lower = (
+            not weight.predicted
+            and weight.peak_bytes is not None
+            and weight.peak_bytes < self.threshold("own-peak") * peak
+        )
+        most = round(weight.peak_bytes) if lower and weight.peak_bytes is not None else peak
+        wide = _float64_bytes(stage, nbytes)
+        batch = any(above.op in BATCHES for above in view.above(stage))
+        compared = weight.words(peak)
+        narrower = (
+            f" As float32, every copy of its {size(wide)} of float64 would be half as large; the model sees rounded "
+            "values then."
+            if wide
+            else ""
+        )
+        kept = "" if fewer else " and what the allocator keeps of the iterator's copy"
+        plan = _Plan.of(view, stage)
+        held = _held_above(view, plan)
+        price = self._slower(view, plan)
+        more = f" + {size(held)} of rows in buffers that were views of the array" if held else ""
+        own = _own_bytes(view, stage, weight)
+        if own is not None:
+            less = f"-({size(own)} of its own at the peak - {size(nbytes)})"
+        elif lower:
+            less = f"at most -({size(most)} - {size(nbytes)}), as what other stages hold is in it"
+        else:
+            less = f"-({copies:g} - 1) x {size(nbytes)}"
+        saved = (most if own is None else own) - nbytes - held
+        return Draft(
+            stage=stage.id,
+            sentence=(
+                f"{stage.words} slices {size(nbytes)} of arrays. Array{' and' if fewer else ','} tensor{kept} are "
+                f"{'up to ' if lower else ''}{size(steady)} for as long as the pipeline lives, and "
+                f"{size(peak)} at the peak"
+                f"{f': {compared}' if compared and not lower else ''}. "
+                + (f"This run came to {size(most)} above TensorFlow's own runtime. " if lower else "")
+                + ("The batch() above it does not change that." if batch else "A batch() would not change that.")
+            ),
+            recommendation=f"{plan.words(self.threshold('row-cost'), self.threshold('call-cost'))}{narrower}",
+            evidence={
+                "source_bytes": nbytes,
+                "steady_bytes": steady,
+                "peak_bytes": peak,
+                **({"float64_bytes": wide} if wide else {}),
+                **weight.evidence(),
+            },
+            edits=(plan.rewrite(),),
+            predicted=Predicted(
+                f"{less}{more}: of "
+                "the mapped file at most its own size stays resident, and the system takes that back when it needs "
+                f"room{price.words if price is not None else ''}",
+                speedup=price.speedup if price is not None else None,
+                peak_rss_delta_bytes=-max(0, round(saved)),
+            ),
+        )
+
+    def _slower(self, view: PipelineView, plan: _Plan) -> Slower | None:
+        """What the calls of Python cost the steps, where nothing hides it; ``None`` where that is not known."""
+        given, apart = per_batch(view, plan.source), 0.0
+        cost = self.threshold("row-cost" if plan.batch is None and plan.block == 1 else "call-cost")
+        calls = given
+        if plan.batch is not None:
+            calls = per_batch(view, plan.batch)
+        elif given is not None and plan.block > 1:
+            calls, apart = given / plan.block, given * self.threshold("unbatch-cost")
+        found = slower(view, plan.source, (calls * cost + apart) / 1000) if calls is not None else None
+        return found if found is not None and found.speedup < self.threshold("slower") else None
+
+
+def _float64_bytes(stage: StageView, nbytes: int) -> int:
+    """Bytes of the arrays that are float64."""
+    known = [(one.dtype, one.nbytes) for one in stage.element or ()]
+    total = sum(width or 0 for _, width in known)
+    if not total or any(width is None for _, width in known):
+        return 0
+    return round(nbytes * sum(width or 0 for dtype, width in known if dtype == "float64") / total)
+
+
+def _held_above(view: PipelineView, plan: _Plan) -> int:
+    """Bytes of rows that shuffles and caches above the new map hold, which were views of the array before."""
+    row = plan.source.element_bytes or 0
+    ids = {one.id for one in plan.indexed}
+    total = 0.0
+    for one in memory_prediction(view).held:
+        stage = view.by_id.get(one.stage)
+        if stage is None or one.how != "alias" or stage.id in ids or one.owner not in ("shuffle", "cache"):
+            continue
+        if plan.source.id not in {below.id for below in view.below(stage)}:
+            continue
+        count = stage.arguments.get("buffer_size") if one.owner == "shuffle" else None
+        every = plan.rows or 0
+        total += row * (min(count, every) if isinstance(count, int) else every)
+    return round(total)
+
+
+def _own_bytes(view: PipelineView, source: StageView, weight: Weight) -> int | None:
+    """What the source itself had of the peak, as far as the peak falls with it; ``None`` without a ledger.
+
+    What the other stages hold while the pipeline runs stays, also where the peak was before they held it.
+    """
+    memory = view.profile.memory if view.profile is not None else None
+    own = sum(
+        one.bytes
+        for one in (memory.ledger if memory is not None else None) or ()
+        if one.owner == "source" and one.stage == source.id
+    )
+    if not own or weight.predicted or weight.peak_bytes is None:
+        return None
+    others = sum(one.bytes for one in memory_prediction(view).held if one.owner != "source")
+    return round(max(0, min(own, weight.peak_bytes - others)))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which stages get indices instead of rows, and how many rows a call reads.
+
+    Attributes:
+        source: The ``from_tensor_slices``.
+        indexed: Stages that stay below the map that reads.
+        batch: The batch among them, always the last one.
+        rows: Rows of the array, where they are known.
+        block: Rows to read at a time where no batch says it.
+        function: What Python calls the function that reads: none of the user's own names.
+    """
+
+    source: StageView
+    indexed: tuple[StageView, ...]
+    batch: StageView | None
+    rows: int | None
+    block: int
+    function: str = "read"
+
+    @classmethod
+    def of(cls, view: PipelineView, source: StageView) -> _Plan:
+        """Up to the batch, if nothing else than order and count is decided below it; else as little as can be."""
+        row = source.element_bytes
+        count = source.elements if source.elements is not None and source.elements > 0 else None
+        if count is None and row and source.source_bytes:
+            count = round(source.source_bytes / row)
+        block = max(1, min(_LARGEST_BLOCK, int(_BLOCK_BYTES // row))) if row else 64
+        name = free_name("read", *function_names(view))
+        found: list[StageView] = []
+        above = _only_reader(view, source)
+        while above is not None and above.op in _BY_PLACE and not above.arguments.get("filename"):
+            found.append(above)
+            above = _only_reader(view, above)
+        if above is not None and above.op == "batch":
+            return cls(source, (*found, above), above, count, block, name)
+        if all(one.op in _IN_ORDER for one in found):
+            found = []
+        return cls(source, tuple(found), None, count, block, name)
+
+    @property
+    def sliced(self) -> bool:
+        """Whether whole stretches of the file are read, as nothing has mixed the indices."""
+        return not self.indexed and self.block > 1
+
+    def words(self, row_cost: float, call_cost: float) -> str:
+        """The plan in a few sentences."""
+        begin = "Keep the rows in a file and read them from a memory map"
+        orders = " and ".join(one.op for one in self.indexed if one is not self.batch)
+        through = f"send indices instead of rows through {orders}" if orders else ""
+        if self.batch is not None:
+            do = f"{through}, batch them" if through else "batch indices instead of rows"
+            return (
+                f"{begin}: {do}, and put the map that reads above the batch, so that one call reads a whole batch "
+                f"(about {call_cost:g} µs more than slicing it). Row by row, each would cost about {row_cost:g} µs."
+            )
+        if self.block == 1:
+            extra = f": {through}, then one call for each row" if through else ", one call for each row"
+            return f"{begin}{extra}; a call costs about {row_cost:g} µs, little beside reading {self._row}."
+        if self.sliced:
+            return (
+                f"{begin}, {self.block:,} rows at a time, and take these blocks apart with unbatch: the same rows in "
+                f"the same order. Row by row, each would cost about {row_cost:g} µs."
+            )
+        return (
+            f"{begin}: {through}, read {self.block:,} rows in one call, and take these blocks apart with unbatch: the "
+            f"same rows in the same order. Row by row, each would cost about {row_cost:g} µs."
+        )
+
+    @property
+    def _row(self) -> str:
+        return size(self.source.element_bytes)
+
+    def rewrite(self) -> Rewrite:
+        """The part of the pipeline that changes, whole."""
+        replaced = (self.source.id, *(one.id for one in self.indexed))
+        return Rewrite(replaced, "\n".join(self._yaml(replaced)), "\n".join(self._python()))
+
+    def _yaml(self, replaced: Sequence[str]) -> list[str]:
+        where = f"in place of {replaced[0]}" + (f" to {replaced[-1]}" if len(replaced) > 1 else "")
+        count = self.rows if self.rows is not None else "<ROWS>"
+        step = f", step: {self.block}" if self.sliced else ""
+        start = "start: 0, " if step else ""
+        lines = [
+            f"source:   # {where}",
+            f"  range: {{{start}stop: {count}{step}}}"
+            + ("" if self.rows is not None else "   # how many rows there are"),
+            "stages:",
+            *(f"  {line}" for one in self.indexed for line in stage_yaml(one.op, arguments_of(one))),
+        ]
+        if self._regrouped:
+            lines.append(f"  - batch: {{batch_size: {self.block}}}")
+        lines.append(f'  - map: {{python: "rows.py:{self.function}"}}   # see Python')
+        if self._taken_apart:
+            lines.append("  - unbatch: {}")
+        return lines
+
+    @property
+    def _taken_apart(self) -> bool:
+        return self.batch is None and self.block > 1
+
+    @property
+    def _regrouped(self) -> bool:
+        return self._taken_apart and not self.sliced
+
+    def _python(self) -> list[str]:
+        components = self.source.element or ()
+        found = structure_of(self.source)
+        names = list(found) if isinstance(found, list) else []
+        files = _files(self.source, names, max(1, len(components)))
+        several = len(components) > 1 or bool(names)
+        index = f"start:start + {self.block}" if self.sliced else "i"
+        argument = "start" if self.sliced else "i"
+        if several:
+            lines = [f"arrays = [np.load(path, mmap_mode='r') for path in {tuple(one.name for one in files)}]"]
+            call = f"lambda {argument}: [one[{index}] for one in arrays], [index]"
+        else:
+            lines = [f"rows = np.load({files[0].name!r}, mmap_mode='r')"]
+            call = f"lambda {argument}: rows[{index}], [index]"
+        lines[0] += _origins(files)
+        fixed = self.batch is not None and self.batch.arguments.get("drop_remainder") is True
+        each = self.batch.arguments.get("batch_size") if self.batch is not None and fixed else None
+        batched = self.batch is not None or self.block > 1
+        body = from_python(components, names, call, rows=each if isinstance(each, int) else None, batched=batched)
+        stop = self.rows if self.rows is not None else "len(arrays[0])" if several else "len(rows)"
+        of = f"0, {stop}, {self.block}" if self.sliced else f"{stop}"
+        lines += [
+            f"def {self.function}(index):",
+            *(f"    {line}" for line in body),
+            f"dataset = tf.data.Dataset.range({of})",
+        ]
+        lines += [f"dataset = dataset{stage_call(one, one.arguments)}" for one in self.indexed]
+        if self._regrouped:
+            lines.append(f"dataset = dataset.batch({self.block})")
+        lines.append(f"dataset = dataset.map({self.function})" + (".unbatch()" if self._taken_apart else ""))
+        return lines
+
+
+def _only_reader(view: PipelineView, stage: StageView) -> StageView | None:
+    readers = [one for one in view.readers(stage) if not one.injected]
+    return readers[0] if len(readers) == 1 and len(readers[0].inputs) == 1 else None
+
+
+def _leaves(source: StageView, names: Sequence[str]) -> list[Any]:
+    """What the spec has for each component."""
+    tensors = (source.written or {}).get("tensors")
+    if isinstance(tensors, Mapping):
+        return [tensors.get(name) for name in names] if names else [tensors]
+    return list(tensors) if isinstance(tensors, list) else []
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file for one component.
+
+    Attributes:
+        name: What Python calls it.
+        origin: Where it comes from, if the name does not say it; empty for a file of the spec.
+    """
+
+    name: str
+    origin: str = ""
+
+
+_SAVED = "written once with np.save"
+
+
+def _files(source: StageView, names: Sequence[str], count: int) -> list[_File]:
+    """A file for each component: the spec's own, where it is one that can be mapped."""
+    leaves = _leaves(source, names)
+    default = [f"{name}.npy" for name in names] or (["rows.npy"] if count == 1 else [f"{i}.npy" for i in range(count)])
+    known = leaves if len(leaves) == len(default) else [None] * len(default)
+    return [_file(leaf, name) for leaf, name in zip(known, default, strict=True)]
+
+
+def _file(leaf: Any, default: str) -> _File:
+    written = leaf.get("npy") if isinstance(leaf, Mapping) else None
+    if not isinstance(written, str):
+        return _File(default, _SAVED)
+    made = written.removeprefix("data:")
+    # An input that `data:` describes lies in the cache, under a name that only the spec knows.
+    return _File(written) if made == written else _File(made.replace("/", "-"), f"a copy of {written}")
+
+
+def _origins(files: Sequence[_File]) -> str:
+    """A remark on the files that are not those of the spec."""
+    if all(one.origin == files[0].origin for one in files) and files[0].origin in ("", _SAVED):
+        return f"  # {files[0].origin}" if files[0].origin else ""
+    return "  # " + ", ".join(f"{one.name}: {one.origin}" for one in files if one.origin)

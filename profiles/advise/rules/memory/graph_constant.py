@@ -1,0 +1,140 @@
+"""``graph-constant``: an array that was written into a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.profiles.advise.byte_gate import weigh
+from pipeprof.profiles.advise.edits.edits import ReplaceStage
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import size
+
+_IN_MEMORY = frozenset({"from_tensor_slices", "from_tensors"})
+_GRAPH_LIMIT = 2**31
+
+
+class GraphConstant(Rule):
+    """An array that became a constant of a graph."""
+
+    name = "graph-constant"
+    title = "An array became a constant of a graph"
+    family = "memory"
+    semantics = "same"
+    seen = (
+        "A function of the pipeline carries a large constant, or the source's tensors are constants: a NumPy array was "
+        "used inside a map's function, or from_tensor_slices was called inside a tf.function."
+    )
+    why = (
+        "Whatever is a NumPy array while a graph is traced becomes a part of that graph, and the graph is copied, "
+        "serialised and rewritten whole, again for every iterator. 200 MB inside a tf.function peaked at 17 times "
+        "their size and took 16 s; captured by a map's function at 19 times, and every new iterator took 17 s. A graph "
+        "of more than 2 GB cannot be made at all. A tensor that is captured is only referred to: 0.02 s."
+    )
+    fix = (
+        "Convert once outside, t = tf.constant(array), and use the tensor in the function. Make a dataset outside the "
+        "tf.function and hand it in as an argument."
+    )
+    ignore_when = "Never at this size; a table of a few megabytes is not reported."
+    thresholds = (
+        Threshold(
+            "constant-bytes",
+            10_000_000,
+            "bytes",
+            "at the peak it is more than ten times that: above the 100 MB from which memory counts",
+        ),
+        Threshold(
+            "source-copies", 17, "times the array", "peak measured with 200 MB inside a tf.function, array counted"
+        ),
+        Threshold(
+            "captured-copies", 19, "times the array", "peak measured with 200 MB captured by a map, array counted"
+        ),
+        Threshold("eager-copies", 4.1, "times the array", "peak of from_tensor_slices outside of any function"),
+        Threshold("tensor-copies", 2, "times the array", "the array and a captured tensor of it"),
+    )
+
+    def check(self, view: PipelineView) -> Iterable[Draft]:
+        """From the bytes of the constants."""
+        least = self.threshold("constant-bytes")
+        inside: dict[str, int] = {}
+        for stage in view.stages:
+            if stage.op in _IN_MEMORY and stage.constant and stage.source_bytes and stage.source_bytes > least:
+                yield self._source(view, stage, stage.source_bytes)
+                if stage.owner is not None:
+                    inside[stage.owner] = inside.get(stage.owner, 0) + stage.source_bytes
+        for stage in view.stages:
+            carried = stage.function.constant_bytes if stage.function is not None else None
+            # The constants of a source inside the function are those of that source.
+            own = (carried or 0) - inside.get(stage.id, 0)
+            if own > least:
+                yield self._captured(view, stage, own)
+
+    def _source(self, view: PipelineView, stage: StageView, nbytes: int) -> Draft:
+        after = self.threshold("eager-copies")
+        # Inside the function of a stage it is carried like what that function captures.
+        before = self.threshold("source-copies" if stage.owner is None else "captured-copies")
+        return self._draft(
+            view,
+            stage,
+            nbytes,
+            (before, after),
+            told=f"The {size(nbytes)} of {stage.words} are constants of a graph: it was made inside a function",
+            recommendation=f"Make the dataset outside the function: there, {stage.op} takes {after:g} times the array.",
+            edit=ReplaceStage(
+                stage.id,
+                yaml=f"{stage.op}: {{tensors: {{npy: array.npy}}}}   # {stage.id}, as the pipeline's own source",
+                python=(
+                    f"dataset = tf.data.Dataset.{stage.op}(array)  # outside of any tf.function\n"
+                    "train(dataset)  # a tf.function takes it as an argument"
+                ),
+            ),
+        )
+
+    def _captured(self, view: PipelineView, stage: StageView, nbytes: int) -> Draft:
+        return self._draft(
+            view,
+            stage,
+            nbytes,
+            (self.threshold("captured-copies"), self.threshold("tensor-copies")),
+            told=f"The function of {stage.words} carries {size(nbytes)} of constants",
+            recommendation="Make a tensor of the array once, outside the function, and let the function refer to it.",
+            edit=ReplaceStage(
+                stage.id,
+                yaml=f'- {stage.op}: {{python: "file.py:fn"}}   # {stage.id}; the tensor is made once, outside fn',
+                python=(
+                    "table = tf.constant(array)  # once, outside the function\n"
+                    f"dataset = dataset.{stage.op}(lambda …: … table …)  # {stage.id}"
+                ),
+            ),
+        )
+
+    def _draft(
+        self,
+        view: PipelineView,
+        stage: StageView,
+        nbytes: int,
+        copies: tuple[float, float],
+        *,
+        told: str,
+        recommendation: str,
+        edit: ReplaceStage,
+    ) -> Draft:
+        before, after = copies
+        peak = round(before * nbytes)
+        weight = weigh(peak, view)
+        compared = weight.words()
+        limit = f" A graph of {size(_GRAPH_LIMIT)} cannot be made at all." if nbytes > _GRAPH_LIMIT / 2 else ""
+        return Draft(
+            stage=stage.id,
+            sentence=(
+                f"{told}. A graph is copied, serialised and rewritten whole, so that at the peak {before:g} times as "
+                f"much is needed: {size(peak)}{f', {compared}' if compared else ''}. Every new iterator "
+                f"does that again.{limit}"
+            ),
+            recommendation=recommendation,
+            evidence={"constant_bytes": nbytes, "peak_bytes": peak, **weight.evidence()},
+            edits=(edit,),
+            predicted=Predicted(
+                f"-({before:g} - {after:g}) x {size(nbytes)}", peak_rss_delta_bytes=-round((before - after) * nbytes)
+            ),
+        )

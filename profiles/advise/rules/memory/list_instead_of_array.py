@@ -1,0 +1,159 @@
+"""``list-instead-of-array``: a source made from Python numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.advise.edits.edits import ReplaceStage
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import significant, size
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.measured import Series
+
+_IN_MEMORY = frozenset({"from_tensor_slices", "from_tensors"})
+_CAPTURED_BYTES = 10_000_000
+_POINTER_BYTES = 8
+_BUSY_SHARE = 0.9
+
+
+class ListInsteadOfArray(Rule):
+    """A list of numbers where an array should be."""
+
+    name = "list-instead-of-array"
+    title = "The source seems to be made from a Python list"
+    family = "memory"
+    semantics = "same"
+    seen = (
+        "Building the pipeline works for more than a second although its source in memory is small, and that is what "
+        "converting its numbers one by one would take. A list leaves no other trace: what the pipeline gets is a "
+        "tensor either way."
+    )
+    why = (
+        "TensorFlow turns a list into a tensor number by number, 0.4 to 0.9 µs each: 2.2 s for 2.5 million, where an "
+        "array of the same numbers takes 0.04 s. A list of Python numbers also takes about 30 bytes more per number "
+        "than the array."
+    )
+    fix = (
+        "Keep numbers in arrays: np.asarray(rows, np.float32) before from_tensor_slices, np.stack for a list of "
+        "arrays. Name the dtype: NumPy's default for Python numbers is float64 and int64, TensorFlow's float32 and "
+        "int32."
+    )
+    ignore_when = (
+        "Something else in the function takes the time, such as reading the data, or a second does not matter."
+    )
+    thresholds = (
+        Threshold("build-seconds", 1.0, "s", "a pipeline over arrays of this size is built in less than a tenth"),
+        Threshold("source-bytes", 200_000_000, "bytes", "larger arrays take a second to copy"),
+        Threshold("least-time", 0.2, "µs per number", "half of the fastest conversion measured (0.45)"),
+        Threshold(
+            "most-time", 3.0, "µs per number", "three times the slowest measured (0.86); beyond it is other work"
+        ),
+        Threshold("speedup", 54, "times", "measured with 2.5 million numbers: 2.16 s as a list, 0.04 s as an array"),
+    )
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """From the seconds of the phase `build` and the count of numbers."""
+        profile = view.profile
+        if profile is None or profile.target.kind == "spec" or _explained(view):
+            # A spec's arrays are loaded as arrays, in a phase of their own.
+            return
+        build = next((phase for phase in profile.phases if phase.name == "build"), None)
+        sources = [stage for stage in view.stages if stage.op in _IN_MEMORY and stage.source_bytes]
+        counts = {stage.id: _numbers(stage) for stage in sources}
+        numbers = sum(count or 0 for count in counts.values())
+        if build is None or build.seconds is None or not numbers or None in counts.values():
+            return
+        # On a busy machine most of the wall time is waiting for a core.
+        worked = _cpu_seconds(profile.series, build.seconds)
+        nbytes, grown = sum(one.source_bytes or 0 for one in sources), _growth(view, build.peak_rss_bytes)
+        if self._fits(worked, numbers, nbytes, grown):
+            stage = max(sources, key=lambda one: counts[one.id] or 0)
+            yield self._draft(stage, (build.seconds, worked), numbers, nbytes, grown)
+
+    def _fits(self, worked: float, numbers: int, nbytes: int, grown: int | None) -> bool:
+        """Whether a list of so many numbers would have taken this time and memory."""
+        if worked <= self.threshold("build-seconds") or nbytes >= self.threshold("source-bytes"):
+            return False
+        if not self.threshold("least-time") <= 1e6 * worked / numbers <= self.threshold("most-time"):
+            return False
+        # There must have been room for the list itself.
+        return grown is None or grown >= nbytes + _POINTER_BYTES * numbers
+
+    def _draft(
+        self, stage: StageView, times: tuple[float, float], numbers: int, nbytes: int, grown: int | None
+    ) -> Draft:
+        seconds, worked = times
+        dtype = stage.element[0].dtype if stage.element else "float32"
+        each = 1e6 * worked / numbers
+        busy = f", {significant(worked)} s of them at work" if worked < _BUSY_SHARE * seconds else ""
+        room = f", with {size(grown)} of memory on the way" if grown is not None else ""
+        after = seconds / self.threshold("speedup")
+        return Draft(
+            stage=stage.id,
+            sentence=(
+                f"The pipeline took {significant(seconds)} s to build{busy}{room}, while {stage.words} holds no more "
+                f"than {size(nbytes)}: {significant(each)} µs for each of its {numbers:,} numbers. An array is copied "
+                "whole in a small part of that; a Python list is converted number by number, and takes as long. Every "
+                "start of the training waits for it."
+            ),
+            recommendation="If this is a list: make an array of it before the dataset is made, with a dtype.",
+            evidence={
+                "build_s": seconds,
+                "build_cpu_s": worked,
+                "source_bytes": nbytes,
+                "numbers": numbers,
+                "us_per_number": each,
+                **({"build_growth_bytes": grown} if grown is not None else {}),
+            },
+            edits=(
+                ReplaceStage(
+                    stage.id,
+                    yaml=f"{stage.op}: {{tensors: {{npy: rows.npy}}}}   # {stage.id}; written once with np.save",
+                    python=f"dataset = tf.data.Dataset.{stage.op}(np.asarray(rows, np.{dtype}))",
+                ),
+            ),
+            predicted=Predicted(
+                f"building: {significant(seconds)} s / {self.threshold('speedup'):g} = {significant(after)} s, if all "
+                "of it is the conversion; steps per second stay as they are"
+            ),
+        )
+
+
+def _cpu_seconds(series: Series, otherwise: float) -> float:
+    """CPU time of the phase `build`, from the samples; ``otherwise`` where they do not tell."""
+    known = zip(series.seconds, series.seconds[1:], series.phase[1:], series.cpu_cores[1:], strict=False)
+    parts = [
+        (after - before) * cores for before, after, phase, cores in known if phase == "build" and cores is not None
+    ]
+    return min(sum(parts), otherwise) if parts else otherwise
+
+
+def _explained(view: PipelineView) -> bool:
+    """Whether an array in a graph accounts for a slow build."""
+    return any(
+        bool(stage.constant) or (stage.function is not None and (stage.function.constant_bytes or 0) > _CAPTURED_BYTES)
+        for stage in view.stages
+    )
+
+
+def _numbers(stage: StageView) -> int | None:
+    """How many numbers a source holds."""
+    if not stage.element or not stage.source_bytes:
+        return None
+    width = values = 0
+    for one in stage.element:
+        if one.nbytes is None or one.shape is None:
+            return None
+        width += one.nbytes
+        values += math.prod(size for size in one.shape if size is not None)
+    return round(stage.source_bytes * values / width) if width and values else None
+
+
+def _growth(view: PipelineView, peak: int | None) -> int | None:
+    """What building added to the worker's memory at most."""
+    baseline = view.profile.memory.baseline_bytes if view.profile is not None else None
+    return peak - baseline if peak is not None and baseline is not None else None

@@ -1,0 +1,333 @@
+"""``shuffle-buffer-bytes``: a shuffle that holds many large elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pipeprof.profiles.advise.byte_gate import (
+    BATCHES,
+    BYTES,
+    MEMORY_GATE,
+    SHUFFLES,
+    Place,
+    held,
+    places_below,
+    regrouped,
+    weigh,
+)
+from pipeprof.profiles.advise.edits.edits import Edit, MoveStage, ReplaceStage, SetArgument
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.document.memory import LedgerEntry
+from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
+from pipeprof.profiles.memory.predict.predict import POOLED_BYTES, counted, small_bytes
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import listed, size
+
+
+@dataclass(frozen=True)
+class _Buffer:
+    """What a shuffle holds; `at_most` where the data may be shorter than the buffer; of a nested one all `copies`."""
+
+    stage: StageView
+    nbytes: float
+    elements: float
+    at_most: bool
+    measured: bool
+    copies: int = 1
+
+    @property
+    def each(self) -> float:
+        return self.nbytes / (self.copies * self.elements)
+
+    @property
+    def words(self) -> str:
+        """How many elements there are, in every copy together."""
+        return f"{f'{self.copies} × ' if self.copies > 1 else ''}{self.elements:,.0f}"
+
+
+@dataclass(frozen=True)
+class _Move:
+    """The shuffle in another place."""
+
+    place: Place
+    elements: float
+    each: float
+    batch: StageView | None
+    copies: int = 1
+
+    @property
+    def nbytes(self) -> float:
+        return self.copies * self.elements * self.each
+
+    @property
+    def words(self) -> str:
+        return f"{f'{self.copies} × ' if self.copies > 1 else ''}{self.elements:,.0f}"
+
+
+class ShuffleBufferBytes(Rule):
+    """A shuffle with a buffer of many bytes."""
+
+    name = "shuffle-buffer-bytes"
+    title = "The shuffle buffer holds a lot of memory"
+    family = "memory"
+    semantics = "order"
+    seen = (
+        "A shuffle keeps min(buffer_size, number of elements) elements, and their bytes are a large part of what the "
+        "worker takes. Slices of an array in memory do not count: the buffer only refers to them."
+    )
+    why = (
+        "A shuffle buffer is filled completely before the first element comes out, and stays full: 1,000 images of "
+        "224x224x3 float32 are 611 MB, and 100 batches of 32 of them 1.9 GB. Neither AUTOTUNE's memory budget nor a "
+        "container's limit is consulted."
+    )
+    fix = (
+        "Shuffle what is small and load it afterwards: file names, indices or encoded records, below the map that "
+        "decodes them. The buffer then takes next to nothing, may cover all of the data, and the first element no "
+        "longer waits for the whole buffer to be decoded. Where nothing small exists, a smaller buffer saves memory "
+        "and mixes less."
+    )
+    ignore_when = "The memory is there, and the order of the elements must stay what it is."
+    thresholds = (
+        *MEMORY_GATE,
+        Threshold("enlargement", 10, "times", "a map that makes less of an element does not pay for a new order"),
+        Threshold("small-element", 64, "bytes", "what costs there is the bookkeeping of 169 bytes per element"),
+        Threshold("small-elements", 1_000_000, "elements", "up to 180 MB buy a full shuffle of that many indices"),
+        Threshold("batches-in-buffer", 10, "batches", "below it batches from sorted data hold few classes"),
+        Threshold("worthwhile-part", 0.75, "of the buffer", "a buffer that would stay larger is not worth changing"),
+    )
+
+    def check(self, view: PipelineView) -> Iterable[Draft]:
+        """From buffer size, number and size of the elements."""
+        for stage in _shuffles(view):
+            predicted = self._predicted(view, stage)
+            if predicted is not None and weigh(predicted.nbytes, view).matters:
+                yield self._draft(view, predicted)
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """From the bytes that TensorFlow's model counted in the buffer, where it did."""
+        for stage in _shuffles(view):
+            buffer = self._measured(view, stage)
+            if stage.measured is None or stage.measured.buffered_bytes is None:
+                buffer = self._predicted(view, stage)
+            if buffer is not None and weigh(buffer.nbytes, view).matters:
+                yield self._draft(view, buffer)
+
+    def _predicted(self, view: PipelineView, stage: StageView) -> _Buffer | None:
+        entry, below, buffer = held(view, stage, "shuffle"), view.input_of(stage), stage.arguments.get("buffer_size")
+        if entry is None or below is None or not isinstance(buffer, int):
+            return None
+        count = min(buffer, below.elements) if below.elements is not None and below.elements > 0 else buffer
+        if count < 1 or self._few(below.element_bytes, count):
+            return None
+        copies = max(1, round((entry.count or count) / count))
+        return _Buffer(stage, entry.bytes, count, entry.at_most, measured=False, copies=copies)
+
+    def _measured(self, view: PipelineView, stage: StageView) -> _Buffer | None:
+        row, below = stage.measured, view.input_of(stage)
+        if row is None or not row.buffered_bytes or not row.buffered_elements:
+            return None
+        overhead = shuffle_overhead_bytes(1)
+        if below is not None:
+            components = len(below.element or ()) or 1
+            overhead = shuffle_overhead_bytes(components, small_bytes(view, below), counted=counted(view, below))
+        nbytes = row.buffered_bytes + overhead * row.buffered_elements
+        if self._few(row.buffered_bytes / row.buffered_elements, row.buffered_elements):
+            return None
+        entry, full = held(view, stage, "shuffle"), self._predicted(view, stage)
+        if full is not None and not full.at_most and full.elements > row.buffered_elements and row.depth == 0:
+            # It was full before the first element came out; the run was read while it emptied at the end of an epoch.
+            filled = min(nbytes * full.elements / row.buffered_elements, full.nbytes)
+            if filled <= (weigh(filled, view).peak_bytes or 0):
+                return _Buffer(stage, filled, full.elements, at_most=False, measured=True)
+        if entry is not None and below is not None and below.element_bytes is not None:
+            # The model counts views of an array as if they were copies.
+            nbytes = min(nbytes, entry.bytes)
+        return _Buffer(stage, nbytes, row.buffered_elements, at_most=False, measured=True)
+
+    def _few(self, each: float | None, count: float) -> bool:
+        """Whether these are indices or labels, and not too many of them."""
+        small = each is not None and each < self.threshold("small-element")
+        return small and count <= self.threshold("small-elements")
+
+    def _draft(self, view: PipelineView, buffer: _Buffer) -> Draft:
+        stage, weight = buffer.stage, weigh(buffer.nbytes, view)
+        move = self._place(view, buffer)
+        compared = weight.words()
+        kind = "batches" if _batch_below(view, stage) is not None else "elements"
+        sentence = (
+            f"{stage.words} holds {'up to ' if buffer.at_most else ''}{buffer.words} {kind} of "
+            f"{size(buffer.each)}, {size(buffer.nbytes)} in all{f': {compared}' if compared else ''}. It fills before "
+            "the first element comes out, and stays full."
+        )
+        evidence: dict[str, float | int | str | bool] = {
+            "buffer_bytes": round(buffer.nbytes),
+            "buffered_elements": buffer.copies * buffer.elements,
+            "bytes_per_element": buffer.each,
+            "measured": buffer.measured,
+            **weight.evidence(),
+        }
+        if move is None:
+            return self._smaller(view, buffer, sentence, evidence)
+        return self._moved(buffer, move, sentence, evidence, _heap_words(view, buffer, move))
+
+    def _place(self, view: PipelineView, buffer: _Buffer) -> _Move | None:
+        """The place where it would hold least; one behind batches only if there is no other."""
+        batches = not regrouped(view, buffer.stage)
+        moves = [self._move(view, buffer, place) for place in places_below(view, buffer.stage, batches=batches)]
+        least, part = self.threshold("enlargement"), self.threshold("worthwhile-part")
+        good = [
+            move
+            for move in moves
+            if move.nbytes <= part * buffer.nbytes
+            and (move.batch is not None or move.place.element_bytes * least < buffer.each)
+        ]
+        same = [move for move in good if move.batch is None]
+        return min(same or good, key=lambda move: move.nbytes, default=None)
+
+    def _move(self, view: PipelineView, buffer: _Buffer, place: Place) -> _Move:
+        batch = next((one for one in place.crossed if one.op in BATCHES), None)
+        elements = buffer.elements
+        if batch is not None:
+            # As many single elements as there were batches would hardly mix.
+            elements = max(elements, self.threshold("batches-in-buffer") * _size(batch))
+        components = len(place.below.element or ()) or 1
+        each = place.element_bytes + shuffle_overhead_bytes(components, small_bytes(view, place.below))
+        return _Move(place, elements, each, batch, buffer.copies)
+
+    def _moved(
+        self, buffer: _Buffer, move: _Move, sentence: str, evidence: dict[str, float | int | str | bool], more: str
+    ) -> Draft:
+        stage, place = buffer.stage, move.place
+        through = listed([one.words for one in place.crossed])
+        edits: tuple[Edit, ...] = (MoveStage(stage.id, stage.op, before=place.before.id),)
+        # File names have no size before they are seen.
+        about, counted = "about " if place.below.element_bytes is None else "", ""
+        if move.batch is not None and stage.op == "shuffle":
+            edits = (SetArgument(stage.id, stage.op, "buffer_size", round(move.elements)), *edits)
+            counted = f" and let it count elements, {move.elements:,.0f} of them"
+        return Draft(
+            stage=stage.id,
+            sentence=f"{sentence} Below {place.before.words} an element is {about}{size(place.element_bytes)}.",
+            recommendation=(
+                f"Move the shuffle below {through}{counted}: it then holds {size(move.nbytes)}, and the first element "
+                "comes sooner."
+            ),
+            evidence={**evidence, "bytes_per_element_there": place.element_bytes},
+            edits=edits,
+            predicted=Predicted(
+                f"{move.words} x {size(move.each)} - {buffer.words} x {size(buffer.each)}{more}",
+                peak_rss_delta_bytes=round(move.nbytes - buffer.nbytes),
+            ),
+            semantics=place.semantics,
+        )
+
+    def _permutation(self, view: PipelineView, buffer: _Buffer) -> ReplaceStage | None:
+        """For a full shuffle of all indices of a range."""
+        below = view.input_of(buffer.stage)
+        if below is None or below.op != "range" or below.elements is None or buffer.stage.op != "shuffle":
+            return None
+        plain = below.arguments.get("start", 0) == 0 and below.arguments.get("step", 1) == 1
+        whole = 0 < below.elements <= buffer.elements
+        return _permutation(buffer.stage, below.elements) if plain and whole else None
+
+    def _smaller(
+        self, view: PipelineView, buffer: _Buffer, sentence: str, evidence: dict[str, float | int | str | bool]
+    ) -> Draft:
+        stage = buffer.stage
+        permuted = self._permutation(view, buffer)
+        if permuted is not None:
+            return Draft(
+                stage=stage.id,
+                sentence=f"{sentence} Nearly all of that is bookkeeping: a number itself takes 8 bytes.",
+                recommendation=(
+                    "Work the order out instead of keeping it: index_shuffle gives the place of each index in a "
+                    "permutation of all of them, without a buffer, and takes whole batches of indices."
+                ),
+                evidence=evidence,
+                edits=(permuted,),
+                predicted=Predicted(
+                    f"-{buffer.elements:,.0f} x {size(buffer.each)}", peak_rss_delta_bytes=-round(buffer.nbytes)
+                ),
+                semantics="randomness",
+            )
+        batch = next((_size(one) for one in view.above(stage) if one.op in BATCHES), 1)
+        wanted = max(
+            int(BYTES.value // (buffer.copies * buffer.each)), round(self.threshold("batches-in-buffer") * batch), 1
+        )
+        if wanted > self.threshold("worthwhile-part") * buffer.elements or stage.op != "shuffle":
+            return Draft(
+                stage=stage.id,
+                sentence=sentence,
+                recommendation=(
+                    "Shuffle something smaller in its place, such as file names or indices, and load the elements "
+                    "after that; a buffer that is much smaller would mix less than ten batches."
+                ),
+                evidence=evidence,
+            )
+        return Draft(
+            stage=stage.id,
+            sentence=sentence,
+            recommendation=(
+                "Shuffle file names or indices before the elements are loaded, if the source has any; else make the "
+                f"buffer smaller, {wanted:,} elements ({size(buffer.copies * wanted * buffer.each)}), which mixes less."
+            ),
+            evidence=evidence,
+            edits=(SetArgument(stage.id, stage.op, "buffer_size", wanted),),
+            predicted=Predicted(
+                f"{f'{buffer.copies} × ' if buffer.copies > 1 else ''}({wanted:,} - {buffer.elements:,.0f}) x "
+                f"{size(buffer.each)}",
+                peak_rss_delta_bytes=-round(buffer.copies * (buffer.elements - wanted) * buffer.each),
+            ),
+            semantics="randomness",
+        )
+
+
+def _shuffles(view: PipelineView) -> list[StageView]:
+    return [stage for stage in view.stages if stage.op in SHUFFLES and not stage.injected]
+
+
+def _heap_words(view: PipelineView, buffer: _Buffer, move: _Move) -> str:
+    """That more goes than the buffer: what glibc keeps of elements that were replaced; empty where there is little."""
+    sizes = [one.nbytes for one in (view.input_of(buffer.stage) or buffer.stage).element or ()]
+    memory = view.profile.memory if view.profile is not None else None
+    free = next((one.bytes for one in (memory.ledger if memory else None) or () if _is_heap(one)), 0)
+    in_heap = bool(sizes) and all(one is not None and one < POOLED_BYTES for one in sizes)
+    if not in_heap or free < BYTES.value or free < buffer.nbytes - move.nbytes:
+        return ""
+    return f"; at least that: of the {size(free)} that glibc's heap kept free, what such elements left goes as well"
+
+
+def _is_heap(entry: LedgerEntry) -> bool:
+    return entry.owner == "slack" and entry.what == "glibc's heap"
+
+
+def _permutation(stage: StageView, count: int) -> ReplaceStage:
+    """A permutation of ``count`` indices that is worked out; a spec has no function for it but Python."""
+    return ReplaceStage(
+        stage.id,
+        yaml="\n".join(
+            [
+                f"- batch: {{batch_size: 1024}}   # {stage.id}: three stages instead of the shuffle",
+                '- map: {python: "order.py:shuffled"}',
+                "- unbatch: {}",
+            ]
+        ),
+        python=(
+            "def shuffled(index):  # another seed in each epoch gives another order\n"
+            f"    return tf.random.experimental.index_shuffle(index, seed=[1, 2, 3], max_index={count - 1})\n"
+            f"dataset = dataset.batch(1024).map(shuffled).unbatch()  # {stage.id}"
+        ),
+    )
+
+
+def _size(batch: StageView) -> int:
+    found = batch.arguments.get("batch_size")
+    return found if isinstance(found, int) and found > 0 else 1
+
+
+def _batch_below(view: PipelineView, stage: StageView) -> StageView | None:
+    one = view.input_of(stage)
+    while one is not None and one.op in ("map", "prefetch"):
+        one = view.input_of(one)
+    return one if one is not None and one.op in BATCHES else None

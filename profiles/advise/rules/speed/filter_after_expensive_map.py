@@ -1,0 +1,166 @@
+"""``filter-after-expensive-map``: elements are worked out, and then thrown away for what was known before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving, wall_ms
+from pipeprof.profiles.advise.edits.edits import MoveStage
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics, Threshold
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import milliseconds, percent, significant
+
+
+class FilterAfterExpensiveMap(Rule):
+    """A filter that could stand before the maps below it."""
+
+    name = "filter-after-expensive-map"
+    title = "Elements are mapped and then thrown away"
+    family = "speed"
+    semantics = "same"
+    seen = (
+        "A filter reads only components that pass unchanged through the maps before it, drops a good part of the "
+        "elements, and costs less than it would spare."
+    )
+    why = "The maps work on elements that nobody gets. A filter before them leaves only those that are kept."
+    fix = (
+        "Move the filter before the maps. The same elements come out in the same order. If a map draws random numbers, "
+        "it draws fewer of them, and the kept elements get other draws."
+    )
+    ignore_when = "A map must see every element, e.g. because it counts them."
+    thresholds = (
+        Threshold("kept-share", 0.8, "of the elements", "more kept leaves less than 1.25x to win on the maps"),
+        Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
+    )
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """From the elements that went in and came out, and the time on both sides."""
+        for stage in view.stages:
+            found = _Passed.below(view, stage) if stage.op == "filter" else None
+            if found is not None:
+                yield from self._judge(view, found)
+
+    def _judge(self, view: PipelineView, found: _Passed) -> Iterable[Draft]:
+        interval, kept = interval_ms(view), found.kept(view)
+        mapped, on_clock = found.ms, found.clock_ms(view)
+        filtered = found.filter.ms_per_batch
+        if interval is None or kept is None or kept >= self.threshold("kept-share"):
+            return
+        if not mapped or filtered is None or on_clock is None:
+            return
+        text = f"{percent(1 - kept)} of {milliseconds(on_clock)}"
+        predicted = saving(view, text, (1 - kept) * on_clock, {one.id for one in found.maps})
+        ideal = 1 / (kept + filtered / mapped)
+        if predicted is None or min(predicted.speedup or 0.0, ideal) < self.threshold("predicted-speedup"):
+            return
+        if ideal < (predicted.speedup or 0.0):
+            text = f"1 / (s + t_filter / t_map) with s = {kept:.2f}, t_filter = {milliseconds(filtered)}"
+            predicted = Predicted(f"{text}, t_map = {milliseconds(mapped)}: {significant(ideal)}×", speedup=ideal)
+        lowest = found.maps[-1]
+        what = " and ".join(one.words for one in reversed(found.maps))
+        yield Draft(
+            stage=found.filter.id,
+            sentence=(
+                f"{found.filter.words} keeps {percent(kept)} of what {what} made, and reads nothing that was changed "
+                f"there. Of the {milliseconds(mapped)} per batch spent on it, {milliseconds((1 - kept) * mapped)} go "
+                f"into elements that nobody gets; a batch comes every {milliseconds(interval)}."
+            ),
+            recommendation=(
+                f"Move the filter before {lowest.words}: only what is kept is mapped.{found.warning}"
+                f"{_other_arguments(view, found)}"
+            ),
+            evidence={
+                "kept_share": kept,
+                "map_ms_per_batch": mapped,
+                "filter_ms_per_batch": filtered,
+                "wasted_ms_per_batch": (1 - kept) * mapped,
+                "interval_ms": interval,
+            },
+            edits=(MoveStage(found.filter.id, "filter", before=lowest.id),),
+            predicted=predicted,
+            semantics=found.semantics,
+        )
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """A filter, and the maps below it that its predicate does not depend on, nearest first."""
+
+    filter: StageView
+    maps: tuple[StageView, ...]
+
+    @classmethod
+    def below(cls, view: PipelineView, stage: StageView) -> _Passed | None:
+        predicate = stage.function
+        if predicate is None or not predicate.reads or predicate.stateful_op is not None:
+            return None
+        if predicate.random is not False or predicate.python is not False:
+            return None
+        maps: list[StageView] = []
+        at = view.input_of(stage)
+        while at is not None and at.op in ("map", "prefetch") and len(view.readers(at)) == 1:
+            if at.op == "map":
+                writes = at.function.writes if at.function is not None else None
+                if writes is None or _touch(predicate.reads, writes):
+                    break
+                maps.append(at)
+            at = view.input_of(at)
+        return cls(stage, tuple(maps)) if maps else None
+
+    @property
+    def ms(self) -> float | None:
+        """Time inside the maps per batch."""
+        return _sum([one.ms_per_batch for one in self.maps])
+
+    def clock_ms(self, view: PipelineView) -> float | None:
+        """The same on the clock, threads counted."""
+        return _sum([wall_ms(view, one) for one in self.maps])
+
+    def kept(self, view: PipelineView) -> float | None:
+        """The share of the mapped elements that the filter keeps."""
+        given, left = per_batch(view, self.maps[0]), per_batch(view, self.filter)
+        return left / given if given and left is not None else None
+
+    @property
+    def semantics(self) -> Semantics:
+        """What skipping elements means to the maps."""
+        functions = [one.function for one in self.maps if one.function is not None]
+        if any(function.python or (function.stateful_op and not function.random) for function in functions):
+            return "values"
+        return "randomness" if any(function.random is not False for function in functions) else "same"
+
+    @property
+    def warning(self) -> str:
+        """What to know before."""
+        return {
+            "values": " A map with state or Python in it is then called for fewer elements: only you know whether it "
+            "counts them.",
+            "randomness": " The random numbers of the map then go to other elements.",
+        }.get(self.semantics, " The same elements come out in the same order.")
+
+
+def _other_arguments(view: PipelineView, found: _Passed) -> str:
+    """What its function must be told where an element has other parts before the maps."""
+    before, after = view.input_of(found.maps[-1]), view.input_of(found.filter)
+    if before is None or after is None or before.element is None or after.element is None:
+        return ""
+    given, given_before = len(after.element), len(before.element)
+    if given == given_before:
+        return ""
+    now = f"{given} tensor{'' if given == 1 else 's'}"
+    return f" Its function is called with {now} now, and with {given_before} there, as {before.words} gives them."
+
+
+def _sum(parts: Sequence[float | None]) -> float | None:
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def _touch(reads: Iterable[str], writes: Iterable[str]) -> bool:
+    """Whether one of `reads` is, holds or lies within one of `writes`; the empty key is the whole element."""
+    return any(_within(one, other) or _within(other, one) for one in reads for other in writes)
+
+
+def _within(inner: str, outer: str) -> bool:
+    return outer in ("", inner) or inner.startswith(f"{outer}.")

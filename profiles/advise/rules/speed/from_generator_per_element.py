@@ -1,0 +1,329 @@
+"""``from-generator-per-element``: a Python generator that hands over one element at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipeprof.profiles.advise.batch_savings import alone, interval_ms, microseconds, per_batch, saving
+from pipeprof.profiles.advise.byte_gate import BYTES
+from pipeprof.profiles.advise.edits.edits import Rewrite
+from pipeprof.profiles.advise.edits.snippets import (
+    arguments_of,
+    free_name,
+    function_file,
+    function_name,
+    function_names,
+    source_yaml,
+    stage_call,
+    stage_yaml,
+    structure_of,
+)
+from pipeprof.profiles.advise.generator_code import signature_of_batches, source_python, tensor_specs
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.view.thread_chains import end, kind_of, tuned_buffer
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import count, milliseconds, percent, significant, size
+
+_BATCHES = frozenset({"batch", "padded_batch", "ragged_batch"})
+_COUNTED = {"prefetch": "buffer_size", "skip": "count", "take": "count"}
+"""Stages between that count rows, and would count chunks."""
+
+
+class FromGeneratorPerElement(Rule):
+    """A generator's elements are batched one by one."""
+
+    name = "from-generator-per-element"
+    title = "A generator hands its elements over one by one"
+    family = "speed"
+    semantics = "values"
+    seen = (
+        "from_generator feeds a batch, most of the pipeline's time is spent in it, and an element costs about what "
+        "handing it over costs: the generator itself does little."
+    )
+    why = (
+        "Every element goes from Python to TensorFlow in a call of its own, about 57 µs under Python's lock. No "
+        "num_parallel_calls and no prefetch makes that faster; fewer hand-overs do: 36 times as many rows per second "
+        "when the generator yields 64 rows at a time, 40 to 60 times without a generator."
+    )
+    fix = (
+        "If the rows lie in an array or a file that can be indexed, replace the generator by from_tensor_slices, or by "
+        "range with a map that reads a slice per batch. Otherwise yield whole batches, and leave the batch stage out; "
+        "where the rows are needed one by one before they are batched, take the chunks apart with unbatch. A prefetch "
+        "with AUTOTUNE may then come to hold hundreds of batches: large ones want a buffer_size. Whether the "
+        "generator only reads rows in order, nobody but you knows: what comes out must be compared."
+    )
+    ignore_when = "The generator's elements come one by one from outside, e.g. from a socket."
+    thresholds = (
+        Threshold("hand-over", 57, "µs", "measured on TensorFlow 2.21: rows of 256 floats"),
+        Threshold("cost-over-hand-over", 3, "times", "an element that costs more is work in the generator"),
+        Threshold("chunk-cost", 100, "µs", "the hand-over of a whole batch, measured with rows of 256 floats"),
+        Threshold("unbatch-cost", 0.5, "µs", "a row that unbatch takes out, and batch puts back: rows of 64 floats"),
+        Threshold("tuned-buffer", 512, "batches", "measured without a step: what a tuned prefetch came to hold"),
+        BYTES,
+        Threshold("time-share", 0.5, "of the time inside the stages", "below it something else comes first"),
+        Threshold("elements-per-batch", 8, "elements", "below it there are few hand-overs to save"),
+        Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
+    )
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """From the cost of an element and the generator's part of the time."""
+        for stage in view.stages:
+            batch = next((one for one in view.above(stage) if one.op in _BATCHES), None)
+            if stage.op == "from_generator" and batch is not None:
+                yield from self._judge(view, stage, batch)
+
+    def _judge(self, view: PipelineView, stage: StageView, batch: StageView) -> Iterable[Draft]:
+        cost, given, interval = microseconds(view, stage), per_batch(view, stage), interval_ms(view)
+        share = stage.measured.share if stage.measured is not None else None
+        floor = self.threshold("hand-over")
+        if cost is None or given is None or interval is None or share is None:
+            return
+        if given < self.threshold("elements-per-batch") or share < self.threshold("time-share"):
+            return
+        if alone(view, cost) > floor * self.threshold("cost-over-hand-over"):
+            return
+        plan = _Plan.of(view, stage, batch)
+        apart = 0.0 if plan.whole else self.threshold("unbatch-cost")
+        chunks = given / plan.size
+        ahead = _Ahead.of(view, plan, round(self.threshold("tuned-buffer")))
+        bounded = ahead is not None and ahead.nbytes >= self.threshold("bytes")
+        saved = max(0.0, (given * (min(cost, floor) - apart) - chunks * self.threshold("chunk-cost")) / 1000)
+        text = (
+            f"{count(given)} hand-overs of {significant(min(cost, floor))} µs less {count(chunks)} of "
+            f"{self.threshold('chunk-cost'):g} µs"
+            + ("" if plan.whole else f" and {apart:g} µs a row to take them apart")
+        )
+        predicted = saving(view, text, saved, {stage.id})
+        if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
+            return
+        yield Draft(
+            stage=stage.id,
+            sentence=(
+                f"{stage.words} hands over {count(given)} elements per batch one by one, {significant(cost)} µs "
+                f"each, {_beside(cost, floor)}. That is {percent(share)} of the time "
+                f"inside the pipeline, {milliseconds(given * cost / 1000)} for a batch that comes every "
+                f"{milliseconds(interval)}."
+            ),
+            recommendation=(
+                "If the rows can be indexed (an array, a memory map), read them without a generator: "
+                "from_tensor_slices if a copy fits into memory, else range with a map that reads a slice. Otherwise "
+                f"let the generator yield {plan.size} rows at a time: {plan.words}"
+                + (f" {ahead.words}" if ahead is not None and bounded else "")
+            ),
+            evidence={
+                "elements_per_batch": given,
+                "us_per_element": cost,
+                "hand_over_us": floor,
+                "time_share": share,
+                "interval_ms": interval,
+                **({"tuned_prefetch_bytes": round(ahead.nbytes)} if ahead is not None and bounded else {}),
+            },
+            edits=(plan.rewrite(bounded=bounded and plan.last),),
+            predicted=_with_price(predicted, ahead, plan) if ahead is not None and bounded else predicted,
+        )
+
+
+_TWO = 2
+"""Batches that a prefetch needs to work ahead."""
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """The prefetch at the end of the pipeline, where TensorFlow chooses its size.
+
+    Attributes:
+        batch_bytes: Bytes of a batch.
+        most: Batches that such a prefetch came to hold.
+    """
+
+    batch_bytes: float
+    most: int
+
+    @classmethod
+    def of(cls, view: PipelineView, plan: _Plan, most: int) -> _Ahead | None:
+        """``None`` where there is none, or where the size of a batch is not known."""
+        last, element = end(view), plan.source.element_bytes
+        if last is None or kind_of(last) != "Prefetch" or not (last.injected or tuned_buffer(last)):
+            return None
+        return cls(element * plan.size, most) if element and plan.whole else None
+
+    @property
+    def nbytes(self) -> float:
+        """What it may come to hold."""
+        return self.batch_bytes * self.most
+
+    @property
+    def words(self) -> str:
+        """The price, and what bounds it."""
+        return (
+            f"A batch is {size(self.batch_bytes)}, and the prefetch that TensorFlow tunes doubles its buffer whenever "
+            f"it was empty: once batches come fast, it may hold hundreds of them, above all without a step; "
+            f"{self.most} would be {size(self.nbytes)}. buffer_size={_TWO} holds it at {_TWO}."
+        )
+
+
+def _with_price(predicted: Predicted, ahead: _Ahead, plan: _Plan) -> Predicted:
+    if plan.last:
+        return replace(predicted, formula=f"{predicted.formula}; {_TWO} x {size(ahead.batch_bytes)} ahead")
+    more = f"up to {ahead.most} x {size(ahead.batch_bytes)} = {size(ahead.nbytes)} more in a prefetch that is tuned"
+    return replace(predicted, formula=f"{predicted.formula}; {more}")
+
+
+def _beside(cost: float, floor: float) -> str:
+    """What an element costs beside what the hand-over alone is known to cost, where this machine is not faster."""
+    if cost < floor:
+        return f"no more than a hand-over alone, about {floor:g} µs where it was measured"
+    return f"of which a hand-over alone is about {floor:g} µs"
+
+
+_USUAL = 64
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The generator in chunks.
+
+    Attributes:
+        source: The ``from_generator``.
+        size: Rows in a chunk.
+        between: What stands between it and the batch, as it would stand afterwards: stage and arguments that change.
+        batch: The batch that goes, if the chunks can be the batches.
+        taken: Names of the user's own functions.
+        last: Whether the batch is the end of what was written, and TensorFlow adds the prefetch.
+    """
+
+    source: StageView
+    size: int
+    between: tuple[tuple[StageView, dict[str, Any]], ...] = ()
+    batch: StageView | None = None
+    taken: tuple[str, ...] = ()
+    last: bool = False
+
+    @classmethod
+    def of(cls, view: PipelineView, source: StageView, batch: StageView) -> _Plan:
+        """Chunks as batches where only counting lies between, and it can be counted in chunks."""
+        given = batch.arguments.get("batch_size")
+        size = given if isinstance(given, int) and given > 0 else _USUAL
+        plain = cls(source, size, taken=function_names(view))
+        between: list[tuple[StageView, dict[str, Any]]] = []
+        at = source
+        while True:
+            readers = [one for one in view.readers(at) if not one.injected]
+            if len(readers) != 1 or len(readers[0].inputs) != 1:
+                return plain
+            at = readers[0]
+            if at.id == batch.id and at.op == "batch" and isinstance(given, int):
+                added = any(one.injected and one.op == "prefetch" for one in view.readers(at))
+                return replace(plain, between=tuple(between), batch=batch, last=added and batch == view.root)
+            change = _in_chunks(at, size)
+            if change is None:
+                return plain
+            between.append((at, change))
+
+    @property
+    def whole(self) -> bool:
+        """Whether a chunk is a batch."""
+        return self.batch is not None
+
+    @property
+    def _full_only(self) -> bool:
+        return self.batch is not None and self.batch.arguments.get("drop_remainder") is True
+
+    @property
+    def words(self) -> str:
+        """What becomes of the batch."""
+        if not self.whole:
+            return "unbatch takes the chunks apart again, at half a microsecond a row."
+        if self._full_only:
+            return "the batch goes. The generator leaves out what does not fill a batch, as drop_remainder does today."
+        if any(one.op == "repeat" for one, _ in self.between):
+            return (
+                "the batch goes. The last batch of each epoch is then shorter if the rows do not come out even; today "
+                "it is filled up with rows of the next epoch."
+            )
+        return "the batch goes."
+
+    def rewrite(self, *, bounded: bool) -> Rewrite:
+        """The part of the pipeline that changes, whole; ``bounded`` with a prefetch of a fixed size at its end."""
+        gone = [one.id for one, _ in self.between] + ([self.batch.id] if self.batch is not None else [])
+        replaced = (self.source.id, *gone)
+        where = replaced[0] + (f" to {replaced[-1]}" if gone else "")
+        rest = [*self._stages(), *([f"- prefetch: {{buffer_size: {_TWO}}}"] if bounded else [])]
+        yaml = [
+            f"source:   # in place of {where}",
+            *(f"  {line}" for line in source_yaml("from_generator", self._arguments())),
+            *(["stages:"] if rest else []),
+            *(f"  {line}" for line in rest),
+        ]
+        python = [*self._python(), *([f"dataset = dataset.prefetch({_TWO})"] if bounded else [])]
+        return Rewrite(replaced, "\n".join(yaml), "\n".join(python))
+
+    def _stages(self) -> list[str]:
+        if not self.whole:
+            return ["- unbatch: {}   # the stages above stay as they are"]
+        return [line for one, change in self.between for line in stage_yaml(one.op, {**arguments_of(one), **change})]
+
+    def _arguments(self) -> dict[str, Any]:
+        rows = self.size if self._full_only else None
+        written = dict(self.source.written or {})
+        file = function_file(self.source)
+        written.pop("generator", None)
+        return {
+            **written,
+            "python": f"{file}:{self._function}",
+            "output_signature": signature_of_batches(self.source, rows),
+        }
+
+    @property
+    def _generator(self) -> str:
+        """What Python calls the generator of today."""
+        return function_name(self.source) if self.source.written is not None else "generator"
+
+    @property
+    def _function(self) -> str:
+        """What Python calls the new one, which stands beside it."""
+        return free_name("chunks", self._generator, *self.taken)
+
+    def _python(self) -> list[str]:
+        # Called like a name in the lines below, the generator would not be found there.
+        name = self._generator
+        each_row, some = free_name("one_by_one", name), free_name("rows", name)
+        alias = ["generator = dataset  # the name is needed"] if name == "dataset" else []
+        found = structure_of(self.source)
+        several = (isinstance(found, int) and found > 1) or len(self.source.element or ()) > 1
+        each = f"np.stack({some})"
+        if isinstance(found, list):
+            each = f"{{key: np.stack([row[key] for row in {some}]) for key in {some}[0]}}"
+        elif several:
+            each = f"tuple(np.stack(column) for column in zip(*{some}))"
+        taken = f"{some} := list(itertools.islice({each_row}, {self.size}))"
+        rows = self.size if self._full_only else None
+        lines = [
+            *alias,
+            f"def {self._function}():  # better still without a loop over rows: yield slices of what they come from",
+            f"    {each_row} = iter({'generator' if alias else name}())",
+            f"    while {f'len({taken}) == {self.size}' if self._full_only else taken}:",
+            f"        yield {each}",
+            *source_python(self._function, tensor_specs(self.source, rows), free_name("signature", name)),
+        ]
+        if not self.whole:
+            return [*lines, "dataset = dataset.unbatch()"]
+        return [*lines, *(f"dataset = dataset{stage_call(one, {**one.arguments, **new})}" for one, new in self.between)]
+
+
+def _in_chunks(stage: StageView, size: int) -> dict[str, Any] | None:
+    """What changes in a stage that counts rows when it gets chunks; ``None`` if it cannot be said in chunks."""
+    if stage.op == "repeat":
+        return {}
+    argument = _COUNTED.get(stage.op)
+    value = stage.arguments.get(argument) if argument is not None else None
+    if argument is None or (stage.op != "prefetch" and not isinstance(value, int)):
+        return None
+    if not isinstance(value, int) or value < 0:
+        return {}
+    if stage.op == "prefetch":
+        return {argument: max(1, math.ceil(value / size))}
+    return {argument: value // size} if value % size == 0 else None

@@ -1,0 +1,156 @@
+"""``generator-waits``: a Python generator that waits between two elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.profiles.advise import predict
+from pipeprof.profiles.advise.edits.edits import Edit, Rewrite, SetOption
+from pipeprof.profiles.advise.edits.snippets import free_name, from_python, function_file, function_names, structure_of
+from pipeprof.profiles.advise.predicates import (
+    BUSY_CORES,
+    ONE_CORE,
+    OWNS_STEP,
+    POOL_OPTION,
+    STARVED,
+    WAITING_CORES,
+    WORTH,
+    ms_per_element,
+    owns_step,
+    private_pool,
+    spare_cores,
+    starved,
+    worker_cores,
+    worth,
+)
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.view.thread_chains import Timing, remaining_ms, timing
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import milliseconds, percent, significant
+
+
+class GeneratorWaits(Rule):
+    """A generator that waits for something, one element after the other."""
+
+    name = "generator-waits"
+    title = "A generator waits, one element at a time"
+    family = "speed"
+    semantics = "values"
+    seen = (
+        "from_generator takes more than half of the interval, while the worker hardly uses a core and its threads do "
+        "not wait for one: between two elements the generator waits for a file, a network, a database."
+    )
+    why = (
+        "A generator is one thread of Python that is resumed for each element: while it waits for one, nothing else "
+        "is asked for. No prefetch and no thread that loads ahead makes it faster than its waiting, only several "
+        "calls that wait at a time do: 48 pictures of 20 ms per second from a generator, 789 with 16 calls and a pool "
+        "of 16 threads."
+    )
+    fix = (
+        "If the elements can be made by their number, let range give the numbers and a map make the elements, with "
+        "num_parallel_calls=16 and threading.private_threadpool_size=16; calls of functions run on a pool that "
+        "otherwise has one thread per core. The order of the elements stays. Whether the generator can be taken apart "
+        "like this nobody but you knows: what comes out must be compared."
+    )
+    ignore_when = "Each element depends on the one before, or comes when it comes, e.g. from a socket or a queue."
+    thresholds = (
+        OWNS_STEP,
+        WAITING_CORES,
+        STARVED,
+        ONE_CORE,
+        BUSY_CORES,
+        WORTH,
+        Threshold("element-ms", 0.2, "ms", "below it handing over is the larger part: from-generator-per-element"),
+        Threshold("parallel-calls", 16, "calls and threads", "16 gave 16 times as much, the cap is 64"),
+    )
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """From the time inside the generator beside the CPU time of the whole worker."""
+        at, used = timing(view), worker_cores(view)
+        if at is None or used is None or used >= WAITING_CORES.value or not spare_cores(view):
+            return
+        for stage in view.stages:
+            ms = stage.ms_per_batch if stage.op == "from_generator" and stage.depth == 0 else None
+            if ms is None or not owns_step(at, ms) or starved(view, ms / at.interval_ms):
+                continue
+            each = ms_per_element(at, stage)
+            if each is not None and each >= self.threshold("element-ms"):
+                yield from self._draft(view, at, stage, ms, each)
+
+    def _draft(self, view: PipelineView, at: Timing, stage: StageView, ms: float, each: float) -> Iterable[Draft]:
+        used, calls, pool = worker_cores(view) or 0.0, int(self.threshold("parallel-calls")), private_pool(view)
+        threads = max(calls, pool or 0)
+        predicted = predict.more_calls(
+            at.interval_ms,
+            ms,
+            calls=calls,
+            threads=threads,
+            rest_ms=remaining_ms(view, at, [stage]),
+            floor_ms=at.floor_ms,
+            # It is Python: what it computes stays on one core.
+            cpu_ms=used * at.interval_ms,
+        )
+        if not worth(predicted):
+            return
+        edits: list[Edit] = [_by_number(view, stage, calls)]
+        if threads != pool:
+            edits.append(SetOption(POOL_OPTION, threads))
+        yield Draft(
+            stage=stage.id,
+            sentence=(
+                f"{stage.words} takes {milliseconds(each)} for an element, {milliseconds(ms)} of "
+                f"{milliseconds(at.interval_ms)} from batch to batch ({percent(min(1.0, ms / at.interval_ms))}), while "
+                f"the whole process uses {significant(used, 2)} of {view.cores:g} cores: the generator waits, and "
+                "nothing else is asked for meanwhile."
+            ),
+            recommendation=(
+                f"If an element can be made from its number alone, let {calls} calls wait at a time: range instead of "
+                f"the generator, and a map that makes the element, with num_parallel_calls={calls}"
+                + (
+                    f" and a private pool of {threads} threads; without the pool there is one thread per core."
+                    if threads != pool
+                    else f"; the private pool of {pool} threads is large enough."
+                )
+            ),
+            evidence={
+                "stage_ms_per_batch": ms,
+                "stage_ms_per_element": each,
+                "interval_ms": at.interval_ms,
+                "worker_cores": used,
+                "cores": view.cores,
+                "parallel_calls": 1,
+            },
+            edits=tuple(edits),
+            predicted=Predicted(
+                formula=predicted.formula,
+                speedup=predicted.speedup,
+                peak_rss_delta_bytes=predict.buffered(stage.element_bytes, calls),
+            ),
+        )
+
+
+def _by_number(view: PipelineView, stage: StageView, calls: int) -> Rewrite:
+    """Numbers in the place of the generator, and a map that makes each element."""
+    file, own = function_file(stage), function_names(view)
+    make, element = free_name("make", *own), free_name("element", *own)
+    found = structure_of(stage)
+    names = list(found) if isinstance(found, list) else []
+    count = stage.elements if stage.elements is not None and stage.elements > 0 else "<COUNT>"
+    body = (
+        from_python(stage.element or (), names, f"{make}, [number]", batched=False) if stage.element else ["return …"]
+    )
+    yaml = [
+        f"source:   # in place of {stage.id}",
+        f"  range: {{stop: {count}}}   # how many elements there are",
+        "stages:",
+        f'  - map: {{python: "{file}:{element}", num_parallel_calls: {calls}}}',
+    ]
+    python = [
+        f"def {make}(number):  # what the generator does for one element, in Python",
+        "    …",
+        f"def {element}(number):",
+        *(f"    {line}" for line in body),
+        f"dataset = tf.data.Dataset.range({count})  # how many elements there are",
+        f"dataset = dataset.map({element}, num_parallel_calls={calls})",
+    ]
+    return Rewrite((stage.id,), "\n".join(yaml), "\n".join(python))

@@ -1,0 +1,127 @@
+"""``no-prefetch``: the pipeline that runs ends in a synchronous stage, and the device waits while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.profiles.advise import predict
+from pipeprof.profiles.advise.edits.edits import InsertStage
+from pipeprof.profiles.advise.predicates import (
+    BUSY_CORES,
+    ONE_CORE,
+    spare_cores,
+)
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.view.thread_chains import (
+    Timing,
+    drawn,
+    end,
+    inputs,
+    runs_ahead,
+    timing,
+    total_ms,
+)
+from pipeprof.profiles.view.view import AUTOTUNE, PipelineView, StageView
+from pipeprof.profiles.wording import milliseconds, significant
+
+_SWITCHES = (
+    ("autotune.enabled", "autotune is off"),
+    ("experimental_optimization.apply_default_optimizations", "TensorFlow's default optimizations are off"),
+    ("experimental_optimization.inject_prefetch", "inject_prefetch is off"),
+)
+_IN_FLIGHT = 1
+
+
+class NoPrefetch(Rule):
+    """Nothing makes the next batch while the device works."""
+
+    name = "no-prefetch"
+    title = "No prefetch at the end of the pipeline"
+    family = "speed"
+    semantics = "same"
+    seen = (
+        "The pipeline as TensorFlow runs it has no prefetch at its end and no other stage there that works ahead "
+        "(a parallel map, map and batch fused, a parallel interleave), and the loop waits for each step before it "
+        "asks for the next batch (dispatch sync)."
+    )
+    why = (
+        "Pipeline and step take turns: a step takes the sum of both instead of the longer of the two. TensorFlow adds "
+        "a prefetch by itself, so this happens only where autotune, inject_prefetch or the default optimizations are "
+        "switched off."
+    )
+    fix = (
+        "Put prefetch(tf.data.AUTOTUNE) at the end, or switch back on what was switched off. AUTOTUNE rather than a "
+        "small number: a buffer of two is too small for a pipeline that stalls now and then."
+    )
+    ignore_when = (
+        "The training loop keeps steps in flight (it reads nothing back): then the next batch is made while the "
+        "device works, and a prefetch brings nothing."
+    )
+    thresholds = (
+        Threshold("hidden-share", 0.05, "of the interval", "as the headspace: less is within the noise of a run"),
+        ONE_CORE,
+        BUSY_CORES,
+    )
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """From the executed end of the pipeline, and the wait in a loop that takes turns with it."""
+        at, last = timing(view), end(view)
+        if at is None or last is None or at.dispatch != "sync" or not spare_cores(view):
+            return
+        pipeline_ms = _turn_ms(view, last, at)
+        if pipeline_ms is None or min(pipeline_ms, at.busy_ms) < self.threshold("hidden-share") * at.interval_ms:
+            return
+        yield self._draft(view, at, pipeline_ms)
+
+    def _draft(self, view: PipelineView, at: Timing, pipeline_ms: float) -> Draft:
+        why, path = _why(view)
+        in_flight = predict.overlap(at.busy_ms, pipeline_ms, _IN_FLIGHT)
+        root = view.root
+        held = predict.buffered(root.element_bytes if root is not None else None, 2)
+        predicted = predict.overlap(at.busy_ms, pipeline_ms, at.dispatch)
+        return Draft(
+            stage=root.id if root is not None else None,
+            sentence=(
+                f"Nothing runs ahead of the training loop{why}: the device waits {milliseconds(pipeline_ms)} for each "
+                f"batch and then works {milliseconds(at.busy_ms)}, one after the other. This holds for dispatch sync; "
+                f"{in_flight.formula}."
+            ),
+            recommendation=(
+                "Add prefetch(AUTOTUNE) at the end"
+                + (f", or switch {path} back on, which adds it by itself." if path else ".")
+                + " A loop that keeps steps in flight does not need it."
+            ),
+            evidence={
+                "pipeline_ms": pipeline_ms,
+                "step_ms": at.busy_ms,
+                "interval_ms": at.interval_ms,
+                "dispatch": str(at.dispatch),
+                **({"option": path} if path else {}),
+                "speedup_with_a_step_in_flight": in_flight.speedup or 1.0,
+            },
+            edits=(InsertStage("prefetch", {"buffer_size": AUTOTUNE}),),
+            predicted=Predicted(
+                formula=f"{predicted.formula}; with a step in flight {significant(in_flight.speedup or 1.0)}×",
+                speedup=predicted.speedup,
+                peak_rss_delta_bytes=held,
+            ),
+        )
+
+
+def _turn_ms(view: PipelineView, last: StageView, at: Timing) -> float | None:
+    """What the loop waits for while the device does nothing, and a prefetch would hide; ``None`` for nothing."""
+    if runs_ahead(last):
+        return None
+    at_end = drawn(view, last)
+    ahead = any(runs_ahead(below) for stage in at_end for below in inputs(view, stage))
+    if not ahead:
+        return at.wait_ms
+    return min(at.wait_ms, total_ms(at_end))
+
+
+def _why(view: PipelineView) -> tuple[str, str | None]:
+    """Why TensorFlow added none, and the option to switch back."""
+    for path, words in _SWITCHES:
+        if view.options.get(path) is False:
+            return f", because {words}", path
+    return "", None

@@ -1,0 +1,216 @@
+"""``no-prefetch-between``: slow stages that take turns although nothing makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+from pipeprof.profiles.advise import predict
+from pipeprof.profiles.advise.edits.edits import InsertStage
+from pipeprof.profiles.advise.predicates import (
+    BUSY_CORES,
+    COMPUTING,
+    ONE_CORE,
+    SLOW_STAGE,
+    python_bound,
+    serial_finding,
+    slow_sides,
+    spare_cores,
+    worker_cores,
+)
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.view.thread_chains import (
+    Timing,
+    drawn,
+    inputs,
+    remaining_ms,
+    rows,
+    timing,
+    total_ms,
+)
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import milliseconds, percent
+
+_BUFFER = 2
+
+
+class NoPrefetchBetween(Rule):
+    """Two or more slow serial stages whose times add up."""
+
+    name = "no-prefetch-between"
+    title = "Slow stages take turns"
+    family = "speed"
+    semantics = "same"
+    seen = (
+        "Two stages in a row that run one call at a time, or two sides of a zip, each take a good part of the "
+        "interval, nothing between them works ahead, and together they set the pace."
+    )
+    why = (
+        "A stage is asked for one element after the other, and asks the one below in the same breath: their times "
+        "add up, on one thread. TensorFlow adds a prefetch at the end of a pipeline, but none inside it."
+    )
+    fix = (
+        "Put a prefetch between the two, or under each side of the zip: each then works on a thread of its own, and "
+        "the slowest sets the pace instead of the sum. Here a prefetch is right although it is not the last stage."
+    )
+    ignore_when = "Memory for two more elements is not there, or all cores are needed elsewhere."
+    thresholds = (
+        SLOW_STAGE,
+        Threshold("row-share", 0.7, "of the time waited for it", "the sum of the stages is what is waited for"),
+        Threshold("hidden-share", 0.05, "of the interval", "as the headspace: less is within the noise of a run"),
+        Threshold("hand-over-ms", 0.005, "ms per element", "what an element costs from thread to thread"),
+        COMPUTING,
+        ONE_CORE,
+        BUSY_CORES,
+    )
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """From the measured times of the stages that one thread draws from."""
+        at = timing(view)
+        if at is None or not spare_cores(view):
+            return
+        for row in rows(view, at):
+            if total_ms(row.stages) < self.threshold("row-share") * row.waited_ms:
+                continue
+            for stage in row.stages:
+                sides = slow_sides(view, stage)
+                if sides and not _share_a_lock(view, at, [one for side in sides for one in drawn(view, side)]):
+                    yield from self._zip(view, at, stage, sides)
+            yield from self._in_a_row(view, at, row.stages)
+
+    def _zip(self, view: PipelineView, at: Timing, stage: StageView, sides: Sequence[StageView]) -> Iterator[Draft]:
+        times = [total_ms(drawn(view, side)) for side in sides]
+        words = ", ".join(f"{side.words} {milliseconds(ms)}" for side, ms in zip(sides, times, strict=True))
+        yield from self._draft(
+            view,
+            at,
+            stage=stage,
+            after=sides,
+            moved_ms=times,
+            sentence=(
+                f"{stage.words} draws from its sides one after the other, and their times per batch add up: {words}, "
+                f"of {milliseconds(at.interval_ms)} from batch to batch."
+            ),
+            recommendation=f"Add prefetch({_BUFFER}) under each slow side, so that they work at the same time.",
+        )
+
+    def _in_a_row(self, view: PipelineView, at: Timing, row: Sequence[StageView]) -> Iterator[Draft]:
+        line = _line(view, row)
+        slow = [unit for unit in line if total_ms(unit) >= SLOW_STAGE.value * at.interval_ms]
+        if len(slow) <= 1 or any(serial_finding(view, stage) for unit in slow for stage in unit):
+            return
+        if _share_a_lock(view, at, [stage for unit in slow for stage in unit]):
+            return
+        after, groups = _cuts(line, slow)
+        words = " and ".join(f"{unit[0].words} {milliseconds(total_ms(unit))}" for unit in slow)
+        whole = sum(total_ms(unit) for unit in slow)
+        yield from self._draft(
+            view,
+            at,
+            stage=slow[0][0],
+            after=after,
+            moved_ms=groups,
+            sentence=(
+                f"{words} per batch take turns on one thread, {percent(min(1.0, whole / at.interval_ms))} of the "
+                f"{milliseconds(at.interval_ms)} from batch to batch: while one works, the other does not."
+            ),
+            recommendation=(
+                f"Add prefetch({_BUFFER}) after {' and after '.join(one.words for one in after)}, so that the stages "
+                "work at the same time."
+            ),
+        )
+
+    def _draft(
+        self,
+        view: PipelineView,
+        at: Timing,
+        *,
+        stage: StageView,
+        after: Sequence[StageView],
+        moved_ms: Sequence[float],
+        sentence: str,
+        recommendation: str,
+    ) -> Iterator[Draft]:
+        handed = max((one.measured.elements or 0) / at.batches if one.measured is not None else 0.0 for one in after)
+        moved = [stage for one in after for stage in drawn(view, one)]
+        predicted = predict.side_by_side(
+            at.interval_ms, moved_ms, rest_ms=remaining_ms(view, at, moved), floor_ms=at.floor_ms
+        )
+        won_ms = at.interval_ms * (1 - 1 / (predicted.speedup or 1.0)) - handed * self.threshold("hand-over-ms")
+        if won_ms < self.threshold("hidden-share") * at.interval_ms:
+            return
+        sizes = [predict.buffered(one.element_bytes, _BUFFER) for one in after]
+        yield Draft(
+            stage=stage.id,
+            sentence=sentence,
+            recommendation=recommendation,
+            evidence={
+                "stages": ", ".join(one.id for one in after),
+                "moved_ms_per_batch": sum(moved_ms),
+                "slowest_ms_per_batch": max(moved_ms),
+                "interval_ms": at.interval_ms,
+            },
+            edits=tuple(InsertStage("prefetch", {"buffer_size": _BUFFER}, after=one.id) for one in after),
+            predicted=Predicted(
+                formula=predicted.formula,
+                speedup=predicted.speedup,
+                peak_rss_delta_bytes=None if None in sizes else sum(size for size in sizes if size is not None),
+            ),
+        )
+
+
+def _line(view: PipelineView, row: Sequence[StageView]) -> list[list[StageView]]:
+    """The row as units from top to bottom: a stage with what runs inside its function, or the whole of a branch."""
+    ids = {stage.id for stage in row}
+    line: list[list[StageView]] = []
+    at: StageView | None = row[0]
+    while at is not None and at.id in ids:
+        ids.discard(at.id)
+        inside = [stage for stage in row if stage.id in ids and _belongs(view, stage, at)]
+        ids.difference_update(stage.id for stage in inside)
+        below = [one for one in inputs(view, at) if one.id in ids]
+        if len(at.inputs) > 1:
+            line.append([at, *inside, *(stage for stage in row if stage.id in ids)])
+            return line
+        line.append([at, *inside])
+        at = below[0] if below else None
+    return line
+
+
+def _belongs(view: PipelineView, stage: StageView, owner: StageView) -> bool:
+    at, seen = stage.owner, set[str]()
+    while at is not None and at not in seen:
+        if at == owner.id:
+            return True
+        seen.add(at)
+        above = view.by_id.get(at)
+        at = above.owner if above is not None else None
+    return False
+
+
+def _cuts(line: Sequence[list[StageView]], slow: Sequence[list[StageView]]) -> tuple[list[StageView], list[float]]:
+    """Where prefetches go, and the time per batch of each stretch that they give a thread of its own."""
+    places = [index for index, unit in enumerate(line) if any(unit is one for one in slow)]
+    after, groups = [], []
+    cuts = [
+        # Where the fewest elements pass; of equals, nearest to the stage above.
+        min(range(upper + 1, lower + 1), key=lambda index: (_elements(line[index][0]), index))
+        for upper, lower in pairwise(places)
+    ]
+    for cut, next_cut in zip(cuts, [*cuts[1:], len(line)], strict=True):
+        after.append(line[cut][0])
+        groups.append(sum(total_ms(unit) for unit in line[cut:next_cut]))
+    return after, groups
+
+
+def _elements(stage: StageView) -> float:
+    elements = stage.measured.elements if stage.measured is not None else None
+    return float("inf") if elements is None else float(elements)
+
+
+def _share_a_lock(view: PipelineView, at: Timing, stages: Sequence[StageView]) -> bool:
+    """Whether the stages are Python that computes: on threads of their own they would still take turns."""
+    used = worker_cores(view)
+    python = [stage for stage in stages if stage.ms_per_batch and python_bound(view, stage) is True]
+    spent = total_ms(python)
+    return used is not None and len(python) > 1 and used * at.interval_ms >= COMPUTING.value * spent

@@ -1,0 +1,220 @@
+"""``parse-single-example``: records parsed one by one where one call parses a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.profiles.advise.batch_savings import Batching, alone, batching, interval_ms, microseconds, saving
+from pipeprof.profiles.advise.edits.edits import Edit, ReplaceStage, python_text
+from pipeprof.profiles.advise.edits.snippets import (
+    arguments_of,
+    calls_of,
+    features_python,
+    function_name,
+    stage_yaml,
+    written_features,
+)
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics, Threshold
+from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
+from pipeprof.profiles.wording import milliseconds, significant
+
+_PARSES = frozenset({"ParseExample", "ParseExampleV2", "ParseSingleExample"})
+_VECTOR_READY = frozenset(
+    {
+        *_PARSES,
+        "Add",
+        "AddV2",
+        "Cast",
+        "Const",
+        "Identity",
+        "IdentityN",
+        "Maximum",
+        "Minimum",
+        "Mul",
+        "Neg",
+        "NoOp",
+        "PartitionedCall",
+        "Placeholder",
+        "RealDiv",
+        "StatefulPartitionedCall",
+        "Sub",
+    }
+)
+"""Ops that may stay as they are when the function is given a batch."""
+_OF_DEFAULTS = frozenset({"Reshape"})
+"""What parsing itself may add, for default values."""
+_RESHAPING = ("Reshape", "reshape")
+_BATCHED = {"tf.io.parse_single_example": "tf.io.parse_example"}
+_CALLS = ("num_parallel_calls", "deterministic")
+_ONE_AT_A_TIME = ("Audio", "Crop", "Decode", "ExtractJpeg", "Image", "Map", "Random", "ReadFile", "Resize", "While")
+_TAKES_VECTORS = frozenset({"DecodeBase64", "DecodeCompressed", "DecodePaddedRaw", "DecodeRaw"})
+_VARYING = ("Ragged", "SerializeManySparse", "SerializeSparse", "Sparse")
+
+
+class ParseSingleExample(Rule):
+    """A map that parses single examples below a batch."""
+
+    name = "parse-single-example"
+    title = "Records are parsed one by one, not by the batch"
+    family = "speed"
+    semantics = "same"
+    seen = (
+        "A map that parses one tf.train.Example per call feeds a batch, with nothing between that looks into the "
+        "elements, and does nothing else that needs one record at a time. Measured, it costs about what parsing costs."
+    )
+    why = (
+        "Parsing a single record costs about 39 µs, most of it the call; tf.io.parse_example parses a whole batch in "
+        "one call, about 7 times as fast. Parallel calls before the batch do not help."
+    )
+    fix = (
+        "Put the batch before the map, and parse with tf.io.parse_example. Features of fixed length come out the same; "
+        "VarLenFeature and RaggedFeature give one sparse or ragged tensor for the batch instead of one for each record."
+    )
+    ignore_when = "What follows needs single records: decoding images, filtering, padding by length."
+    thresholds = (
+        Threshold("batch-size", 8, "records", "below it there are few calls to save"),
+        Threshold("parse-cost", 39, "µs", "measured on TensorFlow 2.21: 21 features, batches of 128"),
+        Threshold("batched-gain", 7.2, "times", "the same records parsed by the batch"),
+        Threshold("cost-over-parse", 3, "times", "a map that costs more does other work that batching does not spare"),
+        Threshold("static-cost", 1.0, "ms per batch", "parsing alone, without a run: 5 % of a step of 20 ms"),
+        Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
+    )
+
+    def check(self, view: PipelineView) -> Iterable[Draft]:
+        """What the written pipeline tells: a map that only parses, and batches large enough to matter."""
+        for stage, batch in self._found(view):
+            cost_ms = batch.size * self.threshold("parse-cost") / 1000
+            if cost_ms < self.threshold("static-cost") or set(_needing_care(stage)) - _OF_DEFAULTS:
+                continue
+            sentence = (
+                f"{stage.words} parses each of the {batch.size} records of a batch in a call of its own. A call costs "
+                f"about {self.threshold('parse-cost'):g} µs: {milliseconds(cost_ms)} per batch, and one call that "
+                f"parses them all about {milliseconds(cost_ms / self.threshold('batched-gain'))}."
+            )
+            yield _draft(stage, batch, sentence, {"batch_size": batch.size, "parse_ms_per_batch": cost_ms}, None)
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """Where a call costs about what parsing costs, and that is a part of the step."""
+        for stage, batch in self._found(view):
+            cost, interval = microseconds(view, stage), interval_ms(view)
+            parse, gain = self.threshold("parse-cost"), self.threshold("batched-gain")
+            if cost is None or interval is None:
+                continue
+            if alone(view, cost) > parse * self.threshold("cost-over-parse"):
+                continue
+            each = min(cost, parse) * (1 - 1 / gain)
+            saved = batch.size * each / 1000
+            text = f"{batch.size} records of {significant(min(cost, parse))} µs, {gain:g} times as fast"
+            predicted = saving(view, text, saved, {stage.id, batch.stage.id})
+            if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
+                continue
+            sentence = (
+                f"{stage.words} parses each of the {batch.size} records of a batch in a call of its own, "
+                f"{significant(cost)} µs a time. One call that parses the whole batch would save about "
+                f"{milliseconds(saved)} of the {milliseconds(interval)} from one batch to the next."
+            )
+            evidence = {
+                "batch_size": batch.size,
+                "us_per_record": cost,
+                "saved_ms_per_batch": saved,
+                "interval_ms": interval,
+            }
+            yield _draft(stage, batch, sentence, evidence, predicted)
+
+    def _found(self, view: PipelineView) -> Iterable[tuple[StageView, Batching]]:
+        for stage in view.stages:
+            if stage.op != "map" or not _only_parses(stage.function) or not _reads_single_records(view, stage):
+                continue
+            batch = batching(view, stage)
+            if batch is not None and batch.size >= self.threshold("batch-size"):
+                yield stage, batch
+
+
+def _only_parses(function: FunctionView | None) -> bool:
+    """Whether it parses, and does nothing that only works on one record at a time."""
+    if function is None or function.ops is None or not _PARSES.intersection(function.ops):
+        return False
+    if function.python is not False or function.random is not False or function.stateful_op is not None:
+        return False
+    return not any(
+        op.removeprefix("Stateless").startswith(_ONE_AT_A_TIME) and op not in _TAKES_VECTORS for op in function.ops
+    )
+
+
+def _reads_single_records(view: PipelineView, stage: StageView) -> bool:
+    """Whether every text that goes in is a single one: the same op parses a batch when it is given one."""
+    below = view.input_of(stage)
+    texts = [one for one in (below.element if below is not None else None) or () if one.dtype == "string"]
+    return bool(texts) and all(text.shape == () for text in texts)
+
+
+def _needing_care(stage: StageView) -> list[str]:
+    """Ops beside parsing that must be looked at before they are given a batch."""
+    ops = (stage.function.ops if stage.function is not None else None) or frozenset()
+    names = [name for name, _ in calls_of(stage)]
+    if names and not any(name.endswith(_RESHAPING) for name in names):
+        ops -= _OF_DEFAULTS
+    return sorted(ops - _VECTOR_READY)
+
+
+def _varying(stage: StageView) -> bool:
+    """Whether a feature may have any number of values: what comes out has no fixed shape."""
+    if any(one.dtype == "variant" or one.shape is None or None in one.shape for one in stage.element or ()):
+        return True
+    ops = stage.function.ops if stage.function is not None else None
+    return any(op.startswith(_VARYING) for op in ops or ())
+
+
+def _draft(
+    stage: StageView, batch: Batching, sentence: str, evidence: dict[str, float | int], predicted: Predicted | None
+) -> Draft:
+    between = "".join(f"{one.op}, " for one in batch.between)
+    words = [f"Put {between}batch before the map, and parse the whole batch with tf.io.parse_example."]
+    semantics: Semantics = "same"
+    if stage.element is None or _varying(stage):
+        semantics = "values"
+        words.append(
+            "Features of fixed length come out the same; those of any length come out as one sparse or ragged tensor "
+            "for the batch, of another shape than today."
+        )
+    else:
+        words.append("Features of fixed length come out the same.")
+    care = _needing_care(stage)
+    if care:
+        semantics = "values"
+        words.append(
+            f"What follows in the function ({', '.join(care)}) then sees a batch: shapes that are written there need a "
+            "first dimension."
+        )
+    return Draft(
+        stage=stage.id,
+        sentence=sentence,
+        evidence=evidence,
+        recommendation=" ".join(words),
+        edits=(*batch.moves(stage), _parses_a_batch(stage)),
+        predicted=predicted,
+        semantics=semantics,
+    )
+
+
+def _parses_a_batch(stage: StageView) -> Edit:
+    """The map with its calls as they are, parsing aside."""
+    features = written_features(stage)
+    name = function_name(stage)
+    others = {key: value for key, value in arguments_of(stage).items() if key not in ("ops", "python", "map_func")}
+    calls = [
+        {_BATCHED.get(called, called): dict(arguments)} if arguments else _BATCHED.get(called, called)
+        for called, arguments in calls_of(stage)
+    ]
+    ops = calls if features is not None else [{"tf.io.parse_example": {"features": "…"}}]
+    given = "".join(f", {key}={python_text(value)}" for key, value in stage.arguments.items() if key in _CALLS)
+    spec = f"features = {features_python(features)}\n" if features is not None else ""
+    more = "  # and what else the function does" if len(calls) > 1 or (not calls and _needing_care(stage)) else ""
+    return ReplaceStage(
+        stage.id,
+        yaml="\n".join(stage_yaml("map", {**others, "ops": ops})),
+        python=(
+            f"{spec}def {name}(records):\n    return tf.io.parse_example(records, features){more}\n"
+            f"dataset = dataset.map({name}{given})"
+        ),
+    )

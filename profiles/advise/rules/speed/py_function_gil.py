@@ -1,0 +1,173 @@
+"""``py-function-gil``: Python inside the pipeline, where one lock lets one call compute at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, interval_ms, saving
+from pipeprof.profiles.advise.edits.edits import Edit, ReplaceStage
+from pipeprof.profiles.advise.edits.snippets import function_file
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.time.bottleneck import (
+    LOCK_FROM,
+    PYTHON_ALWAYS,
+    PYTHON_CORES,
+    PYTHON_FROM,
+    PYTHON_LEAST,
+    held_by_python,
+)
+from pipeprof.profiles.view.view import Facts, PipelineView, StageView
+from pipeprof.profiles.wording import count, milliseconds, percent, significant
+
+_RUNS_PYTHON = frozenset({"filter", "map"})
+
+
+class PyFunctionGil(Rule):
+    """Maps that run Python and hold its lock most of the time."""
+
+    name = "py-function-gil"
+    title = "Python functions compute one at a time"
+    family = "speed"
+    semantics = "values"
+    seen = (
+        "A map or filter runs Python (py_function, numpy_function). In the traced stretch Python ran most of the time, "
+        "Python's lock was taken meanwhile, the worker computed on about one core, and these stages own most of the "
+        "pipeline's time."
+    )
+    why = (
+        "Python's lock lets one thread compute at a time: eight parallel calls are as fast as one (2,192 and 2,208 "
+        "elements per second). Each call also costs 34 µs (numpy_function) or 52 µs (py_function) more than a call of "
+        "TensorFlow ops. Functions that wait do not count: sleeping and reading let go of the lock."
+    )
+    fix = (
+        "Write the function in TensorFlow ops. If that cannot be done, call it once per batch and let NumPy do the "
+        "batch: large NumPy operations let go of the lock, and the cost of a call is paid once. More parallel calls do "
+        "not help. Rewriting may change values in their last digits: compare."
+    )
+    ignore_when = "The function cannot be written otherwise, and the time it takes is accepted."
+    thresholds = (
+        Threshold("python-share", PYTHON_FROM, "of the traced time", "as for the verdict: held by Python's lock"),
+        Threshold("lock-share", LOCK_FROM, "of the time inside them", "below it they let go of Python's lock"),
+        Threshold("cores-from", PYTHON_CORES[0], "cores", "below it Python mostly waits, and waiting can be parallel"),
+        Threshold("cores-to", PYTHON_CORES[1], "cores", "above it much else computes, or Python lets go of its lock"),
+        Threshold("python-share-among-others", PYTHON_ALWAYS, "of the traced time", "where others use the cores"),
+        Threshold("cores-from-among-others", PYTHON_LEAST, "cores", "what the worker must get even then"),
+        Threshold("time-share", 0.5, "of the time inside the stages", "below it something else comes first"),
+        Threshold("numpy-function-cost", 34, "µs", "measured on TensorFlow 2.21: a call over one of a TensorFlow op"),
+        Threshold("py-function-cost", 52, "µs", "measured on TensorFlow 2.21: a call over one of a TensorFlow op"),
+        Threshold("one-call", 1.5, "calls per batch", "up to it the function is called per batch already"),
+    )
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """From the traced share of Python, the cores in use, and the stages' part of the time."""
+        facts, interval = view.facts, interval_ms(view)
+        if facts is None or interval is None or not self._held(facts):
+            return
+        found = [one for one in view.stages if _python(one)]
+        shares = [one.measured.share for one in found if one.measured is not None]
+        known = [share for share in shares if share is not None]
+        if not known or sum(known) < self.threshold("time-share"):
+            return
+        worst = max(found, key=lambda one: one.ms_per_batch or 0.0)
+        yield self._draft(view, worst, facts, sum(known), interval)
+
+    def _held(self, facts: Facts) -> bool:
+        return held_by_python(facts.python_share, facts.worker_cores, _demanded(facts), facts.python_lock_share)
+
+    def _draft(self, view: PipelineView, stage: StageView, facts: Facts, share: float, interval: float) -> Draft:
+        calls = calls_per_batch(view, stage)
+        many = calls is not None and calls > self.threshold("one-call")
+        parallel = stage.measured.parallelism if stage.measured is not None else None
+        return Draft(
+            stage=stage.id,
+            sentence=" ".join(
+                (
+                    f"{stage.words} runs Python{_times(calls)}. Python ran {percent(facts.python_share or 0.0)} of the "
+                    f"traced time while the worker used {facts.worker_cores or 0.0:.1f} of {view.cores:g} cores, and "
+                    f"{percent(share)} of the time inside the pipeline is spent there: a batch every "
+                    f"{milliseconds(interval)}.",
+                    _on_parallel(parallel, facts.python_lock_share),
+                )
+            ),
+            recommendation=(
+                "Write the function in TensorFlow ops. If it must stay Python, "
+                + ("call it once per batch and let NumPy do the batch" if many else "do its work in NumPy on the batch")
+                + "; more parallel calls of Python code take turns."
+            ),
+            evidence={
+                name: value
+                for name, value in {
+                    "python_share": facts.python_share,
+                    "python_ms_per_batch": facts.python_ms_per_batch,
+                    "python_lock_share": facts.python_lock_share,
+                    "worker_cores": facts.worker_cores,
+                    "time_share": share,
+                    "calls_per_batch": calls,
+                    "parallel_calls": parallel,
+                    "interval_ms": interval,
+                }.items()
+                if value is not None
+            },
+            edits=_edits(view, stage, many=many),
+            predicted=self._predicted(view, stage, calls if many else None),
+        )
+
+    def _predicted(self, view: PipelineView, stage: StageView, calls: float | None) -> Predicted:
+        best = f" ({significant(view.headspace.speedup)} times at most)" if view.headspace is not None else ""
+        unknown = Predicted(f"not known before it is rewritten{best}")
+        if calls is None:
+            return unknown
+        ops = stage.function.ops if stage.function is not None else None
+        cost = self.threshold("py-function-cost" if ops and "EagerPyFunc" in ops else "numpy-function-cost")
+        text = f"one call per batch instead of {count(calls)}, {cost:g} µs each"
+        predicted = saving(view, text, (calls - 1) * cost / 1000, {stage.id})
+        if predicted is None:
+            return unknown
+        more = f"{predicted.formula}; what rewriting saves of its own work is not known before{best}"
+        return Predicted(more, speedup=predicted.speedup)
+
+
+def _python(stage: StageView) -> bool:
+    function = stage.function
+    return stage.op in _RUNS_PYTHON and function is not None and bool(function.python) and bool(stage.ms_per_batch)
+
+
+def _demanded(facts: Facts) -> float | None:
+    """Cores the worker would use if its threads had never waited for one."""
+    cores, waiting = facts.worker_cores, facts.runnable_wait_share
+    return cores / (1 - waiting) if cores is not None and waiting is not None and waiting < 1 else cores
+
+
+def _times(calls: float | None) -> str:
+    if calls is None:
+        return ""
+    return f" {count(calls)} times per batch" if calls >= 1.05 else " once per batch"
+
+
+def _on_parallel(parallel: float | None, lock: float | None) -> str:
+    if parallel is not None and parallel > 1:
+        return f"Its {count(parallel)} parallel calls take turns: one lock lets only one of them compute."
+    if lock is not None:
+        return (
+            f"It runs one call at a time, and parallel calls would take turns: Python's lock was taken {percent(lock)} "
+            "of the time inside it."
+        )
+    return (
+        "It runs one call at a time; parallel calls would take turns as well, unless the function lets go of Python's "
+        "lock, which this measurement cannot show."
+    )
+
+
+def _edits(view: PipelineView, stage: StageView, *, many: bool) -> tuple[Edit, ...]:
+    batch = batching(view, stage) if many and stage.op == "map" else None
+    if batch is None:
+        return ()
+    once = ReplaceStage(
+        stage.id,
+        yaml=(
+            f"- map:   # {stage.id}, once for the {batch.size} of a batch\n"
+            f'    python: "{function_file(stage)}:on_a_batch"'
+        ),
+        python=f"dataset = dataset.map(on_a_batch)  # {stage.id}: tf.numpy_function once for {batch.size} elements",
+    )
+    return (*batch.moves(stage), once)

@@ -1,0 +1,148 @@
+"""``serial-map-cpu``: a map that computes on one core while others are free."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from pipeprof.profiles.advise import predict
+from pipeprof.profiles.advise.edits.edits import SetArgument
+from pipeprof.profiles.advise.predicates import (
+    BUSY_CORES,
+    COMPUTING,
+    LOCK_LET_GO,
+    ONE_CORE,
+    OWNS_STEP,
+    PYTHON_BOUND,
+    TRIVIAL_MS,
+    WAITING_CORES,
+    WORTH,
+    computes,
+    cpu_left_ms,
+    draws,
+    in_slow_zip,
+    ms_per_element,
+    worker_cores,
+    worth,
+)
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.view.thread_chains import (
+    Timing,
+    remaining_ms,
+    timing,
+)
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import milliseconds, percent, significant
+
+
+class SerialMapCpu(Rule):
+    """A map that TensorFlow left serial keeps one core busy."""
+
+    name = "serial-map-cpu"
+    title = "A map computes on one core"
+    family = "speed"
+    semantics = "same"
+    seen = (
+        "A map that TensorFlow runs one call at a time takes more than half of the interval, computes all that time "
+        "in TensorFlow's own code or in Python that lets go of its lock, is not trivial, and cores are free."
+    )
+    why = (
+        "TensorFlow makes a map parallel by itself, unless its function has state (random ops, tables, prints), it "
+        "stands inside another function, or this was switched off. What is left serial uses one core."
+    )
+    fix = (
+        "Give the map num_parallel_calls. Several times the number of cores is better than the same number, because "
+        "finished results that wait for their turn count too. The order of the elements stays; a function that draws "
+        "random numbers draws others."
+    )
+    ignore_when = "The random draws must stay what they are, or the other cores are meant for something else."
+    thresholds = (
+        OWNS_STEP,
+        COMPUTING,
+        WAITING_CORES,
+        TRIVIAL_MS,
+        PYTHON_BOUND,
+        LOCK_LET_GO,
+        ONE_CORE,
+        BUSY_CORES,
+        WORTH,
+        Threshold("calls-per-core", 4, "calls", "as many calls as cores gained nothing, four times as many did"),
+        Threshold("calls-bytes", 100e6, "bytes", "calls in flight hold an element each; above, one and a half"),
+        Threshold("calls-per-core-large", 1.5, "calls", "for elements too large to hold four per core"),
+    )
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """From the time inside the maps beside the CPU time of the whole worker."""
+        at = timing(view)
+        maps = [stage for stage in view.stages if computes(view, stage) and not in_slow_zip(view, stage)]
+        if at is not None and maps:
+            yield from self._drafts(view, at, sorted(maps, key=lambda stage: -(stage.ms_per_batch or 0.0)))
+
+    def _calls(self, view: PipelineView, stage: StageView) -> int:
+        calls = math.ceil(self.threshold("calls-per-core") * view.cores)
+        held = predict.buffered(stage.element_bytes, calls)
+        if held is not None and held > self.threshold("calls-bytes"):
+            calls = math.ceil(self.threshold("calls-per-core-large") * view.cores)
+        return calls
+
+    def _drafts(self, view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[Draft]:
+        """One for all maps that compute: to make one of two parallel leaves the pace to the other."""
+        stage, *others = maps
+        predicted = predict.more_cores(
+            at.interval_ms,
+            sum(min(one.ms_per_batch or 0.0, at.interval_ms) for one in maps),
+            view.cores,
+            rest_ms=max(remaining_ms(view, at, maps), *(cpu_left_ms(view, one) for one in maps)),
+            floor_ms=at.floor_ms,
+        )
+        if not worth(predicted):
+            return
+        ms, used = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0
+        calls = {one.id: self._calls(view, one) for one in maps}
+        random = any(draws(one) for one in maps)
+        too = f" ({' and '.join(one.words for one in others)} the same)" if others else ""
+        held = [predict.buffered(one.element_bytes, calls[one.id]) for one in maps]
+        yield Draft(
+            stage=stage.id,
+            sentence=(
+                f"{stage.words} takes {milliseconds(ms)} of {milliseconds(at.interval_ms)} from batch to batch "
+                f"({percent(min(1.0, ms / at.interval_ms))}) and computes one call at a time{_why(view, stage)}{too}; "
+                f"the whole process uses {significant(used, 2)} of {view.cores:g} cores."
+            ),
+            recommendation=(
+                f"Give it num_parallel_calls={calls[stage.id]}; the order of the elements stays"
+                + (", but it draws other random numbers." if random else ".")
+            ),
+            evidence={
+                "stage_ms_per_batch": ms,
+                "stage_ms_per_element": ms_per_element(at, stage) or 0.0,
+                "stages": ", ".join(one.id for one in maps),
+                "interval_ms": at.interval_ms,
+                "worker_cores": used,
+                "cores": view.cores,
+                "parallel_calls": 1,
+            },
+            edits=tuple(SetArgument(one.id, one.op, "num_parallel_calls", calls[one.id]) for one in maps),
+            predicted=Predicted(
+                formula=predicted.formula,
+                speedup=predicted.speedup,
+                peak_rss_delta_bytes=None if None in held else sum(one for one in held if one is not None),
+            ),
+            semantics="randomness" if random else None,
+        )
+
+
+def _why(view: PipelineView, stage: StageView) -> str:
+    """Why TensorFlow left it serial, where that is known."""
+    if stage.arguments.get("num_parallel_calls") is not None:
+        return f", as num_parallel_calls={stage.arguments['num_parallel_calls']} asks for"
+    if stage.depth:
+        return ", because TensorFlow makes nothing parallel inside a function"
+    if view.options.get("autotune.enabled") is False:
+        return ", because autotune is off"
+    if stage.function is not None and stage.function.stateful_op is not None:
+        return f", because its function has state ({stage.function.stateful_op})"
+    for option in ("apply_default_optimizations", "map_parallelization"):
+        if view.options.get(f"experimental_optimization.{option}") is False:
+            return f", because {option} is off"
+    return ""

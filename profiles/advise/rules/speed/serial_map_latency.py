@@ -1,0 +1,127 @@
+"""``serial-map-latency``: a map that waits for something, one call at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from pipeprof.profiles.advise import predict
+from pipeprof.profiles.advise.edits.edits import Edit, SetArgument, SetOption
+from pipeprof.profiles.advise.predicates import (
+    BUSY_CORES,
+    ONE_CORE,
+    OWNS_STEP,
+    POOL_OPTION,
+    STARVED,
+    WAITING_CORES,
+    WORTH,
+    cpu_left_ms,
+    draws,
+    in_slow_zip,
+    private_pool,
+    waits,
+    worker_cores,
+    worth,
+)
+from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.view.thread_chains import (
+    Timing,
+    remaining_ms,
+    timing,
+    total_ms,
+)
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import milliseconds, percent, significant
+
+
+class SerialMapLatency(Rule):
+    """A map that mostly waits and does so for one element at a time."""
+
+    name = "serial-map-latency"
+    title = "A map waits, one call at a time"
+    family = "speed"
+    semantics = "same"
+    seen = (
+        "A map that TensorFlow runs one call at a time takes more than half of the interval, while the worker hardly "
+        "uses a core and its threads do not wait for one: the calls wait for a file, a network, a database."
+    )
+    why = (
+        "Waiting needs no core, so many calls can wait at a time. TensorFlow makes a map parallel by itself only if "
+        "its function has no state; py_function and numpy_function have. And calls run on a pool with one thread per "
+        "core: num_parallel_calls alone ends there (188 to 377 elements per second on 2 cores, 3,059 with a pool of "
+        "16 threads)."
+    )
+    fix = (
+        "Set num_parallel_calls=16 and threading.private_threadpool_size=16, both. The order of the elements stays. "
+        "The function must bear to be called from several threads at a time."
+    )
+    ignore_when = "The function may not be called from several threads, or what it waits for serves one at a time."
+    thresholds = (
+        OWNS_STEP,
+        WAITING_CORES,
+        STARVED,
+        ONE_CORE,
+        BUSY_CORES,
+        WORTH,
+        Threshold("parallel-calls", 16, "calls and threads", "16 gave 16 times as much, the cap is 64"),
+    )
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """From the time inside the maps beside the CPU time of the whole worker."""
+        at = timing(view)
+        maps = [stage for stage in view.stages if waits(view, stage) and not in_slow_zip(view, stage)]
+        if at is not None and maps:
+            yield from self._drafts(view, at, sorted(maps, key=lambda stage: -(stage.ms_per_batch or 0.0)))
+
+    def _drafts(self, view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[Draft]:
+        """One for all maps that wait: to make one of two parallel leaves the pace to the other."""
+        stage, *others = maps
+        used, calls, pool = worker_cores(view) or 0.0, int(self.threshold("parallel-calls")), private_pool(view)
+        threads = max(calls, pool or 0)
+        edits: list[Edit] = [SetArgument(one.id, one.op, "num_parallel_calls", calls) for one in maps]
+        if threads != pool:
+            edits.append(SetOption(POOL_OPTION, threads))
+        predicted = predict.more_calls(
+            at.interval_ms,
+            total_ms(maps),
+            calls=calls * len(maps),
+            threads=threads,
+            rest_ms=remaining_ms(view, at, maps),
+            floor_ms=at.floor_ms,
+            cpu_ms=max(cpu_left_ms(view, one) for one in maps),
+        )
+        if not worth(predicted):
+            return
+        ms = stage.ms_per_batch or 0.0
+        too = f"; {' and '.join(one.words for one in others)} the same" if others else ""
+        held = [predict.buffered(one.element_bytes, calls) for one in maps]
+        yield Draft(
+            stage=stage.id,
+            sentence=(
+                f"{stage.words} takes {milliseconds(ms)} of {milliseconds(at.interval_ms)} from batch to batch "
+                f"({percent(min(1.0, ms / at.interval_ms))}), one call at a time{too}, while the whole process uses "
+                f"{significant(used, 2)} of {view.cores:g} cores: it waits, and nothing else is asked for meanwhile."
+            ),
+            recommendation=(
+                f"Let {calls} calls wait at a time: num_parallel_calls={calls}"
+                + (
+                    f" and a private pool of {threads} threads; without the pool there is one thread per core."
+                    if threads != pool
+                    else f"; the private pool of {pool} threads is large enough."
+                )
+            ),
+            evidence={
+                "stage_ms_per_batch": ms,
+                "stages": ", ".join(one.id for one in maps),
+                "interval_ms": at.interval_ms,
+                "worker_cores": used,
+                "cores": view.cores,
+                "parallel_calls": 1,
+            },
+            edits=tuple(edits),
+            predicted=Predicted(
+                formula=predicted.formula,
+                speedup=predicted.speedup,
+                peak_rss_delta_bytes=None if None in held else sum(one for one in held if one is not None),
+            ),
+            semantics="randomness" if any(draws(one) for one in maps) else None,
+        )

@@ -1,0 +1,99 @@
+"""``threadpool-too-small``: a pool of the pipeline's own with fewer threads than calls that wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from pipeprof.profiles.advise.edits.edits import SetOption
+from pipeprof.profiles.advise.predicates import (
+    BLOCKED_CORES,
+    BUSY_CORES,
+    LOCK_LET_GO,
+    MOST_THREADS,
+    ONE_CORE,
+    POOL_FULL,
+    POOL_OPTION,
+    PYTHON_BOUND,
+    PYTHON_CORES,
+    STARVED,
+    WORTH,
+    larger_pool,
+    maps_that_fill,
+    private_pool,
+    waiting_words,
+    wanted_calls,
+    worker_cores,
+    worth,
+)
+from pipeprof.profiles.advise.rule import Draft, Rule
+from pipeprof.profiles.view.thread_chains import Timing, timing, total_ms
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import milliseconds, significant
+
+
+class ThreadpoolTooSmall(Rule):
+    """A private pool below what waiting maps need."""
+
+    name = "threadpool-too-small"
+    title = "The private pool has fewer threads than calls that wait"
+    family = "speed"
+    semantics = "same"
+    seen = (
+        "threading.private_threadpool_size is set, a parallel map may run more calls than that, its calls keep all "
+        "threads of the pool, and the worker hardly computes."
+    )
+    why = (
+        "The functions of maps run on the private pool alone. Calls that wait hold their threads, so the pool, not "
+        "num_parallel_calls, says how many wait at a time; AUTOTUNE goes no further than the pool either."
+    )
+    fix = "Make the pool as large as the number of calls that have to wait at a time, at most 64."
+    ignore_when = "The pool is small on purpose, because what the calls wait for cannot serve more of them."
+    thresholds = (
+        POOL_FULL,
+        BLOCKED_CORES,
+        PYTHON_CORES,
+        PYTHON_BOUND,
+        LOCK_LET_GO,
+        STARVED,
+        MOST_THREADS,
+        ONE_CORE,
+        BUSY_CORES,
+        WORTH,
+    )
+
+    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        """From the calls under way on average, beside the size of the pool."""
+        at, pool = timing(view), private_pool(view)
+        if at is None or pool is None:
+            return
+        maps = maps_that_fill(view, pool)
+        if maps:
+            yield from _drafts(view, at, maps, pool)
+
+
+def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView], pool: int) -> Iterator[Draft]:
+    ms, used, calls = total_ms(maps), worker_cores(view) or 0.0, wanted_calls(view, maps)
+    threads, predicted = larger_pool(view, at, maps, pool)
+    if not worth(predicted):
+        return
+    yield Draft(
+        stage=maps[0].id,
+        sentence=(
+            f"{waiting_words(view, at, maps)}, about as many as the private pool has threads ({pool}), and the process "
+            f"uses {significant(used, 2)} of {view.cores:g} cores. {milliseconds(ms)} of waiting end every "
+            f"{milliseconds(at.interval_ms)}, one batch."
+        ),
+        recommendation=f"Raise threading.private_threadpool_size from {pool} to {threads}.",
+        evidence={
+            "stage_ms_per_batch": ms,
+            "stages": ", ".join(one.id for one in maps),
+            "interval_ms": at.interval_ms,
+            "calls_under_way": ms / at.interval_ms,
+            "parallel_calls": "AUTOTUNE" if calls == float("inf") else calls,
+            "private_threadpool_size": pool,
+            "worker_cores": used,
+            "cores": view.cores,
+        },
+        edits=(SetOption(POOL_OPTION, threads),),
+        predicted=predicted,
+    )

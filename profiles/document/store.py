@@ -1,0 +1,313 @@
+"""Saved profiles: writing them so that a reader never sees half of one, and reading them back."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.errors import PipeprofError, ProfileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pipeprof.profiles.document.profile import Profile
+
+FOLDER = "pipeprof-out"
+"""Where a profile goes, below the current folder, unless the user says otherwise."""
+
+MAX_BYTES = 256 * 1024**2
+"""A larger file is no profile: a run of a million steps saves a few megabytes."""
+
+_SLUG = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+class ProfileNotSavedError(PipeprofError):
+    """The profile could be written nowhere (exit code 1)."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file a profile may be written to.
+
+    Attributes:
+        path: The file.
+        makes_folder: The folder is pipeprof's own: it is made, and ignored in git.
+        private: The folder lies where everybody may write: it must belong to this user alone.
+    """
+
+    path: Path
+    makes_folder: bool = False
+    private: bool = False
+
+
+def slug(name: str) -> str:
+    """A user's name as a part of a file name: ASCII letters, digits, ``-``, ``_`` and ``.``, at most 60.
+
+    Example:
+        >>> slug("flowers/train ü"), slug("…")
+        ('flowers-train', 'profile')
+    """
+    return _SLUG.sub("-", name)[:60].strip("-.") or "profile"
+
+
+def places(name: str, stamp: str, out: Path | None = None, *, cwd: Path | None = None) -> list[Place]:
+    """Where the profile of a run may go, best first.
+
+    Args:
+        name: What was measured; it is slugged.
+        stamp: UTC time of the run for the file's name, e.g. ``20260731T101112Z``.
+        out: The file the user asked for.
+        cwd: Folder to use in place of the current one.
+
+    Returns:
+        ``out``, then ``pipeprof-out/`` below the current folder, then a folder of this user's in the temporary folder.
+    """
+    file = f"{slug(name)}-{stamp}.json"
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    found = [Place(out)] if out else []
+    found.append(Place((cwd or Path()) / FOLDER / file, makes_folder=True))
+    found.append(Place(Path(tempfile.gettempdir()) / f"pipeprof-{user}" / file, makes_folder=True, private=True))
+    return found
+
+
+class ProfileWriter:
+    """Writes one profile again and again to the first place that takes it.
+
+    A place that fails (read-only, full, gone) is given up for the next one, and :attr:`warnings` says so. Each write
+    is a new file moved over the old one, so a reader finds the whole earlier or the whole later profile.
+
+    Attributes:
+        path: Where the profile is; ``None`` as long as no write succeeded.
+        warnings: One sentence for each place that was given up.
+
+    Args:
+        candidates: Files or places, best first.
+        transform: Applied to the profile before each write, e.g. a redaction.
+
+    Example:
+        >>> writer = ProfileWriter(places("flowers", "20260731T101112Z"))  # doctest: +SKIP
+        >>> writer.write(profile)  # doctest: +SKIP
+        PosixPath('pipeprof-out/flowers-20260731T101112Z.json')
+    """
+
+    def __init__(
+        self, candidates: Iterable[Path | Place], transform: Callable[[Profile], Profile] | None = None
+    ) -> None:
+        self.path: Path | None = None
+        self.warnings: list[str] = []
+        self._places = [place if isinstance(place, Place) else Place(place) for place in candidates]
+        self._transform = transform
+
+    def write(self, profile: Profile, *, final: bool = False) -> Path | None:
+        """Save the profile.
+
+        Args:
+            profile: The whole document, complete or partial.
+            final: Wait until the disk has it; do so once, at the end.
+
+        Returns:
+            Where it is now, or ``None`` if it could be written nowhere; this never raises for a bad disk, because
+            the report must still be printed: see :meth:`require_saved`.
+        """
+        data = encode(self._transform(profile) if self._transform else profile)
+        while self._places:
+            place = self._places[0]
+            try:
+                if self.path is None:
+                    place = self._claim(place)
+                write_atomically(place.path, data, sync=final)
+            except OSError as error:
+                self._give_up(place, error)
+                continue
+            self.path = place.path
+            return self.path
+        return None
+
+    def require_saved(self) -> Path:
+        """The path of the saved profile.
+
+        Raises:
+            ProfileNotSavedError: It could be written nowhere.
+        """
+        if self.path is None:
+            tried = "; ".join(self.warnings) or "no place was tried"
+            msg = f"the profile could be written nowhere: {tried}; free some space or give --out another file"
+            raise ProfileNotSavedError(msg)
+        return self.path
+
+    def _claim(self, place: Place) -> Place:
+        """Make pipeprof's own folder and take a file name in it that no other run has."""
+        if not place.makes_folder:
+            return place
+        _make_folder(place.path.parent, private=place.private)
+        for number in range(1, 1000):
+            path = place.path if number == 1 else place.path.with_stem(f"{place.path.stem}-{number}")
+            try:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+            except FileExistsError:
+                continue
+            self._places[0] = Place(path, place.makes_folder, place.private)
+            return self._places[0]
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place.path))
+
+    def _give_up(self, place: Place, error: OSError) -> None:
+        earlier = self.path
+        self.path = None
+        self._places.pop(0)
+        left = "" if earlier is None else ", an earlier state of the profile stays there"
+        self.warnings.append(f"cannot write {place.path} ({reason(error)}){left}")
+        if earlier is None and place.makes_folder:
+            _remove_if_empty(place.path)
+
+
+def reason(error: OSError) -> str:
+    """What the operating system said, in lower case."""
+    return (error.strerror or type(error).__name__).lower()
+
+
+def encode(profile: Profile) -> bytes:
+    """The document as the bytes of its file: indented JSON in UTF-8 with a newline at the end."""
+    try:
+        text = profile.model_dump_json(indent=2)
+    except ValueError:
+        # File names that are not UTF-8 reach us as lone surrogates, which JSON cannot carry.
+        clean = json.loads(json.dumps(profile.model_dump(mode="python")), object_pairs_hook=_without_surrogates)
+        text = type(profile).model_validate(clean).model_dump_json(indent=2)
+    return f"{text}\n".encode()
+
+
+def _without_surrogates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    def clean(value: object) -> object:
+        if isinstance(value, str):
+            return value.encode("utf-8", "backslashreplace").decode()
+        return [clean(item) for item in value] if isinstance(value, list) else value
+
+    return {str(clean(key)): clean(value) for key, value in pairs}
+
+
+def write_atomically(path: Path, data: bytes, *, sync: bool = False) -> None:
+    """Replace the file by one with these bytes, all or nothing.
+
+    Args:
+        path: The file; its folder must exist.
+        data: The whole content.
+        sync: Wait until the disk has it.
+
+    Raises:
+        OSError: It could not be written; what was there before is untouched.
+    """
+    path = path.resolve() if path.is_symlink() else path
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        temporary.chmod(_mode_of(path))
+        os.replace(temporary, path)  # noqa: PTH105 - what tests make fail
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _mode_of(path: Path) -> int:
+    """Permissions of the file that is replaced, else those a new file gets."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+def _make_folder(folder: Path, *, private: bool) -> None:
+    folder.mkdir(mode=0o700 if private else 0o777, exist_ok=True)
+    if private:
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
+            raise PermissionError(errno.EPERM, "the folder belongs to somebody else", str(folder))
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
+
+
+def _remove_if_empty(path: Path) -> None:
+    """Take back the name that was claimed and never filled."""
+    try:
+        if path.stat().st_size == 0:
+            path.unlink()
+    except OSError:
+        return
+
+
+def load_profile(path: Path) -> Profile:
+    """Read a saved profile.
+
+    Raises:
+        ProfileError: The file is missing, is no profile, or was written by a newer pipeprof; one sentence says which.
+    """
+    from pydantic import ValidationError
+
+    from pipeprof.profiles.document.profile import SCHEMA_VERSION, Profile
+
+    raw = _read(path)
+    try:
+        head = json.loads(raw)
+    except (ValueError, RecursionError):
+        msg = f"{path} is not a saved profile: it is no JSON, or only a part of it"
+        raise ProfileError(msg) from None
+    version = head.get("schema_version") if isinstance(head, dict) else None
+    if not _is_profile(head):
+        msg = f"{path} is not a saved profile: it is JSON that something else wrote"
+        raise ProfileError(msg)
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        msg = (
+            f"{path} has schema version {version}, and this pipeprof reads up to {SCHEMA_VERSION}: "
+            "it was written by a newer pipeprof, so upgrade to show it"
+        )
+        raise ProfileError(msg)
+    try:
+        return Profile.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the document"
+        msg = f"{path} is not a valid profile: {place}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+        raise ProfileError(msg) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            msg = f"{path} is not a saved profile: it is larger than {MAX_BYTES // 1024**2} MiB"
+            raise ProfileError(msg)
+        return path.read_bytes()
+    except FileNotFoundError:
+        msg = f"{path} does not exist: give the path of a profile that `pipeprof run` saved"
+    except IsADirectoryError:
+        msg = f"{path} is a folder: give one of the profiles in it"
+    except OSError as error:
+        msg = f"{path} cannot be read: {reason(error)}"
+    raise ProfileError(msg) from None
+
+
+def is_own_file(path: Path) -> bool:
+    """Whether the file is a profile that pipeprof may write over, or is empty."""
+    try:
+        raw = path.read_bytes() if path.stat().st_size <= MAX_BYTES else b"?"
+        return not raw or _is_profile(json.loads(raw))
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def _is_profile(document: object) -> bool:
+    tool = document.get("tool") if isinstance(document, dict) else None
+    return isinstance(tool, dict) and tool.get("name") == "pipeprof"

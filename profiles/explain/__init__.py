@@ -1,1 +1,0 @@
-"""From measurements to statements: stages, gaps, memory and the verdict."""

@@ -1,0 +1,1 @@
+"""The parent: starts workers, watches them, builds the profile."""

@@ -1,0 +1,369 @@
+"""From what was observed to the profile: the same function makes the partial documents and the final one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.profiles.document.profile import (
+    Contention,
+    CpuAccount,
+    Device,
+    Disk,
+    Fetch,
+    Gaps,
+    Headspace,
+    Host,
+    Memory,
+    Message,
+    Overhead,
+    Phase,
+    PhaseName,
+    Problem,
+    Profile,
+    Series,
+    Stage,
+    Steps,
+    Target,
+    Throughput,
+    Tool,
+)
+from pipeprof.profiles.harness.source_lines import locate, shorten
+from pipeprof.profiles.time.bottleneck import causes_of
+from pipeprof.profiles.time.cpu_account import Used, attribute, ceiling_of
+from pipeprof.profiles.time.stage_table import explain_stages
+from pipeprof.profiles.time.top_stage import unread_note
+from pipeprof.profiles.time.trace_work import traced_elements, work_by_stage
+from pipeprof.profiles.time.verdict import SLOW_DELETE, verdict
+from pipeprof.profiles.wording import milliseconds, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pipeprof.profiles.harness.failure import StageAt
+    from pipeprof.profiles.harness.received import Observed
+    from pipeprof.profiles.harness.settings import Plan
+    from pipeprof.profiles.host.sampler import Sampler
+
+DELETION_SECONDS = 0.25
+"""From here on a single deletion is a long one."""
+DELETION_SHARE = 0.02
+"""Of the time that passed, with long ones."""
+DELETIONS_SHARE = 0.05
+"""The same with short ones, after many short epochs: what a step may wait before it counts as waiting."""
+PARTIAL_POINTS = 200
+"""Of the series of a profile that is saved while the run goes on: encoding it must not cost more as the run gets on."""
+_BATCHES = ("batch", "padded_batch", "ragged_batch")
+_MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measure")
+
+
+@dataclass
+class Facts:
+    """What the parent knows besides the worker's messages; filled in as the run goes on."""
+
+    command: list[str]
+    target: Target
+    tool: Tool
+    host: Host
+    versions: dict[str, str | None]
+    plan: Plan
+    started: str
+    stages: Mapping[str, StageAt]
+    written: list[Stage] | None = None
+    disk: Disk | None = None
+    contention: Contention | None = None
+    sampler_cores: float | None = None
+    warnings: list[Message] = field(default_factory=list)
+    output: str | None = None
+
+
+def assemble(
+    facts: Facts,
+    observed: Observed,
+    sampler: Sampler | None,
+    *,
+    problem: Problem | None = None,
+    exit_code: int | None = None,
+) -> Profile:
+    """The document as it stands now; `exit_code` makes it final."""
+    steps = _steps(facts, observed)
+    stages, notes = _stages(facts, observed)
+    cpu = _attribute_time(facts, observed, stages, steps)
+    unread = unread_note(stages, steps.epochs, notes) if steps is not None else None
+    notes = [*notes, *([unread] if unread is not None else [])]
+    host = facts.host.model_copy(update={"gpus": observed.gpus or facts.host.gpus})
+    profile = Profile(
+        tool=facts.tool,
+        command=facts.command,
+        target=facts.target,
+        complete=exit_code == 0 and observed.complete,
+        exit_code=exit_code,
+        started=facts.started,
+        seed=facts.plan.seed,
+        host=host,
+        versions={**facts.versions, **observed.versions},
+        phases=_phases(observed, sampler),
+        throughput=_throughput(steps, observed, stages),
+        steps=steps,
+        device=_device(facts, observed),
+        disk=facts.disk,
+        stages=stages,
+        options=(observed.graphs or {}).get("written", {}).get("options"),
+        cpu=cpu,
+        fetch=_fetch(facts, observed, steps),
+        ceiling=ceiling_of(stages or [], cpu, steps, facts.host.cores, _pool(facts, observed)),
+        series=_series(observed, sampler, None if exit_code is not None else PARTIAL_POINTS),
+        overhead=_overhead(facts, observed),
+        contention=facts.contention,
+        headspace=_headspace(steps, observed),
+        warnings=[*facts.warnings, *observed.warnings, *_warnings(observed, steps), *notes],
+        errors=[problem] if problem else [],
+        output=facts.output,
+    )
+    profile.memory = _memory(profile.phases, sampler, growing=problem is not None and problem.code == "out-of-memory")
+    profile.causes = causes_of(facts.contention, facts.disk, steps, stages, observed.trace)
+    profile.verdict = verdict(profile) if exit_code is not None or steps else None
+    return profile
+
+
+def _phases(observed: Observed, sampler: Sampler | None) -> list[Phase]:
+    sampled = sampler.peaks() if sampler else {}
+    ends, joint = (sampler.ends(), sampler.ended_with_children()) if sampler else ({}, set())
+    found = []
+    for seen in observed.phases:
+        outside = sampled.get(seen.name)
+        exact = seen.peak is not None and seen.peak >= 0.98 * (outside or 0)
+        found.append(
+            Phase(
+                name=seen.name,
+                seconds=seen.seconds,
+                peak_rss_bytes=max((peak for peak in (seen.peak, outside) if peak is not None), default=None),
+                # The worker's own word is of that moment, but has no children.
+                end_rss_bytes=ends.get(seen.name) if seen.end_rss is None or seen.name in joint else seen.end_rss,
+                how="hwm" if exact else "sampled" if outside is not None else None,
+                note=seen.note,
+            )
+        )
+    return found
+
+
+def _steps(facts: Facts, observed: Observed) -> Steps | None:
+    measured = observed.measured
+    if measured is None or not measured["steps"]["count"]:
+        return None
+    return Steps(dispatch="sync" if observed.own_step else facts.plan.dispatch, **measured["steps"])
+
+
+def _device(facts: Facts, observed: Observed) -> Device:
+    measured = observed.measured or {}
+    return Device(
+        kind="python" if observed.own_step else facts.plan.step["kind"],
+        text=f"python: returned by {facts.target.text}" if observed.own_step else facts.plan.step_text,
+        idle_share=measured.get("idle_share"),
+        gaps=Gaps(**measured["gaps"]) if measured.get("gaps") else None,
+    )
+
+
+def _throughput(steps: Steps | None, observed: Observed, stages: list[Stage] | None) -> Throughput | None:
+    if steps is None or not steps.seconds:
+        return None
+    sizes = (observed.measured or {}).get("sizes") or {}
+    per_batch = _elements_per_batch(sizes.get("length"), stages)
+    rate = steps.count / steps.seconds
+    size = sizes.get("bytes")
+    return Throughput(
+        batches_per_second=rate,
+        elements_per_batch=per_batch,
+        elements_per_second=rate * per_batch if per_batch is not None else None,
+        bytes_per_batch=size,
+        bytes_per_second=rate * size if size is not None else None,
+    )
+
+
+def _elements_per_batch(length: float | None, stages: list[Stage] | None) -> float | None:
+    """The batch's first dimension if the pipeline ends in batches; 1 if it makes none; else unknown."""
+    if stages is None:
+        return None
+    for stage in reversed(stages):
+        if stage.depth or stage.origin == "injected":
+            continue
+        if stage.op in _BATCHES:
+            return length
+        if stage.op == "unbatch":
+            return 1.0
+        if stage.op in ("flat_map", "interleave", "zip", "concatenate", "sample_from_datasets"):
+            inner = [one.op for one in stages if one.id.startswith(f"{stage.id}.")]
+            last = next((op for op in reversed(inner) if op in (*_BATCHES, "unbatch")), "unbatch")
+            return length if last != "unbatch" else 1.0
+    return 1.0
+
+
+def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[Message]]:
+    graphs = observed.graphs
+    if graphs is None:
+        return facts.written, []
+    names = {address: stage.name for address, stage in facts.stages.items()}
+    locations = {address: stage.location for address, stage in facts.stages.items() if stage.location}
+    steps = (observed.measured or {}).get("steps") or {"seconds": 0.0}
+    stages, notes = explain_stages(
+        graphs["written"],
+        graphs["executed"],
+        segments=[(one["first"], one["last"]) for one in graphs["segments"]],
+        batches=sum(one["batches"] for one in graphs["segments"]),
+        times=[one.get("seconds", 0.0) for one in graphs["segments"]],
+        traced=traced_elements(observed.trace, graphs["executed"]),
+        seconds=steps["seconds"],
+        cores=facts.host.cores,
+        names=names,
+        locations=locations,
+        by_address=facts.target.kind == "spec",
+        ops={address: stage.op for address, stage in facts.stages.items()} if facts.target.kind == "spec" else None,
+    )
+    if facts.target.kind == "function":
+        locate(stages, graphs)
+        shorten(stages)
+    return stages or facts.written, notes
+
+
+def _attribute_time(
+    facts: Facts, observed: Observed, stages: list[Stage] | None, steps: Steps | None
+) -> CpuAccount | None:
+    """Split up the stages' time in place, and account for the process's CPU time."""
+    graphs = observed.graphs
+    if graphs is None or not stages:
+        return None
+    spec = facts.target.kind == "spec"
+    ops = {address: stage.op for address, stage in facts.stages.items()} if spec else None
+    work = work_by_stage(observed.trace, graphs["written"], graphs["executed"], by_address=spec, ops=ops)
+    return attribute(stages, work, _used(facts, observed, steps), facts.host.cores)
+
+
+def _pool(facts: Facts, observed: Observed) -> float | None:
+    """Threads that functions run on: a pool of the pipeline's own, else one for each core of the machine."""
+    options = (observed.graphs or {}).get("written", {}).get("options") or {}
+    own = options.get("threading.private_threadpool_size")
+    return float(own) if own else facts.host.schedulable_cores or facts.host.cores
+
+
+def _used(facts: Facts, observed: Observed, steps: Steps | None) -> Used:
+    measured, contention = observed.measured or {}, facts.contention
+    if steps is None:
+        return Used()
+    cpu_ns, overhead_ns = measured.get("cpu_ns"), measured.get("overhead_cpu_ns")
+    # The kernel sums it over the cores on which the group was held back.
+    throttled = contention.throttled_seconds if contention is not None else None
+    could = steps.seconds * (facts.host.schedulable_cores or 1)
+    return Used(
+        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns else None,
+        loop_ms=(observed.headspace or {}).get("loop_cpu_ms"),
+        pipeprof_ms=overhead_ns / 1e6 / steps.count if overhead_ns is not None else None,
+        waiting_share=contention.runnable_wait_share if contention is not None else None,
+        throttled_share=min(1.0, throttled / could) if throttled is not None and could else None,
+        interval_ms=steps.interval_ms.mean,
+        batches=sum(one["batches"] for one in (observed.graphs or {}).get("segments") or ()),
+        traced_share=_traced_share(observed.trace or {}),
+    )
+
+
+def _traced_share(trace: Mapping[str, Any]) -> float | None:
+    at_work = sum(one["ms"] for one in (trace.get("work") or {}).values())
+    cpu = trace.get("cpu_seconds")
+    return min(1.0, 1e3 * cpu / at_work) if cpu is not None and at_work > 0 else None
+
+
+def _headspace(steps: Steps | None, observed: Observed) -> Headspace | None:
+    seen = observed.headspace
+    if steps is None or seen is None or not steps.interval_ms.mean:
+        return None
+    interval, replayed = steps.interval_ms.mean, seen["replayed_ms"]
+    return Headspace(
+        interval_ms=interval,
+        replayed_ms=replayed,
+        share=max(0.0, 1 - replayed / interval),
+        speedup=max(1.0, interval / replayed) if replayed else 1.0,
+        batches=seen["batches"],
+    )
+
+
+def _fetch(facts: Facts, observed: Observed, steps: Steps | None) -> Fetch | None:
+    """Only of a run with the source files evicted: else nobody knows what was in memory."""
+    if steps is None or facts.disk is None or not facts.disk.cold:
+        return None
+    cold, warm = steps.interval_ms.mean, (observed.warm or {}).get("warm_ms")
+    replayed = (observed.headspace or {}).get("replayed_ms")
+    return Fetch(
+        cold_ms=cold,
+        warm_ms=warm,
+        replayed_ms=replayed,
+        fetch_ms=max(0.0, cold - warm) if warm is not None else None,
+        prepare_ms=max(0.0, warm - replayed) if warm is not None and replayed is not None else None,
+        warm_disk_bytes=(observed.warm or {}).get("disk_bytes"),
+    )
+
+
+def _series(observed: Observed, sampler: Sampler | None, most: int | None) -> Series:
+    series = sampler.series(most) if sampler else Series()
+    histograms: dict[str, Any] = (observed.measured or {}).get("histograms") or {}
+    series.interval_histogram_ms = [tuple(pair) for pair in histograms.get("interval", [])]
+    series.fetch_histogram_ms = [tuple(pair) for pair in histograms.get("fetch", [])]
+    return series
+
+
+def _overhead(facts: Facts, observed: Observed) -> Overhead | None:
+    measured = observed.measured
+    if measured is None or not measured["steps"]["seconds"]:
+        return None
+    seconds = measured["steps"]["seconds"]
+    gaps = measured.get("gaps")
+    late = gaps["by_cause"].get("pipeprof", 0.0) if gaps else None
+    loop = measured.get("overhead_ns")
+    return Overhead(
+        loop_share=loop / 1e9 / seconds if loop is not None else None,
+        sampler_cores=facts.sampler_cores,
+        wake_share=late / seconds if late is not None else None,
+    )
+
+
+def _memory(phases: Iterable[Phase], sampler: Sampler | None, *, growing: bool) -> Memory:
+    peaks: dict[PhaseName, int] = {
+        phase.name: phase.peak_rss_bytes
+        for phase in phases
+        if phase.peak_rss_bytes is not None and phase.name in _MEASURED_PHASES
+    }
+    baseline = next((phase.end_rss_bytes for phase in phases if phase.name == "import" and phase.seconds), None)
+    largest = max(peaks, key=lambda name: peaks[name], default=None)
+    return Memory(
+        baseline_bytes=baseline,
+        peak_bytes=peaks[largest] if largest else None,
+        peak_phase=largest,
+        growth_bytes_per_second=sampler.growth() if sampler and growing else None,
+        seconds_to_limit=sampler.seconds_to_limit() if sampler and growing else None,
+    )
+
+
+def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
+    found = []
+    warmup = next((phase for phase in observed.phases if phase.name == "warmup"), None)
+    if warmup is not None and warmup.note and warmup.note.startswith("not settled"):
+        text = f"The warm-up was {warmup.note}: what was measured may still be changing."
+        found.append(Message(code="not-settled", message=text))
+    if steps is not None and steps.epochs:
+        share = f", {percent(steps.restart_share)} of the time" if steps.restart_share is not None else ""
+        often = f"{steps.epochs:,} times" if steps.epochs > 1 else "once"
+        text = f"The dataset ended {often} while it was measured and was started again, as a training loop does{share}."
+        found.append(Message(code="repeated", message=text))
+    deletions = (observed.measured or {}).get("deletions") or []
+    seconds, long = steps.seconds if steps is not None else 0.0, max(deletions, default=0.0) > DELETION_SECONDS
+    if not long:
+        # Short ones of the warm-up tell nothing of the measured time; long ones are too few to leave any out.
+        deletions = deletions[len(deletions) - (steps.epochs if steps is not None else 0) :]
+    spent = sum(deletions)
+    if spent > (DELETION_SHARE if long else DELETIONS_SHARE) * (seconds + spent):
+        took = f"up to {max(deletions):.1f} s" if long else milliseconds(1000 * spent / len(deletions))
+        text = (
+            f"TensorFlow took {took} to delete an ended iterator ({spent:.1f} s for {len(deletions):,} of them). The "
+            "clock of the steps stood still meanwhile, that of the phase did not; a training loop that lets go of its "
+            "iterator after every epoch, as `for batch in dataset` does, waits for it."
+        )
+        found.append(Message(code=SLOW_DELETE, message=text))
+    return found

@@ -1,0 +1,230 @@
+"""Watching the worker: one loop over its pipes, the clock, the memory limit and the user's signals."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from pipeprof.profiles.harness.process import WorkerProcess
+    from pipeprof.profiles.harness.received import Observed
+    from pipeprof.profiles.host.sampler import Sample, Sampler
+
+Reason = Literal["exit", "memory-limit", "hung", "max-time", "interrupted", "terminated"]
+
+LOOK_SECONDS = 1.0
+LOOK_ABOVE = 0.5
+ANSWER_SECONDS = 2.0
+LAST_LOOK_SECONDS = 0.2
+SAVE_SECONDS = 10.0
+LONGEST_PATIENCE = 1.0
+GRACE_SECONDS = {"interrupted": 8.0, "terminated": 2.0, "max-time": 4.0}
+_STOPPABLE = ("warmup", "measure", "trace")
+
+
+@dataclass
+class Ended:
+    """How the sample ended.
+
+    Attributes:
+        reason: What ended it; `exit` when the worker ended by itself.
+        returncode: The worker's exit status, or minus the signal.
+        stacks: Whether stacks of its threads were printed.
+        last: The last sample of its memory.
+    """
+
+    reason: Reason
+    returncode: int
+    stacks: bool = False
+    last: Sample | None = None
+
+
+class Signals:
+    """Ctrl-C and SIGTERM, turned into a word for the loop; the second one no longer waits for the worker."""
+
+    def __init__(self) -> None:
+        self.asked: Literal["interrupted", "terminated"] | None = None
+        self.times = 0
+        self.read_fd, self._write_fd = os.pipe()
+        os.set_blocking(self._write_fd, False)
+        os.set_blocking(self.read_fd, False)
+
+    def wake(self) -> None:
+        """Make the loop look up."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._write_fd, b"!")
+
+    def rest(self) -> None:
+        """Forget earlier calls to look up."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.read_fd, 1024)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self.times += 1
+        self.asked = "interrupted" if number == signal.SIGINT else "terminated"
+        self.wake()
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[Signals]:
+        """Handle the signals while the body runs; outside of the main thread only the memory limit wakes the loop."""
+        before = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before[number] = signal.signal(number, self._handle)
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            os.close(self.read_fd)
+            os.close(self._write_fd)
+
+
+@dataclass
+class Watch:
+    """The loop, and what it knows.
+
+    Args:
+        worker: The process.
+        observed: Where its messages go.
+        sampler: What samples its memory.
+        signals: The user's signals.
+        timeout: Seconds without progress after which it is taken to hang.
+        end_at: When the command's time is over, in seconds of `clock`; `None` for never.
+        on_message: Called after every batch of messages.
+        save: Called at the begin of each phase and every ten seconds.
+    """
+
+    worker: WorkerProcess
+    observed: Observed
+    sampler: Sampler
+    signals: Signals
+    timeout: float
+    end_at: float | None
+    on_message: Callable[[], None]
+    save: Callable[[], None]
+    clock: Callable[[], float] = time.monotonic
+    over_limit: bool = False
+    stacks: bool = False
+    _stop: Reason | None = None
+    _kill_at: float | None = None
+    _next_look: float = 0.0
+    _next_save: float = 0.0
+    _looks_before: int = 0
+
+    def run(self) -> Ended:
+        """Watch until the worker has ended, by itself or by us."""
+        try:
+            while not self._over():
+                self._take()
+                self._decide(self.clock())
+        finally:
+            returncode = self.worker.end()
+            self._drain()
+        reason = self._stop or "exit"
+        if reason != "memory-limit" and self.observed.done:
+            reason = self._stop if self._stop in ("interrupted", "terminated") else "exit"
+        return Ended(reason or "exit", returncode, self.stacks, self.sampler.last)
+
+    def _over(self) -> bool:
+        if self.worker.returncode is not None:
+            return True
+        return self._kill_at is not None and self.clock() >= self._kill_at
+
+    def _take(self) -> None:
+        readable, _, _ = select.select(
+            [self.worker.messages, self.worker.printed, self.signals.read_fd], [], [], self._patience()
+        )
+        if self.signals.read_fd in readable:
+            self.signals.rest()
+        if self.worker.printed in readable and not self.worker.read_output():
+            self._wait_for_exit()
+        if self.worker.messages in readable:
+            self._hear()
+
+    def _hear(self) -> None:
+        messages = self.worker.read_messages()
+        if messages is None:
+            self._wait_for_exit()
+            return
+        before = len(self.observed.phases)
+        for message in messages:
+            self.observed.take(message)
+        self.on_message()
+        now = self.clock()
+        if len(self.observed.phases) != before or now >= self._next_save:
+            self._next_save = now + SAVE_SECONDS
+            self.save()
+
+    def _wait_for_exit(self) -> None:
+        """A closed pipe means that the worker is about to end; give it a moment to leave its exit status."""
+        select.select([self.signals.read_fd], [], [], 0.02)
+
+    def _patience(self) -> float:
+        now = self.clock()
+        # What it was stopped for lies in the past and must not keep the loop turning until it ends.
+        due = [self.observed.heard + self.timeout, self.end_at] if self._stop is None else [self._kill_at]
+        if self._next_look > now:
+            due.append(self._next_look)
+        return max(0.0, min([now + LONGEST_PATIENCE, *(moment for moment in due if moment is not None)]) - now)
+
+    def _decide(self, now: float) -> None:
+        if self._stop is None:
+            self._find_reason(now)
+        elif self._impatient or (self.over_limit and self._stop != "memory-limit"):
+            self._kill_at = now
+        if self._stop in ("hung", "memory-limit") and self._answered:
+            self._kill_at = now
+        last = self.sampler.last
+        limit = self.sampler.limit_bytes
+        if last and limit and last.used_bytes > LOOK_ABOVE * limit and now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            self.worker.send({"c": "look"})
+
+    @property
+    def _impatient(self) -> bool:
+        """The user asked once more after the worker was asked to stop."""
+        return self.signals.times > (1 if self._stop in ("interrupted", "terminated") else 0)
+
+    def _find_reason(self, now: float) -> None:
+        if self.over_limit:
+            self._ask("memory-limit", now + LAST_LOOK_SECONDS)
+        elif self.signals.asked is not None:
+            self._stop_gently(self.signals.asked, now)
+        elif self.end_at is not None and now >= self.end_at:
+            self._stop_gently("max-time", now)
+        elif now >= self.observed.heard + self.timeout:
+            self.stacks = True
+            self.worker.dump_stacks()
+            self._ask("hung", now + ANSWER_SECONDS)
+
+    def _ask(self, reason: Reason, until: float) -> None:
+        """End the worker, after one last question what it is doing."""
+        self._stop = reason
+        self._looks_before = self.observed.looks
+        self.worker.send({"c": "look"})
+        self._kill_at = until
+
+    @property
+    def _answered(self) -> bool:
+        return self.observed.looks > self._looks_before
+
+    def _stop_gently(self, reason: Reason, now: float) -> None:
+        """Let a worker that is at its steps finish its sums; end any other at once."""
+        self._stop = reason
+        gentle = self.observed.phase in _STOPPABLE and self.worker.send({"c": "stop"})
+        self._kill_at = now + GRACE_SECONDS[reason] if gentle else now
+
+    def _drain(self) -> None:
+        for message in self.worker.read_messages() or []:
+            self.observed.take(message)
+        self.worker.read_output()

@@ -1,0 +1,248 @@
+"""How a sample ended, in one paragraph: what happened, where, and who enforced it."""
+
+from __future__ import annotations
+
+import re
+import signal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.profiles.document.profile import Location, PhaseName, Problem
+from pipeprof.profiles.wording import as_typed, size
+from pipeprof.profiles.worker.error_report import Frame, users_frame_of_stacks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipeprof.profiles.harness.event_loop import Ended
+    from pipeprof.profiles.harness.received import Observed
+    from pipeprof.profiles.host.cgroup import OomReport
+    from pipeprof.profiles.host.limits import MemoryLimit
+
+EXIT_SPEC, EXIT_PIPELINE = 2, 5
+EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
+_STAGE_OF_ITERATOR = {
+    "Shuffle": "shuffle",
+    "ShuffleAndRepeat": "shuffle",
+    "Prefetch": "prefetch",
+    "ParallelMap": "map",
+    "MapAndBatch": "map",
+    "ParallelInterleave": "interleave",
+    "Interleave": "interleave",
+    "MemoryCache": "cache",
+    "MemoryCacheImpl": "cache",
+    "Cache": "cache",
+    "Batch": "batch",
+    "ParallelBatch": "batch",
+    "PaddedBatch": "padded_batch",
+}
+_ASKED = {
+    "interrupted": ("interrupted", "Interrupted", EXIT_INTERRUPTED),
+    "terminated": ("terminated", "Ended by SIGTERM", EXIT_TERMINATED),
+}
+_DID = {"exited": "The pipeline's code ended itself", "step-raised": "The step raised"}
+_CRASHES: dict[int, str] = {
+    signal.SIGSEGV: "a segmentation fault",
+    signal.SIGBUS: "a bus error",
+    signal.SIGFPE: "an arithmetic fault",
+    signal.SIGILL: "an illegal instruction",
+    signal.SIGABRT: "an abort",
+}
+
+
+@dataclass(frozen=True)
+class StageAt:
+    """A stage with its place, as far as the spec tells: address, user's name or op, and line."""
+
+    address: str
+    op: str
+    name: str | None
+    location: Location | None
+
+    @property
+    def words(self) -> str:
+        """The stage for a sentence."""
+        called = self.name or self.op
+        where = f", {self.location.file}:{self.location.line}" if self.location else ""
+        return f"{called} ({self.address}{where})"
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What is known around an end.
+
+    Attributes:
+        limit: The memory limit.
+        oom: What the kernel says about kills for want of memory.
+        growth: Bytes per second at the end.
+        seconds: Since the worker started.
+        timeout: The `--timeout` in force, in seconds.
+        max_time: The `--max-time` in force, in seconds.
+        peaks: Largest sampled memory by phase, in bytes.
+        stages: The written stages by address.
+        stacks: Stacks of the worker's threads, if they were dumped.
+    """
+
+    limit: MemoryLimit | None
+    oom: OomReport
+    growth: float | None
+    seconds: float
+    timeout: float
+    max_time: float | None
+    peaks: Mapping[PhaseName, int]
+    stages: Mapping[str, StageAt]
+    stacks: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The paragraph, and what the command ends with."""
+
+    problem: Problem
+    exit_code: int
+
+
+def diagnose(ended: Ended, observed: Observed, around: Circumstances) -> Failure | None:
+    """What went wrong; `None` if the measurement came to its end."""
+    if ended.reason in _ASKED:
+        code, words, exit_code = _ASKED[ended.reason]
+        return _plain(code, f"{words} in phase {_where(observed)}.", exit_code)
+    if observed.complete:
+        return None
+    if ended.reason == "exit":
+        return _by_itself(ended, observed, around)
+    if ended.reason == "memory-limit":
+        return _out_of_memory(ended, observed, around, None)
+    if ended.reason == "hung":
+        return _hung(observed, around)
+    text = f"Stopped after {around.max_time:g} s (--max-time) in phase {_where(observed)}."
+    return _plain("max-time", text, EXIT_PIPELINE)
+
+
+def _by_itself(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
+    if observed.error is None:
+        return _died(ended, observed, around)
+    if observed.error["code"] == "out-of-memory":
+        return _out_of_memory(ended, observed, around, "python")
+    return _raised(observed, observed.error, around)
+
+
+def _plain(code: str, message: str, exit_code: int) -> Failure:
+    return Failure(Problem(code=code, message=message), exit_code)
+
+
+def _where(observed: Observed) -> str:
+    steps = f" after {observed.steps:,} steps" if observed.steps and observed.phase in ("warmup", "measure") else ""
+    return f"{observed.phase}{steps}"
+
+
+def _raised(observed: Observed, error: Mapping[str, Any], around: Circumstances) -> Failure:
+    stage = around.stages.get(error["address"] or "")
+    frame = _as_typed(Frame(**error["frame"]) if error["frame"] else None)
+    exit_code = EXIT_SPEC if error["kind"] == "spec" else EXIT_PIPELINE
+    message = error["message"]
+    if error["code"] == "empty":
+        message = f"Nothing to measure: {message}."
+    elif error["kind"] == "pipeline":
+        unknown = f"stage {error['address']}" if error["address"] else None
+        named = stage.words if stage else error.get("words") or unknown
+        place = f" at {frame.file}:{frame.line}" if frame else ""
+        of = f" in {named}" if named else ""
+        did = _DID.get(error["code"], "The pipeline raised")
+        message = f"{did}{of}{place}, phase {_where(observed)}: {message}"
+    location = stage.location if stage else Location(file=frame.file, line=frame.line) if frame else None
+    problem = Problem(code=error["code"], message=message, stage=error["address"], address=error["address"])
+    if location is not None:
+        problem.file, problem.line, problem.column = location.file, location.line, location.column
+    return Failure(problem, exit_code)
+
+
+def _died(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
+    if ended.returncode >= 0:
+        text = (
+            f"The worker ended by itself with exit status {ended.returncode} in phase {_where(observed)}; "
+            "does the pipeline's own code call sys.exit or os._exit?"
+        )
+        return _plain("exited", text, EXIT_PIPELINE)
+    number = -ended.returncode
+    if number == signal.SIGKILL and around.oom.killed:
+        return _out_of_memory(ended, observed, around, "kernel")
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    frame = _as_typed(users_frame_of_stacks(around.stacks))
+    place = f" The user's code was at {frame.file}:{frame.line}." if frame else ""
+    crash = _CRASHES.get(number)
+    if crash:
+        return _plain("crashed", f"The worker crashed with {crash} ({name}) in phase {_where(observed)}.{place}", 5)
+    unsure = ""
+    if number == signal.SIGKILL:
+        unsure = (
+            " Nothing says that memory ran out." if around.oom.killed is False else " It may have run out of memory."
+        )
+    return _plain("killed", f"The worker was killed from outside ({name}) in phase {_where(observed)}.{unsure}", 5)
+
+
+def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: str | None) -> Failure:
+    limit = around.limit
+    if by == "kernel":
+        most = f" of {size(around.oom.limit_bytes)}" if around.oom.limit_bytes else ""
+        whose = f"the memory limit{most} of its control group" if around.oom.by == "cgroup" else "the machine's memory"
+        enforced = f"the kernel killed the worker at {whose}"
+    elif by == "python":
+        said = observed.error["message"] if observed.error else ""
+        enforced = f"Python could not get more memory ({said})"
+    elif limit is not None:
+        source = {"option": "--memory-limit", "cgroup": "the control group, less a reserve"}.get(
+            limit.source, "the machine's free memory, less a reserve"
+        )
+        enforced = f"pipeprof stopped the worker at the limit of {size(limit.bytes)} ({source})"
+    else:
+        enforced = "the worker was stopped"
+    held = f"; it held {size(ended.last.used_bytes)}" if ended.last else ""
+    grew = f" and grew by {size(around.growth)} per second" if around.growth and around.growth > 0 else ""
+    phases = ", ".join(f"{name} {size(peak)}" for name, peak in around.peaks.items())
+    largest = f"Largest by phase: {phases}." if phases else "No sample of its memory was taken."
+    stage, buffer = _largest_buffer(observed, around)
+    blamed = f" At the last look {stage.words if stage else buffer[0]} held {size(buffer[1])}." if buffer else ""
+    text = (
+        f"Out of memory in phase {_where(observed)}, {around.seconds:.1f} s after the start: {enforced}{held}{grew}. "
+        f"{largest}{blamed}"
+    )
+    problem = Problem(code="out-of-memory", message=text, stage=stage.address if stage else None)
+    if stage is not None and stage.location is not None:
+        problem.file, problem.line, problem.column = stage.location.file, stage.location.line, stage.location.column
+    return Failure(problem, EXIT_PIPELINE)
+
+
+def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[StageAt | None, tuple[str, int] | None]:
+    """The iterator that buffered most at the last look, and the only written stage it can belong to."""
+    nodes = (observed.look or {}).get("model") or {}
+    largest = max(nodes.get("nodes", []), key=lambda node: node["buffered_bytes"], default=None)
+    if largest is None or largest["buffered_bytes"] < 50e6:
+        return None, None
+    kind = re.sub(r"V\d+$", "", largest["name"])
+    op = _STAGE_OF_ITERATOR.get(kind)
+    candidates = [stage for stage in around.stages.values() if stage.op == op]
+    buffer = (kind, int(largest["buffered_bytes"]))
+    return (candidates[0] if len(candidates) == 1 else None), buffer
+
+
+def _hung(observed: Observed, around: Circumstances) -> Failure:
+    frames = (observed.look or {}).get("frames") or []
+    frame = _as_typed(Frame(**frames[0]) if frames else users_frame_of_stacks(around.stacks))
+    place = (
+        f" The user's code was at {frame.file}:{frame.line}{f', in {frame.function}' if frame.function else ''}."
+        if frame
+        else ""
+    )
+    text = f"No progress for {around.timeout:g} s (--timeout) in phase {_where(observed)}: the pipeline hangs.{place}"
+    problem = Problem(code="hung", message=text)
+    if frame:
+        problem.file, problem.line = frame.file, frame.line
+    return Failure(problem, EXIT_PIPELINE)
+
+
+def _as_typed(frame: Frame | None) -> Frame | None:
+    return replace(frame, file=as_typed(frame.file)) if frame is not None else None

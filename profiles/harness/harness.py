@@ -1,0 +1,340 @@
+"""One sample from outside: prepare, start the worker, watch it, and say how it went."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.advise.advise import findings_for
+from pipeprof.profiles.document.profile import Disk, Location, Message, Problem, Profile, Stage, Target, Tool
+from pipeprof.profiles.document.target import spec_target
+from pipeprof.profiles.harness.account_memory import account_memory
+from pipeprof.profiles.harness.build_profile import Facts, assemble
+from pipeprof.profiles.harness.event_loop import Ended, Signals, Watch
+from pipeprof.profiles.harness.failure import Circumstances, StageAt, diagnose
+from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, measuring_lock
+from pipeprof.profiles.harness.process import WorkerProcess
+from pipeprof.profiles.harness.received import Observed
+from pipeprof.profiles.harness.settings import Plan, RunSettings, job, plan
+from pipeprof.profiles.host import host as hosts
+from pipeprof.profiles.host import limits
+from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
+from pipeprof.profiles.host.file_systems import uncounted
+from pipeprof.profiles.host.machine import machine_memory
+from pipeprof.profiles.host.page_cache import evict, in_memory
+from pipeprof.profiles.host.process_readers import system_reader
+from pipeprof.profiles.host.sampler import Sampler, SamplerThread
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.document.store import ProfileWriter
+    from pipeprof.profiles.harness.progress import Progress
+
+__all__ = ["RunSettings", "run_sample"]
+
+COUNTED_FROM = 1e6
+"""Bytes per second: who reads that much from a disk does not read from elsewhere alone."""
+READ_TO_THE_END = (
+    "--cold: when the measurement was over, all source files had been read; what was read a second time came from "
+    "memory. Fewer --seconds, or --steps, measure less than one pass."
+)
+
+
+def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Progress) -> Profile:
+    """Measure the target once.
+
+    Args:
+        settings: What to measure and how.
+        writer: Saves the profile from the first phase on.
+        progress: Told what is going on.
+
+    Returns:
+        The profile, complete or partial, with the exit code of the command in it.
+
+    Raises:
+        PipeprofError: Something was wrong before the worker started.
+    """
+    began = time.monotonic()
+    planned = plan(settings)
+    patience = settings.max_time if settings.max_time is not None else DEFAULT_LIMIT
+    if not settings.lock:
+        return _Run(settings, planned, writer, progress, began).run()
+
+    told: set[int | None] = set()
+
+    def waiting(pid: int | None, _seconds: float) -> None:
+        if pid not in told:
+            told.add(pid)
+            who = f" (pid {pid})" if pid else ""
+            progress.note(f"waiting for another pipeprof{who} that is measuring, up to {patience:g} s")
+
+    with measuring_lock(settings.command, limit=patience, waiting=waiting) as state:
+        run = _Run(settings, planned, writer, progress, began)
+        if state.warning:
+            run.warn("no-lock", state.warning)
+        return run.run()
+
+
+class _Run:
+    """What one run holds together."""
+
+    def __init__(
+        self, settings: RunSettings, planned: Plan, writer: ProfileWriter, progress: Progress, began: float
+    ) -> None:
+        self._settings = settings
+        self._plan = planned
+        self._writer = writer
+        self._progress = progress
+        self._began = began
+        self._cgroup = Cgroup()
+        self._limit = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(self._cgroup), machine_memory())
+        stages = written_stages(settings.loaded)
+        self._facts = Facts(
+            command=settings.command,
+            target=_target(settings),
+            tool=Tool(version=hosts.versions()["pipeprof"] or "unknown"),
+            host=hosts.host_facts(self._limit, self._cgroup),
+            versions=hosts.versions(),
+            plan=planned,
+            started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            stages=stages,
+            written=_as_written(stages) if settings.loaded is not None else None,
+        )
+        self._phases_told = 0
+        self._cpu_at_measure: float | None = None
+        self._read_at_measure: int | None = None
+        self._warm: list[Path] = []
+        self._uncounted: frozenset[str] = frozenset()
+
+    def warn(self, code: str, message: str) -> None:
+        self._facts.warnings.append(Message(code=code, message=message))
+
+    def run(self) -> Profile:
+        folders = self._make_data()
+        self._evict(folders)
+        oom = CgroupWatch(self._cgroup)
+        self._observed = Observed()
+        with Signals().installed() as signals:
+            limit = self._limit.bytes if self._limit else None
+            asked = job(self._settings, self._plan, folders, os.getpid(), limit)
+            worker = WorkerProcess({**asked, "warm": [str(file) for file in self._warm]})
+            try:
+                ended, sampler = self._watch(worker, signals)
+            finally:
+                worker.end()
+                worker.close()
+        self._facts.output = worker.output.users()
+        around = Circumstances(
+            limit=self._limit,
+            oom=oom.report(),
+            growth=sampler.growth(),
+            seconds=sampler.elapsed(),
+            timeout=self._plan.timeout,
+            max_time=self._settings.max_time,
+            peaks=dict(sampler.peaks()),
+            stages=self._facts.stages,
+            stacks=worker.stacks.text(),
+        )
+        failure = diagnose(ended, self._observed, around)
+        if failure is not None:
+            self._pin_to_op(failure.problem)
+        self._note_lost_end(ended)
+        return self._finish(sampler, failure.problem if failure else None, failure.exit_code if failure else 0)
+
+    def _finish(self, sampler: Sampler, problem: Problem | None, exit_code: int) -> Profile:
+        self._progress.close()
+        profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
+        account_memory(profile, self._observed, sampler, self._settings.loaded, self._facts.stages)
+        graphs = self._observed.graphs or {}
+        profile.findings, messages = findings_for(
+            profile,
+            graphs.get("written"),
+            graphs.get("executed"),
+            loaded=self._settings.loaded,
+            made=graphs.get("made") or (),
+        )
+        profile.warnings += messages
+        self._writer.write(profile, final=True)
+        if self._writer.warnings:
+            profile.warnings += [Message(code="not-saved-there", message=text) for text in self._writer.warnings]
+            self._writer.write(profile, final=True)
+        return profile
+
+    def _pin_to_op(self, problem: Problem) -> None:
+        """What TensorFlow refuses is pinned to the line of the op in the stage, not only to the stage's."""
+        error, loaded = self._observed.error, self._settings.loaded
+        if error is None or loaded is None or not error.get("op_path"):
+            return
+        problem.address = f"{error['address']}.{error['op_path']}"
+        at = loaded.locate(problem.address)
+        if at is not None and at.line is not None:
+            problem.line, problem.column = at.line, at.column
+
+    def _note_lost_end(self, ended: Ended) -> None:
+        if (
+            self._observed.complete
+            and not self._observed.done
+            and ended.reason in ("exit", "hung", "memory-limit", "max-time")
+        ):
+            why = {"hung": "hung", "memory-limit": "ran into the memory limit", "max-time": "ran out of --max-time"}
+            word = why.get(ended.reason, "died")
+            self.warn("lost-end", f"The worker {word} after the measurement, in phase {self._observed.phase}.")
+
+    def _make_data(self) -> dict[str, Path]:
+        loaded = self._settings.loaded
+        if loaded is None or not loaded.spec.data:
+            return {}
+        from pipeprof.pipelines.data.cache import ensure, locate
+
+        cache = locate()
+        if cache.warning:
+            self.warn("cache-elsewhere", cache.warning)
+        return ensure(loaded.spec.data, progress=self._progress.data, cache=cache)
+
+    def _evict(self, folders: Mapping[str, Path]) -> None:
+        if not self._plan.cold:
+            return
+        loaded = self._settings.loaded
+        if loaded is None:
+            self._facts.disk = Disk(cold=None)
+            self.warn(
+                "cold", "--cold: the files that a Python target reads are not known before it runs; none was evicted."
+            )
+            return
+        from pipeprof.pipelines.spec.paths import source_files
+
+        files = list(source_files(loaded.spec, loaded.base_dir, folders))
+        evicted = evict(files)
+        self._facts.disk = Disk(cold=evicted.cold)
+        self._warm = files if evicted.cold else []
+        if evicted.lacking:
+            self.warn("cold", f"--cold: {evicted.lacking}.")
+
+    def _watch(self, worker: WorkerProcess, signals: Signals) -> tuple[Ended, Sampler]:
+        reader = system_reader()
+        sampler = Sampler(worker.pid, reader, limit_bytes=self._limit.bytes if self._limit else None)
+        self._contention = hosts.ContentionProbe(worker.pid, system_reader(), self._cgroup)
+        self._reader, self._pid = reader, worker.pid
+        watch = Watch(
+            worker=worker,
+            observed=self._observed,
+            sampler=sampler,
+            signals=signals,
+            timeout=self._plan.timeout,
+            end_at=self._began + self._settings.max_time if self._settings.max_time is not None else None,
+            on_message=lambda: self._heard(sampler),
+            save=lambda: self._save(sampler),
+        )
+
+        def over_limit(_sample: object) -> None:
+            watch.over_limit = True
+            signals.wake()
+
+        thread = SamplerThread(sampler, over_limit)
+        thread.start()
+        try:
+            ended = watch.run()
+        finally:
+            thread.stop()
+        return ended, sampler
+
+    def _heard(self, sampler: Sampler) -> None:
+        """Follow the worker's phases with sampler, probe and progress."""
+        observed = self._observed
+        for phase in observed.phases[self._phases_told :]:
+            sampler.sample()
+            if phase.name == "measure":
+                self._begin_measure()
+            elif self._cpu_at_measure is not None and self._facts.sampler_cores is None:
+                self._end_measure(sampler)
+            sampler.enter_phase(phase.name)
+            self._progress.phase(phase.name, self._plan.seconds if phase.name == "measure" else None)
+        self._phases_told = len(observed.phases)
+        if observed.phase == "measure" and observed.final and self._facts.sampler_cores is None:
+            self._end_measure(sampler)
+        if observed.phase == "measure":
+            sampler.count_batches(observed.steps)
+        if observed.phase in ("warmup", "measure"):
+            total = self._plan.seconds if observed.phase == "measure" else None
+            done = observed.beat_seconds
+            if self._plan.seconds is None and observed.phase == "measure":
+                done, total = float(observed.steps), float(self._plan.steps or 0) or None
+            self._progress.tick(observed.rate, done, total)
+
+    def _begin_measure(self) -> None:
+        self._contention.start()
+        self._cpu_at_measure = time.process_time()
+        self._measure_began = time.monotonic()
+        self._read_at_measure = self._reader.bytes_read(self._pid)
+        self._uncounted = uncounted(self._pid)
+
+    def _end_measure(self, sampler: Sampler) -> None:
+        sampler.sample()
+        self._facts.contention = self._contention.stop()
+        seconds = time.monotonic() - self._measure_began
+        if in_memory(self._warm):
+            self.warn("cold", READ_TO_THE_END)
+        if self._cpu_at_measure is not None and seconds > 0:
+            self._facts.sampler_cores = (time.process_time() - self._cpu_at_measure) / seconds
+        self._facts.disk = self._disk(seconds)
+
+    def _disk(self, seconds: float) -> Disk:
+        """What came from storage while measuring."""
+        cold = self._facts.disk.cold if self._facts.disk else None
+        now = self._reader.bytes_read(self._pid)
+        if now is None or self._read_at_measure is None:
+            return Disk(source="unknown: the system does not count them for this process", cold=cold)
+        counted = now - self._read_at_measure
+        kinds = self._uncounted | uncounted(self._pid)
+        if kinds and counted < COUNTED_FROM * seconds:
+            return Disk(source=f"{' and '.join(sorted(kinds))} does not count them", cold=cold)
+        return Disk(bytes=counted, source="proc-io", cold=cold)
+
+    def _save(self, sampler: Sampler) -> None:
+        self._writer.write(assemble(self._facts, self._observed, sampler))
+
+
+def _target(settings: RunSettings) -> Target:
+    target, loaded = settings.target, settings.loaded
+    if loaded is not None:
+        return spec_target(str(target), loaded)
+    import hashlib
+
+    return Target(
+        kind="function",
+        text=str(target),
+        sha256=hashlib.sha256(target.path.read_bytes()).hexdigest(),
+        arguments=dict(target.arguments),
+    )
+
+
+def written_stages(loaded: LoadedSpec | None) -> dict[str, StageAt]:
+    """The stages of a spec by address, with their places; empty for a Python target."""
+    if loaded is None:
+        return {}
+    found = {}
+    for placed in loaded.spec.placed():
+        at = loaded.locate(placed.place)
+        location = Location(file=at.file, line=at.line, column=at.column) if at and at.line else None
+        found[placed.address] = StageAt(placed.address, placed.op.op, placed.name, location)
+    return found
+
+
+def _as_written(stages: Mapping[str, StageAt]) -> list[Stage]:
+    """The stages without anything measured, for a run that did not get as far as its graph."""
+    return [
+        Stage(
+            id=address,
+            name=stage.name,
+            origin="written",
+            depth=(address.count("stages") + address.count("source")) - 1,
+            op=stage.op,
+            location=stage.location,
+        )
+        for address, stage in stages.items()
+    ]

@@ -1,0 +1,194 @@
+"""The worker's process, seen from its parent: started in a group of its own, and ended with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import deque
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.processes import end_group
+from pipeprof.profiles.protocol.channel import Message, ParentEnd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+# The current folder is the user's: a `random.py` in it must not take the place of Python's own.
+_START = (
+    "import sys; sys.path[:1] = sys.path[:1] if sys.path[:1] != [''] else []; "
+    "from pipeprof.profiles.worker.main import main; main()"
+)
+OUTPUT_BYTES = 64 * 1024
+HEAD_BYTES = 8 * 1024
+MOST_LINES = 100
+MOST_LETTERS = 8_000
+_TENSORFLOWS_OWN = re.compile(
+    r"^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] |[IWEF]\d{4} \d\d:\d\d:\d\d|WARNING: All log messages before absl"
+    r"|To enable the following instructions|\s*$)"
+)
+
+_COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
+_GOES_ON = re.compile(r"^(?:\s|Traceback |\w+(?:Error|Exception)\b|\[\[)")
+
+
+class Output:
+    """The first and the last of what the worker printed, bounded however much that was."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+        self._head = b""
+        self._lost = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Take what was printed."""
+        self._head += chunk[: max(0, HEAD_BYTES - len(self._head))]
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        while self._size > OUTPUT_BYTES and len(self._chunks) > 1:
+            gone = len(self._chunks.popleft())
+            self._size -= gone
+            self._lost += gone
+
+    def text(self) -> str:
+        """All that is kept."""
+        return b"".join(self._chunks)[-OUTPUT_BYTES:].decode("utf-8", "replace")
+
+    def users(self) -> str | None:
+        """The beginning and the end without TensorFlow's own log lines; `None` if nothing is left."""
+        lines = list(_without_log(_lines(self.text())))
+        head: list[str] = []
+        if self._lost > len(self._head):
+            head = list(_without_log(_lines(self._head.decode("utf-8", "replace"))[:-1]))
+        whole = "\n".join([*head, *lines])
+        if not head and len(lines) <= MOST_LINES and len(whole) <= MOST_LETTERS:
+            return whole or None
+        first, last = (head or lines)[: MOST_LINES // 4], lines[-MOST_LINES // 2 :]
+        start = "\n".join(first)[: MOST_LETTERS // 4]
+        end = "\n".join(last)[-MOST_LETTERS // 2 :]
+        return f"{start}\n… more was printed …\n{end}"
+
+
+def _lines(text: str) -> list[str]:
+    """The lines as a terminal would leave them: without colours, and of what was overwritten only the last."""
+    lines = _COLOURS.sub("", text).replace("\r\n", "\n").split("\n")
+    seen = [line.rstrip("\r").rpartition("\r")[2] for line in lines]
+    return seen if seen[-1] else seen[:-1]
+
+
+def _without_log(lines: Iterable[str]) -> Iterator[str]:
+    """Drop TensorFlow's log, also the tracebacks that it copies into it."""
+    within = False
+    for line in lines:
+        if _TENSORFLOWS_OWN.match(line):
+            within = within or "INVALID_ARGUMENT" in line or "UNKNOWN" in line or "Error" in line
+        elif not (within and _GOES_ON.match(line)):
+            within = False
+            yield line
+
+
+def _read_all(descriptor: int, into: Output) -> bool:
+    """Read what is there; returns whether more may come."""
+    while True:
+        try:
+            data = os.read(descriptor, 1 << 16)
+        except BlockingIOError:
+            return True
+        if not data:
+            return False
+        into.add(data)
+
+
+class WorkerProcess:
+    """Starts the worker and holds its pipes.
+
+    Attributes:
+        messages: Descriptor to read messages from.
+        printed: Descriptor to read the worker's stdout and stderr from.
+        dumped: Descriptor to read the stacks of its threads from.
+        pid: The process, which leads its group.
+    """
+
+    def __init__(self, job: Message) -> None:
+        to_worker, self._commands = os.pipe()
+        self.messages, from_worker = os.pipe()
+        self.printed, prints = os.pipe()
+        self.dumped, stacks = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-u",
+                    "-c",
+                    _START,
+                    *map(str, (to_worker, from_worker, stacks)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=prints,
+                stderr=prints,
+                pass_fds=(to_worker, from_worker, stacks),
+                start_new_session=True,
+            )
+        except OSError as error:
+            for descriptor in (self._commands, self.messages, self.printed, self.dumped):
+                os.close(descriptor)
+            msg = f"the worker could not be started: {error.strerror or error}"
+            raise PipeprofError(msg) from error
+        finally:
+            for descriptor in (to_worker, from_worker, prints, stacks):
+                os.close(descriptor)
+        self.pid = self._process.pid
+        self._end = ParentEnd(self._commands)
+        self.output = Output()
+        self.stacks = Output()
+        self.send(job)
+        os.set_blocking(self._commands, False)
+        os.set_blocking(self.messages, False)
+        os.set_blocking(self.printed, False)
+        os.set_blocking(self.dumped, False)
+
+    def send(self, message: Message) -> bool:
+        """Send a command; returns whether it could be taken."""
+        return self._end.send(message)
+
+    def read_messages(self) -> list[Message] | None:
+        """The messages that have come; `None` once the worker has closed its end."""
+        found: list[Message] = []
+        while True:
+            try:
+                data = os.read(self.messages, 1 << 20)
+            except BlockingIOError:
+                return found
+            if not data:
+                return found or None
+            found += self._end.feed(data)
+
+    def read_output(self) -> bool:
+        """Take what was printed, and stacks that were dumped; returns whether more may be printed."""
+        _read_all(self.dumped, self.stacks)
+        return _read_all(self.printed, self.output)
+
+    @property
+    def returncode(self) -> int | None:
+        """How the worker ended: its exit status, or minus the signal; `None` while it runs."""
+        return self._process.poll()
+
+    def dump_stacks(self) -> None:
+        """Have the stacks of all threads printed, even where Python's lock is held."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGUSR1)
+
+    def end(self) -> int:
+        """Kill the whole group, also what is stopped in it, and wait for the worker."""
+        end_group(self.pid)
+        return self._process.wait()
+
+    def close(self) -> None:
+        """Close all pipes."""
+        for descriptor in (self._commands, self.messages, self.printed, self.dumped):
+            os.close(descriptor)

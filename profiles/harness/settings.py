@@ -1,0 +1,175 @@
+"""What a run is asked to do, and the job that the worker gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.step import Step
+    from pipeprof.pipelines.target.target import Target
+    from pipeprof.profiles.document.profile import Dispatch
+
+DEFAULT_SECONDS = 10.0
+DEFAULT_TIMEOUT = 120.0
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything the command line says about a run; `None` leaves it to the spec, then to the default.
+
+    Attributes:
+        target: What to measure.
+        loaded: The spec, if the target is one.
+        command: The command line, for the profile.
+        step: What takes the batches.
+        dispatch: How far the host runs ahead of the device.
+        seconds: Length of the measurement.
+        steps: Number of steps after which it ends earlier.
+        seed: Seed of TensorFlow's random ops.
+        cold: Drop the source files from the page cache first.
+        timeout: Seconds without a step after which the pipeline is taken to hang.
+        max_time: Seconds that the whole command may take.
+        memory_limit: Bytes that the worker may use.
+        lock: Wait for other measuring commands.
+    """
+
+    target: Target
+    loaded: LoadedSpec | None = None
+    command: list[str] = field(default_factory=list)
+    step: Step | None = None
+    dispatch: Dispatch | None = None
+    seconds: float | None = None
+    steps: int | None = None
+    seed: int | None = None
+    cold: bool | None = None
+    timeout: float | None = None
+    max_time: float | None = None
+    memory_limit: int | None = None
+    lock: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The settings with the spec's own values and the defaults filled in."""
+
+    step: dict[str, Any]
+    step_text: str
+    dispatch: Dispatch | None
+    seconds: float | None
+    steps: int | None
+    warmup_seconds: float | None
+    seed: int | None
+    cold: bool
+    timeout: float
+
+
+def plan(settings: RunSettings) -> Plan:
+    """Resolve the settings: the command line before the spec before the defaults."""
+    from pipeprof.pipelines.spec.models import Measure
+    from pipeprof.pipelines.spec.step import Step
+
+    spec = settings.loaded.spec if settings.loaded is not None else None
+    measure = spec.measure if spec is not None else Measure()
+    step = settings.step or (spec.step if spec is not None else Step())
+    steps = settings.steps if settings.steps is not None else measure.steps
+    seconds = settings.seconds
+    if seconds is None and settings.steps is None:
+        asked = "seconds" in measure.model_fields_set or measure.steps is None
+        seconds = measure.seconds if asked else None
+    base = settings.loaded.base_dir if settings.loaded is not None and settings.step is None else Path.cwd()
+    described, text = describe_step(step, base)
+    dispatch = settings.dispatch
+    if dispatch is None:
+        dispatch = (spec.step if spec is not None and "dispatch" not in step.model_fields_set else step).dispatch
+    return Plan(
+        step=described,
+        step_text=text,
+        dispatch=None if step.kind == "none" else "sync" if step.kind == "python" else dispatch,
+        seconds=seconds,
+        steps=steps,
+        warmup_seconds=measure.warmup_seconds,
+        seed=settings.seed if settings.seed is not None else measure.seed,
+        cold=settings.cold if settings.cold is not None else measure.cold,
+        timeout=settings.timeout if settings.timeout is not None else DEFAULT_TIMEOUT,
+    )
+
+
+def describe_step(step: Step, base: Path) -> tuple[dict[str, Any], str]:
+    """A step as the worker's job has it, and in words; a Python step's file is resolved against `base`."""
+    if step.python is not None:
+        path = base / step.python.file
+        return {"kind": "python", "target": f"{path.resolve()}:{step.python.function}"}, f"python: {step.python}"
+    if step.simulate is None:
+        return {"kind": "none"}, "none"
+    times = step.simulate
+    described = {
+        "kind": "simulate",
+        "base_ms": times.base * 1e3,
+        "per_mb_ms": times.per_mb * 1e3,
+        "stdev_ms": times.stdev * 1e3,
+        "every": {str(n): seconds * 1e3 for n, seconds in times.every.items()},
+    }
+    words = [f"{times.base * 1e3:g}ms"]
+    if times.per_mb:
+        words.append(f"{times.per_mb * 1e3:g}ms per MB")
+    if times.stdev:
+        words.append(f"stdev {times.stdev * 1e3:g}ms")
+    words += [f"{seconds * 1e3:g}ms every {n}" for n, seconds in times.every.items()]
+    return described, f"simulate: {', '.join(words)}"
+
+
+def job(
+    settings: RunSettings, planned: Plan, data_dirs: Mapping[str, Path], parent_pid: int, memory_limit: int | None
+) -> dict[str, Any]:
+    """The worker's job, as JSON can carry it."""
+    target, loaded = settings.target, settings.loaded
+    files = [str(target.path)]
+    if loaded is not None:
+        files += [str(path) for path in python_files(loaded)]
+    if planned.step["kind"] == "python":
+        files.append(planned.step["target"].rpartition(":")[0])
+    return {
+        "parent_pid": parent_pid,
+        "memory_limit": memory_limit,
+        "kind": "spec" if loaded is not None else "function",
+        "target": str(target),
+        "arguments": [list(pair) for pair in target.arguments],
+        "data": as_pairs(loaded.data) if loaded is not None else None,
+        "base_dir": str(loaded.base_dir) if loaded is not None else None,
+        "data_dirs": {name: str(folder) for name, folder in data_dirs.items()},
+        "user_files": files,
+        "step": planned.step,
+        "step_given": settings.step is not None,
+        "dispatch": planned.dispatch,
+        "seconds": planned.seconds,
+        "steps": planned.steps,
+        "warmup_seconds": planned.warmup_seconds,
+        "seed": planned.seed,
+    }
+
+
+def as_pairs(value: Any) -> Any:
+    """A spec's data with every mapping as a list of pairs: JSON would turn its keys that are numbers into text."""
+    if isinstance(value, dict):
+        return {"pairs": [[key, as_pairs(inner)] for key, inner in value.items()]}
+    return [as_pairs(inner) for inner in value] if isinstance(value, list) else value
+
+
+def from_pairs(value: Any) -> Any:
+    """The inverse of `as_pairs`."""
+    if isinstance(value, dict):
+        return {key: from_pairs(inner) for key, inner in value["pairs"]}
+    return [from_pairs(inner) for inner in value] if isinstance(value, list) else value
+
+
+def python_files(loaded: LoadedSpec) -> list[Path]:
+    """The Python files that a spec names, wherever it may name one."""
+    from pipeprof.pipelines.ops.values.values import PythonRef
+    from pipeprof.pipelines.spec.paths import leaves
+
+    return [loaded.base_dir / leaf.value.file for leaf in leaves(loaded.spec) if isinstance(leaf.value, PythonRef)]

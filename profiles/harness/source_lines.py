@@ -1,0 +1,44 @@
+"""Where in the user's files the stages of a function target are written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.profiles.document.stages import Caller, Location
+from pipeprof.profiles.wording import as_typed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pipeprof.pipelines.graph.read.records import PlaceDict
+    from pipeprof.profiles.document.profile import Stage
+
+
+def locate(stages: Iterable[Stage], graphs: Mapping[str, Any]) -> None:
+    """Set the place of every stage whose dataset was seen when it was made.
+
+    Args:
+        stages: Stages of a function target.
+        graphs: The worker's message with the graph as written, and the places of its datasets by id.
+    """
+    places: Mapping[str, PlaceDict] = graphs.get("places") or {}
+    if not places:
+        return
+    written = {one.address: one for one in StageGraph.from_dict(graphs["written"]).stages()}
+    for stage in stages:
+        nodes = written[stage.id].nodes if stage.id in written else ()
+        place = next((places[one] for one in reversed(nodes) if one in places), None)
+        if place is not None:
+            stage.location = Location(
+                file=place["file"], line=place["line"], column=place["column"], call=place.get("call")
+            )
+            stage.called_from = [Caller(**one) for one in place["callers"]] or None
+
+
+def shorten(stages: Iterable[Stage]) -> None:
+    """Name the files in which stages are written as the user types them, in place."""
+    for stage in stages:
+        for place in (stage.location, *(stage.called_from or ())):
+            if place is not None:
+                place.file = as_typed(place.file)

@@ -1,0 +1,1 @@
+"""The machine: processes, limits, files, the sampler."""

@@ -1,0 +1,296 @@
+"""The control group that holds a process: the limits that count in containers, and whether they killed.
+
+Version 2, version 1 and the mix of both (controllers under version 1, an empty version 2 beside them) look alike from
+here. ``proc`` and ``root`` are parameters so that tests read made-up folders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from pipeprof.profiles.host.machine import kernel_oom_kills
+from pipeprof.profiles.host.procfs import PROC, Pid, fields, read_text
+
+ROOT = Path("/sys/fs/cgroup")
+
+# Version 1 writes "no limit" as the largest multiple of the page size below 2**63.
+_UNLIMITED = 1 << 60
+
+
+@dataclass(frozen=True)
+class _Place:
+    """The folders of one controller: the process's own first, then its ancestors up to the mount."""
+
+    version: Literal[1, 2]
+    folders: tuple[Path, ...]
+
+
+def _folders(mount: Path, path: str) -> tuple[Path, ...]:
+    """From the group's folder up to the mount point.
+
+    In a container the path may be the host's while the mount shows only the container's part of the tree: then the
+    longest tail of the path that exists is the place (as the JVM finds it), in the end the mount itself.
+    """
+    parts = [part for part in PurePosixPath(path).parts if part not in {"/", "..", "."}]
+    while parts and not mount.joinpath(*parts).is_dir():
+        parts = parts[1:]
+    return tuple(mount.joinpath(*parts[:depth]) for depth in range(len(parts), -1, -1))
+
+
+def _mount(root: Path, controller: str, together: str) -> Path | None:
+    """Where a version 1 controller is mounted: alone (maybe as a link), or under the joint name."""
+    for name in (controller, together):
+        if (root / name).is_dir():
+            return root / name
+    return None
+
+
+def _places(pid: Pid, proc: Path, root: Path) -> dict[str, _Place]:
+    places: dict[str, _Place] = {}
+    unified: _Place | None = None
+    for line in (read_text(proc / str(pid) / "cgroup") or "").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if not controllers and path:
+            mount = root / "unified" if (root / "unified").is_dir() else root
+            if (mount / "cgroup.controllers").exists():
+                unified = _Place(2, _folders(mount, path))
+            continue
+        for controller in controllers.split(","):
+            mounted = _mount(root, controller, controllers)
+            if mounted is not None:
+                places[controller] = _Place(1, _folders(mounted, path))
+    if unified is not None:
+        for controller in ("memory", "cpu", "cpuset"):
+            places.setdefault(controller, unified)
+    return places
+
+
+def _number(path: Path) -> int | None:
+    """The integer in a file; ``None`` for no file and for ``max``."""
+    try:
+        return int(read_text(path) or "")
+    except ValueError:
+        return None
+
+
+def parse_cpus(text: str | None) -> frozenset[int] | None:
+    """``0-3,8`` as a set of core numbers; ``None`` for nothing or nonsense."""
+    cores: set[int] = set()
+    for part in (text or "").strip().split(","):
+        first, _, last = part.partition("-")
+        if not first.isdecimal() or (last and not last.isdecimal()):
+            return None
+        cores.update(range(int(first), int(last or first) + 1))
+    return frozenset(cores) or None
+
+
+@dataclass(frozen=True)
+class MemoryEvents:
+    """Counters since the group was made: processes killed, and how often each folder's limit was in the way.
+
+    ``hits`` has one entry per folder, the group's own first: version 2 counts ``oom``, version 1 ``failcnt``.
+    """
+
+    kills: int | None
+    hits: tuple[int | None, ...]
+
+
+class Cgroup:
+    """The control group of a process. Every answer is ``None`` if there is no such limit, counter or group.
+
+    Args:
+        pid: The process, ``self`` for this one.
+        proc: The process file system.
+        root: Where control groups are mounted.
+    """
+
+    def __init__(self, pid: Pid = "self", proc: Path = PROC, root: Path = ROOT) -> None:
+        self._places = _places(pid, proc, root)
+
+    def version(self) -> Literal[1, 2] | None:
+        """Version of the group that holds the memory."""
+        place = self._places.get("memory")
+        return None if place is None or not place.folders[0].is_dir() else place.version
+
+    def folders(self, controller: str = "memory") -> tuple[Path, ...]:
+        """The group's folder and its ancestors, as far as they are visible from here."""
+        place = self._places.get(controller)
+        return () if place is None else place.folders
+
+    def limits(self) -> tuple[int | None, ...]:
+        """Memory limit in bytes of each of :meth:`folders`."""
+        place = self._places.get("memory")
+        if place is None:
+            return ()
+        name = "memory.max" if place.version == 2 else "memory.limit_in_bytes"
+        found = (_number(folder / name) for folder in place.folders)
+        return tuple(limit if limit is not None and limit < _UNLIMITED else None for limit in found)
+
+    def memory_limit(self) -> int | None:
+        """The smallest limit in bytes of the group and its ancestors.
+
+        Version 1 also tells the smallest one above what a container can see.
+        """
+        known = [limit for limit in self.limits() if limit is not None]
+        hidden = self._memory_stat().get("hierarchical_memory_limit")
+        if hidden is not None and hidden < _UNLIMITED:
+            known.append(hidden)
+        return min(known) if known else None
+
+    def memory_current(self) -> int | None:
+        """Bytes charged to the folder with the smallest limit (or the own one), page cache included."""
+        return self._current(self._tightest())
+
+    def memory_held(self) -> int | None:
+        """The same less what the kernel would give up at once: pages of files that were not used lately."""
+        folder = self._tightest()
+        current = self._current(folder)
+        if folder is None or current is None:
+            return None
+        told = fields(read_text(folder / "memory.stat"))
+        # In version 1 the plain names leave the children out.
+        cached = told.get("total_inactive_file", told.get("inactive_file", 0))
+        return max(0, current - cached)
+
+    def _memory_stat(self) -> dict[str, int]:
+        folders = self.folders()
+        return fields(read_text(folders[0] / "memory.stat")) if folders else {}
+
+    def _tightest(self) -> Path | None:
+        folders, limits = self.folders(), self.limits()
+        limited = [(limit, folder) for limit, folder in zip(limits, folders, strict=True) if limit is not None]
+        if limited:
+            return min(limited, key=lambda pair: pair[0])[1]
+        return folders[0] if folders else None
+
+    def _current(self, folder: Path | None) -> int | None:
+        if folder is None:
+            return None
+        new = self._places["memory"].version == 2
+        return _number(folder / ("memory.current" if new else "memory.usage_in_bytes"))
+
+    def memory_events(self) -> MemoryEvents | None:
+        """Counters of kills and of limits hit; ``None`` without a memory group or where it counts neither."""
+        place = self._places.get("memory")
+        if place is None:
+            return None
+        if place.version == 2:
+            told = [fields(read_text(folder / "memory.events")) for folder in place.folders]
+            kills, hits = told[0].get("oom_kill"), tuple(one.get("oom") for one in told)
+        else:
+            kills = fields(read_text(place.folders[0] / "memory.oom_control")).get("oom_kill")
+            hits = tuple(_number(folder / "memory.failcnt") for folder in place.folders)
+        return None if kills is None and not any(hit is not None for hit in hits) else MemoryEvents(kills, hits)
+
+    def cpu_quota(self) -> float | None:
+        """Cores' worth of time per period: the smallest quota of the group and its ancestors."""
+        place = self._places.get("cpu")
+        quotas = [_quota(folder, place.version) for folder in place.folders] if place is not None else []
+        known = [quota for quota in quotas if quota is not None]
+        return min(known) if known else None
+
+    def cpuset(self) -> frozenset[int] | None:
+        """Core numbers that the group may use."""
+        for folder in self.folders("cpuset"):
+            for name in ("cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus"):
+                cores = parse_cpus(read_text(folder / name))
+                if cores is not None:
+                    return cores
+        return None
+
+    def throttled_seconds(self) -> float | None:
+        """Time that the cores stood still because a quota was used up, summed over cores and over ancestors."""
+        place = self._places.get("cpu")
+        if place is None:
+            return None
+        name, unit = ("throttled_usec", 1e-6) if place.version == 2 else ("throttled_time", 1e-9)
+        told = [fields(read_text(folder / "cpu.stat")).get(name) for folder in place.folders]
+        known = [one for one in told if one is not None]
+        return sum(known) * unit if known else None
+
+
+def _quota(folder: Path, version: int) -> float | None:
+    if version == 2:
+        words = (read_text(folder / "cpu.max") or "").split()
+        quota, period = (words[0], words[1]) if len(words) == 2 else ("", "")
+    else:
+        quota = (read_text(folder / "cpu.cfs_quota_us") or "").strip()
+        period = (read_text(folder / "cpu.cfs_period_us") or "").strip()
+    if not (quota.isdecimal() and period.isdecimal()):  # "max", or -1 in version 1: no quota
+        return None
+    return int(quota) / int(period) if int(period) and int(quota) else None
+
+
+@dataclass(frozen=True)
+class OomReport:
+    """What the kernel did for want of memory since the watch began.
+
+    Attributes:
+        kills: Processes killed in the group (in the machine, if ``scope`` says so); ``None`` if nobody counts.
+        by: Whose limit was hit: the group's (or an ancestor's), or the memory of the whole machine.
+        scope: Whether ``kills`` counts this group only; killed in the machine need not mean killed here.
+        limit_bytes: The limit that was hit, if it is a group's.
+        folder: The group whose limit was hit.
+    """
+
+    kills: int | None
+    by: Literal["cgroup", "machine"] | None = None
+    scope: Literal["cgroup", "machine"] | None = None
+    limit_bytes: int | None = None
+    folder: Path | None = None
+
+    @property
+    def killed(self) -> bool | None:
+        """Whether the kernel killed anything; ``None`` if that cannot be known."""
+        return None if self.kills is None else self.kills > 0
+
+
+def _more(before: int | None, after: int | None) -> int:
+    return max(0, after - before) if before is not None and after is not None else 0
+
+
+class CgroupWatch:
+    """Says afterwards whether the kernel killed for want of memory, and who set the limit.
+
+    Take it before the worker starts; the worker is in the same group.
+
+    Args:
+        cgroup: The group to watch.
+        proc: The process file system, for the machine's own counter where groups have none.
+    """
+
+    def __init__(self, cgroup: Cgroup, proc: Path = PROC) -> None:
+        self._cgroup = cgroup
+        self._proc = proc
+        self._events = cgroup.memory_events()
+        self._machine = kernel_oom_kills(proc)
+
+    def report(self) -> OomReport:
+        """Kills since this watch was made."""
+        before, after = self._events, self._cgroup.memory_events()
+        if before is None or after is None or before.kills is None or after.kills is None:
+            return self._machine_report()
+        kills = _more(before.kills, after.kills)
+        if not kills:
+            return OomReport(0, scope="cgroup")
+        limit = self._cgroup.memory_limit()
+        limits = self._cgroup.limits()
+        for earlier, later, own, folder in zip(before.hits, after.hits, limits, self._cgroup.folders(), strict=True):
+            # An ancestor counts the hits of those below it too, so the first that counted one is the one that was hit.
+            if _more(earlier, later):
+                return OomReport(kills, by="cgroup", scope="cgroup", limit_bytes=own, folder=folder)
+        # A counter that stood still clears its limit; one that is missing, or a limit out of sight, stays the suspect.
+        counted = [own for own, hits in zip(limits, after.hits, strict=True) if hits is not None]
+        if limit is None or limit in counted:
+            return OomReport(kills, by="machine", scope="cgroup")
+        return OomReport(kills, by="cgroup", scope="cgroup", limit_bytes=limit)
+
+    def _machine_report(self) -> OomReport:
+        now = kernel_oom_kills(self._proc)
+        if self._machine is None or now is None:
+            return OomReport(None)
+        kills = _more(self._machine, now)
+        return OomReport(kills, by="machine" if kills else None, scope="machine")

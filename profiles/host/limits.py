@@ -1,0 +1,127 @@
+"""How much memory and how many cores a worker may use.
+
+The memory limit is for the resident memory of the worker and its children. Without ``--memory-limit`` it is the
+smaller of
+
+- machine: ``MemAvailable`` now + what the worker already holds − a reserve of 10 % of all memory, at least 256 MiB
+  and at most 2 GiB;
+- control group: its limit − what it holds now (file pages that the kernel gives up at once not counted) + what the
+  worker already holds − a reserve of 5 % of the limit, at least 64 MiB and at most 1 GiB;
+
+so that the worker is stopped, with a diagnosis, before the machine swaps or the kernel kills. A reserve is never more
+than half of what is there: little memory still leaves something to run in.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeprof.profiles.host.cgroup import Cgroup
+from pipeprof.profiles.host.machine import MachineMemory
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+Source = Literal["option", "cgroup", "machine"]
+
+
+@dataclass(frozen=True)
+class MemoryLimit:
+    """The limit of a run.
+
+    Attributes:
+        bytes: Resident memory at which the worker is stopped.
+        source: Who set it.
+        reserve_bytes: What was left for others; 0 with the option, which is taken at its word.
+        room_bytes: What the default would have been, for a warning when the option asks for more; ``None`` if unknown.
+    """
+
+    bytes: int
+    source: Source
+    reserve_bytes: int
+    room_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class CgroupMemory:
+    """A control group's limit, and what it holds at the moment (``None`` if unknown)."""
+
+    limit_bytes: int
+    held_bytes: int | None = None
+
+
+def cgroup_memory(cgroup: Cgroup) -> CgroupMemory | None:
+    """The limit of a control group; ``None`` if it has none."""
+    limit = cgroup.memory_limit()
+    return None if limit is None else CgroupMemory(limit, cgroup.memory_held())
+
+
+def _reserve(share: float, total: int, least: int, most: int, room: int) -> int:
+    return min(max(int(total * share), least), most, room // 2)
+
+
+def _machine_limit(machine: MachineMemory, own: int) -> MemoryLimit:
+    room = max(0, machine.available_bytes) + own
+    reserve = _reserve(0.10, machine.total_bytes, 256 * MIB, 2 * GIB, room)
+    return MemoryLimit(room - reserve, "machine", reserve, room - reserve)
+
+
+def _cgroup_limit(cgroup: CgroupMemory, own: int) -> MemoryLimit:
+    # Right after a start a group may hold more than its limit for a moment; that must not make the limit negative.
+    room = max(0, cgroup.limit_bytes - (cgroup.held_bytes or 0)) + own
+    reserve = _reserve(0.05, cgroup.limit_bytes, 64 * MIB, GIB, room)
+    return MemoryLimit(room - reserve, "cgroup", reserve, room - reserve)
+
+
+def memory_limit(
+    option: int | None,
+    cgroup: CgroupMemory | None,
+    machine: MachineMemory | None,
+    *,
+    own_bytes: int = 0,
+) -> MemoryLimit | None:
+    """The limit to hold a worker to.
+
+    Args:
+        option: ``--memory-limit`` in bytes.
+        cgroup: The control group's memory, from :func:`cgroup_memory`.
+        machine: The machine's memory now.
+        own_bytes: Resident memory of the worker now, 0 before it starts.
+
+    Returns:
+        The limit; ``None`` without an option where neither group nor machine tell what they have.
+    """
+    found = [_cgroup_limit(cgroup, own_bytes)] if cgroup is not None else []
+    if machine is not None:
+        found.append(_machine_limit(machine, own_bytes))
+    default = min(found, key=lambda limit: limit.bytes, default=None)
+    if option is not None:
+        return MemoryLimit(option, "option", 0, None if default is None else default.bytes)
+    return default
+
+
+def usable_cores(affinity: int | None, quota: float | None, cpuset: int | None) -> float:
+    """Cores that a process can keep busy: the smallest of what is known, at least a hundredth of one.
+
+    Args:
+        affinity: Number of cores that the scheduler may put it on.
+        quota: Cores' worth of time that its control group may use.
+        cpuset: Number of cores of its control group.
+    """
+    known = [float(one) for one in (affinity, quota, cpuset) if one is not None]
+    return max(min(known, default=1.0), 0.01)
+
+
+def affinity_cores() -> int | None:
+    """Cores that the scheduler may put this process on; where it cannot be asked (macOS), all there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def cores(cgroup: Cgroup) -> float:
+    """:func:`usable_cores` of this process."""
+    allowed = cgroup.cpuset()
+    return usable_cores(affinity_cores(), cgroup.cpu_quota(), None if allowed is None else len(allowed))

@@ -1,0 +1,379 @@
+"""Memory and CPU time of the worker over a run, seen from outside.
+
+:class:`Sampler` turns readings into what the profile keeps: a bounded series, the largest memory of each phase, the
+growth at the end, and the time to the limit. It owns no thread and no clock. :class:`SamplerThread` drives it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeprof.profiles.document.profile import PhaseName, Series
+from pipeprof.profiles.host.process_readers import Reading
+from pipeprof.profiles.host.process_tree import FamilyMemory
+from pipeprof.profiles.host.procfs import Pages, Shares
+
+INTERVAL = 0.05
+MEASURE_INTERVAL = 0.2
+"""While steps are measured: a sample costs 0.3 ms of a core, and each phase's peak is the kernel's high-water mark."""
+FAST_INTERVAL = 0.005
+MAX_POINTS = 2000
+NEAR_LIMIT = 0.8
+LOOK_AHEAD = 0.5
+GROWTH_WINDOW = 3.0
+FAR = 86_400.0
+
+_SLOPE_WINDOW = 0.2
+_LEAST_SPAN = 0.2
+_LEAST_PAUSE = 0.001
+
+
+class Reader(Protocol):
+    """Reads a process and its descendants; ``None`` once it has ended."""
+
+    def read(self, pid: int) -> Reading | None:
+        """The reading now."""
+
+    def shares(self, pid: int) -> Shares | None:
+        """What of one process's memory is its own."""
+
+    def libraries(self, pid: int) -> Mapping[str, int]:
+        """Resident bytes of each library that one process maps."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One reading and when it was taken.
+
+    Attributes:
+        t: Seconds since the sampler's start.
+        rss_bytes: Resident memory of the worker and its descendants; pages that they share are counted in each.
+        used_bytes: What is held to the limit and kept: the same with shared pages counted once.
+        cpu_seconds: CPU time of both since the worker's start, also of descendants that have ended.
+        children: Live descendants.
+        phase: What the worker was doing.
+    """
+
+    t: float
+    rss_bytes: int
+    used_bytes: int
+    cpu_seconds: float | None
+    children: int
+    phase: PhaseName
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A stretch of the series: the largest memory in it, and the counters at its end."""
+
+    t: float
+    rss_bytes: int
+    cpu_seconds: float | None
+    batches: int | None
+    phase: PhaseName
+
+    def merged(self, later: _Point) -> _Point:
+        return _Point(later.t, max(self.rss_bytes, later.rss_bytes), later.cpu_seconds, later.batches, later.phase)
+
+
+def _halved(points: list[_Point]) -> list[_Point]:
+    """Neighbours merged in pairs, never across phases: a peak stays in the phase that had it."""
+    found: list[_Point] = []
+    index = 0
+    while index < len(points):
+        one = points[index]
+        pair = index + 1 < len(points) and points[index + 1].phase == one.phase
+        found.append(one.merged(points[index + 1]) if pair else one)
+        index += 2 if pair else 1
+    return found
+
+
+def _rate(before: float | None, after: float | None, seconds: float) -> float | None:
+    if before is None or after is None or seconds <= 0:
+        return None
+    return max(0.0, after - before) / seconds
+
+
+def slope(points: list[tuple[float, int]]) -> float | None:
+    """Least-squares slope in bytes per second; ``None`` for fewer than three points or less than 0.2 s."""
+    if len(points) < 3 or points[-1][0] - points[0][0] < _LEAST_SPAN:
+        return None
+    middle_t = sum(t for t, _ in points) / len(points)
+    middle_y = sum(y for _, y in points) / len(points)
+    spread = sum((t - middle_t) ** 2 for t, _ in points)
+    return sum((t - middle_t) * (y - middle_y) for t, y in points) / spread
+
+
+class Sampler:
+    """Takes samples and keeps what a report needs. May be used from several threads.
+
+    Args:
+        pid: The worker.
+        reader: What reads it.
+        clock: Seconds, monotonic.
+        limit_bytes: Memory that the worker may use; ``None`` for no limit.
+        max_points: Length of the series at which its resolution is halved.
+    """
+
+    def __init__(
+        self,
+        pid: int,
+        reader: Reader,
+        clock: Callable[[], float] = time.monotonic,
+        limit_bytes: int | None = None,
+        max_points: int = MAX_POINTS,
+    ) -> None:
+        self.pid = pid
+        self.limit_bytes = limit_bytes
+        self._reader = reader
+        self._clock = clock
+        self._max_points = max_points
+        self._start = clock()
+        self._lock = threading.Lock()
+        self._phase: PhaseName = "import"
+        self._batches: int | None = None
+        self._points: list[_Point] = []
+        self._pending: _Point | None = None
+        self._pending_samples = 0
+        self._stride = 1
+        self._recent: deque[tuple[float, int]] = deque()
+        self._peaks: dict[PhaseName, int] = {}
+        self._ends: dict[PhaseName, int] = {}
+        self._with_children: set[PhaseName] = set()
+        self._last: Sample | None = None
+        self._family = FamilyMemory(reader, clock)
+        self._had_children = False
+
+    def enter_phase(self, phase: PhaseName) -> None:
+        """What is sampled from now on belongs to this phase; take a :meth:`sample` before, for the last one's end."""
+        with self._lock:
+            self._phase = phase
+
+    def count_batches(self, batches: int) -> None:
+        """How many batches the worker has had so far (a number that never falls)."""
+        with self._lock:
+            self._batches = batches
+
+    def sample(self) -> Sample | None:
+        """Read the worker now; ``None``, and nothing kept, once it has ended."""
+        with self._lock:
+            now = self._clock() - self._start
+            reading = self._reader.read(self.pid)
+            if reading is None or reading.rss_bytes is None:
+                return None
+            taken = Sample(
+                t=now,
+                rss_bytes=reading.rss_bytes,
+                used_bytes=self._used(reading.rss_bytes, reading.pages),
+                cpu_seconds=reading.cpu_seconds,
+                children=reading.children,
+                phase=self._phase,
+            )
+            self._keep(taken)
+            return taken
+
+    def _used(self, rss: int, pages: Mapping[int, Pages]) -> int:
+        near = NEAR_LIMIT * self.limit_bytes if self.limit_bytes is not None else None
+        return self._family.bytes(self.pid, pages, near) if self.pid in pages else rss
+
+    def _near(self, used: int) -> bool:
+        return self.limit_bytes is not None and used > NEAR_LIMIT * self.limit_bytes
+
+    def _keep(self, taken: Sample) -> None:
+        used, phase = taken.used_bytes, taken.phase
+        self._had_children |= taken.children > 0 and phase != "trace"
+        self._last = taken
+        self._peaks[phase] = max(self._peaks.get(phase, 0), used)
+        self._ends[phase] = used
+        (self._with_children.add if taken.children else self._with_children.discard)(phase)
+        self._recent.append((taken.t, used))
+        while self._recent[-1][0] - self._recent[0][0] > GROWTH_WINDOW:
+            self._recent.popleft()
+        self._add(_Point(taken.t, used, taken.cpu_seconds, self._batches, phase))
+
+    def _add(self, point: _Point) -> None:
+        if len(self._points) > self._max_points:
+            self._halve()
+        if self._pending is not None and self._pending.phase != point.phase:
+            self._flush()
+        self._pending = point if self._pending is None else self._pending.merged(point)
+        self._pending_samples += 1
+        if self._pending_samples >= self._stride:
+            self._flush()
+
+    def _halve(self) -> None:
+        last = self._points[-1]
+        self._points = _halved(self._points)
+        if self._points[-1] is last and (self._pending is None or self._pending.phase == last.phase):
+            # It found no partner yet: what comes next is one, so that points stay evenly apart.
+            self._points.pop()
+            self._pending = last if self._pending is None else last.merged(self._pending)
+            self._pending_samples += self._stride
+        self._stride *= 2
+
+    def _flush(self) -> None:
+        if self._pending is not None:
+            self._points.append(self._pending)
+        self._pending, self._pending_samples = None, 0
+
+    @property
+    def started(self) -> float:
+        """When the samples' time line began, by the sampler's clock."""
+        return self._start
+
+    @property
+    def had_children(self) -> bool:
+        """Whether the worker had a child process at any sample; while traced it has one of pipeprof's own."""
+        return self._had_children
+
+    @property
+    def last(self) -> Sample | None:
+        """The latest sample."""
+        with self._lock:
+            return self._last
+
+    def elapsed(self) -> float:
+        """Seconds since the start, on the samples' time line."""
+        return self._clock() - self._start
+
+    def peaks(self) -> dict[PhaseName, int]:
+        """The largest sampled memory of each phase, in bytes."""
+        with self._lock:
+            return dict(self._peaks)
+
+    def ends(self) -> dict[PhaseName, int]:
+        """The last sampled memory of each phase, in bytes."""
+        with self._lock:
+            return dict(self._ends)
+
+    def ended_with_children(self) -> set[PhaseName]:
+        """The phases whose last sample saw a child process."""
+        with self._lock:
+            return set(self._with_children)
+
+    def over_limit(self, sample: Sample | None = None) -> bool:
+        """Whether a sample, by default the last one, is above the limit."""
+        one = sample or self.last
+        return one is not None and self.limit_bytes is not None and one.used_bytes > self.limit_bytes
+
+    def growth(self) -> float | None:
+        """Bytes per second over the last 3 s, by least squares; ``None`` before there are samples enough."""
+        with self._lock:
+            recent = list(self._recent)
+        return slope(recent)
+
+    def seconds_to_limit(self) -> float | None:
+        """When the limit would be reached at this growth.
+
+        0 above it; ``None`` without a limit, without growth, or where it would take more than a day.
+        """
+        last, growth = self.last, self.growth()
+        if last is None or self.limit_bytes is None:
+            return None
+        room = self.limit_bytes - last.used_bytes
+        if room < 0:
+            return 0.0
+        return room / growth if growth is not None and growth > room / FAR else None
+
+    def next_interval(self) -> float:
+        """Seconds to the next sample: short when the limit is near in bytes or in time."""
+        with self._lock:
+            calm = MEASURE_INTERVAL if self._phase == "measure" else INTERVAL
+            if self._last is None or self.limit_bytes is None:
+                return calm
+            used = self._last.used_bytes
+            soon = used + self._latest_rate() * LOOK_AHEAD > self.limit_bytes
+            return FAST_INTERVAL if soon or self._near(used) else calm
+
+    def _latest_rate(self) -> float:
+        """Bytes per second over the last 0.2 s: what the 3 s of :meth:`growth` would only show later."""
+        t, used = self._recent[-1]
+        for earlier_t, earlier in reversed(self._recent):
+            if t - earlier_t >= _SLOPE_WINDOW:
+                return (used - earlier) / (t - earlier_t)
+        earlier_t, earlier = self._recent[0]
+        return (used - earlier) / (t - earlier_t) if t > earlier_t else 0.0
+
+    def series(self, most: int | None = None) -> Series:
+        """The series so far: at most ``max_points`` and one more a phase, or coarser with about `most` points."""
+        with self._lock:
+            points = [*self._points, *([self._pending] if self._pending is not None else [])]
+        while most is not None and len(points) > most and len(coarser := _halved(points)) < len(points):
+            points = coarser
+        found = Series()
+        before: _Point | None = None
+        for point in points:
+            found.seconds.append(round(point.t, 4))
+            found.rss_bytes.append(point.rss_bytes)
+            found.phase.append(point.phase)
+            earlier = before or point
+            seconds = point.t - earlier.t
+            found.cpu_cores.append(_rate(earlier.cpu_seconds, point.cpu_seconds, seconds))
+            found.batches_per_second.append(_rate(earlier.batches, point.batches, seconds))
+            before = point
+        return found
+
+
+class SamplerThread:
+    """Runs a sampler at 20 Hz, at 5 Hz while steps are measured, faster near the limit, until it is stopped.
+
+    Args:
+        sampler: What takes the samples.
+        on_over_limit: Called once, from the thread, with the first sample above the limit.
+    """
+
+    def __init__(self, sampler: Sampler, on_over_limit: Callable[[Sample], None] | None = None) -> None:
+        self.sampler = sampler
+        self._on_over_limit = on_over_limit
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._cpu_seconds = 0.0
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="pipeprof-sampler", daemon=True)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time that the thread has used so far."""
+        return self._cpu_seconds
+
+    def start(self) -> None:
+        """Start sampling; the first sample is taken at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and wait for it. Raises what ended it before its time."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except Exception as error:  # handed to whoever stops the thread: it cannot be raised here
+            self._error = error
+
+    def _loop(self) -> None:
+        due = time.monotonic()
+        reported = False
+        while True:
+            taken = self.sampler.sample()
+            if taken is not None and not reported and self.sampler.over_limit(taken):
+                reported = True
+                if self._on_over_limit is not None:
+                    self._on_over_limit(taken)
+            self._cpu_seconds = time.thread_time()
+            # Deadlines do not drift; after a stall the missed ones are not made up for.
+            now = time.monotonic()
+            due = max(due + self.sampler.next_interval(), now + _LEAST_PAUSE)
+            with self._wake:
+                if self._wake.wait_for(lambda: self._stopping, timeout=due - now):
+                    return

@@ -1,0 +1,1 @@
+"""Memory: prediction and ledger."""

@@ -1,0 +1,1 @@
+"""The memory ledger: owners of the measured peak."""

@@ -1,0 +1,253 @@
+"""From what a run saw of memory to the profile's ledger, its series, and what is to be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.profiles.document.profile import AutotuneMemory, LedgerEntry, Memory, Message
+from pipeprof.profiles.memory.ledger.buffers import Look, looks_of
+from pipeprof.profiles.memory.ledger.facts import AT_REST, Facts, Ledger, Reading, grown_in_use
+from pipeprof.profiles.memory.ledger.growth import epochs_of, filling_of, grew_of, growth_of, series_of
+from pipeprof.profiles.memory.ledger.held import (
+    buffers_of,
+    captured,
+    making_of,
+    own_shares,
+    pool_scale_of,
+    sources_of,
+    windows_of,
+)
+from pipeprof.profiles.memory.ledger.reconcile import reconcile
+from pipeprof.profiles.memory.predict.autotuned_buffers import tuned_prefetches
+from pipeprof.profiles.memory.predict.model import MemoryPrediction
+from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.wording import significant
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.view.view import PipelineView
+
+_FILE_BYTES = 1_000_000
+_UNCOUNTED = ("runtime", "source", "shuffle", "cache", "python")
+_TUNABLE = ("prefetch", "parallel")
+_SAME_PEAK = 0.98
+_RUNNING = ("warmup", "measure")
+PYTHON_BYTES = 32_000_000
+"""Large objects count from here on: TensorFlow and what it imports hold some 10 MB of them."""
+_WINDOWS = {"warmup": "warmup", "measure": "measure", "first": "first_element"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What there is to account with.
+
+    Attributes:
+        document: The worker's, from `MemoryLog.document`.
+        looks: Its looks, with the buffers at their stages.
+        view: The pipeline as it was built and measured.
+        origin: Monotonic time at which the profile's series begin.
+        predicted: What was predicted from the pipeline alone; None if it could not be.
+        children: There were child processes.
+    """
+
+    document: Mapping[str, Any]
+    looks: Sequence[Look]
+    view: PipelineView
+    origin: float
+    predicted: MemoryPrediction | None = None
+    children: bool = False
+
+
+def account(profile: Profile, seen: Seen) -> list[Message]:
+    """Fill in the ledger and all that belongs to it; returns what a reader should be told."""
+    memory = profile.memory
+    running = [look for look in seen.looks if look.phase != AT_REST]
+    memory.series = series_of(running, seen.origin)
+    memory.epochs = epochs_of(running, profile.series, seen.origin)
+    memory.grew = grew_of(running, own_shares(seen.view))
+    memory.growth = growth_of(
+        running,
+        profile.series,
+        seen.origin,
+        in_use=_grown_in_use(_readings(seen.document)),
+        children=seen.children,
+    )
+    memory.filling = filling_of(running) if memory.growth is None else None
+    if memory.peak_bytes is None:
+        return []
+    facts = _facts(memory, seen)
+    if facts is None:
+        return []
+    ledger = reconcile(facts)
+    _at_fullest(profile, _fullest(seen.looks, _WINDOWS.get(facts.moment, "measure")))
+    memory.ledger = entries_of(ledger, seen.predicted)
+    memory.unexplained_bytes = ledger.unexplained
+    if seen.predicted is not None:
+        memory.predicted_bytes = seen.predicted.peak_bytes
+    memory.autotune = _autotune(memory, seen, profile.host.memory_limit_bytes)
+    return _messages(memory)
+
+
+def looks(
+    graphs: Mapping[str, Any], document: Mapping[str, Any], *, by_address: bool, ops: Mapping[str, str] | None
+) -> list[Look]:
+    """The worker's looks, placed on the graphs that it sent."""
+    return looks_of(graphs["written"], graphs["executed"], document["looks"], by_address=by_address, ops=ops)
+
+
+def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
+    """The prediction from what is written alone: nothing measured of a stage is used.
+
+    Args:
+        view: The pipeline.
+        arrays: Bytes of the sources' arrays that are still there when it has been made.
+    """
+    stages = tuple(replace(stage, measured=None) for stage in view.stages)
+    nominal = sum(stage.source_bytes or 0 for stage in stages)
+    return memory_prediction(replace(view, kind="static", stages=stages, profile=None), kept=2 * arrays >= nominal)
+
+
+def _readings(document: Mapping[str, Any]) -> dict[str, Reading]:
+    return {
+        one["name"]: Reading(**{key: value for key, value in one.items() if key != "name"})
+        for one in document["readings"]
+        if one["rss"] is not None
+    }
+
+
+def _grown_in_use(readings: Mapping[str, Reading]) -> int | None:
+    """Bytes by which what is in use outside the pool grew from the end of the warm-up to that of the measurement."""
+    before, after = readings.get("warmup"), readings.get("measure")
+    return None if before is None or after is None else grown_in_use(before, after)
+
+
+def _facts(memory: Memory, seen: Seen) -> Facts | None:
+    document = seen.document
+    readings = _readings(document)
+    moment = _moment(memory, readings)
+    if "import" not in readings or moment is None or memory.peak_bytes is None:
+        return None
+    view = seen.view
+    held = memory_prediction(view)
+    look = _fullest(seen.looks, _WINDOWS.get(moment))
+    first = next((one for one in seen.looks if one.phase == "first_element"), None)
+    python = document["python"]
+    data = document["mapped_data"]
+    return Facts(
+        readings=readings,
+        peak=memory.peak_bytes,
+        moment=moment,
+        sources=tuple(sources_of(view)),
+        arrays=python["arrays"],
+        python=python["others"] if python["others"] >= PYTHON_BYTES else 0,
+        children=_children(memory, readings[moment]) if seen.children else 0,
+        libraries=max(0, (readings[moment].file or 0) - (readings["import"].file or 0) - data),
+        files=data if data >= _FILE_BYTES else 0,
+        buffers=(*buffers_of(view, held, look), *windows_of(view, held, look)) if look is not None else (),
+        first=tuple(buffers_of(view, held, first)) if first is not None else (),
+        live=look.live if look is not None else None,
+        batch_bytes=document["batch_bytes"],
+        making=tuple(making_of(view, held, look, document["batch_bytes"])),
+        trimmed=document["trimmed"],
+        pool_scale=pool_scale_of(
+            view, held, seen.looks, look, made=readings.get("iterator"), consumer=document["batch_bytes"]
+        ),
+        aliases=tuple((one.owner, one.stage) for one in held.held if one.how == "alias"),
+        leaked=memory.growth is not None and memory.growth.leak,
+        captured=captured(view),
+    )
+
+
+def _moment(memory: Memory, readings: Mapping[str, Reading]) -> str | None:
+    """The reading that ends the stretch in which the peak was reached."""
+    phase = memory.peak_phase
+    if phase == "first_element":
+        made, first = readings.get("iterator"), readings.get("first")
+        if made is not None and made.peak and first is not None and made.peak >= _SAME_PEAK * (first.peak or 0):
+            return "iterator"
+        return "first" if first is not None else None
+    name = {"import": "import", "data": "build"}.get(phase or "", phase)
+    if name not in readings:
+        return None
+    return _at_pools_peak(readings, name) if name in _RUNNING else name
+
+
+def _at_pools_peak(readings: Mapping[str, Reading], name: str) -> str:
+    """Of the stretches with the same peak the one in which the pool had most in use: it never gives memory back."""
+    least = _SAME_PEAK * (readings[name].peak or 0)
+    same = [one for one in _RUNNING if one in readings and (readings[one].peak or 0) >= least]
+    return max([name, *same], key=lambda one: readings[one].live_peak or 0)
+
+
+def _children(memory: Memory, reading: Reading) -> int:
+    """Memory of child processes at the peak, which was measured of all together."""
+    return max(0, (memory.peak_bytes or 0) - (reading.peak or reading.rss))
+
+
+def _fullest(looks: Iterable[Look], phase: str | None) -> Look | None:
+    mine = [look for look in looks if look.phase == phase]
+    return max(mine, key=lambda look: look.total, default=None)
+
+
+def _at_fullest(profile: Profile, look: Look | None) -> None:
+    """What stages hold is told as of the look that the ledger is made from: the last one may be at an ebb."""
+    for stage in profile.stages or ():
+        one = look.by_stage.get(stage.id) if look is not None else None
+        if one is not None and one.bytes >= 0 and stage.buffered_bytes is not None:
+            stage.buffered_bytes, stage.buffered_elements = one.bytes, one.elements
+
+
+def entries_of(ledger: Ledger, predicted: MemoryPrediction | None) -> list[LedgerEntry]:
+    """The ledger with what was predicted beside the first entry of an owner at a stage."""
+    expected: dict[tuple[str, str | None], int] = {}
+    for one in predicted.held if predicted is not None else ():
+        expected[one.owner, one.stage] = expected.get((one.owner, one.stage), 0) + one.bytes
+    return [
+        LedgerEntry(
+            owner=one.owner,
+            stage=one.stage,
+            bytes=one.bytes,
+            how=one.how,
+            what=one.what,
+            predicted_bytes=expected.pop((one.owner, one.stage), None),
+        )
+        for one in ledger.entries
+    ]
+
+
+def _autotune(memory: Memory, seen: Seen, limit: int | None) -> AutotuneMemory | None:
+    """AUTOTUNE's budget, where it tunes anything.
+
+    It matters where buffers as large as tuned prefetches become, beside what the budget does not count, are more than
+    the limit.
+    """
+    tuned = any(stage.measured is not None and stage.measured.tunable for stage in seen.view.stages)
+    budget = next((look.ram_budget for look in reversed(seen.looks) if look.ram_budget), None)
+    if not tuned or budget is None:
+        return None
+    uncounted = sum(one.bytes for one in memory.ledger or () if one.owner in _UNCOUNTED)
+    now = sum(one.bytes for one in memory.ledger or () if one.owner in _TUNABLE)
+    # A budget of gigabytes is no danger where a prefetch of small elements would have to hold millions of them.
+    grown = max(now, tuned_prefetches(seen.view, memory_prediction(seen.view)).bytes)
+    return AutotuneMemory(
+        budget_bytes=round(budget),
+        limit_bytes=limit,
+        uncounted_bytes=uncounted,
+        exceeds_limit=limit is not None and min(budget, grown) + uncounted > limit,
+    )
+
+
+def _messages(memory: Memory) -> list[Message]:
+    found = []
+    growth = memory.growth
+    if growth is not None and growth.leak:
+        pace = f"{significant(growth.mb_per_1000_steps)} MB per 1,000 steps"
+        text = (
+            f"Memory leaks: with all buffers full it grew by {pace} ({significant(growth.low)} to "
+            f"{significant(growth.high)}), in each of {growth.windows} stretches, and so did what is in use: "
+            "TensorFlow's live tensors, the heap's blocks or Python's objects."
+        )
+        found.append(Message(code="leak", message=text))
+    return found

@@ -1,0 +1,197 @@
+"""What the stages of a running pipeline held at each look at its model."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeprof.pipelines.graph.align import join, match
+from pipeprof.pipelines.graph.opnames import family
+from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict
+from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.profiles.document.profile import Owner, PhaseName
+
+_OWNERS: Mapping[str, Owner] = {
+    "Shuffle": "shuffle",
+    "ShuffleAndRepeat": "shuffle",
+    "Cache": "cache",
+    "MemoryCache": "cache",
+    "Prefetch": "prefetch",
+    "Batch": "batch",
+    "ParallelBatch": "batch",
+    "PaddedBatch": "batch",
+    "GroupByWindow": "batch",
+}
+
+KINDS: Mapping[str, tuple[Owner, str]] = {
+    "Shuffle": ("shuffle", "shuffle"),
+    "ShuffleAndRepeat": ("shuffle", "shuffle"),
+    "MemoryCache": ("cache", "cache"),
+    "MemoryCacheImpl": ("cache", "cache"),
+    "Cache": ("cache", "cache"),
+    "Prefetch": ("prefetch", "prefetch"),
+    "Batch": ("batch", "batch"),
+    "ParallelBatch": ("batch", "batch"),
+    "PaddedBatch": ("batch", "padded_batch"),
+    "GroupByWindow": ("batch", "group_by_window"),
+    "ParallelMap": ("parallel", "map"),
+    "MapAndBatch": ("parallel", "map"),
+    "ParallelInterleave": ("parallel", "interleave"),
+    "Interleave": ("parallel", "interleave"),
+}
+"""What TensorFlow's model calls an iterator, without a version: the ledger's word, and the stage's op."""
+
+
+@dataclass(frozen=True)
+class Buffered:
+    """What one stage held."""
+
+    owner: Owner
+    bytes: int
+    elements: float
+    room: float = 0.0
+    """Elements that it would still take: it may have held them between two looks."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The pipeline at one moment.
+
+    Attributes:
+        t: Seconds of the system's monotonic clock.
+        phase: The phase under way.
+        steps: Steps of that phase so far.
+        epoch: How often the dataset had ended.
+        live: Bytes of tensors in TensorFlow's pool.
+        by_stage: What each stage held.
+        ram_budget: Bytes that AUTOTUNE allows its buffers.
+        rss: Resident memory of the process, without its children.
+    """
+
+    t: float
+    phase: PhaseName
+    steps: int
+    epoch: int
+    live: int | None
+    by_stage: Mapping[str, Buffered] = field(default_factory=dict)
+    ram_budget: float | None = None
+    rss: int | None = None
+
+    @property
+    def total(self) -> int:
+        """Bytes in all buffers."""
+        return sum(one.bytes for one in self.by_stage.values())
+
+
+def looks_of(
+    written: GraphDict,
+    executed: GraphDict,
+    looks: Sequence[Mapping[str, Any]],
+    *,
+    by_address: bool,
+    ops: Mapping[str, str] | None = None,
+) -> list[Look]:
+    """The worker's looks with the model's buffers at their stages.
+
+    Args:
+        written: The graph as written.
+        executed: The graph as TensorFlow runs it.
+        looks: As `MemoryLog.document` gives them.
+        by_address: The names in the graph are addresses of a spec.
+        ops: For a spec, what it calls the stage at every address.
+    """
+    before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
+    if before.root is None or after.root is None:
+        return []
+    stages = _stages_by_place(before, after, by_address=by_address, ops=ops)
+    alone = _alone(before, by_address=by_address, ops=ops)
+    found: list[Look] = []
+    known: dict[int, str] = {}
+    epoch = None
+    for one in looks:
+        if one["epoch"] != epoch:
+            known, epoch = {}, one["epoch"]
+        model: ModelDict = one["model"]
+        places = match(after, model, known).places
+        known = {**known, **places}
+        found.append(
+            Look(
+                one["t"],
+                one["phase"],
+                one["steps"],
+                one["epoch"],
+                one["live"],
+                _by_stage(after, model, places, stages, alone),
+                model["ram_budget"],
+                one.get("rss"),
+            )
+        )
+    return found
+
+
+def _stages_by_place(
+    before: StageGraph, after: StageGraph, *, by_address: bool, ops: Mapping[str, str] | None
+) -> dict[str, str]:
+    joined = join(before, after)
+    found: dict[str, str] = {}
+    for stage in before.stages(by_address=by_address, ops=ops):
+        for node in stage.nodes:
+            place = joined.executed.get(node)
+            if place is not None:
+                found.setdefault(place, stage.address)
+    for number, place in enumerate(joined.injected):
+        found.setdefault(place, f"injected.{number}")
+    return found
+
+
+def kind_of(node: ModelNodeDict) -> str:
+    """What the model calls an iterator, without a version."""
+    return re.sub(r"V\d+$", "", node["name"])
+
+
+def _alone(before: StageGraph, *, by_address: bool, ops: Mapping[str, str] | None) -> dict[str, str]:
+    """The stage of each op that is written once."""
+    written = [(stage.op, stage.address) for stage in before.stages(by_address=by_address, ops=ops)]
+    many = Counter(op for op, _ in written)
+    return {op: address for op, address in written if many[op] == 1}
+
+
+def _by_name(model: ModelDict, places: Mapping[int, str], alone: Mapping[str, str]) -> dict[int, str]:
+    """The stages of iterators whose place is not known, where there is one of a kind on both sides."""
+    many = Counter(kind_of(node) for node in model["nodes"])
+    found = {}
+    for node in model["nodes"]:
+        kind = kind_of(node)
+        if node["id"] not in places and kind in KINDS and many[kind] == 1 and KINDS[kind][1] in alone:
+            found[node["id"]] = alone[KINDS[kind][1]]
+    return found
+
+
+def _by_stage(
+    after: StageGraph,
+    model: ModelDict,
+    places: Mapping[int, str],
+    stages: Mapping[str, str],
+    alone: Mapping[str, str],
+) -> dict[str, Buffered]:
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    owners: dict[str, Owner] = {}
+    named = _by_name(model, places, alone)
+    for node in model["nodes"]:
+        place = places.get(node["id"])
+        stage = stages.get(place) if place is not None else named.get(node["id"])
+        if stage is None:
+            continue
+        size = node["parameters"].get("buffer_size")
+        room = max(0.0, size["state_value"] - node["buffered_elements"]) if size is not None else 0.0
+        if not node["buffered_elements"] and not room:
+            continue
+        owner = KINDS[kind_of(node)][0] if place is None else _OWNERS.get(family(after.nodes[place].op), "parallel")
+        owners.setdefault(stage, owner)
+        sums[stage][0] += node["buffered_bytes"]
+        sums[stage][1] += node["buffered_elements"]
+        sums[stage][2] += room
+    return {stage: Buffered(owners[stage], int(one[0]), one[1], one[2]) for stage, one in sums.items()}

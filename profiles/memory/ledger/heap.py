@@ -1,0 +1,157 @@
+"""What buffers take in glibc's heap, and what the model does not count of them.
+
+Tensors below 256 KiB are blocks of the heap. What such an element takes beside its values was measured
+(`pipeprof.profiles.memory.predict.model`); the heap itself says how much there is in all, and how much is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from pipeprof.profiles.memory.ledger.facts import MAPPED_BYTES, SLOT_BYTES, Buffer, Facts, Reading
+from pipeprof.profiles.memory.predict.model import HOLES, MOST_HOLES
+
+FULL = 0.5
+"""Of what buffers hold at the fullest look, what they must have held at another one that tells of them: beside a few
+elements the heap has grown by as much for everything else."""
+
+
+def within_heap(facts: Facts, buffers: list[Buffer]) -> list[Buffer]:
+    """Buffers of small tensors hold no more than the heap has ever grown by: elements may share a tensor."""
+    made, most = facts.readings.get("iterator"), _fullest(facts)
+    small = [one for one in buffers if not (one.unsized or one.alias or one.pooled) and one.overhead and one.elements]
+    if made is None or made.heap is None or most is None or not small:
+        return buffers
+    if any(one.bytes / one.elements >= MAPPED_BYTES for one in small):
+        return buffers
+    slots = _slots(small)
+    said = sum(one.bytes + one.overhead * one.elements for one in small)
+    scale = min(1.0, (max(0.0, most - made.heap) + slots) / said)
+    return [
+        replace(one, bytes=one.bytes * scale, overhead=one.overhead * scale, holes=one.holes * scale)
+        if one in small
+        else one
+        for one in buffers
+    ]
+
+
+def _slots(buffers: Iterable[Buffer]) -> float:
+    """Bytes of the lists of large buffers, which have mappings of their own."""
+    sizes = [SLOT_BYTES * one.elements for one in buffers if one.overhead and not one.alias]
+    return sum(size for size in sizes if size >= MAPPED_BYTES)
+
+
+def _mapped(facts: Facts, reading: Reading, buffers: Iterable[Buffer]) -> float:
+    """The same as far as more was mapped at a reading than when the pipeline had been built."""
+    built = facts.readings.get("build")
+    if built is None or built.mapped is None or reading.mapped is None:
+        return 0.0
+    return min(_slots(buffers), max(0, reading.mapped - built.mapped))
+
+
+def heap_free(facts: Facts) -> int | None:
+    """Bytes of the heap that are free at the peak and were not before; None where nobody can tell.
+
+    They were read at some moment near the peak, as just before an epoch fills its buffers. What the heap has in use at
+    its fullest beyond that moment's is new memory as far as the process has grown until the peak, and for the rest lies
+    in what was free.
+    """
+    base, now = facts.readings["import"].heap_free, facts.readings[facts.moment]
+    if base is None or now.heap_free is None:
+        return None
+    if now.near_free is None or now.near_heap is None or now.near_rss is None or now.peak is None:
+        return max(0, now.heap_free - base)
+    later = max(0, (_fullest(facts) or 0) - now.near_heap)
+    used_again = max(0, later - max(0, now.peak - now.near_rss))
+    return max(0, now.near_free - used_again - base)
+
+
+def _fullest(facts: Facts) -> int | None:
+    """The most of the heap that was seen in use with buffers full."""
+    seen = (facts.readings.get(name) for name in ("first", facts.moment))
+    return max((one.heap_most or one.heap for one in seen if one is not None and one.heap is not None), default=None)
+
+
+def holes_shown(facts: Facts, buffers: Sequence[Buffer]) -> float:
+    """The part of the holes between buffered elements that is there: no more than is free; the usual one if unknown."""
+    expected, free = sum(one.holes * one.elements for one in buffers if not one.alias), heap_free(facts)
+    if free is None or not expected:
+        return HOLES / MOST_HOLES
+    return min(1.0, free / expected)
+
+
+def total_holes(buffers: Sequence[Buffer], shown: float) -> float:
+    """Bytes that lie free between all elements of the heap's buffers."""
+    return shown * sum(one.holes * one.elements for one in buffers if not one.alias)
+
+
+def with_holes(buffers: Sequence[Buffer]) -> list[Buffer]:
+    """Ragged and sparse elements in a shuffle leave holes like others, once it is known how large they are."""
+    return [
+        replace(one, holes=HOLES * (one.bytes * (1 - one.pooled) / one.elements + one.overhead))
+        if one.owner == "shuffle" and one.unsized and not one.texts and one.elements
+        else one
+        for one in buffers
+    ]
+
+
+def filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) -> list[Buffer]:
+    """Give buffers whose bytes the model does not count what was measured of them, in proportion to their elements.
+
+    A text takes its letters and a block of the heap, which is known: what is left then has no owner. Where texts are
+    parts of larger tensors, these stay with them, in the heap or in the pool.
+    """
+
+    def known(one: Buffer) -> float:
+        share = one.pooled if pooled else 1 - one.pooled
+        return one.bytes * share + (0.0 if pooled else one.overhead * one.elements)
+
+    lacking = [
+        one
+        for one in buffers
+        if one.unsized and one.elements and not (one.texts and not one.parts if pooled else one.pool_only)
+    ]
+    if measured is None or not lacking:
+        return buffers
+    missing = measured - sum(known(one) for one in buffers)
+    weights = sum(_extent(one) for one in lacking)
+    if missing <= 0 or not weights:
+        return buffers
+    found = []
+    for one in buffers:
+        if one in lacking:
+            more = min(missing * _extent(one) / weights, max(0.0, one.most - one.bytes))
+            inside = one.bytes * one.pooled + (more if pooled else 0.0)
+            one = replace(one, bytes=one.bytes + more, pooled=inside / (one.bytes + more or 1.0))  # noqa: PLW2901
+        found.append(one)
+    return found
+
+
+def _extent(one: Buffer) -> float:
+    """What the uncounted bytes of a buffer are in proportion to."""
+    return one.bytes if one.texts else one.elements * one.weight
+
+
+def in_heap(facts: Facts, buffers: Sequence[Buffer]) -> float | None:
+    """Bytes of the heap in buffers at the fullest look.
+
+    What elements take in it is known from the first look, just before which it was read, if half of them were there;
+    else, and where what stays with elements grows while they are replaced, from the most that was seen in use.
+    """
+    made, first, most = facts.readings.get("iterator"), facts.readings.get("first"), _fullest(facts)
+    if made is None or made.heap is None or most is None:
+        return None
+    lacking = [one for one in buffers if one.unsized and one.elements and one.pooled < 1]
+    before = [one for one in facts.first if one.unsized and one.elements and one.pooled < 1]
+    extent, now = sum(_extent(one) for one in before), sum(_extent(one) for one in lacking)
+    told = extent >= FULL * now and not any(one.parts for one in lacking)
+    if lacking and before and told and first is not None and first.heap is not None:
+        others = sum(
+            one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in facts.first if one not in before
+        )
+        grown = first.heap - made.heap + _mapped(facts, first, facts.first)
+        each = max(0.0, grown - others) / (extent or 1.0)
+        rest = sum(one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in buffers if one not in lacking)
+        return rest + each * now
+    return max(0.0, most - made.heap + _mapped(facts, facts.readings[facts.moment], buffers))

@@ -1,0 +1,287 @@
+"""What a pipeline's stages held at a look, as the ledger wants it: sources, buffers, and what is in the making."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.memory.ledger.facts import AT_REST, POOLED_BYTES, Buffer, Reading, Source
+from pipeprof.profiles.memory.predict.batch_buffers import APART
+from pipeprof.profiles.memory.predict.element_size import PATH_BYTES
+from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
+from pipeprof.profiles.memory.predict.model import (
+    HOLES,
+    HOLES_BELOW,
+    MOST_HOLES,
+    SPLIT_FROM,
+    element_overhead_bytes,
+)
+from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, own_share, small_bytes
+from pipeprof.profiles.memory.predict.shared_tensors import giver
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Owner
+    from pipeprof.profiles.memory.ledger.buffers import Look
+    from pipeprof.profiles.memory.predict.model import MemoryPrediction
+    from pipeprof.profiles.view.view import PipelineView, StageView
+
+_FULL = 0.5
+_WINDOWED = frozenset({"bucket_by_sequence_length", "group_by_window"})
+"""Stages whose windows no buffer of TensorFlow's model counts."""
+_SMALL_KEY = 64
+"""Bytes of an element's small tensors that nobody counts beside large ones: a key, a length."""
+TEXT_BYTES = 24
+"""What a text takes in its tensor, which holds short ones itself."""
+TEXT_BLOCK_BYTES = 48
+"""What a text takes at most beside its letters and its place in the tensor: the head of a block, rounded up twice."""
+TEXT_SPARE = 0.125
+"""Of its letters, room that a text was given beyond them: 0.12 was measured of texts that tf.strings.join had made."""
+MADE_BLOCK_BYTES = 64
+"""The block of a C++ string that TensorFlow took over as it was, without copying its letters."""
+MADE_SPARE = 1.0
+"""Of its letters, the room that such a string may have beyond them: appending to a full one doubles it."""
+_TAKEN_OVER = frozenset({
+    "AsString", "EncodePng", "ReduceJoin", "RegexReplace", "StaticRegexReplace", "StringFormat", "StringJoin",
+    "StringLower", "StringStrip", "StringUpper",
+})  # fmt: skip
+"""Ops whose texts are strings taken over: what their texts take beyond 48 B and an eighth was measured."""
+ALIGNED_HOLE_BYTES = 96
+"""What lies free beside an aligned block at most: less than the alignment of 64 B and glibc's smallest block of 32 B.
+51 to 95 B were measured for each tensor of a cache, of texts, of numbers and of both."""
+CONSTANT_BYTES = 1_000_000
+"""Constants in graphs count from here on: every function has a few."""
+
+
+def sources_of(view: PipelineView) -> Iterable[Source]:
+    """Its in-memory sources."""
+    for stage in view.stages:
+        if stage.source_bytes and stage.owner is None:
+            yield Source(stage.id, stage.source_bytes, bool(stage.constant))
+
+
+def captured(view: PipelineView) -> bool:
+    """Whether its functions carry constants that are worth speaking of."""
+    sizes = [stage.function.constant_bytes or 0 for stage in view.stages if stage.function is not None]
+    return sum(sizes) >= CONSTANT_BYTES
+
+
+def buffers_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
+    """What its stages held at a look, with what is known of their elements."""
+    aliases = {(one.stage, one.owner) for one in held.held if one.how == "alias"}
+    for stage_id, one in look.by_stage.items():
+        stage = view.by_id.get(stage_id)
+        if stage is None:
+            yield Buffer(one.owner, stage_id, one.bytes, one.elements)
+            continue
+        given = _given(view, stage, one.owner)
+        sizes = [component.nbytes for component in given.element or ()]
+        known = [size for size in sizes if size is not None]
+        unsized = any(
+            component.dtype in ("string", "variant") or component.nbytes is None for component in given.element or ()
+        ) and any(component.dtype in ("string", "variant") for component in given.element or ())
+        share = own_share(view, given) if one.owner in ("shuffle", "cache", "prefetch") else 1.0
+        each = one.bytes / one.elements if one.elements else 0.0
+        texts = unsized and all(component.dtype != "variant" for component in given.element or ())
+        size, most, parts = one.bytes * share, math.inf, False
+        if texts and (path := giver(view, given)) is not None and path.op == "list_files":
+            # The model counts only where a name lies.
+            size, unsized, texts = PATH_BYTES * one.elements, False, False
+            pooled = 0.0
+        elif texts:
+            beside = [component.nbytes or 0 for component in given.element or () if component.dtype != "string"]
+            pooled = min(1.0, one.elements * sum(n for n in beside if n >= POOLED_BYTES) / size) if size else 0.0
+            made = _made_by_ops(view, given)
+            parts = _parts_of_texts(view, given)
+            if not parts:
+                most = size + _text_blocks(given, max(0.0, size - one.elements * sum(beside)), one.elements, made=made)
+        elif known and not unsized and sum(known):
+            pooled = sum(size for size in known if size >= POOLED_BYTES) / sum(known)
+        else:
+            pooled = 1.0 if each >= POOLED_BYTES else 0.0
+        yield Buffer(
+            one.owner,
+            stage_id,
+            size,
+            one.elements,
+            pooled=pooled,
+            unsized=unsized,
+            texts=texts,
+            most=most,
+            parts=parts,
+            weight=_weight(view, given),
+            alias=(stage_id, one.owner) in aliases,
+            overhead=_overhead(view, one.owner, given),
+            holes=_holes(view, one.owner, given, each * share),
+        )
+
+
+def _made_by_ops(view: PipelineView, given: StageView) -> bool:
+    """Whether texts that come out of a stage may be strings that TensorFlow took over."""
+    functions = [stage.function for stage in (given, *view.below(given)) if stage.function is not None]
+    return any(one.ops is not None and _TAKEN_OVER & one.ops for one in functions)
+
+
+def _parts_of_texts(view: PipelineView, given: StageView) -> bool:
+    """Whether texts that come out of a stage are slices of tensors that its function makes: TensorFlow copies none."""
+    opening = giver(view, given)
+    inside = [one for one in view.stages if opening is not None and one.owner == opening.id]
+    read = {name for one in inside for name in one.inputs}
+    sources = [giver(view, one) for one in inside if one.id not in read]
+    return any(one is not None and one.op == "from_tensor_slices" and not one.constant for one in sources)
+
+
+def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) -> float:
+    """Bytes that the blocks of texts take at most beside their letters, and their spare room.
+
+    Args:
+        given: What makes the elements.
+        size: Bytes of all texts, 24 for each and its letters.
+        elements: How many elements.
+        made: They may be strings that TensorFlow took over.
+    """
+    shapes = [one.shape for one in given.element or () if one.dtype == "string"]
+    if any(shape is None or None in shape for shape in shapes):
+        # Shorter texts lie within their 24 bytes.
+        texts = size / (2 * TEXT_BYTES)
+    else:
+        texts = elements * sum(math.prod(one or 0 for one in shape or ()) for shape in shapes)
+    if made:
+        return (TEXT_BLOCK_BYTES + MADE_BLOCK_BYTES) * texts + MADE_SPARE * size
+    return TEXT_BLOCK_BYTES * texts + TEXT_SPARE * size
+
+
+def windows_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
+    """Windows of which the model counts nothing: their tensors are live, and no other stage holds them.
+
+    Where all of their tensors are large, what the heap has grown by is not theirs.
+    """
+    for one in held.unknown:
+        stage = view.by_id[one.stage]
+        if stage.op in _WINDOWED and one.owner == "batch" and one.stage not in look.by_stage:
+            given = view.input_of(stage)
+            sizes = [component.nbytes for component in (given.element if given is not None else None) or ()]
+            small = None in sizes or sum(size or 0 for size in sizes if (size or 0) < POOLED_BYTES) > _SMALL_KEY
+            yield Buffer("batch", one.stage, 0.0, 1.0, unsized=True, pool_only=not small, windows=True)
+
+
+def _given(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
+    """The stage whose elements another one holds: its input, or itself, or the batch that a map fills by itself."""
+    if owner not in ("parallel", "batch"):
+        return view.input_of(stage) or stage
+    return fused_batch(view, stage) or stage
+
+
+def _overhead(view: PipelineView, owner: Owner, given: StageView) -> int:
+    """Bytes in use of an element beside its values; of few elements nobody counts them."""
+    if owner not in ("shuffle", "cache"):
+        return 0
+    return element_overhead_bytes(len(given.element or ()) or 1, counted=counted(view, given))
+
+
+def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> int:
+    """Bytes that an element of a size leaves free between the heap's blocks at most: how many there are is measured."""
+    components = len(given.element or ()) or 1
+    if owner == "cache":
+        return ALIGNED_HOLE_BYTES * components
+    used = element_overhead_bytes(components, counted=counted(view, given))
+    rest = _not_said(given, each)
+    usual, more = small_bytes(view, given) + rest, small_bytes(view, given, SPLIT_FROM)
+    more += rest if rest >= SPLIT_FROM else 0.0
+    holes = HOLES * (used + min(usual, each)) + (MOST_HOLES - HOLES) * min(more, each)
+    return round(holes) if owner == "shuffle" else 0
+
+
+def _not_said(given: StageView, each: float) -> float:
+    """Bytes of an element in small numeric tensors whose shape is not known, by what elements are measured to have."""
+    sizes = [one.nbytes for one in given.element or ()]
+    if None not in sizes or any(one.dtype in ("string", "variant") for one in given.element or ()):
+        return 0.0
+    rest = max(0.0, each - sum(size or 0 for size in sizes))
+    return rest if rest < HOLES_BELOW else 0.0
+
+
+def own_shares(view: PipelineView) -> dict[str, float]:
+    """The part of what stages buffer that is not another stage's."""
+    aliases = {one.stage for one in memory_prediction(view).held if one.how == "alias"}
+    buffering = [stage for stage in view.stages if stage.op in ("shuffle", "cache", "prefetch")]
+    return {
+        stage.id: 0.0 if stage.id in aliases else own_share(view, view.input_of(stage) or stage) for stage in buffering
+    }
+
+
+def pool_scale_of(
+    view: PipelineView,
+    held: MemoryPrediction,
+    looks: Sequence[Look],
+    fullest: Look | None,
+    *,
+    made: Reading | None,
+    consumer: float | None,
+) -> float:
+    """How much more the pool has in use than the buffered tensors count, where least else was in it.
+
+    That is when nobody takes batches and nothing is in the making, which is looked at once after measuring. The batches
+    that stages take apart are there then, too; where there are windows, nobody knows how much is in them.
+
+    Args:
+        view: The pipeline.
+        held: What it should hold.
+        looks: All of them.
+        fullest: The one that the ledger is made from.
+        made: The reading just after the iterator was made.
+        consumer: Bytes of a batch.
+    """
+    if fullest is None or made is None or made.live is None or any(windows_of(view, held, fullest)):
+        return 1.0
+    apart = sum(one.pooled for one in held.held if one.owner == "batch" and view.by_id[one.stage].op in APART)
+    ratios = []
+    for look in looks:
+        if look.phase not in (fullest.phase, AT_REST) or look.live is None or look.total < _FULL * fullest.total:
+            continue
+        buffers = [one for one in buffers_of(view, held, look) if not one.alias]
+        pooled = sum(one.bytes * one.pooled for one in buffers)
+        if not pooled or any(one.unsized for one in buffers):
+            continue
+        beside = consumer if consumer is not None and consumer >= POOLED_BYTES else 0.0
+        ratios.append((look.live - made.live - beside - apart) / pooled)
+    return min(max(min(ratios, default=1.0), 1.0), 2.0)
+
+
+def _weight(view: PipelineView, stage: StageView) -> float:
+    """Elements of the source in one element that comes out of a stage."""
+    weight = 1.0
+    for one in (stage, *view.below(stage)):
+        size = one.arguments.get("batch_size")
+        if isinstance(size, int) and size > 0:
+            weight *= size
+    return weight
+
+
+def making_of(
+    view: PipelineView, held: MemoryPrediction, look: Look | None, batch_bytes: float | None
+) -> Iterable[tuple[Owner, str, int]]:
+    """Batches in the making and calls under way, which no buffer holds yet, and room that was filled between looks."""
+    for one in held.held:
+        if one.owner == "batch":
+            yield one.owner, one.stage, one.bytes
+        elif one.owner == "parallel":
+            there = look.by_stage.get(one.stage) if look is not None else None
+            calls = view.by_id[one.stage].measured
+            if there is None or calls is None or not there.elements:
+                yield one.owner, one.stage, one.bytes
+            else:
+                # Every call under way makes a result as large as those that wait, or a part of a batch that is held.
+                under_way = min(view.cores, math.ceil(calls.parallelism or 1))
+                fused = fused_batch(view, view.by_id[one.stage]) is not None
+                each = view.by_id[one.stage].element_bytes or 0.0 if fused else there.bytes / there.elements
+                # Batches have their room from the first element on, of which the model counts what is done.
+                rest = max(0, one.bytes - there.bytes) if fused else 0
+                yield one.owner, one.stage, max(round(each * under_way), rest)
+    for stage_id, there in (look.by_stage if look is not None else {}).items():
+        stage = view.by_id.get(stage_id)
+        if stage is None or there.owner != "prefetch" or not there.room:
+            continue
+        given = view.input_of(stage) or stage
+        each = there.bytes / there.elements if there.elements else given.element_bytes or batch_bytes or 0.0
+        yield "prefetch", stage_id, round(there.room * each)

@@ -1,0 +1,116 @@
+"""The ledger of a run that was ended: what its last look showed, as of that moment.
+
+The graph is read after a measurement, so it is not there. Buffers are told by the names that TensorFlow gives its
+iterators; a stage is named only where a single written one can be meant.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.profiles.document.profile import LedgerMoment
+from pipeprof.profiles.memory.ledger.buffers import KINDS, Buffered, Look, kind_of
+from pipeprof.profiles.memory.ledger.facts import Facts, Ledger, Reading
+from pipeprof.profiles.memory.ledger.held import buffers_of, captured, making_of, sources_of
+from pipeprof.profiles.memory.ledger.reconcile import reconcile
+from pipeprof.profiles.memory.predict.model import MemoryPrediction
+from pipeprof.profiles.memory.predict.predict import memory_prediction
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import PhaseName
+    from pipeprof.profiles.view.view import PipelineView
+
+_UNPLACED = "?"
+
+
+@dataclass(frozen=True)
+class LastLook:
+    """What there is to account with.
+
+    Attributes:
+        readings: The worker's, as far as it came.
+        memory: `t` on the system's monotonic clock, `rss` and `live` at the look, `heap` and `heap_free` if they were
+            looked at.
+        phase: The phase under way.
+        model: TensorFlow's model at the look; None before there was an iterator.
+        view: The pipeline as it is written; without stages for a function.
+        origin: Monotonic time at which the profile's series begin.
+        children: Memory of child processes at the look.
+    """
+
+    readings: Sequence[Mapping[str, Any]]
+    memory: Mapping[str, Any]
+    phase: PhaseName
+    model: Mapping[str, Any] | None
+    view: PipelineView
+    origin: float
+    children: int = 0
+
+
+def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] | None:
+    """The ledger of that moment, and what was predicted; None where not even TensorFlow's own memory is known."""
+    rss = seen.memory["rss"]
+    readings = {
+        one["name"]: Reading(**{key: value for key, value in one.items() if key != "name"})
+        for one in seen.readings
+        if one["rss"] is not None
+    }
+    if rss is None or "import" not in readings:
+        return None
+    live = seen.memory["live"]
+    moment = next((name for name in ("build", "iterator", "first") if name not in readings), seen.phase)
+    readings = {name: one for name, one in readings.items() if name != moment}
+    heap = {key: seen.memory.get(key) for key in ("heap", "heap_free")}
+    readings[moment] = Reading(rss=rss, peak=rss, live=live, live_peak=live, **heap)
+    prediction = memory_prediction(seen.view)
+    look = Look(seen.memory["t"], seen.phase, 0, 0, live, dict(_held(seen)))
+    facts = Facts(
+        readings=readings,
+        peak=rss + seen.children,
+        moment=moment,
+        children=seen.children,
+        sources=tuple(sources_of(seen.view)),
+        arrays=_arrays(seen.view, readings),
+        buffers=tuple(buffers_of(seen.view, prediction, look)),
+        live=live,
+        making=tuple(making_of(seen.view, prediction, look, None)) if moment not in ("build", "iterator") else (),
+        aliases=tuple((one.owner, one.stage) for one in prediction.held if one.how == "alias"),
+        captured=captured(seen.view),
+    )
+    ledger = reconcile(facts)
+    entries = [replace(one, stage=None) if (one.stage or "").startswith(_UNPLACED) else one for one in ledger.entries]
+    seconds = round(max(0.0, seen.memory["t"] - seen.origin), 3)
+    at = LedgerMoment(seconds=seconds, phase=seen.phase, rss_bytes=rss + seen.children)
+    return at, Ledger(entries, ledger.unexplained), prediction
+
+
+def _arrays(view: PipelineView, readings: Mapping[str, Reading]) -> int:
+    """Bytes of the arrays that sources are made of: what loading them has taken, where that is a phase of its own."""
+    loaded, base = readings.get("data"), readings["import"]
+    if loaded is None:
+        return 0
+    nominal = sum(stage.source_bytes or 0 for stage in view.stages if stage.owner is None)
+    return min(nominal, max(0, loaded.rss - (loaded.file or 0) - base.rss + (base.file or 0)))
+
+
+def _held(seen: LastLook) -> Iterable[tuple[str, Buffered]]:
+    """What iterators held, at the only written stage that each can belong to."""
+    nodes = (seen.model or {}).get("nodes", ())
+    kinds = [kind_of(node) for node in nodes]
+    many = Counter(kinds)
+    found: dict[str, Buffered] = {}
+    for kind, node in zip(kinds, nodes, strict=True):
+        if kind not in KINDS or not node["buffered_elements"]:
+            continue
+        owner, op = KINDS[kind]
+        stages = [stage for stage in seen.view.stages if stage.op == op]
+        alone = len(stages) == 1 and (many[kind] == 1 or stages[0].owner is not None)
+        key = stages[0].id if alone else f"{_UNPLACED}{kind}"
+        before = found.get(key, Buffered(owner, 0, 0.0))
+        found[key] = Buffered(
+            owner, before.bytes + int(node["buffered_bytes"]), before.elements + node["buffered_elements"]
+        )
+    return found.items()

@@ -1,0 +1,133 @@
+"""What buffers and sources take in TensorFlow's pool, which never gives memory back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipeprof.profiles.memory.ledger.facts import Buffer, Facts, Reading
+
+HOLES = 0.05
+"""What lies free between the tensors in use, as a share of them: 3 to 6 % were measured in pipelines without a source
+in memory (`benchmarks/attribution`: `cache_features`, `interleave_shuffles`, `several` without its source)."""
+_SOME = 1_000_000
+"""Tensors by which the pool is known to have had regions when the iterator was made."""
+
+
+def pool_at(facts: Facts) -> Reading | None:
+    """The reading that tells what the pool had resident at the peak, itself or a later one: it gives nothing back."""
+    names = list(facts.readings)
+    later = [facts.readings[name] for name in names[names.index(facts.moment) :]]
+    return next((one for one in later if one.pool is not None), None)
+
+
+def in_use(facts: Facts) -> int | None:
+    """Bytes of the pool in use at its peak, without those of its chunks that nobody has written to."""
+    most, seen = facts.readings[facts.moment].live_peak, pool_at(facts)
+    if most is None or seen is None or seen.pool is None:
+        return most
+    return min(most, seen.pool + (seen.pool_hidden or 0))
+
+
+def pool_free(facts: Facts, residue: int) -> int:
+    """Bytes of the pool that were resident at the peak and not in use, beside the residue of making the sources.
+
+    Where its pages were not counted, what it had in use before and no longer then.
+    """
+    now, seen = facts.readings[facts.moment], pool_at(facts)
+    if seen is not None and seen.pool is not None:
+        return max(0, seen.pool - (now.live_peak or 0) - residue)
+    names = list(facts.readings)
+    peaks = [facts.readings[name].live_peak or 0 for name in names[: names.index(facts.moment) + 1]]
+    return max(0, max(peaks, default=0) - (now.live_peak or 0) - residue)
+
+
+def index_bytes(facts: Facts) -> int:
+    """What the pool's index has grown by since the iterator was made; 0 if nobody can tell.
+
+    With fewer tensors in it there would be fewer regions, but they are no stage's: the pool doubles with each.
+    """
+    made, seen = facts.readings.get("iterator"), pool_at(facts)
+    if made is None or seen is None or seen.pool_index is None:
+        return 0
+    if made.pool_index is None and (made.live_peak or 0) >= _SOME:
+        return 0
+    return max(0, seen.pool_index - (made.pool_index or 0))
+
+
+def within_pool(facts: Facts, buffers: list[Buffer], most: float | None) -> list[Buffer]:
+    """Buffers of large tensors hold no more than the pool ever had in use, or the process has grown by.
+
+    Elements may share a tensor, as where a function gives a constant.
+
+    Args:
+        facts: All that is known.
+        buffers: What the model says.
+        most: Bytes of the pool in use at its peak, less those that were when the iterator had just been made.
+    """
+    made = facts.readings.get("iterator")
+    large = [one for one in buffers if one.pooled and not (one.unsized or one.alias)]
+    said = sum(one.bytes * one.pooled for one in large)
+    if made is None or most is None or not said:
+        return buffers
+    scale = min(1.0, max(most, facts.peak - facts.children - made.rss) / said)
+    return [_scaled(one, scale) if one in large else one for one in buffers]
+
+
+def in_chunks(buffers: list[Buffer], scale: float) -> list[Buffer]:
+    """Buffers with what the pool's chunks take beyond their tensors.
+
+    The pool carves pieces of a size from a free chunk, of which the last has the rest, less than a piece. So of a
+    larger tensor a larger part is rest, in proportion to its size and at most as much again.
+
+    Args:
+        buffers: All of them; of those whose tensors have no known size nothing changes.
+        scale: Bytes of chunks for a byte of their tensors, of all together.
+    """
+    sizes = [
+        one.bytes * one.pooled / one.elements if one.elements and not (one.unsized or one.alias) else 0.0
+        for one in buffers
+    ]
+    weights = sum(size * size * one.elements for size, one in zip(sizes, buffers, strict=True))
+    more = (scale - 1) * sum(size * one.elements for size, one in zip(sizes, buffers, strict=True))
+    return [
+        _scaled(one, 1 + min(1.0, more * size / weights)) if size else one
+        for size, one in zip(sizes, buffers, strict=True)
+    ]
+
+
+def _scaled(one: Buffer, scale: float) -> Buffer:
+    inside = one.bytes * one.pooled * scale
+    total = one.bytes * (1 - one.pooled) + inside
+    return replace(one, bytes=total, pooled=inside / total if total else one.pooled)
+
+
+def used_again(facts: Facts) -> int:
+    """Bytes of what making the sources has left free in the pool that tensors have used again since.
+
+    The pool takes free pieces that nobody has written to as readily as those: only what it has in use, with holes,
+    beyond what the process has grown by lies in memory that was there.
+    """
+    made, now = facts.readings.get("iterator"), facts.readings[facts.moment]
+    if made is None or facts.moment == "iterator":
+        return 0
+    more = (now.live_peak or 0) - (made.live or 0)
+    if made.heap is None or now.heap is None:
+        return max(0, more)
+    heap = now.heap + (now.heap_free or 0) - made.heap - (made.heap_free or 0)
+    grown = (
+        facts.peak
+        - facts.children
+        - _when_made(facts, made)
+        - max(0, heap)
+        - max(0, (now.file or 0) - (made.file or 0))
+    )
+    return max(0, more - max(0, grown - round(HOLES * more)))
+
+
+def _when_made(facts: Facts, made: Reading) -> int:
+    """Resident memory when the iterator had been made, without copies that were let go of later."""
+    names = list(facts.readings)
+    later = [facts.readings[name].rss for name in names[names.index("iterator") : names.index(facts.moment) + 1]]
+    first, released = facts.readings.get("first"), facts.readings.get("released")
+    dropped = max(0, first.rss - released.rss) if first is not None and released is not None else 0
+    return min(made.rss - dropped, *later)

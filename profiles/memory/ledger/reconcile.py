@@ -1,0 +1,291 @@
+"""The ledger of memory: every byte of the peak at one owner, by arithmetic on what was measured.
+
+Three things are measured of a running pipeline: resident memory, TensorFlow's live tensors (large ones lie in a pool
+of their own) and glibc's heap (small tensors, strings, everything else). TensorFlow's model says how they divide among
+the stages. What none of these covers is unexplained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from pipeprof.profiles.memory.ledger.facts import (
+    BUILDING,
+    INDEX,
+    KEPT,
+    LEAKED,
+    MAKING,
+    OBJECTS,
+    POOLED_BYTES,
+    SLOT_BYTES,
+    SMALL_BYTES,
+    Buffer,
+    Entry,
+    Facts,
+    Ledger,
+    Reading,
+    Source,
+)
+from pipeprof.profiles.memory.ledger.heap import (
+    filled_up,
+    heap_free,
+    holes_shown,
+    in_heap,
+    total_holes,
+    with_holes,
+    within_heap,
+)
+from pipeprof.profiles.memory.ledger.pool import in_chunks, in_use, index_bytes, pool_free, used_again, within_pool
+from pipeprof.profiles.wording import size as in_words
+
+BESIDE_BYTES = 1_000_000
+"""Tensors of a pipeline without a source in memory from which they are told."""
+HELD = "tensors made while it was built"
+
+
+def reconcile(facts: Facts) -> Ledger:
+    """Give every byte of the peak an owner."""
+    base = facts.readings["import"]
+    entries = [Entry("runtime", None, base.rss, "measured")]
+    entries += _python(facts)
+    source, residue = _sources(facts)
+    entries += source
+    held, counted, holes = _held(facts)
+    entries += held
+    listed = {(one.owner, one.stage) for one in held}
+    entries += [Entry(owner, stage, 0, "alias") for owner, stage in facts.aliases if (owner, stage) not in listed]
+    entries += _building(facts, source)
+    slack = _slack(facts, residue, holes, pooled=counted)
+    found = _merged(_without_reuse([*entries, *residue, *slack], facts.peak))
+    found += _kept(facts, facts.peak - sum(one.bytes for one in found))
+    found = [one for one in found if one.bytes or one.how == "alias"]
+    return Ledger(found, facts.peak - sum(one.bytes for one in found))
+
+
+def _python(facts: Facts) -> list[Entry]:
+    found = [
+        Entry("python", None, facts.python, "measured", OBJECTS),
+        Entry("python", None, facts.libraries, "measured", "libraries loaded for it"),
+        Entry("python", None, facts.children, "measured", "child processes"),
+    ]
+    return [one for one in found if one.bytes > 0]
+
+
+def _sources(facts: Facts) -> tuple[list[Entry], list[Entry]]:
+    """What in-memory sources hold, and what making them has left in the pool."""
+    base, made = facts.readings["import"], facts.readings.get("iterator") or facts.readings.get("build")
+    found: list[Entry] = []
+    if facts.files:
+        found.append(Entry("source", _only(facts.sources), facts.files, "measured", "mapped files"))
+    pooled = max(0, (made.live or 0) - (base.live or 0)) if made is not None else 0
+    beside = not (facts.sources or facts.captured)
+    if made is None or (beside and pooled < BESIDE_BYTES):
+        return found, []
+    # Without a source in memory: tensors that functions refer to, or that the user's code made on the way.
+    nominal = pooled if beside else sum(one.bytes for one in facts.sources)
+    array = facts.arrays
+    in_heap = max(0, (made.heap or 0) - (base.heap or 0))
+    # A chunk of the pool may be larger than what lies in it; pages that nobody wrote to take no memory.
+    tensors = min(nominal, pooled) if pooled >= nominal / 2 else min(nominal, pooled + in_heap)
+    if made.live is None:
+        tensors = nominal
+    residue = _residue(facts, min(1.0, nominal / pooled) if pooled > nominal else 1.0)
+    shares = _shares(facts.sources)
+    for stage, share in shares:
+        found += [
+            Entry("source", stage, round(array * share), "measured", "the array"),
+            Entry("source", stage, round(tensors * share), "measured", HELD if beside else "TensorFlow's tensors"),
+        ]
+    rest = _copies(facts, array + tensors + residue + facts.python + facts.libraries + facts.files)
+    if facts.moment in ("build", "iterator"):
+        words = "copies while it was made"
+    else:
+        words = "copies in graphs" if _constant(facts) else "a copy that is let go of late"
+    for stage, share in shares:
+        found.append(Entry("source", stage, round(rest * share), "measured", words))
+    left = [Entry("source", stage, round(residue * share), "measured", "the pool's residue") for stage, share in shares]
+    return found, left
+
+
+def _constant(facts: Facts) -> bool:
+    return facts.captured or any(one.constant for one in facts.sources)
+
+
+def _residue(facts: Facts, touched: float) -> int:
+    """What the pool grew by while sources and iterator were made and no longer held then."""
+    base, made = facts.readings["import"], facts.readings.get("iterator")
+    if made is None or made.live is None or facts.moment == "build":
+        return 0
+    peaks = [facts.readings[name].live_peak or 0 for name in ("build", "iterator") if name in facts.readings]
+    most = max(peaks, default=0)
+    # What the pool has handed out again since is no longer free.
+    return round(max(0, most - max(made.live + used_again(facts), base.live_peak or 0)) * touched)
+
+
+def _copies(facts: Facts, known: int) -> int:
+    """Copies that were there at the peak: what the process had grown by while the source was made, beyond `known`."""
+    readings = facts.readings
+    base = readings["import"].rss
+    if facts.moment in ("build", "iterator"):
+        return max(0, facts.peak - facts.children - base - known)
+    made, released = readings.get("iterator"), readings.get("released")
+    if _constant(facts) and made is not None:
+        grown = made.rss - base
+        late = _dropped(readings) if facts.moment not in ("first",) else 0
+        return max(0, grown - late - known)
+    if facts.moment == "first" and made is not None and released is not None:
+        # Held until the next array is converted, which is after the first element.
+        return _dropped(readings) or max(0, made.rss - base - known)
+    return 0
+
+
+def _dropped(readings: Mapping[str, Reading]) -> int:
+    """What was let go of with the next conversion of an array."""
+    first, released = readings.get("first"), readings.get("released")
+    return max(0, first.rss - released.rss) if first is not None and released is not None else 0
+
+
+def _shares(sources: Sequence[Source]) -> list[tuple[str | None, float]]:
+    total = sum(one.bytes for one in sources)
+    if not total:
+        return [(sources[0].stage if sources else None, 1.0)]
+    return [(one.stage, one.bytes / total) for one in sources if one.bytes]
+
+
+def _only(sources: Sequence[Source]) -> str | None:
+    return sources[0].stage if len(sources) == 1 else None
+
+
+def _held(facts: Facts) -> tuple[list[Entry], bool, float]:
+    """Buffers, batches in the making and the loop's own batch; whether the pool is counted; the heap's holes."""
+    running = facts.moment not in ("build", "iterator")
+    made, now = facts.readings.get("iterator"), facts.readings.get(facts.moment)
+    if not running or made is None or now is None:
+        return [], False, 0.0
+    buffers = [replace(one, bytes=0.0, elements=0.0) if one.alias else one for one in facts.buffers]
+    consumer = facts.batch_bytes or 0.0
+    in_pool = consumer >= POOLED_BYTES
+    pool = None if facts.live is None or made.live is None else max(0.0, facts.live - made.live)
+    used = in_use(facts)
+    most = None if used is None or made.live is None else max(0.0, used - made.live)
+    buffers = within_pool(facts, within_heap(facts, buffers), most)
+    buffers = filled_up(buffers, None if pool is None else pool - (consumer if in_pool else 0), pooled=True)
+    buffers = with_holes(filled_up(buffers, in_heap(facts, buffers), pooled=False))
+    scale = max(1.0, facts.pool_scale * (used / now.live_peak if used and now.live_peak else 1.0))
+    buffers = in_chunks(buffers, scale)
+    left = None if most is None else max(0.0, most - sum(one.bytes * one.pooled for one in buffers))
+    passing: list[Entry] = []
+    if consumer and (left is None or not in_pool or left > 0):
+        mine = consumer if left is None or not in_pool else min(consumer, left)
+        left = left - mine if left is not None and in_pool else left
+        passing.append(Entry("consumer", None, round(mine), "measured", "the batch in the step"))
+    for owner, stage, size in facts.making:
+        taken = float(size) if left is None else min(float(size), left)
+        left = None if left is None else left - taken
+        passing.append(Entry(owner, stage, round(taken), "predicted" if left is None else "measured", MAKING))
+    if not facts.leaked:
+        buffers, left = _at_most_full(buffers, left)
+    shown = holes_shown(facts, buffers)
+    holes = total_holes(buffers, shown)
+    entries = [_entry(one, shown) for one in buffers]
+    if facts.leaked and left:
+        # Nothing comes and goes that was not counted: what is live beside it was never let go of.
+        return [*entries, *passing, Entry("python", None, round(left), "measured", LEAKED)], most is not None, holes
+    return [*entries, *_padded(passing, left)], most is not None, holes
+
+
+def _at_most_full(buffers: list[Buffer], left: float | None) -> tuple[list[Buffer], float | None]:
+    """Windows, which no look counts, as they were at the pool's peak: they have what nothing else had in use then."""
+    windows = [one for one in buffers if one.windows and not one.alias]
+    if not windows or not left:
+        return buffers, left
+    total = sum(one.bytes for one in windows)
+
+    def more(one: Buffer) -> float:
+        return left * (one.bytes / total if total else 1 / len(windows))
+
+    return [replace(one, bytes=one.bytes + more(one)) if one in windows else one for one in buffers], 0.0
+
+
+def _kept(facts: Facts, left: int) -> list[Entry]:
+    """Python's small objects where memory leaks: what has no owner, at most what as many as there are more can take."""
+    made, now = facts.readings.get("iterator"), facts.readings.get(facts.moment)
+    if not facts.leaked or made is None or now is None or made.blocks is None or now.blocks is None:
+        return []
+    return [Entry("python", None, max(0, min(left, SMALL_BYTES * (now.blocks - made.blocks))), "measured", KEPT)]
+
+
+def _padded(entries: list[Entry], left: float | None) -> list[Entry]:
+    """Batches that come and go with what the pool had in use beside them: their chunks are up to twice as large."""
+    inside = [one for one in entries if one.bytes >= POOLED_BYTES]
+    total = sum(one.bytes for one in inside)
+    if not left or not total or not any(one.what == MAKING for one in inside):
+        return entries
+    scale = 1 + min(1.0, left / total)
+    return [replace(one, bytes=round(one.bytes * scale)) if one in inside else one for one in entries]
+
+
+def _entry(one: Buffer, shown: float) -> Entry:
+    if one.alias:
+        return Entry(one.owner, one.stage, 0, "alias")
+    total = round(one.bytes + (one.overhead + one.holes * shown) * one.elements)
+    return Entry(one.owner, one.stage, total, "measured" if one.windows else "model")
+
+
+def _merged(entries: Iterable[Entry]) -> list[Entry]:
+    """What a stage holds and what it is making as one entry of an owner."""
+    found: dict[tuple[str, str | None, str | None], Entry] = {}
+    making: dict[tuple[str, str | None, str | None], int] = {}
+    for one in entries:
+        key = one.owner, one.stage, None if one.what == MAKING else one.what
+        if key in found and not (one.how == "alias" or found[key].how == "alias"):
+            found[key] = replace(found[key], bytes=found[key].bytes + one.bytes)
+            if one.what == MAKING and one.bytes and found[key].what is None:
+                making[key] = making.get(key, 0) + one.bytes
+        else:
+            found.setdefault(key, one)
+    for where, nbytes in making.items():
+        found[where] = replace(found[where], what=f"{in_words(nbytes)} of it {MAKING}")
+    return list(found.values())
+
+
+def _slack(facts: Facts, residue: Sequence[Entry], holes: float, *, pooled: bool) -> list[Entry]:
+    """What the pool and glibc keep without anybody using it."""
+    found = []
+    now = facts.readings.get(facts.moment)
+    if pooled:
+        free = pool_free(facts, sum(one.bytes for one in residue))
+        found.append(Entry("slack", None, free, "measured", "TensorFlow's pool"))
+        found.append(Entry("slack", None, index_bytes(facts), "measured", INDEX))
+    if now is not None and facts.moment not in ("build", "iterator"):
+        unused = heap_free(facts)
+        kept = max(0.0, unused - holes) if unused is not None else facts.trimmed or 0
+        found.append(Entry("slack", None, round(kept), "measured", "glibc's heap"))
+    return found
+
+
+def _building(facts: Facts, source: Sequence[Entry]) -> list[Entry]:
+    """What building the pipeline has left in Python and TensorFlow, where no source's copies hide it."""
+    base, made = facts.readings["import"], facts.readings.get("iterator") or facts.readings.get("build")
+    if made is None or source or facts.moment in ("build", "iterator"):
+        return []
+    grown = (made.rss - (made.file or 0)) - (base.rss - (base.file or 0)) - facts.python
+    grown -= round(sum(SLOT_BYTES * one.elements for one in facts.buffers if one.owner == "shuffle" and not one.alias))
+    return [Entry("python", None, max(0, grown), "measured", BUILDING)]
+
+
+def _without_reuse(entries: list[Entry], peak: int) -> list[Entry]:
+    """Free memory that later buffers use again is theirs: where the sum is too large, it was used.
+
+    Python's objects are counted after the trace: of those that grow some were not there yet.
+    """
+    over = sum(one.bytes for one in entries) - peak
+    found = list(entries)
+    for what in (BUILDING, "the pool's residue", INDEX, "TensorFlow's pool", "glibc's heap", MAKING, OBJECTS):
+        for index, one in enumerate(found):
+            if over > 0 and one.what == what:
+                taken = min(over, one.bytes)
+                found[index] = replace(one, bytes=one.bytes - taken)
+                over -= taken
+    return found

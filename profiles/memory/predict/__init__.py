@@ -1,0 +1,1 @@
+"""Prediction of memory from element sizes."""

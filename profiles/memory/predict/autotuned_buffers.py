@@ -1,0 +1,122 @@
+"""Buffers that TensorFlow itself lets grow while it runs, and by how much: tuned prefetches, and fused batches.
+
+A tuned prefetch begins with one element and doubles its buffer whenever that was full and later empty, as in front of a
+step that now and then takes longer: 512 elements of 1 MB were reached in 8 s (TensorFlow 2.21). From `DOUBLED_UP_TO`
+elements on it grows by as many at a time. Nothing else bounds it but the elements there are and AUTOTUNE's budget of
+memory: half of what the machine has free when the iterator is made, whatever a control group allows.
+
+A map that fills batches begins one more whenever a call is free while the next batch is waited for, up to 16 of them.
+Two calls at a time reached nine batches of 16 images of 1 MB within seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeprof.profiles.memory.predict.fused_map_batch import MOST_BATCHES, fused_batch
+from pipeprof.profiles.memory.predict.model import MemoryPrediction
+from pipeprof.profiles.memory.predict.open_inner import open_copies
+from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, PipelineView, StageView
+
+DOUBLED_UP_TO = 2048
+"""Elements (TensorFlow's kBufferLimitThreshold): growing further takes as many more each time."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The tuned prefetches that hold tensors of their own.
+
+    Attributes:
+        growth: By how many bytes each stage may grow beyond what is predicted, by its address; infinite where the size
+            of an element is not known.
+        open_ended: Those of them that may grow further, though slower.
+        budget: The pipeline's own ``autotune.ram_budget`` in bytes, which bounds all of them together.
+    """
+
+    growth: Mapping[str, float]
+    open_ended: frozenset[str] = frozenset()
+    budget: float | None = None
+
+    @property
+    def bytes(self) -> float:
+        """By how much they may grow together."""
+        total = sum(self.growth.values())
+        return total if self.budget is None else min(total, self.budget)
+
+    @property
+    def words(self) -> str:
+        """The prefetches for a sentence."""
+        return "its prefetches" if len(self.growth) > 1 else "its prefetch"
+
+
+def is_tuned(stage: StageView) -> bool:
+    """Whether TensorFlow chooses how much a prefetch holds."""
+    size = stage.arguments.get("buffer_size", AUTOTUNE if stage.injected else None)
+    return stage.op == "prefetch" and (size == AUTOTUNE or (isinstance(size, int) and size < 0))
+
+
+def tuned_prefetches(view: PipelineView, memory: MemoryPrediction) -> Tuned:
+    """The prefetches of a pipeline that may grow.
+
+    Args:
+        view: The pipeline as TensorFlow runs it.
+        memory: What it is predicted to hold.
+    """
+    growth: dict[str, float] = {}
+    more: set[str] = set()
+    for one in memory.held:
+        stage = view.by_id.get(one.stage)
+        if stage is None or one.owner != "prefetch" or not one.bytes or not is_tuned(stage):
+            continue
+        below, count = view.input_of(stage), one.count or 1
+        elements = below.elements if below is not None else None
+        if elements is None or elements == INFINITE or elements > DOUBLED_UP_TO:
+            elements = DOUBLED_UP_TO
+            more.add(stage.id)
+        growth[stage.id] = one.bytes / count * max(0, open_copies(view, stage) * elements - count)
+    for unsized in memory.unknown:
+        stage = view.by_id.get(unsized.stage)
+        if stage is not None and unsized.owner == "prefetch" and is_tuned(stage):
+            growth[stage.id] = math.inf
+    budget = view.options.get("autotune.ram_budget")
+    # Without AUTOTUNE a tuned prefetch still grows, and no budget bounds it.
+    if not isinstance(budget, int) or budget <= 0 or view.options.get("autotune.enabled") is False:
+        return Tuned(growth, frozenset(more))
+    return Tuned(growth, frozenset(more) if sum(growth.values()) < budget else frozenset(), float(budget))
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A map that fills batches.
+
+    Attributes:
+        batch: The stage that it is fused with.
+        batch_bytes: Bytes of one batch in every open copy of it.
+        bytes: By how much it may grow beyond what is predicted.
+    """
+
+    batch: StageView
+    batch_bytes: float
+    bytes: float
+
+
+def filled_ahead(view: PipelineView, memory: MemoryPrediction) -> dict[str, Filled]:
+    """The maps of a pipeline that may fill more batches than is predicted, by their addresses.
+
+    Args:
+        view: The pipeline as TensorFlow runs it.
+        memory: What it is predicted to hold.
+    """
+    found: dict[str, Filled] = {}
+    for one in memory.held:
+        stage = view.by_id.get(one.stage)
+        batch = fused_batch(view, stage) if stage is not None and one.owner == "parallel" else None
+        if stage is None or batch is None or not one.count:
+            continue
+        endless = batch.elements is None or batch.elements == INFINITE
+        most = MOST_BATCHES if endless or batch.elements is None else min(batch.elements, MOST_BATCHES)
+        size, copies = one.bytes / one.count, open_copies(view, stage)
+        found[stage.id] = Filled(batch, copies * size, size * max(0, copies * most - one.count))
+    return found

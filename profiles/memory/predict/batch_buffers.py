@@ -1,0 +1,90 @@
+"""What stages hold that put elements together or take them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.memory.predict.element_size import Size, batch_size_of, components, element_size, rows_of
+from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch, parallel_calls
+from pipeprof.profiles.memory.predict.shared_tensors import ALIGNMENT_BYTES, holder
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.view.view import PipelineView, StageView
+
+BATCHING = frozenset({"batch", "bucket_by_sequence_length", "padded_batch", "ragged_batch", "rebatch", "sparse_batch"})
+"""Stages that give batches."""
+APART = frozenset({"rebatch", "unbatch"})
+"""Stages that keep the batch that they are taking apart, which no buffer of TensorFlow's model counts."""
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Tensors of one size that a stage holds.
+
+    Attributes:
+        count: How many.
+        what: What they are, for the formula.
+        size: Bytes of each; ``None`` where that is not known.
+    """
+
+    count: int
+    what: str
+    size: Size | None
+
+
+def portions(view: PipelineView, stage: StageView) -> Iterator[Portion]:
+    """What a stage holds that makes batches, or takes them apart; nothing for any other."""
+    below = view.input_of(stage)
+    if stage.op == "unbatch":
+        if below is not None and holder(view, below) is None:
+            yield Portion(1, "batch that it takes apart", element_size(view, below))
+    elif stage.op == "rebatch":
+        yield from _rebatched(view, stage, below)
+    elif isinstance(stage.arguments.get("bucket_batch_sizes"), list) and below is not None:
+        sizes = stage.arguments["bucket_batch_sizes"]
+        # A window of elements for each bucket, all but full.
+        yield Portion(sum(sizes), "elements in buckets", element_size(view, below))
+    elif stage.op in BATCHING:
+        yield from _batched(view, stage, below)
+
+
+def _batched(view: PipelineView, stage: StageView, below: StageView | None) -> Iterator[Portion]:
+    size = element_size(view, stage)
+    count = parallel_calls(view, stage) or 1
+    fused = below is not None and fused_batch(view, below) is not None
+    if fused and size is not None:
+        # The map holds them.
+        return
+    if below is None or fused or holder(view, below) is not None:
+        yield Portion(count, "in the making", size)
+    else:
+        yield Portion(2 * count, "in the making, the elements and their copy", size)
+
+
+def _rebatched(view: PipelineView, stage: StageView, below: StageView | None) -> Iterator[Portion]:
+    """A part of one batch is a view of it, if it begins where a view can; parts of several are put together anew.
+
+    Whoever has such a view keeps the whole batch: that one is there until the next has been made.
+    """
+    size, whole = element_size(view, stage), element_size(view, below) if below is not None else None
+    rows, given = batch_size_of(stage), rows_of(view, below) if below is not None else None
+    if below is None or size is None or whole is None:
+        yield Portion(1, "in the making", size)
+    elif not rows or not given:
+        # Their sizes were measured.
+        if holder(view, below) is None and size.bytes < whole.bytes:
+            yield Portion(1, "rest of the batch that is handed on in parts", whole.less(size.bytes))
+        elif size.bytes > whole.bytes:
+            yield Portion(2, "in the making, the parts and their copy", size)
+    elif given % rows:
+        parts = Size(max(size.bytes, 2 * whole.bytes) if given > rows else size.bytes, whole.partial)
+        yield Portion(1, "of batches that it puts together", parts)
+        yield Portion(1, "in the making", size)
+    elif all((one.nbytes or 0) % ALIGNMENT_BYTES == 0 for one in components(view, stage)):
+        if holder(view, below) is None:
+            yield Portion(1, "rest of the batch that is handed on in parts", whole.less(size.bytes))
+    else:
+        yield Portion(1, "batch that it takes apart", whole)
+        yield Portion(1, "in the making", size)

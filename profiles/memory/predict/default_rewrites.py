@@ -1,0 +1,72 @@
+"""What TensorFlow will make of a pipeline of which only the spec is known: maps in parallel, a prefetch at the end.
+
+Both are its default optimizations (map_parallelization, inject_prefetch), which need AUTOTUNE.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch, rewritten
+from pipeprof.profiles.view.view import AUTOTUNE, StageView
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.view.view import PipelineView
+
+_OPTIMIZATION = "experimental_optimization"
+_PARALLEL = frozenset({"batch", "interleave", "map", "padded_batch"})
+"""Stages that run ahead of what reads them if they have calls of their own."""
+ADDED = "injected.0"
+"""What the prefetch that TensorFlow adds is called, as in a run."""
+
+
+def foreseen(view: PipelineView) -> PipelineView:
+    """The pipeline as TensorFlow should run it."""
+    if not rewritten(view) or view.options.get("autotune.enabled") is False:
+        return view
+    found = view
+    if view.options.get(f"{_OPTIMIZATION}.map_parallelization") is not False:
+        stages = [replace(stage, made_parallel=True) if _parallelized(stage) else stage for stage in view.stages]
+        found = replace(view, stages=tuple(stages))
+    root = found.root
+    off = view.options.get(f"{_OPTIMIZATION}.inject_prefetch") is False
+    if root is None or off or runs_ahead(found, root):
+        return found
+    added = StageView(
+        id=ADDED,
+        op="prefetch",
+        inputs=(root.id,),
+        arguments={"buffer_size": AUTOTUNE},
+        element=root.element,
+        elements=root.elements,
+        injected=True,
+    )
+    return replace(found, stages=(*found.stages, added))
+
+
+def _parallelized(stage: StageView) -> bool:
+    """Whether it is a serial map without state; where the ops are not known, it is taken to have some.
+
+    Within a function TensorFlow makes nothing parallel.
+    """
+    function = stage.function
+    if (
+        stage.op != "map"
+        or stage.owner is not None
+        or stage.arguments.get("num_parallel_calls") is not None
+        or function is None
+    ):
+        return False
+    tables = any(op.startswith(("HashTable", "LookupTable")) for op in function.ops or ())
+    return function.ops is not None and function.stateful_op is None and not function.python and not tables
+
+
+def runs_ahead(view: PipelineView, root: StageView) -> bool:
+    """Whether the last stage makes its elements before they are asked for."""
+    below = view.input_of(root)
+    if root.op == "prefetch" or root.made_parallel:
+        return True
+    if root.op in _PARALLEL and root.arguments.get("num_parallel_calls") is not None:
+        return True
+    return below is not None and fused_batch(view, below) is root

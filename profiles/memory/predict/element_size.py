@@ -1,0 +1,133 @@
+"""What comes out of a stage and how large it is, also where TensorFlow's own spec leaves open how large a batch is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.memory.predict.shared_tensors import PASSING, giver
+from pipeprof.profiles.wording import size as in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeprof.profiles.view.view import Component, PipelineView, StageView
+
+    Shape = tuple[int | None, ...]
+
+_OPENING = frozenset({"flat_map", "interleave"})
+"""Stages that hand on what the pipelines give that they open."""
+PATH_BYTES = 157
+"""a buffered file name of 41 letters, beside what any element takes."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes of an element; `partial` if only some of its components have a known size."""
+
+    bytes: float
+    partial: bool = False
+
+    @property
+    def words(self) -> str:
+        """The bytes for a sentence."""
+        return f"at least {in_words(self.bytes)}" if self.partial else in_words(self.bytes)
+
+    def less(self, shared: float) -> Size:
+        """Without the bytes that belong to another stage."""
+        return Size(max(0.0, self.bytes - shared), self.partial)
+
+
+def element_size(view: PipelineView, stage: StageView) -> Size | None:
+    """The size of one element that comes out of a stage; of a file name that of one of usual length."""
+    if stage.element_bytes is not None:
+        return Size(stage.element_bytes)
+    one = giver(view, stage)
+    if one is not None and one.op == "list_files":
+        return Size(float(PATH_BYTES))
+    sizes = [component.nbytes for component in components(view, stage)]
+    known = sum(size or 0 for size in sizes)
+    return Size(float(known), partial=None in sizes) if known else None
+
+
+def components(view: PipelineView, stage: StageView) -> tuple[Component, ...]:
+    """The components of an element, batches taken to be full.
+
+    Without ``drop_remainder`` the last batch may be smaller than the others, so that TensorFlow does not say how large
+    a batch is.
+    """
+    return _completed(view, stage, frozenset())
+
+
+def rows_of(view: PipelineView, stage: StageView) -> int | None:
+    """The first dimension of what comes out of a stage that gives batches; ``None`` where it is not known."""
+    rows = {one.shape[0] for one in components(view, stage) if one.shape}
+    return rows.pop() if len(rows) == 1 else None
+
+
+def batch_size_of(stage: StageView) -> int | None:
+    """How many elements a stage puts into its largest batch; ``None`` where that is not written."""
+    size = stage.arguments.get("batch_size")
+    sizes = size if isinstance(size, list) else [size]
+    known = [one for one in sizes if isinstance(one, int) and one > 0]
+    return max(known) if known and len(known) == len(sizes) else None
+
+
+def _completed(view: PipelineView, stage: StageView, seen: frozenset[str]) -> tuple[Component, ...]:
+    found, below = stage.element or (), _made_by(view, stage)
+    if below is None or stage.id in seen or all(one.nbytes is not None for one in found):
+        return found
+    given = _completed(view, below, seen | {stage.id})
+    if stage.op == "map":
+        return _mapped(stage, found, given)
+    shapes = [_shape(stage, one.shape) for one in given]
+    if len(shapes) != len(found):
+        return found
+    return tuple(
+        replace(one, shape=_both(one.shape, shape)) if shape is not None else one
+        for one, shape in zip(found, shapes, strict=True)
+    )
+
+
+def _mapped(stage: StageView, found: tuple[Component, ...], given: Sequence[Component]) -> tuple[Component, ...]:
+    """What a map makes of batches: as many rows as it is given, if its function works element by element."""
+    rows = {one.shape[0] for one in given if one.shape}
+    if stage.function is None or not stage.function.elementwise or len(rows) != 1:
+        return found
+    (count,) = rows
+    return tuple(
+        replace(one, shape=(count, *one.shape[1:])) if one.shape and one.shape[0] is None else one for one in found
+    )
+
+
+def _made_by(view: PipelineView, stage: StageView) -> StageView | None:
+    """The stage whose elements another one hands on or makes batches of: its input, or the last one inside of it."""
+    if stage.op not in _OPENING:
+        return view.input_of(stage)
+    inner = [one for one in view.stages if one.owner == stage.id]
+    read = {name for one in inner for name in one.inputs}
+    last = [one for one in inner if one.id not in read]
+    return last[0] if len(last) == 1 else None
+
+
+def _shape(stage: StageView, given: Shape | None) -> Shape | None:
+    """What a stage makes of a shape, if nothing but the shape decides on it."""
+    if given is None:
+        return None
+    size = batch_size_of(stage)
+    if stage.op in PASSING or stage.op in _OPENING:
+        return given
+    if stage.op == "batch":
+        return (size, *given)
+    if stage.op == "padded_batch":
+        # How long the rows become is the function's or the data's business.
+        return (size, *(None for _ in given))
+    if stage.op == "rebatch" and given:
+        return (size, *given[1:])
+    return given[1:] if stage.op == "unbatch" and given else None
+
+
+def _both(own: Shape | None, other: Sequence[int | None]) -> Shape:
+    if own is None or len(own) != len(other):
+        return tuple(other) if own is None else own
+    return tuple(mine if mine is not None else theirs for mine, theirs in zip(own, other, strict=True))

@@ -1,0 +1,58 @@
+"""How many calls of a stage run at a time, and which batch a map fills by itself.
+
+Both are as TensorFlow rewrites the pipeline, unless its default optimizations are off.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.view.view import PipelineView, StageView
+
+_OPTIMIZATION = "experimental_optimization"
+MOST_BATCHES = 16
+"""Batches that a fused map and batch keeps at most."""
+
+
+def parallel_calls(view: PipelineView, stage: StageView) -> int | None:
+    """Calls at a time; ``None`` for a serial stage."""
+    calls = stage.arguments.get("num_parallel_calls")
+    if isinstance(calls, int) and calls > 0:
+        return calls if calls > 1 else None
+    if calls is None and not stage.made_parallel:
+        return None
+    seen = stage.measured.parallelism if stage.measured is not None else None
+    return max(1, math.ceil(seen if seen is not None else view.cores))
+
+
+def fused_batch(view: PipelineView, stage: StageView) -> StageView | None:
+    """The batch that a map fills by itself, as far as what runs or the rule of the optimizer tells.
+
+    TensorFlow fuses a map, also one with a single call at a time, with the batch that alone reads it, unless that has
+    calls of its own or default optimizations are off.
+    """
+    readers = [one for one in view.readers(stage) if not one.injected]
+    if stage.op != "map" or len(readers) != 1 or readers[0].op != "batch":
+        return None
+    if stage.executed_op:
+        return readers[0] if "MapAndBatch" in stage.executed_op else None
+    off = not rewritten(view) or view.options.get(f"{_OPTIMIZATION}.map_and_batch_fusion") is False
+    return None if off or readers[0].arguments.get("num_parallel_calls") is not None else readers[0]
+
+
+def rewritten(view: PipelineView) -> bool:
+    """Whether TensorFlow rewrites the pipeline's graph."""
+    return view.options.get(f"{_OPTIMIZATION}.apply_default_optimizations") is not False
+
+
+def fused_batches(calls: int, batch: StageView) -> int:
+    """Batches that a fused map keeps, complete or being filled.
+
+    It begins with as many as its calls fill, and takes one more whenever a call is free while the next batch is waited
+    for: with calls of even length that happens once.
+    """
+    each = batch.arguments.get("batch_size")
+    each = each if isinstance(each, int) and each > 0 else 1
+    return min(math.ceil(calls / each) + (calls > 1), MOST_BATCHES)

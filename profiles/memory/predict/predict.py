@@ -1,0 +1,403 @@
+"""What a pipeline should need in memory, by owner, from nothing but its view.
+
+Every formula was measured on TensorFlow 2.21: arrays, graph constants, shuffle, cache, prefetch and parallel maps. What
+is not known is left out, with a reason, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.document.base import Owner
+from pipeprof.profiles.memory.predict.batch_buffers import BATCHING, portions
+from pipeprof.profiles.memory.predict.default_rewrites import foreseen, runs_ahead
+from pipeprof.profiles.memory.predict.element_size import Size, components, element_size
+from pipeprof.profiles.memory.predict.fused_map_batch import (
+    MOST_BATCHES,
+    fused_batch,
+    fused_batches,
+    parallel_calls,
+    rewritten,
+)
+from pipeprof.profiles.memory.predict.model import (
+    GENERATED_BELOW,
+    HOLES_BELOW,
+    Held,
+    MemoryPrediction,
+    NotKnown,
+    cache_overhead_bytes,
+    shuffle_overhead_bytes,
+)
+from pipeprof.profiles.memory.predict.open_inner import open_copies, results_ready
+from pipeprof.profiles.memory.predict.shared_tensors import cache_above, giver, holder, shared_bytes
+from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, PipelineView, StageView
+from pipeprof.profiles.wording import size as in_words
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.memory import LedgerEntry
+
+ARRAY_COPIES = 4.1
+"""peak, in sizes of the array: the array, TensorFlow's tensor, and two copies while the iterator is made, of which one
+stays; measured on 400 MB."""
+STEADY_ARRAY_COPIES = 3.1
+"""the same when the iterator has been made: one copy less."""
+DROPPED_COPIES = 1.05
+"""fewer of them where nobody keeps the array once the dataset has been made, at the peak and later: 3.0 times the array
+was measured on 128 and 240 MB."""
+LET_GO_COPIES = 1
+"""fewer of them at the peak where a shuffle above the source converts its seed: TensorFlow then lets go of the copy
+that it made first; 3.1 times the array was measured on 60, 63 and 150 MB, in one array and in two."""
+NOT_REWRITTEN_COPIES = 1
+"""fewer of them, at the peak and later, where default optimizations are off: the graph is not rewritten; 3.05 times the
+array was measured at the peak and 2.06 later, on 320 MB."""
+SNAPSHOT_COPIES = 1
+"""more of them at the peak below a snapshot, which writes the graph down when it is made, so that the array is there in
+any case: 5.1 times the array was measured on 60 and 150 MB, and of 150 MB also where nobody keeps it."""
+SOURCE_CONSTANT_COPIES = 17
+"""peak, in sizes of the array and with the array itself, of a source built inside a tf.function."""
+CAPTURED_CONSTANT_COPIES = 19
+"""the same of an array inside the function of a map, flat_map or interleave."""
+STEADY_CONSTANT_COPIES = 9.5
+"""the same of either when the iterator has been made: 9.2 and 10.2 were measured."""
+AUTOTUNED_PREFETCH = 2
+"""Elements that a prefetch with AUTOTUNE is taken to hold: it begins with fewer and may grow to thousands, up to
+AUTOTUNE's budget of memory. What is predicted with it says so."""
+POOLED_BYTES = 256 * 1024
+"""Tensors from this size on lie in TensorFlow's pool, smaller ones in glibc's heap."""
+LARGE_ELEMENT_BYTES = 4_000_000
+"""Elements that are no batches are counted in the step from this size on: fewer bytes are little beside any buffer."""
+_UNIT = 256
+"""What the pool rounds to."""
+
+IN_MEMORY_SOURCES = frozenset({"from_tensor_slices", "from_tensors"})
+_HANDED_ON = frozenset({"assert_cardinality", "prefetch", "repeat", "skip", "take", "with_options"})
+
+
+def predicted_memory(view: PipelineView) -> list[LedgerEntry]:
+    """Predicted bytes by owner; stages of unknown size have no entry (see `memory_prediction`)."""
+    return memory_prediction(view).ledger()
+
+
+def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPrediction:
+    """Predicted bytes by owner with their formulas, and the reasons where there are none.
+
+    Args:
+        view: The pipeline.
+        kept: Somebody keeps the arrays that in-memory sources are made of.
+    """
+    view = foreseen(view) if view.unseen else view
+    found = [entry for stage in view.stages for entry in _of_stage(view, stage)]
+    if not kept:
+        found = [_without_array(view, entry) for entry in found]
+    found += _consumer(view)
+    return MemoryPrediction(
+        tuple(entry for entry in found if isinstance(entry, Held)),
+        tuple(entry for entry in found if isinstance(entry, NotKnown)),
+    )
+
+
+def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+    if stage.op in IN_MEMORY_SOURCES:
+        yield from _source(view, stage)
+    size = _captured(view, stage)
+    if size > 0:
+        formula = f"{in_words(size)} of constants in its function × {CAPTURED_CONSTANT_COPIES} at the peak"
+        steady = round(STEADY_CONSTANT_COPIES * size)
+        yield Held("source", stage.id, CAPTURED_CONSTANT_COPIES * size, "predicted", formula, steady=steady)
+    if stage.op == "shuffle":
+        yield from _shuffle(view, stage)
+    elif stage.op == "cache" and not stage.arguments.get("filename"):
+        yield from _cache(view, stage)
+    elif stage.op == "prefetch":
+        yield from _prefetch(view, stage)
+    elif stage.op in ("map", "interleave"):
+        yield from _parallel(view, stage)
+    elif stage.op == "snapshot":
+        yield NotKnown("parallel", stage.id, "how much waits to be written to the disk depends on the disk")
+    elif stage.op == "group_by_window":
+        yield NotKnown("batch", stage.id, "it keeps a window for every key")
+    else:
+        yield from _batch(view, stage)
+
+
+def _without_array(view: PipelineView, entry: Held | NotKnown) -> Held | NotKnown:
+    """A source's bytes where its array goes when the dataset has been made."""
+    stage = view.by_id[entry.stage]
+    if not isinstance(entry, Held) or entry.owner != "source" or not stage.source_bytes or stage.constant:
+        return entry
+    fewer = DROPPED_COPIES + (0 if rewritten(view) else NOT_REWRITTEN_COPIES)
+    if _in_snapshot(view, stage):
+        return replace(entry, steady=round((STEADY_ARRAY_COPIES - fewer) * stage.source_bytes))
+    copies, later = ARRAY_COPIES - fewer, STEADY_ARRAY_COPIES - fewer
+    formula = f"{in_words(stage.source_bytes)} × {copies:.3g} at the peak, the array not kept"
+    size = stage.source_bytes
+    return replace(entry, bytes=round(copies * size), steady=round(later * size), formula=formula)
+
+
+def _consumer(view: PipelineView) -> Iterator[Held]:
+    """What the step holds while the next one is made; one that lies ready is taken before that one is let go of."""
+    root = view.root
+    size = element_size(view, root) if root is not None else None
+    if root is None or size is None or size.partial or holder(view, root) is not None:
+        return
+    batched = _batched(view, root)
+    if not batched and size.bytes < LARGE_ELEMENT_BYTES:
+        return
+    if _lies_ready(view, root):
+        what = "batches" if batched else "elements"
+        yield _held(view, "consumer", root, 2, what=f"{what} (in the step, and next)", size=size)
+    else:
+        yield _held(view, "consumer", root, 1, what=f"{'batch' if batched else 'element'} in the step", size=size)
+
+
+def _lies_ready(view: PipelineView, root: StageView) -> bool:
+    """Whether the next element is there before it is asked for, and another one is begun in its place at once.
+
+    A batch with a single call collects its elements first; that is counted there, and takes the place in a prefetch.
+    What rebatch puts together may lie ready as well.
+    """
+    added = any(one.injected and one.op == "prefetch" for one in view.readers(root))
+    if not added and not runs_ahead(view, root):
+        return False
+    made = view.input_of(root) if root.op == "prefetch" else root
+    if made is None or next(portions(view, made), None) is None or parallel_calls(view, made) is not None:
+        return True
+    parts = view.input_of(made) if made.op == "rebatch" else None
+    return parts is not None and runs_ahead(view, parts)
+
+
+def _batched(view: PipelineView, stage: StageView) -> bool:
+    """Whether what comes out of a stage are batches."""
+    for one in (stage, *view.below(stage)):
+        if one.op in BATCHING:
+            return True
+        if one.op not in _HANDED_ON and one.op not in ("map", "cache", "shuffle"):
+            return False
+    return False
+
+
+def _captured(view: PipelineView, stage: StageView) -> int:
+    """Bytes of constants in the function of a stage, less those of sources inside, which stand on their own."""
+    if stage.function is None or not stage.function.constant_bytes:
+        return 0
+    inside = [one for one in view.stages if one.owner == stage.id and one.constant]
+    return stage.function.constant_bytes - sum(one.source_bytes or 0 for one in inside)
+
+
+def _source(view: PipelineView, stage: StageView) -> Iterator[Held]:
+    if not stage.source_bytes:
+        return
+    size = in_words(stage.source_bytes)
+    if stage.constant:
+        copies: float = CAPTURED_CONSTANT_COPIES if stage.owner is not None else SOURCE_CONSTANT_COPIES
+        steady = STEADY_CONSTANT_COPIES
+        formula = f"{size} × {copies} at the peak: the array is a constant of a graph, which is copied and rewritten"
+    else:
+        let_go = any(above.op == "shuffle" for above in view.above(stage))
+        copies, steady = ARRAY_COPIES - (LET_GO_COPIES if let_go else 0), STEADY_ARRAY_COPIES
+        if not rewritten(view):
+            copies, steady = ARRAY_COPIES - NOT_REWRITTEN_COPIES, steady - NOT_REWRITTEN_COPIES
+        copies += SNAPSHOT_COPIES if _in_snapshot(view, stage) else 0
+        formula = (
+            f"{size} × {copies:.3g} at the peak: the array, TensorFlow's tensor, and copies made with the iterator"
+        )
+    bytes_at_peak, later = round(copies * stage.source_bytes), round(steady * stage.source_bytes)
+    residue = 0 if stage.constant or not rewritten(view) else stage.source_bytes
+    yield Held("source", stage.id, bytes_at_peak, "predicted", formula, steady=later, residue=residue)
+
+
+def _in_snapshot(view: PipelineView, stage: StageView) -> bool:
+    return any(above.op == "snapshot" for above in view.above(stage))
+
+
+def _shuffle(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+    below = view.input_of(stage)
+    buffer = stage.arguments.get("buffer_size")
+    if below is None or not isinstance(buffer, int):
+        return
+    size = element_size(view, below)
+    owner = holder(view, below) or cache_above(view, stage)
+    if owner is not None:
+        yield _alias("shuffle", stage, owner)
+    elif size is None:
+        yield _no_size("shuffle", stage)
+    else:
+        count = buffer if below.elements is None else _at_most(buffer, below)
+        size = size.less(shared_bytes(view, below))
+        small = min(size.bytes, small_bytes(view, below))
+        overhead = shuffle_overhead_bytes(len(below.element or ()) or 1, small, counted=counted(view, below))
+        note = ", if there are that many" if below.elements is None else ""
+        yield _held(view, "shuffle", stage, count, what="elements", size=size, overhead=overhead, note=note)
+
+
+def _cache(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+    below = view.input_of(stage)
+    if below is None:
+        return
+    size = element_size(view, below)
+    owner = holder(view, below)
+    if below.elements == INFINITE:
+        yield NotKnown("cache", stage.id, "what is cached has no end")
+    elif owner is not None:
+        yield _alias("cache", stage, owner)
+    elif below.elements is None:
+        yield NotKnown("cache", stage.id, "the number of elements is not known")
+    elif size is None:
+        yield _no_size("cache", stage)
+    else:
+        size = size.less(shared_bytes(view, below))
+        scale = beside_batches(view, stage)
+        note = f" × {scale:.3g}: the pool puts them where batches have been" if scale > 1 else ""
+        overhead = cache_overhead_bytes(len(below.element or ()) or 1)
+        size = Size(size.bytes * scale, size.partial)
+        yield _held(view, "cache", stage, below.elements, what="elements", size=size, overhead=overhead, note=note)
+
+
+def _prefetch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+    below = view.input_of(stage) or stage
+    buffer = stage.arguments.get("buffer_size", AUTOTUNE if stage.injected else None)
+    tuned = buffer == AUTOTUNE or (isinstance(buffer, int) and buffer < 0)
+    count = AUTOTUNED_PREFETCH if tuned else buffer
+    if not isinstance(count, int) or count == 0:
+        return
+    size = element_size(view, below)
+    owner = holder(view, below)
+    if owner is not None:
+        yield _alias("prefetch", stage, owner)
+    elif size is None:
+        yield _no_size("prefetch", stage)
+    else:
+        what = "elements assumed (AUTOTUNE)" if tuned else "elements"
+        what = "elements assumed (added by TensorFlow)" if stage.injected else what
+        yield _held(view, "prefetch", stage, _at_most(count, below), what=what, size=size)
+
+
+def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+    calls, batch = parallel_calls(view, stage), fused_batch(view, stage)
+    if calls is None and batch is None:
+        return
+    calls = calls or 1
+    count, what, size, note = calls, "results", element_size(view, stage), ""
+    if stage.op == "interleave":
+        count, what = results_ready(view, stage), "results of open iterators"
+    if batch is not None:
+        # The two write their results straight into batches.
+        count, what, size = fused_batches(calls, batch), "batches being filled", element_size(view, batch)
+        note = f", up to {MOST_BATCHES}"
+    elif stage.op == "map" and holder(view, stage) is stage:
+        yield Held("parallel", stage.id, 0, "alias", "the same tensors in every call")
+        return
+    elif size is not None:
+        size = size.less(shared_bytes(view, stage)) if stage.op == "map" else size
+    if size is None:
+        yield _no_size("parallel", stage)
+    else:
+        yield _held(view, "parallel", stage, count, what=what, size=size, note=note)
+
+
+def _batch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+    for one in portions(view, stage):
+        if one.size is None:
+            yield _no_size("batch", stage)
+        elif one.size.bytes:
+            yield _held(view, "batch", stage, one.count, what=one.what, size=one.size)
+
+
+def _held(
+    view: PipelineView,
+    owner: Owner,
+    stage: StageView,
+    count: int,
+    *,
+    what: str,
+    size: Size,
+    overhead: int = 0,
+    note: str = "",
+) -> Held:
+    """``count`` elements of a size, in every open copy of the stage."""
+    many = open_copies(view, stage)
+    total = round(many * count * (size.bytes + overhead))
+    open_ones = f"{many} open × " if many > 1 else ""
+    each = f"({size.words} + {in_words(overhead)})" if overhead else size.words
+    at_most = owner == "shuffle" and bool(note)
+    formula = f"{open_ones}{count:,} {what} × {each}{note}"
+    return Held(
+        owner,
+        stage.id,
+        total,
+        "predicted",
+        formula,
+        at_most=at_most,
+        at_least=size.partial,
+        count=many * count,
+        pooled=round(many * count * size.bytes * _pooled(view, owner, stage)),
+    )
+
+
+def _pooled(view: PipelineView, owner: Owner, stage: StageView) -> float:
+    """The share of an element's bytes that lies in the pool."""
+    given = stage if owner in ("parallel", "batch", "consumer") else view.input_of(stage) or stage
+    sizes = [one.nbytes or 0 for one in components(view, given)]
+    return sum(one for one in sizes if one >= POOLED_BYTES) / sum(sizes) if sum(sizes) else 0.0
+
+
+def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
+    """Bytes of an element in tensors so small that blocks like theirs leave holes; texts lie in blocks of their own.
+
+    Args:
+        view: The pipeline.
+        stage: What makes the elements.
+        least: Bytes from which a tensor counts.
+    """
+    one = giver(view, stage)
+    below = GENERATED_BELOW if one is not None and one.op == "from_generator" else HOLES_BELOW
+    sizes = [component.nbytes or 0 for component in stage.element or () if component.dtype != "string"]
+    return float(sum(size for size in sizes if least <= size < below))
+
+
+def counted(view: PipelineView, stage: StageView) -> bool:
+    """Whether what comes out of a stage are numbers that the pipeline counts itself."""
+    one = giver(view, stage)
+    return one is not None and one.op in ("range", "counter")
+
+
+def beside_batches(view: PipelineView, cache: StageView) -> float:
+    """Bytes of the pool in use for a byte of what is cached while batches are made of it.
+
+    The pool takes the smallest free piece that is large enough and splits it only if the rest is as large again. A
+    batch that was let go has room for one element less than it held, unless these are multiples of 256 bytes: the last
+    one takes the rest as well. So of every batch one element lies elsewhere.
+    """
+    above = next((one for one in view.above(cache) if one.op not in _HANDED_ON), None)
+    size = above.arguments.get("batch_size") if above is not None and above.op == "batch" else None
+    sizes = [one.nbytes for one in cache.element or ()]
+    if not isinstance(size, int) or size < 2 or not sizes or None in sizes:
+        return 1.0
+    known = [one for one in sizes if one is not None]
+    more = sum(one for one in known if one >= POOLED_BYTES and _rounded(size * one) < size * _rounded(one)) / size
+    return 1 + more / sum(known) if sum(known) else 1.0
+
+
+def _rounded(nbytes: int) -> int:
+    return -(-nbytes // _UNIT) * _UNIT
+
+
+def own_share(view: PipelineView, stage: StageView) -> float:
+    """The part of an element's bytes coming out of `stage` that is no view of a source's tensors, 0 to 1."""
+    size = element_size(view, stage)
+    return size.less(shared_bytes(view, stage)).bytes / size.bytes if size is not None and size.bytes else 1.0
+
+
+def _at_most(count: int, stage: StageView) -> int:
+    """``count``, or all elements that come out of a stage if these are fewer."""
+    return count if stage.elements is None or stage.elements == INFINITE else min(count, stage.elements)
+
+
+def _alias(owner: Owner, stage: StageView, holder: StageView) -> Held:
+    return Held(owner, stage.id, 0, "alias", f"the tensors are those of {holder.words}")
+
+
+def _no_size(owner: Owner, stage: StageView) -> NotKnown:
+    return NotKnown(owner, stage.id, "the size of an element is not known before it runs")

@@ -1,0 +1,89 @@
+"""Whose memory the tensors of an element lie in: stages that only hand on hold nothing of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
+
+ALIGNMENT_BYTES = 64
+"""A slice that begins at a multiple of this is a view of the array, any other one is copied: tried with rows of 65,536
+(no copy), 65,568 (half of them copied), 65,552 (three in four) and 65,537 bytes (all)."""
+PASSING = frozenset({
+    "assert_cardinality", "cache", "filter", "ignore_errors", "prefetch", "repeat", "shard", "shuffle", "skip", "take",
+    "take_while", "unique", "with_options",
+})  # fmt: skip
+"""Stages that hand on the tensors they were given."""
+
+
+def holder(view: PipelineView, stage: StageView) -> StageView | None:
+    """The stage in whose memory all tensors that come out of `stage` lie, if that is not their own.
+
+    Stages that only hand tensors on lead to a cache in memory, which keeps all of them anyway, or to a source whose
+    slices are views, or to a map that gives the same tensor in every call.
+    """
+    for one in _passed(view, stage):
+        if one.op == "cache" and not one.arguments.get("filename"):
+            return one
+        if one.op == "from_tensors":
+            return one
+        if one.op == "map":
+            fixed = _fixed(one)
+            return one if fixed and all(fixed) else None
+        if one.op == "from_tensor_slices":
+            return one if one.element and all(_viewed(component.nbytes) == 1 for component in one.element) else None
+    return None
+
+
+def _passed(view: PipelineView, stage: StageView) -> Iterator[StageView]:
+    """The stage and those below it, as long as they only hand on; the last one does not."""
+    seen: set[str] = set()
+    one: StageView | None = stage
+    while one is not None and one.id not in seen:
+        seen.add(one.id)
+        yield one
+        one = view.input_of(one) if one.op in PASSING else None
+
+
+def giver(view: PipelineView, stage: StageView) -> StageView | None:
+    """The stage that makes what `stage` hands on; ``None`` if none does."""
+    *_, last = _passed(view, stage)
+    return None if last.op in PASSING else last
+
+
+def shared_bytes(view: PipelineView, stage: StageView) -> float:
+    """Mean bytes of an element coming out of `stage` that are views of the source, or the same in every element."""
+    one = giver(view, stage)
+    if one is not None and one.op == "map":
+        return sum(
+            (component.nbytes or 0) * kept for component, kept in zip(one.element or (), _fixed(one), strict=False)
+        )
+    if one is None or one.op != "from_tensor_slices":
+        return 0
+    return sum((component.nbytes or 0) * _viewed(component.nbytes) for component in one.element or ())
+
+
+def _fixed(stage: StageView) -> tuple[bool, ...]:
+    """For each component of what a map gives whether it is the same tensor in every call."""
+    return (stage.function.fixed if stage.function is not None else None) or ()
+
+
+def _viewed(nbytes: int | None) -> float:
+    """The part of a component's slices that begin where a view can begin.
+
+    Example:
+        >>> _viewed(65_536), _viewed(65_568), _viewed(65_537)
+        (1.0, 0.5, 0.015625)
+    """
+    return math.gcd(nbytes, ALIGNMENT_BYTES) / ALIGNMENT_BYTES if nbytes else 0.0
+
+
+def cache_above(view: PipelineView, stage: StageView) -> StageView | None:
+    """A cache in memory that takes over the elements that `stage` lets go, so that together they hold each once."""
+    for above in view.above(stage):
+        if above.op == "cache":
+            return above if not above.arguments.get("filename") and above.elements not in (None, INFINITE) else None
+        if above.op not in PASSING or above.op == "repeat":
+            return None
+    return None

@@ -1,0 +1,51 @@
+"""What no prediction can count, since it depends on how the pipeline's threads and its step happen to meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeprof.profiles.memory.predict.autotuned_buffers import filled_ahead, tuned_prefetches
+from pipeprof.profiles.memory.predict.default_rewrites import foreseen
+from pipeprof.profiles.memory.predict.fused_map_batch import MOST_BATCHES
+from pipeprof.profiles.memory.predict.model import MemoryPrediction
+from pipeprof.profiles.view.view import PipelineView
+from pipeprof.profiles.wording import size as in_words
+
+_SHARE = 0.2
+"""Of what is predicted, growth that is told of: predictions are meant to be this exact."""
+_BYTES = 10_000_000
+"""Growth that nobody wants to know of is smaller."""
+
+
+def not_predicted(view: PipelineView, memory: MemoryPrediction) -> list[str]:
+    """A sentence for every stage that may hold much more than is counted of it.
+
+    Args:
+        view: The pipeline.
+        memory: What it is predicted to hold.
+    """
+    view = foreseen(view) if view.unseen else view
+    least = max(_BYTES, _SHARE * memory.peak_bytes)
+    return [*_prefetches(view, memory, least), *_batches(view, memory, least)]
+
+
+def _prefetches(view: PipelineView, memory: MemoryPrediction, least: float) -> Iterator[str]:
+    growth = tuned_prefetches(view, memory).growth
+    for one in memory.held:
+        if one.owner == "prefetch" and one.count and growth.get(one.stage, 0) >= least:
+            stage = view.by_id[one.stage]
+            name = "the prefetch that TensorFlow adds" if stage.injected else stage.words
+            yield (
+                f"how many elements AUTOTUNE lets {name} hold: {one.count:,} are counted, "
+                f"{in_words(one.bytes / one.count)} each"
+            )
+
+
+def _batches(view: PipelineView, memory: MemoryPrediction, least: float) -> Iterator[str]:
+    filled = filled_ahead(view, memory)
+    for one in memory.held:
+        if one.owner == "parallel" and one.count and one.stage in filled and filled[one.stage].bytes >= least:
+            yield (
+                f"how many batches {view.by_id[one.stage].words} fills at a time, which are up to {MOST_BATCHES}: "
+                f"{one.count:,} are counted, {in_words(one.bytes / one.count)} each"
+            )

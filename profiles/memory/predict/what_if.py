@@ -1,0 +1,312 @@
+"""What a memory limit allows: whether all of it fits, how large a buffer may be, and whether a cache fits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pipeprof.profiles.memory.predict.autotuned_buffers import (
+    DOUBLED_UP_TO,
+    Filled,
+    Tuned,
+    filled_ahead,
+    tuned_prefetches,
+)
+from pipeprof.profiles.memory.predict.default_rewrites import foreseen
+from pipeprof.profiles.memory.predict.fused_map_batch import MOST_BATCHES
+from pipeprof.profiles.memory.predict.model import Held, MemoryPrediction, NotKnown, cache_overhead_bytes
+from pipeprof.profiles.memory.predict.open_inner import open_copies
+from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
+from pipeprof.profiles.wording import size as in_words
+
+RUNTIME_BYTES = 600_000_000
+"""Resident memory of TensorFlow with nothing but a trivial dataset: 575 MB on 2.21."""
+RESERVE = 0.25
+"""Of what is predicted, room that must be left: a prediction may be a fifth too low."""
+POOL_RESERVE = 1 - RESERVE
+"""The same, in addition, of batches and results that come and go in TensorFlow's pool beside buffers: a piece of it may
+be twice as large as the tensor inside. Batches of 32 MB, and the images they are made of, took more than 1.6 times what
+is predicted."""
+_PASSING = frozenset({"batch", "consumer", "parallel"})
+COUNTED_GROWTH = 0.2
+"""Of the room beside TensorFlow's own: tuned prefetches that may grow by so much at most are counted as full grown;
+larger ones leave too little to others, and answers presume that they are bounded."""
+_WORTH_ASKING = 0.01
+"""Of the limit, what a prefetch must hold to be asked about; a shuffle or a cache is asked about at any size."""
+_FUSION = "options.experimental_optimization.map_and_batch_fusion"
+_BOUNDED = 2
+"""Elements that a prefetch is proposed to hold: one is taken while the other is made."""
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """What a limit means for one stage.
+
+    Attributes:
+        stage: Its address; ``None`` for everything together.
+        fits: Whether it may stay as it is written; ``None`` if that cannot be told.
+        sentence: The answer in words.
+        most: The largest buffer that fits, for a shuffle or a prefetch, of each of its open copies; for a cache of an
+            unknown number of elements, how many of them. Where the sentence says so, with the prefetch bounded.
+    """
+
+    stage: str | None
+    fits: bool | None
+    sentence: str
+    most: int | None = None
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A pipeline as TensorFlow runs it, what it should hold, and the limit in bytes."""
+
+    view: PipelineView
+    memory: MemoryPrediction
+    limit: int
+    tuned: Tuned
+    filled: Mapping[str, Filled]
+
+    @property
+    def passing(self) -> float:
+        """Predicted bytes of tensors in the pool that come and go."""
+        return sum(one.pooled for one in self.memory.held if one.owner in _PASSING)
+
+    @property
+    def reserved(self) -> float:
+        """Bytes of what is predicted while it runs, with the reserve."""
+        return (1 + RESERVE) * self.memory.running_bytes + POOL_RESERVE * self.passing
+
+    @property
+    def fills_counted(self) -> bool:
+        """Whether maps are taken to fill all batches that they may; if not, the answers presume that they do not."""
+        above = self.limit - RUNTIME_BYTES
+        most = max(0, COUNTED_GROWTH * above, above - self.reserved)
+        return sum(one.bytes for one in self.filled.values()) <= most
+
+    @property
+    def ahead(self) -> float:
+        """Bytes that are counted for batches that maps may fill beyond those that are predicted."""
+        if self.fills_counted:
+            return sum(one.bytes for one in self.filled.values())
+        return sum(min(one.bytes, _BOUNDED * one.batch_bytes) for one in self.filled.values())
+
+    @property
+    def above(self) -> float:
+        """Bytes of the limit beside TensorFlow's own and what maps may fill ahead."""
+        return self.limit - RUNTIME_BYTES - self.ahead
+
+    @property
+    def counted(self) -> bool:
+        """Whether tuned prefetches are taken to be full grown; if not, the answers presume that they are bounded."""
+        growth = self.tuned.bytes
+        most = self.above if self.tuned.budget is not None else COUNTED_GROWTH * self.above
+        return growth <= max(0, most, self.above - self.reserved)
+
+    @property
+    def tuned_bytes(self) -> float:
+        """Bytes that are counted for tuned prefetches to grow."""
+        return self.tuned.bytes if self.counted else 0
+
+    @property
+    def grown(self) -> float:
+        """Bytes that are counted beyond what is predicted; what they are is a bound, which needs no reserve."""
+        return self.ahead + self.tuned_bytes
+
+    @property
+    def room(self) -> float:
+        """What may be predicted, in bytes, so that the limit holds if that is a fifth too low."""
+        return (self.above - self.tuned_bytes - POOL_RESERVE * self.passing) / (1 + RESERVE)
+
+    @property
+    def condition(self) -> str:
+        """What the answers presume, in words."""
+        what = [] if self.fills_counted else ["its batches"]
+        what += [] if self.counted else [self.tuned.words]
+        return f" with {' and '.join(what)} bounded" if what else ""
+
+    @property
+    def partial(self) -> bool:
+        """Whether there is more than what is predicted, of a size that nobody knows."""
+        return bool(self.memory.unknown) or any(one.at_least for one in self.memory.held)
+
+    def left(self, held: int = 0) -> float:
+        """Bytes that are left for what is predicted to take these, with the reserve."""
+        return self.room - (self.memory.running_bytes - held)
+
+    def beside(self, held: int = 0) -> float:
+        """Bytes of everything but these, TensorFlow's own among them."""
+        return self.memory.running_bytes - held + self.grown + RUNTIME_BYTES
+
+    def fits(self, fits: bool) -> bool | None:
+        """An answer that holds for the pipeline as it is written."""
+        return None if fits and self.condition else fits
+
+
+def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[WhatIf]:
+    """The answer for everything together, then for every shuffle, cache and large prefetch.
+
+    Args:
+        view: The pipeline.
+        memory: What it is predicted to hold.
+        limit: Bytes that the process may use.
+    """
+    view = foreseen(view) if view.unseen else view
+    asked = _Question(view, memory, limit, tuned_prefetches(view, memory), filled_ahead(view, memory))
+    order = {stage.id: index for index, stage in enumerate(view.stages)}
+    answers = [answer for one in memory.held for answer in _answer(asked, one)]
+    answers += [answer for one in memory.unknown for answer in _not_told(asked, one)]
+    return [_together(asked), *sorted(answers, key=lambda one: order.get(one.stage or "", 0))]
+
+
+def _together(asked: _Question) -> WhatIf:
+    """All of it, at the peak: also where neither a shuffle nor a cache is to blame."""
+    memory, limit = asked.memory, asked.limit
+    needed = max(memory.peak_bytes, memory.running_bytes + asked.grown) + RUNTIME_BYTES
+    reserved = max((1 + RESERVE) * memory.peak_bytes, asked.reserved + asked.grown)
+    at_least = any(one.at_least for one in memory.held)
+    at_most = any(one.at_most for one in memory.held)
+    bound = "at least " if at_least else "at most " if at_most else ""
+    needs = "may need" if asked.grown >= _WORTH_ASKING * limit and not at_least else "needs"
+    own = f"with {in_words(RUNTIME_BYTES)} of TensorFlow's own it {needs} {bound}{in_words(needed)}"
+    own += ", and what is not known" if memory.unknown else ""
+    if asked.fills_counted and asked.ahead >= _WORTH_ASKING * limit:
+        own += f", {in_words(asked.ahead)} of it for batches that {_maps(asked)} may fill ahead"
+    if asked.tuned_bytes >= _WORTH_ASKING * limit:
+        own += f", {in_words(asked.tuned_bytes)} of it for {asked.tuned.words} to grow"
+        own += f" to {DOUBLED_UP_TO:,} elements" if asked.tuned.open_ended else ""
+    fits: bool | None
+    if any(_endless(asked.view, one) for one in memory.unknown):
+        fits, says = False, "does not fit, since a cache grows without end"
+    elif limit <= RUNTIME_BYTES:
+        fits, says = False, "does not fit"
+    elif needed > limit:
+        grows = max(memory.peak_bytes, memory.running_bytes) + RUNTIME_BYTES <= limit
+        fits, says = (None, f"may not fit{asked.condition}") if at_most or grows else (False, "does not fit")
+    elif asked.partial:
+        fits, says = None, f"fits as far as sizes are known{asked.condition and ', '}{asked.condition.strip()}"
+    elif reserved + RUNTIME_BYTES > limit:
+        fits, says = None, f"may not fit{asked.condition}"
+        own += ", and what is predicted may be a fifth too low"
+    elif asked.condition:
+        fits, says = None, f"fits{asked.condition}"
+    else:
+        fits, says = True, "fits"
+    return WhatIf(None, fits, f"In {in_words(limit)} it {says}: {own}")
+
+
+def _maps(asked: _Question) -> str:
+    stages = [asked.view.by_id[one].words for one in asked.filled]
+    return stages[0] if len(stages) == 1 else "its maps"
+
+
+def _endless(view: PipelineView, one: NotKnown) -> bool:
+    stage = view.by_id.get(one.stage)
+    below = view.input_of(stage) if stage is not None else None
+    return one.owner == "cache" and below is not None and below.elements == INFINITE
+
+
+def _not_told(asked: _Question, one: NotKnown) -> Iterator[WhatIf]:
+    view, stage = asked.view, asked.view.by_id.get(one.stage)
+    if stage is not None and stage.id in asked.tuned.growth:
+        yield from _tuned(asked, stage)
+    if stage is None or one.owner not in ("shuffle", "cache"):
+        return
+    below = view.input_of(stage)
+    if _endless(view, one):
+        yield WhatIf(stage.id, False, f"{stage.words} fits into no memory: {one.reason}")
+    elif one.owner == "cache" and below is not None and below.element_bytes is not None:
+        each = below.element_bytes + cache_overhead_bytes(len(below.element or ()) or 1)
+        most = max(0, int(asked.left() / each))
+        words = f"{stage.words} has room for {most:,} elements of {in_words(each)}{asked.condition}"
+        yield WhatIf(stage.id, None, f"{words}, {_beside(asked.beside())}; {one.reason}", most=most)
+    else:
+        yield WhatIf(stage.id, None, f"{stage.words} cannot be told: {one.reason}; `pipeprof run` measures it")
+
+
+def _beside(nbytes: float) -> str:
+    return f"beside {in_words(nbytes)} of everything else"
+
+
+def _answer(asked: _Question, held: Held) -> Iterator[WhatIf]:
+    stage = asked.view.by_id.get(held.stage)
+    if stage is not None and held.owner == "parallel":
+        yield from _filled(asked, stage)
+    if stage is None or held.owner not in ("shuffle", "cache", "prefetch"):
+        return
+    if stage.id in asked.tuned.growth:
+        yield from _tuned(asked, stage)
+        return
+    if held.owner == "prefetch" and (held.how == "alias" or held.bytes < _WORTH_ASKING * asked.limit):
+        return
+    if held.how == "alias":
+        yield WhatIf(stage.id, fits=True, sentence=f"{stage.words} takes no memory of its own, whatever its size")
+    elif held.owner == "cache":
+        yield _cache(asked, stage, held)
+    else:
+        yield _buffer(asked, stage, held)
+
+
+def _tuned(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
+    """A prefetch that may grow out of the limit, and how it is bounded."""
+    if asked.counted or asked.room <= 0:
+        return
+    growth = min(asked.tuned.growth[stage.id], asked.tuned.bytes)
+    far = f" by {in_words(growth)}" if math.isfinite(growth) else ""
+    far += f" ({DOUBLED_UP_TO:,} elements) and more" if far and stage.id in asked.tuned.open_ended else ""
+    if stage.injected:
+        name, remedy = "prefetch (added by TensorFlow)", f"`prefetch: {{buffer_size: {_BOUNDED}}}` as last stage"
+    else:
+        name, remedy = stage.words, f"`buffer_size: {_BOUNDED}`"
+    yield WhatIf(stage.id, fits=None, sentence=f"{name}: AUTOTUNE may let it grow{far}; {remedy} bounds it")
+
+
+def _filled(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
+    """A map that may fill more batches than the limit has room for, and how they are bounded."""
+    filled = asked.filled.get(stage.id)
+    if filled is None or asked.fills_counted or asked.room <= 0:
+        return
+    remedy = f"`{_FUSION}: false`"
+    if filled.batch is asked.view.root:
+        remedy += f" and `prefetch: {{buffer_size: {_BOUNDED}}}` as last stage bound it"
+    else:
+        remedy += " bounds it"
+    words = f"{stage.words}: it may fill {MOST_BATCHES} batches ahead, {in_words(filled.bytes)} more; {remedy}"
+    yield WhatIf(stage.id, fits=None, sentence=words)
+
+
+def _cache(asked: _Question, stage: StageView, held: Held) -> WhatIf:
+    rest = asked.beside(held.bytes)
+    room, beside = asked.limit - rest, _beside(rest)
+    size = f"{'at least ' if held.at_least else ''}{in_words(held.bytes)}"
+    if room <= 0:
+        return WhatIf(stage.id, fits=False, sentence=f"{stage.words} does not fit: there is no room {beside}")
+    if held.bytes > room:
+        words = f"{stage.words} does not fit: {size} is {in_words(held.bytes - room)} too large {beside}"
+        return WhatIf(stage.id, fits=False, sentence=words)
+    if held.bytes > asked.left(held.bytes):
+        words = f"{stage.words} may not fit{asked.condition}: {size} {beside} leaves less than a fifth in reserve"
+        return WhatIf(stage.id, fits=None, sentence=words)
+    words = f"{stage.words} fits{asked.condition}: {size} {beside}"
+    return WhatIf(stage.id, fits=None if asked.partial else asked.fits(True), sentence=words)
+
+
+def _buffer(asked: _Question, stage: StageView, held: Held) -> WhatIf:
+    """A buffer that leaves a reserve; of a nested stage that of each of several at a time."""
+    room, beside = asked.left(held.bytes), _beside(asked.beside(held.bytes))
+    buffer, copies = stage.arguments.get("buffer_size"), open_copies(asked.view, stage)
+    count = (held.count or 0) / copies or buffer
+    if not isinstance(count, int | float) or count <= 0 or not isinstance(buffer, int) or buffer <= 0:
+        words = f"{stage.words} takes {in_words(held.bytes)} {beside}"
+        return WhatIf(stage.id, fits=asked.fits(held.bytes <= room), sentence=words)
+    most = max(0, int(room / (held.bytes / count)))
+    each = f" in each of {copies} at a time" if copies > 1 else ""
+    if most < 1:
+        return WhatIf(stage.id, fits=False, sentence=f"{stage.words}: no buffer fits {beside}", most=0)
+    fits = None if asked.partial else asked.fits(True)
+    if count < buffer and most >= count:
+        words = f"{stage.words}: any buffer_size fits{asked.condition}, {beside}, since there are {count:,.0f} elements"
+        return WhatIf(stage.id, fits, words + each, most=most)
+    bound = "has to be less than" if asked.partial else "may be at most"
+    words = f"{stage.words}: buffer_size {bound} {most:,}{each}{asked.condition}, {beside} and a fifth in reserve"
+    return WhatIf(stage.id, fits if buffer <= most else False, f"{words}; it is {buffer:,}", most=most)

@@ -1,0 +1,1 @@
+"""Messages between the worker and the harness."""

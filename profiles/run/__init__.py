@@ -1,1 +1,0 @@
-"""One sample: the parent that watches and the worker that is watched."""

@@ -1,0 +1,1 @@
+"""Time: stages, CPU account, bottleneck, verdict."""

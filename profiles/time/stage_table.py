@@ -1,0 +1,399 @@
+"""The pipeline as TensorFlow runs it beside the pipeline as written, with what each stage cost.
+
+Costs come from snapshots of the model that TensorFlow keeps of a running iterator; they are time inside the stage
+alone, summed over threads (`pipelines.graph.read.records` says what exactly is counted). The time of a stage that
+TensorFlow fused stands at the first of its parts; the others carry its id in ``fused_with``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pipeprof.pipelines.graph.align import Joined, join
+from pipeprof.pipelines.graph.cardinality import cardinalities
+from pipeprof.pipelines.graph.component_names import component_flow
+from pipeprof.pipelines.graph.costs.costs import Cost, Costs, Segment, measure
+from pipeprof.pipelines.graph.costs.model_only import running_graph
+from pipeprof.pipelines.graph.costs.unobserved import unread_elements
+from pipeprof.pipelines.graph.opnames import family, friendly, is_asynchronous
+from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict
+from pipeprof.pipelines.graph.rewrites import Rewrites
+from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
+from pipeprof.profiles.document.profile import Component, Location, Message, Stage
+from pipeprof.profiles.wording import percent
+
+_ALIASING = ("Shuffle", "ShuffleAndRepeat", "Cache", "Prefetch")
+_OF_THE_MODEL = (
+    "The graph could not be read: {reason}. The stages are those that TensorFlow's model shows while they run. What is "
+    "missing: their names, lines and arguments, what their elements are, and which of them TensorFlow added or fused."
+)
+_UNATTRIBUTED_SHARE = 0.01
+_SCALED_SHARE = 0.5
+_TOLD_SHARE = 0.01
+_TRACED = (
+    "their iterators had ended whenever costs were read; their times are those of an element while traced, which slows "
+    "a pipeline, for as many elements as the stages above must have had of them"
+)
+_NONE = 0.5
+"""Elements below which there were none."""
+_ALMOST_NOTHING = "in one case less than 1 % of the elements, so take them as rough"
+
+
+@dataclass(frozen=True)
+class _Window:
+    batches: int
+    seconds: float
+    cores: float
+    times: Sequence[float] = ()
+
+
+def explain_stages(
+    written: GraphDict,
+    executed: GraphDict,
+    first: ModelDict | None = None,
+    last: ModelDict | None = None,
+    *,
+    batches: int,
+    seconds: float,
+    cores: float,
+    segments: Sequence[Segment] = (),
+    names: Mapping[str, str | None] | None = None,
+    locations: Mapping[str, Location] | None = None,
+    by_address: bool = True,
+    ops: Mapping[str, str] | None = None,
+    times: Sequence[float] = (),
+    traced: Mapping[str, float] | None = None,
+) -> tuple[list[Stage], list[Message]]:
+    """The stages of a pipeline and what a reader should know about the numbers.
+
+    Args: written: The graph as written. executed: The graph as TensorFlow runs it. first: The model when the measured
+        window began; None with ``autotune.enabled = False``. last: The model when it ended. batches: Batches that
+        came out in the window. seconds: Length of the window. cores: Cores the worker may use. segments: Instead of
+        ``first`` and ``last``: several pairs, whose differences are summed. Needed when the iterator was made anew in
+        the window; more of them also show more of what ``repeat`` throws away. names: The user's name by address; for
+        a spec. locations: Place in the user's file by address. by_address: The names in the graph are addresses of a
+        spec; False for a user's own function. ops: For a spec, what it calls the source or stage at every address.
+        times: When each segment ended, in seconds since the measured window began. traced: How many elements each
+        executed dataset gave in the trace window.
+    """
+    before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
+    pairs = tuple(segments) or (((first, last),) if first is not None and last is not None else ())
+    if before.root is None or after.root is None:
+        reason = before.reason or after.reason or "there is no graph"
+        running = running_graph([model for pair in pairs for model in pair])
+        if running["root"] is None:
+            return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
+        rows, notes = explain_stages(
+            running,
+            running,
+            segments=pairs,
+            batches=batches,
+            seconds=seconds,
+            cores=cores,
+            by_address=False,
+            times=times,
+        )
+        told = Message(code="stages-unread", message=_OF_THE_MODEL.format(reason=reason))
+        return _renumbered(rows), [told, *(note for note in notes if note.code == "stages-unattributed")]
+    costs = measure(after, pairs) if pairs else Costs()
+    joined = join(before, after)
+    stages = before.stages(by_address=by_address, ops=ops)
+    window = _Window(batches, seconds, cores, times)
+    elements = _Elements.of(before), _Elements.of(after)
+    unread = unread_elements(after, costs, traced or {})
+    known = {place: number for place, number in unread.items() if number < _NONE or (traced or {}).get(place)}
+    table = _Table(
+        Rewrites(before, after, joined, stages),
+        costs,
+        window,
+        names or {},
+        locations or {},
+        by_address,
+        elements,
+        known,
+    )
+    rows = table.rows()
+    return rows, [*_notes(costs, pairs, after), *table.notes()]
+
+
+@dataclass(frozen=True)
+class _Elements:
+    """What the elements of a graph's datasets are, and how many of them there are in one pass."""
+
+    graph: StageGraph
+    names: Mapping[str, tuple[str, ...]]
+    counts: Mapping[str, int | None]
+
+    @classmethod
+    def of(cls, graph: StageGraph) -> _Elements:
+        return cls(graph, component_flow(graph).names, cardinalities(graph))
+
+    def told(self, place: str) -> dict[str, object]:
+        node = self.graph.nodes[place]
+        names = self.names.get(place) or tuple(map(str, range(len(node.output_types))))
+        return {
+            "element_spec": [
+                Component(name=name.rstrip("'"), dtype=dtype, shape=None if shape is None else list(shape))
+                for name, dtype, shape in zip(names, node.output_types, node.output_shapes, strict=False)
+            ]
+            or None,
+            "cardinality": self.counts.get(place),
+        }
+
+
+@dataclass(frozen=True)
+class _Table:
+    rewrites: Rewrites
+    costs: Costs
+    window: _Window
+    names: Mapping[str, str | None]
+    locations: Mapping[str, Location]
+    by_address: bool
+    elements: tuple[_Elements, _Elements]
+    """Of the graph as written, and as executed."""
+    unread: Mapping[str, float]
+    """Elements by executed dataset of those whose cost nobody read, and that did not run or that the trace saw."""
+
+    @property
+    def _joined(self) -> Joined:
+        return self.rewrites.joined
+
+    @property
+    def _executed(self) -> StageGraph:
+        return self.rewrites.executed
+
+    def rows(self) -> list[Stage]:
+        return [*map(self._written, self.rewrites.stages), *map(self._injected, *_numbered(self._joined.injected))]
+
+    def _written(self, stage: WrittenStage) -> Stage:
+        place = self._joined.executed.get(stage.head)
+        partners = self.rewrites.partners(stage)
+        order = {one.address: index for index, one in enumerate(self.rewrites.stages)}
+        earlier = [one for one in partners if order[one.address] < order[stage.address]]
+        cost = self._cost(stage)
+        row = Stage(
+            id=stage.address,
+            name=self.names.get(stage.address) if self.by_address else stage.name,
+            origin="written",
+            depth=stage.depth,
+            fused_with=earlier[0].address if earlier else None,
+            op=stage.op,
+            tf_op=self._executed.nodes[place].op if place is not None else None,
+            executed=self.rewrites.words(stage, None if earlier else cost),
+            location=self.locations.get(stage.address),
+        ).model_copy(update=self.elements[0].told(stage.head))
+        if place is None:
+            return row
+        last = stage is _last([stage, *partners], order)
+        if place in self.unread and (cost is None or cost.unseen):
+            state = self._measured(cost, place) if cost is not None and not earlier else {}
+            return row.model_copy(update=state | self._through(place, first=not earlier, last=last))
+        if cost is None:
+            return row
+        if earlier:
+            # The fused dataset gives out what its last part makes.
+            if not last:
+                return row
+            flow = self._flow(cost)
+            return row.model_copy(update={**_made(cost), "bytes_out_per_batch": flow.get("bytes_out_per_batch")})
+        update = self._measured(cost, place)
+        if self._works_beside_itself(stage):
+            update["ceiling_batches_per_second"] = None
+        if partners:
+            update.update(_consumed(self._executed, self.costs, place))
+        return row.model_copy(update=update)
+
+    def _injected(self, number: int, node_id: str) -> Stage:
+        cost = self.costs.by_id.get(node_id)
+        node = self._executed.nodes[node_id]
+        row = Stage(
+            id=f"injected.{number}",
+            name=None,
+            origin="injected",
+            op=friendly(node.op),
+            tf_op=node.op,
+            executed=self.rewrites.injected(node_id, cost),
+        ).model_copy(update=self.elements[1].told(node_id))
+        state = self._measured(cost, node_id) if cost is not None else {}
+        if node_id in self.unread and (cost is None or cost.unseen):
+            state |= self._through(node_id, first=True, last=True)
+        return row.model_copy(update=state)
+
+    def _cost(self, stage: WrittenStage) -> Cost | None:
+        """Of all the stage's datasets: times add up, the rest is that of the one that gives its elements."""
+        places = list(dict.fromkeys(self._joined.executed[one] for one in stage.nodes if one in self._joined.executed))
+        head = self._joined.executed.get(stage.head)
+        found = self.costs.by_id.get(head) if head is not None else None
+        if found is None:
+            return None
+        others = [self.costs.by_id[one] for one in places if one != head and one in self.costs.by_id]
+        return _plus(found, others)
+
+    def _measured(self, cost: Cost, place: str) -> dict[str, object]:
+        total = _total_seconds(self.costs)
+        per_batch = 1000 * cost.seconds / self.window.batches if self.window.batches and not cost.unseen else None
+        return {
+            **_made(cost),
+            "cpu_ms_per_batch": per_batch,
+            "share": cost.seconds / total if total and not cost.unseen else None,
+            "parallelism": cost.parallelism,
+            "tunable": cost.tunable,
+            # Fused stages may count what they take from a buffer but not what they put in.
+            "buffered_bytes": cost.buffered_bytes if cost.buffered_bytes >= 0 else None,
+            "buffered_elements": cost.buffered_elements,
+            "buffer_fill": self._fill(cost),
+            **self._flow(cost),
+            "ceiling_batches_per_second": 1000 * self._threads(place, cost) / per_batch if per_batch else None,
+        }
+
+    def _works_beside_itself(self, stage: WrittenStage) -> bool:
+        """Whether some of its datasets but the last are on threads of their own: nobody knows how many are inside."""
+        others = [self._joined.executed.get(one) for one in stage.nodes if one != stage.head]
+        ops = [self._executed.nodes[one].op for one in others if one is not None]
+        return any(is_asynchronous(op) or family(op) == "Prefetch" for op in ops)
+
+    def _through(self, place: str, *, first: bool, last: bool) -> dict[str, object]:
+        """Of a stage whose cost nobody read; what took part in no batch cost nothing."""
+        number = self.unread[place]
+        size = self._executed.nodes[place].arguments.get("batch_size")
+        if not last and isinstance(size, int):
+            number *= size
+        found: dict[str, object] = {"elements": round(number)} if last or isinstance(size, int) else {}
+        return found | ({"cpu_ms_per_batch": 0.0, "share": 0.0} if first and number < _NONE else {})
+
+    def _fill(self, cost: Cost) -> list[tuple[float, float]] | None:
+        """How many elements it held over time, for a stage that holds any."""
+        times = self.window.times
+        fill = [(times[index], elements) for index, elements in cost.fill if index < len(times)]
+        return fill if any(elements for _, elements in fill) else None
+
+    def _flow(self, cost: Cost) -> dict[str, float | None]:
+        batches = self.window.batches
+        if not batches or cost.unseen:
+            return {}
+        return {
+            # The model counts what comes in only of some datasets.
+            "bytes_in_per_batch": cost.bytes_consumed / batches if cost.bytes_consumed else None,
+            "bytes_out_per_batch": cost.bytes_produced / batches,
+        }
+
+    def _threads(self, place: str, cost: Cost) -> float:
+        """How many threads may be inside the stage at a time; inside a function also those of its owner."""
+        node = self._executed.nodes[place]
+        own = cost.parallelism if cost.parallelism is not None and is_asynchronous(node.op) else 1.0
+        owner = node.owner
+        while owner is not None:
+            above = self.costs.by_id.get(owner)
+            if above is not None and above.parallelism is not None:
+                own *= above.parallelism
+            owner = self._executed.nodes[owner].owner
+        return max(1.0, min(own, self.window.cores))
+
+    def notes(self) -> list[Message]:
+        unseen, scaled, aliases, traced = [], [], [], []
+        seen = 1.0
+        for stage in self.rewrites.stages:
+            place = self._joined.executed.get(stage.head)
+            cost = self.costs.by_id.get(place) if place is not None else None
+            if place is not None and place in self.unread and (cost is None or cost.unseen):
+                traced.extend([stage.address] if self.unread[place] >= _NONE else [])
+                continue
+            if place is None or cost is None:
+                continue
+            if cost.unseen:
+                unseen.append(stage.address)
+            elif cost.seen < _SCALED_SHARE:
+                scaled.append(stage.address)
+                seen = min(seen, cost.seen)
+            if cost.buffered_bytes and self._is_alias(place):
+                aliases.append(stage.address)
+        texts = (
+            ("stages-unseen", unseen, "their iterators had ended whenever costs were read; they are unknown"),
+            ("stages-traced", traced, _TRACED),
+            (
+                "stages-scaled",
+                scaled,
+                "restarted while measured; their costs are scaled up from what could be read: "
+                + (f"at least {percent(seen)} of their elements" if seen >= _TOLD_SHARE else _ALMOST_NOTHING),
+            ),
+            ("stages-alias", aliases, "buffer slices of the source in memory; these bytes cost nothing again"),
+        )
+        return [Message(code=code, message=f"{', '.join(ids)}: {text}.") for code, ids, text in texts if ids]
+
+    def _is_alias(self, place: str) -> bool:
+        node = self._executed.nodes[place]
+        if node.family not in _ALIASING:
+            return False
+        while node.family in (*_ALIASING, "Repeat", "Take", "Skip", "Shard") and node.inputs:
+            node = self._executed.nodes[self._executed.skip_options(node.inputs[0])]
+        return node.family == "TensorSlice" and not node.files
+
+
+def _renumbered(rows: Sequence[Stage]) -> list[Stage]:
+    """Rows whose ids say that they are no addresses of anything written."""
+    return [row.model_copy(update={"id": f"running.{number}"}) for number, row in enumerate(rows)]
+
+
+def _total_seconds(costs: Costs) -> float:
+    return sum(one.seconds for one in costs.by_id.values()) + costs.unattributed_seconds
+
+
+def _numbered(ids: Sequence[str]) -> tuple[Sequence[int], Sequence[str]]:
+    return range(len(ids)), ids
+
+
+def _last(stages: Sequence[WrittenStage], order: Mapping[str, int]) -> WrittenStage:
+    return max(stages, key=lambda one: order[one.address])
+
+
+def _made(cost: Cost) -> dict[str, object]:
+    produced, elements = cost.bytes_produced, cost.elements
+    if not elements:
+        produced, elements = cost.lifetime_bytes, cost.lifetime_elements
+    return {
+        "elements": round(cost.elements) if not cost.unseen else None,
+        "bytes_per_element": produced / elements if elements else None,
+    }
+
+
+def _consumed(executed: StageGraph, costs: Costs, place: str) -> dict[str, object]:
+    """For the first part of a fused stage: it makes one element of each that it reads."""
+    size = executed.nodes[place].arguments.get("batch_size")
+    if isinstance(size, int) and size > 0 and costs.by_id[place].elements:
+        mine = costs.by_id[place]
+        return {
+            "elements": round(mine.elements * size),
+            "bytes_per_element": mine.bytes_produced / mine.elements / size,
+        }
+    inputs = executed.nodes[place].inputs
+    below = costs.by_id.get(executed.skip_options(inputs[0])) if inputs else None
+    mine = costs.by_id[place]
+    if below is None or not below.elements or executed.nodes[place].family == "ShuffleAndRepeat":
+        return {}
+    return {"elements": round(below.elements), "bytes_per_element": mine.bytes_produced / below.elements}
+
+
+def _plus(head: Cost, others: Sequence[Cost]) -> Cost:
+    if not others:
+        return head
+    everything = [head, *others]
+    return replace(
+        head,
+        seconds=sum(one.seconds for one in everything),
+        seen=min(one.seen for one in everything),
+        buffered_bytes=sum(one.buffered_bytes for one in everything),
+    )
+
+
+def _notes(costs: Costs, segments: Sequence[Segment], executed: StageGraph) -> list[Message]:
+    if not segments:
+        why = "" if executed.has("Model") else " (autotune is off)"
+        return [Message(code="stages-no-model", message=f"TensorFlow kept no costs of its stages{why}.")]
+    total = _total_seconds(costs)
+    if total and costs.unattributed_seconds / total >= _UNATTRIBUTED_SHARE:
+        share = costs.unattributed_seconds / total
+        what = ", ".join(sorted(set(costs.unattributed)))
+        text = f"{percent(share)} of the time inside stages could not be attributed to one of them ({what})."
+        return [Message(code="stages-unattributed", message=text)]
+    return []

@@ -1,0 +1,133 @@
+"""Which stage has most of the time inside the pipeline, and whose time is not known.
+
+TensorFlow's model has no cost of an iterator that had ended when it was read, as those below a shuffle that holds the
+whole dataset have; then the trace may tell what the ops of the stage took.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.wording import milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pipeprof.profiles.document.profile import Message, Stage
+
+EQUAL_FROM = 0.8
+"""Share of the largest stage's time from which another one is named beside it."""
+_UNSEEN = "stages-unseen"
+_COSTLY = frozenset({"map", "filter", "interleave", "flat_map", "from_generator", "scan"})
+
+
+def top_stage(stages: list[Stage] | None, epochs: int = 0) -> Stage | None:
+    """The stage with most of the time inside the pipeline.
+
+    `None` where a stage that may be it has no known cost, and where one that TensorFlow added has more.
+
+    Args:
+        stages: Of the profile.
+        epochs: How often the dataset ended and was started again while it was measured.
+    """
+    known = [stage for stage in stages or [] if _cost(stage)]
+    if _unknown(stages or [], epochs):
+        return None
+    top = max(known, key=lambda stage: _cost(stage) or 0.0, default=None)
+    return top if top is not None and top.origin == "written" else None
+
+
+def equal_stages(stage: Stage, stages: list[Stage] | None) -> tuple[Stage, ...]:
+    """Other stages that take about as much of the time inside the pipeline."""
+    if not stage.share:
+        return ()
+    least = EQUAL_FROM * stage.share
+    return tuple(
+        one for one in stages or [] if one.id != stage.id and one.origin == "written" and (one.share or 0.0) >= least
+    )
+
+
+def unknown_stages(stages: list[Stage] | None, epochs: int = 0) -> list[Stage]:
+    """Stages that may cost much without anybody having counted, while the costs of others are known."""
+    if not any(_cost(stage) for stage in stages or [] if stage.origin == "written"):
+        return []
+    return _unknown(stages or [], epochs)
+
+
+def _cost(stage: Stage) -> float | None:
+    """As TensorFlow's model counts it, else what the trace saw of the ops of its function."""
+    if stage.inside_ms is not None:
+        return stage.inside_ms
+    if stage.ops:
+        return sum(op.ms_per_batch for op in stage.ops)
+    return stage.share
+
+
+def _unknown(stages: list[Stage], epochs: int) -> list[Stage]:
+    """Stages that may cost much without anybody having counted."""
+    idle = _served_from_caches(stages) if epochs > 1 else frozenset()
+    return [
+        stage
+        for stage in stages
+        if _cost(stage) is None and not _is_gone(stage) and stage.op in _COSTLY and stage.id not in idle
+    ]
+
+
+def unread_note(stages: list[Stage] | None, epochs: int, told: Iterable[Message] = ()) -> Message | None:
+    """That the table of stages does not show what some of them cost, in a dataset that starts again and again.
+
+    Args:
+        stages: Of the profile.
+        epochs: How often the dataset ended and was started again while it was measured.
+        told: Messages that may say so of some stages already.
+    """
+    from pipeprof.profiles.document.profile import Message
+
+    written = [stage for stage in stages or [] if stage.origin == "written"]
+    restarted = epochs > 0 or any(stage.op == "repeat" for stage in written)
+    if not restarted or all(stage.inside_ms is None for stage in written):
+        return None
+    said = {one for note in told if note.code == _UNSEEN for one in note.message.partition(":")[0].split(", ")}
+    said |= _served_from_caches(written)
+    unread = [
+        stage
+        for stage in written
+        if stage.inside_ms is None and stage.tf_op is not None and not _is_gone(stage) and stage.id not in said
+    ]
+    if not unread:
+        return None
+    traced = [(stage.id, sum(op.ms_per_batch for op in stage.ops)) for stage in unread if stage.ops]
+    ops = " and ".join(f"those of {place} {milliseconds(ms)} per batch" for place, ms in traced)
+    text = (
+        f"{', '.join(stage.id for stage in unread)}: their iterators had ended whenever costs were read; they are "
+        f"unknown, and the shares of the others leave them out.{f' Of their ops, {ops} while traced.' if ops else ''}"
+    )
+    return Message(code=_UNSEEN, message=text)
+
+
+def _is_gone(stage: Stage) -> bool:
+    return stage.fused_with is not None or (stage.executed or "").startswith("removed")
+
+
+def _served_from_caches(stages: list[Stage]) -> frozenset[str]:
+    """Stages below a cache, which no longer run once an epoch has filled it."""
+    found = set()
+    for cache in stages:
+        before, _, number = cache.id.rpartition("stages.")
+        if cache.op != "cache" or not number.isdigit():
+            continue
+        chain = {one.id: _place_in_chain(one.id.removeprefix(before)) for one in stages if one.id.startswith(before)}
+        above = [one.op for one in stages if (chain.get(one.id) or -1) > int(number)]
+        # A cache that is never read to its end is never full.
+        if "take" not in above:
+            found |= {name for name, place in chain.items() if place is not None and place < int(number)}
+    return frozenset(found)
+
+
+def _place_in_chain(address: str) -> int | None:
+    """Which stage of a chain an address lies in, itself or below it; -1 for the source."""
+    first, _, rest = address.partition(".")
+    number = rest.partition(".")[0]
+    if first == "source":
+        return -1
+    return int(number) if first == "stages" and number.isdigit() else None

@@ -1,0 +1,254 @@
+"""What the trace window saw, by stage: ops, how much of its time a stage computes, and Python functions.
+
+Keys of the trace (see `worker.trace.work_by_key`) become addresses of stages: a spec's own addresses stand as they
+are, datasets of the written graph belong to a stage, and iterators are walked down the executed graph. What could be
+two things is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeprof.pipelines.graph.align import join
+from pipeprof.pipelines.graph.opnames import in_model, is_helper, numbered_input
+from pipeprof.pipelines.graph.read.function_facts import PYTHON
+from pipeprof.pipelines.graph.read.records import GraphDict
+from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
+from pipeprof.profiles.document.profile import OpCost, PythonCost
+
+_HELPER = re.compile(r"(?:Impl|Writer|Reader)$")
+MOST_OPS = 8
+MOST_FUNCTIONS = 8
+
+
+@dataclass
+class Work:
+    """Of one stage in the trace window; times in milliseconds per traced batch, summed over threads."""
+
+    ms: float = 0.0
+    """In ops of its functions."""
+    at_work: float = 0.0
+    """That threads were at work for it: ops, going from one to the next, and what its iterators do themselves."""
+    computing: float | None = None
+    """The part of it in which its threads compute."""
+    waiting: float | None = None
+    """The part of it in which they want a core and have none; what is left of 1 they are blocked."""
+    further: float = 0.0
+    """Time of further threads that compute parts of its ops, over the time at work."""
+    ops: list[OpCost] = field(default_factory=list)
+    python: list[PythonCost] = field(default_factory=list)
+    calls: float = 0.0
+    """Of its functions, per batch."""
+    calling: float = 0.0
+    """Time of the executor for these calls beside the ops."""
+    elements: float = 0.0
+    """That it gave out, per batch."""
+
+
+def work_by_stage(
+    trace: Mapping[str, Any] | None,
+    written: GraphDict,
+    executed: GraphDict,
+    *,
+    by_address: bool = True,
+    ops: Mapping[str, str] | None = None,
+) -> dict[str, Work]:
+    """What was seen of each stage, by address; nothing without a trace.
+
+    Args:
+        trace: What the worker sent of the trace window.
+        written: The graph as written.
+        executed: The graph as TensorFlow runs it.
+        by_address: The names in the graph are addresses of a spec.
+        ops: For a spec, what it calls the source or stage at every address.
+    """
+    batches = trace.get("batches") if trace else None
+    before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
+    if not trace or not batches or before.root is None or after.root is None:
+        return {}
+    addresses = _Addresses(before, after, before.stages(by_address=by_address, ops=ops))
+    threads = _threads(trace.get("work") or {}, addresses)
+    python = _python(trace, addresses, batches)
+    costs = _ops(trace, addresses, python)
+    calls = _calls(trace, addresses, batches)
+    elements = addresses.by_address(traced_elements(trace, executed))
+    found = {}
+    for address in {*costs, *threads, *python, *calls, *elements}:
+        seen = threads.get(address, _Threads())
+        called, calling = calls.get(address, (0.0, 0.0))
+        found[address] = Work(
+            ms=sum(costs.get(address, {}).values()) / batches,
+            at_work=seen.ms / batches,
+            computing=seen.computing / seen.looked_at if seen.looked_at else None,
+            waiting=seen.waiting / seen.looked_at if seen.looked_at else None,
+            further=seen.further / seen.ms if seen.ms else 0.0,
+            ops=_longest(costs.get(address, {}), batches),
+            python=python.get(address, [])[:MOST_FUNCTIONS],
+            calls=called,
+            calling=calling,
+            elements=elements.get(address, 0) / batches,
+        )
+    return found
+
+
+def traced_elements(trace: Mapping[str, Any] | None, executed: GraphDict) -> dict[str, int]:
+    """How many elements each executed dataset gave in the trace window, all its iterators together."""
+    after = StageGraph.from_dict(executed)
+    found: dict[str, int] = defaultdict(int)
+    for path, number in ((trace or {}).get("elements") or {}).items():
+        place = iterator_place(after, path)
+        if place is not None and in_model(after.nodes[place].op, _kind(path.rpartition("::")[2])):
+            found[place] += number
+    return dict(found)
+
+
+def _calls(trace: Mapping[str, Any], addresses: _Addresses, batches: int) -> dict[str, tuple[float, float]]:
+    """Calls per batch and milliseconds of the executor for them, by stage."""
+    found: dict[str, tuple[float, float]] = {}
+    for path, seen in (trace.get("calls") or {}).items():
+        address = addresses.of(f"it:{path}")
+        if address is not None:
+            calls, ms = found.get(address, (0.0, 0.0))
+            found[address] = calls + seen["calls"] / batches, ms + seen["ms"] / batches
+    return found
+
+
+def _ops(
+    trace: Mapping[str, Any], addresses: _Addresses, python: Mapping[str, Sequence[PythonCost]]
+) -> dict[str, dict[str, float]]:
+    """Milliseconds by stage and op; Python calls that could be several stages' by what the sampler saw of these."""
+    found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for key, seen in (trace.get("work") or {}).items():
+        address = addresses.of(key)
+        for op, ms in seen["ops"].items() if address is not None else ():
+            found[address or ""][op] += ms
+    for address, ops in (trace.get("ops") or {}).items():
+        if address not in found:
+            found[address].update(ops)
+    parts = {address: sum(one.ms_per_batch for one in costs) for address, costs in python.items()}
+    for op, ms in (trace.get("nobodys") or {}).items():
+        if op in PYTHON and sum(parts.values()) > 0:
+            for address, part in parts.items():
+                found[address][op] += ms * part / sum(parts.values())
+    return found
+
+
+class _Addresses:
+    def __init__(self, written: StageGraph, executed: StageGraph, stages: Sequence[WrittenStage]) -> None:
+        self._executed = executed
+        self._stages = stages
+        self._by_node = {node: stage.address for stage in stages for node in stage.nodes}
+        self._joined = join(written, executed)
+
+    def of(self, key: str) -> str | None:
+        kind, _, rest = key.partition(":")
+        if kind == "at":
+            return rest
+        if kind == "in":
+            return self._by_node.get(rest)
+        place = iterator_place(self._executed, rest)
+        if place is None:
+            return None
+        if place in self._joined.injected:
+            return f"injected.{self._joined.injected.index(place)}"
+        found = [self._by_node[one] for one in self._joined.written(place) if one in self._by_node]
+        return found[-1] if found else None
+
+    def by_address(self, elements: Mapping[str, int]) -> dict[str, int]:
+        """What the last of a stage's datasets gave, by the stage's address, from what each executed dataset gave."""
+        heads = {stage.address: self._joined.executed.get(stage.head) for stage in self._stages}
+        heads |= {f"injected.{number}": place for number, place in enumerate(self._joined.injected)}
+        return {address: elements[place] for address, place in heads.items() if place is not None and place in elements}
+
+    def of_dataset(self, dataset: str | None) -> str | None:
+        return self._by_node.get(dataset) if dataset is not None else None
+
+
+def iterator_place(executed: StageGraph, path: str) -> str | None:
+    """The dataset of an iterator that a trace names by its path: ``Iterator::Root::Batch::FlatMap[0]::Generator``."""
+    if executed.root is None:
+        return None
+    place, before = None, ""
+    below = [executed.skip_options(executed.root)]
+    for part in path.split("::")[2:]:
+        name = _kind(part)
+        if place is not None and is_helper(before, name):
+            continue
+        found = [one for one in below if _is_iterator_of(executed.nodes[one].op, name)]
+        if len(found) != 1:
+            return None
+        place, before = found[0], name
+        node = executed.nodes[place]
+        number = numbered_input(part)
+        inputs = node.inputs if number is None else node.inputs[number : number + 1]
+        below = [executed.skip_options(one) for one in (*inputs, *node.bodies)]
+    return place
+
+
+def _is_iterator_of(op: str, name: str) -> bool:
+    """Whether a path calls an iterator of `op`, or its helper, which may stand in its place, `name`."""
+    whole = _HELPER.sub("", name)
+    return in_model(op, name) or (whole != name and is_helper(whole, name) and in_model(op, whole))
+
+
+def _kind(part: str) -> str:
+    """An iterator's kind, from a part of a trace's path."""
+    return re.sub(r"[\[(].*", "", part)
+
+
+@dataclass
+class _Threads:
+    """Of a stage's threads, in milliseconds: at work; of that seen; of that computing and waiting; further threads."""
+
+    ms: float = 0.0
+    looked_at: float = 0.0
+    computing: float = 0.0
+    waiting: float = 0.0
+    further: float = 0.0
+
+
+def _threads(work: Mapping[str, Mapping[str, Any]], addresses: _Addresses) -> dict[str, _Threads]:
+    found: dict[str, _Threads] = defaultdict(_Threads)
+    for key, seen in work.items():
+        address = addresses.of(key)
+        if address is None:
+            continue
+        one = found[address]
+        one.ms += seen["ms"]
+        one.further += seen.get("further_ms") or 0.0
+        if seen.get("computing") is not None:
+            one.looked_at += seen["ms"]
+            one.computing += seen["ms"] * seen["computing"]
+            one.waiting += seen["ms"] * seen["waiting"]
+    return found
+
+
+def _longest(ops: Mapping[str, float], batches: int) -> list[OpCost]:
+    costs = [OpCost(op=op, ms_per_batch=ms / batches) for op, ms in ops.items()]
+    return sorted(costs, key=lambda cost: -cost.ms_per_batch)[:MOST_OPS]
+
+
+def _python(trace: Mapping[str, Any], addresses: _Addresses, batches: int) -> dict[str, list[PythonCost]]:
+    functions = trace.get("functions") or []
+    total, sampled = sum(one["seconds"] for one in functions), trace.get("sampled_seconds") or 0.0
+    found: dict[str, list[PythonCost]] = defaultdict(list)
+    for one in functions:
+        address = addresses.of_dataset(one.get("dataset"))
+        if address is None or not total or not sampled:
+            continue
+        found[address].append(
+            PythonCost(
+                function=one["function"],
+                file=one["file"],
+                line=one["line"],
+                # Of the time that was sampled, in the time that the traced batches took.
+                ms_per_batch=1000 * one["seconds"] / sampled * trace["seconds"] / batches,
+                share=one["seconds"] / total,
+                lock_share=one["taken_seconds"] / one["seconds"] if one["seconds"] else None,
+            )
+        )
+    return dict(found)

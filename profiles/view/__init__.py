@@ -1,0 +1,1 @@
+"""Views of a pipeline, of its graph or its spec, for rules and predictions."""

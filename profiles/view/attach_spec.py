@@ -1,0 +1,42 @@
+"""The spec's own words beside each stage of a view, so that a proposal can be pasted where it belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.view.view import PipelineView
+
+
+def with_written(view: PipelineView, loaded: LoadedSpec) -> PipelineView:
+    """The same view, each stage with its arguments as the spec has them; for one that the spec does not have, none."""
+    found = {placed.address: _at(loaded.data, placed.place) for placed in loaded.spec.placed()}
+    stages = tuple(
+        one if found.get(one.id) is None or one.injected else replace(one, written=found[one.id]) for one in view.stages
+    )
+    return replace(view, stages=stages)
+
+
+def with_counts(view: PipelineView, spec: PipelineView) -> PipelineView:
+    """The same view, with the numbers of elements that the static view of its spec knows and the graph does not."""
+    known = {one.id: one.elements for one in spec.stages if not one.injected}
+    return replace(
+        view,
+        stages=tuple(
+            replace(one, counted=known.get(one.id)) if one.elements is None and not one.injected else one
+            for one in view.stages
+        ),
+    )
+
+
+def _at(data: Any, place: tuple[str | int, ...]) -> Mapping[str, Any] | None:
+    """The mapping of arguments at a place; an empty one where none were written."""
+    for key in place:
+        numbered = isinstance(data, list) and isinstance(key, int) and key < len(data)
+        if not numbered and not (isinstance(data, Mapping) and key in data):
+            return None
+        data = data[key]
+    return {} if data is None else data if isinstance(data, Mapping) else None

@@ -1,0 +1,353 @@
+"""The view of a pipeline that was built and measured, from its graphs and its profile.
+
+What was written is read from the graph as written, whether it comes from a spec or from a user's function; what became
+of it from the graph as executed. Both are joined with the measured stages by their ids, which are the same addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeprof.pipelines.graph.align import Joined, join
+from pipeprof.pipelines.graph.cardinality import cardinalities
+from pipeprof.pipelines.graph.component_names import Flow, component_flow
+from pipeprof.pipelines.graph.opnames import friendly, is_dataset, is_option
+from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict
+from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
+from pipeprof.profiles.document.profile import Location, Profile, Stage
+from pipeprof.profiles.view.view import (
+    AUTOTUNE,
+    Component,
+    Facts,
+    FunctionView,
+    Headspace,
+    PipelineView,
+    StageView,
+)
+from pipeprof.profiles.wording import as_typed
+
+_TUNED = ("num_parallel_calls", "buffer_size", "cycle_length")
+# Worked out by TensorFlow from the other arguments of an interleave.
+_DERIVED = ("buffer_output_elements", "prefetch_input_elements")
+_IN_MEMORY = ("from_tensors", "from_tensor_slices")
+_WORKED_OUT_BYTES = 10 * 1024 * 1024
+"""Values made of constants up to this size TensorFlow works out once (its constant folding); tried with 4 and 16 MB."""
+_DEFAULTS: Mapping[str, Any] = {
+    "block_length": 1,
+    "drop_remainder": False,
+    "filename": "",
+    "preserve_cardinality": True,
+    "reshuffle_each_iteration": True,
+}
+# Stages whose elements are built as those that they are given.
+_KEEPING = frozenset(
+    [
+        "batch",
+        "cache",
+        "filter",
+        "ignore_errors",
+        "padded_batch",
+        "prefetch",
+        "repeat",
+        "shard",
+        "shuffle",
+        "skip",
+        "take",
+        "take_while",
+        "unbatch",
+    ]
+)
+# Stages that TensorFlow's Python API makes of several datasets: their functions and numbers are not the user's.
+_COMPOSED = frozenset(
+    {
+        "FixedLengthRecordDataset",
+        "TFRecordDataset",
+        "TextLineDataset",
+        "enumerate",
+        "list_files",
+        "rebatch",
+        "sample_from_datasets",
+        "snapshot",
+        "unbatch",
+    }
+)
+
+
+def view_of_graphs(
+    written: GraphDict,
+    executed: GraphDict,
+    stages: Sequence[Stage],
+    *,
+    by_address: bool,
+    options: Mapping[str, Any] | None = None,
+    locations: Mapping[str, Location] | None = None,
+    names: Mapping[str, str | None] | None = None,
+    cores: float = 1.0,
+    memory_limit: int | None = None,
+    profile: Profile | None = None,
+    headspace: Headspace | None = None,
+    facts: Facts | None = None,
+    made: Sequence[MadeDict] = (),
+) -> PipelineView:
+    """The view that rules look at.
+
+    Args:
+        written: The graph as written. Without one (too large to be read) the view has the measured stages only, or
+            if there are none either, the sources that were seen while the pipeline was built.
+        executed: The graph as TensorFlow runs it.
+        stages: The profile's stages, from `explain_stages`.
+        by_address: The names in the graph are addresses of a spec; False for a user's own function.
+        options: Options that are known otherwise; they hold before those found in the graph.
+        locations: Place in the user's file by address, where ``stages`` has none.
+        names: The user's names by address, where ``stages`` has none.
+        cores: Cores the worker may use.
+        memory_limit: Memory it may use, in bytes.
+        profile: The whole profile.
+        headspace: What a faster pipeline could be worth.
+        facts: Named measurements.
+        made: Sources in memory seen while the pipeline was built, from a `SourceWatch`; for a user's own function.
+    """
+    before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
+    rows = {stage.id: stage for stage in stages}
+    if before.root is None:
+        views = tuple(_unread(stages) if stages else _seen(made))
+    else:
+        joined = join(before, after)
+        builder = _Builder(before, after, joined, rows, by_address, locations or {}, names or {}, tuple(made))
+        views = tuple(builder.views())
+    return PipelineView(
+        kind="measured",
+        stages=views,
+        options={**_options(before, after), **(options or {})},
+        cores=cores,
+        memory_limit_bytes=memory_limit,
+        profile=profile,
+        headspace=headspace,
+        facts=facts,
+    )
+
+
+@dataclass(frozen=True)
+class _Builder:
+    written: StageGraph
+    executed: StageGraph
+    joined: Joined
+    rows: Mapping[str, Stage]
+    by_address: bool
+    locations: Mapping[str, Location]
+    names: Mapping[str, str | None]
+    made: tuple[MadeDict, ...]
+
+    def views(self) -> Iterator[StageView]:
+        flow = component_flow(self.written)
+        counts = cardinalities(self.written)
+        ops = {one.id: one.op for one in self.rows.values() if one.origin == "written"} if self.by_address else None
+        stages = self.written.stages(by_address=self.by_address, ops=ops)
+        for stage in stages:
+            yield self._written(stage, flow, counts)
+        for number, node_id in enumerate(self.joined.injected):
+            yield self._injected(number, node_id, stages)
+
+    def _written(self, stage: WrittenStage, flow: Flow, counts: Mapping[str, int | None]) -> StageView:
+        head = self.written.nodes[stage.head]
+        row = self.rows.get(stage.address)
+        place = self.joined.executed.get(stage.head)
+        known = self.names.get(stage.address) if self.by_address else stage.name
+        return StageView(
+            id=stage.address,
+            op=stage.op,
+            name=row.name if row is not None else known,
+            inputs=stage.inputs,
+            depth=stage.depth,
+            owner=stage.owner,
+            arguments=self._arguments(stage),
+            element=_element(head),
+            keys=self._keys(stage.head),
+            elements=counts.get(stage.head),
+            function=self._function(stage, flow),
+            source_bytes=head.held_bytes if stage.op in _IN_MEMORY else None,
+            constant=self._constant(stage, head),
+            location=self._location(stage, head, row),
+            executed_op=self.executed.nodes[place].op if place is not None else None,
+            made_parallel=self._made_parallel(head, place),
+            measured=row,
+        )
+
+    def _keys(self, node_id: str) -> tuple[str, ...] | None:
+        """The names of what comes out of the pipeline, where nothing changes them on the way there."""
+        at = self.written.root
+        while at is not None and at != node_id:
+            node = self.written.nodes[at]
+            keeps = is_option(node.op) or friendly(node.op) in _KEEPING
+            at = node.inputs[0] if keeps and node.inputs else None
+        return self.written.keys if at is not None else None
+
+    def _injected(self, number: int, node_id: str, stages: Sequence[WrittenStage]) -> StageView:
+        node = self.executed.nodes[node_id]
+        ids = {one: f"injected.{index}" for index, one in enumerate(self.joined.injected)}
+        ids.update({self.joined.executed[one.head]: one.address for one in stages if one.head in self.joined.executed})
+        inputs = [ids.get(self.executed.skip_options(one)) for one in node.inputs]
+        return StageView(
+            id=f"injected.{number}",
+            op=friendly(node.op),
+            inputs=tuple(one for one in inputs if one is not None),
+            arguments=_plain_arguments(node),
+            element=_element(node),
+            executed_op=node.op,
+            injected=True,
+            measured=self.rows.get(f"injected.{number}"),
+        )
+
+    def _arguments(self, stage: WrittenStage) -> dict[str, Any]:
+        if stage.op == "list_files":
+            return {"shuffle": any(self.written.nodes[one].family == "Shuffle" for one in stage.nodes)}
+        if stage.op == "rebatch":
+            sizes = self.written.nodes[stage.head].arguments.get("batch_sizes")
+            return {"batch_size": sizes} if sizes else {}
+        if stage.op in _COMPOSED or stage.op == "from_generator":
+            return {}
+        return _plain_arguments(self.written.nodes[stage.head])
+
+    def _function(self, stage: WrittenStage, flow: Flow) -> FunctionView | None:
+        if stage.op in _COMPOSED:
+            return None
+        nodes = [self.written.nodes[one] for one in stage.nodes]
+        if stage.op == "from_generator":
+            nodes = [one for one in nodes if one.family == "Generator"]
+        node = next((one for one in reversed(nodes) if one.function is not None), None)
+        if node is None or node.function is None:
+            return None
+        return FunctionView(
+            ops=frozenset(op for op in node.function["ops"] if not is_dataset(op)),
+            stateful_op=node.stateful_op,
+            python=node.function["python"],
+            random=node.function["random"],
+            constant_bytes=node.function["constant_bytes"],
+            elementwise=node.function["elementwise"],
+            reads=flow.reads(node),
+            writes=flow.writes(node),
+            fixed=_fixed(node),
+        )
+
+    def _constant(self, stage: WrittenStage, head: Node) -> bool | None:
+        if stage.op not in _IN_MEMORY:
+            return None
+        # A spec is always built eagerly; of other sources only those inside functions are told by the graph.
+        return False if head.constant is None and self.by_address and head.owner is None else head.constant
+
+    def _location(self, stage: WrittenStage, head: Node, row: Stage | None) -> Location | None:
+        known = (row.location if row is not None else None) or self.locations.get(stage.address)
+        if known is not None or stage.op not in _IN_MEMORY:
+            return known
+        element = _element(head)
+        places = {(one["file"], one["line"]): _made_at(one) for one in self.made if _made_element(one) == element}
+        return next(iter(places.values())) if len(places) == 1 else None
+
+    def _made_parallel(self, head: Node, place: str | None) -> bool | None:
+        if head.family != "Map":
+            return False
+        if place is None:
+            return None
+        runs = self.executed.nodes[place]
+        return runs.family in ("ParallelMap", "MapAndBatch") and runs.arguments.get("num_parallel_calls") != 1
+
+
+def _plain_arguments(node: Node) -> dict[str, Any]:
+    """What was given, by TensorFlow's names: defaults that the graph spells out are left out again."""
+    found: dict[str, Any] = {}
+    for name, value in node.arguments.items():
+        if name in _TUNED and value == -1 and node.family != "Shuffle":
+            found[name] = AUTOTUNE
+        elif name == "deterministic":
+            if value in ("true", "false", True, False):
+                found[name] = value in ("true", True)
+        elif name == "force_synchronous":
+            if value:
+                found["synchronous"] = True
+        elif name in _DERIVED:
+            continue
+        elif name not in _DEFAULTS or value != _DEFAULTS[name]:
+            found[name] = value
+    # TensorFlow writes a seed as two numbers, the program's and the stage's own; 0 and 0 are none.
+    program, own = node.arguments.get("seed"), found.pop("seed2", None)
+    found.pop("seed", None)
+    if program or own:
+        found["seed"] = own
+    if node.family == "Repeat" and found.get("count") == -1:
+        del found["count"]
+    return found
+
+
+def _element(node: Node) -> tuple[Component, ...] | None:
+    if not node.output_types or len(node.output_types) != len(node.output_shapes):
+        return None
+    return tuple(Component(*one) for one in zip(node.output_types, node.output_shapes, strict=True))
+
+
+def _fixed(node: Node) -> tuple[bool, ...] | None:
+    """The components of a function's result that are the same tensor in every call."""
+    kinds = node.function.get("fixed") if node.function is not None else None
+    element = _element(node)
+    if kinds is None or element is None or len(kinds) != len(element):
+        return None
+    return tuple(
+        kind == "held" or (kind == "made" and one.nbytes is not None and one.nbytes <= _WORKED_OUT_BYTES)
+        for kind, one in zip(kinds, element, strict=True)
+    )
+
+
+def _options(written: StageGraph, executed: StageGraph) -> dict[str, Any]:
+    """Options that were set. What TensorFlow adds when it runs a pipeline (a pool of one thread per core) was not."""
+    found = dict(written.options)
+    if executed.root is not None and not executed.has("Model"):
+        found["autotune.enabled"] = False
+    return found
+
+
+def _made_element(made: MadeDict) -> tuple[Component, ...]:
+    shapes = [None if shape is None else tuple(shape) for shape in made["shapes"]]
+    return tuple(Component(*one) for one in zip(made["types"], shapes, strict=True))
+
+
+def _made_at(made: MadeDict) -> Location | None:
+    return Location(file=as_typed(made["file"]), line=made["line"]) if made["file"] is not None else None
+
+
+def _seen(made: Sequence[MadeDict]) -> Iterator[StageView]:
+    """The sources of a pipeline of which nothing else is known."""
+    for number, one in enumerate(made):
+        element = _made_element(one)
+        sizes = [component.nbytes for component in element]
+        size = sum(known for known in sizes if known is not None) if None not in sizes else None
+        yield StageView(
+            id="source" if len(made) == 1 else f"source.inputs.{number}",
+            op=one["method"],
+            depth=0 if len(made) == 1 else 1,
+            element=element,
+            elements=one["elements"],
+            source_bytes=None if size is None or one["elements"] is None else size * one["elements"],
+            constant=one["traced"],
+            location=_made_at(one),
+        )
+
+
+def _unread(stages: Sequence[Stage]) -> Iterator[StageView]:
+    """What the profile says of stages when there is no graph: nothing about their arguments and functions."""
+    last: dict[int, str] = {}
+    for stage in stages:
+        below = last.get(stage.depth)
+        yield StageView(
+            id=stage.id,
+            op=stage.op,
+            name=stage.name,
+            inputs=(below,) if below is not None and not stage.depth else (),
+            depth=stage.depth,
+            location=stage.location,
+            executed_op=stage.tf_op,
+            injected=stage.origin == "injected",
+            measured=stage,
+        )
+        if stage.origin == "written":
+            last[stage.depth] = stage.id

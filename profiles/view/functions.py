@@ -1,0 +1,199 @@
+"""What the functions of a spec's stages do, call by call, for the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeprof.pipelines.inference.calls import call_result, inputs_of
+from pipeprof.pipelines.inference.rules.base import ArrayLookup
+from pipeprof.pipelines.inference.tensor.refusals import Refused
+from pipeprof.pipelines.inference.tensor.shapes import WIDTHS, Structure, Tensor, literal
+from pipeprof.pipelines.ops.calls.base import special_calls
+from pipeprof.pipelines.ops.calls.opcall import OpCall
+from pipeprof.pipelines.ops.values.structures import ARRAYS, Array
+from pipeprof.profiles.view.op_types import op_types, random_op
+from pipeprof.profiles.view.view import FunctionView
+
+NOTHING = FunctionView(
+    ops=frozenset(), python=False, random=False, constant_bytes=0, elementwise=False, reads=None, writes=None
+)
+GENERATOR = FunctionView(ops=frozenset({"PyFunc"}), stateful_op="PyFunc", python=True, constant_bytes=0)
+_WHOLE = ""
+"""The key of a whole element."""
+_CONTROL = {
+    "for_each": "RandomUniformInt",
+    "random_order": "Case RandomShuffle",
+    "tf.cond": "If",
+    "tf.map_fn": "While",
+    "tf.ragged.map_flat_values": "",
+    "tf.switch_case": "Case",
+}
+"""Op types of calls with chains inside, besides those of the chains."""
+_PYTHON = {"tf.numpy_function": "PyFunc", "tf.py_function": "EagerPyFunc"}
+_ELEMENTWISE_PREFIXES = ("tf.bitwise.",)
+_ELEMENTWISE = frozenset(
+    {
+        "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "conj", "cos", "cosh",
+        "digamma", "divide", "divide_no_nan", "equal", "erf", "exp", "expm1", "floor", "floordiv", "floormod",
+        "greater", "greater_equal", "is_finite", "is_inf", "is_nan", "less", "less_equal", "lgamma", "log", "log1p",
+        "log_sigmoid", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod",
+        "multiply", "multiply_no_nan", "negative", "not_equal", "pow", "reciprocal", "rint", "round", "rsqrt",
+        "sigmoid", "sign", "sin", "sinh", "softplus", "softsign", "sqrt", "square", "squared_difference", "subtract",
+        "tan", "tanh", "truediv", "xdivy", "xlogy",
+    }
+)  # fmt: skip
+_ELEMENTWISE_OTHERS = frozenset(
+    {
+        "tf.cast", "tf.clip_by_value", "tf.identity", "tf.image.convert_image_dtype", "tf.nn.relu", "tf.nn.sigmoid",
+        "tf.ones_like", "tf.saturate_cast", "tf.stop_gradient", "tf.strings.as_string", "tf.strings.length",
+        "tf.strings.lower", "tf.strings.strip", "tf.strings.to_hash_bucket_fast", "tf.strings.to_number",
+        "tf.strings.upper", "tf.zeros_like",
+    }
+)  # fmt: skip
+
+
+class Functions:
+    """Makes the views of chains of calls."""
+
+    def __init__(self, arrays: ArrayLookup) -> None:
+        self._arrays = arrays
+
+    def view(self, calls: Sequence[OpCall] | None, element: Structure, *, answers: bool) -> FunctionView:
+        """What a chain of calls does.
+
+        Args:
+            calls: The chain; ``None`` for a function in a Python file.
+            element: What goes in.
+            answers: Whether the last call gives an answer, such as a truth value or a key.
+        """
+        if calls is None:
+            return FunctionView()
+        ops: frozenset[str] | None = frozenset()
+        reads: set[str] = set()
+        writes: set[str] = set()
+        elementwise: bool | None = True
+        constants = 0
+        for index, call in enumerate(calls):
+            alone = answers and index == len(calls) - 1
+            types = _types(call)
+            ops = None if ops is None or types is None else ops | types
+            constants += self._constants(call)
+            # What an earlier call has put there is not read from the input.
+            reads |= {key for key in _read(call) if _WHOLE not in writes and key not in writes}
+            elementwise = _both(elementwise, self._is_elementwise(call, element))
+            writes |= _written(call, alone=alone)
+            element = call_result(call, element, self._arrays, strict=False, whole=alone)
+        stateful = None if ops is None else random_op(ops) or next(iter(sorted(ops & set(_PYTHON.values()))), None)
+        return FunctionView(
+            ops=ops,
+            stateful_op=stateful,
+            python=None if ops is None else not ops.isdisjoint(_PYTHON.values()),
+            random=None if ops is None else random_op(ops) is not None,
+            constant_bytes=constants,
+            elementwise=elementwise,
+            reads=frozenset(reads),
+            writes=frozenset() if answers else frozenset(writes),
+        )
+
+    def _constants(self, call: OpCall) -> int:
+        own = sum(map(self._bytes, _arrays_in(call.arguments)))
+        return own + sum(self._constants(inner) for chain in call.chains.values() for inner in chain)
+
+    def _bytes(self, described: Array) -> int:
+        tensor = self._arrays(described)
+        return 0 if tensor is None or tensor.size is None else tensor.size * WIDTHS.get(tensor.dtype, 0)
+
+    def _is_elementwise(self, call: OpCall, element: Structure) -> bool | None:
+        """Whether a call means the same on a batch: a dimension in front must not change what is stretched to what."""
+        if _rearranges(call):
+            return True
+        family, _, name = call.name.rpartition(".")
+        simple = family in ("tf", "tf.math") and name in _ELEMENTWISE
+        if not simple and call.name not in _ELEMENTWISE_OTHERS and not call.name.startswith(_ELEMENTWISE_PREFIXES):
+            return False
+        given = _given(call, element)
+        if not given:
+            return None if given is None else False
+        constants = [
+            self._arrays(value) if isinstance(value, ARRAYS) else literal(value)
+            for key, value in call.arguments.items()
+            if key not in ("dtype", "out_type", "name")
+        ]
+        largest = max((one.rank or 0 for one in constants if one is not None), default=0)
+        if len(given) == 1 and largest == 0:
+            return True
+        ranks = {one.rank if isinstance(one, Tensor) else None for one in given}
+        if None in ranks:
+            return None
+        return len(ranks) == 1 and all(rank is not None and largest <= rank for rank in ranks)
+
+
+def _both(one: bool | None, other: bool | None) -> bool | None:
+    if one is False or other is False:
+        return False
+    return None if one is None or other is None else True
+
+
+def _rearranges(call: OpCall) -> bool:
+    """Whether a call only puts fields elsewhere."""
+    special = special_calls().get(call.name)
+    return special is not None and special.family == "structure" and call.name != "getitem"
+
+
+def _given(call: OpCall, element: Structure) -> list[Structure] | None:
+    """What goes into a call; ``None`` if the element does not have it."""
+    try:
+        return inputs_of(call, element)
+    except Refused:
+        return None
+
+
+def _types(call: OpCall) -> frozenset[str] | None:
+    """Op types of a call and of those inside it; ``None`` if they cannot be known."""
+    special = special_calls().get(call.name)
+    if special is None:
+        return None if call.name.startswith("tf.keras.") else op_types(call.name, call.arguments)
+    if special.family == "structure":
+        return frozenset() if _rearranges(call) else frozenset({"StridedSlice"})
+    if call.name in _PYTHON:
+        return frozenset({_PYTHON[call.name]})
+    if call.name not in _CONTROL:
+        return None
+    found = set(_CONTROL[call.name].split())
+    if special.draws(call):
+        found.add("RandomUniform")
+    for chain in call.chains.values():
+        for inner in chain:
+            types = _types(inner)
+            if types is None:
+                return None
+            found |= types
+    return frozenset(found)
+
+
+def _read(call: OpCall) -> set[str]:
+    """Keys of the fields that a call takes in."""
+    fields = call.read()
+    if fields is not None:
+        return {str(field) for field in fields}
+    return {_WHOLE} if call.inputs() or call.name in special_calls() else set()
+
+
+def _written(call: OpCall, *, alone: bool) -> set[str]:
+    """Keys of the fields that a call changes."""
+    target = call.to if alone else call.target
+    if isinstance(target, tuple):
+        return {str(field) for field in target}
+    return {_WHOLE if target is None else str(target)}
+
+
+def _arrays_in(value: Any) -> Iterator[Array]:
+    if isinstance(value, ARRAYS):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _arrays_in(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _arrays_in(inner)

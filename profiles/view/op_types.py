@@ -1,0 +1,72 @@
+"""TensorFlow's op types behind the functions of ``ops:``, as a graph would show them.
+
+Traced with TensorFlow 2.21 on dense float inputs; a test traces them again. A function without a row is a single op
+with the function's own name: ``tf.io.read_file`` is ``ReadFile``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeprof.pipelines.ops.values.features import FeatureSpec
+from pipeprof.profiles.view import op_types_data as traced_data
+from pipeprof.profiles.view import op_types_math as traced_math
+
+_RESIZERS = {
+    "area": "ResizeArea",
+    "bicubic": "ResizeBicubic",
+    "bilinear": "ResizeBilinear",
+    "nearest": "ResizeNearestNeighbor",
+}
+_SCALER = "ScaleAndTranslate"
+_STATEFUL = frozenset(
+    {
+        "Multinomial", "ParameterizedTruncatedNormal", "RandomGamma", "RandomPoissonV2", "RandomShuffle",
+        "RandomStandardNormal", "RandomUniform", "RandomUniformInt", "SampleDistortedBoundingBoxV2", "TruncatedNormal",
+    }
+)  # fmt: skip
+"""Ops that draw random numbers. Assertions have state as well, but TensorFlow makes maps with them parallel."""
+
+
+def op_types(name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
+    """The op types of a call.
+
+    Args:
+        name: Function of the allowlist.
+        arguments: Its constants.
+
+    Example:
+        >>> sorted(op_types("tf.io.read_file", {})), sorted(op_types("tf.add", {"y": 1}))
+        (['ReadFile'], ['AddV2'])
+    """
+    found = set(_TYPES.get(name, _own_name(name)).split())
+    if "ResizeBilinear" in found:
+        found.remove("ResizeBilinear")
+        found.add(_RESIZERS.get(str(arguments.get("method", "bilinear")), _SCALER))
+    if "features" in arguments and not _has_defaults(arguments["features"]):
+        # Only default values are brought into shape.
+        found.discard("Reshape")
+    if name == "tf.random.uniform" and str(arguments.get("dtype", "float32")).startswith(("int", "uint")):
+        return frozenset({"RandomUniformInt"})
+    if name == "tf.io.decode_raw" and arguments.get("fixed_length") is not None:
+        return frozenset({"DecodePaddedRaw"})
+    return frozenset(found)
+
+
+def _has_defaults(features: Any) -> bool:
+    """Whether one of the features that a record is parsed to has a default value."""
+    given = features.values() if isinstance(features, Mapping) else ()
+    return any(one.arguments.get("default_value") is not None for one in given if isinstance(one, FeatureSpec))
+
+
+def random_op(types: frozenset[str]) -> str | None:
+    """The op that draws random numbers, which keeps TensorFlow from making a map parallel."""
+    return min(types & _STATEFUL, default=None)
+
+
+def _own_name(name: str) -> str:
+    return "".join(part.capitalize() for part in name.rpartition(".")[2].split("_"))
+
+
+_TYPES = traced_data.TYPES | traced_math.TYPES

@@ -1,0 +1,201 @@
+"""How the pipeline that runs is laid out on threads, and what of it takes turns.
+
+A stage that runs ahead (a prefetch, anything parallel) has threads of its own; what it draws from, down to the next
+one that runs ahead, takes turns on one thread: a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from pipeprof.pipelines.graph.opnames import family, is_asynchronous
+from pipeprof.profiles.document.base import Dispatch
+from pipeprof.profiles.view.view import AUTOTUNE, PipelineView, StageView
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The measured steps.
+
+    Attributes:
+        interval_ms: From one step to the next, mean.
+        busy_ms: The device's work per step; 0 without a step.
+        wait_ms: The device idle because of the pipeline, per step, without what the starts of epochs cost.
+        batches: Steps in the window.
+        dispatch: As measured.
+        floor_ms: A step with replayed batches; ``None`` where it was not measured.
+    """
+
+    interval_ms: float
+    busy_ms: float
+    wait_ms: float
+    batches: int
+    dispatch: Dispatch | None
+    floor_ms: float | None
+
+
+def timing(view: PipelineView) -> Timing | None:
+    """The measured steps; ``None`` if there are none."""
+    steps = view.profile.steps if view.kind == "measured" and view.profile is not None else None
+    if steps is None or steps.count <= 0 or not steps.interval_ms.mean > 0:
+        return None
+    interval = steps.interval_ms.mean
+    return Timing(
+        interval_ms=interval,
+        busy_ms=steps.busy_ms.mean if steps.busy_ms is not None else 0.0,
+        wait_ms=max(0.0, steps.wait_ms.mean - (steps.restart_share or 0.0) * interval),
+        batches=steps.count,
+        dispatch=steps.dispatch,
+        floor_ms=view.headspace.replayed_ms if view.headspace is not None else None,
+    )
+
+
+def kind_of(stage: StageView) -> str:
+    """The family of what runs, e.g. ``ParallelMap``; empty if nothing is known to run."""
+    return family(stage.executed_op) if stage.executed_op else ""
+
+
+def runs_ahead(stage: StageView) -> bool:
+    """Whether the stage makes its elements before they are asked for."""
+    return kind_of(stage) == "Prefetch" or bool(stage.executed_op and is_asynchronous(stage.executed_op))
+
+
+def degree(stage: StageView) -> float:
+    """Calls at a time as executed."""
+    parallelism = stage.measured.parallelism if stage.measured is not None else None
+    return max(1.0, parallelism or 1.0)
+
+
+def tuned(stage: StageView) -> bool:
+    """Whether TensorFlow chooses the degree."""
+    return stage.arguments.get("num_parallel_calls") == AUTOTUNE or bool(
+        stage.measured is not None and stage.measured.tunable
+    )
+
+
+def tuned_buffer(stage: StageView) -> bool:
+    """Whether TensorFlow chooses how much a prefetch holds."""
+    return stage.arguments.get("buffer_size") == AUTOTUNE or bool(stage.measured is not None and stage.measured.tunable)
+
+
+def owners(view: PipelineView, stage: StageView) -> Iterator[StageView]:
+    """The stages in whose functions `stage` stands, innermost first."""
+    seen = {stage.id}
+    at = view.by_id.get(stage.owner or "")
+    while at is not None and at.id not in seen:
+        seen.add(at.id)
+        yield at
+        at = view.by_id.get(at.owner or "")
+
+
+def beside(view: PipelineView, stage: StageView) -> float:
+    """How many of the stage the functions around it run at a time."""
+    times = 1.0
+    for owner in owners(view, stage):
+        times *= degree(owner) if runs_ahead(owner) else 1.0
+    return times
+
+
+def placed(view: PipelineView, stage: StageView) -> bool:
+    """Whether it is known on how many threads the stage runs: inside a function that takes its owner."""
+    return stage.depth == 0 or stage.owner is not None or any(one.depth == 0 for one in view.above(stage))
+
+
+def has_cost(stage: StageView) -> bool:
+    """Whether the time inside the stage is known and stands at it, not at one that it was fused with."""
+    ms = stage.ms_per_batch
+    return ms is not None and ms > 0 and stage.measured is not None and stage.measured.fused_with is None
+
+
+def drawn(view: PipelineView, stage: StageView, seen: set[str] | None = None) -> list[StageView]:
+    """The stages whose times add up when an element is drawn from `stage`; stops at what runs ahead."""
+    seen = set() if seen is None else seen
+    if stage.id in seen or runs_ahead(stage):
+        return []
+    seen.add(stage.id)
+    found = [stage]
+    for below in [*_inside(view, stage), *inputs(view, stage)]:
+        found += drawn(view, below, seen)
+    return found
+
+
+def inputs(view: PipelineView, stage: StageView) -> list[StageView]:
+    """The stages it reads, in order."""
+    return [view.by_id[one] for one in stage.inputs if one in view.by_id and one != stage.id]
+
+
+def _inside(view: PipelineView, stage: StageView) -> list[StageView]:
+    """The ends of the pipelines inside its function."""
+    read = {one for other in view.stages for one in other.inputs}
+    return [one for one in view.stages if one.owner == stage.id and one.id not in read and not one.injected]
+
+
+def total_ms(stages: Sequence[StageView]) -> float:
+    """Time per batch in all of them; what is not known counts nothing."""
+    return sum(stage.ms_per_batch or 0.0 for stage in stages)
+
+
+def end(view: PipelineView) -> StageView | None:
+    """The last stage that runs; ``None`` if that is not known."""
+    added = [one for one in view.stages if one.injected and one.depth == 0 and kind_of(one) == "Prefetch"]
+    root = view.root
+    if any(root is None or not one.inputs or root.id in one.inputs for one in added):
+        return added[-1]
+    seen: set[str] = set()
+    # A stage without effect is taken out when the pipeline runs.
+    while root is not None and not root.executed_op and root.id not in seen:
+        seen.add(root.id)
+        root = view.input_of(root)
+    return root if root is not None and root.executed_op else None
+
+
+@dataclass(frozen=True)
+class Row:
+    """Stages that one thread draws from, top first.
+
+    Attributes:
+        stages: Their times per batch add up.
+        waited_ms: How long is waited for the row per batch.
+        turn_ms: What the same thread does besides: the device's work, where the loop takes turns with it.
+    """
+
+    stages: tuple[StageView, ...]
+    waited_ms: float
+    turn_ms: float = 0.0
+
+
+def rows(view: PipelineView, timing_: Timing) -> Iterator[Row]:
+    """The rows of the pipeline itself; not those inside functions, of which many may run at a time."""
+    last = end(view)
+    if last is not None and not runs_ahead(last):
+        in_turn = timing_.dispatch == "sync"
+        yield Row(
+            tuple(drawn(view, last)),
+            timing_.wait_ms if in_turn else timing_.interval_ms,
+            timing_.busy_ms if in_turn else 0.0,
+        )
+    for stage in view.stages:
+        if not runs_ahead(stage) or not placed(view, stage) or stage.owner is not None:
+            continue
+        # One that makes one element at a time takes its turn with what it draws from.
+        own = [stage] if kind_of(stage) != "Prefetch" and degree(stage) == 1.0 else []
+        for row in [own + drawn(view, below) for below in inputs(view, stage)] or [own]:
+            if row:
+                yield Row(tuple(row), timing_.interval_ms)
+
+
+def remaining_ms(view: PipelineView, timing_: Timing, changed: Collection[StageView]) -> float:
+    """The least time per step when `changed` takes none: the slowest of what else has threads of its own."""
+    ids = {stage.id for stage in changed}
+    rest, hidden = timing_.busy_ms, 0.0
+    for row in rows(view, timing_):
+        left = [stage for stage in row.stages if stage.id not in ids]
+        rest = max(rest, total_ms(left) + row.turn_ms)
+        hidden = max(hidden, total_ms([stage for stage in row.stages if stage.id in ids]))
+    for stage in view.stages:
+        if stage.id not in ids and kind_of(stage) != "Prefetch" and (runs_ahead(stage) or beside(view, stage) > 1):
+            calls = degree(stage) if runs_ahead(stage) else 1.0
+            rest = max(rest, (stage.ms_per_batch or 0.0) / calls / beside(view, stage))
+    # What no stage accounts for stays as well, where the changed stages took turns with it.
+    return min(timing_.interval_ms, max(rest, timing_.interval_ms - hidden if hidden else 0.0))

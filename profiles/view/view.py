@@ -1,0 +1,300 @@
+"""What rules look at: one view of a pipeline, whether it was only read from a spec or measured.
+
+A view never guesses. What is not known is ``None``, and a rule that needs it stays silent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Location, Stage
+
+AUTOTUNE = "AUTOTUNE"
+INFINITE = -1
+
+_WIDTHS = {
+    "bool": 1,
+    "int8": 1,
+    "uint8": 1,
+    "int16": 2,
+    "uint16": 2,
+    "float16": 2,
+    "bfloat16": 2,
+    "int32": 4,
+    "uint32": 4,
+    "float32": 4,
+    "int64": 8,
+    "uint64": 8,
+    "float64": 8,
+    "complex64": 8,
+    "complex128": 16,
+}
+_TEXT_BYTES = 24
+"""Of a text in a tensor, which holds short ones itself."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """One tensor of an element.
+
+    Attributes:
+        dtype: TensorFlow's name, e.g. ``float32``.
+        shape: Dimensions, ``None`` for one that is not known; ``None`` altogether if not even the rank is.
+        text_bytes: About how many bytes one text of a string tensor has, where a recipe under ``data:`` tells.
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...] | None
+    text_bytes: float | None = None
+
+    @property
+    def nbytes(self) -> int | None:
+        """Bytes of the tensor; ``None`` where a dimension is unknown, and for strings of unknown length."""
+        width: float | None = _WIDTHS.get(self.dtype)
+        if self.dtype == "string" and self.text_bytes is not None:
+            width = _TEXT_BYTES + (self.text_bytes if self.text_bytes >= _TEXT_BYTES else 0)
+        if width is None or self.shape is None or None in self.shape:
+            return None
+        return round(width * math.prod(size for size in self.shape if size is not None))
+
+
+@dataclass(frozen=True)
+class FunctionView:
+    """The function of a ``map``, ``filter`` or ``interleave``.
+
+    Attributes:
+        ops: TensorFlow's op types inside, e.g. ``DecodeJpeg``; ``None`` if they cannot be known, as for ``python:``
+            without running it.
+        stateful_op: The first op with state: TensorFlow does not make such a map parallel.
+        python: Whether a call runs Python (``PyFunc``, ``EagerPyFunc``).
+        random: Whether it draws random numbers.
+        constant_bytes: Bytes of the constants that the graph carries for it.
+        elementwise: Whether every op works element by element, so that it means the same on a batch.
+        reads: Components of its input that it reads, dotted keys or indices.
+        writes: Components that it changes or adds; the others pass through.
+        fixed: For each component of its result whether that is the same tensor in every call; ``None`` if not known.
+    """
+
+    ops: frozenset[str] | None = None
+    stateful_op: str | None = None
+    python: bool | None = None
+    random: bool | None = None
+    constant_bytes: int | None = None
+    elementwise: bool | None = None
+    reads: frozenset[str] | None = None
+    writes: frozenset[str] | None = None
+    fixed: tuple[bool, ...] | None = None
+
+
+@dataclass(frozen=True)
+class StageView:
+    """One stage of the pipeline.
+
+    Attributes:
+        id: Address of the stage, as in the profile's ``stages[].id``.
+        name: The user's name of it.
+        op: As written: ``map``, ``batch``, ``from_tensor_slices``, …
+        inputs: Ids of the stages it reads, in order.
+        depth: 0 in the pipeline itself, 1 inside a function of it, …
+        owner: Id of the stage whose function it belongs to.
+        arguments: What was written, by TensorFlow's names; `AUTOTUNE` for tf.data.AUTOTUNE.
+        element: What comes out of it, component by component.
+        keys: Names of the components where they are known and there is no spec: dotted keys, indices of a tuple.
+        elements: How many come out; `INFINITE` for no end.
+        counted: The same by the inputs that a spec describes, where TensorFlow's graph does not know.
+        function: Its function.
+        source_bytes: Bytes that an in-memory source holds.
+        constant: Whether the source's tensors are constants of a graph.
+        location: Where it is written.
+        executed_op: What TensorFlow runs, e.g. ``ParallelMapDatasetV2``.
+        made_parallel: Whether TensorFlow made it parallel by itself.
+        injected: Whether TensorFlow added it.
+        measured: The stage in the profile.
+        written: The stage's arguments as the spec has them; ``None`` where there is no spec.
+    """
+
+    id: str
+    op: str
+    name: str | None = None
+    inputs: tuple[str, ...] = ()
+    depth: int = 0
+    owner: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    element: tuple[Component, ...] | None = None
+    keys: tuple[str, ...] | None = None
+    elements: int | None = None
+    counted: int | None = None
+    function: FunctionView | None = None
+    source_bytes: int | None = None
+    constant: bool | None = None
+    location: Location | None = None
+    executed_op: str | None = None
+    made_parallel: bool | None = None
+    injected: bool = False
+    measured: Stage | None = None
+    written: Mapping[str, Any] | None = None
+
+    @property
+    def words(self) -> str:
+        """The stage for a sentence."""
+        return f'"{self.name}" ({self.op}, {self.id})' if self.name else f"{self.op} ({self.id})"
+
+    @property
+    def element_bytes(self) -> float | None:
+        """Bytes of one element that comes out: from its shape, else as measured."""
+        sizes = [component.nbytes for component in self.element] if self.element is not None else [None]
+        known = [size for size in sizes if size is not None]
+        if len(known) == len(sizes):
+            return float(sum(known))
+        return self.measured.bytes_per_element if self.measured is not None else None
+
+    @property
+    def serial(self) -> bool | None:
+        """Whether it runs one call at a time; ``None`` in a static view."""
+        if self.measured is None:
+            return None
+        return (self.measured.parallelism or 1.0) <= 1.0
+
+    @property
+    def ms_per_batch(self) -> float | None:
+        """Measured time inside the stage per batch, in milliseconds, summed over threads; traced times are too long.
+
+        Calling its functions is not in it: rules count that for themselves, or compare what the functions do.
+        """
+        inside = self.measured.inside_ms if self.measured is not None else None
+        if self.measured is None or inside is None or self.measured.timed_by == "trace":
+            return None
+        return max(0.0, inside - (self.measured.calling_ms_per_batch or 0.0))
+
+
+@dataclass(frozen=True)
+class Headspace:
+    """What an infinitely fast pipeline would be worth, measured by replaying cached batches through the same step.
+
+    Attributes:
+        interval_ms: Mean interval of the steps with the pipeline as it is.
+        replayed_ms: Mean interval with the replay.
+        share: ``1 - replayed / interval``: the part of a step's time that a faster pipeline could save at most.
+    """
+
+    interval_ms: float
+    replayed_ms: float
+
+    @property
+    def share(self) -> float:
+        """The part of the time that could be saved at most, 0 to 1."""
+        return max(0.0, 1.0 - self.replayed_ms / self.interval_ms) if self.interval_ms > 0 else 0.0
+
+    @property
+    def speedup(self) -> float:
+        """Steps per second with an infinitely fast pipeline over today's."""
+        return max(1.0, self.interval_ms / self.replayed_ms) if self.replayed_ms > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Named measurements of the measured window; ``None`` where the system does not tell.
+
+    Attributes:
+        worker_cores: CPU seconds of the worker per second.
+        runnable_wait_share: Time its threads waited for a core, over running and waiting.
+        disk_bytes_per_second: Bytes fetched from storage per second.
+        python_share: Share of the traced stretch in which at least one Python function of the pipeline ran.
+        python_ms_per_batch: Time inside Python functions per batch, summed over threads, in milliseconds.
+        python_lock_share: Part of the time inside them in which Python's lock was taken.
+    """
+
+    worker_cores: float | None = None
+    runnable_wait_share: float | None = None
+    disk_bytes_per_second: float | None = None
+    python_share: float | None = None
+    python_ms_per_batch: float | None = None
+    python_lock_share: float | None = None
+
+
+@dataclass(frozen=True)
+class PipelineView:
+    """A whole pipeline.
+
+    Attributes:
+        kind: ``static`` when nothing ran.
+        stages: In data order, those inside a function after their owner, injected ones last.
+        options: tf.data.Options that are set, by dotted path.
+        cores: Cores the worker may use, a cgroup's quota counted.
+        memory_limit_bytes: Memory it may use.
+        profile: What was measured.
+        headspace: What a faster pipeline could be worth.
+        facts: Named measurements.
+        unseen: Its stages are as written, and nobody has seen what TensorFlow makes of them.
+    """
+
+    kind: Literal["static", "measured"]
+    stages: tuple[StageView, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    cores: float = 1.0
+    memory_limit_bytes: int | None = None
+    profile: Profile | None = None
+    headspace: Headspace | None = None
+    facts: Facts | None = None
+    unseen: bool = False
+
+    @cached_property
+    def by_id(self) -> dict[str, StageView]:
+        """Stages by id."""
+        return {stage.id: stage for stage in self.stages}
+
+    @property
+    def shared_threads(self) -> float:
+        """Threads of TensorFlow's own pool: one for each core it may be scheduled on, whatever the quota."""
+        host = self.profile.host if self.profile is not None else None
+        return (host.schedulable_cores if host is not None else None) or self.cores
+
+    @property
+    def root(self) -> StageView | None:
+        """The last written stage of the pipeline itself."""
+        outer = [stage for stage in self.stages if stage.depth == 0 and not stage.injected]
+        return outer[-1] if outer else None
+
+    def below(self, stage: StageView) -> Iterator[StageView]:
+        """The stages that `stage` reads from, nearest first; through every input, each once."""
+        seen: set[str] = set()
+        todo = list(stage.inputs)
+        while todo:
+            one = todo.pop(0)
+            if one in seen or one not in self.by_id:
+                continue
+            seen.add(one)
+            yield self.by_id[one]
+            todo.extend(self.by_id[one].inputs)
+
+    def input_of(self, stage: StageView) -> StageView | None:
+        """The only stage that `stage` reads; ``None`` if there is none or more than one."""
+        return self.by_id.get(stage.inputs[0]) if len(stage.inputs) == 1 else None
+
+    def readers(self, stage: StageView) -> list[StageView]:
+        """The stages that read `stage`."""
+        return [other for other in self.stages if stage.id in other.inputs]
+
+    def above(self, stage: StageView) -> Iterator[StageView]:
+        """The stages that `stage` flows into, nearest first, up to the end of its own pipeline."""
+        todo = self.readers(stage)
+        seen: set[str] = set()
+        while todo:
+            one = todo.pop(0)
+            if one.id in seen:
+                continue
+            seen.add(one.id)
+            yield one
+            todo.extend(self.readers(one))
+
+    @property
+    def wait_share(self) -> float | None:
+        """The part of the measured time in which the device was idle because of the pipeline."""
+        steps = self.profile.steps if self.profile is not None else None
+        return steps.wait_share if steps is not None else None

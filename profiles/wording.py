@@ -1,0 +1,133 @@
+"""Numbers and stages as sentences name them, the same in the verdict and in every report."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeprof.profiles.document.profile import Stage
+
+_BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
+
+_ABSURD = 1e300
+"""No measurement is as large; beyond it rounding itself fails."""
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number rounded to ``digits`` significant digits, without exponent and with commas between thousands.
+
+    Example:
+        >>> significant(1234.5), significant(12.34), significant(0.04567), significant(0)
+        ('1,230', '12.3', '0.0457', '0')
+    """
+    if not abs(value) < _ABSURD:
+        return "n/a"
+    if value == 0:
+        return "0"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    rounded = round(value, decimals)
+    if rounded and math.floor(math.log10(abs(rounded))) > math.floor(math.log10(abs(value))):
+        decimals -= 1
+    return f"{rounded:,.{max(decimals, 0)}f}"
+
+
+def count(value: float) -> str:
+    """A mean number of elements, calls or steps, whole where it nearly is.
+
+    Example:
+        >>> count(31.98), count(2.5), count(12800.0)
+        ('32', '2.50', '12,800')
+    """
+    whole = round(value)
+    return f"{whole:,}" if whole and abs(value - whole) < 0.01 * whole else significant(value)
+
+
+def percent(share: float) -> str:
+    """A share between 0 and 1 as a percentage, one decimal below 10 %.
+
+    Example:
+        >>> percent(0.384), percent(0.0496), percent(0.0002), percent(0)
+        ('38 %', '5.0 %', '<0.1 %', '0 %')
+    """
+    if not math.isfinite(share):
+        return "n/a"
+    hundredths = share * 100
+    if hundredths == 0:
+        return "0 %"
+    if abs(hundredths) < 0.1:
+        return "<0.1 %"
+    return f"{hundredths:.1f} %" if abs(hundredths) < 9.95 else f"{hundredths:.0f} %"
+
+
+def milliseconds(value: float) -> str:
+    """A duration given in milliseconds in the unit that reads best.
+
+    Example:
+        >>> milliseconds(12.34), milliseconds(0.0456), milliseconds(12345)
+        ('12.3 ms', '45.6 µs', '12.3 s')
+    """
+    if value == 0 or not math.isfinite(value):
+        return f"{significant(value)} ms"
+    if abs(value) < 0.1:
+        return f"{significant(value * 1000)} µs"
+    if abs(value) >= 10_000:
+        return f"{significant(value / 1000)} s"
+    return f"{significant(value)} ms"
+
+
+def size(nbytes: float | None) -> str:
+    """Bytes in prose, in binary units; ``n/a`` if not known.
+
+    Example:
+        >>> size(500_000_000), size(8), size(-2_050_000_000), size(None)
+        ('477 MiB', '8 B', '-1.91 GiB', 'n/a')
+    """
+    if nbytes is None or not math.isfinite(nbytes):
+        return "n/a"
+    factor, unit = next((pair for pair in _BINARY if abs(nbytes) >= pair[0]), _BINARY[-1])
+    return f"{nbytes:.0f} B" if factor == 1 else f"{significant(nbytes / factor)} {unit}"
+
+
+def stage_words(stage: Stage) -> str:
+    """A stage by the user's name or its op, with its place in the spec.
+
+    Example:
+        ``"decode" (map, stages.0)``, ``map (stages.0)``, ``prefetch (added by TensorFlow)``
+    """
+    place = stage.id if stage.origin == "written" else "added by TensorFlow"
+    if stage.name:
+        return f'"{stage.name}" ({stage.op}, {place})'
+    return stage.op if stage.id == stage.op else f"{stage.op} ({place})"
+
+
+def as_typed(file: str, folder: PurePath | None = None) -> str:
+    """A file as a user types it: without the working directory if it lies in there, else as it is.
+
+    Args:
+        file: A path.
+        folder: The working directory; the present one when left out.
+
+    Example:
+        >>> as_typed("/code/data/input.py", PurePath("/code")), as_typed("/lib/input.py", PurePath("/code"))
+        ('data/input.py', '/lib/input.py')
+    """
+    try:
+        here = folder or Path.cwd()
+    except OSError:  # it is gone
+        return file
+    return str(PurePath(file).relative_to(here)) if PurePath(file).is_relative_to(here) else file
+
+
+def listed(words: Sequence[str]) -> str:
+    """Several things in a sentence.
+
+    Example:
+        >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+        ('a', 'a and b', 'a, b and c')
+    """
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last

@@ -1,0 +1,1 @@
+"""The worker process: builds, runs and measures one pipeline."""

@@ -1,0 +1,284 @@
+"""The worker of ``init --from file.py:function``: calls the function, and writes the spec that says the same.
+
+Started as ``python -m pipeprof.profiles.worker.describe_function WRITE_FD`` with the job on stdin;
+one JSON object is the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from pipeprof.pipelines.addresses import find_address
+from pipeprof.pipelines.build.dataset import BuildContext, BuildError, build, load_arrays
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.from_python.call_recorder import Watch
+from pipeprof.pipelines.from_python.compare import Difference
+from pipeprof.pipelines.from_python.graphs import Graphs, compare
+from pipeprof.pipelines.from_python.literals import Folders
+from pipeprof.pipelines.from_python.pipeline import Described, Describer
+from pipeprof.pipelines.from_python.plain_graph import PlainGraph
+from pipeprof.pipelines.from_python.reading import Reader
+from pipeprof.pipelines.from_python.records import Notes, Recording, Unsaid, UnsaidError
+from pipeprof.pipelines.from_python.renamed import renamed_files
+from pipeprof.pipelines.from_python.text import shown, spec_text
+from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
+from pipeprof.pipelines.processes import die_after_parent
+from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.target.target import parse_target
+from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.wording import as_typed
+from pipeprof.profiles.worker.error_report import essence, first_line, users_frame
+from pipeprof.profiles.worker.load_function import call_target, import_early, look_like_a_script
+
+_TRIES: Final = 24
+_SHOWN: Final = 5
+
+
+@dataclass
+class _Tried:
+    """A spec that was built, and how it compares."""
+
+    described: Described
+    notes: Notes
+    compared: tuple[list[Difference], list[Difference]] | str
+    written: PlainGraph | str
+
+
+class Describing:
+    """One job.
+
+    Args:
+        job: ``target``, ``arguments``, ``folder`` of the spec, ``name`` of the pipeline, ``arrays`` (stem of the names
+            of arrays to be saved; None for none), ``force`` (whether they may replace files).
+    """
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        import tensorflow as tf
+
+        self._tf = tf
+        self._job = job
+        self._folder = Path(job["folder"])
+        self._here = Path.cwd()
+        self._target = parse_target(job["target"])
+        self._reader: Reader | None = None
+        self._seed: int | None = None
+        self._written: set[Path] = set()
+        self.called = False
+
+    def run(self) -> dict[str, Any]:
+        """The text of the spec, what could not be told, and whether the graphs are equal."""
+        # Looking for layers loads Keras, which takes a second.
+        layers = "keras" in self._target.path.read_text(encoding="utf-8", errors="replace")
+        watch = Watch(self._tf, is_users, layers=layers)
+        _reseed()
+        with watch:
+            called = call_target(self._job["target"], self._job["arguments"])
+        self.called = True
+        self._reader = Reader(self._tf, watch, is_users)
+        recording = self._reader.read(called.dataset)
+        self._seed = recording.seed
+        original = Graphs(self._tf, called.dataset, held_bytes(called.watch.made))
+        tried = self._search(recording, original, held_bytes(called.watch.made))
+        notes = tried.notes
+        if called.step is not None:
+            notes.add("step", "the function that came with the dataset; name it in `step: {python: …}`", None)
+        if watch.problem is not None:
+            notes.add("the function", f"not all of it could be seen ({watch.problem})", None)
+        differing = tried.compared if isinstance(tried.compared, str) else None
+        executed = [] if isinstance(tried.compared, str) else tried.compared[1]
+        differences = [_said(one) for one in executed[:_SHOWN]]
+        renamed = renamed_files(original.written, tried.written, self._job["target"])
+        asides = [shown(one, self._here) for one in notes.asides]
+        said = [
+            *([f"Its graph was not compared with the function's: {differing}."] if differing is not None else []),
+            *(f"TensorFlow runs another graph for it than for the function: {one}." for one in differences),
+            *([renamed] if renamed is not None else []),
+            *asides,
+        ]
+        return {
+            "text": spec_text(tried.described, [*notes.found], said, self._job["target"], self._here),
+            "unsaid": [shown(one, self._here) for one in notes.found],
+            "stages": len(tried.described.data.get("stages", [])),
+            "equal": None if differing is not None else not executed,
+            "why": differing,
+            "differences": differences,
+            "warnings": [*(text for _, text in called.notes), *([renamed] if renamed is not None else []), *asides],
+        }
+
+    def _search(self, recording: Recording, original: Graphs, in_memory: int) -> _Tried:
+        """Specs, until one gives the same graph: what came out different is left in Python the next time."""
+        refused: dict[int, str] = {}
+        denied: dict[int, str] = {}
+        best: _Tried | None = None
+        notes, why = Notes(), ""
+        for _ in range(_TRIES):
+            notes = Notes()
+            try:
+                described = self._describe(recording, refused, denied, notes)
+            except UnsaidError as problem:
+                if not notes.found:
+                    notes.add("the pipeline", str(problem), None)
+                return self._whole(notes, original, in_memory)
+            try:
+                dataset = self._built(described)
+            except (BuildError, ValidationError) as problem:
+                address, why = _blamed(problem)
+            else:
+                best = self._compared(described, notes, dataset, original, in_memory)
+                if isinstance(best.compared, str) or not any(best.compared):
+                    return best
+                address, why = _first(best.compared)
+            if address is None or address not in described.calls:
+                break
+            if address in described.chains and described.chains[address] not in refused:
+                refused[described.chains[address]] = why
+            elif described.calls[address] not in denied:
+                denied[described.calls[address]] = why
+            else:
+                break
+        if best is not None and not best.compared[1]:
+            return best
+        return self._instead(best, Notes([*notes.found, Unsaid("the pipeline", why)]), original, in_memory)
+
+    def _compared(self, described: Described, notes: Notes, dataset: Any, original: Graphs, in_memory: int) -> _Tried:
+        graphs = Graphs(self._tf, dataset, in_memory)
+        return _Tried(described, notes, compare(original, graphs), graphs.written)
+
+    def _instead(self, best: _Tried | None, notes: Notes, original: Graphs, in_memory: int) -> _Tried:
+        """The whole function, where that is the same and the best spec is not."""
+        try:
+            whole = self._whole(notes, original, in_memory)
+        except UsageError:
+            if best is None:
+                raise
+            return best
+        return whole if best is None or whole.compared == ([], []) else best
+
+    def _describe(
+        self, recording: Recording, refused: dict[int, str], denied: dict[int, str], notes: Notes
+    ) -> Described:
+        saved: dict[int, str] | None = {} if self._job["arrays"] is not None else None
+        folders = Folders(self._folder, self._here, saved, self._job["arrays"] or "")
+        described = Describer(recording, folders, dict(refused), dict(denied), notes).describe(self._job["name"])
+        for number, name in (saved or {}).items():
+            self._save(number, name)
+        return described
+
+    def _save(self, number: int, name: str) -> None:
+        import numpy as np
+
+        path = self._folder / name
+        if path.exists() and path not in self._written and not self._job["force"]:
+            msg = f"--save-arrays: {path} exists; give --force to replace it, or another name for --out"
+            raise UsageError(msg)
+        self._written.add(path)
+        if self._reader is not None:
+            np.save(path, self._reader.arrays[number], allow_pickle=False)
+
+    def _built(self, described: Described) -> Any:
+        spec = Spec.model_validate(described.data)
+        _reseed()
+        context = BuildContext(self._folder)
+        load_arrays(spec, context)
+        return build(spec, context)
+
+    def _whole(self, notes: Notes, original: Graphs, in_memory: int) -> _Tried:
+        """All of it as the user's function."""
+        if self._job["arguments"]:
+            why = notes.found[-1].why if notes.found else "its stages"
+            msg = (
+                f"{self._job['target']} cannot be told as a spec ({why}), and a spec cannot give it arguments: "
+                "write a function without parameters that calls it"
+            )
+            raise UsageError(msg)
+        folders = Folders(self._folder, self._here)
+        reference = folders.reference(f"{self._target.path.resolve()}:{self._target.function}")
+        data = {"version": 1, "name": self._job["name"], "source": {"python": {"function": reference}}}
+        if self._seed is not None:
+            data["measure"] = {"seed": self._seed}
+        described = Described(data)
+        try:
+            dataset = self._built(described)
+        except (BuildError, ValidationError) as problem:
+            why = _blamed(problem)[1]
+            msg = f"{self._job['target']} cannot be told as a spec ({notes.found[-1].why}), nor called from one: {why}"
+            raise UsageError(msg) from problem
+        return self._compared(described, notes, dataset, original, in_memory)
+
+
+def _reseed() -> None:
+    """Seeds that nobody has given are drawn from these (by Keras' loaders): the same ones for function and spec."""
+    import numpy as np
+
+    random.seed(0)
+    np.random.seed(0)
+
+
+def _first(compared: tuple[list[Difference], list[Difference]]) -> tuple[str | None, str]:
+    """Where two pipelines begin to differ; what comes behind may follow from that."""
+    found = [*compared[0], *compared[1]]
+    placed = ((find_address(one.node), one) for one in found if one.node is not None)
+    address, one = next((pair for pair in placed if pair[0] is not None), (None, found[0]))
+    return address, f"as a spec it gave another graph ({one.what})"
+
+
+def _blamed(problem: BuildError | ValidationError) -> tuple[str | None, str]:
+    """The stage that was refused."""
+    if isinstance(problem, BuildError):
+        return problem.address, f"as a spec it was refused ({essence(problem.message)})"
+    error = problem.errors(include_url=False)[0]
+    place = [str(part) for part in error["loc"]]
+    address = ".".join(place[:2]) if place[:1] == ["stages"] else "source"
+    return address, f"the spec language refuses it ({essence(str(error['msg']))})"
+
+
+def _said(difference: Difference) -> str:
+    address = find_address(difference.node) if difference.node is not None else None
+    return f"{address}: {difference.what}" if address is not None else difference.what
+
+
+def _failure(error: BaseException, *, called: bool) -> dict[str, Any]:
+    if isinstance(error, UsageError):
+        return {"failed": "usage", "message": str(error)}
+    if called:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        return {"failed": "internal", "message": f"the spec could not be written: {first_line(error)} ({where})"}
+    frame = users_frame("".join(traceback.format_exception(error)))
+    place_of_user = f"{as_typed(frame.file)}:{frame.line}: " if frame is not None else ""
+    return {"failed": "pipeline", "message": f"{place_of_user}{first_line(error)}"}
+
+
+def main() -> int:
+    """Answer one job."""
+    job = json.loads(sys.stdin.readline())
+    die_after_parent(job["parent_pid"])
+    write_fd = int(sys.argv[1])
+    describing: Describing | None = None
+    try:
+        look_like_a_script(str(parse_target(job["target"]).path))
+        import_early(job["target"])
+        describing = Describing(job)
+        answer = describing.run()
+    except BaseException as error:
+        # Also what is not meant to be caught, as sys.exit(): the user should hear where it was.
+        answer = _failure(error, called=describing is not None and describing.called)
+    with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
+        channel.write(json.dumps(answer))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # TensorFlow's threads, and the user's, are nothing to wait for.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The worker process: builds the pipeline, runs it phase by phase, and reports over the channel.
+
+Started by the harness with the descriptors READ_FD WRITE_FD STACKS_FD as its arguments. It is expected to die: whatever
+it measured has been sent before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.processes import die_after_parent
+from pipeprof.profiles.protocol.channel import WorkerEnd
+from pipeprof.profiles.worker.error_report import describe
+from pipeprof.profiles.worker.load_function import look_like_a_script
+from pipeprof.profiles.worker.sample import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _be_the_first_to_go() -> None:
+    """When memory runs out the kernel should end the worker, and not whatever else runs on the machine."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("800")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sample; returns the worker's own exit status, 0 also when the pipeline raised."""
+    read_fd, write_fd, stacks_fd = (int(text) for text in (argv or sys.argv[1:]))
+    channel = WorkerEnd.open(read_fd, write_fd)
+    job: dict[str, Any] = channel.receive_job()
+    die_after_parent(job["parent_pid"])
+    _be_the_first_to_go()
+    os.set_inheritable(stacks_fd, False)
+    faulthandler.enable(stacks_fd)
+    faulthandler.register(signal.SIGUSR1, stacks_fd, all_threads=True, chain=False)
+    look_like_a_script(job["user_files"][0])
+    sample = Sample(job, channel)
+    channel.answer = sample.answer
+    channel.listen()
+    try:
+        sample.run()
+    except BaseException as error:
+        # Also what is not meant to be caught, as sys.exit(): the user should hear where it was.
+        sample.send_measured()
+        channel.send("error", **describe(error, sample))
+    channel.send("done")
+    for stream in (sys.stdout, sys.stderr):
+        # The user's code may have closed them.
+        with contextlib.suppress(ValueError, OSError, AttributeError):
+            stream.flush()
+    # TensorFlow's threads may still be busy with the pipeline; tearing them down is not part of any measurement.
+    os._exit(0)

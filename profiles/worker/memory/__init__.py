@@ -1,0 +1,1 @@
+"""Memory readings inside the worker."""

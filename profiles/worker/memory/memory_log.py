@@ -1,0 +1,300 @@
+"""What the worker can tell of its own memory, for the ledger.
+
+Readings are taken at the ends of phases, where nothing is measured, and take a millisecond, or 40 where the pool's
+pages are counted. While steps are measured only TensorFlow's live bytes are read (3 µs) and the heap's where that is
+quick (0.1 ms), at looks that are taken anyway and between epochs, where the clock of the steps stands still. Everything
+else waits until the measurement is over.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot, take_snapshot
+from pipeprof.profiles.host import procfs
+from pipeprof.profiles.worker.memory.glibc_heap import PAUSE_SECONDS, HeapWatch, trimmed_bytes
+from pipeprof.profiles.worker.memory.pool_pages import pool_pages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pipeprof.profiles.worker.steps.loop import Feed
+
+LOOK_SECONDS = 0.2
+TELL_SECONDS = 2.0
+"""How often the parent is told of a look, in case that this process does not live to tell of all of them."""
+MOST_LOOKS = 120
+POOL_AT = frozenset({"iterator", "first", "measure"})
+"""Ends of stretches at which the pool's pages are counted, in some 40 ms, if anything was in it. It never gives memory
+back: what it has at the measurement's end it had at the peak. Not when steps are about to be measured, as buffers would
+fill meanwhile."""
+POOL_BYTES = 1_000_000
+"""What must have been in it for that."""
+REST_SECONDS = 0.5
+"""How long the pipeline may take to come to rest when nobody takes batches any more."""
+_REST_EVERY = 0.02
+_AT_REST = 3
+_LARGE = 4096
+"""Bytes from which a Python object counts by itself: TensorFlow and its imports have few of these."""
+_MANY = 1000
+"""Items from which a container counts with what it holds."""
+_SOME = 500
+"""Items of such a container that are looked at."""
+_DEEP = 3
+_OWN = 6
+"""References at most to an object that nobody holds but its container: those of looking at it are among them."""
+_TEXTS = (bytes, bytearray, str)
+_PLAIN = (*_TEXTS, int, float, complex, list, tuple, dict, set, frozenset)
+
+
+def tensor_bytes() -> tuple[int | None, int | None]:
+    """Bytes of tensors in TensorFlow's pool, now and at most since `forget_peak`; None where it does not count them."""
+    import tensorflow as tf
+
+    try:
+        found = tf.config.experimental.get_memory_info("CPU:0")
+    except (ValueError, tf.errors.OpError):
+        return None, None
+    return int(found["current"]), int(found["peak"])
+
+
+def forget_peak() -> None:
+    """The next `tensor_bytes` tells the most from now on."""
+    import contextlib
+
+    import tensorflow as tf
+
+    with contextlib.suppress(ValueError, tf.errors.OpError):
+        tf.config.experimental.reset_memory_stats("CPU:0")
+
+
+def mapped_data_bytes(proc: Path = procfs.PROC) -> int:
+    """Resident bytes of mapped files that are no libraries."""
+    found, counts = 0, False
+    for line in (procfs.read_text(proc / "self" / "smaps") or "").splitlines():
+        head = line.split(None, 5)
+        if len(head) >= 5 and "-" in head[0] and not head[0].endswith(":"):
+            path = head[5] if len(head) > 5 else ""
+            library = path.endswith(".so") or ".so." in path or "x" in head[1] or "/bin/" in path
+            counts = path.startswith("/") and not path.startswith(("/dev/zero", "/memfd:")) and not library
+        elif counts and line.startswith("Rss:"):
+            found += int(line.split()[1]) * 1024
+    return found
+
+
+def file_rss_bytes(proc: Path = procfs.PROC) -> int | None:
+    """Resident bytes of mapped files, libraries among them."""
+    for line in (procfs.read_text(proc / "self" / "status") or "").splitlines():
+        if line.startswith("RssFile:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def python_objects(sources: Iterable[tuple[str, int]] = ()) -> dict[str, int]:
+    """Bytes of large Python objects: `arrays` that in-memory sources were made of, and `others`.
+
+    Args:
+        sources: Type and bytes of each component of those sources.
+    """
+    import numpy as np
+
+    wanted = {(str(dtype), nbytes) for dtype, nbytes in sources}
+    arrays = others = 0
+    seen: set[int] = set()
+
+    def visit(one: Any) -> None:
+        nonlocal arrays, others
+        if isinstance(one, np.ndarray) and id(one) not in seen:
+            seen.add(id(one))
+            whole = _owner(one)
+            if whole is None or whole.nbytes < _LARGE or (whole is not one and id(whole) in seen):
+                return
+            seen.add(id(whole))
+            if (one.dtype.name, one.nbytes) in wanted or (whole.dtype.name, whole.nbytes) in wanted:
+                arrays += whole.nbytes
+            else:
+                others += whole.nbytes
+        elif type(one) in _TEXTS and len(one) >= _LARGE and id(one) not in seen:
+            seen.add(id(one))
+            others += sys.getsizeof(one)
+
+    todo = gc.get_objects()
+    mine = {id(todo), id(seen), id(wanted)}
+    for holder in todo:
+        if id(holder) in mine:
+            continue
+        others += _table_bytes(holder)
+        for one in gc.get_referents(holder):
+            if type(one) in (dict, tuple) and not gc.is_tracked(one) and id(one) not in seen:
+                # Python's collector does not list what can be in no cycle.
+                seen.add(id(one))
+                others += _table_bytes(one)
+                for inner in gc.get_referents(one):
+                    visit(inner)
+            visit(one)
+    return {"arrays": arrays, "others": others}
+
+
+def _table_bytes(one: Any) -> int:
+    """A container of many items with all that only it holds, from some of the items; 0 for any other object."""
+    if type(one) not in (list, tuple, set, dict, frozenset) or len(one) < _MANY:
+        return 0
+    items = gc.get_referents(one)
+    many = len(items)
+    # By an odd step, since keys and values of a dict take turns.
+    some = items[:: many // _SOME | 1]
+    del items
+    return sys.getsizeof(one) + round(many * sum(_deep_bytes(item, _DEEP) for item in some) / len(some)) if some else 0
+
+
+def _deep_bytes(one: Any, depth: int) -> int:
+    """Bytes of a small object that nobody else holds, and of those in it."""
+    kind = type(one)
+    if (
+        kind not in _PLAIN
+        and kind.__name__ != "ndarray"
+        and not hasattr(one, "__dict__")
+        and not hasattr(kind, "__slots__")
+    ):
+        return 0
+    if isinstance(one, (type, ModuleType)) or callable(one) or sys.getrefcount(one) > _OWN:
+        return 0
+    size = sys.getsizeof(one)
+    if size >= _LARGE:
+        return 0
+    return size + sum(_deep_bytes(inner, depth - 1) for inner in gc.get_referents(one)) if depth else size
+
+
+def _owner(array: Any) -> Any:
+    """The array whose memory an array shows, itself or another; None where that is no array's, as of a mapped file."""
+    import numpy as np
+
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return None if array.base is not None or isinstance(array, np.memmap) else array
+
+
+def _memory() -> dict[str, Any]:
+    return {"t": time.monotonic(), "rss": procfs.rss_bytes("self"), "live": tensor_bytes()[0]}
+
+
+class MemoryLog:
+    """Readings at the ends of phases, and looks at the running pipeline.
+
+    Args:
+        tell: Where each reading goes at once, and a look now and then: a name and what belongs to it.
+    """
+
+    def __init__(self, tell: Callable[..., None] | None = None) -> None:
+        self._tell = tell
+        self._tell_at = 0.0
+        self._readings: list[dict[str, Any]] = []
+        self._looks: list[tuple[dict[str, Any], RawSnapshot]] = []
+        self._every = LOOK_SECONDS
+        self._next = 0.0
+        self._heap = HeapWatch()
+
+    def read(self, name: str) -> None:
+        """Take a reading that ends the stretch since the last one."""
+        live, most = tensor_bytes()
+        heap = self._heap.end()
+        pool = pool_pages() if name in POOL_AT and (most or 0) >= POOL_BYTES else None
+        self._readings.append(
+            {
+                "name": name,
+                "rss": procfs.rss_bytes("self"),
+                "peak": procfs.peak_rss_bytes("self"),
+                "file": file_rss_bytes(),
+                "live": live,
+                "live_peak": most,
+                "heap": heap.end.used if heap else None,
+                "heap_free": heap.end.free if heap else None,
+                "mapped": heap.end.mapped if heap else None,
+                "heap_most": heap.most_used if heap else None,
+                "near_rss": heap.nearest.rss if heap else None,
+                "near_heap": heap.nearest.used if heap else None,
+                "near_free": heap.nearest.free if heap else None,
+                "blocks": sys.getallocatedblocks(),
+                "pool": pool.resident if pool else None,
+                "pool_hidden": pool.hidden if pool else None,
+                "pool_index": pool.index if pool else None,
+            }
+        )
+        if self._tell is not None:
+            self._tell("reading", **self._readings[-1])
+        forget_peak()
+
+    def between_epochs(self) -> None:
+        """An epoch's buffers are gone and the next one's are not there yet: what the heap keeps is looked at."""
+        self._heap.see(PAUSE_SECONDS)
+
+    def now(self) -> dict[str, Any] | None:
+        """Memory at this moment, from any thread; None before the first reading."""
+        return _memory() if self._readings else None
+
+    def look(self, phase: str, feed: Feed, steps: int, snapshot: RawSnapshot | None = None) -> None:
+        """Look at the running pipeline, at most five times a second.
+
+        Args:
+            phase: The phase under way.
+            feed: The pipeline's feed.
+            steps: Steps of the phase so far.
+            snapshot: The model, if it has just been read.
+        """
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + self._every
+        seen = snapshot or take_snapshot(feed.iterator)
+        if seen is None:
+            return
+        found = self._moment(phase, feed, steps)
+        heap = self._heap.see()
+        self._looks.append((found, seen))
+        if self._tell is not None and now >= self._tell_at:
+            self._tell_at = now + TELL_SECONDS
+            memory = {key: found[key] for key in ("t", "rss", "live")}
+            if heap is not None:
+                memory |= {"heap": heap.used, "heap_free": heap.free}
+            self._tell("memory_look", phase=phase, memory=memory, model=seen.to_dict())
+        if len(self._looks) > MOST_LOOKS:
+            self._looks = self._looks[::2]
+            self._every *= 2
+
+    @staticmethod
+    def _moment(phase: str, feed: Feed, steps: int) -> dict[str, Any]:
+        return {**_memory(), "phase": phase, "steps": steps, "epoch": feed.ended}
+
+    def rest(self, feed: Feed, wait: Callable[[float], object] = time.sleep) -> None:
+        """Look at the pipeline when its buffers are full and nothing is in the making, or after half a second.
+
+        Args:
+            feed: The pipeline's feed, from which nobody takes batches now.
+            wait: Called with seconds to wait.
+        """
+        before, same = tensor_bytes()[0], 0
+        for _ in range(round(REST_SECONDS / _REST_EVERY) if before is not None else 0):
+            wait(_REST_EVERY)
+            live = tensor_bytes()[0]
+            before, same = live, same + 1 if live == before else 0
+            if same >= _AT_REST:
+                break
+        seen = take_snapshot(feed.iterator)
+        if seen is not None:
+            self._looks.append((self._moment("trace", feed, 0), seen))
+
+    def document(self, *, sources: Iterable[tuple[str, int]], batch_bytes: float | None) -> dict[str, Any]:
+        """All that was read, and what can only be read when nothing is measured any more."""
+        return {
+            "readings": self._readings,
+            "looks": [{**look, "model": seen.to_dict()} for look, seen in self._looks],
+            "python": python_objects(sources),
+            "mapped_data": mapped_data_bytes(),
+            "batch_bytes": batch_bytes,
+            "trimmed": trimmed_bytes(),
+        }

@@ -1,0 +1,127 @@
+"""The model's snapshots of the measured window, on each of the iterators that it ran through.
+
+An iterator that ends takes its counters with it, and drops its inputs as soon as they have ended, which may be many
+batches earlier. So the model is looked at with every look at the loop. Of each iterator the last look that shows every
+kind of its inputs is kept, and the last one of all; and a bounded number in between, because the inner iterators of an
+interleave come and go.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import count, pairwise
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot, take_snapshot
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.read.records import ModelDict
+    from pipeprof.profiles.worker.steps.loop import Feed
+
+MOST = 60
+_NEW: ModelDict = {"output": 0, "nodes": [], "gap_times_us": [], "cpu_budget": 0.0, "ram_budget": 0.0}
+
+
+@dataclass(frozen=True)
+class _Seen:
+    number: int
+    stretch: int
+    steps: int
+    snapshot: RawSnapshot | None
+    seconds: float = 0.0
+    """Since the measured window began."""
+
+    def record(self) -> ModelDict:
+        return self.snapshot.to_dict() if self.snapshot is not None else _NEW
+
+
+class ModelLog:
+    """Collects snapshots while the loop runs, and gives them out as plain records afterwards."""
+
+    def __init__(self) -> None:
+        self._stretch = 0
+        self._numbers = count()
+        self._kept: list[_Seen] = []
+        self._ends: set[int] = set()
+        self._latest: _Seen | None = None
+        self._fullest: _Seen | None = None
+        self._every = 1
+        self._looks = 0
+        self._kinds = 0
+        self._began = 0.0
+
+    @property
+    def latest(self) -> RawSnapshot | None:
+        """The snapshot of the latest look."""
+        return self._latest.snapshot if self._latest is not None else None
+
+    def parameters(self, feed: Feed | None) -> tuple[Any, ...] | None:
+        """What AUTOTUNE has set now; `None` without a model or without anything to tune."""
+        snapshot = take_snapshot(feed.iterator) if feed is not None else None
+        return (snapshot.parameters() or None) if snapshot is not None else None
+
+    def look(self, feed: Feed | None) -> ModelDict | None:
+        """The model as it is now, as a plain record."""
+        snapshot = take_snapshot(feed.iterator) if feed is not None else None
+        return snapshot.to_dict() if snapshot is not None else None
+
+    def begin(self, feed: Feed) -> None:
+        """The measured window begins on the feed's iterator."""
+        self._kept = []
+        self._began = time.perf_counter()
+        self._begin_stretch(0, take_snapshot(feed.iterator))
+
+    def observe(self, feed: Feed, steps: int) -> None:
+        """Look at the model after `steps` measured steps."""
+        snapshot = take_snapshot(feed.iterator)
+        if snapshot is None:
+            return
+        seen = self._latest = self._seen(steps, snapshot)
+        kinds = len({node.name for node in snapshot.proto.nodes.values()})
+        if kinds >= self._kinds:
+            self._kinds, self._fullest = kinds, seen
+        self._looks += 1
+        if self._looks % self._every == 0:
+            self._keep(seen)
+
+    def restart(self, feed: Feed, steps: int) -> None:
+        """The feed's iterator has ended after `steps` measured steps; the next one's counters start at nothing."""
+        self.observe(feed, steps)
+        self._keep_ends()
+        self._stretch += 1
+        self._begin_stretch(steps, None)
+
+    def _begin_stretch(self, steps: int, snapshot: RawSnapshot | None) -> None:
+        start = self._seen(steps, snapshot)
+        self._ends.add(start.number)
+        self._keep(start)
+
+    def _seen(self, steps: int, snapshot: RawSnapshot | None) -> _Seen:
+        return _Seen(next(self._numbers), self._stretch, steps, snapshot, time.perf_counter() - self._began)
+
+    def _keep_ends(self) -> None:
+        """Keep the last full look at this iterator, and the last one."""
+        ends = {seen.number: seen for seen in (self._fullest, self._latest) if seen is not None}
+        self._ends |= ends.keys()
+        self._kept = sorted({**{seen.number: seen for seen in self._kept}, **ends}.values(), key=lambda one: one.number)
+        self._latest = self._fullest = None
+        self._kinds = 0
+
+    def _keep(self, seen: _Seen) -> None:
+        self._kept.append(seen)
+        if len(self._kept) > MOST:
+            self._kept = [one for n, one in enumerate(self._kept) if n % 2 == 0 or one.number in self._ends]
+            self._kept = self._kept[-4 * MOST :]
+            self._ends &= {one.number for one in self._kept}
+            self._every *= 2
+
+    def segments(self) -> list[dict[str, Any]]:
+        """Pairs of snapshots of one iterator each, in order: the batches in between, and when the second was taken."""
+        self._keep_ends()
+        records = [(seen, seen.record()) for seen in self._kept]
+        return [
+            {"first": before, "last": after, "batches": end.steps - start.steps, "seconds": round(end.seconds, 3)}
+            for (start, before), (end, after) in pairwise(records)
+            if start.stretch == end.stretch and end.snapshot is not None
+        ]

@@ -1,0 +1,147 @@
+"""How much of TensorFlow's pool is resident: it tells what is in use in it, and never gives memory back.
+
+The pool asks glibc for regions of 1, 2, 4, … MiB, aligned to 64 B, and glibc gives each a mapping of its own, before
+which it writes how large it is (`malloc.c`, `mmapped_chunk`). Linux joins mappings that lie side by side, so regions
+are found by these heads. Nothing else asks for a power of two of MiB with that alignment: tensors of this size lie in
+the pool. Which of a region's pages are there the kernel tells.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeprof.profiles.host.procfs import PAGE_BYTES, PROC, read_text
+
+MIB = 1 << 20
+OWN_MAPPING_FROM = 32 * MIB
+"""Blocks from this size on always have a mapping of their own; of smaller ones glibc may put some into its heap."""
+MOST_PAGES = 30_000
+"""Resident pages that are looked at for the head of a block, 2 µs each; where there are more nobody knows."""
+INDEX_SHARE = 8 / 256
+"""What the pool keeps of its regions beside them, all of it written to: eight bytes for every 256 (`bfc_allocator.h`,
+`AllocationRegion`)."""
+_HEAD = struct.Struct("<8Q")
+_LEAD = 0x30
+"""Bytes before the second head, which glibc writes where a block is aligned to 64 B."""
+_MAPPED = 2
+_AT_ONCE = 1024
+_ABSENT = bytes(range(0x80))
+_POWERS = frozenset(MIB << power for power in range(24))
+
+Pages = Callable[[int, int], bytes]
+"""From an address and a number of pages: a byte for each, 0x80 and more if it is resident."""
+Head = Callable[[int], bytes]
+"""The first 64 bytes at an address."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The pool's regions.
+
+    Attributes:
+        resident: Bytes of them that are resident.
+        hidden: Bytes that regions among glibc's heap may take besides, at most.
+        index: Bytes that the pool's index of them takes besides.
+    """
+
+    resident: int
+    hidden: int
+    index: int
+
+
+def pool_pages(proc: Path = PROC) -> Pool | None:
+    """The pool of this process; None where its pages cannot be told or no region was found."""
+    found: list[tuple[int, int]] = []
+    mine = proc / "self"
+    try:
+        pagemap = os.open(mine / "pagemap", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            memory = os.open(mine / "mem", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+
+                def pages(at: int, many: int) -> bytes:
+                    return os.pread(pagemap, 8 * many, at // PAGE_BYTES * 8)[7::8]
+
+                def head(at: int) -> bytes:
+                    return os.pread(memory, _HEAD.size, at)
+
+                left = MOST_PAGES
+                for low, high in _anonymous(read_text(mine / "maps") or ""):
+                    for at, size in _regions(low, high, pages, head):
+                        if not size:
+                            left -= 1
+                        elif size - PAGE_BYTES in _POWERS:
+                            found.append((size, PAGE_BYTES * _resident(at, size // PAGE_BYTES, pages)))
+                        if left < 0:
+                            return None
+            finally:
+                os.close(memory)
+        finally:
+            os.close(pagemap)
+    except OSError:
+        return None
+    if not found:
+        return None
+    sizes = [size for size, _ in found]
+    index = round(INDEX_SHARE * sum(size - PAGE_BYTES for size in sizes))
+    return Pool(sum(one for _, one in found), _hidden(sizes), index)
+
+
+def _anonymous(maps: str) -> Iterator[tuple[int, int]]:
+    """Private mappings without a name in which a region has room."""
+    for line in maps.splitlines():
+        words = line.split()
+        if len(words) == 5 and words[1].startswith("rw-p"):
+            low, high = (int(one, 16) for one in words[0].split("-"))
+            if high - low > MIB:
+                yield low, high
+
+
+def _regions(low: int, high: int, pages: Pages, head: Head) -> Iterator[tuple[int, int]]:
+    """Where blocks aligned to 64 B lie and how large they are; 0 for each page looked at that is no block's first."""
+    at, known, known_at = low, b"", low
+    while at + MIB < high:
+        index = (at - known_at) // PAGE_BYTES
+        if index >= len(known):
+            known, known_at, index = pages(at, min(_AT_ONCE, (high - at) // PAGE_BYTES)), at, 0
+            if not known:
+                return
+        if known[index] < len(_ABSENT):
+            at += PAGE_BYTES
+            continue
+        size, aligned = _block(head(at), high - at)
+        if aligned or not size:
+            yield at, size
+        at += size or PAGE_BYTES
+
+
+def _block(head: bytes, room: int) -> tuple[int, bool]:
+    """How large the block with this head is, 0 if it is none, and whether it is aligned to 64 B."""
+    if len(head) < _HEAD.size:
+        return 0, False
+    words = _HEAD.unpack(head)
+    size = words[1] & ~7
+    if words[0] or words[1] & 7 != _MAPPED or not 0 < size <= room or size % PAGE_BYTES:
+        return 0, False
+    return size, words[6] == _LEAD and words[7] == words[1] - _LEAD
+
+
+def _resident(at: int, many: int, pages: Pages) -> int:
+    found = 0
+    for first in range(0, many, 1 << 16):
+        found += len(pages(at + first * PAGE_BYTES, min(1 << 16, many - first)).translate(None, _ABSENT))
+    return found
+
+
+def _hidden(sizes: list[int]) -> int:
+    """What smaller regions than those that were found may take.
+
+    Each is twice as large as the one before; the first that is larger, because a tensor was, is followed by one of the
+    same size.
+    """
+    first, *others = sorted(sizes)
+    return 0 if first in others[:1] else min(first - PAGE_BYTES, OWN_MAPPING_FROM) - MIB

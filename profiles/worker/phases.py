@@ -1,0 +1,62 @@
+"""The phases of a sample as the worker lives them, each with its own peak of memory."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.host import procfs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pipeprof.profiles.document.profile import PhaseName
+    from pipeprof.profiles.protocol.channel import WorkerEnd
+
+
+class Phase:
+    """A phase under way; whoever runs it may leave a note."""
+
+    note: str | None = None
+
+
+class Phases:
+    """Announces each phase and reports its duration and its peak RSS.
+
+    The kernel's high-water mark is reset at the start of a phase. Where that is forbidden, as in some containers, the
+    mark is still exact for a phase in which it rose; else the parent's samples have to do.
+    """
+
+    def __init__(self, channel: WorkerEnd, proc: Path = procfs.PROC) -> None:
+        self._channel = channel
+        self._proc = proc
+        self._warned = False
+
+    @contextmanager
+    def enter(self, name: PhaseName, seconds_expected: float | None = None) -> Iterator[Phase]:
+        """Run the body as the phase `name`."""
+        reset = procfs.reset_peak("self", self._proc)
+        before = procfs.peak_rss_bytes("self", self._proc)
+        if not reset and before is not None and not self._warned:
+            self._warned = True
+            self._channel.send(
+                "warning",
+                code="no-clear-refs",
+                text="The kernel's memory mark cannot be reset here: peaks by phase are the largest samples.",
+            )
+        began = time.perf_counter()
+        self._channel.send("phase", name=name, expected=seconds_expected)
+        phase = Phase()
+        yield phase
+        peak = procfs.peak_rss_bytes("self", self._proc)
+        exact = peak is not None and (reset or (before is not None and peak > before))
+        self._channel.send(
+            "phase_end",
+            name=name,
+            seconds=time.perf_counter() - began,
+            peak=peak if exact else None,
+            end_rss=procfs.rss_bytes("self", self._proc),
+            note=phase.note,
+        )

@@ -1,0 +1,400 @@
+"""One sample, inside the worker: the seven phases in their order."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_bytes, held_bytes
+from pipeprof.pipelines.graph.read.reading import read_graphs, read_written
+from pipeprof.profiles.harness.settings import from_pairs
+from pipeprof.profiles.host import procfs
+from pipeprof.profiles.worker.error_report import first_line
+from pipeprof.profiles.worker.memory.memory_log import MemoryLog
+from pipeprof.profiles.worker.memory.model_log import ModelLog
+from pipeprof.profiles.worker.phases import Phases
+from pipeprof.profiles.worker.steps.batch_size import Sizes, bytes_of
+from pipeprof.profiles.worker.steps.durations import Durations
+from pipeprof.profiles.worker.steps.headspace import replay, with_files_in_memory
+from pipeprof.profiles.worker.steps.loop import Feed, PythonStep, SimulatedStep, Step, drain, follow
+from pipeprof.profiles.worker.steps.simulated_device import HostClock, SimulatedDevice, StepDuration
+from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
+from pipeprof.profiles.worker.steps.warmup import WarmUp
+from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, look_ns
+from pipeprof.profiles.worker.trace.marked_dataset import MOST_BYTES, to_trace
+from pipeprof.profiles.worker.trace.trace import Traced, traced_ops
+from pipeprof.profiles.worker.versions import require_tensorflow
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.read.records import GraphDict, PlaceDict
+    from pipeprof.profiles.protocol.channel import Message, WorkerEnd
+    from pipeprof.profiles.worker.load_function import Called
+
+FLOOR_STEPS = 30
+FLOOR_SECONDS = 0.6
+UNEXPLAINED_BYTES = 300_000_000
+
+
+class Sample:
+    """Runs a job and keeps what a failure handler or a question from the parent needs to know."""
+
+    def __init__(self, job: dict[str, Any], channel: WorkerEnd) -> None:
+        self.job = job
+        self.phase = "import"
+        self.dataset: Any = None
+        self.feed: Feed | None = None
+        self._channel = channel
+        self._phases = Phases(channel)
+        self._device = job["step"]["kind"] != "none"
+        self._floor = Floor()
+        self._window: PhaseWindow | None = None
+        self._models = ModelLog()
+        self._memory = MemoryLog(channel.send)
+        self._sizes = Sizes()
+        self._context: Any = None
+        self._spec: Any = None
+        self._source_bytes = 0
+        self._made: list[MadeSource] = []
+        self._called: Called | None = None
+        self._watch: SourceWatch | None = None
+        self._filled_seconds = 0.0
+        self._cpu_ns: int | None = None
+
+    def run(self) -> None:
+        """Go through all phases."""
+        self._import()
+        self._data()
+        self._build()
+        self._first_element()
+        step = self._warm_up()
+        self._measure(step)
+        self._afterwards(step)
+
+    def answer(self, _word: str) -> Message:
+        """What the worker is doing right now: Python frames of all threads and the state of TensorFlow's model."""
+        files = {str(Path(f).resolve()) for f in self.job["user_files"]}
+        frames = []
+        for frame in sys._current_frames().values():
+            for entry in reversed(traceback.extract_stack(frame)):
+                if str(Path(entry.filename).resolve()) in files:
+                    frames.append({"file": entry.filename, "line": entry.lineno, "function": entry.name})
+                    break
+        measured = None
+        if self._window is not None and self.phase == "measure":
+            measured = self._window.statistics.document(device=self._device)
+        return {
+            "phase": self.phase,
+            "frames": frames,
+            "model": self._models.look(self.feed),
+            "measured": measured,
+            "memory": self._memory.now(),
+        }
+
+    def send_measured(self) -> None:
+        """Send whatever the measurement has so far; nothing if it did not begin."""
+        window = self._window
+        if window is None:
+            return
+        self._channel.send(
+            "measured",
+            overhead_ns=window.overhead_ns,
+            overhead_cpu_ns=window.overhead_cpu_ns,
+            cpu_ns=self._cpu_ns,
+            sizes=self._sizes.document(),
+            deletions=self.feed.deletions[:] if self.feed is not None else [],
+            **window.statistics.document(device=self._device),
+        )
+
+    def _import(self) -> None:
+        with self._phases.enter("import"):
+            import numpy as np
+            import tensorflow as tf
+
+            require_tensorflow(tf.__version__)
+            if self.job["kind"] == "function":
+                from pipeprof.profiles.worker.load_function import import_early
+
+                for code, text in import_early(self.job["target"]):
+                    self._channel.send("warning", code=code, text=text)
+            if self.job["seed"] is not None:
+                tf.random.set_seed(self.job["seed"])
+            self._floor = self._measure_floor()
+            self._channel.send(
+                "versions",
+                versions={"tensorflow": tf.__version__, "numpy": np.__version__},
+                devices=[device.name for device in tf.config.list_physical_devices("GPU")],
+            )
+            self._memory.read("import")
+
+    def _measure_floor(self) -> Floor:
+        import tensorflow as tf
+
+        feed = Feed(tf.data.Dataset.from_tensors(tf.zeros([])).repeat())
+        feed.next()
+        if not self._device:
+            return Floor()
+        step = self._step() if self.job["step"]["kind"] == "simulate" else self._simulated(StepDuration(5.0))
+        fetches = Durations()
+        began = time.perf_counter()
+        for n in range(FLOOR_STEPS):
+            step.wait()
+            asked = time.perf_counter_ns()
+            batch = feed.next()
+            got = time.perf_counter_ns()
+            fetches.add([got - asked])
+            step.submit(batch)
+            if time.perf_counter() - began > FLOOR_SECONDS and n >= 4:
+                break
+        return Floor.of(fetches)
+
+    def _simulated(self, duration: StepDuration) -> Step:
+        device = SimulatedDevice(HostClock(), duration, self.job["dispatch"])
+        return SimulatedStep(device, bytes_of if duration.needs_size else None)
+
+    def _step(self) -> Step:
+        step = self.job["step"]
+        if step["kind"] == "returned" and self._called is not None and self._called.step is not None:
+            return PythonStep(self._called.step)
+        if step["kind"] == "python":
+            from pipeprof.pipelines.target.target import load_function, parse_target
+            from pipeprof.profiles.worker.bind_step import fitted
+
+            function = load_function(parse_target(step["target"]))
+            return PythonStep(fitted(function, self.dataset.element_spec, f"the step {step['target']}"))
+        return self._simulated(
+            StepDuration(
+                step["base_ms"],
+                step["per_mb_ms"],
+                step["stdev_ms"],
+                {int(n): ms for n, ms in step["every"].items()},
+                self.job["seed"] or 0,
+            )
+        )
+
+    def _data(self) -> None:
+        self.phase = "data"
+        with self._phases.enter("data"):
+            if self.job["kind"] != "spec":
+                return
+            from pipeprof.pipelines.build.dataset import BuildContext, load_arrays
+            from pipeprof.pipelines.spec.models import Spec
+
+            self._spec = Spec.model_validate(from_pairs(self.job["data"]))
+            self._context = BuildContext(
+                base_dir=Path(self.job["base_dir"]),
+                data_dirs={name: Path(folder) for name, folder in self.job["data_dirs"].items()},
+                seed=self.job["seed"],
+            )
+            load_arrays(self._spec, self._context)
+            self._memory.read("data")
+
+    def _build(self) -> None:
+        self.phase = "build"
+        before = procfs.rss_bytes("self") or 0
+        with self._phases.enter("build"):
+            if self.job["kind"] == "spec":
+                from pipeprof.pipelines.build.dataset import build
+
+                # What cannot be serialised is known only from what was seen while it was built.
+                self._watch = SourceWatch() if self._array_bytes() > MOST_BYTES else None
+                with self._watch or nullcontext():
+                    self.dataset = build(self._spec, self._context)
+            else:
+                from pipeprof.profiles.worker.load_function import call_target
+
+                self._called = call_target(self.job["target"], self.job["arguments"])
+                self.dataset, self._watch = self._called.dataset, self._called.watch
+                self._made = self._watch.made
+            self._memory.read("build")
+        if self._called is not None:
+            self._take_step(self._called)
+        grown = max(0, (procfs.rss_bytes("self") or 0) - before)
+        known = self._array_bytes() or held_bytes(self._made)
+        # Known arrays explain themselves, their tensors and a copy on its way out; what else grew may be constants.
+        self._source_bytes = known if grown < 3.5 * known + UNEXPLAINED_BYTES else grown
+
+    def _array_bytes(self) -> int:
+        return sum(array.nbytes for array in self._context.arrays.values()) if self._context is not None else 0
+
+    def _take_step(self, called: Called) -> None:
+        """The step that came with the dataset takes the batches, unless the command line names another."""
+        for code, text in called.notes:
+            self._channel.send("warning", code=code, text=text)
+        if called.step is None:
+            return
+        if self.job["step_given"]:
+            text = f"{self.job['target']} returned a step as well, which --step replaces."
+            self._channel.send("warning", code="step-replaced", text=text)
+            return
+        self.job["step"] = {"kind": "returned"}
+        self.job["dispatch"] = "sync"
+        self._device = True
+        self._floor = self._measure_floor()
+        self._channel.send("step")
+
+    def _first_element(self) -> None:
+        self.phase = "first_element"
+        with self._phases.enter("first_element"):
+            began = time.perf_counter()
+            self.feed = Feed(self.dataset, self._memory.between_epochs)
+            self._memory.read("iterator")
+            self._sizes.see(self.feed.next())
+            self._filled_seconds = time.perf_counter() - began
+            self._memory.read("first")
+            self._memory.look("first_element", self.feed, 0)
+            _let_go()
+            self._memory.read("released")
+
+    def _loop(self, window: PhaseWindow, step: Step | None) -> None:
+        assert self.feed is not None  # noqa: S101 - for the type checker; set two phases earlier
+        if step is None:
+            drain(self.feed, window)
+        else:
+            follow(self.feed, step, window)
+
+    def _warm_up(self) -> Step | None:
+        self.phase = "warmup"
+        rule = WarmUp(self.job["warmup_seconds"])
+        step = self._step() if self._device else None
+
+        def finished(looked: Looked) -> str | None:
+            assert self.feed is not None  # noqa: S101 - for the type checker; set in the phase before
+            self._memory.look("warmup", self.feed, window.statistics.count)
+            if looked.median_ms is None:
+                return None
+            return rule.offer(looked.seconds, looked.steps, looked.median_ms, self._models.parameters(self.feed))
+
+        with self._phases.enter("warmup") as phase:
+            window = self._open("warmup", StepStatistics(self._floor), finished)
+            self._loop(window, step)
+            phase.note = window.reason
+            self._memory.read("warmup")
+        self._previous = window.last
+        return step
+
+    def _open(self, name: str, statistics: StepStatistics, finished: Any, **options: int | None) -> PhaseWindow:
+        assert self.feed is not None  # noqa: S101 - for the type checker; set in the phase before
+        return PhaseWindow(name, statistics, self.feed, self._channel, finished, device=self._device, **options)
+
+    def _measure(self, step: Step | None) -> None:
+        self.phase = "measure"
+        feed, seconds = self.feed, self.job["seconds"]
+        assert feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
+        statistics = StepStatistics(self._floor)
+        if self._previous is not None:
+            statistics.begin(*self._previous)
+
+        def finished(looked: Looked) -> str | None:
+            if looked.batch is not None:
+                self._sizes.see(looked.batch)
+            self._models.observe(feed, statistics.count)
+            self._memory.look("measure", feed, statistics.count, self._models.latest)
+            if seconds is not None and statistics.seconds >= seconds:
+                return f"{seconds:g} s"
+            return None
+
+        with self._phases.enter("measure", seconds) as phase:
+            self._models.begin(feed)
+            feed.on_restart = lambda: self._models.restart(feed, statistics.count)
+            options = {"steps_limit": self.job["steps"], "check_ns": look_ns(seconds)}
+            self._window = self._open("measure", statistics, finished, **options)
+            cpu_ns = time.process_time_ns()
+            self._loop(self._window, step)
+            self._cpu_ns = time.process_time_ns() - cpu_ns
+            self._models.observe(feed, statistics.count)
+            phase.note = self._window.reason
+            self._memory.read("measure")
+        feed.on_restart = lambda: None
+        self.send_measured()
+
+    def _afterwards(self, step: Step | None) -> None:
+        """Headspace, trace and graphs: what fails here takes nothing away from the measurement."""
+        try:
+            if not self._channel.stop.is_set():
+                self._trace(step)
+        except Exception as error:
+            self._channel.send("warning", code="no-trace", text=f"The trace phase failed: {first_line(error)}")
+        try:
+            self._channel.send("memory", **self._memory.document(sources=self._components(), batch_bytes=self._batch()))
+        except Exception as error:
+            self._channel.send("warning", code="no-ledger", text=f"Memory could not be accounted: {first_line(error)}")
+        try:
+            self._graphs()
+        except Exception as error:
+            self._channel.send("warning", code="no-graph", text=f"The graph could not be read: {first_line(error)}")
+
+    def _trace(self, step: Step | None) -> None:
+        self.phase = "trace"
+        assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
+        with self._phases.enter("trace") as phase:
+            self._memory.rest(self.feed)
+            # Threads are to be seen as they were measured, waiting for the disk: before its files are in memory.
+            result = self._traced() if (warm := self.job.get("warm")) else None
+            if warm:
+                kind, told = with_files_in_memory(self.feed, step, self._channel.stop.is_set, warm, self._room())
+                self._channel.send(kind, **told)
+            if (replayed := replay(self.feed, step, self._channel.stop.is_set)) is not None:
+                self._channel.send("headspace", **replayed)
+            phase.note = (result := result or self._traced()).note
+        self._channel.send("trace", **vars(result))
+
+    def _traced(self) -> Traced:
+        assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
+        feed, marks = to_trace(
+            self.dataset,
+            self.feed,
+            in_memory=self._source_bytes,
+            room=self._room(),
+            watch=self._watch,
+            # The name scopes of a spec tell its functions apart already.
+            again=self.job["kind"] != "spec",
+            fill_seconds=self._filled_seconds,
+            stop=self._channel.stop.is_set,
+        )
+        return traced_ops(feed, marks, self._room(), self._filled_seconds if self.feed.ended else None)
+
+    def _graphs(self) -> None:
+        found = read_graphs(self.dataset, in_memory=self._source_bytes, room=self._room(), watch=self._watch)
+        if found.note:
+            self._channel.send("warning", code="graph-without-arrays", text=found.note)
+        graphs = {"written": found.written, "executed": found.executed, "made": [one.to_dict() for one in self._made]}
+        places = found.places if self._called is not None else {}
+        self._channel.send("graphs", segments=self._models.segments(), places=places, **graphs)
+
+    def _components(self) -> list[tuple[str, int]]:
+        """Type and bytes of the arrays that in-memory sources were made of."""
+        arrays = self._context.arrays.values() if self._context is not None else ()
+        return [(array.dtype.name, array.nbytes) for array in arrays] + component_bytes(self._made)
+
+    def _batch(self) -> float | None:
+        size = self._sizes.document()["bytes"]
+        return float(size) if size is not None else None
+
+    def _room(self) -> int | None:
+        limit = self.job["memory_limit"]
+        return limit - (procfs.rss_bytes("self") or 0) if limit is not None else None
+
+    def written_graph(self) -> GraphDict | None:
+        """The graph as written, for a failure that must be traced to its stage; `None` if there is none to be had."""
+        if self.dataset is None:
+            return None
+        return read_written(self.dataset, in_memory=self._source_bytes, room=self._room())
+
+    def place_of(self, identity: str) -> PlaceDict | None:
+        """Where the user's function made a node of the graph as written, by its id."""
+        written = self.written_graph()
+        if self._called is None or written is None:
+            return None
+        return self._called.watch.lines.places(self.dataset, written).get(identity)
+
+
+def _let_go() -> None:
+    """Convert one numpy value: only then does TensorFlow let go of the array that a source was made from."""
+    import numpy as np
+    import tensorflow as tf
+
+    tf.constant(np.zeros(1))

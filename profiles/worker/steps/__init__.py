@@ -1,0 +1,1 @@
+"""Steps: loop, device, warm-up, window, statistics."""

@@ -1,0 +1,166 @@
+"""What an infinitely fast pipeline would be worth: batches that lie ready, through the same step.
+
+A few batches of the pipeline are kept and handed out again and again by a dataset of their own, so that the loop and
+the step stay what they were and only the work of the pipeline is gone. With ``step: none`` the interval of that replay
+is the floor of the loop itself.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.profiles.host import procfs
+from pipeprof.profiles.worker.steps.batch_size import bytes_of
+from pipeprof.profiles.worker.steps.loop import Feed, Step, drain, follow
+from pipeprof.profiles.worker.steps.statistics import Floor, Reading, StepStatistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+BATCHES = 4
+MOST_BYTES = 256_000_000
+SECONDS = 2.0
+AT_LEAST = 10
+PATIENCE_SECONDS = 4.0
+MOST_FILE_BYTES = 8_000_000_000
+READ_SECONDS = 20.0
+SETTLE_SECONDS = 0.5
+NOT_READ = (
+    "--cold: what fetching takes is not told apart from preparing: the source files could not be read into memory, in "
+    f"half of what is left of it and in {READ_SECONDS:g} s."
+)
+_CHECK_NS = 50_000_000
+_PIECE = 1 << 20
+
+
+class _Replay:
+    """A window of the step loop that lasts two seconds and at least ten steps, but no longer than four seconds."""
+
+    def __init__(self, stop: Callable[[], bool]) -> None:
+        self.statistics = StepStatistics(Floor())
+        self._stop = stop
+        self._began = time.perf_counter_ns()
+        self.check_at = self._began + _CHECK_NS
+
+    def most(self) -> int | None:
+        return None
+
+    def drained(self, base: int, times: list[int], _batch: object) -> bool:
+        self.statistics.fold_drain(base, times)
+        return self._over()
+
+    def followed(self, readings: list[Reading], _restarts: list[int], _batch: object) -> bool:
+        self.statistics.fold_device(readings)
+        return self._over()
+
+    def _over(self) -> bool:
+        now = time.perf_counter_ns()
+        self.check_at = now + _CHECK_NS
+        elapsed = (now - self._began) / 1e9
+        enough = elapsed >= SECONDS and self.statistics.count >= AT_LEAST
+        return enough or elapsed >= PATIENCE_SECONDS or self._stop()
+
+
+def replay(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> dict[str, Any] | None:
+    """Measure the mean interval of steps on batches that lie ready.
+
+    Args:
+        feed: The pipeline's feed; a few batches are taken from it.
+        step: The step; `None` for none.
+        stop: Whether the user wants an end.
+
+    Returns:
+        Mean interval in milliseconds, number of steps and of batches kept, CPU time of the loop's own thread per step;
+        `None` if there was no time for a step.
+    """
+    import tensorflow as tf
+
+    kept = [feed.next()]
+    while len(kept) < BATCHES and bytes_of(kept[0]) * (len(kept) + 1) <= MOST_BYTES:
+        kept.append(feed.next())
+    datasets = [tf.data.Dataset.from_tensors(batch) for batch in kept]
+    try:
+        dataset = reduce(lambda one, other: one.concatenate(other), datasets)
+    except (TypeError, ValueError):
+        # Batches of different rank do not concatenate; one of them will do.
+        dataset, kept = datasets[0], kept[:1]
+    ready = Feed(dataset.repeat())
+    for _ in kept:
+        ready.next()
+    cpu_ns = time.thread_time_ns()
+    statistics = _steps(ready, step, stop)
+    cpu_ns = time.thread_time_ns() - cpu_ns
+    if not statistics.count:
+        return None
+    return {
+        "replayed_ms": _mean_ms(statistics),
+        "steps": statistics.count,
+        "batches": len(kept),
+        "loop_cpu_ms": cpu_ns / statistics.count / 1e6,
+    }
+
+
+def with_files_in_memory(
+    feed: Feed, step: Step | None, stop: Callable[[], bool], files: Sequence[str], room: int | None
+) -> tuple[str, dict[str, Any]]:
+    """Read all source files, so that they are in the page cache, and measure steps on the same iterator again.
+
+    Args:
+        feed: The pipeline's feed, as it was measured with the files evicted.
+        step: The step; `None` for none.
+        stop: Whether the user wants an end.
+        files: The source files.
+        room: Bytes of memory that may be filled; None for any number.
+
+    Returns:
+        The message for the parent, its kind and fields: `warm` with the mean interval in milliseconds, number of steps,
+        and bytes that came from the disk all the same; or a `warning` where the files are too large to be read for
+        that, or too slow.
+    """
+    if not _read(files, room, stop):
+        return "warning", {"code": "cold", "text": NOT_READ}
+    began = time.perf_counter()
+    while time.perf_counter() - began < SETTLE_SECONDS and not stop():
+        # What buffers hold was still read from the disk.
+        feed.next()
+    before = procfs.io_read_bytes("self")
+    statistics = _steps(feed, step, stop)
+    after = procfs.io_read_bytes("self")
+    if not statistics.count:
+        return "warning", {"code": "cold", "text": NOT_READ}
+    return "warm", {
+        "warm_ms": _mean_ms(statistics),
+        "steps": statistics.count,
+        "disk_bytes": after - before if before is not None and after is not None else None,
+    }
+
+
+def _read(files: Sequence[str], room: int | None, stop: Callable[[], bool]) -> bool:
+    """Read files once; False where that takes too much memory or time."""
+    began, left = time.perf_counter(), min(room // 2, MOST_FILE_BYTES) if room is not None else MOST_FILE_BYTES
+    for file in files:
+        try:
+            with Path(file).open("rb", buffering=0) as opened:
+                while piece := len(opened.read(_PIECE)):
+                    left -= piece
+                    if left < 0 or stop() or time.perf_counter() - began > READ_SECONDS:
+                        return False
+        except OSError:
+            return False
+    return bool(files)
+
+
+def _steps(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> StepStatistics:
+    window = _Replay(stop)
+    if step is None:
+        drain(feed, window)
+    else:
+        follow(feed, step, window)
+    return window.statistics
+
+
+def _mean_ms(statistics: StepStatistics) -> float:
+    return statistics.intervals.total_ns / statistics.count / 1e6

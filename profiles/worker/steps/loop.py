@@ -1,0 +1,212 @@
+"""The step loop: takes batches as a training loop does, and reads the clock.
+
+Nothing but clock readings happens per step. A few times a second, while the simulated device is busy if there is
+one, a window takes the readings, folds them and says whether to go on.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipeprof.pipelines.errors import PipelineFailedError
+from pipeprof.profiles.worker.device_sync import finish
+from pipeprof.profiles.worker.steps.statistics import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pipeprof.profiles.worker.steps.simulated_device import SimulatedDevice
+
+_END = object()
+
+
+class EmptyDatasetError(PipelineFailedError):
+    """The dataset gave no element at all."""
+
+    def __init__(self) -> None:
+        super().__init__("the dataset is empty: it ended without giving a single element")
+
+
+class Feed:
+    """Iterates a dataset and starts it again when it ends, as a training loop does with its epochs.
+
+    TensorFlow may take a second or two to delete an ended iterator whose AUTOTUNE thread sleeps (1.0 to 2.5 s seen on
+    2.21, in about one of five deletions). The pipeline has no part in that, and a measurement of a few seconds would be
+    ruled by it: the ended iterator is deleted before the next one is made, as in any training loop, but the clock of
+    the steps stands still meanwhile.
+
+    Attributes:
+        ended: How often the dataset has ended.
+        deletions: Seconds that each deletion took.
+        paused_ns: How long the clock has stood still.
+        on_restart: Called at the end of an epoch.
+
+    Args:
+        dataset: What is iterated.
+        between: Called when an ended iterator is gone and the next one is not there yet, while the clock stands still.
+    """
+
+    def __init__(self, dataset: Iterable[Any], between: Callable[[], None] = lambda: None) -> None:
+        self._dataset = dataset
+        self._between = between
+        self.iterator: Iterator[Any] = iter(dataset)
+        self.ended = 0
+        self.deletions: list[float] = []
+        self.paused_ns = 0
+        self.on_restart: Callable[[], None] = lambda: None
+
+    def restart(self) -> None:
+        """Begin the next epoch."""
+        self.ended += 1
+        self.on_restart()
+        began = time.perf_counter_ns()
+        self.iterator = iter(())
+        self.deletions.append((time.perf_counter_ns() - began) / 1e9)
+        self._between()
+        self.paused_ns += time.perf_counter_ns() - began
+        self.iterator = iter(self._dataset)
+
+    def next(self) -> Any:
+        """The next batch, of the next epoch if this one is over.
+
+        Raises:
+            EmptyDatasetError: An epoch gave nothing.
+        """
+        batch = next(self.iterator, _END)
+        if batch is _END:
+            self.restart()
+            batch = next(self.iterator, _END)
+            if batch is _END:
+                raise EmptyDatasetError
+        return batch
+
+
+class Step(Protocol):
+    """What uses a batch, on a device with a time line."""
+
+    def submit(self, batch: Any) -> tuple[int, int]:
+        """Hand over a batch; returns when the device starts on it and ends with it, in nanoseconds."""
+
+    def wait(self) -> tuple[int, int]:
+        """Wait until the next batch may be asked for: the deadline waited for and the time of waking."""
+
+    def shift(self, pause: int) -> None:
+        """Let the device stand still for `pause` nanoseconds that have just passed."""
+
+
+@dataclass
+class SimulatedStep:
+    """A step on the simulated device."""
+
+    device: SimulatedDevice
+    size_of: Callable[[Any], int] | None = None
+
+    def submit(self, batch: Any) -> tuple[int, int]:
+        """Hand the batch to the device."""
+        return self.device.submit(self.size_of(batch) if self.size_of else 0)
+
+    def wait(self) -> tuple[int, int]:
+        """Wait as the dispatch mode asks."""
+        return self.device.wait()
+
+    def shift(self, pause: int) -> None:
+        """Move the device's time line."""
+        self.device.shift(pause)
+
+
+class PythonStep:
+    """The user's own function as the step: the device is busy until all that it has begun is computed."""
+
+    def __init__(self, function: Callable[[Any], object]) -> None:
+        self._function = function
+
+    def submit(self, batch: Any) -> tuple[int, int]:
+        """Call the function with the batch."""
+        start = time.perf_counter_ns()
+        finish(self._function(batch))
+        return start, time.perf_counter_ns()
+
+    def wait(self) -> tuple[int, int]:
+        """Nothing to wait for: the step is over."""
+        now = time.perf_counter_ns()
+        return now, now
+
+    def shift(self, pause: int) -> None:
+        """Nothing is under way."""
+
+
+class Window(Protocol):
+    """Takes what the loop noted, and says when it is enough."""
+
+    check_at: int
+
+    def most(self) -> int | None:
+        """How many steps the window may still take at most; `None` for any number."""
+
+    def drained(self, base: int, times: list[int], batch: Any) -> bool:
+        """Take steps without a device; returns whether the window is over."""
+
+    def followed(self, readings: list[Reading], restarts: list[int], batch: Any) -> bool:
+        """Take steps with a device, and the indices of those that began an epoch; returns whether it is over."""
+
+
+def drain(feed: Feed, window: Window) -> None:
+    """Take batches as fast as they come, until the window is over."""
+    clock = time.perf_counter_ns
+    # Whoever had the feed before may have left it at the end of an epoch: only one that began here can be empty.
+    base, fresh = clock(), False
+    while True:
+        times: list[int] = []
+        note = times.append
+        latest = None
+        check_at = window.check_at
+        most = window.most()
+        for batch in islice(feed.iterator, most) if most else feed.iterator:
+            now = clock()
+            note(now)
+            latest = batch
+            if now >= check_at:
+                break
+        ended = clock()
+        whole = bool(times) and (times[-1] >= check_at or len(times) == most)
+        if window.drained(base, times, latest):
+            return
+        looked = clock()
+        if whole:
+            base, fresh = looked, False
+            continue
+        if fresh and not times:
+            raise EmptyDatasetError
+        # Finding the end takes time too; the next epoch's first batch has waited for it.
+        base = looked - (ended - (times[-1] if times else base))
+        fresh, paused = True, feed.paused_ns
+        feed.restart()
+        base += feed.paused_ns - paused
+
+
+def follow(feed: Feed, step: Step, window: Window) -> None:
+    """Feed a device, until the window is over."""
+    clock = time.perf_counter_ns
+    readings: list[Reading] = []
+    restarts: list[int] = []
+    while True:
+        deadline, woke = step.wait()
+        epoch, paused = feed.ended, feed.paused_ns
+        asked = clock()
+        batch = feed.next()
+        got = clock()
+        off = feed.paused_ns
+        if feed.ended != epoch:
+            restarts.append(len(readings))
+            step.shift(off - paused)
+        start, end = step.submit(batch)
+        # On a clock that stood still while ended iterators were deleted.
+        reading = Reading(deadline - paused, woke - paused, asked - paused, got - off, start - off, end - off)
+        readings.append(reading)
+        if got >= window.check_at or len(readings) == window.most():
+            if window.followed(readings, restarts, batch):
+                return
+            readings, restarts = [], []

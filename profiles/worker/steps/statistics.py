@@ -1,0 +1,202 @@
+"""What the clock readings of the step loop mean: intervals, fetches, waits and idle gaps.
+
+For step *k* with a device the loop notes six readings, in nanoseconds of one clock::
+
+    deadline  the point the loop waited for before it asked for the batch
+    woke      when it came back from that wait
+    asked     `next()` called
+    got       `next()` returned
+    start     the device began the step
+    end       the device ended it
+
+The device is idle from ``end`` of step *k - 1* to ``start`` of step *k*. Within that gap, the overlap with
+[asked, got] is the pipeline's (less the loop's floor), the overlap with [deadline, woke] is pipeprof's own late waking,
+and the rest is Python between the steps. Without a device (``step: none``) interval, fetch and wait are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pipeprof.profiles.worker.steps.durations import Durations, LongestGaps, median_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Nanoseconds = NDArray[np.int64]
+
+
+class Reading(NamedTuple):
+    """The six clock readings of one step with a device, in nanoseconds."""
+
+    deadline: int
+    woke: int
+    asked: int
+    got: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What `next()` costs on a constant dataset under the same step: no pipeline is faster than that.
+
+    Attributes:
+        p50_ns: Median, taken off every wait that exceeds `p95_ns`.
+        p95_ns: 95th percentile; a shorter wait is not one.
+        summary: Quantiles in milliseconds for the report.
+    """
+
+    p50_ns: int = 0
+    p95_ns: int = 0
+    summary: dict[str, float] | None = None
+
+    @classmethod
+    def of(cls, fetches: Durations) -> Floor:
+        """Read the floor from fetches of a constant dataset."""
+        return cls(round(fetches.quantile_ms(0.5) * 1e6), round(fetches.quantile_ms(0.95) * 1e6), fetches.summary())
+
+    def excess(self, waits: Nanoseconds) -> Nanoseconds:
+        """What of `waits`, shape (n,), is longer than a perfect pipeline's would be."""
+        excess: Nanoseconds = np.where(waits > self.p95_ns, waits - self.p50_ns, 0)
+        return excess
+
+
+def _overlap(a0: Nanoseconds, a1: Nanoseconds, b0: Nanoseconds, b1: Nanoseconds) -> Nanoseconds:
+    common: Nanoseconds = np.maximum(np.minimum(a1, b1) - np.maximum(a0, b0), 0)
+    return common
+
+
+@dataclass
+class StepStatistics:
+    """Folds chunks of clock readings into the numbers of a profile."""
+
+    floor: Floor = field(default_factory=Floor)
+
+    def __post_init__(self) -> None:
+        """Start empty."""
+        self.intervals = Durations()
+        self.fetches = Durations()
+        self.waits = Durations()
+        self.busy = Durations()
+        self.gaps = Durations()
+        self.longest = LongestGaps()
+        self.causes_ns = {"pipeline": 0, "python": 0, "pipeprof": 0}
+        self.restarts = 0
+        self.restart_ns = 0
+        self._origin: int | None = None
+        self._previous: tuple[int, int] | None = None
+        self._elapsed_ns = 0
+
+    @property
+    def count(self) -> int:
+        """Steps folded in."""
+        return self.intervals.count
+
+    @property
+    def seconds(self) -> float:
+        """Length of the measured window: the sum of all intervals."""
+        return self.intervals.total_ns / 1e9
+
+    def fold_drain(self, base: int, times: Sequence[int], *, restarted: bool = False) -> float | None:
+        """Fold in steps without a device.
+
+        Args:
+            base: When the loop went back to asking, in nanoseconds.
+            times: When each batch came, in nanoseconds.
+            restarted: The first of these batches began an epoch.
+
+        Returns:
+            The median interval of this chunk in milliseconds, or `None` if it is empty.
+        """
+        if not times:
+            return None
+        readings = np.asarray([base, *times], dtype=np.int64)
+        intervals: Nanoseconds = readings[1:] - readings[:-1]
+        self.intervals.add(intervals)
+        if restarted:
+            self.restarts += 1
+            self.restart_ns += int(intervals[0])
+        ends = np.cumsum(intervals) + self._elapsed_ns
+        for i in self.longest.candidates(intervals):
+            self.longest.offer((ends[i] - intervals[i]) / 1e9, intervals[i] / 1e6, "pipeline")
+        self._elapsed_ns = int(ends[-1])
+        return median_ms(intervals)
+
+    def begin(self, start: int, end: int) -> None:
+        """Name the device's last step before the window: its start is the window's origin."""
+        self._origin = start
+        self._previous = (start, end)
+
+    def fold_device(self, readings: Sequence[Reading], restarts: Sequence[int] = ()) -> float | None:
+        """Fold in steps with a device, in order.
+
+        Without a call of `begin` the first reading only opens the window.
+
+        Args:
+            readings: The clock readings, one of each step.
+            restarts: Indices of the readings whose batch began an epoch.
+
+        Returns:
+            The median interval of this chunk in milliseconds, or `None` if there is none.
+        """
+        if self._previous is None and readings:
+            self.begin(readings[0].start, readings[0].end)
+            readings, restarts = readings[1:], [i - 1 for i in restarts if i]
+        if not readings or self._previous is None or self._origin is None:
+            return None
+        deadline, woke, asked, got, start, end = np.asarray(readings, dtype=np.int64).T
+        starts = np.concatenate(([self._previous[0]], start[:-1]))
+        ends = np.concatenate(([self._previous[1]], end[:-1]))
+        self._previous = (int(start[-1]), int(end[-1]))
+
+        intervals = start - starts
+        gaps = np.maximum(start - ends, 0)
+        waits = self.floor.excess(_overlap(ends, start, asked, got))
+        self.restarts += len(restarts)
+        self.restart_ns += int(waits[list(restarts)].sum())
+        late = _overlap(ends, start, deadline, woke)
+        python = gaps - waits - late
+        self.intervals.add(intervals)
+        self.fetches.add(got - asked)
+        self.waits.add(waits)
+        self.busy.add(end - start)
+        self.gaps.add(gaps[gaps > 0])
+        for cause, part in (("pipeline", waits), ("python", python), ("pipeprof", late)):
+            self.causes_ns[cause] += int(part.sum())
+        for i in self.longest.candidates(gaps):
+            parts = {"pipeline": waits[i], "python": python[i], "pipeprof": late[i]}
+            self.longest.offer((ends[i] - self._origin) / 1e9, gaps[i] / 1e6, max(parts, key=lambda c: parts[c]))
+        return median_ms(intervals)
+
+    def document(self, *, device: bool) -> dict[str, Any]:
+        """The `steps` and `device.gaps` parts of a profile, as far as the loop knows them."""
+        waits, fetches = (self.waits, self.fetches) if device else (self.intervals, self.intervals)
+        steps = {
+            "count": self.count,
+            "seconds": self.seconds,
+            "interval_ms": self.intervals.summary(),
+            "wait_ms": waits.summary(),
+            "fetch_ms": fetches.summary(),
+            "busy_ms": self.busy.summary() if device else None,
+            "wait_share": waits.total_ns / self.intervals.total_ns if self.intervals.total_ns else 0.0,
+            "restart_share": self.restart_ns / self.intervals.total_ns if self.restarts else None,
+            "floor_ms": self.floor.summary,
+            "epochs": self.restarts,
+        }
+        histograms = {"interval": self.intervals.histogram(), "fetch": fetches.histogram()}
+        if not device:
+            return {"steps": steps, "histograms": histograms, "longest": self.longest.listed(), "gaps": None}
+        gaps = {
+            "count": self.gaps.count,
+            "by_cause": {cause: ns / 1e9 for cause, ns in self.causes_ns.items() if ns},
+            "longest": self.longest.listed(),
+            "histogram": self.gaps.histogram(),
+        }
+        idle = self.gaps.total_ns / self.intervals.total_ns if self.intervals.total_ns else None
+        return {"steps": steps, "histograms": histograms, "gaps": gaps, "idle_share": idle}

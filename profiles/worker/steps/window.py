@@ -1,0 +1,152 @@
+"""A stretch of the step loop that is looked at a few times a second: the warm-up, or the measurement."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeprof.profiles.protocol.channel import WorkerEnd
+    from pipeprof.profiles.worker.steps.loop import Feed
+    from pipeprof.profiles.worker.steps.statistics import Reading, StepStatistics
+
+CHECK_NS = 250_000_000
+CHECK_LONG_NS = 500_000_000
+"""Between looks at a window of ten seconds and more, which has enough of them: a look costs half a millisecond."""
+LOOKS_A_WINDOW = 20
+LOOKS_AN_EPOCH = 8
+SHORTEST_CHECK_NS = 10_000_000
+BEAT_NS = 1_000_000_000
+PARTIAL_NS = 2_000_000_000
+# The clock of the steps stands still while ended iterators are deleted; the user's does not.
+MOST_PAUSED_NS = 15_000_000_000
+
+
+def look_ns(seconds: float | None) -> int:
+    """Nanoseconds between two looks at a window of so many seconds; `None` where only its steps are known."""
+    return min(CHECK_LONG_NS, max(CHECK_NS, round(1e9 * (seconds or 0.0) / LOOKS_A_WINDOW)))
+
+
+@dataclass
+class Looked:
+    """What a look at the loop sees.
+
+    Attributes:
+        seconds: Length of the chunk of steps.
+        steps: How many there were.
+        median_ms: Their median interval; `None` when there were none.
+        batch: The latest batch.
+    """
+
+    seconds: float
+    steps: int
+    median_ms: float | None
+    batch: Any
+
+
+class PhaseWindow:
+    """Folds chunks of steps until `finished` gives a reason to end.
+
+    Args:
+        phase: Name for the messages.
+        statistics: Where the steps go.
+        feed: The feed they come from.
+        channel: Where beats and partial results go.
+        finished: Called with every look; returns why the window is over, or `None`.
+        device: Whether there is a device.
+        steps_limit: End after exactly so many steps.
+        check_ns: Nanoseconds from one look to the next.
+    """
+
+    def __init__(
+        self,
+        phase: str,
+        statistics: StepStatistics,
+        feed: Feed,
+        channel: WorkerEnd,
+        finished: Callable[[Looked], str | None],
+        *,
+        device: bool,
+        steps_limit: int | None = None,
+        check_ns: int | None = None,
+    ) -> None:
+        self._phase = phase
+        self.statistics = statistics
+        self._feed = feed
+        self._channel = channel
+        self._finished = finished
+        self._device = device
+        self._limit = steps_limit
+        self._epoch = self._looked_epoch = feed.ended
+        self._most_ns = self._check_ns = check_ns or CHECK_NS
+        now = self._epoch_began = time.perf_counter_ns()
+        self._beat_at = now
+        self._partial_at = now + PARTIAL_NS
+        self._paused_ns = feed.paused_ns
+        self.reason: str | None = None
+        self.overhead_ns = 0
+        self.overhead_cpu_ns = 0
+        self.last: tuple[int, int] | None = None
+        self.check_next()
+
+    def check_next(self) -> None:
+        """Look next when the time between two looks has passed from now on."""
+        self.check_at = time.perf_counter_ns() + self._check_ns
+
+    def most(self) -> int | None:
+        """How many steps are left to the limit, if there is one."""
+        return max(1, self._limit - self.statistics.count) if self._limit is not None else None
+
+    def drained(self, base: int, times: list[int], batch: Any) -> bool:
+        """Take steps without a device; returns whether the window is over."""
+        began = time.perf_counter_ns()
+        restarted = self._feed.ended != self._epoch
+        if times:
+            self._epoch = self._feed.ended
+        median = self.statistics.fold_drain(base, times, restarted=restarted)
+        return self._look((times[-1] - base) / 1e9 if times else 0.0, len(times), median, batch, began)
+
+    def followed(self, readings: list[Reading], restarts: list[int], batch: Any) -> bool:
+        """Take steps with a device; returns whether the window is over."""
+        began = time.perf_counter_ns()
+        before = self.statistics.seconds
+        median = self.statistics.fold_device(readings, restarts)
+        self.last = (readings[-1].start, readings[-1].end)
+        return self._look(self.statistics.seconds - before, len(readings), median, batch, began)
+
+    def _look(self, seconds: float, steps: int, median_ms: float | None, batch: Any, began: int) -> bool:
+        cpu = time.thread_time_ns()
+        with self._channel.together():
+            self._decide(Looked(seconds, steps, median_ms, batch), began)
+        now = time.perf_counter_ns()
+        if self._feed.ended != self._looked_epoch:
+            epoch_ns = (now - self._epoch_began) // (self._feed.ended - self._looked_epoch)
+            self._check_ns = max(SHORTEST_CHECK_NS, min(self._most_ns, epoch_ns // LOOKS_AN_EPOCH))
+            self._looked_epoch, self._epoch_began = self._feed.ended, now
+        self.overhead_ns += now - began
+        self.overhead_cpu_ns += time.thread_time_ns() - cpu
+        self.check_next()
+        return self.reason is not None
+
+    def _decide(self, looked: Looked, began: int) -> None:
+        """Find out whether the window is over, and tell of it now and then."""
+        self.reason = self._finished(looked)
+        if self.reason is None and self._limit is not None and self.statistics.count >= self._limit:
+            self.reason = f"{self._limit} steps"
+        paused_ns = self._feed.paused_ns - self._paused_ns
+        if self.reason is None and paused_ns >= max(MOST_PAUSED_NS, 2e9 * self.statistics.seconds):
+            self.reason = f"ended early, after {paused_ns / 1e9:.0f} s in which TensorFlow deleted ended iterators"
+        if self.reason is None and self._channel.stop.is_set():
+            self.reason = "stopped"
+        if began >= self._beat_at or self.reason:
+            self._beat_at = began + BEAT_NS
+            rate = self.statistics.count / self.statistics.seconds if self.statistics.seconds else None
+            self._channel.send(
+                "beat", phase=self._phase, steps=self.statistics.count, seconds=self.statistics.seconds, rate=rate
+            )
+        if began >= self._partial_at and self._phase == "measure":
+            self._partial_at = began + PARTIAL_NS
+            self._channel.send("partial", **self.statistics.document(device=self._device))

@@ -1,0 +1,1 @@
+"""The trace: capture, reading, attribution to stages."""

@@ -1,0 +1,87 @@
+"""What calling a stage's functions takes beside their ops: handing these on in the executor, and the call's end.
+
+TensorFlow's model counts of a function what its ops compute, and nothing of the executor that runs them; most tiny ops
+are in no trace either. The trace has a number for each call: the event that begins it stands in the iterator that
+calls, or on the thread that this iterator keeps for calling, and the executor's turns carry the same number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pipeprof.pipelines.graph.opnames import plain_path
+from pipeprof.profiles.worker.trace.xplane import Event
+
+ITERATOR: Final = "Iterator::"
+BEGINS: Final = "InstantiatedCapturedFunction::Run"
+TURNS: Final = frozenset({"ExecutorState::Process", "ExecutorDoneCallback"})
+_OP: Final = re.compile(r"^[^:]+:\w+$")
+
+
+@dataclass(frozen=True)
+class Called:
+    """Calls of the functions of one iterator, or of all with the same path.
+
+    Attributes:
+        calls: How many began.
+        ms: Milliseconds of the executor's turns outside of the ops that the trace has, summed over threads.
+    """
+
+    calls: int
+    ms: float
+
+
+def calls_by_iterator(events: Iterable[Event]) -> dict[str, Called]:
+    """By the path of the iterator that calls, without the numbers of inner iterators."""
+    threads: dict[int, list[Event]] = defaultdict(list)
+    for event in events:
+        if event.name in TURNS or event.name.startswith((ITERATOR, BEGINS)) or _OP.match(event.name):
+            threads[event.thread].append(event)
+    owners: dict[int, str] = {}
+    turns: dict[int, int] = defaultdict(int)
+    for found in threads.values():
+        _walk(sorted(found, key=lambda one: (one.start_ps, -one.duration_ps)), owners, turns)
+    return _summed(owners, turns)
+
+
+def _walk(events: Iterable[Event], owners: dict[int, str], turns: dict[int, int]) -> None:
+    """Adds of one thread who began which call, and the executor's time for each, in picoseconds."""
+    open_: list[tuple[Event, int]] = []
+    """What is open at a time, and how long what lies in it took."""
+    last = ""
+
+    def close(until: int | None) -> None:
+        while open_ and (until is None or open_[-1][0].start_ps + open_[-1][0].duration_ps <= until):
+            event, within = open_.pop()
+            if event.name in TURNS and event.step is not None:
+                turns[event.step] += max(0, event.duration_ps - within)
+            if open_:
+                open_[-1] = (open_[-1][0], open_[-1][1] + event.duration_ps)
+
+    for event in events:
+        close(event.start_ps)
+        inside = next((one.name for one, _ in reversed(open_) if one.name.startswith(ITERATOR)), None)
+        if event.name.startswith(ITERATOR):
+            if inside is None:
+                last = event.name
+        elif event.name.startswith(BEGINS) and event.step is not None:
+            # A thread kept for calling takes the elements from the iterator below first.
+            path = inside or last.rpartition("::")[0]
+            if path:
+                owners[event.step] = path
+        open_.append((event, 0))
+    close(None)
+
+
+def _summed(owners: Mapping[int, str], turns: Mapping[int, int]) -> dict[str, Called]:
+    calls: dict[str, int] = defaultdict(int)
+    spent: dict[str, int] = defaultdict(int)
+    for step, path in owners.items():
+        name = plain_path(path)
+        calls[name] += 1
+        spent[name] += turns.get(step, 0)
+    return {name: Called(calls[name], spent[name] / 1e9) for name in calls}

@@ -1,0 +1,104 @@
+"""What is traced: the measured iterator itself, or the same pipeline made again with marks in its functions.
+
+Making it again runs the user's generators once more and fills its buffers anew, so it is done only where ops of several
+stages could not be told apart otherwise, and not where that would take long or another pipeline would come of it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeprof.pipelines.graph.costs.op_owners import Marks
+from pipeprof.pipelines.graph.opnames import family
+from pipeprof.pipelines.graph.read.reading import readable, serialised
+from pipeprof.profiles.worker.steps.loop import Feed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
+
+MOST_BYTES: Final = 100_000_000
+LONGEST_FILL_SECONDS: Final = 2.0
+SETTLE_SECONDS: Final = 0.3
+_KEEP: Final = frozenset({"Cache", "Snapshot", "Save", "LoadDataset"})
+"""They hold what was computed before: a new one computes it again."""
+
+
+def to_trace(
+    dataset: Any,
+    feed: Feed,
+    *,
+    in_memory: int,
+    room: int | None,
+    watch: SourceWatch | None,
+    again: bool,
+    fill_seconds: float,
+    stop: Callable[[], bool],
+) -> tuple[Feed, Marks | None]:
+    """What to trace, and the ops of its functions by dataset where they are known.
+
+    Args:
+        dataset: The pipeline.
+        feed: It, running.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading its graph may take; None for any number.
+        watch: What was seen while it was built.
+        again: Whether it may be made again, with marks.
+        fill_seconds: How long its first element took.
+        stop: Whether the user wants an end.
+    """
+    read, size = readable(dataset, in_memory=in_memory, room=room, watch=watch, most=MOST_BYTES)
+    found = marks_of(read, size, room, watch)
+    if found is None:
+        return feed, None
+    marked = marked_feed(dataset, *found, fill_seconds, stop) if again and read is dataset else None
+    return marked or feed, found[0]
+
+
+def marks_of(
+    dataset: Any, in_memory: int, room: int | None, watch: SourceWatch | None = None
+) -> tuple[Marks, Any] | None:
+    """The ops of the pipeline's functions by dataset, with its graph; None where it is too large to be read for that.
+
+    Args:
+        dataset: The pipeline.
+        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
+        room: Bytes that reading may take; None for any number.
+        watch: What was seen while it was built.
+    """
+    if in_memory > MOST_BYTES:
+        return None
+    graph = serialised(dataset, in_memory=in_memory, room=room)
+    called = watch.lines.python if watch is not None else None
+    return None if isinstance(graph, str) else (Marks(graph, called), graph)
+
+
+def marked_feed(dataset: Any, marks: Marks, graph: Any, fill_seconds: float, stop: Callable[[], bool]) -> Feed | None:
+    """The pipeline made again with marks and running; None where that would not do or is not needed.
+
+    Args:
+        dataset: The pipeline.
+        marks: Its ops.
+        graph: Its graph.
+        fill_seconds: How long its first element took.
+        stop: Whether the user wants an end.
+    """
+    import tensorflow as tf
+
+    if not marks.ambiguous() or fill_seconds > LONGEST_FILL_SECONDS:
+        return None
+    if any(family(node.op) in _KEEP for node in graph.node):
+        return None
+    try:
+        marked = marks.marked(tf.compat.v1.GraphDef)
+        variant = tf.raw_ops.DatasetFromGraph(graph_def=marked.SerializeToString())
+        again = tf.data.experimental.from_variant(variant, dataset.element_spec).with_options(dataset.options())
+        feed = Feed(again)
+        began = time.perf_counter()
+        while time.perf_counter() - began < SETTLE_SECONDS and not stop():
+            feed.next()
+    except (tf.errors.OpError, ValueError, TypeError):
+        return None
+    return feed

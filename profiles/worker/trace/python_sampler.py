@@ -1,0 +1,199 @@
+"""Which Python functions of the pipeline run, and whether Python's lock is taken: a sampler in the trace window.
+
+A thread wakes every three milliseconds, asks for Python's lock, and looks at the frames of all threads
+(``sys._current_frames``). Each look stands for the time since the last one. *The lock was taken* where the thread had
+to wait for it for longer than `TAKEN_NS` after waking, the time that it waited for a core taken off (``schedstat``): a
+function that computes in Python, or in an extension that keeps the lock, is seen with the lock taken; one that sleeps,
+reads a file or computes with the lock released is not. Meanwhile the lock is handed over after 0.15 ms instead of five,
+or functions shorter than that would have ended before they could be seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import sys
+import sysconfig
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Final
+
+from pipeprof.pipelines.target.user_files import is_generated
+
+EVERY_SECONDS: Final = 0.003
+TAKEN_NS: Final = 100_000
+SWITCH_SECONDS: Final = 0.00015
+_CALLED_FROM: Final = ("ops/script_ops.py", "__call__")
+_TENSORFLOW: Final = "/tensorflow/python/"
+_PR_SET_TIMERSLACK: Final = 29
+# What AutoGraph puts around a function, which shows where a function inside of that one is called.
+_WITHIN_GENERATED: Final = re.compile(r"^outer_factory\.<locals>\.inner_factory\.<locals>\.(?:tf__)?")
+_MOST_FRAMES: Final = 200
+
+
+@dataclass
+class _Seen:
+    ns: int = 0
+    taken_ns: int = 0
+    lines: Counter[int] = field(default_factory=Counter)
+
+
+class Looks:
+    """Sums up looks at the frames of threads.
+
+    Args:
+        foreign: Whether a file is no user's.
+    """
+
+    def __init__(self, foreign: Callable[[str], bool]) -> None:
+        self._foreign = foreign
+        self._seen: dict[tuple[str, CodeType], _Seen] = defaultdict(_Seen)
+        self.looks = 0
+        self.ns = 0
+        self.taken_ns = 0
+
+    def take(self, frames: Mapping[int, FrameType], ns: int, *, taken: bool) -> None:
+        """Add a look that stands for `ns` nanoseconds."""
+        self.looks += 1
+        self.ns += ns
+        self.taken_ns += ns if taken else 0
+        for frame in frames.values():
+            found = self._function(frame)
+            if found is None:
+                continue
+            token, inner = found
+            code, line = _as_written(inner)
+            seen = self._seen[token, code]
+            seen.ns += ns
+            seen.taken_ns += ns if taken else 0
+            seen.lines[line] += ns
+
+    def _function(self, frame: FrameType | None) -> tuple[str, FrameType] | None:
+        """TensorFlow's name for the Python function that a thread runs, and the user's innermost frame in it."""
+        inner: FrameType | None = None
+        outermost: FrameType | None = None
+        for _ in range(_MOST_FRAMES):
+            if frame is None:
+                return None
+            code = frame.f_code
+            if code.co_name == _CALLED_FROM[1] and code.co_filename.endswith(_CALLED_FROM[0]):
+                token = frame.f_locals.get("token")
+                used = inner or outermost
+                text = token.decode() if isinstance(token, bytes) else str(token)
+                # Without one, TensorFlow itself turns arrays into tensors.
+                mine = used is not None and _TENSORFLOW not in used.f_code.co_filename
+                return (text, used) if used is not None and mine else None
+            outermost = frame
+            if inner is None and not self._foreign(code.co_filename):
+                inner = frame
+            frame = frame.f_back
+        return None
+
+    def functions(self) -> list[dict[str, Any]]:
+        """Each function with its time, longest first."""
+        found = [
+            {
+                "token": token,
+                "function": _WITHIN_GENERATED.sub("", getattr(code, "co_qualname", code.co_name)),
+                "file": code.co_filename,
+                "line": seen.lines.most_common(1)[0][0],
+                "seconds": seen.ns / 1e9,
+                "taken_seconds": seen.taken_ns / 1e9,
+            }
+            for (token, code), seen in self._seen.items()
+        ]
+        return sorted(found, key=lambda one: -one["seconds"])
+
+
+def _as_written(frame: FrameType) -> tuple[CodeType, int]:
+    """The code and the line that a frame is in; of code that AutoGraph generated, the user's function behind it."""
+    at = frame.f_back if is_generated(frame.f_code.co_filename) else None
+    while at is not None:
+        code = getattr(at.f_locals.get("target_entity"), "__code__", None)
+        if isinstance(code, CodeType):
+            return code, code.co_firstlineno
+        at = at.f_back
+    return frame.f_code, frame.f_lineno
+
+
+class PythonSampler:
+    """Looks at the process's own Python threads from `start` to `stop`."""
+
+    def __init__(self) -> None:
+        self.looks = Looks(foreign_files())
+        self._stopping = threading.Event()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pipeprof-python", daemon=True)
+        self._switch = sys.getswitchinterval()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+        self._started.wait()
+        sys.setswitchinterval(SWITCH_SECONDS)
+
+    def stop(self) -> Looks:
+        """End it; what it saw."""
+        sys.setswitchinterval(self._switch)
+        self._stopping.set()
+        self._thread.join()
+        return self.looks
+
+    def _run(self) -> None:
+        _wake_in_time()
+        waited = _core_wait(threading.get_native_id())
+        self._started.set()
+        me = threading.get_ident()
+        before = time.monotonic_ns()
+        core = waited()
+        while not self._stopping.is_set():
+            due = time.monotonic_ns() + int(EVERY_SECONDS * 1e9)
+            time.sleep(EVERY_SECONDS)
+            now = time.monotonic_ns()
+            core, core_before = waited(), core
+            frames = sys._current_frames()
+            frames.pop(me, None)
+            self.looks.take(frames, now - before, taken=now - due - (core - core_before) > TAKEN_NS)
+            del frames
+            before = now
+
+
+def _wake_in_time() -> None:
+    """Linux may wake a thread 0.05 ms late to save power; this one shall not take that for a lock that is taken."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
+
+
+def _core_wait(native_id: int) -> Callable[[], int]:
+    """Reads how long a thread has waited for a core so far, in nanoseconds; 0 where the system does not tell."""
+    try:
+        # Opened once: every call that opens or closes a file gives Python's lock away.
+        file = os.open(f"/proc/self/task/{native_id}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return lambda: 0
+
+    def read() -> int:
+        try:
+            return int(os.pread(file, 100, 0).split()[1])
+        except (OSError, ValueError, IndexError):
+            return 0
+
+    return read
+
+
+def foreign_files() -> Callable[[str], bool]:
+    """Tells whether a file belongs to Python, an installed package or pipeprof itself, and not to the user."""
+    known = {
+        str(Path(path)) for name, path in sysconfig.get_paths().items() if name in ("stdlib", "purelib", "platlib")
+    }
+    known.add(str(Path(__file__).resolve().parents[3] / "profiles"))
+    known.add(str(Path(__file__).resolve().parents[3] / "pipelines"))
+    folders = tuple(f"{folder}/" for folder in known)
+    return lambda file: file.startswith((*folders, "<"))

@@ -1,0 +1,294 @@
+"""The trace phase: a short traced stretch after the measurement, for what happens inside the stages.
+
+Three things are looked at together: TensorFlow's own trace, the states of the threads from outside
+(`threadstates`), and the Python functions (`pysampler`). Tracing slows a pipeline by 10 to 40 %, so only proportions
+are read off it. The ops of a stage are told by the name scope that the builder of a spec gave its function, or by what
+the functions of a graph contain (`pipeprof.pipelines.graph.costs.op_owners`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.pipelines.addresses import address_of
+from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
+from pipeprof.pipelines.target.user_files import is_generated
+from pipeprof.profiles.worker.trace.function_calls import calls_by_iterator
+from pipeprof.profiles.worker.trace.python_sampler import PythonSampler
+from pipeprof.profiles.worker.trace.thread_states import ThreadStates, share_of_cores
+from pipeprof.profiles.worker.trace.work_by_key import Spans, elements_by_iterator
+from pipeprof.profiles.worker.trace.xplane import Event, read_events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pipeprof.pipelines.graph.costs.op_owners import Marks
+    from pipeprof.profiles.worker.steps.loop import Feed
+
+SECONDS = 1.0
+AT_LEAST = 4
+AT_MOST = 2000
+PATIENCE_SECONDS = 3.0
+MOST_ELEMENTS = 150_000
+"""Elements that iterators pass on while tracing. Each is an event: 840,000 of them took TensorFlow 1.2 GB when the
+trace ended, and another 0.6 GB and 8 s until they were read."""
+MOST_STAGES = 8
+"""Stages that an element is taken to pass through, where it is not known yet how many elements there will be."""
+LONGEST_FILL_SECONDS = 1.5
+"""Time until the first batch from which a trace does not begin with an epoch: too little of the rest would be seen."""
+_LOOK_SECONDS = 0.05
+BYTES_PER_SECOND = 2_000_000_000
+"""What a second of tracing took of memory at most in the examples, reading the trace included."""
+SHORTEST_SECONDS = 0.1
+_PYTHON = re.compile(r":(?:Eager)?PyFunc(?:Stateless)?$")
+COMPARISONS = 20
+_END = object()
+_HERE = "pipeprof compares the clocks, "
+_SCOPE = re.compile(r"^(?P<scope>(?:stages_\d+|source)(?:_stages_\d+|_source)*)/")
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What a trace gave.
+
+    Attributes:
+        batches: Batches taken while tracing.
+        ops: Milliseconds in all threads, by stage address and op; of a spec, whose functions carry the address.
+        seconds: Length of the traced stretch.
+        python_seconds: Part of it in which at least one Python function of the pipeline ran.
+        python_ms: Milliseconds inside Python functions, summed over threads.
+        note: What a reader of the report should know, if anything.
+        work: By key (see `spans`): `ms` at work, summed over threads, `computing` and `waiting` the parts of it in
+            which these compute and want a core, `None` where not known, `further_ms` of threads that compute parts of
+            its ops, and `ops`, milliseconds by op.
+        functions: Python functions that were seen, with the dataset that calls each (`None` where not known).
+        sampled_seconds: How long Python's threads were looked at.
+        lock_share: Part of it in which Python's lock was taken.
+        looks: How many times the threads' states were looked at.
+        nobodys: Milliseconds by op of those whose stage could not be told.
+        calls: By the path of an iterator, `calls` of its functions, and `ms` of the executor for them beside the ops.
+        elements: How often each iterator was asked for an element, by its path.
+        cpu_seconds: That the process used.
+    """
+
+    batches: int = 0
+    ops: dict[str, dict[str, float]] = field(default_factory=dict)
+    seconds: float = 0.0
+    python_seconds: float = 0.0
+    python_ms: float = 0.0
+    note: str | None = None
+    work: dict[str, dict[str, Any]] = field(default_factory=dict)
+    functions: list[dict[str, Any]] = field(default_factory=list)
+    sampled_seconds: float = 0.0
+    lock_share: float | None = None
+    looks: int = 0
+    nobodys: dict[str, float] = field(default_factory=dict)
+    calls: dict[str, dict[str, float]] = field(default_factory=dict)
+    elements: dict[str, int] = field(default_factory=dict)
+    cpu_seconds: float | None = None
+
+
+def python_time(events: Iterable[Event]) -> tuple[float, float]:
+    """Seconds in which at least one Python function ran, and milliseconds inside them summed over threads."""
+    spans = sorted((e.start_ps, e.start_ps + e.duration_ps) for e in events if _PYTHON.search(e.name))
+    covered, until = 0, 0
+    for start, end in spans:
+        covered += max(0, end - max(start, until))
+        until = max(until, end)
+    return covered / 1e12, sum(end - start for start, end in spans) / 1e9
+
+
+def key_of(path: str, marks: Marks | None) -> str | None:
+    """The key of an op at `path` (see `spans`); None where its stage cannot be told."""
+    if match := _SCOPE.match(path):
+        return f"at:{address_of(match['scope'])}"
+    dataset = marks.dataset_of(path) if marks is not None else None
+    return f"in:{dataset}" if dataset is not None else None
+
+
+class _Passed:
+    """How many elements the iterators of a feed have passed on since it was made."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._next = 0.0
+        self._first: dict[int, int] | None = None
+
+    def too_many(self, elapsed: float) -> bool:
+        """Whether there were as many as a trace can take; the model is looked at now and then."""
+        if elapsed < self._next:
+            return False
+        self._next = elapsed + _LOOK_SECONDS
+        seen = take_snapshot(self._feed.iterator)
+        if seen is None:
+            return False
+        elements = {key: int(node.num_elements) for key, node in seen.proto.nodes.items()}
+        if self._first is None:
+            self._first = elements
+        return passed_on(self._first, elements) >= MOST_ELEMENTS
+
+
+def passed_on(first: Mapping[int, int], now: Mapping[int, int]) -> int:
+    """Elements between two looks at the model's counters, which begin anew for an iterator that is new."""
+    return sum(max(0, count - first.get(key, 0)) for key, count in now.items())
+
+
+def _compare_clocks(profiler: Any) -> list[int]:
+    """Put marks into the trace; when each was put, on the clock of `time.monotonic_ns`."""
+    compared = []
+    for number in range(COMPARISONS):
+        compared.append(time.monotonic_ns())
+        with profiler.Trace(f"{_HERE}{number}"):
+            pass
+    return compared
+
+
+def _offset_ps(compared: Sequence[int], events: Iterable[Event]) -> int | None:
+    """What makes the trace's clock of ours; a thread may lose its core between the two readings, never gain time."""
+    numbers = {f"{_HERE}{number}": at for number, at in enumerate(compared)}
+    return min((event.start_ps - numbers[event.name] * 1000 for event in events if event.name in numbers), default=None)
+
+
+def seconds_for(room: int | None) -> float | None:
+    """How long may be traced if the trace is to take half of `room` bytes at most; None for not at all."""
+    if room is None:
+        return SECONDS
+    seconds = room / 2 / BYTES_PER_SECOND
+    return min(SECONDS, seconds) if seconds >= SHORTEST_SECONDS else None
+
+
+def epoch_is_small(feed: Feed) -> bool:
+    """Whether an epoch, as far as the model tells of it now, is not too much for a trace."""
+    seen = take_snapshot(feed.iterator)
+    if seen is None:
+        return False
+    nodes = seen.proto.nodes.values()
+    largest = max((node.num_elements + node.buffered_elements for node in nodes), default=0)
+    return bool(largest * MOST_STAGES <= MOST_ELEMENTS)
+
+
+def _take(feed: Feed, seconds: float, passed: _Passed, *, epochs: bool) -> tuple[int, float]:
+    """Take batches for a while, to the end of an epoch if `epochs`; how many, and seconds."""
+    batches, elapsed, began = 0, 0.0, time.perf_counter()
+    while batches < AT_MOST:
+        if not epochs:
+            feed.next()
+        elif next(feed.iterator, _END) is _END:
+            if elapsed > seconds / 2:
+                break
+            feed.next()
+        batches += 1
+        elapsed = time.perf_counter() - began
+        if elapsed > (seconds if batches >= AT_LEAST and not epochs else PATIENCE_SECONDS):
+            break
+        if batches >= AT_LEAST and passed.too_many(elapsed):
+            break
+    return batches, elapsed
+
+
+def traced_ops(
+    feed: Feed, marks: Marks | None = None, room: int | None = None, fill_seconds: float | None = None
+) -> Traced:
+    """Take batches for a second under TensorFlow's profiler and both samplers, and read what ran.
+
+    Args:
+        feed: Where the batches come from.
+        marks: The ops of its functions by dataset; None where they are not known.
+        room: Bytes that are left to the process; None for any number.
+        fill_seconds: Of a dataset that ended and was started again, how long its first batch took; else None. Where
+            that is short, tracing begins with an epoch and ends with one if it can: what is below a shuffle may run
+            only while that is filled.
+    """
+    import tensorflow as tf
+
+    seconds = seconds_for(room)
+    if seconds is None:
+        return Traced(note="no trace: it would take more memory than is left")
+
+    short = fill_seconds is not None and fill_seconds <= LONGEST_FILL_SECONDS
+    epochs = short and seconds == SECONDS and epoch_is_small(feed)
+    if epochs:
+        feed.restart()
+    profiler = tf.profiler.experimental
+    python = PythonSampler()
+    python.start()
+    watching = ThreadStates(os.getpid())
+    with tempfile.TemporaryDirectory(prefix="pipeprof-trace-") as folder:
+        level = _tracer_level(tf.__version__)
+        options = profiler.ProfilerOptions(host_tracer_level=level, python_tracer_level=0, device_tracer_level=0)
+        try:
+            watching.start()
+            profiler.start(folder, options)
+        except tf.errors.OpError as error:
+            watching.stop()
+            python.stop()
+            return Traced(note=f"no trace: {str(error).splitlines()[0]}")
+        passed = _Passed(feed)
+        passed.too_many(0.0)
+        began_ns, cpu = time.monotonic_ns(), time.process_time()
+        try:
+            compared = _compare_clocks(profiler)
+            batches, elapsed = _take(feed, seconds, passed, epochs=epochs)
+        finally:
+            cpu, ended_ns = time.process_time() - cpu, time.monotonic_ns()
+            elsewhere = {thread.native_id for thread in threading.enumerate() if thread.native_id is not None}
+            looks = watching.stop()
+            sampled = python.stop()
+            profiler.stop()
+        files = sorted(Path(folder).rglob("*.xplane.pb"))
+        if not files:
+            return Traced(note="no trace: TensorFlow wrote none")
+        events = [event for file in files for event in read_events(file.read_bytes())]
+    offset = _offset_ps(compared, events)
+    spans = Spans(events, lambda path: key_of(path, marks))
+    mine = {event.thread: threading.get_native_id() for event in events if event.name.startswith(_HERE)}
+    share = share_of_cores(looks, cpu, began_ns, ended_ns)
+    doing = spans.doing(looks, offset, mine, elsewhere, share) if offset is not None else {}
+    further = spans.further_ms()
+    python_seconds, python_ms = python_time(events)
+    return Traced(
+        batches=batches,
+        ops={key.removeprefix("at:"): dict(ops) for key, ops in spans.ops.items() if key.startswith("at:")},
+        seconds=elapsed,
+        python_seconds=python_seconds,
+        python_ms=python_ms,
+        work={
+            key: {
+                "ms": ms,
+                "computing": doing[key].computing if key in doing else None,
+                "waiting": doing[key].waiting if key in doing else None,
+                "further_ms": further.get(key, 0.0),
+                "ops": dict(spans.ops.get(key, {})),
+            }
+            for key, ms in spans.milliseconds().items()
+        },
+        functions=[_told(one, marks) for one in sampled.functions()],
+        sampled_seconds=sampled.ns / 1e9,
+        lock_share=sampled.taken_ns / sampled.ns if sampled.ns else None,
+        looks=len(looks),
+        nobodys=dict(spans.nobodys),
+        calls={path: {"calls": one.calls, "ms": one.ms} for path, one in calls_by_iterator(events).items()},
+        elements=elements_by_iterator(events),
+        cpu_seconds=cpu,
+    )
+
+
+def _tracer_level(version: str) -> int:
+    """The lowest level that tells of ops and iterators: 2.18 has them at the second, 2.21 at the first."""
+    return 1 if tuple(map(int, version.split(".")[:2])) >= (2, 21) else 2
+
+
+def _told(function: dict[str, Any], marks: Marks | None) -> dict[str, Any]:
+    """A Python function with its dataset; what AutoGraph made of the user's code stands where it was put to use."""
+    token = function["token"]
+    place = marks.called.get(token) if marks is not None else None
+    if is_generated(function["file"]):
+        function = {**function, "file": place.file if place else None, "line": place.line if place else None}
+    return {**function, "dataset": marks.dataset_with(token) if marks is not None else None}
