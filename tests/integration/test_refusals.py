@@ -13,7 +13,7 @@ import yaml
 from integration.some_specs import some_spec
 from integration.test_elements import _described, _plain
 from integration.test_ops_tensorflow import _calls
-from unit.spec.flow_cases import ACCEPTED, HEAD, REFUSED, as_spec
+from unit.inference.flow_cases import ACCEPTED, HEAD, REFUSED, as_spec
 
 from pipeprof.pipelines.build.dataset import BuildContext, BuildError, build, load_arrays
 from pipeprof.pipelines.data.cache import CacheFolder, ensure

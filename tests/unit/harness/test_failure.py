@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from unit.run.fakes import GIB, MIB, beat, drained, error, measured, model_node, observed, phase, sample, stage_at
+from unit.worker.fakes import GIB, MIB, beat, drained, error, measured, model_node, observed, phase, sample, stage_at
 
 from pipeprof.profiles.harness.event_loop import Ended
 from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose

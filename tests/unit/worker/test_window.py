@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from unit.run.fakes import MS, FakeChannel, FakeDataset, FakeTime
+from unit.worker.fakes import MS, FakeChannel, FakeDataset, FakeTime
 
 from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps import window as windows

@@ -1,7 +1,7 @@
 """Readers of a process and its descendants, on made-up folders."""
 
 import pytest
-from unit.run.fake_proc import make_process, stat_line
+from unit.host.fake_proc import make_process, stat_line
 
 from pipeprof.profiles.host import process_readers as readers
 from pipeprof.profiles.host import procfs

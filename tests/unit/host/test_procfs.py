@@ -1,7 +1,7 @@
 """What /proc says, read from made-up folders: also what it does not say, and how it can be nonsense."""
 
 import pytest
-from unit.run.fake_proc import make_process
+from unit.host.fake_proc import make_process
 
 from pipeprof.profiles.host import machine, procfs
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from unit.run.fakes import (
+from unit.worker.fakes import (
     MIB,
     FakeSampler,
     beat,

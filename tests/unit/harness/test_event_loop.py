@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
-from unit.run.fakes import FakeSampler, FakeSeconds, FakeWorker, beat, drained, measured, phase, sample
+from unit.worker.fakes import FakeSampler, FakeSeconds, FakeWorker, beat, drained, measured, phase, sample
 
 from pipeprof.profiles.harness import event_loop as watches
 from pipeprof.profiles.harness.event_loop import Ended, Signals, Watch

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from unit.run.fakes import MS, FakeDataset, FakeTime
+from unit.worker.fakes import MS, FakeDataset, FakeTime
 
 from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, Feed, PythonStep, SimulatedStep, drain, follow

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from unit.spec.flow_cases import ACCEPTED, REFUSED, as_spec
+from unit.inference.flow_cases import ACCEPTED, REFUSED, as_spec
 
 from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 from pipeprof.pipelines.spec.loader import load_spec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from unit.run.fakes import MIB, FakeChannel, FakeTime
+from unit.worker.fakes import MIB, FakeChannel, FakeTime
 
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.worker import phases

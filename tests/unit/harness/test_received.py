@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from unit.run.fakes import FakeSeconds, beat, drained, error, measured, observed, phase, phase_end
+from unit.worker.fakes import FakeSeconds, beat, drained, error, measured, observed, phase, phase_end
 
 from pipeprof.profiles.harness.received import Observed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from unit.run.fakes import facts, observed
+from unit.worker.fakes import facts, observed
 
 from pipeprof.profiles.document.profile import Series
 from pipeprof.profiles.harness.account_memory import account_memory
