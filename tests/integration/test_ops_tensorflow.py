@@ -16,7 +16,7 @@ from pipeprof.pipelines.ops.base import Op, Source, sources, stages
 from pipeprof.pipelines.ops.functions.catalog import Function, function, refusal, split_signature, table
 from pipeprof.pipelines.ops.functions.signatures import WRITTEN_FOR, NotThereError, resolve, signature
 from pipeprof.pipelines.ops.model import Closed
-from pipeprof.pipelines.ops.values.values import options as options_module
+from pipeprof.pipelines.ops.values import options as options_module
 
 WRITTEN_FOR_THIS = tf.__version__.startswith(WRITTEN_FOR + ".")
 
