@@ -104,6 +104,35 @@ def stage_words(stage: Stage) -> str:
     return stage.op if stage.id == stage.op else f"{stage.op} ({place})"
 
 
+def stage_name(stage: Stage) -> str:
+    """Name a stage: the user's name, else its op.
+
+    Example:
+        ``decode``, ``map``
+    """
+    return stage.name or stage.op
+
+
+def stage_place(stage: Stage) -> str | None:
+    """Name the file, without its folder, and the line in which a stage is written; ``None`` where they are not known.
+
+    Example:
+        ``spec.yaml:12``
+    """
+    return f"{PurePath(stage.location.file).name}:{stage.location.line}" if stage.location is not None else None
+
+
+def stage_label(stage: Stage) -> str:
+    """Name a stage with its op and its place.
+
+    Example:
+        ``decode (map, spec.yaml:12)``, ``map (spec.yaml:12)``, ``prefetch (added by TensorFlow)``
+    """
+    place = stage_place(stage) if stage.origin == "written" else "added by TensorFlow"
+    inside = ", ".join(part for part in (stage.op if stage.name else None, place) if part)
+    return f"{stage_name(stage)} ({inside})" if inside else stage_name(stage)
+
+
 def as_typed(file: str, folder: PurePath | None = None) -> str:
     """A file as a user types it: without the working directory if it lies in there, else as it is.
 

@@ -10,14 +10,23 @@ from pipeprof.profiles.document.base import Bound, Limit, Model
 from pipeprof.profiles.document.stages import Location
 
 
+class VerdictDetail(Model):
+    """One line below the verdict's headline."""
+
+    label: str = Field(description="`bottleneck`, `at best`, `memory`, …")
+    text: str
+
+
 class Verdict(Model):
-    """One sentence, and the quantities behind it."""
+    """A headline with its details, and the quantities behind it."""
 
     bound: Bound | None = None
     limit: Limit | None = None
     stage: str | None = None
     headspace_share: float | None = None
-    sentence: str
+    headline: str = Field("", description="The conclusion in one line; empty in documents of earlier versions.")
+    details: list[VerdictDetail] = Field(default_factory=list)
+    sentence: str = Field(description="Headline and details as one text.")
 
 
 class Edit(Model):

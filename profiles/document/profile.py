@@ -25,6 +25,7 @@ from pipeprof.profiles.document.findings import (
     Finding,
     Predicted,
     Verdict,
+    VerdictDetail,
 )
 from pipeprof.profiles.document.measured import (
     Contention,
@@ -123,6 +124,7 @@ __all__ = [
     "Throughput",
     "Tool",
     "Verdict",
+    "VerdictDetail",
 ]
 
 SCHEMA_VERSION: Final = 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.findings import Verdict
+from pipeprof.profiles.document.findings import Verdict, VerdictDetail
 from pipeprof.profiles.time.bottleneck import limit_of
 from pipeprof.profiles.time.top_stage import equal_stages, top_stage, unknown_stages
 from pipeprof.profiles.wording import count, listed, milliseconds, percent, significant, stage_words
@@ -74,13 +74,18 @@ def verdict(profile: Profile) -> Verdict:
     measured = _measured_sentence(profile, steps, bound, limited) if steps else None
     ended = _ended_sentence(profile, steps)
     if measured is None:
-        return Verdict(sentence=f"{ended}; nothing was measured." if ended else "Nothing was measured.")
+        nothing = f"{ended}; nothing was measured." if ended else "Nothing was measured."
+        return Verdict(headline=nothing, sentence=nothing)
+    text = f"{ended}. Until then {measured[0].lower()}{measured[1:]}" if ended else measured
+    head, _, rest = text.rstrip(".").partition("; ")
     return Verdict(
         bound=bound,
         limit="step" if bound == "step" else limited.limit if limited is not None else None,
         stage=limited.stage.id if limited is not None and limited.stage is not None else None,
         headspace_share=profile.headspace.share if profile.headspace is not None else None,
-        sentence=f"{ended}. Until then {measured[0].lower()}{measured[1:]}" if ended else measured,
+        headline=f"{head}.",
+        details=[VerdictDetail(label="bottleneck", text=rest)] if rest else [],
+        sentence=text,
     )
 
 
