@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pipeprof.pipelines.addresses import node_name
+from pipeprof.pipelines.build.pin_errors import pinned
 from pipeprof.pipelines.build.run_call import call
 from pipeprof.pipelines.ops.calls.base import special_calls
 from pipeprof.pipelines.ops.calls.control import check_truth_value
 from pipeprof.pipelines.ops.calls.opcall import OpCall, OpPath
-from pipeprof.pipelines.build.pin_errors import pinned
 from pipeprof.pipelines.ops.calls.seeds import drawing
 
 

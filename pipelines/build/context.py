@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeprof.pipelines.ops.values.arrays import RaggedArray, SparseArray
 from pipeprof.pipelines.build.load_arrays import load_array
+from pipeprof.pipelines.build.tensors import make_tensor
+from pipeprof.pipelines.ops.values.arrays import RaggedArray, SparseArray
 from pipeprof.pipelines.ops.values.structures import Array
 from pipeprof.pipelines.spec.paths import expand_all, resolve
-from pipeprof.pipelines.build.tensors import make_tensor
 
 
 @dataclass

@@ -9,11 +9,11 @@ from typing import Any
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.functions import Functions
-from pipeprof.pipelines.ops.base import Op
+from pipeprof.pipelines.build.pin_errors import BuildError, essential, pinned, user_lines
 from pipeprof.pipelines.build.run_call import FieldError, describe, pick
+from pipeprof.pipelines.ops.base import Op
 from pipeprof.pipelines.ops.values.nested import Pipeline, PipelineFunction
 from pipeprof.pipelines.ops.values.options import Options
-from pipeprof.pipelines.build.pin_errors import BuildError, essential, pinned, user_lines
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure, map_leaves
 from pipeprof.pipelines.ops.values.values import (
     ArrayFile,

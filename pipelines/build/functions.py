@@ -13,13 +13,12 @@ from typing import Any
 from pipeprof.pipelines.addresses import node_name
 from pipeprof.pipelines.build.chain_run import ChainRun
 from pipeprof.pipelines.build.context import BuildContext
-from pipeprof.pipelines.target.absl_flags import leave_defaults
+from pipeprof.pipelines.build.pin_errors import pinned, remember_lines
 from pipeprof.pipelines.ops.calls.base import special_calls
+from pipeprof.pipelines.ops.calls.opcall import walk_calls
+from pipeprof.pipelines.ops.functions.layers import layers, make_layer
 from pipeprof.pipelines.ops.values.element import ElementFunction, OpCall, Required
 from pipeprof.pipelines.ops.values.features import FeatureSpec
-from pipeprof.pipelines.ops.functions.layers import layers, make_layer
-from pipeprof.pipelines.ops.calls.opcall import walk_calls
-from pipeprof.pipelines.build.pin_errors import pinned, remember_lines
 from pipeprof.pipelines.ops.values.structures import (
     ARRAYS,
     ShapeOf,
@@ -29,6 +28,7 @@ from pipeprof.pipelines.ops.values.structures import (
 )
 from pipeprof.pipelines.ops.values.values import ArrayFile, DtypeName, PythonRef
 from pipeprof.pipelines.spec.paths import PathError, resolve
+from pipeprof.pipelines.target.absl_flags import leave_defaults
 from pipeprof.pipelines.target.target import import_file
 
 
