@@ -211,17 +211,19 @@ def _document(
     import sys
 
     from pipeprof import __version__
-    from pipeprof.profiles.document import profile as document
+    from pipeprof.profiles.document.memory import LimitAnswer, Memory
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.subject import Host, Target, Tool
     from pipeprof.profiles.document.target import spec_target
 
     cores, limit = machine
     memory = advice.memory if advice is not None else None
-    return document.Profile(
-        tool=document.Tool(version=__version__),
+    return Profile(
+        tool=Tool(version=__version__),
         command=["pipeprof", *sys.argv[1:]],
         target=spec_target(text, loaded)
         if loaded
-        else document.Target(
+        else Target(
             kind="spec" if kind == "spec" else "function",
             text=text,
             arguments=dict(arguments) if kind != "spec" else None,
@@ -229,17 +231,17 @@ def _document(
             overlays=list(changes.overlays),
         ),
         exit_code=exit_code,
-        host=document.Host(
+        host=Host(
             system=platform.system(),
             machine=platform.machine(),
             cores=cores,
             memory_limit_bytes=limit.bytes if limit else None,
             memory_limit_source=limit.source if limit else None,
         ),
-        memory=document.Memory(
+        memory=Memory(
             ledger=memory.ledger() if memory is not None else None,
             predicted_bytes=memory.peak_bytes if memory is not None else None,
-            what_ifs=[document.LimitAnswer(**vars(one)) for one in advice.what_ifs]
+            what_ifs=[LimitAnswer(**vars(one)) for one in advice.what_ifs]
             if advice is not None and advice.what_ifs
             else None,
         ),

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.document.profile import Finding, Predicted, Profile, Stage
+    from pipeprof.profiles.document.findings import Finding, Predicted
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Stage
 
 _SECTIONS = (
     ("kept", "Recommended", "tried, and better by more than the noise"),

@@ -12,7 +12,9 @@ from pipeprof.pipelines.spec.errors.diagnostics import escape
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pipeprof.profiles.document.profile import Finding, Problem, Profile
+    from pipeprof.profiles.document.findings import Finding
+    from pipeprof.profiles.document.messages import Problem
+    from pipeprof.profiles.document.profile import Profile
 
 _MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_MESSAGE, ":": "%3A", ",": "%2C"}

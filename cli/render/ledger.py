@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.document.profile import LedgerEntry, Memory, Profile, Stage
+    from pipeprof.profiles.document.memory import LedgerEntry, Memory
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Stage
 
 _SMALL = 1 << 20
 """Bytes below which nobody wants to know who holds them."""

@@ -12,7 +12,8 @@ from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.document.profile import Phase, Profile
+    from pipeprof.profiles.document.measured import Phase
+    from pipeprof.profiles.document.profile import Profile
 
 _MUCH_MORE = 1.1
 """Times the peak that the trace must hold to need a word."""

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.document.profile import Profile, Stage
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Stage
 
 BAR_CELLS = 8
 LONG_PLACE = 18

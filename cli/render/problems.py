@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.document.profile import Message, Problem, Profile
+    from pipeprof.profiles.document.messages import Message, Problem
+    from pipeprof.profiles.document.profile import Profile
 
 OUTPUT_LINES = 8
 _IN_THE_VERDICT = frozenset({"interrupted", "terminated"})

@@ -10,7 +10,8 @@ from pipeprof.profiles.wording import milliseconds, percent, significant
 
 if TYPE_CHECKING:
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.document.profile import Profile, Quantiles, Steps
+    from pipeprof.profiles.document.measured import Quantiles, Steps
+    from pipeprof.profiles.document.profile import Profile
 
 QUANTILES = ("mean", "p50", "p95", "p99", "max")
 

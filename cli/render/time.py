@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipeprof.cli.render.page import Page
-    from pipeprof.profiles.document.profile import CeilingTerm, Profile, PythonCost, Stage
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import PythonCost, Stage
+    from pipeprof.profiles.document.time import CeilingTerm
 
 SHOWN_FROM = 0.05
 """Share of the time from which a stage is looked into."""

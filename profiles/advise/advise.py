@@ -95,7 +95,7 @@ def worth(finding: Finding, view: PipelineView | None = None) -> float:
         0 if nothing is known about it.
 
     Example:
-        >>> from pipeprof.profiles.document.profile import Finding, Predicted
+        >>> from pipeprof.profiles.document.findings import Finding, Predicted
         >>> twice = Finding(rule="a", title="", status="unverified", predicted=Predicted(speedup=2.0))
         >>> round(worth(twice), 3)
         0.693

@@ -14,7 +14,8 @@ from pipeprof.profiles.view.attach_spec import with_written
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.profiles.document.profile import Finding, Message
+    from pipeprof.profiles.document.findings import Finding
+    from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.view.view import PipelineView
 
 

@@ -10,122 +10,14 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from pipeprof.profiles.document.base import (
-    Bound,
-    Dispatch,
-    GapCause,
-    How,
-    Limit,
-    Model,
-    Owner,
-    PhaseName,
-)
-from pipeprof.profiles.document.findings import (
-    Edit,
-    Finding,
-    Predicted,
-    Verdict,
-    VerdictDetail,
-)
-from pipeprof.profiles.document.measured import (
-    Contention,
-    Device,
-    Disk,
-    Gap,
-    Gaps,
-    Overhead,
-    Phase,
-    Quantiles,
-    Series,
-    Steps,
-    Throughput,
-)
-from pipeprof.profiles.document.memory import (
-    AutotuneMemory,
-    LedgerEntry,
-    LedgerMoment,
-    LimitAnswer,
-    Memory,
-    MemoryEpochs,
-    MemoryGrowth,
-    MemorySeries,
-    PhaseGrew,
-)
-from pipeprof.profiles.document.messages import (
-    Message,
-    Problem,
-)
-from pipeprof.profiles.document.stages import (
-    Causes,
-    Component,
-    Headspace,
-    Location,
-    OpCost,
-    PythonCost,
-    Stage,
-)
-from pipeprof.profiles.document.subject import (
-    Host,
-    Target,
-    TargetFile,
-    Tool,
-)
-from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount, Fetch
-
-__all__ = [
-    "SCHEMA_VERSION",
-    "AutotuneMemory",
-    "Bound",
-    "Causes",
-    "Ceiling",
-    "CeilingTerm",
-    "Component",
-    "Contention",
-    "CpuAccount",
-    "Device",
-    "Disk",
-    "Dispatch",
-    "Edit",
-    "Fetch",
-    "Finding",
-    "Gap",
-    "GapCause",
-    "Gaps",
-    "Headspace",
-    "Host",
-    "How",
-    "LedgerEntry",
-    "LedgerMoment",
-    "Limit",
-    "LimitAnswer",
-    "Location",
-    "Memory",
-    "MemoryEpochs",
-    "MemoryGrowth",
-    "MemorySeries",
-    "Message",
-    "Model",
-    "OpCost",
-    "Overhead",
-    "Owner",
-    "Phase",
-    "PhaseGrew",
-    "PhaseName",
-    "Predicted",
-    "Problem",
-    "Profile",
-    "PythonCost",
-    "Quantiles",
-    "Series",
-    "Stage",
-    "Steps",
-    "Target",
-    "TargetFile",
-    "Throughput",
-    "Tool",
-    "Verdict",
-    "VerdictDetail",
-]
+from pipeprof.profiles.document.base import Model
+from pipeprof.profiles.document.findings import Finding, Verdict
+from pipeprof.profiles.document.measured import Contention, Device, Disk, Overhead, Phase, Series, Steps, Throughput
+from pipeprof.profiles.document.memory import Memory
+from pipeprof.profiles.document.messages import Message, Problem
+from pipeprof.profiles.document.stages import Causes, Headspace, Stage
+from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.document.time import Ceiling, CpuAccount, Fetch
 
 SCHEMA_VERSION: Final = 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.profile import Target, TargetFile
+from pipeprof.profiles.document.subject import Target, TargetFile
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.profiles.document.profile import Message, Profile
+    from pipeprof.profiles.document.messages import Message
+    from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.harness.failure import StageAt
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.sampler import Sampler

@@ -5,29 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.profiles.document.profile import (
+from pipeprof.profiles.document.base import PhaseName
+from pipeprof.profiles.document.measured import (
     Contention,
-    CpuAccount,
     Device,
     Disk,
-    Fetch,
     Gaps,
-    Headspace,
-    Host,
-    Memory,
-    Message,
     Overhead,
     Phase,
-    PhaseName,
-    Problem,
-    Profile,
     Series,
-    Stage,
     Steps,
-    Target,
     Throughput,
-    Tool,
 )
+from pipeprof.profiles.document.memory import Memory
+from pipeprof.profiles.document.messages import Message, Problem
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Headspace, Stage
+from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.document.time import CpuAccount, Fetch
 from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.time.bottleneck import causes_of
 from pipeprof.profiles.time.cpu_account import Used, attribute, ceiling_of

@@ -7,7 +7,9 @@ import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.profiles.document.profile import Location, PhaseName, Problem
+from pipeprof.profiles.document.base import PhaseName
+from pipeprof.profiles.document.messages import Problem
+from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.wording import as_typed, size
 from pipeprof.profiles.worker.error_report import Frame, users_frame_of_stacks
 

@@ -8,7 +8,11 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import findings_for
-from pipeprof.profiles.document.profile import Disk, Location, Message, Problem, Profile, Stage, Target, Tool
+from pipeprof.profiles.document.measured import Disk
+from pipeprof.profiles.document.messages import Message, Problem
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Location, Stage
+from pipeprof.profiles.document.subject import Target, Tool
 from pipeprof.profiles.document.target import spec_target
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import Facts, assemble

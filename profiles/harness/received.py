@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.profiles.document.profile import Message as Warned
-from pipeprof.profiles.document.profile import PhaseName
+from pipeprof.profiles.document.base import PhaseName
+from pipeprof.profiles.document.messages import Message as Warned
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pipeprof.pipelines.graph.read.records import PlaceDict
-    from pipeprof.profiles.document.profile import Stage
+    from pipeprof.profiles.document.stages import Stage
 
 
 def locate(stages: Iterable[Stage], graphs: Mapping[str, Any]) -> None:

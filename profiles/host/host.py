@@ -14,7 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from pipeprof.profiles.document.profile import Contention, Host
+from pipeprof.profiles.document.measured import Contention
+from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import MemoryLimit, affinity_cores, cores
 from pipeprof.profiles.host.machine import SystemTimes, machine_memory, stalled_by_files, system_times

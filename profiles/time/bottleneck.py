@@ -29,7 +29,11 @@ from pipeprof.profiles.time.top_stage import equal_stages, top_stage, unknown_st
 from pipeprof.profiles.wording import milliseconds, percent
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Causes, Contention, Disk, Limit, Memory, Profile, Stage, Steps
+    from pipeprof.profiles.document.base import Limit
+    from pipeprof.profiles.document.measured import Contention, Disk, Steps
+    from pipeprof.profiles.document.memory import Memory
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Causes, Stage
 
 MEMORY_FROM = 0.90
 """Share of the memory limit."""
@@ -93,7 +97,7 @@ def causes_of(
     ``blocked_share`` compares the wall time inside the stages with the CPU time of the whole worker, so it is a lower
     bound: the step's own Python counts as if it were the pipeline's.
     """
-    from pipeprof.profiles.document.profile import Causes
+    from pipeprof.profiles.document.stages import Causes
 
     if contention is None or steps is None or not steps.count:
         return None

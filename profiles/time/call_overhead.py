@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeprof.profiles.document.profile import Stage
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.trace_work import Work
 
 MOST: Final = 3.0

@@ -22,7 +22,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.graph.opnames import is_asynchronous
-from pipeprof.profiles.document.profile import Ceiling, CeilingTerm, CpuAccount, Stage, Steps
+from pipeprof.profiles.document.measured import Steps
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount
 from pipeprof.profiles.time.call_overhead import add_calling
 from pipeprof.profiles.time.top_stage import unknown_stages
 from pipeprof.profiles.time.trace_work import Work

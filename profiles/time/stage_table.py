@@ -20,7 +20,8 @@ from pipeprof.pipelines.graph.opnames import family, friendly, is_asynchronous
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict
 from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
-from pipeprof.profiles.document.profile import Component, Location, Message, Stage
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.stages import Component, Location, Stage
 from pipeprof.profiles.wording import percent
 
 _ALIASING = ("Shuffle", "ShuffleAndRepeat", "Cache", "Prefetch")

@@ -13,7 +13,8 @@ from pipeprof.profiles.wording import milliseconds
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pipeprof.profiles.document.profile import Message, Stage
+    from pipeprof.profiles.document.messages import Message
+    from pipeprof.profiles.document.stages import Stage
 
 EQUAL_FROM = 0.8
 """Share of the largest stage's time from which another one is named beside it."""
@@ -81,7 +82,7 @@ def unread_note(stages: list[Stage] | None, epochs: int, told: Iterable[Message]
         epochs: How often the dataset ended and was started again while it was measured.
         told: Messages that may say so of some stages already.
     """
-    from pipeprof.profiles.document.profile import Message
+    from pipeprof.profiles.document.messages import Message
 
     written = [stage for stage in stages or [] if stage.origin == "written"]
     restarted = epochs > 0 or any(stage.op == "repeat" for stage in written)

@@ -18,7 +18,7 @@ from pipeprof.pipelines.graph.opnames import in_model, is_helper, numbered_input
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
-from pipeprof.profiles.document.profile import OpCost, PythonCost
+from pipeprof.profiles.document.stages import OpCost, PythonCost
 
 _HELPER = re.compile(r"(?:Impl|Writer|Reader)$")
 MOST_OPS = 8

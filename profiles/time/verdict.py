@@ -14,7 +14,10 @@ from pipeprof.profiles.time.top_stage import equal_stages, top_stage, unknown_st
 from pipeprof.profiles.wording import count, listed, milliseconds, percent, significant, stage_words
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Bound, Dispatch, Profile, Stage, Steps
+    from pipeprof.profiles.document.base import Bound, Dispatch
+    from pipeprof.profiles.document.measured import Steps
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.time.bottleneck import Limited
 
 STEP_BOUND_BELOW = 0.05

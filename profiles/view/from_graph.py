@@ -16,7 +16,8 @@ from pipeprof.pipelines.graph.component_names import Flow, component_flow
 from pipeprof.pipelines.graph.opnames import friendly, is_dataset, is_option
 from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
-from pipeprof.profiles.document.profile import Location, Profile, Stage
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Location, Stage
 from pipeprof.profiles.view.view import (
     AUTOTUNE,
     Component,

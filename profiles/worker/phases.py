@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipeprof.profiles.document.profile import PhaseName
+    from pipeprof.profiles.document.base import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
 
 

@@ -16,7 +16,8 @@ from pipeprof.pipelines.graph.align import match
 from pipeprof.pipelines.graph.cardinality import INFINITE
 from pipeprof.pipelines.graph.read import reading
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.document.profile import Message, Stage
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.source_lines import locate
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.worker.load_function import call_target

@@ -59,7 +59,8 @@ def test_help_loads_nothing_beyond_what_typer_loads(tmp_path):
 
 @pytest.fixture
 def profile(tmp_path):
-    from pipeprof.profiles.document.profile import Host, Profile, Target, Tool
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.subject import Host, Target, Tool
 
     path = tmp_path / "profile.json"
     document = Profile(

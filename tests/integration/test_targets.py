@@ -15,7 +15,8 @@ import pytest
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.read.reading import SourceWatch, read_executed, read_written
-from pipeprof.profiles.document.profile import Profile, Stage
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.source_lines import locate
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.worker.load_function import NotADatasetError, call_target

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.profiles.document.profile import AutotuneMemory, LedgerEntry, Memory, Message
+from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.memory.ledger.buffers import Look, looks_of
 from pipeprof.profiles.memory.ledger.facts import AT_REST, Facts, Ledger, Reading, grown_in_use
 from pipeprof.profiles.memory.ledger.growth import epochs_of, filling_of, grew_of, growth_of, series_of

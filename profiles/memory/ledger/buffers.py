@@ -12,7 +12,7 @@ from pipeprof.pipelines.graph.align import join, match
 from pipeprof.pipelines.graph.opnames import family
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.document.profile import Owner, PhaseName
+from pipeprof.profiles.document.base import Owner, PhaseName
 
 _OWNERS: Mapping[str, Owner] = {
     "Shuffle": "shuffle",

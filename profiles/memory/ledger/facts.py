@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeprof.profiles.document.profile import How, Owner, PhaseName
+from pipeprof.profiles.document.base import How, Owner, PhaseName
 
 POOLED_BYTES = 256 * 1024
 """Tensors from this size on lie in TensorFlow's pool, smaller ones in glibc's heap."""

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pipeprof.profiles.document.profile import MemoryEpochs, MemoryGrowth, MemorySeries, PhaseGrew, Series
+from pipeprof.profiles.document.measured import Series
+from pipeprof.profiles.document.memory import MemoryEpochs, MemoryGrowth, MemorySeries, PhaseGrew
 from pipeprof.profiles.memory.ledger.buffers import Look
 
 LEAST_WINDOWS = 3

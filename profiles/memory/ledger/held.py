@@ -21,7 +21,7 @@ from pipeprof.profiles.memory.predict.predict import counted, memory_prediction,
 from pipeprof.profiles.memory.predict.shared_tensors import giver
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Owner
+    from pipeprof.profiles.document.base import Owner
     from pipeprof.profiles.memory.ledger.buffers import Look
     from pipeprof.profiles.memory.predict.model import MemoryPrediction
     from pipeprof.profiles.view.view import PipelineView, StageView

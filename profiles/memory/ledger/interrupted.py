@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.profiles.document.profile import LedgerMoment
+from pipeprof.profiles.document.memory import LedgerMoment
 from pipeprof.profiles.memory.ledger.buffers import KINDS, Buffered, Look, kind_of
 from pipeprof.profiles.memory.ledger.facts import Facts, Ledger, Reading
 from pipeprof.profiles.memory.ledger.held import buffers_of, captured, making_of, sources_of
@@ -20,7 +20,7 @@ from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import PhaseName
+    from pipeprof.profiles.document.base import PhaseName
     from pipeprof.profiles.view.view import PipelineView
 
 _UNPLACED = "?"

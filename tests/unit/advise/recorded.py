@@ -6,19 +6,11 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
-from pipeprof.profiles.document.profile import (
-    Contention,
-    Device,
-    Dispatch,
-    Host,
-    Memory,
-    Profile,
-    Quantiles,
-    Steps,
-    Target,
-    Throughput,
-    Tool,
-)
+from pipeprof.profiles.document.base import Dispatch
+from pipeprof.profiles.document.measured import Contention, Device, Quantiles, Steps, Throughput
+from pipeprof.profiles.document.memory import Memory
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.from_graph import view_of_graphs
 from pipeprof.profiles.view.view import Facts, Headspace, PipelineView

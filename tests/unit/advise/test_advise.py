@@ -14,8 +14,8 @@ from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import GATE, UNVERIFIED, advise, ordered, worth
 from pipeprof.profiles.advise.edits.edits import InsertStage, Rewrite, SetArgument, SetOption
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
-from pipeprof.profiles.document.profile import Finding
-from pipeprof.profiles.document.profile import Predicted as PredictedEffect
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import Predicted as PredictedEffect
 from pipeprof.profiles.view.view import AUTOTUNE, PipelineView
 
 ROWS = pipeline(

@@ -22,7 +22,7 @@ from pipeprof.profiles.advise.edits.edits import InsertStage, MoveStage, Replace
 from pipeprof.profiles.advise.edits.patch import proposal
 from pipeprof.profiles.advise.edits.snippets import source_yaml, structure_of
 from pipeprof.profiles.advise.static import static_advice
-from pipeprof.profiles.document.profile import Finding
+from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 GIB = 1 << 30

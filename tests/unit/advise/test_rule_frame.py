@@ -17,7 +17,11 @@ from unit.advise.views import RECORDED, measured, pipeline, recorded, stage
 
 from pipeprof.profiles.advise import rules as package
 from pipeprof.profiles.advise.rule import Draft, Rule, Threshold, rules
-from pipeprof.profiles.document.profile import Contention, Host, Memory, Profile, Quantiles, Stage, Steps, Target, Tool
+from pipeprof.profiles.document.measured import Contention, Quantiles, Steps
+from pipeprof.profiles.document.memory import Memory
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.view.view import AUTOTUNE, Component, Facts, FunctionView, Headspace, PipelineView, StageView
 
 NAMES = sorted(rules())

@@ -29,7 +29,9 @@ from unit.advise.memory_views import (
 from unit.advise.views import function, measured, pipeline, stage, tensor
 
 from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, weigh
-from pipeprof.profiles.document.profile import Dispatch, LedgerEntry, Series
+from pipeprof.profiles.document.base import Dispatch
+from pipeprof.profiles.document.measured import Series
+from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.view.view import INFINITE, Component, PipelineView, StageView
 

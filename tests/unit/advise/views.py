@@ -15,21 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.graph.opnames import family
-from pipeprof.profiles.document.profile import (
-    Contention,
-    Device,
-    Dispatch,
-    Host,
-    Location,
-    Memory,
-    Profile,
-    Quantiles,
-    Stage,
-    Steps,
-    Target,
-    Throughput,
-    Tool,
-)
+from pipeprof.profiles.document.base import Dispatch
+from pipeprof.profiles.document.measured import Contention, Device, Quantiles, Steps, Throughput
+from pipeprof.profiles.document.memory import Memory
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Location, Stage
+from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.from_graph import view_of_graphs
 from pipeprof.profiles.view.view import Component, Facts, FunctionView, Headspace, PipelineView, StageView

@@ -12,8 +12,9 @@ import pytest
 
 from pipeprof.cli.render.footer import change_flags
 from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.profiles.document.profile import Profile, Target
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.redaction import redact
+from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.document.target import spec_target
 
 Pipeprof = Callable[..., Any]

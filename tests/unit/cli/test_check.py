@@ -14,7 +14,9 @@ from pipeprof.cli.render.style import Style
 from pipeprof.profiles.advise import advise
 from pipeprof.profiles.advise.edits.edits import SetArgument
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule
-from pipeprof.profiles.document.profile import Finding, Location, Profile, Stage
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Location, Stage
 from pipeprof.profiles.memory.predict.model import Held, MemoryPrediction, NotKnown
 from pipeprof.profiles.view.view import PipelineView
 

@@ -15,8 +15,9 @@ from pipeprof.cli.render.terminal import render_report
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.edits import InsertStage, SetArgument, SetOption
 from pipeprof.profiles.advise.rule import Draft, Predicted, Rule
-from pipeprof.profiles.document import profile as document
-from pipeprof.profiles.document.profile import Finding, Profile, Verdict
+from pipeprof.profiles.document import findings as document
+from pipeprof.profiles.document.findings import Finding, Verdict
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.redaction import redact
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.view.view import AUTOTUNE, PipelineView, StageView

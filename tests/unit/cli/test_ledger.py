@@ -10,15 +10,15 @@ from pipeprof.cli.render.ledger import render_ledger
 from pipeprof.cli.render.memory import render_memory
 from pipeprof.cli.render.page import Page
 from pipeprof.cli.render.style import Style
-from pipeprof.profiles.document.profile import (
+from pipeprof.profiles.document.memory import (
     AutotuneMemory,
     LedgerEntry,
     LedgerMoment,
     MemoryEpochs,
     MemoryGrowth,
     PhaseGrew,
-    Profile,
 )
+from pipeprof.profiles.document.profile import Profile
 
 MIB = 1 << 20
 Recorded = Callable[[str], Profile]

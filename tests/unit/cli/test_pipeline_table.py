@@ -9,7 +9,8 @@ import pytest
 from pipeprof.cli.render.page import Page
 from pipeprof.cli.render.pipeline import place_of, render_pipeline
 from pipeprof.cli.render.style import Style
-from pipeprof.profiles.document.profile import Component, Profile, Stage
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Component, Stage
 from pipeprof.profiles.document.store import load_profile
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles" / "step-none.json"

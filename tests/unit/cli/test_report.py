@@ -10,19 +10,12 @@ from rich.cells import cell_len
 
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import render_report
-from pipeprof.profiles.document.profile import (
-    Ceiling,
-    CeilingTerm,
-    Contention,
-    CpuAccount,
-    Headspace,
-    Host,
-    Problem,
-    Profile,
-    Stage,
-    Target,
-    Tool,
-)
+from pipeprof.profiles.document.measured import Contention
+from pipeprof.profiles.document.messages import Problem
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Headspace, Stage
+from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount
 from pipeprof.profiles.time.verdict import verdict
 
 NAMES = ("input-bound", "step-bound", "step-none", "out-of-memory", "interrupted", "no-model")

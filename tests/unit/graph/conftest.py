@@ -13,7 +13,8 @@ import pytest
 
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.profiles.document.profile import Message, Stage
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.stage_table import explain_stages
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.profiles.document.profile import Location
+from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.time import stage_table as module
 
 from .conftest import Recorded

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from unit.worker.fakes import facts, observed
 
-from pipeprof.profiles.document.profile import Series
+from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import assemble
 

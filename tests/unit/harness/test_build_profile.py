@@ -26,7 +26,11 @@ from unit.worker.fakes import (
     stage_at,
 )
 
-from pipeprof.profiles.document.profile import Contention, Disk, Host, Message, Problem, Profile, Stage
+from pipeprof.profiles.document.measured import Contention, Disk
+from pipeprof.profiles.document.messages import Message, Problem
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.harness.build_profile import Facts
 from pipeprof.profiles.harness.build_profile import assemble as assembled
 from pipeprof.profiles.harness.received import Observed

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.document.profile import Stage
-from pipeprof.profiles.document.stages import Caller, Location
+from pipeprof.profiles.document.stages import Caller, Location, Stage
 from pipeprof.profiles.harness.source_lines import shorten
 
 

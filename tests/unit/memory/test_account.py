@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from unit.advise.views import function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.document.profile import LedgerEntry, Memory, PhaseName, Profile
+from pipeprof.profiles.document.base import PhaseName
+from pipeprof.profiles.document.memory import LedgerEntry, Memory
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.memory.ledger.account import PYTHON_BYTES, Seen, account, before_running
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.held import buffers_of, making_of, windows_of

@@ -7,7 +7,7 @@ import math
 import pytest
 from unit.advise.views import function, pipeline, stage, tensor
 
-from pipeprof.profiles.document.profile import Owner
+from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.facts import Buffer
 from pipeprof.profiles.memory.ledger.held import buffers_of

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.document.profile import (
-    Causes,
-    Contention,
-    Disk,
-    Host,
-    Memory,
-    Message,
-    OpCost,
-    Profile,
-    Quantiles,
-    Stage,
-    Steps,
-    Target,
-    Tool,
-)
+from pipeprof.profiles.document.measured import Contention, Disk, Quantiles, Steps
+from pipeprof.profiles.document.memory import Memory
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Causes, OpCost, Stage
+from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.bottleneck import causes_of, cores_in_use, cores_were_free, held_by_python, limit_of
 from pipeprof.profiles.time.top_stage import top_stage, unread_note
 

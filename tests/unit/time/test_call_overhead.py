@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.document.profile import OpCost, Stage
+from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.time.cpu_account import Used, attribute
 from pipeprof.profiles.time.trace_work import Work
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.document.profile import OpCost, Quantiles, Stage, Steps
+from pipeprof.profiles.document.measured import Quantiles, Steps
+from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.time.cpu_account import Used, attribute, ceiling_of
 from pipeprof.profiles.time.trace_work import Work
 

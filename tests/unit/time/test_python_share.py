@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.document.profile import Contention, Quantiles, Steps
+from pipeprof.profiles.document.measured import Contention, Quantiles, Steps
 from pipeprof.profiles.time.bottleneck import causes_of
 
 

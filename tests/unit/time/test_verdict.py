@@ -9,24 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.profiles import wording as words
-from pipeprof.profiles.document.profile import (
-    Causes,
-    Headspace,
-    Host,
-    Memory,
-    Message,
-    OpCost,
-    Phase,
-    Problem,
-    Profile,
-    Quantiles,
-    Stage,
-    Steps,
-    Target,
-    Throughput,
-    Tool,
-    Verdict,
-)
+from pipeprof.profiles.document.findings import Verdict
+from pipeprof.profiles.document.measured import Phase, Quantiles, Steps, Throughput
+from pipeprof.profiles.document.memory import Memory
+from pipeprof.profiles.document.messages import Message, Problem
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
+from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time import verdict as module
 from pipeprof.profiles.time.verdict import INPUT_BOUND_FROM, SLOW_DELETE, STEP_BOUND_BELOW, bound_of, verdict
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from unit.advise.recorded import GRAPHS, NAMES, recorded_view
 
-from pipeprof.profiles.document.profile import Location, Stage
+from pipeprof.profiles.document.stages import Location, Stage
 from pipeprof.profiles.view.from_graph import _plain_arguments, view_of_graphs
 from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, Component, PipelineView, StageView
 

@@ -8,7 +8,10 @@ from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, Literal
 
-from pipeprof.profiles.document.profile import Host, Location, PhaseName, Series, Target, Tool
+from pipeprof.profiles.document.base import PhaseName
+from pipeprof.profiles.document.measured import Series
+from pipeprof.profiles.document.stages import Location
+from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.harness.build_profile import Facts
 from pipeprof.profiles.harness.failure import StageAt
 from pipeprof.profiles.harness.received import Observed
