@@ -15,6 +15,7 @@ import typer
 from pipeprof.cli import exit_codes
 from pipeprof.cli.commands import check, data, explain, init, rules, run, schema, show
 from pipeprof.cli.exit_codes import epilog
+from pipeprof.cli.options import typed_command
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -51,7 +52,7 @@ def root(
         typer.echo(context.get_help())
 
 
-app.command("run", epilog=run.EPILOG)(run.run)
+app.command("run", epilog=run.EPILOG)(typed_command(run.run))
 app.command("check", epilog=check.EPILOG)(check.check)
 app.command("show", epilog=show.EPILOG)(show.show)
 app.command("rules", epilog=rules.EPILOG)(rules.rules)

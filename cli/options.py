@@ -1,11 +1,13 @@
-"""Options that several commands share, and what their texts mean."""
+"""Options that several commands share, all options of ``pipeprof run``, and what their texts mean."""
 
 from __future__ import annotations
 
 import difflib
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from dataclasses import MISSING, dataclass, fields
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
 
 import typer
 
@@ -62,6 +64,84 @@ Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help
 Redact = Annotated[bool, typer.Option("--redact", help="Leave out home folders, host and user name.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="More on stderr: each phase as it ends, tracebacks.")]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Everything that ``pipeprof run`` can be given, as typed."""
+
+    target: Target
+    sets: Set = None
+    overlays: Overlay = None
+    env: Env = False
+    args: Arg = None
+    no_python: NoPython = False
+    seconds: Annotated[
+        str | None, typer.Option(metavar="SECONDS", help="How long to measure.  [default: the spec's, else 10]")
+    ] = None
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Stop measuring after so many steps, if that comes first.")
+    ] = None
+    step: Annotated[
+        str | None,
+        typer.Option(metavar="STEP", help="What takes the batches: none, simulate:12ms or python:file.py:function."),
+    ] = None
+    dispatch: Annotated[
+        str | None,
+        typer.Option(metavar="sync|N", help="How far the host runs ahead of the device: sync, or steps in flight."),
+    ] = None
+    cold: Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")] = False
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of TensorFlow's random ops.")] = None
+    timeout: Annotated[
+        str | None, typer.Option(metavar="SECONDS", help="No step for so long counts as hanging.  [default: 120]")
+    ] = None
+    max_time: Annotated[str | None, typer.Option(metavar="SECONDS", help="Longest the whole command may take.")] = None
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Stop the worker above this, e.g. 8GiB.  [default: what there is]"),
+    ] = None
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="SECONDS", help="Time for verifying findings; no effect yet, nothing is verified."),
+    ] = None
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Verify no findings; no effect yet, nothing is verified.")
+    ] = False
+    out: Out = None
+    form: Format = None
+    json: Json = False
+    force: Force = False
+    color: Color = "auto"
+    redact: Redact = False
+    no_lock: Annotated[bool, typer.Option("--no-lock", help="Do not wait for another measuring pipeprof.")] = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+
+def typed_command(command: Callable[[RunOptions], None]) -> Callable[..., None]:
+    """A function with one parameter for each option of ``pipeprof run``, as typer reads it.
+
+    Args:
+        command: Takes all options in one object.
+    """
+
+    def call(**given: Any) -> None:
+        command(RunOptions(**given))
+
+    hints = get_type_hints(RunOptions, include_extras=True)
+    parameters = [
+        Parameter(
+            field.name,
+            Parameter.KEYWORD_ONLY,
+            annotation=hints[field.name],
+            default=Parameter.empty if field.default is MISSING else field.default,
+        )
+        for field in fields(RunOptions)
+    ]
+    call.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = hints
+    call.__name__, call.__doc__ = command.__name__, command.__doc__
+    return call
 
 
 def choice(flag: str, value: str, choices: Sequence[str], to_come: Sequence[str] = ()) -> str:

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import (
-    Arg,
-    Color,
-    Env,
-    Force,
-    Format,
-    Json,
-    NoPython,
-    Out,
-    Overlay,
-    Quiet,
-    Redact,
-    Set,
-    Target,
-    Verbose,
-)
+from pipeprof.cli.options import RunOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,55 +29,7 @@ EPILOG = epilog(
 )
 
 
-def run(
-    target: Target,
-    *,
-    sets: Set = None,
-    overlays: Overlay = None,
-    env: Env = False,
-    args: Arg = None,
-    no_python: NoPython = False,
-    seconds: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="How long to measure.  [default: the spec's, else 10]")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Stop measuring after so many steps, if that comes first.")
-    ] = None,
-    step: Annotated[
-        str | None,
-        typer.Option(metavar="STEP", help="What takes the batches: none, simulate:12ms or python:file.py:function."),
-    ] = None,
-    dispatch: Annotated[
-        str | None,
-        typer.Option(metavar="sync|N", help="How far the host runs ahead of the device: sync, or steps in flight."),
-    ] = None,
-    cold: Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")] = False,
-    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of TensorFlow's random ops.")] = None,
-    timeout: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="No step for so long counts as hanging.  [default: 120]")
-    ] = None,
-    max_time: Annotated[str | None, typer.Option(metavar="SECONDS", help="Longest the whole command may take.")] = None,
-    memory_limit: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Stop the worker above this, e.g. 8GiB.  [default: what there is]"),
-    ] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(metavar="SECONDS", help="Time for verifying findings; no effect yet, nothing is verified."),
-    ] = None,
-    no_verify: Annotated[
-        bool, typer.Option("--no-verify", help="Verify no findings; no effect yet, nothing is verified.")
-    ] = False,
-    out: Out = None,
-    form: Format = None,
-    json: Json = False,
-    force: Force = False,
-    color: Color = "auto",
-    redact: Redact = False,
-    no_lock: Annotated[bool, typer.Option("--no-lock", help="Do not wait for another measuring pipeprof.")] = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+def run(given: RunOptions) -> None:
     """Measure a pipeline and say what it is bound by.
 
     The report goes to stdout, progress to stderr. The profile is always saved: to --out FILE.json, else in
@@ -106,41 +43,42 @@ def run(
     from pipeprof.cli.render.progress import progress_for
     from pipeprof.profiles.harness.settings import RunSettings
 
-    del no_verify
-    options.choice("--color", color, options.COLORS)
-    options.duration("--budget", budget)
-    parsed_step = options.step(step)
+    options.choice("--color", given.color, options.COLORS)
+    options.duration("--budget", given.budget)
+    step = options.step(given.step)
     settings = partial(
         RunSettings,
         command=["pipeprof", *sys.argv[1:]],
-        step=parsed_step,
-        dispatch=options.dispatch(dispatch),
-        seconds=options.duration("--seconds", seconds),
-        steps=steps,
-        seed=seed,
-        cold=True if cold else None,
-        timeout=options.duration("--timeout", timeout),
-        max_time=options.duration("--max-time", max_time),
-        memory_limit=options.byte_size("--memory-limit", memory_limit),
-        lock=not no_lock,
+        step=step,
+        dispatch=options.dispatch(given.dispatch),
+        seconds=options.duration("--seconds", given.seconds),
+        steps=given.steps,
+        seed=given.seed,
+        cold=True if given.cold else None,
+        timeout=options.duration("--timeout", given.timeout),
+        max_time=options.duration("--max-time", given.max_time),
+        memory_limit=options.byte_size("--memory-limit", given.memory_limit),
+        lock=not given.no_lock,
     )
-    outputs = output.plan_outputs(out, form, json=json, force=force)
-    if list_functions(target, plain=outputs.stdout == "text" and not out):
+    outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force)
+    if list_functions(given.target, plain=outputs.stdout == "text" and not given.out):
         return
-    changes = Changes(sets or [], overlays or [], env)
-    parsed, loaded = load_target(target, changes, no_python=no_python, step=parsed_step, arguments=args or [])
+    changes = Changes(given.sets or [], given.overlays or [], given.env)
+    parsed, loaded = load_target(
+        given.target, changes, no_python=given.no_python, step=step, arguments=given.args or []
+    )
     for note in loaded.notes if loaded is not None else ():
         output.say(f"pipeprof: note: {note}")
 
     from pipeprof.profiles.harness.harness import run_sample
 
-    writer = _writer(parsed, loaded, outputs.profile, redact=redact)
-    progress = progress_for(sys.stderr, quiet=quiet, verbose=verbose)
+    writer = _writer(parsed, loaded, outputs.profile, redact=given.redact)
+    progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     try:
         profile = run_sample(settings(target=parsed, loaded=loaded), writer, progress)
     finally:
         progress.close()
-    _finish(profile, writer, outputs, color, redact=redact)
+    _finish(profile, writer, outputs, given.color, redact=given.redact)
     _refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
 

@@ -1,0 +1,100 @@
+"""Command lines that repeat a run: all flags kept, changes applied, read back by the command's own parser."""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict, replace
+
+import pytest
+
+from pipeprof.cli.command_line import OUTPUTS, _parser, parse_run, rerun, run_options
+from pipeprof.cli.main import app
+from pipeprof.cli.options import RunOptions
+from pipeprof.profiles.document.profile import Profile
+
+Recorded = Callable[[str], Profile]
+
+EVERY_FLAG = (
+    "spec.yaml -f laptop.yaml -f more.yaml --set stages.0.x=1 --env --no-python --seconds 5 --steps 9"
+    " --step simulate:12ms --dispatch 2 --cold --seed 0 --timeout 3min --max-time 60 --memory-limit 8GiB"
+    " --budget 9 --no-verify --redact --no-lock"
+)
+
+
+def ran(profile: Profile, line: str) -> Profile:
+    """The profile as a run with these words would have written it."""
+    words = shlex.split(line)
+    options = parse_run(words)
+    profile.command = ["pipeprof", "run", *words]
+    profile.target.text = options.target
+    profile.target.overrides = options.sets or []
+    profile.target.overlays = options.overlays or []
+    return profile
+
+
+def again(line: str | None) -> RunOptions:
+    """What the command line means to the parser."""
+    assert line is not None
+    words = shlex.split(line)
+    assert words[:2] == ["pipeprof", "run"]
+    return parse_run(words[2:])
+
+
+def test_every_flag_is_kept_and_every_output_dropped(recorded: Recorded) -> None:
+    profile = ran(
+        recorded("input-bound"), f"{EVERY_FLAG} --out a.json --json --force --color never -q -v --format json"
+    )
+    assert again(rerun(profile)) == parse_run(shlex.split(EVERY_FLAG))
+
+
+def test_the_flags_of_this_test_are_all_flags() -> None:
+    function = parse_run(["f.py:make", "--arg", "n=1"])
+    given = asdict(parse_run(shlex.split(EVERY_FLAG)))
+    default = asdict(RunOptions("spec.yaml"))
+    unchanged = {name for name in given if given[name] == default[name]} - {"target"}
+    assert unchanged == OUTPUTS | {"args"}
+    assert function.args == ["n=1"]
+
+
+def test_arguments_of_a_function_are_kept(recorded: Recorded) -> None:
+    profile = ran(recorded("interrupted"), "'my load.py:train' --arg 'split=a b' --arg n=1")
+    assert rerun(profile, seconds="3") == "pipeprof run 'my load.py:train' --arg 'split=a b' --arg n=1 --seconds 3"
+
+
+def test_a_set_replaces_the_one_for_the_same_place(recorded: Recorded) -> None:
+    profile = ran(recorded("input-bound"), "spec.yaml --set stages.decode.num_parallel_calls=2 --set name=x")
+    assert profile.stages is not None
+    decode = next(stage for stage in profile.stages if stage.name == "decode")
+    for path in ("stages.decode", decode.id):
+        command = again(rerun(profile, overrides=[f"{path}.num_parallel_calls=8"]))
+        assert command.sets == ["name=x", f"{path}.num_parallel_calls=8"]
+
+
+def test_a_change_replaces_the_flag(recorded: Recorded) -> None:
+    profile = ran(recorded("step-bound"), "spec.yaml --step none --dispatch 1 --seed 4")
+    assert rerun(profile, step="simulate:12ms") == ("pipeprof run spec.yaml --dispatch 1 --seed 4 --step simulate:12ms")
+
+
+def test_a_flag_can_be_taken_away(recorded: Recorded) -> None:
+    profile = ran(recorded("step-bound"), "spec.yaml --memory-limit 1GiB --cold")
+    assert rerun(profile, memory_limit=None, cold=False) == "pipeprof run spec.yaml"
+
+
+def test_overrides_need_a_spec(recorded: Recorded) -> None:
+    assert rerun(recorded("interrupted"), overrides=["stages.0.buffer_size=1"]) is None
+
+
+@pytest.mark.parametrize("command", [[], ["pipeprof"], ["pipeprof", "run", "--no-such-flag"], ["pytest", "-q", "x"]])
+def test_without_a_command_line_the_document_names_the_changes(command: list[str], recorded: Recorded) -> None:
+    profile = recorded("no-model")
+    profile.command = command
+    assert run_options(profile) == replace(RunOptions("spec.yaml"), sets=["options.autotune.enabled=false"])
+    assert rerun(profile) == "pipeprof run spec.yaml --set options.autotune.enabled=false"
+
+
+def test_the_parser_is_that_of_the_command() -> None:
+    import typer
+
+    command = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
+    assert [(p.name, p.opts, p.default) for p in command.params] == [
+        (p.name, p.opts, p.default) for p in _parser().params
+    ]
