@@ -78,18 +78,20 @@ def parse_run(words: Sequence[str]) -> RunOptions:
     from pipeprof.pipelines.errors import UsageError
 
     try:
-        context = _parser().make_context("run", list(words))
+        context = run_parser().make_context("run", list(words))
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
         raise UsageError(str(error.format_message())) from None
-    given = {name: list(value) or None if isinstance(value, tuple) else value for name, value in context.params.items()}
+    given: dict[str, Any] = {
+        name: list(value) or None if isinstance(value, tuple) else value for name, value in context.params.items()
+    }
     return RunOptions(**given)
 
 
 @cache
-def _parser() -> Any:
-    """The command ``run`` without what it does."""
+def run_parser() -> Any:
+    """Build the parser of ``pipeprof run`` without the command's body."""
     import typer
 
     app = typer.Typer(add_completion=False)
@@ -103,7 +105,7 @@ def _nothing(options: RunOptions) -> None:
 
 def _words(options: Mapping[str, Any]) -> Iterator[str]:
     """The words of a command line for options by name: those that differ from their defaults, the target first."""
-    for parameter in _parser().params:
+    for parameter in run_parser().params:
         value = options.get(parameter.name)
         if parameter.param_type_name == "argument":
             if value is not None:

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from pipeprof.cli.command_line import OUTPUTS, _parser, parse_run, rerun, run_options
+from pipeprof.cli.command_line import OUTPUTS, parse_run, rerun, run_options, run_parser
 from pipeprof.cli.main import app
 from pipeprof.cli.options import RunOptions
 from pipeprof.profiles.document.profile import Profile
@@ -96,5 +96,5 @@ def test_the_parser_is_that_of_the_command() -> None:
 
     command = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
     assert [(p.name, p.opts, p.default) for p in command.params] == [
-        (p.name, p.opts, p.default) for p in _parser().params
+        (p.name, p.opts, p.default) for p in run_parser().params
     ]
