@@ -101,7 +101,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 
 
 def _report(error: Exception, arguments: Sequence[str]) -> int:
-    from pipeprof.cli.output import say
+    from pipeprof.cli.streams import say
     from pipeprof.pipelines.errors import PipeprofError
 
     if isinstance(error, PipeprofError):
@@ -142,7 +142,7 @@ def _command_path(error: Exception, arguments: Sequence[str]) -> str:
 
 
 def _say_crash(error: Exception, arguments: Sequence[str]) -> None:
-    from pipeprof.cli.output import say
+    from pipeprof.cli.streams import say
 
     wanted = os.environ.get("PIPEPROF_DEBUG", "") not in ("", "0") or not {"-v", "--verbose"}.isdisjoint(arguments)
     if wanted:

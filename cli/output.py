@@ -1,17 +1,16 @@
-"""Where reports go: the formats and files that were asked for, stdout, and messages on stderr."""
+"""Outputs of a command: the formats and files of a report."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from pipeprof.cli.options import report_format
+from pipeprof.cli.streams import write_stdout
 from pipeprof.pipelines.errors import PipeprofError, UsageError
 
 if TYPE_CHECKING:
@@ -173,45 +172,3 @@ def write_reports(profile: Profile, outputs: Outputs, color: str, saved: Path | 
     if failed:
         msg = f"the report could not be written to {', '.join(failed)}"
         raise OutputError(msg)
-
-
-def write_stdout(text: str) -> None:
-    """Write to stdout; a reader that went away, as ``head`` does, is no error.
-
-    Raises:
-        OSError: Stdout is full or broken otherwise.
-    """
-    write_stream(sys.stdout, text)
-
-
-def write_stream(stream: TextIO, text: str) -> None:
-    """Write and flush; characters that the stream's encoding lacks are spelled out.
-
-    Raises:
-        OSError: The stream is full or broken, except for a pipe whose reader is gone.
-    """
-    encoding = stream.encoding or "utf-8"
-    try:
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        stream.flush()
-    except BrokenPipeError:
-        silence(stream)
-    except OSError:
-        silence(stream)
-        raise
-
-
-def silence(stream: TextIO) -> None:
-    """Send what is still buffered nowhere, so that the interpreter does not complain about it at its end."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-
-
-def say(text: str) -> None:
-    """One line on stderr, with control characters spelled out."""
-    from pipeprof.cli.render.style import visible
-
-    with contextlib.suppress(OSError):
-        write_stream(sys.stderr, "\n".join(visible(line) for line in text.splitlines()) + "\n")

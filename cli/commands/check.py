@@ -63,7 +63,7 @@ def check(
 
     TensorFlow is not loaded. The rules are those that need no measurement.
     """
-    from pipeprof.cli import options, output
+    from pipeprof.cli import options, streams
     from pipeprof.cli.commands.targets import Changes, list_functions, load_target
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 
@@ -81,15 +81,15 @@ def check(
         if kind == "text":
             raise
         profile = _with_errors(target, changes, error)
-        output.write_stdout(_encoded(profile, kind))
+        streams.write_stdout(_encoded(profile, kind))
         raise typer.Exit(error.exit_code) from None
     for note in loaded.notes if loaded is not None and kind == "text" else ():
-        output.say(f"pipeprof: note: {note}")
+        streams.say(f"pipeprof: note: {note}")
     if python:
-        output.write_stdout(_as_python(target, loaded))
+        streams.write_stdout(_as_python(target, loaded))
         return
     if show:
-        output.write_stdout(_resolved(target, loaded, kind))
+        streams.write_stdout(_resolved(target, loaded, kind))
         return
     machine = _machine(limit)
     advice = _advice(loaded, machine) if loaded is not None else None
@@ -98,7 +98,7 @@ def check(
         # Nothing found and nothing looked at are not the same.
         exit_code = INTERNAL if advice.findings is None else GATE if advice.findings else OK
     if kind == "text":
-        output.write_stdout(_as_text(target, loaded, advice, color, asked=limit is not None))
+        streams.write_stdout(_as_text(target, loaded, advice, color, asked=limit is not None))
     else:
         profile = _document(
             target,
@@ -110,7 +110,7 @@ def check(
             advice=advice,
             exit_code=exit_code,
         )
-        output.write_stdout(_encoded(profile, kind))
+        streams.write_stdout(_encoded(profile, kind))
     if exit_code:
         raise typer.Exit(exit_code)
 

@@ -31,9 +31,9 @@ def explain(
 
     from pipeprof.cli.commands.rules import as_dict
     from pipeprof.cli.options import COLORS, choice, report_format
-    from pipeprof.cli.output import write_stdout
     from pipeprof.cli.render.rules import render_rule
     from pipeprof.cli.render.style import style_of
+    from pipeprof.cli.streams import write_stdout
     from pipeprof.profiles.advise.advise import GATE
 
     choice("--color", color, COLORS)

@@ -48,7 +48,7 @@ def init(
     import shlex
 
     from pipeprof.cli.commands.init_function import is_function
-    from pipeprof.cli.output import say, write_stdout
+    from pipeprof.cli.streams import say, write_stdout
 
     if from_ is not None and is_function(from_):
         _from_function(from_, out, args or (), force=force, save_arrays=save_arrays, no_python=no_python)
@@ -79,7 +79,7 @@ def _from_function(
     from pathlib import Path
 
     from pipeprof.cli.commands.init_function import describe_function, report
-    from pipeprof.cli.output import say, write_stdout
+    from pipeprof.cli.streams import say, write_stdout
 
     to_stdout = out == "-"
     if not to_stdout:

@@ -22,9 +22,9 @@ def rules(*, form: Format = None, json: Json = False, color: Color = "auto") -> 
     import sys
 
     from pipeprof.cli.options import COLORS, choice, report_format
-    from pipeprof.cli.output import write_stdout
     from pipeprof.cli.render.rules import render_rules
     from pipeprof.cli.render.style import style_of
+    from pipeprof.cli.streams import write_stdout
     from pipeprof.profiles.advise.advise import GATE
     from pipeprof.profiles.advise.rule import rules as all_rules
 

@@ -38,7 +38,7 @@ def run(given: RunOptions) -> None:
     import sys
     from functools import partial
 
-    from pipeprof.cli import options, output
+    from pipeprof.cli import options, output, streams
     from pipeprof.cli.commands.targets import Changes, list_functions, load_target
     from pipeprof.cli.render.progress import progress_for
     from pipeprof.profiles.harness.settings import RunSettings
@@ -68,7 +68,7 @@ def run(given: RunOptions) -> None:
         given.target, changes, no_python=given.no_python, step=step, arguments=given.args or []
     )
     for note in loaded.notes if loaded is not None else ():
-        output.say(f"pipeprof: note: {note}")
+        streams.say(f"pipeprof: note: {note}")
 
     from pipeprof.profiles.harness.harness import run_sample
 
@@ -96,14 +96,14 @@ def _writer(parsed: ParsedTarget, loaded: LoadedSpec | None, out: Path | None, *
 
 def _finish(profile: Profile, writer: ProfileWriter, outputs: Outputs, color: str, *, redact: bool) -> None:
     """Print and write everything; only then complain about what could not be saved."""
-    from pipeprof.cli import output
+    from pipeprof.cli import output, streams
     from pipeprof.cli.exit_codes import USAGE
     from pipeprof.profiles.document.redaction import redact_here
 
     if profile.exit_code == USAGE and outputs.stdout == "text":
         outputs = replace(outputs, stdout=None)
     for warning in writer.warnings:
-        output.say(f"pipeprof: warning: {warning}")
+        streams.say(f"pipeprof: warning: {warning}")
     output.write_reports(redact_here(profile) if redact else profile, outputs, color, writer.path)
     writer.require_saved()
 

@@ -21,7 +21,7 @@ def schema(
     import json
 
     from pipeprof.cli.options import choice
-    from pipeprof.cli.output import write_stdout
+    from pipeprof.cli.streams import write_stdout
 
     kind = choice("schema", document, DOCUMENTS, DOCUMENTS_TO_COME)
     made = profile_schema() if kind == "profile" else _spec(overlay=kind == "overlay")

@@ -33,7 +33,7 @@ def show(
     """
     import sys
 
-    from pipeprof.cli import output
+    from pipeprof.cli import output, streams
     from pipeprof.cli.options import COLORS, choice
     from pipeprof.cli.render.style import style_of
     from pipeprof.pipelines.errors import UsageError
@@ -59,6 +59,6 @@ def show(
     ]
     if outputs.stdout == "json":
         joined = ",\n".join(text.rstrip("\n") for text in texts)
-        output.write_stdout(f"[\n{joined}\n]\n")
+        streams.write_stdout(f"[\n{joined}\n]\n")
     else:
-        output.write_stdout("\n\n".join(texts))
+        streams.write_stdout("\n\n".join(texts))

@@ -51,7 +51,7 @@ def list_functions(text: str, *, plain: bool) -> bool:
     path = listed_file(text)
     if path is None:
         return False
-    from pipeprof.cli.output import write_stdout
+    from pipeprof.cli.streams import write_stdout
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.target.listing import describe, listed_functions
 

@@ -1,0 +1,50 @@
+"""Writing to stdout and stderr: encodings, readers that go away, control characters."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TextIO
+
+
+def write_stdout(text: str) -> None:
+    """Write to stdout; a reader that went away, as ``head`` does, is no error.
+
+    Raises:
+        OSError: Stdout is full or broken otherwise.
+    """
+    write_stream(sys.stdout, text)
+
+
+def write_stream(stream: TextIO, text: str) -> None:
+    """Write and flush; characters that the stream's encoding lacks are spelled out.
+
+    Raises:
+        OSError: The stream is full or broken, except for a pipe whose reader is gone.
+    """
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        silence(stream)
+    except OSError:
+        silence(stream)
+        raise
+
+
+def silence(stream: TextIO) -> None:
+    """Send what is still buffered nowhere, so that the interpreter does not complain about it at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def say(text: str) -> None:
+    """One line on stderr, with control characters spelled out."""
+    from pipeprof.cli.render.style import visible
+
+    with contextlib.suppress(OSError):
+        write_stream(sys.stderr, "\n".join(visible(line) for line in text.splitlines()) + "\n")
