@@ -31,3 +31,7 @@ class ProfileError(PipeprofError):
     """A saved profile is missing, invalid or not comparable (exit code 6)."""
 
     exit_code: ClassVar[int] = 6
+
+
+class PlainError(ValueError):
+    """An error inside a build whose message is complete without the name of its class."""

@@ -1,4 +1,4 @@
-"""What was probably meant by a name that does not exist."""
+"""Suggestions for misspelled names, values and paths."""
 
 from __future__ import annotations
 
@@ -200,6 +200,17 @@ def suggest_path(got: str, candidates: Iterable[str]) -> str | None:
         folder, slash, name = "", "", got
     close = difflib.get_close_matches(name[:_LONGEST], names, n=1, cutoff=CUTOFF)
     return f"{folder}{slash}{close[0]}" if close else None
+
+
+def did_you_mean(got: str, candidates: Iterable[str]) -> str:
+    """Return `` — did you mean X?``, or an empty text when no candidate is close.
+
+    Example:
+        >>> did_you_mean("trian", ["train", "test"])
+        ' — did you mean train?'
+    """
+    close = difflib.get_close_matches(got, list(candidates), n=1, cutoff=CUTOFF)
+    return f" — did you mean {close[0]}?" if close else ""
 
 
 def _plain(text: str) -> str:

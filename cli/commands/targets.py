@@ -84,8 +84,8 @@ def load_target(
     import os
     from dataclasses import replace
 
+    from pipeprof.pipelines.check import check_spec
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.spec.loader import load_spec
     from pipeprof.pipelines.target.target import parse_target
     from pipeprof.profiles.harness.settings import python_files
 
@@ -115,7 +115,7 @@ def load_target(
         msg = f"--arg gives arguments to a Python function, but {text} is a spec; --set changes a spec"
         raise UsageError(msg)
     environment = os.environ if changes.env else None
-    loaded = load_spec(target.path, changes.sets, overlays=changes.overlays, environment=environment)
+    loaded = check_spec(target.path, changes.sets, overlays=changes.overlays, environment=environment)
     files = python_files(loaded)
     if no_python and files:
         names = ", ".join(sorted({path.name for path in files}))

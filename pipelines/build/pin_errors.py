@@ -12,13 +12,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from pipeprof.pipelines.errors import PipelineFailedError
+from pipeprof.pipelines.errors import PipelineFailedError, PlainError
 
 _LONGEST = 400
-
-
-class PlainError(ValueError):
-    """An error in our own words, which needs no class name before it."""
 
 
 class BuildError(PipelineFailedError):

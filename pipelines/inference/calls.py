@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from pipeprof.pipelines.inference.errors import CannotInfer, Place, Refused, Report, ignore
 from pipeprof.pipelines.inference.rules.base import Arguments, ArrayLookup, Rule, rules
 from pipeprof.pipelines.inference.rules.input_checks import check_inputs
 from pipeprof.pipelines.inference.rules.layers import LAYERS
 from pipeprof.pipelines.inference.special_calls import SPECIAL, given_to
 from pipeprof.pipelines.inference.tensor.fields import field_of, with_field
-from pipeprof.pipelines.inference.tensor.refusals import NotKnown, Refused
 from pipeprof.pipelines.inference.tensor.shapes import Structure, Tensor, each, leaves
 from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
 from pipeprof.pipelines.ops.functions.catalog import function
-
-Place = tuple[str | int, ...]
-Report = Callable[[Place, Refused], None]
-"""Takes where a call or stage was written and what is refused about it."""
-
-
-def nobody(place: Place, refusal: Refused) -> None:
-    """Report to nobody."""
-    del place, refusal
 
 
 class CallFlow:
@@ -31,7 +22,7 @@ class CallFlow:
     What is refused is reported with its place, and nothing is known from there on.
     """
 
-    def __init__(self, arrays: ArrayLookup, *, strict: bool, report: Report = nobody) -> None:
+    def __init__(self, arrays: ArrayLookup, *, strict: bool, report: Report = ignore) -> None:
         self.arrays = arrays
         self.strict = strict
         self._report = report
@@ -114,7 +105,7 @@ def known(rule: Rule, arguments: Arguments) -> Structure:
         result = rule(arguments)
     except Refused:
         raise
-    except (NotKnown, TypeError):
+    except (CannotInfer, TypeError):
         # An argument of a kind that no rule reckons with ("axis: [[1]]"): TensorFlow says what is wrong with it.
         return None
     return result if _has_sizes(result) else None
@@ -170,6 +161,3 @@ def _unragged(component: Any) -> Any:
     if isinstance(component, Tensor) and component.kind == "ragged" and component.rank == 1:
         return Tensor(component.dtype, component.shape)
     return component
-
-
-__all__ = ["CallFlow", "Place", "Report", "call_result", "inputs_of", "inside_function", "nobody"]

@@ -4,32 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.inference.common_structure import common
+from pipeprof.pipelines.inference.errors import Refused, refuse
 from pipeprof.pipelines.inference.stages import UNKNOWN, Flow
 from pipeprof.pipelines.inference.tensor import counts
-from pipeprof.pipelines.inference.tensor.refusals import Refused, refuse
 from pipeprof.pipelines.inference.tensor.shapes import FLOATS, Structure, Tensor
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.inference.calls import Place
-    from pipeprof.pipelines.inference.walker import Walker
+    from pipeprof.pipelines.inference.calls import CallFlow
+    from pipeprof.pipelines.inference.errors import Place
+    from pipeprof.pipelines.inference.known_files import Files
+
+
+class Inference(Protocol):
+    """The inference of a whole pipeline, as a single source or stage uses it."""
+
+    strict: bool
+    files: Files
+    calls: CallFlow
+
+    def pipeline(self, pipeline: Any, address: str, place: Place, outer: Structure) -> Flow:
+        """Infer the elements of an inner pipeline."""
+        ...
+
+    def report(self, place: Place, refusal: Refused, batched: str | None = None) -> None:
+        """Report what TensorFlow would refuse."""
+        ...
 
 
 @dataclass(frozen=True)
-class Following:
-    """Where the elements are followed: what a source or stage may ask of the walker.
+class PipelineContext:
+    """The source or stage whose elements are inferred.
 
     Attributes:
-        walker: The walker.
+        inference: The inference of the whole pipeline.
         address: Address of the source or stage.
         place: Where it was written.
         outer: The element that its pipeline is made for.
     """
 
-    walker: Walker
+    inference: Inference
     address: str
     place: Place
     outer: Structure
@@ -37,12 +54,12 @@ class Following:
     @property
     def strict(self) -> bool:
         """Whether only TensorFlow's own words count."""
-        return self.walker.strict
+        return self.inference.strict
 
     def inner(self, op: Any, outer: Structure = None) -> list[Flow]:
         """What comes out of the pipelines among the arguments, in order; of those made for an element with `outer`."""
         return [
-            self.walker.pipeline(
+            self.inference.pipeline(
                 one.pipeline,
                 join(self.address, *one.below),
                 (*self.place, *one.place),
@@ -56,12 +73,12 @@ class Following:
         try:
             return check()
         except Refused as refusal:
-            self.walker.report(self.place, refusal)
+            self.inference.report(self.place, refusal)
         return None
 
 
-def _zip(source: Any, following: Following) -> Flow:
-    flows = following.inner(source)
+def _zip(source: Any, context: PipelineContext) -> Flow:
+    flows = context.inner(source)
     structure = source.datasets.build(lambda index, _: flows[index].structure)
     uneven = any(flow.uneven for flow in flows)
     return Flow(structure, counts.shortest(flow.cardinality for flow in flows), uneven)
@@ -82,18 +99,18 @@ def _all_structures(flows: list[Flow], numbers: Sequence[int]) -> Structure:
     return structure
 
 
-def _concatenate(source: Any, following: Following) -> Flow:
-    flows = following.inner(source)
+def _concatenate(source: Any, context: PipelineContext) -> Flow:
+    flows = context.inner(source)
     structure = _all_structures(flows, range(len(flows)))
     return Flow(structure, counts.added(flow.cardinality for flow in flows), uneven=True)
 
 
-def _sample(source: Any, following: Following) -> Flow:
-    flows = following.inner(source)
+def _sample(source: Any, context: PipelineContext) -> Flow:
+    flows = context.inner(source)
     count = len(source.datasets.value)
     datasets, weights = flows[:count], source.weights
     if len(flows) > count:
-        following.guarded(lambda: _check_weights(flows[count].structure, count))
+        context.guarded(lambda: _check_weights(flows[count].structure, count))
     numbers: Sequence[int] = range(count)
     if isinstance(weights, tuple):
         # TensorFlow leaves out what is never drawn.
@@ -104,7 +121,7 @@ def _sample(source: Any, following: Following) -> Flow:
         return datasets[numbers[0]]
     datasets = [datasets[index] for index in numbers]
     structure = _all_structures(datasets, numbers)
-    return Flow(structure, _drawn(datasets, following, stop=source.stop_on_empty_dataset), uneven=True)
+    return Flow(structure, _drawn(datasets, context, stop=source.stop_on_empty_dataset), uneven=True)
 
 
 def _check_weights(structure: Structure, count: int) -> None:
@@ -115,18 +132,18 @@ def _check_weights(structure: Structure, count: int) -> None:
         refuse(structure, "wrong-weights", f"a float tensor of shape [{count}]", "weights")
 
 
-def _drawn(datasets: list[Flow], following: Following, *, stop: bool) -> int | None:
+def _drawn(datasets: list[Flow], context: PipelineContext, *, stop: bool) -> int | None:
     known = [flow.cardinality for flow in datasets]
-    if following.strict or stop:
-        return counts.drawn(known) if following.strict else None
+    if context.strict or stop:
+        return counts.drawn(known) if context.strict else None
     return counts.added(known)
 
 
-def _choose(source: Any, following: Following) -> Flow:
-    *datasets, choice = following.inner(source)
-    following.guarded(lambda: _check_choice(choice.structure))
+def _choose(source: Any, context: PipelineContext) -> Flow:
+    *datasets, choice = context.inner(source)
+    context.guarded(lambda: _check_choice(choice.structure))
     structure = _all_structures(datasets, range(len(datasets)))
-    count = counts.drawn(flow.cardinality for flow in datasets) if following.strict else None
+    count = counts.drawn(flow.cardinality for flow in datasets) if context.strict else None
     return Flow(structure, count, uneven=True)
 
 
@@ -138,7 +155,7 @@ def _check_choice(structure: Structure) -> None:
         refuse(structure, "wrong-choice", "a single int64: which pipeline is next", "choice_dataset")
 
 
-COMBINED: Mapping[str, Callable[[Any, Following], Flow]] = {
+COMBINED: Mapping[str, Callable[[Any, PipelineContext], Flow]] = {
     "choose_from_datasets": _choose,
     "concatenate": _concatenate,
     "sample_from_datasets": _sample,

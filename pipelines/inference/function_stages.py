@@ -6,28 +6,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pipeprof.pipelines.inference.calls import Place, inside_function
-from pipeprof.pipelines.inference.combined import Following
+from pipeprof.pipelines.inference.calls import inside_function
+from pipeprof.pipelines.inference.combined import PipelineContext
 from pipeprof.pipelines.inference.common_structure import common
+from pipeprof.pipelines.inference.errors import Place, Refused, mismatch, refuse
 from pipeprof.pipelines.inference.padding import padded
 from pipeprof.pipelines.inference.sources import literals
 from pipeprof.pipelines.inference.stages import UNKNOWN, Flow, stacked
 from pipeprof.pipelines.inference.tensor import counts
 from pipeprof.pipelines.inference.tensor.counts import INFINITE
-from pipeprof.pipelines.inference.tensor.refusals import Refused, mismatch, refuse
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each
 
 _ROUNDS = 8
 """How often a state may change its shape until TensorFlow leaves it open."""
 
 
-def _result(function: Any, element: Structure, following: Following, place: Place, *, answers: bool) -> Structure:
+def _result(function: Any, element: Structure, context: PipelineContext, place: Place, *, answers: bool) -> Structure:
     """What a function gives; ``None`` for one in a Python file."""
     calls = getattr(function, "ops", None)
     if calls is None:
         return None
-    chain = (*following.place, *place, "ops")
-    return following.walker.calls.chain(calls, inside_function(element), chain, answers=answers)
+    chain = (*context.place, *place, "ops")
+    return context.inference.calls.chain(calls, inside_function(element), chain, answers=answers)
 
 
 def _written(stage: Any, argument: str) -> tuple[Any, Place]:
@@ -36,14 +36,14 @@ def _written(stage: Any, argument: str) -> tuple[Any, Place]:
     return (named, (argument,)) if named is not None else (getattr(stage, "function", None), ())
 
 
-def _map(stage: Any, flow: Flow, following: Following) -> Flow:
+def _map(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     function, place = _written(stage, "map_func")
-    return replace(flow, structure=_result(function, flow.structure, following, place, answers=False))
+    return replace(flow, structure=_result(function, flow.structure, context, place, answers=False))
 
 
-def _check_truth(stage: Any, flow: Flow, following: Following) -> None:
+def _check_truth(stage: Any, flow: Flow, context: PipelineContext) -> None:
     function, place = _written(stage, "predicate")
-    result = _result(function, flow.structure, following, place, answers=True)
+    result = _result(function, flow.structure, context, place, answers=True)
     if result is None:
         return
     if not isinstance(result, Tensor) or result.dtype != "bool" or result.shape not in ((), None):
@@ -52,26 +52,26 @@ def _check_truth(stage: Any, flow: Flow, following: Following) -> None:
         refuse(result, "no-truth-value", expected, *place, "ops", last)
 
 
-def _filter(stage: Any, flow: Flow, following: Following) -> Flow:
-    following.guarded(lambda: _check_truth(stage, flow, following))
-    endless = flow.cardinality == INFINITE and not following.strict
+def _filter(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
+    context.guarded(lambda: _check_truth(stage, flow, context))
+    endless = flow.cardinality == INFINITE and not context.strict
     return replace(flow, cardinality=INFINITE if endless else None, uneven=flow.uneven)
 
 
-def _take_while(stage: Any, flow: Flow, following: Following) -> Flow:
-    following.guarded(lambda: _check_truth(stage, flow, following))
+def _take_while(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
+    context.guarded(lambda: _check_truth(stage, flow, context))
     return replace(flow, cardinality=None)
 
 
-def _nested(stage: Any, flow: Flow, following: Following) -> Flow:
+def _nested(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     parallel = stage.op == "interleave" and stage.num_parallel_calls is not None
-    flows = following.inner(stage, inside_function(flow.structure))
+    flows = context.inner(stage, inside_function(flow.structure))
     inner = flows[0] if flows else UNKNOWN
-    return replace(inner, cardinality=_nested_count(flow.cardinality, inner.cardinality, following, parallel))
+    return replace(inner, cardinality=_nested_count(flow.cardinality, inner.cardinality, context, parallel))
 
 
-def _nested_count(outer: int | None, inner: int | None, following: Following, parallel: bool) -> int | None:
-    if following.strict:
+def _nested_count(outer: int | None, inner: int | None, context: PipelineContext, parallel: bool) -> int | None:
+    if context.strict:
         # TensorFlow says so much of a parallel interleave alone.
         return INFINITE if parallel and outer == INFINITE else None
     if outer is None:
@@ -81,8 +81,8 @@ def _nested_count(outer: int | None, inner: int | None, following: Following, pa
     return None if inner is None else outer * inner
 
 
-def _concatenate(stage: Any, flow: Flow, following: Following) -> Flow:
-    (other,) = following.inner(stage)
+def _concatenate(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
+    (other,) = context.inner(stage)
     try:
         structure = common(flow.structure, other.structure)
     except Refused as refusal:
@@ -90,12 +90,12 @@ def _concatenate(stage: Any, flow: Flow, following: Following) -> Flow:
     return Flow(structure, counts.added((flow.cardinality, other.cardinality)), uneven=True, batched=flow.batched)
 
 
-def _scan(stage: Any, flow: Flow, following: Following) -> Flow:
+def _scan(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     function, place = _written(stage, "scan_func")
-    state = literals(stage.initial_state, following.walker.files)
+    state = literals(stage.initial_state, context.inference.files)
     output: Structure = None
     for _ in range(_ROUNDS):
-        result = _result(function, (state, flow.structure), following, place, answers=False)
+        result = _result(function, (state, flow.structure), context, place, answers=False)
         if result is None:
             return replace(flow, structure=None)
         if not isinstance(result, tuple) or len(result) != 2:
@@ -113,9 +113,9 @@ def _scan(stage: Any, flow: Flow, following: Following) -> Flow:
     return replace(flow, structure=output)
 
 
-def _group_by_window(stage: Any, flow: Flow, following: Following) -> Flow:
-    following.guarded(lambda: _check_key(stage, flow, following))
-    flows = following.inner(stage, Nested(flow.structure, cardinality=stage.window_size))
+def _group_by_window(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
+    context.guarded(lambda: _check_key(stage, flow, context))
+    flows = context.inner(stage, Nested(flow.structure, cardinality=stage.window_size))
     inner = flows[0] if flows else UNKNOWN
     structure = inner.structure
     if stage.window_size is None and inner.batched is not None:
@@ -132,38 +132,38 @@ def _endless(flow: Flow) -> int | None:
     return INFINITE if flow.cardinality == INFINITE else None
 
 
-def _check_key(stage: Any, flow: Flow, following: Following) -> None:
-    key = _result(stage.key_func, flow.structure, following, ("key_func",), answers=True)
+def _check_key(stage: Any, flow: Flow, context: PipelineContext) -> None:
+    key = _result(stage.key_func, flow.structure, context, ("key_func",), answers=True)
     if key is None:
         return
     if not isinstance(key, Tensor) or key.dtype != "int64" or key.shape not in ((), None):
         refuse(key, "wrong-key", "a single int64 from key_func", "key_func", "ops")
 
 
-def _bucket(stage: Any, flow: Flow, following: Following) -> Flow:
-    following.guarded(lambda: _check_length(stage, flow, following))
+def _bucket(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
+    context.guarded(lambda: _check_length(stage, flow, context))
     structure = flow.structure
     if not stage.no_padding:
         structure = padded(structure, stage.padded_shapes, stage.padding_values)
     sizes = set(stage.bucket_batch_sizes)
-    size = sizes.pop() if len(sizes) == 1 and not following.strict else None
+    size = sizes.pop() if len(sizes) == 1 and not context.strict else None
     return Flow(each(lambda one: stacked(one, size), structure), _endless(flow), uneven=True)
 
 
-def _check_length(stage: Any, flow: Flow, following: Following) -> None:
+def _check_length(stage: Any, flow: Flow, context: PipelineContext) -> None:
     place = ("element_length_func",)
-    length = _result(stage.element_length_func, flow.structure, following, place, answers=True)
+    length = _result(stage.element_length_func, flow.structure, context, place, answers=True)
     if isinstance(length, Tensor) and length.dtype != "int32":
         refuse(length, "wrong-dtype", "an int32 length from element_length_func", *place, "ops")
 
 
-def _rejection_resample(stage: Any, flow: Flow, following: Following) -> Flow:
-    label = _result(stage.class_func, flow.structure, following, ("class_func",), answers=True)
-    count = INFINITE if flow.cardinality == INFINITE and not following.strict else None
+def _rejection_resample(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
+    label = _result(stage.class_func, flow.structure, context, ("class_func",), answers=True)
+    count = INFINITE if flow.cardinality == INFINITE and not context.strict else None
     return Flow((label, flow.structure), count, uneven=True)
 
 
-HANDLERS: Mapping[str, Callable[[Any, Flow, Following], Flow]] = {
+FUNCTION_STAGES: Mapping[str, Callable[[Any, Flow, PipelineContext], Flow]] = {
     "bucket_by_sequence_length": _bucket,
     "concatenate": _concatenate,
     "filter": _filter,

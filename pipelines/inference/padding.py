@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pipeprof.pipelines.inference.tensor.refusals import (
+from pipeprof.pipelines.inference.errors import (
     Refused,
     mismatch,
     refuse,

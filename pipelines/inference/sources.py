@@ -9,11 +9,11 @@ from typing import Any
 from pipeprof.pipelines.data.recipes.media import FixedRecords, Vocabulary
 from pipeprof.pipelines.data.recipes.models import Csv, Text, TFRecord
 from pipeprof.pipelines.data.recipes.recipe import Recipe
+from pipeprof.pipelines.inference.errors import Refused, refuse, shape_text
 from pipeprof.pipelines.inference.known_files import Files
 from pipeprof.pipelines.inference.rules.io import column_dtype, parsed_features
 from pipeprof.pipelines.inference.tensor.counts import INFINITE
 from pipeprof.pipelines.inference.tensor.fields import field_of
-from pipeprof.pipelines.inference.tensor.refusals import Refused, refuse, shape_text
 from pipeprof.pipelines.inference.tensor.shapes import (
     WIDTHS,
     Content,

@@ -5,18 +5,29 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeprof.pipelines.inference.common_structure import common
+from pipeprof.pipelines.inference.errors import Refused, refuse, structure_text
 from pipeprof.pipelines.inference.tensor.fields import Field, field_of
-from pipeprof.pipelines.inference.tensor.refusals import Refused, refuse, structure_text
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each, leaves
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.inference.calls import CallFlow, Place
+    from pipeprof.pipelines.inference.errors import Place
     from pipeprof.pipelines.ops.calls.opcall import OpCall
 
-Special = Callable[["CallFlow", "OpCall", Structure, Structure, "Place"], Structure]
+
+class Chains(Protocol):
+    """The inference of chains of calls, as a call with chains inside uses it."""
+
+    strict: bool
+
+    def inner(self, operation: OpCall, name: str, element: Structure, place: Place, *, answers: bool) -> Structure:
+        """Infer the element after a chain inside a call."""
+        ...
+
+
+Special = Callable[[Chains, "OpCall", Structure, Structure, "Place"], Structure]
 """From the flow, the call, what ``on`` picked, the whole element and the call's place to the result."""
 
 
@@ -34,7 +45,7 @@ def given_to(operation: OpCall, element: Structure) -> Structure:
     return element if on is None else field_of(element, on, "on")
 
 
-def _select(flow: CallFlow, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _select(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     del flow, given, place
     fields = operation.arguments["fields"]
     if not isinstance(fields, tuple):
@@ -46,7 +57,7 @@ def _select(flow: CallFlow, operation: OpCall, given: Structure, element: Struct
     return tuple(field_of(element, one, index) for index, one in enumerate(fields))
 
 
-def _drop(flow: CallFlow, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _drop(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     del flow, given, place
     fields = operation.arguments["fields"]
     if element is None:
@@ -70,7 +81,7 @@ def _key(element: Structure, field: Field, *place: str | int) -> str:
     return str(field)
 
 
-def _rename(flow: CallFlow, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _rename(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     del flow, given, place
     names = operation.arguments["names"]
     if element is None:
@@ -94,12 +105,12 @@ def _picked(element: Structure, structure: Any, place: Place) -> Structure:
     return element if structure is None else field_of(element, structure, *place)
 
 
-def _to_structure(flow: CallFlow, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _to_structure(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     del flow, given, place
     return _picked(element, operation.arguments["structure"], ())
 
 
-def _to_dict(flow: CallFlow, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _to_dict(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     names = operation.arguments["structure"]
     if isinstance(names, dict):
         return _to_structure(flow, operation, given, element, place)
@@ -111,7 +122,7 @@ def _to_dict(flow: CallFlow, operation: OpCall, given: Structure, element: Struc
     return dict(zip(names, parts, strict=True))
 
 
-def _copy(flow: CallFlow, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _copy(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     del flow, operation, element, place
     return given
 
@@ -134,7 +145,7 @@ def _merged(results: list[Structure]) -> Structure:
         raise Refused(message, "different-branches") from None
 
 
-def _cond(flow: CallFlow, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _cond(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     if "pred" in operation.chains:
         truth = flow.inner(operation, "pred", element, place, answers=True)
         fits = isinstance(truth, Tensor) and truth.dtype == "bool" and truth.shape in ((), None)
@@ -143,14 +154,14 @@ def _cond(flow: CallFlow, operation: OpCall, given: Structure, element: Structur
     return _merged([flow.inner(operation, name, given, place, answers=False) for name in ("true_fn", "false_fn")])
 
 
-def _switch(flow: CallFlow, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _switch(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     if "branch_index" in operation.chains:
         flow.inner(operation, "branch_index", element, place, answers=True)
     names = _branches(operation, "branch_fns")
     return _merged([flow.inner(operation, name, given, place, answers=False) for name in names])
 
 
-def _random_order(flow: CallFlow, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _random_order(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     del element
     names = _branches(operation, "fns")
     for _ in names:
@@ -158,12 +169,12 @@ def _random_order(flow: CallFlow, operation: OpCall, given: Structure, element: 
     return given
 
 
-def _for_each(flow: CallFlow, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _for_each(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     del element
     return tuple(flow.inner(operation, "ops", one, place, answers=False) for one in given)
 
 
-def _items(flow: CallFlow, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _items(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     """A chain over the items of the first dimension."""
     del element
     components = list(leaves(given))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from pipeprof.pipelines.inference.check import faults_beside, flow_faults
 from pipeprof.pipelines.spec.compose.files import OVERLAY_FLAG, Reading, read_files
 from pipeprof.pipelines.spec.compose.overrides import FLAG, apply_sets, walk_address
 from pipeprof.pipelines.spec.compose.rebase_paths import missing, relocate
@@ -23,11 +22,13 @@ from pipeprof.pipelines.spec.yaml.tree import flatten, grow
 from pipeprof.pipelines.suggest import suggest_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pipeprof.pipelines.spec.yaml.reader import Address, Document
     from pipeprof.pipelines.spec.yaml.scalars import Scalar
+
+    ElementFaults = Callable[[Spec | None, Any, Path], list[Fault]]
 
 # What the text is wrong about makes the model complain about the same place in other words.
 _HIDING_CODES: Final = frozenset(
@@ -154,14 +155,17 @@ def load_spec(
     *,
     overlays: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    element_faults: ElementFaults | None = None,
 ) -> LoadedSpec:
-    """Read, change and check a spec.
+    """Read, change and validate a spec.
 
     Args:
         path: YAML file, UTF-8, at most 1 MiB.
         sets: changes as ``path=value``, in order; later ones win.
         overlays: files laid over the spec, in order; later ones win. ``sets`` win over all of them.
         environment: fills in ``${VAR}`` in values; ``None`` leaves them as they are.
+        element_faults: finds faults of the elements, from the model (``None`` for an invalid spec), the data that
+            it was made from, and the folder that relative paths refer to; ``None`` to infer no elements.
 
     Raises:
         UsageError: there is no such file, or it cannot be read.
@@ -177,7 +181,8 @@ def load_spec(
             problems += apply_sets(root, sets, len(overlays), reading.references)
             document.data, document.places = flatten(root)
         spec, faults = _validate(reading)
-        faults += _refused(spec, reading)
+        if element_faults is not None:
+            faults += element_faults(spec, document.data, origins.files[0].folder)
         problems += _visible(reading, faults, problems, _Removals(sets, len(overlays)))
     if problems or spec is None:
         raise origins.error(problems)
@@ -211,15 +216,6 @@ def _validate(reading: Reading) -> tuple[Spec | None, list[Fault]]:
             document.data = moved
             return _checked(moved)
     return spec, faults
-
-
-def _refused(spec: Spec | None, reading: Reading) -> list[Fault]:
-    """What TensorFlow would refuse about the elements; of a wrong spec, about what is right in itself."""
-    folder = reading.origins.files[0].folder
-    if spec is not None:
-        return flow_faults(spec, spec.data, folder)
-    data = reading.document.data
-    return faults_beside(data, folder) if isinstance(data, dict) else []
 
 
 def _checked(data: Any) -> tuple[Spec | None, list[Fault]]:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeprof.pipelines.build.pin_errors import PlainError
 from pipeprof.pipelines.data.recipes.models import file_names
-from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.errors import PlainError, UsageError
 from pipeprof.pipelines.ops.calls.opcall import chain_path
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.values.element import OpCall

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, get_args
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.near import suggestion
+from pipeprof.pipelines.suggest import did_you_mean
 from pipeprof.pipelines.target.annotations import KNOWN, UnsupportedError, read_value
 from pipeprof.pipelines.target.bindings import Bindings, is_foreign, parse_file, read_bindings
 from pipeprof.pipelines.target.target import Target
@@ -253,7 +253,7 @@ def bind(target: Target, signature: Signature) -> dict[str, Any]:
     for name, text in target.arguments:
         if name not in known and not signature.open:
             has = f"it has {', '.join(known)}" if known else "it has none"
-            msg = f"--arg {name}: {target} has no such parameter{suggestion(name, known)}; {has}"
+            msg = f"--arg {name}: {target} has no such parameter{did_you_mean(name, known)}; {has}"
             raise UsageError(msg)
         values[name] = _value(text, known.get(name, Parameter(name)))
     missing = [one for one in signature.parameters if one.required and one.name not in values]

@@ -7,7 +7,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.near import suggestion
+from pipeprof.pipelines.suggest import did_you_mean
 
 
 def is_module_name(text: str) -> bool:
@@ -38,7 +38,7 @@ def find_module(name: str) -> Path:
             found = _ask_finders(so_far, path)
         if found is None:
             msg = f"got {name}, but there is no module {so_far} in the current directory or the environment"
-            raise UsageError(msg + suggestion(part, _beside(path)))
+            raise UsageError(msg + did_you_mean(part, _beside(path)))
         path = list(found.submodule_search_locations or ())
         if number + 1 < len(parts) and not path:
             msg = f"got {name}, but {so_far} is a module, not a package"

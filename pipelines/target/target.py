@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.near import suggestion
+from pipeprof.pipelines.suggest import did_you_mean
 from pipeprof.pipelines.target.bindings import Bindings, bindings_of, parse_file, read_bindings, relative_import
 from pipeprof.pipelines.target.modules import find_module, is_module_name, name_in_package
 
@@ -69,7 +69,7 @@ def parse_target(text: str) -> Target:
         raise UsageError(msg)
     msg = f"got {text!r}, expected spec.yaml (or .yml), file.py:function or package.module:function"
     meant = _meant(text)
-    raise UsageError(msg + (f" — did you mean {meant}?" if meant else suggestion(text, _specs_near(text))))
+    raise UsageError(msg + (f" — did you mean {meant}?" if meant else did_you_mean(text, _specs_near(text))))
 
 
 def _meant(text: str) -> str | None:
@@ -115,7 +115,7 @@ def _existing(text: str) -> Path:
         msg = f"got the folder {text}, expected a file"
         raise UsageError(msg)
     msg = f"got {text}, which does not exist"
-    raise UsageError(msg + suggestion(text, _specs_near(text)))
+    raise UsageError(msg + did_you_mean(text, _specs_near(text)))
 
 
 def _function_target(path: Path, function: str, module: str | None = None) -> Target:
@@ -147,7 +147,7 @@ def _why_not(file: str, function: str, found: Bindings) -> str | None:
             return None
         names = [one.name for one in found.all if one.kind not in ("module", "value")]
         said = f"got the function {function!r}, which {file} does not define"
-        near = suggestion(function, dict.fromkeys(names))
+        near = did_you_mean(function, dict.fromkeys(names))
         return said + (near or f"; {_listing(found)}")
     if all(one.script for one in bound):
         return f"{file}:{bound[0].line} defines {name} only if it runs as a script; move it out of that `if`"
@@ -170,7 +170,7 @@ def _why_not_of_class(file: str, function: str, node: ast.ClassDef) -> str | Non
     if "." in method:
         return None
     if method not in methods:
-        near = suggestion(method, methods)
+        near = did_you_mean(method, methods)
         return None if node.bases else f"got {function!r}, but the class {name}, {file}:{node.lineno}, has none{near}"
     marks = {ast.unparse(one) for one in methods[method].decorator_list}
     if marks & {"staticmethod", "classmethod"}:
@@ -278,7 +278,7 @@ def load_function(target: Target) -> Callable[..., Any]:
     found: Any = module
     near = ""
     for part in target.function.split("."):
-        near = suggestion(part, dir(found)) if not hasattr(found, part) else ""
+        near = did_you_mean(part, dir(found)) if not hasattr(found, part) else ""
         found = getattr(found, part, None)
     if any(one.__name__ == "DatasetV2" for one in type(found).__mro__):
         return lambda: found

@@ -12,7 +12,7 @@ from pipeprof.pipelines.ops.values.values import FilePatterns
 from pipeprof.pipelines.to_python.code import Node, call, flat, listed, scalar, text
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.to_python.values import Values
+    from pipeprof.pipelines.to_python.files import Files
 
 _SYNTHESISED: Final = "data:"
 _READ_COLUMNS: Final = '''\
@@ -32,43 +32,43 @@ def read_columns(path, delimiter=","):
     return {name: np.array(typed([row[i] for row in rows])) for i, name in enumerate(header)}'''
 
 
-def array(values: Values, described: Array) -> Node:
+def array(files: Files, described: Array) -> Node:
     """The expression that reads or makes an array."""
-    imports = values.module.imports
+    imports = files.module.imports
     if isinstance(described, RaggedArray | SparseArray):
         return _tensor(described)
     imports.add("import numpy as np")
     if isinstance(described, NpyArray):
         mapping = {"mmap_mode": text(described.mmap_mode)} if described.mmap_mode else {}
-        return call("np.load", values.file(str(described.npy)), **mapping)
+        return call("np.load", files.file(str(described.npy)), **mapping)
     if isinstance(described, NpzArray):
-        return f"{flat(call('np.load', values.file(str(described.npz))))}[{text(described.key)}]"
-    return _built(values, described)
+        return f"{flat(call('np.load', files.file(str(described.npz))))}[{text(described.key)}]"
+    return _built(files, described)
 
 
-def _built(values: Values, described: MadeArray | FilesArray | LinesArray | CsvArray) -> Node:
+def _built(files: Files, described: MadeArray | FilesArray | LinesArray | CsvArray) -> Node:
     if isinstance(described, MadeArray):
         return made_array(described.array)
     if isinstance(described, FilesArray):
-        files = described.files
-        return call("np.array", values.files(files, always_list=True) if isinstance(files, FilePatterns) else "[]")
+        patterns = described.files
+        return call("np.array", files.files(patterns, always_list=True) if isinstance(patterns, FilePatterns) else "[]")
     if isinstance(described, LinesArray):
-        return call("np.array", lines_of(values, str(described.lines)))
-    return _columns(values, described)
+        return call("np.array", lines_of(files, str(described.lines)))
+    return _columns(files, described)
 
 
-def lines_of(values: Values, path: str) -> str:
+def lines_of(files: Files, path: str) -> str:
     """The lines of a file as a list."""
-    shown = values.file(path)
+    shown = files.file(path)
     shown = f"({shown})" if " / " in shown else shown
     return f'{shown}.read_text(encoding="utf-8").splitlines()'
 
 
-def _columns(values: Values, described: CsvArray) -> Node:
-    values.module.imports |= {"import csv", "import math"}
-    values.module.helper("read_columns", _READ_COLUMNS)
+def _columns(files: Files, described: CsvArray) -> Node:
+    files.module.imports |= {"import csv", "import math"}
+    files.module.helper("read_columns", _READ_COLUMNS)
     named = {} if described.field_delim == "," else {"delimiter": text(described.field_delim)}
-    return call("read_columns", values.file(str(described.csv)), **named)
+    return call("read_columns", files.file(str(described.csv)), **named)
 
 
 def _tensor(described: RaggedArray | SparseArray) -> Node:

@@ -13,7 +13,7 @@ from pipeprof.pipelines.to_python.module import function_lines
 from pipeprof.pipelines.to_python.names import slug, verb
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.to_python.calls import Body
+    from pipeprof.pipelines.to_python.body import Body
 
 Result = tuple[Node, Form]
 

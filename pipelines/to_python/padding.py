@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from pipeprof.pipelines.inference.pipeline import element_specs
 from pipeprof.pipelines.inference.tensor.shapes import Structure, Tensor, leaves
-from pipeprof.pipelines.inference.walker import element_specs
 from pipeprof.pipelines.ops.values.padding import fits, is_natural, number
 from pipeprof.pipelines.to_python.code import Node, call, flat, mapped, scalar, text, tupled
 from pipeprof.pipelines.to_python.module import Module
@@ -24,7 +24,7 @@ class Padding:
     @cached_property
     def _elements(self) -> dict[int, Structure]:
         """What comes into every stage, as far as it is known."""
-        known = element_specs(self._module.loaded, strict=True)
+        known = element_specs(self._module.loaded.spec, self._module.loaded.base_dir, strict=True)
         found: dict[int, Structure] = {}
         for placed in self._module.loaded.spec.placed():
             *before, index = placed.address.split(".")

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.to_python.calls import Body
+from pipeprof.pipelines.to_python.body import Body
 from pipeprof.pipelines.to_python.code import Bracket, Chain, Node, docstring, returned
 from pipeprof.pipelines.to_python.module import Module, function_lines
+from pipeprof.pipelines.to_python.special_calls import render_special_call
 from pipeprof.pipelines.to_python.stages import Chains, Here
 
 _MAIN = """\
@@ -58,7 +59,7 @@ def data_folders(loaded: LoadedSpec) -> dict[str, Path]:
 
 def _make_dataset(module: Module) -> list[str]:
     spec = module.loaded.spec
-    scope = Body(module)
+    scope = Body(module, render_special_call)
     if spec.measure.seed is not None:
         scope.lines.append(f"tf.random.set_seed({spec.measure.seed})")
     chains = Chains(module)

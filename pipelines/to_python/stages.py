@@ -12,7 +12,7 @@ from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.values import FilePatterns, OuterElement
 from pipeprof.pipelines.to_python.arrays import array, array_noun
-from pipeprof.pipelines.to_python.calls import Body, guessed
+from pipeprof.pipelines.to_python.body import Body, guessed
 from pipeprof.pipelines.to_python.code import (
     Bracket,
     Chain,
@@ -31,6 +31,7 @@ from pipeprof.pipelines.to_python.module import Module, function_lines
 from pipeprof.pipelines.to_python.names import plural, slug, verb
 from pipeprof.pipelines.to_python.options import option_lines
 from pipeprof.pipelines.to_python.padding import Padding, of_dataset
+from pipeprof.pipelines.to_python.special_calls import render_special_call
 from pipeprof.pipelines.to_python.values import Values, dtype
 
 # Arguments that are written by position, as one does by hand; all others by name.
@@ -334,7 +335,7 @@ class Chains:
             return self.module.python(function.python), UNKNOWN
         calls = function.ops or []
         name = self._function_name(op, role, [each.name for each in calls])
-        body = Body(self.module, name)
+        body = Body(self.module, render_special_call, name)
         parameters, element = body.parameters(guessed(form, calls))
         node, result = body.chain(calls, element, answers=answers)
         if len(parameters) == 1 and not body.lines and flat(node) == f"{calls[0].name}({flat(parameters[0])})":
@@ -348,7 +349,7 @@ class Chains:
         if function.python is not None:
             return self.module.python(function.python), UNKNOWN
         name = self._function_name(op, role, [])
-        scope = Body(self.module)
+        scope = Body(self.module, render_special_call)
         parameters, outer = self._pipeline_parameters(function, form, role, scope)
         self.module.taken |= scope.locals
         node, result = self.pipeline(function, Here(scope, outer))

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeprof.pipelines.data.processes import end_group
 from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError, UsageError
-from pipeprof.pipelines.processes import end_group
 from pipeprof.profiles.harness.process import Output
 
 _READ = 1 << 16

@@ -11,8 +11,8 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.data.processes import end_group
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.pipelines.processes import end_group
 from pipeprof.profiles.protocol.channel import Message, ParentEnd
 
 if TYPE_CHECKING:

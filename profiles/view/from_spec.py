@@ -9,8 +9,8 @@ from typing import Any
 
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.inference.known_files import Files
+from pipeprof.pipelines.inference.pipeline import ElementInfo, element_specs
 from pipeprof.pipelines.inference.tensor.shapes import Tensor
-from pipeprof.pipelines.inference.walker import ElementInfo, element_specs
 from pipeprof.pipelines.ops.values.structures import ShapeOf
 from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure
 from pipeprof.pipelines.ops.values.values import FilePatterns
@@ -45,7 +45,7 @@ def view_of_spec(
         cores: Cores a run could use; those of this process if not given.
         memory_limit_bytes: Memory it could use.
     """
-    elements = element_specs(loaded)
+    elements = element_specs(loaded.spec, loaded.base_dir)
     builder = _Builder(loaded, elements)
     return PipelineView(
         kind="static",

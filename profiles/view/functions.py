@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeprof.pipelines.inference.calls import call_result, inputs_of
+from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.rules.base import ArrayLookup
-from pipeprof.pipelines.inference.tensor.refusals import Refused
 from pipeprof.pipelines.inference.tensor.shapes import WIDTHS, Structure, Tensor, literal
 from pipeprof.pipelines.ops.calls.base import special_calls
 from pipeprof.pipelines.ops.calls.opcall import OpCall

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from pipeprof.pipelines.addresses import find_address
 from pipeprof.pipelines.build.dataset import BuildContext, BuildError, build, load_arrays
+from pipeprof.pipelines.data.processes import die_after_parent
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.from_python.call_recorder import Watch
 from pipeprof.pipelines.from_python.compare import Difference
@@ -31,7 +32,6 @@ from pipeprof.pipelines.from_python.records import Notes, Recording, Unsaid, Uns
 from pipeprof.pipelines.from_python.renamed import renamed_files
 from pipeprof.pipelines.from_python.text import shown, spec_text
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
-from pipeprof.pipelines.processes import die_after_parent
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.pipelines.target.user_files import is_users

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.processes import die_after_parent
+from pipeprof.pipelines.data.processes import die_after_parent
 from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.worker.error_report import describe
 from pipeprof.profiles.worker.load_function import look_like_a_script

@@ -15,9 +15,10 @@ from integration.test_ops_tensorflow import INSTALLED, WRITTEN_FOR_THIS, _calls
 
 from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
 from pipeprof.pipelines.data.recipes.models import DataEntry, Npy, file_names
-from pipeprof.pipelines.inference.rules.base import Arguments, NotKnown, rules
+from pipeprof.pipelines.inference.errors import CannotInfer
+from pipeprof.pipelines.inference.pipeline import element_specs
+from pipeprof.pipelines.inference.rules.base import Arguments, rules
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Tensor
-from pipeprof.pipelines.inference.walker import element_specs
 from pipeprof.pipelines.ops.functions.catalog import Function, function
 from pipeprof.pipelines.ops.functions.signatures import resolve
 from pipeprof.pipelines.ops.values.features import FeatureSpec
@@ -436,7 +437,7 @@ def _plain(structure: Any) -> Any:
 
 
 def _compare(loaded: LoadedSpec, folder: Path, unknown: set[str]) -> None:
-    strict = element_specs(loaded, strict=True)
+    strict = element_specs(loaded.spec, loaded.base_dir, strict=True)
     for address, dataset in _built(loaded, folder):
         found = strict[address]
         if address in unknown:
@@ -558,7 +559,7 @@ def test_rules_say_what_tensorflow_says(called: Function) -> None:
         )
         try:
             found = rules()[called.name](given)
-        except NotKnown:
+        except CannotInfer:
             continue
         traced = _traced(called, inputs, constants) if found is not None else None
         if traced is None:
@@ -578,7 +579,7 @@ def test_says_what_tensorflow_says(name: str, made: Path) -> None:
 
 
 def _fits(path: Path) -> bool:
-    sources = element_specs(load_spec(path)).values()
+    sources = element_specs(load_spec(path).spec, path.parent).values()
     return sum(info.source_bytes or 0 for info in sources) <= LARGEST_ARRAYS
 
 
@@ -592,7 +593,7 @@ def test_most_examples_are_small_enough_to_compare() -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_says_of_examples_what_tensorflow_says(path: Path, tmp_path: Path) -> None:
     loaded = load_spec(path)
-    strict = element_specs(loaded, strict=True)
+    strict = element_specs(loaded.spec, loaded.base_dir, strict=True)
     unknown = {address for address, info in strict.items() if info.structure is None}
     assert not unknown or any("python" in repr(placed.op) for placed in loaded.spec.placed())
     _compare(loaded, tmp_path, unknown)
@@ -619,7 +620,7 @@ def test_recipes_fill_in_what_comes_out(made: Path) -> None:
     context = BuildContext(loaded.base_dir, {"photos": made / "made" / "photos"})
     batches = list(build(loaded.spec, context))
 
-    found = element_specs(loaded)["stages.1"]
+    found = element_specs(loaded.spec, loaded.base_dir)["stages.1"]
 
     assert found.cardinality == len(batches) == 3
     assert found.structure.shape == tuple(batches[0].shape) == (5, 48, 64, 3)

@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
+from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.data.makers.make import make, total_items
 from pipeprof.pipelines.data.makers.progress import Progress
-from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.target.target import import_file, load_function, parse_target
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -85,7 +86,7 @@ def test_a_spec_is_valid(path, capsys):
 
 @pytest.mark.parametrize("path", SPECS, ids=name_of)
 def test_a_spec_gives_batches(path, tmp_path):
-    loaded = load_spec(path, settings(load_spec(path).data))
+    loaded = check_spec(path, settings(check_spec(path).data))
     context = BuildContext(loaded.base_dir, made(loaded, tmp_path), seed=1)
     load_arrays(loaded.spec, context)
     batches = first_batches(build(loaded.spec, context))

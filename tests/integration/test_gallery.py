@@ -14,10 +14,11 @@ import yaml
 from integration.test_examples import EXAMPLES, first_batches, made
 
 from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
+from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.data.recipes.models import estimated_bytes
+from pipeprof.pipelines.inference.pipeline import ElementInfo, element_specs
 from pipeprof.pipelines.inference.tensor.shapes import Tensor, fits
-from pipeprof.pipelines.inference.walker import ElementInfo, element_specs
-from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.pipelines.spec.loader import LoadedSpec
 
 GALLERY = EXAMPLES / "gallery"
 SPECS = sorted(GALLERY.rglob("*.yaml"))
@@ -53,7 +54,7 @@ def small(loaded: LoadedSpec) -> LoadedSpec:
         for key in ("count", "records")
         if getattr(entry.recipe, key, 0) > FEW
     ]
-    return load_spec(loaded.path, settings) if settings else loaded
+    return check_spec(loaded.path, settings) if settings else loaded
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_every_spec_is_valid_without_tensorflow(checked: tuple[dict[str, tuple[i
 
 @pytest.mark.parametrize("path", SPECS, ids=name_of)
 def test_a_spec_gives_the_batches_that_were_expected(path: Path, tmp_path: Path) -> None:
-    loaded = small(load_spec(path))
+    loaded = small(check_spec(path))
     context = BuildContext(loaded.base_dir, made(loaded, tmp_path), seed=1)
     load_arrays(loaded.spec, context)
     dataset = build(loaded.spec, context)
@@ -96,7 +97,7 @@ def test_a_spec_gives_the_batches_that_were_expected(path: Path, tmp_path: Path)
 def last_element(loaded: LoadedSpec, *, strict: bool) -> ElementInfo:
     """What is known of the batches without TensorFlow."""
     last = f"stages.{len(loaded.spec.stages) - 1}" if loaded.spec.stages else "source"
-    return element_specs(loaded, strict=strict)[last]
+    return element_specs(loaded.spec, loaded.base_dir, strict=strict)[last]
 
 
 def shown(tensor: Tensor) -> tuple[str, Any, str]:
@@ -115,13 +116,13 @@ def fits_value(tensor: Tensor, part: Any) -> bool:
 
 
 def test_many_batches_are_known_before_anything_runs() -> None:
-    known = [path for path in SPECS if last_element(load_spec(path), strict=True).components is not None]
+    known = [path for path in SPECS if last_element(check_spec(path), strict=True).components is not None]
     assert len(known) >= LEAST_KNOWN
 
 
 def test_specs_are_small_quick_and_explained() -> None:
     for path in SPECS:
-        spec = load_spec(path).spec
+        spec = check_spec(path).spec
         assert sum(estimated_bytes(entry) for entry in spec.data.values()) < LARGEST, path
         assert spec.measure.seconds == 3, path
         assert spec.step != "none", path

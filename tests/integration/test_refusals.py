@@ -16,15 +16,14 @@ from integration.test_ops_tensorflow import _calls
 from unit.inference.flow_cases import ACCEPTED, HEAD, REFUSED, as_spec
 
 from pipeprof.pipelines.build.dataset import BuildContext, BuildError, build, load_arrays
+from pipeprof.pipelines.check import check_spec, find_element_faults
 from pipeprof.pipelines.data.cache import CacheFolder, ensure
-from pipeprof.pipelines.inference.check import flow_faults
+from pipeprof.pipelines.inference.pipeline import element_specs
 from pipeprof.pipelines.inference.rules.input_checks import TRIED, Need, needs
 from pipeprof.pipelines.inference.rules.input_table import ROWS
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Tensor
-from pipeprof.pipelines.inference.walker import element_specs
 from pipeprof.pipelines.ops.functions.catalog import function
 from pipeprof.pipelines.ops.functions.signatures import resolve
-from pipeprof.pipelines.spec import loader
 from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 
@@ -45,13 +44,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return ensure(load_spec(path).spec.data, progress=lambda *_: None, cache=CacheFolder(folder / "cache"))
 
 
-def _unchecked(path: Path, monkeypatch: pytest.MonkeyPatch) -> LoadedSpec:
-    """A spec of which nothing is refused that TensorFlow could refuse."""
-    with monkeypatch.context() as patched:
-        patched.setattr(loader, "flow_faults", lambda *_: [])
-        return load_spec(path)
-
-
 def _tensorflows_error(loaded: LoadedSpec, made: dict[str, Path], *, run: bool = True) -> Exception | None:
     """What TensorFlow says when it builds the pipeline and gives some of its elements."""
     context = BuildContext(loaded.base_dir, made, 1)
@@ -67,13 +59,11 @@ def _tensorflows_error(loaded: LoadedSpec, made: dict[str, Path], *, run: bool =
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_tensorflow_refuses_what_is_refused(
-    name: str, tmp_path: Path, made: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tensorflow_refuses_what_is_refused(name: str, tmp_path: Path, made: dict[str, Path]) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text(as_spec(REFUSED[name]))
 
-    assert _tensorflows_error(_unchecked(path, monkeypatch), made) is not None
+    assert _tensorflows_error(load_spec(path), made) is not None
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
@@ -82,7 +72,7 @@ def test_tensorflow_runs_what_only_looks_like_it(name: str, tmp_path: Path, made
     path.write_text(as_spec(ACCEPTED[name]))
     (tmp_path / "f.py").write_text(TEXTS)
 
-    assert _tensorflows_error(load_spec(path), made) is None
+    assert _tensorflows_error(check_spec(path), made) is None
 
 
 def _placeholder(dtype: str, shape: Any) -> Any:
@@ -183,20 +173,18 @@ def _fits(static: Any, traced: Any) -> bool:
     return static == traced or (static.shape is None and static == Tensor(traced.dtype, None, traced.kind))
 
 
-def test_generated_specs_are_refused_only_if_tensorflow_refuses_them(
-    tmp_path: Path, made: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_generated_specs_are_refused_only_if_tensorflow_refuses_them(tmp_path: Path, made: dict[str, Path]) -> None:
     refused = accepted = known = 0
     for seed in range(GENERATED):
         text = HEAD + yaml.safe_dump(some_spec(seed), sort_keys=False)
         path = tmp_path / "spec.yaml"
         path.write_text(text)
         try:
-            loaded = _unchecked(path, monkeypatch)
+            loaded = load_spec(path)
         except SpecError:
             continue
-        faults = flow_faults(loaded.spec, loaded.spec.data, tmp_path)
-        strict = element_specs(loaded, strict=True)
+        faults = find_element_faults(loaded.spec, loaded.spec.data, tmp_path)
+        strict = element_specs(loaded.spec, loaded.base_dir, strict=True)
         # What has no end may also never give an element.
         error = _tensorflows_error(loaded, made, run=not any(word in text for word in ENDLESS))
         if faults:

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeprof.pipelines.data.makers.progress import Progress, write_progress
+from pipeprof.pipelines.data.processes import die_with_parent
 from pipeprof.pipelines.data.recipes.media import AudioFolder, FixedRecords, ImageMasks, TextFolder, Vocabulary
 from pipeprof.pipelines.data.recipes.models import Csv, DataEntry, ImageFolder, Npy, Text, TFRecord
 from pipeprof.pipelines.data.recipes.recipe import Recipe
-from pipeprof.pipelines.processes import die_with_parent
 
 
 def total_items(recipe: Recipe) -> int:

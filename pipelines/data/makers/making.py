@@ -19,8 +19,8 @@ from typing import IO, Any
 
 from pipeprof.pipelines.data.errors import DataError, DiskSpaceError
 from pipeprof.pipelines.data.folders import making_folder, write_marker
+from pipeprof.pipelines.data.processes import end_group
 from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
-from pipeprof.pipelines.processes import end_group
 
 _SPACE_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 _COMMAND = ("-m", "pipeprof.pipelines.data.makers.make")

@@ -1,8 +1,8 @@
-"""What comes out of a function of ``ops:``: the frame of the rules, and the rules of arithmetic.
+"""Inference rules of the functions of ``ops:``: what all rules share.
 
-A rule takes the arguments of one call and returns the structure of its result. One that cannot tell raises `NotKnown`,
-one that knows that TensorFlow refuses it `Refused`; functions without a rule give nothing known. Rules stand in tables
-by the function's name, here and in the modules ``shape_rules_*`` beside this one.
+A rule takes the arguments of one call and returns the structure of its result. It raises `CannotInfer` where the result
+is unknown and `Refused` where TensorFlow is certain to refuse the call; the result of a function without a rule is
+unknown. Every other module of this folder holds a table ``RULES`` by the function's name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeprof.pipelines.inference.tensor.refusals import NotKnown, Refused, refuse, shape_text, tensor_text
+from pipeprof.pipelines.inference.errors import CannotInfer, Refused, refuse, shape_text, tensor_text
 from pipeprof.pipelines.inference.tensor.shapes import INTEGERS, Shape, Structure, Tensor, broadcast, drop_axes, literal
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Array
 
@@ -47,7 +47,7 @@ class Arguments:
         """A tensor of any kind.
 
         Raises:
-            NotKnown: It is not known.
+            CannotInfer: It is not known.
         """
         found = self.raw(name)
         return self.tensor(name) if found is None else found
@@ -56,12 +56,12 @@ class Arguments:
         """A dense tensor: an input, or the constant that TensorFlow converts to ``dtype``.
 
         Raises:
-            NotKnown: It is not known, or is sparse or ragged.
+            CannotInfer: It is not known, or is sparse or ragged.
         """
         if name in self.inputs:
             return dense(self.inputs[name])
         if name not in self.constants or self.constants[name] is None:
-            raise NotKnown
+            raise CannotInfer
         return dense(self.convert(self.constants[name], dtype))
 
     def convert(self, value: Any, dtype: str | None = None) -> Tensor | None:
@@ -74,35 +74,35 @@ class Arguments:
         """The tensors of a parameter that takes a list of them.
 
         Raises:
-            NotKnown: One is not known.
+            CannotInfer: One is not known.
         """
         found = self.inputs.get(name)
         if isinstance(found, tuple):
             return [dense(one) for one in found]
         if found is not None or name not in self.constants or not isinstance(self.constants[name], list | tuple):
-            raise NotKnown
+            raise CannotInfer
         return [dense(self.convert(one)) for one in self.constants[name]]
 
     def constant(self, name: str, default: Any = None) -> Any:
         """What was written.
 
         Raises:
-            NotKnown: It is an input.
+            CannotInfer: It is an input.
         """
         if name in self.inputs:
-            raise NotKnown
+            raise CannotInfer
         return self.constants.get(name, default)
 
     def dtype(self, name: str = "dtype", default: str | None = None) -> str:
         """The dtype that was written.
 
         Raises:
-            NotKnown: There is none.
+            CannotInfer: There is none.
         """
         found = self.constant(name)
         if found is None:
             if default is None:
-                raise NotKnown
+                raise CannotInfer
             return default
         return str(found)
 
@@ -110,25 +110,25 @@ class Arguments:
         """A list of whole numbers.
 
         Raises:
-            NotKnown: It is no such list.
+            CannotInfer: It is no such list.
             Refused: It is text.
         """
         found = self.constant(name)
         if isinstance(found, str):
             refuse(repr(found), "wrong-type", "a list of whole numbers", name)
         if not isinstance(found, list | tuple) or not all(type(item) is int for item in found):
-            raise NotKnown
+            raise CannotInfer
         return tuple(found)
 
     def integer(self, name: str, default: int | None = None) -> int:
         """A whole number.
 
         Raises:
-            NotKnown: It is none.
+            CannotInfer: It is none.
         """
         found = self.constant(name, default)
         if type(found) is not int:
-            raise NotKnown
+            raise CannotInfer
         return found
 
 
@@ -136,10 +136,10 @@ def dense(value: Structure) -> Tensor:
     """``value`` as a dense tensor.
 
     Raises:
-        NotKnown: It is no such thing.
+        CannotInfer: It is no such thing.
     """
     if not isinstance(value, Tensor) or value.kind != "dense":
-        raise NotKnown
+        raise CannotInfer
     return value
 
 
@@ -167,7 +167,7 @@ def _real(name: str) -> Rule:
     def rule(arguments: Arguments) -> Structure:
         tensor = arguments.tensor(name)
         if tensor.dtype.startswith("complex"):
-            raise NotKnown
+            raise CannotInfer
         return tensor.of()
 
     return rule
@@ -258,7 +258,7 @@ def _reduction(name: str, dtype: str | None = None, *, real: bool = False) -> Ru
         keep = bool(arguments.constant("keepdims"))
         tensor = arguments.tensor(name)
         if real and tensor.dtype.startswith("complex"):
-            raise NotKnown
+            raise CannotInfer
         check_axes(tensor, axis)
         return tensor.of(dtype, drop_axes(tensor.shape, axis, keep=keep))
 

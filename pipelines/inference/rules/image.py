@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pipeprof.pipelines.inference.errors import CannotInfer, Refused, refuse, tensor_text
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule, same
-from pipeprof.pipelines.inference.tensor.refusals import NotKnown, Refused, refuse, tensor_text
 from pipeprof.pipelines.inference.tensor.shapes import Shape, Structure, Tensor
 from pipeprof.pipelines.suggest import suggest
 
@@ -12,10 +12,10 @@ def _sized(tensor: Tensor, height: int | None, width: int | None, channels: int 
     """The shape of an image or a batch of images with another height and width.
 
     Raises:
-        NotKnown: It is no image.
+        CannotInfer: It is no image.
     """
     if tensor.shape is None or len(tensor.shape) not in (3, 4):
-        raise NotKnown
+        raise CannotInfer
     return (*tensor.shape[:-3], height, width, channels)
 
 
@@ -53,7 +53,7 @@ def _resize(arguments: Arguments) -> Structure:
 
 def _two(numbers: tuple[int, ...]) -> tuple[int, int]:
     if len(numbers) != 2:
-        raise NotKnown
+        raise CannotInfer
     return numbers[0], numbers[1]
 
 
@@ -78,7 +78,7 @@ def _random_crop(arguments: Arguments) -> Structure:
     size = arguments.integers("size")
     tensor = arguments.tensor("value")
     if any(one < 0 for one in size):
-        raise NotKnown
+        raise CannotInfer
     if tensor.shape is not None:
         fits = len(size) == len(tensor.shape) and all(
             there is None or one <= there for one, there in zip(size, tensor.shape, strict=True)
@@ -92,7 +92,7 @@ def _with_channels(name: str, channels: int) -> Rule:
     def rule(arguments: Arguments) -> Structure:
         tensor = arguments.tensor(name)
         if not tensor.shape:
-            raise NotKnown
+            raise CannotInfer
         return tensor.of(shape=(*tensor.shape[:-1], channels))
 
     return rule
@@ -122,7 +122,7 @@ def _transposed(arguments: Arguments) -> Structure:
 
 def _swapped(tensor: Tensor) -> Tensor:
     if tensor.shape is None or len(tensor.shape) not in (3, 4):
-        raise NotKnown
+        raise CannotInfer
     return tensor.of(shape=_sized(tensor, tensor.shape[-2], tensor.shape[-3], tensor.shape[-1]))
 
 

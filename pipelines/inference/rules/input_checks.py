@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeprof.pipelines.inference.errors import refuse
 from pipeprof.pipelines.inference.rules.input_table import ROWS
-from pipeprof.pipelines.inference.tensor.refusals import refuse
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, fits
 
 _LETTERS = {

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from pipeprof.pipelines.data.recipes.models import ImageFolder, Text, TFRecord
 from pipeprof.pipelines.data.recipes.record_features import JpegFeature, TextFeature
+from pipeprof.pipelines.inference.errors import CannotInfer, refuse
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule, dense, same
-from pipeprof.pipelines.inference.tensor.refusals import NotKnown, refuse
 from pipeprof.pipelines.inference.tensor.shapes import WIDTHS, Content, Shape, Structure, Tensor, drop_axes
 from pipeprof.pipelines.ops.values.element import Required
 from pipeprof.pipelines.ops.values.features import FeatureSpec
@@ -40,7 +40,7 @@ def _channels(arguments: Arguments) -> int | None:
 
     Raises:
         Refused: It is none.
-        NotKnown: It is a field of the element.
+        CannotInfer: It is a field of the element.
     """
     written = arguments.constant("channels") or None
     if written is not None and type(written) is not int:
@@ -79,11 +79,11 @@ def _decode_and_crop(arguments: Arguments) -> Structure:
     channels = _channels(arguments)
     try:
         window = arguments.integers("crop_window")
-    except NotKnown:
+    except CannotInfer:
         # A window that is a field of the element says nothing of its size.
         return Tensor("uint8", (None, None, channels))
     if len(window) != 4:
-        raise NotKnown
+        raise CannotInfer
     return Tensor("uint8", (window[2], window[3], channels))
 
 
@@ -92,7 +92,7 @@ def _decode_raw(arguments: Arguments) -> Structure:
     shape = arguments.tensor("input_bytes").shape
     length = arguments.constant("fixed_length")
     if length is not None and (type(length) is not int or not WIDTHS.get(dtype)):
-        raise NotKnown
+        raise CannotInfer
     count = None if length is None else length // WIDTHS[dtype]
     return Tensor(dtype, None if shape is None else (*shape, count))
 
@@ -108,7 +108,7 @@ def _parse_single_example(arguments: Arguments) -> Structure:
 def _parse_example(arguments: Arguments) -> Structure:
     serialized = arguments.tensor("serialized")
     if serialized.shape is None or len(serialized.shape) != 1:
-        raise NotKnown
+        raise CannotInfer
     return _parsed(arguments, serialized.shape)
 
 
@@ -117,7 +117,7 @@ def _parsed(arguments: Arguments, batch: Shape) -> Structure:
     serialized = arguments.raw("serialized")
     content = serialized.content if serialized is not None else None
     if not isinstance(features, dict):
-        raise NotKnown
+        raise CannotInfer
     return parsed_features(features, batch, content, strict=arguments.strict)
 
 
@@ -212,7 +212,7 @@ def _to_number(arguments: Arguments) -> Structure:
 def _split(arguments: Arguments) -> Structure:
     text = arguments.tensor("input")
     if text.shape is None:
-        raise NotKnown
+        raise CannotInfer
     if not text.shape:
         return Tensor("string", (None,), varies=not arguments.constants and _split_varies(text))
     rows = (None, *text.shape[1:]) if arguments.strict else text.shape
@@ -229,14 +229,14 @@ def _join(arguments: Arguments) -> Structure:
     tensors = arguments.tensors("inputs")
     shapes = {tensor.shape for tensor in tensors if tensor.shape != ()}
     if len(shapes) > 1:
-        raise NotKnown
+        raise CannotInfer
     return Tensor("string", shapes.pop() if shapes else ())
 
 
 def _to_dense(arguments: Arguments) -> Structure:
     sparse = arguments.raw("sp_input")
     if sparse is None or sparse.kind != "sparse":
-        raise NotKnown
+        raise CannotInfer
     # TensorFlow's own spec of the dense tensor keeps the number of dimensions alone.
     blurred = arguments.strict and sparse.shape is not None
     return replace(sparse, kind="dense", shape=(None,) * len(sparse.shape or ()) if blurred else sparse.shape)
@@ -245,7 +245,7 @@ def _to_dense(arguments: Arguments) -> Structure:
 def _ragged_to_tensor(arguments: Arguments) -> Structure:
     ragged = arguments.raw("self")
     if ragged is None or ragged.kind != "ragged" or arguments.constant("shape") is not None:
-        raise NotKnown
+        raise CannotInfer
     return replace(ragged, kind="dense")
 
 
@@ -260,7 +260,7 @@ def _scalar(dtype: str) -> Rule:
 def _encode_png(arguments: Arguments) -> Structure:
     image = dense(arguments.tensor("image"))
     if image.shape is None or len(image.shape) < 3:
-        raise NotKnown
+        raise CannotInfer
     return Tensor("string", image.shape[:-3])
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pipeprof.pipelines.inference.errors import CannotInfer
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule
-from pipeprof.pipelines.inference.tensor.refusals import NotKnown
 from pipeprof.pipelines.inference.tensor.shapes import Structure
 
 
@@ -16,14 +16,14 @@ def _sized(arguments: Arguments) -> Structure:
     height, width = arguments.integer("height"), arguments.integer("width")
     channels_last = arguments.constant("data_format") in (None, "channels_last")
     if tensor.shape is None or len(tensor.shape) not in (3, 4) or not channels_last:
-        raise NotKnown
+        raise CannotInfer
     shape = (*tensor.shape[:-3], height, width, tensor.shape[-1])
     return tensor.of(arguments.dtype("dtype", "float32"), shape)
 
 
 def _numbered(arguments: Arguments) -> Structure:
     if arguments.constant("output_mode", "int") != "int":
-        raise NotKnown
+        raise CannotInfer
     return arguments.tensor("inputs").of("int64")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pipeprof.pipelines.inference.errors import CannotInfer, refuse, tensor_text
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule, pair
-from pipeprof.pipelines.inference.tensor.refusals import NotKnown, refuse, tensor_text
 from pipeprof.pipelines.inference.tensor.shapes import Shape, Structure, Tensor, broadcast
 
 
@@ -12,9 +12,9 @@ def _matmul(arguments: Arguments) -> Structure:
     if one.shape is None or other.shape is None:
         return one.of(shape=None)
     if arguments.constant("output_type") is not None:
-        raise NotKnown
+        raise CannotInfer
     if len(one.shape) < 2 or len(other.shape) < 2:
-        raise NotKnown
+        raise CannotInfer
     rows, inner = _turned(one.shape, arguments, "a")
     other_inner, columns = _turned(other.shape, arguments, "b")
     if inner is not None and other_inner is not None and inner != other_inner:
@@ -33,7 +33,7 @@ def _axis(arguments: Arguments, tensor: Tensor) -> int:
     axis = arguments.integer("axis", 0)
     rank = tensor.rank
     if rank is None:
-        raise NotKnown
+        raise CannotInfer
     if not -rank <= axis < rank:
         refuse(f"axis {axis}", "wrong-axis", f"one of the dimensions of {tensor_text(tensor)}", "axis")
     return axis % rank
@@ -67,7 +67,7 @@ def _split(arguments: Arguments) -> Structure:
             expected = f"sizes of {shape[axis]} in all, the size of {tensor_text(tensor)}"
             refuse(f"sizes of {sum(wanted)} in all", "wrong-length", expected, "num_or_size_splits")
     else:
-        raise NotKnown
+        raise CannotInfer
     return tuple(tensor.of(shape=(*shape[:axis], size, *shape[axis + 1 :])) for size in sizes)
 
 
@@ -88,7 +88,7 @@ def _complex_of(dtype: str) -> str:
 def _rfft(arguments: Arguments) -> Structure:
     tensor = arguments.tensor("input_tensor")
     if arguments.constant("fft_length") is not None or not tensor.shape:
-        raise NotKnown
+        raise CannotInfer
     size = tensor.shape[-1]
     return Tensor(_complex_of(tensor.dtype), (*tensor.shape[:-1], None if size is None else size // 2 + 1))
 
@@ -96,7 +96,7 @@ def _rfft(arguments: Arguments) -> Structure:
 def _broadcast_to(arguments: Arguments) -> Structure:
     tensor, wanted = arguments.tensor("input"), arguments.integers("shape")
     if any(size < 0 for size in wanted):
-        raise NotKnown
+        raise CannotInfer
     if tensor.shape is not None:
         fits = len(tensor.shape) <= len(wanted) and all(
             size in (1, None, wanted[len(wanted) - len(tensor.shape) + index])
@@ -111,12 +111,12 @@ def _central_crop(arguments: Arguments) -> Structure:
     tensor = arguments.tensor("image")
     fraction = arguments.constant("central_fraction")
     if tensor.shape is None or len(tensor.shape) not in (3, 4) or not isinstance(fraction, int | float):
-        raise NotKnown
+        raise CannotInfer
     if fraction == 1.0:
         return tensor.of()
     if None in tensor.shape[-3:-1]:
         return tensor.of(shape=(*tensor.shape[:-3], None, None, tensor.shape[-1]))
-    raise NotKnown
+    raise CannotInfer
 
 
 RULES: dict[str, Rule] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from pipeprof.pipelines.inference.errors import CannotInfer, Refused, mismatch, refuse, shape_text, tensor_text
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule, differing, same
-from pipeprof.pipelines.inference.tensor.refusals import NotKnown, Refused, mismatch, refuse, shape_text, tensor_text
 from pipeprof.pipelines.inference.tensor.shapes import FLOATS, Shape, Structure, Tensor, broadcast, fits, merge
 
 
@@ -25,10 +25,10 @@ def _axis(axis: int, rank: int) -> int:
 
     Raises:
         Refused: There is none such.
-        NotKnown: It is no number.
+        CannotInfer: It is no number.
     """
     if type(axis) is not int:
-        raise NotKnown
+        raise CannotInfer
     if not -rank <= axis < rank:
         expected = f"a number from {-rank} to {rank - 1}" if rank else "a tensor with dimensions"
         refuse(f"axis {axis}", "wrong-axis", expected, "axis")
@@ -37,7 +37,7 @@ def _axis(axis: int, rank: int) -> int:
 
 def _dimensions(tensor: Tensor) -> Shape:
     if tensor.shape is None:
-        raise NotKnown
+        raise CannotInfer
     return tensor.shape
 
 
@@ -86,7 +86,7 @@ def _ensure_shape(arguments: Arguments) -> Structure:
     tensor = arguments.tensor("x")
     wanted = arguments.constant("shape")
     if not isinstance(wanted, list | tuple):
-        raise NotKnown
+        raise CannotInfer
     if tensor.shape is not None and not fits(tensor.shape, tuple(wanted)):
         refuse(tensor, "wrong-shape", f"a shape that fits {shape_text(tuple(wanted))}", "shape")
     return tensor.of(shape=merge(tensor.shape, tuple(None if size == -1 else size for size in wanted)))
@@ -99,7 +99,7 @@ def _transpose(arguments: Arguments) -> Structure:
         return tensor.of(shape=shape[::-1])
     order = arguments.integers("perm")
     if any(one < 0 for one in order):
-        raise NotKnown
+        raise CannotInfer
     if sorted(order) != list(range(len(shape))):
         refuse(f"perm {list(order)}", "wrong-shape", f"each of the {len(shape)} dimensions once", "perm")
     return tensor.of(shape=tuple(shape[index] for index in order))
@@ -107,7 +107,7 @@ def _transpose(arguments: Arguments) -> Structure:
 
 def _one_dtype(tensors: list[Tensor]) -> str:
     if not tensors:
-        raise NotKnown
+        raise CannotInfer
     for tensor in tensors[1:]:
         if tensor.dtype != tensors[0].dtype:
             raise differing(tensors[0], tensor)
@@ -128,7 +128,7 @@ def _stack(arguments: Arguments) -> Structure:
 
 
 def _unknown() -> Structure:
-    raise NotKnown
+    raise CannotInfer
 
 
 def _concat(arguments: Arguments) -> Structure:
@@ -172,7 +172,7 @@ def _pad(arguments: Arguments) -> Structure:
     tensor = arguments.tensor("tensor")
     shape, paddings = _dimensions(tensor), arguments.constant("paddings")
     if not isinstance(paddings, list):
-        raise NotKnown
+        raise CannotInfer
     if len(paddings) != len(shape):
         refuse(
             f"{len(paddings)} paddings", "wrong-length", f"one for each dimension of {tensor_text(tensor)}", "paddings"
@@ -180,7 +180,7 @@ def _pad(arguments: Arguments) -> Structure:
     sizes: list[int | None] = []
     for size, padding in zip(shape, paddings, strict=True):
         if not isinstance(padding, list) or len(padding) != 2 or not all(type(one) is int for one in padding):
-            raise NotKnown
+            raise CannotInfer
         sizes.append(None if size is None else size + padding[0] + padding[1])
     return tensor.of(shape=tuple(sizes))
 
@@ -189,7 +189,7 @@ def _one_hot(arguments: Arguments) -> Structure:
     indices = arguments.tensor("indices")
     depth = arguments.integer("depth")
     if any(arguments.constant(name) is not None for name in ("on_value", "off_value")):
-        raise NotKnown
+        raise CannotInfer
     shape = _dimensions(indices)
     axis = arguments.constant("axis")
     place = len(shape) if axis is None else _axis(axis, len(shape) + 1)
@@ -223,7 +223,7 @@ def _gather(arguments: Arguments) -> Structure:
     axis, batched = arguments.constant("axis"), arguments.integer("batch_dims", 0)
     shape, picked = _dimensions(params), _dimensions(indices)
     if batched:
-        raise NotKnown
+        raise CannotInfer
     place = _axis(0 if axis is None else axis, len(shape))
     return params.of(shape=(*shape[:place], *picked, *shape[place + 1 :]))
 
@@ -234,11 +234,11 @@ def _where(arguments: Arguments) -> Structure:
     if not names:
         return Tensor("int64", (None, condition.rank))
     if len(names) == 1:
-        raise NotKnown
+        raise CannotInfer
     first = arguments.tensor("x")
     second = arguments.tensor("y", first.dtype if "x" in arguments.inputs else None)
     if first.dtype != second.dtype:
-        raise NotKnown
+        raise CannotInfer
     return Tensor(first.dtype, broadcast(condition.shape, broadcast(first.shape, second.shape)))
 
 
@@ -269,7 +269,7 @@ def _made(arguments: Arguments) -> Structure:
 def _wanted(shape: object) -> Shape:
     items = shape if isinstance(shape, list | tuple) else [shape]
     if not all(type(item) is int and item >= 0 for item in items):
-        raise NotKnown
+        raise CannotInfer
     return tuple(items)
 
 
@@ -278,7 +278,7 @@ def _constant(arguments: Arguments) -> Structure:
     dtype = arguments.constant("dtype")
     made = arguments.convert(value, str(dtype) if dtype is not None else None)
     if made is None:
-        raise NotKnown
+        raise CannotInfer
     shape = arguments.constant("shape")
     return Tensor(str(dtype) if dtype is not None else made.dtype, made.shape if shape is None else _wanted(shape))
 
@@ -297,7 +297,7 @@ def _range(arguments: Arguments) -> Structure:
     start = arguments.tensor("start")
     dtype = arguments.constant("dtype")
     if "start" not in arguments.inputs or arguments.constants.keys() - {"name", "dtype"} or start.dtype in FLOATS:
-        raise NotKnown
+        raise CannotInfer
     return Tensor(str(dtype) if dtype is not None else start.dtype, (None,))
 
 
@@ -305,7 +305,7 @@ def _sequence_mask(arguments: Arguments) -> Structure:
     lengths = arguments.tensor("lengths")
     longest = arguments.constant("maxlen")
     if longest is not None and type(longest) is not int:
-        raise NotKnown
+        raise CannotInfer
     return Tensor(arguments.dtype("dtype", "bool"), (*_dimensions(lengths), longest))
 
 

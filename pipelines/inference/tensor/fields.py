@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeprof.pipelines.inference.tensor.refusals import Refused, structure_text
+from pipeprof.pipelines.inference.errors import Refused, structure_text
 from pipeprof.pipelines.inference.tensor.shapes import Structure
 from pipeprof.pipelines.suggest import suggest
 

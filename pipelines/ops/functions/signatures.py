@@ -11,7 +11,7 @@ import inspect
 import sys
 from typing import Any
 
-from pipeprof.pipelines.build.pin_errors import PlainError
+from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.functions.catalog import table
 
 WRITTEN_FOR = "2.21"

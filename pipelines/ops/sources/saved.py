@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, WithJsonSchema
 
-from pipeprof.pipelines.build.pin_errors import PlainError
+from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.base import Building, Inner, Source
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Closed

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from pipeprof.pipelines.build.pin_errors import PlainError
+from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.base import Building, Inner, Stage
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.values.element import ElementFunction, check_targets

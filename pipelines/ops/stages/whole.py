@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from pipeprof.pipelines.build.pin_errors import PlainError
+from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.base import Building, Stage
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.values.options import Options as DatasetOptions

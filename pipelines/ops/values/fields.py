@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeprof.pipelines.build.pin_errors import PlainError
+from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.values.values import Field
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pipeprof.pipelines.build.pin_errors import PlainError
+from pipeprof.pipelines.errors import PlainError
 
 _LARGEST: Final = {"float16": 65504.0, "bfloat16": 3.4e38, "float32": 3.4028235e38, "complex64": 3.4028235e38}
 # Bits of the whole numbers that a dtype holds exactly.

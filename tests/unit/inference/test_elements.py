@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeprof.pipelines.inference.pipeline import ElementInfo, element_specs
+from pipeprof.pipelines.inference.tensor.counts import INFINITE
 from pipeprof.pipelines.inference.tensor.shapes import Tensor, broadcast, leaves, literal, paths
-from pipeprof.pipelines.inference.walker import INFINITE, ElementInfo, element_specs
 from pipeprof.pipelines.spec.loader import load_spec
 
 DATA = {
@@ -22,7 +23,7 @@ DATA = {
 def elements(tmp_path: Path, source: Any, *stages: Any, strict: bool = False) -> dict[str, ElementInfo]:
     path = tmp_path / "spec.yaml"
     path.write_text(yaml.safe_dump({"version": 1, "data": DATA, "source": source, "stages": list(stages)}))
-    return element_specs(load_spec(path), strict=strict)
+    return element_specs(load_spec(path).spec, path.parent, strict=strict)
 
 
 def last(tmp_path: Path, source: Any, *stages: Any, strict: bool = False) -> ElementInfo:

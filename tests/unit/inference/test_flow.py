@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from unit.inference.flow_cases import ACCEPTED, REFUSED, as_spec
 
+from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.spec.errors.diagnostics import SpecError
-from pipeprof.pipelines.spec.loader import load_spec
 
 
 def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> SpecError | None:
@@ -18,7 +18,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> SpecE
     Path("spec.yaml").write_text(as_spec(text))
     Path("f.py").write_text("def f(x):\n    return x\n")
     try:
-        load_spec(Path("spec.yaml"))
+        check_spec(Path("spec.yaml"))
     except SpecError as error:
         return error
     return None

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from pipeprof.cli.main import invoke
+from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.spec.errors.diagnostics import SpecError
-from pipeprof.pipelines.spec.loader import load_spec
 
 FOLDER = Path(__file__).parents[2] / "golden" / "bad_specs"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -46,7 +46,7 @@ def complaint(name: str, monkeypatch: pytest.MonkeyPatch) -> SpecError:
             values[flag].append(value)
     environment = os.environ if "--env" in words else None
     with pytest.raises(SpecError) as caught:
-        load_spec(Path(f"{name}.yaml"), values["--set"], overlays=values["-f"], environment=environment)
+        check_spec(Path(f"{name}.yaml"), values["--set"], overlays=values["-f"], environment=environment)
     return caught.value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from pipeprof.pipelines.ops.calls.opcall import OpCall
@@ -60,11 +60,17 @@ _MOST_POSITIONAL: Final = 3
 _MOST_PARAMETERS: Final = 5
 
 
+Result = Form | tuple[Node, Form]
+SpecialCalls = Callable[["Body", OpCall, Form], Result | None]
+"""Renders the calls that are no functions of the allowlist; ``None`` for those that are."""
+
+
 class Body:
     """The statements of one function."""
 
-    def __init__(self, module: Module, own: str = "") -> None:
+    def __init__(self, module: Module, special: SpecialCalls, own: str = "") -> None:
         self.module = module
+        self.special = special
         self.own = own
         self.values = Values(module)
         self.lines: list[str] = []
@@ -78,7 +84,7 @@ class Body:
 
     def inside(self, *, fresh: bool = False) -> Body:
         """The statements of a chain inside this one; ``fresh`` in a function of its own."""
-        inner = Body(self.module, "" if fresh else self.own)
+        inner = Body(self.module, self.special, "" if fresh else self.own)
         inner.seed, inner.folds = self.seed, self.folds
         inner.locals = set() if fresh else set(self.locals)
         return inner
@@ -164,14 +170,10 @@ class Body:
             element = self._stored(element, target, node, form, operation.name)
         return express(element), element
 
-    def result(self, operation: OpCall, element: Form) -> Form | tuple[Node, Form]:
-        """What a call gives: an element put together anew without any call, or an expression and its form."""
-        from pipeprof.pipelines.to_python.special import special
-
-        rendered = special(self, operation, element)
-        if rendered is not None:
-            return rendered
-        return self.function_call(operation, element)
+    def result(self, operation: OpCall, element: Form) -> Result:
+        """The result of a call: a restructured element that needs no call, or an expression and its form."""
+        rendered = self.special(self, operation, element)
+        return rendered if rendered is not None else self.function_call(operation, element)
 
     def given(self, operation: OpCall, element: Form) -> list[Form]:
         """What ``on`` picks, one after the other."""
@@ -359,6 +361,3 @@ def guessed(form: Form, calls: Sequence[OpCall]) -> Form:
     if largest < 0:
         return form
     return Row(tuple(Single(f"value_{index}", known=False) for index in range(largest + 1)), rest="rest")
-
-
-__all__ = ["Body", "guessed"]

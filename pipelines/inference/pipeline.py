@@ -1,4 +1,4 @@
-"""What flows from stage to stage of a spec: structure, dtypes, shapes and the number of elements, without TensorFlow.
+"""Element inference for a whole spec: structure, dtypes, shapes and counts after every stage, without TensorFlow.
 
 What only TensorFlow or a run can tell is ``None``, never guessed: a Python function, or a function without a rule,
 makes unknown what it gives.
@@ -11,21 +11,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.addresses import join
-from pipeprof.pipelines.inference import function_stages as function_flow
-from pipeprof.pipelines.inference.calls import CallFlow, Place, Report, nobody
-from pipeprof.pipelines.inference.combined import COMBINED, Following
+from pipeprof.pipelines.inference.calls import CallFlow
+from pipeprof.pipelines.inference.combined import COMBINED, PipelineContext
+from pipeprof.pipelines.inference.errors import Place, Refused, Report, ignore, refuse
+from pipeprof.pipelines.inference.function_stages import FUNCTION_STAGES
 from pipeprof.pipelines.inference.known_files import Files
 from pipeprof.pipelines.inference.sources import Around, made
 from pipeprof.pipelines.inference.stages import HANDLERS, UNKNOWN, Flow
-from pipeprof.pipelines.inference.tensor.counts import INFINITE
 from pipeprof.pipelines.inference.tensor.fields import field_of
-from pipeprof.pipelines.inference.tensor.refusals import Refused, refuse
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each, leaves, settled
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pathlib import Path
 
-__all__ = ["INFINITE", "ElementInfo", "Walker", "element_specs"]
+    from pipeprof.pipelines.spec.models import Spec
+
 _KEEPING = frozenset({"batch", "cache", "map", "prefetch", "repeat", "shuffle", "with_options"})
 """Stages that keep all elements."""
 _BATCHING = frozenset({"batch", "padded_batch", "ragged_batch", "sparse_batch", "bucket_by_sequence_length"})
@@ -37,7 +37,7 @@ class ElementInfo:
 
     Attributes:
         structure: Dicts and tuples of `Tensor`, with ``None`` for what is not known.
-        cardinality: Number of elements; `INFINITE` for no end, ``None`` when not known.
+        cardinality: Number of elements; ``counts.INFINITE`` for no end, ``None`` when not known.
         source_bytes: Bytes of the arrays that an in-memory source holds.
     """
 
@@ -53,23 +53,24 @@ class ElementInfo:
         return tuple(known) if len(known) == len(found) else None
 
 
-def element_specs(loaded: LoadedSpec, *, strict: bool = False) -> dict[str, ElementInfo]:
-    """What comes out of every source and stage, by address.
+def element_specs(spec: Spec, base_dir: Path, *, strict: bool = False) -> dict[str, ElementInfo]:
+    """Infer the elements of every source and stage, by address.
 
     Args:
-        loaded: The spec.
+        spec: The spec.
+        base_dir: Folder that relative paths refer to.
         strict: Whether to say only what TensorFlow's ``element_spec`` and ``cardinality`` say. Otherwise dimensions
             and counts that the recipes under ``data:`` settle are filled in, and the size of all batches but the last.
     """
-    walker = Walker(Files(loaded.base_dir, loaded.spec.data), strict=strict)
-    walker.pipeline(loaded.spec, "", (), None)
-    return walker.found
+    inference = PipelineInference(Files(base_dir, spec.data), strict=strict)
+    inference.pipeline(spec, "", (), None)
+    return inference.found
 
 
-class Walker:
-    """Follows the elements from the source through the stages; what TensorFlow would refuse is reported."""
+class PipelineInference:
+    """Element inference from the source through the stages, with a report of what TensorFlow would refuse."""
 
-    def __init__(self, files: Files, *, strict: bool, report: Report = nobody) -> None:
+    def __init__(self, files: Files, *, strict: bool, report: Report = ignore) -> None:
         self.found: dict[str, ElementInfo] = {}
         self.strict = strict
         self.files = files
@@ -94,7 +95,7 @@ class Walker:
             here = join(address, "stages", index)
             at = (*place, "stages", index, stage.op)
             try:
-                flow = self._after(stage, flow, Following(self, here, at, outer))
+                flow = self._after(stage, flow, PipelineContext(self, here, at, outer))
             except Refused as refusal:
                 self.report(at, refusal, flow.batched)
                 flow = UNKNOWN
@@ -119,7 +120,7 @@ class Walker:
         try:
             combine = COMBINED.get(source.op)
             if combine is not None:
-                flow = combine(source, Following(self, here, at, outer))
+                flow = combine(source, PipelineContext(self, here, at, outer))
             else:
                 first = made(source, Around(self.files, outer, self.strict))
                 flow, source_bytes = Flow(first.structure, first.cardinality, batched=None), first.source_bytes
@@ -143,15 +144,12 @@ class Walker:
             return UNKNOWN
         return Flow(inner.structure, None if self.strict else inner.cardinality, uneven=True)
 
-    def _after(self, stage: Any, flow: Flow, following: Following) -> Flow:
+    def _after(self, stage: Any, flow: Flow, context: PipelineContext) -> Flow:
         if stage.op not in _KEEPING:
             flow = replace(flow, structure=each(settled, flow.structure))
         handler = HANDLERS.get(stage.op)
         if handler is not None:
             return handler(stage, flow, self.strict)
-        combine = COMBINED_STAGES.get(stage.op)
+        combine = FUNCTION_STAGES.get(stage.op)
         self._batched = flow.batched
-        return combine(stage, flow, following) if combine is not None else UNKNOWN
-
-
-COMBINED_STAGES = function_flow.HANDLERS
+        return combine(stage, flow, context) if combine is not None else UNKNOWN

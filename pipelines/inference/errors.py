@@ -1,19 +1,19 @@
-"""What a rule cannot tell, and what it can tell that TensorFlow refuses; and the words for what was got."""
+"""Errors of the inference: unknown results and calls that TensorFlow refuses, with texts for what was received."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Shape, Structure, Tensor
 
 
-class NotKnown(Exception):
-    """Nothing can be said without running it."""
+class CannotInfer(Exception):
+    """The result is unknown without running it."""
 
 
-class Refused(NotKnown):
-    """TensorFlow surely refuses it.
+class Refused(CannotInfer):
+    """A call or stage that TensorFlow is certain to refuse.
 
     Attributes:
         code: Kebab-case word.
@@ -32,6 +32,16 @@ class Refused(NotKnown):
         self.argument = argument
         self.suggestion = suggestion
         self.excess = excess
+
+
+Place = tuple[str | int, ...]
+Report = Callable[[Place, Refused], None]
+"""Receives the place of a call or stage and what is refused about it."""
+
+
+def ignore(place: Place, refusal: Refused) -> None:
+    """Drop a refusal."""
+    del place, refusal
 
 
 def shape_text(shape: Shape | None) -> str:

@@ -11,7 +11,7 @@ from pipeprof.pipelines.to_python.names import result_noun, slug
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.ops.calls.opcall import OpCall
-    from pipeprof.pipelines.to_python.calls import Body
+    from pipeprof.pipelines.to_python.body import Body
 
 _CALLED: Final = ("training",)
 _FILE: Final = {

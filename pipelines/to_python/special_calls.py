@@ -9,16 +9,14 @@ from pipeprof.pipelines.ops.functions.layers import layers
 from pipeprof.pipelines.to_python.code import Bracket, Node, call, flat, listed, mapped, text
 from pipeprof.pipelines.to_python.control import CONTROL
 from pipeprof.pipelines.to_python.elements import UNKNOWN, Form, Keyed, Row, Single, express, pick
-from pipeprof.pipelines.to_python.makers import layer, table
+from pipeprof.pipelines.to_python.objects import layer, table
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.ops.calls.opcall import OpCall
-    from pipeprof.pipelines.to_python.calls import Body
-
-Result = Form | tuple[Node, Form]
+    from pipeprof.pipelines.to_python.body import Body, Result
 
 
-def special(body: Body, operation: OpCall, element: Form) -> Result | None:
+def render_special_call(body: Body, operation: OpCall, element: Form) -> Result | None:
     """What such a call gives, or None for a function of the allowlist."""
     if operation.name in layers():
         return layer(body, operation, element)
