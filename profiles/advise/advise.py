@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
 from pipeprof.profiles.advise.edits.patch import proposal
-from pipeprof.profiles.advise.rule import Draft, Rule, Threshold
+from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
 from pipeprof.profiles.advise.rule import rules as all_rules
 from pipeprof.profiles.advise.suppress import unknown_rules, without_ignored
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
@@ -137,7 +138,7 @@ def _one_line(error: Exception) -> str:
     return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
 
 
-def _drafts(rule: Rule, view: PipelineView) -> Iterable[Draft]:
+def _drafts(rule: Rule, view: PipelineView) -> Iterable[RuleHit]:
     if view.kind == "static":
         yield from rule.check(view)
         return
@@ -152,7 +153,7 @@ def has_costs(view: PipelineView) -> bool:
     return any(stage.ms_per_batch is not None for stage in view.stages)
 
 
-def _finding(rule: Rule, draft: Draft, view: PipelineView) -> Finding:
+def _finding(rule: Rule, draft: RuleHit, view: PipelineView) -> Finding:
     stage = view.by_id.get(draft.stage or "")
     predicted = draft.predicted
     edits = [Edit(**edit.to_dict()) for edit in draft.edits]
@@ -170,6 +171,8 @@ def _finding(rule: Rule, draft: Draft, view: PipelineView) -> Finding:
         edit=edits[0] if len(edits) == 1 else edits or None,
         patch=patch,
         python=python,
+        change=describe_change(view, draft.edits, draft.change_detail),
+        overrides=overrides(view, draft.edits),
         predicted=predicted
         and Predicted(
             speedup=predicted.speedup,

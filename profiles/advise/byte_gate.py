@@ -197,7 +197,10 @@ def nothing_to_keep(view: PipelineView, stage: StageView) -> bool:
 def without(stage: StageView) -> ReplaceStage:
     """The edit that takes a stage out."""
     return ReplaceStage(
-        stage.id, yaml=f"# {stage.id} ({stage.op}) goes", python=f"# without .{stage.op}(…), {stage.id}"
+        stage.id,
+        yaml=f"# remove {stage.op} ({stage.id})",
+        python=f"# remove .{stage.op}(…) ({stage.id})",
+        removes=True,
     )
 
 

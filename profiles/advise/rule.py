@@ -50,7 +50,7 @@ class Predicted:
 
 
 @dataclass(frozen=True)
-class Draft:
+class RuleHit:
     """What a rule has found, before it becomes a finding of the profile.
 
     Attributes:
@@ -61,6 +61,7 @@ class Draft:
         edits: The fix as edits.
         predicted: What they should bring.
         semantics: Where it differs from the rule's own class.
+        change_detail: What the change means in numbers, for the one-line description of the edits.
     """
 
     sentence: str
@@ -70,6 +71,7 @@ class Draft:
     edits: tuple[Edit, ...] = ()
     predicted: Predicted | None = None
     semantics: Semantics | None = None
+    change_detail: str | None = None
 
 
 class Rule(ABC):
@@ -99,12 +101,12 @@ class Rule(ABC):
     ignore_when: ClassVar[str]
     thresholds: ClassVar[tuple[Threshold, ...]] = ()
 
-    def check(self, view: PipelineView) -> Iterable[Draft]:
+    def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """What can be said without running the pipeline; also called on measured views, unless `diagnose` differs."""
         del view
         return ()
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """What can be said with the measurement."""
         return self.check(view)
 

@@ -64,6 +64,11 @@ class Finding(Model):
     edit: Edit | list[Edit] | None = None
     patch: str | None = Field(None, description="The fix as YAML.")
     python: str | None = Field(None, description="The fix as Python.")
+    change: str | None = Field(None, description="The change in one line, e.g. `num_parallel_calls: 1 → 8`.")
+    overrides: list[str] = Field(
+        default_factory=list,
+        description="The `--set PATH=VALUE` values that apply the fix to the spec; empty where flags cannot.",
+    )
     predicted: Predicted | None = None
     measured: dict[str, Any] | None = None
     status: Literal["kept", "rejected", "ceiling", "unverified"]

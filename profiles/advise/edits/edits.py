@@ -6,33 +6,31 @@ reading; nothing here changes a file.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pipeprof.pipelines.spec.yaml.writer import flow
 from pipeprof.profiles.view.view import AUTOTUNE
 
-_PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
-_NOT_TEXT = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-"""Words that YAML reads as something else."""
+
+def plain_data(value: Any) -> Any:
+    """Convert mappings and sequences to the dicts and lists that the YAML writer takes."""
+    if isinstance(value, Mapping):
+        return {key: plain_data(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_data(inner) for inner in value]
+    return value
 
 
 def yaml_text(value: Any) -> str:
-    """A value in flow style, as YAML reads it back.
+    """Format a value as YAML in flow style.
 
     Example:
         >>> yaml_text({"shape": [None, 3], "dtype": "uint8", "python": "f.py:fn", "key": "on"})
-        '{shape: [null, 3], dtype: uint8, python: "f.py:fn", key: "on"}'
+        '{shape: [null, 3], dtype: uint8, python: "f.py:fn", key: on}'
     """
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _NOT_TEXT:
-        return value
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{yaml_text(key)}: {yaml_text(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(yaml_text(inner) for inner in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return flow(plain_data(value))
 
 
 def python_text(value: Any) -> str:
@@ -50,7 +48,9 @@ class Edit:
 
     def to_dict(self) -> dict[str, Any]:
         """For the profile: the kind of edit and its fields."""
-        return {"kind": type(self).__name__, **asdict(self)}
+        fields = asdict(self)
+        fields.pop("summary", None)
+        return {"kind": type(self).__name__, **fields}
 
     def as_yaml(self) -> str:
         """What changes, in the words of a spec."""
@@ -120,14 +120,20 @@ class ReplaceStage(Edit):
     """Put other stages, or another source, in the place of one.
 
     Attributes:
-        stage: Address of what is replaced.
-        yaml: What stands there instead, as YAML.
-        python: The same as Python.
+        stage: Address of the replaced stage.
+        yaml: The replacement as YAML.
+        python: The replacement as Python.
+        summary: The change in one line, with ``{stage}`` for the stage's name; not part of the profile.
+        removes: Whether nothing replaces the stage; the texts are then remarks.
+        arguments: Of the stage as a spec has them, where only they change and the replacement needs no other code.
     """
 
     stage: str
     yaml: str
     python: str
+    summary: str = ""
+    removes: bool = False
+    arguments: dict[str, Any] | None = None
 
     def as_yaml(self) -> str:
         """What stands there instead."""
@@ -144,13 +150,15 @@ class Rewrite(Edit):
 
     Attributes:
         stages: Addresses of what is replaced, in the order of the data.
-        yaml: What stands there instead, with ``source:`` and ``stages:`` where the source is a part of it.
-        python: The same as Python.
+        yaml: The replacement as YAML, with ``source:`` and ``stages:`` where the source is part of it.
+        python: The replacement as Python.
+        summary: As that of `ReplaceStage`; ``{stage}`` is the first stage.
     """
 
     stages: tuple[str, ...]
     yaml: str
     python: str
+    summary: str = ""
 
     def as_yaml(self) -> str:
         """What stands there instead."""

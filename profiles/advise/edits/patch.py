@@ -33,16 +33,12 @@ class _Item:
     python: str | None = None
     inserted: bool = False
     last: bool = False
+    gone: bool = False
 
     @property
     def is_source(self) -> bool:
         """Whether it is one, and not a stage whose input is not known."""
         return not self.inserted and not self.stage.inputs and self.stage.id.split(".")[-2:-1] != ["stages"]
-
-    @property
-    def gone(self) -> bool:
-        """Whether the rule has nothing in its place but a remark."""
-        return self.yaml is not None and self.yaml.lstrip().startswith("#") and "\n" not in self.yaml
 
 
 def proposal(view: PipelineView, edits: Sequence[Edit]) -> tuple[str | None, str | None]:
@@ -121,7 +117,9 @@ def _apply(items: list[_Item], edit: Edit) -> None:
         item = items[place[edit.stage]]
         items[place[edit.stage]] = changed(item, new={**item.new, edit.argument: edit.value})
     elif isinstance(edit, ReplaceStage):
-        items[place[edit.stage]] = changed(items[place[edit.stage]], yaml=edit.yaml, python=edit.python)
+        items[place[edit.stage]] = changed(
+            items[place[edit.stage]], yaml=edit.yaml, python=edit.python, gone=edit.removes
+        )
     elif isinstance(edit, MoveStage):
         item = items.pop(place[edit.stage])
         index = next(index for index, other in enumerate(items) if other.stage.id == edit.before)

@@ -7,19 +7,19 @@ from typing import Any
 
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.rule import Draft, rules
+from pipeprof.profiles.advise.rule import RuleHit, rules
 from pipeprof.profiles.view.view import FunctionView, PipelineView
 
 TEXT = tensor("string")
 FLOAT = tensor("float32")
 
 
-def found(name: str, view: PipelineView) -> list[Draft]:
+def found(name: str, view: PipelineView) -> list[RuleHit]:
     rule = rules()[name]
     return list(rule.check(view) if view.kind == "static" else rule.diagnose(view))
 
 
-def only(name: str, view: PipelineView) -> Draft:
+def only(name: str, view: PipelineView) -> RuleHit:
     drafts = found(name, view)
     assert len(drafts) == 1
     return drafts[0]

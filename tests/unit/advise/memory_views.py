@@ -7,7 +7,7 @@ from typing import Any
 
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor, unnamed
 
-from pipeprof.profiles.advise.rule import Draft, Rule
+from pipeprof.profiles.advise.rule import Rule, RuleHit
 from pipeprof.profiles.advise.rules.correctness.batch_before_shuffle import BatchBeforeShuffle
 from pipeprof.profiles.advise.rules.correctness.cache_after_augment import CacheAfterAugment
 from pipeprof.profiles.advise.rules.correctness.cache_never_complete import CacheNeverComplete
@@ -40,7 +40,7 @@ IMAGE_BYTES = 224 * 224 * 3 * 4
 INDEX = tensor("int64")
 
 
-def found(name: str, view: PipelineView) -> list[Draft]:
+def found(name: str, view: PipelineView) -> list[RuleHit]:
     rule = RULES[name]
     drafts = list(rule.check(view) if view.kind == "static" else rule.diagnose(view))
     # A rule that reads names would find something else without them.
@@ -57,7 +57,7 @@ def found(name: str, view: PipelineView) -> list[Draft]:
     return drafts
 
 
-def only(name: str, view: PipelineView) -> Draft:
+def only(name: str, view: PipelineView) -> RuleHit:
     drafts = found(name, view)
     assert len(drafts) == 1
     return drafts[0]

@@ -13,7 +13,7 @@ from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import GATE, UNVERIFIED, advise, ordered, worth
 from pipeprof.profiles.advise.edits.edits import InsertStage, Rewrite, SetArgument, SetOption
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.findings import Predicted as PredictedEffect
 from pipeprof.profiles.view.view import AUTOTUNE, PipelineView
@@ -25,7 +25,7 @@ ROWS = pipeline(
 )
 
 
-def rule(name: str = "some-rule", drafts: Iterable[Draft] = (), **facts: Any) -> Rule:
+def rule(name: str = "some-rule", drafts: Iterable[RuleHit] = (), **facts: Any) -> Rule:
     """A rule that says what a test wants, the same with and without a measurement unless `measured_drafts` differ."""
 
     class Made(Rule):
@@ -34,19 +34,19 @@ def rule(name: str = "some-rule", drafts: Iterable[Draft] = (), **facts: Any) ->
         semantics = facts.get("semantics", "same")
         seen = why = fix = ignore_when = "…"
 
-        def check(self, view: PipelineView) -> Iterable[Draft]:
+        def check(self, view: PipelineView) -> Iterable[RuleHit]:
             del view
             return drafts
 
-        def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+        def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
             return facts.get("measured_drafts", self.check(view))
 
     Made.name = name
     return Made()
 
 
-def draft(at: str | None = "stages.0", **facts: Any) -> Draft:
-    return Draft(**({"sentence": "Seen.", "recommendation": "Do.", "stage": at} | facts))
+def draft(at: str | None = "stages.0", **facts: Any) -> RuleHit:
+    return RuleHit(**({"sentence": "Seen.", "recommendation": "Do.", "stage": at} | facts))
 
 
 def advised(view: PipelineView, *rules: Rule, ignore: Iterable[Ignore] = ()) -> tuple[list[Finding], list[str]]:
@@ -113,7 +113,7 @@ def test_without_costs_what_needs_none_still_holds() -> None:
 
 
 def test_a_rule_that_raises_is_a_warning_in_one_line_and_costs_nothing_else() -> None:
-    def broken() -> Iterator[Draft]:
+    def broken() -> Iterator[RuleHit]:
         yield draft("source")
         msg = "a\nb " + "x" * 999
         raise KeyError(msg)

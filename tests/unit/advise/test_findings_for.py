@@ -13,7 +13,7 @@ from unit.advise.views import measured, pipeline, stage
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import findings_for
-from pipeprof.profiles.advise.rule import Draft, Rule
+from pipeprof.profiles.advise.rule import Rule, RuleHit
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, Headspace
@@ -45,9 +45,9 @@ def views(monkeypatch: pytest.MonkeyPatch) -> list[PipelineView]:
         semantics = "same"
         why = fix = ignore_when = "…"
 
-        def check(self, view: PipelineView) -> Iterable[Draft]:
+        def check(self, view: PipelineView) -> Iterable[RuleHit]:
             seen.append(view)
-            return [Draft("Seen.", "Do.", one.id) for one in view.stages if one.op == "map"]
+            return [RuleHit("Seen.", "Do.", one.id) for one in view.stages if one.op == "map"]
 
     monkeypatch.setattr(module, "all_rules", lambda: {"some-rule": Looking()})
     return seen

@@ -17,6 +17,7 @@ from unit.advise.function_views import found, only
 from unit.advise.views import measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.edits import InsertStage, MoveStage, ReplaceStage, SetArgument, SetOption, yaml_text
 from pipeprof.profiles.advise.edits.patch import proposal
@@ -307,7 +308,7 @@ def test_options_that_were_set_stay() -> None:
 
 
 def test_a_stage_that_goes_and_one_that_comes() -> None:
-    gone = ReplaceStage("stages.1", "# stages.1 (shuffle) goes", "# without .shuffle(…), stages.1")
+    gone = ReplaceStage("stages.1", "# remove shuffle (stages.1)", "# remove .shuffle(…) (stages.1)", removes=True)
     assert proposal(ROWS, (gone,)) == (gone.yaml, gone.python)
     text, python = proposal(ROWS, (InsertStage("prefetch", {"buffer_size": 2}, after="stages.0"),))
     assert text == "- prefetch: {buffer_size: 2}   # after stages.0"
@@ -340,7 +341,7 @@ def test_a_view_in_a_circle_ends() -> None:
     ["on", "null", "1.5", "a b", "f.py:fn", "a,b", "", "x/y.npy", {"a": [None, True, 2, "yes"]}, ["~", "[", "#"], "é"],
 )
 def test_values_come_back_as_they_were(value: Any) -> None:
-    assert yaml.safe_load(f"{{a: {yaml_text(value)}}}") == {"a": value}
+    assert read(f"{{a: {yaml_text(value)}}}").data == {"a": value}
 
 
 # parse-single-example

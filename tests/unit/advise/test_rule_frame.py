@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from unit.advise.views import RECORDED, measured, pipeline, recorded, stage
 
 from pipeprof.profiles.advise import rules as package
-from pipeprof.profiles.advise.rule import Draft, Rule, Threshold, rules
+from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, rules
 from pipeprof.profiles.document.measured import Contention, Quantiles, Steps
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
@@ -30,13 +30,13 @@ FOLDER = Path(next(iter(package.__path__)))
 MODULES = sorted(path for path in FOLDER.rglob("*.py") if path.stem != "__init__")
 
 
-def drafts(view: PipelineView) -> Iterator[tuple[Rule, Draft]]:
+def drafts(view: PipelineView) -> Iterator[tuple[Rule, RuleHit]]:
     for rule in rules().values():
         for draft in (*rule.check(view), *(rule.diagnose(view) if view.kind == "measured" else ())):
             yield rule, draft
 
 
-def is_sound(draft: Draft, view: PipelineView) -> None:
+def is_sound(draft: RuleHit, view: PipelineView) -> None:
     """What every reader of a finding relies on."""
     assert draft.stage is None or draft.stage in view.by_id
     assert draft.sentence.strip().endswith(".")

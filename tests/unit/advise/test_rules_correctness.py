@@ -251,7 +251,7 @@ def test_one_map_that_loads_and_augments_is_split() -> None:
 def test_where_nothing_is_left_to_keep_the_cache_goes() -> None:
     drawn = augmented("stages.0")
     draft = only("cache-after-augment", line(indices(1000), drawn, cache("stages.1", drawn)))
-    assert draft.edits[0].as_yaml() == "# stages.1 (cache) goes"
+    assert draft.edits[0].as_yaml() == "# remove cache (stages.1)"
 
 
 def test_stages_between_change_nothing() -> None:

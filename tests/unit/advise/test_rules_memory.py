@@ -747,7 +747,7 @@ def test_an_endless_source_has_no_place_for_a_cache() -> None:
     counter = indices(INFINITE)
     draft = only("cache-in-memory-over-budget", line(counter, cache("stages.0", counter)))
     assert "what it reads has no end" in draft.sentence
-    assert draft.edits[0].as_yaml() == "# stages.0 (cache) goes"
+    assert draft.edits[0].as_yaml() == "# remove cache (stages.0)"
 
 
 def test_a_cache_above_an_endless_repeat() -> None:
@@ -767,7 +767,7 @@ def test_the_cache_goes_below_what_differs_between_epochs() -> None:
     assert only("cache-in-memory-over-budget", view).edits[0].to_dict()["before"] == "stages.1"
     *below, again = repeated(random=True)
     draft = only("cache-in-memory-over-budget", line(*below, again, cache("stages.2", again)))
-    assert draft.edits[0].as_yaml() == "# stages.2 (cache) goes"
+    assert draft.edits[0].as_yaml() == "# remove cache (stages.2)"
     assert "Leave the cache out" in draft.recommendation
 
 

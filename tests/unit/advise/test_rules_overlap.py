@@ -10,14 +10,14 @@ from unit.advise.views import Built, function, measured, pipeline, recorded, sta
 
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.edits import InsertStage
-from pipeprof.profiles.advise.rule import Draft, rules
+from pipeprof.profiles.advise.rule import RuleHit, rules
 from pipeprof.profiles.view.view import AUTOTUNE, PipelineView
 
 PYTHON = function("PyFunc")
 RANDOM = function("RandomUniform")
 
 
-def found(rule: str, view: PipelineView) -> list[Draft]:
+def found(rule: str, view: PipelineView) -> list[RuleHit]:
     return list(rules()[rule].diagnose(view))
 
 

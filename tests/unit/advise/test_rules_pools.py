@@ -10,7 +10,7 @@ from unit.advise.views import Built, function, measured, pipeline, recorded, sta
 
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.edits import SetArgument, SetOption
-from pipeprof.profiles.advise.rule import Draft, rules
+from pipeprof.profiles.advise.rule import RuleHit, rules
 from pipeprof.profiles.view.view import AUTOTUNE, FunctionView, PipelineView
 
 PYTHON = function("PyFunc", random=None)
@@ -20,7 +20,7 @@ POOL = "threading.private_threadpool_size"
 OURS = ("serial-map-latency", "serial-map-cpu", "threadpool-caps-blocking-map", "threadpool-too-small")
 
 
-def found(rule: str, view: PipelineView) -> list[Draft]:
+def found(rule: str, view: PipelineView) -> list[RuleHit]:
     return list(rules()[rule].diagnose(view))
 
 

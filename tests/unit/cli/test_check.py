@@ -13,7 +13,7 @@ from pipeprof.cli.render.overview import render_overview
 from pipeprof.cli.render.style import Style
 from pipeprof.profiles.advise import advise
 from pipeprof.profiles.advise.edits.edits import SetArgument
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Location, Stage
@@ -40,9 +40,9 @@ class Mixing(Rule):
     semantics = "order"
     seen = why = fix = ignore_when = "…"
 
-    def check(self, view: PipelineView) -> list[Draft]:
+    def check(self, view: PipelineView) -> list[RuleHit]:
         return [
-            Draft(
+            RuleHit(
                 sentence=f"{stage.words} holds {stage.arguments['buffer_size']} elements.",
                 recommendation="Make it smaller.",
                 stage=stage.id,

@@ -14,7 +14,7 @@ from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import render_report
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.edits import InsertStage, SetArgument, SetOption
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit
 from pipeprof.profiles.document import findings as document
 from pipeprof.profiles.document.findings import Finding, Verdict
 from pipeprof.profiles.document.profile import Profile
@@ -33,10 +33,10 @@ class Waiting(Rule):
     semantics = "same"
     seen = why = fix = ignore_when = "…"
 
-    def check(self, view: PipelineView) -> list[Draft]:
+    def check(self, view: PipelineView) -> list[RuleHit]:
         del view
         return [
-            Draft(
+            RuleHit(
                 sentence=(
                     '"decode" (map, stages.0) took 83.4 ms of each batch, one call after the other, while the worker '
                     "computed on 0.21 of 8 cores: it waits."
@@ -60,10 +60,10 @@ class Large(Rule):
     semantics = "order"
     seen = why = fix = ignore_when = "…"
 
-    def check(self, view: PipelineView) -> list[Draft]:
+    def check(self, view: PipelineView) -> list[RuleHit]:
         del view
         return [
-            Draft(
+            RuleHit(
                 sentence="shuffle (stages.1) holds 500 elements of 588 KiB: 287 MiB of the peak's 841 MiB.",
                 recommendation="Shuffle the names of the files, before they are read.",
                 stage="stages.1",
@@ -80,9 +80,9 @@ class Frozen(Rule):
     semantics = "values"
     seen = why = fix = ignore_when = "…"
 
-    def check(self, view: PipelineView) -> list[Draft]:
+    def check(self, view: PipelineView) -> list[RuleHit]:
         del view
-        return [Draft(sentence="Every epoch sees the same crops.", recommendation="Cache before the random map.")]
+        return [RuleHit(sentence="Every epoch sees the same crops.", recommendation="Cache before the random map.")]
 
 
 @pytest.fixture

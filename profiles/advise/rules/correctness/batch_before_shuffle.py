@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.byte_gate import BATCHES, SHUFFLES, held, regrouped, upstream
 from pipeprof.profiles.advise.edits.edits import MoveStage, SetArgument
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
 from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import small_bytes
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -42,7 +42,7 @@ class BatchBeforeShuffle(Rule):
         Threshold("batches-in-buffer", 10, "batches", "fewer: less than half of the classes in a batch of sorted data"),
     )
 
-    def check(self, view: PipelineView) -> Iterable[Draft]:
+    def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the order of the stages."""
         for stage in view.stages:
             below = view.input_of(stage)
@@ -58,7 +58,7 @@ class BatchBeforeShuffle(Rule):
                 continue
             yield self._draft(view, stage, batches, each, buffer)
 
-    def _draft(self, view: PipelineView, stage: StageView, batches: list[StageView], each: int, buffer: int) -> Draft:
+    def _draft(self, view: PipelineView, stage: StageView, batches: list[StageView], each: int, buffer: int) -> RuleHit:
         batch = batches[0]
         single = view.input_of(batch)
         wanted = max(buffer, round(self.threshold("batches-in-buffer") * each))
@@ -77,7 +77,7 @@ class BatchBeforeShuffle(Rule):
             if movable
             else ()
         )
-        return Draft(
+        return RuleHit(
             stage=stage.id,
             sentence=(
                 f"{stage.words} shuffles the batches of {batch.words}: the same {each:,} neighbours are together in "

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.byte_gate import in_function, nothing_to_keep, upstream, without
 from pipeprof.profiles.advise.edits.edits import Edit, MoveStage, ReplaceStage
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit
 from pipeprof.profiles.view.view import INFINITE, FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds
 
@@ -34,7 +34,7 @@ class CacheAfterAugment(Rule):
     )
     ignore_when = "The random numbers are meant to be the same in all epochs, or the data is read only once."
 
-    def check(self, view: PipelineView) -> Iterable[Draft]:
+    def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the order in which elements flow; functions whose randomness is not known are left alone."""
         for stage in view.stages:
             if stage.op not in _CACHES or stage.injected:
@@ -76,7 +76,7 @@ def _cached_before(view: PipelineView, random: StageView, cache: StageView) -> b
     )
 
 
-def _draft(view: PipelineView, stage: StageView, random: list[StageView]) -> Draft:
+def _draft(view: PipelineView, stage: StageView, random: list[StageView]) -> RuleHit:
     first = random[-1]
     inside = next((one for one in random if in_function(view, one) and one.owner != stage.owner), None)
     draws = _draws(first.function)
@@ -86,7 +86,7 @@ def _draft(view: PipelineView, stage: StageView, random: list[StageView]) -> Dra
     )
     where = f" inside {view.by_id[inside.owner].words}" if inside is not None and inside.owner in view.by_id else ""
     edits, recommendation = _fix(view, stage, first, nested=inside is not None)
-    return Draft(
+    return RuleHit(
         stage=stage.id,
         sentence=(
             f"{names}{where} {'draw' if count > 1 else 'draws'} random numbers{draws}, and {stage.words} above keeps "
@@ -131,6 +131,7 @@ def _fix(view: PipelineView, stage: StageView, first: StageView, *, nested: bool
             ]
         ),
         python=f"dataset = dataset.map(load).{stage.op}().map(augment)  # {first.id} split in two",
+        summary=f"split {{stage}}: {stage.op} between reading and the random ops",
     )
     return (split,), (
         f"Split {first.words}, which loads and augments: reading and decoding below the cache, the random part "

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.byte_gate import in_function, upstream, without
 from pipeprof.profiles.advise.edits.edits import Edit, MoveStage
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import percent
 
@@ -54,7 +54,7 @@ class CacheNeverComplete(Rule):
     )
     ignore_when = "The dataset is read once only; then the cache can go."
 
-    def check(self, view: PipelineView) -> Iterable[Draft]:
+    def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the number of elements below the cache, where it is known, and the take's count."""
         caches = [stage for stage in view.stages if stage.op == "cache"]
         # With two of them nobody knows whether they are one: another branch may read it to its end.
@@ -70,7 +70,7 @@ class CacheNeverComplete(Rule):
                 yield _draft(view, stage, readers[0], count, known)
 
 
-def _draft(view: PipelineView, stage: StageView, take: StageView, count: int, known: int) -> Draft:
+def _draft(view: PipelineView, stage: StageView, take: StageView, count: int, known: int) -> RuleHit:
     steps = view.profile.steps if view.profile is not None else None
     epochs, share = (steps.epochs, steps.restart_share) if steps is not None else (0, None)
     again = ""
@@ -78,7 +78,7 @@ def _draft(view: PipelineView, stage: StageView, take: StageView, count: int, kn
         times = "once" if epochs == 1 else f"{epochs:,} times"
         again = f" The dataset began again {times} while it was measured, which took {percent(share)} of the time."
     edit, recommendation, semantics = _fix(view, stage, take, count)
-    return Draft(
+    return RuleHit(
         stage=stage.id,
         sentence=(
             f"{take.words} ends after {count:,} of the {known:,} elements that {stage.words} would keep. A cache that "

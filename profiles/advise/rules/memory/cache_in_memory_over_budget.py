@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.byte_gate import SHUFFLES, Place, held, nothing_to_keep, places_below, without
 from pipeprof.profiles.advise.edits.edits import Edit, MoveStage, SetArgument
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Semantics, Threshold
 from pipeprof.profiles.memory.predict.model import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.wording import listed, percent, size
@@ -43,7 +43,7 @@ class CacheInMemoryOverBudget(Rule):
         Threshold("overhead", CACHE_OVERHEAD_BYTES, "bytes per element", "measured with scalars"),
     )
 
-    def check(self, view: PipelineView) -> Iterable[Draft]:
+    def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the number and size of the elements."""
         for stage in view.stages:
             below = view.input_of(stage)
@@ -57,7 +57,7 @@ class CacheInMemoryOverBudget(Rule):
             elif view.memory_limit_bytes:
                 yield from self._sized(view, stage, below, view.memory_limit_bytes)
 
-    def _sized(self, view: PipelineView, stage: StageView, below: StageView, limit: int) -> Iterable[Draft]:
+    def _sized(self, view: PipelineView, stage: StageView, below: StageView, limit: int) -> Iterable[RuleHit]:
         entry = held(view, stage, "cache")
         nbytes: float = entry.bytes if entry is not None else 0
         count: float | None = below.elements
@@ -69,7 +69,7 @@ class CacheInMemoryOverBudget(Rule):
         if count is None or count < 1 or nbytes <= self.threshold("share-of-limit") * limit:
             return
         edits, recommendation, after, semantics = self._fix(view, stage, count, limit)
-        yield Draft(
+        yield RuleHit(
             stage=stage.id,
             sentence=(
                 f"{stage.words} keeps {count:,.0f} elements of {size(nbytes / count)}, {size(nbytes)} in all: "
@@ -115,7 +115,7 @@ class CacheInMemoryOverBudget(Rule):
             "same",
         )
 
-    def _endless(self, view: PipelineView, stage: StageView) -> Draft:
+    def _endless(self, view: PipelineView, stage: StageView) -> RuleHit:
         repeat = next((one for one in view.below(stage) if one.op in ("repeat", "shuffle+repeat")), None)
         target = _lowest_change(view, repeat) if repeat is not None else None
         each = stage.element_bytes
@@ -123,7 +123,7 @@ class CacheInMemoryOverBudget(Rule):
         if each is not None:
             grows = f"It grows by {size(each + CACHE_OVERHEAD_BYTES)} with every element,"
         where = f"{repeat.words} repeats without end" if repeat is not None else "what it reads has no end"
-        return Draft(
+        return RuleHit(
             stage=stage.id,
             sentence=(
                 f"{stage.words} caches a stream that never ends: {where}, so that the cache is never complete and "

@@ -19,7 +19,7 @@ from pipeprof.profiles.advise.edits.snippets import (
     stage_yaml,
     structure_of,
 )
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
 from pipeprof.profiles.memory.predict.fused_map_batch import rewritten
 from pipeprof.profiles.memory.predict.predict import ARRAY_COPIES, NOT_REWRITTEN_COPIES, memory_prediction
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -71,7 +71,7 @@ class FromTensorSlicesBigArray(Rule):
         Threshold("row-cost", 60, "µs", "measured on TensorFlow 2.21: one row through numpy_function"),
     )
 
-    def check(self, view: PipelineView) -> Iterable[Draft]:
+    def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the bytes of the arrays; constants of a graph are the subject of another rule."""
         for stage in view.stages:
             if stage.op != "from_tensor_slices" or not stage.source_bytes or stage.constant:
@@ -80,7 +80,7 @@ class FromTensorSlicesBigArray(Rule):
             if weight.matters:
                 yield self._draft(view, stage, stage.source_bytes, weight)
 
-    def _draft(self, view: PipelineView, stage: StageView, nbytes: int, weight: Weight) -> Draft:
+    def _draft(self, view: PipelineView, stage: StageView, nbytes: int, weight: Weight) -> RuleHit:
         fewer = 0 if rewritten(view) else NOT_REWRITTEN_COPIES
         copies = self.threshold("peak-copies") - fewer
         steady = round((self.threshold("steady-copies") - fewer) * nbytes)
@@ -114,7 +114,7 @@ class FromTensorSlicesBigArray(Rule):
         else:
             less = f"-({copies:g} - 1) x {size(nbytes)}"
         saved = (most if own is None else own) - nbytes - held
-        return Draft(
+        return RuleHit(
             stage=stage.id,
             sentence=(
                 f"{stage.words} slices {size(nbytes)} of arrays. Array{' and' if fewer else ','} tensor{kept} are "
@@ -274,7 +274,12 @@ class _Plan:
     def rewrite(self) -> Rewrite:
         """The part of the pipeline that changes, whole."""
         replaced = (self.source.id, *(one.id for one in self.indexed))
-        return Rewrite(replaced, "\n".join(self._yaml(replaced)), "\n".join(self._python()))
+        return Rewrite(
+            replaced,
+            "\n".join(self._yaml(replaced)),
+            "\n".join(self._python()),
+            summary="replace the array with range and a map that reads rows from a memory map",
+        )
 
     def _yaml(self, replaced: Sequence[str]) -> list[str]:
         where = f"in place of {replaced[0]}" + (f" to {replaced[-1]}" if len(replaced) > 1 else "")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.byte_gate import weigh
 from pipeprof.profiles.advise.edits.edits import ReplaceStage
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size
 
@@ -53,7 +53,7 @@ class GraphConstant(Rule):
         Threshold("tensor-copies", 2, "times the array", "the array and a captured tensor of it"),
     )
 
-    def check(self, view: PipelineView) -> Iterable[Draft]:
+    def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the bytes of the constants."""
         least = self.threshold("constant-bytes")
         inside: dict[str, int] = {}
@@ -69,7 +69,7 @@ class GraphConstant(Rule):
             if own > least:
                 yield self._captured(view, stage, own)
 
-    def _source(self, view: PipelineView, stage: StageView, nbytes: int) -> Draft:
+    def _source(self, view: PipelineView, stage: StageView, nbytes: int) -> RuleHit:
         after = self.threshold("eager-copies")
         # Inside the function of a stage it is carried like what that function captures.
         before = self.threshold("source-copies" if stage.owner is None else "captured-copies")
@@ -87,10 +87,11 @@ class GraphConstant(Rule):
                     f"dataset = tf.data.Dataset.{stage.op}(array)  # outside of any tf.function\n"
                     "train(dataset)  # a tf.function takes it as an argument"
                 ),
+                summary="build {stage} outside of the tf.function",
             ),
         )
 
-    def _captured(self, view: PipelineView, stage: StageView, nbytes: int) -> Draft:
+    def _captured(self, view: PipelineView, stage: StageView, nbytes: int) -> RuleHit:
         return self._draft(
             view,
             stage,
@@ -105,6 +106,7 @@ class GraphConstant(Rule):
                     "table = tf.constant(array)  # once, outside the function\n"
                     f"dataset = dataset.{stage.op}(lambda …: … table …)  # {stage.id}"
                 ),
+                summary="make the tensor once, outside the function of {stage}",
             ),
         )
 
@@ -118,13 +120,13 @@ class GraphConstant(Rule):
         told: str,
         recommendation: str,
         edit: ReplaceStage,
-    ) -> Draft:
+    ) -> RuleHit:
         before, after = copies
         peak = round(before * nbytes)
         weight = weigh(peak, view)
         compared = weight.words()
         limit = f" A graph of {size(_GRAPH_LIMIT)} cannot be made at all." if nbytes > _GRAPH_LIMIT / 2 else ""
-        return Draft(
+        return RuleHit(
             stage=stage.id,
             sentence=(
                 f"{told}. A graph is copied, serialised and rewritten whole, so that at the peak {before:g} times as "

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.edits.edits import ReplaceStage
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import significant, size
 
@@ -55,7 +55,7 @@ class ListInsteadOfArray(Rule):
         Threshold("speedup", 54, "times", "measured with 2.5 million numbers: 2.16 s as a list, 0.04 s as an array"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the seconds of the phase `build` and the count of numbers."""
         profile = view.profile
         if profile is None or profile.target.kind == "spec" or _explained(view):
@@ -85,14 +85,14 @@ class ListInsteadOfArray(Rule):
 
     def _draft(
         self, stage: StageView, times: tuple[float, float], numbers: int, nbytes: int, grown: int | None
-    ) -> Draft:
+    ) -> RuleHit:
         seconds, worked = times
         dtype = stage.element[0].dtype if stage.element else "float32"
         each = 1e6 * worked / numbers
         busy = f", {significant(worked)} s of them at work" if worked < _BUSY_SHARE * seconds else ""
         room = f", with {size(grown)} of memory on the way" if grown is not None else ""
         after = seconds / self.threshold("speedup")
-        return Draft(
+        return RuleHit(
             stage=stage.id,
             sentence=(
                 f"The pipeline took {significant(seconds)} s to build{busy}{room}, while {stage.words} holds no more "
@@ -114,6 +114,7 @@ class ListInsteadOfArray(Rule):
                     stage.id,
                     yaml=f"{stage.op}: {{tensors: {{npy: rows.npy}}}}   # {stage.id}; written once with np.save",
                     python=f"dataset = tf.data.Dataset.{stage.op}(np.asarray(rows, np.{dtype}))",
+                    summary="convert the list to an array, or read it from an .npy file",
                 ),
             ),
             predicted=Predicted(

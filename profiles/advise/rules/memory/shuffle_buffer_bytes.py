@@ -17,7 +17,7 @@ from pipeprof.profiles.advise.byte_gate import (
     weigh,
 )
 from pipeprof.profiles.advise.edits.edits import Edit, MoveStage, ReplaceStage, SetArgument
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import POOLED_BYTES, counted, small_bytes
@@ -97,14 +97,14 @@ class ShuffleBufferBytes(Rule):
         Threshold("worthwhile-part", 0.75, "of the buffer", "a buffer that would stay larger is not worth changing"),
     )
 
-    def check(self, view: PipelineView) -> Iterable[Draft]:
+    def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """From buffer size, number and size of the elements."""
         for stage in _shuffles(view):
             predicted = self._predicted(view, stage)
             if predicted is not None and weigh(predicted.nbytes, view).matters:
                 yield self._draft(view, predicted)
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the bytes that TensorFlow's model counted in the buffer, where it did."""
         for stage in _shuffles(view):
             buffer = self._measured(view, stage)
@@ -150,7 +150,7 @@ class ShuffleBufferBytes(Rule):
         small = each is not None and each < self.threshold("small-element")
         return small and count <= self.threshold("small-elements")
 
-    def _draft(self, view: PipelineView, buffer: _Buffer) -> Draft:
+    def _draft(self, view: PipelineView, buffer: _Buffer) -> RuleHit:
         stage, weight = buffer.stage, weigh(buffer.nbytes, view)
         move = self._place(view, buffer)
         compared = weight.words()
@@ -197,7 +197,7 @@ class ShuffleBufferBytes(Rule):
 
     def _moved(
         self, buffer: _Buffer, move: _Move, sentence: str, evidence: dict[str, float | int | str | bool], more: str
-    ) -> Draft:
+    ) -> RuleHit:
         stage, place = buffer.stage, move.place
         through = listed([one.words for one in place.crossed])
         edits: tuple[Edit, ...] = (MoveStage(stage.id, stage.op, before=place.before.id),)
@@ -206,7 +206,7 @@ class ShuffleBufferBytes(Rule):
         if move.batch is not None and stage.op == "shuffle":
             edits = (SetArgument(stage.id, stage.op, "buffer_size", round(move.elements)), *edits)
             counted = f" and let it count elements, {move.elements:,.0f} of them"
-        return Draft(
+        return RuleHit(
             stage=stage.id,
             sentence=f"{sentence} Below {place.before.words} an element is {about}{size(place.element_bytes)}.",
             recommendation=(
@@ -220,6 +220,7 @@ class ShuffleBufferBytes(Rule):
                 peak_rss_delta_bytes=round(move.nbytes - buffer.nbytes),
             ),
             semantics=place.semantics,
+            change_detail=f"{move.words} × {size(move.each)} instead of {buffer.words} × {size(buffer.each)}",
         )
 
     def _permutation(self, view: PipelineView, buffer: _Buffer) -> ReplaceStage | None:
@@ -233,11 +234,11 @@ class ShuffleBufferBytes(Rule):
 
     def _smaller(
         self, view: PipelineView, buffer: _Buffer, sentence: str, evidence: dict[str, float | int | str | bool]
-    ) -> Draft:
+    ) -> RuleHit:
         stage = buffer.stage
         permuted = self._permutation(view, buffer)
         if permuted is not None:
-            return Draft(
+            return RuleHit(
                 stage=stage.id,
                 sentence=f"{sentence} Nearly all of that is bookkeeping: a number itself takes 8 bytes.",
                 recommendation=(
@@ -256,7 +257,7 @@ class ShuffleBufferBytes(Rule):
             int(BYTES.value // (buffer.copies * buffer.each)), round(self.threshold("batches-in-buffer") * batch), 1
         )
         if wanted > self.threshold("worthwhile-part") * buffer.elements or stage.op != "shuffle":
-            return Draft(
+            return RuleHit(
                 stage=stage.id,
                 sentence=sentence,
                 recommendation=(
@@ -265,7 +266,7 @@ class ShuffleBufferBytes(Rule):
                 ),
                 evidence=evidence,
             )
-        return Draft(
+        return RuleHit(
             stage=stage.id,
             sentence=sentence,
             recommendation=(
@@ -318,6 +319,7 @@ def _permutation(stage: StageView, count: int) -> ReplaceStage:
             f"    return tf.random.experimental.index_shuffle(index, seed=[1, 2, 3], max_index={count - 1})\n"
             f"dataset = dataset.batch(1024).map(shuffled).unbatch()  # {stage.id}"
         ),
+        summary="replace {stage} with a permutation that index_shuffle computes",
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving, wall_ms
 from pipeprof.profiles.advise.edits.edits import MoveStage
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Semantics, Threshold
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent, significant
 
@@ -34,14 +34,14 @@ class FilterAfterExpensiveMap(Rule):
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the elements that went in and came out, and the time on both sides."""
         for stage in view.stages:
             found = _Passed.below(view, stage) if stage.op == "filter" else None
             if found is not None:
                 yield from self._judge(view, found)
 
-    def _judge(self, view: PipelineView, found: _Passed) -> Iterable[Draft]:
+    def _judge(self, view: PipelineView, found: _Passed) -> Iterable[RuleHit]:
         interval, kept = interval_ms(view), found.kept(view)
         mapped, on_clock = found.ms, found.clock_ms(view)
         filtered = found.filter.ms_per_batch
@@ -59,7 +59,7 @@ class FilterAfterExpensiveMap(Rule):
             predicted = Predicted(f"{text}, t_map = {milliseconds(mapped)}: {significant(ideal)}×", speedup=ideal)
         lowest = found.maps[-1]
         what = " and ".join(one.words for one in reversed(found.maps))
-        yield Draft(
+        yield RuleHit(
             stage=found.filter.id,
             sentence=(
                 f"{found.filter.words} keeps {percent(kept)} of what {what} made, and reads nothing that was changed "

@@ -22,7 +22,7 @@ from pipeprof.profiles.advise.edits.snippets import (
     structure_of,
 )
 from pipeprof.profiles.advise.generator_code import signature_of_batches, source_python, tensor_specs
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import end, kind_of, tuned_buffer
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import count, milliseconds, percent, significant, size
@@ -68,14 +68,14 @@ class FromGeneratorPerElement(Rule):
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the cost of an element and the generator's part of the time."""
         for stage in view.stages:
             batch = next((one for one in view.above(stage) if one.op in _BATCHES), None)
             if stage.op == "from_generator" and batch is not None:
                 yield from self._judge(view, stage, batch)
 
-    def _judge(self, view: PipelineView, stage: StageView, batch: StageView) -> Iterable[Draft]:
+    def _judge(self, view: PipelineView, stage: StageView, batch: StageView) -> Iterable[RuleHit]:
         cost, given, interval = microseconds(view, stage), per_batch(view, stage), interval_ms(view)
         share = stage.measured.share if stage.measured is not None else None
         floor = self.threshold("hand-over")
@@ -99,7 +99,7 @@ class FromGeneratorPerElement(Rule):
         predicted = saving(view, text, saved, {stage.id})
         if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
             return
-        yield Draft(
+        yield RuleHit(
             stage=stage.id,
             sentence=(
                 f"{stage.words} hands over {count(given)} elements per batch one by one, {significant(cost)} µs "
@@ -259,7 +259,8 @@ class _Plan:
             *(f"  {line}" for line in rest),
         ]
         python = [*self._python(), *([f"dataset = dataset.prefetch({_TWO})"] if bounded else [])]
-        return Rewrite(replaced, "\n".join(yaml), "\n".join(python))
+        what = f", remove {self.batch.op}" if self.batch is not None else ", then unbatch"
+        return Rewrite(replaced, "\n".join(yaml), "\n".join(python), summary=f"yield {self.size} rows at a time{what}")
 
     def _stages(self) -> list[str]:
         if not self.whole:

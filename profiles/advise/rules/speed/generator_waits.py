@@ -23,7 +23,7 @@ from pipeprof.profiles.advise.predicates import (
     worker_cores,
     worth,
 )
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import Timing, remaining_ms, timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent, significant
@@ -64,7 +64,7 @@ class GeneratorWaits(Rule):
         Threshold("parallel-calls", 16, "calls and threads", "16 gave 16 times as much, the cap is 64"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the time inside the generator beside the CPU time of the whole worker."""
         at, used = timing(view), worker_cores(view)
         if at is None or used is None or used >= WAITING_CORES.value or not spare_cores(view):
@@ -77,7 +77,7 @@ class GeneratorWaits(Rule):
             if each is not None and each >= self.threshold("element-ms"):
                 yield from self._draft(view, at, stage, ms, each)
 
-    def _draft(self, view: PipelineView, at: Timing, stage: StageView, ms: float, each: float) -> Iterable[Draft]:
+    def _draft(self, view: PipelineView, at: Timing, stage: StageView, ms: float, each: float) -> Iterable[RuleHit]:
         used, calls, pool = worker_cores(view) or 0.0, int(self.threshold("parallel-calls")), private_pool(view)
         threads = max(calls, pool or 0)
         predicted = predict.more_calls(
@@ -95,7 +95,7 @@ class GeneratorWaits(Rule):
         edits: list[Edit] = [_by_number(view, stage, calls)]
         if threads != pool:
             edits.append(SetOption(POOL_OPTION, threads))
-        yield Draft(
+        yield RuleHit(
             stage=stage.id,
             sentence=(
                 f"{stage.words} takes {milliseconds(each)} for an element, {milliseconds(ms)} of "
@@ -153,4 +153,9 @@ def _by_number(view: PipelineView, stage: StageView, calls: int) -> Rewrite:
         f"dataset = tf.data.Dataset.range({count})  # how many elements there are",
         f"dataset = dataset.map({element}, num_parallel_calls={calls})",
     ]
-    return Rewrite((stage.id,), "\n".join(yaml), "\n".join(python))
+    return Rewrite(
+        (stage.id,),
+        "\n".join(yaml),
+        "\n".join(python),
+        summary=f"replace {{stage}} with range and a map with num_parallel_calls={calls}",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.batch_savings import Batching, alone, batching, interval_ms, microseconds, saving
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.view import Component, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
 
@@ -41,7 +41,7 @@ class MapBeforeBatchScalar(Rule):
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )
 
-    def check(self, view: PipelineView) -> Iterable[Draft]:
+    def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """What the written pipeline tells, where calls alone cost a millisecond per batch."""
         for stage, batch in self._found(view):
             calls_ms = batch.size * self.threshold("call-cost") / 1000
@@ -55,7 +55,7 @@ class MapBeforeBatchScalar(Rule):
             evidence = {"batch_size": batch.size, "element_bytes": _bytes(view, stage), "call_ms_per_batch": calls_ms}
             yield self._draft(stage, batch, sentence, evidence, None)
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """Where a call costs little more than calling, and calls are a part of the step."""
         for stage, batch in self._found(view):
             cost, interval = microseconds(view, stage), interval_ms(view)
@@ -99,9 +99,9 @@ class MapBeforeBatchScalar(Rule):
         sentence: str,
         evidence: dict[str, float | int],
         predicted: Predicted | None,
-    ) -> Draft:
+    ) -> RuleHit:
         between = "".join(f"{one.op}, " for one in batch.between)
-        return Draft(
+        return RuleHit(
             stage=stage.id,
             sentence=sentence,
             evidence=evidence,

@@ -11,7 +11,7 @@ from pipeprof.profiles.advise.predicates import (
     ONE_CORE,
     spare_cores,
 )
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
     drawn,
@@ -63,7 +63,7 @@ class NoPrefetch(Rule):
         BUSY_CORES,
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the executed end of the pipeline, and the wait in a loop that takes turns with it."""
         at, last = timing(view), end(view)
         if at is None or last is None or at.dispatch != "sync" or not spare_cores(view):
@@ -73,13 +73,13 @@ class NoPrefetch(Rule):
             return
         yield self._draft(view, at, pipeline_ms)
 
-    def _draft(self, view: PipelineView, at: Timing, pipeline_ms: float) -> Draft:
+    def _draft(self, view: PipelineView, at: Timing, pipeline_ms: float) -> RuleHit:
         why, path = _why(view)
         in_flight = predict.overlap(at.busy_ms, pipeline_ms, _IN_FLIGHT)
         root = view.root
         held = predict.buffered(root.element_bytes if root is not None else None, 2)
         predicted = predict.overlap(at.busy_ms, pipeline_ms, at.dispatch)
-        return Draft(
+        return RuleHit(
             stage=root.id if root is not None else None,
             sentence=(
                 f"Nothing runs ahead of the training loop{why}: the device waits {milliseconds(pipeline_ms)} for each "

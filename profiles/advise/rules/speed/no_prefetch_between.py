@@ -18,7 +18,7 @@ from pipeprof.profiles.advise.predicates import (
     spare_cores,
     worker_cores,
 )
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
     drawn,
@@ -64,7 +64,7 @@ class NoPrefetchBetween(Rule):
         BUSY_CORES,
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the measured times of the stages that one thread draws from."""
         at = timing(view)
         if at is None or not spare_cores(view):
@@ -78,7 +78,7 @@ class NoPrefetchBetween(Rule):
                     yield from self._zip(view, at, stage, sides)
             yield from self._in_a_row(view, at, row.stages)
 
-    def _zip(self, view: PipelineView, at: Timing, stage: StageView, sides: Sequence[StageView]) -> Iterator[Draft]:
+    def _zip(self, view: PipelineView, at: Timing, stage: StageView, sides: Sequence[StageView]) -> Iterator[RuleHit]:
         times = [total_ms(drawn(view, side)) for side in sides]
         words = ", ".join(f"{side.words} {milliseconds(ms)}" for side, ms in zip(sides, times, strict=True))
         yield from self._draft(
@@ -94,7 +94,7 @@ class NoPrefetchBetween(Rule):
             recommendation=f"Add prefetch({_BUFFER}) under each slow side, so that they work at the same time.",
         )
 
-    def _in_a_row(self, view: PipelineView, at: Timing, row: Sequence[StageView]) -> Iterator[Draft]:
+    def _in_a_row(self, view: PipelineView, at: Timing, row: Sequence[StageView]) -> Iterator[RuleHit]:
         line = _line(view, row)
         slow = [unit for unit in line if total_ms(unit) >= SLOW_STAGE.value * at.interval_ms]
         if len(slow) <= 1 or any(serial_finding(view, stage) for unit in slow for stage in unit):
@@ -130,7 +130,7 @@ class NoPrefetchBetween(Rule):
         moved_ms: Sequence[float],
         sentence: str,
         recommendation: str,
-    ) -> Iterator[Draft]:
+    ) -> Iterator[RuleHit]:
         handed = max((one.measured.elements or 0) / at.batches if one.measured is not None else 0.0 for one in after)
         moved = [stage for one in after for stage in drawn(view, one)]
         predicted = predict.side_by_side(
@@ -140,7 +140,7 @@ class NoPrefetchBetween(Rule):
         if won_ms < self.threshold("hidden-share") * at.interval_ms:
             return
         sizes = [predict.buffered(one.element_bytes, _BUFFER) for one in after]
-        yield Draft(
+        yield RuleHit(
             stage=stage.id,
             sentence=sentence,
             recommendation=recommendation,

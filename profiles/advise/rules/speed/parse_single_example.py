@@ -14,7 +14,7 @@ from pipeprof.profiles.advise.edits.snippets import (
     stage_yaml,
     written_features,
 )
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Semantics, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Semantics, Threshold
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
 
@@ -80,7 +80,7 @@ class ParseSingleExample(Rule):
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )
 
-    def check(self, view: PipelineView) -> Iterable[Draft]:
+    def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """What the written pipeline tells: a map that only parses, and batches large enough to matter."""
         for stage, batch in self._found(view):
             cost_ms = batch.size * self.threshold("parse-cost") / 1000
@@ -93,7 +93,7 @@ class ParseSingleExample(Rule):
             )
             yield _draft(stage, batch, sentence, {"batch_size": batch.size, "parse_ms_per_batch": cost_ms}, None)
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """Where a call costs about what parsing costs, and that is a part of the step."""
         for stage, batch in self._found(view):
             cost, interval = microseconds(view, stage), interval_ms(view)
@@ -167,7 +167,7 @@ def _varying(stage: StageView) -> bool:
 
 def _draft(
     stage: StageView, batch: Batching, sentence: str, evidence: dict[str, float | int], predicted: Predicted | None
-) -> Draft:
+) -> RuleHit:
     between = "".join(f"{one.op}, " for one in batch.between)
     words = [f"Put {between}batch before the map, and parse the whole batch with tf.io.parse_example."]
     semantics: Semantics = "same"
@@ -186,7 +186,7 @@ def _draft(
             f"What follows in the function ({', '.join(care)}) then sees a batch: shapes that are written there need a "
             "first dimension."
         )
-    return Draft(
+    return RuleHit(
         stage=stage.id,
         sentence=sentence,
         evidence=evidence,
@@ -210,11 +210,14 @@ def _parses_a_batch(stage: StageView) -> Edit:
     given = "".join(f", {key}={python_text(value)}" for key, value in stage.arguments.items() if key in _CALLS)
     spec = f"features = {features_python(features)}\n" if features is not None else ""
     more = "  # and what else the function does" if len(calls) > 1 or (not calls and _needing_care(stage)) else ""
+    arguments = {**others, "ops": ops}
     return ReplaceStage(
         stage.id,
-        yaml="\n".join(stage_yaml("map", {**others, "ops": ops})),
+        yaml="\n".join(stage_yaml("map", arguments)),
         python=(
             f"{spec}def {name}(records):\n    return tf.io.parse_example(records, features){more}\n"
             f"dataset = dataset.map({name}{given})"
         ),
+        summary="parse whole batches in {stage}",
+        arguments=arguments if features is not None and not _needing_care(stage) else None,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, interval_ms, saving
 from pipeprof.profiles.advise.edits.edits import Edit, ReplaceStage
 from pipeprof.profiles.advise.edits.snippets import function_file
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
 from pipeprof.profiles.time.bottleneck import (
     LOCK_FROM,
     PYTHON_ALWAYS,
@@ -58,7 +58,7 @@ class PyFunctionGil(Rule):
         Threshold("one-call", 1.5, "calls per batch", "up to it the function is called per batch already"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the traced share of Python, the cores in use, and the stages' part of the time."""
         facts, interval = view.facts, interval_ms(view)
         if facts is None or interval is None or not self._held(facts):
@@ -74,11 +74,11 @@ class PyFunctionGil(Rule):
     def _held(self, facts: Facts) -> bool:
         return held_by_python(facts.python_share, facts.worker_cores, _demanded(facts), facts.python_lock_share)
 
-    def _draft(self, view: PipelineView, stage: StageView, facts: Facts, share: float, interval: float) -> Draft:
+    def _draft(self, view: PipelineView, stage: StageView, facts: Facts, share: float, interval: float) -> RuleHit:
         calls = calls_per_batch(view, stage)
         many = calls is not None and calls > self.threshold("one-call")
         parallel = stage.measured.parallelism if stage.measured is not None else None
-        return Draft(
+        return RuleHit(
             stage=stage.id,
             sentence=" ".join(
                 (
@@ -169,5 +169,6 @@ def _edits(view: PipelineView, stage: StageView, *, many: bool) -> tuple[Edit, .
             f'    python: "{function_file(stage)}:on_a_batch"'
         ),
         python=f"dataset = dataset.map(on_a_batch)  # {stage.id}: tf.numpy_function once for {batch.size} elements",
+        summary=f"call the function of {{stage}} once per batch of {batch.size}",
     )
     return (*batch.moves(stage), once)

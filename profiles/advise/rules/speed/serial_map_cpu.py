@@ -25,7 +25,7 @@ from pipeprof.profiles.advise.predicates import (
     worker_cores,
     worth,
 )
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
     remaining_ms,
@@ -71,7 +71,7 @@ class SerialMapCpu(Rule):
         Threshold("calls-per-core-large", 1.5, "calls", "for elements too large to hold four per core"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the time inside the maps beside the CPU time of the whole worker."""
         at = timing(view)
         maps = [stage for stage in view.stages if computes(view, stage) and not in_slow_zip(view, stage)]
@@ -85,7 +85,7 @@ class SerialMapCpu(Rule):
             calls = math.ceil(self.threshold("calls-per-core-large") * view.cores)
         return calls
 
-    def _drafts(self, view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[Draft]:
+    def _drafts(self, view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[RuleHit]:
         """One for all maps that compute: to make one of two parallel leaves the pace to the other."""
         stage, *others = maps
         predicted = predict.more_cores(
@@ -102,7 +102,7 @@ class SerialMapCpu(Rule):
         random = any(draws(one) for one in maps)
         too = f" ({' and '.join(one.words for one in others)} the same)" if others else ""
         held = [predict.buffered(one.element_bytes, calls[one.id]) for one in maps]
-        yield Draft(
+        yield RuleHit(
             stage=stage.id,
             sentence=(
                 f"{stage.words} takes {milliseconds(ms)} of {milliseconds(at.interval_ms)} from batch to batch "

@@ -22,7 +22,7 @@ from pipeprof.profiles.advise.predicates import (
     worker_cores,
     worth,
 )
-from pipeprof.profiles.advise.rule import Draft, Predicted, Rule, Threshold
+from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
     remaining_ms,
@@ -65,14 +65,14 @@ class SerialMapLatency(Rule):
         Threshold("parallel-calls", 16, "calls and threads", "16 gave 16 times as much, the cap is 64"),
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the time inside the maps beside the CPU time of the whole worker."""
         at = timing(view)
         maps = [stage for stage in view.stages if waits(view, stage) and not in_slow_zip(view, stage)]
         if at is not None and maps:
             yield from self._drafts(view, at, sorted(maps, key=lambda stage: -(stage.ms_per_batch or 0.0)))
 
-    def _drafts(self, view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[Draft]:
+    def _drafts(self, view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[RuleHit]:
         """One for all maps that wait: to make one of two parallel leaves the pace to the other."""
         stage, *others = maps
         used, calls, pool = worker_cores(view) or 0.0, int(self.threshold("parallel-calls")), private_pool(view)
@@ -94,7 +94,7 @@ class SerialMapLatency(Rule):
         ms = stage.ms_per_batch or 0.0
         too = f"; {' and '.join(one.words for one in others)} the same" if others else ""
         held = [predict.buffered(one.element_bytes, calls) for one in maps]
-        yield Draft(
+        yield RuleHit(
             stage=stage.id,
             sentence=(
                 f"{stage.words} takes {milliseconds(ms)} of {milliseconds(at.interval_ms)} from batch to batch "

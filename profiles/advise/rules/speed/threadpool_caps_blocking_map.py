@@ -25,7 +25,7 @@ from pipeprof.profiles.advise.predicates import (
     worker_cores,
     worth,
 )
-from pipeprof.profiles.advise.rule import Draft, Rule
+from pipeprof.profiles.advise.rule import Rule, RuleHit
 from pipeprof.profiles.view.thread_chains import Timing, timing, total_ms
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
@@ -62,7 +62,7 @@ class ThreadpoolCapsBlockingMap(Rule):
         WORTH,
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the calls under way on average, beside the CPU time of the whole worker."""
         at = timing(view)
         if at is None or private_pool(view) is not None:
@@ -72,12 +72,12 @@ class ThreadpoolCapsBlockingMap(Rule):
             yield from _drafts(view, at, maps)
 
 
-def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[Draft]:
+def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[RuleHit]:
     ms, used, calls = total_ms(maps), worker_cores(view) or 0.0, wanted_calls(view, maps)
     threads, predicted = larger_pool(view, at, maps, view.shared_threads)
     if not worth(predicted):
         return
-    yield Draft(
+    yield RuleHit(
         stage=maps[0].id,
         sentence=(
             f"{waiting_words(view, at, maps)}, about as many as the shared pool has threads "

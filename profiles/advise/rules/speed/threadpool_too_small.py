@@ -25,7 +25,7 @@ from pipeprof.profiles.advise.predicates import (
     worker_cores,
     worth,
 )
-from pipeprof.profiles.advise.rule import Draft, Rule
+from pipeprof.profiles.advise.rule import Rule, RuleHit
 from pipeprof.profiles.view.thread_chains import Timing, timing, total_ms
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
@@ -61,7 +61,7 @@ class ThreadpoolTooSmall(Rule):
         WORTH,
     )
 
-    def diagnose(self, view: PipelineView) -> Iterable[Draft]:
+    def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the calls under way on average, beside the size of the pool."""
         at, pool = timing(view), private_pool(view)
         if at is None or pool is None:
@@ -71,12 +71,12 @@ class ThreadpoolTooSmall(Rule):
             yield from _drafts(view, at, maps, pool)
 
 
-def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView], pool: int) -> Iterator[Draft]:
+def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView], pool: int) -> Iterator[RuleHit]:
     ms, used, calls = total_ms(maps), worker_cores(view) or 0.0, wanted_calls(view, maps)
     threads, predicted = larger_pool(view, at, maps, pool)
     if not worth(predicted):
         return
-    yield Draft(
+    yield RuleHit(
         stage=maps[0].id,
         sentence=(
             f"{waiting_words(view, at, maps)}, about as many as the private pool has threads ({pool}), and the process "
