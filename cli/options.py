@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hin
 
 import typer
 
+from pipeprof.cli.formats.registry import extensions_of, names_of
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FORMATS = ("text", "json")
-FORMATS_TO_COME = ("md", "html", "junit", "github", "sarif", "trace", "openmetrics")
 COLORS = ("auto", "always", "never")
 
 Target = Annotated[
@@ -52,11 +51,19 @@ Arg = Annotated[
 NoPython = Annotated[bool, typer.Option("--no-python", help="Refuse specs and targets that name Python code.")]
 Out = Annotated[
     list[str] | None,
-    typer.Option("--out", metavar="FILE", help="Write the report there too: .json or .txt; - is stdout. Repeatable."),
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        help=f"Write the report there too: {' or '.join(extensions_of('run'))}; - is stdout. Repeatable.",
+    ),
 ]
-Format = Annotated[str | None, typer.Option("--format", metavar="text|json", help="Format on stdout.  [default: text]")]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", metavar="|".join(names_of("run")), help="Format on stdout.  [default: text]"),
+]
 CheckFormat = Annotated[
-    str | None, typer.Option("--format", metavar="text|json|github", help="Format on stdout.  [default: text]")
+    str | None,
+    typer.Option("--format", metavar="|".join(names_of("check")), help="Format on stdout.  [default: text]"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Force = Annotated[bool, typer.Option("--force", help="Let --out write over files that are not pipeprof's own.")]
@@ -144,11 +151,11 @@ def typed_command(command: Callable[[RunOptions], None]) -> Callable[..., None]:
     return call
 
 
-def choice(flag: str, value: str, choices: Sequence[str], to_come: Sequence[str] = ()) -> str:
+def choice(flag: str, value: str, choices: Sequence[str]) -> str:
     """The value if it is one of the choices.
 
     Raises:
-        UsageError: It is none of them; planned ones are named as such.
+        UsageError: It is none of them.
 
     Example:
         >>> choice("--color", "never", COLORS)
@@ -156,33 +163,30 @@ def choice(flag: str, value: str, choices: Sequence[str], to_come: Sequence[str]
     """
     if value in choices:
         return value
-    if value in to_come:
-        msg = f"{flag} {value} is not there yet; this version has {_listed(choices, 'and')}"
-        raise UsageError(msg)
     close = difflib.get_close_matches(value, choices, n=1, cutoff=0.7)
     meant = f" — did you mean {close[0]}?" if close else ""
-    msg = f"{flag}: got {value!r}, expected {_listed(choices, 'or')}{meant}"
+    msg = f"{flag}: got {value!r}, expected {_listed(choices)}{meant}"
     raise UsageError(msg)
 
 
-def _listed(words: Sequence[str], last: str) -> str:
-    return f" {last} ".join([", ".join(words[:-1]), words[-1]])
+def _listed(words: Sequence[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]])
 
 
-def report_format(value: str | None, *, json: bool, more: Sequence[str] = ()) -> str:
+def report_format(value: str | None, *, json: bool, command: str = "run") -> str:
     """The format for stdout from ``--format`` and ``--json``.
 
     Args:
         value: What ``--format`` says.
         json: Whether ``--json`` was given.
-        more: Formats that this command has besides those of all.
+        command: Name of the command whose formats can be chosen.
 
     Raises:
-        UsageError: It is not there, or the two contradict each other.
+        UsageError: The command has no such format, or the two contradict each other.
     """
     if value is None:
         return "json" if json else "text"
-    chosen = choice("--format", value, (*FORMATS, *more), FORMATS_TO_COME)
+    chosen = choice("--format", value, names_of(command))
     if json and chosen != "json":
         msg = f"--json and --format {chosen} contradict each other: give one of them"
         raise UsageError(msg)

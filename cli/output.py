@@ -9,23 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeprof.cli.formats.registry import Output, extensions_of, render
 from pipeprof.cli.options import report_format
 from pipeprof.cli.streams import write_stdout
 from pipeprof.pipelines.errors import PipeprofError, UsageError
 
 if TYPE_CHECKING:
-    from pipeprof.cli.render.style import Style
+    from pipeprof.cli.text.style import Style
     from pipeprof.profiles.document.profile import Profile
 
-EXTENSIONS = {".json": "json", ".txt": "text"}
-_EXTENSIONS_TO_COME = {
-    ".html": "html",
-    ".md": "md",
-    ".xml": "junit",
-    ".sarif": "sarif",
-    ".trace.json.gz": "trace",
-    ".trace.json": "trace",
-}
 _TEXT_REPORT = re.compile(rb"^Report by +pipeprof \d", re.MULTILINE)
 _TAIL_BYTES = 8192
 
@@ -75,23 +67,19 @@ def format_of(text: str) -> str:
     """The format that a file's name asks for.
 
     Raises:
-        UsageError: The extension is unknown or not there yet.
+        UsageError: No format has this extension.
 
     Example:
         >>> format_of("a/report.txt")
         'text'
     """
-    for extension, name in _EXTENSIONS_TO_COME.items():
-        if text.lower().endswith(extension):
-            there = " and ".join(EXTENSIONS)
-            msg = f"--out {text}: the format {name} is not there yet; this version writes {there}"
-            raise UsageError(msg)
+    known = extensions_of("run")
     extension = Path(text).suffix.lower()
-    if extension not in EXTENSIONS:
-        got = f"the extension {extension}" if extension else "no extension"
-        msg = f"--out {text}: got {got}, expected {' or '.join(EXTENSIONS)}, or - for stdout"
+    if extension not in known:
+        got = f"{extension[1:].upper()} output is not supported yet" if extension[1:] else "the file has no extension"
+        msg = f"--out {text}: {got}; use {' or '.join(known)}, or - for stdout"
         raise UsageError(msg)
-    return EXTENSIONS[extension]
+    return known[extension]
 
 
 def _check_file(path: Path, *, force: bool) -> None:
@@ -138,13 +126,9 @@ def shown_path(path: Path | None) -> str | None:
 
 def as_text(profile: Profile, kind: str, style: Style, saved: Path | None) -> str:
     """The profile in one of the formats."""
-    if kind == "json":
-        from pipeprof.profiles.document.store import encode
+    from pipeprof.cli.report.report import build_report
 
-        return encode(profile).decode()
-    from pipeprof.cli.render.terminal import render_report
-
-    return render_report(profile, style, shown_path(saved))
+    return render(kind, Output(profile, lambda: build_report(profile, shown_path(saved)), style))
 
 
 def write_reports(profile: Profile, outputs: Outputs, color: str, saved: Path | None) -> None:
@@ -153,7 +137,7 @@ def write_reports(profile: Profile, outputs: Outputs, color: str, saved: Path | 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.
     """
-    from pipeprof.cli.render.style import Style, style_of
+    from pipeprof.cli.text.style import Style, style_of
     from pipeprof.profiles.document.store import reason, write_atomically
 
     failed = []

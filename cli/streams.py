@@ -44,7 +44,7 @@ def silence(stream: TextIO) -> None:
 
 def say(text: str) -> None:
     """One line on stderr, with control characters spelled out."""
-    from pipeprof.cli.render.style import visible
+    from pipeprof.cli.text.style import visible
 
     with contextlib.suppress(OSError):
         write_stream(sys.stderr, "\n".join(visible(line) for line in text.splitlines()) + "\n")

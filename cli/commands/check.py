@@ -71,7 +71,7 @@ def check(
     if fail_on is not None:
         options.choice("--fail-on", fail_on, FAIL_ON)
     limit = options.byte_size("--memory-limit", memory_limit)
-    kind = options.report_format(form, json=json, more=("github",))
+    kind = options.report_format(form, json=json, command="check")
     changes = Changes(sets or [], overlays or [], env)
     if list_functions(target, plain=kind == "text"):
         return
@@ -171,7 +171,7 @@ def _notes(loaded: LoadedSpec) -> list[Message]:
 
 def _not_known(memory: MemoryPrediction) -> list[Message]:
     """What the text says beside the predicted memory, as warnings."""
-    from pipeprof.cli.render.overview import unknown_by_reason
+    from pipeprof.cli.pages.check import unknown_by_reason
     from pipeprof.profiles.document.messages import Message
 
     listed = {
@@ -188,11 +188,11 @@ def _uncounted(advice: StaticAdvice) -> list[Message]:
 
 
 def _encoded(profile: Profile, kind: str) -> str:
-    """The profile as JSON, or what is wrong in it as annotations of GitHub."""
-    from pipeprof.cli.render.github import render_github
-    from pipeprof.profiles.document.store import encode
+    """The profile in a format for machines."""
+    from pipeprof.cli.formats.registry import Output, render
+    from pipeprof.cli.text.style import Style
 
-    return render_github(profile) if kind == "github" else encode(profile).decode()
+    return render(kind, Output(profile, lambda: (), Style()))
 
 
 def _document(
@@ -299,10 +299,11 @@ def _as_text(
 ) -> str:
     import sys
 
-    from pipeprof.cli.render.overview import render_overview
-    from pipeprof.cli.render.style import style_of
+    from pipeprof.cli.pages.check import describe_check
+    from pipeprof.cli.text.paint import paint
+    from pipeprof.cli.text.style import style_of
 
-    return render_overview(
+    blocks = describe_check(
         text,
         _stages(loaded) if loaded is not None else (),
         _facts(loaded) if loaded is not None else _unknown(text, asked=asked),
@@ -311,8 +312,8 @@ def _as_text(
         what_ifs=[one.sentence for one in advice.what_ifs] if advice is not None else (),
         findings=advice.findings if advice is not None else None,
         warnings=[*advice.messages, *_notes(loaded)] if loaded is not None and advice is not None else (),
-        style=style_of(sys.stdout, color),
     )
+    return paint(blocks, style_of(sys.stdout, color))
 
 
 def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:

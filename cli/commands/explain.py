@@ -31,9 +31,10 @@ def explain(
 
     from pipeprof.cli.commands.rules import as_dict
     from pipeprof.cli.options import COLORS, choice, report_format
-    from pipeprof.cli.render.rules import render_rule
-    from pipeprof.cli.render.style import style_of
+    from pipeprof.cli.pages.rules import describe_rule
     from pipeprof.cli.streams import write_stdout
+    from pipeprof.cli.text.paint import paint
+    from pipeprof.cli.text.style import style_of
     from pipeprof.profiles.advise.advise import GATE
 
     choice("--color", color, COLORS)
@@ -42,7 +43,7 @@ def explain(
     if kind == "json":
         write_stdout(encoder.dumps(as_dict(found), indent=2, ensure_ascii=False) + "\n")
     else:
-        write_stdout(render_rule(found, GATE, style_of(sys.stdout, color)))
+        write_stdout(paint(describe_rule(found, GATE), style_of(sys.stdout, color)))
 
 
 def _find(name: str) -> Rule:

@@ -22,9 +22,10 @@ def rules(*, form: Format = None, json: Json = False, color: Color = "auto") -> 
     import sys
 
     from pipeprof.cli.options import COLORS, choice, report_format
-    from pipeprof.cli.render.rules import render_rules
-    from pipeprof.cli.render.style import style_of
+    from pipeprof.cli.pages.rules import list_rules
     from pipeprof.cli.streams import write_stdout
+    from pipeprof.cli.text.paint import paint
+    from pipeprof.cli.text.style import style_of
     from pipeprof.profiles.advise.advise import GATE
     from pipeprof.profiles.advise.rule import rules as all_rules
 
@@ -34,7 +35,7 @@ def rules(*, form: Format = None, json: Json = False, color: Color = "auto") -> 
         document = {"rules": [as_dict(rule) for rule in known], "gate": [threshold_dict(one) for one in GATE]}
         write_stdout(encoder.dumps(document, indent=2, ensure_ascii=False) + "\n")
     else:
-        write_stdout(render_rules(known, GATE, style_of(sys.stdout, color)))
+        write_stdout(paint(list_rules(known, GATE), style_of(sys.stdout, color)))
 
 
 def as_dict(rule: Rule) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def run(given: RunOptions) -> None:
 
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.commands.targets import Changes, list_functions, load_target
-    from pipeprof.cli.render.progress import progress_for
+    from pipeprof.cli.text.progress import progress_for
     from pipeprof.profiles.harness.settings import RunSettings
 
     options.choice("--color", given.color, options.COLORS)

@@ -9,7 +9,6 @@ import typer
 from pipeprof.cli.exit_codes import epilog
 
 DOCUMENTS = ("spec", "overlay", "profile")
-DOCUMENTS_TO_COME = ("result",)
 
 EPILOG = epilog("pipeprof schema spec > pipeprof.schema.json", "pipeprof schema profile | jq .properties.steps")
 
@@ -23,7 +22,7 @@ def schema(
     from pipeprof.cli.options import choice
     from pipeprof.cli.streams import write_stdout
 
-    kind = choice("schema", document, DOCUMENTS, DOCUMENTS_TO_COME)
+    kind = choice("schema", document, DOCUMENTS)
     made = profile_schema() if kind == "profile" else _spec(overlay=kind == "overlay")
     write_stdout(json.dumps(made, indent=2, ensure_ascii=False) + "\n")
 

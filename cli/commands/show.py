@@ -35,7 +35,7 @@ def show(
 
     from pipeprof.cli import output, streams
     from pipeprof.cli.options import COLORS, choice
-    from pipeprof.cli.render.style import style_of
+    from pipeprof.cli.text.style import style_of
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.document.redaction import redact_here
     from pipeprof.profiles.document.store import load_profile

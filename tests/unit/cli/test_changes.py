@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.render.footer import change_flags
+from pipeprof.cli.report.footer import change_flags
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.redaction import redact

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.render.overview import render_overview
-from pipeprof.cli.render.style import Style
+from pipeprof.cli.pages.check import describe_check
+from pipeprof.cli.text.paint import paint
+from pipeprof.cli.text.style import Style
 from pipeprof.profiles.advise import advise
 from pipeprof.profiles.advise.edits.edits import SetArgument
 from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit
@@ -92,10 +93,8 @@ def test_golden(width: int, golden: Callable[[str, str], None]) -> None:
         ),
         (NotKnown("parallel", "stages.2", "its elements have no known size"),),
     )
-    text = render_overview(
-        "spec.yaml", stages, [("step", "none")], memory=memory, findings=[found], warnings=(), style=Style(width)
-    )
-    golden(f"check/spec-{width}.txt", text)
+    blocks = describe_check("spec.yaml", stages, [("step", "none")], memory=memory, findings=[found], warnings=())
+    golden(f"check/spec-{width}.txt", paint(blocks, Style(width)))
 
 
 def test_suspicions_stand_below_the_stages(spec: Path, pipeprof: Pipeprof) -> None:

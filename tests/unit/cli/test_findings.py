@@ -9,9 +9,10 @@ from collections.abc import Callable
 import pytest
 from rich.cells import cell_len
 
-from pipeprof.cli.render.findings import measured_words
-from pipeprof.cli.render.style import Style
-from pipeprof.cli.render.terminal import render_report
+from pipeprof.cli.report.findings import measured_words
+from pipeprof.cli.report.report import build_report
+from pipeprof.cli.text.paint import paint
+from pipeprof.cli.text.style import Style
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.edits import InsertStage, SetArgument, SetOption
 from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit
@@ -116,7 +117,7 @@ def tried(found: Profile) -> Profile:
 
 
 def report(profile: Profile, **style: object) -> str:
-    return render_report(profile, Style(**{"width": 80, **style}), "pipeprof-out/x.json")
+    return paint(build_report(profile, "pipeprof-out/x.json"), Style(**{"width": 80, **style}))
 
 
 def section(profile: Profile, **style: object) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.cli.render.ledger import render_ledger
-from pipeprof.cli.render.memory import render_memory
-from pipeprof.cli.render.page import Page
-from pipeprof.cli.render.style import Style
+from pipeprof.cli.report.ledger import render_ledger
+from pipeprof.cli.report.memory import render_memory
+from pipeprof.cli.text.paint import paint
+from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.memory import (
     AutotuneMemory,
     LedgerEntry,
@@ -43,9 +43,7 @@ def accounted(profile: Profile) -> Profile:
 
 
 def rendered(profile: Profile, width: int = 120) -> str:
-    page = Page(Style(width))
-    render_ledger(page, profile)
-    return page.render()
+    return paint(render_ledger(profile), Style(width))
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -169,9 +167,7 @@ def test_each_phase_names_the_buffer_that_grew_most(recorded: Recorded) -> None:
 
 
 def _memory(profile: Profile) -> list[str]:
-    page = Page(Style(120))
-    render_memory(page, profile)
-    return page.render().splitlines()
+    return paint(render_memory(profile), Style(120)).splitlines()
 
 
 def test_growth_that_is_next_to_nothing_in_the_whole_run_is_not_mentioned(recorded: Recorded) -> None:

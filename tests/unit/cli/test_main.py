@@ -15,8 +15,9 @@ import pytest
 
 from pipeprof.cli import exit_codes
 from pipeprof.cli.main import app, invoke
-from pipeprof.cli.render.style import Style
-from pipeprof.cli.render.terminal import render_report
+from pipeprof.cli.report.report import build_report
+from pipeprof.cli.text.paint import paint
+from pipeprof.cli.text.style import Style
 from pipeprof.pipelines import errors
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileNotSavedError, load_profile
@@ -223,7 +224,7 @@ def test_show_prints_the_report(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("COLUMNS", "80")
     result = pipeprof("show", INPUT_BOUND)
     assert (result.code, result.err) == (0, "")
-    assert result.out == render_report(load_profile(INPUT_BOUND), Style(80), str(INPUT_BOUND))
+    assert result.out == paint(build_report(load_profile(INPUT_BOUND), str(INPUT_BOUND)), Style(80))
 
 
 def test_show_as_json_is_the_file(pipeprof: Pipeprof) -> None:
@@ -291,7 +292,9 @@ def test_schema_of_a_spec(pipeprof: Pipeprof) -> None:
     assert "draft-07" in json.loads(result.out)["$schema"]
 
 
-@pytest.mark.parametrize(("document", "expected"), [("result", "not there yet"), ("profil", "did you mean profile?")])
+@pytest.mark.parametrize(
+    ("document", "expected"), [("result", "expected spec, overlay or profile"), ("profil", "did you mean profile?")]
+)
 def test_schema_of_nothing(document: str, expected: str, pipeprof: Pipeprof) -> None:
     result = pipeprof("schema", document)
     assert (result.code, result.out) == (2, "")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.cli.render.page import Page
-from pipeprof.cli.render.pipeline import place_of, render_pipeline
-from pipeprof.cli.render.style import Style
+from pipeprof.cli.report.pipeline import place_of, render_pipeline
+from pipeprof.cli.text.paint import paint
+from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Component, Stage
 from pipeprof.profiles.document.store import load_profile
@@ -27,9 +27,7 @@ def profile(*stages: Stage, **changes: object) -> Profile:
 
 
 def rendered(shown: Profile, width: int) -> str:
-    page = Page(Style(width=width))
-    render_pipeline(page, shown)
-    return page.render()
+    return paint(render_pipeline(shown), Style(width=width))
 
 
 NESTED = (

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from pipeprof.cli.render.progress import LineProgress, LiveProgress, progress_for
+from pipeprof.cli.text.progress import LineProgress, LiveProgress, progress_for
 from pipeprof.profiles.harness.progress import Silent
 
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from pipeprof.cli.render.style import Style
-from pipeprof.cli.render.terminal import render_report
+from pipeprof.cli.report.report import build_report
+from pipeprof.cli.text.paint import paint
+from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
@@ -26,7 +27,7 @@ Recorded = Callable[[str], Profile]
 
 
 def report(profile: Profile, name: str = "x", **style: object) -> str:
-    return render_report(profile, Style(**{"width": 80, **style}), SAVED.format(name))
+    return paint(build_report(profile, SAVED.format(name)), Style(**{"width": 80, **style}))
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -116,7 +117,7 @@ def test_any_name_renders(name: str) -> None:
 
 
 def test_without_a_saved_file_there_is_no_path(recorded: Recorded) -> None:
-    text = render_report(recorded("input-bound"), Style())
+    text = paint(build_report(recorded("input-bound")), Style())
     assert "Saved" not in text
 
 

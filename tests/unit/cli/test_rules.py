@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.render.rules import render_rule, render_rules, value_words
-from pipeprof.cli.render.style import Style
+from pipeprof.cli.pages.rules import describe_rule, list_rules, value_words
+from pipeprof.cli.text.paint import paint
+from pipeprof.cli.text.style import Style
 from pipeprof.profiles.advise.advise import GATE
 from pipeprof.profiles.advise.rule import Rule, Threshold, rules
 
@@ -47,14 +48,16 @@ class Wrong(Small):
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_golden(width: int, golden: Callable[[str, str], None]) -> None:
-    golden(f"rules/list-{width}.txt", render_rules([Small(), Wrong()], GATE, Style(width)))
-    golden(f"rules/small-steps-{width}.txt", render_rule(Small(), GATE, Style(width)))
+    golden(f"rules/list-{width}.txt", paint(list_rules([Small(), Wrong()], GATE), Style(width)))
+    golden(f"rules/small-steps-{width}.txt", paint(describe_rule(Small(), GATE), Style(width)))
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_fits_and_has_no_escapes(width: int) -> None:
     for rule in (Small(), Wrong(), *rules().values()):
-        text = render_rule(rule, GATE, Style(width, unicode=False)) + render_rules([rule], GATE, Style(width))
+        text = paint(describe_rule(rule, GATE), Style(width, unicode=False)) + paint(
+            list_rules([rule], GATE), Style(width)
+        )
         assert max(map(len, text.splitlines())) <= width
         assert "\x1b" not in text
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.render.style import Style
-from pipeprof.cli.render.terminal import render_report
+from pipeprof.cli.report.report import build_report
+from pipeprof.cli.text.paint import paint
+from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document import store
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, load_profile
@@ -57,7 +58,7 @@ def test_report_on_stdout_the_rest_on_stderr(harness: Harness, pipeprof: Pipepro
     result = pipeprof("run", "spec.yaml")
     path = saved(tmp_path)
     assert result.code == 0
-    assert result.out == render_report(harness.profile, Style(80), str(path.relative_to(tmp_path)))
+    assert result.out == paint(build_report(harness.profile, str(path.relative_to(tmp_path))), Style(80))
     assert result.err.splitlines() == ["pipeprof: measuring, about 10 s", "pipeprof: a note"]
     assert path.name.startswith("my-rows-2")
     assert load_profile(path) == harness.profile
@@ -88,7 +89,7 @@ def test_any_number_of_outputs(harness: Harness, pipeprof: Pipeprof, tmp_path: P
     assert result.code == 0
     assert "Saved       a.json" in result.out
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "c.json").read_bytes()
-    assert (tmp_path / "b.txt").read_text() == render_report(harness.profile, Style(), "a.json")
+    assert (tmp_path / "b.txt").read_text() == paint(build_report(harness.profile, "a.json"), Style())
     assert not (tmp_path / "pipeprof-out").exists()
 
 

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from pipeprof.cli.render import style, units
-from pipeprof.cli.render.page import Page
-from pipeprof.cli.render.pipeline import bar, place_of
-from pipeprof.cli.render.style import Style, in_ascii, speaks_unicode, style_of, visible, wants_color
-from pipeprof.cli.render.table import Column, Table
+from pipeprof.cli.report.pipeline import bar, place_of
+from pipeprof.cli.text import style, units
+from pipeprof.cli.text.blocks import Column, Prose, Table
+from pipeprof.cli.text.paint import paint
+from pipeprof.cli.text.style import Style, in_ascii, speaks_unicode, style_of, visible, wants_color
+from pipeprof.cli.text.table import lay_out
 
 
 @pytest.mark.parametrize(
@@ -89,27 +90,27 @@ def test_a_table_fits_whatever_it_holds(width: int, cells: list[tuple[str, str]]
         Column("second", [visible(second) for _, second in cells], keep=1),
         Column("n", ["1"] * len(cells)),
     ]
-    lines, titles = Table(columns).lines(width)
+    laid_out = lay_out(Table(columns), width)
+    lines, titles = laid_out.lines, laid_out.titles
     assert all(line.cell_len <= width for line in lines)
     assert "n" in titles
     assert len(lines) == len(cells) + 1
 
 
 def test_columns_line_up() -> None:
-    lines, _ = Table([Column("a", ["x", "yyy"], right=False), Column("ms", ["1.5", "10.0"])]).lines(80)
+    lines = lay_out(Table([Column("a", ["x", "yyy"], right=False), Column("ms", ["1.5", "10.0"])]), 80).lines
     assert [line.plain for line in lines] == ["  a      ms", "  x     1.5", "  yyy  10.0"]
 
 
 def test_empty_columns_are_left_out() -> None:
-    _, titles = Table([Column("a", ["x"]), Column("b", [""])]).lines(80)
+    titles = lay_out(Table([Column("a", ["x"]), Column("b", [""])]), 80).titles
     assert titles == ["a"]
 
 
 @pytest.mark.parametrize("width", range(40, 60))
 def test_numbers_stay_with_their_units(width: int) -> None:
-    page = Page(Style(width))
-    page.prose("some words 12.1 ms and 3.4 GiB then 50 % of 1,320 elements/s and 2 cores at 31.4 kB/s (24.3 ms) end")
-    for line in page.render().splitlines():
+    words = "some words 12.1 ms and 3.4 GiB then 50 % of 1,320 elements/s and 2 cores at 31.4 kB/s (24.3 ms) end"
+    for line in paint([Prose(words)], Style(width)).splitlines():
         assert not line.endswith(tuple("0123456789"))
         assert cell_len(line) <= width
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.render.pipeline import name_of, place_of
-from pipeprof.cli.render.table import Column
-from pipeprof.cli.render.units import time_scale
+from pipeprof.cli.report.pipeline import name_of, place_of
+from pipeprof.cli.text.blocks import Block, Column, Prose, Table
+from pipeprof.cli.text.units import time_scale
 from pipeprof.profiles.time.bottleneck import cores_were_free
 from pipeprof.profiles.wording import count, milliseconds, percent, significant, size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pipeprof.cli.render.page import Page
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import PythonCost, Stage
     from pipeprof.profiles.document.time import CeilingTerm
@@ -26,13 +24,13 @@ EACH = 3
 _RESOURCES = {"cores": "the cores", "serial": "one call at a time", "disk": "the disk", "step": "the step"}
 
 
-def render_time(page: Page, profile: Profile) -> None:
+def render_time(profile: Profile) -> Iterator[Block]:
     """Below the table of stages; nothing of what is not known."""
     stages = profile.stages or []
     for line in filter(None, (_cpu(profile), _ceiling(profile))):
-        page.prose(line, hang=2)
-    _render_inside(page, stages)
-    _render_fetch(page, profile)
+        yield Prose(line, hang=2)
+    yield from _render_inside(stages)
+    yield from _render_fetch(profile)
 
 
 def _cpu(profile: Profile) -> str:
@@ -87,12 +85,12 @@ def _matters(term: CeilingTerm, lowest: float) -> bool:
     return term.batches_per_second <= 10 * lowest
 
 
-def _render_inside(page: Page, stages: list[Stage]) -> None:
+def _render_inside(stages: list[Stage]) -> Iterator[Block]:
     rows = list(_inside(stages))
     if not rows:
         return
     per_batch = time_scale(ms for *_, ms, _, _ in rows)
-    page.table(
+    yield Table(
         [
             Column("inside", [stage for stage, *_ in rows], right=False, shrink_to=12),
             Column("op or Python function", [what for _, what, *_ in rows], right=False, shrink_to=20),
@@ -102,7 +100,7 @@ def _render_inside(page: Page, stages: list[Stage]) -> None:
         ]
     )
     if any(lock for *_, lock, _ in rows):
-        page.prose("lock: Python's lock was taken while the function ran", style="dim")
+        yield Prose("lock: Python's lock was taken while the function ran", style="dim")
 
 
 def _inside(stages: list[Stage]) -> Iterator[tuple[str, str, float, str, str]]:
@@ -140,7 +138,7 @@ def _where(function: PythonCost) -> str:
     return f"{PurePath(function.file).name}{line}"
 
 
-def _render_fetch(page: Page, profile: Profile) -> None:
+def _render_fetch(profile: Profile) -> Iterator[Block]:
     fetch = profile.fetch
     if fetch is None or fetch.cold_ms is None:
         return
@@ -151,7 +149,7 @@ def _render_fetch(page: Page, profile: Profile) -> None:
     ]
     known = [row for row in rows if row[1] is not None]
     scale = time_scale(ms for _, ms, _, _ in known)
-    page.table(
+    yield Table(
         [
             Column("per batch, with", [name for name, *_ in known], right=False),
             Column(scale.unit, [scale.text(ms) for _, ms, _, _ in known]),
@@ -164,4 +162,4 @@ def _render_fetch(page: Page, profile: Profile) -> None:
         ]
     )
     if fetch.warm_disk_bytes:
-        page.prose(f"{size(fetch.warm_disk_bytes)} came from the disk all the same with files in memory.")
+        yield Prose(f"{size(fetch.warm_disk_bytes)} came from the disk all the same with files in memory.")

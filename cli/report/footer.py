@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.render.units import seconds
+from pipeprof.cli.text.blocks import Blank, Block, Command, KeyValue, Prose
+from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.time.bottleneck import cores_were_free
 from pipeprof.profiles.time.verdict import STEP_BOUND_BELOW
 from pipeprof.profiles.wording import percent, significant, size
 
 if TYPE_CHECKING:
-    from pipeprof.cli.render.page import Page
     from pipeprof.profiles.document.profile import Profile
 
 MARK = "Report by"
@@ -23,9 +24,9 @@ SHORTEST_SECONDS = 0.25
 _BOUND_WORDS = {"input": "bound by the input", "step": "bound by the step", "balanced": "balanced"}
 
 
-def render_footer(page: Page, profile: Profile, saved: str | None) -> None:
+def render_footer(profile: Profile, saved: str | None) -> Iterator[Block]:
     """Overhead, contention, host and versions; then verdict, next command and the saved profile."""
-    page.blank()
+    yield Blank()
     for key, value in (
         ("Overhead", _overhead(profile)),
         ("Contention", _contention(profile)),
@@ -34,15 +35,15 @@ def render_footer(page: Page, profile: Profile, saved: str | None) -> None:
         (MARK, _versions(profile)),
     ):
         if value:
-            page.key_value(key, value)
-    page.blank()
-    page.key_value("Verdict", _short_verdict(profile))
+            yield KeyValue(key, value)
+    yield Blank()
+    yield KeyValue("Verdict", _short_verdict(profile))
     command = next_command(profile, saved)
     if command:
-        page.command("Next", command[0])
-        page.prose(command[1], indent=12, style="dim")
+        yield Command("Next", command[0])
+        yield Prose(command[1], indent=12, style="dim")
     if saved:
-        page.command("Saved", saved)
+        yield Command("Saved", saved)
 
 
 def next_command(profile: Profile, saved: str | None) -> tuple[str, str] | None:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
-from pipeprof.cli.render.rules import SEMANTICS
+from pipeprof.cli.text.blocks import Blank, Block, Code, Heading, Prose, Span
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE
 from pipeprof.profiles.wording import percent, significant, size, stage_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from pipeprof.cli.render.page import Page
+    from pipeprof.profiles.advise.rule import Semantics
     from pipeprof.profiles.document.findings import Finding, Predicted
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
+
+SEMANTICS: dict[Semantics, str] = {
+    "same": "the same elements in the same order",
+    "order": "the same elements in another order",
+    "randomness": "other random draws, or another random order, from the same distribution",
+    "values": "perhaps other values: only you can say whether that is right",
+}
+"""What a fix leaves of the data, by semantics class."""
+
 
 _SECTIONS = (
     ("kept", "Recommended", "tried, and better by more than the noise"),
@@ -29,24 +37,22 @@ _INDENT = 5
 _LABEL = 9
 _STATEMENTS = re.compile(r"; (?=options\.|dataset = )")
 """Where a line of Python that sets an option may be broken."""
-_REMARK = re.compile(r" {2,}# [^\"']*$")
 
 
-def render_findings(page: Page, profile: Profile) -> None:
+def render_findings(profile: Profile) -> Iterator[Block]:
     """The findings by status, in their order in the profile and numbered throughout."""
     if profile.findings is None:
         return
     if not profile.findings:
-        _render_none(page, profile)
+        yield from _render_none(profile)
         return
-    render_list(page, profile.findings, profile.stages or [])
+    yield from render_list(profile.findings, profile.stages or [])
 
 
-def render_list(page: Page, findings: Sequence[Finding], stages: Sequence[Stage]) -> None:
+def render_list(findings: Sequence[Finding], stages: Sequence[Stage]) -> Iterator[Block]:
     """The findings by status.
 
     Args:
-        page: Where to.
         findings: In the order in which they are shown.
         stages: To name the findings' stages.
     """
@@ -56,29 +62,29 @@ def render_list(page: Page, findings: Sequence[Finding], stages: Sequence[Stage]
         members = [finding for finding in findings if finding.status == status]
         if not members:
             continue
-        page.heading(title, note or _reasons(members))
+        yield Heading(title, note or _reasons(members))
         for finding in members:
             number += 1
             if finding is not members[0]:
-                page.blank()
-            _render_one(page, finding, number, named, own_reason=bool(note) or len(_reason_set(members)) > 1)
+                yield Blank()
+            yield from _render_one(finding, number, named, own_reason=bool(note) or len(_reason_set(members)) > 1)
 
 
-def _render_none(page: Page, profile: Profile) -> None:
+def _render_none(profile: Profile) -> Iterator[Block]:
     if not profile.complete or profile.exit_code or profile.steps is None:
         return
     headspace = profile.verdict.headspace_share if profile.verdict else None
     if headspace is not None and headspace < HEADSPACE_SHARE.value:
-        page.heading(
+        yield Heading(
             "Nothing to recommend",
             f"an infinitely fast pipeline would save {percent(headspace)} of the time, and no rule found anything else",
         )
     elif headspace is not None and profile.steps.dispatch is None:
-        page.heading("No finding", "no rule says how it could be faster; without a step nobody knows if it must be")
+        yield Heading("No finding", "no rule says how it could be faster; without a step nobody knows if it must be")
     elif headspace is not None:
-        page.heading("No finding", f"a faster pipeline could save {percent(headspace)} of the time; no rule says how")
+        yield Heading("No finding", f"a faster pipeline could save {percent(headspace)} of the time; no rule says how")
     else:
-        page.heading("No finding", "no rule applies to what was measured")
+        yield Heading("No finding", "no rule applies to what was measured")
 
 
 def _reason_set(findings: Sequence[Finding]) -> set[str]:
@@ -91,27 +97,26 @@ def _reasons(findings: Sequence[Finding]) -> str:
     return reasons.pop() if len(reasons) == 1 else ""
 
 
-def _render_one(page: Page, finding: Finding, number: int, named: dict[str, str], *, own_reason: bool) -> None:
-    head = Text().append(f"{number:>3}. ").append(page.clean(finding.title), style="bold")
-    page.prose(head, indent=0, hang=_INDENT)
+def _render_one(finding: Finding, number: int, named: dict[str, str], *, own_reason: bool) -> Iterator[Block]:
+    yield Prose((Span(f"{number:>3}. "), Span(finding.title, "bold")), indent=0, hang=_INDENT)
     place = _place(finding, named)
     if place:
-        page.prose(place, indent=_INDENT, style="dim")
+        yield Prose(place, indent=_INDENT, style="dim")
     if finding.sentence:
-        page.prose(finding.sentence, indent=_INDENT)
+        yield Prose(finding.sentence, indent=_INDENT)
     if finding.recommendation:
-        _labelled(page, "Fix", finding.recommendation)
-    _code(page, "YAML", finding.patch)
-    _code(page, "Python", finding.python)
+        yield from _labelled("Fix", finding.recommendation)
+    yield from _code("YAML", finding.patch)
+    yield from _code("Python", finding.python)
     if finding.semantics:
-        _labelled(page, "Data", SEMANTICS[finding.semantics])
+        yield from _labelled("Data", SEMANTICS[finding.semantics])
     if finding.predicted is not None:
-        _labelled(page, "Predicted", _predicted(finding.predicted))
+        yield from _labelled("Predicted", _predicted(finding.predicted))
     if finding.measured:
-        _labelled(page, "Measured", measured_words(finding.measured))
+        yield from _labelled("Measured", measured_words(finding.measured))
     if own_reason and finding.reason:
-        _labelled(page, "Because", finding.reason)
-    _labelled(page, "More", f"pipeprof explain {finding.rule}")
+        yield from _labelled("Because", finding.reason)
+    yield from _labelled("More", f"pipeprof explain {finding.rule}")
 
 
 def _place(finding: Finding, named: dict[str, str]) -> str:
@@ -122,31 +127,16 @@ def _place(finding: Finding, named: dict[str, str]) -> str:
     return ", ".join(parts)
 
 
-def _labelled(page: Page, label: str, text: str) -> None:
+def _labelled(label: str, text: str) -> Iterator[Block]:
     """A word, and beside it a paragraph that stays right of the word."""
-    line = Text().append(label.ljust(_LABEL + 1), style="dim").append(page.clean(text))
-    page.prose(line, indent=_INDENT, hang=_LABEL + 1)
+    yield Prose((Span(label.ljust(_LABEL + 1), "dim"), Span(text)), indent=_INDENT, hang=_LABEL + 1)
 
 
-def _code(page: Page, label: str, text: str | None) -> None:
-    """Code as it stands; a long line gives its remark a line of its own and breaks at spaces, where it stays valid."""
-    margin = _INDENT + _LABEL + 1
+def _code(label: str, text: str | None) -> Iterator[Block]:
+    """Code as it stands, a statement a line."""
     lines = [line for line in _STATEMENTS.sub("\n", text or "").splitlines() if line.strip()]
-    for index, line in enumerate(_remarks_apart(lines, page.style.width - margin)):
-        code = line.lstrip(" ")
-        start = Text().append((label if index == 0 else "").ljust(_LABEL + 1), style="dim")
-        start.append(" " * (len(line) - len(code)) + page.clean(code))
-        page.prose(start, indent=_INDENT, hang=_LABEL + 1 + len(line) - len(code) + 4)
-
-
-def _remarks_apart(lines: Sequence[str], width: int) -> Iterator[str]:
-    for line in lines:
-        remark = _REMARK.search(line)
-        if remark is not None and len(line) > width:
-            yield remark[0].strip()
-            yield line[: remark.start()]
-        else:
-            yield line
+    if lines:
+        yield Code("\n".join(lines), indent=_INDENT, label=label, wrap=True)
 
 
 def _predicted(predicted: Predicted) -> str:

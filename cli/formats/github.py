@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.spec.errors.diagnostics import escape
+from pipeprof.cli.formats.registry import Format, Output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,8 @@ def render_github(profile: Profile) -> str:
     Args:
         profile: Its errors, warnings and findings become annotations.
     """
+    from pipeprof.pipelines.spec.errors.diagnostics import escape
+
     lines = [_error(problem) for problem in profile.errors]
     lines += [_line("warning", {"title": warning.code}, warning.message) for warning in profile.warnings]
     lines += [_finding(finding) for finding in profile.findings or ()]
@@ -64,4 +66,13 @@ def _line(level: str, properties: Mapping[str, object], message: str) -> str:
 
 def _escaped(text: str, letters: dict[str, str]) -> str:
     """Text that can neither end the line nor begin another command, nor do anything to a terminal."""
+    from pipeprof.pipelines.spec.errors.diagnostics import escape
+
     return escape("".join(letters.get(letter, letter) for letter in text))
+
+
+def _render(output: Output) -> str:
+    return render_github(output.profile)
+
+
+FORMAT = Format("github", (), frozenset({"check"}), _render, order=3)

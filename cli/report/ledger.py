@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.render.pipeline import name_of, place_of
-from pipeprof.cli.render.table import Column
-from pipeprof.cli.render.units import byte_scale, seconds
+from pipeprof.cli.report.pipeline import name_of, place_of
+from pipeprof.cli.text.blocks import Block, Column, Prose, Table
+from pipeprof.cli.text.units import byte_scale, seconds
 from pipeprof.profiles.memory.predict.predict import AUTOTUNED_PREFETCH
 from pipeprof.profiles.wording import percent, significant, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeprof.cli.render.page import Page
     from pipeprof.profiles.document.memory import LedgerEntry, Memory
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
@@ -28,7 +28,7 @@ _GROWN_MB = 10
 """Growth in the measured window that is worth a sentence."""
 
 
-def render_ledger(page: Page, profile: Profile) -> None:
+def render_ledger(profile: Profile) -> Iterator[Block]:
     """One row an owner at a stage; what is unexplained; growth, epochs and AUTOTUNE's budget where they matter."""
     memory = profile.memory
     if memory.ledger is None or memory.peak_bytes is None or memory.unexplained_bytes is None:
@@ -38,7 +38,7 @@ def render_ledger(page: Page, profile: Profile) -> None:
     shown = [one.bytes for one in rows] + [abs(memory.unexplained_bytes)]
     scale = byte_scale(shown)
     whose = "owner of the peak" if memory.ledger_at is None else "owner at the last look"
-    page.table(
+    yield Table(
         [
             Column(whose, [*(one.owner for one in rows), "unexplained"], right=False),
             Column("stage", [*(names.get(one.stage or "", one.stage or "") for one in rows), ""], right=False),
@@ -51,7 +51,7 @@ def render_ledger(page: Page, profile: Profile) -> None:
     whole = memory.peak_bytes if memory.ledger_at is None else memory.ledger_at.rss_bytes
     above = max(whole - (memory.baseline_bytes or 0), 0)
     if memory.ledger_at is not None:
-        page.prose(
+        yield Prose(
             f"After {seconds(memory.ledger_at.seconds)}, in phase {memory.ledger_at.phase}, it held {size(whole)}: the "
             "last look before it was ended.",
             hang=2,
@@ -59,17 +59,17 @@ def render_ledger(page: Page, profile: Profile) -> None:
     if memory.predicted_bytes is not None and above:
         assumed = any(one.predicted_bytes for one, _ in _tuned(profile))
         taken = f" with {AUTOTUNED_PREFETCH} elements in a tuned prefetch" if assumed else ""
-        page.prose(
+        yield Prose(
             f"Above TensorFlow's own: {'at least ' if _unforeseen(memory, above) else ''}"
             f"{size(memory.predicted_bytes)} predicted{taken}, {size(above)} measured"
             f"{' then' if memory.ledger_at is not None else ''}, {_unexplained(memory, above)}.",
             hang=2,
         )
     for line in _lines(memory, names, profile.steps.count if profile.steps is not None else 0):
-        page.prose(line, hang=2)
+        yield Prose(line, hang=2)
     for entry, stage in _tuned(profile):
         if entry.bytes >= max(_LARGE, _LARGE_SHARE * above):
-            page.prose(_grown(entry, stage, names, memory), hang=2)
+            yield Prose(_grown(entry, stage, names, memory), hang=2)
 
 
 def _unforeseen(memory: Memory, above: int) -> bool:

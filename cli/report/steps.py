@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.render.table import Column
-from pipeprof.cli.render.units import rate, seconds, time_scale
+from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
+from pipeprof.cli.text.units import rate, seconds, time_scale
 from pipeprof.profiles.wording import milliseconds, percent, significant
 
 if TYPE_CHECKING:
-    from pipeprof.cli.render.page import Page
     from pipeprof.profiles.document.measured import Quantiles, Steps
     from pipeprof.profiles.document.profile import Profile
 
@@ -25,7 +25,7 @@ def dispatch_words(steps: Steps) -> str:
     return f"{steps.dispatch} step{'' if steps.dispatch == 1 else 's'} in flight"
 
 
-def render_steps(page: Page, profile: Profile) -> None:
+def render_steps(profile: Profile) -> Iterator[Block]:
     """Interval, wait, fetch and busy per step; rates and the device's idle share below."""
     steps = profile.steps
     if steps is None or not steps.count:
@@ -33,7 +33,7 @@ def render_steps(page: Page, profile: Profile) -> None:
     device = profile.device.text or profile.device.kind if profile.device else None
     step = "no step" if steps.dispatch is None else f"step {device}" if device else ""
     parts = [f"{steps.count:,} in {seconds(steps.seconds)}", step, dispatch_words(steps)]
-    page.heading("Steps", ", ".join(part for part in parts if part))
+    yield Heading("Steps", ", ".join(part for part in parts if part))
     rows = _rows(steps)
     # The means choose unit and decimals: a single long step must not round the usual ones away.
     scale = time_scale(quantiles.mean for _, quantiles, _ in rows)
@@ -42,12 +42,12 @@ def render_steps(page: Page, profile: Profile) -> None:
         cells = [scale.text(getattr(quantiles, name)) for _, quantiles, _ in rows]
         columns.append(Column(name, cells, keep=1 if name == "max" else None))
     columns.append(Column("", [note for _, _, note in rows], right=False, keep=0, style="dim"))
-    page.table(columns)
-    page.prose(" · ".join(_rates(profile, steps)))
+    yield Table(columns)
+    yield Prose(" · ".join(_rates(profile, steps)))
     if steps.epochs:
         times = "once" if steps.epochs == 1 else f"{steps.epochs:,} times"
         share = f", which took {percent(steps.restart_share)} of the time" if steps.restart_share else ""
-        page.prose(f"The dataset ended and was started again {times} meanwhile{share}.")
+        yield Prose(f"The dataset ended and was started again {times} meanwhile{share}.")
 
 
 def _rows(steps: Steps) -> list[tuple[str, Quantiles, str]]:

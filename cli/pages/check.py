@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.render.findings import render_list
-from pipeprof.cli.render.page import Page
-from pipeprof.cli.render.pipeline import name_of, place_of
-from pipeprof.cli.render.problems import render_warnings
-from pipeprof.cli.render.table import Column
-from pipeprof.cli.render.units import byte_scale
+from pipeprof.cli.report.findings import render_list
+from pipeprof.cli.report.pipeline import name_of, place_of
+from pipeprof.cli.report.problems import render_warnings
+from pipeprof.cli.text.blocks import Block, Column, Heading, KeyValue, Prose, Table
+from pipeprof.cli.text.units import byte_scale
 from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeprof.cli.render.style import Style
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.stages import Stage
@@ -25,7 +24,7 @@ _SMALL = 1 << 20
 """Bytes below which nobody wants to know who holds them."""
 
 
-def render_overview(
+def describe_check(
     target: str,
     stages: Sequence[Stage],
     facts: Sequence[tuple[str, str]],
@@ -35,9 +34,8 @@ def render_overview(
     what_ifs: Sequence[str] = (),
     findings: Sequence[Finding] | None,
     warnings: Sequence[Message],
-    style: Style,
-) -> str:
-    """``spec.yaml: no errors``, the stages with their lines, what else the spec says, memory and suspicions.
+) -> Iterator[Block]:
+    """Describe a target without errors: its stages with their lines, step, predicted memory and findings.
 
     Args:
         target: The target as typed.
@@ -48,15 +46,10 @@ def render_overview(
         what_ifs: What a memory limit means for everything, for shuffles, caches and prefetches.
         findings: ``None`` if no rule could be applied.
         warnings: What is to be said besides.
-        style: Width, colour and characters.
-
-    Returns:
-        Lines that end with a newline.
     """
-    page = Page(style)
-    page.prose(f"{target}: no errors", indent=0)
+    yield Prose(f"{target}: no errors", indent=0)
     if stages:
-        page.table(
+        yield Table(
             [
                 Column("", [place_of(stage.id) for stage in stages], right=False, style="dim"),
                 Column("", ["  " * stage.depth + name_of(stage) for stage in stages], right=False),
@@ -64,36 +57,35 @@ def render_overview(
             ]
         )
     for key, value in facts:
-        page.key_value(f"  {key}", value)
+        yield KeyValue(f"  {key}", value)
     if findings is not None and not findings:
-        page.key_value("  rules", "nothing found without running it")
+        yield KeyValue("  rules", "nothing found without running it")
     if memory is not None:
-        _render_memory(page, memory, stages)
+        yield from _render_memory(memory, stages)
     for one in uncounted:
-        page.prose(f"not predicted: {one}", hang=2)
+        yield Prose(f"not predicted: {one}", hang=2)
     for one in what_ifs:
-        page.prose(one, hang=2)
+        yield Prose(one, hang=2)
     if findings:
-        render_list(page, findings, stages)
-    render_warnings(page, warnings)
-    return page.render()
+        yield from render_list(findings, stages)
+    yield from render_warnings(warnings)
 
 
 def _line(stage: Stage) -> str:
     return f"line {stage.location.line}" if stage.location else ""
 
 
-def _render_memory(page: Page, memory: MemoryPrediction, stages: Sequence[Stage]) -> None:
+def _render_memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block]:
     """One row for each stage that holds tensors; an alias costs nothing, since its bytes are another stage's."""
     if not memory.held and not memory.unknown:
         return
     from pipeprof.profiles.memory.predict.default_rewrites import ADDED
 
     names = {stage.id: f"{place_of(stage.id)} {name_of(stage)}" for stage in stages} | {ADDED: "+ (prefetch)"}
-    page.heading("Memory predicted", _total(memory))
+    yield Heading("Memory predicted", _total(memory))
     if memory.total_bytes >= _SMALL:
         scale = byte_scale(one.bytes for one in memory.held)
-        page.table(
+        yield Table(
             [
                 Column("owner", [one.owner for one in memory.held], right=False),
                 Column("stage", [names.get(one.stage, one.stage) for one in memory.held], right=False, shrink_to=28),
@@ -104,7 +96,7 @@ def _render_memory(page: Page, memory: MemoryPrediction, stages: Sequence[Stage]
         )
     for reason, members in unknown_by_reason(memory).items():
         listed = ", ".join(dict.fromkeys(names.get(one.stage, one.stage) for one in members))
-        page.prose(f"not known: {listed}: {reason}", hang=2)
+        yield Prose(f"not known: {listed}: {reason}", hang=2)
 
 
 def _total(memory: MemoryPrediction) -> str:

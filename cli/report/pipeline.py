@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.render.table import LUXURY, Column, Table
-from pipeprof.cli.render.units import Scale, byte_scale, time_scale
+from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
+from pipeprof.cli.text.units import Scale, byte_scale, time_scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipeprof.cli.render.page import Page
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
 
@@ -55,7 +55,7 @@ def bar(share: float | None) -> str:
     return "█" * (halves // 2) + "▌" * (halves % 2)
 
 
-def render_pipeline(page: Page, profile: Profile) -> None:
+def render_pipeline(profile: Profile) -> Iterator[Block]:
     """One row a stage, those inside a function indented, those TensorFlow added marked ``+``."""
     stages = profile.stages
     if not stages:
@@ -66,43 +66,41 @@ def render_pipeline(page: Page, profile: Profile) -> None:
     if stages[0].id.startswith("running."):
         what = "as TensorFlow runs it; the graph of what was written was not read"
     traced = not any(stage.timed_by == "model" for stage in stages) and _any_traced(stages)
-    page.heading("Pipeline", what + ((_TRACED_NOTE if traced else _COST_NOTE) if costs else ""))
+    yield Heading("Pipeline", what + ((_TRACED_NOTE if traced else _COST_NOTE) if costs else ""))
     main, lines = _lines(profile)
-    columns = _columns(stages, lines)
-    reasons: dict[str, list[str]] = {}
-    if Table(columns).cuts(page.style.width):
-        # Why stands below then, where there is room for it.
-        reasons = _reasons(stages)
-        short = [stage.model_copy(update={"executed": _split(stage)[0]}) for stage in stages]
-        columns = _columns(short, lines)
-        if Table(columns).cuts(page.style.width) and any(_end_of(one.id) != place_of(one.id) for one in short):
-            columns = _columns(short, lines, _end_of)
-    legend = _legend(stages, page.table(columns))
-    if _any_traced(stages) and not traced:
-        legend.append("~ as the trace shows: its iterators had ended whenever costs were read")
-    for reason, places in reasons.items():
-        page.prose(f"{', '.join(places)}: {reason}", style="dim", hang=2)
-    if main is not None:
-        legend.append(f"line in {PurePath(main).name}")
+    # Where the table would be cut, why stands below it, and then addresses are shortened.
+    short = [stage.model_copy(update={"executed": _split(stage)[0]}) for stage in stages]
+    reasons = [
+        Prose(f"{', '.join(places)}: {reason}", style="dim", hang=2) for reason, places in _reasons(stages).items()
+    ]
+    versions: list[list[Block]] = [
+        [Table(_columns(stages, lines))],
+        [Table(_columns(short, lines)), *reasons],
+    ]
+    if any(_end_of(one.id) != place_of(one.id) for one in short):
+        versions.append([Table(_columns(short, lines, _end_of)), *reasons])
+    yield Alternatives(versions)
     for said in _calls(stages, lines) if lines else ():
-        page.prose(said, style="dim", hang=2)
-    if legend:
-        page.prose(" · ".join(legend), style="dim")
+        yield Prose(said, style="dim", hang=2)
+    legend = _legend(stages)
+    if _any_traced(stages) and not traced:
+        legend.append(("", "~ as the trace shows: its iterators had ended whenever costs were read"))
+    if main is not None:
+        legend.append(("", f"line in {PurePath(main).name}"))
+    yield Legend(legend)
     if profile.options:
-        page.prose("Options: " + ", ".join(f"{name} = {_option(value)}" for name, value in profile.options.items()))
+        yield Prose("Options: " + ", ".join(f"{name} = {_option(value)}" for name, value in profile.options.items()))
     if not costs and profile.steps:
-        page.prose("No cost per stage: TensorFlow gave no model of this pipeline.")
+        yield Prose("No cost per stage: TensorFlow gave no model of this pipeline.")
 
 
-def _legend(stages: Sequence[Stage], titles: Sequence[str]) -> list[str]:
-    legend = ["+ added by TensorFlow"] if any(stage.origin == "injected" for stage in stages) else []
-    if "par." in titles:
-        legend.append("par. calls in parallel, * chosen by TensorFlow")
-    if any(title.startswith("buf.") for title in titles):
-        legend.append("buf. held in the stage")
-    if "CPU" in titles:
-        legend.append("CPU the time on cores for it, summed over threads")
-    return legend
+def _legend(stages: Sequence[Stage]) -> list[tuple[str, str]]:
+    return [
+        *([("", "+ added by TensorFlow")] if any(stage.origin == "injected" for stage in stages) else []),
+        ("par.", "par. calls in parallel, * chosen by TensorFlow"),
+        ("buf.", "buf. held in the stage"),
+        ("CPU", "CPU the time on cores for it, summed over threads"),
+    ]
 
 
 def _any_traced(stages: Sequence[Stage]) -> bool:
@@ -149,7 +147,7 @@ def _columns(stages: Sequence[Stage], lines: Sequence[str], place: Callable[[str
     sizes = byte_scale(stage.buffered_bytes for stage in stages)
     each = byte_scale(stage.bytes_per_element for stage in stages)
     apart = any(stage.time_ms_per_batch is not None for stage in stages)
-    cpu = LUXURY + 1 if place is place_of else LUXURY
+    cpu = 3 if place is place_of else 2
     by_model = any(stage.timed_by == "model" for stage in stages)
     marks = ["~" if by_model and stage.timed_by == "trace" else "" for stage in stages]
     inside = [f"{mark}{per_batch.text(stage.inside_ms)}" for mark, stage in zip(marks, stages, strict=True)]

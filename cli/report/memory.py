@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.render.ledger import render_ledger
-from pipeprof.cli.render.pipeline import name_of, place_of
-from pipeprof.cli.render.table import Column
-from pipeprof.cli.render.units import byte_scale, rate, seconds
+from pipeprof.cli.report.ledger import render_ledger
+from pipeprof.cli.report.pipeline import name_of, place_of
+from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
+from pipeprof.cli.text.units import byte_scale, rate, seconds
 from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
-    from pipeprof.cli.render.page import Page
     from pipeprof.profiles.document.measured import Phase
     from pipeprof.profiles.document.profile import Profile
 
@@ -19,15 +19,15 @@ _MUCH_MORE = 1.1
 """Times the peak that the trace must hold to need a word."""
 
 
-def render_memory(page: Page, profile: Profile) -> None:
+def render_memory(profile: Profile) -> Iterator[Block]:
     """One row a phase: how long it took, its peak of resident memory, and that above TensorFlow itself."""
     if not profile.phases:
         return
     memory, phases = profile.memory, profile.phases
-    page.heading("Memory", _summary(profile))
+    yield Heading("Memory", _summary(profile))
     above = [_above(phase, memory.baseline_bytes) for phase in phases]
     scale = byte_scale([phase.peak_rss_bytes for phase in phases])
-    page.table(
+    yield Table(
         [
             Column("phase", [phase.name for phase in phases], right=False),
             Column("seconds", [_duration(phase) for phase in phases]),
@@ -38,17 +38,17 @@ def render_memory(page: Page, profile: Profile) -> None:
     )
     traced = next((phase.peak_rss_bytes or 0 for phase in phases if phase.name == "trace"), 0)
     if memory.peak_bytes is not None and traced > _MUCH_MORE * memory.peak_bytes:
-        page.prose("the trace's own memory is no part of the peak", style="dim")
+        yield Prose("the trace's own memory is no part of the peak", style="dim")
     if any(phase.how == "sampled" for phase in phases):
-        page.prose("~ the largest sample seen from outside; a short peak may have been higher", style="dim")
-    render_ledger(page, profile)
+        yield Prose("~ the largest sample seen from outside; a short peak may have been higher", style="dim")
+    yield from render_ledger(profile)
     for phase in phases:
         # What ended the measurement itself stands in the heading of the steps.
         if phase.note and phase.name != "measure":
-            page.prose(f"{phase.name}: {phase.note}", hang=2)
+            yield Prose(f"{phase.name}: {phase.note}", hang=2)
     ended_there = any(problem.code == "out-of-memory" for problem in profile.errors)
     if memory.growth_bytes_per_second and memory.seconds_to_limit is not None and not ended_there:
-        page.prose(
+        yield Prose(
             f"At the last samples it grew by {rate(memory.growth_bytes_per_second)}, "
             f"{seconds(memory.seconds_to_limit)} away from the limit of {size(profile.host.memory_limit_bytes)}."
         )

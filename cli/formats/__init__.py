@@ -1,0 +1,1 @@
+"""Output formats, one module each: adding a module adds the format."""

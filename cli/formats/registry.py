@@ -1,0 +1,92 @@
+"""The registry of output formats: every module of this package that has a `FORMAT` is one."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pipeprof.cli.text.blocks import Block
+    from pipeprof.cli.text.style import Style
+    from pipeprof.profiles.document.profile import Profile
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a format shows.
+
+    Attributes:
+        profile: The whole document.
+        blocks: The report on it, built when they are asked for.
+        style: Width, colour and characters, for text.
+    """
+
+    profile: Profile
+    blocks: Callable[[], Iterable[Block]]
+    style: Style
+
+
+@dataclass(frozen=True)
+class Format:
+    """One output format.
+
+    Attributes:
+        name: As `--format` takes it.
+        extensions: Of the files that `--out` writes in it, with the dot; none where it is for stdout alone.
+        commands: Names of the commands that have it.
+        render: The output as text.
+        order: Formats are listed by this number, then by name.
+    """
+
+    name: str
+    extensions: tuple[str, ...]
+    commands: frozenset[str]
+    render: Callable[[Output], str]
+    order: int = 50
+
+
+@cache
+def all_formats() -> tuple[Format, ...]:
+    """Every format, in the order in which they are listed."""
+    from pipeprof.cli import formats
+
+    modules = (import_module(f"{formats.__name__}.{found.name}") for found in pkgutil.iter_modules(formats.__path__))
+    found = [module.FORMAT for module in modules if hasattr(module, "FORMAT")]
+    return tuple(sorted(found, key=lambda one: (one.order, one.name)))
+
+
+def formats_of(command: str) -> tuple[Format, ...]:
+    """The formats that a command has.
+
+    Example:
+        >>> [one.name for one in formats_of("run")]
+        ['text', 'json']
+    """
+    return tuple(one for one in all_formats() if command in one.commands)
+
+
+def names_of(command: str) -> tuple[str, ...]:
+    """Names of the formats that a command has, for messages and `--help`."""
+    return tuple(one.name for one in formats_of(command))
+
+
+def extensions_of(command: str) -> dict[str, str]:
+    """Names of the formats that `--out` of a command writes, by extension.
+
+    Example:
+        >>> extensions_of("run")
+        {'.json': 'json', '.txt': 'text'}
+    """
+    found = {extension: one.name for one in formats_of(command) for extension in one.extensions}
+    return dict(sorted(found.items()))
+
+
+def render(name: str, output: Output) -> str:
+    """The output in the format with this name."""
+    return next(one for one in all_formats() if one.name == name).render(output)

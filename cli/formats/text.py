@@ -1,0 +1,14 @@
+"""Text for a terminal, a log or a file."""
+
+from __future__ import annotations
+
+from pipeprof.cli.formats.registry import Format, Output
+
+
+def _render(output: Output) -> str:
+    from pipeprof.cli.text.paint import paint
+
+    return paint(output.blocks(), output.style)
+
+
+FORMAT = Format("text", (".txt",), frozenset({"run", "show", "check"}), _render, order=1)

@@ -1,0 +1,1 @@
+"""Pages that describe something else than a measurement: a checked target, rules."""

@@ -1,1 +1,0 @@
-"""How a profile looks: one module per output format."""

@@ -1,0 +1,149 @@
+"""Format-neutral blocks of a report: what a section says, without how it is laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+
+class Span(NamedTuple):
+    """A part of a line with one look.
+
+    Attributes:
+        text: The part, of any origin; whoever shows it makes it harmless.
+        style: ``bold``, ``dim``, a colour, or several of them with spaces between; empty for plain text.
+    """
+
+    text: str
+    style: str = ""
+
+
+Line: TypeAlias = str | tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A section's title, and its summary on the same line."""
+
+    title: str
+    rest: str = ""
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph, wrapped at words.
+
+    Attributes:
+        text: The paragraph.
+        indent: Spaces before the first line.
+        style: Look of a `text` without spans.
+        hang: Further spaces before the second and later lines.
+    """
+
+    text: Line
+    indent: int = 2
+    style: str = ""
+    hang: int = 0
+
+
+@dataclass(frozen=True)
+class KeyValue:
+    """A label and its text, which stays right of the label."""
+
+    key: str
+    value: str
+    indent: int = 0
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines as they are: commands, code and foreign output.
+
+    Attributes:
+        text: The lines.
+        indent: Spaces before each line.
+        label: Stands to the left of the first line.
+        wrap: Long lines are broken at spaces, and their remarks go on a line of their own; else they are cut.
+    """
+
+    text: str
+    indent: int = 2
+    label: str = ""
+    wrap: bool = False
+
+
+@dataclass(frozen=True)
+class Command:
+    """A labelled line to be copied: never cut and never wrapped."""
+
+    key: str
+    value: str
+    indent: int = 0
+    width: int | None = None
+
+
+@dataclass(frozen=True)
+class Blank:
+    """An empty line; several in a row are one."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        title: Its head, the unit included.
+        cells: One text a row.
+        right: Numbers stand to the right.
+        keep: Columns with the smallest number are dropped first, 0 to 2 before any column is cut; ``None`` is never
+            dropped.
+        shrink_to: The column may be cut to this many cells, with an ellipsis, before those above 2 are dropped.
+        style: Look of its cells.
+        gap: Spaces before the column; ``None`` for the usual number.
+    """
+
+    title: str
+    cells: Sequence[str]
+    right: bool = True
+    keep: int | None = None
+    shrink_to: int | None = None
+    style: str = ""
+    gap: int | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns side by side; empty ones are left out.
+
+    Attributes:
+        columns: From left to right; all have as many cells.
+        indent: Spaces before each line.
+        below: Blocks that follow a row, by the row's number.
+    """
+
+    columns: Sequence[Column]
+    indent: int = 2
+    below: Mapping[int, Sequence[Block]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Legend:
+    """Short notes on the table before it, on one line.
+
+    Attributes:
+        notes: Pairs of the beginning of a column's title and its note, which is shown where that column is; an empty
+            title: always.
+    """
+
+    notes: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """The same content at several widths: the first whose tables fit without a cut, else the last."""
+
+    versions: Sequence[Sequence[Block]]
+
+
+Block: TypeAlias = Heading | Prose | KeyValue | Code | Command | Blank | Table | Legend | Alternatives

@@ -1,0 +1,222 @@
+"""Blocks as text: headings, prose and tables for one width, as one string."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from rich.console import Console
+from rich.text import Text
+
+from pipeprof.cli.text.blocks import (
+    Alternatives,
+    Blank,
+    Block,
+    Code,
+    Command,
+    Heading,
+    KeyValue,
+    Legend,
+    Line,
+    Prose,
+    Table,
+)
+from pipeprof.cli.text.style import Style, in_ascii, visible
+from pipeprof.cli.text.table import is_cut, lay_out
+
+KEY_WIDTH = 12
+LABEL_WIDTH = 10
+_LEAST_TEXT = 24
+"""Characters a line that a hanging paragraph needs; else it hangs by two."""
+
+_REMARK = re.compile(r" {2,}# [^\"']*$")
+_GLUE = "\ue000"
+_NUMBER_AND_UNIT = re.compile(
+    r"(?<=\d) (?=(?:%|[mµu]?s|min|h|[kKMGT]?i?B(?:/s)?|batches/s|elements/s|cores?|steps?|gaps?)(?![\w/]))"
+)
+
+
+def paint(blocks: Iterable[Block], style: Style) -> str:
+    """Blocks as text.
+
+    Args:
+        blocks: Their texts may be of any origin: control characters are spelled out.
+        style: Width, colour and characters.
+
+    Returns:
+        Lines that end with a newline, without an ESC byte unless ``style.color``.
+    """
+    painter = _Painter(style)
+    painter.add(blocks)
+    return painter.text()
+
+
+class _Painter:
+    def __init__(self, style: Style) -> None:
+        self._style = style
+        self._lines: list[Text] = []
+        self._titles: list[str] = []
+        self._console = Console(
+            file=io.StringIO(),
+            width=style.width,
+            force_terminal=style.color,
+            color_system="standard" if style.color else None,
+            no_color=not style.color,
+            legacy_windows=False,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            _environ={},
+        )
+
+    def add(self, blocks: Iterable[Block]) -> None:
+        """Lay out blocks, one after the other."""
+        for block in blocks:
+            self._add(block)
+
+    def text(self) -> str:
+        """Everything so far as one string; every line ends with a newline."""
+        out = io.StringIO()
+        self._console.file = out
+        for line in self._lines:
+            self._console.print(line, soft_wrap=True)
+        return out.getvalue()
+
+    def _add(self, block: Block) -> None:
+        match block:
+            case Heading():
+                self._heading(block)
+            case Prose():
+                line = self._painted(block.text, block.style)
+                room = self._style.width - block.indent - block.hang
+                hang = block.hang if room >= _LEAST_TEXT else min(block.hang, 2)
+                self._wrapped(line, " " * block.indent, " " * (block.indent + hang))
+            case KeyValue():
+                self._key_value(block)
+            case Code():
+                self._code(block)
+            case Command():
+                start = " " * block.indent + self._clean(block.key).ljust(block.width or KEY_WIDTH)
+                self._lines.append(Text().append(start, style="dim").append(self._clean(block.value), style="bold"))
+            case Blank():
+                self._blank()
+            case Table():
+                self._table(block)
+            case Legend():
+                self._legend(block)
+            case Alternatives():
+                self.add(next((one for one in block.versions if self._fits(one)), block.versions[-1]))
+
+    def _clean(self, text: str) -> str:
+        """Text of any origin as it may be shown: no control characters, and only those that the receiver knows."""
+        return visible(text) if self._style.unicode else in_ascii(visible(text))
+
+    def _painted(self, line: Line, style: str = "") -> Text:
+        if isinstance(line, str):
+            return Text(self._clean(line), style=style)
+        text = Text()
+        for span in line:
+            text.append(self._clean(span.text), style=span.style or None)
+        return text
+
+    def _blank(self) -> None:
+        if self._lines and self._lines[-1].plain:
+            self._lines.append(Text())
+
+    def _heading(self, block: Heading) -> None:
+        self._blank()
+        line = Text().append(self._clean(block.title), style="bold")
+        if block.rest:
+            line.append(f"  {self._clean(block.rest)}")
+        self._wrapped(line, "", " " * 2)
+
+    def _key_value(self, block: KeyValue) -> None:
+        start = self._clean(block.key).ljust(KEY_WIDTH)
+        line = Text().append(start, style="dim").append(self._clean(block.value))
+        first = " " * block.indent
+        hang = KEY_WIDTH if self._style.width > 4 * KEY_WIDTH else 2
+        self._wrapped(line, first, first + " " * hang)
+
+    def _code(self, block: Code) -> None:
+        if block.wrap:
+            self._wrapped_code(block)
+            return
+        for raw in block.text.splitlines():
+            line = Text(" " * block.indent + self._clean(raw))
+            line.truncate(self._style.width, overflow="ellipsis" if self._style.unicode else "crop")
+            self._lines.append(line)
+
+    def _wrapped_code(self, block: Code) -> None:
+        margin = len(block.label.ljust(LABEL_WIDTH)) if block.label else 0
+        label = block.label.ljust(margin)
+        for line in _set_remarks_apart(block.text.splitlines(), self._style.width - block.indent - margin):
+            code = line.lstrip(" ")
+            inner = len(line) - len(code)
+            start = Text().append(label, style="dim").append(" " * inner + self._clean(code))
+            first = " " * block.indent
+            self._wrapped(start, first, first + " " * (margin + inner + 4))
+            label = " " * margin
+
+    def _safe(self, table: Table) -> Table:
+        columns = [
+            replace(column, title=self._clean(column.title), cells=[self._clean(cell) for cell in column.cells])
+            for column in table.columns
+        ]
+        return replace(table, columns=columns)
+
+    def _fits(self, blocks: Sequence[Block]) -> bool:
+        tables = (block for block in blocks if isinstance(block, Table))
+        return not any(is_cut(self._safe(table), self._style.width) for table in tables)
+
+    def _table(self, block: Table) -> None:
+        """A table; columns that do not fit are dropped, those with the smallest ``keep`` first."""
+        laid_out = lay_out(self._safe(block), self._style.width, "…" if self._style.unicode else "..")
+        self._titles = laid_out.titles
+        first = 1 if laid_out.has_head else 0
+        for number, line in enumerate(laid_out.lines):
+            self._lines.append(line)
+            self.add(block.below.get(number - first, ()))
+
+    def _legend(self, block: Legend) -> None:
+        notes = [
+            note
+            for title, note in block.notes
+            if not title or any(shown.startswith(self._clean(title)) for shown in self._titles)
+        ]
+        if notes:
+            self._add(Prose(" · ".join(notes), style="dim"))
+
+    def _wrapped(self, text: Text, first: str, later: str) -> None:
+        """Break a text into lines at words, not between a number and its unit; a word wider than a line is folded."""
+        text = text.copy()
+        text.plain = _NUMBER_AND_UNIT.sub(_GLUE, text.plain)
+        width = max(self._style.width - len(later), 10)
+        lines = list(text.wrap(self._console, width, tab_size=4))
+        if first != later and len(first) < len(later):
+            lines = self._first_wider(text, len(first), width)
+        for number, line in enumerate(lines):
+            line.rstrip()
+            line.plain = line.plain.replace(_GLUE, " ")
+            self._lines.append(Text(first if number == 0 else later).append_text(line))
+
+    def _first_wider(self, text: Text, first: int, width: int) -> list[Text]:
+        """Wrap with a first line that is wider than the rest."""
+        head = text.wrap(self._console, max(self._style.width - first, 10), tab_size=4)[0]
+        rest = text[len(head.plain) :]
+        start = len(rest.plain) - len(rest.plain.lstrip())
+        if not rest.plain.strip():
+            return [head]
+        return [head, *rest[start:].wrap(self._console, width, tab_size=4)]
+
+
+def _set_remarks_apart(lines: Sequence[str], width: int) -> Iterator[str]:
+    """Lines of code; one that is too long gives its remark a line of its own before it."""
+    for line in lines:
+        remark = _REMARK.search(line)
+        if remark is not None and len(line) > width:
+            yield remark[0].strip()
+            yield line[: remark.start()]
+        else:
+            yield line
