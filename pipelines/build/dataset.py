@@ -9,9 +9,9 @@ from typing import Any
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.functions import Functions
-from pipeprof.pipelines.build.pin_errors import BuildError, essential, pinned, user_lines
-from pipeprof.pipelines.build.run_call import FieldError, describe, pick
+from pipeprof.pipelines.build.pin_errors import pinned
 from pipeprof.pipelines.ops.base import Op
+from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick
 from pipeprof.pipelines.ops.values.nested import Pipeline, PipelineFunction
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure, map_leaves
@@ -33,9 +33,6 @@ _ENUMERATIONS = {
     "autotune_algorithm": "AutotuneAlgorithm",
     "experimental_external_state_policy": "ExternalStatePolicy",
 }
-
-
-__all__ = ["BuildContext", "BuildError", "build", "essential", "load_arrays", "user_lines"]
 
 
 def load_arrays(spec: Spec, context: BuildContext) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 from pipeprof.pipelines.addresses import node_name
 from pipeprof.pipelines.build.chain_run import ChainRun
 from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.layers import make_layer
 from pipeprof.pipelines.build.pin_errors import pinned, remember_lines
 from pipeprof.pipelines.ops.calls.base import special_calls
-from pipeprof.pipelines.ops.calls.opcall import walk_calls
-from pipeprof.pipelines.ops.functions.layers import layers, make_layer
-from pipeprof.pipelines.ops.values.element import ElementFunction, OpCall, Required
+from pipeprof.pipelines.ops.calls.opcall import OpCall, walk_calls
+from pipeprof.pipelines.ops.functions.layers import layers
+from pipeprof.pipelines.ops.values.element import ElementFunction, Required
 from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.ops.values.structures import (
     ARRAYS,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeprof.pipelines.build.layers import run_layer
+from pipeprof.pipelines.build.signatures import resolve
 from pipeprof.pipelines.ops.calls.base import Running, special_calls
 from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.calls.seeds import draws
 from pipeprof.pipelines.ops.functions.catalog import function
-from pipeprof.pipelines.ops.functions.layers import layers, run_layer
-from pipeprof.pipelines.ops.functions.signatures import resolve
-from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick, place, put
-
-__all__ = ["FieldError", "call", "describe", "pick", "put"]
+from pipeprof.pipelines.ops.functions.layers import layers
+from pipeprof.pipelines.ops.values.fields import pick, place
 
 
 def call(operation: OpCall, element: Any, running: Running, *, whole: bool = False) -> Any:

@@ -7,35 +7,20 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from pipeprof.pipelines.data.errors import DataError, DiskSpaceError
+from pipeprof.pipelines.data.errors import DiskSpaceError
 from pipeprof.pipelines.data.folders import (
-    CachedEntry,
     CacheFolder,
     discard,
     entry_lock,
     entry_name,
     find,
-    list_entries,
     locate,
     open_for_writing,
-    remove,
     remove_leftovers,
 )
 from pipeprof.pipelines.data.makers.make import total_items
 from pipeprof.pipelines.data.makers.making import file_errors, make_entry
 from pipeprof.pipelines.data.recipes.models import DataEntry, estimated_bytes, file_names
-
-__all__ = [
-    "CacheFolder",
-    "CachedEntry",
-    "DataError",
-    "DiskSpaceError",
-    "ensure",
-    "list_entries",
-    "locate",
-    "missing",
-    "remove",
-]
 
 # Estimates are within some ten per cent; a full disk hurts more than our data.
 _RESERVE_BYTES = 100_000_000

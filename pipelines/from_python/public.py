@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any, Final
 
+from pipeprof.pipelines.build.signatures import NotThereError, resolve
 from pipeprof.pipelines.from_python.plans import BRANCHES, PYTHON
 from pipeprof.pipelines.ops.base import sources, stages
 from pipeprof.pipelines.ops.functions.catalog import table
 from pipeprof.pipelines.ops.functions.layers import LAYERS
-from pipeprof.pipelines.ops.functions.signatures import NotThereError, resolve
 
 # What Python's operators on tensors stand for; those whose names begin with r take the tensor second.
 _OPERATORS: Final = {

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from pipeprof.pipelines.build.signatures import resolve
 from pipeprof.pipelines.from_python.call_recorder import Seen, Traced, Used, Watch
 from pipeprof.pipelines.from_python.naming import address_of
 from pipeprof.pipelines.from_python.objects import Objects
@@ -27,7 +28,6 @@ from pipeprof.pipelines.from_python.records import (
     Tensor,
     Where,
 )
-from pipeprof.pipelines.ops.functions.signatures import resolve
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.values.features import KINDS
 from pipeprof.pipelines.ops.values.options import Options as OptionsModel

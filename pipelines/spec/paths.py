@@ -12,9 +12,8 @@ from typing import Any
 
 from pipeprof.pipelines.data.recipes.models import file_names
 from pipeprof.pipelines.errors import PlainError, UsageError
-from pipeprof.pipelines.ops.calls.opcall import chain_path
+from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
 from pipeprof.pipelines.ops.model import Closed
-from pipeprof.pipelines.ops.values.element import OpCall
 from pipeprof.pipelines.ops.values.nested import Pipeline, PipelineFunction, Pipelines
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile, PythonRef

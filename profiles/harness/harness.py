@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.progress import Progress
 
-__all__ = ["RunSettings", "run_sample"]
 
 COUNTED_FROM = 1e6
 """Bytes per second: who reads that much from a disk does not read from elsewhere alone."""
@@ -193,7 +192,8 @@ class _Run:
         loaded = self._settings.loaded
         if loaded is None or not loaded.spec.data:
             return {}
-        from pipeprof.pipelines.data.cache import ensure, locate
+        from pipeprof.pipelines.data.cache import ensure
+        from pipeprof.pipelines.data.folders import locate
 
         cache = locate()
         if cache.warning:

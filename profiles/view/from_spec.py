@@ -199,6 +199,3 @@ def _shapes(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_shapes(inner) for inner in value]
     return value if isinstance(value, bool | int | float | str) else None
-
-
-__all__ = ["view_of_spec"]

@@ -18,7 +18,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from pipeprof.pipelines.addresses import find_address
-from pipeprof.pipelines.build.dataset import BuildContext, BuildError, build, load_arrays
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import build, load_arrays
+from pipeprof.pipelines.build.pin_errors import BuildError
 from pipeprof.pipelines.data.processes import die_after_parent
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.from_python.call_recorder import Watch

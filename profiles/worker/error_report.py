@@ -96,7 +96,7 @@ def describe(error: BaseException, sample: Sample) -> dict[str, Any]:
     `kind` is ``spec`` when the spec or the command line is to blame, ``pipeline`` when the pipeline raised; `code` is a
     stable word; `address` is the stage, where it can be known.
     """
-    from pipeprof.pipelines.build.dataset import BuildError
+    from pipeprof.pipelines.build.pin_errors import BuildError
 
     said = str(error)
     frame = users_frame(said) or users_frame("".join(traceback.format_exception(error)))

@@ -180,7 +180,8 @@ class Sample:
         with self._phases.enter("data"):
             if self.job["kind"] != "spec":
                 return
-            from pipeprof.pipelines.build.dataset import BuildContext, load_arrays
+            from pipeprof.pipelines.build.context import BuildContext
+            from pipeprof.pipelines.build.dataset import load_arrays
             from pipeprof.pipelines.spec.models import Spec
 
             self._spec = Spec.model_validate(from_pairs(self.job["data"]))

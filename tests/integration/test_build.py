@@ -11,7 +11,9 @@ import pytest
 import tensorflow as tf
 
 from pipeprof.pipelines.addresses import find_address
-from pipeprof.pipelines.build.dataset import BuildContext, BuildError, build, load_arrays
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import build, load_arrays
+from pipeprof.pipelines.build.pin_errors import BuildError
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import source_files
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from pipeprof.cli.main import invoke
-from pipeprof.pipelines.data.cache import DataError, DiskSpaceError, ensure, list_entries
-from pipeprof.pipelines.data.folders import CacheFolder
+from pipeprof.pipelines.data.cache import ensure
+from pipeprof.pipelines.data.errors import DataError, DiskSpaceError
+from pipeprof.pipelines.data.folders import CacheFolder, list_entries
 from pipeprof.pipelines.data.makers import making
 from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
 

@@ -13,14 +13,15 @@ import pytest
 import tensorflow as tf
 from integration.test_ops_tensorflow import INSTALLED, WRITTEN_FOR_THIS, _calls
 
-from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import build, load_arrays
+from pipeprof.pipelines.build.signatures import resolve
 from pipeprof.pipelines.data.recipes.models import DataEntry, Npy, file_names
 from pipeprof.pipelines.inference.errors import CannotInfer
 from pipeprof.pipelines.inference.pipeline import element_specs
 from pipeprof.pipelines.inference.rules.base import Arguments, rules
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Tensor
 from pipeprof.pipelines.ops.functions.catalog import Function, function
-from pipeprof.pipelines.ops.functions.signatures import resolve
 from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.profiles.view.op_types import op_types

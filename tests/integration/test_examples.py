@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from pipeprof.cli.main import invoke
-from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.data.makers.make import make, total_items
 from pipeprof.pipelines.data.makers.progress import Progress

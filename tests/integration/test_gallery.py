@@ -13,7 +13,8 @@ import tensorflow as tf
 import yaml
 from integration.test_examples import EXAMPLES, first_batches, made
 
-from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.data.recipes.models import estimated_bytes
 from pipeprof.pipelines.inference.pipeline import ElementInfo, element_specs

@@ -18,7 +18,8 @@ from integration.test_examples import EXAMPLES, TARGETS, made, settings
 from integration.test_examples import SPECS as EXAMPLE_SPECS
 from integration.test_gallery import SPECS, small
 
-from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.from_python.call_recorder import Watch
 from pipeprof.pipelines.from_python.graphs import Graphs, compare

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 from integration.test_ops_tensorflow import FORBIDDEN_WORDS, STATEFUL_ALLOWED, WRITTEN_FOR_THIS, is_stateful, operations
 
-from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.ops.functions.catalog import split_signature
 from pipeprof.pipelines.ops.functions.layers import LAYERS, layers
 from pipeprof.pipelines.spec.models import Spec

@@ -12,9 +12,9 @@ import tensorflow as tf
 from integration.function_samples import BY_NAME, INPUTS, SAMPLES
 from tensorflow.python.framework import op_def_registry  # the only place that knows which ops have state
 
+from pipeprof.pipelines.build.signatures import WRITTEN_FOR, NotThereError, resolve, signature
 from pipeprof.pipelines.ops.base import Op, Source, sources, stages
 from pipeprof.pipelines.ops.functions.catalog import Function, function, refusal, split_signature, table
-from pipeprof.pipelines.ops.functions.signatures import WRITTEN_FOR, NotThereError, resolve, signature
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.values import options as options_module
 

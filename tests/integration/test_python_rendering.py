@@ -19,7 +19,8 @@ from integration import test_sources as sources
 from integration import test_stages as stages
 from integration.test_examples import EXAMPLES, made, settings
 
-from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.target.target import load_function, parse_target
 from pipeprof.pipelines.to_python.render import render

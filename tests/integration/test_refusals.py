@@ -15,15 +15,18 @@ from integration.test_elements import _described, _plain
 from integration.test_ops_tensorflow import _calls
 from unit.inference.flow_cases import ACCEPTED, HEAD, REFUSED, as_spec
 
-from pipeprof.pipelines.build.dataset import BuildContext, BuildError, build, load_arrays
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import build, load_arrays
+from pipeprof.pipelines.build.pin_errors import BuildError
+from pipeprof.pipelines.build.signatures import resolve
 from pipeprof.pipelines.check import check_spec, find_element_faults
-from pipeprof.pipelines.data.cache import CacheFolder, ensure
+from pipeprof.pipelines.data.cache import ensure
+from pipeprof.pipelines.data.folders import CacheFolder
 from pipeprof.pipelines.inference.pipeline import element_specs
 from pipeprof.pipelines.inference.rules.input_checks import TRIED, Need, needs
 from pipeprof.pipelines.inference.rules.input_table import ROWS
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Tensor
 from pipeprof.pipelines.ops.functions.catalog import function
-from pipeprof.pipelines.ops.functions.signatures import resolve
 from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeprof.pipelines.build.dataset import BuildContext, BuildError, build, load_arrays
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import build, load_arrays
+from pipeprof.pipelines.build.pin_errors import BuildError
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import missing_files, source_files
 

@@ -34,7 +34,7 @@ WORKER = {
     "pipelines/graph/costs/snapshots.py",
     "pipelines/graph/observe/in_memory_sources.py",
     "pipelines/graph/read/placeholder_source.py",
-    "pipelines/ops/functions/signatures.py",
+    "pipelines/build/signatures.py",
     "pipelines/build/tensors.py",
     "profiles/worker/describe_function.py",
     "profiles/worker/load_function.py",

@@ -16,28 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot, snapshot_model, take_snapshot
 from pipeprof.pipelines.graph.element_shapes import fill_shapes
-from pipeprof.pipelines.graph.error_stage import enclosing_stage
 from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_keys, mark_constants
 from pipeprof.pipelines.graph.read.graphdef import Reader
 from pipeprof.pipelines.graph.read.records import GraphDict, PlaceDict
-
-__all__ = [
-    "SERIALISABLE_BYTES",
-    "Graphs",
-    "MadeSource",
-    "RawSnapshot",
-    "SourceWatch",
-    "enclosing_stage",
-    "read_executed",
-    "read_graphs",
-    "read_written",
-    "readable",
-    "serialised",
-    "snapshot_model",
-    "take_snapshot",
-]
 
 SERIALISABLE_BYTES: Final = 10**9
 COPIES: Final = 15

@@ -39,8 +39,6 @@ FEATURE_PARAMETERS = frozenset({"features", "context_features", "sequence_featur
 
 _WRITES = "it writes files or talks to the outside, which `ops:` never does"
 _PYTHON = "it runs Python: write the function in a file and name it with `python: file.py:function`"
-# Modules of this package that hold no table.
-_NO_ROWS = frozenset({"catalog", "layers", "signatures"})
 _REFUSED = {
     "tf.py_func": _PYTHON,
     "tf.compat.v1.py_func": _PYTHON,
@@ -142,8 +140,7 @@ def table() -> Mapping[str, str]:
     package = importlib.import_module("pipeprof.pipelines.ops.functions")
     rows: dict[str, str] = {}
     for module_info in pkgutil.iter_modules(package.__path__):
-        if module_info.name not in _NO_ROWS:
-            rows.update(importlib.import_module(f"{package.__name__}.{module_info.name}").FUNCTIONS)
+        rows.update(vars(importlib.import_module(f"{package.__name__}.{module_info.name}")).get("FUNCTIONS", {}))
     return rows
 
 

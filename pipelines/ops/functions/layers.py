@@ -9,13 +9,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any
 
-from pipeprof.pipelines.ops.calls.base import Making, Running
-from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.functions.catalog import Function, Parameter, split_signature
-from pipeprof.pipelines.ops.functions.signatures import resolve
-from pipeprof.pipelines.ops.values.values import DtypeName
 
 # Constructors without their further keyword arguments, as Keras 3 has them.
 LAYERS = {
@@ -109,10 +104,9 @@ LAYERS = {
         "idf_weights=None, sparse=False, ragged=False, encoding='utf-8', name=None"
     ),
 }
-# What every layer takes besides, and how it is called.
 _COMMON = {"dtype": "None", "name": "None"}
-_CALLED = {"training": "None"}
-# What a layer would learn from the data by adapt, which is not called here.
+CALL_ARGUMENTS = {"training": "None"}
+# Arguments that `adapt` would compute from the data; pipeprof does not call it.
 _LEARNED = {
     "tf.keras.layers.Discretization": ("bin_boundaries",),
     "tf.keras.layers.IntegerLookup": ("vocabulary",),
@@ -134,7 +128,7 @@ def layer(name: str) -> Function | None:
 
 
 def _layer(name: str) -> Function:
-    pairs = dict(_pair(part) for part in split_signature(LAYERS[name])) | _CALLED
+    pairs = dict(_pair(part) for part in split_signature(LAYERS[name])) | CALL_ARGUMENTS
     learned = dict.fromkeys(_LEARNED.get(name, ()))
     given = {**_COMMON, **pairs, **learned} if "dtype" not in pairs else {**pairs, **learned}
     return Function(name, tuple(Parameter(key, given[key]) for key in dict.fromkeys([*pairs, *given])))
@@ -143,29 +137,3 @@ def _layer(name: str) -> Function:
 def _pair(part: str) -> tuple[str, str | None]:
     key, equals, default = part.partition("=")
     return key, default if equals else None
-
-
-def make_layer(operation: OpCall, making: Making) -> Any:
-    """The layer."""
-    arguments = {
-        name: str(value) if isinstance(value, DtypeName) else _plain(making.constant(value))
-        for name, value in operation.arguments.items()
-        if name not in _CALLED
-    }
-    return resolve(operation.name)(**arguments)
-
-
-def _plain(value: Any) -> Any:
-    """Arrays of texts, as files of lines give them, are lists for Keras."""
-    if getattr(getattr(value, "dtype", None), "kind", None) not in ("O", "S", "U"):
-        return value
-    return [item.decode() if isinstance(item, bytes) else item for item in value.tolist()]
-
-
-def run_layer(operation: OpCall, given: Any, running: Running) -> Any:
-    """What the layer makes of the inputs that ``on`` picked."""
-    layer = running.made(operation)
-    called = {name: operation.arguments[name] for name in _CALLED if name in operation.arguments}
-    if isinstance(operation.on, dict):
-        return layer(**given, **called)
-    return layer(given, **called)

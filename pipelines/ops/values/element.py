@@ -219,8 +219,6 @@ class Required:
     dtype: str
 
 
-__all__ = ["Call", "ElementFunction", "OpCall", "Required", "check_targets", "parse_call", "parse_chain"]
-
 Call = Annotated[OpCall, Checked(parse_call), WithJsonSchema({SCHEMA_PLACEHOLDER: "call"})]
 RecordDefaults = Annotated[
     tuple[Any, ...],

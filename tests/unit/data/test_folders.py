@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.data import cache, folders
-from pipeprof.pipelines.data.cache import DataError, DiskSpaceError, ensure
-from pipeprof.pipelines.data.errors import size
+from pipeprof.pipelines.data.cache import ensure
+from pipeprof.pipelines.data.errors import DataError, DiskSpaceError, size
 from pipeprof.pipelines.data.folders import CacheFolder, entry_name, find, list_entries, locate, remove, write_marker
 from pipeprof.pipelines.data.locks import file_lock
 from pipeprof.pipelines.data.recipes.models import DataEntry, file_names

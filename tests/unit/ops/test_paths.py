@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pipeprof.pipelines.build.load_arrays import fill, load_array
-from pipeprof.pipelines.build.run_call import FieldError, pick, put
 from pipeprof.pipelines.ops.values.arrays import CsvArray, FilesArray, LinesArray
+from pipeprof.pipelines.ops.values.fields import FieldError, pick, put
 from pipeprof.pipelines.ops.values.structures import Filling, MadeArray, NpyArray, NpzArray
 from pipeprof.pipelines.ops.values.units import parse_duration, parse_size
 from pipeprof.pipelines.spec.models import Spec

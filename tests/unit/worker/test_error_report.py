@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeprof import pipelines
-from pipeprof.pipelines.build.dataset import BuildError
+from pipeprof.pipelines.build.pin_errors import BuildError
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.worker.error_report import (
     LONGEST,

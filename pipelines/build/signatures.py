@@ -1,6 +1,6 @@
 """Signatures of the allowlist's functions as the installed TensorFlow has them.
 
-``python -m pipeprof.pipelines.ops.functions.signatures`` prints every row that differs from the tables, in the
+``python -m pipeprof.pipelines.build.signatures`` prints every row that differs from the tables, in the
 form in which it stands there; names given as arguments are printed as new rows.
 """
 
