@@ -14,6 +14,8 @@ import pytest
 
 from pipeprof.pipelines.graph.align import match
 from pipeprof.pipelines.graph.cardinality import INFINITE
+from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.read import reading
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.messages import Message
@@ -48,7 +50,7 @@ def ran(name: str, **kept: Any) -> Ran:
     for _ in range(2):
         iterator, segment = iter(called.dataset), []
         for number, _ in zip(range(12), iterator, strict=False):
-            raw = reading.take_snapshot(iterator) if number % 3 == 0 else None
+            raw = take_snapshot(iterator) if number % 3 == 0 else None
             if raw is not None:
                 segment.append(raw.to_dict())
         snapshots += pairwise(segment)
@@ -200,7 +202,7 @@ def test_where_that_cannot_be_the_stages_are_those_of_the_model() -> None:
     for _ in range(3):
         for _ in range(20):
             next(iterator)
-        raw = reading.take_snapshot(iterator)
+        raw = take_snapshot(iterator)
         assert raw is not None
         snapshots.append(raw.to_dict())
     rows, notes = explain_stages(
@@ -220,7 +222,7 @@ def test_where_that_cannot_be_the_stages_are_those_of_the_model() -> None:
 def test_what_its_user_lets_go_of_is_not_kept_alive() -> None:
     import tensorflow as tf
 
-    with reading.SourceWatch() as watch:
+    with SourceWatch() as watch:
         rows = tf.zeros([5000, 3])
         reference = weakref.ref(rows)
         dataset = tf.data.Dataset.from_tensor_slices(rows).batch(2)

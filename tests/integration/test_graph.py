@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from pipeprof.pipelines.graph.align import match
+from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
+from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.read import reading
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.time.stage_table import explain_stages
@@ -85,7 +87,7 @@ def test_a_window_of_a_live_pipeline(tf: Any, tmp_path: Path) -> None:
     for _ in range(4):
         for _ in range(7):
             next(iterator)
-        raw = reading.take_snapshot(iterator)
+        raw = take_snapshot(iterator)
         assert raw is not None
         assert raw.node_count == len(raw.to_dict()["nodes"])
         snapshots.append(raw.to_dict())
@@ -116,7 +118,7 @@ def test_values_to_settle_on_carry_no_ids(tf: Any) -> None:
     dataset = tf.data.Dataset.range(10).map(lambda element: element + 1).repeat().prefetch(tf.data.AUTOTUNE)
     iterator = iter(dataset)
     next(iterator)
-    raw = reading.take_snapshot(iterator)
+    raw = take_snapshot(iterator)
     assert raw is not None
     assert {(node, name) for node, name, _ in raw.parameters()} == {
         ("ParallelMapV2", "parallelism"),
@@ -153,7 +155,7 @@ def test_a_graph_does_not_tell_a_traced_source_but_watching_does(tf: Any) -> Non
         def build() -> Any:
             return made().batch(2)
 
-        with reading.SourceWatch() as watch:
+        with SourceWatch() as watch:
             dataset = build()
         return reading.read_written(dataset, in_memory=0, made=watch.made), watch.made
 
@@ -174,7 +176,7 @@ def test_a_graph_does_not_tell_a_traced_source_but_watching_does(tf: Any) -> Non
 
 def test_sources_of_one_element_made_in_both_ways_are_left_open(tf: Any) -> None:
     array = np.ones((4, 3), np.float32)
-    with reading.SourceWatch() as watch:
+    with SourceWatch() as watch:
         first = tf.data.Dataset.from_tensor_slices(array)
         second = tf.function(lambda: tf.data.Dataset.from_tensor_slices(array))()
         dataset = first.concatenate(second)
@@ -188,7 +190,7 @@ def test_sources_of_one_element_made_in_both_ways_are_left_open(tf: Any) -> None
 
 def test_watching_ends_with_the_block_also_after_an_error(tf: Any) -> None:
     before = sys.getprofile()
-    watch = reading.SourceWatch()
+    watch = SourceWatch()
     with pytest.raises(ValueError, match="rank"), watch:
         tf.data.Dataset.from_tensor_slices({"a": np.ones(3), "b": np.ones(())})
     assert sys.getprofile() is before
@@ -214,7 +216,7 @@ def test_rows_of_a_source_are_counted_without_reading_a_tensor(
         raise AssertionError(msg)
 
     given = tensors(tf)
-    with reading.SourceWatch() as watch, monkeypatch.context() as patched:
+    with SourceWatch() as watch, monkeypatch.context() as patched:
         patched.setattr(tf.data.Dataset, "cardinality", refuse)
         tf.data.Dataset.from_tensor_slices(given)
         tf.data.Dataset.from_tensors(given)
