@@ -79,6 +79,21 @@ def milliseconds(value: float) -> str:
     return f"{significant(value)} ms"
 
 
+def part_of(part_ms: float, whole_ms: float) -> str:
+    """Two durations in one unit, as a part of a repeated whole.
+
+    Example:
+        >>> part_of(31.8, 52.2), part_of(0.038, 60.1), part_of(0.012, 0.03), part_of(123.4, 1234.5)
+        ('32 of every 52 ms', '0.038 of every 60 ms', '12 of every 30 µs', '123 of every 1,234 ms')
+    """
+    factor, unit = (1000.0, "µs") if whole_ms < 0.1 else (0.001, "s") if whole_ms >= 10_000 else (1.0, "ms")
+
+    def short(value: float) -> str:
+        return f"{value:,.0f}" if 9.95 <= abs(value) < _ABSURD else significant(value, 2)
+
+    return f"{short(part_ms * factor)} of every {short(whole_ms * factor)} {unit}"
+
+
 def size(nbytes: float | None) -> str:
     """Bytes in prose, in binary units; ``n/a`` if not known.
 

@@ -24,12 +24,12 @@ from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
 from pipeprof.profiles.harness.source_lines import locate, shorten
-from pipeprof.profiles.time.bottleneck import causes_of
+from pipeprof.profiles.time.causes import collect_causes
 from pipeprof.profiles.time.cpu_account import Used, attribute, ceiling_of
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.time.top_stage import unread_note
 from pipeprof.profiles.time.trace_work import traced_elements, work_by_stage
-from pipeprof.profiles.time.verdict import SLOW_DELETE, verdict
+from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude
 from pipeprof.profiles.wording import milliseconds, percent
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ def assemble(
         output=facts.output,
     )
     profile.memory = _memory(profile.phases, sampler, growing=problem is not None and problem.code == "out-of-memory")
-    profile.causes = causes_of(facts.contention, facts.disk, steps, stages, observed.trace)
-    profile.verdict = verdict(profile) if exit_code is not None or steps else None
+    profile.causes = collect_causes(facts.contention, facts.disk, steps, stages, observed.trace)
+    profile.verdict = conclude(profile) if exit_code is not None or steps else None
     return profile
 
 

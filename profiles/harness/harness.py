@@ -30,6 +30,7 @@ from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.page_cache import evict, in_memory
 from pipeprof.profiles.host.process_readers import system_reader
 from pipeprof.profiles.host.sampler import Sampler, SamplerThread
+from pipeprof.profiles.time.verdict import conclude
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -162,6 +163,8 @@ class _Run:
             made=graphs.get("made") or (),
         )
         profile.warnings += messages
+        # The memory ledger and the findings are known only now.
+        profile.verdict = conclude(profile)
         self._writer.write(profile, final=True)
         if self._writer.warnings:
             profile.warnings += [Message(code="not-saved-there", message=text) for text in self._writer.warnings]

@@ -1,36 +1,37 @@
-"""What holds the pipeline up, from named measurements: the verdict's `limit`.
+"""Bottleneck of the pipeline, from named measurements: the verdict's `limit`.
 
-Each candidate has one measurement of its own. They are asked in this order, because the earlier ones explain the later:
+Each candidate has one measurement of its own. They are tried in this order, because the earlier ones explain the later:
 
 ``memory``        the peak reached nine tenths of the limit
-``gil``           Python functions ran most of the traced time and had Python's lock, while the worker computed on about
-                  one core
+``gil``           Python functions ran most of the traced time with the GIL held, while the worker computed on about one
+                  core
 ``cpu``           the worker used four fifths of its cores
 ``io``            its threads were blocked most of the time inside the stage that takes the most, and bytes came from
-                  the disk; where nobody saw the threads of that stage, inside all stages together
-``latency``       the same without bytes from the disk: sleeping, network, locks
+                  the disk; where the threads of that stage were not seen, inside all stages together
+``latency``       the same without bytes from the disk: sleep, network, locks
 ``serial-stage``  one stage that runs one call at a time fills most of the interval
 ``cpu``           its threads would have used four fifths of the cores, but waited for them, while that much of the
-                  machine was in use: others had them, or too many of its own wanted one at the same time. Without
-                  that they waited on cores that were free, to be woken: that says nothing
+                  machine was in use: by other processes, or by too many of its own threads at once. A thread that
+                  wakes up on a free core waits for it as well, which says nothing.
 
-Where none of them holds, there is no limit named: what cannot be told apart is not. A stage whose cost is not known,
-because it ended before it could be read, is named where its traced ops say what it costs, or where the others together
-take so little of the waiting that it must have the rest.
+Where none of them holds, the limit is `None`. A stage of unknown cost (its iterators had ended before the model was
+read) is named where the trace has its ops, or where all other stages account for little of the waiting.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.opnames import is_asynchronous
 from pipeprof.profiles.time.top_stage import equal_stages, top_stage, unknown_stages
-from pipeprof.profiles.wording import milliseconds, percent
+from pipeprof.profiles.wording import listed, milliseconds, percent, size, stage_label
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeprof.profiles.document.base import Limit
-    from pipeprof.profiles.document.measured import Contention, Disk, Steps
+    from pipeprof.profiles.document.measured import Contention, Steps
     from pipeprof.profiles.document.memory import Memory
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Causes, Stage
@@ -40,9 +41,9 @@ MEMORY_FROM = 0.90
 PYTHON_FROM = 0.60
 """Share of the traced time with Python running."""
 PYTHON_CORES = (0.6, 1.6)
-"""Cores of a worker that is held by Python's lock: one, give or take TensorFlow's own."""
+"""Cores of a worker that is limited by the GIL: one, give or take TensorFlow's own."""
 PYTHON_ALWAYS = 0.90
-"""Share of the traced time from which Python is held to be the limit also on a machine that others use."""
+"""Share of the traced time from which Python is the limit also on a machine that others use."""
 PYTHON_LEAST = 0.3
 """Cores that the worker must get even then: below it Python mostly waits."""
 LOCK_FROM = 0.50
@@ -53,111 +54,75 @@ CPU_FROM = 0.80
 BLOCKED_FROM = 0.50
 """Share of the time inside the stages."""
 DISK_FROM = 5e6
-"""Bytes per second from the disk from which a blocked thread is held to wait for it, where nobody counts who does."""
+"""Bytes per second from the disk from which a blocked thread is assumed to wait for it, where waits are not counted."""
 READ_FROM = 1e5
 """Bytes per second below which no disk is read: a quarter of what one gives that finds a page in 10 ms."""
 STALLED_FROM = 0.50
 """Share of the blocked time in which something waited for a disk or a file system."""
 SERIAL_FROM = 0.60
 """Share of the interval that a serial stage fills."""
+ALWAYS_FROM = 0.95
+"""Share of the interval from which a serial stage is busy all the time."""
+INTRA_OP_FROM = 0.10
+"""Share of a stage's time in further threads of single ops from which it uses more than one core."""
 WANTED_FROM = 0.80
-"""Share of the cores that must be in use, so that threads waiting for one are held to have been too many."""
+"""Share of the cores that must be in use, so that threads waiting for one are too many."""
 FREE_BELOW = 0.50
-"""Share of the cores in use below which cores were free for whoever wanted one."""
+"""Share of the cores in use below which cores were free."""
 STEAL_FROM = 0.05
-"""Share of the time that the machine below takes away, from which the cores are wanted whoever uses them here."""
+"""Share of the time stolen by the hypervisor from which the cores count as fully used."""
 OTHERS_FROM = 0.50
-"""Share of the missing cores that others must use, so that they and not its own threads are in the worker's way."""
+"""Share of the missing cores that other processes must use to be the reason, and not the worker's own threads."""
 BLOCKS_FROM = 0.50
-"""Share of the waiting that a stage must be blocked, so that this is held to be the reason."""
+"""Share of the waiting that a stage must be blocked for this to be the reason."""
 EXPLAINED_BELOW = 0.30
-"""Share of the waiting that all other stages together may account for, so that the rest is left to one."""
+"""Share of the waiting that all other stages together may account for, so that one stage has the rest."""
 
 
 @dataclass(frozen=True)
-class Limited:
-    """A limit, the stage that is held, and the measurement in words; no limit where only the stage is known."""
+class Bottleneck:
+    """The limit, its stage, and both in words.
+
+    Attributes:
+        limit: `None` where only the stage is known.
+        stage: `None` where only the limit is known.
+        text: For the verdict's detail, without a full stop.
+    """
 
     limit: Limit | None
     stage: Stage | None
-    because: str
-    beside: tuple[Stage, ...] = ()
-    """Stages that take as much and of which the same is said, e.g. the other side of a zip."""
+    text: str
 
 
-def causes_of(
-    contention: Contention | None,
-    disk: Disk | None,
-    steps: Steps | None,
-    stages: list[Stage] | None,
-    trace: dict[str, Any] | None,
-) -> Causes | None:
-    """The named measurements, from what was observed.
-
-    ``blocked_share`` compares the wall time inside the stages with the CPU time of the whole worker, so it is a lower
-    bound: the step's own Python counts as if it were the pipeline's.
-    """
-    from pipeprof.profiles.document.stages import Causes
-
-    if contention is None or steps is None or not steps.count:
-        return None
-    cores, waiting = contention.worker_cores, contention.runnable_wait_share
-    demanded = cores / (1 - waiting) if cores is not None and waiting is not None and waiting < 1 else cores
-    inside = sum(stage.inside_ms or 0.0 for stage in stages or [])
-    blocked = None
-    if demanded is not None and inside > 0:
-        blocked = max(0.0, 1 - demanded * steps.interval_ms.mean / inside)
-    disk_rate = disk.bytes / steps.seconds if disk is not None and disk.bytes is not None and steps.seconds else None
-    traced = trace if trace and trace.get("seconds") else None
-    batches = (traced or {}).get("batches")
-    return Causes(
-        worker_cores=cores,
-        demanded_cores=demanded,
-        blocked_share=blocked,
-        disk_bytes_per_second=disk_rate,
-        python_share=_python_share(traced, steps.interval_ms.p50) if traced else None,
-        python_ms_per_batch=traced["python_ms"] / batches if traced and batches else None,
-        python_lock_share=_lock_share(traced) if traced else None,
-    )
-
-
-def _lock_share(traced: dict[str, Any]) -> float | None:
-    functions = traced.get("functions") or ()
-    seen = float(sum(one["seconds"] for one in functions))
-    return float(sum(one["taken_seconds"] for one in functions)) / seen if seen else None
-
-
-def _python_share(traced: dict[str, Any], interval_ms: float) -> float:
-    """The part of the measured time in which Python of the pipeline ran.
-
-    The traced stretch has no step: what fills it may be short beside a measured interval. That is the median one, as a
-    few that were held up say nothing of the others.
-    """
-    running = float(traced["python_seconds"])
-    share = min(1.0, running / float(traced["seconds"]))
-    batches = traced.get("batches")
-    if not batches or interval_ms <= 0:
-        return share
-    return min(share, 1e3 * running / int(batches) / interval_ms)
-
-
-def limit_of(profile: Profile) -> Limited | None:
-    """The first of the limits whose measurement holds."""
+def find_bottleneck(profile: Profile) -> Bottleneck | None:
+    """Return the first of the limits whose measurement holds."""
     causes, steps = profile.causes, profile.steps
-    if _memory_is_full(profile.memory, profile.host.memory_limit_bytes):
-        return Limited("memory", None, "its memory is at the limit")
+    full = _full_memory(profile.memory, profile.host.memory_limit_bytes)
+    if full is not None:
+        return full
     if causes is None or steps is None:
         return None
-    left = _left_over(profile)
-    stage = top_stage(profile.stages, steps.epochs) or (left.stage if left is not None else None)
+    remaining = _remaining_stage(profile)
+    stage = top_stage(profile.stages, steps.epochs) or (remaining.stage if remaining is not None else None)
     for look in (_python, _cpu, _blocked, _serial, _crowded):
         found = look(causes, profile, stage)
         if found is not None:
             return found
-    return left
+    return remaining
 
 
-def _left_over(profile: Profile) -> Limited | None:
+def label_stages(stages: Sequence[Stage]) -> str:
+    """Name stages in a sentence."""
+    return listed([stage_label(stage) for stage in stages])
+
+
+def share_of_work(stages: Sequence[Stage]) -> str:
+    """State the stages' share of the work, as the table of stages has it; empty where it is not known."""
+    shares = [percent(stage.share) for stage in stages if stage.share is not None]
+    return f"{listed(shares)} of the pipeline's work" if len(shares) == len(stages) else ""
+
+
+def _remaining_stage(profile: Profile) -> Bottleneck | None:
     """The only stage of unknown cost, where the known ones account for little of the waiting."""
     steps = profile.steps
     unknown = unknown_stages(profile.stages, steps.epochs if steps is not None else 0)
@@ -167,27 +132,33 @@ def _left_over(profile: Profile) -> Limited | None:
     known = sum(stage.inside_ms or 0.0 for stage in profile.stages or [])
     if not 0 <= known < EXPLAINED_BELOW * waiting:
         return None
-    words = f"its own cost could not be read, but all the others take only {milliseconds(known)} of each batch"
-    return Limited(None, unknown[0], words)
+    text = (
+        f"{stage_label(unknown[0])}: all other stages take only {milliseconds(known)} of each batch (its own cost "
+        "could not be read)"
+    )
+    return Bottleneck(None, unknown[0], text)
 
 
-def _memory_is_full(memory: Memory, limit: int | None) -> bool:
-    return memory.peak_bytes is not None and limit is not None and memory.peak_bytes >= MEMORY_FROM * limit
+def _full_memory(memory: Memory, limit: int | None) -> Bottleneck | None:
+    peak = memory.peak_bytes
+    if peak is None or limit is None or peak < MEMORY_FROM * limit:
+        return None
+    return Bottleneck("memory", None, f"memory: the peak reached {percent(peak / limit)} of the limit ({size(limit)})")
 
 
-def held_by_python(
+def limited_by_gil(
     share: float | None, worker_cores: float | None, demanded_cores: float | None, lock_share: float | None = None
 ) -> bool:
-    """Whether Python's lock holds the pipeline up.
+    """Decide whether the GIL limits the pipeline.
 
-    Where others use the cores, threads that were woken for the lock wait for a core as well, and the demand looks
+    Where other processes use the cores, threads that wake up for the GIL wait for a core as well, and the demand looks
     larger than it is; then Python must have run nearly all of the time.
 
     Args:
         share: Part of the traced time in which Python of the pipeline ran.
         worker_cores: CPU seconds of the worker per second.
         demanded_cores: The same if no thread had waited for a core.
-        lock_share: Part of the time inside its functions in which the lock was taken; `None` where nobody looked.
+        lock_share: Part of the time inside its functions with the GIL held; `None` where it was not sampled.
     """
     low, high = PYTHON_CORES
     if share is None or demanded_cores is None or share < PYTHON_FROM:
@@ -199,34 +170,41 @@ def held_by_python(
     return share >= PYTHON_ALWAYS and worker_cores is not None and PYTHON_LEAST <= worker_cores <= high
 
 
-def _python(causes: Causes, _profile: Profile, stage: Stage | None) -> Limited | None:
+def _python(causes: Causes, _profile: Profile, stage: Stage | None) -> Bottleneck | None:
     share, lock = causes.python_share, causes.python_lock_share
-    if share is None or not held_by_python(share, causes.worker_cores, causes.demanded_cores, lock):
+    if share is None or not limited_by_gil(share, causes.worker_cores, causes.demanded_cores, lock):
         return None
-    return Limited(
-        "gil", stage, f"Python functions run {percent(share)} of the time and one lock lets only one of them compute"
-    )
+    what = f"Python in {stage_label(stage)}" if stage is not None else "Python functions"
+    return Bottleneck("gil", stage, f"{what}: runs {percent(share)} of the time, one thread at a time (GIL)")
 
 
-def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
+def _cpu(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
     used, cores = causes.worker_cores, profile.host.cores
     if used is None or used < CPU_FROM * cores:
         return None
-    beside = equal_stages(stage, profile.stages) if stage is not None else ()
-    return Limited("cpu", stage, f"the worker uses {used:.1f} of {cores:g} cores", beside)
+    return Bottleneck("cpu", stage, f"CPU: {used:.1f} of {cores:g} cores in use{_most_work(stage, profile)}")
+
+
+def _most_work(stage: Stage | None, profile: Profile) -> str:
+    """Name the stages that take most of the work."""
+    if stage is None:
+        return ""
+    stages = (stage, *equal_stages(stage, profile.stages))
+    share = share_of_work(stages)
+    return f"; most work: {label_stages(stages)}{f', {share}' if share else ''}"
 
 
 def cores_in_use(contention: Contention | None, cores: float) -> float | None:
-    """The part of the cores that was in use by whomsoever; all of them where a quota or the machine below held back.
+    """Return the part of the cores that was in use by all processes; all of it under a CPU quota or with steal.
 
-    A thread that is woken on an idle core waits for it as well, which the kernel counts like any other waiting.
+    A thread that wakes up on an idle core waits for it as well, which the kernel counts like any other waiting.
 
     Args:
         contention: What was observed.
         cores: That the worker may use.
 
     Returns:
-        0 to 1; `None` where nobody knows what the others used.
+        0 to 1; `None` where the use by other processes is unknown.
     """
     if contention is None:
         return None
@@ -237,69 +215,74 @@ def cores_in_use(contention: Contention | None, cores: float) -> float | None:
 
 
 def cores_were_free(contention: Contention | None, cores: float) -> bool:
-    """Whether threads that waited for a core can only have waited to be woken, or for each other for a moment."""
+    """Whether so many cores were free that threads waited for one only while they woke up."""
     used = cores_in_use(contention, cores)
     return used is not None and used < FREE_BELOW
 
 
-def _crowded(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
-    """The cores are taken, by others or by turns."""
+def _crowded(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
+    """Threads wait for cores that other processes, or other threads of the worker, use."""
     used, demanded, cores = causes.worker_cores, causes.demanded_cores, profile.host.cores
     if used is None or demanded is None or demanded < CPU_FROM * cores:
         return None
     in_use = cores_in_use(profile.contention, cores)
     if in_use is not None and in_use < WANTED_FROM:
         return None
-    beside = equal_stages(stage, profile.stages) if stage is not None else ()
     others = profile.contention.others_cores if profile.contention is not None else None
-    words = f"the worker's threads wait for a core {percent(1 - used / demanded)} of the time"
     if others is None:
-        why = f"{words} (it gets {used:.1f} of {cores:g}); whose work is in the way is not known"
-        return Limited("cpu", stage, why, beside)
-    if others >= OTHERS_FROM * (demanded - used):
-        return Limited(
-            "cpu", stage, f"{words}, because others use {others:.1f} of the {cores:g} (it gets {used:.1f})", beside
-        )
-    if stage is not None and _one_at_a_time(stage):
-        # One call at a time wants one core.
+        why = f"it gets {used:.1f} of {cores:g}; who uses the others is unknown"
+    elif others >= OTHERS_FROM * (demanded - used):
+        why = f"other processes use {others:.1f} of the {cores:g}, it gets {used:.1f}"
+    elif stage is not None and _one_at_a_time(stage):
+        # One call at a time needs one core.
         return None
-    return Limited("cpu", stage, f"{words}, because more of them want one at once than the {cores:g} there are", beside)
+    else:
+        why = f"more of them are runnable at once than the {cores:g} there are"
+    waits = percent(1 - used / demanded)
+    text = f"CPU: the worker's threads wait for a core {waits} of the time ({why}){_most_work(stage, profile)}"
+    return Bottleneck("cpu", stage, text)
 
 
-def _blocked(causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
+def _blocked(causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
     if stage is not None and _is_blocked(stage) is not None:
         if not _is_blocked(stage) or (stage.blocked_ms_per_batch or 0.0) < BLOCKS_FROM * _waiting_ms(profile.steps):
             return None
-        beside = tuple(one for one in equal_stages(stage, profile.stages) if _is_blocked(one))
-        share, where = _blocked_part((stage, *beside)), "them" if beside else "it"
+        stages = (stage, *(one for one in equal_stages(stage, profile.stages) if _is_blocked(one)))
+        share, more = _blocked_part(stages), ""
+        who = f"{label_stages(stages)} {'spend' if len(stages) > 1 else 'spends'}"
+        whose = "their" if len(stages) > 1 else "its"
     else:
         if causes.blocked_share is None or causes.blocked_share < BLOCKED_FROM:
             return None
-        beside = equal_stages(stage, profile.stages) if stage is not None else ()
-        share, where = causes.blocked_share, "the stages"
-    words = f"{percent(share)} of the time inside {where} nothing computes"
-    name, why = _waiting_for(causes, _stalled_part(stage, share, profile), them=bool(beside))
-    return Limited(name, stage, f"{words}{why}", beside)
+        share, who, whose, more = causes.blocked_share, "the stages spend", "their", _most_work(stage, profile)
+    limit, what = _name_wait(causes, _stalled_part(stage, share, profile))
+    return Bottleneck(limit, stage, f"{who} {percent(share)} of {whose} time {what}{more}")
 
 
-def _waiting_for(causes: Causes, stalled: float | None, *, them: bool) -> tuple[Limit, str]:
-    """What blocked threads wait for; `stalled` is the most of that time in which something waited for files."""
+def _name_wait(causes: Causes, stalled: float | None) -> tuple[Limit, str]:
+    """Name what blocked threads wait for.
+
+    Args:
+        causes: The named measurements.
+        stalled: The largest part of the blocked time in which something waited for files; `None` where not counted.
+    """
     rate = causes.disk_bytes_per_second
+    waiting = "waiting, not computing"
     if rate is not None and rate < READ_FROM:
-        return "latency", f", and no disk is read: {'they wait' if them else 'it waits'}"
-    read = "" if rate is None else f", and {rate / 1e6:.{0 if rate >= DISK_FROM else 1}f} MB/s come from the disk"
+        return "latency", f"{waiting}, and not for the disk (network? sleep? lock?)"
+    read = "" if rate is None else f" ({rate / 1e6:.{0 if rate >= DISK_FROM else 1}f} MB/s come from the disk)"
     if stalled is not None and stalled >= STALLED_FROM:
-        return "io", read or ", and files are waited for"
+        return "io", f"waiting for files{read}"
     if stalled is None and rate is not None and rate >= DISK_FROM:
-        return "io", read
+        return "io", f"waiting for files{read}"
     if stalled is None or rate is None:
         # File systems that do not count what they fetch may not count who waits for it either.
-        return "latency", f"{read}; whether that is the disk or something else is not known here"
-    return "latency", f"{read}, but files are waited for at most {percent(stalled)} of that time"
+        return "latency", f"{waiting}{read}; unknown whether for the disk"
+    return "latency", f"{waiting}{read}, for files at most {percent(stalled)} of it"
 
 
 def _stalled_part(stage: Stage | None, share: float, profile: Profile) -> float | None:
-    """The part of the blocked time in which anything may have waited for files; `None` where nobody counts."""
+    """The part of the blocked time in which anything may have waited for files; `None` where the kernel has no PSI."""
     stalled = profile.contention.stalled_by_files_share if profile.contention is not None else None
     if stalled is None:
         return None
@@ -309,7 +292,7 @@ def _stalled_part(stage: Stage | None, share: float, profile: Profile) -> float 
 
 
 def _is_blocked(stage: Stage) -> bool | None:
-    """Whether its own threads are blocked most of the time inside it; `None` where nobody looked."""
+    """Whether its own threads are blocked most of the time inside it; `None` where their states were not sampled."""
     if stage.blocked_ms_per_batch is None or not stage.time_ms_per_batch:
         return None
     return _blocked_part((stage,)) >= BLOCKED_FROM
@@ -327,7 +310,7 @@ def _waiting_ms(steps: Steps | None) -> float:
     return max(0.0, steps.wait_ms.mean - (steps.restart_share or 0.0) * steps.interval_ms.mean)
 
 
-def _serial(_causes: Causes, profile: Profile, stage: Stage | None) -> Limited | None:
+def _serial(_causes: Causes, profile: Profile, stage: Stage | None) -> Bottleneck | None:
     steps = profile.steps
     if stage is None or steps is None or stage.inside_ms is None or not _one_at_a_time(stage):
         return None
@@ -337,14 +320,19 @@ def _serial(_causes: Causes, profile: Profile, stage: Stage | None) -> Limited |
     share = stage.inside_ms / steps.interval_ms.mean
     if share < SERIAL_FROM:
         return None
-    how = ", as the trace shows" if stage.timed_by == "trace" else ""
-    return Limited("serial-stage", stage, f"it runs one call at a time, {percent(min(share, 1.0))} of the time{how}")
+    how = " (estimated from the trace)" if stage.timed_by == "trace" else ""
+    cores = profile.host.cores
+    intra_op = (stage.intra_op_ms_per_batch or 0.0) >= INTRA_OP_FROM * stage.inside_ms
+    where = f", on 1 of {cores:g} cores" if cores > 1 and not intra_op else ""
+    busy = f", busy {percent(share)} of each step" if share < ALWAYS_FROM else ""
+    return Bottleneck("serial-stage", stage, f"{stage_label(stage)} one call at a time{where}{busy}{how}")
 
 
 def _one_at_a_time(stage: Stage) -> bool:
-    """Of a stage that runs several calls and had ended whenever the model was read, nobody knows how many.
+    """Whether a stage runs one call at a time; not where the number of calls is unknown.
 
-    Nor of one that is several datasets on threads of their own, which has no ceiling.
+    It is unknown for an asynchronous stage whose iterators had ended when the model was read, and for a stage that is
+    several datasets on threads of their own, which has no ceiling.
     """
     if stage.timed_by == "model" and stage.ceiling_batches_per_second is None:
         return False

@@ -234,7 +234,7 @@ def test_show_as_json_is_the_file(pipeprof: Pipeprof) -> None:
 def test_show_several(pipeprof: Pipeprof) -> None:
     both = (INPUT_BOUND, RECORDED / "step-none.json")
     text = pipeprof("show", *both).out
-    assert text.index("Bound by the input") < text.index("No step to feed")
+    assert text.index("Input-bound") < text.index("Pipeline alone")
     listed = json.loads(pipeprof("show", *both, "--format", "json").out)
     assert [one["target"]["text"] for one in listed] == ["spec.yaml", "examples/array/spec.yaml"]
     assert pipeprof("show", *both, "--out", "a.txt").code == 2
@@ -243,7 +243,7 @@ def test_show_several(pipeprof: Pipeprof) -> None:
 def test_show_writes_files(pipeprof: Pipeprof, tmp_path: Path) -> None:
     assert pipeprof("show", INPUT_BOUND, "--out", "a.txt", "--out", "b.json").code == 0
     assert load_profile(tmp_path / "b.json") == load_profile(INPUT_BOUND)
-    assert "Bound by the input" in (tmp_path / "a.txt").read_text()
+    assert "Input-bound" in (tmp_path / "a.txt").read_text()
     again = pipeprof("show", INPUT_BOUND, "--out", "a.txt", "--out", "b.json")
     assert again.code == 0
 

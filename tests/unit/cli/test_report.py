@@ -17,7 +17,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount
-from pipeprof.profiles.time.verdict import verdict
+from pipeprof.profiles.time.verdict import conclude
 
 NAMES = ("input-bound", "step-bound", "step-none", "out-of-memory", "interrupted", "no-model")
 SAVED = "pipeprof-out/{}-20260731T101112Z.json"
@@ -44,7 +44,7 @@ def test_golden_ascii(recorded: Recorded, golden: Callable[[str, str], None]) ->
 
 @pytest.mark.parametrize("name", NAMES)
 def test_recorded_verdicts_are_those_of_today(name: str, recorded: Recorded) -> None:
-    assert recorded(name).verdict == verdict(recorded(name))
+    assert recorded(name).verdict == conclude(recorded(name))
 
 
 @pytest.mark.parametrize("width", [40, 57, 80, 97, 120])
@@ -91,7 +91,7 @@ def test_names_cannot_do_anything(hostile: str, recorded: Recorded) -> None:
     assert profile.stages is not None
     profile.stages[1].name = hostile
     profile.target.name = hostile
-    profile.verdict = verdict(profile)
+    profile.verdict = conclude(profile)
     text = report(profile, width=120)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
     assert len(text.splitlines()) <= len(calm.splitlines()) + 2
@@ -109,7 +109,7 @@ def test_any_name_renders(name: str) -> None:
         errors=[Problem(code="raised", message=name, stage="source")],
         output=name,
     )
-    profile.verdict = verdict(profile)
+    profile.verdict = conclude(profile)
     for unicode in (True, False):
         text = report(profile, unicode=unicode)
         text.encode("utf-8" if unicode else "ascii")
@@ -161,7 +161,7 @@ def test_a_pipeline_that_keeps_up_is_not_tried_with_more_steps_in_flight(recorde
     assert line_of(profile, "Next").endswith("--dispatch 1")
     assert profile.headspace is None
     profile.headspace = Headspace(interval_ms=10.0, replayed_ms=9.9, share=0.01, speedup=1.01, batches=4)
-    profile.verdict = verdict(profile)
+    profile.verdict = conclude(profile)
     assert line_of(profile, "Next").endswith("--step none")
     assert line_of(profile, "Verdict").split(maxsplit=1)[1].startswith("bound by the step, waiting ")
 

@@ -173,7 +173,7 @@ def test_nowhere_to_save_still_prints_the_report(
     failing(monkeypatch, tmp_path)
     result = pipeprof("run", "spec.yaml", "-q")
     assert result.code == 1
-    assert "Bound by the input" in result.out
+    assert "Input-bound" in result.out
     assert "Saved" not in result.out
     assert "could be written nowhere" in result.err
 

@@ -10,7 +10,8 @@ from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.time.bottleneck import causes_of, cores_in_use, cores_were_free, held_by_python, limit_of
+from pipeprof.profiles.time.causes import collect_causes
+from pipeprof.profiles.time.bottleneck import cores_in_use, cores_were_free, find_bottleneck, limited_by_gil
 from pipeprof.profiles.time.top_stage import top_stage, unread_note
 
 
@@ -66,7 +67,7 @@ def profile(causes: Causes | None, *stages: Stage, cores: float = 2.0, memory: M
 def test_the_first_measurement_that_holds_names_the_limit(
     causes: Causes, parallelism: float, expected: str | None
 ) -> None:
-    found = limit_of(profile(causes, stage(19.0, parallelism), stage(1.0, address="stages.1")))
+    found = find_bottleneck(profile(causes, stage(19.0, parallelism), stage(1.0, address="stages.1")))
     assert (found.limit if found else None) == expected
     if found is not None:
         assert found.stage is not None
@@ -74,28 +75,28 @@ def test_the_first_measurement_that_holds_names_the_limit(
 
 
 def test_memory_at_the_limit_comes_before_all_else() -> None:
-    found = limit_of(profile(Causes(demanded_cores=2.0), stage(19.0), memory=Memory(peak_bytes=950)))
+    found = find_bottleneck(profile(Causes(demanded_cores=2.0), stage(19.0), memory=Memory(peak_bytes=950)))
     assert found is not None
     assert found.limit == "memory"
 
 
 def test_a_short_serial_stage_is_no_limit() -> None:
-    assert limit_of(profile(Causes(demanded_cores=1.0, blocked_share=0.0), stage(11.0, 1))) is None
+    assert find_bottleneck(profile(Causes(demanded_cores=1.0, blocked_share=0.0), stage(11.0, 1))) is None
 
 
 def test_without_measurements_nothing_is_said() -> None:
-    assert limit_of(profile(None, stage(19.0, 1))) is None
+    assert find_bottleneck(profile(None, stage(19.0, 1))) is None
 
 
 def test_a_disk_that_is_not_counted_is_said_to_be_unknown() -> None:
-    found = limit_of(profile(Causes(demanded_cores=0.1, blocked_share=0.9), stage(19.0, 1)))
+    found = find_bottleneck(profile(Causes(demanded_cores=0.1, blocked_share=0.9), stage(19.0, 1)))
     assert found is not None
     assert found.limit == "latency"
-    assert "not known" in found.because
+    assert "unknown whether for the disk" in found.text
 
 
 def test_causes_are_worked_out_from_what_was_observed() -> None:
-    found = causes_of(
+    found = collect_causes(
         Contention(worker_cores=0.5, runnable_wait_share=0.5),
         Disk(bytes=20_000_000, source="proc-io"),
         steps(20.0),
@@ -112,9 +113,9 @@ def test_causes_are_worked_out_from_what_was_observed() -> None:
     )
 
 
-def test_causes_of_nothing_are_none() -> None:
-    assert causes_of(None, None, steps(), [], None) is None
-    found = causes_of(Contention(), None, steps(), [stage(5.0)], {"seconds": 0.0})
+def test_collect_causes_nothing_are_none() -> None:
+    assert collect_causes(None, None, steps(), [], None) is None
+    found = collect_causes(Contention(), None, steps(), [stage(5.0)], {"seconds": 0.0})
     assert found == Causes()
 
 
@@ -135,7 +136,7 @@ def test_causes_of_nothing_are_none() -> None:
 def test_pythons_lock_is_told_also_where_others_use_the_cores(
     share: float | None, worker: float | None, demanded: float | None, *, held: bool
 ) -> None:
-    assert held_by_python(share, worker, demanded) is held
+    assert limited_by_gil(share, worker, demanded) is held
 
 
 def unseen(address: str = "stages.0") -> Stage:
@@ -143,15 +144,15 @@ def unseen(address: str = "stages.0") -> Stage:
 
 
 def test_the_only_stage_of_unknown_cost_has_what_the_others_leave() -> None:
-    found = limit_of(profile(Causes(), unseen(), stage(1.0, address="stages.1")))
+    found = find_bottleneck(profile(Causes(), unseen(), stage(1.0, address="stages.1")))
     assert found is not None
     assert (found.limit, found.stage and found.stage.id) == (None, "stages.0")
-    assert "all the others take only 1.00 ms of each batch" in found.because
+    assert found.text.startswith("map: all other stages take only 1.00 ms of each batch")
 
 
 def test_it_is_named_with_the_limit_that_is_known_otherwise() -> None:
     causes = Causes(worker_cores=1.0, demanded_cores=1.0, python_share=0.9)
-    found = limit_of(profile(causes, unseen(), stage(1.0, address="stages.1")))
+    found = find_bottleneck(profile(causes, unseen(), stage(1.0, address="stages.1")))
     assert found is not None
     assert (found.limit, found.stage and found.stage.id) == ("gil", "stages.0")
 
@@ -172,7 +173,7 @@ def test_it_is_named_with_the_limit_that_is_known_otherwise() -> None:
     ],
 )
 def test_else_nothing_is_named(stages: list[Stage]) -> None:
-    assert limit_of(profile(Causes(), *stages)) is None
+    assert find_bottleneck(profile(Causes(), *stages)) is None
 
 
 def test_traced_ops_tell_what_the_model_did_not() -> None:
@@ -185,37 +186,37 @@ def test_traced_ops_tell_what_the_model_did_not() -> None:
 @pytest.mark.parametrize(
     ("others", "expected"),
     [
-        pytest.param(1.0, "because others use 1.0 of the 2 (it gets 1.0)", id="others have them"),
-        pytest.param(None, "(it gets 1.0 of 2); whose work is in the way is not known", id="not known"),
+        pytest.param(1.0, "other processes use 1.0 of the 2, it gets 1.0", id="others have them"),
+        pytest.param(None, "it gets 1.0 of 2; who uses the others is unknown", id="unknown"),
     ],
 )
 def test_who_is_in_the_way_of_threads_that_wait_for_a_core(others: float | None, expected: str) -> None:
     causes = Causes(worker_cores=1.0, demanded_cores=1.8, python_share=0.0, blocked_share=0.0)
     found = profile(causes, stage(10.0, 2.0))
     found.contention = Contention(worker_cores=1.0, others_cores=others)
-    held = limit_of(found)
+    held = find_bottleneck(found)
     assert held is not None
     assert held.limit == "cpu"
-    comma = "," if others is not None else ""
-    assert held.because == f"the worker's threads wait for a core 44 % of the time{comma} {expected}"
+    waits = "CPU: the worker's threads wait for a core 44 % of the time"
+    assert held.text == f"{waits} ({expected}); most work: map"
 
 
 def crowded(used: float, others: float, calls: float | None) -> str | None:
     found = profile(Causes(worker_cores=used, demanded_cores=2.5, blocked_share=0.0), stage(10.0, calls))
     found.contention = Contention(worker_cores=used, others_cores=others)
-    held = limit_of(found)
-    return held.because if held is not None else None
+    held = find_bottleneck(found)
+    return held.text if held is not None else None
 
 
 def test_threads_are_too_many_only_where_the_cores_are_in_use() -> None:
-    in_its_own_way = "wait for a core 40 % of the time, because more of them want one at once than the 2 there are"
-    assert (crowded(1.5, 0.2, 2.0) or "").endswith(in_its_own_way)
+    too_many = "wait for a core 40 % of the time (more of them are runnable at once than the 2 there are)"
+    assert too_many in (crowded(1.5, 0.2, 2.0) or "")
     # Woken on a core that was free, a thread waits as well.
     assert crowded(1.5, 0.0, 2.0) is None
     # One call at a time cannot want more than one.
     assert crowded(1.5, 0.2, 1.0) is None
     assert crowded(1.5, 0.2, None) is None
-    assert "because others use 1.0 of the 2" in (crowded(1.0, 1.0, 1.0) or "")
+    assert "other processes use 1.0 of the 2" in (crowded(1.0, 1.0, 1.0) or "")
 
 
 @pytest.mark.parametrize(
@@ -245,27 +246,29 @@ def looked_at(ms: float, blocked: float, calls: float = 1.0, share: float = 0.9,
 
 def latency(*stages: Stage, blocked: float | None = None, disk: float | None = 0.0) -> tuple[str | None, str]:
     causes = Causes(worker_cores=0.5, demanded_cores=0.5, blocked_share=blocked, disk_bytes_per_second=disk)
-    held = limit_of(profile(causes, *stages))
-    return (held.limit, held.because) if held is not None else (None, "")
+    held = find_bottleneck(profile(causes, *stages))
+    return (held.limit, held.text) if held is not None else (None, "")
 
 
 def test_a_stage_waits_where_its_own_threads_were_seen_to() -> None:
-    waits = "80 % of the time inside it nothing computes"
-    assert latency(looked_at(10.0, 8.0)) == ("latency", f"{waits}, and no disk is read: it waits")
-    assert latency(looked_at(10.0, 8.0), disk=50e6) == ("io", f"{waits}, and 50 MB/s come from the disk")
-    assert latency(looked_at(10.0, 8.0), disk=None)[1].startswith(f"{waits}; whether that is the disk")
+    waits = "map spends 80 % of its time waiting"
+    not_disk = f"{waits}, not computing, and not for the disk (network? sleep? lock?)"
+    assert latency(looked_at(10.0, 8.0)) == ("latency", not_disk)
+    assert latency(looked_at(10.0, 8.0), disk=50e6) == ("io", f"{waits} for files (50 MB/s come from the disk)")
+    unknown = f"{waits}, not computing; unknown whether for the disk"
+    assert latency(looked_at(10.0, 8.0), disk=None) == ("latency", unknown)
 
 
 @pytest.mark.parametrize(
     ("disk", "stalled", "limit", "words"),
     [
-        (2.4e6, 0.35, "io", ", and 2.4 MB/s come from the disk"),
-        (50e6, 0.35, "io", ", and 50 MB/s come from the disk"),
-        (50e6, 0.1, "latency", ", and 50 MB/s come from the disk, but files are waited for at most 25 % of that time"),
-        (None, 0.35, "io", ", and files are waited for"),
-        (None, 0.1, "latency", "; whether that is the disk or something else is not known here"),
-        (2.4e6, None, "latency", ", and 2.4 MB/s come from the disk; whether that is the disk or something else is"),
-        (5e4, 0.9, "latency", ", and no disk is read: it waits"),
+        (2.4e6, 0.35, "io", " for files (2.4 MB/s come from the disk)"),
+        (50e6, 0.35, "io", " for files (50 MB/s come from the disk)"),
+        (50e6, 0.1, "latency", ", not computing (50 MB/s come from the disk), for files at most 25 % of it"),
+        (None, 0.35, "io", " for files"),
+        (None, 0.1, "latency", ", not computing; unknown whether for the disk"),
+        (2.4e6, None, "latency", ", not computing (2.4 MB/s come from the disk); unknown whether for the disk"),
+        (5e4, 0.9, "latency", ", not computing, and not for the disk (network? sleep? lock?)"),
     ],
 )
 def test_blocked_threads_wait_for_files_where_the_kernel_saw_somebody_wait(
@@ -275,10 +278,10 @@ def test_blocked_threads_wait_for_files_where_the_kernel_saw_somebody_wait(
     causes = Causes(worker_cores=0.5, demanded_cores=0.5, disk_bytes_per_second=disk)
     made = profile(causes, looked_at(10.0, 8.0))
     made.contention = Contention(stalled_by_files_share=stalled)
-    held = limit_of(made)
+    held = find_bottleneck(made)
     assert held is not None
     assert held.limit == limit
-    assert held.because.startswith(f"80 % of the time inside it nothing computes{words}")
+    assert held.text == f"map spends 80 % of its time waiting{words}"
 
 
 def test_what_its_own_threads_did_comes_before_what_is_left_of_all() -> None:
@@ -295,29 +298,28 @@ def test_a_short_wait_explains_no_long_one() -> None:
 def test_sides_that_wait_as_much_are_said_to_wait() -> None:
     sides = looked_at(10.0, 8.0, share=0.5), looked_at(9.0, 9.0, share=0.45, address="stages.1")
     causes = Causes(worker_cores=0.5, demanded_cores=0.5, disk_bytes_per_second=0.0)
-    held = limit_of(profile(causes, *sides))
+    held = find_bottleneck(profile(causes, *sides))
     assert held is not None
-    assert [one.id for one in held.beside] == ["stages.1"]
-    assert held.because == "89 % of the time inside them nothing computes, and no disk is read: they wait"
-    held = limit_of(profile(causes, sides[0], looked_at(9.0, 1.0, share=0.45, address="stages.1")))
+    assert held.text.startswith("map and map spend 89 % of their time waiting, not computing, and not for the disk")
+    held = find_bottleneck(profile(causes, sides[0], looked_at(9.0, 1.0, share=0.45, address="stages.1")))
     assert held is not None
-    assert held.beside == ()
+    assert held.text.startswith("map spends 80 % of its time waiting")
 
 
 def test_one_of_several_that_run_inside_a_function_is_not_serial() -> None:
     causes = Causes(worker_cores=1.0, demanded_cores=1.0, blocked_share=0.1)
     inner = stage(19.0, None, "stages.0.source")
-    assert (held := limit_of(profile(causes, inner))) is not None
+    assert (held := find_bottleneck(profile(causes, inner))) is not None
     assert held.limit == "serial-stage"
-    assert limit_of(profile(causes, inner.model_copy(update={"ceiling_resource": "threads"}))) is None
+    assert find_bottleneck(profile(causes, inner.model_copy(update={"ceiling_resource": "threads"}))) is None
 
 
 def test_several_datasets_on_threads_of_their_own_are_not_said_to_be_one_call_at_a_time() -> None:
     causes = Causes(worker_cores=1.0, demanded_cores=1.0, blocked_share=0.1)
     source = stage(19.0).model_copy(update={"timed_by": "model", "ceiling_batches_per_second": 50.0})
-    assert (held := limit_of(profile(causes, source))) is not None
+    assert (held := find_bottleneck(profile(causes, source))) is not None
     assert held.limit == "serial-stage"
-    assert limit_of(profile(causes, source.model_copy(update={"ceiling_batches_per_second": None}))) is None
+    assert find_bottleneck(profile(causes, source.model_copy(update={"ceiling_batches_per_second": None}))) is None
 
 
 def test_no_written_stage_is_the_largest_where_an_injected_one_is() -> None:
@@ -396,6 +398,24 @@ def test_what_a_full_cache_serves_costs_nothing(stages: list[str], epochs: int, 
 def test_of_parallel_calls_that_nobody_read_it_is_not_said_that_they_run_one_at_a_time() -> None:
     causes = Causes(worker_cores=1.0, demanded_cores=1.0, blocked_share=0.1)
     traced = stage(19.0, None).model_copy(update={"timed_by": "trace", "tf_op": "MapDataset"})
-    assert (held := limit_of(profile(causes, traced))) is not None
-    assert held.because.endswith("of the time, as the trace shows")
-    assert limit_of(profile(causes, traced.model_copy(update={"tf_op": "ParallelMapDatasetV2"}))) is None
+    assert (held := find_bottleneck(profile(causes, traced))) is not None
+    assert held.text == "map one call at a time, on 1 of 2 cores (estimated from the trace)"
+    assert find_bottleneck(profile(causes, traced.model_copy(update={"tf_op": "ParallelMapDatasetV2"}))) is None
+
+
+@pytest.mark.parametrize(
+    ("ms", "cores", "intra_op", "words"),
+    [
+        (19.0, 4.0, None, "map one call at a time, on 1 of 4 cores"),
+        (19.0, 1.0, None, "map one call at a time"),
+        (14.0, 4.0, None, "map one call at a time, on 1 of 4 cores, busy 70 % of each step"),
+        (19.0, 4.0, 5.0, "map one call at a time"),
+    ],
+)
+def test_a_serial_stage_in_words(ms: float, cores: float, intra_op: float | None, words: str) -> None:
+    serial = stage(ms, 1).model_copy(update={"intra_op_ms_per_batch": intra_op})
+    made = profile(Causes(worker_cores=1.0, demanded_cores=1.0, blocked_share=0.1), serial)
+    made.host.cores = cores
+    found = find_bottleneck(made)
+    assert found is not None
+    assert found.text == words

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeprof.profiles.document.measured import Contention, Quantiles, Steps
-from pipeprof.profiles.time.bottleneck import causes_of
+from pipeprof.profiles.time.causes import collect_causes
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_python_share(interval_ms: float, share: float) -> None:
     steps = Steps(count=100, seconds=2.0, interval_ms=times, wait_ms=times, fetch_ms=times, wait_share=0.1)
     functions = [{"seconds": 0.3, "taken_seconds": 0.03}, {"seconds": 0.1, "taken_seconds": 0.09}]
     traced = {"seconds": 0.5, "batches": 200, "python_seconds": 0.4, "python_ms": 400.0, "functions": functions}
-    found = causes_of(Contention(worker_cores=1.0, runnable_wait_share=0.0), None, steps, [], traced)
+    found = collect_causes(Contention(worker_cores=1.0, runnable_wait_share=0.0), None, steps, [], traced)
     assert found is not None
     assert found.python_share == pytest.approx(share)
     assert found.python_lock_share == pytest.approx(0.3)

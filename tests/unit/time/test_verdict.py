@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.profiles import wording as words
-from pipeprof.profiles.document.findings import Verdict
+from pipeprof.profiles.document.findings import Finding, Predicted, Verdict
 from pipeprof.profiles.document.measured import Phase, Quantiles, Steps, Throughput
-from pipeprof.profiles.document.memory import Memory
+from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
+from pipeprof.profiles.document.stages import Causes, Headspace, Location, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time import verdict as module
-from pipeprof.profiles.time.verdict import INPUT_BOUND_FROM, SLOW_DELETE, STEP_BOUND_BELOW, bound_of, verdict
+from pipeprof.profiles.time.verdict import INPUT_BOUND_FROM, SLOW_DELETE, STEP_BOUND_BELOW, classify_wait, conclude
 
 
 def same(ms: float) -> Quantiles:
@@ -52,8 +52,12 @@ def profile(**parts: object) -> Profile:
     return Profile(**{**base, **parts})
 
 
-def sentence(**parts: object) -> str:
-    return verdict(profile(**parts)).sentence
+def headline(**parts: object) -> str:
+    return conclude(profile(**parts)).headline
+
+
+def details(**parts: object) -> dict[str, str]:
+    return {detail.label: detail.text for detail in conclude(profile(**parts)).details}
 
 
 @pytest.mark.parametrize(
@@ -61,106 +65,119 @@ def sentence(**parts: object) -> str:
     [(0.0, "step"), (0.0499, "step"), (0.05, "balanced"), (0.1999, "balanced"), (0.20, "input"), (1.0, "input")],
 )
 def test_marks(share: float, bound: str) -> None:
-    assert bound_of(share) == bound
-    assert verdict(profile(steps=steps(share))).bound == bound
+    assert classify_wait(share) == bound
+    assert conclude(profile(steps=steps(share))).bound == bound
 
 
 def test_marks_are_the_published_ones() -> None:
     assert (STEP_BOUND_BELOW, INPUT_BOUND_FROM) == (0.05, 0.20)
 
 
-def test_input_bound_names_the_owner() -> None:
+def test_input_bound_names_the_stage_with_most_work() -> None:
     stages = [
         stage("source", 0.1, op="list_files"),
         stage("stages.0", 0.7, "decode"),
         stage("stages.1", 0.2, op="batch"),
     ]
-    assert sentence(steps=steps(0.5), stages=stages) == (
-        "Bound by the input: with dispatch sync, the device waits for the next batch 12.2 ms of every 24.3 ms step "
-        '(50 %); "decode" (map, stages.0) has 70 % of the time spent inside the pipeline.'
-    )
+    found = conclude(profile(steps=steps(0.5), stages=stages))
+    assert found.headline == "Input-bound: the device waits for data 50 % of the time (12 of every 24 ms)."
+    assert [(detail.label, detail.text) for detail in found.details] == [
+        ("most work", "decode (map), 70 % of the pipeline's work")
+    ]
+    assert found.sentence == f"{found.headline} Most work: decode (map), 70 % of the pipeline's work."
 
 
-def test_no_owner_is_named_that_a_user_cannot_act_on() -> None:
-    assert "; batch (stages.1) has 90 % of" in sentence(steps=steps(), stages=[stage("stages.1", 0.9, op="batch")])
+def test_a_stage_has_its_place() -> None:
+    placed = stage("stages.0", 0.7, "decode").model_copy(update={"location": Location(file="/a/spec.yaml", line=12)})
+    found = details(steps=steps(), stages=[placed])
+    assert found["most work"] == "decode (map, spec.yaml:12), 70 % of the pipeline's work"
+    assert "(spec.yaml:12)" in details(steps=steps(), stages=[placed.model_copy(update={"name": None})])["most work"]
+
+
+def test_no_stage_is_named_that_a_user_cannot_change() -> None:
+    alone = details(steps=steps(), stages=[stage("stages.1", 0.9, op="batch")])
+    assert alone["most work"] == "batch, 90 % of the pipeline's work"
     injected = stage("injected.0", 0.9, op="prefetch", origin="injected")
-    assert sentence(steps=steps(), stages=[injected]).endswith("step (50 %).")
+    assert details(steps=steps(), stages=[injected]) == {}
     smaller = stage("stages.0", 0.1, op="batch")
-    assert sentence(steps=steps(), stages=[smaller, injected]).endswith("step (50 %).")
+    assert details(steps=steps(), stages=[smaller, injected]) == {}
     several = [stage(f"stages.{place}", 0.16 - 0.04 * place) for place in range(4)]
-    assert sentence(steps=steps(), stages=several).endswith("step (50 %).")
+    assert details(steps=steps(), stages=several) == {}
     unknown = [stage("stages.0", None), stage("stages.1", 0.9, op="batch")]
-    assert sentence(steps=steps(), stages=unknown).endswith("map (stages.0) ended before its cost could be read.")
+    assert details(steps=steps(), stages=unknown)["most work"] == "unknown: map finished before its cost could be read"
 
 
 @pytest.mark.parametrize("stages", [None, [], [stage("stages.0", None)], [stage("stages.0", 0.0)]])
-def test_no_owner_without_a_model(stages: list[Stage] | None) -> None:
-    assert sentence(steps=steps(0.5), stages=stages).endswith("step (50 %).")
+def test_no_stage_is_named_without_a_model(stages: list[Stage] | None) -> None:
+    assert details(steps=steps(0.5), stages=stages) == {}
 
 
 @pytest.mark.parametrize(
-    ("dispatch", "words"), [("sync", "dispatch sync"), (1, "1 step in flight"), (2, "2 steps in flight")]
+    ("share", "words"),
+    [
+        (0.01, "Step-bound: the device waits for data 1.0 % of the time (0.24 of every 24 ms)."),
+        (0.1, "Balanced: the device waits for data 10 % of the time (2.4 of every 24 ms)."),
+        (0.5, "Input-bound: the device waits for data 50 % of the time (12 of every 24 ms)."),
+    ],
 )
-def test_dispatch_is_named(dispatch: object, words: str) -> None:
-    for share in (0.01, 0.1, 0.5):
-        assert f"with {words}, the device waits" in sentence(steps=steps(share, dispatch))
+@pytest.mark.parametrize("dispatch", ["sync", 1, 2])
+def test_headlines(share: float, words: str, dispatch: object) -> None:
+    assert headline(steps=steps(share, dispatch)) == words
 
 
-@pytest.mark.parametrize(("share", "leave"), [(0.049, True), (0.05, False), (0.5, False)])
-def test_leave_its_speed_alone_only_when_the_step_bounds(share: float, leave: bool) -> None:
-    assert ("leave its speed alone" in sentence(steps=steps(share))) is leave
+@pytest.mark.parametrize(("share", "keeps_up"), [(0.049, True), (0.05, False), (0.5, False)])
+def test_the_pipeline_keeps_up_only_when_the_step_bounds(share: float, keeps_up: bool) -> None:
+    assert ("pipeline" in details(steps=steps(share))) is keeps_up
 
 
-def test_a_partial_run_advises_nothing() -> None:
-    text = sentence(steps=steps(0.01), complete=False, exit_code=130)
-    assert text.endswith("; the pipeline keeps up.")
-
-
-def test_no_step_has_its_own_sentence() -> None:
-    found = verdict(
+def test_no_step_has_its_own_headline() -> None:
+    found = conclude(
         profile(
             steps=steps(0.01, None, 1.232),
             throughput=Throughput(batches_per_second=812.4, elements_per_second=207_974.0, elements_per_batch=256),
         )
     )
     assert found.bound == "input"
-    assert found.sentence == (
-        "No step to feed: the pipeline alone gives 812 batches/s (208,000 elements/s, 1.23 ms per batch)."
-    )
+    assert found.sentence == found.headline == "Pipeline alone: 812 batches/s (no training step given)."
 
 
 def test_no_step_and_no_rates() -> None:
-    assert sentence(steps=steps(1, None, 1.25)) == "No step to feed: the pipeline alone takes 1.25 ms per batch."
+    assert headline(steps=steps(1, None, 1.25)) == "Pipeline alone: 1.25 ms per batch (no training step given)."
 
 
 @pytest.mark.parametrize(("code", "word"), [(130, "Interrupted"), (143, "Terminated")])
 def test_ended_by_a_signal(code: int, word: str) -> None:
     parts = {"complete": False, "exit_code": code, "errors": [Problem(code="interrupted", message="…")]}
-    assert sentence(**parts) == f"{word} in phase measure; nothing was measured."
-    found = verdict(profile(steps=steps(0.5), **parts))
+    assert headline(**parts) == f"{word} in phase measure, before the first measured step."
+    found = conclude(profile(steps=steps(0.5), **parts))
     assert found.bound == "input"
-    assert found.sentence.startswith(f"{word} in phase measure after 412 steps. Until then bound by the input: with ")
+    assert found.headline == f"{word} in phase measure after 412 steps."
+    assert found.sentence == (
+        f"{word} in phase measure after 412 steps. Until then: input-bound, the device waits for data 50 % of the time "
+        "(12 of every 24 ms)."
+    )
 
 
 def test_failed_names_phase_and_stage() -> None:
     problem = Problem(code="out-of-memory", message="…", stage="stages.1")
     parts = {"complete": False, "exit_code": 5, "errors": [problem], "phases": [Phase(name="first_element")]}
-    assert sentence(**parts) == "Failed in phase first_element at stages.1: out of memory; nothing was measured."
-    named = sentence(**parts, stages=[stage("stages.1", None, "mix", "shuffle")])
-    assert named.startswith('Failed in phase first_element at "mix" (shuffle, stages.1): out of memory')
+    rest = "in phase first_element, before the first measured step: out of memory."
+    assert headline(**parts) == f"Failed at stages.1 {rest}"
+    named = headline(**parts, stages=[stage("stages.1", None, "mix", "shuffle")])
+    assert named == f"Failed at mix (shuffle) {rest}"
 
 
 def test_an_unfinished_record_says_so() -> None:
-    assert sentence(complete=False, exit_code=None).startswith("Not finished: the record stops in phase measure")
+    assert headline(complete=False, exit_code=None).startswith("Not finished: the record stops in phase measure")
 
 
 def test_no_steps_at_all() -> None:
-    assert verdict(profile()).sentence == "Nothing was measured."
-    assert verdict(profile(steps=steps().model_copy(update={"count": 0}))).bound is None
+    assert conclude(profile()).sentence == "Nothing was measured."
+    assert conclude(profile(steps=steps().model_copy(update={"count": 0}))).bound is None
 
 
-def test_later_quantities_stay_empty() -> None:
-    found = verdict(profile(steps=steps(0.5), stages=[stage("stages.0", 1.0)]))
+def test_what_was_not_measured_stays_empty() -> None:
+    found = conclude(profile(steps=steps(0.5), stages=[stage("stages.0", 1.0)]))
     assert (found.limit, found.stage, found.headspace_share) == (None, None, None)
 
 
@@ -170,7 +187,7 @@ def test_later_quantities_stay_empty() -> None:
 def test_one_sentence_without_advice(name: str) -> None:
     from pipeprof.profiles.document.store import load_profile
 
-    text = verdict(load_profile(Path(__file__).parents[2] / "recorded/profiles" / f"{name}.json")).sentence
+    text = conclude(load_profile(Path(__file__).parents[2] / "recorded/profiles" / f"{name}.json")).sentence
     assert text.endswith(".")
     assert "\n" not in text
     assert not any(word in text.lower() for word in ("prefetch the", "increase", "try ", "should", "recommend"))
@@ -219,79 +236,90 @@ def with_restarts(wait_share: float, restart_share: float) -> Profile:
     return profile(steps=measured)
 
 
-def test_waiting_for_a_new_epoch_is_told_apart_in_the_sentence() -> None:
-    found = verdict(with_restarts(0.49, 0.47))
+def test_restarts_are_stated_where_they_are_most_of_the_waiting() -> None:
+    found = conclude(with_restarts(0.49, 0.47))
     assert found.bound == "input"
-    assert "when the dataset starts again, every" in found.sentence
+    assert [(detail.label, detail.text) for detail in found.details] == [
+        (
+            "restarts",
+            "the data set is short: 10 restarts took 47 % of the time; between them the device waits 3.8 % of the time",
+        )
+    ]
 
 
 def test_a_little_waiting_for_a_new_epoch_is_not_held_against_the_pipeline() -> None:
-    found = verdict(with_restarts(0.06, 0.04))
+    found = conclude(with_restarts(0.06, 0.04))
     assert found.bound == "step"
-    assert "starts again" not in found.sentence
+    assert found.headline == (
+        "Step-bound: within an epoch the device waits for data 2.1 % of the time (6.0 % with the restarts)."
+    )
+    assert [detail.label for detail in found.details] == ["pipeline"]
 
 
-def with_headspace(share: float, wait_share: float = 0.5, dispatch: object = "sync") -> str:
-    worth = Headspace(interval_ms=10.0, replayed_ms=10.0 * (1 - share), share=share, speedup=1 / (1 - share), batches=4)
-    return sentence(steps=steps(wait_share, dispatch), headspace=worth)
-
-
-def test_headspace_says_what_a_faster_pipeline_would_be_worth() -> None:
-    assert "would make it 2.0× as fast" in with_headspace(0.5)
-    assert "The loop itself could take 200 batches/s" in with_headspace(0.5, dispatch=None)
-
-
-def test_a_small_headspace_ends_all_advice_on_speed() -> None:
-    assert "all the loop itself can take: leave its speed alone" in with_headspace(0.02, dispatch=None)
-    assert with_headspace(0.02, wait_share=0.01).count("leave its speed alone") == 1
-
-
-def test_what_waiting_and_headspace_say_is_brought_together_where_they_differ() -> None:
-    words = "with batches that lie ready a step still takes 9.00 ms of 10.0 ms"
-    assert f"would make it 1.1× as fast: {words}." in with_headspace(0.1, wait_share=0.5)
-    assert "lie ready" not in with_headspace(0.1, wait_share=0.15)
-
-
-def test_a_pipeline_that_keeps_up_but_ends_slowly_is_not_left_alone() -> None:
-    ends = Message(code=SLOW_DELETE, message="TensorFlow took up to 2.5 s")
-    found = sentence(steps=steps(0.01), warnings=[ends])
-    assert "leave its speed alone" not in found
-    assert "loses time between epochs (slow-delete, below)" in found
-
-
-@pytest.mark.parametrize(("restart_share", "told"), [(0.8, True), (0.3, False)])
-def test_without_a_step_it_is_told_where_most_of_the_time_is_an_epochs_start(restart_share: float, told: bool) -> None:
+@pytest.mark.parametrize(("restart_share", "stated"), [(0.28, True), (0.04, False)])
+def test_restarts_without_a_step(restart_share: float, stated: bool) -> None:
     measured = steps(1.0, None)
-    measured.restart_share, measured.epochs = restart_share, 4
-    found = sentence(steps=measured)
-    assert ("80 % of the time passes while the dataset starts again, every 103 batches" in found) is told
+    measured.restart_share, measured.epochs = restart_share, 48
+    found = details(steps=measured)
+    assert found == ({"restarts": "the data set is short: 48 restarts took 28 % of the time"} if stated else {})
+
+
+def worth(share: float) -> Headspace:
+    return Headspace(interval_ms=10.0, replayed_ms=10.0 * (1 - share), share=share, speedup=1 / (1 - share), batches=4)
+
+
+def at_best(share: float, wait_share: float = 0.5, dispatch: object = "sync", **more: object) -> str | None:
+    return details(steps=steps(wait_share, dispatch), headspace=worth(share), **more).get("at best")
+
+
+def test_headspace_is_what_a_free_pipeline_would_bring() -> None:
+    assert at_best(0.5) == "2.0× faster, if the pipeline cost nothing"
+    without = {"steps": steps(0.5, None), "headspace": worth(0.5)}
+    assert headline(**without).endswith("per batch (no training step given; an empty loop reaches 200).")
+    assert details(**without) == {}
+
+
+def test_nothing_to_change_only_where_nothing_else_is_wrong() -> None:
+    saves = "even a free pipeline would save only 2.0 %"
+    for dispatch in ("sync", None):
+        assert at_best(0.02, 0.01, dispatch) == f"nothing to change, {saves}"
+        assert at_best(0.02, 0.01, dispatch, complete=False) == saves
+        assert at_best(0.02, 0.01, dispatch, findings=[finding("correctness")]) == saves
+        assert at_best(0.02, 0.01, dispatch, memory=Memory(baseline_bytes=0, peak_bytes=10**9)) == saves
+    assert at_best(0.02, 0.01, warnings=[Message(code=SLOW_DELETE, message="…")]) == saves
+
+
+def test_wait_and_headspace_are_reconciled_where_they_differ() -> None:
+    words = "1.1× faster, if the pipeline cost nothing"
+    assert at_best(0.1, wait_share=0.5) == f"{words} (with preloaded batches a step still takes 9.0 of every 10 ms)"
+    assert at_best(0.1, wait_share=0.15) == words
+
+
+def test_slow_deletion_costs_a_step_bound_loop_time_between_epochs() -> None:
+    ends = Message(code=SLOW_DELETE, message="TensorFlow took up to 2.5 s")
+    found = details(steps=steps(0.01), warnings=[ends])
+    assert SLOW_DELETE in found["epochs"]
+    assert "epochs" not in details(steps=steps(0.5), warnings=[ends])
 
 
 @pytest.mark.parametrize("wait_share", [0.05, 0.1, 0.5])
-def test_where_batches_that_lie_ready_come_no_faster_there_is_one_answer(wait_share: float) -> None:
-    worth = Headspace(interval_ms=10.0, replayed_ms=9.8, share=0.02, speedup=1.02, batches=4)
-    parts = {"headspace": worth, "stages": [stage("stages.0", 0.9)], "causes": Causes(worker_cores=1.9)}
-    found = verdict(profile(steps=steps(wait_share), **parts))
+def test_where_preloaded_batches_come_no_faster_there_is_one_answer(wait_share: float) -> None:
+    parts = {"headspace": worth(0.02), "stages": [stage("stages.0", 0.9)], "causes": Causes(worker_cores=1.9)}
+    found = conclude(profile(steps=steps(wait_share), **parts))
     assert (found.bound, found.limit, found.stage) == ("step", "step", None)
-    assert found.sentence.startswith("Bound by the step: with dispatch sync, the device waits for the next batch ")
-    assert found.sentence.endswith(
-        " %), and hardly less when batches lie ready: the pipeline keeps up, leave its speed alone."
-    )
+    assert found.headline.startswith("Step-bound: the device waits for data ")
+    assert found.headline.endswith(" ms), and barely less with preloaded batches.")
+    assert [detail.label for detail in found.details] == ["at best"]
 
 
-def test_nothing_holds_up_what_is_as_fast_as_the_loop() -> None:
+def test_no_bottleneck_in_a_pipeline_that_is_as_fast_as_the_loop() -> None:
     def found(share: float, **more: object) -> Verdict:
-        worth = Headspace(interval_ms=1.0, replayed_ms=1 - share, share=share, speedup=1 / (1 - share), batches=4)
-        stages = [stage("stages.0", 0.9)]
-        parts = {"headspace": worth, "stages": stages, "causes": Causes(worker_cores=1.9), **more}
-        return verdict(profile(steps=steps(1.0, None, 1.0), **parts))
+        parts = {"headspace": worth(share), "stages": [stage("stages.0", 0.9)], "causes": Causes(worker_cores=1.9)}
+        return conclude(profile(steps=steps(1.0, None, 10.0), **{**parts, **more}))
 
     assert (found(0.5).limit, found(0.5).stage) == ("cpu", "stages.0")
     assert (found(0.02).limit, found(0.02).stage) == (None, None)
-    assert found(0.02).sentence == (
-        "No step to feed: the pipeline alone takes 1.00 ms per batch. That is all the loop itself can take: "
-        "leave its speed alone."
-    )
+    assert [detail.label for detail in found(0.02).details] == ["at best"]
     full = {"memory": Memory(peak_bytes=95), "host": Host(system="L", machine="m", cores=2, memory_limit_bytes=100)}
     assert found(0.02, **full).limit == "memory"
 
@@ -299,51 +327,92 @@ def test_nothing_holds_up_what_is_as_fast_as_the_loop() -> None:
 def test_a_stage_that_only_the_trace_knows_is_named_without_a_share() -> None:
     traced = stage("stages.0", None, "decode").model_copy(update={"ops": [OpCost(op="DecodeJpeg", ms_per_batch=9.0)]})
     others = stage("stages.1", 1.0, op="batch").model_copy(update={"cpu_ms_per_batch": 1.0})
-    assert sentence(steps=steps(), stages=[traced, others]).endswith(
-        '; "decode" (map, stages.0) takes most of the time inside the pipeline, as the trace shows (its iterators had '
-        "ended whenever costs were read)."
-    )
+    found = details(steps=steps(), stages=[traced, others])
+    assert found["most work"] == "decode (map), by the trace (it had finished when costs were read)"
 
 
-def test_an_owner_whose_time_is_the_traces_is_named_so() -> None:
+def test_work_that_the_trace_timed_is_called_an_estimate() -> None:
     traced = stage("stages.0", 0.8, "decode").model_copy(update={"timed_by": "trace"})
     others = stage("stages.1", 0.2, op="batch").model_copy(update={"timed_by": "model"})
-    words = "has 80 % of the time spent inside the pipeline"
-    assert sentence(steps=steps(), stages=[traced, others]).endswith(f"{words}, as the trace shows.")
-    assert sentence(steps=steps(), stages=[traced]).endswith(f"{words}.")
+    words = "decode (map), 80 % of the pipeline's work"
+    assert details(steps=steps(), stages=[traced, others])["most work"] == f"{words} (estimated from the trace)"
+    assert details(steps=steps(), stages=[traced])["most work"] == words
 
 
-def test_stages_that_have_as_much_are_named_with_it() -> None:
+def test_stages_with_as_much_work_are_named_with_it() -> None:
     stages = [stage("source", 0.35, op="CsvDataset"), stage("stages.0", 0.37, op="batch"), stage("stages.1", 0.28)]
-    assert sentence(steps=steps(), stages=stages).endswith(
-        "; batch (stages.0) and CsvDataset (source) have 37 % and 35 % of the time spent inside the pipeline."
-    )
+    found = details(steps=steps(), stages=stages)
+    assert found["most work"] == "batch and CsvDataset, 37 % and 35 % of the pipeline's work"
 
 
-def test_where_no_stage_can_be_named_the_sentence_says_why() -> None:
+def test_where_no_stage_can_be_named_the_detail_says_why() -> None:
     stages = [stage("source", 0.9, op="range"), stage("stages.0", None, "decode"), stage("stages.1", None)]
-    text = sentence(steps=steps(), stages=stages)
-    assert 'not known: "decode" (map, stages.0) and map (stages.1) ended before their costs could be read' in text
-    assert "not known" not in sentence(steps=steps(), stages=[stage("stages.0", None)])
-
-
-def test_steps_between_two_starts_are_a_whole_number() -> None:
-    measured = steps(0.49)
-    measured.restart_share, measured.epochs = 0.47, 103
-    assert "starts again, every 4 steps" in sentence(steps=measured)
+    found = details(steps=steps(), stages=stages)
+    assert found["most work"] == "unknown: decode (map) and map finished before their costs could be read"
 
 
 def test_stages_that_take_as_much_are_named_together() -> None:
-    def words(*shares: float, **causes: float) -> str:
+    def bottleneck(*shares: float, **causes: float) -> str:
         stages = [
-            Stage(id=f"stages.{place}", origin="written", op="map", share=share, cpu_ms_per_batch=20 * share)
-            for place, share in enumerate(shares)
+            Stage(id=f"stages.{place}", origin="written", op="map", name=name, share=share, cpu_ms_per_batch=20 * share)
+            for place, (name, share) in enumerate(zip("ab", shares, strict=True))
         ]
-        return sentence(steps=steps(), stages=stages, causes=Causes(**causes))
+        return details(steps=steps(), stages=stages, causes=Causes(**causes))["bottleneck"]
 
     waiting = {"worker_cores": 0.1, "demanded_cores": 0.1, "blocked_share": 0.9, "disk_bytes_per_second": 0.0}
-    assert "; map (stages.0) and map (stages.1) hold it up: 90 % of the time" in words(0.5, 0.45, **waiting)
-    assert "; map (stages.0) holds it up: 90 % of the time" in words(0.6, 0.4, **waiting)
-    # What is said of one call at a time, or of Python, is said of one stage.
+    together = "; most work: a (map) and b (map), 50 % and 45 % of the pipeline's work"
+    assert bottleneck(0.5, 0.45, **waiting).endswith(together)
+    assert bottleneck(0.6, 0.4, **waiting).endswith("; most work: a (map), 60 % of the pipeline's work")
+    # One call at a time, and Python, are the property of one stage.
     python = {"worker_cores": 1.0, "demanded_cores": 1.0, "python_share": 0.9, "blocked_share": 0.0}
-    assert "; map (stages.0) holds it up: Python" in words(0.5, 0.45, **python)
+    assert bottleneck(0.5, 0.45, **python) == "Python in a (map): runs 90 % of the time, one thread at a time (GIL)"
+
+
+def finding(family: str, saved: int | None = None, status: str = "unverified") -> Finding:
+    predicted = Predicted(peak_rss_delta_bytes=-saved) if saved is not None else None
+    return Finding(rule="r", title="t", family=family, status=status, predicted=predicted)
+
+
+def memory_detail(**parts: object) -> str | None:
+    """With 300 MiB of TensorFlow's own, 700 MiB of the pipeline, and a limit of 8 GiB."""
+    whole = {
+        "steps": steps(0.01),
+        "memory": Memory(baseline_bytes=300 << 20, peak_bytes=1000 << 20),
+        "host": Host(system="L", machine="m", cores=2, memory_limit_bytes=8 << 30),
+        **parts,
+    }
+    return details(**whole).get("memory")
+
+
+def test_memory_is_named_where_a_finding_is_about_it() -> None:
+    assert memory_detail() is None
+    assert memory_detail(findings=[finding("speed", 115 << 20)]) is None
+    both = [finding("speed"), finding("memory", 115 << 20)]
+    assert memory_detail(findings=both) == "1,000 MiB at the peak; 115 MiB of it could go (2)"
+    assert memory_detail(findings=[finding("memory", 115 << 20, "rejected")]) is None
+    assert memory_detail(findings=[finding("memory")]) == "1,000 MiB at the peak; see 1"
+    # No more than the pipeline has.
+    assert memory_detail(findings=[finding("memory", 2 << 30)]) == "1,000 MiB at the peak; 700 MiB of it could go (1)"
+
+
+def test_memory_is_named_where_it_is_large() -> None:
+    entries = [
+        LedgerEntry(owner="runtime", bytes=300 << 20, how="measured"),
+        LedgerEntry(owner="source", stage="source", bytes=900 << 20, how="measured"),
+        LedgerEntry(owner="shuffle", stage="stages.0", bytes=600 << 20, how="measured"),
+    ]
+    large = Memory(baseline_bytes=300 << 20, peak_bytes=2000 << 20, ledger=entries)
+    stages = [stage("source", 0.5, op="from_tensor_slices"), stage("stages.0", 0.5, op="shuffle")]
+    assert memory_detail(memory=large, stages=stages) == (
+        "1.95 GiB at the peak; 1.66 GiB above the TensorFlow baseline; largest: from_tensor_slices, 900 MiB"
+    )
+    tight = Host(system="L", machine="m", cores=2, memory_limit_bytes=2 << 30)
+    assert memory_detail(host=tight) == "1,000 MiB at the peak; 700 MiB above the TensorFlow baseline, 34 % of the limit"
+
+
+def test_a_leak_is_named() -> None:
+    growth = MemoryGrowth(mb_per_1000_steps=12.5, low=10.0, high=15.0, windows=5, leak=True)
+    leaking = Memory(baseline_bytes=300 << 20, peak_bytes=400 << 20, growth=growth)
+    assert "memory leak: it still grows after all buffers have filled" in (memory_detail(memory=leaking) or "")
+    growth.leak = False
+    assert memory_detail(memory=leaking) is None

@@ -14,7 +14,7 @@ from pipeprof.profiles.time.bottleneck import (
     PYTHON_CORES,
     PYTHON_FROM,
     PYTHON_LEAST,
-    held_by_python,
+    limited_by_gil,
 )
 from pipeprof.profiles.view.view import Facts, PipelineView, StageView
 from pipeprof.profiles.wording import count, milliseconds, percent, significant
@@ -72,7 +72,7 @@ class PyFunctionGil(Rule):
         yield self._draft(view, worst, facts, sum(known), interval)
 
     def _held(self, facts: Facts) -> bool:
-        return held_by_python(facts.python_share, facts.worker_cores, _demanded(facts), facts.python_lock_share)
+        return limited_by_gil(facts.python_share, facts.worker_cores, _demanded(facts), facts.python_lock_share)
 
     def _draft(self, view: PipelineView, stage: StageView, facts: Facts, share: float, interval: float) -> RuleHit:
         calls = calls_per_batch(view, stage)

@@ -1,0 +1,63 @@
+"""Memory in the verdict: whether it is a problem, and what of it could go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.wording import listed, percent, size, stage_label
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
+
+LARGE_BYTES = 10**9
+"""Peak memory above the TensorFlow baseline from which it is a problem whatever the limit."""
+LARGE_SHARE = 0.25
+"""The same as a share of the memory limit."""
+
+
+def describe_memory_problem(profile: Profile) -> str | None:
+    """State the peak with what could go of it, or with what holds it; ``None`` where memory is no problem.
+
+    It is one where a memory finding exists, where the peak is large, or where memory leaks. A number in parentheses is
+    the position of the finding in ``findings``, counted from 1.
+    """
+    memory, limit = profile.memory, profile.host.memory_limit_bytes
+    found = [
+        (number, finding)
+        for number, finding in enumerate(profile.findings or [], start=1)
+        if finding.family == "memory" and finding.status != "rejected"
+    ]
+    peak, baseline = memory.peak_bytes, memory.baseline_bytes
+    above = peak - baseline if peak is not None and baseline is not None else None
+    large = above is not None and (above >= LARGE_BYTES or (limit is not None and above >= LARGE_SHARE * limit))
+    leaks = memory.growth is not None and memory.growth.leak
+    if not found and not large and not leaks:
+        return None
+    parts = [f"{size(peak)} at the peak" if peak is not None else "the peak is unknown"]
+    savings = []
+    for number, finding in found:
+        saved = -(finding.predicted.peak_rss_delta_bytes or 0) if finding.predicted is not None else 0
+        if saved > 0:
+            savings.append(f"{size(min(saved, above) if above is not None else saved)} of it could go ({number})")
+    if savings:
+        parts += savings[:2]
+    elif found:
+        parts.append(f"see {listed([str(number) for number, _ in found])}")
+    if above is not None and large:
+        share = f", {percent(above / limit)} of the limit" if limit is not None and above >= LARGE_SHARE * limit else ""
+        parts.insert(1, f"{size(above)} above the TensorFlow baseline{share}")
+    if large and not found:
+        parts += _largest(profile)
+    if leaks:
+        parts.append("memory leak: it still grows after all buffers have filled")
+    return "; ".join(parts)
+
+
+def _largest(profile: Profile) -> list[str]:
+    """The stage with the largest entry of the ledger."""
+    stages = {stage.id: stage for stage in profile.stages or []}
+    entries = [entry for entry in profile.memory.ledger or [] if entry.stage in stages]
+    if not entries:
+        return []
+    largest = max(entries, key=lambda entry: entry.bytes)
+    return [f"largest: {stage_label(stages[largest.stage or ''])}, {size(largest.bytes)}"]
