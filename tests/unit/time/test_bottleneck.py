@@ -407,7 +407,6 @@ def test_of_parallel_calls_that_nobody_read_it_is_not_said_that_they_run_one_at_
     ("ms", "cores", "intra_op", "words"),
     [
         (19.0, 4.0, None, "map one call at a time, on 1 of 4 cores"),
-        (19.0, 1.0, None, "map one call at a time"),
         (14.0, 4.0, None, "map one call at a time, on 1 of 4 cores, busy 70 % of each step"),
         (19.0, 4.0, 5.0, "map one call at a time"),
     ],
