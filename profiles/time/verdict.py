@@ -81,7 +81,8 @@ def conclude(profile: Profile) -> Verdict:
     headline = _headline(profile, steps, bound)
     details = [*_speed_details(profile, steps, bound, bottleneck), *details]
     if ended:
-        details = [VerdictDetail(label="until then", text=_lower(headline.rstrip(".")).replace(": ", ", ", 1)), *details]
+        until_then = f"{headline[0].lower()}{headline[1:]}".rstrip(".").replace(": ", ", ", 1)
+        details = [VerdictDetail(label="until then", text=until_then), *details]
     return _verdict(
         ended or headline,
         details,
@@ -97,10 +98,6 @@ def _verdict(headline: str, details: list[VerdictDetail], **quantities: object) 
     return Verdict.model_validate(
         {"headline": headline, "details": details, "sentence": " ".join(sentences), **quantities}
     )
-
-
-def _lower(text: str) -> str:
-    return f"{text[0].lower()}{text[1:]}"
 
 
 def _nothing_to_gain(profile: Profile) -> bool:

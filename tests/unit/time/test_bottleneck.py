@@ -10,8 +10,8 @@ from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.time.causes import collect_causes
 from pipeprof.profiles.time.bottleneck import cores_in_use, cores_were_free, find_bottleneck, limited_by_gil
+from pipeprof.profiles.time.causes import collect_causes
 from pipeprof.profiles.time.top_stage import top_stage, unread_note
 
 
