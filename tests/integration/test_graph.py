@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pipeprof.pipelines.graph.align import match
-from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
+from pipeprof.pipelines.graph.costs.snapshots import snapshot_model, take_snapshot
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.read import reading
 from pipeprof.pipelines.graph.stages import StageGraph
@@ -130,7 +130,7 @@ def test_without_autotune_there_is_no_model_but_fusion(tf: Any) -> None:
     options = tf.data.Options()
     options.autotune.enabled = False
     dataset = tf.data.Dataset.range(10).map(lambda element: element + 1).batch(2).with_options(options)
-    assert reading.snapshot_model(iter(dataset)) is None
+    assert snapshot_model(iter(dataset)) is None
     _, executed = graphs(dataset)
     assert executed.has("MapAndBatch")
     assert not executed.has("Model", "Prefetch")
