@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeprof.pipelines.from_python.compare import Difference, differences
 from pipeprof.pipelines.from_python.plain_graph import PlainGraph, plain
-from pipeprof.pipelines.graph.read.reading import serialised
+from pipeprof.pipelines.graph.observe.reading import serialised
 
 
 class Graphs:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.inference.common_structure import common
-from pipeprof.pipelines.inference.errors import Refused, refuse
+from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.stages import UNKNOWN, Flow
 from pipeprof.pipelines.inference.tensor import counts
 from pipeprof.pipelines.inference.tensor.shapes import FLOATS, Structure, Tensor
+from pipeprof.pipelines.inference.tensor.texts import refuse
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.inference.calls import CallFlow

@@ -9,13 +9,14 @@ from typing import Any
 from pipeprof.pipelines.inference.calls import inside_function
 from pipeprof.pipelines.inference.combined import PipelineContext
 from pipeprof.pipelines.inference.common_structure import common
-from pipeprof.pipelines.inference.errors import Place, Refused, mismatch, refuse
+from pipeprof.pipelines.inference.errors import Place, Refused
 from pipeprof.pipelines.inference.padding import padded
 from pipeprof.pipelines.inference.sources import literals
 from pipeprof.pipelines.inference.stages import UNKNOWN, Flow, stacked
 from pipeprof.pipelines.inference.tensor import counts
 from pipeprof.pipelines.inference.tensor.counts import INFINITE
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each
+from pipeprof.pipelines.inference.tensor.texts import mismatch, refuse
 
 _ROUNDS = 8
 """How often a state may change its shape until TensorFlow leaves it open."""

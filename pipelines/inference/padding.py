@@ -6,15 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pipeprof.pipelines.inference.errors import (
-    Refused,
-    mismatch,
-    refuse,
-    shape_text,
-    structure_text,
-    tensor_text,
-)
+from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Shape, Structure, Tensor, leaves, paths
+from pipeprof.pipelines.inference.tensor.texts import mismatch, refuse, shape_text, structure_text, tensor_text
 from pipeprof.pipelines.ops.values.padding import fits
 from pipeprof.pipelines.ops.values.structures import ShapeOf
 from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure

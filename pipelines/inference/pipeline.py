@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.inference.calls import CallFlow
 from pipeprof.pipelines.inference.combined import COMBINED, PipelineContext
-from pipeprof.pipelines.inference.errors import Place, Refused, Report, ignore, refuse
+from pipeprof.pipelines.inference.errors import Place, Refused, Report, ignore
 from pipeprof.pipelines.inference.function_stages import FUNCTION_STAGES
 from pipeprof.pipelines.inference.known_files import Files
 from pipeprof.pipelines.inference.sources import Around, made
 from pipeprof.pipelines.inference.stages import HANDLERS, UNKNOWN, Flow
 from pipeprof.pipelines.inference.tensor.fields import field_of
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each, leaves, settled
+from pipeprof.pipelines.inference.tensor.texts import refuse
 
 if TYPE_CHECKING:
     from pathlib import Path

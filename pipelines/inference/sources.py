@@ -9,7 +9,7 @@ from typing import Any
 from pipeprof.pipelines.data.recipes.media import FixedRecords, Vocabulary
 from pipeprof.pipelines.data.recipes.models import Csv, Text, TFRecord
 from pipeprof.pipelines.data.recipes.recipe import Recipe
-from pipeprof.pipelines.inference.errors import Refused, refuse, shape_text
+from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.known_files import Files
 from pipeprof.pipelines.inference.rules.io import column_dtype, parsed_features
 from pipeprof.pipelines.inference.tensor.counts import INFINITE
@@ -25,6 +25,7 @@ from pipeprof.pipelines.inference.tensor.shapes import (
     leaves,
     literal,
 )
+from pipeprof.pipelines.inference.tensor.texts import refuse, shape_text
 from pipeprof.pipelines.ops.base import Source
 from pipeprof.pipelines.ops.values.structures import ARRAYS, ShapeOf, TensorSpec, map_leaves
 from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeprof.pipelines.inference.common_structure import common
-from pipeprof.pipelines.inference.errors import Refused, refuse, structure_text
+from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.tensor.fields import Field, field_of
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each, leaves
+from pipeprof.pipelines.inference.tensor.texts import refuse, structure_text
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.inference.errors import Place

@@ -13,10 +13,10 @@ from pipeprof.pipelines.spec.compose.files import OVERLAY_FLAG, Reading, read_fi
 from pipeprof.pipelines.spec.compose.overrides import FLAG, apply_sets, walk_address
 from pipeprof.pipelines.spec.compose.rebase_paths import missing, relocate
 from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
+from pipeprof.pipelines.spec.errors.origins import Location, Origins, SpecFile
 from pipeprof.pipelines.spec.errors.root_causes import Fault
 from pipeprof.pipelines.spec.errors.validation import find_faults
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.spec.yaml.origins import Location, Origins, SpecFile
 from pipeprof.pipelines.spec.yaml.spans import Place, Problem, Span
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow
 from pipeprof.pipelines.suggest import suggest_path

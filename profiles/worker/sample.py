@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_bytes, held_bytes
-from pipeprof.pipelines.graph.read.reading import read_graphs, read_written
+from pipeprof.pipelines.graph.observe.reading import read_graphs, read_written
 from pipeprof.profiles.harness.settings import from_pairs
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.worker.error_report import first_line

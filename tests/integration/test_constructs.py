@@ -15,8 +15,8 @@ import pytest
 from pipeprof.pipelines.graph.align import match
 from pipeprof.pipelines.graph.cardinality import INFINITE
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
+from pipeprof.pipelines.graph.observe import reading
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
-from pipeprof.pipelines.graph.read import reading
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage

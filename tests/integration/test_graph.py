@@ -14,8 +14,8 @@ import pytest
 
 from pipeprof.pipelines.graph.align import match
 from pipeprof.pipelines.graph.costs.snapshots import snapshot_model, take_snapshot
+from pipeprof.pipelines.graph.observe import reading
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
-from pipeprof.pipelines.graph.read import reading
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.from_graph import view_of_graphs

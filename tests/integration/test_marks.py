@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.graph.costs.op_owners import Marks
-from pipeprof.pipelines.graph.read.reading import read_written, serialised
+from pipeprof.pipelines.graph.observe.reading import read_written, serialised
 from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.trace.marked_dataset import marked_feed, marks_of
 from pipeprof.profiles.worker.trace.trace import key_of, traced_ops

@@ -15,7 +15,7 @@ import pytest
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
-from pipeprof.pipelines.graph.read.reading import read_executed, read_written
+from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.source_lines import locate

@@ -27,7 +27,7 @@ from advice_pipelines import options, pipelines
 
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch
-from pipeprof.pipelines.graph.read.reading import read_executed, read_written
+from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
 
 FOLDER = Path(__file__).with_name("graphs")
 DATASET = tf.data.Dataset

@@ -19,9 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pipeprof.pipelines.graph.observe.placeholder_source import StandIn, stand_in
 from pipeprof.pipelines.graph.observe.provenance import Made, Spot, is_variant, kept
 from pipeprof.pipelines.graph.read.graphdef import metadata_name
-from pipeprof.pipelines.graph.read.placeholder_source import StandIn, stand_in
 from pipeprof.pipelines.graph.read.records import CallerDict, GraphDict, PlaceDict
 from pipeprof.pipelines.target.user_files import is_generated, is_users
 

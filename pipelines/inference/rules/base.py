@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeprof.pipelines.inference.errors import CannotInfer, Refused, refuse, shape_text, tensor_text
+from pipeprof.pipelines.inference.errors import CannotInfer, Refused
 from pipeprof.pipelines.inference.tensor.shapes import INTEGERS, Shape, Structure, Tensor, broadcast, drop_axes, literal
+from pipeprof.pipelines.inference.tensor.texts import refuse, shape_text, tensor_text
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Array
 
 Rule = Callable[["Arguments"], Structure]

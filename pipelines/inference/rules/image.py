@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pipeprof.pipelines.inference.errors import CannotInfer, Refused, refuse, tensor_text
+from pipeprof.pipelines.inference.errors import CannotInfer, Refused
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule, same
 from pipeprof.pipelines.inference.tensor.shapes import Shape, Structure, Tensor
+from pipeprof.pipelines.inference.tensor.texts import refuse, tensor_text
 from pipeprof.pipelines.suggest import suggest
 
 

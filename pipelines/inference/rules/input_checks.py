@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeprof.pipelines.inference.errors import refuse
 from pipeprof.pipelines.inference.rules.input_table import ROWS
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, fits
+from pipeprof.pipelines.inference.tensor.texts import refuse
 
 _LETTERS = {
     "s": "string", "b": "bool", "u": "uint8", "i": "int32", "l": "int64", "h": "float16", "f": "float32",

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from pipeprof.pipelines.data.recipes.models import ImageFolder, Text, TFRecord
 from pipeprof.pipelines.data.recipes.record_features import JpegFeature, TextFeature
-from pipeprof.pipelines.inference.errors import CannotInfer, refuse
+from pipeprof.pipelines.inference.errors import CannotInfer
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule, dense, same
 from pipeprof.pipelines.inference.tensor.shapes import WIDTHS, Content, Shape, Structure, Tensor, drop_axes
+from pipeprof.pipelines.inference.tensor.texts import refuse
 from pipeprof.pipelines.ops.values.element import Required
 from pipeprof.pipelines.ops.values.features import FeatureSpec
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pipeprof.pipelines.inference.errors import CannotInfer, refuse, tensor_text
+from pipeprof.pipelines.inference.errors import CannotInfer
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule, pair
 from pipeprof.pipelines.inference.tensor.shapes import Shape, Structure, Tensor, broadcast
+from pipeprof.pipelines.inference.tensor.texts import refuse, tensor_text
 
 
 def _matmul(arguments: Arguments) -> Structure:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from pipeprof.pipelines.inference.errors import CannotInfer, Refused, mismatch, refuse, shape_text, tensor_text
+from pipeprof.pipelines.inference.errors import CannotInfer, Refused
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule, differing, same
 from pipeprof.pipelines.inference.tensor.shapes import FLOATS, Shape, Structure, Tensor, broadcast, fits, merge
+from pipeprof.pipelines.inference.tensor.texts import mismatch, refuse, shape_text, tensor_text
 
 
 def _cast(name: str) -> Rule:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeprof.pipelines.inference.errors import Refused, structure_text
+from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.tensor.shapes import Structure
+from pipeprof.pipelines.inference.tensor.texts import structure_text
 from pipeprof.pipelines.suggest import suggest
 
 Field = str | int

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, Literal
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.compose.merge import merge
 from pipeprof.pipelines.spec.errors.diagnostics import escape
+from pipeprof.pipelines.spec.errors.origins import Origins, SpecFile
 from pipeprof.pipelines.spec.errors.validation import describe
 from pipeprof.pipelines.spec.yaml.nodes import MAX_VALUES
-from pipeprof.pipelines.spec.yaml.origins import Origins, SpecFile
 from pipeprof.pipelines.spec.yaml.reader import MAX_BYTES, Document, decode, read
 from pipeprof.pipelines.spec.yaml.references import References
 from pipeprof.pipelines.spec.yaml.spans import Problem, Span

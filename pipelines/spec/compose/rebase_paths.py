@@ -18,8 +18,8 @@ from pipeprof.pipelines.spec.paths import PathProblem, has_scheme, is_glob, leav
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pipeprof.pipelines.spec.errors.origins import Origins
     from pipeprof.pipelines.spec.models import Spec
-    from pipeprof.pipelines.spec.yaml.origins import Origins
     from pipeprof.pipelines.spec.yaml.reader import Address
     from pipeprof.pipelines.spec.yaml.spans import Place
 

@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.graph.costs.op_owners import Marks
+from pipeprof.pipelines.graph.observe.reading import readable, serialised
 from pipeprof.pipelines.graph.opnames import family
-from pipeprof.pipelines.graph.read.reading import readable, serialised
 from pipeprof.profiles.worker.steps.loop import Feed
 
 if TYPE_CHECKING:
