@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.stages import Stage
-    from pipeprof.profiles.memory.predict.model import Held, MemoryPrediction, NotKnown
+    from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
 
 _SMALL = 1 << 20
 """Bytes below which nobody wants to know who holds them."""
@@ -109,15 +109,15 @@ def _total(memory: MemoryPrediction) -> str:
     return f"{bound}{size(memory.peak_bytes)} above TensorFlow's own{more}"
 
 
-def unknown_by_reason(memory: MemoryPrediction) -> dict[str, list[NotKnown]]:
+def unknown_by_reason(memory: MemoryPrediction) -> dict[str, list[UnknownSize]]:
     """The stages whose bytes are not known, by the reason."""
-    found: dict[str, list[NotKnown]] = {}
+    found: dict[str, list[UnknownSize]] = {}
     for one in memory.unknown:
         found.setdefault(one.reason, []).append(one)
     return found
 
 
-def _bytes(held: Held, text: str) -> str:
+def _bytes(held: BufferPrediction, text: str) -> str:
     if held.how == "alias":
         return "0"
     return f"≤{text}" if held.at_most else text

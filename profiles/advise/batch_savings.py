@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from pipeprof.profiles.advise.edits.edits import MoveStage
-from pipeprof.profiles.advise.rule import Predicted
+from pipeprof.profiles.advise.rule import Prediction
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
 
@@ -95,7 +95,7 @@ def wall_ms(view: PipelineView, stage: StageView) -> float | None:
     return stage.ms_per_batch / max(1.0, min(stage.measured.parallelism or 1.0, view.cores))
 
 
-def saving(view: PipelineView, text: str, saved_ms: float, changed: Collection[str]) -> Predicted | None:
+def saving(view: PipelineView, text: str, saved_ms: float, changed: Collection[str]) -> Prediction | None:
     """What it brings if `saved_ms` fall away from each interval; no other stage becomes faster by it.
 
     Args:
@@ -116,7 +116,7 @@ def saving(view: PipelineView, text: str, saved_ms: float, changed: Collection[s
         return None
     gain = max(1.0, interval / after)
     held = f" (no less than {why})" if after == least else ""
-    return Predicted(
+    return Prediction(
         f"{text} = {milliseconds(saved_ms)} less: {milliseconds(interval)} → {milliseconds(interval / gain)} per step"
         f"{held}, {significant(gain)}×",
         speedup=gain,

@@ -9,7 +9,7 @@ from pipeprof.profiles.advise.edits.edits import ReplaceStage
 from pipeprof.profiles.advise.rule import Semantics, Threshold
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.memory.predict.element_size import PATH_BYTES
-from pipeprof.profiles.memory.predict.model import Held
+from pipeprof.profiles.memory.predict.model import BufferPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.memory.predict.shared_tensors import giver
 from pipeprof.profiles.view.thread_chains import owners
@@ -110,7 +110,7 @@ def weigh(nbytes: float, view: PipelineView) -> Weight:
     return Weight(nbytes, max(total, nbytes), view.memory_limit_bytes, predicted=True)
 
 
-def held(view: PipelineView, stage: StageView, owner: Owner) -> Held | None:
+def held(view: PipelineView, stage: StageView, owner: Owner) -> BufferPrediction | None:
     """What a stage is predicted to hold as one owner; ``None`` if that cannot be told."""
     found = [one for one in memory_prediction(view).held if one.stage == stage.id and one.owner == owner]
     return found[0] if found else None
@@ -141,7 +141,7 @@ def _owned_by(view: PipelineView, stage: StageView, owner: StageView) -> bool:
 
 
 @dataclass(frozen=True)
-class Place:
+class EarlierPlace:
     """A place further down where a stage could stand.
 
     Attributes:
@@ -165,7 +165,7 @@ class Place:
         return "randomness" if random else "order"
 
 
-def places_below(view: PipelineView, stage: StageView, *, batches: bool = False) -> Iterator[Place]:
+def places_below(view: PipelineView, stage: StageView, *, batches: bool = False) -> Iterator[EarlierPlace]:
     """Places that only maps and prefetches lie between, nearest first, where the size of an element is known.
 
     Nothing else is crossed: a filter, a cache or a take would be given other elements.
@@ -184,7 +184,7 @@ def places_below(view: PipelineView, stage: StageView, *, batches: bool = False)
             return
         nbytes = below.element_bytes if below.element_bytes is not None else _path_bytes(view, below)
         if one.op != "prefetch" and nbytes is not None:
-            yield Place(one, below, nbytes, tuple(crossed))
+            yield EarlierPlace(one, below, nbytes, tuple(crossed))
         one = below
 
 

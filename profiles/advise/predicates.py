@@ -18,7 +18,7 @@ import math
 from collections.abc import Sequence
 
 from pipeprof.profiles.advise import predict
-from pipeprof.profiles.advise.rule import Predicted, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
     beside,
@@ -203,7 +203,7 @@ def waiting_words(view: PipelineView, timing_: Timing, maps: Sequence[StageView]
     return f"{who} {'wait' if maps[1:] else 'waits'}{blocking}: {asked}, but {running:.1f} are under way on average"
 
 
-def larger_pool(view: PipelineView, timing_: Timing, maps: Sequence[StageView], pool: float) -> tuple[int, Predicted]:
+def larger_pool(view: PipelineView, timing_: Timing, maps: Sequence[StageView], pool: float) -> tuple[int, Prediction]:
     """Threads for the calls that wait in a full pool of `pool`, and what they should bring."""
     ms, calls = total_ms(maps), min(wanted_calls(view, maps), MOST_THREADS.value)
     cpu_ms = max(cpu_left_ms(view, stage) for stage in maps)
@@ -230,7 +230,7 @@ def cpu_left_ms(view: PipelineView, stage: StageView) -> float:
     return used * at.interval_ms / (max(1.0, view.cores) if python_bound(view, stage) is False else 1.0)
 
 
-def worth(predicted: Predicted) -> bool:
+def worth(predicted: Prediction) -> bool:
     """Whether an edit is predicted to bring more than noise."""
     return predicted.speedup is not None and predicted.speedup >= WORTH.value
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pipeprof.profiles.advise.rule import Predicted
+from pipeprof.profiles.advise.rule import Prediction
 from pipeprof.profiles.document.base import Dispatch
 from pipeprof.profiles.wording import milliseconds, significant
 
 
-def overlap(step_ms: float, pipeline_ms: float, dispatch: Dispatch | None) -> Predicted:
+def overlap(step_ms: float, pipeline_ms: float, dispatch: Dispatch | None) -> Prediction:
     """A prefetch at the end: pipeline and step run side by side instead of one after the other.
 
     With steps in flight the host asks for the next batch while the device works, so they do already; without a step
@@ -33,25 +33,25 @@ def overlap(step_ms: float, pipeline_ms: float, dispatch: Dispatch | None) -> Pr
     """
     step, pipeline = milliseconds(step_ms), milliseconds(pipeline_ms)
     if dispatch is None:
-        return Predicted(formula="no step to run beside: 1×", speedup=1.0)
+        return Prediction(formula="no step to run beside: 1×", speedup=1.0)
     after = max(step_ms, pipeline_ms)
     if dispatch != "sync":
         text = (
             f"with {dispatch} step{'' if dispatch == 1 else 's'} in flight both overlap already, "
             f"max({step}, {pipeline}) = {milliseconds(after)}: 1×"
         )
-        return Predicted(formula=text, speedup=1.0)
+        return Prediction(formula=text, speedup=1.0)
     speedup = _ratio(step_ms + pipeline_ms, after)
     text = (
         f"step {step} + pipeline {pipeline} = {milliseconds(step_ms + pipeline_ms)} now, "
         f"max of the two = {milliseconds(after)}: {significant(speedup)}×"
     )
-    return Predicted(formula=text, speedup=speedup)
+    return Prediction(formula=text, speedup=speedup)
 
 
 def side_by_side(
     interval_ms: float, moved_ms: Sequence[float], *, rest_ms: float = 0.0, floor_ms: float | None = None
-) -> Predicted:
+) -> Prediction:
     """Prefetches below a stage: what they stand on runs on threads of its own, beside each other and the rest.
 
     Args:
@@ -79,7 +79,7 @@ def more_calls(
     rest_ms: float = 0.0,
     floor_ms: float | None = None,
     cpu_ms: float = 0.0,
-) -> Predicted:
+) -> Prediction:
     """A map that waits: its calls run ``min(calls, threads)`` at a time, beside the rest of the pipeline.
 
     Args:
@@ -110,7 +110,7 @@ def more_calls(
 
 def more_cores(
     interval_ms: float, stage_ms: float, cores: float, *, rest_ms: float = 0.0, floor_ms: float | None = None
-) -> Predicted:
+) -> Prediction:
     """A serial map that computes: ``cores`` calls at a time, beside the rest of the pipeline; at most ``cores``×.
 
     Args:
@@ -147,13 +147,13 @@ def buffered(element_bytes: float | None, elements: int) -> int | None:
     return None if element_bytes is None else round(element_bytes * elements)
 
 
-def _from(interval_ms: float, after_ms: float, text: str, floor_ms: float | None) -> Predicted:
+def _from(interval_ms: float, after_ms: float, text: str, floor_ms: float | None) -> Prediction:
     """The speed-up of a step that takes `after_ms` instead, but no less than with replayed batches."""
     bound = " (that of replayed batches)" if floor_ms and after_ms <= floor_ms else ""
     after = max(after_ms, floor_ms or 0.0)
     speedup = max(1.0, _ratio(interval_ms, after))
     change = f"{milliseconds(interval_ms)} → {milliseconds(after)} per step{bound}"
-    return Predicted(formula=f"{text}: {change}, {significant(speedup)}×", speedup=speedup)
+    return Prediction(formula=f"{text}: {change}, {significant(speedup)}×", speedup=speedup)
 
 
 def _ratio(before: float, after: float) -> float:

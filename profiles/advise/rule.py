@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from pipeprof.profiles.advise.edits.edits import Edit
+from pipeprof.profiles.advise.edits.edits import ProposedEdit
 from pipeprof.profiles.view.view import PipelineView
 
 Semantics = Literal["same", "order", "randomness", "values"]
@@ -35,7 +35,7 @@ class Threshold:
 
 
 @dataclass(frozen=True)
-class Predicted:
+class Prediction:
     """What an edit should bring.
 
     Attributes:
@@ -68,8 +68,8 @@ class RuleHit:
     recommendation: str
     stage: str | None = None
     evidence: Mapping[str, float | int | str | bool] = field(default_factory=dict)
-    edits: tuple[Edit, ...] = ()
-    predicted: Predicted | None = None
+    edits: tuple[ProposedEdit, ...] = ()
+    predicted: Prediction | None = None
     semantics: Semantics | None = None
     change_detail: str | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.profiles.advise.advise import tried
-from pipeprof.profiles.memory.ledger.account import Seen, account, before_running, looks
+from pipeprof.profiles.memory.ledger.account import LedgerInput, account, before_running, looks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ def account_memory(
         ops = {address: stage.op for address, stage in stages.items()} if spec else None
         return account(
             profile,
-            Seen(
+            LedgerInput(
                 document=document,
                 looks=looks(graphs, document, by_address=spec, ops=ops),
                 view=view,

@@ -43,7 +43,7 @@ def _call(op: str, arguments: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class Edit:
+class ProposedEdit:
     """A change to a pipeline. Addresses are those of the profile's ``stages[].id``."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class InsertStage(Edit):
+class InsertStage(ProposedEdit):
     """Put a new stage after another one; after the last one if `after` is ``None``."""
 
     op: str
@@ -81,7 +81,7 @@ class InsertStage(Edit):
 
 
 @dataclass(frozen=True)
-class SetArgument(Edit):
+class SetArgument(ProposedEdit):
     """Give a stage's argument another value."""
 
     stage: str
@@ -99,7 +99,7 @@ class SetArgument(Edit):
 
 
 @dataclass(frozen=True)
-class MoveStage(Edit):
+class MoveStage(ProposedEdit):
     """Take a stage out and put it before another one."""
 
     stage: str
@@ -116,7 +116,7 @@ class MoveStage(Edit):
 
 
 @dataclass(frozen=True)
-class ReplaceStage(Edit):
+class ReplaceStage(ProposedEdit):
     """Put other stages, or another source, in the place of one.
 
     Attributes:
@@ -145,7 +145,7 @@ class ReplaceStage(Edit):
 
 
 @dataclass(frozen=True)
-class Rewrite(Edit):
+class Rewrite(ProposedEdit):
     """Put a whole part of the pipeline in the place of some stages in a row.
 
     Attributes:
@@ -170,7 +170,7 @@ class Rewrite(Edit):
 
 
 @dataclass(frozen=True)
-class SetOption(Edit):
+class SetOption(ProposedEdit):
     """Set one of tf.data's options, by its dotted path."""
 
     path: str

@@ -10,9 +10,9 @@ from typing import Any
 from pipeprof.pipelines.addresses import join, pipeline_of
 from pipeprof.pipelines.spec.yaml.writer import flow
 from pipeprof.profiles.advise.edits.edits import (
-    Edit,
     InsertStage,
     MoveStage,
+    ProposedEdit,
     ReplaceStage,
     Rewrite,
     SetArgument,
@@ -43,7 +43,7 @@ class _Stage:
         return name if isinstance(name, str) else None
 
 
-def overrides(view: PipelineView, edits: Sequence[Edit]) -> list[str]:
+def overrides(view: PipelineView, edits: Sequence[ProposedEdit]) -> list[str]:
     """Return the ``--set`` values that apply the edits to the spec, in the order in which they are given.
 
     Returns:
@@ -58,7 +58,7 @@ def overrides(view: PipelineView, edits: Sequence[Edit]) -> list[str]:
     return [] if any(_REFERENCE in flag for flag in flags) else flags
 
 
-def _flags(view: PipelineView, edits: Sequence[Edit]) -> list[str]:
+def _flags(view: PipelineView, edits: Sequence[ProposedEdit]) -> list[str]:
     lists = _stage_lists(view)
     moved = {edit.stage for edit in edits if isinstance(edit, MoveStage)}
     for edit in edits:
@@ -184,7 +184,7 @@ def _value(value: Any) -> str:
     return flow(plain_data(value))
 
 
-def describe_change(view: PipelineView, edits: Sequence[Edit], detail: str | None = None) -> str | None:
+def describe_change(view: PipelineView, edits: Sequence[ProposedEdit], detail: str | None = None) -> str | None:
     """Return the edits in one line.
 
     Args:
@@ -207,7 +207,7 @@ def describe_change(view: PipelineView, edits: Sequence[Edit], detail: str | Non
     return f"{line}: {detail}" if detail else line
 
 
-def _describe(view: PipelineView, edit: Edit, *, named: bool) -> str | None:
+def _describe(view: PipelineView, edit: ProposedEdit, *, named: bool) -> str | None:
     if isinstance(edit, SetArgument):
         stage = view.by_id.get(edit.stage)
         now = {**stage.arguments, **(stage.written or {})}.get(edit.argument) if stage is not None else None
@@ -218,7 +218,7 @@ def _describe(view: PipelineView, edit: Edit, *, named: bool) -> str | None:
     return _describe_stages(view, edit)
 
 
-def _describe_stages(view: PipelineView, edit: Edit) -> str | None:
+def _describe_stages(view: PipelineView, edit: ProposedEdit) -> str | None:
     """An edit that changes which stages there are, or their order."""
     if isinstance(edit, MoveStage):
         return f"move {_stage_words(view, edit.stage, edit.op)} before {_stage_words(view, edit.before)}"

@@ -9,9 +9,9 @@ from dataclasses import replace as changed
 from typing import Any
 
 from pipeprof.profiles.advise.edits.edits import (
-    Edit,
     InsertStage,
     MoveStage,
+    ProposedEdit,
     ReplaceStage,
     Rewrite,
     SetArgument,
@@ -41,7 +41,7 @@ class _Item:
         return not self.inserted and not self.stage.inputs and self.stage.id.split(".")[-2:-1] != ["stages"]
 
 
-def proposal(view: PipelineView, edits: Sequence[Edit]) -> tuple[str | None, str | None]:
+def proposal(view: PipelineView, edits: Sequence[ProposedEdit]) -> tuple[str | None, str | None]:
     """The edits as YAML and as Python; ``None`` for none.
 
     Stages next to each other that change are written out as they stand afterwards, with everything that was written in
@@ -71,13 +71,13 @@ def proposal(view: PipelineView, edits: Sequence[Edit]) -> tuple[str | None, str
     return "\n".join(yaml) or None, "\n".join(python) or None
 
 
-def _at(edit: Edit, view: PipelineView) -> str:
+def _at(edit: ProposedEdit, view: PipelineView) -> str:
     if isinstance(edit, InsertStage):
         return edit.after or (view.root.id if view.root is not None else "")
     return getattr(edit, "stage", "")
 
 
-def _places(edit: Edit, view: PipelineView) -> bool:
+def _places(edit: ProposedEdit, view: PipelineView) -> bool:
     """Whether all stages that it names are there."""
     before = edit.before if isinstance(edit, MoveStage) else None
     return _at(edit, view) in view.by_id and (before is None or before in view.by_id)
@@ -106,7 +106,7 @@ def _chain(view: PipelineView, stage: StageView) -> list[_Item]:
         found.append(at)
 
 
-def _apply(items: list[_Item], edit: Edit) -> None:
+def _apply(items: list[_Item], edit: ProposedEdit) -> None:
     place = {item.stage.id: index for index, item in enumerate(items)}
     if isinstance(edit, InsertStage):
         stage = StageView(id="", op=edit.op, arguments=edit.arguments)

@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.memory.ledger.buffers import Look, looks_of
-from pipeprof.profiles.memory.ledger.facts import AT_REST, Facts, Ledger, Reading, grown_in_use
-from pipeprof.profiles.memory.ledger.growth import epochs_of, filling_of, grew_of, growth_of, series_of
+from pipeprof.profiles.memory.ledger.buffers import Look, map_looks
+from pipeprof.profiles.memory.ledger.facts import AT_REST, Ledger, LedgerFacts, ProcessReading, grown_in_use
+from pipeprof.profiles.memory.ledger.growth import (
+    epoch_peaks,
+    filling_stage,
+    largest_growth,
+    leak_estimate,
+    memory_series,
+)
 from pipeprof.profiles.memory.ledger.held import (
-    buffers_of,
     captured,
-    making_of,
+    estimate_pool_scale,
+    held_buffers,
+    in_flight_batches,
     own_shares,
-    pool_scale_of,
-    sources_of,
-    windows_of,
+    source_tensors,
+    window_buffers,
 )
 from pipeprof.profiles.memory.ledger.reconcile import reconcile
 from pipeprof.profiles.memory.predict.autotuned_buffers import tuned_prefetches
@@ -41,7 +47,7 @@ _WINDOWS = {"warmup": "warmup", "measure": "measure", "first": "first_element"}
 
 
 @dataclass(frozen=True)
-class Seen:
+class LedgerInput:
     """What there is to account with.
 
     Attributes:
@@ -61,28 +67,28 @@ class Seen:
     children: bool = False
 
 
-def account(profile: Profile, seen: Seen) -> list[Message]:
+def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     """Fill in the ledger and all that belongs to it; returns what a reader should be told."""
     memory = profile.memory
     running = [look for look in seen.looks if look.phase != AT_REST]
-    memory.series = series_of(running, seen.origin)
-    memory.epochs = epochs_of(running, profile.series, seen.origin)
-    memory.grew = grew_of(running, own_shares(seen.view))
-    memory.growth = growth_of(
+    memory.series = memory_series(running, seen.origin)
+    memory.epochs = epoch_peaks(running, profile.series, seen.origin)
+    memory.grew = largest_growth(running, own_shares(seen.view))
+    memory.growth = leak_estimate(
         running,
         profile.series,
         seen.origin,
         in_use=_grown_in_use(_readings(seen.document)),
         children=seen.children,
     )
-    memory.filling = filling_of(running) if memory.growth is None else None
+    memory.filling = filling_stage(running) if memory.growth is None else None
     if memory.peak_bytes is None:
         return []
     facts = _facts(memory, seen)
     if facts is None:
         return []
     ledger = reconcile(facts)
-    _at_fullest(profile, _fullest(seen.looks, _WINDOWS.get(facts.moment, "measure")))
+    _at_fullest(profile, _fullest(seen.looks, _WINDOWS.get(facts.peak_phase, "measure")))
     memory.ledger = entries_of(ledger, seen.predicted)
     memory.unexplained_bytes = ledger.unexplained
     if seen.predicted is not None:
@@ -95,7 +101,7 @@ def looks(
     graphs: Mapping[str, Any], document: Mapping[str, Any], *, by_address: bool, ops: Mapping[str, str] | None
 ) -> list[Look]:
     """The worker's looks, placed on the graphs that it sent."""
-    return looks_of(graphs["written"], graphs["executed"], document["looks"], by_address=by_address, ops=ops)
+    return map_looks(graphs["written"], graphs["executed"], document["looks"], by_address=by_address, ops=ops)
 
 
 def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
@@ -110,49 +116,49 @@ def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
     return memory_prediction(replace(view, kind="static", stages=stages, profile=None), kept=2 * arrays >= nominal)
 
 
-def _readings(document: Mapping[str, Any]) -> dict[str, Reading]:
+def _readings(document: Mapping[str, Any]) -> dict[str, ProcessReading]:
     return {
-        one["name"]: Reading(**{key: value for key, value in one.items() if key != "name"})
+        one["name"]: ProcessReading(**{key: value for key, value in one.items() if key != "name"})
         for one in document["readings"]
         if one["rss"] is not None
     }
 
 
-def _grown_in_use(readings: Mapping[str, Reading]) -> int | None:
+def _grown_in_use(readings: Mapping[str, ProcessReading]) -> int | None:
     """Bytes by which what is in use outside the pool grew from the end of the warm-up to that of the measurement."""
     before, after = readings.get("warmup"), readings.get("measure")
     return None if before is None or after is None else grown_in_use(before, after)
 
 
-def _facts(memory: Memory, seen: Seen) -> Facts | None:
+def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
     document = seen.document
     readings = _readings(document)
-    moment = _moment(memory, readings)
-    if "import" not in readings or moment is None or memory.peak_bytes is None:
+    peak_phase = _peak_reading(memory, readings)
+    if "import" not in readings or peak_phase is None or memory.peak_bytes is None:
         return None
     view = seen.view
     held = memory_prediction(view)
-    look = _fullest(seen.looks, _WINDOWS.get(moment))
+    look = _fullest(seen.looks, _WINDOWS.get(peak_phase))
     first = next((one for one in seen.looks if one.phase == "first_element"), None)
     python = document["python"]
     data = document["mapped_data"]
-    return Facts(
+    return LedgerFacts(
         readings=readings,
         peak=memory.peak_bytes,
-        moment=moment,
-        sources=tuple(sources_of(view)),
+        peak_phase=peak_phase,
+        sources=tuple(source_tensors(view)),
         arrays=python["arrays"],
         python=python["others"] if python["others"] >= PYTHON_BYTES else 0,
-        children=_children(memory, readings[moment]) if seen.children else 0,
-        libraries=max(0, (readings[moment].file or 0) - (readings["import"].file or 0) - data),
+        children=_children(memory, readings[peak_phase]) if seen.children else 0,
+        libraries=max(0, (readings[peak_phase].file or 0) - (readings["import"].file or 0) - data),
         files=data if data >= _FILE_BYTES else 0,
-        buffers=(*buffers_of(view, held, look), *windows_of(view, held, look)) if look is not None else (),
-        first=tuple(buffers_of(view, held, first)) if first is not None else (),
+        buffers=(*held_buffers(view, held, look), *window_buffers(view, held, look)) if look is not None else (),
+        first=tuple(held_buffers(view, held, first)) if first is not None else (),
         live=look.live if look is not None else None,
         batch_bytes=document["batch_bytes"],
-        making=tuple(making_of(view, held, look, document["batch_bytes"])),
+        in_flight=tuple(in_flight_batches(view, held, look, document["batch_bytes"])),
         trimmed=document["trimmed"],
-        pool_scale=pool_scale_of(
+        pool_scale=estimate_pool_scale(
             view, held, seen.looks, look, made=readings.get("iterator"), consumer=document["batch_bytes"]
         ),
         aliases=tuple((one.owner, one.stage) for one in held.held if one.how == "alias"),
@@ -161,7 +167,7 @@ def _facts(memory: Memory, seen: Seen) -> Facts | None:
     )
 
 
-def _moment(memory: Memory, readings: Mapping[str, Reading]) -> str | None:
+def _peak_reading(memory: Memory, readings: Mapping[str, ProcessReading]) -> str | None:
     """The reading that ends the stretch in which the peak was reached."""
     phase = memory.peak_phase
     if phase == "first_element":
@@ -175,14 +181,14 @@ def _moment(memory: Memory, readings: Mapping[str, Reading]) -> str | None:
     return _at_pools_peak(readings, name) if name in _RUNNING else name
 
 
-def _at_pools_peak(readings: Mapping[str, Reading], name: str) -> str:
+def _at_pools_peak(readings: Mapping[str, ProcessReading], name: str) -> str:
     """Of the stretches with the same peak the one in which the pool had most in use: it never gives memory back."""
     least = _SAME_PEAK * (readings[name].peak or 0)
     same = [one for one in _RUNNING if one in readings and (readings[one].peak or 0) >= least]
     return max([name, *same], key=lambda one: readings[one].live_peak or 0)
 
 
-def _children(memory: Memory, reading: Reading) -> int:
+def _children(memory: Memory, reading: ProcessReading) -> int:
     """Memory of child processes at the peak, which was measured of all together."""
     return max(0, (memory.peak_bytes or 0) - (reading.peak or reading.rss))
 
@@ -218,7 +224,7 @@ def entries_of(ledger: Ledger, predicted: MemoryPrediction | None) -> list[Ledge
     ]
 
 
-def _autotune(memory: Memory, seen: Seen, limit: int | None) -> AutotuneMemory | None:
+def _autotune(memory: Memory, seen: LedgerInput, limit: int | None) -> AutotuneMemory | None:
     """AUTOTUNE's budget, where it tunes anything.
 
     It matters where buffers as large as tuned prefetches become, beside what the budget does not count, are more than

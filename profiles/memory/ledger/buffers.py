@@ -86,7 +86,7 @@ class Look:
         return sum(one.bytes for one in self.by_stage.values())
 
 
-def looks_of(
+def map_looks(
     written: GraphDict,
     executed: GraphDict,
     looks: Sequence[Mapping[str, Any]],

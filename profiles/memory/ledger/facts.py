@@ -18,7 +18,7 @@ SLOT_BYTES = 24
 """What an element takes in the list of a buffer."""
 AT_REST: PhaseName = "trace"
 """The phase of the one look that was taken when nobody took batches."""
-MAKING = "in the making"
+IN_FLIGHT = "in flight"
 BUILDING = "building the pipeline"
 OBJECTS = "large Python objects"
 INDEX = "the pool's index of its memory"
@@ -29,7 +29,7 @@ SMALL_BYTES = 512
 
 
 @dataclass(frozen=True)
-class Reading:
+class ProcessReading:
     """The process at the end of a stretch of the run, and its peaks in that stretch; None for what is not known.
 
     Attributes:
@@ -74,7 +74,7 @@ class Reading:
         return None if self.heap is None or self.mapped is None else self.heap + self.mapped
 
 
-def grown_in_use(before: Reading, after: Reading) -> int | None:
+def grown_in_use(before: ProcessReading, after: ProcessReading) -> int | None:
     """Bytes by which what is in use outside the pool grew; None where nobody can tell.
 
     Glibc's blocks, and Python's: of these the number is known, so that they are what else the process has grown by, at
@@ -151,13 +151,13 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Facts:
+class LedgerFacts:
     """What the ledger is made from.
 
     Attributes:
         readings: By the name of what had just ended: import, build, iterator, first, released, warmup, measure.
         peak: Largest resident memory of the process with its children.
-        moment: When it was reached: the name of the reading that ends that stretch.
+        peak_phase: When it was reached: the name of the reading that ends that stretch.
         sources: In-memory sources.
         arrays: Bytes of Python arrays that sources were made of and that are still there.
         python: Bytes of other large Python objects.
@@ -168,7 +168,7 @@ class Facts:
         first: What the buffers held when the first element had just been read.
         live: Pool bytes at that look.
         batch_bytes: Bytes of a batch that the loop holds.
-        making: Bytes that batches in the making and calls under way may take, by stage and owner.
+        in_flight: Bytes that batches in flight and calls under way may take, by stage and owner.
         trimmed: What glibc gave back in the end.
         captured: Functions of the pipeline hold constants.
         pool_scale: Bytes that the pool has in use for a byte of a buffered tensor: its chunks are up to twice as large.
@@ -176,9 +176,9 @@ class Facts:
         leaked: Live tensors grew with all buffers full.
     """
 
-    readings: Mapping[str, Reading]
+    readings: Mapping[str, ProcessReading]
     peak: int
-    moment: str
+    peak_phase: str
     sources: Sequence[Source] = ()
     arrays: int = 0
     python: int = 0
@@ -189,7 +189,7 @@ class Facts:
     first: Sequence[Buffer] = ()
     live: int | None = None
     batch_bytes: float | None = None
-    making: Sequence[tuple[Owner, str, int]] = ()
+    in_flight: Sequence[tuple[Owner, str, int]] = ()
     trimmed: int | None = None
     captured: bool = False
     pool_scale: float = 1.0

@@ -40,7 +40,7 @@ class _Seen:
     epoch: float
 
 
-def series_of(looks: Sequence[Look], origin: float) -> MemorySeries | None:
+def memory_series(looks: Sequence[Look], origin: float) -> MemorySeries | None:
     """What each stage held at each look, and TensorFlow's live bytes.
 
     Args:
@@ -60,7 +60,7 @@ def series_of(looks: Sequence[Look], origin: float) -> MemorySeries | None:
     )
 
 
-def grew_of(looks: Sequence[Look], own: Mapping[str, float] | None = None) -> list[PhaseGrew] | None:
+def largest_growth(looks: Sequence[Look], own: Mapping[str, float] | None = None) -> list[PhaseGrew] | None:
     """The stage whose buffer grew most in each phase, beyond what it had held before; None without looks.
 
     Args:
@@ -85,7 +85,7 @@ def grew_of(looks: Sequence[Look], own: Mapping[str, float] | None = None) -> li
     return found
 
 
-def epochs_of(looks: Sequence[Look], series: Series, origin: float) -> MemoryEpochs | None:
+def epoch_peaks(looks: Sequence[Look], series: Series, origin: float) -> MemoryEpochs | None:
     """The largest resident memory of the first epoch and of later ones; None if no epoch ended."""
     ends = [later.t - origin for earlier, later in pairwise(looks) if later.epoch > 0 == earlier.epoch]
     if not ends and not (looks and looks[0].epoch):
@@ -118,7 +118,7 @@ def filled_at(looks: Sequence[Look]) -> float | None:
     return at
 
 
-def growth_of(
+def leak_estimate(
     looks: Sequence[Look],
     series: Series,
     origin: float,
@@ -176,7 +176,7 @@ def growth_of(
     )
 
 
-def filling_of(looks: Sequence[Look]) -> str | None:
+def filling_stage(looks: Sequence[Look]) -> str | None:
     """The stage whose buffer was still growing when the measurement ended; None where it ended long after."""
     measured = [look for look in looks if look.phase == "measure"]
     full = filled_at(looks)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pipeprof.profiles.memory.ledger.facts import MAPPED_BYTES, SLOT_BYTES, Buffer, Facts, Reading
+from pipeprof.profiles.memory.ledger.facts import MAPPED_BYTES, SLOT_BYTES, Buffer, LedgerFacts, ProcessReading
 from pipeprof.profiles.memory.predict.model import HOLES, MOST_HOLES
 
 FULL = 0.5
@@ -17,7 +17,7 @@ FULL = 0.5
 elements the heap has grown by as much for everything else."""
 
 
-def within_heap(facts: Facts, buffers: list[Buffer]) -> list[Buffer]:
+def within_heap(facts: LedgerFacts, buffers: list[Buffer]) -> list[Buffer]:
     """Buffers of small tensors hold no more than the heap has ever grown by: elements may share a tensor."""
     made, most = facts.readings.get("iterator"), _fullest(facts)
     small = [one for one in buffers if not (one.unsized or one.alias or one.pooled) and one.overhead and one.elements]
@@ -42,7 +42,7 @@ def _slots(buffers: Iterable[Buffer]) -> float:
     return sum(size for size in sizes if size >= MAPPED_BYTES)
 
 
-def _mapped(facts: Facts, reading: Reading, buffers: Iterable[Buffer]) -> float:
+def _mapped(facts: LedgerFacts, reading: ProcessReading, buffers: Iterable[Buffer]) -> float:
     """The same as far as more was mapped at a reading than when the pipeline had been built."""
     built = facts.readings.get("build")
     if built is None or built.mapped is None or reading.mapped is None:
@@ -50,14 +50,14 @@ def _mapped(facts: Facts, reading: Reading, buffers: Iterable[Buffer]) -> float:
     return min(_slots(buffers), max(0, reading.mapped - built.mapped))
 
 
-def heap_free(facts: Facts) -> int | None:
+def heap_free(facts: LedgerFacts) -> int | None:
     """Bytes of the heap that are free at the peak and were not before; None where nobody can tell.
 
     They were read at some moment near the peak, as just before an epoch fills its buffers. What the heap has in use at
     its fullest beyond that moment's is new memory as far as the process has grown until the peak, and for the rest lies
     in what was free.
     """
-    base, now = facts.readings["import"].heap_free, facts.readings[facts.moment]
+    base, now = facts.readings["import"].heap_free, facts.readings[facts.peak_phase]
     if base is None or now.heap_free is None:
         return None
     if now.near_free is None or now.near_heap is None or now.near_rss is None or now.peak is None:
@@ -67,13 +67,13 @@ def heap_free(facts: Facts) -> int | None:
     return max(0, now.near_free - used_again - base)
 
 
-def _fullest(facts: Facts) -> int | None:
+def _fullest(facts: LedgerFacts) -> int | None:
     """The most of the heap that was seen in use with buffers full."""
-    seen = (facts.readings.get(name) for name in ("first", facts.moment))
+    seen = (facts.readings.get(name) for name in ("first", facts.peak_phase))
     return max((one.heap_most or one.heap for one in seen if one is not None and one.heap is not None), default=None)
 
 
-def holes_shown(facts: Facts, buffers: Sequence[Buffer]) -> float:
+def holes_shown(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float:
     """The part of the holes between buffered elements that is there: no more than is free; the usual one if unknown."""
     expected, free = sum(one.holes * one.elements for one in buffers if not one.alias), heap_free(facts)
     if free is None or not expected:
@@ -133,7 +133,7 @@ def _extent(one: Buffer) -> float:
     return one.bytes if one.texts else one.elements * one.weight
 
 
-def in_heap(facts: Facts, buffers: Sequence[Buffer]) -> float | None:
+def in_heap(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float | None:
     """Bytes of the heap in buffers at the fullest look.
 
     What elements take in it is known from the first look, just before which it was read, if half of them were there;
@@ -154,4 +154,4 @@ def in_heap(facts: Facts, buffers: Sequence[Buffer]) -> float | None:
         each = max(0.0, grown - others) / (extent or 1.0)
         rest = sum(one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in buffers if one not in lacking)
         return rest + each * now
-    return max(0.0, most - made.heap + _mapped(facts, facts.readings[facts.moment], buffers))
+    return max(0.0, most - made.heap + _mapped(facts, facts.readings[facts.peak_phase], buffers))

@@ -1,4 +1,4 @@
-"""What a pipeline's stages held at a look, as the ledger wants it: sources, buffers, and what is in the making."""
+"""What a pipeline's stages held at a look, as the ledger wants it: sources, buffers, and what is in flight."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.memory.ledger.facts import AT_REST, POOLED_BYTES, Buffer, Reading, Source
+from pipeprof.profiles.memory.ledger.facts import AT_REST, POOLED_BYTES, Buffer, ProcessReading, Source
 from pipeprof.profiles.memory.predict.batch_buffers import APART
 from pipeprof.profiles.memory.predict.element_size import PATH_BYTES
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
@@ -53,7 +53,7 @@ CONSTANT_BYTES = 1_000_000
 """Constants in graphs count from here on: every function has a few."""
 
 
-def sources_of(view: PipelineView) -> Iterable[Source]:
+def source_tensors(view: PipelineView) -> Iterable[Source]:
     """Its in-memory sources."""
     for stage in view.stages:
         if stage.source_bytes and stage.owner is None:
@@ -66,7 +66,7 @@ def captured(view: PipelineView) -> bool:
     return sum(sizes) >= CONSTANT_BYTES
 
 
-def buffers_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
+def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
     """What its stages held at a look, with what is known of their elements."""
     aliases = {(one.stage, one.owner) for one in held.held if one.how == "alias"}
     for stage_id, one in look.by_stage.items():
@@ -151,7 +151,7 @@ def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) 
     return TEXT_BLOCK_BYTES * texts + TEXT_SPARE * size
 
 
-def windows_of(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
+def window_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
     """Windows of which the model counts nothing: their tensors are live, and no other stage holds them.
 
     Where all of their tensors are large, what the heap has grown by is not theirs.
@@ -210,18 +210,18 @@ def own_shares(view: PipelineView) -> dict[str, float]:
     }
 
 
-def pool_scale_of(
+def estimate_pool_scale(
     view: PipelineView,
     held: MemoryPrediction,
     looks: Sequence[Look],
     fullest: Look | None,
     *,
-    made: Reading | None,
+    made: ProcessReading | None,
     consumer: float | None,
 ) -> float:
     """How much more the pool has in use than the buffered tensors count, where least else was in it.
 
-    That is when nobody takes batches and nothing is in the making, which is looked at once after measuring. The batches
+    That is when nobody takes batches and nothing is in flight, which is looked at once after measuring. The batches
     that stages take apart are there then, too; where there are windows, nobody knows how much is in them.
 
     Args:
@@ -232,14 +232,14 @@ def pool_scale_of(
         made: The reading just after the iterator was made.
         consumer: Bytes of a batch.
     """
-    if fullest is None or made is None or made.live is None or any(windows_of(view, held, fullest)):
+    if fullest is None or made is None or made.live is None or any(window_buffers(view, held, fullest)):
         return 1.0
     apart = sum(one.pooled for one in held.held if one.owner == "batch" and view.by_id[one.stage].op in APART)
     ratios = []
     for look in looks:
         if look.phase not in (fullest.phase, AT_REST) or look.live is None or look.total < _FULL * fullest.total:
             continue
-        buffers = [one for one in buffers_of(view, held, look) if not one.alias]
+        buffers = [one for one in held_buffers(view, held, look) if not one.alias]
         pooled = sum(one.bytes * one.pooled for one in buffers)
         if not pooled or any(one.unsized for one in buffers):
             continue
@@ -258,10 +258,10 @@ def _weight(view: PipelineView, stage: StageView) -> float:
     return weight
 
 
-def making_of(
+def in_flight_batches(
     view: PipelineView, held: MemoryPrediction, look: Look | None, batch_bytes: float | None
 ) -> Iterable[tuple[Owner, str, int]]:
-    """Batches in the making and calls under way, which no buffer holds yet, and room that was filled between looks."""
+    """Batches in flight and calls under way, which no buffer holds yet, and room that was filled between looks."""
     for one in held.held:
         if one.owner == "batch":
             yield one.owner, one.stage, one.bytes

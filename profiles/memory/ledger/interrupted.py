@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.profiles.document.memory import LedgerMoment
 from pipeprof.profiles.memory.ledger.buffers import KINDS, Buffered, Look, kind_of
-from pipeprof.profiles.memory.ledger.facts import Facts, Ledger, Reading
-from pipeprof.profiles.memory.ledger.held import buffers_of, captured, making_of, sources_of
+from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts, ProcessReading
+from pipeprof.profiles.memory.ledger.held import captured, held_buffers, in_flight_batches, source_tensors
 from pipeprof.profiles.memory.ledger.reconcile import reconcile
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
@@ -54,29 +54,31 @@ def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] |
     """The ledger of that moment, and what was predicted; None where not even TensorFlow's own memory is known."""
     rss = seen.memory["rss"]
     readings = {
-        one["name"]: Reading(**{key: value for key, value in one.items() if key != "name"})
+        one["name"]: ProcessReading(**{key: value for key, value in one.items() if key != "name"})
         for one in seen.readings
         if one["rss"] is not None
     }
     if rss is None or "import" not in readings:
         return None
     live = seen.memory["live"]
-    moment = next((name for name in ("build", "iterator", "first") if name not in readings), seen.phase)
-    readings = {name: one for name, one in readings.items() if name != moment}
+    peak_phase = next((name for name in ("build", "iterator", "first") if name not in readings), seen.phase)
+    readings = {name: one for name, one in readings.items() if name != peak_phase}
     heap = {key: seen.memory.get(key) for key in ("heap", "heap_free")}
-    readings[moment] = Reading(rss=rss, peak=rss, live=live, live_peak=live, **heap)
+    readings[peak_phase] = ProcessReading(rss=rss, peak=rss, live=live, live_peak=live, **heap)
     prediction = memory_prediction(seen.view)
     look = Look(seen.memory["t"], seen.phase, 0, 0, live, dict(_held(seen)))
-    facts = Facts(
+    facts = LedgerFacts(
         readings=readings,
         peak=rss + seen.children,
-        moment=moment,
+        peak_phase=peak_phase,
         children=seen.children,
-        sources=tuple(sources_of(seen.view)),
+        sources=tuple(source_tensors(seen.view)),
         arrays=_arrays(seen.view, readings),
-        buffers=tuple(buffers_of(seen.view, prediction, look)),
+        buffers=tuple(held_buffers(seen.view, prediction, look)),
         live=live,
-        making=tuple(making_of(seen.view, prediction, look, None)) if moment not in ("build", "iterator") else (),
+        in_flight=tuple(in_flight_batches(seen.view, prediction, look, None))
+        if peak_phase not in ("build", "iterator")
+        else (),
         aliases=tuple((one.owner, one.stage) for one in prediction.held if one.how == "alias"),
         captured=captured(seen.view),
     )
@@ -87,7 +89,7 @@ def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] |
     return at, Ledger(entries, ledger.unexplained), prediction
 
 
-def _arrays(view: PipelineView, readings: Mapping[str, Reading]) -> int:
+def _arrays(view: PipelineView, readings: Mapping[str, ProcessReading]) -> int:
     """Bytes of the arrays that sources are made of: what loading them has taken, where that is a phase of its own."""
     loaded, base = readings.get("data"), readings["import"]
     if loaded is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipeprof.profiles.memory.ledger.facts import Buffer, Facts, Reading
+from pipeprof.profiles.memory.ledger.facts import Buffer, LedgerFacts, ProcessReading
 
 HOLES = 0.05
 """What lies free between the tensors in use, as a share of them: 3 to 6 % were measured in pipelines without a source
@@ -13,35 +13,35 @@ _SOME = 1_000_000
 """Tensors by which the pool is known to have had regions when the iterator was made."""
 
 
-def pool_at(facts: Facts) -> Reading | None:
+def pool_at(facts: LedgerFacts) -> ProcessReading | None:
     """The reading that tells what the pool had resident at the peak, itself or a later one: it gives nothing back."""
     names = list(facts.readings)
-    later = [facts.readings[name] for name in names[names.index(facts.moment) :]]
+    later = [facts.readings[name] for name in names[names.index(facts.peak_phase) :]]
     return next((one for one in later if one.pool is not None), None)
 
 
-def in_use(facts: Facts) -> int | None:
+def in_use(facts: LedgerFacts) -> int | None:
     """Bytes of the pool in use at its peak, without those of its chunks that nobody has written to."""
-    most, seen = facts.readings[facts.moment].live_peak, pool_at(facts)
+    most, seen = facts.readings[facts.peak_phase].live_peak, pool_at(facts)
     if most is None or seen is None or seen.pool is None:
         return most
     return min(most, seen.pool + (seen.pool_hidden or 0))
 
 
-def pool_free(facts: Facts, residue: int) -> int:
+def pool_free(facts: LedgerFacts, residue: int) -> int:
     """Bytes of the pool that were resident at the peak and not in use, beside the residue of making the sources.
 
     Where its pages were not counted, what it had in use before and no longer then.
     """
-    now, seen = facts.readings[facts.moment], pool_at(facts)
+    now, seen = facts.readings[facts.peak_phase], pool_at(facts)
     if seen is not None and seen.pool is not None:
         return max(0, seen.pool - (now.live_peak or 0) - residue)
     names = list(facts.readings)
-    peaks = [facts.readings[name].live_peak or 0 for name in names[: names.index(facts.moment) + 1]]
+    peaks = [facts.readings[name].live_peak or 0 for name in names[: names.index(facts.peak_phase) + 1]]
     return max(0, max(peaks, default=0) - (now.live_peak or 0) - residue)
 
 
-def index_bytes(facts: Facts) -> int:
+def index_bytes(facts: LedgerFacts) -> int:
     """What the pool's index has grown by since the iterator was made; 0 if nobody can tell.
 
     With fewer tensors in it there would be fewer regions, but they are no stage's: the pool doubles with each.
@@ -54,7 +54,7 @@ def index_bytes(facts: Facts) -> int:
     return max(0, seen.pool_index - (made.pool_index or 0))
 
 
-def within_pool(facts: Facts, buffers: list[Buffer], most: float | None) -> list[Buffer]:
+def within_pool(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -> list[Buffer]:
     """Buffers of large tensors hold no more than the pool ever had in use, or the process has grown by.
 
     Elements may share a tensor, as where a function gives a constant.
@@ -101,14 +101,14 @@ def _scaled(one: Buffer, scale: float) -> Buffer:
     return replace(one, bytes=total, pooled=inside / total if total else one.pooled)
 
 
-def used_again(facts: Facts) -> int:
+def used_again(facts: LedgerFacts) -> int:
     """Bytes of what making the sources has left free in the pool that tensors have used again since.
 
     The pool takes free pieces that nobody has written to as readily as those: only what it has in use, with holes,
     beyond what the process has grown by lies in memory that was there.
     """
-    made, now = facts.readings.get("iterator"), facts.readings[facts.moment]
-    if made is None or facts.moment == "iterator":
+    made, now = facts.readings.get("iterator"), facts.readings[facts.peak_phase]
+    if made is None or facts.peak_phase == "iterator":
         return 0
     more = (now.live_peak or 0) - (made.live or 0)
     if made.heap is None or now.heap is None:
@@ -124,10 +124,10 @@ def used_again(facts: Facts) -> int:
     return max(0, more - max(0, grown - round(HOLES * more)))
 
 
-def _when_made(facts: Facts, made: Reading) -> int:
+def _when_made(facts: LedgerFacts, made: ProcessReading) -> int:
     """Resident memory when the iterator had been made, without copies that were let go of later."""
     names = list(facts.readings)
-    later = [facts.readings[name].rss for name in names[names.index("iterator") : names.index(facts.moment) + 1]]
+    later = [facts.readings[name].rss for name in names[names.index("iterator") : names.index(facts.peak_phase) + 1]]
     first, released = facts.readings.get("first"), facts.readings.get("released")
     dropped = max(0, first.rss - released.rss) if first is not None and released is not None else 0
     return min(made.rss - dropped, *later)

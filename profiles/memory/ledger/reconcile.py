@@ -12,19 +12,19 @@ from dataclasses import replace
 
 from pipeprof.profiles.memory.ledger.facts import (
     BUILDING,
+    IN_FLIGHT,
     INDEX,
     KEPT,
     LEAKED,
-    MAKING,
     OBJECTS,
     POOLED_BYTES,
     SLOT_BYTES,
     SMALL_BYTES,
     Buffer,
     Entry,
-    Facts,
     Ledger,
-    Reading,
+    LedgerFacts,
+    ProcessReading,
     Source,
 )
 from pipeprof.profiles.memory.ledger.heap import (
@@ -44,7 +44,7 @@ BESIDE_BYTES = 1_000_000
 HELD = "tensors made while it was built"
 
 
-def reconcile(facts: Facts) -> Ledger:
+def reconcile(facts: LedgerFacts) -> Ledger:
     """Give every byte of the peak an owner."""
     base = facts.readings["import"]
     entries = [Entry("runtime", None, base.rss, "measured")]
@@ -63,7 +63,7 @@ def reconcile(facts: Facts) -> Ledger:
     return Ledger(found, facts.peak - sum(one.bytes for one in found))
 
 
-def _python(facts: Facts) -> list[Entry]:
+def _python(facts: LedgerFacts) -> list[Entry]:
     found = [
         Entry("python", None, facts.python, "measured", OBJECTS),
         Entry("python", None, facts.libraries, "measured", "libraries loaded for it"),
@@ -72,7 +72,7 @@ def _python(facts: Facts) -> list[Entry]:
     return [one for one in found if one.bytes > 0]
 
 
-def _sources(facts: Facts) -> tuple[list[Entry], list[Entry]]:
+def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
     """What in-memory sources hold, and what making them has left in the pool."""
     base, made = facts.readings["import"], facts.readings.get("iterator") or facts.readings.get("build")
     found: list[Entry] = []
@@ -98,7 +98,7 @@ def _sources(facts: Facts) -> tuple[list[Entry], list[Entry]]:
             Entry("source", stage, round(tensors * share), "measured", HELD if beside else "TensorFlow's tensors"),
         ]
     rest = _copies(facts, array + tensors + residue + facts.python + facts.libraries + facts.files)
-    if facts.moment in ("build", "iterator"):
+    if facts.peak_phase in ("build", "iterator"):
         words = "copies while it was made"
     else:
         words = "copies in graphs" if _constant(facts) else "a copy that is let go of late"
@@ -108,14 +108,14 @@ def _sources(facts: Facts) -> tuple[list[Entry], list[Entry]]:
     return found, left
 
 
-def _constant(facts: Facts) -> bool:
+def _constant(facts: LedgerFacts) -> bool:
     return facts.captured or any(one.constant for one in facts.sources)
 
 
-def _residue(facts: Facts, touched: float) -> int:
+def _residue(facts: LedgerFacts, touched: float) -> int:
     """What the pool grew by while sources and iterator were made and no longer held then."""
     base, made = facts.readings["import"], facts.readings.get("iterator")
-    if made is None or made.live is None or facts.moment == "build":
+    if made is None or made.live is None or facts.peak_phase == "build":
         return 0
     peaks = [facts.readings[name].live_peak or 0 for name in ("build", "iterator") if name in facts.readings]
     most = max(peaks, default=0)
@@ -123,24 +123,24 @@ def _residue(facts: Facts, touched: float) -> int:
     return round(max(0, most - max(made.live + used_again(facts), base.live_peak or 0)) * touched)
 
 
-def _copies(facts: Facts, known: int) -> int:
+def _copies(facts: LedgerFacts, known: int) -> int:
     """Copies that were there at the peak: what the process had grown by while the source was made, beyond `known`."""
     readings = facts.readings
     base = readings["import"].rss
-    if facts.moment in ("build", "iterator"):
+    if facts.peak_phase in ("build", "iterator"):
         return max(0, facts.peak - facts.children - base - known)
     made, released = readings.get("iterator"), readings.get("released")
     if _constant(facts) and made is not None:
         grown = made.rss - base
-        late = _dropped(readings) if facts.moment not in ("first",) else 0
+        late = _dropped(readings) if facts.peak_phase not in ("first",) else 0
         return max(0, grown - late - known)
-    if facts.moment == "first" and made is not None and released is not None:
+    if facts.peak_phase == "first" and made is not None and released is not None:
         # Held until the next array is converted, which is after the first element.
         return _dropped(readings) or max(0, made.rss - base - known)
     return 0
 
 
-def _dropped(readings: Mapping[str, Reading]) -> int:
+def _dropped(readings: Mapping[str, ProcessReading]) -> int:
     """What was let go of with the next conversion of an array."""
     first, released = readings.get("first"), readings.get("released")
     return max(0, first.rss - released.rss) if first is not None and released is not None else 0
@@ -157,10 +157,10 @@ def _only(sources: Sequence[Source]) -> str | None:
     return sources[0].stage if len(sources) == 1 else None
 
 
-def _held(facts: Facts) -> tuple[list[Entry], bool, float]:
-    """Buffers, batches in the making and the loop's own batch; whether the pool is counted; the heap's holes."""
-    running = facts.moment not in ("build", "iterator")
-    made, now = facts.readings.get("iterator"), facts.readings.get(facts.moment)
+def _held(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
+    """Buffers, batches in flight and the loop's own batch; whether the pool is counted; the heap's holes."""
+    running = facts.peak_phase not in ("build", "iterator")
+    made, now = facts.readings.get("iterator"), facts.readings.get(facts.peak_phase)
     if not running or made is None or now is None:
         return [], False, 0.0
     buffers = [replace(one, bytes=0.0, elements=0.0) if one.alias else one for one in facts.buffers]
@@ -180,10 +180,10 @@ def _held(facts: Facts) -> tuple[list[Entry], bool, float]:
         mine = consumer if left is None or not in_pool else min(consumer, left)
         left = left - mine if left is not None and in_pool else left
         passing.append(Entry("consumer", None, round(mine), "measured", "the batch in the step"))
-    for owner, stage, size in facts.making:
+    for owner, stage, size in facts.in_flight:
         taken = float(size) if left is None else min(float(size), left)
         left = None if left is None else left - taken
-        passing.append(Entry(owner, stage, round(taken), "predicted" if left is None else "measured", MAKING))
+        passing.append(Entry(owner, stage, round(taken), "predicted" if left is None else "measured", IN_FLIGHT))
     if not facts.leaked:
         buffers, left = _at_most_full(buffers, left)
     shown = holes_shown(facts, buffers)
@@ -208,9 +208,9 @@ def _at_most_full(buffers: list[Buffer], left: float | None) -> tuple[list[Buffe
     return [replace(one, bytes=one.bytes + more(one)) if one in windows else one for one in buffers], 0.0
 
 
-def _kept(facts: Facts, left: int) -> list[Entry]:
+def _kept(facts: LedgerFacts, left: int) -> list[Entry]:
     """Python's small objects where memory leaks: what has no owner, at most what as many as there are more can take."""
-    made, now = facts.readings.get("iterator"), facts.readings.get(facts.moment)
+    made, now = facts.readings.get("iterator"), facts.readings.get(facts.peak_phase)
     if not facts.leaked or made is None or now is None or made.blocks is None or now.blocks is None:
         return []
     return [Entry("python", None, max(0, min(left, SMALL_BYTES * (now.blocks - made.blocks))), "measured", KEPT)]
@@ -220,7 +220,7 @@ def _padded(entries: list[Entry], left: float | None) -> list[Entry]:
     """Batches that come and go with what the pool had in use beside them: their chunks are up to twice as large."""
     inside = [one for one in entries if one.bytes >= POOLED_BYTES]
     total = sum(one.bytes for one in inside)
-    if not left or not total or not any(one.what == MAKING for one in inside):
+    if not left or not total or not any(one.what == IN_FLIGHT for one in inside):
         return entries
     scale = 1 + min(1.0, left / total)
     return [replace(one, bytes=round(one.bytes * scale)) if one in inside else one for one in entries]
@@ -238,37 +238,37 @@ def _merged(entries: Iterable[Entry]) -> list[Entry]:
     found: dict[tuple[str, str | None, str | None], Entry] = {}
     making: dict[tuple[str, str | None, str | None], int] = {}
     for one in entries:
-        key = one.owner, one.stage, None if one.what == MAKING else one.what
+        key = one.owner, one.stage, None if one.what == IN_FLIGHT else one.what
         if key in found and not (one.how == "alias" or found[key].how == "alias"):
             found[key] = replace(found[key], bytes=found[key].bytes + one.bytes)
-            if one.what == MAKING and one.bytes and found[key].what is None:
+            if one.what == IN_FLIGHT and one.bytes and found[key].what is None:
                 making[key] = making.get(key, 0) + one.bytes
         else:
             found.setdefault(key, one)
     for where, nbytes in making.items():
-        found[where] = replace(found[where], what=f"{in_words(nbytes)} of it {MAKING}")
+        found[where] = replace(found[where], what=f"{in_words(nbytes)} of it {IN_FLIGHT}")
     return list(found.values())
 
 
-def _slack(facts: Facts, residue: Sequence[Entry], holes: float, *, pooled: bool) -> list[Entry]:
+def _slack(facts: LedgerFacts, residue: Sequence[Entry], holes: float, *, pooled: bool) -> list[Entry]:
     """What the pool and glibc keep without anybody using it."""
     found = []
-    now = facts.readings.get(facts.moment)
+    now = facts.readings.get(facts.peak_phase)
     if pooled:
         free = pool_free(facts, sum(one.bytes for one in residue))
         found.append(Entry("slack", None, free, "measured", "TensorFlow's pool"))
         found.append(Entry("slack", None, index_bytes(facts), "measured", INDEX))
-    if now is not None and facts.moment not in ("build", "iterator"):
+    if now is not None and facts.peak_phase not in ("build", "iterator"):
         unused = heap_free(facts)
         kept = max(0.0, unused - holes) if unused is not None else facts.trimmed or 0
         found.append(Entry("slack", None, round(kept), "measured", "glibc's heap"))
     return found
 
 
-def _building(facts: Facts, source: Sequence[Entry]) -> list[Entry]:
+def _building(facts: LedgerFacts, source: Sequence[Entry]) -> list[Entry]:
     """What building the pipeline has left in Python and TensorFlow, where no source's copies hide it."""
     base, made = facts.readings["import"], facts.readings.get("iterator") or facts.readings.get("build")
-    if made is None or source or facts.moment in ("build", "iterator"):
+    if made is None or source or facts.peak_phase in ("build", "iterator"):
         return []
     grown = (made.rss - (made.file or 0)) - (base.rss - (base.file or 0)) - facts.python
     grown -= round(sum(SLOT_BYTES * one.elements for one in facts.buffers if one.owner == "shuffle" and not one.alias))
@@ -282,7 +282,7 @@ def _without_reuse(entries: list[Entry], peak: int) -> list[Entry]:
     """
     over = sum(one.bytes for one in entries) - peak
     found = list(entries)
-    for what in (BUILDING, "the pool's residue", INDEX, "TensorFlow's pool", "glibc's heap", MAKING, OBJECTS):
+    for what in (BUILDING, "the pool's residue", INDEX, "TensorFlow's pool", "glibc's heap", IN_FLIGHT, OBJECTS):
         for index, one in enumerate(found):
             if over > 0 and one.what == what:
                 taken = min(over, one.bytes)

@@ -58,9 +58,9 @@ def _batched(view: PipelineView, stage: StageView, below: StageView | None) -> I
         # The map holds them.
         return
     if below is None or fused or holder(view, below) is not None:
-        yield Portion(count, "in the making", size)
+        yield Portion(count, "in flight", size)
     else:
-        yield Portion(2 * count, "in the making, the elements and their copy", size)
+        yield Portion(2 * count, "in flight, the elements and their copy", size)
 
 
 def _rebatched(view: PipelineView, stage: StageView, below: StageView | None) -> Iterator[Portion]:
@@ -71,20 +71,20 @@ def _rebatched(view: PipelineView, stage: StageView, below: StageView | None) ->
     size, whole = element_size(view, stage), element_size(view, below) if below is not None else None
     rows, given = batch_size_of(stage), rows_of(view, below) if below is not None else None
     if below is None or size is None or whole is None:
-        yield Portion(1, "in the making", size)
+        yield Portion(1, "in flight", size)
     elif not rows or not given:
         # Their sizes were measured.
         if holder(view, below) is None and size.bytes < whole.bytes:
             yield Portion(1, "rest of the batch that is handed on in parts", whole.less(size.bytes))
         elif size.bytes > whole.bytes:
-            yield Portion(2, "in the making, the parts and their copy", size)
+            yield Portion(2, "in flight, the parts and their copy", size)
     elif given % rows:
         parts = Size(max(size.bytes, 2 * whole.bytes) if given > rows else size.bytes, whole.partial)
         yield Portion(1, "of batches that it puts together", parts)
-        yield Portion(1, "in the making", size)
+        yield Portion(1, "in flight", size)
     elif all((one.nbytes or 0) % ALIGNMENT_BYTES == 0 for one in components(view, stage)):
         if holder(view, below) is None:
             yield Portion(1, "rest of the batch that is handed on in parts", whole.less(size.bytes))
     else:
         yield Portion(1, "batch that it takes apart", whole)
-        yield Portion(1, "in the making", size)
+        yield Portion(1, "in flight", size)

@@ -33,7 +33,7 @@ CACHE_OVERHEAD_BYTES = 186
 
 
 @dataclass(frozen=True)
-class Held:
+class BufferPrediction:
     """Bytes that a stage should hold at the peak.
 
     Attributes:
@@ -64,7 +64,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class NotKnown:
+class UnknownSize:
     """A stage that holds tensors of a size that cannot be told, and why."""
 
     owner: Owner
@@ -81,8 +81,8 @@ class MemoryPrediction:
         unknown: What is missing from it.
     """
 
-    held: tuple[Held, ...]
-    unknown: tuple[NotKnown, ...]
+    held: tuple[BufferPrediction, ...]
+    unknown: tuple[UnknownSize, ...]
 
     @property
     def total_bytes(self) -> int:

@@ -24,9 +24,9 @@ from pipeprof.profiles.memory.predict.fused_map_batch import (
 from pipeprof.profiles.memory.predict.model import (
     GENERATED_BELOW,
     HOLES_BELOW,
-    Held,
+    BufferPrediction,
     MemoryPrediction,
-    NotKnown,
+    UnknownSize,
     cache_overhead_bytes,
     shuffle_overhead_bytes,
 )
@@ -93,19 +93,19 @@ def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPredict
         found = [_without_array(view, entry) for entry in found]
     found += _consumer(view)
     return MemoryPrediction(
-        tuple(entry for entry in found if isinstance(entry, Held)),
-        tuple(entry for entry in found if isinstance(entry, NotKnown)),
+        tuple(entry for entry in found if isinstance(entry, BufferPrediction)),
+        tuple(entry for entry in found if isinstance(entry, UnknownSize)),
     )
 
 
-def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+def _of_stage(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
     if stage.op in IN_MEMORY_SOURCES:
         yield from _source(view, stage)
     size = _captured(view, stage)
     if size > 0:
         formula = f"{in_words(size)} of constants in its function × {CAPTURED_CONSTANT_COPIES} at the peak"
         steady = round(STEADY_CONSTANT_COPIES * size)
-        yield Held("source", stage.id, CAPTURED_CONSTANT_COPIES * size, "predicted", formula, steady=steady)
+        yield BufferPrediction("source", stage.id, CAPTURED_CONSTANT_COPIES * size, "predicted", formula, steady=steady)
     if stage.op == "shuffle":
         yield from _shuffle(view, stage)
     elif stage.op == "cache" and not stage.arguments.get("filename"):
@@ -115,17 +115,17 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
     elif stage.op in ("map", "interleave"):
         yield from _parallel(view, stage)
     elif stage.op == "snapshot":
-        yield NotKnown("parallel", stage.id, "how much waits to be written to the disk depends on the disk")
+        yield UnknownSize("parallel", stage.id, "how much waits to be written to the disk depends on the disk")
     elif stage.op == "group_by_window":
-        yield NotKnown("batch", stage.id, "it keeps a window for every key")
+        yield UnknownSize("batch", stage.id, "it keeps a window for every key")
     else:
         yield from _batch(view, stage)
 
 
-def _without_array(view: PipelineView, entry: Held | NotKnown) -> Held | NotKnown:
+def _without_array(view: PipelineView, entry: BufferPrediction | UnknownSize) -> BufferPrediction | UnknownSize:
     """A source's bytes where its array goes when the dataset has been made."""
     stage = view.by_id[entry.stage]
-    if not isinstance(entry, Held) or entry.owner != "source" or not stage.source_bytes or stage.constant:
+    if not isinstance(entry, BufferPrediction) or entry.owner != "source" or not stage.source_bytes or stage.constant:
         return entry
     fewer = DROPPED_COPIES + (0 if rewritten(view) else NOT_REWRITTEN_COPIES)
     if _in_snapshot(view, stage):
@@ -136,7 +136,7 @@ def _without_array(view: PipelineView, entry: Held | NotKnown) -> Held | NotKnow
     return replace(entry, bytes=round(copies * size), steady=round(later * size), formula=formula)
 
 
-def _consumer(view: PipelineView) -> Iterator[Held]:
+def _consumer(view: PipelineView) -> Iterator[BufferPrediction]:
     """What the step holds while the next one is made; one that lies ready is taken before that one is let go of."""
     root = view.root
     size = element_size(view, root) if root is not None else None
@@ -186,7 +186,7 @@ def _captured(view: PipelineView, stage: StageView) -> int:
     return stage.function.constant_bytes - sum(one.source_bytes or 0 for one in inside)
 
 
-def _source(view: PipelineView, stage: StageView) -> Iterator[Held]:
+def _source(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction]:
     if not stage.source_bytes:
         return
     size = in_words(stage.source_bytes)
@@ -205,14 +205,14 @@ def _source(view: PipelineView, stage: StageView) -> Iterator[Held]:
         )
     bytes_at_peak, later = round(copies * stage.source_bytes), round(steady * stage.source_bytes)
     residue = 0 if stage.constant or not rewritten(view) else stage.source_bytes
-    yield Held("source", stage.id, bytes_at_peak, "predicted", formula, steady=later, residue=residue)
+    yield BufferPrediction("source", stage.id, bytes_at_peak, "predicted", formula, steady=later, residue=residue)
 
 
 def _in_snapshot(view: PipelineView, stage: StageView) -> bool:
     return any(above.op == "snapshot" for above in view.above(stage))
 
 
-def _shuffle(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+def _shuffle(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
     below = view.input_of(stage)
     buffer = stage.arguments.get("buffer_size")
     if below is None or not isinstance(buffer, int):
@@ -232,18 +232,18 @@ def _shuffle(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
         yield _held(view, "shuffle", stage, count, what="elements", size=size, overhead=overhead, note=note)
 
 
-def _cache(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+def _cache(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
     below = view.input_of(stage)
     if below is None:
         return
     size = element_size(view, below)
     owner = holder(view, below)
     if below.elements == INFINITE:
-        yield NotKnown("cache", stage.id, "what is cached has no end")
+        yield UnknownSize("cache", stage.id, "what is cached has no end")
     elif owner is not None:
         yield _alias("cache", stage, owner)
     elif below.elements is None:
-        yield NotKnown("cache", stage.id, "the number of elements is not known")
+        yield UnknownSize("cache", stage.id, "the number of elements is not known")
     elif size is None:
         yield _no_size("cache", stage)
     else:
@@ -255,7 +255,7 @@ def _cache(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
         yield _held(view, "cache", stage, below.elements, what="elements", size=size, overhead=overhead, note=note)
 
 
-def _prefetch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+def _prefetch(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
     below = view.input_of(stage) or stage
     buffer = stage.arguments.get("buffer_size", AUTOTUNE if stage.injected else None)
     tuned = buffer == AUTOTUNE or (isinstance(buffer, int) and buffer < 0)
@@ -274,7 +274,7 @@ def _prefetch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
         yield _held(view, "prefetch", stage, _at_most(count, below), what=what, size=size)
 
 
-def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+def _parallel(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
     calls, batch = parallel_calls(view, stage), fused_batch(view, stage)
     if calls is None and batch is None:
         return
@@ -287,7 +287,7 @@ def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
         count, what, size = fused_batches(calls, batch), "batches being filled", element_size(view, batch)
         note = f", up to {MOST_BATCHES}"
     elif stage.op == "map" and holder(view, stage) is stage:
-        yield Held("parallel", stage.id, 0, "alias", "the same tensors in every call")
+        yield BufferPrediction("parallel", stage.id, 0, "alias", "the same tensors in every call")
         return
     elif size is not None:
         size = size.less(shared_bytes(view, stage)) if stage.op == "map" else size
@@ -297,7 +297,7 @@ def _parallel(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]
         yield _held(view, "parallel", stage, count, what=what, size=size, note=note)
 
 
-def _batch(view: PipelineView, stage: StageView) -> Iterator[Held | NotKnown]:
+def _batch(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
     for one in portions(view, stage):
         if one.size is None:
             yield _no_size("batch", stage)
@@ -315,7 +315,7 @@ def _held(
     size: Size,
     overhead: int = 0,
     note: str = "",
-) -> Held:
+) -> BufferPrediction:
     """``count`` elements of a size, in every open copy of the stage."""
     many = open_copies(view, stage)
     total = round(many * count * (size.bytes + overhead))
@@ -323,7 +323,7 @@ def _held(
     each = f"({size.words} + {in_words(overhead)})" if overhead else size.words
     at_most = owner == "shuffle" and bool(note)
     formula = f"{open_ones}{count:,} {what} × {each}{note}"
-    return Held(
+    return BufferPrediction(
         owner,
         stage.id,
         total,
@@ -395,9 +395,9 @@ def _at_most(count: int, stage: StageView) -> int:
     return count if stage.elements is None or stage.elements == INFINITE else min(count, stage.elements)
 
 
-def _alias(owner: Owner, stage: StageView, holder: StageView) -> Held:
-    return Held(owner, stage.id, 0, "alias", f"the tensors are those of {holder.words}")
+def _alias(owner: Owner, stage: StageView, holder: StageView) -> BufferPrediction:
+    return BufferPrediction(owner, stage.id, 0, "alias", f"the tensors are those of {holder.words}")
 
 
-def _no_size(owner: Owner, stage: StageView) -> NotKnown:
-    return NotKnown(owner, stage.id, "the size of an element is not known before it runs")
+def _no_size(owner: Owner, stage: StageView) -> UnknownSize:
+    return UnknownSize(owner, stage.id, "the size of an element is not known before it runs")

@@ -15,7 +15,7 @@ from pipeprof.profiles.memory.predict.autotuned_buffers import (
 )
 from pipeprof.profiles.memory.predict.default_rewrites import foreseen
 from pipeprof.profiles.memory.predict.fused_map_batch import MOST_BATCHES
-from pipeprof.profiles.memory.predict.model import Held, MemoryPrediction, NotKnown, cache_overhead_bytes
+from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize, cache_overhead_bytes
 from pipeprof.profiles.memory.predict.open_inner import open_copies
 from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.wording import size as in_words
@@ -200,13 +200,13 @@ def _maps(asked: _Question) -> str:
     return stages[0] if len(stages) == 1 else "its maps"
 
 
-def _endless(view: PipelineView, one: NotKnown) -> bool:
+def _endless(view: PipelineView, one: UnknownSize) -> bool:
     stage = view.by_id.get(one.stage)
     below = view.input_of(stage) if stage is not None else None
     return one.owner == "cache" and below is not None and below.elements == INFINITE
 
 
-def _not_told(asked: _Question, one: NotKnown) -> Iterator[WhatIf]:
+def _not_told(asked: _Question, one: UnknownSize) -> Iterator[WhatIf]:
     view, stage = asked.view, asked.view.by_id.get(one.stage)
     if stage is not None and stage.id in asked.tuned.growth:
         yield from _tuned(asked, stage)
@@ -228,7 +228,7 @@ def _beside(nbytes: float) -> str:
     return f"beside {in_words(nbytes)} of everything else"
 
 
-def _answer(asked: _Question, held: Held) -> Iterator[WhatIf]:
+def _answer(asked: _Question, held: BufferPrediction) -> Iterator[WhatIf]:
     stage = asked.view.by_id.get(held.stage)
     if stage is not None and held.owner == "parallel":
         yield from _filled(asked, stage)
@@ -275,7 +275,7 @@ def _filled(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
     yield WhatIf(stage.id, fits=None, sentence=words)
 
 
-def _cache(asked: _Question, stage: StageView, held: Held) -> WhatIf:
+def _cache(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatIf:
     rest = asked.beside(held.bytes)
     room, beside = asked.limit - rest, _beside(rest)
     size = f"{'at least ' if held.at_least else ''}{in_words(held.bytes)}"
@@ -291,7 +291,7 @@ def _cache(asked: _Question, stage: StageView, held: Held) -> WhatIf:
     return WhatIf(stage.id, fits=None if asked.partial else asked.fits(True), sentence=words)
 
 
-def _buffer(asked: _Question, stage: StageView, held: Held) -> WhatIf:
+def _buffer(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatIf:
     """A buffer that leaves a reserve; of a nested stage that of each of several at a time."""
     room, beside = asked.left(held.bytes), _beside(asked.beside(held.bytes))
     buffer, copies = stage.arguments.get("buffer_size"), open_copies(asked.view, stage)

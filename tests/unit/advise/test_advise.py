@@ -13,7 +13,7 @@ from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import GATE, UNVERIFIED, advise, ordered, worth
 from pipeprof.profiles.advise.edits.edits import InsertStage, Rewrite, SetArgument, SetOption
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.findings import Predicted as PredictedEffect
 from pipeprof.profiles.view.view import AUTOTUNE, PipelineView
@@ -54,19 +54,19 @@ def advised(view: PipelineView, *rules: Rule, ignore: Iterable[Ignore] = ()) -> 
     return findings, [f"{message.code}: {message.message}" for message in messages]
 
 
-def speedup(times: float) -> Predicted:
-    return Predicted("a formula", speedup=times)
+def speedup(times: float) -> Prediction:
+    return Prediction("a formula", speedup=times)
 
 
-def saving(bytes_: int) -> Predicted:
-    return Predicted("a formula", peak_rss_delta_bytes=-bytes_)
+def saving(bytes_: int) -> Prediction:
+    return Prediction("a formula", peak_rss_delta_bytes=-bytes_)
 
 
 def test_a_finding_has_everything_that_the_draft_and_the_rule_say() -> None:
     made = draft(
         evidence={"some_bytes": 3},
         edits=(SetArgument("stages.0", "map", "num_parallel_calls", AUTOTUNE), SetOption("threading.x", 4)),
-        predicted=Predicted("2 / 1", speedup=2.0, peak_rss_delta_bytes=5),
+        predicted=Prediction("2 / 1", speedup=2.0, peak_rss_delta_bytes=5),
         semantics="randomness",
     )
     (found,), messages = advised(ROWS, rule(drafts=[made], title="Title", family="speed"))

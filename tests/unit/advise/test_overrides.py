@@ -11,9 +11,9 @@ from unit.advise.views import pipeline, stage
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.profiles.advise.edits.edits import (
-    Edit,
     InsertStage,
     MoveStage,
+    ProposedEdit,
     ReplaceStage,
     Rewrite,
     SetArgument,
@@ -157,7 +157,9 @@ def with_flags(folder: Path, flags: list[str]) -> dict[str, Any]:
         ),
     ],
 )
-def test_flags_make_what_the_edits_make(tmp_path: Path, edits: tuple[Edit, ...], flags: list[str], change: str) -> None:
+def test_flags_make_what_the_edits_make(
+    tmp_path: Path, edits: tuple[ProposedEdit, ...], flags: list[str], change: str
+) -> None:
     view = spec_view(tmp_path, SPEC)
     assert overrides(view, edits) == flags
     assert (describe_change(view, edits) or "").replace(" (spec.yaml:6)", "") == change
@@ -211,7 +213,7 @@ def test_a_source_argument(tmp_path: Path) -> None:
         pytest.param((SetArgument("stages.1", "shuffle", "name", "${HOME}"),), id="text that a flag would fill in"),
     ],
 )
-def test_what_flags_cannot_make_has_none(tmp_path: Path, edits: tuple[Edit, ...]) -> None:
+def test_what_flags_cannot_make_has_none(tmp_path: Path, edits: tuple[ProposedEdit, ...]) -> None:
     assert overrides(spec_view(tmp_path, SPEC), edits) == []
 
 

@@ -14,11 +14,11 @@ from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.advise import advise
 from pipeprof.profiles.advise.edits.edits import SetArgument
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Location, Stage
-from pipeprof.profiles.memory.predict.model import Held, MemoryPrediction, NotKnown
+from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
 from pipeprof.profiles.view.view import PipelineView
 
 Pipeprof = Callable[..., Any]
@@ -48,7 +48,7 @@ class Mixing(Rule):
                 recommendation="Make it smaller.",
                 stage=stage.id,
                 edits=(SetArgument(stage.id, stage.op, "buffer_size", 100),),
-                predicted=Predicted("900 × 9.77 KiB", peak_rss_delta_bytes=-9_000_000),
+                predicted=Prediction("900 × 9.77 KiB", peak_rss_delta_bytes=-9_000_000),
             )
             for stage in view.stages
             if stage.op == "shuffle"
@@ -87,11 +87,11 @@ def test_golden(width: int, golden: Callable[[str, str], None]) -> None:
     )
     memory = MemoryPrediction(
         (
-            Held("source", "source", 1_500_000_000, "predicted", "477 MiB × 3 at the peak"),
-            Held("shuffle", "stages.0", 0, "alias", "slices of the source's array"),
-            Held("cache", "stages.1", 500_000_000, "predicted", "50,000 × 9.77 KiB", at_most=True),
+            BufferPrediction("source", "source", 1_500_000_000, "predicted", "477 MiB × 3 at the peak"),
+            BufferPrediction("shuffle", "stages.0", 0, "alias", "slices of the source's array"),
+            BufferPrediction("cache", "stages.1", 500_000_000, "predicted", "50,000 × 9.77 KiB", at_most=True),
         ),
-        (NotKnown("parallel", "stages.2", "its elements have no known size"),),
+        (UnknownSize("parallel", "stages.2", "its elements have no known size"),),
     )
     blocks = describe_check("spec.yaml", stages, [("step", "none")], memory=memory, findings=[found], warnings=())
     golden(f"check/spec-{width}.txt", paint(blocks, Style(width)))

@@ -15,7 +15,7 @@ from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.edits import InsertStage, SetArgument, SetOption
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
 from pipeprof.profiles.document import findings as document
 from pipeprof.profiles.document.findings import Finding, Verdict
 from pipeprof.profiles.document.profile import Profile
@@ -49,7 +49,7 @@ class Waiting(Rule):
                     SetArgument("stages.0", "map", "num_parallel_calls", 16),
                     SetOption("threading.private_threadpool_size", 16),
                 ),
-                predicted=Predicted("min(24.3 / 12.2 of the step, 16 calls) = 1.99", speedup=1.99),
+                predicted=Prediction("min(24.3 / 12.2 of the step, 16 calls) = 1.99", speedup=1.99),
             )
         ]
 
@@ -69,7 +69,7 @@ class Large(Rule):
                 recommendation="Shuffle the names of the files, before they are read.",
                 stage="stages.1",
                 edits=(InsertStage("shuffle", {"buffer_size": 600, "reshuffle_each_iteration": True}, "source"),),
-                predicted=Predicted("500 × 588 KiB − 600 × 177 B", peak_rss_delta_bytes=-300_800_000),
+                predicted=Prediction("500 × 588 KiB − 600 × 177 B", peak_rss_delta_bytes=-300_800_000),
             )
         ]
 

@@ -12,9 +12,9 @@ from unit.advise.views import function, measured, pipeline, stage, tensor
 from pipeprof.profiles.document.base import PhaseName
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.memory.ledger.account import PYTHON_BYTES, Seen, account, before_running
+from pipeprof.profiles.memory.ledger.account import PYTHON_BYTES, LedgerInput, account, before_running
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
-from pipeprof.profiles.memory.ledger.held import buffers_of, making_of, windows_of
+from pipeprof.profiles.memory.ledger.held import held_buffers, in_flight_batches, window_buffers
 from pipeprof.profiles.memory.predict.element_size import PATH_BYTES
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.view.view import Component, PipelineView
@@ -78,7 +78,7 @@ def accounted(
     profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=peak * MB, peak_phase=phase)
     shown = [look(1, 200, 200), look(2, 199, 199)] if looks is None else looks
     prediction = memory_prediction(seen)
-    messages = account(profile, Seen(document(**more), shown, seen, origin=0.0, predicted=prediction))
+    messages = account(profile, LedgerInput(document(**more), shown, seen, origin=0.0, predicted=prediction))
     return profile, [one.code for one in messages]
 
 
@@ -164,7 +164,7 @@ def test_names_of_files_are_as_large_as_names_are_whatever_the_heap_has_grown_by
     )
     look = Look(1.0, "measure", 1, 0, 0, {"stages.0": Buffered("shuffle", 50_000, 600)})
 
-    (held,) = buffers_of(seen, memory_prediction(seen), look)
+    (held,) = held_buffers(seen, memory_prediction(seen), look)
 
     assert (held.bytes, held.unsized, held.pooled) == (600 * PATH_BYTES, False, 0.0)
 
@@ -180,7 +180,7 @@ def test_a_map_that_fills_batches_holds_batches() -> None:
     )
     look = Look(1.0, "measure", 1, 0, 0, {"stages.0": Buffered("parallel", 6_400_000, 1)})
 
-    (held,) = buffers_of(seen, memory_prediction(seen), look)
+    (held,) = held_buffers(seen, memory_prediction(seen), look)
 
     assert held.pooled == 1.0
 
@@ -193,12 +193,12 @@ def test_a_call_of_a_fused_map_makes_an_element_of_a_batch_that_is_held() -> Non
     seen = pipeline(stage("source", "range", elements=600), made, batch, static=False)
     look = Look(1.0, "measure", 1, 0, 0, {"stages.0": Buffered("parallel", 12_800_000, 2)})
 
-    assert list(making_of(seen, memory_prediction(seen), look, None)) == [("parallel", "stages.0", 400_000)]
+    assert list(in_flight_batches(seen, memory_prediction(seen), look, None)) == [("parallel", "stages.0", 400_000)]
 
     filling = replace(look, by_stage={"stages.0": Buffered("parallel", 6_500_000, 1)})
     rest = memory_prediction(seen).of("stages.0") - 6_500_000  # type: ignore[operator]
     assert rest > 6_000_000
-    assert list(making_of(seen, memory_prediction(seen), filling, None)) == [("parallel", "stages.0", rest)]
+    assert list(in_flight_batches(seen, memory_prediction(seen), filling, None)) == [("parallel", "stages.0", rest)]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_texts_have_blocks_of_their_own(shape: tuple[int | None, ...] | None, le
     size = (24 + letters) * math.prod(one or 1 for one in shape or ())
     look = Look(1.0, "measure", 1, 0, 0, {"stages.0": Buffered("shuffle", 600 * size, 600)})
 
-    (held,) = buffers_of(seen, memory_prediction(seen), look)
+    (held,) = held_buffers(seen, memory_prediction(seen), look)
 
     assert held.most == pytest.approx(600 * most)
 
@@ -232,7 +232,7 @@ def test_a_text_beside_an_image_is_small() -> None:
     )
     look = Look(1.0, "measure", 1, 0, 0, {"stages.0": Buffered("shuffle", 600 * (500_000 + 32), 600)})
 
-    (held,) = buffers_of(seen, memory_prediction(seen), look)
+    (held,) = held_buffers(seen, memory_prediction(seen), look)
 
     assert held.pooled * held.bytes == pytest.approx(600 * 500_000)
     assert held.most - held.bytes == pytest.approx(600 * (48 + 32 / 8))
@@ -245,7 +245,7 @@ def test_the_table_of_stages_has_the_buffers_of_the_look_that_the_ledger_is_made
     profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=710 * MB, peak_phase="measure")
     (row,) = [one for one in profile.stages or [] if one.id == "stages.0"]
     row.buffered_bytes, row.buffered_elements = 3 * MB, 6.0
-    account(profile, Seen(document(), [look(1, 200, 200), look(2, 3, 3)], seen, origin=0.0))
+    account(profile, LedgerInput(document(), [look(1, 200, 200), look(2, 3, 3)], seen, origin=0.0))
 
     assert (row.buffered_bytes, row.buffered_elements) == (200 * MB, 400)
 
@@ -262,7 +262,7 @@ def test_windows_by_key_are_the_live_tensors_that_no_other_stage_holds() -> None
     profile = seen.profile
     profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=710 * MB, peak_phase="measure")
     seen_at = Look(1, "measure", 1, 0, 200 * MB, {"stages.1": Buffered("prefetch", 32 * MB, 2)})
-    account(profile, Seen(document(), [seen_at], seen, origin=0.0))
+    account(profile, LedgerInput(document(), [seen_at], seen, origin=0.0))
 
     held = {one.owner: one for one in profile.memory.ledger or [] if one.stage == "stages.0"}
     assert held["batch"].bytes == pytest.approx((200 - 32 - 0.5) * MB)
@@ -283,7 +283,7 @@ def test_a_batch_that_is_taken_apart_is_not_what_the_pools_chunks_are_larger() -
     held = {"stages.1": Buffered("shuffle", 200 * MB, 400)}
     looks = [Look(1, "measure", 1, 0, 220 * MB, held), Look(2, "trace", 1, 0, 220 * MB, held)]
     readings = [*document()["readings"][:-1], reading("measure", 730, 220)]
-    account(seen.profile, Seen(document(readings=readings, batch_bytes=0), looks, seen, origin=0.0))
+    account(seen.profile, LedgerInput(document(readings=readings, batch_bytes=0), looks, seen, origin=0.0))
 
     found = {one.owner: one.bytes / MB for one in memory.ledger or () if one.stage}
     assert found == {"batch": 20, "shuffle": pytest.approx(200, rel=0.01)}
@@ -299,7 +299,7 @@ def test_windows_of_buckets_are_the_live_tensors_too() -> None:
         )
     )
     seen = replace(seen, stages=tuple(replace(one, measured=None) for one in seen.stages))
-    (window,) = windows_of(seen, memory_prediction(seen), Look(1, "measure", 1, 0, 200 * MB, {}))
+    (window,) = window_buffers(seen, memory_prediction(seen), Look(1, "measure", 1, 0, 200 * MB, {}))
 
     assert (window.owner, window.stage, window.windows, window.pool_only) == ("batch", "stages.1", True, False)
 
@@ -326,7 +326,7 @@ def test_large_blocks_may_leave_more_holes_than_is_usual(nbytes: int, holes: flo
         stage("stages.0", "shuffle", element=element, arguments={"buffer_size": 100}),
     )
     at = Look(1, "measure", 1, 0, 0, {"stages.0": Buffered("shuffle", 100 * nbytes, 100)})
-    (found,) = buffers_of(seen, memory_prediction(seen), at)
+    (found,) = held_buffers(seen, memory_prediction(seen), at)
 
     assert found.holes == pytest.approx(holes, abs=1)
 
@@ -346,7 +346,7 @@ def budgeted(element_bytes: int, limit: int) -> bool:
     profile.host = profile.host.model_copy(update={"memory_limit_bytes": limit * MB})
     held = {"stages.0": Buffered("prefetch", 4 * MB, 4)}
     shown = [Look(at, "measure", at, 0, 4 * MB, held, 10_000.0 * MB) for at in (1, 2)]
-    account(profile, Seen(document(), shown, seen, origin=0.0))
+    account(profile, LedgerInput(document(), shown, seen, origin=0.0))
     assert profile.memory.autotune is not None
     assert profile.memory.autotune.budget_bytes == 10_000 * MB
     return profile.memory.autotune.exceeds_limit
@@ -380,7 +380,7 @@ def test_a_leak_is_told_in_plain_numbers() -> None:
     assert seen.profile is not None
     profile = seen.profile
     profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=820 * MB, peak_phase="measure")
-    (message,) = account(profile, Seen(document(), [kept(at) for at in range(100)], seen, origin=0.0))
+    (message,) = account(profile, LedgerInput(document(), [kept(at) for at in range(100)], seen, origin=0.0))
 
     assert message.code == "leak"
     assert "grew by 1,200 MB per 1,000 steps (1,200 to 1,200)" in message.message

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeprof.profiles.memory.ledger.buffers import looks_of
+from pipeprof.profiles.memory.ledger.buffers import map_looks
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 
@@ -20,7 +20,7 @@ def look(name: str, number: int = -1, **more: Any) -> Any:
     graph = recorded(name)
     model = graph["snapshots"][number]
     raw = {"t": 1.0, "phase": "measure", "steps": 5, "epoch": 0, "live": 7, "model": model.get("model", model), **more}
-    (found,) = looks_of(graph["written"], graph["executed"], [raw], by_address=graph["by_address"])
+    (found,) = map_looks(graph["written"], graph["executed"], [raw], by_address=graph["by_address"])
     return found
 
 
@@ -57,7 +57,7 @@ def test_batches_that_are_made_in_parallel_are_batches() -> None:
     raw["model"] = {**model, "nodes": [{**one, **ready} if one["name"] == "BatchV2" else one for one in model["nodes"]]}
     text = json.dumps(graph["executed"]).replace('"BatchDatasetV2"', '"ParallelBatchDataset"')
 
-    (found,) = looks_of(graph["written"], json.loads(text), [raw], by_address=graph["by_address"])
+    (found,) = map_looks(graph["written"], json.loads(text), [raw], by_address=graph["by_address"])
 
     assert {(one.owner, one.bytes) for one in found.by_stage.values()} == {("batch", 4096), ("parallel", 1024)}
 
@@ -72,7 +72,7 @@ def test_without_graphs_there_are_no_looks() -> None:
     graph = recorded("cache")
     unread = {**graph["written"], "root": None, "nodes": [], "reason": "too large"}
 
-    assert looks_of(unread, graph["executed"], [], by_address=True) == []
+    assert map_looks(unread, graph["executed"], [], by_address=True) == []
 
 
 def test_an_iterator_whose_place_is_not_known_is_at_the_only_stage_of_its_kind() -> None:
@@ -81,12 +81,12 @@ def test_an_iterator_whose_place_is_not_known_is_at_the_only_stage_of_its_kind()
     known = look("dict_shuffle").by_stage
     strange = {**model, "nodes": [{**node, "inputs": []} for node in model["nodes"]]}
     raw = {"t": 1.0, "phase": "measure", "steps": 5, "epoch": 0, "live": 7, "model": strange}
-    (found,) = looks_of(graph["written"], graph["executed"], [raw], by_address=graph["by_address"])
+    (found,) = map_looks(graph["written"], graph["executed"], [raw], by_address=graph["by_address"])
     (shuffle,) = [stage for stage, one in known.items() if one.owner == "shuffle"]
 
     assert found.by_stage[shuffle] == known[shuffle]
 
     twice = [*strange["nodes"], *({**node, "id": 100 + node["id"]} for node in strange["nodes"])]
     raw["model"] = {**strange, "nodes": twice}
-    (found,) = looks_of(graph["written"], graph["executed"], [raw], by_address=graph["by_address"])
+    (found,) = map_looks(graph["written"], graph["executed"], [raw], by_address=graph["by_address"])
     assert shuffle not in found.by_stage, "two iterators could be meant"

@@ -13,12 +13,12 @@ from pipeprof.profiles.document.base import PhaseName
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.growth import (
-    epochs_of,
+    epoch_peaks,
     filled_at,
-    filling_of,
-    grew_of,
-    growth_of,
-    series_of,
+    filling_stage,
+    largest_growth,
+    leak_estimate,
+    memory_series,
     trend,
 )
 
@@ -51,7 +51,7 @@ RISING = rss([800 + 2 * n for n in range(101)])
 
 
 def test_steady_memory_does_not_grow() -> None:
-    found = growth_of([look(at) for at in TIMES], FLAT, ORIGIN)
+    found = leak_estimate([look(at) for at in TIMES], FLAT, ORIGIN)
 
     assert found is not None
     assert found.mb_per_1000_steps == pytest.approx(0, abs=0.01)
@@ -59,7 +59,7 @@ def test_steady_memory_does_not_grow() -> None:
 
 
 def test_growth_is_by_steps() -> None:
-    found = growth_of([look(at, live=100 + 20 * at) for at in TIMES], RISING, ORIGIN)
+    found = leak_estimate([look(at, live=100 + 20 * at) for at in TIMES], RISING, ORIGIN)
 
     assert found is not None
     assert found.mb_per_1000_steps == pytest.approx(200, rel=0.05)
@@ -74,7 +74,7 @@ def leaking(at: float) -> Look:
 
 
 def test_steps_and_memory_are_of_the_same_moment() -> None:
-    found = growth_of([leaking(at) for at in TIMES[::2]], FLAT, ORIGIN)
+    found = leak_estimate([leaking(at) for at in TIMES[::2]], FLAT, ORIGIN)
 
     assert found is not None
     assert (found.low, found.high) == pytest.approx((1000, 1000), rel=1e-6)
@@ -83,7 +83,7 @@ def test_steps_and_memory_are_of_the_same_moment() -> None:
 def test_with_children_memory_is_that_of_all_together() -> None:
     looks = [replace(look(at + 0.05), rss=500 * MB) for at in TIMES[:-1]]
 
-    alone, together = growth_of(looks, RISING, ORIGIN), growth_of(looks, RISING, ORIGIN, children=True)
+    alone, together = leak_estimate(looks, RISING, ORIGIN), leak_estimate(looks, RISING, ORIGIN, children=True)
 
     assert alone is not None
     assert together is not None
@@ -119,9 +119,9 @@ def test_a_line_without_errors_has_no_interval_and_a_point_none_at_all() -> None
 
 
 def test_a_leak_is_when_both_grow() -> None:
-    both = growth_of([look(at, live=100 + 20 * at) for at in TIMES], RISING, ORIGIN)
-    only_rss = growth_of([look(at) for at in TIMES], RISING, ORIGIN)
-    unknown = growth_of([look(at, live=None) for at in TIMES], RISING, ORIGIN)
+    both = leak_estimate([look(at, live=100 + 20 * at) for at in TIMES], RISING, ORIGIN)
+    only_rss = leak_estimate([look(at) for at in TIMES], RISING, ORIGIN)
+    unknown = leak_estimate([look(at, live=None) for at in TIMES], RISING, ORIGIN)
 
     assert [one is not None and one.leak for one in (both, only_rss, unknown)] == [True, False, False]
 
@@ -129,7 +129,7 @@ def test_a_leak_is_when_both_grow() -> None:
 @pytest.mark.parametrize(("in_use", "leak"), [(None, False), (50, False), (80, False), (100, True), (170, True)])
 def test_blocks_of_the_heap_that_most_of_the_growth_is_are_a_leak_too(in_use: int | None, leak: bool) -> None:
     grown = None if in_use is None else in_use * MB
-    found = growth_of([look(at) for at in TIMES], RISING, ORIGIN, in_use=grown)
+    found = leak_estimate([look(at) for at in TIMES], RISING, ORIGIN, in_use=grown)
 
     assert found is not None
     assert found.leak is leak, "the windows' means rise by 180 MB"
@@ -142,7 +142,7 @@ def test_what_slows_down_by_half_is_filling(seconds: float, leak: bool) -> None:
     def held(at: float) -> float:
         return 400 * (1 - math.exp(-at / seconds))
 
-    found = growth_of(
+    found = leak_estimate(
         [look(at, live=100 + held(at)) for at in TIMES], rss([800 + held(n / 10) for n in range(101)]), ORIGIN
     )
 
@@ -157,7 +157,7 @@ def test_a_loop_that_slows_down_goes_on_leaking() -> None:
     for at in TIMES:
         steps = 100 * at if at <= 5 else 500 + 30 * (at - 5)
         looks.append(replace(look(at, live=100 + 0.2 * steps), steps=round(steps), rss=round((800 + 0.2 * steps) * MB)))
-    found = growth_of(looks, FLAT, ORIGIN)
+    found = leak_estimate(looks, FLAT, ORIGIN)
 
     assert found is not None
     assert found.leak
@@ -165,14 +165,14 @@ def test_a_loop_that_slows_down_goes_on_leaking() -> None:
 
 def test_the_heap_says_nothing_where_a_buffer_filled_while_measuring() -> None:
     seen = [look(at, held=min(50, 25 * at)) for at in TIMES]
-    found = growth_of(seen, RISING, ORIGIN, in_use=200 * MB)
+    found = leak_estimate(seen, RISING, ORIGIN, in_use=200 * MB)
 
     assert found is not None
     assert not found.leak
 
 
 def test_live_bytes_that_fall_once_are_no_leak() -> None:
-    found = growth_of([look(at, live=100 + 20 * (at if at < 5 else at - 4)) for at in TIMES], RISING, ORIGIN)
+    found = leak_estimate([look(at, live=100 + 20 * (at if at < 5 else at - 4)) for at in TIMES], RISING, ORIGIN)
 
     assert found is not None
     assert not found.leak
@@ -181,32 +181,32 @@ def test_live_bytes_that_fall_once_are_no_leak() -> None:
 def test_while_a_buffer_fills_nothing_is_said_of_growth_but_which_one_it_is() -> None:
     looks = [look(at, live=100 + 20 * at, held=50 + 20 * at) for at in TIMES]
 
-    assert growth_of(looks, RISING, ORIGIN) is None
-    assert filling_of(looks) == "stages.0"
+    assert leak_estimate(looks, RISING, ORIGIN) is None
+    assert filling_stage(looks) == "stages.0"
 
 
 def test_a_buffer_that_was_full_long_before_the_end_is_not_filling() -> None:
-    assert filling_of([look(at, held=50 + min(at, 4) * 20) for at in TIMES]) is None
-    assert filling_of([look(at) for at in TIMES]) is None
-    assert filling_of([]) is None
+    assert filling_stage([look(at, held=50 + min(at, 4) * 20) for at in TIMES]) is None
+    assert filling_stage([look(at) for at in TIMES]) is None
+    assert filling_stage([]) is None
 
 
 def test_a_buffer_that_every_epoch_fills_anew_is_not_filling() -> None:
-    assert filling_of([look(at, held=50 + 20 * at, epoch=int(at > 5)) for at in TIMES]) is None
+    assert filling_stage([look(at, held=50 + 20 * at, epoch=int(at > 5)) for at in TIMES]) is None
 
 
 def test_a_small_buffer_that_comes_and_goes_is_as_good_as_full() -> None:
     looks = [look(at, held=0.5 + 0.1 * at) for at in TIMES]
 
     assert filled_at(looks) == ORIGIN
-    assert filling_of(looks) is None
+    assert filling_stage(looks) is None
 
 
 def test_windows_are_epochs_where_there_are_enough() -> None:
     looks = [look(at, epoch=int(at / 2)) for at in TIMES]
 
-    found = growth_of(looks, RISING, ORIGIN)
-    few = growth_of([look(at, epoch=int(at / 4)) for at in TIMES], RISING, ORIGIN)
+    found = leak_estimate(looks, RISING, ORIGIN)
+    few = leak_estimate([look(at, epoch=int(at / 4)) for at in TIMES], RISING, ORIGIN)
 
     assert found is not None
     assert few is not None
@@ -220,7 +220,7 @@ def test_what_grew_while_a_buffer_filled_is_left_out() -> None:
     looks = [look(at, live=100 + min(at, 4) * 20, held=50 + min(at, 4) * 20) for at in TIMES]
     filling = rss([800 + 2 * min(n, 40) for n in range(101)])
 
-    found = growth_of(looks, filling, ORIGIN)
+    found = leak_estimate(looks, filling, ORIGIN)
 
     assert filled_at(looks) == pytest.approx(ORIGIN + 4)
     assert found is not None
@@ -229,39 +229,39 @@ def test_what_grew_while_a_buffer_filled_is_left_out() -> None:
 
 
 def test_too_short_a_run_says_nothing() -> None:
-    assert growth_of([look(at) for at in TIMES[:4]], FLAT, ORIGIN) is None
-    assert growth_of([], FLAT, ORIGIN) is None
+    assert leak_estimate([look(at) for at in TIMES[:4]], FLAT, ORIGIN) is None
+    assert leak_estimate([], FLAT, ORIGIN) is None
 
 
 def test_the_series_has_a_list_for_each_stage() -> None:
-    found = series_of([look(0), look(0.2, held=60, epoch=1)], ORIGIN)
+    found = memory_series([look(0), look(0.2, held=60, epoch=1)], ORIGIN)
 
     assert found is not None
     assert found.seconds == [0.0, 0.2]
     assert found.epoch == [0, 1]
     assert found.stages == {"stages.0": [50 * MB, 60 * MB]}
-    assert series_of([], ORIGIN) is None
+    assert memory_series([], ORIGIN) is None
 
 
 def test_the_first_epoch_stands_against_later_ones() -> None:
     looks = [look(at, epoch=int(at >= 5)) for at in TIMES]
     falling = rss([900.0] * 50 + [800.0] * 51)
 
-    found = epochs_of(looks, falling, ORIGIN)
+    found = epoch_peaks(looks, falling, ORIGIN)
 
     assert found is not None
     assert (found.first_peak_bytes, found.later_peak_bytes) == (900 * MB, 800 * MB)
 
 
 def test_a_run_within_one_epoch_has_no_later_ones() -> None:
-    assert epochs_of([look(at) for at in TIMES], FLAT, ORIGIN) is None
+    assert epoch_peaks([look(at) for at in TIMES], FLAT, ORIGIN) is None
 
 
 def test_a_large_buffer_that_fills_slowly_is_no_leak() -> None:
     looks = [look(at, live=10_000 + 20 * at, held=10_000 + 20 * at) for at in TIMES]
 
-    assert growth_of(looks, RISING, ORIGIN) is None
-    assert filling_of(looks) == "stages.0"
+    assert leak_estimate(looks, RISING, ORIGIN) is None
+    assert filling_stage(looks) == "stages.0"
 
 
 def test_each_phase_has_the_buffer_that_grew_most_in_it() -> None:
@@ -273,12 +273,12 @@ def test_each_phase_has_the_buffer_that_grew_most_in_it() -> None:
         look(4, held=280),
     ]
 
-    found = grew_of(looks)
+    found = largest_growth(looks)
 
     assert found is not None
     assert [(one.phase, one.stage, one.bytes // MB) for one in found] == [
         ("first_element", "stages.0", 200),
         ("measure", "stages.0", 95),
     ]
-    assert grew_of(looks, {"stages.0": 0.0}) == []
-    assert grew_of([]) is None
+    assert largest_growth(looks, {"stages.0": 0.0}) == []
+    assert largest_growth([]) is None

@@ -10,7 +10,7 @@ from unit.advise.views import function, pipeline, stage, tensor
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.facts import Buffer
-from pipeprof.profiles.memory.ledger.held import buffers_of
+from pipeprof.profiles.memory.ledger.held import held_buffers
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.view.view import Component, PipelineView
 
@@ -18,7 +18,7 @@ from pipeprof.profiles.view.view import Component, PipelineView
 def held(seen: PipelineView, owner: Owner, stage_id: str, size: int, elements: int) -> Buffer:
     """The buffer of the only stage that holds anything."""
     look = Look(1.0, "measure", 1, 0, 0, {stage_id: Buffered(owner, size * elements, elements)})
-    (found,) = buffers_of(seen, memory_prediction(seen), look)
+    (found,) = held_buffers(seen, memory_prediction(seen), look)
     return found
 
 

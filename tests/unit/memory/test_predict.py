@@ -377,7 +377,7 @@ def test_an_interleave_with_parallel_calls_opens_twice_its_cycle_ahead(inputs, o
 
     found = predicted(files, outer, source, inner)
     assert found.of("stages.0.stages.0") == open_ones * 10 * 64
-    assert found.of("stages.0") == open_ones * (2 * 3 + 1) * 64, "one of each is in the making"
+    assert found.of("stages.0") == open_ones * (2 * 3 + 1) * 64, "one of each is in flight"
 
 
 def test_the_ledger_has_the_same_bytes() -> None:

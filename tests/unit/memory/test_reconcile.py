@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from pipeprof.profiles.memory.ledger.facts import Buffer, Facts, Ledger, Reading, Source, grown_in_use
+from pipeprof.profiles.memory.ledger.facts import Buffer, Ledger, LedgerFacts, ProcessReading, Source, grown_in_use
 from pipeprof.profiles.memory.ledger.reconcile import reconcile
 
 MB = 1_000_000
-BASE = Reading(rss=500 * MB, peak=500 * MB, live=0, live_peak=0, heap=80 * MB, heap_free=3 * MB)
+BASE = ProcessReading(rss=500 * MB, peak=500 * MB, live=0, live_peak=0, heap=80 * MB, heap_free=3 * MB)
 
 
-def at(rss: float, live: float = 0, most: float | None = None, heap: float = 80, free: float = 3) -> Reading:
-    return Reading(
+def at(rss: float, live: float = 0, most: float | None = None, heap: float = 80, free: float = 3) -> ProcessReading:
+    return ProcessReading(
         rss=round(rss * MB),
         peak=round(rss * MB),
         live=round(live * MB),
@@ -24,11 +24,13 @@ def at(rss: float, live: float = 0, most: float | None = None, heap: float = 80,
     )
 
 
-def running(now: Reading, *buffers: Buffer, live: float | None = None, **more: object) -> Facts:
+def running(now: ProcessReading, *buffers: Buffer, live: float | None = None, **more: object) -> LedgerFacts:
     """A pipeline without a source in memory, at the end of the measurement."""
     idle = at(500)
     readings = {"import": BASE, "build": idle, "iterator": idle, "first": now, "released": now, "measure": now}
-    facts = Facts(readings, peak=now.rss, moment="measure", buffers=buffers, live=None if live is None else int(live))
+    facts = LedgerFacts(
+        readings, peak=now.rss, peak_phase="measure", buffers=buffers, live=None if live is None else int(live)
+    )
     return replace(facts, **more)  # type: ignore[arg-type]
 
 
@@ -109,11 +111,13 @@ def test_texts_take_no_more_than_their_letters_and_blocks() -> None:
 
 
 def test_an_entry_says_how_much_of_it_was_in_the_making() -> None:
-    facts = replace(running(at(760, live=250), shuffle(200), live=200 * MB), making=[("shuffle", "stages.1", 50 * MB)])
+    facts = replace(
+        running(at(760, live=250), shuffle(200), live=200 * MB), in_flight=[("shuffle", "stages.1", 50 * MB)]
+    )
 
     (one,) = [entry for entry in reconcile(facts).entries if entry.owner == "shuffle"]
 
-    assert one.what == "47.7 MiB of it in the making"
+    assert one.what == "47.7 MiB of it in flight"
 
 
 def test_tensors_that_leak_are_nobodys() -> None:
@@ -173,7 +177,7 @@ def test_the_loop_holds_a_batch_of_the_live_tensors() -> None:
 def test_batches_in_the_making_are_no_more_than_is_live() -> None:
     making = (("batch", "stages.2", 100 * MB),)
 
-    found = reconcile(running(at(560, live=0, most=60), live=0, batch_bytes=20 * MB, making=making))
+    found = reconcile(running(at(560, live=0, most=60), live=0, batch_bytes=20 * MB, in_flight=making))
 
     assert of(found, "consumer") == 20
     assert of(found, "batch") == 40
@@ -183,7 +187,7 @@ def test_batches_in_the_making_are_no_more_than_is_live() -> None:
 ARRAY = (Source("source", 300 * MB),)
 
 
-def made(moment: str, peak: float, **more: object) -> Facts:
+def made(moment: str, peak: float, **more: object) -> LedgerFacts:
     """An array of 300 MB, its tensors, and a copy that was in use while the iterator was made."""
     readings = {
         "import": BASE,
@@ -193,7 +197,7 @@ def made(moment: str, peak: float, **more: object) -> Facts:
         "released": at(1410, live=300),
         "measure": at(1410, live=300),
     }
-    facts = Facts(readings, peak=round(peak * MB), moment=moment, sources=ARRAY, arrays=300 * MB)
+    facts = LedgerFacts(readings, peak=round(peak * MB), peak_phase=moment, sources=ARRAY, arrays=300 * MB)
     return replace(facts, **more)  # type: ignore[arg-type]
 
 
@@ -298,7 +302,7 @@ def test_what_building_has_left_is_nobody_elses() -> None:
 
 def test_batches_in_the_making_fill_chunks_that_are_larger() -> None:
     making = (("batch", "stages.2", 100 * MB),)
-    facts = running(at(700, live=0, most=180), live=0, batch_bytes=50 * MB, making=making)
+    facts = running(at(700, live=0, most=180), live=0, batch_bytes=50 * MB, in_flight=making)
 
     found = reconcile(facts)
 
@@ -374,7 +378,7 @@ def test_texts_are_as_large_as_they_were_just_after_the_heap_was_read() -> None:
 def test_tensors_that_functions_refer_to_have_a_row() -> None:
     made, first = at(647, live=48, most=96), at(650, live=48)
     readings = {"import": BASE, "build": at(647, live=48, most=96), "iterator": made, "first": first}
-    facts = Facts({**readings, "released": at(602, live=48)}, peak=650 * MB, moment="first", live=48 * MB)
+    facts = LedgerFacts({**readings, "released": at(602, live=48)}, peak=650 * MB, peak_phase="first", live=48 * MB)
 
     found = reconcile(facts)
 
@@ -390,7 +394,7 @@ def test_tensors_that_functions_refer_to_have_a_row() -> None:
 def test_next_to_no_tensors_are_not_told() -> None:
     assert not of(reconcile(running(at(930, live=400), shuffle(400), live=400 * MB)), "source")
     small = {name: at(501, live=0.5) for name in ("build", "iterator", "first", "released", "measure")}
-    assert not of(reconcile(Facts({"import": BASE, **small}, peak=501 * MB, moment="measure")), "source")
+    assert not of(reconcile(LedgerFacts({"import": BASE, **small}, peak=501 * MB, peak_phase="measure")), "source")
 
 
 def test_small_objects_of_a_leak_are_what_is_left_as_far_as_there_are_so_many_more() -> None:
@@ -420,7 +424,7 @@ def test_windows_are_as_full_as_the_pool_was_at_its_peak() -> None:
     """The look saw 200 MB of them; at its peak the pool had 300 MB more in use, of which 40 are known."""
     windows = Buffer("batch", "stages.0", 0.0, 1.0, unsized=True, pool_only=True, windows=True)
     facts = running(at(1050, live=540), windows, live=220 * MB, batch_bytes=20.0 * MB)
-    facts = replace(facts, making=(("batch", "stages.1", 20 * MB),))
+    facts = replace(facts, in_flight=(("batch", "stages.1", 20 * MB),))
 
     found = reconcile(facts)
 
@@ -433,7 +437,7 @@ def test_windows_are_as_full_as_the_pool_was_at_its_peak() -> None:
     assert found.unexplained == pytest.approx(10 * MB)
 
 
-def refilled(peak: float, near_free: float) -> Facts:
+def refilled(peak: float, near_free: float) -> LedgerFacts:
     """A shuffle of 100 MB of texts, read when it is half empty; its latest epoch began with `near_free` free MB.
 
     Before an epoch 80 MB of the heap are in use, and 180 when the buffer is full.
@@ -477,7 +481,7 @@ def test_what_buffers_lack_is_no_slack_either() -> None:
     assert [of(found, "shuffle"), of(found, "slack"), found.unexplained] == [50, 75, 50 * MB]
 
 
-def paged(now: Reading, pool: float, hidden: float = 0) -> Reading:
+def paged(now: ProcessReading, pool: float, hidden: float = 0) -> ProcessReading:
     return replace(now, pool=round(pool * MB), pool_hidden=round(hidden * MB))
 
 
@@ -489,7 +493,7 @@ def test_what_the_pool_has_resident_beyond_its_tensors_is_slack() -> None:
 
 def test_the_pools_pages_of_a_later_stretch_are_those_of_the_peak() -> None:
     """They are not counted when steps are about to be measured, and it never gives memory back."""
-    facts = running(at(1000, live=400), shuffle(400), live=400 * MB, moment="warmup")
+    facts = running(at(1000, live=400), shuffle(400), live=400 * MB, peak_phase="warmup")
     readings = {**facts.readings, "first": paged(at(600, live=50), pool=60), "warmup": facts.readings["measure"]}
     del readings["measure"]
 
@@ -519,7 +523,7 @@ def test_tensors_are_written_to_whatever_their_chunks_are() -> None:
     assert of(reconcile(facts), "shuffle") == pytest.approx(200)
 
 
-def indexed(now: Reading, index: float) -> Reading:
+def indexed(now: ProcessReading, index: float) -> ProcessReading:
     return replace(now, pool_index=round(index * MB))
 
 

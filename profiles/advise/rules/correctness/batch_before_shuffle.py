@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.byte_gate import BATCHES, SHUFFLES, held, regrouped, upstream
 from pipeprof.profiles.advise.edits.edits import MoveStage, SetArgument
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import small_bytes
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -100,12 +100,12 @@ class BatchBeforeShuffle(Rule):
         )
 
 
-def _predicted(view: PipelineView, single: StageView | None, wanted: int, nbytes: int | None) -> Predicted | None:
+def _predicted(view: PipelineView, single: StageView | None, wanted: int, nbytes: int | None) -> Prediction | None:
     element = single.element_bytes if single is not None else None
     if single is None or element is None or not nbytes:
         return None
     own = element + shuffle_overhead_bytes(len(single.element or ()) or 1, small_bytes(view, single))
-    return Predicted(
+    return Prediction(
         f"{wanted:,} elements x {size(own)} instead of {size(nbytes)}",
         peak_rss_delta_bytes=round(wanted * own - nbytes),
     )

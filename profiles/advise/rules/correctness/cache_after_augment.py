@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.byte_gate import in_function, nothing_to_keep, upstream, without
-from pipeprof.profiles.advise.edits.edits import Edit, MoveStage, ReplaceStage
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit
+from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit, ReplaceStage
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
 from pipeprof.profiles.view.view import INFINITE, FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds
 
@@ -103,7 +103,9 @@ def _draft(view: PipelineView, stage: StageView, random: list[StageView]) -> Rul
     )
 
 
-def _fix(view: PipelineView, stage: StageView, first: StageView, *, nested: bool) -> tuple[tuple[Edit, ...], str]:
+def _fix(
+    view: PipelineView, stage: StageView, first: StageView, *, nested: bool
+) -> tuple[tuple[ProposedEdit, ...], str]:
     if nested:
         return (), (
             f"Take the random part out of {first.words} into a map of its own, and put that above the cache: a cache "
@@ -139,10 +141,10 @@ def _fix(view: PipelineView, stage: StageView, first: StageView, *, nested: bool
     )
 
 
-def _predicted(random: list[StageView]) -> Predicted:
+def _predicted(random: list[StageView]) -> Prediction:
     known = [one.ms_per_batch for one in random if one.ms_per_batch is not None]
     measured = f", {milliseconds(sum(known))} per batch where it ran" if len(known) == len(random) else ""
-    return Predicted(f"no gain in speed: the random part runs in every epoch{measured}")
+    return Prediction(f"no gain in speed: the random part runs in every epoch{measured}")
 
 
 def _random_op(function: FunctionView | None) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.byte_gate import in_function, upstream, without
-from pipeprof.profiles.advise.edits.edits import Edit, MoveStage
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Semantics
+from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import percent
 
@@ -92,14 +92,14 @@ def _draft(view: PipelineView, stage: StageView, take: StageView, count: int, kn
             **({"epochs": epochs, "restart_share": share} if epochs and share else {}),
         },
         edits=(edit,),
-        predicted=Predicted(
+        predicted=Prediction(
             "after the first epoch nothing below the cache runs" if isinstance(edit, MoveStage) else "no other speed"
         ),
         semantics=semantics,
     )
 
 
-def _fix(view: PipelineView, stage: StageView, take: StageView, count: int) -> tuple[Edit, str, Semantics]:
+def _fix(view: PipelineView, stage: StageView, take: StageView, count: int) -> tuple[ProposedEdit, str, Semantics]:
     if all(_alike(one) for one in upstream(view, stage)) and view.options.get("deterministic") is not False:
         return (
             MoveStage(take.id, take.op, before=stage.id),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.profiles.advise.byte_gate import SHUFFLES, Place, held, nothing_to_keep, places_below, without
-from pipeprof.profiles.advise.edits.edits import Edit, MoveStage, SetArgument
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Semantics, Threshold
+from pipeprof.profiles.advise.byte_gate import SHUFFLES, EarlierPlace, held, nothing_to_keep, places_below, without
+from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit, SetArgument
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold
 from pipeprof.profiles.memory.predict.model import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.wording import listed, percent, size
@@ -84,7 +84,7 @@ class CacheInMemoryOverBudget(Rule):
                 "memory_limit_bytes": limit,
             },
             edits=edits,
-            predicted=Predicted(
+            predicted=Prediction(
                 f"{size(after)} in memory instead of {count:,.0f} x {size(nbytes / count)}",
                 peak_rss_delta_bytes=-round(nbytes - after),
             ),
@@ -93,7 +93,7 @@ class CacheInMemoryOverBudget(Rule):
 
     def _fix(
         self, view: PipelineView, stage: StageView, count: float, limit: int
-    ) -> tuple[tuple[Edit, ...], str, float, Semantics]:
+    ) -> tuple[tuple[ProposedEdit, ...], str, float, Semantics]:
         """The nearest place where it fits, else the disk."""
         room = self.threshold("share-of-limit") * limit
         for place in places_below(view, stage):
@@ -158,7 +158,7 @@ def _lowest_change(view: PipelineView, repeat: StageView) -> StageView | None:
     return target if below is not None and not nothing_to_keep(view, below) else None
 
 
-def _semantics(place: Place) -> Semantics:
+def _semantics(place: EarlierPlace) -> Semantics:
     """Functions above the cache run again in every epoch: the same for those that draw no random numbers."""
     functions = [one.function for one in place.crossed if one.op == "map"]
     return "same" if all(one is not None and one.random is False for one in functions) else "randomness"

@@ -19,7 +19,7 @@ from pipeprof.profiles.advise.edits.snippets import (
     stage_yaml,
     structure_of,
 )
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.memory.predict.fused_map_batch import rewritten
 from pipeprof.profiles.memory.predict.predict import ARRAY_COPIES, NOT_REWRITTEN_COPIES, memory_prediction
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -102,7 +102,7 @@ class FromTensorSlicesBigArray(Rule):
             else ""
         )
         kept = "" if fewer else " and what the allocator keeps of the iterator's copy"
-        plan = _Plan.of(view, stage)
+        plan = _IndexPlan.of(view, stage)
         held = _held_above(view, plan)
         price = self._slower(view, plan)
         more = f" + {size(held)} of rows in buffers that were views of the array" if held else ""
@@ -133,7 +133,7 @@ class FromTensorSlicesBigArray(Rule):
                 **weight.evidence(),
             },
             edits=(plan.rewrite(),),
-            predicted=Predicted(
+            predicted=Prediction(
                 f"{less}{more}: of "
                 "the mapped file at most its own size stays resident, and the system takes that back when it needs "
                 f"room{price.words if price is not None else ''}",
@@ -142,7 +142,7 @@ class FromTensorSlicesBigArray(Rule):
             ),
         )
 
-    def _slower(self, view: PipelineView, plan: _Plan) -> Slower | None:
+    def _slower(self, view: PipelineView, plan: _IndexPlan) -> Slower | None:
         """What the calls of Python cost the steps, where nothing hides it; ``None`` where that is not known."""
         given, apart = per_batch(view, plan.source), 0.0
         cost = self.threshold("row-cost" if plan.batch is None and plan.block == 1 else "call-cost")
@@ -164,7 +164,7 @@ def _float64_bytes(stage: StageView, nbytes: int) -> int:
     return round(nbytes * sum(width or 0 for dtype, width in known if dtype == "float64") / total)
 
 
-def _held_above(view: PipelineView, plan: _Plan) -> int:
+def _held_above(view: PipelineView, plan: _IndexPlan) -> int:
     """Bytes of rows that shuffles and caches above the new map hold, which were views of the array before."""
     row = plan.source.element_bytes or 0
     ids = {one.id for one in plan.indexed}
@@ -199,7 +199,7 @@ def _own_bytes(view: PipelineView, source: StageView, weight: Weight) -> int | N
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _IndexPlan:
     """Which stages get indices instead of rows, and how many rows a call reads.
 
     Attributes:
@@ -219,7 +219,7 @@ class _Plan:
     function: str = "read"
 
     @classmethod
-    def of(cls, view: PipelineView, source: StageView) -> _Plan:
+    def of(cls, view: PipelineView, source: StageView) -> _IndexPlan:
         """Up to the batch, if nothing else than order and count is decided below it; else as little as can be."""
         row = source.element_bytes
         count = source.elements if source.elements is not None and source.elements > 0 else None

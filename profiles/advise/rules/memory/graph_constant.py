@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.byte_gate import weigh
 from pipeprof.profiles.advise.edits.edits import ReplaceStage
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size
 
@@ -136,7 +136,7 @@ class GraphConstant(Rule):
             recommendation=recommendation,
             evidence={"constant_bytes": nbytes, "peak_bytes": peak, **weight.evidence()},
             edits=(edit,),
-            predicted=Predicted(
+            predicted=Prediction(
                 f"-({before:g} - {after:g}) x {size(nbytes)}", peak_rss_delta_bytes=-round((before - after) * nbytes)
             ),
         )

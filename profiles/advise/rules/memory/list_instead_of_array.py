@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.edits.edits import ReplaceStage
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import significant, size
 
@@ -117,7 +117,7 @@ class ListInsteadOfArray(Rule):
                     summary="convert the list to an array, or read it from an .npy file",
                 ),
             ),
-            predicted=Predicted(
+            predicted=Prediction(
                 f"building: {significant(seconds)} s / {self.threshold('speedup'):g} = {significant(after)} s, if all "
                 "of it is the conversion; steps per second stay as they are"
             ),

@@ -10,14 +10,14 @@ from pipeprof.profiles.advise.byte_gate import (
     BYTES,
     MEMORY_GATE,
     SHUFFLES,
-    Place,
+    EarlierPlace,
     held,
     places_below,
     regrouped,
     weigh,
 )
-from pipeprof.profiles.advise.edits.edits import Edit, MoveStage, ReplaceStage, SetArgument
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit, ReplaceStage, SetArgument
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import POOLED_BYTES, counted, small_bytes
@@ -50,7 +50,7 @@ class _Buffer:
 class _Move:
     """The shuffle in another place."""
 
-    place: Place
+    place: EarlierPlace
     elements: float
     each: float
     batch: StageView | None
@@ -185,7 +185,7 @@ class ShuffleBufferBytes(Rule):
         same = [move for move in good if move.batch is None]
         return min(same or good, key=lambda move: move.nbytes, default=None)
 
-    def _move(self, view: PipelineView, buffer: _Buffer, place: Place) -> _Move:
+    def _move(self, view: PipelineView, buffer: _Buffer, place: EarlierPlace) -> _Move:
         batch = next((one for one in place.crossed if one.op in BATCHES), None)
         elements = buffer.elements
         if batch is not None:
@@ -200,7 +200,7 @@ class ShuffleBufferBytes(Rule):
     ) -> RuleHit:
         stage, place = buffer.stage, move.place
         through = listed([one.words for one in place.crossed])
-        edits: tuple[Edit, ...] = (MoveStage(stage.id, stage.op, before=place.before.id),)
+        edits: tuple[ProposedEdit, ...] = (MoveStage(stage.id, stage.op, before=place.before.id),)
         # File names have no size before they are seen.
         about, counted = "about " if place.below.element_bytes is None else "", ""
         if move.batch is not None and stage.op == "shuffle":
@@ -215,7 +215,7 @@ class ShuffleBufferBytes(Rule):
             ),
             evidence={**evidence, "bytes_per_element_there": place.element_bytes},
             edits=edits,
-            predicted=Predicted(
+            predicted=Prediction(
                 f"{move.words} x {size(move.each)} - {buffer.words} x {size(buffer.each)}{more}",
                 peak_rss_delta_bytes=round(move.nbytes - buffer.nbytes),
             ),
@@ -247,7 +247,7 @@ class ShuffleBufferBytes(Rule):
                 ),
                 evidence=evidence,
                 edits=(permuted,),
-                predicted=Predicted(
+                predicted=Prediction(
                     f"-{buffer.elements:,.0f} x {size(buffer.each)}", peak_rss_delta_bytes=-round(buffer.nbytes)
                 ),
                 semantics="randomness",
@@ -275,7 +275,7 @@ class ShuffleBufferBytes(Rule):
             ),
             evidence=evidence,
             edits=(SetArgument(stage.id, stage.op, "buffer_size", wanted),),
-            predicted=Predicted(
+            predicted=Prediction(
                 f"{f'{buffer.copies} × ' if buffer.copies > 1 else ''}({wanted:,} - {buffer.elements:,.0f}) x "
                 f"{size(buffer.each)}",
                 peak_rss_delta_bytes=-round(buffer.copies * (buffer.elements - wanted) * buffer.each),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving, wall_ms
 from pipeprof.profiles.advise.edits.edits import MoveStage
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Semantics, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent, significant
 
@@ -56,7 +56,7 @@ class FilterAfterExpensiveMap(Rule):
             return
         if ideal < (predicted.speedup or 0.0):
             text = f"1 / (s + t_filter / t_map) with s = {kept:.2f}, t_filter = {milliseconds(filtered)}"
-            predicted = Predicted(f"{text}, t_map = {milliseconds(mapped)}: {significant(ideal)}×", speedup=ideal)
+            predicted = Prediction(f"{text}, t_map = {milliseconds(mapped)}: {significant(ideal)}×", speedup=ideal)
         lowest = found.maps[-1]
         what = " and ".join(one.words for one in reversed(found.maps))
         yield RuleHit(

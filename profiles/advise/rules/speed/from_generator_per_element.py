@@ -22,7 +22,7 @@ from pipeprof.profiles.advise.edits.snippets import (
     structure_of,
 )
 from pipeprof.profiles.advise.generator_code import signature_of_batches, source_python, tensor_specs
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import end, kind_of, tuned_buffer
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import count, milliseconds, percent, significant, size
@@ -85,7 +85,7 @@ class FromGeneratorPerElement(Rule):
             return
         if alone(view, cost) > floor * self.threshold("cost-over-hand-over"):
             return
-        plan = _Plan.of(view, stage, batch)
+        plan = _ChunkPlan.of(view, stage, batch)
         apart = 0.0 if plan.whole else self.threshold("unbatch-cost")
         chunks = given / plan.size
         ahead = _Ahead.of(view, plan, round(self.threshold("tuned-buffer")))
@@ -143,7 +143,7 @@ class _Ahead:
     most: int
 
     @classmethod
-    def of(cls, view: PipelineView, plan: _Plan, most: int) -> _Ahead | None:
+    def of(cls, view: PipelineView, plan: _ChunkPlan, most: int) -> _Ahead | None:
         """``None`` where there is none, or where the size of a batch is not known."""
         last, element = end(view), plan.source.element_bytes
         if last is None or kind_of(last) != "Prefetch" or not (last.injected or tuned_buffer(last)):
@@ -165,7 +165,7 @@ class _Ahead:
         )
 
 
-def _with_price(predicted: Predicted, ahead: _Ahead, plan: _Plan) -> Predicted:
+def _with_price(predicted: Prediction, ahead: _Ahead, plan: _ChunkPlan) -> Prediction:
     if plan.last:
         return replace(predicted, formula=f"{predicted.formula}; {_TWO} x {size(ahead.batch_bytes)} ahead")
     more = f"up to {ahead.most} x {size(ahead.batch_bytes)} = {size(ahead.nbytes)} more in a prefetch that is tuned"
@@ -183,7 +183,7 @@ _USUAL = 64
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _ChunkPlan:
     """The generator in chunks.
 
     Attributes:
@@ -203,7 +203,7 @@ class _Plan:
     last: bool = False
 
     @classmethod
-    def of(cls, view: PipelineView, source: StageView, batch: StageView) -> _Plan:
+    def of(cls, view: PipelineView, source: StageView, batch: StageView) -> _ChunkPlan:
         """Chunks as batches where only counting lies between, and it can be counted in chunks."""
         given = batch.arguments.get("batch_size")
         size = given if isinstance(given, int) and given > 0 else _USUAL

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise import predict
-from pipeprof.profiles.advise.edits.edits import Edit, Rewrite, SetOption
+from pipeprof.profiles.advise.edits.edits import ProposedEdit, Rewrite, SetOption
 from pipeprof.profiles.advise.edits.snippets import free_name, from_python, function_file, function_names, structure_of
 from pipeprof.profiles.advise.predicates import (
     BUSY_CORES,
@@ -23,7 +23,7 @@ from pipeprof.profiles.advise.predicates import (
     worker_cores,
     worth,
 )
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import Timing, remaining_ms, timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, percent, significant
@@ -92,7 +92,7 @@ class GeneratorWaits(Rule):
         )
         if not worth(predicted):
             return
-        edits: list[Edit] = [_by_number(view, stage, calls)]
+        edits: list[ProposedEdit] = [_by_number(view, stage, calls)]
         if threads != pool:
             edits.append(SetOption(POOL_OPTION, threads))
         yield RuleHit(
@@ -121,7 +121,7 @@ class GeneratorWaits(Rule):
                 "parallel_calls": 1,
             },
             edits=tuple(edits),
-            predicted=Predicted(
+            predicted=Prediction(
                 formula=predicted.formula,
                 speedup=predicted.speedup,
                 peak_rss_delta_bytes=predict.buffered(stage.element_bytes, calls),

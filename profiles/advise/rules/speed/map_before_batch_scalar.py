@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.batch_savings import Batching, alone, batching, interval_ms, microseconds, saving
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.view import Component, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
 
@@ -98,7 +98,7 @@ class MapBeforeBatchScalar(Rule):
         batch: Batching,
         sentence: str,
         evidence: dict[str, float | int],
-        predicted: Predicted | None,
+        predicted: Prediction | None,
     ) -> RuleHit:
         between = "".join(f"{one.op}, " for one in batch.between)
         return RuleHit(

@@ -11,7 +11,7 @@ from pipeprof.profiles.advise.predicates import (
     ONE_CORE,
     spare_cores,
 )
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
     drawn,
@@ -100,7 +100,7 @@ class NoPrefetch(Rule):
                 "speedup_with_a_step_in_flight": in_flight.speedup or 1.0,
             },
             edits=(InsertStage("prefetch", {"buffer_size": AUTOTUNE}),),
-            predicted=Predicted(
+            predicted=Prediction(
                 formula=f"{predicted.formula}; with a step in flight {significant(in_flight.speedup or 1.0)}×",
                 speedup=predicted.speedup,
                 peak_rss_delta_bytes=held,

@@ -18,7 +18,7 @@ from pipeprof.profiles.advise.predicates import (
     spare_cores,
     worker_cores,
 )
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
     drawn,
@@ -151,7 +151,7 @@ class NoPrefetchBetween(Rule):
                 "interval_ms": at.interval_ms,
             },
             edits=tuple(InsertStage("prefetch", {"buffer_size": _BUFFER}, after=one.id) for one in after),
-            predicted=Predicted(
+            predicted=Prediction(
                 formula=predicted.formula,
                 speedup=predicted.speedup,
                 peak_rss_delta_bytes=None if None in sizes else sum(size for size in sizes if size is not None),

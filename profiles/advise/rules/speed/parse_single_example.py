@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.batch_savings import Batching, alone, batching, interval_ms, microseconds, saving
-from pipeprof.profiles.advise.edits.edits import Edit, ReplaceStage, python_text
+from pipeprof.profiles.advise.edits.edits import ProposedEdit, ReplaceStage, python_text
 from pipeprof.profiles.advise.edits.snippets import (
     arguments_of,
     calls_of,
@@ -14,7 +14,7 @@ from pipeprof.profiles.advise.edits.snippets import (
     stage_yaml,
     written_features,
 )
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Semantics, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
 
@@ -166,7 +166,7 @@ def _varying(stage: StageView) -> bool:
 
 
 def _draft(
-    stage: StageView, batch: Batching, sentence: str, evidence: dict[str, float | int], predicted: Predicted | None
+    stage: StageView, batch: Batching, sentence: str, evidence: dict[str, float | int], predicted: Prediction | None
 ) -> RuleHit:
     between = "".join(f"{one.op}, " for one in batch.between)
     words = [f"Put {between}batch before the map, and parse the whole batch with tf.io.parse_example."]
@@ -197,7 +197,7 @@ def _draft(
     )
 
 
-def _parses_a_batch(stage: StageView) -> Edit:
+def _parses_a_batch(stage: StageView) -> ProposedEdit:
     """The map with its calls as they are, parsing aside."""
     features = written_features(stage)
     name = function_name(stage)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, interval_ms, saving
-from pipeprof.profiles.advise.edits.edits import Edit, ReplaceStage
+from pipeprof.profiles.advise.edits.edits import ProposedEdit, ReplaceStage
 from pipeprof.profiles.advise.edits.snippets import function_file
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.time.bottleneck import (
     LOCK_FROM,
     PYTHON_ALWAYS,
@@ -112,9 +112,9 @@ class PyFunctionGil(Rule):
             predicted=self._predicted(view, stage, calls if many else None),
         )
 
-    def _predicted(self, view: PipelineView, stage: StageView, calls: float | None) -> Predicted:
+    def _predicted(self, view: PipelineView, stage: StageView, calls: float | None) -> Prediction:
         best = f" ({significant(view.headspace.speedup)} times at most)" if view.headspace is not None else ""
-        unknown = Predicted(f"not known before it is rewritten{best}")
+        unknown = Prediction(f"not known before it is rewritten{best}")
         if calls is None:
             return unknown
         ops = stage.function.ops if stage.function is not None else None
@@ -124,7 +124,7 @@ class PyFunctionGil(Rule):
         if predicted is None:
             return unknown
         more = f"{predicted.formula}; what rewriting saves of its own work is not known before{best}"
-        return Predicted(more, speedup=predicted.speedup)
+        return Prediction(more, speedup=predicted.speedup)
 
 
 def _python(stage: StageView) -> bool:
@@ -158,7 +158,7 @@ def _on_parallel(parallel: float | None, lock: float | None) -> str:
     )
 
 
-def _edits(view: PipelineView, stage: StageView, *, many: bool) -> tuple[Edit, ...]:
+def _edits(view: PipelineView, stage: StageView, *, many: bool) -> tuple[ProposedEdit, ...]:
     batch = batching(view, stage) if many and stage.op == "map" else None
     if batch is None:
         return ()

@@ -25,7 +25,7 @@ from pipeprof.profiles.advise.predicates import (
     worker_cores,
     worth,
 )
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
     remaining_ms,
@@ -123,7 +123,7 @@ class SerialMapCpu(Rule):
                 "parallel_calls": 1,
             },
             edits=tuple(SetArgument(one.id, one.op, "num_parallel_calls", calls[one.id]) for one in maps),
-            predicted=Predicted(
+            predicted=Prediction(
                 formula=predicted.formula,
                 speedup=predicted.speedup,
                 peak_rss_delta_bytes=None if None in held else sum(one for one in held if one is not None),

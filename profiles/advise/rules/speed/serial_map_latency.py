@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from pipeprof.profiles.advise import predict
-from pipeprof.profiles.advise.edits.edits import Edit, SetArgument, SetOption
+from pipeprof.profiles.advise.edits.edits import ProposedEdit, SetArgument, SetOption
 from pipeprof.profiles.advise.predicates import (
     BUSY_CORES,
     ONE_CORE,
@@ -22,7 +22,7 @@ from pipeprof.profiles.advise.predicates import (
     worker_cores,
     worth,
 )
-from pipeprof.profiles.advise.rule import Predicted, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.thread_chains import (
     Timing,
     remaining_ms,
@@ -77,7 +77,7 @@ class SerialMapLatency(Rule):
         stage, *others = maps
         used, calls, pool = worker_cores(view) or 0.0, int(self.threshold("parallel-calls")), private_pool(view)
         threads = max(calls, pool or 0)
-        edits: list[Edit] = [SetArgument(one.id, one.op, "num_parallel_calls", calls) for one in maps]
+        edits: list[ProposedEdit] = [SetArgument(one.id, one.op, "num_parallel_calls", calls) for one in maps]
         if threads != pool:
             edits.append(SetOption(POOL_OPTION, threads))
         predicted = predict.more_calls(
@@ -118,7 +118,7 @@ class SerialMapLatency(Rule):
                 "parallel_calls": 1,
             },
             edits=tuple(edits),
-            predicted=Predicted(
+            predicted=Prediction(
                 formula=predicted.formula,
                 speedup=predicted.speedup,
                 peak_rss_delta_bytes=None if None in held else sum(one for one in held if one is not None),
