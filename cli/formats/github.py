@@ -1,6 +1,6 @@
 """Annotations as GitHub Actions reads them from a step's output: one line an error, warning or finding.
 
-``::error file=spec.yaml,line=5,col=13,endColumn=23,title=unknown-argument::got unknown argument …``
+``::error file=spec.yaml,line=5,col=13,endColumn=23,title=unknown-argument::unknown argument …``
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def _tf_options(tf: Any, written: dict[str, Any]) -> Any:
 def _set_options(tf: Any, options: Any, written: dict[str, Any]) -> None:
     for name, value in written.items():
         if not hasattr(options, name):
-            msg = f"got {name}, which TensorFlow {tf.__version__} does not have"
+            msg = f"TensorFlow {tf.__version__} does not have {name}"
             raise AttributeError(msg)
         if isinstance(value, dict):
             _set_options(tf, getattr(options, name), value)
@@ -116,7 +116,7 @@ class _Builder(Functions):
         dataset = self.convert(OuterElement(on))
         if not isinstance(dataset, self.tf.data.Dataset):
             msg = (
-                f"got {describe(dataset)} to begin with, expected a dataset such as `window` gives: "
+                f"the pipeline starts from {describe(dataset)}, expected a dataset such as `window` yields: "
                 "a pipeline of anything else needs a `source`"
             )
             raise FieldError(msg)
@@ -156,7 +156,7 @@ class _Builder(Functions):
             for each in (self.tf.io.gfile.glob(file) if "://" in file and "*" in file else [file])
         ]
         if not expanded:
-            msg = f"got {', '.join(files.patterns)}, which matches no file any more"
+            msg = f"{', '.join(files.patterns)}: no file matches any more"
             raise PathError(msg)
         return expanded
 

@@ -193,6 +193,6 @@ class Functions:
         leave_defaults()
         function = getattr(module, reference.function, None)
         if not callable(function):
-            msg = f"got {reference}, but {reference.function} is no function once the file has run"
+            msg = f"{reference}: {reference.function} is not a function after the file has run"
             raise PathError(msg)
         return function  # type: ignore[no-any-return]  # callable, as was just seen

@@ -44,7 +44,7 @@ def load_array(
     if isinstance(array, NpzArray):
         with np.load(resolve(array.npz), allow_pickle=False) as archive:
             if array.key not in archive.files:
-                msg = f"got key {array.key!r}, expected one of {', '.join(archive.files)}"
+                msg = f"no array {array.key!r} in the file: expected one of {', '.join(archive.files)}"
                 raise KeyError(msg)
             return archive[array.key]
     if isinstance(array, MadeArray):
@@ -71,7 +71,7 @@ def read_columns(path: Path, delimiter: str) -> dict[str, Any]:
         header, *rows = csv.reader(file, delimiter=delimiter)
     wrong = next((number for number, row in enumerate(rows, 2) if len(row) != len(header)), None)
     if wrong is not None:
-        msg = f"got {len(rows[wrong - 2])} fields in line {wrong} of {path.name}, expected {len(header)}"
+        msg = f"{path.name}:{wrong}: {len(rows[wrong - 2])} fields, expected {len(header)}"
         raise ValueError(msg)
     return {name: np.array(_typed([row[index] for row in rows])) for index, name in enumerate(header)}
 

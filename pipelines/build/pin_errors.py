@@ -94,7 +94,7 @@ def _other_version(problem: Exception) -> str | None:
     if found is None or tf is None or not isinstance(problem, TypeError):
         return None
     return (
-        f"got {found[2]}, which TensorFlow {tf.__version__} does not have for {found[1]}, expected the call without it"
+        f"TensorFlow {tf.__version__} does not support {found[2]} for {found[1]}: remove it"
     )
 
 

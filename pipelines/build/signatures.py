@@ -54,7 +54,7 @@ def resolve(name: str) -> Any:
         found = getattr(found, part, None)
     if found is None:
         msg = (
-            f"got {name}, which TensorFlow {tf.__version__} does not have, expected a TensorFlow such as {WRITTEN_FOR}"
+            f"TensorFlow {tf.__version__} does not have {name}: expected TensorFlow {WRITTEN_FOR} or similar"
         )
         raise NotThereError(msg)
     return found.fget if isinstance(found, property) else found

@@ -25,12 +25,12 @@ class DiskSpaceError(DataError):
         self.where = where
         self.needed = needed
         self.free = free
-        got = (
-            f"the disk filled up while making {what} in {where}"
+        problem = (
+            f"the disk became full while generating {what} in {where}"
             if needed is None
-            else f"making {what} takes {size(needed)} with a reserve, but {where} has only {size(free)} free"
+            else f"generating {what} needs {size(needed)} including a reserve, but {where} has only {size(free)} free"
         )
-        super().__init__(f"{got}; make room, or set PIPEPROF_CACHE_DIR to a folder on a larger disk")
+        super().__init__(f"{problem}; free some space, or set PIPEPROF_CACHE_DIR to a folder on a larger disk")
 
 
 def size(count: int) -> str:

@@ -144,7 +144,7 @@ def _distributed(element: Structure, targets: tuple[Any, ...], result: Structure
     parts: tuple[Structure, ...] = (None,) * len(targets)
     if isinstance(result, tuple):
         if len(result) != len(targets):
-            message = f"got {len(targets)} fields for {len(result)} results, expected one for each"
+            message = f"{len(targets)} fields for {len(result)} results: expected one for each"
             raise Refused(message, "wrong-length", "to")
         parts = result
     for index, (target, part) in enumerate(zip(targets, parts, strict=True)):

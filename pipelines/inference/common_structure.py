@@ -55,7 +55,7 @@ def _check_keys(first: Mapping[str, Structure], second: Mapping[str, Structure],
 def _different(first: Structure, second: Structure, field: str) -> Refused:
     where = f" in `{field}`" if field else ""
     message = (
-        f"got elements that are {structure_text(second)}{where} beside {structure_text(first)}, expected pipelines "
+        f"elements differ: {structure_text(first)} and {structure_text(second)}{where}, expected pipelines "
         "whose elements have the same structure and dtypes"
     )
     return Refused(message, "different-elements")

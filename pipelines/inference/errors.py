@@ -14,7 +14,7 @@ class Refused(CannotInfer):
 
     Attributes:
         code: Kebab-case word.
-        message: ``got …, expected …``.
+        message: the fault first, then what is expected.
         argument: Keys and indices from the arguments of the call or stage to what is wrong; empty for all of it.
         suggestion: What was probably meant.
         excess: How many dimensions there are too many.

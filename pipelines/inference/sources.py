@@ -103,7 +103,7 @@ def _slices(source: Any, around: Around) -> Made:
     firsts = {one.shape[0]: one for one in components if one and one.shape and one.shape[0] is not None}
     if len(firsts) > 1:
         listed = " and ".join(shape_text(one.shape) for one in firsts.values())
-        message = f"got tensors of shape {listed}, expected the same first dimension in all"
+        message = f"tensors of shape {listed}: expected the same first dimension in all"
         raise Refused(message, "wrong-shape", "tensors")
     return Made(each(_slice, structure), next(iter(firsts), None), size)
 

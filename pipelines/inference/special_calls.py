@@ -142,7 +142,7 @@ def _merged(results: list[Structure]) -> Structure:
         return functools.reduce(common, results)
     except Refused:
         texts = " and ".join(dict.fromkeys(structure_text(result) for result in results))
-        message = f"got branches that give {texts}, expected the same structure and dtypes from all"
+        message = f"branches return {texts}: expected the same structure and dtypes from all"
         raise Refused(message, "different-branches") from None
 
 

@@ -231,7 +231,7 @@ def _check_unbatch(components: Iterable[Tensor | Nested | None]) -> None:
     sizes = {one.shape[0]: one for one in known if one.shape and one.shape[0] is not None}
     if len(sizes) > 1:
         listed = " and ".join(shape_text(one.shape) for one in sizes.values())
-        message = f"got components of shape {listed}, expected the same first dimension in all for unbatch"
+        message = f"components of shape {listed}: unbatch expects the same first dimension in all"
         raise Refused(message, "wrong-shape")
 
 

@@ -181,7 +181,7 @@ def parse_stage(value: Any) -> Stage:
     known = stages()
     name, arguments = _single(value, "stage", known, "batch: {batch_size: 32}")
     if name not in known:
-        hint = "a stage (a source can only stand under `source:`)" if name in sources() else ""
+        hint = "a stage (sources belong under `source:`)" if name in sources() else ""
         if isinstance(name, str) and function(name) is not None:
             hint = f"a stage (functions are called in one: `map: {{ops: [{name}: …]}}`)"
         raise failure((str(name),), unknown("stage", name, known, hint), value)
@@ -201,7 +201,7 @@ def parse_source(value: Any) -> Source:
     known = sources()
     name, arguments = _single(value, "source", known, "TFRecordDataset: {filenames: a-*.tfrecord}")
     if name not in known:
-        hint = "a source (a stage can only stand under `stages:`)" if name in stages() else ""
+        hint = "a source (stages belong under `stages:`)" if name in stages() else ""
         raise failure((str(name),), unknown("source", name, known, hint), value)
     if has_outer_element() and known[name].element_argument:
         arguments = _with_outer_element(known[name], name, arguments)
@@ -229,16 +229,16 @@ def _single(value: Any, what: str, known: Mapping[str, type[Op]], example: str) 
     """The one key of ``value`` and the mapping under it."""
     form = f"a mapping with exactly one key such as `{example}`"
     if isinstance(value, str) and value in known:
-        message = f"got the name alone, expected a mapping: `{value}: {{}}`"
+        message = f"`{value}` without a colon: expected a mapping, as `{value}: {{}}`"
         raise error(message, f"{what}_form", got=value)
     if what == "stage" and isinstance(value, str) and function(value) is not None:
-        message = f"got the function {value}, expected a stage that calls it: `map: {{ops: [{value}]}}`"
+        message = f"{value} is a function: call it in a stage, as `map: {{ops: [{value}]}}`"
         raise error(message, "stage_form", got=value)
     if not isinstance(value, dict) or not value:
         raise mismatch(value, f"{what}_form", form)
     if len(value) != 1:
         keys = ", ".join(map(str, value))
-        message = f"got {len(value)} keys ({keys}), expected {form}; arguments are indented below the name"
+        message = f"{len(value)} keys ({keys}): expected {form}; indent arguments below the name"
         raise error(message, f"{what}_form", got=keys)
     name, arguments = next(iter(value.items()))
     if arguments is None:

@@ -100,8 +100,8 @@ class Closed(BaseModel):
             used = [name for way in ways for name in [n for n in way if value.get(n) is not None][:1]]
             if len(used) != 1:
                 known = [f"`{way[0]}`" for way in ways if way[0] not in TENSORFLOWS_FUNCTIONS]
-                got = " and ".join(used) or "no function"
-                problems.add((), error(f"got {got}, expected exactly one of {' and '.join(known)}", _CODE))
+                got = "no function" if not used else ("both " if len(used) == 2 else "") + " and ".join(used)
+                problems.add((), error(f"{got}: expected exactly one of {' and '.join(known)}", _CODE))
             try:
                 model = handler(value)
             except ValidationError as found:

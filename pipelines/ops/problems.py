@@ -1,4 +1,4 @@
-"""Errors of validation: one wording (got, expected), with the place and the names that may have been meant."""
+"""Errors of validation: one wording, with the place and the names that may have been meant."""
 
 from __future__ import annotations
 
@@ -50,8 +50,15 @@ def unknown(what: str, got: Any, candidates: Iterable[str], hint: str = "") -> P
     names = list(candidates)
     listed = ", ".join(names) if len(names) <= 12 else f"one of {len(names)} names"
     expected = hint or (listed if names else "nothing here")
-    message = f"got unknown {what} {shown(got)}, expected {expected}"
+    message = f"unknown {what} {_named(what, got)}: expected {expected}"
     return error(message, f"unknown_{what}", got=got, candidates=names)
+
+
+def _named(what: str, got: Any) -> str:
+    """A name in a message; keys and arguments stand in backticks, as they do in the messages about missing ones."""
+    text = shown(got)
+    plain = what in ("key", "argument") and isinstance(got, str) and text == f"'{got}'"
+    return f"`{got}`" if plain else text
 
 
 class Problems:

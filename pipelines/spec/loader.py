@@ -141,7 +141,7 @@ class LoadedSpec:
         Args:
             address: as for :meth:`locate`.
             code: kebab-case word.
-            message: ``got …, expected …``.
+            message: the fault, then what is expected.
         """
         place = self.locate(address) or Location(str(self.path), None, 1, 1)
         column = place.column if place.line is not None or place.flag is not None else None
@@ -257,7 +257,7 @@ def _missing_files(spec: Spec, reading: Reading) -> list[Fault]:
         problems = missing(spec, reading.origins, reading.document.places)
     except (OSError, RuntimeError) as error:
         # Names too long for the file system, "~" of nobody, folders that may not be listed.
-        message = f"got a path that cannot be looked up ({error}), expected one that exists"
+        message = f"cannot look up this path ({error})"
         return [Fault(("source",), False, "missing-file", message)]
     return [
         Fault(problem.address, False, "missing-file", problem.message, suggest_path(problem.got, problem.candidates))
@@ -316,9 +316,9 @@ def _variable(reading: Reading, span: Span) -> str:
     """What a wrong value has to do with the environment."""
     reference = reading.references.left.get(span)
     if reference is not None:
-        return f"; --env fills in {reference}"
+        return f"; add --env to replace {reference} from the environment"
     filled = reading.references.filled.get(span)
-    return f"; the value is that of {', '.join(f'${{{name}}}' for name in filled.names)}" if filled is not None else ""
+    return f"; the value comes from {', '.join(f'${{{name}}}' for name in filled.names)}" if filled is not None else ""
 
 
 def _last_word(reading: Reading, address: Address, span: Span) -> Span:
@@ -351,7 +351,7 @@ def _notes(reading: Reading) -> list[Note]:
         Note(
             reading.origins.location(span),
             "reference-left",
-            f"got {left[span]}, which is left as it is; --env fills it in from the environment",
+            f"{left[span]} is not replaced: add --env to take it from the environment",
         )
         for span in spans
     ]

@@ -169,7 +169,7 @@ def _check_last_stages(spec: Spec, problems: Problems) -> None:
     last = join("", "stages", len(spec.stages) - 1)
     for placed in spec.placed():
         if placed.op.op == "prefetch_to_device" and placed.address != last:
-            message = "got prefetch_to_device before the end, expected it as the last stage of the whole pipeline"
+            message = "prefetch_to_device must be the last stage of the whole pipeline"
             problems.add(placed.place, error(message, "not_last"))
 
 
@@ -180,7 +180,7 @@ def _check_unique_names(spec: Spec, problems: Problems) -> None:
             continue
         if placed.name in seen:
             first = seen[placed.name]
-            message = f"got the name {placed.name!r} a second time, expected names that differ (the first is {first})"
+            message = f"duplicate name {placed.name!r} (first at {first})"
             problems.add((*placed.place, "name"), error(message, "duplicate_name", got=placed.name), placed.name)
         seen.setdefault(placed.name, placed.address)
 

@@ -122,7 +122,7 @@ def resolve(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) -> Path:
         return base_dir / Path(path).expanduser()
     name, below = synthesised
     if name not in data_dirs:
-        msg = f"got {path}, but there is no input {name!r} under `data:`"
+        msg = f"{path}: no input {name!r} under `data:`"
         raise PathError(msg)
     return data_dirs[name] / below
 
@@ -219,12 +219,12 @@ def _missing(spec: Spec, base_dir: Path, path: str, place: Place, *, globs: bool
         return
     if literal.is_dir():
         inside = f"{path.rstrip('/')}/*"
-        yield PathProblem(place, path, f"got the folder {path}, expected files: {inside}", (inside,))
+        yield PathProblem(place, path, f"{path} is a folder: expected files", (inside,))
     elif globs and is_glob(path):
         near = _below_inputs(spec, path) or _near(literal)
-        yield PathProblem(place, path, f"got {path}, which matches no file{_in(base_dir, path)}", near)
+        yield PathProblem(place, path, f"{path}: no file matches{_in(base_dir, path)}", near)
     else:
-        yield PathProblem(place, path, f"got {path}, which does not exist{_in(base_dir, path)}", _near(literal))
+        yield PathProblem(place, path, f"{path}: no such file{_in(base_dir, path)}", _near(literal))
 
 
 def _in(base_dir: Path, path: str) -> str:
@@ -246,9 +246,9 @@ def _missing_folder(spec: Spec, base_dir: Path, path: str, place: Place) -> Iter
     if synthesised is None:
         literal = resolve(path, base_dir, {})
         if literal.is_file():
-            yield PathProblem(place, path, f"got the file {path}, expected a folder")
+            yield PathProblem(place, path, f"{path} is a file: expected a folder")
         elif not literal.is_dir():
-            yield PathProblem(place, path, f"got {path}, which does not exist{_in(base_dir, path)}", _near(literal))
+            yield PathProblem(place, path, f"{path}: no such folder{_in(base_dir, path)}", _near(literal))
         return
     name, below = synthesised
     if name not in spec.data:
@@ -261,7 +261,7 @@ def _missing_folder(spec: Spec, base_dir: Path, path: str, place: Place) -> Iter
         yield PathProblem(
             place,
             path,
-            f"got {path}, which is none of the folders that `data: {name}` will have",
+            f"{path}: no such folder in the data that `data: {name}` generates",
             tuple(f"data:{name}/{folder}" for folder in sorted(folders - {"."})),
         )
 
@@ -274,11 +274,11 @@ def _near(path: Path) -> tuple[str, ...]:
 
 def _missing_synthesised(spec: Spec, path: str, name: str, below: str, place: Place) -> Iterator[PathProblem]:
     if name not in spec.data:
-        known = ", ".join(spec.data) or "no inputs"
+        known = ", ".join(spec.data) or "none"
         yield PathProblem(
             place,
             path,
-            f"got {path}, but `data:` has {known}, expected data:NAME/… with one of its names",
+            f"{path}: no input {name!r} under `data:` (defined there: {known})",
             tuple(f"data:{each}/{below}" for each in spec.data),
         )
         return
@@ -290,7 +290,7 @@ def _missing_synthesised(spec: Spec, path: str, name: str, below: str, place: Pl
     yield PathProblem(
         place,
         path,
-        f"got {path}, which matches none of the {len(names)} files that `data: {name}` will have, such as {example}",
+        f"{path}: no match among the {len(names)} files that `data: {name}` generates, such as {example}",
         tuple(f"data:{name}/{file}" for file in names[:1000]),
     )
 
@@ -301,7 +301,7 @@ def _matching_marker(path: str, name: str, file: str, below: str, place: Place) 
 
     if _matches(MARKER, below):
         kind = f"data:{name}/{'*/' * file.count('/')}*{PurePosixPath(file).suffix}"
-        message = f"got {path}, which also matches {MARKER}, pipeprof's own file beside them, expected {kind}"
+        message = f"{path} also matches {MARKER}, a file of pipeprof in the same folder: use {kind}"
         yield PathProblem(place, path, message)
 
 
@@ -322,15 +322,15 @@ def _missing_function(base_dir: Path, reference: PythonRef, place: Place) -> Ite
     path = resolve(reference.file, base_dir, {})
     if not path.is_file():
         near = tuple(name for name in _near(path) if name.endswith(".py"))
-        message = f"got {reference.file}, which does not exist in {base_dir}"
+        message = f"{reference.file}: no such file in {base_dir}"
         yield PathProblem(place, str(reference), message, tuple(f"{name}:{reference.function}" for name in near))
         return
     try:
         functions = top_level_functions(path)
     except UsageError as problem:
-        yield PathProblem(place, str(reference), f"got {reference}, but {problem}")
+        yield PathProblem(place, str(reference), str(problem).partition("\n")[0])
         return
     if reference.function not in functions:
         listed = ", ".join(functions[:10]) or "no functions"
-        message = f"got {reference}, but {reference.file} defines {listed}"
+        message = f"no function {reference.function!r} in {reference.file}, which defines {listed}"
         yield PathProblem(place, str(reference), message, tuple(f"{reference.file}:{name}" for name in functions))

@@ -107,7 +107,7 @@ def quoted(text: str) -> str:
         return text
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        msg = f"got the name '{shown}', which is not valid Unicode and cannot be written in a spec; rename it first"
+        msg = f"the file name '{shown}' is not valid Unicode and cannot be written in a spec: rename the file"
         raise UsageError(msg)
     return '"' + "".join(_escaped(letter) for letter in text) + '"'
 

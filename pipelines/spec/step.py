@@ -96,7 +96,7 @@ class Step(Document):
     @model_validator(mode="after")
     def _one_kind(self) -> Step:
         if self.simulate is not None and self.python is not None:
-            message = f"got both simulate and python, expected exactly one of {_FORMS}"
+            message = f"both simulate and python: expected exactly one of {_FORMS}"
             raise error(message, "step")
         return self
 
@@ -110,7 +110,7 @@ class Step(Document):
 
 def not_yet(kind: str) -> str:
     """The sentence about a kind of step that is planned."""
-    return f"got the step {kind}, which this version of pipeprof does not have yet; expected {_FORMS}"
+    return f"step {kind} is not supported yet: expected {_FORMS}"
 
 
 def parse_step(value: Any) -> Step:

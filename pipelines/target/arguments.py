@@ -77,10 +77,10 @@ def parse_arguments(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
         name, equals, value = text.partition("=")
         name = name.strip()
         if not equals or not name.isidentifier():
-            msg = f"--arg: got {text!r}, expected name=value such as batch_size=64"
+            msg = f"--arg {text}: expected name=value such as batch_size=64"
             raise UsageError(msg)
         if name in found:
-            msg = f"--arg {name}: given twice ({found[name]!r} and {value!r}); a list is written as {name}=1,2,3"
+            msg = f"--arg {name}: given twice ({found[name]!r} and {value!r}); write a list as {name}=1,2,3"
             raise UsageError(msg)
         found[name] = value
     return tuple(found.items())
@@ -258,9 +258,9 @@ def bind(target: Target, signature: Signature) -> dict[str, Any]:
         values[name] = _value(text, known.get(name, Parameter(name)))
     missing = [one for one in signature.parameters if one.required and one.name not in values]
     missing = [one for one in missing if not one.is_input_context]
-    untold = [one for one in missing if not one.later and not _is_readable(one)]
-    if untold:
-        msg = f"{target} needs {_listed(untold)}, which no text can stand for; measure a function that makes it itself"
+    unreadable = [one for one in missing if not one.later and not _is_readable(one)]
+    if unreadable:
+        msg = f"{target} needs {_listed(unreadable)}, which cannot be given as text; measure a function that creates it itself"
         raise UsageError(msg)
     if missing:
         flags = " ".join(f"--arg {one.name}=…" for one in missing)
@@ -290,7 +290,7 @@ def _value(text: str, parameter: Parameter) -> Any:
             return text
         msg = (
             f"--arg {parameter.name}: a {parameter.annotation} cannot be given as text, only int, float, bool, str, "
-            "Path, Enum, Literal, Optional and lists of these; measure a function that makes it itself"
+            "Path, Enum, Literal, Optional and lists of these; measure a function that creates it itself"
         )
     raise UsageError(msg)
 

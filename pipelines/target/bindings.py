@@ -75,7 +75,7 @@ def bindings_of(path: Path) -> Bindings:
     """What a Python file binds at its top level.
 
     Raises:
-        UsageError: It cannot be read or is no Python.
+        UsageError: It cannot be read or is not valid Python.
     """
     return read_bindings(parse_file(path))
 
@@ -95,7 +95,7 @@ def parse_file(path: Path) -> ast.Module:
     """A Python file as a tree.
 
     Raises:
-        UsageError: It cannot be read or is no Python.
+        UsageError: It cannot be read or is not valid Python.
     """
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
@@ -103,10 +103,21 @@ def parse_file(path: Path) -> ast.Module:
         msg = f"{path} cannot be read: {problem.strerror or problem}"
         raise UsageError(msg) from problem
     except (SyntaxError, ValueError) as problem:
-        line = getattr(problem, "lineno", None)
-        place = f"{path}:{line}" if line else str(path)
-        msg = f"{place} is no Python that can be run here: {getattr(problem, 'msg', None) or problem}"
-        raise UsageError(msg) from problem
+        raise UsageError(_describe_syntax(path, problem)) from problem
+
+
+def _describe_syntax(path: Path, problem: SyntaxError | ValueError) -> str:
+    """The error as ``file:line:column: SyntaxError: reason``, with the source line and a caret."""
+    if not isinstance(problem, SyntaxError):
+        return f"{path}: not a Python file: {problem}"
+    head = f"{':'.join(str(part) for part in (path, problem.lineno, problem.offset) if part)}: SyntaxError: {problem.msg}"
+    line = (problem.text or "").rstrip("\n")
+    if not line or not problem.lineno or not problem.offset:
+        return head
+    code = line.lstrip()
+    column = max(0, problem.offset - 1 - (len(line) - len(code)))
+    number = f"    {problem.lineno} | "
+    return f"{head}\n{number}{code}\n{' | '.rjust(len(number))}{' ' * column}^"
 
 
 def relative_import(tree: ast.Module) -> ast.ImportFrom | None:

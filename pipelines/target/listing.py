@@ -15,7 +15,7 @@ from typing import Literal
 from pipeprof.pipelines.target.arguments import Parameter, signature_of_definition
 from pipeprof.pipelines.target.bindings import Binding, Bindings, Definition, bindings_of, is_foreign
 
-UNSEEN = "imported, or made by a call"
+UNSEEN = "imported, or created by a call"
 Sign = Literal["annotation", "body", "name", "none"]
 _NAMES = re.compile(r"(?:^|_)(?:dataset|datasets|ds|data|input_fn|inputs?|pipeline|loader)(?:_|$|\d)", re.IGNORECASE)
 # Methods that hardly anything but a dataset has.
@@ -93,7 +93,7 @@ def listed_functions(path: Path) -> list[Listed]:
     """The functions at the top level of a file, those that most likely return datasets first, else in their order.
 
     Raises:
-        UsageError: It cannot be read or is no Python.
+        UsageError: It cannot be read or is not valid Python.
     """
     file = bindings_of(path)
     order: tuple[Sign, ...] = ("annotation", "body", "name", "none")
@@ -135,16 +135,16 @@ def describe(name: str, functions: Iterable[Listed]) -> str:
     unseen = [one.name for one in functions if one.why == UNSEEN]
     if not functions:
         return f"{name} defines no functions.\n"
-    lines = ["Functions that seem to return a dataset, as they are written; nothing was run:"] if likely else []
+    lines = ["Functions that probably return a dataset (from the source, nothing was run):"] if likely else []
     width = max((len(one.name) for one in likely), default=0)
     for one in likely:
         needs = " ".join(f"--arg {parameter.name}=…" for parameter in one.required)
         lines.append(f"  {name}:{one.name:<{width}}  {one.why}{f'; needs {needs}' if needs else ''}")
     if rest:
-        no = "Nothing says so of" if likely else f"Nothing in {name} says that a function returns a dataset; there are"
+        no = "Not listed:" if likely else f"No function in {name} declares that it returns a dataset. Functions:"
         lines.append(f"{no} {', '.join(rest)}.")
     if unseen:
-        lines.append(f"Not looked at, because imported or made by a call: {', '.join(unseen)}.")
+        lines.append(f"Not inspected, because imported or created by a call: {', '.join(unseen)}.")
     return "\n".join(lines) + "\n"
 
 
@@ -167,7 +167,7 @@ def _look_at_made(binding: Binding, node: ast.expr, file: Bindings, sure: _Maker
     said = _made(node.body if isinstance(node, ast.Lambda) else node, {}, sure)
     of = _stands_for(node)
     if said is not None:
-        why = f"returns {said}" if isinstance(node, ast.Lambda) else f"is {said}, made when the file is imported"
+        why = f"returns {said}" if isinstance(node, ast.Lambda) else f"is {said}, created when the file is imported"
         return Listed(binding.name, binding.line, "body", why)
     if of in sure.functions:
         why = f"is {of}" if isinstance(node, ast.Name) else f"is {of} with arguments"
@@ -201,7 +201,7 @@ def _sign(definition: Definition, sure: _Makers) -> tuple[Sign, str]:
     elif said := _returned(body, returned, sure):
         found = "body", said
     elif returned and _NAMES.search(definition.name):
-        found = "name", "by its name alone"
+        found = "name", "guessed from its name"
     return found
 
 

@@ -37,16 +37,16 @@ def find_module(name: str) -> Path:
         if found is None or (found.origin is None and not found.submodule_search_locations):
             found = _ask_finders(so_far, path)
         if found is None:
-            msg = f"got {name}, but there is no module {so_far} in the current directory or the environment"
+            msg = f"no module {so_far} in the current directory or the environment"
             raise UsageError(msg + did_you_mean(part, _beside(path)))
         path = list(found.submodule_search_locations or ())
         if number + 1 < len(parts) and not path:
-            msg = f"got {name}, but {so_far} is a module, not a package"
+            msg = f"{name}: {so_far} is a module, not a package"
             raise UsageError(msg)
     origin = found.origin if found is not None else None
     if origin is None or not origin.endswith(".py"):
-        what = "a folder without an __init__.py" if path else "no Python file"
-        msg = f"got {name}, which is {what} ({origin or 'nothing to read'}); expected a module with a Python file"
+        what = "a folder without an __init__.py" if path else "not a Python file"
+        msg = f"{name} is {what} ({origin or 'no source'}): expected a module with a Python file"
         raise UsageError(msg)
     return Path(origin)
 

@@ -54,20 +54,20 @@ def parse_target(text: str) -> Target:
     if colon and file.endswith(".py"):
         return _function_target(_existing(file), function)
     if file.endswith(".ipynb") or text.endswith(".ipynb"):
-        msg = f"got the notebook {file or text}, expected a Python file: save the function there, as file.py:function"
+        msg = f"{file or text} is a notebook: save the function in a Python file and use file.py:function"
         raise UsageError(msg)
     if colon and is_module_name(file) and not file.endswith(_SPEC_SUFFIXES):
         return _function_target(find_module(file), function, file)
     if text.endswith(".py"):
         path = _existing(text)
-        msg = f"got {text}, expected a function in it, as {text}:function; {_listing(bindings_of(path))}"
+        msg = f"missing function: use {text}:function; {_listing(bindings_of(path))}"
         raise UsageError(msg)
     if text.endswith(_SPEC_SUFFIXES):
         return Target("spec", _existing(text))
     if Path(text).is_dir():
-        msg = f"got the folder {text}, expected spec.yaml, file.py:function or package.module:function"
+        msg = f"{text} is a folder: expected spec.yaml, file.py:function or package.module:function"
         raise UsageError(msg)
-    msg = f"got {text!r}, expected spec.yaml (or .yml), file.py:function or package.module:function"
+    msg = f"invalid target {text!r}: expected spec.yaml (or .yml), file.py:function or package.module:function"
     meant = _meant(text)
     raise UsageError(msg + (f" — did you mean {meant}?" if meant else did_you_mean(text, _specs_near(text))))
 
@@ -112,9 +112,9 @@ def _existing(text: str) -> Path:
     if path.is_file():
         return path
     if path.is_dir():
-        msg = f"got the folder {text}, expected a file"
+        msg = f"{text} is a folder: expected a file"
         raise UsageError(msg)
-    msg = f"got {text}, which does not exist"
+    msg = f"{text}: no such file"
     raise UsageError(msg + did_you_mean(text, _specs_near(text)))
 
 
@@ -123,7 +123,7 @@ def _function_target(path: Path, function: str, module: str | None = None) -> Ta
     tree = parse_file(path)
     found = read_bindings(tree)
     if not function:
-        msg = f"got {name}: without a function, expected {name}:function; {_listing(found)}"
+        msg = f"missing function: use {name}:function; {_listing(found)}"
         raise UsageError(msg)
     wrong = _why_not(name, function, found)
     if wrong is not None:
@@ -131,8 +131,8 @@ def _function_target(path: Path, function: str, module: str | None = None) -> Ta
     relative = relative_import(tree) if module is None else None
     if relative is not None:
         msg = (
-            f"{path}:{relative.lineno} imports from the package that it belongs to, so the file cannot be run alone: "
-            f"expected {_within_package(path, function)}"
+            f"{path}:{relative.lineno} uses a relative import, so the file cannot run on its own: "
+            f"use {_within_package(path, function)}"
         )
         raise UsageError(msg)
     return Target("function", path, function, module)
@@ -146,14 +146,14 @@ def _why_not(file: str, function: str, found: Bindings) -> str | None:
         if found.open and all(part.isidentifier() for part in function.split(".")):
             return None
         names = [one.name for one in found.all if one.kind not in ("module", "value")]
-        said = f"got the function {function!r}, which {file} does not define"
+        said = f"no function {function!r} in {file}"
         near = did_you_mean(function, dict.fromkeys(names))
         return said + (near or f"; {_listing(found)}")
     if all(one.script for one in bound):
-        return f"{file}:{bound[0].line} defines {name} only if it runs as a script; move it out of that `if`"
+        return f"{file}:{bound[0].line} defines {name} only when it runs as a script: move it out of that `if`"
     last = bound[-1]
     if last.kind in ("value", "module") and not method:
-        return f"got the function {function!r}, which is none: see {file}:{last.line}; {_listing(found)}"
+        return f"{function!r} is not a function: see {file}:{last.line}; {_listing(found)}"
     if isinstance(last.node, ast.ClassDef):
         return _why_not_of_class(file, function, last.node)
     return None
@@ -161,28 +161,28 @@ def _why_not(file: str, function: str, found: Bindings) -> str | None:
 
 def _why_not_of_class(file: str, function: str, node: ast.ClassDef) -> str | None:
     """A class may be called where that can give a dataset, and so may what needs no object of it."""
-    help_ = "write a function that makes the object and returns its dataset"
+    help_ = "write a function that creates the object and returns its dataset"
     name, _, method = function.partition(".")
     methods = {one.name: one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
     if not method:
         plain = not node.bases and not node.keywords and "__new__" not in methods
-        return f"got the class {name}, {file}:{node.lineno}, expected a function; {help_}" if plain else None
+        return f"{name} is a class ({file}:{node.lineno}), not a function: {help_}" if plain else None
     if "." in method:
         return None
     if method not in methods:
         near = did_you_mean(method, methods)
-        return None if node.bases else f"got {function!r}, but the class {name}, {file}:{node.lineno}, has none{near}"
+        return None if node.bases else f"no method {method!r} in the class {name} ({file}:{node.lineno}){near}"
     marks = {ast.unparse(one) for one in methods[method].decorator_list}
     if marks & {"staticmethod", "classmethod"}:
         return None
-    return f"got {function!r}, {file}:{methods[method].lineno}, which needs an object of its class; {help_}"
+    return f"{function!r} ({file}:{methods[method].lineno}) needs an instance of its class: {help_}"
 
 
 def _within_package(path: Path, function: str) -> str:
     """How the file is named within its package, and from where."""
     name, folder = name_in_package(path)
     if "." not in name and path.stem != "__init__":
-        return f"package.module:{function}, from the folder that the package lies in"
+        return f"package.module:{function}, from the folder that contains the package"
     return f"{name}:{function}" + (f", from {folder}" if folder != Path.cwd() else "")
 
 
@@ -200,7 +200,7 @@ def top_level_functions(path: Path) -> list[str]:
     The file is read, not run.
 
     Raises:
-        UsageError: It cannot be read or is no Python.
+        UsageError: It cannot be read or is not valid Python.
     """
     return bindings_of(path).callables()
 
@@ -225,7 +225,7 @@ def import_file(path: Path, module_name: str) -> ModuleType:
         return _imported(name, path)
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
-        msg = f"got {path}, expected a Python file"
+        msg = f"{path} is not a Python file"
         raise UsageError(msg)
     folder = str(path.parent)
     if folder not in sys.path:
@@ -269,7 +269,7 @@ def load_function(target: Target) -> Callable[..., Any]:
         BaseException: Whatever the file raises, as it is.
     """
     if target.kind != "function" or target.function is None:
-        msg = f"got {target}, expected file.py:function or package.module:function"
+        msg = f"invalid target {target}: expected file.py:function or package.module:function"
         raise UsageError(msg)
     if target.module is not None:
         module = _import_module(target.module, target.path)
@@ -283,8 +283,8 @@ def load_function(target: Target) -> Callable[..., Any]:
     if any(one.__name__ == "DatasetV2" for one in type(found).__mro__):
         return lambda: found
     if not callable(found):
-        what = "not there" if found is None else f"no function ({type(found).__name__})"
-        msg = f"got {target}, but {target.function} is {what} once the file has run{near}"
+        what = "not defined" if found is None else f"not a function ({type(found).__name__})"
+        msg = f"{target}: {target.function} is {what} after the file has run{near}"
         raise UsageError(msg)
     return found  # type: ignore[no-any-return]  # callable, as was just seen
 
@@ -301,6 +301,6 @@ def _imported(name: str, path: Path) -> ModuleType:
     module = importlib.import_module(name)
     found = getattr(module, "__file__", None)
     if found is None or Path(found).resolve() != path.resolve():
-        msg = f"got {name}, found as {path}, but Python imports {found or 'something else'} by that name; rename one"
+        msg = f"{name} is {path}, but Python imports {found or 'something else'} by that name: rename one of them"
         raise UsageError(msg)
     return module

@@ -276,12 +276,12 @@ def child_that(monkeypatch, code):
 @pytest.mark.parametrize(
     ("code", "error", "words"),
     [
-        ('print(\'{"error": "boom", "errno": null}\'); exit(1)', DataError, "making t in .* failed: boom"),
-        ('print(\'{"error": "full", "errno": 28}\'); exit(1)', DiskSpaceError, "the disk filled up while making t in"),
-        ("import os; os.kill(os.getpid(), 9)", DataError, "ended by SIGKILL; it may have run out of memory"),
+        ('print(\'{"error": "boom", "errno": null}\'); exit(1)', DataError, "generating t in .* failed: boom"),
+        ('print(\'{"error": "full", "errno": 28}\'); exit(1)', DiskSpaceError, "the disk became full while generating t in"),
+        ("import os; os.kill(os.getpid(), 9)", DataError, "killed by SIGKILL; it may have run out of memory"),
         ("raise SystemExit('no such module')", DataError, "failed: no such module"),
         ("exit(3)", DataError, "failed: exit code 3"),
-        ("exit(0)", DataError, "cannot make t in .*No such file"),
+        ("exit(0)", DataError, "cannot generate t in .*No such file"),
     ],
 )
 def test_a_child_that_fails_is_one_sentence_and_leaves_nothing(code, error, words, tmp_path, monkeypatch):

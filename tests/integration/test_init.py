@@ -296,8 +296,8 @@ def test_nothing_is_written_over_without_force(here, capfd):
         (["--out", "missing/a.yaml"], "the folder missing does not exist"),
         (["--out", "."], "this is a folder"),
         (["--from", "t.csv", "--out", "t.csv", "--force"], "this is the file that the spec would read"),
-        (["--from", "missing"], "got 'missing', which does not exist"),
-        (["--from", "empty"], "got 'empty', which is empty"),
+        (["--from", "missing"], "missing: no such file or folder"),
+        (["--from", "empty"], "empty: empty folder"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_writes_nothing(here, capfd, arguments, words):

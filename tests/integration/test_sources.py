@@ -308,17 +308,17 @@ def test_what_cannot_be_read_is_pinned(folder: Path, source: Any, part: str) -> 
 @pytest.mark.parametrize(
     ("source", "place", "part"),
     [
-        ({"load": {"path": "saves"}}, ("source", "load", "path"), "does not exist"),
-        ({"load": {"path": "words.txt"}}, ("source", "load", "path"), "got the file words.txt, expected a folder"),
+        ({"load": {"path": "saves"}}, ("source", "load", "path"), "no such folder"),
+        ({"load": {"path": "words.txt"}}, ("source", "load", "path"), "words.txt is a file: expected a folder"),
         (
             {"from_tensors": {"tensors": {"x": {"lines": "word.txt"}}}},
             ("source", "from_tensors", "tensors", "x", "lines"),
-            "does not exist",
+            "no such file",
         ),
         (
             {"from_tensors": {"tensors": {"files": ["*.jpeg"]}}},
             ("source", "from_tensors", "tensors", "files", 0),
-            "matches no file",
+            "no file matches",
         ),
         (
             {"zip": {"datasets": [{"source": {"python": {"function": "functions.py:nobody"}}}]}},

@@ -466,19 +466,19 @@ def test_snapshots_are_where_the_user_says(folder: Path) -> None:
             {"range": {"stop": 3}},
             [{"prefetch_to_device": {"device": "/GPU:99"}}],
             "stages.0",
-            "got /GPU:99, which this machine does not have, expected one of /CPU:0",
+            "no device /GPU:99 on this machine: expected one of /CPU:0",
         ),
         (
             {"range": {"stop": 3}},
             [{"copy_to_device": {"target_device": "/cpu:0", "source_device": "/gpu:99"}}],
             "stages.0",
-            "got /gpu:99, which this machine does not have",
+            "no device /gpu:99 on this machine",
         ),
         (
             {"range": {"stop": 3}},
             [{"map": {"python": "functions.py:rows"}}, {"padded_batch": {"batch_size": 2, "padding_values": [0.5, 1]}}],
             "stages.1",
-            "got padding_values 0.5 for `0`, int64, expected a value of that dtype",
+            "padding_values 0.5 for `0`, int64: expected a value of that dtype",
         ),
         (
             {

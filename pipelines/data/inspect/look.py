@@ -60,7 +60,7 @@ def look(text: str) -> Found:
     matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - absolute patterns too, as in specs
     files = [match for match in matches if match.is_file()]
     if not files:
-        msg = f"got {text!r}, which does not exist; expected {_KNOWN}"
+        msg = f"{text}: no such file or folder (init reads {_KNOWN})"
         raise UsageError(msg)
     return _look_at_files(files, (text,), text)
 
@@ -70,13 +70,13 @@ def _look_at_files(files: Sequence[Path], patterns: tuple[str, ...], text: str) 
     kinds = {_kind(file) for file in files}
     if len(kinds) > 1 or None in kinds:
         odd = next((file for file in files if _kind(file) is None), None)
-        got = f"{str(odd)!r}, which is none of them" if odd else f"{text!r}, which matches several kinds of files"
-        msg = f"got {got}; expected {_KNOWN}"
+        fault = f"{odd}: not a kind of data that init knows" if odd else f"{text} matches several kinds of files"
+        msg = f"{fault} ({_KNOWN})"
         raise UsageError(msg)
     (kind,) = kinds
     if kind == "image":
         if len(files) == 1 and patterns == (glob.escape(text),):
-            msg = f"got {text!r}, which is a single image; expected the folder it is in"
+            msg = f"{text} is a single image: use its folder"
             raise UsageError(msg)
         return ImagesFound(patterns, len(files), _image_decoder(files))
     return _by_kind(kind, files, patterns)
@@ -88,7 +88,7 @@ def _by_kind(kind: str | None, files: Sequence[Path], patterns: tuple[str, ...])
     if kind == "csv":
         return look_at_csv(files, patterns)
     if len(files) > 1:
-        msg = f"got {len(files)} saved arrays, expected one: name a single .npy or .npz file"
+        msg = f"{len(files)} saved arrays match: name a single .npy or .npz file"
         raise UsageError(msg)
     return look_at_arrays(files[0])
 
@@ -99,11 +99,11 @@ def _look_at_folder(folder: Path) -> Found:
     others = _group_by_kind([file for file in by_depth if file.parent == folder and file not in set(images)])
     kinds = sorted([*others, *(["image"] if images else [])])
     if not kinds:
-        got = "holds no file of a known kind" if by_depth else "is empty"
-        msg = f"got {str(folder)!r}, which {got}; expected {_KNOWN}"
+        fault = "no file of a kind that init knows" if by_depth else "empty folder"
+        msg = f"{folder}: {fault} ({_KNOWN})"
         raise UsageError(msg)
     if len(kinds) > 1:
-        msg = f"got {str(folder)!r}, which holds files of several kinds ({', '.join(kinds)}); name one kind with a glob"
+        msg = f"{folder} holds files of several kinds ({', '.join(kinds)}): select one kind with a glob"
         raise UsageError(msg)
     prefix = glob.escape(str(folder))
     if images:
@@ -149,7 +149,7 @@ def _kind(path: Path) -> str | None:
     try:
         return "record" if compression_of(path) is not None else None
     except OSError as error:
-        msg = f"got {str(path)!r}, which cannot be read ({error.strerror})"
+        msg = f"{path}: cannot be read ({error.strerror})"
         raise UsageError(msg) from error
 
 
@@ -197,10 +197,10 @@ def _image_decoder(files: Sequence[Path]) -> str:
             with file.open("rb") as opened:
                 decoder = image_decoder(opened.read(16))
         except OSError as error:
-            msg = f"got {str(file)!r}, which cannot be read ({error.strerror})"
+            msg = f"{file}: cannot be read ({error.strerror})"
             raise UsageError(msg) from error
         if decoder is None:
-            msg = f"got {str(file)!r}, whose content is neither JPEG nor PNG; expected {_KNOWN}"
+            msg = f"{file}: neither JPEG nor PNG (init reads {_KNOWN})"
             raise UsageError(msg)
         decoders.add(decoder)
     # Either function decodes both formats.

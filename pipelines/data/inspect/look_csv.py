@@ -67,16 +67,16 @@ def look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
     try:
         text, zipped = _start(path)
     except (OSError, EOFError) as error:
-        msg = f"got {str(path)!r}, which cannot be read ({error})"
+        msg = f"{path}: cannot be read ({error})"
         raise UsageError(msg) from error
     if "\0" in text or not text.strip():
-        msg = f"got {str(path)!r}, which {'is empty' if not text.strip() else 'is not text'}; expected rows of fields"
+        msg = f"{path} {'is empty' if not text.strip() else 'is not text'}: expected rows of fields"
         raise UsageError(msg)
     delimiter, rows = _best_delimiter(text)
     widths = {len(row) for row in rows}
     if len(widths) > 1:
         msg = (
-            f"got {str(path)!r}, whose rows have {min(widths)} to {max(widths)} fields; expected the same number in all"
+            f"{path}: rows have {min(widths)} to {max(widths)} fields, expected the same number in all"
         )
         raise UsageError(msg)
     header = _has_header(rows)

@@ -54,12 +54,12 @@ def look_at_arrays(path: Path) -> ArraysFound:
     try:
         arrays = _in_archive(path) if path.suffix.lower() == ".npz" else [_header(path, None)]
     except (OSError, ValueError, EOFError, SyntaxError, zipfile.BadZipFile) as error:
-        msg = f"got {str(path)!r}, which is not a sound {path.suffix} file ({error})"
+        msg = f"{path}: not a valid {path.suffix} file ({error})"
         raise UsageError(msg) from error
     sliceable = [array for array, fault in arrays if fault is None]
     if not sliceable:
         fault = arrays[0][1] if arrays else "holds no arrays"
-        msg = f"got {str(path)!r}, which {fault}; expected an array of numbers with at least one element"
+        msg = f"{path} {fault}: expected an array of numbers with at least one element"
         raise UsageError(msg)
     length = Counter(array.shape[0] for array in sliceable).most_common(1)[0][0]
     chosen = tuple(array for array in sliceable if array.shape[0] == length)
@@ -82,7 +82,7 @@ def _header(path: Path, key: str | None) -> tuple[SavedArray, str | None]:
         array, fault = _read_header(file, key)
         start = file.tell()
     if fault is None and path.stat().st_size < start + array.bytes:
-        msg = f"it is cut off: {path.stat().st_size} bytes instead of {start + array.bytes}"
+        msg = f"truncated: {path.stat().st_size} bytes instead of {start + array.bytes}"
         raise ValueError(msg)
     return array, fault
 
@@ -99,9 +99,9 @@ def _read_header(file: IO[bytes], key: str | None) -> tuple[SavedArray, str | No
     if dtype.hasobject:
         fault = "holds Python objects"
     elif dtype.itemsize not in _NUMBERS.get(dtype.kind, ()):
-        fault = f"holds values of the type {dtype}"
+        fault = f"holds values of type {dtype}"
     elif not dtype.isnative:
-        fault = "holds numbers in the byte order of another machine"
+        fault = "holds numbers in foreign byte order"
     elif not shape:
         fault = "holds a single value without dimensions"
     elif 0 in shape:

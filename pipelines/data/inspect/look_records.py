@@ -70,7 +70,7 @@ def look_at_records(files: Sequence[Path], patterns: tuple[str, ...]) -> Records
     """
     filled = [file for file in files if file.stat().st_size > 0]
     if not filled:
-        msg = f"got {str(files[0])!r}, which holds no records; expected files with records"
+        msg = f"{files[0]} holds no records"
         raise UsageError(msg)
     compression: Compression | None = None
     records: list[bytes] = []
@@ -78,13 +78,13 @@ def look_at_records(files: Sequence[Path], patterns: tuple[str, ...]) -> Records
         try:
             found = compression_of(file)
             if compression is not None and found not in {None, compression}:
-                msg = f"got {str(file)!r}, compressed differently from {str(filled[0])!r}; name one kind with a glob"
+                msg = f"{file} is compressed differently from {filled[0]}: select one kind with a glob"
                 raise UsageError(msg)
             # Where even the first checksum is wrong, reading says so.
             compression = found or ""
             records += read_records(file, compression, _RECORDS_LOOKED_AT)
         except (RecordError, OSError) as error:
-            msg = f"got {str(file)!r}, which is not a sound TFRecord file: {error}"
+            msg = f"{file}: not a valid TFRecord file: {error}"
             raise UsageError(msg) from error
     examples = [read_example(record) for record in records]
     parsed = [example for example in examples if example is not None]
@@ -99,7 +99,7 @@ def _features(examples: Sequence[dict[str, Values]]) -> tuple[Feature, ...]:
         values = [example.get(name, Values(None, 0)) for example in examples]
         kinds = sorted({value.kind for value in values if value.kind is not None})
         if len(kinds) > 1:
-            msg = f"got the feature {name!r} as {' and as '.join(kinds)}, expected one kind of values in all records"
+            msg = f"feature {name!r} has different types in different records: {' and '.join(kinds)}"
             raise UsageError(msg)
         if kinds:
             counts = {value.count for value in values}

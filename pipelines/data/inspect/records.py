@@ -103,7 +103,7 @@ def read_records(path: Path, compression: Compression, limit: int) -> Iterator[b
                     return
                 yield _rest_of_record(file, header, number)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                msg = f"the {compression} stream is damaged at record {number}"
+                msg = f"damaged {compression} stream at record {number}"
                 raise RecordError(msg) from error
 
 
@@ -115,7 +115,7 @@ def _rest_of_record(file: gzip.GzipFile | io.BufferedReader, header: bytes, numb
     data = file.read(length) if length <= _LONGEST_RECORD else b""
     footer = file.read(_FOOTER_BYTES)
     if len(data) < length or len(footer) < _FOOTER_BYTES:
-        msg = f"record {number} is cut off"
+        msg = f"record {number} is truncated"
         raise RecordError(msg)
     if struct.unpack("<I", footer)[0] != masked_crc32c(data):
         msg = f"record {number} has a wrong checksum"
@@ -194,7 +194,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
             msg = f"unknown wire type {wire}"
             raise RecordError(msg)
         if place + length > len(message) or number == 0:
-            msg = "a field is cut off"
+            msg = "truncated field"
             raise RecordError(msg)
         part = message[place : place + length]
         place += length
@@ -211,5 +211,5 @@ def _varint(message: bytes, place: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, place
-    msg = "a number is cut off"
+    msg = "truncated number"
     raise RecordError(msg)

@@ -65,7 +65,7 @@ _MAKERS: dict[type[Recipe], _Maker] = {
 def _known(recipe: Recipe) -> _Maker:
     maker = _MAKERS.get(type(recipe))
     if maker is None:
-        msg = f"got a recipe of type {type(recipe).__name__}, which no maker is known for"
+        msg = f"no maker for a recipe of type {type(recipe).__name__}"
         raise TypeError(msg)
     return maker
 

@@ -65,7 +65,7 @@ def file_errors(name: str, root: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _SPACE_ERRORS:
             raise _disk_full(name, root) from error
-        msg = f"cannot make {name} in {root} ({error.strerror}); set PIPEPROF_CACHE_DIR to another folder"
+        msg = f"cannot generate {name} in {root} ({error.strerror}); set PIPEPROF_CACHE_DIR to another folder"
         raise DataError(msg) from error
 
 
@@ -133,14 +133,14 @@ def _failed(name: str, root: Path, failure: dict[str, Any] | None, code: int, no
     if failure is not None and failure["errno"] in _SPACE_ERRORS:
         return _disk_full(name, root)
     if failure is not None:
-        return DataError(f"making {name} in {root} failed: {failure['error']}")
+        return DataError(f"generating {name} in {root} failed: {failure['error']}")
     if code < 0:
-        how = f"was ended by {signal.Signals(-code).name}"
+        how = f"was killed by {signal.Signals(-code).name}"
         hint = "; it may have run out of memory" if -code == signal.SIGKILL else ""
-        return DataError(f"the process making {name} in {root} {how}{hint}")
+        return DataError(f"the process generating {name} in {root} {how}{hint}")
     noise.seek(0)
     lines = noise.read().decode(errors="replace").strip().splitlines() or [f"exit code {code}"]
-    return DataError(f"the process making {name} in {root} failed: {lines[-1]}")
+    return DataError(f"the process generating {name} in {root} failed: {lines[-1]}")
 
 
 def _disk_full(name: str, root: Path) -> DiskSpaceError:

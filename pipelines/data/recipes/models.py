@@ -175,7 +175,7 @@ class Csv(Recipe):
         check_not_more("files", self.files, "rows", self.rows)
         if not self.column_names():
             problem = error(
-                code="columns", message="got no columns, expected columns, ints, strings or label to be above 0"
+                code="columns", message="no columns: columns, ints, strings or label must be above 0"
             )
             raise problem
         return self

@@ -63,7 +63,7 @@ def check_not_more(small: str, small_value: int, large: str, large_value: int) -
 def check_span(name: str, span: list[int]) -> None:
     """Refuse a smallest number above the largest."""
     if span[0] > span[1]:
-        raise failure((name,), error(code="span", message=f"got {span}, expected [smallest, largest]", got=span), span)
+        raise failure((name,), error(code="span", message=f"{span}: expected [smallest, largest]", got=span), span)
 
 
 class Recipe(Document):
@@ -93,7 +93,7 @@ class OneOf(Closed):
             return value
         if len(value) != 1:
             got = ", ".join(map(str, value)) or "none"
-            message = f"got {len(value)} kinds ({got}), expected exactly one of {', '.join(cls.keys())}"
+            message = f"{len(value)} kinds ({got}): expected exactly one of {', '.join(cls.keys())}"
             problem = error(code="kinds", message=message)
             raise problem
         return {key: {} if inner is None else inner for key, inner in value.items()}

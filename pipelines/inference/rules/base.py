@@ -200,7 +200,7 @@ def _check_constant(tensor: Tensor, value: Any, name: str) -> None:
     whole = tensor.dtype in INTEGERS and natural.dtype == "float32"
     if not fits or whole:
         hint = ": put tf.cast before it" if whole else ""
-        refuse(_constant_text(value), "wrong-dtype", f"{_values_of(tensor)} beside {tensor_text(tensor)}{hint}", name)
+        refuse(_constant_text(value), "wrong-dtype", f"{_values_of(tensor)}, to match {tensor_text(tensor)}{hint}", name)
 
 
 def _values_of(tensor: Tensor) -> str:
@@ -218,7 +218,7 @@ def differing(one: Tensor, other: Tensor) -> Refused:
     text = "string" in (one.dtype, other.dtype)
     names = "tf.strings.to_number or tf.strings.as_string" if text else "tf.cast"
     message = (
-        f"got {tensor_text(one)} and {tensor_text(other)}, expected the same dtype: put {names} before one of them"
+        f"dtypes differ: {tensor_text(one)} and {tensor_text(other)}: put {names} before one of them"
     )
     return Refused(message, "wrong-dtype")
 
@@ -232,7 +232,7 @@ def stretched(one: Tensor, other: Tensor) -> Shape | None:
     shape = broadcast(one.shape, other.shape)
     if shape is None and one.shape is not None and other.shape is not None:
         got = f"shapes {shape_text(one.shape)} and {shape_text(other.shape)}"
-        refuse(got, "wrong-shape", "shapes that can be stretched to each other")
+        refuse(got, "wrong-shape", "shapes that can be broadcast")
     return shape
 
 

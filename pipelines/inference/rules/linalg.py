@@ -104,7 +104,7 @@ def _broadcast_to(arguments: Arguments) -> Structure:
             for index, size in enumerate(tensor.shape)
         )
         if not fits:
-            refuse(tensor, "wrong-shape", f"one that can be stretched to {list(wanted)}", "shape")
+            refuse(tensor, "wrong-shape", f"one that can be broadcast to {list(wanted)}", "shape")
     return tensor.of(shape=wanted)
 
 

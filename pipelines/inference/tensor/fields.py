@@ -73,13 +73,13 @@ def _missing(field: Field, part: Field, here: Structure, argument: tuple[str | i
     prefix = str(field).removesuffix(str(part)) if isinstance(field, str) else ""
     meant = suggest(str(part), [str(key) for key in here]) if isinstance(here, Mapping) else None
     shown = "a mapping" if isinstance(here, Mapping) else structure_text(here)
-    expected = f"one of {', '.join(map(str, here))}" if isinstance(here, Mapping) else _expected(here)
-    where = f" (`{prefix.rstrip('.')}` is {shown})" if prefix else f" of {shown}"
-    message = f"got the field {field!r}{where}, expected {expected}"
+    expected = f"expected one of {', '.join(map(str, here))}" if isinstance(here, Mapping) else _expected(here)
+    where = f" (`{prefix.rstrip('.')}` is {shown})" if prefix else f" in {shown}"
+    message = f"no field {field!r}{where}: {expected}"
     return Refused(message, "missing-field", *argument, suggestion=None if meant is None else f"{prefix}{meant}")
 
 
 def _expected(here: Structure) -> str:
     if isinstance(here, tuple):
-        return f"an index below {len(here)}" if here else "no field"
-    return "no field: the element is a single one"
+        return f"expected an index below {len(here)}" if here else "it is empty"
+    return "the element has no fields"

@@ -55,11 +55,11 @@ class Cond(_Control):
     @model_validator(mode="after")
     def _complete(self) -> Cond:
         if (self.probability is None) == (self.pred is None):
-            got = "both" if self.pred is not None else "none of the two"
-            message = f"got {got}, expected exactly one of `probability` and `pred`"
+            got = "both" if self.pred is not None else "neither"
+            message = f"{got} of `probability` and `pred`: expected exactly one"
             raise error(message, "condition")
         if not self.true_fn and not self.false_fn:
-            message = "got no calls in `true_fn` and `false_fn`, expected some in one of them"
+            message = "no calls in `true_fn` or `false_fn`: expected at least one"
             raise error(message, "condition")
         return self
 
@@ -275,5 +275,5 @@ def check_truth_value(tf: Any, result: Any, where: str = "the last call") -> Non
     if not tf.is_tensor(result) or result.dtype != tf.bool or result.shape.rank not in (0, None):
         shown = f"{result.dtype.name} of shape {result.shape}" if tf.is_tensor(result) else describe(result)
         purpose = ": an element is kept when it is true" if where == "the last call" else ""
-        msg = f"got {shown} from {where}, expected a single bool{purpose}"
+        msg = f"{where} returns {shown}: expected a single bool{purpose}"
         raise FieldError(msg)

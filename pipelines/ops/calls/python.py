@@ -66,7 +66,7 @@ class _Inputs(SpecialCall):
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
         """What the function gives."""
         if isinstance(given, dict):
-            msg = f"got the whole element, which is {describe(element)}, expected `on` with the fields that go in"
+            msg = f"the element is {describe(element)}: select the input fields with `on`"
             raise FieldError(msg)
         arguments = running.constants(operation)
         del arguments["func"]

@@ -40,7 +40,7 @@ def _renamed(value: Any) -> dict[str, str]:
             raise mismatch(new if isinstance(old, str) else old, "names", "a mapping of old names to new ones")
     if len(set(value.values())) < len(value):
         twice = next(name for name in value.values() if list(value.values()).count(name) > 1)
-        message = f"got {twice!r} as the new name of two fields, expected different names"
+        message = f"duplicate new name {twice!r}: expected different names"
         raise error(message, "name_twice", got=twice)
     return dict(value)
 
@@ -192,7 +192,7 @@ class Rename(_Structure):
         changed = {names.get(name, name): value for name, value in element.items()}
         if len(changed) < len(element):
             twice = next(new for new in names.values() if new in element)
-            msg = f"got {twice!r} as a new name, but the element is {describe(element)}"
+            msg = f"new name {twice!r} exists already: the element is {describe(element)}"
             raise FieldError(msg)
         return changed
 
@@ -254,7 +254,7 @@ class ToDict(_Structure):
         parts = element if isinstance(element, tuple) else (element,)
         if isinstance(element, Mapping) or len(parts) != len(structure):
             count = f"{len(structure)} name{'s' * (len(structure) != 1)}"
-            msg = f"got {count}, but the element is {describe(element)}"
+            msg = f"{count}, but the element is {describe(element)}"
             raise FieldError(msg)
         return dict(zip(structure, parts, strict=True))
 
@@ -271,7 +271,7 @@ class Copy(SpecialCall):
     @classmethod
     def _check_routes(cls, on: Any, to: Any, problems: Problems) -> None:
         if not isinstance(on, str | int) or not isinstance(to, str | int):
-            problems.add((), error("got no two fields, expected `copy: {on: field, to: field}`", "missing_to"))
+            problems.add((), error("missing fields: expected `copy: {on: field, to: field}`", "missing_to"))
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
@@ -286,5 +286,5 @@ def _key(element: Any, field: Field) -> Any:
         return field
     if isinstance(element, Mapping) and str(field) in element:
         return str(field)
-    msg = f"got the field {field!r}, but the element is {describe(element)}"
+    msg = f"no field {field!r}: the element is {describe(element)}"
     raise FieldError(msg)

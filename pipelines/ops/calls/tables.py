@@ -40,12 +40,12 @@ class _Table(SpecialCall):
     @model_validator(mode="after")
     def _complete(self) -> _Table:
         if (self.keys_ is None) == (self.filename is None):
-            got = "both" if self.filename is not None else "none of the two"
-            message = f"got {got}, expected exactly one of `keys` and `filename`"
+            got = "both" if self.filename is not None else "neither"
+            message = f"{got} of `keys` and `filename`: expected exactly one"
             raise error(message, "table")
         lengths = [len(each) for each in (self.keys_, self.values) if isinstance(each, list)]
         if len(set(lengths)) > 1:
-            message = f"got {lengths[0]} keys and {lengths[1]} values, expected as many of both"
+            message = f"number of keys is {lengths[0]}, number of values is {lengths[1]}: expected the same number"
             raise error(message, "table")
         return self
 

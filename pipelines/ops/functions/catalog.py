@@ -37,8 +37,8 @@ MAKES_TENSOR = frozenset(
 DTYPE_PARAMETERS = frozenset({"dtype", "out_type", "output_type", "type", "index_type", "row_splits_dtype", "out_idx"})
 FEATURE_PARAMETERS = frozenset({"features", "context_features", "sequence_features"})
 
-_WRITES = "it writes files or talks to the outside, which `ops:` never does"
-_PYTHON = "it runs Python: write the function in a file and name it with `python: file.py:function`"
+_WRITES = "it writes files or communicates with other processes"
+_PYTHON = "it runs Python: write the function in a file and use `python: file.py:function`"
 _REFUSED = {
     "tf.py_func": _PYTHON,
     "tf.compat.v1.py_func": _PYTHON,
@@ -60,7 +60,7 @@ _REFUSED_PREFIXES = {
     "tf.train.": _WRITES,
     "tf.debugging.": _WRITES,
     "tf.distribute.": _WRITES,
-    "tf.data.": "it makes a dataset: sources and stages stand under `source:` and `stages:`",
+    "tf.data.": "it creates a dataset: sources and stages belong under `source:` and `stages:`",
     "tf.raw_ops.": "raw ops are not checked; use the public function",
     "tf.keras.": "only preprocessing layers are; wrap others in a function, `python: file.py:function`",
 }

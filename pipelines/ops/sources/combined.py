@@ -114,7 +114,7 @@ class SampleFromDatasets(Source):
     def _a_weight_each(self) -> SampleFromDatasets:
         weights, count = self.weights, len(self.datasets.value)
         if isinstance(weights, tuple) and len(weights) != count:
-            message = f"got {len(weights)} weights for {count} pipelines, expected one for each"
+            message = f"{len(weights)} weight{'s' * (len(weights) != 1)} for {count} pipelines: expected one for each"
             raise failure(("weights",), error(message, "weights", got=len(weights)), weights)
         return self
 

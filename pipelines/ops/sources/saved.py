@@ -123,7 +123,7 @@ class TfdsLoad(Source):
     def build(self, building: Building, address: str) -> Any:
         """The dataset, if the package is there."""
         if importlib.util.find_spec("tensorflow_datasets") is None:
-            msg = "got tfds.load, but the package tensorflow_datasets is not installed: pip install tensorflow-datasets"
+            msg = "tfds.load needs the package tensorflow_datasets: pip install tensorflow-datasets"
             raise PlainError(msg)
         tfds = importlib.import_module("tensorflow_datasets")
         arguments = {**building.arguments(self, address), "name": str(self.name), "download": False}
@@ -154,6 +154,6 @@ class PythonSource(Source):
             # As a target it may come with its step, which a spec has under `step:`.
             made = made[0]
         if not isinstance(made, building.tf.data.Dataset):
-            msg = f"got {type(made).__name__} from {self.function}, expected a tf.data.Dataset"
+            msg = f"{self.function} returned {type(made).__name__}: expected a tf.data.Dataset"
             raise PlainError(msg)
         return made

@@ -140,11 +140,11 @@ class FromGenerator(Source):
     @model_validator(mode="after")
     def _complete(self) -> FromGenerator:
         if self.output_signature is None and self.output_types is None:
-            message = "got no output_signature, expected one such as `output_signature: {shape: [], dtype: int64}`"
+            message = "missing output_signature: expected one such as `output_signature: {shape: [], dtype: int64}`"
             raise failure(("output_signature",), error(message, "missing_argument"))
         if self.output_signature is not None and (self.output_types is not None or self.output_shapes is not None):
             message = (
-                "got output_signature together with output_types or output_shapes, expected only one of the two ways"
+                "output_signature cannot be combined with output_types or output_shapes: use only one of them"
             )
             raise failure(("output_signature",), error(message, "conflict"))
         return self

@@ -87,7 +87,7 @@ def _check_device(tf: Any, name: str) -> None:
     ]
     if not same:
         listed = ", ".join(f"/{each.device_type}:{each.device_index}" for each in there)
-        msg = f"got {name}, which this machine does not have, expected one of {listed}"
+        msg = f"no device {name} on this machine: expected one of {listed}"
         raise PlainError(msg)
 
 

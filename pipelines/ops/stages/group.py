@@ -47,7 +47,7 @@ class GroupByWindow(Stage):
     @model_validator(mode="after")
     def _complete(self) -> GroupByWindow:
         if (self.window_size is None) == (self.window_size_func is None):
-            message = "got {} of window_size and window_size_func, expected exactly one of them"
+            message = "{} of window_size and window_size_func: expected exactly one of them"
             got = "neither" if self.window_size is None else "both"
             place = () if self.window_size is None else ("window_size_func",)
             raise failure(place, error(message.format(got), "window_size", got=got))
@@ -103,9 +103,9 @@ class BucketBySequenceLength(Stage):
         check_targets(self.element_length_func.ops or [], ("element_length_func",), predicate=True)
         boundaries, sizes = self.bucket_boundaries, self.bucket_batch_sizes
         if list(boundaries) != sorted(set(boundaries)):
-            raise failure(("bucket_boundaries",), mismatch(boundaries, "numbers", "numbers that rise"), boundaries)
+            raise failure(("bucket_boundaries",), mismatch(boundaries, "numbers", "numbers in ascending order"), boundaries)
         if len(sizes) != len(boundaries) + 1:
-            message = f"got {len(sizes)} batch sizes for {len(boundaries)} boundaries, expected {len(boundaries) + 1}"
+            message = f"{len(sizes)} batch sizes for {len(boundaries)} boundaries: expected {len(boundaries) + 1}"
             raise failure(("bucket_batch_sizes",), error(message, "numbers", got=len(sizes)), sizes)
         return self
 

@@ -45,7 +45,7 @@ class Apply(Stage):
         reference = self.reference
         made = dataset.apply(building.function(reference))
         if not isinstance(made, building.tf.data.Dataset):
-            msg = f"got {type(made).__name__} from {reference}, expected a tf.data.Dataset"
+            msg = f"{reference} returned {type(made).__name__}: expected a tf.data.Dataset"
             raise PlainError(msg)
         return made
 

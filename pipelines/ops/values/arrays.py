@@ -96,7 +96,7 @@ class SparseParts(Closed):
     @model_validator(mode="after")
     def _fits(self) -> SparseParts:
         if len(self.indices) != len(self.values):
-            message = f"got {len(self.values)} values for {len(self.indices)} indices, expected one for each"
+            message = f"{len(self.values)} values for {len(self.indices)} indices: expected one for each"
             raise failure(("values",), error(message, "numbers", got=len(self.values)))
         for number, index in enumerate(self.indices):
             if len(index) != len(self.dense_shape) or any(

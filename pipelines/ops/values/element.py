@@ -75,7 +75,7 @@ def _check_complete(called: Function, call: dict[str, Any], on: On | None, probl
     if filled is None:
         names = ", ".join(called.names())
         inputs = f"{count} input{'s' * (count != 1)}"
-        message = f"got {inputs} for {called.name}, expected no more than its free parameters ({names})"
+        message = f"{inputs} for {called.name}: expected at most one for each free parameter ({names})"
         problems.add(("on",) if "on" in call else (), error(message, "inputs", got=count))
         return
     missing = [p.name for p in called.parameters if p.required and p.name not in given and p.name not in filled]
@@ -92,7 +92,7 @@ def _check_names(called: Function, on: dict[str, FieldKey], given: set[str], pro
             known = called.names()
             problems.add(("on", name), unknown("argument", name, known, f"one of {called.name}'s: {', '.join(known)}"))
         elif name in given:
-            message = f"got {name} as a constant too, expected either a constant or a field in `on`"
+            message = f"{name} is given twice: expected either a constant or a field in `on`"
             problems.add(("on", name), error(message, "argument_twice", got=name))
     return all(name in called.names() and name not in given for name in on)
 
@@ -105,7 +105,7 @@ def _check_layer(called: Function, call: dict[str, Any], problems: Problems) -> 
 
 def _without(called: Function, missing: list[str]) -> PydanticCustomError:
     form = ", ".join(f"{name}: …" for name in missing)
-    message = f"got {called.name} without {' and '.join(missing)}, expected `{called.name}: {{{form}}}`"
+    message = f"missing {' and '.join(missing)} of {called.name}: expected `{called.name}: {{{form}}}`"
     return error(message, "missing_argument", got=None, candidates=missing)
 
 
@@ -113,15 +113,15 @@ def _unknown_function(name: Any) -> PydanticCustomError:
     reason = refusal(name) if isinstance(name, str) else None
     if reason:
         known_layers = LAYERS if isinstance(name, str) and name.startswith("tf.keras.layers.") else ()
-        message = f"got {name}, which is not allowed in `ops:`: {reason}"
+        message = f"{name} is not allowed in `ops:`: {reason}"
         return error(message, "refused_function", got=name, candidates=known_layers)
     known = [*table(), *special_calls(), *LAYERS]
     full = [each for each in known if isinstance(name, str) and each.endswith(f".{name}")]
     if full:
         listed = f": {' or '.join(full)}" if len(full) > 1 else ""
-        message = f"got {shown(name)}, expected a function's full name{listed}"
+        message = f"{shown(name)} is not a full function name{listed}"
         return error(message, "unknown_function", got=name, candidates=full)
-    return unknown("function", name, known, "a function that `ops:` knows; others go into `python: file.py:function`")
+    return unknown("function", name, known, "a function that `ops:` supports; call others with `python: file.py:function`")
 
 
 def parse_call(value: Any) -> OpCall:
@@ -156,7 +156,7 @@ def _parsed(name: Any, call: Any, *, bare: bool) -> OpCall:
         raise _unknown_function(name)
     instead = unseeded(name) if seeded.get() else None
     if instead is not None:
-        message = f"got {name}, which draws other numbers for every field of `for_each`, expected {instead}"
+        message = f"{name} draws different numbers for each field of `for_each`: expected {instead}"
         raise error(message, "unseeded", got=name)
     if special is not None:
         return special.parse(call, bare=bare)
@@ -249,7 +249,7 @@ def _check_targets(calls: Sequence[OpCall], place: tuple[str | int, ...], proble
         here = (*place, index, operation.name)
         alone = answers and index == len(calls) - 1
         if isinstance(operation.on, tuple | dict) and operation.on and operation.to is None and not alone:
-            message = "got several inputs in `on` without `to`, expected `to: field` for the result"
+            message = "missing `to`: several inputs in `on` need `to: field` for the result"
             problems.add((*here, "on"), error(message, "missing_to"))
         for name, chain in operation.chains.items():
             _check_targets(chain, (*here, *chain_path(name)), problems, answers=name in ANSWERS)

@@ -50,7 +50,7 @@ def pick(element: Any, field: Field) -> Any:
         elif isinstance(element, tuple) and isinstance(part, int) and part < len(element):
             element = element[part]
         else:
-            msg = f"got the field {field!r}, but the element is {describe(element)}"
+            msg = f"no field {field!r}: the element is {describe(element)}"
             raise FieldError(msg)
     return element
 
@@ -73,7 +73,7 @@ def _put(element: Any, parts: list[Field], value: Any, field: Field) -> Any:
     if isinstance(element, Mapping):
         key = part if part in element else str(part)
         if rest and key not in element:
-            msg = f"got the field {field!r}, but the element is {describe(element)}"
+            msg = f"no field {field!r}: the element is {describe(element)}"
             raise FieldError(msg)
         inner = _put(element[key], rest, value, field) if rest else value
         return {**element, key: inner}
@@ -81,7 +81,7 @@ def _put(element: Any, parts: list[Field], value: Any, field: Field) -> Any:
         inner = _put(element[part], rest, value, field) if rest else value
         changed = [*element[:part], inner, *element[part + 1 :]]
         return type(element)(*changed) if hasattr(element, "_fields") else tuple(changed)
-    msg = f"got the field {field!r}, but the element is {describe(element)}"
+    msg = f"no field {field!r}: the element is {describe(element)}"
     raise FieldError(msg)
 
 
@@ -99,7 +99,7 @@ def place(element: Any, target: Field | tuple[Field, ...], result: Any) -> Any:
         return put(element, target, result)
     if not isinstance(result, list | tuple) or len(result) != len(target):
         got = f"{len(result)} results" if isinstance(result, list | tuple) else "a single result"
-        msg = f"got {got} for the {len(target)} fields of `to` ({', '.join(map(str, target))})"
+        msg = f"{got} for the {len(target)} fields of `to` ({', '.join(map(str, target))})"
         raise FieldError(msg)
     for each, part in zip(target, result, strict=True):
         element = put(element, each, part)

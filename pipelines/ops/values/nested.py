@@ -41,7 +41,7 @@ class Pipeline(Closed):
     def _no_bare_source(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if isinstance(value, dict) and _is_source(value) and not value.keys() & cls.model_fields.keys():
             name = next(iter(value))
-            message = f"got the source {name} alone, expected a pipeline around it: `source: {{{name}: …}}`"
+            message = f"source {name} without a pipeline: write `source: {{{name}: …}}`"
             raise failure((name,), error(message, "pipeline", got=name), value)
         return handler(value)
 
@@ -50,7 +50,7 @@ class Pipeline(Closed):
         if self.source is not None:
             check_start(self)
         elif not (has_outer_element() or self.opens_element):
-            message = "got a pipeline without `source`, expected one: no element around it holds a dataset"
+            message = "missing `source`: the outer element holds no dataset"
             raise failure((), error(message, "missing_source"))
         return self
 
@@ -73,7 +73,7 @@ def check_start(pipeline: Any) -> None:
         ValidationError: It has both.
     """
     if pipeline.source is not None and pipeline.on is not None:
-        message = f"got `on: {pipeline.on}` beside `source`, expected only one of the two to begin with"
+        message = f"both `on: {pipeline.on}` and `source`: expected only one of them"
         raise failure(("on",), error(message, "conflict"), pipeline.on)
 
 

@@ -160,7 +160,7 @@ class _Reader:
         base = _joined(path, name)
         if _identity(base) in above:
             names = " → ".join(each.name for each in [*above[above.index(_identity(base)) :], _identity(base)])
-            self._refuse(span, "extends-cycle", f"got {name}, which leads back to it ({names}), expected no circle")
+            self._refuse(span, "extends-cycle", f"`extends` forms a cycle: {names}")
             return []
         # Laid under what is there already, a second time it would change nothing but double its nameless stages.
         return [] if _identity(base) in self._known else self._base(base, name, span, above)
@@ -209,7 +209,7 @@ class _Reader:
         )
         for exceeded, limit in limits:
             if exceeded:
-                self._refuse(span, "too-large", f"got more than {limit} in all files, expected fewer")
+                self._refuse(span, "too-large", f"more than {limit} in all files together")
                 return False
         return True
 
@@ -244,20 +244,20 @@ def _read_file(path: Path, *, regular: bool = False) -> bytes:
     """
     try:
         if regular and not stat.S_ISDIR(mode := path.stat().st_mode) and not stat.S_ISREG(mode):
-            message = f"got {escape(str(path))}, which is no regular file, expected a spec in YAML"
+            message = f"{escape(str(path))}: not a regular file"
             raise _FileError(message)
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        message = f"got {escape(str(path))}, which does not exist, expected a spec in YAML"
+        message = f"{escape(str(path))}: no such file"
         raise _FileError(message, suggest(path.name, _neighbours(path))) from None
     except IsADirectoryError:
         names = _neighbours(path / "_")
-        inside = f" in it: {', '.join(escape(str(path / name)) for name in names[:3])}" if names else ""
-        message = f"got {escape(str(path))}, which is a folder, expected a spec in YAML{inside}"
+        inside = f" such as {', '.join(escape(str(path / name)) for name in names[:3])}" if names else ""
+        message = f"{escape(str(path))} is a folder: expected a YAML file{inside}"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        message = f"got {escape(str(path))}, which cannot be read ({reason}), expected a spec in YAML"
+        message = f"{escape(str(path))}: cannot be read ({reason})"
     raise _FileError(message)
 
 

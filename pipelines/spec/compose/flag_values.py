@@ -74,7 +74,7 @@ def _plain_document(text: str, span: Span, environment: Mapping[str, str] | None
     except ScalarError as error:
         document.problems.append(Problem(span, "number", str(error)))
     except UnicodeEncodeError:
-        document.problems.append(Problem(span, "encoding", "got bytes that are not UTF-8, expected UTF-8 text"))
+        document.problems.append(Problem(span, "encoding", "not valid UTF-8"))
     if "\0" in text:
-        document.problems.append(Problem(span, "control-character", "got a NUL character, expected text"))
+        document.problems.append(Problem(span, "control-character", "NUL character: expected text"))
     return document

@@ -117,7 +117,7 @@ def _merge_stages(below: list[Item], above: list[Item], address: Address, proble
     for item in above:
         name = stage_name(item)
         if name is not None and name in seen:
-            message = f"got the name '{name}' a second time, expected each stage to change once"
+            message = f"duplicate stage name '{name}': change each stage only once"
             problems.append(Problem(item.place.value, "duplicate-name", message))
         elif name is not None and name in by_name:
             _merge(below[by_name[name]], item, (*address, by_name[name]), problems)
@@ -161,8 +161,8 @@ def _unknown_stage(stages: list[Item], reference: str, change: Item) -> Problem:
     known = [name for item in stages for name in (stage_name(item), operation_name(item)) if name is not None]
     span = change.place.key or change.place.value
     if reference in known:
-        message = f"got '{reference}', which several stages are, expected the name of one"
+        message = f"'{reference}' matches several stages: use the name of one"
         return Problem(span, "ambiguous", message)
     listed = ", ".join(list(dict.fromkeys(known))[:8])
-    message = f"got '{reference}', expected the name of a stage, or an operation that occurs once: {listed}"
+    message = f"no stage '{reference}': expected the name of a stage, or an operation that occurs once: {listed}"
     return Problem(span, "unknown-stage", message, suggest(reference, known))

@@ -98,7 +98,7 @@ def apply_sets(root: Item, sets: Sequence[str], first: int, references: Referenc
             path, value = _split(text, number, references)
             count += len(value.places)
             if count > MAX_VALUES:
-                path.refuse(0, "alias-bomb", f"got more than {MAX_VALUES} values in all flags, expected fewer")
+                path.refuse(0, "alias-bomb", f"more than {MAX_VALUES} values in all flags together")
             _assign(root, path, value)
         except FlagError as error:
             problems.append(error.problem)
@@ -138,16 +138,16 @@ def _split(text: str, number: int, references: References) -> tuple[_Path, Docum
     path_text, equals, value_text = text.partition("=")
     whole = Span(1, len(FLAG) + 1, max(1, len(text)), number)
     if not equals:
-        raise FlagError(Problem(whole, "set-form", f"got '{text}' without '=', expected --set path=value"))
+        raise FlagError(Problem(whole, "set-form", f"missing '=' in '{text}': expected --set path=value"))
     segments = tuple(path_text.strip().split("."))
     path = _as_path(segments, number)
     if not all(segments) or len(segments) > _MAX_SEGMENTS:
-        message = "got an empty part in the path, expected names and indices joined by dots: stages.2.batch_size"
+        message = "empty part in the path: expected names and indices joined by dots, as stages.2.batch_size"
         if len(segments) > _MAX_SEGMENTS:
-            message = f"got a path of {len(segments)} parts, expected at most {_MAX_SEGMENTS}"
+            message = f"path of {len(segments)} parts: expected at most {_MAX_SEGMENTS}"
         raise FlagError(Problem(whole._replace(length=max(1, len(path_text))), "set-form", message))
     if segments[0] == "extends":
-        path.refuse(0, "set-path", "got extends, expected it in a spec's file; -f FILE lays another file over a spec")
+        path.refuse(0, "set-path", "`extends` works in a spec's file only: use -f FILE to apply another file to a spec")
     return path, read_value(value_text, number, len(FLAG) + len(path_text) + 1, references)
 
 
@@ -206,7 +206,7 @@ def _list_at(holder: Item, address: Address, path: _Path) -> Item:
         found.value = []
     if not isinstance(found.value, list):
         inner = operation_key(found.value) if is_operation(address) else None
-        message = f"got a path to {_described(found)}, expected the path of a list to add to"
+        message = f"this path leads to {_described(found)}: expected the path of a list to append to"
         known = [f"{path.joined(0, len(path.segments))}.{inner}"] if inner is not None else []
         path.refuse(len(path.segments) - 1, "set-path", message, known[0] if known else None)
     return found
@@ -259,17 +259,17 @@ def _list_step(items: list[Item], address: Address, path: _Path, position: int) 
                 numbers = [int(label), *numbers]
             if len(numbers) > 1:
                 places = ", ".join(f"{what}.{number}" for number in numbers)
-                path.refuse(position, "ambiguous", f"got '{label}', which is {places}, expected an index")
+                path.refuse(position, "ambiguous", f"'{label}' is ambiguous ({places}): use an index")
             if numbers:
                 return numbers[0], count
     if _is_index(segment):
         if int(segment) < len(items):
             return int(segment), 1
-        allowed = f"0 to {len(items) - 1}" if items else "none, the list is empty"
+        allowed = f"expected 0 to {len(items) - 1}" if items else "the list is empty"
         allowed += f"; {what}.+=… appends" if position == len(path.segments) - 1 else ""
-        path.refuse(position, "out-of-range", f"got index {segment} of '{what}', expected {allowed}")
+        path.refuse(position, "out-of-range", f"index {segment} of '{what}' is out of range: {allowed}")
     known = [label for item in items for label in (stage_name(item), operation_name(item)) if label is not None]
-    message = f"got '{segment}' in '{what}', expected an index{_listed(known)}"
+    message = f"no '{segment}' in '{what}': expected an index{_listed(known)}"
     return path.refuse(position, "unknown-stage" if what == "stages" else "set-path", message, suggest(segment, known))
 
 
@@ -293,8 +293,8 @@ def _open(holder: Item, address: Address, key: str | int, span: Span) -> Item:
 
 
 def _refuse_scalar(holder: Item, path: _Path, position: int) -> NoReturn:
-    message = f"got a path into '{path.joined(0, position)}', which is {_described(holder)}, expected a path that "
-    path.refuse(position, "set-path", message + "ends there")
+    message = f"'{path.joined(0, position)}' is {_described(holder)}: the path must end there"
+    path.refuse(position, "set-path", message)
 
 
 def _described(item: Item) -> str:

@@ -1,6 +1,6 @@
 """What is wrong with a spec: one :class:`Diagnostic` a mistake, and the error that carries them all.
 
-A diagnostic names the place (file, line and column, or the ``--set`` flag), says what was got and what was expected,
+A diagnostic names the place (file, line and column, or the ``--set`` flag), says the fault and what is expected,
 and shows the source line with a caret below the token.
 """
 
@@ -37,7 +37,7 @@ class Diagnostic:
         column: 1-based column in the line, or in the flag's text.
         length: characters under the caret, at least 1.
         code: kebab-case word, stable: ``unknown-key``, ``wrong-type``, …
-        message: ``got …, expected …``, without a full stop.
+        message: the fault first, then what is expected; without a full stop.
         flag: the command-line flag the value came from, as typed (``--set stages.1.x=2``).
         suggestion: what was probably meant; rendered as ``— did you mean …?``.
         order: position of the flag among the flags given, or of the file among the files read, to sort by.

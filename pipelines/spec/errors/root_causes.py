@@ -20,7 +20,7 @@ class Fault:
         address: the value, or the mapping that lacks a key.
         at_key: whether the key is wrong (or its mapping incomplete) and not the value.
         code: kebab-case word.
-        message: ``got …, expected …``.
+        message: the fault first, then what is expected.
         suggestion: what was probably meant.
         missing: the keys that are not there; nothing is said of them if each is there in a misspelling.
     """
@@ -33,7 +33,7 @@ class Fault:
     missing: tuple[str, ...] = ()
 
 
-_NO_FUNCTION: Final = "got no function, "
+_NO_FUNCTION: Final = "no function: "
 _TOP_LEVEL: Final = frozenset({"version", "source", "stages"})
 
 
@@ -71,11 +71,9 @@ def _said_once(missing: list[Fault], unknown: list[Fault], data: Any) -> list[tu
         if len(missing) < 2 or len(lacking) < 2 or not all(fault.code == "missing-key" for fault in missing):
             return []
         first = missing[0]
-        owner = first.message.partition(" without ")[0]
-        listed = " and ".join(f"'{name}'" for name in lacking)
-        joined = replace(first, message=f"{owner} without {listed}, expected both", missing=tuple(lacking))
-        if len(lacking) > 2:
-            joined = replace(joined, message=f"{owner} without {listed}, expected all of them")
+        owner = first.message.rpartition(" in ")[2]
+        listed = " and ".join(f"`{name}`" for name in lacking)
+        joined = replace(first, message=f"missing keys {listed} in {owner}", missing=tuple(lacking))
         return [(first, joined), *silent[1:]]
     first = unknown[0]
     wrapped = _wrapped(first, lacking, data)
@@ -86,7 +84,7 @@ def _said_once(missing: list[Fault], unknown: list[Fault], data: Any) -> list[tu
         hint = function.removeprefix(_NO_FUNCTION).replace("expected", "it takes")
         return [(first, replace(first, message=f"{first.message}; {hint}")), *silent]
     if lacking:
-        listed = " and ".join(f"'{name}'" for name in lacking)
+        listed = " and ".join(f"`{name}`" for name in lacking)
         verb = "is" if len(lacking) == 1 else "are"
         return [(first, replace(first, message=f"{first.message}; {listed} {verb} missing")), *silent]
     return silent
@@ -113,5 +111,5 @@ def _wrapped(fault: Fault, lacking: list[str], data: Any) -> Fault | None:
     inner = data.get(fault.address[0])
     if not isinstance(inner, dict) or len(_TOP_LEVEL & inner.keys()) < 2:
         return None
-    message = f"got the spec below '{fault.address[0]}', expected its keys at the top of the file"
+    message = f"the spec is nested in `{fault.address[0]}`: move its keys to the top level of the file"
     return replace(fault, message=message, suggestion=None)

@@ -81,7 +81,7 @@ def describe(value: object) -> str:
         ("'three' (a string)", 'true (a boolean)', 'a list of 2')
     """
     if value is None:
-        return "nothing"
+        return "null"
     if isinstance(value, bool):
         return f"{str(value).lower()} (a boolean)"
     if isinstance(value, dict):
@@ -172,22 +172,23 @@ def _fault(found: _Found, *, guess: bool) -> Fault:
         return _missing(found.address, str(found.rest[-1]) if found.rest else "a key", found.value)
     if kind == "extra_forbidden":
         name = str(found.address[-1]) if found.address else "a key"
-        return Fault(found.address, True, "unknown-key", f"got unknown key '{name}', expected only known keys")
+        return Fault(found.address, True, "unknown-key", f"unknown key `{name}`")
     return _own_words(found, kind, context)
 
 
 def _missing(address: Address, name: str, given: Any) -> Fault:
     if not address:
-        owner = "a spec"
-    elif isinstance(given, str):
-        owner = f"'{given}'"
+        hint = ": add `version: 1`" if name == "version" else " in the spec"
+        return Fault(address, True, "missing-key", f"missing key `{name}`{hint}", missing=(name,))
+    if isinstance(given, str):
+        owner = f"`{given}`"
     elif isinstance(given, dict) and _ARRAYS_OF_SEVERAL & given.keys():
-        owner = f"'{next(iter(_ARRAYS_OF_SEVERAL & given.keys()))}'"
+        owner = f"`{next(iter(_ARRAYS_OF_SEVERAL & given.keys()))}`"
     elif isinstance(address[-1], int):
-        owner = f"an item of '{address[-2]}'" if len(address) > 1 else "an item"
+        owner = f"an item of `{address[-2]}`" if len(address) > 1 else "an item"
     else:
-        owner = f"'{address[-1]}'"
-    return Fault(address, True, "missing-key", f"got {owner} without '{name}', expected it", missing=(name,))
+        owner = f"`{address[-1]}`"
+    return Fault(address, True, "missing-key", f"missing key `{name}` in {owner}", missing=(name,))
 
 
 def _ready(found: _Found, kind: str, context: Mapping[str, Any], *, guess: bool) -> Fault:
@@ -221,7 +222,7 @@ def _own_words(found: _Found, kind: str, context: Mapping[str, Any]) -> Fault:
         message = f"got {got}, expected {expected.replace(chr(39), '')}"
         return Fault(found.address, at_key, "wrong-value", message, suggest(value, candidates))
     if kind in {"value_error", "assertion_error"}:
-        return Fault(found.address, at_key, "wrong-value", str(context.get("error") or f"got {got}, expected another"))
+        return Fault(found.address, at_key, "wrong-value", str(context.get("error") or f"wrong value: {got}"))
     expected = _EXPECTED.get(kind.split("_", maxsplit=1)[0], "a value of another kind")
     if expected == "a list":
         return Fault(found.address, at_key, "wrong-type", *_no_list(value, got))
@@ -233,7 +234,7 @@ def _no_list(value: Any, got: str) -> tuple[str, str | None]:
     """The message where a list is expected, and what was probably meant."""
     if isinstance(value, dict) and value:
         if all(isinstance(key, str) and key.startswith("-") for key in value):
-            return f"got '{next(iter(value))}', expected a list: a blank after each '-'", None
+            return f"got '{next(iter(value))}', expected a list: a space after each '-'", None
         return f"got {got}, expected a list: '- ' before each item", None
     plain = isinstance(value, str) and 0 < len(value) <= _SHOWN_LENGTH and value.isprintable()
     return f"got {got}, expected a list", f"[{value}]" if plain else None

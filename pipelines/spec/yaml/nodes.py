@@ -155,7 +155,7 @@ class _Composer:
             if event.kind == "document":
                 documents += 1
                 if documents > 1:
-                    self.note(self._span(event), "several-documents", "got a second document, expected a single one")
+                    self.note(self._span(event), "several-documents", "second YAML document: expected a single one")
                     return root
                 self._check_directives(event)
                 root = self._node(next(self._events))
@@ -167,7 +167,7 @@ class _Composer:
         if directive:
             start = event.start + directive.start()
             span = self._index.span(start, start + 1)
-            self.note(span, "directive", "got a '%' line, expected no YAML directives")
+            self.note(span, "directive", "YAML directives ('%' lines) are not supported")
 
     def _span(self, event: Event) -> Span:
         return self._index.span(event.start, event.end)
@@ -175,7 +175,7 @@ class _Composer:
     def _node(self, event: Event, *, key: bool = False) -> Node:
         self._count += 1
         if self._count > MAX_VALUES:
-            self.note(self._span(event), "too-large", f"got more than {MAX_VALUES} values, expected fewer")
+            self.note(self._span(event), "too-large", f"more than {MAX_VALUES} values")
             raise _StopReadingError
         if event.kind == "alias":
             return self._alias(event)
@@ -191,7 +191,7 @@ class _Composer:
     def _content(self, event: Event) -> Node:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            message = f"got more than {MAX_DEPTH} levels of nesting, expected fewer"
+            message = f"more than {MAX_DEPTH} levels of nesting"
             self.note(self._index.span(event.start, event.start + 1), "too-deep", message)
             raise _StopReadingError
         node = self._sequence(event) if event.kind == "sequence" else self._mapping(event)
@@ -205,7 +205,7 @@ class _Composer:
         tag = _TAG.search(self._text, start)
         span = self._index.span(tag.start(), tag.end()) if tag else self._span(event)
         shown = tag[0] if tag else event.tag
-        self.note(span, "tag", f"got the tag '{shown}', expected plain data: tags are not supported")
+        self.note(span, "tag", f"tag '{shown}': YAML tags are not supported")
 
     def _alias(self, event: Event) -> Node:
         span = self._span(event)
@@ -213,9 +213,9 @@ class _Composer:
         node = self._anchors.get(name)
         if node is None:
             if name in self._anchors:
-                self.note(span, "recursive-alias", f"got '*{name}' inside its own anchor, expected it after it")
+                self.note(span, "recursive-alias", f"alias '*{name}' inside its own anchor: use it after the anchored value")
             else:
-                message = f"got '*{name}', expected an anchor '&{name}' above it"
+                message = f"alias '*{name}' without an anchor: define '&{name}' in an earlier line"
                 self.note(span, "unknown-alias", message, suggest(f"*{name}", [f"*{a}" for a in self._anchors]))
             return ScalarNode(None, span)
         # The value belongs to the line of the alias, its parts to where they are written.
@@ -231,7 +231,7 @@ class _Composer:
         span = self._index.span(start, max(start, event.end))
         text = self._shown(event.value)
         if ("\0" in text or not text.isascii()) and re.search(_BAD_CHARACTER, text):
-            self.note(span, "control-character", "got an escape for NUL or half a character, expected text")
+            self.note(span, "control-character", "escape for NUL or for half a character: expected text")
             return ScalarNode("", span)
         if not key and REFERENCE_START in text:
             value, problems = self._references.fill(text, span, plain=event.plain)
@@ -285,11 +285,11 @@ class _Composer:
 
     def _is_new_key(self, key: Node, seen: dict[str, Span]) -> TypeGuard[_KeyNode]:
         if not isinstance(key, ScalarNode) or isinstance(key.value, bool) or not isinstance(key.value, str | int):
-            self.note(key.span, "bad-key", f"got {_describe_key(key)} as a key, expected a name or a whole number")
+            self.note(key.span, "bad-key", f"{_describe_key(key)} is not a valid key: expected a name or a whole number")
             return False
         name = str(key.value)
         if name in seen:
-            message = f"got '{name}' a second time (first in line {seen[name].line}), expected each key once"
+            message = f"duplicate key `{name}` (first at line {seen[name].line})"
             self.note(key.span, "duplicate-key", message)
             return False
         seen[name] = key.span
@@ -298,13 +298,13 @@ class _Composer:
     def _merged(self, value: Node) -> list[MappingNode]:
         values = value.items if isinstance(value, SequenceNode) else [value]
         if not all(isinstance(item, MappingNode) for item in values):
-            self.note(value.span, "merge", "got '<<' with something that is no mapping, expected '<<: *anchor'")
+            self.note(value.span, "merge", "'<<' merges mappings only: expected '<<: *anchor' with the anchor of a mapping")
         return [item for item in values if isinstance(item, MappingNode)]
 
     def _merge(self, node: MappingNode, merge: MappingNode) -> None:
         self._count += len(merge.entries)
         if self._count > MAX_VALUES:
-            self.note(node.span, "alias-bomb", f"got more than {MAX_VALUES} merged values, expected fewer")
+            self.note(node.span, "alias-bomb", f"more than {MAX_VALUES} merged values")
             raise _StopReadingError
         for name, entry in merge.entries.items():
             node.entries.setdefault(name, entry)
@@ -320,7 +320,7 @@ def _describe_key(key: Node) -> str:
     if isinstance(key, SequenceNode):
         return "a list"
     if isinstance(key, MappingNode):
-        return "a mapping in braces (templates such as {{ name }} are not filled in)"
+        return "a mapping in braces (templates such as {{ name }} are not expanded)"
     if key.value is None:
-        return "nothing"
+        return "null"
     return f"{str(key.value).lower()} ({'a boolean' if isinstance(key.value, bool) else 'a number'})"

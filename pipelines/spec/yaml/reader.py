@@ -68,19 +68,19 @@ def decode(content: bytes, file: int = 0) -> tuple[str, Problem | None]:
         file: the number that the problem's place carries.
     """
     if len(content) > MAX_BYTES:
-        message = f"got more than {MAX_BYTES >> 20} MiB, expected a spec of at most that size"
+        message = f"larger than {MAX_BYTES >> 20} MiB, the limit for a spec"
         return "", Problem(None, "too-large", message)
     if content.startswith(_UTF_16_MARKS):
-        return "", Problem(None, "encoding", "got UTF-16, expected a text file in UTF-8")
+        return "", Problem(None, "encoding", "file is encoded in UTF-16: expected UTF-8")
     try:
         return content.decode().removeprefix(_BYTE_ORDER_MARK), None
     except UnicodeDecodeError as error:
         before = content[: error.start].decode().removeprefix(_BYTE_ORDER_MARK)
-        got = f"got the byte 0x{content[error.start]:02x}, which is not UTF-8"
+        fault = f"byte 0x{content[error.start]:02x} is not valid UTF-8"
     kind = "a binary file" if b"\0" in content else "text in another encoding"
     text = content.decode(errors="replace").removeprefix(_BYTE_ORDER_MARK)
     span = TextIndex(text, file).span(len(before), len(before) + 1)
-    return text, Problem(span, "encoding", f"{got} ({kind}?), expected UTF-8 text")
+    return text, Problem(span, "encoding", f"{fault} ({kind}?)")
 
 
 def read(
@@ -112,7 +112,7 @@ def read(
     root, document.problems = compose(text, index, make_parser or default_parser(), document.references)
     if root is None or (isinstance(root, ScalarNode) and root.value is None):
         if not document.problems:
-            document.problems.append(Problem(None, "empty", "got an empty file, expected a spec"))
+            document.problems.append(Problem(None, "empty", "empty file: expected a spec"))
         return document
     expander = _Expander(document)
     document.data = expander.expand(root, (), None)
@@ -122,13 +122,13 @@ def read(
 
 def _unreadable(text: str, index: TextIndex) -> Problem | None:
     if len(text) > MAX_BYTES:
-        return Problem(None, "too-large", f"got more than {MAX_BYTES >> 20} Mi characters, expected fewer")
+        return Problem(None, "too-large", f"more than {MAX_BYTES >> 20} Mi characters, the limit for a spec")
     found = re.search(_UNREADABLE_ASCII if text.isascii() else _UNREADABLE, text)
     if found is None:
         return None
-    name = "a NUL byte (a binary file?)" if found[0] == "\0" else f"the control character U+{ord(found[0]):04X}"
+    name = "NUL byte (a binary file?)" if found[0] == "\0" else f"control character U+{ord(found[0]):04X}"
     span = index.span(found.start(), found.end())
-    return Problem(span, "control-character", f"got {name}, expected UTF-8 text")
+    return Problem(span, "control-character", f"{name}: not allowed in a spec")
 
 
 class _Expander:
@@ -142,10 +142,10 @@ class _Expander:
     def expand(self, node: Node, address: Address, key: Span | None) -> Any:
         self._count += 1
         if self._count > MAX_VALUES:
-            message = f"got more than {MAX_VALUES} values once aliases are expanded, expected fewer"
+            message = f"more than {MAX_VALUES} values after aliases are expanded"
             self._stop(self._alias_above(address, node), "alias-bomb", message)
         elif len(address) > MAX_DEPTH:
-            message = f"got more than {MAX_DEPTH} levels of nesting once aliases are expanded, expected fewer"
+            message = f"more than {MAX_DEPTH} levels of nesting after aliases are expanded"
             self._stop(node.span, "too-deep", message)
         if self.stopped:
             return None

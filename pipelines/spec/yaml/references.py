@@ -92,9 +92,9 @@ class References:
         names: list[str] = []
         result = _REFERENCE.sub(lambda match: self._replacement(match, span, names, problems), text)
         if not problems and len(result) > MAX_FILLED:
-            problems.append(Problem(span, "too-large", f"got a text of {len(result)} characters from the environment"))
+            problems.append(Problem(span, "too-large", f"text of {len(result)} characters from the environment: the limit is {MAX_FILLED}"))
         if not problems and re.search(_UNPRINTABLE, result):
-            message = "got a control character from the environment, expected text"
+            message = "control character in a value from the environment"
             problems.append(Problem(span, "control-character", message))
         if problems:
             return None, problems
@@ -129,8 +129,7 @@ class References:
         if default is not None:
             return default
         if value is None:
-            message = f"got ${{{name}}}, but the variable {name} is not set, expected it set, or a default: "
-            message += f"${{{name}:-default}}"
+            message = f"environment variable {name} is not set: set it, or give a default as ${{{name}:-default}}"
             problems.append(Problem(span, "unset-variable", message, suggest(name, environment)))
         return ""
 

@@ -72,7 +72,7 @@ def _number(text: str) -> Scalar:
     if pattern is None:
         return text
     if len(text) > MAX_NUMBER_LENGTH:
-        message = f"got a number of {len(text)} digits, expected at most {MAX_NUMBER_LENGTH}"
+        message = f"number of {len(text)} digits: expected at most {MAX_NUMBER_LENGTH}"
         raise ScalarError(message)
     if pattern is _INT:
         return int(text.replace("_", ""))
@@ -80,6 +80,6 @@ def _number(text: str) -> Scalar:
         return int(text[2:], 8 if pattern is _OCTAL else 16)
     value = float(text.replace("_", ""))
     if math.isinf(value):
-        message = f"got {text}, expected a number below 1.8e308, or .inf"
+        message = f"{text} is too large: expected a number below 1.8e308, or .inf"
         raise ScalarError(message)
     return value

@@ -145,74 +145,72 @@ _AT_PROBLEM: Final = False
 _RULES: Final[tuple[_Rule, ...]] = tuple(
     _Rule(pattern, at_context, code, message)
     for pattern, at_context, code, message in (
-        (r"tab character|'\\t' that cannot start", _AT_PROBLEM, "tab", "got a tab, expected spaces for indentation"),
+        (r"tab character|'\\t' that cannot start", _AT_PROBLEM, "tab", "tab in the indentation: use spaces"),
         (
             r"character .*cannot start any token",
             _AT_PROBLEM,
             "syntax",
-            "got {got}, which cannot start a value, expected a value, or the text in quotes",
+            "{got} cannot start a value: put the text in quotes",
         ),
         (
             r"mapping values are not allowed",
             _AT_PROBLEM,
             "syntax",
-            "got a ':' inside a value or at an indentation that belongs to no mapping, "
-            "expected 'key: value' on a line of its own, or the text in quotes",
+            "':' inside a value, or wrong indentation: put the text in quotes, or 'key: value' on a line of its own",
         ),
         (
             r"sequence entries are not allowed",
             _AT_PROBLEM,
             "syntax",
-            "got a '-' item here, expected it on a line of its own, indented like the other items",
+            "list item '-' not allowed here: put it on a line of its own, indented like the other items",
         ),
-        (r"mapping keys are not allowed", _AT_PROBLEM, "syntax", "got '?' here, expected 'key: value'"),
+        (r"mapping keys are not allowed", _AT_PROBLEM, "syntax", "'?' not allowed here: expected 'key: value'"),
         (
             r"could not find expected ':'",
             _AT_CONTEXT,
             "syntax",
-            "got a line that is neither 'key: value' nor an item, expected a ':' after the key",
+            "missing ':' after the key: expected 'key: value' or a list item",
         ),
         (
             r"alphabetic or numeric character",
             _AT_CONTEXT,
             "syntax",
-            "got {got} without a name, expected an alias or anchor name after it, or the text in quotes",
+            "{got} without a name: expected the name of an alias or anchor, or the text in quotes",
         ),
         (
             r"unexpected end of stream|unexpected document (?:separator|indicator)",
             _AT_CONTEXT,
             "syntax",
-            "got an opening quote that is never closed, expected the same quote at the end of the text",
+            "unclosed quote: expected the same quote at the end of the text",
         ),
         (r"unknown escape character|hexa?decimal|Unicode character escape", _AT_PROBLEM, "escape", ""),
         (
             r"expected <block end>|did not find expected key|expected '-' indicator",
             _AT_PROBLEM,
             "syntax",
-            "got {got} at an indentation that fits no line above, "
-            "expected the indentation of the mapping or list it belongs to",
+            "{got} has wrong indentation: expected that of the mapping or list it belongs to",
         ),
         (r"expected the node content|expected node content", _AT_PROBLEM, "syntax", "got {got}, expected a value"),
         (
             r"expected '?<document start>",
             _AT_PROBLEM,
             "syntax",
-            "got {got} after the end of the document, expected one mapping and nothing else",
+            "{got} after the end of the document: expected a single mapping",
         ),
         (
             r"chomping or indentation|comment or line break|indentation indicator",
             _AT_PROBLEM,
             "syntax",
-            "got {got} after '|' or '>', expected the text on the next lines, indented",
+            "{got} after '|' or '>': expected the text on the next lines, indented",
         ),
-        (r"tag handle|tag|URI|'!'", _AT_PROBLEM, "tag", "got a tag, expected plain data: tags are not supported"),
-        (r"directive|version|YAML document", _AT_PROBLEM, "directive", "got a '%' line, expected no YAML directives"),
-        (r"(?i)nest", _AT_PROBLEM, "too-deep", "got too many levels of nesting, expected fewer"),
+        (r"tag handle|tag|URI|'!'", _AT_PROBLEM, "tag", "YAML tags are not supported"),
+        (r"directive|version|YAML document", _AT_PROBLEM, "directive", "YAML directives ('%' lines) are not supported"),
+        (r"(?i)nest", _AT_PROBLEM, "too-deep", "too many levels of nesting"),
     )
 )
 _UNCLOSED = r"expected ',' or '([\]}])'"
-_AFTER_VALUE = "got {got} after the end of the value, expected the end of the line, or the whole text in quotes"
-_TAB = "got a tab, expected spaces for indentation"
+_AFTER_VALUE = "{got} after the end of the value: end the line there, or put the whole text in quotes"
+_TAB = "tab in the indentation: use spaces"
 _MERGE_CONFLICT = r"<{7} |={7}$|>{7} "
 _NO_BLANK = r"[ -]*([A-Za-z_][\w.]*):[^\s:/\\][^:\n]*\n?$"
 _SLASHES = r"(?m)^[ \t]*(//)"
@@ -222,7 +220,7 @@ _FALLBACK = _Rule(
     "",
     _AT_PROBLEM,
     "syntax",
-    "got {got} where YAML cannot read on, expected 'key: value' or '- item' lines",
+    "unexpected {got}: expected 'key: value' or '- item' lines",
 )
 
 
@@ -243,7 +241,7 @@ def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:
         return _at_escape(text, offset)
     elif code == "directive":
         offset = _line_start(text, offset)
-    elif "indentation that fits" in template and not _starts_line(text, offset):
+    elif "wrong indentation: expected" in template and not _starts_line(text, offset):
         template = _AFTER_VALUE
     return _problem(text, offset, code, template.format(got=_found(text, offset)))
 
@@ -254,18 +252,18 @@ def _known_mistake(text: str, offset: int, rule: _Rule) -> SyntaxProblem | None:
     line = text[start:].split("\n", 1)[0]
     marker = re.match(_MERGE_CONFLICT, line)
     if marker is not None:
-        message = "got the marker of a merge conflict, expected one of the two versions and no markers"
+        message = "unresolved merge conflict: keep one of the two versions and remove the markers"
         return SyntaxProblem(start, start + marker.end(), "syntax", message)
-    if "got a ':' inside" in rule.message and start > 0:
+    if "':' inside" in rule.message and start > 0:
         before = _line_start(text, start - 1)
         joined = re.match(_NO_BLANK, text[before:start])
         if joined is not None:
             key = joined[1]
-            message = f"got '{joined[1]}:' directly before its value, expected a blank after the ':'"
+            message = f"missing space after '{joined[1]}:': expected 'key: value'"
             at = before + joined.start(1)
             return SyntaxProblem(at, at + len(key) + 1, "syntax", message)
-    if text[offset : offset + 1] == ":" and "indentation that fits" in rule.message:
-        return SyntaxProblem(offset, offset + 1, "syntax", "got a ':' without a key before it, expected 'key: value'")
+    if text[offset : offset + 1] == ":" and "wrong indentation: expected" in rule.message:
+        return SyntaxProblem(offset, offset + 1, "syntax", "':' without a key: expected 'key: value'")
     return None
 
 
@@ -275,17 +273,17 @@ def _explain_flow(text: str, error: yaml.MarkedYAMLError, closing: str) -> Synta
     opening = "[" if closing == "]" else "{"
     comment = re.compile(_SLASHES).search(text, opened, stopped + 1)
     if comment is not None:
-        return SyntaxProblem(comment.start(1), comment.end(1), "syntax", "got '//', expected '#' before a comment")
+        return SyntaxProblem(comment.start(1), comment.end(1), "syntax", "'//' is not a comment in YAML: use '#'")
     if stopped >= len(text) or any(end in text[opened:stopped] for end in LINE_ENDS):
-        return _problem(text, opened, "syntax", f"got '{opening}' that is not closed, expected ',' or '{closing}'")
-    message = f"got {_found(text, stopped)} inside '{opening}{closing}', expected ',' or '{closing}'"
+        return _problem(text, opened, "syntax", f"unclosed '{opening}': expected ',' or '{closing}'")
+    message = f"unexpected {_found(text, stopped)} inside '{opening}{closing}': expected ',' or '{closing}'"
     return _problem(text, stopped, "syntax", message)
 
 
 def _at_escape(text: str, offset: int) -> SyntaxProblem:
     start = max(0, text.rfind("\\", 0, offset + 1))
     escape = re.compile(_ESCAPE).match(text, start)
-    message = "got an escape that does not exist in double quotes, expected single quotes, or '\\\\' for a backslash"
+    message = "unknown escape in double quotes: use single quotes, or '\\\\' for a backslash"
     return SyntaxProblem(start, escape.end() if escape else start + 1, "syntax", message)
 
 

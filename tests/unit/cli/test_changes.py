@@ -68,7 +68,7 @@ def test_variables_that_are_left_are_noted(pipeprof: Pipeprof) -> None:
     result = pipeprof("check", "spec.yaml")
     assert result.code == 0
     assert result.err == (
-        "pipeprof: note: spec.yaml:2:7: got ${NAME}, which is left as it is; --env fills it in from the environment\n"
+        "pipeprof: note: spec.yaml:2:7: ${NAME} is not replaced: add --env to take it from the environment\n"
     )
     warnings = json.loads(pipeprof("check", "spec.yaml", "--json").out)["warnings"]
     assert "reference-left" in [warning["code"] for warning in warnings]
@@ -84,7 +84,7 @@ def test_errors_name_the_file_or_the_flag(pipeprof: Pipeprof) -> None:
     result = pipeprof("check", "spec.yaml")
     assert result.code == 2
     assert "base.yaml:5:25: error[number]: got '${SIZE:-32}', expected a whole number" in result.err
-    assert "; --env fills in ${SIZE:-32}" in result.err
+    assert "; add --env to replace ${SIZE:-32}" in result.err
 
 
 @pytest.mark.parametrize("flags", [("-f", "over.yaml"), ("--set", "a=1"), ("--env",)])
@@ -114,4 +114,4 @@ def test_the_command_to_run_it_again_has_all_flags(recorded: Callable[[str], Pro
 def test_a_step_that_is_not_there_is_told_before_anything_runs(pipeprof: Pipeprof, target: str) -> None:
     result = pipeprof("run", target, "--step", "python:f.py:mak")
     assert result.code == 2
-    assert "got the function 'mak', which f.py does not define — did you mean make?" in result.err
+    assert "no function 'mak' in f.py — did you mean make?" in result.err

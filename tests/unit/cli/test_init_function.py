@@ -124,7 +124,7 @@ def test_arrays_are_named_after_the_spec(asked):
     ("arguments", "said"),
     [
         (["--from", "input.py:tran"], "did you mean train?"),
-        (["--from", "nowhere.py:train"], "does not exist"),
+        (["--from", "nowhere.py:train"], "no such file"),
         (["--from", "input.py:train", "--arg", "seize=3"], "no such parameter"),
         (["--from", "input.py:train", "--no-python"], "is Python code"),
         (["--arg", "size=3"], "--arg is for a function"),

@@ -140,7 +140,7 @@ def test_a_flipped_byte_is_noticed(tmp_path, place, words):
     path.write_bytes(data)
     with pytest.raises(RecordError, match=words):
         list(read_records(path, "", 10))
-    with pytest.raises(UsageError, match="is not a sound TFRecord file: record 0"):
+    with pytest.raises(UsageError, match="not a valid TFRecord file: record 0"):
         look(str(path))
 
 
@@ -148,7 +148,7 @@ def test_a_flipped_byte_is_noticed(tmp_path, place, words):
 def test_a_file_that_was_cut_off_is_noticed(tmp_path, compress):
     path = write(tmp_path / "a.tfrecord", b"first", np.random.default_rng(0).bytes(5000), compress=compress)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(UsageError, match=r"'.*a\.tfrecord', which is not a sound TFRecord file: .*record 1"):
+    with pytest.raises(UsageError, match=r"a\.tfrecord: not a valid TFRecord file: .*record 1"):
         look(str(path))
 
 
@@ -174,7 +174,7 @@ def test_features_are_fixed_only_where_every_record_has_as_many_values(tmp_path)
 
 def test_a_feature_of_two_kinds_is_refused(tmp_path):
     path = write(tmp_path / "a.tfrecord", example({"n": [1]}), example({"n": [b"1"]}))
-    with pytest.raises(UsageError, match="the feature 'n' as int64 and as string"):
+    with pytest.raises(UsageError, match="feature 'n' has different types in different records: int64 and string"):
         look(str(path))
 
 
@@ -269,10 +269,10 @@ def test_arrays(tmp_path):
     [
         (np.array(3), "holds a single value without dimensions"),
         (np.zeros((0, 3)), "is empty"),
-        (np.array(["a"]), "holds values of the type <U1"),
+        (np.array(["a"]), "holds values of type <U1"),
         (np.array([{}]), "holds Python objects"),
-        (np.zeros(3, ">f4"), "byte order of another machine"),
-        (np.zeros(3, "datetime64[s]"), "holds values of the type datetime64"),
+        (np.zeros(3, ">f4"), "foreign byte order"),
+        (np.zeros(3, "datetime64[s]"), "holds values of type datetime64"),
     ],
 )
 def test_arrays_that_cannot_be_sliced(tmp_path, array, words):
@@ -304,23 +304,23 @@ def test_what_is_there_and_what_is_not(tmp_path, monkeypatch):
     np.save(tmp_path / "one.npy", np.zeros(2))
     np.save(tmp_path / "two.npy", np.zeros(2))
     for text, words in {
-        "missing": "'missing', which does not exist",
-        "*.parquet": "which does not exist",
-        "empty": "'empty', which is empty",
+        "missing": "missing: no such file or folder",
+        "*.parquet": "no such file or folder",
+        "empty": "empty: empty folder",
         "mixed": "files of several kinds (csv, image)",
-        "notes": "holds no file of a known kind",
-        "notes/readme.md": "'notes/readme.md', which is none of them",
-        "a.jpg": "is a single image; expected the folder it is in",
-        "wrong": "'wrong/a.jpg', whose content is neither JPEG nor PNG",
+        "notes": "no file of a kind that init knows",
+        "notes/readme.md": "notes/readme.md: not a kind of data that init knows",
+        "a.jpg": "is a single image: use its folder",
+        "wrong": "wrong/a.jpg: neither JPEG nor PNG",
         "empty.csv": "is empty",
-        "ragged.csv": "whose rows have 1 to 2 fields",
+        "ragged.csv": "rows have 1 to 2 fields",
         "binary.csv": "is not text",
-        "bad.npy": "is not a sound .npy file",
-        "bad.npz": "is not a sound .npz file",
-        "cut.npy": "cut off",
+        "bad.npy": "not a valid .npy file",
+        "bad.npz": "not a valid .npz file",
+        "cut.npy": "truncated",
         "empty.tfrecord": "holds no records",
         "dangling": "cannot be read",
-        "???.npy": "4 saved arrays, expected one",
+        "???.npy": "4 saved arrays match",
     }.items():
         with pytest.raises(UsageError) as caught:
             look(text)

@@ -195,17 +195,17 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     "other version": (changed(MINIMAL, version=2), ("version",), "supports: 1", True),
     "true is no version": (changed(MINIMAL, version=True), ("version",), "got true", True),
     "no source": ({"version": 1}, ("source",), "required", True),
-    "unknown key": (changed(MINIMAL, sorce=1), ("sorce",), "unknown key 'sorce'", True),
+    "unknown key": (changed(MINIMAL, sorce=1), ("sorce",), "unknown key `sorce`", True),
     "unknown source": (changed(MINIMAL, source={"rang": {"stop": 3}}), ("source", "rang"), "unknown source", True),
-    "stage as source": (changed(MINIMAL, source={"map": {}}), ("source", "map"), "only stand under `stages:`", True),
-    "source as stage": (stage({"range": {"stop": 2}}), ("stages", 0, "range"), "only stand under `source:`", True),
+    "stage as source": (changed(MINIMAL, source={"map": {}}), ("source", "map"), "belong under `stages:`", True),
+    "source as stage": (stage({"range": {"stop": 2}}), ("stages", 0, "range"), "belong under `source:`", True),
     "unknown stage": (stage({"bach": {"batch_size": 2}}), ("stages", 0, "bach"), "unknown stage", True),
     "two keys": (stage({"map": {"python": "f.py:f"}, "name": "x"}), ("stages", 0), "2 keys (map, name)", True),
     "name alone": (stage("cache"), ("stages", 0), "`cache: {}`", True),
     "not the last stage": (
         changed(MINIMAL, stages=[{"cache": {}}, {"prefetch_to_device": {"device": "/GPU:0"}}, {"cache": {}}]),
         ("stages", 1, "prefetch_to_device"),
-        "as the last stage",
+        "must be the last stage",
         False,
     ),
     "stages is no list": (changed(MINIMAL, stages={"map": {}}), ("stages",), "list", True),
@@ -241,7 +241,7 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     "two functions": (
         stage({"map": {"ops": ["tf.identity"], "python": "f.py:f"}}),
         ("stages", 0, "map"),
-        "got ops and python",
+        "both ops and python",
         True,
     ),
     "no ops": (ops(), ("stages", 0, "map", "ops"), "at least 1", True),
@@ -252,7 +252,7 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
         True,
     ),
     "unknown function": (ops("tf.io.read_fil"), ("stages", 0, "map", "ops", 0), "unknown function", True),
-    "short name": (ops("read_file"), ("stages", 0, "map", "ops", 0), "a function's full name", True),
+    "short name": (ops("read_file"), ("stages", 0, "map", "ops", 0), "not a full function name", True),
     "python in ops": (
         ops({"tf.while_loop": {}}),
         ("stages", 0, "map", "ops", 0, "tf.while_loop"),
@@ -270,19 +270,19 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     "missing parameter": (
         ops({"tf.image.resize": {"antialias": True}}),
         ("stages", 0, "map", "ops", 0, "tf.image.resize"),
-        "got tf.image.resize without size",
+        "missing size of tf.image.resize",
         False,
     ),
     "too many inputs": (
         ops({"tf.identity": {"on": ["a", "b", "c"], "to": "d"}}),
         ("stages", 0, "map", "ops", 0, "tf.identity", "on"),
-        "got 3 inputs",
+        "3 inputs",
         False,
     ),
     "inputs without target": (
         ops({"tf.math.add": {"on": ["a", "b"]}}),
         ("stages", 0, "map", "ops", 0, "tf.math.add", "on"),
-        "without `to`",
+        "missing `to`",
         False,
     ),
     "unknown dtype": (
@@ -306,13 +306,13 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     "no nested source": (
         stage({"interleave": {"stages": [{"cache": {}}], "python": "f.py:f"}}),
         ("stages", 0, "interleave"),
-        "got stages and python",
+        "both stages and python",
         True,
     ),
     "nested source and field": (
         stage({"flat_map": {"source": {"range": {}}, "on": 0}}),
         ("stages", 0, "flat_map", "on"),
-        "`on: 0` beside `source`",
+        "both `on: 0` and `source`",
         False,
     ),
     "nested nothing": (
@@ -331,7 +331,7 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     "combined without sources": (
         changed(MINIMAL, source={"zip": {"datasets": {"a": {"stages": []}}}}),
         ("source", "zip", "datasets", "a"),
-        "without `source`",
+        "missing `source`",
         False,
     ),
     "combined with an unknown key": (
@@ -349,7 +349,7 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     "weights of another number": (
         changed(MINIMAL, source={"sample_from_datasets": {"datasets": [PART, PART], "weights": [0.5]}}),
         ("source", "sample_from_datasets", "weights"),
-        "got 1 weights for 2 pipelines",
+        "1 weight for 2 pipelines",
         False,
     ),
     "weight below zero": (
@@ -386,25 +386,25 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     "buckets without batch sizes": (
         stage({"bucket_by_sequence_length": BUCKETS | {"bucket_batch_sizes": [4, 4]}}),
         ("stages", 0, "bucket_by_sequence_length", "bucket_batch_sizes"),
-        "got 2 batch sizes for 2 boundaries, expected 3",
+        "2 batch sizes for 2 boundaries: expected 3",
         False,
     ),
     "buckets out of order": (
         stage({"bucket_by_sequence_length": BUCKETS | {"bucket_boundaries": [20, 10]}}),
         ("stages", 0, "bucket_by_sequence_length", "bucket_boundaries"),
-        "numbers that rise",
+        "numbers in ascending order",
         False,
     ),
     "groups without a size": (
         stage({"group_by_window": {"key_func": KEY, "reduce_func": {"stages": []}}}),
         ("stages", 0, "group_by_window"),
-        "got neither",
+        "neither of",
         False,
     ),
     "groups with two sizes": (
         stage({"group_by_window": GROUPS | {"window_size_func": KEY}}),
         ("stages", 0, "group_by_window"),
-        "got both",
+        "both of",
         False,
     ),
     "groups without a key": (
@@ -536,7 +536,7 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     "sparse of another length": (
         changed(MINIMAL, source={"from_tensors": {"tensors": {"sparse": SPARSE | {"values": [1]}}}}),
         ("source", "from_tensors", "tensors", "sparse", "values"),
-        "got 1 values for 2 indices",
+        "1 values for 2 indices",
         False,
     ),
     "sparse outside": (
@@ -602,7 +602,7 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     ),
     "duration without unit": (changed(MINIMAL, step={"simulate": 12}), ("step", "simulate"), "with its unit", True),
     "two steps": (changed(MINIMAL, step={"simulate": "1ms", "python": "f.py:f"}), ("step",), "both", True),
-    "a step to come": (changed(MINIMAL, step={"keras": {}}), ("step", "keras"), "does not have yet", True),
+    "a step to come": (changed(MINIMAL, step={"keras": {}}), ("step", "keras"), "not supported yet", True),
     "dispatch": (changed(MINIMAL, step={"simulate": "1ms", "dispatch": 0}), ("step", "dispatch"), "sync", True),
     "no time": (changed(MINIMAL, measure={"seconds": 0}), ("measure", "seconds"), "above 0", True),
     "no reason": (changed(MINIMAL, ignore=[{"rule": "a"}]), ("ignore", 0, "reason"), "required", True),
@@ -615,7 +615,7 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     "a name twice": (
         changed(MINIMAL, stages=[{"cache": {"name": "a"}}, {"cache": {"name": "a"}}]),
         ("stages", 1, "cache", "name"),
-        "a second time",
+        "duplicate name",
         False,
     ),
     "recipe": (changed(MINIMAL, data={"a": {"image_foldr": {}}}), ("data", "a"), "", True),

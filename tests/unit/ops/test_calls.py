@@ -129,7 +129,7 @@ def test_a_key_becomes_what_python_takes() -> None:
 
 def test_results_are_taken_apart() -> None:
     assert place({"a": 1}, ("b", "c"), [2, 3]) == {"a": 1, "b": 2, "c": 3}
-    with pytest.raises(FieldError, match="got 3 results for the 2 fields"):
+    with pytest.raises(FieldError, match="3 results for the 2 fields"):
         place({}, ("b", "c"), [1, 2, 3])
     with pytest.raises(FieldError, match="a single result"):
         place({}, ("b", "c"), 1)

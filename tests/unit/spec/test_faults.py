@@ -49,17 +49,17 @@ def faults(data: dict[str, Any], model: type[BaseModel] = Model) -> list[Fault]:
 @pytest.mark.parametrize(
     ("data", "address", "code", "message"),
     [
-        ({"nme": 3}, ("nme",), "unknown-key", "got unknown key 'nme', expected only known keys"),
+        ({"nme": 3}, ("nme",), "unknown-key", "unknown key `nme`"),
         ({"name": 3}, ("name",), "wrong-type", "got 3, expected text"),
         ({"name": ""}, ("name",), "out-of-range", "got '' (a string), expected text of a length of at least 1"),
         ({"values": {"a": 1}}, ("values",), "wrong-type", "got a mapping, expected a list: '- ' before each item"),
-        ({"values": {"-1": 1}}, ("values",), "wrong-type", "got '-1', expected a list: a blank after each '-'"),
+        ({"values": {"-1": 1}}, ("values",), "wrong-type", "got '-1', expected a list: a space after each '-'"),
         ({"stages": [[]]}, ("stages", 0), "wrong-type", "got an empty list, expected a mapping"),
         (
             {"stages": [{"batch": {}}]},
             ("stages", 0, "batch"),
             "missing-key",
-            "got 'batch' without 'batch_size', expected it",
+            "missing key `batch_size` in `batch`",
         ),
         (
             {"stages": [{"batch": {"batch_size": 0}}]},
@@ -77,7 +77,7 @@ def faults(data: dict[str, Any], model: type[BaseModel] = Model) -> list[Fault]:
             {"stages": [{"batch": {"batch_size": 1, "drop_remainder": None}}]},
             ("stages", 0, "batch", "drop_remainder"),
             "wrong-type",
-            "got nothing, expected true or false",
+            "got null, expected true or false",
         ),
         ({"every": {"x": "1s"}}, ("every", "x"), "wrong-type", "got 'x' (a string), expected a whole number"),
         ({"every": {0: "1s"}}, ("every", 0), "out-of-range", "got 0, expected a number of at least 1"),
@@ -173,4 +173,4 @@ def test_misspelt_key_is_not_called_missing() -> None:
 
 def test_long_values_are_cut() -> None:
     assert len(describe("x" * 1000)) < 100
-    assert describe(None) == "nothing"
+    assert describe(None) == "null"

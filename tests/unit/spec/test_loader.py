@@ -171,9 +171,9 @@ def test_deepest_pipelines_that_can_be_written() -> None:
 
 def test_file_that_does_not_exist() -> None:
     Path("flowers.yaml").write_text(GOOD, encoding="utf-8")
-    with pytest.raises(UsageError, match=r"got flower\.yaml, which does not exist.*did you mean flowers\.yaml\?$"):
+    with pytest.raises(UsageError, match=r"flower\.yaml: no such file.*did you mean flowers\.yaml\?$"):
         load_spec(Path("flower.yaml"))
-    with pytest.raises(UsageError, match=r"got nowhere/x\.yaml, which does not exist, expected a spec in YAML$"):
+    with pytest.raises(UsageError, match=r"nowhere/x\.yaml: no such file$"):
         load_spec(Path("nowhere/x.yaml"))
 
 
@@ -181,7 +181,7 @@ def test_folder_instead_of_a_file() -> None:
     Path("specs").mkdir()
     Path("specs/a.yaml").write_text(GOOD, encoding="utf-8")
     with pytest.raises(
-        UsageError, match=r"got specs, which is a folder, expected a spec in YAML in it: specs/a\.yaml$"
+        UsageError, match=r"specs is a folder: expected a YAML file such as specs/a\.yaml$"
     ):
         load_spec(Path("specs"))
 
@@ -189,7 +189,7 @@ def test_folder_instead_of_a_file() -> None:
 @pytest.mark.parametrize("name", ["a\0b.yaml", "x" * 5000, "spec.yaml/x.yaml"])
 def test_names_that_no_file_can_have(name: str) -> None:
     Path("spec.yaml").write_text(GOOD, encoding="utf-8")
-    with pytest.raises(UsageError, match=r"^got "):
+    with pytest.raises(UsageError, match=r"no such file|cannot be (read|looked up)|cannot look up|folder"):
         load_spec(Path(name))
 
 

@@ -85,7 +85,7 @@ def test_keys_are_left_and_aliases_are_filled() -> None:
         (
             "${UNSET}",
             "unset-variable",
-            "got ${UNSET}, but the variable UNSET is not set, expected it set, or a default",
+            "environment variable UNSET is not set: set it, or give a default",
         ),
         ("${M}", "unset-variable", "${M:-default}"),
         ("'${N'", "reference", "got '${N', expected ${NAME} or ${NAME:-default} ($${ stands for ${)"),
@@ -93,7 +93,7 @@ def test_keys_are_left_and_aliases_are_filled() -> None:
         ("'${1}'", "reference", "got '${1}'"),
         ("'${N:?no}'", "reference", "got '${N:?no}'"),
         ("'${N:-${N}}'", "reference", "got '${N:-$'"),
-        ("${BAD}", "control-character", "got a control character from the environment"),
+        ("${BAD}", "control-character", "control character in a value from the environment"),
     ],
 )
 def test_what_is_refused(text: str, code: str, message: str) -> None:
@@ -149,10 +149,10 @@ def test_without_the_flag_they_are_left_and_noted(tmp_path: Path) -> None:
     assert loaded.data["name"] == "${N}"
     assert loaded.variables is None
     assert [str(note).removeprefix(str(tmp_path)) for note in loaded.notes] == [
-        "/spec.yaml:2:7: got ${N}, which is left as it is; --env fills it in from the environment"
+        "/spec.yaml:2:7: ${N} is not replaced: add --env to take it from the environment"
     ]
     assert load(tmp_path, text, sets=["name=x"]).notes == []
-    with pytest.raises(SpecError, match=r"got '\$\{N\}' \(a string\).*; --env fills in \$\{N\}|; --env fills in"):
+    with pytest.raises(SpecError, match=r"got '\$\{N\}'.*; add --env to replace \$\{N\}"):
         load(tmp_path)
 
 
@@ -164,5 +164,5 @@ def test_flags_are_filled_in_too(tmp_path: Path) -> None:
     assert loaded.data["source"] == {"range": {"stop": 32}}
     assert loaded.data["stages"] == [{"take": {"count": 32}}]
     assert loaded.variables == {"N": "32"}
-    with pytest.raises(SpecError, match="the variable UNSET is not set"):
+    with pytest.raises(SpecError, match="environment variable UNSET is not set"):
         load(tmp_path, text, sets=["source.stop=${UNSET}"], environment=ENVIRONMENT)

@@ -116,7 +116,7 @@ def test_any_name_is_fine_for_features_keys_and_columns(first, second, third):
 
 
 def test_names_that_are_no_unicode_are_refused():
-    with pytest.raises(UsageError, match=r"got the name 'x\\xff.npy', which is not valid Unicode"):
+    with pytest.raises(UsageError, match=r"the file name 'x\\xff.npy' is not valid Unicode"):
         spec_for(ArraysFound(BASE / "x\udcff.npy", FOUND["npy"].arrays), "n", BASE)
 
 

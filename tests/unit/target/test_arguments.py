@@ -145,7 +145,7 @@ def test_an_argument_is_a_name_and_a_value(text: str) -> None:
 
 
 def test_a_name_is_given_once() -> None:
-    with pytest.raises(UsageError, match=r"--arg a: given twice \('1' and '2'\); a list is written as a=1,2,3"):
+    with pytest.raises(UsageError, match=r"--arg a: given twice \('1' and '2'\); write a list as a=1,2,3"):
         parse_arguments(["a=1", "a=2"])
 
 
@@ -165,7 +165,7 @@ def test_the_file_tells_the_signature_without_being_run(target: Callable[..., Ta
     [
         ("train", [], "needs split (str); give --arg split=…"),
         ("plain", ["a=1"], "needs b (int); give --arg b=…"),
-        ("configured", [], "needs config (Config), which no text can stand for; measure a function that makes it"),
+        ("configured", [], "needs config (Config), which cannot be given as text; measure a function that creates it"),
         ("configured", ["config=1"], "--arg config: a Config cannot be given as text"),
         ("alone", ["splt=1"], "--arg splt: {target} has no such parameter; it has none"),
         ("plain", ["aa=1"], "--arg aa: {target} has no such parameter; it has a, b"),

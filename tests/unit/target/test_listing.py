@@ -87,8 +87,8 @@ def test_what_speaks_for_a_dataset_is_told(folder: Path) -> None:
         "chained": ("body", "returns ….batch(…) (line 21)"),
         "assigned": ("body", "returns tf.data.TFRecordDataset(…) (line 27)"),
         "keras": ("body", "returns tf.keras.utils.image_dataset_from_directory(…) (line 30)"),
-        "eval_dataset": ("name", "by its name alone"),
-        "imported": ("none", "imported, or made by a call"),
+        "eval_dataset": ("name", "guessed from its name"),
+        "imported": ("none", "imported, or created by a call"),
         "helper": ("none", "no sign"),
         "spec": ("none", "annotated -> tf.data.DatasetSpec"),
         "numbers": ("none", "annotated -> int"),
@@ -96,7 +96,7 @@ def test_what_speaks_for_a_dataset_is_told(folder: Path) -> None:
         "rows": ("none", "async, or a generator"),
         "lists": ("none", "no sign"),
         "outer": ("none", "no sign"),
-        "made": ("none", "imported, or made by a call"),
+        "made": ("none", "imported, or created by a call"),
     }
 
 
@@ -120,9 +120,9 @@ def test_what_returns_what_another_one_makes_is_found_too(folder: Path) -> None:
         "small": ("body", "is first with arguments"),
         "same": ("body", "is last"),
         "by_lambda": ("body", "returns first(…)"),
-        "made": ("body", "is first(…), made when the file is imported"),
-        "helper": ("none", "imported, or made by a call"),
-        "other": ("none", "imported, or made by a call"),
+        "made": ("body", "is first(…), created when the file is imported"),
+        "helper": ("none", "imported, or created by a call"),
+        "other": ("none", "imported, or created by a call"),
     }
 
 
@@ -148,11 +148,11 @@ def test_a_short_name_for_tensorflows_class_is_followed(folder: Path) -> None:
 
 def test_the_list_in_words(folder: Path) -> None:
     said = describe("pipelines_here.py", listed_functions(folder / "pipelines_here.py")).splitlines()
-    assert said[0] == "Functions that seem to return a dataset, as they are written; nothing was run:"
+    assert said[0] == "Functions that probably return a dataset (from the source, nothing was run):"
     assert said[1] == "  pipelines_here.py:annotated     annotated -> tf.data.Dataset; needs --arg split=…"
     assert said[-2:] == [
-        "Nothing says so of helper, spec, numbers, data_printer, rows, lists, outer.",
-        "Not looked at, because imported or made by a call: imported, made.",
+        "Not listed: helper, spec, numbers, data_printer, rows, lists, outer.",
+        "Not inspected, because imported or created by a call: imported, made.",
     ]
 
 
@@ -160,7 +160,7 @@ def test_a_file_without_any_says_so(folder: Path) -> None:
     (folder / "none.py").write_text("def main():\n    pass\n")
     (folder / "empty.py").write_text("")
     said = describe("none.py", listed_functions(folder / "none.py"))
-    assert said == "Nothing in none.py says that a function returns a dataset; there are main.\n"
+    assert said == "No function in none.py declares that it returns a dataset. Functions: main.\n"
     assert describe("empty.py", listed_functions(folder / "empty.py")) == "empty.py defines no functions.\n"
 
 
@@ -175,12 +175,12 @@ def test_a_module_is_found_and_its_packages_are_not_run(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("gardn.beds.roses:data", ["there is no module gardn in", "did you mean garden?"]),
-        ("garden.beds.rose:data", ["there is no module garden.beds.rose in", "did you mean roses?"]),
+        ("gardn.beds.roses:data", ["no module gardn in", "did you mean garden?"]),
+        ("garden.beds.rose:data", ["no module garden.beds.rose in", "did you mean roses?"]),
         ("garden.beds.roses.red:data", ["garden.beds.roses is a module, not a package"]),
         ("garden.beds:data", ["a folder without an __init__.py"]),
-        ("sys:exit", ["no Python file"]),
-        ("garden.beds.roses:dat", ["does not define", "did you mean data?"]),
+        ("sys:exit", ["not a Python file"]),
+        ("garden.beds.roses:dat", ["no function 'dat'", "did you mean data?"]),
         ("spec.yaml:data", ["expected spec.yaml (or .yml), file.py:function or package.module:function"]),
     ],
 )
@@ -199,7 +199,7 @@ def test_a_module_is_imported_by_its_name(folder: Path) -> None:
 
 def test_another_module_of_the_same_name_is_not_taken_for_it(folder: Path) -> None:
     (folder / "json.py").write_text("def loads(): ...\n")
-    with pytest.raises(UsageError, match=r"but Python imports .* by that name; rename one"):
+    with pytest.raises(UsageError, match=r"but Python imports .* by that name: rename one"):
         load_function(parse_target("json:loads"))
 
 

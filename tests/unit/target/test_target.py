@@ -60,28 +60,27 @@ def test_functions_are_found_without_running_the_file(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("flower.yaml", ["flower.yaml, which does not exist", "did you mean flowers.yaml?"]),
-        ("input_pipelin.py:train_data", ["does not exist", "did you mean input_pipeline.py?"]),
+        ("flower.yaml", ["flower.yaml: no such file", "did you mean flowers.yaml?"]),
+        ("input_pipelin.py:train_data", ["no such file", "did you mean input_pipeline.py?"]),
         ("input_pipeline.py", ["input_pipeline.py:function", "it defines conditional, train_data, later, train_eval"]),
         ("input_pipeline.py:", ["input_pipeline.py:function", "train_data"]),
         ("input_pipeline.py:train_dat", ["'train_dat'", "did you mean train_data?"]),
         ("input_pipeline.py:zzz", ["'zzz'", "it defines conditional, train_data"]),
         (
             "input_pipeline.py:CONSTANT",
-            ["'CONSTANT', which is none: see input_pipeline.py:4", "it defines conditional"],
+            ["'CONSTANT' is not a function: see input_pipeline.py:4", "it defines conditional"],
         ),
-        ("input_pipeline.py:NotThis", ["the class NotThis, input_pipeline.py:9, expected a function"]),
+        ("input_pipeline.py:NotThis", ["NotThis is a class (input_pipeline.py:9), not a function"]),
         ("input_pipeline.py::train_data", ["did you mean input_pipeline.py:train_data?"]),
-        ("input_pipeline:train_dat", ["'train_dat', which input_pipeline does not define — did you mean train_data?"]),
+        ("input_pipeline:train_dat", ["no function 'train_dat' in input_pipeline — did you mean train_data?"]),
         ("input_pipeline.train_data", ["did you mean input_pipeline.py:train_data?"]),
         ("./input_pipeline:train_data", ["did you mean ./input_pipeline.py:train_data?"]),
         (
             "notebook.ipynb:train_data",
-            ["got the notebook notebook.ipynb", "save the function there, as file.py:function"],
+            ["notebook.ipynb is a notebook", "save the function in a Python file and use file.py:function"],
         ),
-        ("notebook.ipynb", ["got the notebook notebook.ipynb"]),
+        ("notebook.ipynb", ["notebook.ipynb is a notebook"]),
         ("empty.py", ["it defines no functions"]),
-        ("wrong.py:f", ["wrong.py:1", "no Python"]),
         ("flowers", ["'flowers'", "expected spec.yaml (or .yml), file.py:function or", "did you mean flowers.yaml?"]),
         ("", ["expected spec.yaml"]),
         (".", ["folder"]),
@@ -94,6 +93,13 @@ def test_what_is_wrong_is_said_in_one_line(folder: Path, text: str, parts: list[
     for part in parts:
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_syntax_error_is_shown_with_its_line_and_a_caret(folder: Path) -> None:
+    (folder / "wrong.py").write_text("if 1:\n    def f(:\n        pass\n")
+    with pytest.raises(UsageError) as caught:
+        parse_target("wrong.py:f")
+    assert str(caught.value) == "wrong.py:2:11: SyntaxError: invalid syntax\n    2 | def f(:\n      |       ^"
 
 
 def test_a_function_is_loaded_with_its_folder_on_the_path(folder: Path) -> None:
@@ -122,7 +128,7 @@ def test_what_the_file_raises_passes_through(folder: Path) -> None:
 
 def test_a_name_that_is_no_function_after_all(folder: Path) -> None:
     (folder / "late.py").write_text("f = int('3')\n")
-    with pytest.raises(UsageError, match=r"f is no function \(int\) once the file has run"):
+    with pytest.raises(UsageError, match=r"f is not a function \(int\) after the file has run"):
         load_function(parse_target("late.py:f"))
 
 
@@ -163,7 +169,7 @@ def test_however_a_name_is_bound_at_the_top_level(folder: Path) -> None:
 
 def test_what_only_a_script_defines_says_so(folder: Path) -> None:
     (folder / "ways.py").write_text(MANY_WAYS)
-    with pytest.raises(UsageError, match=r"^ways\.py:21 defines script only if it runs as a script; move it out"):
+    with pytest.raises(UsageError, match=r"^ways\.py:21 defines script only when it runs as a script: move it out"):
         parse_target("ways.py:script")
 
 
@@ -180,7 +186,7 @@ def test_what_only_a_script_defines_says_so(folder: Path) -> None:
 def test_a_name_that_only_running_the_file_binds_is_left_for_then(folder: Path, text: str) -> None:
     (folder / "open.py").write_text(f"{text}\n")
     assert parse_target("open.py:train_a").function == "train_a"
-    with pytest.raises(UsageError, match="does not define"):
+    with pytest.raises(UsageError, match="no function"):
         parse_target("open.py:train_a()")
 
 
@@ -203,10 +209,10 @@ plain = Plain()
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        ("Plain", "got the class Plain, classes.py:5, expected a function; write a function that makes the object"),
-        ("Plain.train", "got 'Plain.train', classes.py:11, which needs an object of its class; write a function"),
-        ("Plain.statc", "got 'Plain.statc', but the class Plain, classes.py:5, has none — did you mean static?"),
-        ("Slow.method", "got 'Slow.method', classes.py:4, which needs an object"),
+        ("Plain", "Plain is a class (classes.py:5), not a function: write a function that creates the object"),
+        ("Plain.train", "'Plain.train' (classes.py:11) needs an instance of its class: write a function"),
+        ("Plain.statc", "no method 'statc' in the class Plain (classes.py:5) — did you mean static?"),
+        ("Slow.method", "'Slow.method' (classes.py:4) needs an instance"),
     ],
 )
 def test_a_class_is_no_function(folder: Path, function: str, words: str) -> None:
@@ -222,9 +228,9 @@ def test_what_needs_no_object_or_has_one_is_called(folder: Path) -> None:
     assert [function() for function in called.values()] == ["static", "other"]
     assert load_function(parse_target("classes.py:Plain.of_class"))() == "Plain"
     assert load_function(parse_target("classes.py:Slow"))() is None
-    with pytest.raises(UsageError, match=r"but plain\.nothing is not there once the file has run$"):
+    with pytest.raises(UsageError, match=r"plain\.nothing is not defined after the file has run$"):
         load_function(parse_target("classes.py:plain.nothing"))
-    with pytest.raises(UsageError, match=r"not there once the file has run — did you mean other\?$"):
+    with pytest.raises(UsageError, match=r"not defined after the file has run — did you mean other\?$"):
         load_function(parse_target("classes.py:plain.othr"))
 
 
@@ -237,11 +243,11 @@ def test_a_file_of_a_package_is_asked_for_by_its_name(folder: Path, monkeypatch:
         "try:\n    from . import a\nexcept ImportError:\n    a = 1\ndef f(): ..."
     )
     (folder / "loose.py").write_text("from .tools import water\ndef train(): ...\n")
-    said = "imports from the package that it belongs to, so the file cannot be run alone: expected"
+    said = "uses a relative import, so the file cannot run on its own: use"
     for text, words in [
         ("garden/beds/rose.py:train", f"garden/beds/rose.py:2 {said} garden.beds.rose:train"),
         ("garden/__init__.py:train", f"garden/__init__.py:1 {said} garden:train"),
-        ("loose.py:train", f"loose.py:1 {said} package.module:train, from the folder that the package lies in"),
+        ("loose.py:train", f"loose.py:1 {said} package.module:train, from the folder that contains the package"),
     ]:
         with pytest.raises(UsageError) as caught:
             parse_target(text)
@@ -249,7 +255,7 @@ def test_a_file_of_a_package_is_asked_for_by_its_name(folder: Path, monkeypatch:
     assert parse_target("garden.beds.rose:train").module == "garden.beds.rose"
     assert parse_target("garden/guarded.py:f").function == "f"
     monkeypatch.chdir(folder / "garden")
-    with pytest.raises(UsageError, match=f"expected garden.beds.rose:train, from {folder}$"):
+    with pytest.raises(UsageError, match=f"use garden.beds.rose:train, from {folder}$"):
         parse_target("beds/rose.py:train")
 
 
@@ -258,7 +264,7 @@ def test_a_class_within_a_class_is_looked_at_once_the_file_has_run(folder: Path)
         "class Flowers:\n    class Roses:\n        @staticmethod\n        def train(): return 'roses'\n"
     )
     assert load_function(parse_target("nested.py:Flowers.Roses.train"))() == "roses"
-    with pytest.raises(UsageError, match=r"not there once the file has run — did you mean train\?$"):
+    with pytest.raises(UsageError, match=r"not defined after the file has run — did you mean train\?$"):
         load_function(parse_target("nested.py:Flowers.Roses.trian"))
 
 
