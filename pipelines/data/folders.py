@@ -248,7 +248,7 @@ def discard(root: Path, name: str) -> None:
         DataError: The folder carries no marker of ours.
     """
     if (root / name).is_symlink() or read_marker(root / name) is None:
-        msg = f"{root / name} was not created by pipeprof (it has no {MARKER}); move it elsewhere, or set PIPEPROF_CACHE_DIR"
+        msg = f"{root / name} was not created by pipeprof (it has no {MARKER}); move it, or set PIPEPROF_CACHE_DIR"
         raise DataError(msg)
     hidden = making_folder(root, name)
     (root / name).rename(hidden)

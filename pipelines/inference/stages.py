@@ -128,8 +128,8 @@ def _check_alike(structure: Structure) -> None:
         if isinstance(component, Tensor) and component.varies and component.kind == "dense":
             where = f"`{path}`: " if path else ""
             message = (
-                f"got {where}{tensor_text(component)}, whose length differs from element to element, expected elements "
-                "of one shape: use padded_batch or ragged_batch"
+                f"{where}{tensor_text(component)} varies in length from element to element: "
+                "use padded_batch or ragged_batch"
             )
             raise Refused(message, "ragged-batch")
 

@@ -260,7 +260,8 @@ def bind(target: Target, signature: Signature) -> dict[str, Any]:
     missing = [one for one in missing if not one.is_input_context]
     unreadable = [one for one in missing if not one.later and not _is_readable(one)]
     if unreadable:
-        msg = f"{target} needs {_listed(unreadable)}, which cannot be given as text; measure a function that creates it itself"
+        msg = f"{target} needs {_listed(unreadable)}, which cannot be given as text; "
+        msg += "measure a function that creates it itself"
         raise UsageError(msg)
     if missing:
         flags = " ".join(f"--arg {one.name}=…" for one in missing)

@@ -110,7 +110,8 @@ def _describe_syntax(path: Path, problem: SyntaxError | ValueError) -> str:
     """The error as ``file:line:column: SyntaxError: reason``, with the source line and a caret."""
     if not isinstance(problem, SyntaxError):
         return f"{path}: not a Python file: {problem}"
-    head = f"{':'.join(str(part) for part in (path, problem.lineno, problem.offset) if part)}: SyntaxError: {problem.msg}"
+    place = ":".join(str(part) for part in (path, problem.lineno, problem.offset) if part)
+    head = f"{place}: SyntaxError: {problem.msg}"
     line = (problem.text or "").rstrip("\n")
     if not line or not problem.lineno or not problem.offset:
         return head

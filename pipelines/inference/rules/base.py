@@ -200,7 +200,8 @@ def _check_constant(tensor: Tensor, value: Any, name: str) -> None:
     whole = tensor.dtype in INTEGERS and natural.dtype == "float32"
     if not fits or whole:
         hint = ": put tf.cast before it" if whole else ""
-        refuse(_constant_text(value), "wrong-dtype", f"{_values_of(tensor)}, to match {tensor_text(tensor)}{hint}", name)
+        expected = f"{_values_of(tensor)}, to match {tensor_text(tensor)}{hint}"
+        refuse(_constant_text(value), "wrong-dtype", expected, name)
 
 
 def _values_of(tensor: Tensor) -> str:

@@ -103,7 +103,8 @@ class BucketBySequenceLength(Stage):
         check_targets(self.element_length_func.ops or [], ("element_length_func",), predicate=True)
         boundaries, sizes = self.bucket_boundaries, self.bucket_batch_sizes
         if list(boundaries) != sorted(set(boundaries)):
-            raise failure(("bucket_boundaries",), mismatch(boundaries, "numbers", "numbers in ascending order"), boundaries)
+            problem = mismatch(boundaries, "numbers", "numbers in ascending order")
+            raise failure(("bucket_boundaries",), problem, boundaries)
         if len(sizes) != len(boundaries) + 1:
             message = f"{len(sizes)} batch sizes for {len(boundaries)} boundaries: expected {len(boundaries) + 1}"
             raise failure(("bucket_batch_sizes",), error(message, "numbers", got=len(sizes)), sizes)

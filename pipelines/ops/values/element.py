@@ -121,7 +121,8 @@ def _unknown_function(name: Any) -> PydanticCustomError:
         listed = f": {' or '.join(full)}" if len(full) > 1 else ""
         message = f"{shown(name)} is not a full function name{listed}"
         return error(message, "unknown_function", got=name, candidates=full)
-    return unknown("function", name, known, "a function that `ops:` supports; call others with `python: file.py:function`")
+    hint = "a function that `ops:` supports; call others with `python: file.py:function`"
+    return unknown("function", name, known, hint)
 
 
 def parse_call(value: Any) -> OpCall:

@@ -213,7 +213,8 @@ class _Composer:
         node = self._anchors.get(name)
         if node is None:
             if name in self._anchors:
-                self.note(span, "recursive-alias", f"alias '*{name}' inside its own anchor: use it after the anchored value")
+                message = f"alias '*{name}' inside its own anchor: use it after the anchored value"
+                self.note(span, "recursive-alias", message)
             else:
                 message = f"alias '*{name}' without an anchor: define '&{name}' in an earlier line"
                 self.note(span, "unknown-alias", message, suggest(f"*{name}", [f"*{a}" for a in self._anchors]))
@@ -285,7 +286,8 @@ class _Composer:
 
     def _is_new_key(self, key: Node, seen: dict[str, Span]) -> TypeGuard[_KeyNode]:
         if not isinstance(key, ScalarNode) or isinstance(key.value, bool) or not isinstance(key.value, str | int):
-            self.note(key.span, "bad-key", f"{_describe_key(key)} is not a valid key: expected a name or a whole number")
+            message = f"{_describe_key(key)} is not a valid key: expected a name or a whole number"
+            self.note(key.span, "bad-key", message)
             return False
         name = str(key.value)
         if name in seen:
@@ -298,7 +300,7 @@ class _Composer:
     def _merged(self, value: Node) -> list[MappingNode]:
         values = value.items if isinstance(value, SequenceNode) else [value]
         if not all(isinstance(item, MappingNode) for item in values):
-            self.note(value.span, "merge", "'<<' merges mappings only: expected '<<: *anchor' with the anchor of a mapping")
+            self.note(value.span, "merge", "'<<' merges mappings only: use '<<: *anchor' with the anchor of a mapping")
         return [item for item in values if isinstance(item, MappingNode)]
 
     def _merge(self, node: MappingNode, merge: MappingNode) -> None:

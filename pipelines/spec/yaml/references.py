@@ -92,7 +92,8 @@ class References:
         names: list[str] = []
         result = _REFERENCE.sub(lambda match: self._replacement(match, span, names, problems), text)
         if not problems and len(result) > MAX_FILLED:
-            problems.append(Problem(span, "too-large", f"text of {len(result)} characters from the environment: the limit is {MAX_FILLED}"))
+            message = f"text of {len(result)} characters from the environment: the limit is {MAX_FILLED}"
+            problems.append(Problem(span, "too-large", message))
         if not problems and re.search(_UNPRINTABLE, result):
             message = "control character in a value from the environment"
             problems.append(Problem(span, "control-character", message))
