@@ -93,9 +93,7 @@ def _other_version(problem: Exception) -> str | None:
     tf = sys.modules.get("tensorflow")
     if found is None or tf is None or not isinstance(problem, TypeError):
         return None
-    return (
-        f"TensorFlow {tf.__version__} does not support {found[2]} for {found[1]}: remove it"
-    )
+    return f"TensorFlow {tf.__version__} does not support {found[2]} for {found[1]}: remove it"
 
 
 def path_text(path: tuple[str | int, ...]) -> str:

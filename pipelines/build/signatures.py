@@ -53,9 +53,7 @@ def resolve(name: str) -> Any:
     for part in name.split(".")[1:]:
         found = getattr(found, part, None)
     if found is None:
-        msg = (
-            f"TensorFlow {tf.__version__} does not have {name}: expected TensorFlow {WRITTEN_FOR} or similar"
-        )
+        msg = f"TensorFlow {tf.__version__} does not have {name}: expected TensorFlow {WRITTEN_FOR} or similar"
         raise NotThereError(msg)
     return found.fget if isinstance(found, property) else found
 

@@ -280,9 +280,7 @@ def test_what_an_older_tensorflow_lacks_is_said_in_a_sentence(folder: Path, monk
 
     monkeypatch.setattr(tf.image, "rot90", rot90)
     version = tf.__version__
-    assert f"TensorFlow {version} does not support k for rot90" in _refusal(
-        folder, {"tf.image.rot90": {"k": 2}}
-    )
+    assert f"TensorFlow {version} does not support k for rot90" in _refusal(folder, {"tf.image.rot90": {"k": 2}})
     monkeypatch.delattr(tf.image, "rot90")
     assert f"TensorFlow {version} does not have tf.image.rot90" in _refusal(folder, "tf.image.rot90")
 

@@ -75,9 +75,7 @@ def look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
     delimiter, rows = _best_delimiter(text)
     widths = {len(row) for row in rows}
     if len(widths) > 1:
-        msg = (
-            f"{path}: rows have {min(widths)} to {max(widths)} fields, expected the same number in all"
-        )
+        msg = f"{path}: rows have {min(widths)} to {max(widths)} fields, expected the same number in all"
         raise UsageError(msg)
     header = _has_header(rows)
     names = rows[0] if header else [f"column {number}" for number in range(len(rows[0]))]

@@ -174,9 +174,7 @@ class Csv(Recipe):
     def _check(self) -> Csv:
         check_not_more("files", self.files, "rows", self.rows)
         if not self.column_names():
-            problem = error(
-                code="columns", message="no columns: columns, ints, strings or label must be above 0"
-            )
+            problem = error(code="columns", message="no columns: columns, ints, strings or label must be above 0")
             raise problem
         return self
 

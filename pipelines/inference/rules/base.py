@@ -218,9 +218,7 @@ def differing(one: Tensor, other: Tensor) -> Refused:
     """Two operands of different dtypes."""
     text = "string" in (one.dtype, other.dtype)
     names = "tf.strings.to_number or tf.strings.as_string" if text else "tf.cast"
-    message = (
-        f"dtypes differ: {tensor_text(one)} and {tensor_text(other)}: put {names} before one of them"
-    )
+    message = f"dtypes differ: {tensor_text(one)} and {tensor_text(other)}: put {names} before one of them"
     return Refused(message, "wrong-dtype")
 
 

@@ -143,9 +143,7 @@ class FromGenerator(Source):
             message = "missing output_signature: expected one such as `output_signature: {shape: [], dtype: int64}`"
             raise failure(("output_signature",), error(message, "missing_argument"))
         if self.output_signature is not None and (self.output_types is not None or self.output_shapes is not None):
-            message = (
-                "output_signature cannot be combined with output_types or output_shapes: use only one of them"
-            )
+            message = "output_signature cannot be combined with output_types or output_shapes: use only one of them"
             raise failure(("output_signature",), error(message, "conflict"))
         return self
 

@@ -167,13 +167,10 @@ def test_a_missing_file_is_no_reason_to_miss_other_errors(write: Write) -> None:
     write("base.yaml")
     text = refused(spec, overlays=["over.yaml", "ovr.yaml", "."], sets=["x"])
     assert [line for line in text.splitlines() if "error[" in line] == [
-        "spec.yaml:1:10: error[missing-file]: bas.yaml: no such file "
-        "— did you mean base.yaml?",
+        "spec.yaml:1:10: error[missing-file]: bas.yaml: no such file — did you mean base.yaml?",
         "over.yaml:2:1: error[duplicate-key]: duplicate key `a` (first at line 1)",
-        "-f ovr.yaml: error[missing-file]: ovr.yaml: no such file "
-        "— did you mean over.yaml?",
-        "-f .: error[missing-file]: . is a folder: expected a YAML file such as "
-        "base.yaml, over.yaml, spec.yaml",
+        "-f ovr.yaml: error[missing-file]: ovr.yaml: no such file — did you mean over.yaml?",
+        "-f .: error[missing-file]: . is a folder: expected a YAML file such as base.yaml, over.yaml, spec.yaml",
     ]
     with pytest.raises(UsageError, match="no such file"):
         load_spec(Path("nothing.yaml"), overlays=["over.yaml"])

@@ -180,9 +180,7 @@ def test_file_that_does_not_exist() -> None:
 def test_folder_instead_of_a_file() -> None:
     Path("specs").mkdir()
     Path("specs/a.yaml").write_text(GOOD, encoding="utf-8")
-    with pytest.raises(
-        UsageError, match=r"specs is a folder: expected a YAML file such as specs/a\.yaml$"
-    ):
+    with pytest.raises(UsageError, match=r"specs is a folder: expected a YAML file such as specs/a\.yaml$"):
         load_spec(Path("specs"))
 
 
