@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.report.pipeline import name_of, place_of
 from pipeprof.cli.text.blocks import Block, Column, Prose, Table
 from pipeprof.cli.text.units import byte_scale, seconds
+from pipeprof.profiles.memory.ledger.texts import growth_text, owner_text
 from pipeprof.profiles.memory.predict.predict import AUTOTUNED_PREFETCH
-from pipeprof.profiles.wording import percent, significant, size
+from pipeprof.profiles.wording import percent, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +25,6 @@ _OTHER = 1.02
 _LARGE, _LARGE_SHARE = 100_000_000, 0.10
 """Bytes, and the part of what is above TensorFlow's own, from which a tuned prefetch is worth a sentence."""
 _BUFFERS = frozenset({"batch", "cache", "parallel", "prefetch", "shuffle"})
-_GROWN_MB = 10
-"""Growth in the measured window that is worth a sentence."""
 
 
 def render_ledger(profile: Profile) -> Iterator[Block]:
@@ -40,7 +39,7 @@ def render_ledger(profile: Profile) -> Iterator[Block]:
     whose = "owner of the peak" if memory.ledger_at is None else "owner at the last look"
     yield Table(
         [
-            Column(whose, [*(one.owner for one in rows), "unexplained"], right=False),
+            Column(whose, [*(owner_text(one) for one in rows), "not attributed"], right=False),
             Column("stage", [*(names.get(one.stage or "", one.stage or "") for one in rows), ""], right=False),
             Column(scale.unit, [*(_bytes(one, scale.text(one.bytes)) for one in rows), _signed(memory, scale.text)]),
             Column("predicted", [*(scale.text(one.predicted_bytes) for one in rows), ""], keep=1),
@@ -65,7 +64,7 @@ def render_ledger(profile: Profile) -> Iterator[Block]:
             f"{' then' if memory.ledger_at is not None else ''}, {_unexplained(memory, above)}.",
             hang=2,
         )
-    for line in _lines(memory, names, profile.steps.count if profile.steps is not None else 0):
+    for line in _lines(memory, names):
         yield Prose(line, hang=2)
     for entry, stage in _tuned(profile):
         if entry.bytes >= max(_LARGE, _LARGE_SHARE * above):
@@ -120,14 +119,16 @@ def _unexplained(memory: Memory, above: int) -> str:
     return f"{size(value)} ({percent(value / above)}) unexplained"
 
 
-def _lines(memory: Memory, names: dict[str, str], steps: int) -> Sequence[str]:
+def _lines(memory: Memory, names: dict[str, str]) -> Sequence[str]:
     found = []
     epochs = memory.epochs
     if epochs is not None and not 1 / _OTHER <= epochs.later_peak_bytes / epochs.first_peak_bytes <= _OTHER:
         found.append(
             f"Peak of the first epoch {size(epochs.first_peak_bytes)}, of later ones {size(epochs.later_peak_bytes)}."
         )
-    found += _growth(memory, names, steps)
+    growth = growth_text(memory, lambda stage: names.get(stage, stage))
+    if growth is not None:
+        found.append(growth)
     autotune = memory.autotune
     if autotune is not None and autotune.exceeds_limit:
         found.append(
@@ -136,22 +137,3 @@ def _lines(memory: Memory, names: dict[str, str], steps: int) -> Sequence[str]:
             f"limit of {size(autotune.limit_bytes)}. Set options.autotune.ram_budget."
         )
     return found
-
-
-def _growth(memory: Memory, names: dict[str, str], steps: int) -> Sequence[str]:
-    """How it went on once the buffers were full; of buffers that were not, that is all there is to say."""
-    growth = memory.growth
-    if growth is None and memory.filling:
-        return [f"{names.get(memory.filling, memory.filling)} was still filling when the measurement ended."]
-    if growth is None or growth.low <= 0:
-        return []
-    if not growth.leak and growth.mb_per_1000_steps * steps / 1000 < _GROWN_MB:
-        return []
-    words = f"{significant(growth.mb_per_1000_steps)} MB per 1,000 steps"
-    words += f" ({significant(growth.low)} to {significant(growth.high)})"
-    if growth.leak:
-        use = "and so did what is in use: TensorFlow's live tensors, the heap's blocks or Python's objects"
-        return [f"It leaks: with all buffers full it grew by {words}, {use}."]
-    if growth.stage:
-        return [f"With all buffers full it grew by {words}, mostly in {names.get(growth.stage, growth.stage)}."]
-    return [f"With all buffers full it grew by {words}; what is in use did not go on growing with it."]

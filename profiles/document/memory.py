@@ -56,6 +56,13 @@ class MemoryGrowth(Model):
         "use: live tensors, glibc's blocks or Python's objects."
     )
     stage: str | None = Field(None, description="The stage whose buffer was still growing most.")
+    bytes: int | None = Field(None, description="What resident memory grew by from the first window to the last.")
+    steps: int | None = Field(None, description="Steps between these two windows.")
+    in_use_bytes: int | None = Field(
+        None,
+        description="What memory in use grew by meanwhile: live tensors, glibc's blocks and Python's objects; null "
+        "where unknown. The rest of `bytes` was freed and is kept by the allocator.",
+    )
     mb_per_epoch: float | None = Field(None, description="The same by epochs, where the windows are whole epochs.")
 
 

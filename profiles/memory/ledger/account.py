@@ -27,10 +27,10 @@ from pipeprof.profiles.memory.ledger.held import (
     window_buffers,
 )
 from pipeprof.profiles.memory.ledger.reconcile import reconcile
+from pipeprof.profiles.memory.ledger.texts import leak_text
 from pipeprof.profiles.memory.predict.autotuned_buffers import tuned_prefetches
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.wording import significant
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -247,14 +247,7 @@ def _autotune(memory: Memory, seen: LedgerInput, limit: int | None) -> AutotuneM
 
 
 def _messages(memory: Memory) -> list[Message]:
-    found = []
     growth = memory.growth
-    if growth is not None and growth.leak:
-        pace = f"{significant(growth.mb_per_1000_steps)} MB per 1,000 steps"
-        text = (
-            f"Memory leaks: with all buffers full it grew by {pace} ({significant(growth.low)} to "
-            f"{significant(growth.high)}), in each of {growth.windows} stretches, and so did what is in use: "
-            "TensorFlow's live tensors, the heap's blocks or Python's objects."
-        )
-        found.append(Message(code="leak", message=text))
-    return found
+    if growth is None or not growth.leak:
+        return []
+    return [Message(code="leak", message=leak_text(growth))]

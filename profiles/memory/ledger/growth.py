@@ -31,8 +31,8 @@ _MOST_ALIKE = 0.999
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """A moment, or the means of a window of them."""
+class _MemoryPoint:
+    """Steps, memory and epoch at one look, or their means over a window of looks."""
 
     steps: float
     rss: float
@@ -160,6 +160,7 @@ def leak_estimate(
     slope, half = trend([one.steps for one in points], rss)
     rose = windows[-1].rss - windows[0].rss
     held = after[-1].total - after[0].total
+    outside = in_use if full <= measured[0].t else None
     return MemoryGrowth(
         mb_per_1000_steps=slope / 1e3,
         low=(slope - half) / 1e3,
@@ -170,10 +171,20 @@ def leak_estimate(
         and held < rose / 2
         and _rising(windows)
         and _going_on(windows)
-        and (_live_rising(windows) or (full <= measured[0].t and (in_use or 0) >= _IN_USE * rose)),
+        and (_live_rising(windows) or (outside or 0) >= _IN_USE * rose),
         stage=_grew(after) if held >= rose / 2 > 0 else None,
         mb_per_epoch=trend([one.epoch for one in windows], rss)[0] / 1e6 if by_epoch else None,
+        bytes=round(rose),
+        steps=round(windows[-1].steps - windows[0].steps),
+        in_use_bytes=_in_use_growth(windows, outside),
     )
+
+
+def _in_use_growth(windows: Sequence[_MemoryPoint], outside: int | None) -> int | None:
+    """Bytes by which memory in use grew, in TensorFlow's pool and outside of it; None where neither is known."""
+    first, last = windows[0].live, windows[-1].live
+    live = round(last - first) if first is not None and last is not None else None
+    return None if live is None and outside is None else (live or 0) + (outside or 0)
 
 
 def filling_stage(looks: Sequence[Look]) -> str | None:
@@ -201,18 +212,18 @@ def _grew(looks: Sequence[Look]) -> str | None:
     return stage if stage is not None and grown[stage] > 0 else None
 
 
-def _rising(windows: Sequence[_Seen]) -> bool:
+def _rising(windows: Sequence[_MemoryPoint]) -> bool:
     return all(b.rss > a.rss for a, b in pairwise(windows))
 
 
-def _going_on(windows: Sequence[_Seen]) -> bool:
+def _going_on(windows: Sequence[_MemoryPoint]) -> bool:
     """Whether memory grew by steps in the second half about as it did in the first."""
     first, middle, last = windows[0], windows[len(windows) // 2], windows[-1]
     before = (middle.rss - first.rss) / max(1.0, middle.steps - first.steps)
     return (last.rss - middle.rss) / max(1.0, last.steps - middle.steps) >= _PACE * before
 
 
-def _live_rising(windows: Sequence[_Seen]) -> bool:
+def _live_rising(windows: Sequence[_MemoryPoint]) -> bool:
     live = [one.live for one in windows]
     return None not in live and all((b.live or 0.0) > (a.live or 0.0) for a, b in pairwise(windows))
 
@@ -238,13 +249,13 @@ def _epoch_cuts(looks: Sequence[Look]) -> list[float]:
     return cuts if len(cuts) > LEAST_WINDOWS else []
 
 
-def _moments(looks: Sequence[Look], series: Series, origin: float, *, children: bool) -> list[_Seen]:
+def _moments(looks: Sequence[Look], series: Series, origin: float, *, children: bool) -> list[_MemoryPoint]:
     """Steps and memory of each look; fewer where memory is not known."""
     found = []
     for look in looks:
         rss = memory_at(series, look.t - origin) if children or look.rss is None else look.rss
         if rss is not None:
-            found.append(_Seen(look.steps, rss, look.live, look.epoch))
+            found.append(_MemoryPoint(look.steps, rss, look.live, look.epoch))
     return found
 
 
@@ -259,7 +270,7 @@ def memory_at(series: Series, at: float) -> float | None:
     return series.rss_bytes[earlier] + part * (series.rss_bytes[later] - series.rss_bytes[earlier])
 
 
-def _windows(looks: Sequence[Look], seen: Sequence[_Seen], cuts: Sequence[float]) -> list[_Seen]:
+def _windows(looks: Sequence[Look], seen: Sequence[_MemoryPoint], cuts: Sequence[float]) -> list[_MemoryPoint]:
     """The means of what was seen from one cut until the next; empty where one has nothing."""
     found = []
     for low, high in pairwise(cuts):
@@ -269,7 +280,7 @@ def _windows(looks: Sequence[Look], seen: Sequence[_Seen], cuts: Sequence[float]
             return []
         live = [one.live for one in mine if one.live is not None]
         found.append(
-            _Seen(
+            _MemoryPoint(
                 _mean([one.steps for one in mine]),
                 _mean([one.rss for one in mine]),
                 _mean(live) if len(live) == len(mine) else None,

@@ -12,10 +12,12 @@ from dataclasses import replace
 
 from pipeprof.profiles.memory.ledger.facts import (
     BUILDING,
+    CHILDREN,
     IN_FLIGHT,
     INDEX,
     KEPT,
     LEAKED,
+    LIBRARIES,
     OBJECTS,
     POOLED_BYTES,
     SLOT_BYTES,
@@ -66,8 +68,8 @@ def reconcile(facts: LedgerFacts) -> Ledger:
 def _python(facts: LedgerFacts) -> list[Entry]:
     found = [
         Entry("python", None, facts.python, "measured", OBJECTS),
-        Entry("python", None, facts.libraries, "measured", "libraries loaded for it"),
-        Entry("python", None, facts.children, "measured", "child processes"),
+        Entry("python", None, facts.libraries, "measured", LIBRARIES),
+        Entry("python", None, facts.children, "measured", CHILDREN),
     ]
     return [one for one in found if one.bytes > 0]
 
@@ -101,7 +103,7 @@ def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
     if facts.peak_phase in ("build", "iterator"):
         words = "copies while it was made"
     else:
-        words = "copies in graphs" if _constant(facts) else "a copy that is let go of late"
+        words = "copies in graphs" if _constant(facts) else "a copy that is freed late"
     for stage, share in shares:
         found.append(Entry("source", stage, round(rest * share), "measured", words))
     left = [Entry("source", stage, round(residue * share), "measured", "the pool's residue") for stage, share in shares]
@@ -190,7 +192,7 @@ def _held(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
     holes = total_holes(buffers, shown)
     entries = [_entry(one, shown) for one in buffers]
     if facts.leaked and left:
-        # Nothing comes and goes that was not counted: what is live beside it was never let go of.
+        # All that comes and goes was counted: other live tensors were never freed.
         return [*entries, *passing, Entry("python", None, round(left), "measured", LEAKED)], most is not None, holes
     return [*entries, *_padded(passing, left)], most is not None, holes
 

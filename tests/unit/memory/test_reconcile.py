@@ -385,7 +385,7 @@ def test_tensors_that_functions_refer_to_have_a_row() -> None:
     rows = {one.what: one.bytes / MB for one in found.entries if one.owner == "source"}
     assert rows == {
         "tensors made while it was built": 48,
-        "a copy that is let go of late": 48,
+        "a copy that is freed late": 48,
         "the pool's residue": 48,
     }
     assert found.unexplained == 6 * MB

@@ -1,0 +1,97 @@
+"""Display texts of the memory ledger: owners, and how memory went on after the buffers had filled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.memory.ledger.facts import BUILDING, CHILDREN, KEPT, LEAKED, LIBRARIES, OBJECTS
+from pipeprof.profiles.memory.ledger.growth import LEAK_BYTES
+from pipeprof.profiles.wording import size
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.base import Owner
+    from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
+
+OWNERS: Mapping[Owner, str] = {
+    "runtime": "TensorFlow itself",
+    "source": "source data",
+    "cache": "cache",
+    "shuffle": "shuffle",
+    "prefetch": "prefetch",
+    "parallel": "batches in flight",
+    "batch": "batches in flight",
+    "consumer": "batch in the step",
+    "python": "Python",
+    "slack": "freed, kept by the allocator",
+}
+"""The ledger's owners in reports."""
+_PYTHON: Mapping[str, str] = {
+    BUILDING: "building the pipeline",
+    CHILDREN: "child processes",
+    KEPT: "small Python objects",
+    LEAKED: "tensors that no stage holds",
+    LIBRARIES: "libraries",
+    OBJECTS: "large Python objects",
+}
+
+
+def owner_text(entry: LedgerEntry) -> str:
+    """Name the owner of an entry as reports show it.
+
+    Example:
+        >>> from pipeprof.profiles.document.memory import LedgerEntry
+        >>> owner_text(LedgerEntry(owner="slack", bytes=1, how="measured"))
+        'freed, kept by the allocator'
+    """
+    if entry.owner == "python" and entry.what is not None:
+        return _PYTHON.get(entry.what, OWNERS["python"])
+    return OWNERS[entry.owner]
+
+
+def unattributed_text(nbytes: int) -> str:
+    """Name what the ledger leaves of the peak; negative where the owners sum to more than it.
+
+    Example:
+        >>> unattributed_text(-3 << 20)
+        'not attributed (± 3.00 MiB)'
+    """
+    return f"not attributed (± {size(abs(nbytes))})"
+
+
+def growth_text(memory: Memory, stage_name: Callable[[str], str]) -> str | None:
+    """State how memory went on after the buffers had filled, over the steps that were measured.
+
+    Memory that the allocator keeps is not growth: without growth of memory in use there is nothing to state.
+
+    Args:
+        memory: Of the profile.
+        stage_name: The name of the stage with an id.
+    """
+    growth = memory.growth
+    if growth is None:
+        return f"{stage_name(memory.filling)} was still filling when the measurement ended." if memory.filling else None
+    if growth.leak:
+        return leak_text(growth)
+    grown, in_use = growth.bytes, growth.in_use_bytes
+    if grown is None or not growth.steps or growth.low <= 0 or grown < LEAK_BYTES or (in_use or 0) < grown / 2:
+        return None
+    amount = f"grew by {size(grown)} over {_steps(growth.steps)}"
+    if growth.stage is not None:
+        return f"After the first fill of all buffers memory in use {amount}, mostly {stage_name(growth.stage)}."
+    return f"After all buffers had filled, memory in use {amount}, but not steadily: this is no evidence of a leak."
+
+
+def leak_text(growth: MemoryGrowth) -> str:
+    """State a leak: what memory grew by in the steps that were measured, and the evidence."""
+    amount = ""
+    if growth.bytes is not None and growth.steps:
+        amount = f": {size(growth.bytes)} over {_steps(growth.steps)}"
+    return (
+        f"Memory leak{amount} after all buffers had filled. It grew in each of {growth.windows} windows, and memory in "
+        "use grew with it (live tensors, heap blocks or Python objects)."
+    )
+
+
+def _steps(count: int) -> str:
+    return f"{count:,} step{'' if count == 1 else 's'}"

@@ -1,0 +1,118 @@
+"""Sentences of the ledger: growth only of memory in use and over the steps that were measured, a leak only by evidence."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeprof.profiles.document.base import Owner
+from pipeprof.profiles.document.measured import Series
+from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
+from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
+from pipeprof.profiles.memory.ledger.growth import leak_estimate
+from pipeprof.profiles.memory.ledger.texts import OWNERS, growth_text, owner_text, unattributed_text
+
+MB = 1_000_000
+STEADY = MemoryGrowth(mb_per_1000_steps=1890, low=1500, high=2200, windows=6, leak=False, bytes=113 * MB, steps=60)
+
+
+def text(growth: MemoryGrowth | None, **memory: str) -> str | None:
+    return growth_text(Memory(growth=growth, **memory), lambda stage: f"<{stage}>")
+
+
+def grown(**fields: object) -> MemoryGrowth:
+    return STEADY.model_copy(update=fields)
+
+
+def test_growth_is_stated_over_what_was_measured() -> None:
+    assert text(grown(in_use_bytes=110 * MB, stage="stages.1")) == (
+        "After the first fill of all buffers memory in use grew by 108 MiB over 60 steps, mostly <stages.1>."
+    )
+    assert text(grown(in_use_bytes=110 * MB)) == (
+        "After all buffers had filled, memory in use grew by 108 MiB over 60 steps, but not steadily: this is no "
+        "evidence of a leak."
+    )
+    assert text(grown(in_use_bytes=110 * MB, leak=True, steps=1)) == (
+        "Memory leak: 108 MiB over 1 step after all buffers had filled. It grew in each of 6 windows, and memory in use "
+        "grew with it (live tensors, heap blocks or Python objects)."
+    )
+
+
+@pytest.mark.parametrize(
+    "growth",
+    [
+        pytest.param(None, id="too few windows"),
+        pytest.param(grown(in_use_bytes=0), id="only the allocator keeps more"),
+        pytest.param(grown(in_use_bytes=0, stage="stages.1"), id="a buffer of views"),
+        pytest.param(grown(in_use_bytes=-5 * MB), id="memory in use fell"),
+        pytest.param(grown(in_use_bytes=50 * MB), id="most is kept by the allocator"),
+        pytest.param(grown(), id="memory in use is not known"),
+        pytest.param(grown(in_use_bytes=9 * MB, bytes=9 * MB), id="next to nothing"),
+        pytest.param(grown(in_use_bytes=110 * MB, low=-1.0), id="within the noise"),
+    ],
+)
+def test_what_did_not_grow_is_not_said_to(growth: MemoryGrowth | None) -> None:
+    assert text(growth) is None
+
+
+def test_a_buffer_that_was_still_filling() -> None:
+    assert text(None, filling="stages.1") == "<stages.1> was still filling when the measurement ended."
+
+
+@given(
+    rss=st.lists(st.integers(-20, 60), min_size=12, max_size=40),
+    live=st.lists(st.integers(-20, 60), min_size=12, max_size=40),
+    in_use=st.one_of(st.none(), st.integers(-200, 400)),
+)
+def test_sentences_follow_the_evidence(rss: list[int], live: list[int], in_use: int | None) -> None:
+    """Whatever memory does: no growth without growth in use, no leak without its evidence, nothing extrapolated."""
+    looks, process, pool = [], 800, 100
+    for number, (more, alive) in enumerate(zip(rss, live, strict=False)):
+        process, pool = max(1, process + more), max(0, pool + alive)
+        shuffle = {"stages.0": Buffered("shuffle", 50 * MB, 10)}
+        looks.append(Look(number / 2, "measure", number * 5, 0, pool * MB, shuffle, rss=process * MB))
+    series = Series(seconds=[0.0], rss_bytes=[800 * MB], phase=["measure"])
+    growth = leak_estimate(looks, series, 0.0, in_use=None if in_use is None else in_use * MB)
+    sentence = text(growth)
+    if sentence is None:
+        assert growth is None or not growth.leak
+        return
+    assert growth is not None
+    assert growth.in_use_bytes is not None
+    assert growth.in_use_bytes > 0
+    assert "per 1,000" not in sentence
+    steps = re.search(r"over ([\d,]+) steps", sentence)
+    assert steps is not None
+    assert int(steps[1].replace(",", "")) <= looks[-1].steps - looks[0].steps
+    if "leak:" in sentence:
+        assert growth.leak
+        assert growth.low > 0
+
+
+def test_memory_that_the_allocator_keeps_is_neither_growth_nor_a_leak() -> None:
+    looks = [
+        replace(
+            Look(n / 5, "measure", n, 0, 100 * MB, {"stages.0": Buffered("shuffle", 50 * MB, 10)}), rss=(800 + n) * MB
+        )
+        for n in range(200)
+    ]
+    series = Series(seconds=[0.0], rss_bytes=[800 * MB], phase=["measure"])
+    growth = leak_estimate(looks, series, 0.0, in_use=0)
+    assert growth is not None
+    assert growth.bytes is not None
+    assert growth.bytes > 100 * MB
+    assert (growth.leak, growth.in_use_bytes) == (False, 0)
+    assert text(growth) is None
+
+
+def test_every_owner_has_a_text() -> None:
+    assert set(OWNERS) == set(get_args(Owner))
+    assert owner_text(LedgerEntry(owner="python", bytes=1, how="measured", what="libraries")) == "libraries"
+    assert owner_text(LedgerEntry(owner="python", bytes=1, how="measured")) == "Python"
+    assert owner_text(LedgerEntry(owner="parallel", bytes=1, how="model", what="x")) == "batches in flight"
+    assert unattributed_text(7 << 20) == unattributed_text(-7 << 20) == "not attributed (± 7.00 MiB)"
