@@ -38,6 +38,18 @@ def rerun(profile: Profile, *, overrides: Sequence[str] = (), **changes: Any) ->
     return shlex.join(words)
 
 
+def what_if(profile: Profile, memory_limit: str) -> str:
+    """The command line that asks which buffers of a profile's spec, changed as it was, fit into a memory limit.
+
+    Args:
+        profile: The profile of a run of a spec.
+        memory_limit: The limit as typed, such as ``8GiB``.
+    """
+    given = asdict(run_options(profile))
+    kept = {name: given[name] for name in ("target", "sets", "overlays", "env", "no_python")}
+    return shlex.join(["pipeprof", "check", *_words(kept), *_words({"memory_limit": memory_limit})])
+
+
 def run_options(profile: Profile) -> RunOptions:
     """The options that a profile's run was given, without those for its outputs.
 

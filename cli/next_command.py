@@ -1,0 +1,162 @@
+"""The command that a report ends with: the one most useful after this run."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipeprof.cli.command_line import rerun, run_options, what_if
+from pipeprof.cli.options import duration
+from pipeprof.profiles.wording import milliseconds, significant
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.findings import Finding
+    from pipeprof.profiles.document.messages import Problem
+    from pipeprof.profiles.document.profile import Profile
+
+FEW_STEPS = 20
+SHORT_SECONDS = 1.0
+"""Fewer steps or less time than these give means that one hiccup changes."""
+
+_LONGER = 3
+_DEFAULT_TIMEOUT = 120.0
+_GIB = 1024**3
+_ENDED_EARLY = ("interrupted", "terminated", "max-time")
+
+
+class NextCommand(NamedTuple):
+    """A command line that can be pasted into a shell, and the question that it answers."""
+
+    line: str
+    purpose: str
+
+
+def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
+    """Choose the command most useful after a run: the first fix, else what the result calls for.
+
+    Args:
+        profile: The profile of the run.
+        saved: Path of the saved profile as the user would type it, if there is one.
+
+    Returns:
+        ``None`` where no command answers an open question, as after a healthy run.
+    """
+    if profile.errors:
+        return _after_failure(profile, profile.errors[0], saved)
+    if not profile.complete:
+        return _command(rerun(profile), "measure again: this run did not end")
+    return (
+        _try_finding(profile)
+        or _show_finding(profile, saved)
+        or _measure_longer(profile)
+        or _add_step(profile)
+        or _fit_memory(profile)
+    )
+
+
+def _command(line: str | None, purpose: str) -> NextCommand | None:
+    return NextCommand(line, purpose) if line else None
+
+
+def _try_finding(profile: Profile) -> NextCommand | None:
+    """Apply the first finding that has ``--set`` values."""
+    for finding in profile.findings or ():
+        if finding.overrides and _open(finding):
+            return _command(rerun(profile, overrides=finding.overrides), f"try: {finding.change or finding.title}")
+    return None
+
+
+def _show_finding(profile: Profile, saved: str | None) -> NextCommand | None:
+    """Print the complete fix of the first finding that no ``--set`` value can apply."""
+    for number, finding in enumerate(profile.findings or (), 1):
+        if saved and _open(finding) and (finding.patch or finding.python):
+            line = f"pipeprof show {shlex.quote(saved)} --finding {number}"
+            return NextCommand(line, f"the complete fix of finding {number}")
+    return None
+
+
+def _open(finding: Finding) -> bool:
+    """Whether the finding's fix is still worth a try."""
+    return finding.status != "rejected"
+
+
+def _measure_longer(profile: Profile) -> NextCommand | None:
+    steps = profile.steps
+    if steps is None:
+        return None
+    unsettled = any(warning.code == "not-settled" for warning in profile.warnings)
+    if not unsettled and steps.count >= FEW_STEPS and steps.seconds >= SHORT_SECONDS:
+        return None
+    why = "the warm-up had not settled" if unsettled else f"only {steps.count:,} steps in {steps.seconds:.1f} s"
+    longest = max(steps.seconds, duration("--seconds", run_options(profile).seconds) or 0.0)
+    length = _in_words(max(30, math.ceil(_LONGER * longest)))
+    return _command(rerun(profile, seconds=length, steps=None), f"measure longer: {why}")
+
+
+def _add_step(profile: Profile) -> NextCommand | None:
+    """Measure with a step that takes as long as the pipeline takes for a batch: where waiting begins."""
+    steps = profile.steps
+    if steps is None or steps.dispatch is not None or (profile.device is not None and profile.device.kind != "none"):
+        return None
+    batch_ms = steps.interval_ms.mean
+    if batch_ms <= 0:
+        return None
+    unit = 10.0 ** (math.floor(math.log10(batch_ms)) - 1)
+    step = f"{significant(math.ceil(batch_ms / unit) * unit, 2).replace(',', '')}ms"
+    purpose = f"a batch takes {milliseconds(batch_ms)}: replace {step} with your step time to see whether it would wait"
+    return _command(rerun(profile, step=f"simulate:{step}"), purpose)
+
+
+def _fit_memory(profile: Profile) -> NextCommand | None:
+    """Ask which buffers fit into half of the memory, where the verdict names memory and buffers are part of it."""
+    memory, verdict = profile.memory, profile.verdict
+    if verdict is None or memory.peak_bytes is None or profile.target.kind != "spec":
+        return None
+    named = verdict.limit == "memory" or any(detail.label == "memory" for detail in verdict.details)
+    limit = max(math.ceil(memory.peak_bytes / 2 / _GIB), 1)
+    if not named or not _holds_buffers(profile) or limit * _GIB >= memory.peak_bytes:
+        return None
+    return _command(what_if(profile, f"{limit}GiB"), f"the largest buffers that fit into {limit} GiB")
+
+
+def _holds_buffers(profile: Profile) -> bool:
+    """Whether a stage holds elements: only for those `check --memory-limit` gives an answer."""
+    fixed = ("batch", "consumer", "parallel", "source")
+    return any(entry.stage is not None and entry.owner not in fixed for entry in profile.memory.ledger or ())
+
+
+def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> NextCommand | None:
+    options, steps = run_options(profile), profile.steps
+    if problem.code in _ENDED_EARLY and steps is not None:
+        length = max(1, math.floor(steps.seconds if problem.code != "max-time" else steps.seconds / 2))
+        return _command(rerun(profile, seconds=str(length)), "a shorter measurement")
+    if problem.code == "max-time":
+        limit = duration("--max-time", options.max_time) or 0.0
+        return _command(
+            rerun(profile, max_time=_in_words(_LONGER * limit)) if limit else None, "more time: no step was measured"
+        )
+    if problem.code in _ENDED_EARLY or problem.code == "empty":
+        return None
+    if problem.code == "hung":
+        timeout = _in_words(5 * (duration("--timeout", options.timeout) or _DEFAULT_TIMEOUT))
+        return _command(rerun(profile, timeout=timeout), "in case a batch only takes longer")
+    if problem.code == "step-raised":
+        return _command(rerun(profile, step="none", dispatch=None), "the pipeline without the step")
+    if problem.code == "out-of-memory" and problem.stage is not None and profile.target.kind == "spec":
+        limit_text = options.memory_limit or _size(profile.host.memory_limit_bytes)
+        if limit_text:
+            return _command(what_if(profile, limit_text), f"the largest buffers that fit into {limit_text}")
+    if saved:
+        line = f"pipeprof show {shlex.quote(saved)} -v"
+        return NextCommand(line, "the complete traceback, and all that was measured until then")
+    return None
+
+
+def _in_words(seconds: float) -> str:
+    """A duration as an option takes it: ``90`` or ``10min``."""
+    return f"{seconds / 60:g}min" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g}"
+
+
+def _size(size: int | None) -> str | None:
+    return f"{size // 1024**2}MiB" if size else None
