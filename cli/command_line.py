@@ -13,7 +13,7 @@ from pipeprof.cli.options import RunOptions, typed_command
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
 
-OUTPUTS = frozenset({"out", "form", "json", "force", "color", "quiet", "verbose"})
+OUTPUTS = frozenset({"section", "out", "form", "json", "force", "color", "quiet", "verbose"})
 """Options that say where a report goes and how it looks; a repeated run does not write over the first one's files."""
 
 

@@ -70,7 +70,17 @@ Force = Annotated[bool, typer.Option("--force", help="Let --out write over files
 Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colour on stdout.")]
 Redact = Annotated[bool, typer.Option("--redact", help="Leave out home folders, host and user name.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="More on stderr: each phase as it ends, tracebacks.")]
+Verbose = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Print the complete report, and how long each phase takes on stderr.")
+]
+Section = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--section",
+        metavar="NAME,...",
+        help="Print only these sections, e.g. steps,memory,gaps. Repeatable.",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,7 @@ class RunOptions:
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Verify no findings; no effect yet, nothing is verified.")
     ] = False
+    section: Section = None
     out: Out = None
     form: Format = None
     json: Json = False

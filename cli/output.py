@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.formats.registry import Output, extensions_of, render
-from pipeprof.cli.options import report_format
+from pipeprof.cli.options import choice, report_format
 from pipeprof.cli.streams import write_stdout
 from pipeprof.pipelines.errors import PipeprofError, UsageError
 
 if TYPE_CHECKING:
+    from pipeprof.cli.report.selection import Selection
     from pipeprof.cli.text.style import Style
     from pipeprof.profiles.document.profile import Profile
 
@@ -124,14 +125,44 @@ def shown_path(path: Path | None) -> str | None:
         return str(path)
 
 
-def as_text(profile: Profile, kind: str, style: Style, saved: Path | None) -> str:
-    """The profile in one of the formats."""
+def as_text(profile: Profile, kind: str, style: Style, saved: Path | None, selection: Selection | None = None) -> str:
+    """Render the profile, or the selected part of its report, in one of the formats."""
     from pipeprof.cli.report.report import build_report
 
-    return render(kind, Output(profile, lambda: build_report(profile, shown_path(saved)), style))
+    return render(kind, Output(profile, lambda: build_report(profile, shown_path(saved), selection), style))
 
 
-def write_reports(profile: Profile, outputs: Outputs, color: str, saved: Path | None) -> None:
+def select(
+    outputs: Outputs, *, verbose: bool = False, sections: Sequence[str] | None = None, finding: int | None = None
+) -> Selection:
+    """Read the options that select a part of the report.
+
+    Args:
+        outputs: Where the report goes; only text has parts.
+        verbose: ``-v`` was given.
+        sections: Values of ``--section``, each one or several names with commas between them.
+        finding: Value of ``--finding``.
+
+    Raises:
+        UsageError: A section is unknown, or a part of JSON is selected.
+    """
+    from pipeprof.cli.report.report import SECTIONS
+    from pipeprof.cli.report.selection import Selection
+
+    names = [name.strip() for text in sections or () for name in text.split(",") if name.strip()]
+    flag = "--finding" if finding is not None else "--section" if sections else None
+    if flag and outputs.stdout != "text":
+        msg = f"{flag} selects a part of the text report, but {outputs.stdout} is the whole profile"
+        raise UsageError(msg)
+    if finding is not None and sections:
+        msg = "--finding and --section contradict each other: give one of them"
+        raise UsageError(msg)
+    return Selection(verbose, tuple(choice("--section", name, tuple(SECTIONS)) for name in names), finding)
+
+
+def write_reports(
+    profile: Profile, outputs: Outputs, color: str, saved: Path | None, selection: Selection | None = None
+) -> None:
     """Print the report and write the files; the saved profile itself is already where it belongs.
 
     Raises:
@@ -143,14 +174,14 @@ def write_reports(profile: Profile, outputs: Outputs, color: str, saved: Path | 
     failed = []
     try:
         if outputs.stdout is not None:
-            write_stdout(as_text(profile, outputs.stdout, style_of(sys.stdout, color), saved))
+            write_stdout(as_text(profile, outputs.stdout, style_of(sys.stdout, color), saved, selection))
     except OSError as error:
         failed.append(f"stdout ({reason(error)})")
     for path, kind in outputs.files:
         if kind == "json" and saved is not None and path == saved:
             continue
         try:
-            write_atomically(path, as_text(profile, kind, Style(), saved).encode(), sync=True)
+            write_atomically(path, as_text(profile, kind, Style(), saved, selection).encode(), sync=True)
         except OSError as error:
             failed.append(f"{path} ({reason(error)})")
     if failed:

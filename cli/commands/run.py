@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeprof.cli.output import Outputs
+    from pipeprof.cli.report.selection import Selection
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import Target as ParsedTarget
     from pipeprof.profiles.document.profile import Profile
@@ -61,6 +62,7 @@ def run(given: RunOptions) -> None:
         lock=not given.no_lock,
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force)
+    selection = output.select(outputs, verbose=given.verbose, sections=given.section)
     if list_functions(given.target, plain=outputs.stdout == "text" and not given.out):
         return
     changes = Changes(given.sets or [], given.overlays or [], given.env)
@@ -78,7 +80,7 @@ def run(given: RunOptions) -> None:
         profile = run_sample(settings(target=parsed, loaded=loaded), writer, progress)
     finally:
         progress.close()
-    _finish(profile, writer, outputs, given.color, redact=given.redact)
+    _finish(profile, writer, outputs, selection, color=given.color, redact=given.redact)
     _refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
 
@@ -94,8 +96,10 @@ def _writer(parsed: ParsedTarget, loaded: LoadedSpec | None, out: Path | None, *
     return ProfileWriter(places(name, stamp, out), redact_here if redact else None)
 
 
-def _finish(profile: Profile, writer: ProfileWriter, outputs: Outputs, color: str, *, redact: bool) -> None:
-    """Print and write everything; only then complain about what could not be saved."""
+def _finish(
+    profile: Profile, writer: ProfileWriter, outputs: Outputs, selection: Selection, *, color: str, redact: bool
+) -> None:
+    """Print and write everything, then raise if the profile could not be saved."""
     from pipeprof.cli import output, streams
     from pipeprof.cli.exit_codes import USAGE
     from pipeprof.profiles.document.redaction import redact_here
@@ -104,7 +108,7 @@ def _finish(profile: Profile, writer: ProfileWriter, outputs: Outputs, color: st
         outputs = replace(outputs, stdout=None)
     for warning in writer.warnings:
         streams.say(f"pipeprof: warning: {warning}")
-    output.write_reports(redact_here(profile) if redact else profile, outputs, color, writer.path)
+    output.write_reports(redact_here(profile) if redact else profile, outputs, color, writer.path, selection)
     writer.require_saved()
 
 

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import Color, Force, Format, Json, Out, Redact
+from pipeprof.cli.options import Color, Force, Format, Json, Out, Redact, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeprof.profiles.document.profile import Profile
 
 EPILOG = epilog(
-    "pipeprof show pipeprof-out/flowers-20260731T101112Z.json",
+    "pipeprof show",
+    "pipeprof show -v --section steps,memory",
+    "pipeprof show pipeprof-out/flowers-20260731T101112Z.json --finding 1",
     "pipeprof show profile.json --json | jq .steps.wait_ms",
     "pipeprof show profile.json --out report.txt",
 )
 
 
 def show(
-    profiles: Annotated[list[str], typer.Argument(metavar="PROFILE...", help="Files that `pipeprof run` saved.")],
+    profiles: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PROFILE...]", help="Files that `pipeprof run` saved.  [default: the latest in pipeprof-out/]"
+        ),
+    ] = None,
     *,
+    finding: Annotated[
+        int | None, typer.Option(metavar="N", help="Print finding N in full, with the fix as YAML and Python.")
+    ] = None,
+    section: Section = None,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print the complete report.")] = False,
     form: Format = None,
     json: Json = False,
     out: Out = None,
@@ -36,25 +53,26 @@ def show(
     from pipeprof.cli import output, streams
     from pipeprof.cli.options import COLORS, choice
     from pipeprof.cli.text.style import style_of
-    from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.document.redaction import redact_here
     from pipeprof.profiles.document.store import load_profile
 
     choice("--color", color, COLORS)
     outputs = output.plan_outputs(out, form, json=json, force=force)
-    if len(profiles) > 1 and outputs.files:
-        msg = f"--out takes one profile, got {len(profiles)}: show them one by one"
-        raise UsageError(msg)
-    paths = [Path(text) for text in profiles]
+    selection = output.select(outputs, verbose=verbose, sections=section, finding=finding)
+    paths = [Path(text) for text in profiles or ()] or [_latest()]
+    _require_one(paths, outputs.files, "--out")
+    _require_one(paths, finding, "--finding")
     documents = [load_profile(path) for path in paths]
+    if finding is not None:
+        _require_finding(documents[0], finding)
     if redact:
         documents = [redact_here(document) for document in documents]
     if len(documents) == 1:
-        output.write_reports(documents[0], outputs, color, paths[0])
+        output.write_reports(documents[0], outputs, color, paths[0], selection)
         return
     style = style_of(sys.stdout, color)
     texts = [
-        output.as_text(document, outputs.stdout or "text", style, path)
+        output.as_text(document, outputs.stdout or "text", style, path, selection)
         for document, path in zip(documents, paths, strict=True)
     ]
     if outputs.stdout == "json":
@@ -62,3 +80,35 @@ def show(
         streams.write_stdout(f"[\n{joined}\n]\n")
     else:
         streams.write_stdout("\n\n".join(texts))
+
+
+def _latest() -> Path:
+    """The latest profile below the current folder, named on stderr."""
+    from pipeprof.cli.streams import say
+    from pipeprof.pipelines.errors import ProfileError
+    from pipeprof.profiles.document.store import FOLDER, latest_profile
+
+    path = latest_profile()
+    if path is None:
+        msg = f"{FOLDER}/ has no saved profile: `pipeprof run` saves one, or give a file"
+        raise ProfileError(msg)
+    say(f"pipeprof: {path}")
+    return path
+
+
+def _require_one(paths: Sequence[Path], given: object, flag: str) -> None:
+    from pipeprof.pipelines.errors import UsageError
+
+    if given not in (None, []) and len(paths) > 1:
+        msg = f"{flag} takes one profile, got {len(paths)}: show them one by one"
+        raise UsageError(msg)
+
+
+def _require_finding(profile: Profile, number: int) -> None:
+    from pipeprof.pipelines.errors import UsageError
+
+    count = len(profile.findings or ())
+    if not 1 <= number <= count:
+        numbers = f"has findings 1 to {count}" if count > 1 else "has only finding 1" if count else "has no findings"
+        msg = f"--finding: got {number}, but this profile {numbers}"
+        raise UsageError(msg)

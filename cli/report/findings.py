@@ -97,6 +97,17 @@ def _reasons(findings: Sequence[Finding]) -> str:
     return reasons.pop() if len(reasons) == 1 else ""
 
 
+def build_finding(profile: Profile, number: int) -> Iterator[Block]:
+    """Build one finding in full.
+
+    Args:
+        profile: The profile.
+        number: Of the finding, from 1 on.
+    """
+    named = {stage.id: stage_words(stage) for stage in profile.stages or ()}
+    yield from _render_one((profile.findings or [])[number - 1], number, named, own_reason=True)
+
+
 def _render_one(finding: Finding, number: int, named: dict[str, str], *, own_reason: bool) -> Iterator[Block]:
     yield Prose((Span(f"{number:>3}. "), Span(finding.title, "bold")), indent=0, hang=_INDENT)
     place = _place(finding, named)

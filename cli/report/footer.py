@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.text.blocks import Blank, Block, Command, KeyValue, Prose
 from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.time.bottleneck import cores_were_free
-from pipeprof.profiles.time.verdict import STEP_BOUND_BELOW
 from pipeprof.profiles.wording import percent, significant, size
 
 if TYPE_CHECKING:
@@ -40,52 +39,10 @@ def render_footer(profile: Profile, saved: str | None) -> Iterator[Block]:
     yield KeyValue("Verdict", _short_verdict(profile))
     command = next_command(profile, saved)
     if command:
-        yield Command("Next", command[0])
-        yield Prose(command[1], indent=12, style="dim")
+        yield Command("Next", command.line)
+        yield Prose(command.purpose, indent=12, style="dim")
     if saved:
         yield Command("Saved", saved)
-
-
-def next_command(profile: Profile, saved: str | None) -> tuple[str, str] | None:
-    """The command that tells most after this report, and what it tells.
-
-    Args:
-        profile: The profile.
-        saved: Path of the saved profile, if there is one.
-
-    Returns:
-        The command line and its purpose in a few words, or ``None``.
-    """
-    again = _again(profile)
-    if profile.exit_code in (130, 143) or (not profile.complete and not profile.errors):
-        return f"{again} --seconds 3", "a shorter measurement"
-    if profile.errors:
-        return _after_failure(profile, again, saved)
-    steps = profile.steps
-    if steps is None:
-        return None
-    if steps.dispatch is None:
-        return f"{again} --step simulate:12ms", "your step's time in place of 12ms: would it wait for this pipeline?"
-    bound = profile.verdict.bound if profile.verdict else None
-    if steps.dispatch == "sync" and steps.wait_share >= STEP_BOUND_BELOW and bound != "step":
-        return f"{again} --dispatch 1", "does one step in flight hide the wait?"
-    return f"{again} --step none", "what the pipeline gives alone, with no step to wait for"
-
-
-def _after_failure(profile: Profile, again: str, saved: str | None) -> tuple[str, str] | None:
-    codes = {problem.code for problem in profile.errors}
-    if "hung" in codes:
-        return f"{again} --timeout 10min", "if the pipeline only needs longer for a batch"
-    if "max-time" in codes:
-        return f"{again} --seconds 3", "a shorter measurement"
-    if saved:
-        return f"pipeprof show {shlex.quote(saved)} --json", "everything that was recorded"
-    return None
-
-
-def _again(profile: Profile) -> str:
-    words = ["pipeprof", "run", profile.target.text]
-    return shlex.join([*words, *(word for flag in change_flags(profile) for word in flag)])
 
 
 def change_flags(profile: Profile) -> list[tuple[str, ...]]:

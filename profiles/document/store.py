@@ -77,6 +77,20 @@ def places(name: str, stamp: str, out: Path | None = None, *, cwd: Path | None =
     return found
 
 
+def latest_profile(*, cwd: Path | None = None) -> Path | None:
+    """Find the profile written last in the folder where profiles are saved, ``None`` if there is none.
+
+    Args:
+        cwd: Folder to use in place of the current one.
+    """
+    folder = (cwd or Path()) / FOLDER
+    try:
+        written = [(path.stat().st_mtime_ns, path.name, path) for path in folder.glob("*.json") if path.is_file()]
+    except OSError:
+        return None
+    return next((path for *_, path in sorted(written, reverse=True) if is_own_file(path)), None)
+
+
 class ProfileWriter:
     """Writes one profile again and again to the first place that takes it.
 

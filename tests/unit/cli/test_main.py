@@ -340,7 +340,7 @@ def test_debug_shows_the_traceback(pipeprof: Pipeprof, monkeypatch: pytest.Monke
 
 def test_invoke_gives_the_code() -> None:
     assert app.info.name == "pipeprof"
-    assert invoke(["show"]) == 2
+    assert invoke(["run"]) == 2
 
 
 def process(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[bytes]:

@@ -14,7 +14,7 @@ from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Headspace, Stage
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount
 from pipeprof.profiles.time.verdict import conclude
@@ -121,24 +121,6 @@ def test_without_a_saved_file_there_is_no_path(recorded: Recorded) -> None:
     assert "Saved" not in text
 
 
-def test_next_command_repeats_target_and_overrides(recorded: Recorded) -> None:
-    profile = recorded("no-model")
-    profile.target.text = "my specs/a.yaml"
-    line = next(line for line in report(profile).splitlines() if line.startswith("Next"))
-    assert (
-        line.split(maxsplit=1)[1] == "pipeprof run 'my specs/a.yaml' --set options.autotune.enabled=false --dispatch 1"
-    )
-
-
-@pytest.mark.parametrize(
-    ("code", "expected"), [("hung", "--timeout"), ("max-time", "--seconds"), ("raised", "pipeprof show")]
-)
-def test_next_command_after_a_failure(code: str, expected: str, recorded: Recorded) -> None:
-    profile = recorded("out-of-memory")
-    profile.errors[0].code = code
-    assert expected in next(line for line in report(profile).splitlines() if line.startswith("Next"))
-
-
 def test_what_runs_is_not_claimed_without_a_graph(recorded: Recorded) -> None:
     profile = recorded("out-of-memory")
     profile.stages = [stage.model_copy(update={"tf_op": None, "executed": None}) for stage in profile.stages or []]
@@ -154,16 +136,6 @@ def test_repeated_output_is_counted(recorded: Recorded) -> None:
 
 def line_of(profile: Profile, key: str) -> str:
     return next(line for line in report(profile, width=120).splitlines() if line.startswith(key))
-
-
-def test_a_pipeline_that_keeps_up_is_not_tried_with_more_steps_in_flight(recorded: Recorded) -> None:
-    profile = recorded("no-model")
-    assert line_of(profile, "Next").endswith("--dispatch 1")
-    assert profile.headspace is None
-    profile.headspace = Headspace(interval_ms=10.0, replayed_ms=9.9, share=0.01, speedup=1.01, batches=4)
-    profile.verdict = conclude(profile)
-    assert line_of(profile, "Next").endswith("--step none")
-    assert line_of(profile, "Verdict").split(maxsplit=1)[1].startswith("bound by the step, waiting ")
 
 
 def test_what_a_look_costs_is_no_share_of_a_few_steps(recorded: Recorded) -> None:

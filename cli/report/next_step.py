@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FEW_STEPS = 20
 SHORT_SECONDS = 1.0
-"""Fewer steps or less time than these give means that one hiccup changes."""
+"""Fewer steps, or less time, than these: a single slow step changes the mean."""
 
 _LONGER = 3
 _DEFAULT_TIMEOUT = 120.0
@@ -127,30 +127,39 @@ def _holds_buffers(profile: Profile) -> bool:
 
 
 def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> NextCommand | None:
-    options, steps = run_options(profile), profile.steps
-    if problem.code in _ENDED_EARLY and steps is not None:
-        length = max(1, math.floor(steps.seconds if problem.code != "max-time" else steps.seconds / 2))
-        return _command(rerun(profile, seconds=str(length)), "a shorter measurement")
-    if problem.code == "max-time":
-        limit = duration("--max-time", options.max_time) or 0.0
-        return _command(
-            rerun(profile, max_time=_in_words(_LONGER * limit)) if limit else None, "more time: no step was measured"
-        )
-    if problem.code in _ENDED_EARLY or problem.code == "empty":
+    if problem.code in _ENDED_EARLY:
+        return _measure_shorter(profile, problem)
+    if problem.code == "empty":
         return None
     if problem.code == "hung":
-        timeout = _in_words(5 * (duration("--timeout", options.timeout) or _DEFAULT_TIMEOUT))
-        return _command(rerun(profile, timeout=timeout), "in case a batch only takes longer")
+        timeout = duration("--timeout", run_options(profile).timeout) or _DEFAULT_TIMEOUT
+        return _command(rerun(profile, timeout=_in_words(5 * timeout)), "in case a batch only takes longer")
     if problem.code == "step-raised":
         return _command(rerun(profile, step="none", dispatch=None), "the pipeline without the step")
     if problem.code == "out-of-memory" and problem.stage is not None and profile.target.kind == "spec":
-        limit_text = options.memory_limit or _size(profile.host.memory_limit_bytes)
-        if limit_text:
-            return _command(what_if(profile, limit_text), f"the largest buffers that fit into {limit_text}")
-    if saved:
-        line = f"pipeprof show {shlex.quote(saved)} -v"
-        return NextCommand(line, "the complete traceback, and all that was measured until then")
-    return None
+        limit = run_options(profile).memory_limit or _size(profile.host.memory_limit_bytes)
+        if limit:
+            return _command(what_if(profile, limit), f"the largest buffers that fit into {limit}")
+    return _show_everything(saved)
+
+
+def _measure_shorter(profile: Profile, problem: Problem) -> NextCommand | None:
+    """Measure as long as this run got, or with more time where no step was measured."""
+    steps = profile.steps
+    if steps is not None:
+        length = steps.seconds / 2 if problem.code == "max-time" else steps.seconds
+        return _command(rerun(profile, seconds=str(max(1, math.floor(length)))), "a shorter measurement")
+    limit = duration("--max-time", run_options(profile).max_time)
+    if problem.code != "max-time" or limit is None:
+        return None
+    return _command(rerun(profile, max_time=_in_words(_LONGER * limit)), "more time: no step was measured")
+
+
+def _show_everything(saved: str | None) -> NextCommand | None:
+    if saved is None:
+        return None
+    line = f"pipeprof show {shlex.quote(saved)} -v"
+    return NextCommand(line, "the complete traceback, and all that was measured until then")
 
 
 def _in_words(seconds: float) -> str:

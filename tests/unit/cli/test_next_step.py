@@ -1,0 +1,276 @@
+"""The command that a report ends with: which one, and that it continues the run it is about."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from pipeprof.cli.command_line import OUTPUTS, parse_run, rerun
+from pipeprof.cli.main import app
+from pipeprof.cli.options import RunOptions
+from pipeprof.cli.report.next_step import NextCommand, next_command
+from pipeprof.profiles.document.findings import Finding, VerdictDetail
+from pipeprof.profiles.document.memory import LedgerEntry
+from pipeprof.profiles.document.messages import Message, Problem
+from pipeprof.profiles.document.profile import Profile
+
+Recorded = Callable[[str], Profile]
+
+ROOT = Path(__file__).parents[3]
+GOLDEN = ROOT / "tests" / "golden"
+SAVED = "pipeprof-out/spec-20260731T101112Z.json"
+FLAGS = (
+    "-f laptop.yaml --set options.deterministic=false --env --no-python --dispatch 1 --seed 7 --memory-limit 8GiB"
+    " --cold --no-lock"
+)
+PRINTED = re.compile(r"^ *(?:Next|try) +(pipeprof .*)$", re.MULTILINE)
+STARTED = re.compile(r"^\$ (pipeprof run .*)$", re.MULTILINE)
+CHANGES = ({"sets"}, {"step"}, {"step", "dispatch"}, {"seconds"}, {"seconds", "steps"}, {"timeout"}, {"max_time"})
+"""The options that one command may change of the run that it continues."""
+
+
+def parsed(line: str) -> tuple[str, dict[str, Any]]:
+    """A command and its options, by the command line's own parser; nothing is run."""
+    program, name, *words = shlex.split(line)
+    assert program == "pipeprof"
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    return name, dict(command.make_context(name, words).params)
+
+
+def differences(run: RunOptions, line: str, saved: str | None = None) -> list[str]:
+    """How the meaning of a command differs from the run that it continues, other than by one change."""
+    name, options = parsed(line)
+    if name == "show":
+        return [] if options["profiles"] == [saved] else [f"shows {options['profiles']}, saved was {saved}"]
+    before = {key: value or None for key, value in asdict(run).items() if key not in OUTPUTS}
+    after = {key: (list(value) if isinstance(value, tuple) else value) or None for key, value in options.items()}
+    if name == "check":
+        if after["memory_limit"] is None:
+            return ["check without --memory-limit says nothing new"]
+        return [key for key in ("target", "sets", "overlays", "env", "no_python") if before[key] != after[key]]
+    changed = {key for key in before if before[key] != after[key]}
+    found = [] if any(changed <= allowed for allowed in CHANGES) and changed else [f"changes {sorted(changed)}"]
+    paths = {override.partition("=")[0] for override in after["sets"] or []}
+    lost = [override for override in before["sets"] or [] if override.partition("=")[0] not in paths]
+    return [*found, *lost]
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A command in a report that is kept as a file, with the run that the report is about."""
+
+    place: str
+    line: str
+    run: str | None
+    saved: str | None
+
+
+def golden_run(path: Path) -> str | None:
+    """The recorded profile that a golden report is about."""
+    profiles = {file.stem for file in (ROOT / "tests" / "recorded" / "profiles").glob("*.json")}
+    name = re.sub(r"(-\d+)?(-ascii|-verbose|-v)?(-\d+)?$", "", path.stem)
+    if path.parent.name == "findings":
+        return "input-bound"
+    return name if name in profiles else None
+
+
+def saved_in(text: str) -> str | None:
+    found = re.search(r"^Saved +(\S+\.json)", text, re.MULTILINE)
+    return found[1] if found else None
+
+
+def printed_in_goldens() -> Iterator[Printed]:
+    for path in sorted(GOLDEN.rglob("*.txt")):
+        text = path.read_text(encoding="utf-8")
+        for found in PRINTED.finditer(text):
+            yield Printed(str(path.relative_to(GOLDEN)), found[1], golden_run(path), saved_in(text))
+
+
+def printed_in_documents() -> Iterator[Printed]:
+    for path in sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")]):
+        for block in re.split(r"^```.*$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1::2]:
+            started = STARTED.search(block)
+            for found in PRINTED.finditer(block):
+                yield Printed(path.name, found[1], started[1] if started else None, saved_in(block))
+
+
+@pytest.mark.parametrize(
+    "printed", list(printed_in_goldens()), ids=lambda printed: f"{printed.place}:{printed.line[:40]}"
+)
+def test_commands_in_goldens_continue_their_run(printed: Printed, recorded: Recorded) -> None:
+    assert printed.run is not None, f"golden_run() knows no recorded profile for {printed.place}"
+    run = parse_run(recorded(printed.run).command[2:])
+    assert differences(run, printed.line, printed.saved) == []
+
+
+def test_commands_in_documents_continue_their_run() -> None:
+    for printed in printed_in_documents():
+        assert printed.run is not None, f"{printed.place}: {printed.line!r} without the run before it"
+        run = parse_run(shlex.split(printed.run)[2:])
+        assert differences(run, printed.line, printed.saved) == [], printed
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("pipeprof run spec.yaml --seed 7 --set a=1 --set b=2", []),
+        ("pipeprof run spec.yaml --seed 7 --set a=2", []),
+        ("pipeprof run spec.yaml --seed 7 --set b=1", ["a=1"]),
+        ("pipeprof run spec.yaml --set a=1 --set b=2", ["changes ['seed', 'sets']"]),
+        ("pipeprof run other.yaml --seed 7 --set a=1", ["changes ['target']"]),
+        ("pipeprof run spec.yaml --seed 7 --set a=1", ["changes []"]),
+        ("pipeprof check spec.yaml --memory-limit 1GiB", ["sets"]),
+        ("pipeprof show b.json", ["shows ['b.json'], saved was a.json"]),
+    ],
+)
+def test_the_comparison_sees_differences(line: str, expected: list[str]) -> None:
+    assert differences(parse_run(["spec.yaml", "--seed", "7", "--set", "a=1"]), line, "a.json") == expected
+
+
+def with_flags(profile: Profile, flags: str = FLAGS) -> Profile:
+    """The profile as a run with these flags would have written it."""
+    options = parse_run([profile.target.text, *shlex.split(flags)])
+    profile.command = ["pipeprof", "run", profile.target.text, *shlex.split(flags)]
+    profile.target.overrides, profile.target.overlays = options.sets or [], options.overlays or []
+    return profile
+
+
+def finding(**fields: Any) -> Finding:
+    return Finding(rule="serial-map-cpu", title="Decode in parallel", status="unverified", **fields)
+
+
+def chosen(profile: Profile) -> NextCommand:
+    command = next_command(profile, SAVED)
+    assert command is not None
+    run = parse_run(profile.command[2:])
+    assert differences(run, command.line, SAVED) == []
+    return command
+
+
+def test_the_first_finding_with_overrides_is_tried(recorded: Recorded) -> None:
+    profile = with_flags(recorded("input-bound"))
+    profile.findings = [
+        finding(patch="- shuffle: {}"),
+        finding(overrides=["stages.decode.num_parallel_calls=8"], change="num_parallel_calls: 1 → 8"),
+        finding(overrides=["stages.0.num_parallel_calls=4"]),
+    ]
+    command = chosen(profile)
+    assert command.line == rerun(profile, overrides=["stages.decode.num_parallel_calls=8"])
+    assert command.purpose == "try: num_parallel_calls: 1 → 8"
+
+
+def test_a_rejected_finding_is_not_tried(recorded: Recorded) -> None:
+    profile = with_flags(recorded("input-bound"))
+    profile.findings = [finding(overrides=["stages.0.num_parallel_calls=4"]).model_copy(update={"status": "rejected"})]
+    assert next_command(profile, SAVED) is None
+
+
+def test_a_fix_without_overrides_is_shown(recorded: Recorded) -> None:
+    profile = with_flags(recorded("input-bound"))
+    profile.findings = [finding(), finding(patch="- shuffle: {}")]
+    assert chosen(profile).line == f"pipeprof show {SAVED} --finding 2"
+    assert next_command(profile, None) is None
+
+
+@pytest.mark.parametrize(
+    ("batch_ms", "step"), [(1.2324, "1.3ms"), (83.0, "83ms"), (412.6, "420ms"), (0.0451, "0.046ms")]
+)
+def test_without_a_step_one_as_long_as_a_batch_is_added(batch_ms: float, step: str, recorded: Recorded) -> None:
+    profile = with_flags(recorded("step-none"), "--seed 7")
+    assert profile.steps is not None
+    profile.steps.interval_ms.mean = batch_ms
+    command = chosen(profile)
+    assert f" --step simulate:{step}" in command.line
+    assert f"replace {step} with your step time" in command.purpose
+
+
+def test_a_healthy_run_has_none(recorded: Recorded) -> None:
+    assert next_command(recorded("step-bound"), SAVED) is None
+
+
+def test_a_bottleneck_without_a_known_fix_has_none(recorded: Recorded) -> None:
+    assert next_command(recorded("input-bound"), SAVED) is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "steps", "seconds", "expected"),
+    [("--seconds 2", 12, 2.0, "--seconds 30"), ("--steps 5", 5, 0.1, "--seconds 30"), ("", 6, 40.0, "--seconds 2min")],
+)
+def test_a_short_measurement_is_made_longer(
+    flags: str, steps: int, seconds: float, expected: str, recorded: Recorded
+) -> None:
+    profile = with_flags(recorded("step-bound"), flags)
+    assert profile.steps is not None
+    profile.steps.count, profile.steps.seconds = steps, seconds
+    command = chosen(profile)
+    assert command.line.endswith(expected)
+    assert "--steps" not in command.line
+    assert command.purpose == f"measure longer: only {steps} steps in {seconds:.1f} s"
+
+
+def test_a_measurement_that_had_not_settled_is_made_longer(recorded: Recorded) -> None:
+    profile = with_flags(recorded("step-bound"))
+    profile.warnings = [Message(code="not-settled", message="…")]
+    assert chosen(profile).purpose == "measure longer: the warm-up had not settled"
+
+
+@pytest.mark.parametrize(("owner", "asked"), [("shuffle", True), ("batch", False)])
+def test_memory_asks_which_buffers_fit(owner: Any, asked: bool, recorded: Recorded) -> None:
+    profile = with_flags(recorded("step-bound"))
+    assert profile.verdict is not None
+    profile.verdict.details = [VerdictDetail(label="memory", text="5 GiB at the peak")]
+    profile.memory.peak_bytes = 5 * 1024**3
+    profile.memory.ledger = [LedgerEntry(owner=owner, stage="stages.1", bytes=3 * 1024**3, how="measured")]
+    if asked:
+        assert chosen(profile).line.endswith("--no-python --memory-limit 3GiB")
+    else:
+        assert next_command(profile, SAVED) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "flags", "expected"),
+    [
+        ("hung", "--seed 7", "pipeprof run spec.yaml --seed 7 --timeout 10min"),
+        ("hung", "--timeout 50", "pipeprof run spec.yaml --timeout 250"),
+        ("max-time", "--max-time 1min", "pipeprof run spec.yaml --max-time 3min"),
+        ("step-raised", "--step simulate:1ms --dispatch 2", "pipeprof run spec.yaml --step none"),
+        ("out-of-memory", "--memory-limit 2GiB --cold", "pipeprof check spec.yaml --memory-limit 2GiB"),
+        ("raised", "", f"pipeprof show {SAVED} -v"),
+        ("crashed", "", f"pipeprof show {SAVED} -v"),
+        ("empty", "", None),
+        ("interrupted", "", None),
+    ],
+)
+def test_after_a_failure(code: str, flags: str, expected: str | None, recorded: Recorded) -> None:
+    profile = with_flags(recorded("out-of-memory"), flags)
+    profile.errors = [Problem(code=code, message="…", stage="stages.1")]
+    command = next_command(profile, SAVED)
+    assert (command.line if command else None) == expected
+    if command is not None:
+        assert differences(parse_run(profile.command[2:]), command.line, SAVED) == []
+
+
+@pytest.mark.parametrize(("code", "seconds"), [("interrupted", "4"), ("max-time", "2")])
+def test_after_an_early_end_the_measurement_is_as_short_as_this_one(
+    code: str, seconds: str, recorded: Recorded
+) -> None:
+    profile = with_flags(recorded("interrupted"), "--arg split=train --seed 3")
+    profile.errors = [Problem(code=code, message="…")]
+    assert chosen(profile).line == (
+        f"pipeprof run pipelines/load.py:train --arg split=train --seed 3 --seconds {seconds}"
+    )
+
+
+def test_a_run_that_never_ended_is_repeated(recorded: Recorded) -> None:
+    profile = with_flags(recorded("step-bound"))
+    profile.complete = False
+    command = next_command(profile, SAVED)
+    assert command is not None
+    assert command.line == rerun(profile)

@@ -1,0 +1,115 @@
+"""``pipeprof show``: the latest profile, single findings and sections."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import encode
+
+Pipeprof = Callable[..., Any]
+RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
+
+
+def save(name: str, recorded: str, seconds: int) -> Path:
+    folder = Path("pipeprof-out")
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    shutil.copy(RECORDED / f"{recorded}.json", path)
+    os.utime(path, (seconds, seconds))
+    return path
+
+
+def test_without_a_file_the_latest_is_shown(pipeprof: Pipeprof) -> None:
+    save("z-20260101T000000Z.json", "step-bound", 1000)
+    latest = save("a-20260101T000001Z.json", "input-bound", 2000)
+    other = Path("pipeprof-out/other.json")
+    other.write_text("{}")
+    os.utime(other, (3000, 3000))
+    result = pipeprof("show")
+    assert result.code == 0
+    assert result.err == f"pipeprof: {latest}\n"
+    assert result.out == pipeprof("show", latest).out
+    assert pipeprof("show", "--json").out == latest.read_text()
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_without_any_profile_there_is_a_sentence(folder: bool, pipeprof: Pipeprof) -> None:
+    if folder:
+        Path("pipeprof-out").mkdir()
+    result = pipeprof("show")
+    assert (result.code, result.out) == (6, "")
+    assert result.err == (
+        "pipeprof: error: pipeprof-out/ has no saved profile: `pipeprof run` saves one, or give a file\n"
+    )
+
+
+def with_findings(recorded: Callable[[str], Profile], count: int) -> Path:
+    profile = recorded("input-bound")
+    profile.findings = [
+        Finding(rule="serial-map-cpu", title=f"Title {number}", patch=f"- patch{number}: {{}}", status="unverified")
+        for number in range(1, count + 1)
+    ]
+    path = Path("profile.json")
+    path.write_bytes(encode(profile))
+    return path
+
+
+def test_one_finding_in_full(pipeprof: Pipeprof, recorded: Callable[[str], Profile]) -> None:
+    result = pipeprof("show", with_findings(recorded, 3), "--finding", "2")
+    assert result.code == 0
+    assert "Title 2" in result.out
+    assert "- patch2: {}" in result.out
+    assert "Title 1" not in result.out
+    assert "Title 3" not in result.out
+
+
+@pytest.mark.parametrize(
+    ("count", "number", "message"),
+    [
+        (3, "4", "--finding: got 4, but this profile has findings 1 to 3"),
+        (1, "2", "--finding: got 2, but this profile has only finding 1"),
+        (0, "1", "--finding: got 1, but this profile has no findings"),
+        (2, "0", "--finding: got 0, but this profile has findings 1 to 2"),
+    ],
+)
+def test_a_finding_that_is_not_there(
+    count: int, number: str, message: str, pipeprof: Pipeprof, recorded: Callable[[str], Profile]
+) -> None:
+    result = pipeprof("show", with_findings(recorded, count), "--finding", number)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+
+
+def test_sections(pipeprof: Pipeprof) -> None:
+    path = RECORDED / "input-bound.json"
+    steps, memory = (pipeprof("show", path, "--section", name).out for name in ("steps", "memory"))
+    assert steps.startswith("Steps ")
+    assert memory.startswith("Memory ")
+    for flags in (["--section", "steps,memory"], ["--section", "memory", "--section", " steps"]):
+        assert pipeprof("show", path, *flags).out == f"{steps}\n{memory}"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--section", "step"], "did you mean steps?"),
+        (["--section", "steps", "--json"], "--section selects a part of the text report"),
+        (["--finding", "1", "--format", "json"], "--finding selects a part of the text report"),
+        (["--finding", "1", "--section", "steps"], "contradict each other"),
+    ],
+)
+def test_parts_that_cannot_be_selected(flags: list[str], message: str, pipeprof: Pipeprof) -> None:
+    result = pipeprof("show", RECORDED / "input-bound.json", *flags)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+
+
+def test_one_finding_of_one_profile(pipeprof: Pipeprof) -> None:
+    both = (RECORDED / "input-bound.json", RECORDED / "step-bound.json")
+    assert "--finding takes one profile, got 2" in pipeprof("show", *both, "--finding", "1").err
