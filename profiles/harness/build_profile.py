@@ -25,7 +25,8 @@ from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
 from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.time.causes import collect_causes
-from pipeprof.profiles.time.cpu_account import Used, attribute, ceiling_of
+from pipeprof.profiles.time.ceiling import find_ceiling
+from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.time.top_stage import unread_note
 from pipeprof.profiles.time.trace_work import traced_elements, work_by_stage
@@ -83,7 +84,7 @@ def assemble(
     """The document as it stands now; `exit_code` makes it final."""
     steps = _steps(facts, observed)
     stages, notes = _stages(facts, observed)
-    cpu = _attribute_time(facts, observed, stages, steps)
+    stages, cpu = _attribute_time(facts, observed, stages, steps)
     unread = unread_note(stages, steps.epochs, notes) if steps is not None else None
     notes = [*notes, *([unread] if unread is not None else [])]
     host = facts.host.model_copy(update={"gpus": observed.gpus or facts.host.gpus})
@@ -106,7 +107,7 @@ def assemble(
         options=(observed.graphs or {}).get("written", {}).get("options"),
         cpu=cpu,
         fetch=_fetch(facts, observed, steps),
-        ceiling=ceiling_of(stages or [], cpu, steps, facts.host.cores, _pool(facts, observed)),
+        ceiling=find_ceiling(stages or [], cpu, steps, facts.host.cores, _pool(facts, observed)),
         series=_series(observed, sampler, None if exit_code is not None else PARTIAL_POINTS),
         overhead=_overhead(facts, observed),
         contention=facts.contention,
@@ -222,15 +223,15 @@ def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[
 
 def _attribute_time(
     facts: Facts, observed: Observed, stages: list[Stage] | None, steps: Steps | None
-) -> CpuAccount | None:
-    """Split up the stages' time in place, and account for the process's CPU time."""
+) -> tuple[list[Stage] | None, CpuAccount | None]:
+    """Split up the stages' time, and account for the process's CPU time."""
     graphs = observed.graphs
     if graphs is None or not stages:
-        return None
+        return stages, None
     spec = facts.target.kind == "spec"
     ops = {address: stage.op for address, stage in facts.stages.items()} if spec else None
     work = work_by_stage(observed.trace, graphs["written"], graphs["executed"], by_address=spec, ops=ops)
-    return attribute(stages, work, _used(facts, observed, steps), facts.host.cores)
+    return attribute_time(stages, work, _cpu_usage(facts, observed, steps), facts.host.cores)
 
 
 def _pool(facts: Facts, observed: Observed) -> float | None:
@@ -240,15 +241,15 @@ def _pool(facts: Facts, observed: Observed) -> float | None:
     return float(own) if own else facts.host.schedulable_cores or facts.host.cores
 
 
-def _used(facts: Facts, observed: Observed, steps: Steps | None) -> Used:
+def _cpu_usage(facts: Facts, observed: Observed, steps: Steps | None) -> CpuUsage:
     measured, contention = observed.measured or {}, facts.contention
     if steps is None:
-        return Used()
+        return CpuUsage()
     cpu_ns, overhead_ns = measured.get("cpu_ns"), measured.get("overhead_cpu_ns")
     # The kernel sums it over the cores on which the group was held back.
     throttled = contention.throttled_seconds if contention is not None else None
     could = steps.seconds * (facts.host.schedulable_cores or 1)
-    return Used(
+    return CpuUsage(
         total_ms=cpu_ns / 1e6 / steps.count if cpu_ns else None,
         loop_ms=(observed.headspace or {}).get("loop_cpu_ms"),
         pipeprof_ms=overhead_ns / 1e6 / steps.count if overhead_ns is not None else None,

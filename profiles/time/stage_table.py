@@ -236,7 +236,7 @@ class _Table:
         per_batch = 1000 * cost.seconds / self.window.batches if self.window.batches and not cost.unseen else None
         return {
             **_made(cost),
-            "cpu_ms_per_batch": per_batch,
+            "time_ms_per_batch": per_batch,
             "share": cost.seconds / total if total and not cost.unseen else None,
             "parallelism": cost.parallelism,
             "tunable": cost.tunable,
@@ -261,7 +261,7 @@ class _Table:
         if not last and isinstance(size, int):
             number *= size
         found: dict[str, object] = {"elements": round(number)} if last or isinstance(size, int) else {}
-        return found | ({"cpu_ms_per_batch": 0.0, "share": 0.0} if first and number < _NONE else {})
+        return found | ({"time_ms_per_batch": 0.0, "share": 0.0} if first and number < _NONE else {})
 
     def _fill(self, cost: Cost) -> list[tuple[float, float]] | None:
         """How many elements it held over time, for a stage that holds any."""

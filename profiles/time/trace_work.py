@@ -37,8 +37,8 @@ class Work:
     """The part of it in which its threads compute."""
     waiting: float | None = None
     """The part of it in which they want a core and have none; what is left of 1 they are blocked."""
-    further: float = 0.0
-    """Time of further threads that compute parts of its ops, over the time at work."""
+    intra_op: float = 0.0
+    """Time of other threads that compute parts of its ops, over the time at work."""
     ops: list[OpCost] = field(default_factory=list)
     python: list[PythonCost] = field(default_factory=list)
     calls: float = 0.0
@@ -85,7 +85,7 @@ def work_by_stage(
             at_work=seen.ms / batches,
             computing=seen.computing / seen.looked_at if seen.looked_at else None,
             waiting=seen.waiting / seen.looked_at if seen.looked_at else None,
-            further=seen.further / seen.ms if seen.ms else 0.0,
+            intra_op=seen.further / seen.ms if seen.ms else 0.0,
             ops=_longest(costs.get(address, {}), batches),
             python=python.get(address, [])[:MOST_FUNCTIONS],
             calls=called,

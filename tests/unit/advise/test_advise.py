@@ -104,7 +104,7 @@ def test_static_views_are_checked_and_measured_ones_diagnosed() -> None:
 def test_without_costs_what_needs_none_still_holds() -> None:
     view = measured(ROWS)
     blank = [
-        dataclasses.replace(one, measured=one.measured and one.measured.model_copy(update={"cpu_ms_per_batch": None}))
+        dataclasses.replace(one, measured=one.measured and one.measured.model_copy(update={"time_ms_per_batch": None}))
         for one in view.stages
     ]
     two = rule(drafts=[draft(sentence="static")], measured_drafts=[])

@@ -115,7 +115,7 @@ def test_the_spec_s_ignore_holds(views: list[PipelineView], tmp_path: Path) -> N
 
 def test_without_a_model_it_says_what_could_not_be_judged(views: list[PipelineView]) -> None:
     graphs, profile = recorded("autotune_off")
-    assert all(one.cpu_ms_per_batch is None for one in profile.stages or [])
+    assert all(one.time_ms_per_batch is None for one in profile.stages or [])
     findings, messages = findings_for(profile, graphs["written"], graphs["executed"])
     assert findings
     assert views[0].options["autotune.enabled"] is False

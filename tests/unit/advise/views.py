@@ -131,7 +131,7 @@ def stage(
             op=op,
             tf_op=tf_op,
             fused_with=fused_with,
-            cpu_ms_per_batch=ms,
+            time_ms_per_batch=ms,
             parallelism=parallelism,
             tunable=tunable,
             share=share,
@@ -324,8 +324,8 @@ def _run(one: StageView) -> StageView:
     row = one.measured
     if row is None:
         row = Stage(id=one.id, name=one.name, origin="injected" if one.injected else "written", op=one.op)
-    if row.cpu_ms_per_batch is None and row.fused_with is None:
-        row = row.model_copy(update={"cpu_ms_per_batch": 0.01})
+    if row.time_ms_per_batch is None and row.fused_with is None:
+        row = row.model_copy(update={"time_ms_per_batch": 0.01})
     row = row.model_copy(update={"tf_op": tf_op, "depth": one.depth, "location": one.location})
     made_parallel = one.made_parallel
     if made_parallel is None and one.op == "map":

@@ -8,10 +8,21 @@ import pytest
 
 from pipeprof.profiles.document.measured import Quantiles, Steps
 from pipeprof.profiles.document.stages import OpCost, Stage
-from pipeprof.profiles.time.cpu_account import Used, attribute, ceiling_of
+from pipeprof.profiles.document.time import CpuAccount
+from pipeprof.profiles.time.ceiling import find_ceiling
+from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time
 from pipeprof.profiles.time.trace_work import Work
 
 CORES = 4.0
+
+
+def attribute(stages: list[Stage], work: dict[str, Work], usage: CpuUsage, cores: float) -> CpuAccount | None:
+    """Attribute, and show the new rows' fields in the given ones."""
+    rows, account = attribute_time(stages, work, usage, cores)
+    for stage, row in zip(stages, rows, strict=True):
+        for name in Stage.model_fields:
+            setattr(stage, name, getattr(row, name))
+    return account
 
 
 def stage(id_: str, ms: float | None, total: float, ceiling: float | None = None, **more: Any) -> Stage:
@@ -19,7 +30,7 @@ def stage(id_: str, ms: float | None, total: float, ceiling: float | None = None
         id=id_,
         origin="written",
         op="map",
-        cpu_ms_per_batch=ms,
+        time_ms_per_batch=ms,
         share=ms / total if ms is not None else None,
         ceiling_batches_per_second=ceiling,
         **more,
@@ -31,7 +42,7 @@ def test_waiting_is_taken_off_what_computes():
     account = attribute(
         [one, two],
         {"a": Work(ms=9, computing=0.2, waiting=0.0), "b": Work(ms=9, computing=1.0, waiting=0.0)},
-        Used(total_ms=14.0),
+        CpuUsage(total_ms=14.0),
         CORES,
     )
     assert account is not None
@@ -44,7 +55,7 @@ def test_waiting_is_taken_off_what_computes():
 def test_waiting_for_a_core_is_no_time_of_the_stage():
     one, two = stage("a", 20.0, 30.0), stage("b", 10.0, 30.0)
     work = {"a": Work(computing=0.5, waiting=0.5), "b": Work(computing=0.0, waiting=0.0)}
-    attribute([one, two], work, Used(total_ms=10.0, waiting_share=0.9), CORES)
+    attribute([one, two], work, CpuUsage(total_ms=10.0, waiting_share=0.9), CORES)
     assert (one.time_ms_per_batch, one.blocked_ms_per_batch) == (20.0, 0.0)
     assert one.cpu_ms_per_batch == pytest.approx(10.0)
     assert (one.share, two.share) == pytest.approx((0.5, 0.5))
@@ -52,19 +63,19 @@ def test_waiting_for_a_core_is_no_time_of_the_stage():
 
 def test_where_nobody_looked_it_waited_as_the_whole_process_did():
     one = stage("a", 20.0, 20.0)
-    attribute([one], {}, Used(total_ms=50.0, waiting_share=0.25), CORES)
+    attribute([one], {}, CpuUsage(total_ms=50.0, waiting_share=0.25), CORES)
     assert (one.cpu_ms_per_batch, one.blocked_ms_per_batch) == (15.0, None)
 
 
 def test_a_batchs_thread_waits_for_those_that_copy():
     one = stage("a", 20.0, 20.0).model_copy(update={"op": "batch"})
-    attribute([one], {"a": Work(computing=0.1, waiting=0.0)}, Used(total_ms=50.0, waiting_share=0.25), CORES)
+    attribute([one], {"a": Work(computing=0.1, waiting=0.0)}, CpuUsage(total_ms=50.0, waiting_share=0.25), CORES)
     assert (one.cpu_ms_per_batch, one.blocked_ms_per_batch) == (15.0, None)
 
 
 def test_more_than_the_process_used_is_scaled_down():
     one, two = stage("a", 30.0, 40.0), stage("b", 10.0, 40.0)
-    account = attribute([one, two], {}, Used(total_ms=22.0, loop_ms=3.0, pipeprof_ms=1.0), CORES)
+    account = attribute([one, two], {}, CpuUsage(total_ms=22.0, loop_ms=3.0, pipeprof_ms=1.0), CORES)
     assert account is not None
     assert account.scale == pytest.approx(0.5)
     assert (one.cpu_ms_per_batch, two.cpu_ms_per_batch) == pytest.approx((15.0, 5.0))
@@ -75,7 +86,7 @@ def test_more_than_the_process_used_is_scaled_down():
 
 def test_what_could_not_be_told_apart_is_accounted_for():
     one = stage("a", 30.0, 40.0)
-    account = attribute([one], {}, Used(total_ms=50.0), CORES)
+    account = attribute([one], {}, CpuUsage(total_ms=50.0), CORES)
     assert account is not None
     assert account.unattributed_ms == pytest.approx(10.0)
     assert one.share == pytest.approx(0.75)
@@ -84,7 +95,7 @@ def test_what_could_not_be_told_apart_is_accounted_for():
 
 def test_what_is_left_may_be_a_stages_that_could_not_be_read():
     one, unread = stage("a", 2.0, 2.0), Stage(id="b", origin="written", op="map", tf_op="MapDataset")
-    account = attribute([one, unread], {}, Used(total_ms=50.0), CORES)
+    account = attribute([one, unread], {}, CpuUsage(total_ms=50.0), CORES)
     assert account is not None
     assert (account.unattributed_ms, account.runtime_ms) == (pytest.approx(48.0), 0.0)
     assert one.share == pytest.approx(1.0)
@@ -92,7 +103,9 @@ def test_what_is_left_may_be_a_stages_that_could_not_be_read():
 
 def test_further_threads_are_added():
     one = stage("a", 10.0, 10.0, 100.0)
-    account = attribute([one], {"a": Work(ms=10, computing=1.0, waiting=0.0, further=1.5)}, Used(total_ms=30.0), CORES)
+    account = attribute(
+        [one], {"a": Work(ms=10, computing=1.0, waiting=0.0, intra_op=1.5)}, CpuUsage(total_ms=30.0), CORES
+    )
     assert account is not None
     assert one.cpu_ms_per_batch == pytest.approx(25.0)
     assert one.intra_op_ms_per_batch == pytest.approx(15.0)
@@ -102,7 +115,7 @@ def test_further_threads_are_added():
 def test_a_fused_stages_time_stands_at_its_first_part():
     whole = stage("a", 20.0, 20.0)
     part = Stage(id="b", origin="written", op="batch", fused_with="a")
-    attribute([whole, part], {"a": Work(ms=30.0), "b": Work(ms=10.0)}, Used(), CORES)
+    attribute([whole, part], {"a": Work(ms=30.0), "b": Work(ms=10.0)}, CpuUsage(), CORES)
     assert (whole.time_ms_per_batch, part.time_ms_per_batch) == (20.0, None)
     assert (whole.timed_by, part.timed_by) == ("model", None)
 
@@ -110,7 +123,7 @@ def test_a_fused_stages_time_stands_at_its_first_part():
 def test_without_a_model_the_trace_tells_the_proportions():
     one, two, three = (Stage(id=id_, origin="written", op="map") for id_ in "abc")
     work = {"a": Work(at_work=6.0, computing=1.0, waiting=0.0), "b": Work(at_work=3.0, computing=0.0, waiting=0.0)}
-    account = attribute([one, two, three], work, Used(total_ms=6.0), CORES)
+    account = attribute([one, two, three], work, CpuUsage(total_ms=6.0), CORES)
     assert account is not None
     assert (one.time_ms_per_batch, two.time_ms_per_batch, three.time_ms_per_batch) == (6.0, 3.0, None)
     assert (one.timed_by, two.timed_by, three.timed_by) == ("trace", "trace", None)
@@ -120,7 +133,7 @@ def test_without_a_model_the_trace_tells_the_proportions():
 def test_without_a_model_what_was_seen_of_the_calls_counts_too():
     whole, part = Stage(id="a", origin="written", op="map"), Stage(id="b", origin="written", op="batch", fused_with="a")
     work = {"a": Work(ms=1.4, at_work=1.6, computing=1.0, waiting=0.0), "b": Work(calls=32.0, calling=1.1)}
-    attribute([whole, part], work, Used(total_ms=4.0), CORES)
+    attribute([whole, part], work, CpuUsage(total_ms=4.0), CORES)
     assert (whole.time_ms_per_batch, part.time_ms_per_batch) == (pytest.approx(2.5), None)
 
 
@@ -133,7 +146,7 @@ def test_a_stage_that_nobody_read_has_the_traces_time_for_its_elements():
     one, two = stage("a", 1.0, 1.0), unread("b", 400)
     ops = [OpCost(op="x", ms_per_batch=5.0)]
     work = {"b": Work(at_work=6.0, computing=1.0, waiting=0.0, elements=8.0, ms=5.0, ops=ops)}
-    account = attribute([one, two], work, Used(total_ms=4.5, batches=100), CORES)
+    account = attribute([one, two], work, CpuUsage(total_ms=4.5, batches=100), CORES)
     assert account is not None
     assert (two.time_ms_per_batch, two.cpu_ms_per_batch, two.timed_by) == (3.0, 3.0, "trace")
     assert [op.ms_per_batch for op in two.ops or []] == [2.5]
@@ -145,21 +158,21 @@ def test_a_stage_that_nobody_read_has_the_traces_time_for_its_elements():
 def test_no_more_of_what_the_trace_timed_than_passed_while_it_was_measured(op: str, inside: float):
     one, two = stage("a", 1.0, 1.0), unread("b", 400, tf_op=op)
     work = {"b": Work(at_work=60.0, computing=0.1, waiting=0.9, elements=4.0)}
-    attribute([one, two], work, Used(total_ms=9.0, batches=100, interval_ms=8.0), CORES)
+    attribute([one, two], work, CpuUsage(total_ms=9.0, batches=100, interval_ms=8.0), CORES)
     assert (two.cpu_ms_per_batch, two.time_ms_per_batch) == pytest.approx((6.0, inside))
 
 
 def test_where_nobody_looked_while_traced_it_computed_as_all_stages_did_then():
     one, two = stage("a", 1.0, 1.0), unread("b", 400)
     work = {"b": Work(at_work=6.0, elements=4.0)}
-    attribute([one, two], work, Used(total_ms=9.0, batches=100, waiting_share=0.9, traced_share=0.5), CORES)
+    attribute([one, two], work, CpuUsage(total_ms=9.0, batches=100, waiting_share=0.9, traced_share=0.5), CORES)
     assert (one.cpu_ms_per_batch, two.cpu_ms_per_batch) == pytest.approx((0.1, 3.0))
 
 
 def test_what_the_trace_timed_gets_no_more_than_the_others_leave():
     one, two = stage("a", 1.0, 1.0), unread("b", 400)
     work = {"b": Work(at_work=8.0, computing=0.5, waiting=0.0, elements=4.0)}
-    account = attribute([one, two], work, Used(total_ms=4.0, batches=100), CORES)
+    account = attribute([one, two], work, CpuUsage(total_ms=4.0, batches=100), CORES)
     assert account is not None
     assert (one.cpu_ms_per_batch, two.cpu_ms_per_batch) == (1.0, 3.0)
     assert (two.blocked_ms_per_batch, two.time_ms_per_batch) == (4.0, 7.0)
@@ -169,28 +182,28 @@ def test_what_the_trace_timed_gets_no_more_than_the_others_leave():
 def test_a_trace_is_not_taken_to_be_slower_than_traces_are():
     one, two = stage("a", 3.0, 3.0), unread("b", 400)
     work = {"b": Work(at_work=2.0, computing=1.0, waiting=0.0, elements=4.0)}
-    attribute([one, two], work, Used(total_ms=3.0, batches=100), CORES)
+    attribute([one, two], work, CpuUsage(total_ms=3.0, batches=100), CORES)
     assert (one.share, two.share) == (0.75, 0.25)
 
 
 def test_of_fused_stages_that_nobody_read_the_first_has_the_time():
     first, last = unread("b", 400), unread("c", 100, fused_with="b")
     work = {"b": Work(at_work=6.0, elements=2.0), "c": Work(at_work=2.0, elements=2.0)}
-    attribute([stage("a", 1.0, 1.0), first, last], work, Used(batches=100), CORES)
+    attribute([stage("a", 1.0, 1.0), first, last], work, CpuUsage(batches=100), CORES)
     assert (first.time_ms_per_batch, last.time_ms_per_batch) == (4.0, None)
 
 
 @pytest.mark.parametrize(("elements", "traced"), [(None, 4.0), (400, 0.0)])
 def test_where_it_is_not_known_how_many_elements_there_were_nothing_is(elements: int | None, traced: float):
     one, two = stage("a", 1.0, 1.0), unread("b", elements)
-    attribute([one, two], {"b": Work(at_work=2.0, elements=traced)}, Used(total_ms=3.0, batches=100), CORES)
+    attribute([one, two], {"b": Work(at_work=2.0, elements=traced)}, CpuUsage(total_ms=3.0, batches=100), CORES)
     assert (two.time_ms_per_batch, two.timed_by) == (None, None)
 
 
 def test_ops_are_never_longer_than_their_stage():
     one = stage("a", 10.0, 10.0)
     ops = [OpCost(op="x", ms_per_batch=15.0), OpCost(op="y", ms_per_batch=5.0)]
-    attribute([one], {"a": Work(ms=20.0, ops=ops)}, Used(), CORES)
+    attribute([one], {"a": Work(ms=20.0, ops=ops)}, CpuUsage(), CORES)
     assert [(op.op, op.ms_per_batch) for op in one.ops or []] == [("x", pytest.approx(7.5)), ("y", pytest.approx(2.5))]
 
 
@@ -206,17 +219,17 @@ def test_ops_are_never_longer_than_their_stage():
 )
 def test_what_sets_a_stages_ceiling(ms: float, threads: float, busy: float, resource: str):
     one = stage("a", ms, ms, 1000 * threads / ms)
-    attribute([one], {"a": Work(computing=busy, waiting=0.0)}, Used(), CORES)
+    attribute([one], {"a": Work(computing=busy, waiting=0.0)}, CpuUsage(), CORES)
     assert one.ceiling_resource == resource
     assert one.ceiling_batches_per_second == pytest.approx(1000 * threads / ms)
 
 
 def test_the_ceiling_is_the_smallest_of_its_terms():
     one, two = stage("a", 30.0, 40.0, 1000 / 30.0), stage("b", 10.0, 40.0, 100.0)
-    account = attribute([one, two], {}, Used(total_ms=42.0), CORES)
+    account = attribute([one, two], {}, CpuUsage(total_ms=42.0), CORES)
     ms = Quantiles(mean=20.0, p50=20.0, p95=20.0, p99=20.0)
     steps = Steps(count=10, seconds=1.0, interval_ms=ms, wait_ms=ms, fetch_ms=ms, busy_ms=ms, wait_share=0.5)
-    ceiling = ceiling_of([one, two], account, steps, CORES)
+    ceiling = find_ceiling([one, two], account, steps, CORES)
     assert ceiling is not None
     assert (ceiling.resource, ceiling.stage) == ("serial", "a")
     assert [(term.resource, round(term.batches_per_second, 1)) for term in ceiling.terms] == [
@@ -234,7 +247,7 @@ WAITS = Work(computing=0.05, waiting=0.0)
 
 
 def threads_of(stages: list[Stage], pool: float | None) -> list[tuple[float, str | None, float | None]]:
-    ceiling = ceiling_of(stages, None, None, CORES, pool)
+    ceiling = find_ceiling(stages, None, None, CORES, pool)
     assert ceiling is not None
     found = [term for term in ceiling.terms if term.resource == "threads"]
     return [(round(term.batches_per_second, 1), term.stage, term.threads) for term in found]
@@ -242,21 +255,21 @@ def threads_of(stages: list[Stage], pool: float | None) -> list[tuple[float, str
 
 def test_functions_that_wait_are_held_by_their_pool():
     one, two = waiting_map("a", 40.0, 16.0), waiting_map("b", 10.0, 16.0)
-    attribute([one, two], {"a": WAITS, "b": WAITS}, Used(total_ms=10.0), CORES)
+    attribute([one, two], {"a": WAITS, "b": WAITS}, CpuUsage(total_ms=10.0), CORES)
     assert threads_of([one, two], 2.0) == [(40.0, "a", 2.0)]
     assert threads_of([one, two], None) == []
 
 
 def test_a_map_that_waits_is_held_by_its_calls():
     one = waiting_map("a", 40.0, 3.0)
-    attribute([one], {"a": WAITS}, Used(total_ms=10.0), CORES)
+    attribute([one], {"a": WAITS}, CpuUsage(total_ms=10.0), CORES)
     assert threads_of([one], 16.0) == [(75.0, "a", 3.0)]
     assert threads_of([one.model_copy(update={"tunable": True})], 16.0) == [(400.0, "a", 16.0)]
 
 
 def test_functions_that_compute_are_held_by_the_cores():
     one = waiting_map("a", 40.0, 3.0)
-    attribute([one], {"a": Work(computing=1.0, waiting=0.0)}, Used(total_ms=50.0), CORES)
+    attribute([one], {"a": Work(computing=1.0, waiting=0.0)}, CpuUsage(total_ms=50.0), CORES)
     assert threads_of([one], CORES) == []
     assert threads_of([one], 2.0) == [(50.0, "a", 2.0)]
 
@@ -264,26 +277,41 @@ def test_functions_that_compute_are_held_by_the_cores():
 def test_waiting_for_a_core_is_told_by_those_that_were_looked_at():
     one, two = stage("a", 20.0, 30.0), stage("b", 10.0, 30.0)
     seen = {"a": Work(computing=0.5, waiting=0.3)}
-    account = attribute([one, two], seen, Used(total_ms=50.0, waiting_share=0.2), CORES)
+    account = attribute([one, two], seen, CpuUsage(total_ms=50.0, waiting_share=0.2), CORES)
     assert account is not None
     assert account.waiting_ms == pytest.approx(6.0)
 
 
 def test_waiting_for_a_core_is_not_told_by_a_few():
     one, two = stage("a", 10.0, 30.0), stage("b", 20.0, 30.0)
-    account = attribute([one, two], {"a": Work(computing=0.5, waiting=0.3)}, Used(total_ms=50.0), CORES)
+    account = attribute([one, two], {"a": Work(computing=0.5, waiting=0.3)}, CpuUsage(total_ms=50.0), CORES)
     assert account is not None
     assert account.waiting_ms is None
 
 
 def test_nothing_known_nothing_said():
     one = Stage(id="a", origin="written", op="map")
-    assert attribute([one], {}, Used(), CORES) is None
-    assert ceiling_of([one], None, None, CORES) is None
+    assert attribute([one], {}, CpuUsage(), CORES) is None
+    assert find_ceiling([one], None, None, CORES) is None
 
 
 @pytest.mark.parametrize(("parallelism", "inside"), [(1.0, 50.0), (2.0, 66.0), (None, 66.0)])
 def test_one_call_at_a_time_takes_no_longer_than_the_clock(parallelism: float | None, inside: float) -> None:
     one = stage("a", 66.0, 70.0, parallelism=parallelism)
-    attribute([one], {}, Used(total_ms=80.0, interval_ms=50.0), CORES)
+    attribute([one], {}, CpuUsage(total_ms=80.0, interval_ms=50.0), CORES)
     assert one.time_ms_per_batch == inside
+
+
+def test_the_steps_are_pure_and_the_rows_are_written_once():
+    rows = [stage("a", 30.0, 40.0, 1000 / 30.0), stage("b", 10.0, 40.0, 100.0), unread("c", 400)]
+    ops = [OpCost(op="x", ms_per_batch=60.0)]
+    work = {
+        "a": Work(computing=0.4, waiting=0.1, intra_op=0.5, ops=ops, calls=32.0, calling=1.0),
+        "c": Work(at_work=6.0, computing=1.0, waiting=0.0, elements=8.0, ms=5.0, ops=ops),
+    }
+    before = [row.model_dump() for row in rows], repr(work)
+    usage = CpuUsage(total_ms=45.0, loop_ms=1.0, waiting_share=0.2, interval_ms=25.0, batches=100)
+    found = attribute_time(rows, work, usage, CORES)
+    assert ([row.model_dump() for row in rows], repr(work)) == before
+    assert found == attribute_time(rows, work, usage, CORES)
+    assert [row.cpu_ms_per_batch is not None for row in found[0]] == [True, True, True]

@@ -100,7 +100,7 @@ def test_ops_of_a_dataset_belong_to_its_stage():
     (address,) = found
     assert address == "stages.0"
     assert found[address].ms == 5.0
-    assert (found[address].computing, found[address].waiting, found[address].further) == (0.5, 0.1, 0.2)
+    assert (found[address].computing, found[address].waiting, found[address].intra_op) == (0.5, 0.1, 0.2)
     assert [(op.op, op.ms_per_batch) for op in found[address].ops] == [("Mul", 4.0), ("Add", 1.0)]
 
 

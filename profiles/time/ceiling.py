@@ -1,0 +1,112 @@
+"""Upper bounds of the rate: that of each stage, and that of the pipeline.
+
+The pipeline's is Plumber's: ``min(cores / sum of CPU times, slowest serial stage, step)``, and where functions wait, or
+their pool has fewer threads than there are cores, also the threads that they run on over their time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from pipeprof.profiles.document.measured import Steps
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount
+from pipeprof.profiles.time.stage_time import StageTime
+
+_FUNCTIONS = frozenset({"map", "filter", "from_generator", "scan", "take_while"})
+"""Stages whose functions do something themselves, on the pool's threads; those of others make datasets."""
+_BLOCKED_FROM = 0.5
+"""Share of the functions' time blocked from which their threads and not the cores are counted."""
+
+
+def stage_ceiling(
+    time: StageTime, interval_ms: float | None, cores: float
+) -> tuple[float, Literal["serial", "threads", "cores"]] | None:
+    """Return the rate of a stage if everything else took no time, and what sets it; ``None`` to keep the model's.
+
+    Args:
+        time: With its threads and all its times.
+        interval_ms: From one batch to the next.
+        cores: Cores that the worker may use.
+    """
+    needed = time.active_ms - (time.intra_op_ms or 0.0)
+    if time.threads is None or needed <= 0:
+        return None
+    if interval_ms is not None:
+        # Other threads wake and end the calls: the stage has kept up with what was measured.
+        needed = min(needed, max(needed - (time.calling_ms or 0.0), time.threads * interval_ms))
+    by_threads = 1000 * time.threads / needed
+    cpu = time.cpu_ms or 0.0
+    by_cores = 1000 * cores / cpu if cpu > 0 else math.inf
+    rate = min(by_threads, by_cores)
+    if by_cores <= by_threads * 1.001 and cores > 1:
+        return rate, "cores"
+    return rate, "serial" if time.threads < 1.01 else "threads"
+
+
+def find_ceiling(
+    stages: Sequence[Stage], account: CpuAccount | None, steps: Steps | None, cores: float, pool: float | None = None
+) -> Ceiling | None:
+    """Find the rate that the pipeline as it is could reach at most, with the resource that sets it.
+
+    Args:
+        stages: With their times split up.
+        account: Of the process's CPU time.
+        steps: What was measured.
+        cores: That the worker may use.
+        pool: Threads that functions run on; `None` where not known.
+    """
+    terms: list[CeilingTerm] = []
+    cpu = sum(stage.cpu_ms_per_batch or 0.0 for stage in stages)
+    if account is not None:
+        cpu = max(cpu, account.total_ms - (account.pipeprof_ms or 0.0))
+    if cpu > 0:
+        terms.append(CeilingTerm(resource="cores", batches_per_second=1000 * cores / cpu))
+    serial = [
+        stage
+        for stage in stages
+        if stage.ceiling_resource == "serial" and stage.ceiling_batches_per_second and not stage.tunable
+    ]
+    if serial:
+        slowest = min(serial, key=lambda stage: stage.ceiling_batches_per_second or 0.0)
+        rate = slowest.ceiling_batches_per_second or 0.0
+        terms.append(CeilingTerm(resource="serial", batches_per_second=rate, stage=slowest.id))
+    terms.extend(_by_pool(stages, cores, pool))
+    if steps is not None and steps.busy_ms is not None and steps.busy_ms.mean > 0:
+        terms.append(CeilingTerm(resource="step", batches_per_second=1000 / steps.busy_ms.mean))
+    if not terms:
+        return None
+    terms.sort(key=lambda term: term.batches_per_second)
+    first = terms[0]
+    return Ceiling(batches_per_second=first.batches_per_second, resource=first.resource, stage=first.stage, terms=terms)
+
+
+def _by_pool(stages: Sequence[Stage], cores: float, pool: float | None) -> list[CeilingTerm]:
+    """Return the bound by the threads that functions run on: all of them, or as many as a waiting map has calls."""
+    held = {stage.id: _held_ms(stage) for stage in stages if stage.op in _FUNCTIONS and stage.timed_by == "model"}
+    total = sum(held.values())
+    if pool is None or not total > 0:
+        return []
+    waiting = [stage for stage in stages if stage.id in held and _waits(stage, held[stage.id])]
+    found = []
+    if pool < cores or sum(held[stage.id] for stage in waiting) >= _BLOCKED_FROM * total:
+        most = max(held, key=lambda id_: held[id_])
+        found.append(CeilingTerm(resource="threads", batches_per_second=1000 * pool / total, stage=most, threads=pool))
+    for stage in waiting:
+        calls = stage.parallelism or 1.0
+        if 1.0 < calls < pool and not stage.tunable:
+            rate = 1000 * calls / held[stage.id]
+            found.append(CeilingTerm(resource="threads", batches_per_second=rate, stage=stage.id, threads=calls))
+    return sorted(found, key=lambda term: term.batches_per_second)[:1]
+
+
+def _held_ms(stage: Stage) -> float:
+    """Return for how long its functions hold a thread; other threads wake and end their calls."""
+    others = (stage.calling_ms_per_batch or 0.0) + (stage.intra_op_ms_per_batch or 0.0)
+    return max(0.0, (stage.cpu_ms_per_batch or 0.0) + (stage.blocked_ms_per_batch or 0.0) - others)
+
+
+def _waits(stage: Stage, held_ms: float) -> bool:
+    return (stage.blocked_ms_per_batch or 0.0) >= _BLOCKED_FROM * held_ms > 0
