@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
 from pipeprof.profiles.advise.edits.patch import proposal
-from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, by_precedence
 from pipeprof.profiles.advise.rule import rules as all_rules
 from pipeprof.profiles.advise.suppress import unknown_rules, without_ignored
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
@@ -62,9 +62,7 @@ def advise(
     """
     known = all_rules() if rules is None else rules
     messages = unknown_rules(ignore, known)
-    found: list[Finding] = []
-    for rule in known.values():
-        found += _apply(rule, view, messages)
+    found = _findings(known, view, messages)
     found, told = _gate(_merged(found, view), view)
     found, ignored = without_ignored(found, ignore, view)
     return ordered(found, view), [*messages, *told, *ignored]
@@ -121,15 +119,21 @@ def _group(finding: Finding) -> int:
     return {"kept": 0, "ceiling": 1, "rejected": 4}[finding.status]
 
 
-def _apply(rule: Rule, view: PipelineView, messages: list[Message]) -> list[Finding]:
-    """What one rule finds; what it found before it failed stays."""
+def _findings(rules: Mapping[str, Rule], view: PipelineView, messages: list[Message]) -> list[Finding]:
+    """The findings of all rules; a hit about a stage of a rule that its own one yields to is left out."""
+    kept: dict[str, list[RuleHit]] = {}
     found: list[Finding] = []
-    try:
-        for draft in _drafts(rule, view):
-            found.append(_finding(rule, draft, view))
-    except Exception as error:  # A mistake in one rule must never cost the report.
-        message = f"the rule {rule.name} failed ({_one_line(error)}); what it would have found is missing"
-        messages.append(Message(code="rule-failed", message=message))
+    for rule in by_precedence(rules):
+        stronger = frozenset[str]().union(*(hit.stages for name in rule.yields_to for hit in kept.get(name, ())))
+        hits = kept.setdefault(rule.name, [])
+        try:
+            for hit in _hits(rule, view):
+                if not hit.stages & stronger:
+                    found.append(_finding(rule, hit, view))
+                    hits.append(hit)
+        except Exception as error:  # A mistake in one rule must never cost the report; its earlier hits stay.
+            message = f"the rule {rule.name} failed ({_one_line(error)}); its findings are missing"
+            messages.append(Message(code="rule-failed", message=message))
     return found
 
 
@@ -138,7 +142,7 @@ def _one_line(error: Exception) -> str:
     return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
 
 
-def _drafts(rule: Rule, view: PipelineView) -> Iterable[RuleHit]:
+def _hits(rule: Rule, view: PipelineView) -> Iterable[RuleHit]:
     if view.kind == "static":
         yield from rule.check(view)
         return
@@ -153,26 +157,26 @@ def has_costs(view: PipelineView) -> bool:
     return any(stage.ms_per_batch is not None for stage in view.stages)
 
 
-def _finding(rule: Rule, draft: RuleHit, view: PipelineView) -> Finding:
-    stage = view.by_id.get(draft.stage or "")
-    predicted = draft.predicted
-    edits = [Edit(**edit.to_dict()) for edit in draft.edits]
-    patch, python = proposal(view, draft.edits)
+def _finding(rule: Rule, hit: RuleHit, view: PipelineView) -> Finding:
+    stage = view.by_id.get(hit.stage or "")
+    predicted = hit.predicted
+    edits = [Edit(**edit.to_dict()) for edit in hit.edits]
+    patch, python = proposal(view, hit.edits)
     return Finding(
         rule=rule.name,
         title=rule.title,
         family=rule.family,
-        stage=draft.stage,
+        stage=hit.stage,
         location=stage.location if stage is not None else None,
-        sentence=draft.sentence,
-        evidence=dict(draft.evidence),
-        recommendation=draft.recommendation,
-        semantics=draft.semantics or rule.semantics,
+        sentence=hit.sentence,
+        evidence=dict(hit.evidence),
+        recommendation=hit.recommendation,
+        semantics=hit.semantics or rule.semantics,
         edit=edits[0] if len(edits) == 1 else edits or None,
         patch=patch,
         python=python,
-        change=describe_change(view, draft.edits, draft.change_detail),
-        overrides=overrides(view, draft.edits),
+        change=describe_change(view, hit.edits, hit.change_detail),
+        overrides=overrides(view, hit.edits),
         predicted=predicted
         and Predicted(
             speedup=predicted.speedup,

@@ -1,15 +1,11 @@
-"""What several rules ask of a measured pipeline, so that they draw the line between each other in one place.
+"""Conditions that several rules share, so that exactly one of them applies to a cause.
 
-Who speaks when more than one could:
-
-- A map that runs one call at a time belongs to `serial-map-latency` if it waits and to `serial-map-cpu` if it
-  computes (`waits`, `computes`: no map does both); if it runs Python that computes, to neither (the GIL's).
-- A map with several calls at a time belongs to `threadpool-too-small` if a private pool is set, else to
-  `threadpool-caps-blocking-map`.
-- Two slow stages in a row belong to `no-prefetch-between` unless one of them is such a serial map (`serial_finding`):
-  making it parallel takes it off the row as well, and more. The sides of a zip are its own (`in_slow_zip`), maps
-  and all, because each side alone is only a part of what adds up.
-- `no-prefetch` is about the end of the pipeline and the step, and stands beside any of these.
+- A map that runs one call at a time: `serial-map-latency` if it waits, `serial-map-cpu` if it computes (`waits` and
+  `computes` exclude each other), neither if it runs Python that holds the GIL.
+- A map with several calls in flight: `threadpool-too-small` with a private pool, else `threadpool-caps-blocking-map`.
+- Two slow stages in a row: `no-prefetch-between`, which yields to the rules for serial maps. The sides of a zip are its
+  own (`in_slow_zip`), maps included, because each side is only part of a sum.
+- `no-prefetch` is about the end of the pipeline and the step; it can apply together with any of these.
 """
 
 from __future__ import annotations
@@ -140,11 +136,6 @@ def computes(view: PipelineView, stage: StageView) -> bool:
     # The model may have seen more batches than came out: one call at a time takes no more than all of the interval.
     busy = used >= WAITING_CORES.value and used * at.interval_ms >= COMPUTING.value * min(ms, at.interval_ms)
     return busy and python_bound(view, stage) is False
-
-
-def serial_finding(view: PipelineView, stage: StageView) -> bool:
-    """Whether a rule for serial maps speaks of the stage."""
-    return (waits(view, stage) or computes(view, stage)) and not in_slow_zip(view, stage)
 
 
 def ms_per_element(timing_: Timing, stage: StageView) -> float | None:

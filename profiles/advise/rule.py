@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import graphlib
 import importlib
 import pkgutil
 from abc import ABC
@@ -62,6 +63,7 @@ class RuleHit:
         predicted: What they should bring.
         semantics: Where it differs from the rule's own class.
         change_detail: What the change means in numbers, for the one-line description of the edits.
+        covers: Addresses of all stages that the hit is about, where that is more than `stage`.
     """
 
     sentence: str
@@ -72,6 +74,12 @@ class RuleHit:
     predicted: Prediction | None = None
     semantics: Semantics | None = None
     change_detail: str | None = None
+    covers: tuple[str, ...] = ()
+
+    @property
+    def stages(self) -> frozenset[str]:
+        """Addresses of the stages that the hit is about."""
+        return frozenset(self.covers or ((self.stage,) if self.stage is not None else ()))
 
 
 class Rule(ABC):
@@ -89,6 +97,7 @@ class Rule(ABC):
         fix: What to do.
         ignore_when: When the finding does not matter.
         thresholds: Every number it compares with.
+        yields_to: Names of the rules that silence it where they have a hit about one of the same stages.
     """
 
     name: ClassVar[str]
@@ -100,6 +109,7 @@ class Rule(ABC):
     fix: ClassVar[str]
     ignore_when: ClassVar[str]
     thresholds: ClassVar[tuple[Threshold, ...]] = ()
+    yields_to: ClassVar[tuple[str, ...]] = ()
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """What can be said without running the pipeline; also called on measured views, unless `diagnose` differs."""
@@ -127,3 +137,15 @@ def rules() -> Mapping[str, Rule]:
             if isinstance(value, type) and issubclass(value, Rule) and value.__module__ == module.__name__:
                 found[value.name] = value()
     return dict(sorted(found.items()))
+
+
+def by_precedence(rules: Mapping[str, Rule]) -> list[Rule]:
+    """Order rules so that each comes after those it yields to.
+
+    Raises:
+        graphlib.CycleError: Rules yield to each other.
+    """
+    sorter = graphlib.TopologicalSorter(
+        {name: [other for other in rule.yields_to if other in rules] for name, rule in rules.items()}
+    )
+    return [rules[name] for name in sorter.static_order()]

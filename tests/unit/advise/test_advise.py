@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
+from graphlib import CycleError
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import GATE, UNVERIFIED, advise, ordered, worth
 from pipeprof.profiles.advise.edits.edits import InsertStage, Rewrite, SetArgument, SetOption
-from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold, by_precedence
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.findings import Predicted as PredictedEffect
 from pipeprof.profiles.view.view import AUTOTUNE, PipelineView
@@ -33,6 +34,7 @@ def rule(name: str = "some-rule", drafts: Iterable[RuleHit] = (), **facts: Any) 
         family = facts.get("family", "memory")
         semantics = facts.get("semantics", "same")
         seen = why = fix = ignore_when = "…"
+        yields_to = facts.get("yields_to", ())
 
         def check(self, view: PipelineView) -> Iterable[RuleHit]:
             del view
@@ -280,3 +282,28 @@ def test_ignoring_a_rule_that_does_not_exist_hides_nothing() -> None:
 def test_without_rules_given_all_there_are_are_applied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "all_rules", lambda: {"some-rule": rule(drafts=[draft()])})
     assert [found.rule for found in advise(ROWS)[0]] == ["some-rule"]
+
+
+def test_a_rule_is_silent_where_the_one_it_yields_to_has_a_hit() -> None:
+    strong = rule("z-strong", [draft("stages.0", covers=("stages.0", "stages.1"))])
+    weak = rule("a-weak", [draft("stages.1"), draft("source"), draft(None)], yields_to=("z-strong", "not-there"))
+    findings, messages = advised(ROWS, strong, weak)
+    assert messages == []
+    assert sorted((one.rule, one.stage or "") for one in findings) == [
+        ("a-weak", ""),
+        ("a-weak", "source"),
+        ("z-strong", "stages.0"),
+    ]
+
+
+def test_a_hit_that_was_silenced_silences_nothing() -> None:
+    first = rule("first", [draft("stages.0")])
+    second = rule("second", [draft("stages.0", covers=("stages.0", "stages.1"))], yields_to=("first",))
+    third = rule("third", [draft("stages.1")], yields_to=("second",))
+    assert [one.rule for one in advised(ROWS, third, second, first)[0]] == ["first", "third"]
+
+
+def test_rules_that_yield_to_each_other_are_an_error() -> None:
+    one, two = rule("one", [], yields_to=("two",)), rule("two", [], yields_to=("one",))
+    with pytest.raises(CycleError):
+        by_precedence({"one": one, "two": two})

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from unit.advise.views import RECORDED, measured, pipeline, recorded, stage
 
 from pipeprof.profiles.advise import rules as package
-from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, rules
+from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, by_precedence, rules
 from pipeprof.profiles.document.measured import Contention, Quantiles, Steps
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
@@ -52,6 +52,15 @@ def is_sound(draft: RuleHit, view: PipelineView) -> None:
     if draft.predicted is not None:
         assert draft.predicted.formula.strip()
         assert draft.predicted.speedup is None or 0 < draft.predicted.speedup < math.inf
+
+
+def test_rules_yield_to_rules_that_exist_and_never_in_a_circle() -> None:
+    known = rules()
+    order = [rule.name for rule in by_precedence(known)]
+    assert sorted(order) == NAMES
+    for name, rule in known.items():
+        for other in rule.yields_to:
+            assert order.index(other) < order.index(name), f"{name} yields to {other}"
 
 
 def test_there_is_a_rule_in_each_module_and_it_is_called_after_it() -> None:

@@ -13,7 +13,6 @@ from pipeprof.profiles.advise.predicates import (
     ONE_CORE,
     SLOW_STAGE,
     python_bound,
-    serial_finding,
     slow_sides,
     spare_cores,
     worker_cores,
@@ -41,6 +40,7 @@ class NoPrefetchBetween(Rule):
     title = "Slow stages take turns"
     family = "speed"
     semantics = "same"
+    yields_to = ("serial-map-cpu", "serial-map-latency")
     seen = (
         "Two stages in a row that run one call at a time, or two sides of a zip, each take a good part of the "
         "interval, nothing between them works ahead, and together they set the pace."
@@ -97,7 +97,7 @@ class NoPrefetchBetween(Rule):
     def _in_a_row(self, view: PipelineView, at: Timing, row: Sequence[StageView]) -> Iterator[RuleHit]:
         line = _line(view, row)
         slow = [unit for unit in line if total_ms(unit) >= SLOW_STAGE.value * at.interval_ms]
-        if len(slow) <= 1 or any(serial_finding(view, stage) for unit in slow for stage in unit):
+        if len(slow) <= 1:
             return
         if _share_a_lock(view, at, [stage for unit in slow for stage in unit]):
             return
@@ -110,6 +110,7 @@ class NoPrefetchBetween(Rule):
             stage=slow[0][0],
             after=after,
             moved_ms=groups,
+            covers=tuple(stage.id for unit in slow for stage in unit),
             sentence=(
                 f"{words} per batch take turns on one thread, {percent(min(1.0, whole / at.interval_ms))} of the "
                 f"{milliseconds(at.interval_ms)} from batch to batch: while one works, the other does not."
@@ -130,6 +131,7 @@ class NoPrefetchBetween(Rule):
         moved_ms: Sequence[float],
         sentence: str,
         recommendation: str,
+        covers: tuple[str, ...] = (),
     ) -> Iterator[RuleHit]:
         handed = max((one.measured.elements or 0) / at.batches if one.measured is not None else 0.0 for one in after)
         moved = [stage for one in after for stage in drawn(view, one)]
@@ -144,6 +146,7 @@ class NoPrefetchBetween(Rule):
             stage=stage.id,
             sentence=sentence,
             recommendation=recommendation,
+            covers=covers,
             evidence={
                 "stages": ", ".join(one.id for one in after),
                 "moved_ms_per_batch": sum(moved_ms),

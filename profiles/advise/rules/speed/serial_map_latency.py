@@ -123,5 +123,6 @@ class SerialMapLatency(Rule):
                 speedup=predicted.speedup,
                 peak_rss_delta_bytes=None if None in held else sum(one for one in held if one is not None),
             ),
+            covers=tuple(one.id for one in maps),
             semantics="randomness" if any(draws(one) for one in maps) else None,
         )
