@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.functions import Functions
 from pipeprof.pipelines.build.pin_errors import pinned
+from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.base import Op
 from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick
 from pipeprof.pipelines.ops.values.nested import Pipeline, PipelineFunction
@@ -92,6 +94,18 @@ class _Builder(Functions):
     def __init__(self, tf: Any, context: BuildContext) -> None:
         super().__init__(tf, context)
         self._outer: list[Any] = []
+
+    @property
+    def tfds(self) -> Any:
+        """The module tensorflow_datasets.
+
+        Raises:
+            PlainError: The package is not installed.
+        """
+        if importlib.util.find_spec("tensorflow_datasets") is None:
+            msg = "tfds.load needs the package tensorflow_datasets: pip install tensorflow-datasets"
+            raise PlainError(msg)
+        return importlib.import_module("tensorflow_datasets")
 
     def pipeline(self, pipeline: Any, address: str) -> Any:
         """The dataset of a source and its stages: a `Spec`, or a `Pipeline` with its outer element set."""

@@ -35,6 +35,10 @@ class Building(Protocol):
     def tf(self) -> Any:
         """The module tensorflow."""
 
+    @property
+    def tfds(self) -> Any:
+        """The module tensorflow_datasets."""
+
     def arguments(self, op: "Op", address: str) -> dict[str, Any]:
         """The arguments that were written, as TensorFlow takes them, and the node's name."""
 

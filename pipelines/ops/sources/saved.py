@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
@@ -121,11 +119,8 @@ class TfdsLoad(Source):
         return None
 
     def build(self, building: Building, address: str) -> Any:
-        """The dataset, if the package is there."""
-        if importlib.util.find_spec("tensorflow_datasets") is None:
-            msg = "tfds.load needs the package tensorflow_datasets: pip install tensorflow-datasets"
-            raise PlainError(msg)
-        tfds = importlib.import_module("tensorflow_datasets")
+        """Load the dataset, if the package is installed."""
+        tfds = building.tfds
         arguments = {**building.arguments(self, address), "name": str(self.name), "download": False}
         if self.read_config is not None:
             written = self.read_config.model_fields_set
