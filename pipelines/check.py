@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from pipeprof.pipelines.data.recipes.models import DataEntry
 from pipeprof.pipelines.inference.errors import Place, Refused
-from pipeprof.pipelines.inference.known_files import Files
+from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.inference.pipeline import PipelineInference
 from pipeprof.pipelines.ops.base import parse_source, parse_stage
 from pipeprof.pipelines.spec.errors.root_causes import Fault
@@ -61,7 +61,7 @@ def find_element_faults(pipeline: Any, data: Mapping[str, DataEntry], base_dir: 
         fault = Fault(place, not refusal.argument, refusal.code, refusal.message, refusal.suggestion)
         found.setdefault(fault)
 
-    inference = PipelineInference(Files(base_dir, data, counting=False), strict=True, report=report)
+    inference = PipelineInference(KnownFiles(base_dir, data, counting=False), strict=True, report=report)
     inference.pipeline(pipeline, "", (), None)
     return list(found)
 

@@ -15,7 +15,7 @@ from pipeprof.pipelines.ops.calls.opcall import OpCall, OpPath
 from pipeprof.pipelines.ops.calls.seeds import drawing
 
 
-class Building(Protocol):
+class ChainBuilder(Protocol):
     """What a chain needs of the builder."""
 
     tf: Any
@@ -47,7 +47,7 @@ class Shared:
 class ChainRun:
     """A chain at its place; implements `pipeprof.pipelines.ops.calls.base.Running` for the call at ``path``."""
 
-    builder: Building
+    builder: ChainBuilder
     address: str
     argument: str = ""
     path: OpPath = ()

@@ -19,7 +19,7 @@ from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure, map_leaves
 from pipeprof.pipelines.ops.values.values import (
     ArrayFile,
-    Autotune,
+    AutotuneConstant,
     Field,
     FilePatterns,
     InputFolder,
@@ -151,7 +151,7 @@ class _Builder(Functions):
             return self._existing(value)
         if isinstance(value, OutputFile | InputFolder | ArrayFile):
             return str(resolve(value, self.context.base_dir, self.context.data_dirs)) if value else ""
-        if isinstance(value, Autotune):
+        if isinstance(value, AutotuneConstant):
             return self.tf.data.AUTOTUNE
         return self.constant(value)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.from_python.fields import field_of, paths
 from pipeprof.pipelines.from_python.literals import Folders, literal, tensors
-from pipeprof.pipelines.from_python.records import Array, Tensor, UnsaidError
+from pipeprof.pipelines.from_python.records import Array, NotExpressible, RecordedTensor
 from pipeprof.pipelines.ops.base import Op
 from pipeprof.pipelines.spec.paths import is_glob
 
@@ -29,7 +29,7 @@ def written(kind: type[Op], given: Mapping[str, Any], folders: Folders) -> dict[
         folders: For paths.
 
     Raises:
-        UnsaidError: One of them cannot be written.
+        NotExpressible: One of them cannot be written.
     """
     found: dict[str, Any] = {}
     for name, value in given.items():
@@ -39,12 +39,12 @@ def written(kind: type[Op], given: Mapping[str, Any], folders: Folders) -> dict[
             continue
         if name not in kind.model_fields:
             msg = f"the argument {name}"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
         try:
             found[name] = _value(kind, name, value, folders)
-        except UnsaidError as problem:
+        except NotExpressible as problem:
             msg = f"{name} is {problem}"
-            raise UnsaidError(msg) from None
+            raise NotExpressible(msg) from None
     # First what it is called, as people write it.
     return {"name": found.pop("name"), **found} if "name" in found else found
 
@@ -76,12 +76,12 @@ def files(value: Any, folders: Folders) -> Any:
     """Paths and globs.
 
     Raises:
-        UnsaidError: They are something else, such as a dataset.
+        NotExpressible: They are something else, such as a dataset.
     """
     names = value.values if isinstance(value, Array) else value
     listed = [names] if isinstance(names, str) else names
     if not isinstance(listed, list | tuple) or not listed or not all(isinstance(one, str) for one in listed):
-        raise UnsaidError(_what(value))
+        raise NotExpressible(_what(value))
     if any(is_glob(one) for one in listed) or len(listed) == 1:
         found = [folders.path(one) for one in listed]
         return found[0] if len(found) == 1 else found
@@ -97,13 +97,13 @@ def outer(value: Any, element: Any) -> dict[str, Any] | None:
     """How a nested source's first argument says that it is the outer element, or a field of it; None if it is not.
 
     Raises:
-        UnsaidError: It is no field of the element.
+        NotExpressible: It is no field of the element.
     """
-    if not isinstance(value, Tensor):
+    if not isinstance(value, RecordedTensor):
         return {"whole": True} if value == element and element is not None else None
     where = paths(element)
     if value.id not in where:
         msg = "a tensor that is computed in the function"
-        raise UnsaidError(msg)
+        raise NotExpressible(msg)
     path = where[value.id]
     return {"on": field_of(path)} if path else {"whole": True}

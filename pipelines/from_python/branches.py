@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipeprof.pipelines.from_python.records import Body, Call, Function, Tensor, UnsaidError
+from pipeprof.pipelines.from_python.records import Call, NotExpressible, RecordedBody, RecordedFunction, RecordedTensor
 
 
 def functions_of(call: Call) -> list[Any]:
@@ -23,7 +23,7 @@ def deciding(call: Call) -> Any:
 
 
 def written(
-    call: Call, inputs: Sequence[Tensor], decision: str | int, write: Callable[[Body], list[Any]]
+    call: Call, inputs: Sequence[RecordedTensor], decision: str | int, write: Callable[[RecordedBody], list[Any]]
 ) -> dict[str, Any]:
     """The arguments of the call, without routes.
 
@@ -34,7 +34,7 @@ def written(
         write: Gives the chain of a function.
 
     Raises:
-        UnsaidError: A branch cannot be written.
+        NotExpressible: A branch cannot be written.
     """
     chains = [_chain(one, inputs, write) for one in functions_of(call)]
     if call.name == "tf.switch_case":
@@ -43,15 +43,15 @@ def written(
     found = {name: chain for name, chain in zip(names, chains, strict=True) if chain}
     if not found:
         msg = "both of its branches change nothing"
-        raise UnsaidError(msg)
+        raise NotExpressible(msg)
     return {"pred": [{"select": decision}], **found}
 
 
-def _chain(function: Any, inputs: Sequence[Tensor], write: Callable[[Body], list[Any]]) -> list[Any]:
-    body = function.body if isinstance(function, Function) else None
+def _chain(function: Any, inputs: Sequence[RecordedTensor], write: Callable[[RecordedBody], list[Any]]) -> list[Any]:
+    body = function.body if isinstance(function, RecordedFunction) else None
     if body is None:
         msg = "a branch was not seen"
-        raise UnsaidError(msg)
+        raise NotExpressible(msg)
     element: Any = inputs[0] if len(inputs) == 1 else tuple(inputs)
     result = tuple(body.result) if isinstance(body.result, list) else body.result
     return [] if result == element else write(replace(body, element=element, result=result))

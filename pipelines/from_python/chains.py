@@ -12,7 +12,15 @@ from pipeprof.pipelines.from_python.fields import Path, field_of, paths, replace
 from pipeprof.pipelines.from_python.getitem import key_text
 from pipeprof.pipelines.from_python.literals import NATURAL, Folders, literal
 from pipeprof.pipelines.from_python.plans import BRANCHES, PYTHON, Planner, holds_datasets, leaves
-from pipeprof.pipelines.from_python.records import Array, Body, Call, Function, Key, Tensor, UnsaidError
+from pipeprof.pipelines.from_python.records import (
+    Array,
+    Call,
+    NotExpressible,
+    RecordedBody,
+    RecordedFunction,
+    RecordedKey,
+    RecordedTensor,
+)
 from pipeprof.pipelines.ops.functions.catalog import function
 
 _MOST_CALLS: Final = 250
@@ -20,7 +28,7 @@ _MOST_CALLS: Final = 250
 _OBJECTS: Final = ("tf.lookup.", "tf.keras.layers.")
 
 
-def chain(body: Body, folders: Folders, *, answers: bool = False) -> tuple[list[Any], str]:
+def chain(body: RecordedBody, folders: Folders, *, answers: bool = False) -> tuple[list[Any], str]:
     """The calls of a function, as they stand under ``ops:``.
 
     Args:
@@ -32,14 +40,14 @@ def chain(body: Body, folders: Folders, *, answers: bool = False) -> tuple[list[
         The calls, and why some of them are of the user's own functions.
 
     Raises:
-        UnsaidError: Why there is no such chain.
+        NotExpressible: Why there is no such chain.
     """
     if holds_datasets(body.element) or holds_datasets(body.result):
         msg = "it works on datasets"
-        raise UnsaidError(msg)
+        raise NotExpressible(msg)
     if len(body.calls) > _MOST_CALLS:
         msg = f"it makes {len(body.calls)} calls"
-        raise UnsaidError(msg)
+        raise NotExpressible(msg)
     writer = _Writer(body, folders, answers=answers)
     return writer.written(), writer.why
 
@@ -47,7 +55,7 @@ def chain(body: Body, folders: Folders, *, answers: bool = False) -> tuple[list[
 class _Writer:
     """Goes through the calls and keeps what the element is at each of them."""
 
-    def __init__(self, body: Body, folders: Folders, *, answers: bool) -> None:
+    def __init__(self, body: RecordedBody, folders: Folders, *, answers: bool) -> None:
         self._body = body
         self._folders = folders
         self._answers = answers
@@ -102,17 +110,17 @@ class _Writer:
         inputs = list(dict.fromkeys(leaves(branches.functions_of(call))))
         if not inputs:
             msg = "its branches use nothing of the element"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
         where = paths(self._state)
         fields = [self._field(where, one) for one in inputs]
         decision = self._field(where, branches.deciding(call))
         item = branches.written(call, inputs, decision, lambda body: chain(body, self._folders)[0])
         on = fields[0] if len(fields) == 1 else fields
-        if isinstance(call.result, Tensor) and len(inputs) == 1 and inputs[0].id not in later:
+        if isinstance(call.result, RecordedTensor) and len(inputs) == 1 and inputs[0].id not in later:
             self._state = replaced(self._state, where[inputs[0].id], call.result)
             self._items.append({call.name: _routed(item, on, None)})
             return
-        alone = isinstance(call.result, Tensor | dict)
+        alone = isinstance(call.result, RecordedTensor | dict)
         results = [call.result] if alone else list(call.result)
         targets = [self._fresh(call) for _ in results]
         self._state = {**self._state, **dict(zip(targets, results, strict=True))}
@@ -131,7 +139,7 @@ class _Writer:
                 return False
             self._items.append({"python": self._folders.reference(str(call.reference))})
         elif call.name in PYTHON:
-            if not isinstance(self._state, Tensor | tuple) or given.get("inp") not in (
+            if not isinstance(self._state, RecordedTensor | tuple) or given.get("inp") not in (
                 [self._state],
                 list(self._state) if isinstance(self._state, tuple) else None,
                 (self._state,),
@@ -160,40 +168,40 @@ class _Writer:
     def _inputs(self, call: Call) -> dict[str, Any]:
         """Fields by parameter; several for a parameter that takes a list."""
         found: dict[str, Any] = {}
-        if call.name == "getitem" and not isinstance(call.arguments["x"], Tensor):
+        if call.name == "getitem" and not isinstance(call.arguments["x"], RecordedTensor):
             constant = self._constant(call.arguments["x"])
             found["x"] = self._field(paths(self._state), constant)
         where = paths(self._state)
         for name, value in call.arguments.items():
-            if isinstance(value, Key) or not list(leaves(value)):
+            if isinstance(value, RecordedKey) or not list(leaves(value)):
                 continue
-            if isinstance(value, Tensor):
+            if isinstance(value, RecordedTensor):
                 found[name] = self._field(where, value)
                 continue
             if isinstance(value, list | tuple) and (name == "inp" or self._takes_list(call, name)):
                 found[name] = [self._field(where, one) for one in self._all_fields(value)]
                 where = paths(self._state)
-            elif isinstance(value, list | tuple) and all(isinstance(one, Tensor | int) for one in value):
+            elif isinstance(value, list | tuple) and all(isinstance(one, RecordedTensor | int) for one in value):
                 found[name] = self._stacked(list(value))
                 where = paths(self._state)
             else:
                 msg = f"{call.name} is given a structure of fields"
-                raise UnsaidError(msg)
+                raise NotExpressible(msg)
         return found
 
-    def _all_fields(self, values: Any, dtype: str = "") -> list[Tensor]:
+    def _all_fields(self, values: Any, dtype: str = "") -> list[RecordedTensor]:
         """A list of fields and constants, the latter made fields, of a dtype if it is not what they have by nature."""
-        return [one if isinstance(one, Tensor) else self._constant(one, dtype) for one in values]
+        return [one if isinstance(one, RecordedTensor) else self._constant(one, dtype) for one in values]
 
     def _stacked(self, values: list[Any]) -> str | int:
         """A list of numbers, some of them fields, as TensorFlow packs it: numbers of Python's become what these are."""
-        fields = self._all_fields(values, next((one.dtype for one in values if isinstance(one, Tensor)), ""))
+        fields = self._all_fields(values, next((one.dtype for one in values if isinstance(one, RecordedTensor)), ""))
         if not isinstance(self._state, dict):
             self._name_fields()
         where = paths(self._state)
         on = [self._field(where, one) for one in fields]
         name = self._fresh(Call("stack", "function", {}, None))
-        self._state = {**self._state, name: Tensor(-1 - len(self._items))}
+        self._state = {**self._state, name: RecordedTensor(-1 - len(self._items))}
         self._items.append({"tf.stack": {"on": on, "to": name}})
         return name
 
@@ -203,19 +211,22 @@ class _Writer:
         return called is not None and called.takes_list and called.parameters[0].name == name
 
     def _field(self, where: Mapping[int, Path], value: Any) -> str | int:
-        if not isinstance(value, Tensor):
+        if not isinstance(value, RecordedTensor):
             msg = "a list holds a field beside constants"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
         if value.id not in where:
             msg = "a part of the element is gone by then"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
         path = where[value.id]
         return field_of(path) if path else ""
 
     def _in_place(self, call: Call, later: set[int]) -> bool:
         """Whether a component of a tuple can make room for the result."""
-        plain = all(isinstance(value, Tensor | Key) or not list(leaves(value)) for value in call.arguments.values())
-        alone = isinstance(self._state, tuple) and isinstance(call.result, Tensor)
+        plain = all(
+            isinstance(value, RecordedTensor | RecordedKey) or not list(leaves(value))
+            for value in call.arguments.values()
+        )
+        alone = isinstance(self._state, tuple) and isinstance(call.result, RecordedTensor)
         return plain and alone and self._room(call, later) is not None
 
     def _room(self, call: Call, later: set[int]) -> Path | None:
@@ -229,7 +240,7 @@ class _Writer:
     def _name_fields(self) -> None:
         """Make a mapping of the element, with the names of the function's parameters."""
         names = [name for name in self._body.parameters if not keyword.iskeyword(name)]
-        if isinstance(self._state, Tensor):
+        if isinstance(self._state, RecordedTensor):
             name = names[0] if len(names) == 1 else "x"
             self._items.append({"to_dict": [name]})
             self._state = {name: self._state}
@@ -241,13 +252,13 @@ class _Writer:
 
     def _into_field(self, call: Call, inputs: dict[str, Any], later: set[int]) -> None:
         room = self._room(call, later)
-        if isinstance(call.result, list | tuple) and all(isinstance(one, Tensor) for one in call.result):
+        if isinstance(call.result, list | tuple) and all(isinstance(one, RecordedTensor) for one in call.result):
             targets = [self._fresh(call) for _ in call.result]
             for target, one in zip(targets, call.result, strict=True):
                 self._state = {**self._state, target: one}
             self._items.append(self._item(call, targets, inputs))
             return
-        if room is not None and isinstance(call.result, Tensor):
+        if room is not None and isinstance(call.result, RecordedTensor):
             self._items.append(self._item(call, field_of(room), inputs))
             self._state = replaced(self._state, room, call.result)
             return
@@ -288,7 +299,7 @@ class _Writer:
         return {call.name: written} if written else call.name
 
     def _said(self, call: Call, name: str, value: Any) -> Any:
-        if isinstance(value, Function) and call.name in PYTHON:
+        if isinstance(value, RecordedFunction) and call.name in PYTHON:
             return self._folders.reference(str(value.file))
         if isinstance(value, str) and name in ("filename", "vocabulary") and call.name.startswith(_OBJECTS):
             return self._folders.path(value)
@@ -305,7 +316,7 @@ class _Writer:
         if listed:
             if len(inputs) > 1:
                 msg = f"{call.name} is given several lists of fields"
-                raise UnsaidError(msg)
+                raise NotExpressible(msg)
             return listed[0]
         free = called.inputs(set(written), len(inputs)) if called is not None else None
         if free == list(inputs):
@@ -319,7 +330,7 @@ class _Writer:
         self._make_constants()
         where = paths(self._state)
         result = self._result
-        if isinstance(result, Tensor):
+        if isinstance(result, RecordedTensor):
             self._items.append({"select": self._field(where, result)})
         elif isinstance(result, dict) and isinstance(self._state, dict):
             self._as_dict(result, self._state, where)
@@ -345,12 +356,12 @@ class _Writer:
             return {name: self._structure(one, where) for name, one in value.items()}
         if isinstance(value, tuple | list):
             return [self._structure(one, where) for one in value]
-        if not isinstance(value, Tensor):
+        if not isinstance(value, RecordedTensor):
             msg = "a part of its result is no tensor"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
         if value.id not in where:
             msg = "a part of its result is not of the element"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
         return field_of(where[value.id]) if where[value.id] else None
 
     def _make_constants(self) -> None:
@@ -364,20 +375,20 @@ class _Writer:
             if isinstance(value, list) and list(leaves(value)):
                 name = self._stacked(value)
                 return self._state[name]
-            return value if isinstance(value, Tensor) else self._constant(value)
+            return value if isinstance(value, RecordedTensor) else self._constant(value)
 
         self._result = visit(self._unlisted(self._result))
 
-    def _constant(self, value: Any, dtype: str = "") -> Tensor:
+    def _constant(self, value: Any, dtype: str = "") -> RecordedTensor:
         dtype = value.dtype if isinstance(value, Array) else "" if dtype in NATURAL else dtype
         written = {"value": literal(value, self._folders), **({"dtype": dtype} if dtype else {})}
         if value is None:
             msg = "a part of its result is None"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
         if not isinstance(self._state, dict):
             self._name_fields()
         name = self._fresh(Call("constant", "function", {}, None))
-        made = Tensor(-1 - len(self._items))
+        made = RecordedTensor(-1 - len(self._items))
         self._items.append({"tf.constant": {**written, "on": [], "to": name}})
         self._state = {**self._state, name: made}
         return made

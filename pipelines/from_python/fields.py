@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeprof.pipelines.from_python.records import Tensor, UnsaidError
+from pipeprof.pipelines.from_python.records import NotExpressible, RecordedTensor
 
 Path = tuple[str | int, ...]
 
 
 def paths(value: Any, below: Path = ()) -> dict[int, Path]:
     """Where each tensor stands in a structure."""
-    if isinstance(value, Tensor):
+    if isinstance(value, RecordedTensor):
         return {value.id: below}
     found: dict[int, Path] = {}
     items: Any = ()
@@ -29,13 +29,13 @@ def field_of(path: Path) -> str | int:
     """A path as ``on`` has it.
 
     Raises:
-        UnsaidError: A key inside has a dot.
+        NotExpressible: A key inside has a dot.
     """
     if len(path) == 1:
         return path[0]
     if any(not str(part) or "." in str(part) for part in path):
         msg = "a field whose name has a dot is inside of another one"
-        raise UnsaidError(msg)
+        raise NotExpressible(msg)
     return ".".join(map(str, path))
 
 

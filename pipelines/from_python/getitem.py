@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeprof.pipelines.from_python.records import Array, Key, Tensor, UnsaidError
+from pipeprof.pipelines.from_python.records import Array, NotExpressible, RecordedKey, RecordedTensor
 
 
-def key_text(key: Key, field: Callable[[Tensor], str | int]) -> str | int:
+def key_text(key: RecordedKey, field: Callable[[RecordedTensor], str | int]) -> str | int:
     """The key; ``field`` gives the name of a tensor among its bounds.
 
     Raises:
-        UnsaidError: A bound is neither a number nor a field.
+        NotExpressible: A bound is neither a number nor a field.
 
     Example:
-        >>> key_text(Key((Ellipsis, slice(None, 3)), alone=False), lambda tensor: "")
+        >>> key_text(RecordedKey((Ellipsis, slice(None, 3)), alone=False), lambda tensor: "")
         '..., :3'
     """
     words = [_word(item, field) for item in key.items]
@@ -23,7 +23,7 @@ def key_text(key: Key, field: Callable[[Tensor], str | int]) -> str | int:
     return int(text) if text.lstrip("-").isdigit() else text
 
 
-def _word(item: Any, field: Callable[[Tensor], str | int]) -> str:
+def _word(item: Any, field: Callable[[RecordedTensor], str | int]) -> str:
     if item is Ellipsis:
         return "..."
     if item is None:
@@ -34,14 +34,14 @@ def _word(item: Any, field: Callable[[Tensor], str | int]) -> str:
     return _bound(item, field)
 
 
-def _bound(value: Any, field: Callable[[Tensor], str | int]) -> str:
+def _bound(value: Any, field: Callable[[RecordedTensor], str | int]) -> str:
     if value is None:
         return ""
     if isinstance(value, Array) and isinstance(value.values, int):
         return str(value.values)
-    if isinstance(value, Tensor):
+    if isinstance(value, RecordedTensor):
         return str(field(value))
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     msg = "what stands between the brackets is no number"
-    raise UnsaidError(msg)
+    raise NotExpressible(msg)

@@ -11,7 +11,7 @@ from pipeprof.pipelines.from_python.plain_graph import PlainGraph, plain
 from pipeprof.pipelines.graph.observe.reading import serialised
 
 
-class Graphs:
+class GraphPair:
     """A dataset's graph as it was written and as TensorFlow would run it.
 
     Args:
@@ -101,7 +101,7 @@ def texts_of(content: bytes, count: int) -> Iterator[bytes]:
         at += length
 
 
-def compare(first: Graphs, second: Graphs) -> tuple[list[Difference], list[Difference]] | str:
+def compare(first: GraphPair, second: GraphPair) -> tuple[list[Difference], list[Difference]] | str:
     """Where two datasets differ as written, and as executed; or why that could not be told."""
     parts = (first.written, second.written, first.executed, second.executed)
     for part in parts:

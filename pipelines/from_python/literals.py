@@ -1,4 +1,4 @@
-"""Values that were handed over, as a spec writes them; `UnsaidError` for those that it cannot."""
+"""Values that were handed over, as a spec writes them; `NotExpressible` for those that it cannot."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pipeprof.pipelines.from_python.records import (
     Array,
     Dataset,
     Dtype,
-    Feature,
-    Function,
+    NotExpressible,
     Opaque,
-    Options,
+    RecordedFeature,
+    RecordedFunction,
+    RecordedOptions,
+    RecordedSpec,
+    RecordedTensor,
     Shape,
-    Spec,
-    Tensor,
-    UnsaidError,
 )
 from pipeprof.pipelines.spec.paths import has_scheme
 
@@ -104,7 +104,7 @@ def literal(value: Any, folders: Folders) -> Any:
     """A value as YAML's data.
 
     Raises:
-        UnsaidError: No spec can say it.
+        NotExpressible: No spec can say it.
     """
     if value is None or isinstance(value, bool | int | str | float):
         return value
@@ -123,22 +123,24 @@ def _typed(value: Any, folders: Folders) -> Any:
     if isinstance(value, Shape):
         if value.dimensions is None:
             msg = "a shape of unknown rank"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
         return list(value.dimensions)
-    if isinstance(value, Spec):
+    if isinstance(value, RecordedSpec):
         return _spec(value)
-    if isinstance(value, Feature):
+    if isinstance(value, RecordedFeature):
         return {value.kind: {name: literal(one, folders) for name, one in value.arguments.items()}}
-    if isinstance(value, Options):
+    if isinstance(value, RecordedOptions):
         return dict(value.values)
-    words = {Tensor: "a tensor of the graph", Dataset: "a dataset"}
-    if isinstance(value, Function):
+    words = {RecordedTensor: "a tensor of the graph", Dataset: "a dataset"}
+    if isinstance(value, RecordedFunction):
         msg = f"the function {value.name}"
-        raise UnsaidError(msg)
-    raise UnsaidError(value.what if isinstance(value, Opaque) else words.get(type(value), f"a {type(value).__name__}"))
+        raise NotExpressible(msg)
+    raise NotExpressible(
+        value.what if isinstance(value, Opaque) else words.get(type(value), f"a {type(value).__name__}")
+    )
 
 
-def _spec(value: Spec) -> dict[str, Any]:
+def _spec(value: RecordedSpec) -> dict[str, Any]:
     shape = None if value.shape is None else list(value.shape)
     described: dict[str, Any] = {"shape": shape, "dtype": value.dtype}
     if value.kind == "ragged" and value.ragged_rank is not None:
@@ -163,7 +165,7 @@ def _array_file(value: Array, folders: Folders) -> Any:
     if folders.saved is None:
         described = f"{value.dtype}, {list(value.shape)}: {count:,} values"
         msg = f"an array in memory ({described}); --save-arrays keeps it in a file"
-        raise UnsaidError(msg)
+        raise NotExpressible(msg)
     folders.saved.setdefault(value.number, f"{folders.stem}_{len(folders.saved) + 1}.npy")
     return {"npy": folders.saved[value.number]}
 
@@ -187,7 +189,7 @@ def tensors(value: Any, folders: Folders) -> Any:
     """What ``from_tensor_slices`` is given: arrays and literals, alone or in dicts and tuples.
 
     Raises:
-        UnsaidError: Something is too large to be written, or of a dtype that a literal does not have.
+        NotExpressible: Something is too large to be written, or of a dtype that a literal does not have.
     """
     if isinstance(value, dict):
         return {name: tensors(one, folders) for name, one in value.items()}
@@ -213,14 +215,14 @@ def _told_apart(value: tuple[Any, ...], written: list[Any], folders: Folders) ->
         if isinstance(one, Array) and (one.made is not None or one.file is not None or folders.saved is not None):
             return [*written[:index], _array_file(one, folders), *written[index + 1 :]]
     msg = "a tuple of short lists, which a spec would take for a single array"
-    raise UnsaidError(msg)
+    raise NotExpressible(msg)
 
 
 def component(value: Array, folders: Folders) -> Any:
     """One array of a source.
 
     Raises:
-        UnsaidError: It is too large, or a literal would have another dtype.
+        NotExpressible: It is too large, or a literal would have another dtype.
     """
     if value.file is not None:
         return _array_file(value, folders)
@@ -235,7 +237,7 @@ def component(value: Array, folders: Folders) -> Any:
     if folders.saved is not None:
         return _array_file(value, folders)
     msg = f"an array of {value.dtype}, which a literal cannot be; --save-arrays keeps it in a file"
-    raise UnsaidError(msg)
+    raise NotExpressible(msg)
 
 
 def _files(names: list[Any], folders: Folders) -> Any:

@@ -11,8 +11,16 @@ from pipeprof.pipelines.from_python.arguments import FILES, files, outer, writte
 from pipeprof.pipelines.from_python.chains import chain
 from pipeprof.pipelines.from_python.fields import Path, field_of
 from pipeprof.pipelines.from_python.literals import Folders
-from pipeprof.pipelines.from_python.records import Call, Dataset, Function, Notes, Recording, UnsaidError, Where
-from pipeprof.pipelines.from_python.user_functions import Step, covered
+from pipeprof.pipelines.from_python.records import (
+    Call,
+    Dataset,
+    Notes,
+    NotExpressible,
+    RecordedFunction,
+    Recording,
+    Where,
+)
+from pipeprof.pipelines.from_python.user_functions import WrittenOp, covered
 from pipeprof.pipelines.ops.base import sources, stages
 
 _ELEMENT: Final = {
@@ -32,7 +40,7 @@ _COMBINED: Final = ("zip", "sample_from_datasets", "choose_from_datasets")
 
 
 @dataclass
-class Described:
+class RecoveredSpec:
     """A spec.
 
     Attributes:
@@ -70,14 +78,14 @@ class Describer:
     _calls: dict[str, int] = field(default_factory=dict)
     _named: dict[str, int] = field(default_factory=dict)
 
-    def describe(self, name: str) -> Described:
+    def describe(self, name: str) -> RecoveredSpec:
         """The whole spec.
 
         Args:
             name: For reports.
 
         Raises:
-            UnsaidError: Nothing of it can be told.
+            NotExpressible: Nothing of it can be told.
         """
         head: dict[str, Any] = {"version": 1, "name": name}
         root, options = self.recording.root, None
@@ -90,12 +98,12 @@ class Describer:
             data["options"] = options
         if self.recording.seed is not None:
             data["measure"] = {"seed": self.recording.seed}
-        return Described(data, self._places, self._chains, self._calls)
+        return RecoveredSpec(data, self._places, self._chains, self._calls)
 
     def _pipeline(self, end: Dataset, element: Any, address: str) -> dict[str, Any]:
         """``source`` and ``stages`` of a pipeline, or ``on`` where it begins with a dataset of the element."""
         calls, start = self._line(end, element)
-        steps: list[Step] = []
+        steps: list[WrittenOp] = []
         number = 0
         for call in calls:
             is_stage = isinstance(call.arguments.get("self"), Dataset)
@@ -103,7 +111,9 @@ class Describer:
             number += is_stage
             steps.append(self._step(call, element, here, is_stage=is_stage))
         if start is None and not calls:
-            steps.append(Step(end.id, "source", None, "it was not made by a public function of TensorFlow's", None))
+            steps.append(
+                WrittenOp(end.id, "source", None, "it was not made by a public function of TensorFlow's", None)
+            )
         if element is None:
             self._note(steps)
             steps, moved = covered(steps, self.recording.users, self.folders)
@@ -112,7 +122,7 @@ class Describer:
         problem = next((step for step in steps if step.item is None), None)
         if problem is not None:
             msg = f"{problem.op}: {problem.why}"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
         found: dict[str, Any] = {}
         if start:
             found["on"] = field_of(start)
@@ -143,7 +153,7 @@ class Describer:
             return [unknown, *calls[::-1]], None
         return calls[::-1], path
 
-    def _step(self, call: Call, element: Any, here: str, *, is_stage: bool) -> Step:
+    def _step(self, call: Call, element: Any, here: str, *, is_stage: bool) -> WrittenOp:
         number = call.result.id if isinstance(call.result, Dataset) else 0
         self._calls[here] = call.id
         op = call.name if is_stage else "source"
@@ -151,21 +161,21 @@ class Describer:
             self._places[here] = call.where
         try:
             if call.id in self.denied:
-                raise UnsaidError(self.denied[call.id])
+                raise NotExpressible(self.denied[call.id])
             if call.kind == "unknown":
                 msg = "a dataset that no public function of TensorFlow's was seen to make"
-                raise UnsaidError(msg)
+                raise NotExpressible(msg)
             item = {call.name: self._stage(call, element, here) if is_stage else self._source(call, element, here)}
-        except UnsaidError as problem:
-            return Step(number, op, None, str(problem), call.where, call.name, call.id)
-        return Step(number, op, item, "", call.where, call.name, call.id)
+        except NotExpressible as problem:
+            return WrittenOp(number, op, None, str(problem), call.where, call.name, call.id)
+        return WrittenOp(number, op, item, "", call.where, call.name, call.id)
 
-    def _note(self, steps: Sequence[Step]) -> None:
+    def _note(self, steps: Sequence[WrittenOp]) -> None:
         for step in steps:
             if step.item is None:
                 self.notes.add(step.name or step.op, step.why, step.where)
 
-    def _renumber(self, steps: Sequence[Step], address: str) -> None:
+    def _renumber(self, steps: Sequence[WrittenOp], address: str) -> None:
         """Places after something was put in the place of several stages."""
         chains = set(self._chains.values())
         for known in (self._places, self._chains, self._calls):
@@ -198,9 +208,9 @@ class Describer:
             if name in given:
                 found[name] = self._element(call, given.pop(name), here, answers=True)
         for name, value in given.items():
-            if isinstance(value, Function):
+            if isinstance(value, RecordedFunction):
                 msg = f"{name} is a function"
-                raise UnsaidError(msg)
+                raise NotExpressible(msg)
         arguments = written(kind, given, self.folders)
         return {**self._label(call, arguments), **found, **arguments}
 
@@ -215,9 +225,9 @@ class Describer:
         return {}
 
     def _element(self, call: Call, function: Any, here: str, *, answers: bool) -> dict[str, Any]:
-        if not isinstance(function, Function):
+        if not isinstance(function, RecordedFunction):
             msg = "its function is something else"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
         why = ""
         if call.id in self.refused:
             why = self.refused[call.id]
@@ -226,7 +236,7 @@ class Describer:
         else:
             try:
                 items, why = chain(function.body, self.folders, answers=answers)
-            except UnsaidError as problem:
+            except NotExpressible as problem:
                 why = str(problem)
             else:
                 if not self._is_whole(items, function):
@@ -235,7 +245,7 @@ class Describer:
                     return {"ops": items}
         return self._python(call, function, why)
 
-    def _is_whole(self, items: list[Any], function: Function) -> bool:
+    def _is_whole(self, items: list[Any], function: RecordedFunction) -> bool:
         """Whether a chain only calls the function that it would stand for."""
         return function.file is not None and items == [{"python": self.folders.reference(function.file)}]
 
@@ -247,28 +257,28 @@ class Describer:
                 name = said["function"] if isinstance(said, dict) else said
                 self.notes.add(f"{call.name}", f"calls {name} in Python, because {why}", where)
 
-    def _python(self, call: Call, function: Function, why: str) -> dict[str, Any]:
+    def _python(self, call: Call, function: RecordedFunction, why: str) -> dict[str, Any]:
         place = function.where or call.where
         if function.file is None:
             msg = f"its function {function.name} cannot be told ({why}), and {function.why}"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
         self.notes.add(f"{call.name} {function.name}", f"python, because {why}", place)
         return {"python": self.folders.reference(function.file)}
 
     def _nested(self, call: Call, function: Any, here: str) -> dict[str, Any]:
-        if not isinstance(function, Function):
+        if not isinstance(function, RecordedFunction):
             msg = "its function is something else"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
         body = function.body
         why = "what it makes was not seen"
         if body is not None and isinstance(body.result, Dataset):
             element = body.element[-1] if call.name == "group_by_window" else body.element
             try:
                 return self._pipeline(body.result, _Element(element), here)
-            except UnsaidError as problem:
+            except NotExpressible as problem:
                 if function.file is None:
                     msg = f"in its function, {problem}"
-                    raise UnsaidError(msg) from problem
+                    raise NotExpressible(msg) from problem
                 why = str(problem)
         return self._python(call, function, why)
 
@@ -282,10 +292,10 @@ class Describer:
         found: dict[str, Any] = {}
         if call.name == "from_generator":
             function = given.pop("generator")
-            if not isinstance(function, Function) or function.file is None:
-                why = function.why if isinstance(function, Function) else "it is an object"
+            if not isinstance(function, RecordedFunction) or function.file is None:
+                why = function.why if isinstance(function, RecordedFunction) else "it is an object"
                 msg = f"its generator cannot be named: {why}"
-                raise UnsaidError(msg)
+                raise NotExpressible(msg)
             found["python"] = self.folders.reference(function.file)
         first = kind.element_argument
         if first and first in given and isinstance(element, _Element):
@@ -307,7 +317,7 @@ class Describer:
         if call is not None and call.name == "from_tensor_slices":
             return files(call.arguments["tensors"], self.folders)
         msg = "its files are a dataset, where a spec has names"
-        raise UnsaidError(msg)
+        raise NotExpressible(msg)
 
     def _combined(self, call: Call, given: dict[str, Any], element: Any, here: str) -> dict[str, Any]:
         datasets = given.pop("datasets", None)
@@ -324,7 +334,7 @@ class Describer:
             if isinstance(value, list | tuple):
                 return [visit(one) for one in value]
             msg = "it combines something else than datasets"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
 
         found: dict[str, Any] = {"datasets": visit(datasets)}
         for name in ("choice_dataset", "weights"):

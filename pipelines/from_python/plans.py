@@ -7,15 +7,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pipeprof.pipelines.from_python.literals import Folders, literal
-from pipeprof.pipelines.from_python.records import Body, Call, Dataset, Function, Key, Tensor, UnsaidError
+from pipeprof.pipelines.from_python.records import (
+    Call,
+    Dataset,
+    NotExpressible,
+    RecordedBody,
+    RecordedFunction,
+    RecordedKey,
+    RecordedTensor,
+)
 
 BRANCHES: Final = ("tf.cond", "tf.switch_case")
 PYTHON: Final = ("tf.numpy_function", "tf.py_function")
 
 
-def leaves(value: Any) -> Iterator[Tensor]:
+def leaves(value: Any) -> Iterator[RecordedTensor]:
     """All tensors in a structure."""
-    if isinstance(value, Tensor):
+    if isinstance(value, RecordedTensor):
         yield value
     elif isinstance(value, dict):
         for one in value.values():
@@ -23,10 +31,10 @@ def leaves(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, list | tuple):
         for one in value:
             yield from leaves(one)
-    elif isinstance(value, Key):
+    elif isinstance(value, RecordedKey):
         for one in value.items:
             yield from leaves([one.start, one.stop, one.step] if isinstance(one, slice) else one)
-    elif isinstance(value, Function) and value.body is not None and value.body.element == ():
+    elif isinstance(value, RecordedFunction) and value.body is not None and value.body.element == ():
         yield from captured(value.body)
 
 
@@ -38,10 +46,10 @@ def holds_datasets(value: Any) -> bool:
     return any(holds_datasets(one) for one in parts)
 
 
-def captured(body: Body) -> list[Tensor]:
+def captured(body: RecordedBody) -> list[RecordedTensor]:
     """What a branch uses of the function around it."""
     makers = {one.id: call for call in reversed(body.calls) if call.kind == "function" for one in leaves(call.result)}
-    found: dict[int, Tensor] = {}
+    found: dict[int, RecordedTensor] = {}
     seen: set[int] = set()
     todo = list(leaves(body.result))
     while todo:
@@ -65,7 +73,7 @@ class Planner:
         folders: For paths in arguments.
     """
 
-    body: Body
+    body: RecordedBody
     folders: Folders
     _known: dict[int, frozenset[int] | None] = field(default_factory=dict)
     why: str = ""
@@ -74,7 +82,7 @@ class Planner:
         """The calls that are needed, in order.
 
         Raises:
-            UnsaidError: Some part of the result cannot be told.
+            NotExpressible: Some part of the result cannot be told.
         """
         given = {one.id for one in leaves(self.body.element)}
         self._known = {one: frozenset() for one in given}
@@ -82,17 +90,17 @@ class Planner:
         for leaf in leaves(self.body.result):
             found = self._solve(leaf)
             if found is None:
-                raise UnsaidError(self.why or "what it computes was not seen")
+                raise NotExpressible(self.why or "what it computes was not seen")
             chosen |= found
         return [call for index, call in enumerate(self.body.calls) if index in chosen]
 
-    def _solve(self, leaf: Tensor) -> frozenset[int] | None:
+    def _solve(self, leaf: RecordedTensor) -> frozenset[int] | None:
         if leaf.id not in self._known:
             self._known[leaf.id] = None
             self._known[leaf.id] = self._first(leaf)
         return self._known[leaf.id]
 
-    def _first(self, leaf: Tensor) -> frozenset[int] | None:
+    def _first(self, leaf: RecordedTensor) -> frozenset[int] | None:
         """TensorFlow's own call first, then the user's from the inside out."""
         for kind in ("function", "user"):
             for index, call in enumerate(self.body.calls):
@@ -111,13 +119,13 @@ class Planner:
     def _sayable(self, call: Call) -> bool:
         try:
             check(call, self.folders)
-        except UnsaidError as problem:
+        except NotExpressible as problem:
             self.why = self.why or str(problem)
             return False
         return True
 
 
-def _unknown(leaf: Tensor) -> str:
+def _unknown(leaf: RecordedTensor) -> str:
     if leaf.op == "Placeholder":
         return "it uses a tensor of the function around it"
     made = f"TensorFlow's {leaf.op}" if leaf.op else "something"
@@ -128,38 +136,38 @@ def check(call: Call, folders: Folders) -> None:
     """Whether a call can be written.
 
     Raises:
-        UnsaidError: Why it cannot.
+        NotExpressible: Why it cannot.
     """
     if call.kind == "user":
         function = call.function
         if function is None or function.file is None:
             msg = f"it calls {call.name}: {function.why if function is not None else ''}"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
         if not all(_only_tensors(one) for one in call.arguments.values()):
             msg = f"it calls {call.name} with more than fields of the element"
-            raise UnsaidError(msg)
+            raise NotExpressible(msg)
         return
     for name, value in call.arguments.items():
         for one in value if isinstance(value, list | tuple) else (value,):
-            if call.name in BRANCHES and isinstance(one, Function):
+            if call.name in BRANCHES and isinstance(one, RecordedFunction):
                 _check_branch(one, folders)
         if call.name in PYTHON and name == "func":
             if getattr(value, "file", None) is None:
                 msg = f"{call.name} calls {getattr(value, 'name', '?')}: {getattr(value, 'why', '')}"
-                raise UnsaidError(msg)
-        elif not isinstance(value, Key) and not list(leaves(value)):
+                raise NotExpressible(msg)
+        elif not isinstance(value, RecordedKey) and not list(leaves(value)):
             try:
                 literal(value, folders)
-            except UnsaidError as problem:
+            except NotExpressible as problem:
                 msg = f"{call.name} is given {problem}"
-                raise UnsaidError(msg) from None
+                raise NotExpressible(msg) from None
 
 
-def _check_branch(function: Function, folders: Folders) -> None:
+def _check_branch(function: RecordedFunction, folders: Folders) -> None:
     body = function.body
     if body is None:
         msg = f"a branch ({function.name}) was not seen"
-        raise UnsaidError(msg)
+        raise NotExpressible(msg)
     Planner(replace(body, element=tuple(captured(body))), folders).calls()
 
 
@@ -170,5 +178,5 @@ def _only_tensors(value: Any) -> bool:
     elif isinstance(value, tuple | list):
         parts = value
     else:
-        return isinstance(value, Tensor)
+        return isinstance(value, RecordedTensor)
     return bool(parts) and all(_only_tensors(one) for one in parts)

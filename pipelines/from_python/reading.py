@@ -13,19 +13,19 @@ from pipeprof.pipelines.from_python.naming import address_of
 from pipeprof.pipelines.from_python.objects import Objects
 from pipeprof.pipelines.from_python.records import (
     Array,
-    Body,
     Call,
     Dataset,
     Dtype,
-    Feature,
-    Function,
-    Key,
     Opaque,
-    Options,
+    RecordedBody,
+    RecordedFeature,
+    RecordedFunction,
+    RecordedKey,
+    RecordedOptions,
+    RecordedSpec,
+    RecordedTensor,
     Recording,
     Shape,
-    Spec,
-    Tensor,
     Where,
 )
 from pipeprof.pipelines.ops.model import Closed
@@ -37,7 +37,7 @@ _MOST_TEXTS: Final = 5_000
 _DEPTH: Final = 3
 
 
-class Reader:
+class Recorder:
     """Makes records; equal objects get equal numbers.
 
     Args:
@@ -129,7 +129,7 @@ class Reader:
     def _argument(self, name: str, argument: str, value: Any, seen: Seen) -> Any:
         if name == "getitem" and argument == "key":
             items = value if isinstance(value, tuple) else (value,)
-            return Key(tuple(self._item(item) for item in items), not isinstance(value, tuple))
+            return RecordedKey(tuple(self._item(item) for item in items), not isinstance(value, tuple))
         return self.value(value, seen)
 
     def _item(self, item: Any) -> Any:
@@ -199,20 +199,22 @@ class Reader:
         elif type(raw).__name__ in KINDS and hasattr(raw, "_fields"):
             found = self._feature(raw)
         elif isinstance(raw, tf.data.Options):
-            found = Options(_written(raw, tf.data.Options(), OptionsModel))
+            found = RecordedOptions(_written(raw, tf.data.Options(), OptionsModel))
         elif isinstance(raw, tf.Variable):
             found = Opaque("a tf.Variable")
         elif isinstance(raw, tf.Tensor):
             found = self._tensor(raw)
         elif isinstance(raw, tf.RaggedTensor | tf.SparseTensor):
             at_hand = hasattr(raw.flat_values if isinstance(raw, tf.RaggedTensor) else raw.values, "numpy")
-            found = Opaque(f"a {type(raw).__name__}") if at_hand else Tensor(self._number(raw), type(raw).__name__)
+            found = (
+                Opaque(f"a {type(raw).__name__}") if at_hand else RecordedTensor(self._number(raw), type(raw).__name__)
+            )
         return found
 
     def _tensor(self, raw: Any) -> Any:
         # Only tensors that hold values have this method.
         if not hasattr(raw, "numpy"):
-            return Tensor(self._number(raw), str(raw.op.type), raw.dtype.base_dtype.name)
+            return RecordedTensor(self._number(raw), str(raw.op.type), raw.dtype.base_dtype.name)
         if raw.dtype in (self._tf.resource, self._tf.variant):
             return Opaque(f"a tensor of {raw.dtype.name}")
         return self._array(raw.numpy(), raw)
@@ -254,28 +256,28 @@ class Reader:
         ranged = self._np.arange(values.size).astype(values.dtype).reshape(values.shape)
         return {**described, "fill": "arange"} if self._np.array_equal(values, ranged) else None
 
-    def _spec(self, raw: Any) -> Spec:
+    def _spec(self, raw: Any) -> RecordedSpec:
         kind = {"RaggedTensorSpec": "ragged", "SparseTensorSpec": "sparse"}.get(type(raw).__name__, "dense")
         shape = None if raw.shape.rank is None else tuple(raw.shape.as_list())
-        return Spec(kind, shape, str(raw.dtype.name), getattr(raw, "ragged_rank", None))
+        return RecordedSpec(kind, shape, str(raw.dtype.name), getattr(raw, "ragged_rank", None))
 
-    def _feature(self, raw: Any) -> Feature:
+    def _feature(self, raw: Any) -> RecordedFeature:
         kind = type(raw)
         defaults = {name: one.default for name, one in inspect.signature(kind).parameters.items()}
         given = {name: getattr(raw, name) for name in raw._fields}
         differing = {name: value for name, value in given.items() if not _same(value, defaults.get(name))}
-        return Feature(kind.__name__, {name: self.value(value) for name, value in differing.items()})
+        return RecordedFeature(kind.__name__, {name: self.value(value) for name, value in differing.items()})
 
-    def _function(self, raw: Any, seen: Seen | None) -> Function:
+    def _function(self, raw: Any, seen: Seen | None) -> RecordedFunction:
         name = str(getattr(raw, "__name__", type(raw).__name__))
         file, why = address_of(raw, self._own)
         code = getattr(inspect.unwrap(getattr(raw, "python_function", raw)), "__code__", None)
         where = Where(code.co_filename, code.co_firstlineno) if code is not None else None
         bodies = [one for one in seen.bodies if one.complete and _calls(one.function, raw)] if seen is not None else []
         read = tuple(body for one in bodies if (body := self._body(one, raw)) is not None)
-        return Function(name, file, why, where if where is not None and self._own(where.file) else None, read)
+        return RecordedFunction(name, file, why, where if where is not None and self._own(where.file) else None, read)
 
-    def _body(self, traced: Traced, raw: Any) -> Body | None:
+    def _body(self, traced: Traced, raw: Any) -> RecordedBody | None:
         calls = [self._call(one) if isinstance(one, Seen) else self._user(one) for one in traced.seen]
         element, result = traced.element, traced.result
         if traced.function is not raw:
@@ -286,7 +288,7 @@ class Reader:
         except (TypeError, ValueError):
             parameters = ()
         kept = tuple(call for call in calls if call is not None)
-        return Body(self.value(element), kept, self.value(result), parameters)
+        return RecordedBody(self.value(element), kept, self.value(result), parameters)
 
 
 def _calls(function: Any, raw: Any, depth: int = _DEPTH) -> bool:

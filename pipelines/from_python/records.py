@@ -1,6 +1,6 @@
 """What was seen while a pipeline was built: calls of TensorFlow's public functions, and what went in and came out.
 
-Plain records, made by `call_recorder` in the worker. Tensors and datasets are numbers (`Tensor`,
+Plain records, made by `call_recorder` in the worker. Tensors and datasets are numbers (`RecordedTensor`,
 `Dataset`) that tell which call gave what another call took; everything else is a value as it was handed over.
 """
 
@@ -20,7 +20,7 @@ class Where:
 
 
 @dataclass(frozen=True)
-class Tensor:
+class RecordedTensor:
     """A tensor that stands for a part of the element, or for what a call gave; ``op`` is TensorFlow's op."""
 
     id: int
@@ -71,7 +71,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Spec:
+class RecordedSpec:
     """A tf.TensorSpec and its kin; ``kind`` is dense, ragged or sparse."""
 
     kind: str
@@ -81,7 +81,7 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class Feature:
+class RecordedFeature:
     """A feature spec of tf.io; ``arguments`` are those that differ from the defaults."""
 
     kind: str
@@ -89,14 +89,14 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Options:
+class RecordedOptions:
     """A tf.data.Options; ``values`` holds what was set, nested by TensorFlow's names."""
 
     values: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Key:
+class RecordedKey:
     """What stood between the brackets of ``x[…]``: numbers, slices, Ellipsis, None, tensors."""
 
     items: tuple[Any, ...]
@@ -111,7 +111,7 @@ class Opaque:
 
 
 @dataclass(frozen=True)
-class Function:
+class RecordedFunction:
     """A function of the user's.
 
     Attributes:
@@ -126,10 +126,10 @@ class Function:
     file: str | None = None
     why: str = ""
     where: Where | None = None
-    bodies: tuple[Body, ...] = ()
+    bodies: tuple[RecordedBody, ...] = ()
 
     @property
-    def body(self) -> Body | None:
+    def body(self) -> RecordedBody | None:
         """The last one: TensorFlow may trace a function again to learn its shapes."""
         return self.bodies[-1] if self.bodies else None
 
@@ -142,7 +142,7 @@ class Call:
         name: ``map``, ``from_tensor_slices`` for sources and stages, ``tf.io.read_file`` for functions.
         kind: ``source``, ``stage``, ``function``, or ``user`` for a function in the user's own files.
         arguments: By name, defaults left out.
-        result: A structure of `Tensor`, or a `Dataset`.
+        result: A structure of `RecordedTensor`, or a `Dataset`.
         where: The user's line.
         id: Tells it from other calls.
         function: Of a ``user`` call, what was called.
@@ -154,7 +154,7 @@ class Call:
     result: Any
     where: Where | None = None
     id: int = 0
-    function: Function | None = None
+    function: RecordedFunction | None = None
 
     @property
     def reference(self) -> str | None:
@@ -163,7 +163,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Body:
+class RecordedBody:
     """What a function did with the element that TensorFlow traced it with.
 
     Attributes:
@@ -209,7 +209,7 @@ class Unsaid:
         return f"{place}{self.what}: {self.why}"
 
 
-class UnsaidError(Exception):
+class NotExpressible(Exception):
     """A value, a call or a stage that no spec can say; the message is why."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeprof.pipelines.addresses import join
-from pipeprof.pipelines.from_python.pipeline import Described
+from pipeprof.pipelines.from_python.pipeline import RecoveredSpec
 from pipeprof.pipelines.from_python.records import Unsaid, Where
 from pipeprof.pipelines.spec.scaffold import MODELINE
 from pipeprof.pipelines.spec.yaml.writer import flow, scalar
@@ -23,7 +23,7 @@ step: none
 """
 
 
-def spec_text(described: Described, unsaid: Sequence[Unsaid], said: Sequence[str], target: str, here: Path) -> str:
+def spec_text(described: RecoveredSpec, unsaid: Sequence[Unsaid], said: Sequence[str], target: str, here: Path) -> str:
     """The text of a spec.
 
     Args:

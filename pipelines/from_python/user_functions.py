@@ -11,7 +11,7 @@ from pipeprof.pipelines.from_python.records import Call, Dataset, Where
 
 
 @dataclass(frozen=True)
-class Step:
+class WrittenOp:
     """A source or stage.
 
     Attributes:
@@ -33,7 +33,7 @@ class Step:
     call: int = 0
 
 
-def covered(steps: Sequence[Step], users: Sequence[Call], folders: Folders) -> tuple[list[Step], bool]:
+def covered(steps: Sequence[WrittenOp], users: Sequence[Call], folders: Folders) -> tuple[list[WrittenOp], bool]:
     """Steps where those that cannot be told have been replaced, as few of them as possible.
 
     Args:
@@ -56,7 +56,7 @@ def covered(steps: Sequence[Step], users: Sequence[Call], folders: Folders) -> t
         found, changed = better, True
 
 
-def _applied(steps: list[Step], untold: int, users: Sequence[Call], folders: Folders) -> list[Step] | None:
+def _applied(steps: list[WrittenOp], untold: int, users: Sequence[Call], folders: Folders) -> list[WrittenOp] | None:
     """A function from dataset to dataset around an untold stage."""
     numbers = [step.dataset for step in steps]
     best: tuple[int, int, Call] | None = None
@@ -75,11 +75,11 @@ def _applied(steps: list[Step], untold: int, users: Sequence[Call], folders: Fol
         return None
     first, end, call = best
     item = {"apply": {"python": folders.reference(str(call.reference))}}
-    step = Step(steps[end].dataset, "apply", item, "", _where(call))
+    step = WrittenOp(steps[end].dataset, "apply", item, "", _where(call))
     return [*steps[: first + 1], step, *steps[end + 1 :]]
 
 
-def _made(steps: list[Step], untold: int, users: Sequence[Call], folders: Folders) -> list[Step] | None:
+def _made(steps: list[WrittenOp], untold: int, users: Sequence[Call], folders: Folders) -> list[WrittenOp] | None:
     """A function without arguments that makes the beginning, at least up to an untold step."""
     numbers = [step.dataset for step in steps]
     best: tuple[int, Call] | None = None
@@ -96,7 +96,7 @@ def _made(steps: list[Step], untold: int, users: Sequence[Call], folders: Folder
         return None
     end, call = best
     item = {"python": {"function": folders.reference(str(call.reference))}}
-    return [Step(steps[end].dataset, "source", item, "", _where(call)), *steps[end + 1 :]]
+    return [WrittenOp(steps[end].dataset, "source", item, "", _where(call)), *steps[end + 1 :]]
 
 
 def _where(call: Call) -> Where | None:

@@ -39,7 +39,7 @@ _KEEPING = frozenset(
 
 
 @dataclass(frozen=True)
-class Flow:
+class ComponentFlow:
     """The components of a pipeline.
 
     Attributes:
@@ -73,14 +73,14 @@ class Flow:
         return self.names.get(node.inputs[0]) if len(node.inputs) == 1 else None
 
 
-def component_flow(graph: StageGraph) -> Flow:
+def component_flow(graph: StageGraph) -> ComponentFlow:
     """Names of all components of ``graph``."""
     naming = _Naming(graph)
     if graph.root is not None:
         count = len(graph.nodes[graph.root].output_types)
         keys = graph.keys
         naming.visit(graph.root, keys if keys is not None and len(keys) == count else _indices(count))
-    return Flow(graph, naming.names)
+    return ComponentFlow(graph, naming.names)
 
 
 @dataclass

@@ -17,14 +17,14 @@ from pipeprof.pipelines.inference.tensor.texts import refuse
 if TYPE_CHECKING:
     from pipeprof.pipelines.inference.calls import CallFlow
     from pipeprof.pipelines.inference.errors import Place
-    from pipeprof.pipelines.inference.known_files import Files
+    from pipeprof.pipelines.inference.known_files import KnownFiles
 
 
 class Inference(Protocol):
     """The inference of a whole pipeline, as a single source or stage uses it."""
 
     strict: bool
-    files: Files
+    files: KnownFiles
     calls: CallFlow
 
     def pipeline(self, pipeline: Any, address: str, place: Place, outer: Structure) -> Flow:

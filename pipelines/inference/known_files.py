@@ -29,7 +29,7 @@ _MAGIC = b"\x93NUMPY"
 _NUMPY_KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex"}
 
 
-class Files:
+class KnownFiles:
     """The files of a spec: what arrays hold, how many match a glob, and which recipe makes them."""
 
     def __init__(self, base_dir: Path, data: Mapping[str, DataEntry], *, counting: bool = True) -> None:

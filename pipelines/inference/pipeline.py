@@ -15,7 +15,7 @@ from pipeprof.pipelines.inference.calls import CallFlow
 from pipeprof.pipelines.inference.combined import COMBINED, PipelineContext
 from pipeprof.pipelines.inference.errors import Place, Refused, Report, ignore
 from pipeprof.pipelines.inference.function_stages import FUNCTION_STAGES
-from pipeprof.pipelines.inference.known_files import Files
+from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.inference.sources import Around, made
 from pipeprof.pipelines.inference.stages import HANDLERS, UNKNOWN, Flow
 from pipeprof.pipelines.inference.tensor.fields import field_of
@@ -63,7 +63,7 @@ def element_specs(spec: Spec, base_dir: Path, *, strict: bool = False) -> dict[s
         strict: Whether to say only what TensorFlow's ``element_spec`` and ``cardinality`` say. Otherwise dimensions
             and counts that the recipes under ``data:`` settle are filled in, and the size of all batches but the last.
     """
-    inference = PipelineInference(Files(base_dir, spec.data), strict=strict)
+    inference = PipelineInference(KnownFiles(base_dir, spec.data), strict=strict)
     inference.pipeline(spec, "", (), None)
     return inference.found
 
@@ -71,7 +71,7 @@ def element_specs(spec: Spec, base_dir: Path, *, strict: bool = False) -> dict[s
 class PipelineInference:
     """Element inference from the source through the stages, with a report of what TensorFlow would refuse."""
 
-    def __init__(self, files: Files, *, strict: bool, report: Report = ignore) -> None:
+    def __init__(self, files: KnownFiles, *, strict: bool, report: Report = ignore) -> None:
         self.found: dict[str, ElementInfo] = {}
         self.strict = strict
         self.files = files

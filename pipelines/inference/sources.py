@@ -10,7 +10,7 @@ from pipeprof.pipelines.data.recipes.media import FixedRecords, Vocabulary
 from pipeprof.pipelines.data.recipes.models import Csv, Text, TFRecord
 from pipeprof.pipelines.data.recipes.recipe import Recipe
 from pipeprof.pipelines.inference.errors import Refused
-from pipeprof.pipelines.inference.known_files import Files
+from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.inference.rules.io import column_dtype, parsed_features
 from pipeprof.pipelines.inference.tensor.counts import INFINITE
 from pipeprof.pipelines.inference.tensor.fields import field_of
@@ -33,7 +33,7 @@ from pipeprof.pipelines.ops.values.values import OuterElement
 
 
 @dataclass(frozen=True)
-class Made:
+class SourceElements:
     """What comes out of a source.
 
     Attributes:
@@ -57,7 +57,7 @@ class Around:
         strict: Whether only TensorFlow's own words count.
     """
 
-    files: Files
+    files: KnownFiles
     outer: Structure
     strict: bool
 
@@ -70,22 +70,22 @@ class Around:
         return self.outer if value.on is None else field_of(self.outer, value.on, argument, "on")
 
 
-def made(source: Source, around: Around) -> Made:
+def made(source: Source, around: Around) -> SourceElements:
     """What comes out of a source.
 
     Raises:
         Refused: TensorFlow refuses it.
     """
     maker = _MAKERS.get(source.op)
-    return maker(source, around) if maker is not None else Made(None, None)
+    return maker(source, around) if maker is not None else SourceElements(None, None)
 
 
-def _listed(source: Any, around: Around) -> Made:
+def _listed(source: Any, around: Around) -> SourceElements:
     patterns = source.file_pattern
     if isinstance(patterns, OuterElement):
         _check_names(around.picked(patterns, "file_pattern"), "file_pattern")
-        return Made(Tensor("string", ()), None)
-    return Made(Tensor("string", (), content=around.files.content(patterns)), around.files.count(patterns))
+        return SourceElements(Tensor("string", ()), None)
+    return SourceElements(Tensor("string", (), content=around.files.content(patterns)), around.files.count(patterns))
 
 
 def _check_names(names: Structure, argument: str) -> None:
@@ -94,7 +94,7 @@ def _check_names(names: Structure, argument: str) -> None:
         refuse(names, "wrong-dtype", "names of files (strings)", argument)
 
 
-def _slices(source: Any, around: Around) -> Made:
+def _slices(source: Any, around: Around) -> SourceElements:
     structure, size = _tensors(source, around)
     components = list(leaves(structure))
     for one in components:
@@ -105,12 +105,12 @@ def _slices(source: Any, around: Around) -> Made:
         listed = " and ".join(shape_text(one.shape) for one in firsts.values())
         message = f"tensors of shape {listed}: expected the same first dimension in all"
         raise Refused(message, "wrong-shape", "tensors")
-    return Made(each(_slice, structure), next(iter(firsts), None), size)
+    return SourceElements(each(_slice, structure), next(iter(firsts), None), size)
 
 
-def _whole(source: Any, around: Around) -> Made:
+def _whole(source: Any, around: Around) -> SourceElements:
     structure, size = _tensors(source, around)
-    return Made(structure, 1, size)
+    return SourceElements(structure, 1, size)
 
 
 def _tensors(source: Any, around: Around) -> tuple[Structure, int | None]:
@@ -120,7 +120,7 @@ def _tensors(source: Any, around: Around) -> tuple[Structure, int | None]:
     return structure, _bytes(structure)
 
 
-def literals(written: WrittenStructure, files: Files, *place: str | int) -> Structure:
+def literals(written: WrittenStructure, files: KnownFiles, *place: str | int) -> Structure:
     """The tensors of a structure of arrays and literals; `place` is the argument they stand in.
 
     Raises:
@@ -157,88 +157,88 @@ def _slice(component: Tensor | Nested) -> Structure:
     return replace(component, shape=component.shape[1:] if component.shape else None, content=None)
 
 
-def _range(source: Any, around: Around) -> Made:
+def _range(source: Any, around: Around) -> SourceElements:
     number = Tensor(str(source.output_type or "int64"), ())
     if not isinstance(source.stop, OuterElement):
-        return Made(number, max(0, -((source.start - source.stop) // source.step)))
+        return SourceElements(number, max(0, -((source.start - source.stop) // source.step)))
     stop = around.picked(source.stop, "stop")
     if stop is not None and not (isinstance(stop, Tensor) and stop.dtype != "string" and stop.shape in ((), None)):
         refuse(stop, "wrong-rank", "a single number", "stop")
-    return Made(number, None)
+    return SourceElements(number, None)
 
 
-def _counter(source: Any, around: Around) -> Made:
+def _counter(source: Any, around: Around) -> SourceElements:
     del around
-    return Made(Tensor(str(getattr(source, "dtype", None) or "int64"), ()), INFINITE)
+    return SourceElements(Tensor(str(getattr(source, "dtype", None) or "int64"), ()), INFINITE)
 
 
-def _random(source: Any, around: Around) -> Made:
+def _random(source: Any, around: Around) -> SourceElements:
     del source, around
-    return Made(Tensor("int64", ()), INFINITE)
+    return SourceElements(Tensor("int64", ()), INFINITE)
 
 
-def _generator(source: Any, around: Around) -> Made:
+def _generator(source: Any, around: Around) -> SourceElements:
     del around
-    return Made(_generated(source), None)
+    return SourceElements(_generated(source), None)
 
 
-def _typed_rows(source: Any, around: Around) -> Made:
+def _typed_rows(source: Any, around: Around) -> SourceElements:
     del around
-    return Made(map_leaves(lambda dtype: Tensor(str(dtype), ()), source.output_types.value), None)
+    return SourceElements(map_leaves(lambda dtype: Tensor(str(dtype), ()), source.output_types.value), None)
 
 
-def _parsed_batches(source: Any, around: Around) -> Made:
+def _parsed_batches(source: Any, around: Around) -> SourceElements:
     endless = source.num_epochs is None
     full = source.drop_final_batch or endless or not around.strict
     features = parsed_features(source.features, (source.batch_size if full else None,), None, strict=False)
     if source.label_key is None:
-        return Made(features, INFINITE if endless else None)
+        return SourceElements(features, INFINITE if endless else None)
     label = field_of(features, source.label_key, "label_key")
     rest = {name: feature for name, feature in features.items() if name != source.label_key}
-    return Made((rest, label), INFINITE if endless else None)
+    return SourceElements((rest, label), INFINITE if endless else None)
 
 
-def _table_batches(source: Any, around: Around) -> Made:
+def _table_batches(source: Any, around: Around) -> SourceElements:
     endless = source.num_epochs is None
     names, defaults = source.column_names, source.column_defaults
     if names is None or defaults is None or source.select_columns is not None or len(names) != len(defaults):
-        return Made(None, INFINITE if endless else None)
+        return SourceElements(None, INFINITE if endless else None)
     shape = (source.batch_size if endless or not around.strict else None,)
     columns: Structure = {
         str(name): Tensor(column_dtype(default), shape) for name, default in zip(names, defaults, strict=True)
     }
     if source.label_name is None:
-        return Made(columns, INFINITE if endless else None)
+        return SourceElements(columns, INFINITE if endless else None)
     label = field_of(columns, source.label_name, "label_name")
     rest = {name: column for name, column in columns.items() if name != source.label_name}
-    return Made((rest, label), INFINITE if endless else None)
+    return SourceElements((rest, label), INFINITE if endless else None)
 
 
-def _directory(source: Any, around: Around, first: Tensor) -> Made:
+def _directory(source: Any, around: Around, first: Tensor) -> SourceElements:
     """What Keras reads from folders: one component, and a label where there is one."""
     size = () if source.batch_size is None else (None if around.strict else source.batch_size,)
     component = replace(first, shape=(*size, *(first.shape or ())))
     if source.labels is None or source.label_mode is None:
-        return Made(component, None)
+        return SourceElements(component, None)
     classes = None if source.class_names is None else len(source.class_names)
     labels = {
         "int": Tensor("int32", size),
         "binary": Tensor("float32", (*size, 1)),
         "categorical": Tensor("float32", (*size, classes)) if classes is not None else None,
     }
-    return Made((component, labels[source.label_mode]), None)
+    return SourceElements((component, labels[source.label_mode]), None)
 
 
 _CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 
 
-def _images(source: Any, around: Around) -> Made:
+def _images(source: Any, around: Around) -> SourceElements:
     if source.data_format is not None and source.data_format != "channels_last":
-        return Made(None, None)
+        return SourceElements(None, None)
     return _directory(source, around, Tensor("float32", (*source.image_size, _CHANNELS[source.color_mode])))
 
 
-def _texts(source: Any, around: Around) -> Made:
+def _texts(source: Any, around: Around) -> SourceElements:
     return _directory(source, around, Tensor("string", ()))
 
 
@@ -281,24 +281,24 @@ def _names_of(source: Any, around: Around) -> tuple[Recipe | None, int | None]:
     return recipe, None if recipe is None else _total(recipe, around.files.names(source.filenames))
 
 
-def _rows(source: Any, around: Around) -> Made:
+def _rows(source: Any, around: Around) -> SourceElements:
     recipe, count = _names_of(source, around)
     structure = tuple(Tensor(column_dtype(default), ()) for default in source.record_defaults)
     known = isinstance(recipe, Csv) and recipe.header == source.header and not around.strict
-    return Made(structure, count if known else None)
+    return SourceElements(structure, count if known else None)
 
 
-def _records(source: Any, around: Around) -> Made:
+def _records(source: Any, around: Around) -> SourceElements:
     recipe, count = _names_of(source, around)
     structure = Tensor("string", (), content=_record_content(source, recipe))
     known = isinstance(recipe, TFRecord | Text | Vocabulary) and not around.strict
-    return Made(structure, count if known else None)
+    return SourceElements(structure, count if known else None)
 
 
-def _fixed(source: Any, around: Around) -> Made:
+def _fixed(source: Any, around: Around) -> SourceElements:
     recipe, count = _names_of(source, around)
     structure = Tensor("string", (), content=Content("record", recipe, source.record_bytes))
-    return Made(structure, count if isinstance(recipe, FixedRecords) and not around.strict else None)
+    return SourceElements(structure, count if isinstance(recipe, FixedRecords) and not around.strict else None)
 
 
 def _records_of(recipe: Recipe) -> int | None:
@@ -333,7 +333,7 @@ def _record_content(source: Source, recipe: Recipe | None) -> Content | None:
     return None
 
 
-_MAKERS: Mapping[str, Callable[[Any, Around], Made]] = {
+_MAKERS: Mapping[str, Callable[[Any, Around], SourceElements]] = {
     "CsvDataset": _rows,
     "FixedLengthRecordDataset": _fixed,
     "TFRecordDataset": _records,

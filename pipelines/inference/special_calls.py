@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.ops.calls.opcall import OpCall
 
 
-class Chains(Protocol):
+class ChainInference(Protocol):
     """The inference of chains of calls, as a call with chains inside uses it."""
 
     strict: bool
@@ -28,7 +28,7 @@ class Chains(Protocol):
         ...
 
 
-Special = Callable[[Chains, "OpCall", Structure, Structure, "Place"], Structure]
+Special = Callable[[ChainInference, "OpCall", Structure, Structure, "Place"], Structure]
 """From the flow, the call, what ``on`` picked, the whole element and the call's place to the result."""
 
 
@@ -46,7 +46,7 @@ def given_to(operation: OpCall, element: Structure) -> Structure:
     return element if on is None else field_of(element, on, "on")
 
 
-def _select(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _select(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     del flow, given, place
     fields = operation.arguments["fields"]
     if not isinstance(fields, tuple):
@@ -58,7 +58,7 @@ def _select(flow: Chains, operation: OpCall, given: Structure, element: Structur
     return tuple(field_of(element, one, index) for index, one in enumerate(fields))
 
 
-def _drop(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _drop(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     del flow, given, place
     fields = operation.arguments["fields"]
     if element is None:
@@ -82,7 +82,7 @@ def _key(element: Structure, field: Field, *place: str | int) -> str:
     return str(field)
 
 
-def _rename(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _rename(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     del flow, given, place
     names = operation.arguments["names"]
     if element is None:
@@ -106,12 +106,14 @@ def _picked(element: Structure, structure: Any, place: Place) -> Structure:
     return element if structure is None else field_of(element, structure, *place)
 
 
-def _to_structure(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _to_structure(
+    flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place
+) -> Structure:
     del flow, given, place
     return _picked(element, operation.arguments["structure"], ())
 
 
-def _to_dict(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _to_dict(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     names = operation.arguments["structure"]
     if isinstance(names, dict):
         return _to_structure(flow, operation, given, element, place)
@@ -123,7 +125,7 @@ def _to_dict(flow: Chains, operation: OpCall, given: Structure, element: Structu
     return dict(zip(names, parts, strict=True))
 
 
-def _copy(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _copy(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     del flow, operation, element, place
     return given
 
@@ -146,7 +148,7 @@ def _merged(results: list[Structure]) -> Structure:
         raise Refused(message, "different-branches") from None
 
 
-def _cond(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _cond(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     if "pred" in operation.chains:
         truth = flow.inner(operation, "pred", element, place, answers=True)
         fits = isinstance(truth, Tensor) and truth.dtype == "bool" and truth.shape in ((), None)
@@ -155,14 +157,16 @@ def _cond(flow: Chains, operation: OpCall, given: Structure, element: Structure,
     return _merged([flow.inner(operation, name, given, place, answers=False) for name in ("true_fn", "false_fn")])
 
 
-def _switch(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _switch(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     if "branch_index" in operation.chains:
         flow.inner(operation, "branch_index", element, place, answers=True)
     names = _branches(operation, "branch_fns")
     return _merged([flow.inner(operation, name, given, place, answers=False) for name in names])
 
 
-def _random_order(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _random_order(
+    flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place
+) -> Structure:
     del element
     names = _branches(operation, "fns")
     for _ in names:
@@ -170,12 +174,12 @@ def _random_order(flow: Chains, operation: OpCall, given: Structure, element: St
     return given
 
 
-def _for_each(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _for_each(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     del element
     return tuple(flow.inner(operation, "ops", one, place, answers=False) for one in given)
 
 
-def _items(flow: Chains, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
+def _items(flow: ChainInference, operation: OpCall, given: Structure, element: Structure, place: Place) -> Structure:
     """A chain over the items of the first dimension."""
     del element
     components = list(leaves(given))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.yaml.reader import Address, Document
+    from pipeprof.pipelines.spec.yaml.reader import Address, YamlDocument
     from pipeprof.pipelines.spec.yaml.scalars import Scalar
 
     ElementFaults = Callable[[Spec | None, Any, Path], list[Fault]]
@@ -335,7 +335,7 @@ def _last_word(reading: Reading, address: Address, span: Span) -> Span:
     return last if rank(last) > rank(span) else span
 
 
-def _nearest(document: Document, address: Address) -> Place | None:
+def _nearest(document: YamlDocument, address: Address) -> Place | None:
     for length in range(len(address), -1, -1):
         place = document.places.get(address[:length])
         if place is not None:

@@ -23,7 +23,7 @@ _MOST_ALIASES = 4
 
 
 @dataclass(frozen=True)
-class Parameter:
+class TextParameter:
     """A parameter as far as texts can fill it.
 
     Attributes:
@@ -58,7 +58,7 @@ class Parameter:
 class Signature:
     """The parameters of a function, and whether it takes any other name as well."""
 
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[TextParameter, ...]
     open: bool = False
 
 
@@ -105,7 +105,7 @@ def written_signature(target: Target) -> Signature | None:
     return replace(found, parameters=tuple(_in_file(one, file) for one in found.parameters))
 
 
-def _in_file(parameter: Parameter, file: Bindings) -> Parameter:
+def _in_file(parameter: TextParameter, file: Bindings) -> TextParameter:
     """The parameter with the names of its annotation as the file defines them."""
     if parameter.annotation is None:
         return parameter
@@ -176,7 +176,7 @@ def signature_of_definition(definition: ast.FunctionDef | ast.AsyncFunctionDef) 
     defaults: list[ast.expr | None] = [*[None] * (len(plain) - len(given.defaults)), *given.defaults]
     pairs = [*zip(plain, defaults, strict=True), *zip(given.kwonlyargs, given.kw_defaults, strict=True)]
     parameters = tuple(
-        Parameter(
+        TextParameter(
             one.arg,
             ast.unparse(one.annotation) if one.annotation is not None else None,
             _constant(default),
@@ -204,7 +204,7 @@ def signature_of(function: Callable[..., Any]) -> Signature | None:
         return None
     kinds = inspect.Parameter
     parameters = tuple(
-        Parameter(
+        TextParameter(
             one.name,
             _annotation(one.annotation),
             None if one.default is kinds.empty else one.default,
@@ -255,7 +255,7 @@ def bind(target: Target, signature: Signature) -> dict[str, Any]:
             has = f"it has {', '.join(known)}" if known else "it has none"
             msg = f"--arg {name}: {target} has no such parameter{did_you_mean(name, known)}; {has}"
             raise UsageError(msg)
-        values[name] = _value(text, known.get(name, Parameter(name)))
+        values[name] = _value(text, known.get(name, TextParameter(name)))
     missing = [one for one in signature.parameters if one.required and one.name not in values]
     missing = [one for one in missing if not one.is_input_context]
     unreadable = [one for one in missing if not one.later and not _is_readable(one)]
@@ -270,7 +270,7 @@ def bind(target: Target, signature: Signature) -> dict[str, Any]:
     return values
 
 
-def _is_readable(parameter: Parameter) -> bool:
+def _is_readable(parameter: TextParameter) -> bool:
     """Whether there are texts for its annotation at all."""
     try:
         read_value("", parameter.annotation, parameter.default, parameter.enums)
@@ -281,7 +281,7 @@ def _is_readable(parameter: Parameter) -> bool:
     return True
 
 
-def _value(text: str, parameter: Parameter) -> Any:
+def _value(text: str, parameter: TextParameter) -> Any:
     try:
         return read_value(text, parameter.annotation, parameter.default, parameter.enums)
     except ValueError as problem:
@@ -296,7 +296,7 @@ def _value(text: str, parameter: Parameter) -> Any:
     raise UsageError(msg)
 
 
-def _listed(parameters: Sequence[Parameter]) -> str:
+def _listed(parameters: Sequence[TextParameter]) -> str:
     return " and ".join(str(one) for one in parameters)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipeprof.pipelines.target.arguments import Parameter, signature_of_definition
+from pipeprof.pipelines.target.arguments import TextParameter, signature_of_definition
 from pipeprof.pipelines.target.bindings import Binding, Bindings, Definition, bindings_of, is_foreign
 
 UNSEEN = "imported, or created by a call"
@@ -69,7 +69,7 @@ class Listed:
     line: int
     sign: Sign
     why: str
-    required: tuple[Parameter, ...] = ()
+    required: tuple[TextParameter, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.ops.values.structures import ARRAYS, ShapeOf, Structure, TensorSpec
 from pipeprof.pipelines.ops.values.values import (
     ArrayFile,
-    Autotune,
+    AutotuneConstant,
     DtypeName,
     FilePatterns,
     InputFolder,
@@ -74,7 +74,7 @@ class Values(Files):
         """A single value."""
         if isinstance(value, ARRAYS):
             return self.module.constant(array_noun(value, "array"), array(self, value))
-        if isinstance(value, Autotune):
+        if isinstance(value, AutotuneConstant):
             return "tf.data.AUTOTUNE"
         if isinstance(value, DtypeName):
             return dtype(value)

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeprof.pipelines.graph.align import Joined, join
 from pipeprof.pipelines.graph.cardinality import cardinalities
-from pipeprof.pipelines.graph.component_names import Flow, component_flow
+from pipeprof.pipelines.graph.component_names import ComponentFlow, component_flow
 from pipeprof.pipelines.graph.opnames import friendly, is_dataset, is_option
 from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
@@ -151,7 +151,7 @@ class _Builder:
         for number, node_id in enumerate(self.joined.injected):
             yield self._injected(number, node_id, stages)
 
-    def _written(self, stage: WrittenStage, flow: Flow, counts: Mapping[str, int | None]) -> StageView:
+    def _written(self, stage: WrittenStage, flow: ComponentFlow, counts: Mapping[str, int | None]) -> StageView:
         head = self.written.nodes[stage.head]
         row = self.rows.get(stage.address)
         place = self.joined.executed.get(stage.head)
@@ -211,7 +211,7 @@ class _Builder:
             return {}
         return _plain_arguments(self.written.nodes[stage.head])
 
-    def _function(self, stage: WrittenStage, flow: Flow) -> FunctionView | None:
+    def _function(self, stage: WrittenStage, flow: ComponentFlow) -> FunctionView | None:
         if stage.op in _COMPOSED:
             return None
         nodes = [self.written.nodes[one] for one in stage.nodes]

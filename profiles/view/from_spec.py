@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeprof.pipelines.addresses import join
-from pipeprof.pipelines.inference.known_files import Files
+from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.inference.pipeline import ElementInfo, element_specs
 from pipeprof.pipelines.inference.tensor.shapes import Tensor
 from pipeprof.pipelines.ops.values.structures import ShapeOf
@@ -75,7 +75,7 @@ class _Builder:
     def __init__(self, loaded: LoadedSpec, elements: Mapping[str, ElementInfo]) -> None:
         self._loaded = loaded
         self._elements = elements
-        self._functions = Functions(Files(loaded.base_dir, loaded.spec.data).array)
+        self._functions = Functions(KnownFiles(loaded.base_dir, loaded.spec.data).array)
         self._links: dict[str, _Link] = {}
         _find_links(loaded.spec, "", None, self._links)
 

@@ -25,12 +25,12 @@ from pipeprof.pipelines.data.processes import die_after_parent
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.from_python.call_recorder import Watch
 from pipeprof.pipelines.from_python.compare import Difference
-from pipeprof.pipelines.from_python.graphs import Graphs, compare
+from pipeprof.pipelines.from_python.graphs import GraphPair, compare
 from pipeprof.pipelines.from_python.literals import Folders
-from pipeprof.pipelines.from_python.pipeline import Described, Describer
+from pipeprof.pipelines.from_python.pipeline import Describer, RecoveredSpec
 from pipeprof.pipelines.from_python.plain_graph import PlainGraph
-from pipeprof.pipelines.from_python.reading import Reader
-from pipeprof.pipelines.from_python.records import Notes, Recording, Unsaid, UnsaidError
+from pipeprof.pipelines.from_python.reading import Recorder
+from pipeprof.pipelines.from_python.records import Notes, NotExpressible, Recording, Unsaid
 from pipeprof.pipelines.from_python.renamed import renamed_files
 from pipeprof.pipelines.from_python.text import shown, spec_text
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
@@ -49,7 +49,7 @@ _SHOWN: Final = 5
 class _Tried:
     """A spec that was built, and how it compares."""
 
-    described: Described
+    described: RecoveredSpec
     notes: Notes
     compared: tuple[list[Difference], list[Difference]] | str
     written: PlainGraph | str
@@ -71,7 +71,7 @@ class Describing:
         self._folder = Path(job["folder"])
         self._here = Path.cwd()
         self._target = parse_target(job["target"])
-        self._reader: Reader | None = None
+        self._reader: Recorder | None = None
         self._seed: int | None = None
         self._written: set[Path] = set()
         self.called = False
@@ -85,10 +85,10 @@ class Describing:
         with watch:
             called = call_target(self._job["target"], self._job["arguments"])
         self.called = True
-        self._reader = Reader(self._tf, watch, is_users)
+        self._reader = Recorder(self._tf, watch, is_users)
         recording = self._reader.read(called.dataset)
         self._seed = recording.seed
-        original = Graphs(self._tf, called.dataset, held_bytes(called.watch.made))
+        original = GraphPair(self._tf, called.dataset, held_bytes(called.watch.made))
         tried = self._search(recording, original, held_bytes(called.watch.made))
         notes = tried.notes
         if called.step is not None:
@@ -116,7 +116,7 @@ class Describing:
             "warnings": [*(text for _, text in called.notes), *([renamed] if renamed is not None else []), *asides],
         }
 
-    def _search(self, recording: Recording, original: Graphs, in_memory: int) -> _Tried:
+    def _search(self, recording: Recording, original: GraphPair, in_memory: int) -> _Tried:
         """Specs, until one gives the same graph: what came out different is left in Python the next time."""
         refused: dict[int, str] = {}
         denied: dict[int, str] = {}
@@ -126,7 +126,7 @@ class Describing:
             notes = Notes()
             try:
                 described = self._describe(recording, refused, denied, notes)
-            except UnsaidError as problem:
+            except NotExpressible as problem:
                 if not notes.found:
                     notes.add("the pipeline", str(problem), None)
                 return self._whole(notes, original, in_memory)
@@ -151,11 +151,13 @@ class Describing:
             return best
         return self._instead(best, Notes([*notes.found, Unsaid("the pipeline", why)]), original, in_memory)
 
-    def _compared(self, described: Described, notes: Notes, dataset: Any, original: Graphs, in_memory: int) -> _Tried:
-        graphs = Graphs(self._tf, dataset, in_memory)
+    def _compared(
+        self, described: RecoveredSpec, notes: Notes, dataset: Any, original: GraphPair, in_memory: int
+    ) -> _Tried:
+        graphs = GraphPair(self._tf, dataset, in_memory)
         return _Tried(described, notes, compare(original, graphs), graphs.written)
 
-    def _instead(self, best: _Tried | None, notes: Notes, original: Graphs, in_memory: int) -> _Tried:
+    def _instead(self, best: _Tried | None, notes: Notes, original: GraphPair, in_memory: int) -> _Tried:
         """The whole function, where that is the same and the best spec is not."""
         try:
             whole = self._whole(notes, original, in_memory)
@@ -167,7 +169,7 @@ class Describing:
 
     def _describe(
         self, recording: Recording, refused: dict[int, str], denied: dict[int, str], notes: Notes
-    ) -> Described:
+    ) -> RecoveredSpec:
         saved: dict[int, str] | None = {} if self._job["arrays"] is not None else None
         folders = Folders(self._folder, self._here, saved, self._job["arrays"] or "")
         described = Describer(recording, folders, dict(refused), dict(denied), notes).describe(self._job["name"])
@@ -186,14 +188,14 @@ class Describing:
         if self._reader is not None:
             np.save(path, self._reader.arrays[number], allow_pickle=False)
 
-    def _built(self, described: Described) -> Any:
+    def _built(self, described: RecoveredSpec) -> Any:
         spec = Spec.model_validate(described.data)
         _reseed()
         context = BuildContext(self._folder)
         load_arrays(spec, context)
         return build(spec, context)
 
-    def _whole(self, notes: Notes, original: Graphs, in_memory: int) -> _Tried:
+    def _whole(self, notes: Notes, original: GraphPair, in_memory: int) -> _Tried:
         """All of it as the user's function."""
         if self._job["arguments"]:
             why = notes.found[-1].why if notes.found else "its stages"
@@ -207,7 +209,7 @@ class Describing:
         data = {"version": 1, "name": self._job["name"], "source": {"python": {"function": reference}}}
         if self._seed is not None:
             data["measure"] = {"seed": self._seed}
-        described = Described(data)
+        described = RecoveredSpec(data)
         try:
             dataset = self._built(described)
         except (BuildError, ValidationError) as problem:

@@ -22,10 +22,10 @@ from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.from_python.call_recorder import Watch
-from pipeprof.pipelines.from_python.graphs import Graphs, compare
+from pipeprof.pipelines.from_python.graphs import GraphPair, compare
 from pipeprof.pipelines.from_python.literals import Folders
 from pipeprof.pipelines.from_python.pipeline import Describer
-from pipeprof.pipelines.from_python.reading import Reader
+from pipeprof.pipelines.from_python.reading import Recorder
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.target.user_files import is_users
@@ -267,7 +267,7 @@ def test_specs_come_back_from_what_they_build(path: Path, tmp_path: Path) -> Non
     with watch:
         dataset = build(loaded.spec, context)
     assert watch.problem is None
-    reader = Reader(tf, watch, is_users)
+    reader = Recorder(tf, watch, is_users)
     recording = reader.read(dataset)
     saved: dict[int, str] = {}
     describer = Describer(recording, Folders(tmp_path, Path.cwd(), saved))
@@ -278,7 +278,7 @@ def test_specs_come_back_from_what_they_build(path: Path, tmp_path: Path) -> Non
     again = BuildContext(tmp_path)
     load_arrays(spec, again)
 
-    assert compare(Graphs(tf, dataset, 0), Graphs(tf, build(spec, again), 0)) == ([], [])
+    assert compare(GraphPair(tf, dataset, 0), GraphPair(tf, build(spec, again), 0)) == ([], [])
 
 
 OPTIONS = """

@@ -92,36 +92,7 @@ KNOWN_CYCLE = {
     "profiles.worker.sample",
 }
 KNOWN_NAMES = {
-    *(
-        ("pipelines", name)
-        for name in [
-            "Autotune",
-            "Body",
-            "Building",
-            "Chains",
-            "Document",
-            "Feature",
-            "Files",
-            "Flow",
-            "Function",
-            "Graphs",
-            "Key",
-            "Made",
-            "Options",
-            "Parameter",
-            "Range",
-            "Reader",
-            "Spec",
-            "Step",
-            "Tensor",
-            "Values",
-            "Vocabulary",
-        ]
-    ),
-    *(
-        ("profiles", name)
-        for name in ["Called", "Component", "Facts", "Headspace", "Look", "Phase", "Reading", "Sample"]
-    ),
+    ("profiles", name) for name in ("Called", "Component", "Facts", "Headspace", "Look", "Phase", "Reading", "Sample")
 }
 
 

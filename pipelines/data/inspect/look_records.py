@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pipeprof.pipelines.data.inspect.records import (
     Compression,
+    FeatureValues,
     RecordError,
-    Values,
     compression_of,
     read_example,
     read_records,
@@ -93,10 +93,10 @@ def look_at_records(files: Sequence[Path], patterns: tuple[str, ...]) -> Records
     return RecordsFound(patterns, len(files), compression or "", features, len(records))
 
 
-def _features(examples: Sequence[dict[str, Values]]) -> tuple[Feature, ...]:
+def _features(examples: Sequence[dict[str, FeatureValues]]) -> tuple[Feature, ...]:
     features = []
     for name in sorted({name for example in examples for name in example}):
-        values = [example.get(name, Values(None, 0)) for example in examples]
+        values = [example.get(name, FeatureValues(None, 0)) for example in examples]
         kinds = sorted({value.kind for value in values if value.kind is not None})
         if len(kinds) > 1:
             msg = f"feature {name!r} has different types in different records: {' and '.join(kinds)}"

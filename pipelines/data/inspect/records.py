@@ -27,7 +27,7 @@ class RecordError(ValueError):
 
 
 @dataclass(frozen=True)
-class Values:
+class FeatureValues:
     """The values of one feature in one record.
 
     Attributes:
@@ -123,10 +123,10 @@ def _rest_of_record(file: gzip.GzipFile | io.BufferedReader, header: bytes, numb
     return data
 
 
-def read_example(record: bytes) -> dict[str, Values] | None:
+def read_example(record: bytes) -> dict[str, FeatureValues] | None:
     """The features of a serialised ``tf.train.Example`` by name; None if the record is something else."""
     try:
-        features: dict[str, Values] = {}
+        features: dict[str, FeatureValues] = {}
         for number, part in _fields(record):
             if number != 1 or not isinstance(part, bytes):
                 return None
@@ -140,8 +140,8 @@ def read_example(record: bytes) -> dict[str, Values] | None:
     return features or None
 
 
-def _feature_entry(entry: bytes) -> tuple[str, Values]:
-    name, values = "", Values(None, 0)
+def _feature_entry(entry: bytes) -> tuple[str, FeatureValues]:
+    name, values = "", FeatureValues(None, 0)
     for number, part in _fields(entry):
         if not isinstance(part, bytes) or number not in {1, 2}:
             msg = "not an entry of a map"
@@ -153,8 +153,8 @@ def _feature_entry(entry: bytes) -> tuple[str, Values]:
     return name, values
 
 
-def _feature(message: bytes) -> Values:
-    values = Values(None, 0)
+def _feature(message: bytes) -> FeatureValues:
+    values = FeatureValues(None, 0)
     for number, part in _fields(message):
         if number not in _KINDS or not isinstance(part, bytes):
             msg = "not a feature"
@@ -163,9 +163,9 @@ def _feature(message: bytes) -> Values:
         items = [item for inner_number, item in _fields(part) if inner_number == 1]
         if kind == "string":
             strings = [item for item in items if isinstance(item, bytes)]
-            values = Values(kind, len(strings), strings[0] if strings else None)
+            values = FeatureValues(kind, len(strings), strings[0] if strings else None)
         else:
-            values = Values(kind, sum(_numbers_in(item, kind) for item in items))
+            values = FeatureValues(kind, sum(_numbers_in(item, kind) for item in items))
     return values
 
 

@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeprof.pipelines.data.makers.make_text import Vocabulary as Words
+from pipeprof.pipelines.data.makers.make_text import ZipfWords as Words
 from pipeprof.pipelines.data.makers.progress import Progress
 from pipeprof.pipelines.data.recipes.media import AudioFolder, FixedRecords, RecordField, TextFolder, Vocabulary
 

@@ -16,7 +16,7 @@ _CONSONANTS = "bdfgklmnprstvz"
 _VOWELS = "aeiou"
 
 
-class Vocabulary:
+class ZipfWords:
     """Pronounceable words, the first of which are drawn far more often than the last (Zipf's law).
 
     Args:
@@ -65,7 +65,7 @@ def _blocks(items: int, files: int, file: int) -> Iterator[int]:
 
 def make_csv(recipe: Csv, folder: Path, progress: Progress) -> None:
     """Write all files of ``recipe`` into ``folder``; counts rows as progress."""
-    words = Vocabulary(_CSV_VOCABULARY, recipe.seed) if recipe.strings else None
+    words = ZipfWords(_CSV_VOCABULARY, recipe.seed) if recipe.strings else None
     row_format = ",".join(
         ["0.%06d"] * recipe.columns + ["%d"] * recipe.ints + ["%s"] * recipe.strings + ["%d"] * bool(recipe.label)
     )
@@ -80,7 +80,7 @@ def make_csv(recipe: Csv, folder: Path, progress: Progress) -> None:
 
 
 def _csv_rows(
-    recipe: Csv, rng: np.random.Generator, words: Vocabulary | None, rows: int
+    recipe: Csv, rng: np.random.Generator, words: ZipfWords | None, rows: int
 ) -> Iterator[tuple[int | str, ...]]:
     columns: list[list[int] | list[str]] = []
     columns += [rng.integers(0, 1_000_000, rows).tolist() for _ in range(recipe.columns)]
@@ -94,7 +94,7 @@ def _csv_rows(
 
 def make_text(recipe: Text, folder: Path, progress: Progress) -> None:
     """Write all files of ``recipe`` into ``folder``; counts lines as progress."""
-    vocabulary = Vocabulary(recipe.vocabulary, recipe.seed)
+    vocabulary = ZipfWords(recipe.vocabulary, recipe.seed)
     for number, name in enumerate(recipe.file_names()):
         rng = np.random.default_rng([recipe.seed, number])
         with (folder / name).open("w", encoding="utf-8", newline="") as file:

@@ -11,7 +11,7 @@ import numpy as np
 from pipeprof.pipelines.data.makers.make_images import encode_image, encode_mask, run_in_threads
 from pipeprof.pipelines.data.makers.make_media import between, random_array
 from pipeprof.pipelines.data.makers.make_photos import PhotoMaker
-from pipeprof.pipelines.data.makers.make_text import Vocabulary
+from pipeprof.pipelines.data.makers.make_text import ZipfWords
 from pipeprof.pipelines.data.makers.progress import Progress
 from pipeprof.pipelines.data.recipes.models import TFRecord
 from pipeprof.pipelines.data.recipes.record_features import (
@@ -57,7 +57,7 @@ class _Makers:
             PhotoMaker(recipe.seed) if any(isinstance(kind, JpegFeature | MaskFeature) for kind in kinds) else None
         )
         self._words = (
-            Vocabulary(_VOCABULARY, recipe.seed) if any(isinstance(kind, TextFeature) for kind in kinds) else None
+            ZipfWords(_VOCABULARY, recipe.seed) if any(isinstance(kind, TextFeature) for kind in kinds) else None
         )
 
     def record(self, index: int) -> bytes:

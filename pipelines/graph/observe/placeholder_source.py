@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.observe.provenance import Large, Made, Resource, Variant
+from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large, Resource, Variant
 
 _SLICES: Final = "TensorSliceDataset"
 _DUMMIES: Final = {"cache": "DummyMemoryCache", "seed_generator": "DummySeedGenerator"}
@@ -34,14 +34,14 @@ class StandIn:
     """
 
     variant: Any
-    again: dict[Made, Any]
-    left_out: dict[Made, tuple[int, int]]
+    again: dict[CreatedDataset, Any]
+    left_out: dict[CreatedDataset, tuple[int, int]]
 
 
-def stand_in(made: Made) -> StandIn | None:
+def stand_in(made: CreatedDataset) -> StandIn | None:
     """The pipeline that ends with ``made`` once more; None where it cannot be made again, or nothing would be saved."""
-    again: dict[Made, Any] = {}
-    left_out: dict[Made, tuple[int, int]] = {}
+    again: dict[CreatedDataset, Any] = {}
+    left_out: dict[CreatedDataset, tuple[int, int]] = {}
     try:
         for one in _inputs_first(made):
             again[one] = _again(one, again, left_out)
@@ -50,10 +50,10 @@ def stand_in(made: Made) -> StandIn | None:
     return StandIn(again[made], again, left_out) if left_out else None
 
 
-def _inputs_first(made: Made) -> Iterator[Made]:
+def _inputs_first(made: CreatedDataset) -> Iterator[CreatedDataset]:
     """All datasets of a pipeline, each once; iterative, because pipelines in loops grow long."""
-    seen: set[Made] = set()
-    todo: list[tuple[Made, bool]] = [(made, False)]
+    seen: set[CreatedDataset] = set()
+    todo: list[tuple[CreatedDataset, bool]] = [(made, False)]
     while todo:
         one, ready = todo.pop()
         if ready:
@@ -64,7 +64,9 @@ def _inputs_first(made: Made) -> Iterator[Made]:
             todo.extend((below, False) for below in one.reads if below is not None)
 
 
-def _again(made: Made, again: dict[Made, Any], left_out: dict[Made, tuple[int, int]]) -> Any:
+def _again(
+    made: CreatedDataset, again: dict[CreatedDataset, Any], left_out: dict[CreatedDataset, tuple[int, int]]
+) -> Any:
     import tensorflow as tf
 
     if made.arguments is None:
@@ -83,7 +85,7 @@ def _again(made: Made, again: dict[Made, Any], left_out: dict[Made, tuple[int, i
         raise _NotAgainError from error
 
 
-def _value(value: Any, reads: Iterator[Made | None], again: dict[Made, Any]) -> Any:
+def _value(value: Any, reads: Iterator[CreatedDataset | None], again: dict[CreatedDataset, Any]) -> Any:
     if value is Variant:
         below = next(reads)
         if below is None:

@@ -21,7 +21,7 @@ class Spot:
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class CreatedDataset:
     """A dataset that was made.
 
     Attributes:
@@ -35,7 +35,7 @@ class Made:
     op: str
     spots: tuple[Spot, ...]
     name: str | None
-    reads: tuple[Made | None, ...] = field(repr=False)
+    reads: tuple[CreatedDataset | None, ...] = field(repr=False)
     arguments: Mapping[str, Any] | None = field(default=None, repr=False)
 
 

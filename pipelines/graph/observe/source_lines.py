@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 from pipeprof.pipelines.graph.observe.placeholder_source import StandIn, stand_in
-from pipeprof.pipelines.graph.observe.provenance import Made, Spot, is_variant, kept
+from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Spot, is_variant, kept
 from pipeprof.pipelines.graph.read.graphdef import metadata_name
 from pipeprof.pipelines.graph.read.records import CallerDict, GraphDict, PlaceDict
 from pipeprof.pipelines.target.user_files import is_generated, is_users
@@ -42,11 +42,11 @@ class Lines:
 
     own: Callable[[str], bool] = is_users
     python: dict[str, Spot] = field(default_factory=dict)
-    _eager: dict[int, tuple[weakref.ref[Any], Made]] = field(default_factory=dict)
-    _traced: dict[tuple[int, str], Made] = field(default_factory=dict)
+    _eager: dict[int, tuple[weakref.ref[Any], CreatedDataset]] = field(default_factory=dict)
+    _traced: dict[tuple[int, str], CreatedDataset] = field(default_factory=dict)
     _graphs: weakref.WeakKeyDictionary[Any, int] = field(default_factory=weakref.WeakKeyDictionary)
     _functions: dict[str, int] = field(default_factory=dict)
-    _stand_ins: dict[Made, StandIn | None] = field(default_factory=dict)
+    _stand_ins: dict[CreatedDataset, StandIn | None] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=count)
 
     def made(self, op: str, frame: FrameType, variant: Any) -> None:
@@ -58,7 +58,7 @@ class Lines:
         given = frame.f_locals
         arguments = {name: given.get(name) for name in frame.f_code.co_varnames[: frame.f_code.co_argcount]}
         metadata = arguments.get("metadata")
-        reads: list[Made | None] = []
+        reads: list[CreatedDataset | None] = []
         for value in arguments.values():
             for one in value if isinstance(value, (list, tuple)) else (value,):
                 if is_variant(one):
@@ -66,7 +66,7 @@ class Lines:
                 elif isinstance(one, tf.types.experimental.ConcreteFunction):
                     function: Any = one
                     self._functions[_text(function.name)] = self._number(function.graph)
-        made = Made(
+        made = CreatedDataset(
             op,
             tuple(self._spots(frame, variant)),
             metadata_name(metadata) if isinstance(metadata, bytes) else None,
@@ -132,14 +132,14 @@ class Lines:
             if node["key"] in held and node["owner"] is None:
                 node["length"], node["held_bytes"] = held[node["key"]]
 
-    def _joined(self, dataset: Any, written: GraphDict) -> dict[str, Made]:
+    def _joined(self, dataset: Any, written: GraphDict) -> dict[str, CreatedDataset]:
         import tensorflow as tf
 
         nodes = {node["id"]: node for node in written["nodes"]}
         todo = [(self._in_function(node["id"]), node) for node in written["nodes"]]
         if written["root"] in nodes:
             todo.append((self._known(tf.data.experimental.to_variant(dataset)), nodes[written["root"]]))
-        found: dict[str, Made] = {}
+        found: dict[str, CreatedDataset] = {}
         while todo:
             made, node = todo.pop()
             if made is not None and made.op != node["op"] and len(made.reads) == 1:
@@ -158,7 +158,7 @@ class Lines:
             todo.extend(zip(_aligned(reads, len(below)), below, strict=True))
         return found
 
-    def _note(self, variant: Any, made: Made) -> None:
+    def _note(self, variant: Any, made: CreatedDataset) -> None:
         graph = _graph_of(variant)
         if graph is not None:
             self._traced[self._number(graph), variant.name] = made
@@ -166,7 +166,7 @@ class Lines:
             # Not kept alive: what the user lets go of takes its memory along.
             self._eager[id(variant)] = (weakref.ref(variant), made)
 
-    def _known(self, variant: Any) -> Made | None:
+    def _known(self, variant: Any) -> CreatedDataset | None:
         """How the dataset was made that this tensor stands for."""
         graph = _graph_of(variant)
         if graph is None:
@@ -176,7 +176,7 @@ class Lines:
             variant = variant.op.inputs[0]
         return self._traced.get((self._number(graph), variant.name))
 
-    def _in_function(self, identity: str) -> Made | None:
+    def _in_function(self, identity: str) -> CreatedDataset | None:
         """The dataset that a function makes, by the function's name and the op's."""
         owner, _, local = identity.rpartition("::")
         number = self._functions.get(owner.rpartition("::")[2]) if owner else None
@@ -233,7 +233,7 @@ def _graph_of(variant: Any) -> Any | None:
     return variant.graph if tf.is_symbolic_tensor(variant) else None
 
 
-def _aligned(reads: Sequence[Made | None], count: int) -> Sequence[Made | None]:
+def _aligned(reads: Sequence[CreatedDataset | None], count: int) -> Sequence[CreatedDataset | None]:
     """What is known about each of the ``count`` datasets that one reads in the graph.
 
     Other things are tensors of the same type, lists of tensors for instance: what cannot be counted out is not known.
@@ -263,7 +263,7 @@ def _call_end(frame: FrameType) -> tuple[int, int] | None:
     return (line, column) if line is not None and column is not None else None
 
 
-def _place(made: Made) -> PlaceDict | None:
+def _place(made: CreatedDataset) -> PlaceDict | None:
     if not made.spots:
         return None
     inner = made.spots[0]

@@ -52,7 +52,7 @@ DtypeName = Callable[[int], str]
 
 
 @dataclass(frozen=True)
-class Body:
+class FunctionFlow:
     """One function's data flow.
 
     Attributes:
@@ -81,7 +81,7 @@ class Facts:
     def __init__(self, functions: Mapping[str, Any], dtype_name: DtypeName) -> None:
         self._functions = functions
         self._dtype_name = dtype_name
-        self._bodies: dict[str, Body] = {}
+        self._bodies: dict[str, FunctionFlow] = {}
 
     def read(
         self, called: Sequence[str], element_ranks: Sequence[int | None] | None, captured_ranks: Sequence[int | None]
@@ -128,12 +128,12 @@ class Facts:
             return sum(map(len, tensor.string_val)) or int(tensor.ByteSize())
         return width * math.prod(int(one.size) for one in tensor.tensor_shape.dim)
 
-    def body(self, name: str, depth: int = 0) -> Body:
+    def body(self, name: str, depth: int = 0) -> FunctionFlow:
         """The data flow of the function ``name``."""
         if name not in self._bodies:
             definition = self._functions.get(name)
             if definition is None or depth > _MAX_DEPTH:
-                return Body(frozenset(), (), (), unknown=True)
+                return FunctionFlow(frozenset(), (), (), unknown=True)
             self._bodies[name] = _Flow(self, definition, depth).body()
         return self._bodies[name]
 
@@ -141,7 +141,7 @@ class Facts:
         self,
         ops: Sequence[str],
         nodes: Sequence[Any],
-        body: Body,
+        body: FunctionFlow,
         element_ranks: Sequence[int | None],
         captured_ranks: Sequence[int | None],
     ) -> bool | None:
@@ -171,9 +171,9 @@ class _Flow:
         self._nodes = {node.name: node for node in definition.node_def}
         self._depends: dict[str, bool] = {}
 
-    def body(self) -> Body:
+    def body(self) -> FunctionFlow:
         returned = [self._definition.ret[one.name] for one in self._definition.signature.output_arg]
-        return Body(
+        return FunctionFlow(
             reads=frozenset(self._reads()),
             returns=tuple(self.argument(one) for one in returned),
             depends=tuple(self._made_from_argument(one) for one in returned),
@@ -232,7 +232,7 @@ class _Flow:
             name = node.input[0].partition(":")[0]
         return name
 
-    def _callee(self, node: Any) -> Body:
+    def _callee(self, node: Any) -> FunctionFlow:
         return self._facts.body(node.attr["f"].func.name, self._depth + 1)
 
     def _reads(self) -> Iterator[int]:

@@ -23,7 +23,7 @@ Bound = int | str | None
 
 
 @dataclass(frozen=True)
-class Range:
+class SliceBounds:
     """``begin:end:step``; a text is the name of a field of the element."""
 
     begin: Bound
@@ -40,8 +40,8 @@ class Key:
     """What stands between the brackets of ``x[…]``.
 
     Attributes:
-        items: In order: an index; a field's name, whose value is the index; a `Range`; ``...`` as Ellipsis; or None,
-            which is tf.newaxis.
+        items: In order: an index; a field's name, whose value is the index; a `SliceBounds`; ``...`` as Ellipsis;
+            or None, which is tf.newaxis.
         alone: Whether a single item stands without a comma.
     """
 
@@ -59,7 +59,7 @@ class Key:
 
 
 def _item(item: Any, field: Callable[[str], Any]) -> Any:
-    if isinstance(item, Range):
+    if isinstance(item, SliceBounds):
         return slice(*(_item(bound, field) for bound in (item.begin, item.end, item.step)))
     return field(item) if isinstance(item, str) else item
 
@@ -72,7 +72,7 @@ def parse_key(value: Any) -> Key:
 
     Example:
         >>> parse_key("..., :3").items[1]
-        Range(begin=None, end=3, step=None)
+        SliceBounds(begin=None, end=3, step=None)
     """
     if isinstance(value, Key):
         return value
@@ -100,7 +100,7 @@ def _parsed(word: str, value: str) -> Any:
     bounds = [_bound(part.strip(), value) for part in word.split(":")]
     if len(bounds) > 3 or bounds[2:] == [0]:
         raise _wrong(value)
-    return Range(bounds[0], bounds[1], bounds[2] if len(bounds) > 2 else None)
+    return SliceBounds(bounds[0], bounds[1], bounds[2] if len(bounds) > 2 else None)
 
 
 def _bound(word: str, value: str) -> Bound:

@@ -12,13 +12,13 @@ from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import failure, mismatch
 
 
-class Autotune(str):
+class AutotuneConstant(str):
     """The word AUTOTUNE where it stands for tf.data.AUTOTUNE, apart from text that is data."""
 
     __slots__ = ()
 
 
-AUTOTUNE: Final = Autotune("AUTOTUNE")
+AUTOTUNE: Final = AutotuneConstant("AUTOTUNE")
 DTYPES = (
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
     "bfloat16", "float16", "float32", "float64", "complex64", "complex128", "string",

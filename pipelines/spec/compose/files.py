@@ -15,7 +15,7 @@ from pipeprof.pipelines.spec.errors.diagnostics import escape
 from pipeprof.pipelines.spec.errors.origins import Origins, SpecFile
 from pipeprof.pipelines.spec.errors.validation import describe
 from pipeprof.pipelines.spec.yaml.nodes import MAX_VALUES
-from pipeprof.pipelines.spec.yaml.reader import MAX_BYTES, Document, decode, read
+from pipeprof.pipelines.spec.yaml.reader import MAX_BYTES, YamlDocument, decode, read
 from pipeprof.pipelines.spec.yaml.references import References
 from pipeprof.pipelines.spec.yaml.spans import Problem, Span
 from pipeprof.pipelines.spec.yaml.tree import Item, flatten, grow
@@ -53,7 +53,7 @@ class Reading:
     """
 
     origins: Origins
-    document: Document
+    document: YamlDocument
     references: References
     problems: list[Problem] = field(default_factory=list)
     complete: bool = True
@@ -86,7 +86,7 @@ def read_files(path: Path, overlays: Sequence[str], flags: list[str], environmen
 @dataclass
 class _Layer:
     number: int
-    document: Document
+    document: YamlDocument
 
 
 class _Reader:
@@ -98,7 +98,7 @@ class _Reader:
         self._complete = True
         self._bytes = self._values = 0
         self._known: set[Path] = set()
-        self._documents: list[Document] = []
+        self._documents: list[YamlDocument] = []
 
     def overlay(self, path: Path, number: int) -> list[_Layer]:
         name = self._origins.flags[number]
@@ -135,7 +135,7 @@ class _Reader:
             below = self._extended(path, document, (*above, identity))
         return [*below, _Layer(number, document)]
 
-    def _is_usable(self, document: Document, number: int) -> bool:
+    def _is_usable(self, document: YamlDocument, number: int) -> bool:
         if not document.complete:
             self._complete = False
             return False
@@ -146,7 +146,7 @@ class _Reader:
             return False
         return not number or self._has_room(0, span)
 
-    def _extended(self, path: Path, document: Document, above: tuple[Path, ...]) -> list[_Layer]:
+    def _extended(self, path: Path, document: YamlDocument, above: tuple[Path, ...]) -> list[_Layer]:
         """The layers of the spec that a document extends; the key is taken out of the document."""
         name, place = document.data.pop(_KEY), document.places.pop((_KEY,))
         for address in [address for address in document.places if address[:1] == (_KEY,)]:
@@ -180,7 +180,7 @@ class _Reader:
         main = self._documents[0]
         self._origins.order = [layer.number for layer in reversed(layers)]
         self._origins.order += [n for n in range(len(self._origins.files)) if n not in self._origins.order]
-        document = Document(None, {}, [], main.lines, main.references, complete=self._complete)
+        document = YamlDocument(None, {}, [], main.lines, main.references, complete=self._complete)
         if self._complete and len(layers) == 1:
             document.data, document.places = main.data, main.places
         elif self._complete:
@@ -191,7 +191,7 @@ class _Reader:
             document.data, document.places = flatten(root)
         return Reading(self._origins, document, self._references, self._problems, self._complete)
 
-    def _collect(self, document: Document, number: int) -> None:
+    def _collect(self, document: YamlDocument, number: int) -> None:
         self._problems += [
             problem if problem.span is not None else Problem(None, problem.code, problem.message, file=number)
             for problem in document.problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pipeprof.pipelines.spec.yaml.nodes import TextIndex
-from pipeprof.pipelines.spec.yaml.reader import Document, read
+from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read
 from pipeprof.pipelines.spec.yaml.references import REFERENCE_START, References
 from pipeprof.pipelines.spec.yaml.scalars import ScalarError, resolve_scalar
 from pipeprof.pipelines.spec.yaml.spans import Place, Problem, Span
@@ -25,7 +25,7 @@ class FlagError(Exception):
         self.problem = problem
 
 
-def read_value(text: str, number: int, start: int, references: References) -> Document:
+def read_value(text: str, number: int, start: int, references: References) -> YamlDocument:
     """Read a value: a flow list or mapping or a quoted text as YAML does, anything else as one plain scalar.
 
     Args:
@@ -63,8 +63,8 @@ def read_value(text: str, number: int, start: int, references: References) -> Do
     return document
 
 
-def _plain_document(text: str, span: Span, environment: Mapping[str, str] | None) -> Document:
-    document = Document(places={(): Place(span)}, complete=True, references=References(environment))
+def _plain_document(text: str, span: Span, environment: Mapping[str, str] | None) -> YamlDocument:
+    document = YamlDocument(places={(): Place(span)}, complete=True, references=References(environment))
     try:
         text.encode()
         if REFERENCE_START in text:

@@ -34,7 +34,7 @@ from pipeprof.pipelines.suggest import suggest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeprof.pipelines.spec.yaml.reader import Address, Document
+    from pipeprof.pipelines.spec.yaml.reader import Address, YamlDocument
 
 FLAG: Final = "--set "
 
@@ -70,7 +70,7 @@ class _Path:
 
 
 def apply_overrides(
-    document: Document, sets: Sequence[str], first: int = 0, environment: Mapping[str, str] | None = None
+    document: YamlDocument, sets: Sequence[str], first: int = 0, environment: Mapping[str, str] | None = None
 ) -> list[Problem]:
     """Apply every ``path=value`` to a document's data, later ones over earlier ones.
 
@@ -134,7 +134,7 @@ def _child(value: Any, part: str | int) -> str | int | None:
     return None
 
 
-def _split(text: str, number: int, references: References) -> tuple[_Path, Document]:
+def _split(text: str, number: int, references: References) -> tuple[_Path, YamlDocument]:
     path_text, equals, value_text = text.partition("=")
     whole = Span(1, len(FLAG) + 1, max(1, len(text)), number)
     if not equals:
@@ -160,7 +160,7 @@ def _as_path(segments: tuple[str, ...], number: int) -> _Path:
     return _Path(segments, number)
 
 
-def _assign(root: Item, path: _Path, value: Document) -> None:
+def _assign(root: Item, path: _Path, value: YamlDocument) -> None:
     """Walk to the last part of the path, make what does not exist yet, and put the value there."""
     holder, position = root, 0
     address: Address = ()
@@ -179,7 +179,7 @@ def _assign(root: Item, path: _Path, value: Document) -> None:
         _put(holder, address, key, value, path.span(position - used, used) if used else None)
 
 
-def _put(holder: Item, address: Address, key: str | int, value: Document, key_span: Span | None) -> None:
+def _put(holder: Item, address: Address, key: str | int, value: YamlDocument, key_span: Span | None) -> None:
     entries = holder.value
     item = grow(value)
     item.place = Place(item.place.value, key_span)
@@ -212,7 +212,7 @@ def _list_at(holder: Item, address: Address, path: _Path) -> Item:
     return found
 
 
-def _add(holder: Item, address: Address, path: _Path, value: Document) -> None:
+def _add(holder: Item, address: Address, path: _Path, value: YamlDocument) -> None:
     items = holder.value
     if not isinstance(items, list):
         return

@@ -40,7 +40,7 @@ _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass
-class Document:
+class YamlDocument:
     """What a text holds.
 
     Attributes:
@@ -89,7 +89,7 @@ def read(
     make_parser: Callable[[str], Any] | None = None,
     environment: Mapping[str, str] | None = None,
     file: int = 0,
-) -> Document:
+) -> YamlDocument:
     """Read a YAML text strictly.
 
     Args:
@@ -103,7 +103,7 @@ def read(
     """
     text, problem = decode(content, file) if isinstance(content, bytes) else (content, None)
     index = TextIndex(text, file)
-    document = Document(lines=index.lines, references=References(environment))
+    document = YamlDocument(lines=index.lines, references=References(environment))
     if problem is None:
         problem = _unreadable(text, index)
     if problem is not None:
@@ -134,7 +134,7 @@ def _unreadable(text: str, index: TextIndex) -> Problem | None:
 class _Expander:
     """Turns the tree into plain data, aliases and merges expanded, within bounds."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: YamlDocument) -> None:
         self.stopped = False
         self._document = document
         self._count = 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.yaml.reader import Address, Document
+    from pipeprof.pipelines.spec.yaml.reader import Address, YamlDocument
     from pipeprof.pipelines.spec.yaml.scalars import Scalar
     from pipeprof.pipelines.spec.yaml.spans import Place
 
@@ -21,7 +21,7 @@ class Item:
     place: Place
 
 
-def grow(document: Document, address: Address = ()) -> Item:
+def grow(document: YamlDocument, address: Address = ()) -> Item:
     """Return the data of a document as a tree of its own."""
 
     def item(data: Any, at: Address) -> Item:

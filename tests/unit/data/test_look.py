@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pipeprof.pipelines.data.inspect.look import look
 from pipeprof.pipelines.data.inspect.look_records import Feature
 from pipeprof.pipelines.data.inspect.records import (
+    FeatureValues,
     RecordError,
-    Values,
     compression_of,
     masked_crc32c,
     read_example,
@@ -100,7 +100,7 @@ def test_examples_are_read_whether_packed_or_not(features, packed):
 @given(st.binary(max_size=60))
 def test_anything_else_is_no_example_and_no_crash(record):
     found = read_example(record)
-    assert found is None or all(isinstance(values, Values) for values in found.values())
+    assert found is None or all(isinstance(values, FeatureValues) for values in found.values())
 
 
 def test_a_sequence_example_is_no_example():
@@ -109,9 +109,9 @@ def test_a_sequence_example_is_no_example():
 
 def test_an_empty_list_has_a_kind_and_no_list_at_all_has_none():
     entry = field(1, b"a") + field(2, field(3, b""))
-    assert read_example(field(1, field(1, entry))) == {"a": Values("int64", 0)}
+    assert read_example(field(1, field(1, entry))) == {"a": FeatureValues("int64", 0)}
     entry = field(1, b"a") + field(2, b"")
-    assert read_example(field(1, field(1, entry))) == {"a": Values(None, 0)}
+    assert read_example(field(1, field(1, entry))) == {"a": FeatureValues(None, 0)}
 
 
 @pytest.mark.parametrize("compress", [None, gzip.compress])

@@ -13,7 +13,7 @@ from pipeprof.pipelines.data.makers.make import make, total_items
 from pipeprof.pipelines.data.makers.make_images import run_in_threads
 from pipeprof.pipelines.data.makers.make_media import samples
 from pipeprof.pipelines.data.makers.make_photos import PhotoMaker
-from pipeprof.pipelines.data.makers.make_text import Vocabulary
+from pipeprof.pipelines.data.makers.make_text import ZipfWords
 from pipeprof.pipelines.data.makers.progress import Progress
 from pipeprof.pipelines.data.recipes.models import DataEntry, estimated_bytes, file_names
 
@@ -108,14 +108,14 @@ def test_lines_hold_as_many_words_as_asked_for(tmp_path):
 
 
 def test_some_words_are_far_more_frequent_than_others():
-    words = Vocabulary(1000, seed=0).draw(np.random.default_rng(0), 20_000)
+    words = ZipfWords(1000, seed=0).draw(np.random.default_rng(0), 20_000)
     counts = sorted((words.count(word) for word in set(words)), reverse=True)
     assert counts[0] > 10 * counts[100] > 0
 
 
 @pytest.mark.parametrize("size", [1, 2, 71, 5000])
 def test_a_vocabulary_has_as_many_different_words_as_asked_for(size):
-    drawn = Vocabulary(size, seed=3)
+    drawn = ZipfWords(size, seed=3)
     assert len(set(drawn._words)) == size
 
 

@@ -9,32 +9,32 @@ from pipeprof.pipelines.from_python.chains import chain
 from pipeprof.pipelines.from_python.literals import Folders
 from pipeprof.pipelines.from_python.records import (
     Array,
-    Body,
     Call,
     Dataset,
     Dtype,
-    Function,
-    Key,
+    NotExpressible,
     Opaque,
+    RecordedBody,
+    RecordedFunction,
+    RecordedKey,
+    RecordedTensor,
     Shape,
-    Tensor,
-    UnsaidError,
 )
 
 FOLDERS = Folders(Path("/code"), Path("/code"))
-A, B, C, D, E = (Tensor(number) for number in range(1, 6))
+A, B, C, D, E = (RecordedTensor(number) for number in range(1, 6))
 
 
 def call(name: str, result: Any, **arguments: Any) -> Call:
     return Call(name, "function", arguments, result)
 
 
-def user(function: Function, result: Any, **arguments: Any) -> Call:
+def user(function: RecordedFunction, result: Any, **arguments: Any) -> Call:
     return Call(function.name, "user", arguments, result, function=function)
 
 
 def written(element: Any, calls: list[Call], result: Any, *names: str, answers: bool = False) -> list[Any]:
-    return chain(Body(element, tuple(calls), result, names), FOLDERS, answers=answers)[0]
+    return chain(RecordedBody(element, tuple(calls), result, names), FOLDERS, answers=answers)[0]
 
 
 def test_the_element_goes_from_call_to_call():
@@ -104,20 +104,20 @@ def test_operands_in_the_other_order_go_in_by_name():
 
 def test_brackets():
     keys = [
-        (Key((Ellipsis, slice(None, 3)), alone=False), "..., :3"),
-        (Key((slice(None, -1),), alone=True), ":-1"),
-        (Key((-2,), alone=True), -2),
-        (Key((None, slice(0, None, 2)), alone=False), "tf.newaxis, 0::2"),
+        (RecordedKey((Ellipsis, slice(None, 3)), alone=False), "..., :3"),
+        (RecordedKey((slice(None, -1),), alone=True), ":-1"),
+        (RecordedKey((-2,), alone=True), -2),
+        (RecordedKey((None, slice(0, None, 2)), alone=False), "tf.newaxis, 0::2"),
     ]
     for key, text in keys:
         assert written(A, [call("getitem", B, x=A, key=key)], B) == [{"getitem": text}]
-    named = written({"x": A, "n": B}, [call("getitem", C, x=A, key=Key((slice(None, B),), alone=True))], C)
+    named = written({"x": A, "n": B}, [call("getitem", C, x=A, key=RecordedKey((slice(None, B),), alone=True))], C)
     assert named == [{"getitem": {"key": ":n", "on": "x"}}, {"select": "x"}]
 
 
 def test_a_constant_may_be_looked_into():
     names = Array("string", (2,), ["a", "b"])
-    assert written(A, [call("getitem", B, x=names, key=Key((A,), alone=True))], B, "index") == [
+    assert written(A, [call("getitem", B, x=names, key=RecordedKey((A,), alone=True))], B, "index") == [
         {"to_dict": ["index"]},
         {"tf.constant": {"value": ["a", "b"], "dtype": "string", "on": [], "to": "constant"}},
         {"getitem": {"key": "index", "on": "constant", "to": "index"}},
@@ -163,16 +163,16 @@ def test_a_list_of_fields_and_numbers_is_stacked():
 
 
 def test_a_number_beside_a_field_in_a_list_has_the_fields_dtype():
-    seed = Tensor(2, dtype="int64")
+    seed = RecordedTensor(2, dtype="int64")
     calls = [call("tf.random.stateless_normal", C, shape=[3], seed=[seed, 7])]
     assert written(seed, calls, C, "x")[1] == {
         "tf.constant": {"value": 7, "dtype": "int64", "on": [], "to": "constant"}
     }
 
 
-def branch(element: Any, result: Any, *calls: Call) -> Function:
+def branch(element: Any, result: Any, *calls: Call) -> RecordedFunction:
     del element
-    return Function("<lambda>", bodies=(Body((), calls, result),))
+    return RecordedFunction("<lambda>", bodies=(RecordedBody((), calls, result),))
 
 
 def test_branches_are_chains_over_what_they_use():
@@ -203,7 +203,7 @@ def test_branches_are_chains_over_what_they_use():
 
 
 def test_functions_of_the_users_stand_in_where_tensorflows_cannot_be_told():
-    decode = Function("decode", "/code/input.py:decode")
+    decode = RecordedFunction("decode", "/code/input.py:decode")
     inner = call("tf.foo", B, x=A, table=Opaque("a table"))
     assert written((A, C), [inner, user(decode, B, path=A)], (B, C), "path", "label") == [
         {"python": {"function": "input.py:decode", "on": 0}}
@@ -212,7 +212,7 @@ def test_functions_of_the_users_stand_in_where_tensorflows_cannot_be_told():
 
 
 def test_numpy_functions_are_named():
-    function = Function("halved", "/code/input.py:halved")
+    function = RecordedFunction("halved", "/code/input.py:halved")
     calls = [call("tf.numpy_function", B, func=function, inp=[A], Tout=Dtype("float32"))]
     assert written(A, calls, B) == [{"tf.numpy_function": {"func": "input.py:halved", "Tout": "float32"}}]
 
@@ -220,15 +220,15 @@ def test_numpy_functions_are_named():
 @pytest.mark.parametrize(
     ("element", "calls", "result", "why"),
     [
-        (A, [], Tensor(9, "StatelessIf"), "TensorFlow's StatelessIf"),
+        (A, [], RecordedTensor(9, "StatelessIf"), "TensorFlow's StatelessIf"),
         (A, [call("tf.foo", B, x=A, seed=Opaque("a generator"))], B, "tf.foo is given a generator"),
-        (A, [user(Function("f", None, "it is a method"), B, x=A)], B, "it uses something"),
+        (A, [user(RecordedFunction("f", None, "it is a method"), B, x=A)], B, "it uses something"),
         ((A, Dataset(3)), [], A, "datasets"),
         (A, [call("tf.add", B, x=A, y=Array("float64", (10**6,), None))], B, "an array in memory"),
     ],
 )
 def test_why_there_is_no_chain(element, calls, result, why):
-    with pytest.raises(UnsaidError, match=why):
+    with pytest.raises(NotExpressible, match=why):
         written(element, calls, result)
 
 

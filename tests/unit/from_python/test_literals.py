@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.from_python.literals import Folders, literal, shortest, tensors
-from pipeprof.pipelines.from_python.records import Array, Dtype, Feature, Function, Opaque, Shape, Spec, UnsaidError
+from pipeprof.pipelines.from_python.records import (
+    Array,
+    Dtype,
+    NotExpressible,
+    Opaque,
+    RecordedFeature,
+    RecordedFunction,
+    RecordedSpec,
+    Shape,
+)
 
 FOLDERS = Folders(Path("/code/specs"), Path("/code"))
 
@@ -16,13 +25,13 @@ FOLDERS = Folders(Path("/code/specs"), Path("/code"))
         ((1, [2, None]), [1, [2, None]]),
         (Dtype("uint8"), "uint8"),
         (Shape((None, 3)), [None, 3]),
-        (Spec("dense", (2,), "int64"), {"shape": [2], "dtype": "int64"}),
+        (RecordedSpec("dense", (2,), "int64"), {"shape": [2], "dtype": "int64"}),
         (
-            Spec("ragged", (None, None), "int64", 1),
+            RecordedSpec("ragged", (None, None), "int64", 1),
             {"ragged": {"shape": [None, None], "dtype": "int64", "ragged_rank": 1}},
         ),
         (
-            Feature("FixedLenFeature", {"shape": [], "dtype": Dtype("string")}),
+            RecordedFeature("FixedLenFeature", {"shape": [], "dtype": Dtype("string")}),
             {"FixedLenFeature": {"shape": [], "dtype": "string"}},
         ),
         (Array("float32", (2,), [0.4850000143051147, 0.5]), [0.485, 0.5]),
@@ -33,9 +42,9 @@ def test_literals(value, expected):
     assert literal(value, FOLDERS) == expected
 
 
-@pytest.mark.parametrize("value", [Opaque("a tf.Variable"), Shape(None), Function("f"), Array("int8", (9000,))])
+@pytest.mark.parametrize("value", [Opaque("a tf.Variable"), Shape(None), RecordedFunction("f"), Array("int8", (9000,))])
 def test_what_cannot_be_written_says_why(value):
-    with pytest.raises(UnsaidError):
+    with pytest.raises(NotExpressible):
         literal(value, FOLDERS)
 
 
@@ -48,7 +57,7 @@ def test_arrays_of_a_source():
     large = Array("float32", (500, 4), None, number=2)
     assert tensors(made, FOLDERS) == {"array": {"shape": [3], "dtype": "int64", "fill": "arange"}}
     assert tensors(Array("int32", (2,), [5, 6]), FOLDERS) == [5, 6]
-    with pytest.raises(UnsaidError, match="--save-arrays"):
+    with pytest.raises(NotExpressible, match="--save-arrays"):
         tensors((large, made), FOLDERS)
     saving = Folders(FOLDERS.spec, FOLDERS.here, {}, "train")
     assert tensors((large, made), saving)[0] == {"npy": "train_1.npy"}
@@ -58,12 +67,12 @@ def test_arrays_of_a_source():
 
 
 def test_a_dtype_that_literals_do_not_have_is_not_written_as_one():
-    with pytest.raises(UnsaidError, match="int64"):
+    with pytest.raises(NotExpressible, match="int64"):
         tensors(Array("int64", (2,), [5, 6]), FOLDERS)
 
 
 def test_two_short_lists_would_be_one_array():
-    with pytest.raises(UnsaidError, match="single array"):
+    with pytest.raises(NotExpressible, match="single array"):
         tensors(([1, 2], [3, 4]), FOLDERS)
 
 

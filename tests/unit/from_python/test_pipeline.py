@@ -10,22 +10,22 @@ from pipeprof.pipelines.from_python.literals import Folders
 from pipeprof.pipelines.from_python.pipeline import Describer
 from pipeprof.pipelines.from_python.records import (
     Array,
-    Body,
     Call,
     Dataset,
     Dtype,
-    Function,
-    Options,
+    NotExpressible,
+    RecordedBody,
+    RecordedFunction,
+    RecordedOptions,
+    RecordedTensor,
     Recording,
-    Tensor,
-    UnsaidError,
     Where,
 )
 from pipeprof.pipelines.from_python.text import spec_text
 from pipeprof.pipelines.spec.models import Spec
 
 FOLDERS = Folders(Path("/code"), Path("/code"))
-LAMBDA = Function("<lambda>", None, "a lambda has no name that a spec could call it by")
+LAMBDA = RecordedFunction("<lambda>", None, "a lambda has no name that a spec could call it by")
 
 
 def chain(*calls: tuple[str, dict[str, Any]], first: int = 1) -> dict[int, Call]:
@@ -54,7 +54,10 @@ def test_sources_and_stages_with_tensorflows_names():
         ("batch", {"batch_size": 2, "drop_remainder": True, "num_parallel_calls": -1}),
         ("take", {"count": -1}),
         ("prefetch", {"buffer_size": -1}),
-        ("with_options", {"options": Options({"deterministic": False, "threading": {"private_threadpool_size": 2}})}),
+        (
+            "with_options",
+            {"options": RecordedOptions({"deterministic": False, "threading": {"private_threadpool_size": 2}})},
+        ),
     )
     data, describer = describe(calls, 6, seed=3)
     assert data == {
@@ -73,12 +76,12 @@ def test_sources_and_stages_with_tensorflows_names():
     assert describer.notes.found == []
 
 
-def body(element: Any, result: Any, *calls: Call) -> Function:
-    return Function("<lambda>", None, "a lambda has no name", None, (Body(element, calls, result),))
+def body(element: Any, result: Any, *calls: Call) -> RecordedFunction:
+    return RecordedFunction("<lambda>", None, "a lambda has no name", None, (RecordedBody(element, calls, result),))
 
 
 def test_functions_become_chains_and_nested_pipelines():
-    name, number = Tensor(50), Tensor(51)
+    name, number = RecordedTensor(50), RecordedTensor(51)
     calls = chain(
         ("list_files", {"file_pattern": "a-*", "shuffle": False}),
         ("interleave", {"map_func": body(name, Dataset(21)), "cycle_length": 4}),
@@ -86,7 +89,9 @@ def test_functions_become_chains_and_nested_pipelines():
             "map",
             {
                 "map_func": body(
-                    number, Tensor(52), Call("tf.cast", "function", {"x": number, "dtype": Dtype("int32")}, Tensor(52))
+                    number,
+                    RecordedTensor(52),
+                    Call("tf.cast", "function", {"x": number, "dtype": Dtype("int32")}, RecordedTensor(52)),
                 )
             },
         ),
@@ -124,18 +129,18 @@ def test_a_name_stands_once():
 
 def test_the_innermost_reason_is_said_once():
     inner = {
-        11: Call("from_tensors", "source", {"tensors": Tensor(1)}, Dataset(11)),
+        11: Call("from_tensors", "source", {"tensors": RecordedTensor(1)}, Dataset(11)),
         12: Call("map", "stage", {"self": Dataset(11), "map_func": LAMBDA}, Dataset(12)),
     }
-    outer = Function("<lambda>", None, LAMBDA.why, None, (Body(Tensor(1), (), Dataset(12)),))
+    outer = RecordedFunction("<lambda>", None, LAMBDA.why, None, (RecordedBody(RecordedTensor(1), (), Dataset(12)),))
     around = {
-        21: Call("from_tensors", "source", {"tensors": Tensor(2)}, Dataset(21)),
+        21: Call("from_tensors", "source", {"tensors": RecordedTensor(2)}, Dataset(21)),
         22: Call("interleave", "stage", {"self": Dataset(21), "map_func": outer}, Dataset(22)),
     }
-    outmost = Function("<lambda>", None, LAMBDA.why, None, (Body(Tensor(2), (), Dataset(22)),))
+    outmost = RecordedFunction("<lambda>", None, LAMBDA.why, None, (RecordedBody(RecordedTensor(2), (), Dataset(22)),))
     calls = {**chain(("range", {"args": (3,)}), ("flat_map", {"map_func": outmost})), **inner, **around}
     describer = Describer(Recording(Dataset(2), calls), FOLDERS)
-    with pytest.raises(UnsaidError):
+    with pytest.raises(NotExpressible):
         describer.describe("train")
     (said,) = map(str, describer.notes.found)
     assert said.count("cannot be told") == said.count("a lambda has no name") == 1
@@ -147,7 +152,7 @@ def test_windows_begin_with_the_elements_dataset():
     calls = chain(
         ("range", {"args": (9,)}),
         ("window", {"size": 3}),
-        ("flat_map", {"map_func": body((window, Tensor(9)), Dataset(41))}),
+        ("flat_map", {"map_func": body((window, RecordedTensor(9)), Dataset(41))}),
     )
     calls[41] = Call("batch", "stage", {"self": window, "batch_size": 3}, Dataset(41))
     data, _ = describe(calls, 3)
@@ -168,7 +173,7 @@ def test_combined_pipelines():
 
 
 def test_a_named_function_stays_python_and_that_is_said():
-    named = Function("decode", "/code/input.py:decode", "", Where("/code/input.py", 3))
+    named = RecordedFunction("decode", "/code/input.py:decode", "", Where("/code/input.py", 3))
     calls = chain(("range", {"args": (3,)}), ("map", {"map_func": named, "num_parallel_calls": 2}))
     data, describer = describe(calls, 2)
     assert data["stages"] == [{"map": {"python": "input.py:decode", "num_parallel_calls": 2}}]
@@ -182,7 +187,7 @@ def untold() -> dict[int, Call]:
 
 
 def user(name: str, arguments: dict[str, Any], result: Any) -> Call:
-    return Call(name, "user", arguments, result, function=Function(name, f"/code/input.py:{name}"))
+    return Call(name, "user", arguments, result, function=RecordedFunction(name, f"/code/input.py:{name}"))
 
 
 def test_a_function_that_makes_the_beginning_covers_it():
@@ -200,23 +205,27 @@ def test_a_function_from_dataset_to_dataset_covers_a_stage():
 
 
 def test_without_such_a_function_nothing_is_told():
-    with pytest.raises(UnsaidError, match="a lambda has no name"):
+    with pytest.raises(NotExpressible, match="a lambda has no name"):
         describe(untold(), 4)
 
 
 def test_a_dataset_that_was_not_seen_is_no_source():
     calls = {5: Call("batch", "stage", {"self": Dataset(4), "batch_size": 2}, Dataset(5))}
-    with pytest.raises(UnsaidError, match="no public function"):
+    with pytest.raises(NotExpressible, match="no public function"):
         describe(calls, 5)
 
 
 def test_what_came_out_different_is_not_told_again():
-    named = Function(
+    named = RecordedFunction(
         "f",
         "/code/input.py:f",
         "",
         None,
-        body(Tensor(1), Tensor(2), Call("tf.abs", "function", {"x": Tensor(1)}, Tensor(2))).bodies,
+        body(
+            RecordedTensor(1),
+            RecordedTensor(2),
+            Call("tf.abs", "function", {"x": RecordedTensor(1)}, RecordedTensor(2)),
+        ).bodies,
     )
     calls = chain(("range", {"args": (3,)}), ("map", {"map_func": named}))
     first = Describer(Recording(Dataset(2), calls), FOLDERS)
@@ -226,14 +235,23 @@ def test_what_came_out_different_is_not_told_again():
         Recording(Dataset(2), calls), FOLDERS, dict.fromkeys(described.chains.values(), "it differs")
     ).describe("a")
     assert again.data["stages"] == [{"map": {"python": "input.py:f"}}]
-    with pytest.raises(UnsaidError, match="refused"):
+    with pytest.raises(NotExpressible, match="refused"):
         Describer(Recording(Dataset(2), calls), FOLDERS, denied={described.calls["stages.0"]: "refused"}).describe("a")
 
 
 def test_the_text_says_the_data_with_the_lines_of_the_users_code():
     calls = chain(
         ("range", {"args": (3,)}),
-        ("map", {"map_func": body(Tensor(1), Tensor(2), Call("tf.abs", "function", {"x": Tensor(1)}, Tensor(2)))}),
+        (
+            "map",
+            {
+                "map_func": body(
+                    RecordedTensor(1),
+                    RecordedTensor(2),
+                    Call("tf.abs", "function", {"x": RecordedTensor(1)}, RecordedTensor(2)),
+                )
+            },
+        ),
         ("batch", {"batch_size": 2}),
     )
     describer = Describer(Recording(Dataset(3), calls), FOLDERS)

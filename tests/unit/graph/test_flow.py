@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeprof.pipelines.graph.component_names import Flow, component_flow
+from pipeprof.pipelines.graph.component_names import ComponentFlow, component_flow
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 from .conftest import Recorded, node
@@ -24,7 +24,7 @@ def given(id: str, op: str, *inputs: str, width: int, reads: Any = None, passes:
     )
 
 
-def flow(*nodes: Node, keys: tuple[str, ...] | None = None) -> Flow:
+def flow(*nodes: Node, keys: tuple[str, ...] | None = None) -> ComponentFlow:
     return component_flow(StageGraph({one.id: one for one in nodes}, nodes[-1].id, keys=keys))
 
 

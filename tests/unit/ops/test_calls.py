@@ -11,7 +11,7 @@ from unit.ops.call_samples import BAD_CALLS, GOOD_CALLS
 from unit.ops.spec_samples import ops
 
 from pipeprof.pipelines.ops.calls.base import special_calls
-from pipeprof.pipelines.ops.calls.items import Range, parse_key
+from pipeprof.pipelines.ops.calls.items import SliceBounds, parse_key
 from pipeprof.pipelines.ops.calls.opcall import walk_calls
 from pipeprof.pipelines.ops.calls.seeds import drawing
 from pipeprof.pipelines.ops.functions.layers import layers
@@ -108,10 +108,10 @@ def test_draws_are_numbered_in_written_order() -> None:
 @pytest.mark.parametrize(
     ("text", "items"),
     [
-        ("..., :3", (Ellipsis, Range(None, 3, None))),
-        ("1:-1", (Range(1, -1, None),)),
-        (" ::2 , 0", (Range(None, None, 2), 0)),
-        ("start:crop.stop, None", (Range("start", "crop.stop", None), None)),
+        ("..., :3", (Ellipsis, SliceBounds(None, 3, None))),
+        ("1:-1", (SliceBounds(1, -1, None),)),
+        (" ::2 , 0", (SliceBounds(None, None, 2), 0)),
+        ("start:crop.stop, None", (SliceBounds("start", "crop.stop", None), None)),
         (-1, (-1,)),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.spec.compose.overrides import FLAG, apply_overrides, walk_address
-from pipeprof.pipelines.spec.yaml.reader import Document, read
+from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read
 from pipeprof.pipelines.spec.yaml.spans import Span
 
 SPEC = """\
@@ -37,7 +37,7 @@ stages:
 """
 
 
-def changed(*sets: str) -> tuple[Any, Document]:
+def changed(*sets: str) -> tuple[Any, YamlDocument]:
     document = read(SPEC)
     assert apply_overrides(document, sets) == []
     return document.data, document

@@ -14,7 +14,7 @@ import pytest
 from pipeprof.pipelines.spec.schema.changes import editor_schema, overlay_schema
 from pipeprof.pipelines.spec.schema.links import anchor, without_link
 from pipeprof.pipelines.spec.schema.schema import spec_schema
-from pipeprof.pipelines.spec.yaml.reader import Document, read
+from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD_FOLDERS = ("examples", "benchmarks/silence", "tests/golden/init", "tests/golden/python", "tests/golden/show")
@@ -70,7 +70,7 @@ def overlays() -> jsonschema.Draft7Validator:
     return jsonschema.Draft7Validator(schema)
 
 
-def as_json(document: Document) -> Any:
+def as_json(document: YamlDocument) -> Any:
     """The data as an editor sees it: keys are texts."""
     return json.loads(json.dumps(document.data))
 
