@@ -1,4 +1,4 @@
-"""The one table of exit codes; help texts, documentation and tests read it from here."""
+"""Exit codes: the one table for help texts, documentation and tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ExitCode:
-    """What a command's exit status says.
+    """An exit status and its meaning.
 
     Attributes:
         code: The status.
@@ -27,14 +27,14 @@ INTERRUPTED = 130
 TERMINATED = 143
 
 EXIT_CODES = (
-    ExitCode(OK, "fine"),
-    ExitCode(INTERNAL, "pipeprof itself failed, or the profile could be written nowhere"),
-    ExitCode(USAGE, "wrong usage or an invalid spec; nothing was run"),
+    ExitCode(OK, "success"),
+    ExitCode(INTERNAL, "internal error, or the profile could not be saved"),
+    ExitCode(USAGE, "usage error or invalid spec; nothing ran"),
     ExitCode(GATE, "`check --fail-on warning` has findings"),
-    ExitCode(5, "the measured pipeline died, hung, raised or ran out of memory"),
+    ExitCode(5, "the pipeline raised, died, hung or ran out of memory"),
     ExitCode(6, "a saved profile is missing or invalid"),
-    ExitCode(INTERRUPTED, "interrupted (Ctrl-C); the profile has what was measured"),
-    ExitCode(TERMINATED, "terminated (SIGTERM); the profile has what was measured"),
+    ExitCode(INTERRUPTED, "interrupted (Ctrl-C); the profile holds the steps measured so far"),
+    ExitCode(TERMINATED, "terminated (SIGTERM); the profile holds the steps measured so far"),
 )
 
 

@@ -46,7 +46,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Find out why a tf.data input pipeline is slow or memory-hungry."""
+    """Find out why a tf.data input pipeline is slow or uses too much memory."""
     del version
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def invoke(arguments: Sequence[str]) -> int:
-    """Run one command line and report whatever goes wrong.
+    """Run one command line and report any error.
 
     Args:
         arguments: The command line without the program's name.
@@ -122,7 +122,7 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
 
 
 def _usage_message(error: Exception) -> str:
-    """One sentence, with at most one guess at what was meant."""
+    """Return one sentence, with at most one suggestion."""
     meant = getattr(error, "possibilities", None)
     if meant:
         import difflib

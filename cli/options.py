@@ -1,4 +1,4 @@
-"""Options that several commands share, all options of ``pipeprof run``, and what their texts mean."""
+"""Options that several commands share, all options of ``pipeprof run``, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -23,55 +23,58 @@ COLORS = ("auto", "always", "never")
 
 Target = Annotated[
     str,
-    typer.Argument(metavar="TARGET", help="spec.yaml, file.py:function or package.module:function; file.py: lists."),
+    typer.Argument(
+        metavar="TARGET",
+        help="spec.yaml, file.py:function or package.module:function. `file.py:` lists the functions of a file.",
+    ),
 ]
 Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="PATH=VALUE",
-        help="Change the spec without editing it, e.g. stages.0.num_parallel_calls=4. Repeatable; null removes.",
+        help="Override a value of the spec, e.g. stages.0.num_parallel_calls=4; null removes it. Repeatable.",
     ),
 ]
 Overlay = Annotated[
     list[str] | None,
-    typer.Option("-f", metavar="FILE", help="Lay another YAML file over the spec, e.g. laptop.yaml. Repeatable."),
+    typer.Option("-f", metavar="FILE", help="Merge another YAML file into the spec, e.g. laptop.yaml. Repeatable."),
 ]
 Env = Annotated[
-    bool, typer.Option("--env", help="Fill in ${VAR} and ${VAR:-default} in the spec from the environment.")
+    bool, typer.Option("--env", help="Replace ${VAR} and ${VAR:-default} in the spec from the environment.")
 ]
 Arg = Annotated[
     list[str] | None,
     typer.Option(
         "--arg",
         metavar="NAME=VALUE",
-        help="An argument of the function, read as its annotation says. Repeatable.",
+        help="Pass an argument to the function, converted by its annotation. Repeatable.",
     ),
 ]
-NoPython = Annotated[bool, typer.Option("--no-python", help="Refuse specs and targets that name Python code.")]
+NoPython = Annotated[bool, typer.Option("--no-python", help="Refuse specs and targets that run Python code.")]
 Out = Annotated[
     list[str] | None,
     typer.Option(
         "--out",
         metavar="FILE",
-        help=f"Write the report there too: {' or '.join(extensions_of('run'))}; - is stdout. Repeatable.",
+        help=f"Also write the report to a file ({' or '.join(extensions_of('run'))}); - is stdout. Repeatable.",
     ),
 ]
 Format = Annotated[
     str | None,
-    typer.Option("--format", metavar="|".join(names_of("run")), help="Format on stdout.  [default: text]"),
+    typer.Option("--format", metavar="|".join(names_of("run")), help="Output format on stdout.  [default: text]"),
 ]
 CheckFormat = Annotated[
     str | None,
-    typer.Option("--format", metavar="|".join(names_of("check")), help="Format on stdout.  [default: text]"),
+    typer.Option("--format", metavar="|".join(names_of("check")), help="Output format on stdout.  [default: text]"),
 ]
-Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
-Force = Annotated[bool, typer.Option("--force", help="Let --out write over files that are not pipeprof's own.")]
-Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="Colour on stdout.")]
-Redact = Annotated[bool, typer.Option("--redact", help="Leave out home folders, host and user name.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress on stderr.")]
+Json = Annotated[bool, typer.Option("--json", help="Same as --format json.")]
+Force = Annotated[bool, typer.Option("--force", help="Let --out overwrite files that pipeprof did not write.")]
+Color = Annotated[str, typer.Option("--color", metavar="auto|always|never", help="When to color the output.")]
+Redact = Annotated[bool, typer.Option("--redact", help="Remove home folders, host name and user name.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Hide progress.")]
 Verbose = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Print the complete report, and how long each phase takes on stderr.")
+    bool, typer.Option("-v", "--verbose", help="Print the complete report, and the phases with their times on stderr.")
 ]
 Section = Annotated[
     list[str] | None,
@@ -94,35 +97,33 @@ class RunOptions:
     args: Arg = None
     no_python: NoPython = False
     seconds: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="How long to measure.  [default: the spec's, else 10]")
+        str | None, typer.Option(metavar="SECONDS", help="Measure for this long.  [default: from the spec, else 10]")
     ] = None
-    steps: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Stop measuring after so many steps, if that comes first.")
-    ] = None
+    steps: Annotated[int | None, typer.Option(metavar="N", min=1, help="Measure at most this many steps.")] = None
     step: Annotated[
         str | None,
-        typer.Option(metavar="STEP", help="What takes the batches: none, simulate:12ms or python:file.py:function."),
+        typer.Option(metavar="STEP", help="Training step: none, simulate:12ms or python:file.py:function."),
     ] = None
     dispatch: Annotated[
         str | None,
-        typer.Option(metavar="sync|N", help="How far the host runs ahead of the device: sync, or steps in flight."),
+        typer.Option(metavar="sync|N", help="Wait for every step (sync), or allow N steps in flight."),
     ] = None
     cold: Annotated[bool, typer.Option("--cold", help="Evict the source files from the page cache first.")] = False
-    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of TensorFlow's random ops.")] = None
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed for TensorFlow's random ops.")] = None
     timeout: Annotated[
-        str | None, typer.Option(metavar="SECONDS", help="No step for so long counts as hanging.  [default: 120]")
+        str | None, typer.Option(metavar="SECONDS", help="Give up when no step finishes for this long.  [default: 120]")
     ] = None
-    max_time: Annotated[str | None, typer.Option(metavar="SECONDS", help="Longest the whole command may take.")] = None
+    max_time: Annotated[str | None, typer.Option(metavar="SECONDS", help="Time limit for the whole command.")] = None
     memory_limit: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Stop the worker above this, e.g. 8GiB.  [default: what there is]"),
+        typer.Option(metavar="SIZE", help="Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]"),
     ] = None
     budget: Annotated[
         str | None,
-        typer.Option(metavar="SECONDS", help="Time for verifying findings; no effect yet, nothing is verified."),
+        typer.Option(metavar="SECONDS", help="Time limit for verifying findings (not supported yet: no effect)."),
     ] = None
     no_verify: Annotated[
-        bool, typer.Option("--no-verify", help="Verify no findings; no effect yet, nothing is verified.")
+        bool, typer.Option("--no-verify", help="Do not verify findings (not supported yet: no effect).")
     ] = False
     section: Section = None
     out: Out = None
@@ -131,7 +132,7 @@ class RunOptions:
     force: Force = False
     color: Color = "auto"
     redact: Redact = False
-    no_lock: Annotated[bool, typer.Option("--no-lock", help="Do not wait for another measuring pipeprof.")] = False
+    no_lock: Annotated[bool, typer.Option("--no-lock", help="Do not wait for another measurement to end.")] = False
     quiet: Quiet = False
     verbose: Verbose = False
 
@@ -163,7 +164,7 @@ def typed_command(command: Callable[[RunOptions], None]) -> Callable[..., None]:
 
 
 def choice(flag: str, value: str, choices: Sequence[str]) -> str:
-    """The value if it is one of the choices.
+    """Return a value that is one of the choices.
 
     Raises:
         UsageError: It is none of them.
@@ -185,7 +186,7 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def report_format(value: str | None, *, json: bool, command: str = "run") -> str:
-    """The format for stdout from ``--format`` and ``--json``.
+    """Return the format for stdout from ``--format`` and ``--json``.
 
     Args:
         value: What ``--format`` says.
@@ -205,7 +206,7 @@ def report_format(value: str | None, *, json: bool, command: str = "run") -> str
 
 
 def duration(flag: str, text: str | None) -> float | None:
-    """Seconds from ``10``, ``1.5s``, ``400ms`` or ``2min``; a number alone is seconds.
+    """Parse seconds from ``10``, ``1.5s``, ``400ms`` or ``2min``; a number alone is seconds.
 
     Raises:
         UsageError: It is no duration above 0.
@@ -232,7 +233,7 @@ def duration(flag: str, text: str | None) -> float | None:
 
 
 def byte_size(flag: str, text: str | None) -> int | None:
-    """Bytes from ``8GiB``, ``500MB`` or a plain number.
+    """Parse bytes from ``8GiB``, ``500MB`` or a plain number.
 
     Raises:
         UsageError: It is no size above 0.
@@ -251,7 +252,7 @@ def byte_size(flag: str, text: str | None) -> int | None:
 
 
 def dispatch(text: str | None) -> int | Literal["sync"] | None:
-    """``sync`` or a number of steps in flight.
+    """Parse ``sync`` or a number of steps in flight.
 
     Raises:
         UsageError: It is neither.
@@ -269,7 +270,7 @@ def dispatch(text: str | None) -> int | Literal["sync"] | None:
 
 
 def step(text: str | None) -> Step | None:
-    """``none``, ``simulate:12ms`` or ``python:file.py:function``.
+    """Parse ``none``, ``simulate:12ms`` or ``python:file.py:function``.
 
     Raises:
         UsageError: It is none of them, or a kind that is not there yet.
@@ -290,7 +291,7 @@ def _parse(flag: str, text: str | None, read: Callable[[str], T]) -> T | None:
 
 
 def _message(error: ValueError) -> str:
-    """The sentence of a validation error, which for pydantic's own is that of its first part."""
+    """Return the message of a validation error, for pydantic's own that of its first part."""
     from pydantic import ValidationError
 
     if isinstance(error, ValidationError):

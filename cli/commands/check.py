@@ -1,4 +1,4 @@
-"""``pipeprof check``: what can be told about a target without running it."""
+"""``pipeprof check``: errors, predicted memory and rules, without running the target."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ def check(
     args: Arg = None,
     no_python: NoPython = False,
     show: Annotated[
-        bool, typer.Option("--show", help="Print the spec as it is run, with the origin of every line; itself a spec.")
+        bool, typer.Option("--show", help="Print the resolved spec, with the origin of each line.")
     ] = False,
     python: Annotated[
-        bool, typer.Option("--python", help="Print Python that builds the same pipeline; to lie beside the spec.")
+        bool, typer.Option("--python", help="Print equivalent Python, to be saved next to the spec.")
     ] = False,
     fail_on: Annotated[
-        str | None, typer.Option(metavar="warning", help="End with 3 if a rule finds anything, e.g. in CI.")
+        str | None, typer.Option(metavar="warning", help="Exit with 3 if a rule reports a finding, e.g. in CI.")
     ] = None,
     memory_limit: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Memory that a run will have, e.g. 8GiB.  [default: what there is]"),
+        typer.Option(metavar="SIZE", help="Memory available to a run, e.g. 8GiB.  [default: all available]"),
     ] = None,
     form: CheckFormat = None,
     json: Json = False,
     color: Color = "auto",
 ) -> None:
-    """Check a target without running it: errors, predicted memory, and rules.
+    """Check a target without running it: errors, memory, rules.
 
-    TensorFlow is not loaded. The rules are those that need no measurement.
+    Predicts the memory and applies the rules that need no measurement. Loads no TensorFlow.
     """
     from pipeprof.cli import options, streams
     from pipeprof.cli.commands.targets import Changes, list_functions, load_target
@@ -116,14 +116,14 @@ def check(
 
 
 def _resolved(text: str, loaded: LoadedSpec | None, kind: str) -> str:
-    """The spec as it is run: YAML with origins, or the same as JSON."""
+    """Render the resolved spec: YAML with origins, or the same as JSON."""
     import json
 
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.show import origins, show, with_defaults
 
     if loaded is None:
-        msg = f"--show prints a spec, but {text} is a Python function; leave --show out"
+        msg = f"--show prints a spec, but {text} is a Python function; remove --show"
         raise UsageError(msg)
     if kind == "text":
         return show(loaded)
@@ -136,13 +136,13 @@ def _as_python(text: str, loaded: LoadedSpec | None) -> str:
     from pipeprof.pipelines.to_python.render import data_folders, render
 
     if loaded is None:
-        msg = f"--python renders a spec, but {text} is Python already; leave --python out"
+        msg = f"--python converts a spec, but {text} is Python already; remove --python"
         raise UsageError(msg)
     return render(loaded, data_folders(loaded))
 
 
 def _machine(memory_limit: int | None) -> tuple[float, MemoryLimit | None]:
-    """The cores and the memory that a run would have."""
+    """Return the cores and the memory available to a run."""
     from pipeprof.profiles.host import limits
     from pipeprof.profiles.host.cgroup import Cgroup
     from pipeprof.profiles.host.machine import machine_memory
@@ -170,7 +170,7 @@ def _notes(loaded: LoadedSpec) -> list[Message]:
 
 
 def _not_known(memory: MemoryPrediction) -> list[Message]:
-    """What the text says beside the predicted memory, as warnings."""
+    """List owners without a predicted size as warnings, as the text report does."""
     from pipeprof.cli.pages.check import unknown_by_reason
     from pipeprof.profiles.document.messages import Message
 
@@ -188,7 +188,7 @@ def _uncounted(advice: StaticAdvice) -> list[Message]:
 
 
 def _encoded(profile: Profile, kind: str) -> str:
-    """The profile in a format for machines."""
+    """Encode the profile in a machine-readable format."""
     from pipeprof.cli.formats.registry import Output, render
     from pipeprof.cli.text.style import Style
 
@@ -206,7 +206,7 @@ def _document(
     advice: StaticAdvice | None = None,
     exit_code: int = OK,
 ) -> Profile:
-    """The profile as far as no run is needed; everything else is null."""
+    """Build the profile as far as no run is needed; everything else is null."""
     import platform
     import sys
 
@@ -317,16 +317,16 @@ def _as_text(
 
 
 def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:
-    """What a run would tell of a function; how to be told of its memory before, if that was asked for."""
-    facts = [("stages", "known once it has run")]
+    """Facts about a function: its stages are unknown before a run, and so is its memory."""
+    facts = [("stages", "known after a run")]
     if asked:
-        words = f"predicted for a spec alone, such as `pipeprof init --from {text}` writes of a function"
+        words = f"only predicted for specs: write one with `pipeprof init --from {text}`"
         facts.append(("memory", words))
     return facts
 
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:
-    """What the spec says besides its stages, with the defaults filled in."""
+    """Facts of a spec other than its stages: step, measurement, data, with defaults."""
     from pipeprof.profiles.harness.settings import describe_step
 
     spec = loaded.spec

@@ -1,4 +1,4 @@
-"""``pipeprof data``: what has been made for ``data:`` entries, and making room again."""
+"""``pipeprof data``: list and remove generated inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLUMNS = ("name", "size", "files", "age", "path")
 _CODES = [entry for entry in EXIT_CODES if entry.code in {0, 1, 2}]
 
 app = typer.Typer(
-    help="List or remove the inputs that pipeprof generated for the `data:` section of specs.",
+    help="List or remove generated inputs (`data:` in specs).",
     epilog=epilog("pipeprof data list", "pipeprof data rm --all", codes=_CODES),
     no_args_is_help=True,
     add_completion=False,
@@ -28,7 +28,7 @@ app = typer.Typer(
 
 @app.command("list", epilog=epilog("pipeprof data list --json", codes=_CODES))
 def list_(*, json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
-    """List generated inputs: size, number of files, age and place."""
+    """List generated inputs: size, number of files, age, path."""
     import sys
     from datetime import datetime, timezone
 
@@ -41,7 +41,7 @@ def list_(*, json: Annotated[bool, typer.Option("--json", help="Print JSON inste
     if json:
         typer.echo(_as_json(str(cache.folder), entries))
     elif not entries:
-        typer.echo(f"There is no generated data in {cache.folder}.", err=True)
+        typer.echo(f"No generated data in {cache.folder}.", err=True)
     elif sys.stdout.isatty():
         _print_table(entries, datetime.now(timezone.utc))
     else:
@@ -52,12 +52,12 @@ def list_(*, json: Annotated[bool, typer.Option("--json", help="Print JSON inste
 def rm(
     *,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME...", help="Names as listed, or the beginning of one.")
+        list[str] | None, typer.Argument(metavar="NAME...", help="Names from `data list`, or their first characters.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Remove all generated data.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before removing everything.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Remove generated inputs; they are made again when a spec needs them."""
+    """Remove generated inputs. They are generated again when a spec needs them."""
     import sys
 
     from pipeprof.pipelines.data.errors import size
@@ -65,7 +65,7 @@ def rm(
     from pipeprof.pipelines.errors import UsageError
 
     if bool(names) == all_:
-        msg = f"got {'names and' if all_ else 'neither names nor'} --all, expected one of them; see: pipeprof data list"
+        msg = f"{'both names and' if all_ else 'neither names nor'} --all: give one of them; see: pipeprof data list"
         raise UsageError(msg)
     cache = locate()
     entries = list_entries(cache)
@@ -81,7 +81,7 @@ def rm(
 
 
 def choose(names: Sequence[str], entries: Sequence[CachedEntry]) -> list[CachedEntry]:
-    """The entries meant by names or beginnings of names.
+    """Select entries by their names or the first characters of them.
 
     Raises:
         UsageError: A name fits no entry, or the beginning of several.
@@ -96,19 +96,17 @@ def choose(names: Sequence[str], entries: Sequence[CachedEntry]) -> list[CachedE
         if not fitting:
             guess = suggest(name, known)
             hint = f"did you mean {guess}?" if guess else "see: pipeprof data list"
-            msg = f"got {name!r}, expected the name of generated data or the beginning of one; {hint}"
+            msg = f"no generated data named {name!r}; {hint}"
             raise UsageError(msg)
         if len(fitting) > 1:
-            msg = (
-                f"got {name!r}, which is the beginning of {len(fitting)} names ({', '.join(fitting)}); give more of it"
-            )
+            msg = f"{name!r} is ambiguous: {', '.join(fitting)}"
             raise UsageError(msg)
         chosen += [entry for entry in entries if entry.name == fitting[0] and entry not in chosen]
     return chosen
 
 
 def age(created: datetime, now: datetime) -> str:
-    """How long ago, in the largest unit that gives at least 1.
+    """Format the time since creation, in the largest unit that gives at least 1.
 
     Example:
         >>> from datetime import datetime
@@ -132,7 +130,7 @@ def _rows(entries: Sequence[CachedEntry], now: datetime) -> list[tuple[str, ...]
 
 
 def plain_table(entries: Sequence[CachedEntry], now: datetime) -> str:
-    """Columns side by side, for pipes and files; the path comes last, as it may hold anything."""
+    """Format a table for pipes and files; the path is the last column, as it may contain spaces."""
     rows = [_COLUMNS, *_rows(entries, now)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS) - 1)]
     return "\n".join(
@@ -146,7 +144,7 @@ def plain_table(entries: Sequence[CachedEntry], now: datetime) -> str:
 
 
 def _print_table(entries: Sequence[CachedEntry], now: datetime) -> None:
-    """For people: one table for each folder, whose path would not fit beside the rest."""
+    """Print one table per folder to a terminal; the full paths would not fit in it."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

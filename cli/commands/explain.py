@@ -1,4 +1,4 @@
-"""``pipeprof explain``: all there is to know about one rule."""
+"""``pipeprof explain``: one rule in full."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def explain(
     json: Json = False,
     color: Color = "auto",
 ) -> None:
-    """Say what a rule looks for, why that costs, what to do, and when not to mind.
+    """Explain a rule: what it detects, why it matters, how to fix it.
 
-    TensorFlow is not loaded.
+    Loads no TensorFlow.
     """
     import json as encoder
     import sys

@@ -1,4 +1,4 @@
-"""``pipeprof init``: a first spec, over files of the user's, of a user's function, or over generated files."""
+"""``pipeprof init``: a first spec for the user's files, for a user's function, or for generated files."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ def init(
         typer.Option(
             "--from",
             metavar="WHAT",
-            help="A folder of images, TFRecord or CSV files (a file, a folder or a glob), a .npy or .npz file; or "
-            "file.py:function (package.module:function), which is called, to write the dataset that it returns. "
-            "Without it the spec is an example over generated photos.",
+            help="Data to read: images, TFRecord, CSV, .npy or .npz (a file, folder or glob). Or file.py:function: "
+            "calls it and writes the dataset that it returns as a spec.  [default: generated photos]",
         ),
     ] = None,
     args: Arg = None,
     save_arrays: Annotated[
-        bool, typer.Option("--save-arrays", help="Keep a function's arrays in memory as .npy files beside the spec.")
+        bool, typer.Option("--save-arrays", help="Save a function's in-memory arrays as .npy files next to the spec.")
     ] = False,
     no_python: NoPython = False,
-    out: Annotated[
-        str, typer.Option("--out", "-o", metavar="FILE", help="The spec to write; - is stdout.")
-    ] = DEFAULT_OUT,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is already there.")] = False,
+    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="File to write; - is stdout.")] = DEFAULT_OUT,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
-    """Write a commented spec that runs as it is, and beside it the schema by which editors check and complete it."""
+    """Write a first spec for your data or for a function.
+
+    Also writes a JSON Schema next to the spec, so that editors check and complete it.
+    """
     import shlex
 
     from pipeprof.cli.commands.init_function import is_function
@@ -68,7 +68,7 @@ def _refuse(args: Sequence[str] | None, *, save_arrays: bool) -> None:
 
     flag = "--arg" if args else "--save-arrays" if save_arrays else None
     if flag is not None:
-        msg = f"{flag} is for a function; give it as --from file.py:function"
+        msg = f"{flag} applies to functions only: use --from file.py:function"
         raise UsageError(msg)
 
 
@@ -93,8 +93,8 @@ def _from_function(
         return
     _write(out, found.text)
     schema = _write_schema(out)
-    beside = f", and {schema} for editors" if schema else ""
-    say(report(found, text, f"Wrote {out}, a source and {_stages(found.stages)}{beside}."))
+    also = f", and {schema} for editors" if schema else ""
+    say(report(found, text, f"Wrote {out}, a source and {_stages(found.stages)}{also}."))
     say(f"Next: pipeprof run {shlex.quote(out)}")
 
 
@@ -103,7 +103,7 @@ def _stages(count: int) -> str:
 
 
 def _text(from_: str | None, out: str) -> str:
-    """The spec's text, with paths that are right for a file ``out``, or for the current folder if it is ``.``."""
+    """Write the spec's text, with paths relative to ``out``, or to the current folder if it is ``.``."""
     from pathlib import Path
 
     from pipeprof.pipelines.spec.scaffold import example_spec, spec_for
@@ -118,7 +118,7 @@ def _text(from_: str | None, out: str) -> str:
 
 
 def _write_schema(out: str) -> str | None:
-    """The schema that the spec's first line names, beside it; kept where somebody else's file has its name.
+    """Write the schema that the spec's first line names, next to the spec, unless another file has its name.
 
     Returns:
         Its path if it was written, None if it is there already.
@@ -141,7 +141,7 @@ def _write_schema(out: str) -> str | None:
 
 
 def _check_out(out: str, from_: str | None, *, force: bool) -> None:
-    """Refuse before anything is looked at.
+    """Refuse an unusable ``--out`` before any data is read.
 
     Raises:
         UsageError: The file cannot or must not be written.
@@ -152,13 +152,13 @@ def _check_out(out: str, from_: str | None, *, force: bool) -> None:
 
     path = Path(out)
     if not path.parent.is_dir():
-        msg = f"--out {out}: the folder {path.parent} does not exist; make it first"
+        msg = f"--out {out}: the folder {path.parent} does not exist; create it first"
     elif path.is_dir():
-        msg = f"--out {out}: this is a folder; give a file in it"
+        msg = f"--out {out}: this is a folder; name a file in it"
     elif from_ is not None and path.exists() and Path(from_).exists() and path.samefile(from_):
-        msg = f"--out {out}: this is the file that the spec would read; give another name"
+        msg = f"--out {out}: the spec would read this file; use another name"
     elif (path.exists() or path.is_symlink()) and not force:
-        msg = f"--out {out}: the file exists; give --force to replace it, or another name"
+        msg = f"--out {out}: the file exists; use --force to overwrite it, or another name"
     else:
         return
     raise UsageError(msg)

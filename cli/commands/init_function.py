@@ -1,4 +1,4 @@
-"""``pipeprof init --from file.py:function``: the spec of a function that makes a dataset."""
+"""``pipeprof init --from file.py:function``: the spec of a function that returns a dataset."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def describe_function(
 
     target = parse_target(text)
     if no_python:
-        msg = f"--no-python: {text} is Python code; leave --no-python out"
+        msg = f"--no-python: {text} is Python code; remove --no-python"
         raise UsageError(msg)
     given = parse_arguments(arguments)
     check_arguments(replace(target, arguments=given))
@@ -65,7 +65,7 @@ def describe_function(
 
 
 def report(found: DescribedTarget, text: str, written: str) -> str:
-    """What was told and what was not.
+    """Summarise which parts of a function became YAML, and whether the graphs are equal.
 
     Args:
         found: The spec.
@@ -77,12 +77,14 @@ def report(found: DescribedTarget, text: str, written: str) -> str:
         lines += [f"{text} printed:", *(f"{_INDENT}{line}" for line in found.printed.splitlines())]
     lines.append(written)
     if found.unsaid:
-        lines += ["Left in Python:", *(f"{_INDENT}{one}" for one in found.unsaid)]
+        lines += ["Could not be written as YAML:", *(f"{_INDENT}{one}" for one in found.unsaid)]
     if found.equal is None:
-        lines.append(f"Its graph was not compared with that of {text}: {found.why}.")
+        lines.append(f"Not verified against the graph of {text}: {found.why}.")
     elif found.equal:
-        lines.append(f"TensorFlow runs the same graph for it as for {text}: structure, ops and arguments are equal.")
+        lines.append(
+            f"Verified: TensorFlow builds the same graph from the spec as from {text} (structure, ops, arguments)."
+        )
     else:
-        lines.append(f"TensorFlow runs another graph for it than for {text}:")
+        lines.append(f"Not equal: TensorFlow builds a different graph from the spec than from {text}:")
         lines += [f"{_INDENT}{one}" for one in found.differences]
     return "\n".join(lines)

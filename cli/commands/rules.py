@@ -1,4 +1,4 @@
-"""``pipeprof rules``: what pipeprof looks for."""
+"""``pipeprof rules``: the list of all rules."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ EPILOG = epilog("pipeprof rules", "pipeprof rules --json | jq '.rules[].name'")
 
 
 def rules(*, form: Format = None, json: Json = False, color: Color = "auto") -> None:
-    """List the rules: what each looks for, and what its fix may change of the data.
+    """List all rules: what they detect, and what their fixes change.
 
-    TensorFlow is not loaded. `pipeprof explain RULE` tells more about one.
+    Loads no TensorFlow. `pipeprof explain RULE` explains one rule.
     """
     import json as encoder
     import sys
@@ -39,7 +39,7 @@ def rules(*, form: Format = None, json: Json = False, color: Color = "auto") -> 
 
 
 def as_dict(rule: Rule) -> dict[str, Any]:
-    """Everything that is published about a rule."""
+    """Return all published fields of a rule."""
     return {
         "name": rule.name,
         "title": rule.title,
@@ -54,10 +54,10 @@ def as_dict(rule: Rule) -> dict[str, Any]:
 
 
 def _prose(text: str) -> str:
-    """Text as it was meant: rules write theirs over several lines of source, with an empty line between paragraphs."""
+    """Join the lines of each paragraph; rules write their texts over several lines of source."""
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
 
 
 def threshold_dict(threshold: Threshold) -> dict[str, Any]:
-    """A threshold as it stands in JSON."""
+    """Return a threshold as JSON fields."""
     return {"name": threshold.name, "value": threshold.value, "unit": threshold.unit, "source": threshold.source}

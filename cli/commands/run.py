@@ -31,7 +31,7 @@ EPILOG = epilog(
 
 
 def run(given: RunOptions) -> None:
-    """Measure a pipeline and say what it is bound by.
+    """Measure a pipeline and report its bottleneck.
 
     The report goes to stdout, progress to stderr. The profile is always saved: to --out FILE.json, else in
     pipeprof-out/.
@@ -113,7 +113,7 @@ def _finish(
 
 
 def _refuse(profile: Profile, loaded: LoadedSpec | None) -> None:
-    """What only TensorFlow could tell about a spec is an error like any other in it: the line, and a caret."""
+    """Raise an error that only TensorFlow could find in a spec, with its line and a caret."""
     from pipeprof.cli.exit_codes import USAGE
     from pipeprof.pipelines.errors import UsageError
 

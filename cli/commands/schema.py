@@ -14,9 +14,9 @@ EPILOG = epilog("pipeprof schema spec > pipeprof.schema.json", "pipeprof schema 
 
 
 def schema(
-    document: Annotated[str, typer.Argument(metavar="[spec|overlay|profile]", help="Which document.")] = "spec",
+    document: Annotated[str, typer.Argument(metavar="[spec|overlay|profile]", help="Document type.")] = "spec",
 ) -> None:
-    """Print the JSON Schema of a spec, of an overlay (-f) or of a saved profile."""
+    """Print the JSON Schema of specs, overlays (-f) or saved profiles."""
     import json
 
     from pipeprof.cli.options import choice
@@ -34,7 +34,7 @@ def _spec(*, overlay: bool) -> dict[str, Any]:
 
 
 def profile_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a saved profile, as a plain dict."""
+    """Return the JSON Schema (2020-12) of a saved profile."""
     from pipeprof.profiles.document.profile import Profile
 
     body = Profile.model_json_schema()

@@ -1,4 +1,4 @@
-"""``pipeprof show``: saved profiles as reports again."""
+"""``pipeprof show``: the report of a saved profile."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def show(
     color: Color = "auto",
     redact: Redact = False,
 ) -> None:
-    """Print the report of saved profiles again.
+    """Print the report of saved profiles.
 
     With several profiles, JSON is a list.
     """

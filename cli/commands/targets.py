@@ -1,4 +1,4 @@
-"""What ``run`` and ``check`` do first: find the target, read the spec, refuse Python if asked to."""
+"""Targets of ``run`` and ``check``: find the target, read the spec, refuse Python under ``--no-python``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Changes:
-    """What the command line changes of a spec.
+    """Changes of a spec from the command line.
 
     Attributes:
         sets: Values of ``--set``.
@@ -34,7 +34,7 @@ class Changes:
 
 
 def list_functions(text: str, *, plain: bool) -> bool:
-    """Print the functions of a file if that is what the target asks for, as ``file.py:`` does.
+    """Print the functions of a file for a target such as ``file.py:``.
 
     Args:
         text: The target as typed.
@@ -65,7 +65,7 @@ def list_functions(text: str, *, plain: bool) -> bool:
 def load_target(
     text: str, changes: Changes, *, no_python: bool, step: Step | None = None, arguments: Sequence[str] = ()
 ) -> tuple[Target, LoadedSpec | None]:
-    """Read everything that can be read without running anything.
+    """Read the target, its spec and its arguments; nothing runs.
 
     Args:
         text: The target as typed.
@@ -97,14 +97,14 @@ def load_target(
     target = parse_target(text)
     if no_python and (target.kind != "spec" or (step is not None and step.kind == "python")):
         what = f"the step {step.python}" if target.kind == "spec" and step is not None else text
-        msg = f"--no-python: {what} is Python code; give a spec with operations of TensorFlow, or leave --no-python out"
+        msg = f"--no-python: {what} is Python code; use a spec with TensorFlow ops, or remove --no-python"
         raise UsageError(msg)
     if step is not None and step.python is not None:
         # The worker would come to it only after the first batch.
         parse_target(str(step.python))
     if target.kind != "spec":
         if changes.flag:
-            msg = f"{changes.flag} changes a spec, but {text} is a Python function; leave {changes.flag} out"
+            msg = f"{changes.flag} changes a spec, but {text} is a Python function; remove {changes.flag}"
             raise UsageError(msg)
         from pipeprof.pipelines.target.arguments import check_arguments
 
@@ -112,13 +112,13 @@ def load_target(
         check_arguments(target)
         return target, None
     if given:
-        msg = f"--arg gives arguments to a Python function, but {text} is a spec; --set changes a spec"
+        msg = f"--arg passes arguments to a Python function, but {text} is a spec; use --set"
         raise UsageError(msg)
     environment = os.environ if changes.env else None
     loaded = check_spec(target.path, changes.sets, overlays=changes.overlays, environment=environment)
     files = python_files(loaded)
     if no_python and files:
         names = ", ".join(sorted({path.name for path in files}))
-        msg = f"--no-python: {text} names Python code ({names}); use `ops:` in its place, or leave --no-python out"
+        msg = f"--no-python: {text} runs Python code ({names}); use `ops:` instead, or remove --no-python"
         raise UsageError(msg)
     return target, loaded

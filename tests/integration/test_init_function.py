@@ -1,4 +1,4 @@
-"""`init --from file.py:function`: the spec is valid, and TensorFlow runs the same graph for it as for the function."""
+"""`init --from file.py:function`: the spec is valid and gives the same graph as the function."""
 
 from __future__ import annotations
 
@@ -341,6 +341,6 @@ def test_the_command_says_what_it_did(files: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "Wrote branch.yaml, a source and 3 stages" in done.stderr
     assert "as_written.py:37: map brighten: python, because it uses TensorFlow's StatelessIf" in done.stderr
-    assert "TensorFlow runs the same graph for it" in done.stderr
+    assert "Verified: TensorFlow builds the same graph" in done.stderr
     assert "Next: pipeprof run branch.yaml" in done.stderr
     assert load_spec(files / "branch.yaml").spec.name == "with_a_branch"

@@ -92,7 +92,7 @@ def test_errors_name_the_file_or_the_flag(pipeprof: Pipeprof) -> None:
 def test_python_has_no_spec_to_change(command: str, flags: tuple[str, ...], pipeprof: Pipeprof) -> None:
     result = pipeprof(command, "f.py:make", *flags)
     assert result.code == 2
-    assert f"{flags[0]} changes a spec, but f.py:make is a Python function; leave {flags[0]} out" in result.err
+    assert f"{flags[0]} changes a spec, but f.py:make is a Python function; remove {flags[0]}" in result.err
 
 
 def test_python_has_no_spec_to_show(pipeprof: Pipeprof) -> None:

@@ -48,4 +48,4 @@ def test_a_function_is_python_already(tmp_path, capsys):
     path = tmp_path / "own.py"
     path.write_text("def make():\n    return None\n")
     assert invoke(["check", f"{path}:make", "--python"]) == 2
-    assert "--python renders a spec" in capsys.readouterr().err
+    assert "--python converts a spec" in capsys.readouterr().err

@@ -74,7 +74,7 @@ def test_the_spec_is_written_with_the_schema_beside_it(asked, tmp_path, capsys):
     assert {name: asked[name] for name in job} == job
     assert capsys.readouterr().err.splitlines() == [
         "Wrote train.yaml, a source and 2 stages, and pipeprof.schema.json for editors.",
-        "TensorFlow runs the same graph for it as for input.py:train: structure, ops and arguments are equal.",
+        "Verified: TensorFlow builds the same graph from the spec as from input.py:train (structure, ops, arguments).",
         "Next: pipeprof run train.yaml",
     ]
 
@@ -96,9 +96,9 @@ def test_what_was_not_told_is_listed(asked, capsys):
         "input.py:train printed:",
         "  hello",
         "The spec of input.py:train has a source and 2 stages.",
-        "Left in Python:",
+        "Could not be written as YAML:",
         "  input.py:7: map f: python, because …",
-        "TensorFlow runs another graph for it than for input.py:train:",
+        "Not equal: TensorFlow builds a different graph from the spec than from input.py:train:",
         "  stages.0: a constant: 1 and 2",
     ]
 
@@ -106,7 +106,7 @@ def test_what_was_not_told_is_listed(asked, capsys):
 def test_a_graph_that_was_not_compared_is_not_called_equal(asked, capsys):
     asked["answer"] = replace(ANSWER, equal=None, why="the pipeline holds 1.5 GB in memory")
     assert invoke(["init", "--from", "input.py:train", "--out", "-"]) == 0
-    assert "was not compared with that of input.py:train: the pipeline holds 1.5 GB" in capsys.readouterr().err
+    assert "Not verified against the graph of input.py:train: the pipeline holds 1.5 GB" in capsys.readouterr().err
 
 
 def test_one_stage_is_one(asked, capsys):
@@ -127,8 +127,8 @@ def test_arrays_are_named_after_the_spec(asked):
         (["--from", "nowhere.py:train"], "no such file"),
         (["--from", "input.py:train", "--arg", "seize=3"], "no such parameter"),
         (["--from", "input.py:train", "--no-python"], "is Python code"),
-        (["--arg", "size=3"], "--arg is for a function"),
-        (["--save-arrays"], "--save-arrays is for a function"),
+        (["--arg", "size=3"], "--arg applies to functions only"),
+        (["--save-arrays"], "--save-arrays applies to functions only"),
     ],
 )
 def test_mistakes_end_with_2_before_anything_runs(asked, tmp_path, capsys, arguments, said):
