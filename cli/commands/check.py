@@ -78,10 +78,12 @@ def check(
     try:
         parsed, loaded = load_target(target, changes, no_python=no_python, arguments=args or [])
     except SpecError as error:
-        if kind == "text":
+        if kind == "text" and (python or show):
+            # stdout is for the spec or the Python code: it may be a file.
             raise
-        profile = _with_errors(target, changes, error)
-        streams.write_stdout(_encoded(profile, kind))
+        streams.write_stdout(
+            _diagnostics(error) if kind == "text" else _encoded(_with_errors(target, changes, error), kind)
+        )
         raise typer.Exit(error.exit_code) from None
     for note in loaded.notes if loaded is not None and kind == "text" else ():
         streams.say(f"pipeprof: note: {note}")
@@ -113,6 +115,17 @@ def check(
         streams.write_stdout(_encoded(profile, kind))
     if exit_code:
         raise typer.Exit(exit_code)
+
+
+def _diagnostics(error: SpecError) -> str:
+    """Every error with its place, and their number at the end."""
+    from pipeprof.pipelines.spec.errors.diagnostics import escape
+
+    count = len(error.diagnostics) + error.hidden
+    files = {diagnostic.file if diagnostic.flag is None else None for diagnostic in error.diagnostics}
+    (file,) = files if len(files) == 1 else (None,)
+    where = f" in {escape(file)}" if file else ""
+    return f"{error}\nFound {count:,} error{'' if count == 1 else 's'}{where}.\n"
 
 
 def _resolved(text: str, loaded: LoadedSpec | None, kind: str) -> str:

@@ -78,13 +78,13 @@ def test_errors_name_the_file_or_the_flag(pipeprof: Pipeprof) -> None:
     Path("over.yaml").write_text("measure: {second: 3}\n")
     result = pipeprof("check", "spec.yaml", "-f", "over.yaml", "-f", "nothing.yaml", "--set", "a=1", "--env")
     assert result.code == 2
-    assert "-f nothing.yaml: error[missing-file]" in result.err
+    assert "-f nothing.yaml: error[missing-file]" in result.out
     result = pipeprof("check", "spec.yaml", "-f", "over.yaml", "--env", "--json")
     assert [(error["file"], error["line"]) for error in json.loads(result.out)["errors"]] == [("over.yaml", 1)]
     result = pipeprof("check", "spec.yaml")
     assert result.code == 2
-    assert "base.yaml:5:25: error[number]: got '${SIZE:-32}', expected a whole number" in result.err
-    assert "; add --env to replace ${SIZE:-32}" in result.err
+    assert "base.yaml:5:25: error[number]: got '${SIZE:-32}', expected a whole number" in result.out
+    assert "; add --env to replace ${SIZE:-32}" in result.out
 
 
 @pytest.mark.parametrize("flags", [("-f", "over.yaml"), ("--set", "a=1"), ("--env",)])

@@ -188,16 +188,41 @@ def test_check_as_json_is_a_profile_of_nulls(pipeprof: Pipeprof) -> None:
 
 def test_spec_errors(pipeprof: Pipeprof, spec: Path) -> None:
     spec.write_text(SPEC.replace("batch_size", "batch_siz").replace("range", "rnge"))
-    for command in ("check", "run"):
-        result = pipeprof(command, "spec.yaml")
-        assert (result.code, result.out) == (2, "")
-        assert len(re.findall(r"^spec\.yaml:\d+:\d+: error\[[a-z-]+\]: ", result.err, re.MULTILINE)) == 2
-        assert "did you mean batch_size?" in result.err
-        assert "^^^" in result.err
+    checked, run = pipeprof("check", "spec.yaml"), pipeprof("run", "spec.yaml")
+    assert (checked.code, checked.err, run.code, run.out) == (2, "", 2, "")
+    assert checked.out == f"{run.err}Found 2 errors in spec.yaml.\n"
+    assert len(re.findall(r"^spec\.yaml:\d+:\d+: error\[[a-z-]+\]: ", run.err, re.MULTILINE)) == 2
+    assert "did you mean batch_size?" in run.err
+    assert "^^^" in run.err
     result = pipeprof("check", "spec.yaml", "--json")
     profile = Profile.model_validate_json(result.out)
     assert result.code == 2
     assert [(problem.file, problem.line) for problem in profile.errors] == [("spec.yaml", 4), ("spec.yaml", 8)]
+
+
+@pytest.mark.parametrize("flag", ["--python", "--show"])
+def test_errors_are_no_part_of_what_may_be_a_file(flag: str, pipeprof: Pipeprof, spec: Path) -> None:
+    spec.write_text(SPEC.replace("batch_size", "batch_siz"))
+    result = pipeprof("check", "spec.yaml", flag)
+    assert (result.code, result.out) == (2, "")
+    assert "error[" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "last"),
+    [
+        (("--set", "a=1"), "Found 1 error."),
+        (("-f", "over.yaml"), "Found 1 error in over.yaml."),
+        (("-f", "over.yaml", "--set", "a=1"), "Found 2 errors."),
+        (("-f", "many.yaml"), "Found 55 errors in many.yaml."),
+    ],
+)
+def test_errors_are_counted(arguments: tuple[str, ...], last: str, pipeprof: Pipeprof, spec: Path) -> None:
+    (spec.parent / "over.yaml").write_text("measure: {second: 3}\n")
+    (spec.parent / "many.yaml").write_text("stages:\n" + "".join(f"  - nope{i}: {{}}\n" for i in range(55)))
+    result = pipeprof("check", "spec.yaml", *arguments)
+    assert (result.code, result.err) == (2, "")
+    assert result.out.splitlines()[-1] == last
 
 
 def test_functions(pipeprof: Pipeprof, tmp_path: Path) -> None:
