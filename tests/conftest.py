@@ -1,4 +1,8 @@
-"""What every test relies on: a stable terminal, golden files, and a guard that keeps unit tests off the real world."""
+"""What every test relies on: a stable terminal, golden files, and a guard that keeps unit tests off the real world.
+
+With ``pytest -n 2 --dist loadgroup`` the tests of a module stay in one process, because they share fixtures, and all
+modules that measure stay in the same one: no two tests measure at once.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,21 @@ import importlib.abc
 import importlib.machinery
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "golden"
+# Modules whose tests start measuring workers or watch real processes.
+MEASURING = frozenset({"test_deaths", "test_ledger", "test_system", "test_targets", "test_targets_as_written"})
 HEAVY = frozenset({"tensorflow", "keras", "jax", "torch"})
 
 # Set while conftest is imported, not in a fixture: typer and rich read some of these when they are imported, and
@@ -73,6 +81,67 @@ def _refuse(what: str) -> Callable[..., object]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--update-goldens``."""
     parser.addoption("--update-goldens", action="store_true", help="rewrite tests/golden/* with what the tests produce")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests belong together when they run in several processes."""
+    for item in items:
+        name = item.path.relative_to(TESTS).as_posix()
+        item.add_marker(pytest.mark.xdist_group("measuring" if item.path.stem in MEASURING else name))
+
+
+class _Starts:
+    """Processes that tests have started, by kind; workers of a measuring command count as started by it."""
+
+    def __init__(self) -> None:
+        self.workers = 0
+        self.others = 0
+
+    def note(self, command: object) -> None:
+        words = [command] if isinstance(command, str | bytes) else [str(word) for word in command or ()]
+        text = " ".join(map(str, words))
+        if "pipeprof.profiles.worker" in text or ("pipeprof" in text and " run " in f" {text} "):
+            self.workers += 1
+        else:
+            self.others += 1
+
+
+_STARTS = pytest.StashKey[_Starts]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count the processes that tests start: each worker costs seconds."""
+    starts = config.stash[_STARTS] = _Starts()
+    original = subprocess.Popen.__init__
+
+    def counting(self: Any, args: Any, *others: Any, **options: Any) -> None:
+        starts.note(args)
+        original(self, args, *others, **options)
+
+    subprocess.Popen.__init__ = counting  # type: ignore[method-assign]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the count of an xdist worker to the process that reports."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        starts = session.config.stash[_STARTS]
+        output["starts"] = (starts.workers, starts.others)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add up what the xdist workers have counted."""
+    workers, others = getattr(node, "workeroutput", {}).get("starts", (0, 0))
+    starts = node.config.stash[_STARTS]
+    starts.workers += workers
+    starts.others += others
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """State how many processes the tests started."""
+    starts = config.stash[_STARTS]
+    terminalreporter.write_line(f"started {starts.workers} measuring workers and {starts.others} other processes")
 
 
 @pytest.fixture

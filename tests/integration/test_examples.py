@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
+from integration.example_data import made
 
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.data.makers.make import make, total_items
-from pipeprof.pipelines.data.makers.progress import Progress
-from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.target.target import import_file, load_function, parse_target
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -70,15 +68,6 @@ def first_batches(dataset: tf.data.Dataset) -> list[Any]:
     return [tf.nest.flatten(batch) for batch in dataset.take(2)]
 
 
-def made(loaded: LoadedSpec, folder: Path) -> dict[str, Path]:
-    """The spec's inputs, made here and not in a child as the command does, which would import TensorFlow each time."""
-    folders = {name: folder / name for name in loaded.spec.data}
-    for name, entry in loaded.spec.data.items():
-        folders[name].mkdir()
-        make(entry.recipe, folders[name], Progress(total_items(entry.recipe), lambda *_: None))
-    return folders
-
-
 @pytest.mark.parametrize("path", SPECS, ids=name_of)
 def test_a_spec_is_valid(path, capsys):
     assert invoke(["check", str(path)]) == 0
@@ -86,9 +75,9 @@ def test_a_spec_is_valid(path, capsys):
 
 
 @pytest.mark.parametrize("path", SPECS, ids=name_of)
-def test_a_spec_gives_batches(path, tmp_path):
+def test_a_spec_gives_batches(path):
     loaded = check_spec(path, settings(check_spec(path).data))
-    context = BuildContext(loaded.base_dir, made(loaded, tmp_path), seed=1)
+    context = BuildContext(loaded.base_dir, made(loaded), seed=1)
     load_arrays(loaded.spec, context)
     batches = first_batches(build(loaded.spec, context))
     assert batches

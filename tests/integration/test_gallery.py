@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import tensorflow as tf
 import yaml
-from integration.test_examples import EXAMPLES, first_batches, made
+from integration.example_data import made
+from integration.test_examples import EXAMPLES, first_batches
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
@@ -77,9 +78,9 @@ def test_every_spec_is_valid_without_tensorflow(checked: tuple[dict[str, tuple[i
 
 
 @pytest.mark.parametrize("path", SPECS, ids=name_of)
-def test_a_spec_gives_the_batches_that_were_expected(path: Path, tmp_path: Path) -> None:
+def test_a_spec_gives_the_batches_that_were_expected(path: Path) -> None:
     loaded = small(check_spec(path))
-    context = BuildContext(loaded.base_dir, made(loaded, tmp_path), seed=1)
+    context = BuildContext(loaded.base_dir, made(loaded), seed=1)
     load_arrays(loaded.spec, context)
     dataset = build(loaded.spec, context)
 

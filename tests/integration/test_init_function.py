@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
-from integration.test_examples import EXAMPLES, TARGETS, made, settings
+from integration.example_data import made
+from integration.test_examples import EXAMPLES, TARGETS, settings
 from integration.test_examples import SPECS as EXAMPLE_SPECS
 from integration.test_gallery import SPECS, small
 
@@ -261,7 +262,7 @@ def name_of(path: Path) -> str:
 def test_specs_come_back_from_what_they_build(path: Path, tmp_path: Path) -> None:
     loaded = load_spec(path)
     loaded = small(loaded) if path in SPECS else load_spec(path, settings(loaded.data))
-    context = BuildContext(loaded.base_dir, made(loaded, tmp_path))
+    context = BuildContext(loaded.base_dir, made(loaded))
     load_arrays(loaded.spec, context)
     watch = Watch(tf, layers="keras" in path.read_text(encoding="utf-8"))
     with watch:

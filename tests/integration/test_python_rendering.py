@@ -17,7 +17,8 @@ import yaml
 from integration import test_calls as calls
 from integration import test_sources as sources
 from integration import test_stages as stages
-from integration.test_examples import EXAMPLES, made, settings
+from integration.example_data import made
+from integration.test_examples import EXAMPLES, settings
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
@@ -180,10 +181,9 @@ def check_tidy(file: Path) -> None:
 def test_an_example_builds_the_same_graph(path, tmp_path):
     folder = tmp_path / "beside"
     shutil.copytree(path.parent, folder)
-    (tmp_path / "data").mkdir()
     spec = folder / path.name
     loaded = load_spec(spec, settings(load_spec(spec).data))
-    check_equal(loaded, made(loaded, tmp_path / "data"), folder / "rendered.py")
+    check_equal(loaded, made(loaded), folder / "rendered.py")
     check_tidy(folder / "rendered.py")
 
 

@@ -1,0 +1,43 @@
+"""Inputs of the examples' specs, made once for all the tests of a session, whichever worker asks first."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pipeprof.pipelines.data.makers.make import make, total_items
+from pipeprof.pipelines.data.makers.progress import Progress
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.data.recipes.models import DataEntry
+    from pipeprof.pipelines.spec.loader import LoadedSpec
+
+
+class Store:
+    """A folder of the session that all its pytest workers share."""
+
+    root: ClassVar[Path]
+
+
+def made(loaded: LoadedSpec) -> dict[str, Path]:
+    """The folder of each of the spec's inputs, to be read only.
+
+    They are made in this process and not in a child as the command does, which would import TensorFlow each time.
+    """
+    return {name: _made(entry) for name, entry in loaded.spec.data.items()}
+
+
+def _made(entry: DataEntry) -> Path:
+    folder = Store.root / hashlib.sha256(entry.model_dump_json().encode()).hexdigest()[:16]
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            unfinished = folder.with_suffix(".unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            make(entry.recipe, unfinished, Progress(total_items(entry.recipe), lambda *_: None))
+            unfinished.rename(folder)
+    return folder
