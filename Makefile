@@ -18,6 +18,8 @@ SOURCES := $(shell find api cli pipelines profiles -name '*.py' -o -name py.type
 EXAMPLE ?= examples/jpeg_folder/spec.yaml
 # The oldest TensorFlow that docs/compatibility.md promises, for test-oldest.
 OLDEST := tensorflow==2.18.*
+# Tests run in two processes: a module stays in one, and all modules that measure stay in the same one.
+SPREAD := -n 2 --dist loadgroup
 
 .PHONY: help
 help: ## this list
@@ -30,7 +32,11 @@ run: $(STAMP)/installed ## set up .venv and profile an example (EXAMPLE=other/sp
 
 .PHONY: test
 test: $(STAMP)/installed $(STAMP)/dev lint types ## set up, build and install the wheel, lint, types, all tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q $(SPREAD)
+
+.PHONY: test-unit
+test-unit: $(STAMP)/installed $(STAMP)/dev ## the unit tests alone, for the inner loop
+	@$(BIN)/python -m pytest -q $(SPREAD) tests/unit
 
 .PHONY: lint
 lint: $(STAMP)/dev
@@ -59,8 +65,8 @@ test-oldest: $(STAMP)/installed ## the integration tests under the oldest suppor
 	@$(PYTHON) -m venv $(VENV)/oldest
 	@echo "Installing $(OLDEST) into $(VENV)/oldest"
 	@$(VENV)/oldest/bin/python -m pip --disable-pip-version-check --quiet install '$(OLDEST)' $(DIST)/pipeprof-*.whl \
-	  -r <(grep -E '^(pytest|hypothesis|jsonschema|ruff)==' constraints.txt)
-	@$(VENV)/oldest/bin/python -m pytest -q tests/integration
+	  -r <(grep -E '^(pytest|pytest-xdist|execnet|hypothesis|jsonschema|ruff)==' constraints.txt)
+	@$(VENV)/oldest/bin/python -m pytest -q $(SPREAD) tests/integration
 	@rm -rf $(VENV)/oldest
 
 .PHONY: format

@@ -20,9 +20,11 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.source_lines import locate
 from pipeprof.profiles.time.stage_table import explain_stages
+from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.load_function import NotADatasetError, call_target
-from pipeprof.profiles.worker.sample import Sample
+from pipeprof.profiles.worker.steps import headspace
 from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.trace import trace
 from pipeprof.profiles.worker.trace.marked_dataset import to_trace
 from pipeprof.profiles.worker.trace.trace import traced_ops
 
@@ -338,9 +340,14 @@ def job(target: str, **changes: Any) -> dict[str, Any]:
 
 
 def sampled(target: str, **changes: Any) -> Recorder:
-    """A whole sample, within this process."""
+    """A whole sample, within this process, whose windows are short: what it sends is looked at, not how exact it is."""
     channel = Recorder()
-    Sample(job(target, **changes), channel).run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sample, "FLOOR_SECONDS", 0.1)
+        patch.setattr(headspace, "SECONDS", 0.2)
+        patch.setattr(headspace, "SETTLE_SECONDS", 0.05)
+        patch.setattr(trace, "SECONDS", 0.2)
+        sample.Sample(job(target, **changes), channel).run()
     return channel
 
 
