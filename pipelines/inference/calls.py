@@ -7,10 +7,10 @@ from typing import Any
 
 from pipeprof.pipelines.inference.errors import CannotInfer, Place, Refused, Report, ignore
 from pipeprof.pipelines.inference.rules.base import Arguments, ArrayLookup, Rule, rules
-from pipeprof.pipelines.inference.rules.input_checks import check_inputs
 from pipeprof.pipelines.inference.rules.layers import LAYERS
 from pipeprof.pipelines.inference.special_calls import SPECIAL, given_to
 from pipeprof.pipelines.inference.tensor.fields import field_of, with_field
+from pipeprof.pipelines.inference.tensor.input_checks import check_inputs
 from pipeprof.pipelines.inference.tensor.shapes import Structure, Tensor, each, leaves
 from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
 from pipeprof.pipelines.ops.functions.catalog import function

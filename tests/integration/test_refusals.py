@@ -23,8 +23,8 @@ from pipeprof.pipelines.check import check_spec, find_element_faults
 from pipeprof.pipelines.data.cache import ensure
 from pipeprof.pipelines.data.folders import CacheFolder
 from pipeprof.pipelines.inference.pipeline import element_specs
-from pipeprof.pipelines.inference.rules.input_checks import TRIED, Need, needs
-from pipeprof.pipelines.inference.rules.input_table import ROWS
+from pipeprof.pipelines.inference.tensor.input_checks import TRIED, Need, needs
+from pipeprof.pipelines.inference.tensor.input_table import ROWS
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Tensor
 from pipeprof.pipelines.ops.functions.catalog import function
 from pipeprof.pipelines.spec.errors.diagnostics import SpecError

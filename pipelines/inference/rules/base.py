@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import functools
 import importlib
+import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipeprof.pipelines.inference.errors import CannotInfer, Refused
-from pipeprof.pipelines.inference.tensor.shapes import INTEGERS, Shape, Structure, Tensor, broadcast, drop_axes, literal
+from pipeprof.pipelines.inference.tensor.shapes import INTEGERS, Shape, Structure, Tensor, broadcast, literal
 from pipeprof.pipelines.inference.tensor.texts import refuse, shape_text, tensor_text
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Array
 
 Rule = Callable[["Arguments"], Structure]
 ArrayLookup = Callable[[Array], Tensor | None]
-_MODULES = ("base", "tensors", "io", "image", "linalg")
 
 
 @dataclass(frozen=True)
@@ -146,10 +146,12 @@ def dense(value: Structure) -> Tensor:
 
 @functools.cache
 def rules() -> Mapping[str, Rule]:
-    """All rules by the function's name."""
+    """Collect the rules of all modules of this folder, by the function's name."""
+    package = importlib.import_module("pipeprof.pipelines.inference.rules")
     found: dict[str, Rule] = {}
-    for name in _MODULES:
-        found.update(importlib.import_module(f"pipeprof.pipelines.inference.rules.{name}").RULES)
+    for module_info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
+        found.update(vars(module).get("RULES", {}))
     return found
 
 
@@ -158,18 +160,6 @@ def same(name: str, dtype: str | None = None) -> Rule:
 
     def rule(arguments: Arguments) -> Structure:
         return arguments.component(name).as_dtype(dtype)
-
-    return rule
-
-
-def _real(name: str) -> Rule:
-    """As `same`, where complex numbers would become real ones."""
-
-    def rule(arguments: Arguments) -> Structure:
-        tensor = arguments.tensor(name)
-        if tensor.dtype.startswith("complex"):
-            raise CannotInfer
-        return tensor.of()
 
     return rule
 
@@ -245,26 +235,6 @@ def binary(first: str, second: str, dtype: str | None = None) -> Rule:
     return rule
 
 
-def _quotient(arguments: Arguments) -> Structure:
-    one, other = pair(arguments, "x", "y")
-    wide = {"int32": "float64", "int64": "float64", "uint32": "float64", "uint64": "float64"}
-    narrow = dict.fromkeys(("int8", "uint8", "int16", "uint16"), "float32")
-    return Tensor((wide | narrow).get(one.dtype, one.dtype), stretched(one, other))
-
-
-def _reduction(name: str, dtype: str | None = None, *, real: bool = False) -> Rule:
-    def rule(arguments: Arguments) -> Structure:
-        axis = arguments.constant("axis")
-        keep = bool(arguments.constant("keepdims"))
-        tensor = arguments.tensor(name)
-        if real and tensor.dtype.startswith("complex"):
-            raise CannotInfer
-        check_axes(tensor, axis)
-        return tensor.of(dtype, drop_axes(tensor.shape, axis, keep=keep))
-
-    return rule
-
-
 def check_axes(tensor: Tensor, axis: Any) -> None:
     """Refuse axes that a tensor does not have.
 
@@ -279,68 +249,18 @@ def check_axes(tensor: Tensor, axis: Any) -> None:
             refuse(f"axis {one}", "wrong-axis", f"one of the {count} dimensions of {tensor_text(tensor)}", "axis")
 
 
-def _arg_reduction(arguments: Arguments) -> Structure:
-    axis = arguments.constant("axis")
-    tensor = arguments.tensor("input")
-    check_axes(tensor, 0 if axis is None else axis)
-    shape = drop_axes(tensor.shape, 0 if axis is None else axis, keep=False)
-    return tensor.of(arguments.dtype("output_type", "int64"), shape)
+def of_shape(arguments: Arguments) -> Structure:
+    """Infer a tensor from the written ``shape`` and ``dtype``."""
+    return Tensor(arguments.dtype("dtype", "float32"), written_shape(arguments.constant("shape")))
 
 
-_SAME_X = (
-    "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "conj", "cos", "cosh", "cumprod", "cumsum", "digamma",
-    "erf", "exp", "expm1", "floor", "lgamma", "log", "log1p", "log_sigmoid", "negative", "reciprocal", "rint", "round",
-    "rsqrt", "sigmoid", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh",
-)  # fmt: skip
-_BINARY = (
-    "add", "floordiv", "floormod", "maximum", "minimum", "mod", "multiply", "multiply_no_nan", "pow",
-    "squared_difference", "subtract", "xdivy", "xlogy",
-)  # fmt: skip
-_COMPARISONS = ("equal", "greater", "greater_equal", "less", "less_equal", "not_equal")
-_REDUCTIONS = (
-    "reduce_euclidean_norm", "reduce_logsumexp", "reduce_max", "reduce_mean", "reduce_min", "reduce_prod", "reduce_sum",
-)  # fmt: skip
+def written_shape(shape: object) -> Shape:
+    """Convert a written shape.
 
-_MATH: dict[str, Rule] = {
-    **{name: same("x") for name in _SAME_X},
-    **{name: binary("x", "y") for name in _BINARY},
-    **{name: binary("x", "y", "bool") for name in _COMPARISONS},
-    **{name: binary("x", "y", "bool") for name in ("logical_and", "logical_or", "logical_xor")},
-    **{name: same("x", "bool") for name in ("is_finite", "is_inf", "is_nan", "logical_not")},
-    **{name: _reduction("input_tensor") for name in _REDUCTIONS},
-    **{name: _reduction("input_tensor", "bool") for name in ("reduce_all", "reduce_any")},
-    **{name: _reduction("input_tensor", real=True) for name in ("reduce_std", "reduce_variance")},
-    "abs": _real("x"),
-    "argmax": _arg_reduction,
-    "argmin": _arg_reduction,
-    "atan2": binary("y", "x"),
-    "count_nonzero": _reduction("input", "int64"),
-    "divide": _quotient,
-    "divide_no_nan": _quotient,
-    "truediv": _quotient,
-    "softmax": same("logits"),
-    "log_softmax": same("logits"),
-    "softplus": same("features"),
-    "softsign": same("features"),
-    "l2_normalize": same("x"),
-}
-_SHORT = (
-    "abs", "add", "argmax", "argmin", "cos", "cumsum", "divide", "equal", "exp", "floor", "greater", "greater_equal",
-    "less", "less_equal", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "multiply", "negative",
-    "not_equal", "pow", "reduce_all", "reduce_any", "reduce_logsumexp", "reduce_max", "reduce_mean", "reduce_min",
-    "reduce_prod", "reduce_sum", "round", "sigmoid", "sign", "sin", "sqrt", "square", "subtract", "tanh", "truediv",
-)  # fmt: skip
-
-RULES: dict[str, Rule] = {
-    **{f"tf.math.{name}": rule for name, rule in _MATH.items()},
-    **{f"tf.{name}": _MATH[name] for name in _SHORT},
-    **{
-        f"tf.bitwise.{name}": binary("x", "y")
-        for name in ("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift")
-    },
-    "tf.linalg.l2_normalize": same("x"),
-    "tf.nn.l2_normalize": same("x"),
-    "tf.nn.relu": same("features"),
-    "tf.nn.sigmoid": same("x"),
-    "tf.nn.softmax": same("logits"),
-}
+    Raises:
+        CannotInfer: A size is not a whole number.
+    """
+    items = shape if isinstance(shape, list | tuple) else [shape]
+    if not all(type(item) is int and item >= 0 for item in items):
+        raise CannotInfer
+    return tuple(items)

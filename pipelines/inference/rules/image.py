@@ -1,4 +1,4 @@
-"""What comes out of the functions of tf.image."""
+"""Inference rules of the functions of tf.image."""
 
 from __future__ import annotations
 
@@ -135,9 +135,23 @@ _SAME_IMAGE = (
 )  # fmt: skip
 _SAME_IMAGES = ("adjust_contrast", "hsv_to_rgb", "rgb_to_hsv")
 
+
+def _central_crop(arguments: Arguments) -> Structure:
+    tensor = arguments.tensor("image")
+    fraction = arguments.constant("central_fraction")
+    if tensor.shape is None or len(tensor.shape) not in (3, 4) or not isinstance(fraction, int | float):
+        raise CannotInfer
+    if fraction == 1.0:
+        return tensor.of()
+    if None in tensor.shape[-3:-1]:
+        return tensor.of(shape=(*tensor.shape[:-3], None, None, tensor.shape[-1]))
+    raise CannotInfer
+
+
 RULES: dict[str, Rule] = {
     **{f"tf.image.{name}": same("image") for name in _SAME_IMAGE},
     **{f"tf.image.{name}": same("images") for name in _SAME_IMAGES},
+    "tf.image.central_crop": _central_crop,
     "tf.image.convert_image_dtype": _convert_image_dtype,
     "tf.image.crop_to_bounding_box": _to_target,
     "tf.image.grayscale_to_rgb": _with_channels("images", 3),

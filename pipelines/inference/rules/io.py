@@ -1,16 +1,15 @@
-"""What comes out of the functions that read files, parse records, decode media and work on text."""
+"""Inference rules of the functions that read files, parse records and decode media."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import replace
 
-from pipeprof.pipelines.data.recipes.models import ImageFolder, Text, TFRecord
+from pipeprof.pipelines.data.recipes.models import ImageFolder, TFRecord
 from pipeprof.pipelines.data.recipes.record_features import JpegFeature, TextFeature
 from pipeprof.pipelines.inference.errors import CannotInfer
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule, dense, same
-from pipeprof.pipelines.inference.tensor.shapes import WIDTHS, Content, Shape, Structure, Tensor, drop_axes
+from pipeprof.pipelines.inference.rules.strings import lengths_differ
+from pipeprof.pipelines.inference.tensor.shapes import WIDTHS, Content, Shape, Structure, Tensor
 from pipeprof.pipelines.inference.tensor.texts import refuse
 from pipeprof.pipelines.ops.values.element import Required
 from pipeprof.pipelines.ops.values.features import FeatureSpec
@@ -167,7 +166,6 @@ def _value_content(name: str, content: Content | None) -> Content | None:
     return Content("text", recipe, entry.estimated_bytes()) if isinstance(feature, TextFeature) else None
 
 
-_ALIKE = 1e-9
 """Chance that is as good as none."""
 
 
@@ -177,18 +175,7 @@ def _varies(name: str, content: Content | None) -> bool:
         return False
     entry = content.recipe.features.get(name)
     spans = getattr(entry.feature if entry is not None else None, "length_range", None)
-    return spans is not None and _differ(spans[0], spans[1], content.recipe.records)
-
-
-def _differ(least: int, most: int, count: int) -> bool:
-    """Whether numbers drawn from a range, each with its neighbour, are not alike in all pairs."""
-    pairs, kinds = count // 2, most - least + 1
-    return kinds > 1 and pairs * math.log(kinds) > -math.log(_ALIKE)
-
-
-def _split_varies(text: Tensor) -> bool:
-    recipe = text.content.recipe if text.content is not None and text.content.kind == "text" else None
-    return isinstance(recipe, Text) and _differ(recipe.words[0], recipe.words[1], recipe.lines)
+    return spans is not None and lengths_differ(spans[0], spans[1], content.recipe.records)
 
 
 def _decode_csv(arguments: Arguments) -> Structure:
@@ -206,50 +193,6 @@ def column_dtype(default: Required | str | float) -> str:
     return "int32" if isinstance(default, int) else "float32"
 
 
-def _to_number(arguments: Arguments) -> Structure:
-    return arguments.tensor("input").of(arguments.dtype("out_type", "float32"))
-
-
-def _split(arguments: Arguments) -> Structure:
-    text = arguments.tensor("input")
-    if text.shape is None:
-        raise CannotInfer
-    if not text.shape:
-        return Tensor("string", (None,), varies=not arguments.constants and _split_varies(text))
-    rows = (None, *text.shape[1:]) if arguments.strict else text.shape
-    return Tensor("string", (*rows, None), "ragged")
-
-
-def _reduce_join(arguments: Arguments) -> Structure:
-    axis, keep = arguments.constant("axis"), bool(arguments.constant("keepdims"))
-    tensor = arguments.tensor("inputs")
-    return tensor.of(shape=drop_axes(tensor.shape, axis, keep=keep))
-
-
-def _join(arguments: Arguments) -> Structure:
-    tensors = arguments.tensors("inputs")
-    shapes = {tensor.shape for tensor in tensors if tensor.shape != ()}
-    if len(shapes) > 1:
-        raise CannotInfer
-    return Tensor("string", shapes.pop() if shapes else ())
-
-
-def _to_dense(arguments: Arguments) -> Structure:
-    sparse = arguments.raw("sp_input")
-    if sparse is None or sparse.kind != "sparse":
-        raise CannotInfer
-    # TensorFlow's own spec of the dense tensor keeps the number of dimensions alone.
-    blurred = arguments.strict and sparse.shape is not None
-    return replace(sparse, kind="dense", shape=(None,) * len(sparse.shape or ()) if blurred else sparse.shape)
-
-
-def _ragged_to_tensor(arguments: Arguments) -> Structure:
-    ragged = arguments.raw("self")
-    if ragged is None or ragged.kind != "ragged" or arguments.constant("shape") is not None:
-        raise CannotInfer
-    return replace(ragged, kind="dense")
-
-
 def _scalar(dtype: str) -> Rule:
     def rule(arguments: Arguments) -> Structure:
         del arguments
@@ -265,23 +208,18 @@ def _encode_png(arguments: Arguments) -> Structure:
     return Tensor("string", image.shape[:-3])
 
 
-_SAME_TEXT = (
-    "lower", "regex_replace", "strip", "substr", "unicode_transcode", "upper",
-)  # fmt: skip
+def _decode_wav(arguments: Arguments) -> Structure:
+    channels, samples = arguments.integer("desired_channels", -1), arguments.integer("desired_samples", -1)
+    shape = (samples if samples >= 0 else None, channels if channels >= 0 else None)
+    return (Tensor("float32", shape), Tensor("int32", ()))
+
+
+def _extract_jpeg_shape(arguments: Arguments) -> Structure:
+    return Tensor(arguments.dtype("output_type", "int32"), (3,))
+
 
 RULES: dict[str, Rule] = {
-    **{f"tf.strings.{name}": same("input", "string") for name in (*_SAME_TEXT, "as_string")},
-    **{
-        f"tf.strings.{name}": same("input", "int64")
-        for name in ("to_hash_bucket", "to_hash_bucket_fast", "to_hash_bucket_strong")
-    },
-    "tf.strings.bytes_split": _split,
-    "tf.strings.join": _join,
-    "tf.strings.length": same("input", "int32"),
-    "tf.strings.reduce_join": _reduce_join,
-    "tf.strings.regex_full_match": same("input", "bool"),
-    "tf.strings.split": _split,
-    "tf.strings.to_number": _to_number,
+    "tf.audio.decode_wav": _decode_wav,
     "tf.io.decode_and_crop_jpeg": _decode_and_crop,
     "tf.io.decode_base64": same("input"),
     "tf.io.decode_bmp": _decode_jpeg,
@@ -294,12 +232,11 @@ RULES: dict[str, Rule] = {
     "tf.io.encode_base64": same("input"),
     "tf.io.encode_jpeg": _scalar("string"),
     "tf.io.encode_png": _encode_png,
+    "tf.io.extract_jpeg_shape": _extract_jpeg_shape,
     "tf.io.is_jpeg": same("contents", "bool"),
     "tf.io.parse_example": _parse_example,
     "tf.io.parse_single_example": _parse_single_example,
     "tf.io.parse_tensor": _parse_tensor,
     "tf.io.read_file": _read_file,
     "tf.io.serialize_tensor": _scalar("string"),
-    "tf.RaggedTensor.to_tensor": _ragged_to_tensor,
-    "tf.sparse.to_dense": _to_dense,
 }

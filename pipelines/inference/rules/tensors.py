@@ -1,11 +1,12 @@
-"""What comes out of the functions that make, shape, choose and draw tensors."""
+"""Inference rules of the functions that make, shape and select tensors."""
 
 from __future__ import annotations
 
 import math
 
 from pipeprof.pipelines.inference.errors import CannotInfer, Refused
-from pipeprof.pipelines.inference.rules.base import Arguments, Rule, differing, same
+from pipeprof.pipelines.inference.rules.base import Arguments, Rule, differing, of_shape, same, written_shape
+from pipeprof.pipelines.inference.rules.linalg import matmul
 from pipeprof.pipelines.inference.tensor.shapes import FLOATS, Shape, Structure, Tensor, broadcast, fits, merge
 from pipeprof.pipelines.inference.tensor.texts import mismatch, refuse, shape_text, tensor_text
 
@@ -263,17 +264,6 @@ def _like(arguments: Arguments) -> Structure:
     return tensor.of(arguments.dtype("dtype", tensor.dtype))
 
 
-def _made(arguments: Arguments) -> Structure:
-    return Tensor(arguments.dtype("dtype", "float32"), _wanted(arguments.constant("shape")))
-
-
-def _wanted(shape: object) -> Shape:
-    items = shape if isinstance(shape, list | tuple) else [shape]
-    if not all(type(item) is int and item >= 0 for item in items):
-        raise CannotInfer
-    return tuple(items)
-
-
 def _constant(arguments: Arguments) -> Structure:
     value = arguments.constant("value")
     dtype = arguments.constant("dtype")
@@ -281,7 +271,9 @@ def _constant(arguments: Arguments) -> Structure:
     if made is None:
         raise CannotInfer
     shape = arguments.constant("shape")
-    return Tensor(str(dtype) if dtype is not None else made.dtype, made.shape if shape is None else _wanted(shape))
+    return Tensor(
+        str(dtype) if dtype is not None else made.dtype, made.shape if shape is None else written_shape(shape)
+    )
 
 
 def _convert_to_tensor(arguments: Arguments) -> Structure:
@@ -291,7 +283,7 @@ def _convert_to_tensor(arguments: Arguments) -> Structure:
 
 
 def _fill(arguments: Arguments) -> Structure:
-    return arguments.tensor("value").of(shape=_wanted(arguments.constant("dims")))
+    return arguments.tensor("value").of(shape=written_shape(arguments.constant("dims")))
 
 
 def _range(arguments: Arguments) -> Structure:
@@ -310,10 +302,66 @@ def _sequence_mask(arguments: Arguments) -> Structure:
     return Tensor(arguments.dtype("dtype", "bool"), (*_dimensions(lengths), longest))
 
 
+def _axis_of(arguments: Arguments, tensor: Tensor) -> int:
+    axis = arguments.integer("axis", 0)
+    rank = tensor.rank
+    if rank is None:
+        raise CannotInfer
+    if not -rank <= axis < rank:
+        refuse(f"axis {axis}", "wrong-axis", f"one of the dimensions of {tensor_text(tensor)}", "axis")
+    return axis % rank
+
+
+def _unstack(arguments: Arguments) -> Structure:
+    tensor = arguments.tensor("value")
+    axis = _axis_of(arguments, tensor)
+    shape = tensor.shape or ()
+    count = shape[axis] if arguments.constant("num") is None else arguments.integer("num")
+    if count is None:
+        refuse(tensor, "wrong-shape", "a size that is known along the axis, or `num`")
+    if shape[axis] not in (None, count):
+        refuse(f"num {count}", "wrong-length", f"{shape[axis]}, the size of {tensor_text(tensor)}", "num")
+    return (tensor.of(shape=(*shape[:axis], *shape[axis + 1 :])),) * count
+
+
+def _split(arguments: Arguments) -> Structure:
+    tensor = arguments.tensor("value")
+    axis = _axis_of(arguments, tensor)
+    shape, wanted = tensor.shape or (), arguments.constant("num_or_size_splits")
+    if type(wanted) is int:
+        size = shape[axis]
+        if wanted < 1 or (size is not None and size % wanted):
+            expected = f"a number that divides {size}, the size of {tensor_text(tensor)}"
+            refuse(f"{wanted} parts", "wrong-length", expected, "num_or_size_splits")
+        sizes: list[int | None] = [None if size is None else size // wanted] * wanted
+    elif isinstance(wanted, list) and all(type(one) is int and one >= 0 for one in wanted):
+        sizes = list(wanted)
+        if shape[axis] is not None and sum(wanted) != shape[axis]:
+            expected = f"sizes of {shape[axis]} in all, the size of {tensor_text(tensor)}"
+            refuse(f"sizes of {sum(wanted)} in all", "wrong-length", expected, "num_or_size_splits")
+    else:
+        raise CannotInfer
+    return tuple(tensor.of(shape=(*shape[:axis], size, *shape[axis + 1 :])) for size in sizes)
+
+
+def _broadcast_to(arguments: Arguments) -> Structure:
+    tensor, wanted = arguments.tensor("input"), arguments.integers("shape")
+    if any(size < 0 for size in wanted):
+        raise CannotInfer
+    if tensor.shape is not None:
+        fits = len(tensor.shape) <= len(wanted) and all(
+            size in (1, None, wanted[len(wanted) - len(tensor.shape) + index])
+            for index, size in enumerate(tensor.shape)
+        )
+        if not fits:
+            refuse(tensor, "wrong-shape", f"one that can be broadcast to {list(wanted)}", "shape")
+    return tensor.of(shape=wanted)
+
+
 RULES: dict[str, Rule] = {
     **{f"tf.{name}": same("input") for name in ("identity", "reverse_sequence", "roll", "stop_gradient")},
-    **{f"tf.random.{name}": _made for name in ("normal", "truncated_normal", "stateless_normal")},
     "tf.argsort": same("values", "int32"),
+    "tf.broadcast_to": _broadcast_to,
     "tf.cast": _cast("x"),
     "tf.clip_by_norm": same("t"),
     "tf.clip_by_value": same("t"),
@@ -324,14 +372,11 @@ RULES: dict[str, Rule] = {
     "tf.expand_dims": _expand_dims,
     "tf.fill": _fill,
     "tf.gather": _gather,
+    "tf.matmul": matmul,
     "tf.one_hot": _one_hot,
-    "tf.ones": _made,
+    "tf.ones": of_shape,
     "tf.ones_like": _like,
     "tf.pad": _pad,
-    "tf.random.shuffle": same("value"),
-    "tf.random.stateless_truncated_normal": _made,
-    "tf.random.stateless_uniform": _made,
-    "tf.random.uniform": _made,
     "tf.range": _range,
     "tf.rank": _rank_of,
     "tf.reshape": _reshape,
@@ -342,11 +387,13 @@ RULES: dict[str, Rule] = {
     "tf.size": _count_of,
     "tf.slice": _slice,
     "tf.sort": same("values"),
+    "tf.split": _split,
     "tf.squeeze": _squeeze,
     "tf.stack": _stack,
     "tf.tile": _tile,
     "tf.transpose": _transpose,
+    "tf.unstack": _unstack,
     "tf.where": _where,
-    "tf.zeros": _made,
+    "tf.zeros": of_shape,
     "tf.zeros_like": _like,
 }

@@ -1,4 +1,4 @@
-"""The rows of `pipeprof.pipelines.inference.rules.input_checks`, as tried with TensorFlow."""
+"""The rows of `pipeprof.pipelines.inference.tensor.input_checks`, as tried with TensorFlow."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeprof.pipelines.inference.rules.input_table import ROWS
+from pipeprof.pipelines.inference.tensor.input_table import ROWS
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, fits
 from pipeprof.pipelines.inference.tensor.texts import refuse
 
