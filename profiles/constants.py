@@ -1,13 +1,16 @@
 """Measured constants: what TensorFlow, glibc, the kernel and Python cost or do, each with its source.
 
-A number belongs here if it was found by measurement or read in TensorFlow's source, so that another version may change
-it. Thresholds of rules and the verdict, budgets of pipeprof and numbers of layout do not. `make verify` measures again
-what has a benchmark.
+A number belongs here if it was measured or read in the source of TensorFlow or glibc, so that another version may
+change it. Thresholds of rules and of the verdict, budgets of pipeprof and numbers of layout do not. A row names the
+benchmark that measures it again, where there is one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Constant:
         meaning: What it is the number of.
         source: What was measured, or where it was read.
         tensorflow: The version; ``None`` where TensorFlow has no part in it.
-        benchmark: The folder or file below ``benchmarks/`` that measures it again; ``None`` where none does.
+        benchmark: The file in ``benchmarks/`` that measures it again: a ``bench.py`` runs with ``make verify``, another
+            one by hand; ``None`` where none does.
     """
 
     name: str
@@ -39,14 +43,14 @@ CONSTANTS: dict[str, Constant] = {}
 
 def _constant(
     name: str,
-    value: float,
+    value: Number,
     unit: str,
     meaning: str,
     source: str,
     *,
     tensorflow: str | None = "2.21",
     benchmark: str | None = None,
-) -> float:
+) -> Number:
     CONSTANTS[name] = Constant(name, value, unit, meaning, source, tensorflow, benchmark)
     return value
 
@@ -64,4 +68,377 @@ MOST_TRACE_SLOWDOWN = _constant(
     "× the time without a trace",
     "How much longer a stage may take while it is traced",
     "elements of a microsecond",
+)
+MAP_CALL_US = _constant(
+    "MAP_CALL_US",
+    12,
+    "µs",
+    "A call of a map's function",
+    "a map of one op over `range`",
+)
+NUMPY_FUNCTION_US = _constant(
+    "NUMPY_FUNCTION_US",
+    34,
+    "µs",
+    "A call of `numpy_function`",
+    "compared with a call of a TensorFlow op",
+)
+PY_FUNCTION_US = _constant(
+    "PY_FUNCTION_US",
+    52,
+    "µs",
+    "A call of `py_function`",
+    "compared with a call of a TensorFlow op",
+)
+ROW_FUNCTION_US = _constant(
+    "ROW_FUNCTION_US",
+    60,
+    "µs",
+    "One row of an array through `numpy_function`",
+    "measured on one row",
+)
+HAND_OVER_US = _constant(
+    "HAND_OVER_US",
+    57,
+    "µs",
+    "An element from a Python generator to TensorFlow",
+    "rows of 256 floats",
+)
+BATCH_HAND_OVER_US = _constant(
+    "BATCH_HAND_OVER_US",
+    100,
+    "µs",
+    "A whole batch from Python to TensorFlow",
+    "rows of 256 floats; the same for one call in addition to slicing",
+)
+THREAD_HAND_OVER_MS = _constant(
+    "THREAD_HAND_OVER_MS",
+    0.005,
+    "ms",
+    "An element from one thread to the next",
+    "elements between two threads of a pipeline",
+)
+UNBATCH_ROW_US = _constant(
+    "UNBATCH_ROW_US",
+    0.5,
+    "µs",
+    "A row through `unbatch` and `batch`",
+    "rows of 64 floats",
+)
+PARSE_EXAMPLE_US = _constant(
+    "PARSE_EXAMPLE_US",
+    39,
+    "µs",
+    "One call of `parse_single_example`",
+    "21 features, batches of 128",
+)
+BATCHED_PARSE_GAIN = _constant(
+    "BATCHED_PARSE_GAIN",
+    7.2,
+    "×",
+    "Parsing the same records by the batch",
+    "21 features, batches of 128",
+)
+TUNED_BUFFER_BATCHES = _constant(
+    "TUNED_BUFFER_BATCHES",
+    512,
+    "batches",
+    "Batches that a tuned prefetch comes to hold without a step",
+    "measured without a step",
+)
+ELEMENT_BYTES = _constant(
+    "ELEMENT_BYTES",
+    56,
+    "B",
+    "A buffered element on glibc's heap, its tensors excluded",
+    "tensors of 1 B to 4 KiB, 1 to 8 of them; at most 7 % off",
+    benchmark="attribution/memory_constants.py",
+)
+COMPONENT_BYTES = _constant(
+    "COMPONENT_BYTES",
+    115,
+    "B",
+    "Each tensor of a buffered element, its values excluded",
+    "tensors of 1 B to 4 KiB, 1 to 8 of them; at most 7 % off",
+    benchmark="attribution/memory_constants.py",
+)
+COUNTED_BYTES = _constant(
+    "COUNTED_BYTES",
+    86,
+    "B",
+    "A tensor of `range`: value and tensor share one block",
+    "buffered numbers of `range`",
+    benchmark="attribution/memory_constants.py",
+)
+BUFFER_HOLES = _constant(
+    "BUFFER_HOLES",
+    0.45,
+    "× the blocks",
+    "Free memory between a buffer's blocks once its elements were replaced at random",
+    "after one turn 0.4 to 0.5 for 8 B to 20 KB, 0.3 to 0.6 for 40 to 250 KB",
+    benchmark="attribution/memory_constants.py",
+)
+MOST_BUFFER_HOLES = _constant(
+    "MOST_BUFFER_HOLES",
+    0.8,
+    "× the blocks",
+    "The same at most, for tensors that glibc splits free blocks for",
+    "0.3 and 0.75 for 20 KB replaced 3 to 14 times, 0.8 for larger ones",
+    benchmark="attribution/memory_constants.py",
+)
+SPLIT_FROM = _constant(
+    "SPLIT_FROM",
+    1024,
+    "B",
+    "Size from which glibc splits a free block for a smaller one",
+    "glibc: smaller free blocks wait for a request of their own size",
+    tensorflow=None,
+)
+GENERATED_BELOW = _constant(
+    "GENERATED_BELOW",
+    128 * 1024,
+    "B",
+    "Size below which the arrays of a Python generator leave holes; larger ones have a mapping of their own",
+    "none at 150, 196 and 240 KB; 0.2 to 0.3 at 20 and 100 KB",
+)
+CACHE_OVERHEAD_BYTES = _constant(
+    "CACHE_OVERHEAD_BYTES",
+    186,
+    "B",
+    "A cached element of one tensor, its values excluded, free memory between blocks included",
+    "caches of one tensor",
+    benchmark="attribution/memory_constants.py",
+)
+PATH_BYTES = _constant(
+    "PATH_BYTES",
+    157,
+    "B",
+    "A buffered file name of 41 letters, in addition to any element",
+    "file names of 41 letters",
+    benchmark="attribution/memory_constants.py",
+)
+SLOT_BYTES = _constant(
+    "SLOT_BYTES",
+    24,
+    "B",
+    "An element's slot in the list of a buffer",
+    "size of a `std::vector` in TensorFlow's shuffle and cache",
+)
+TEXT_BYTES = _constant(
+    "TEXT_BYTES",
+    24,
+    "B",
+    "A string in its tensor, which holds up to 22 letters itself",
+    "`sizeof(tstring)`",
+)
+TEXT_BLOCK_BYTES = _constant(
+    "TEXT_BLOCK_BYTES",
+    48,
+    "B",
+    "Overhead of a long string's block at most: its head, rounded up twice",
+    "TensorFlow's `tstring` and glibc's block sizes",
+)
+TEXT_SPARE = _constant(
+    "TEXT_SPARE",
+    0.125,
+    "× the letters",
+    "Spare room of a string",
+    "0.12 for strings from `tf.strings.join`",
+)
+MADE_BLOCK_BYTES = _constant(
+    "MADE_BLOCK_BYTES",
+    64,
+    "B",
+    "Overhead of a C++ string that TensorFlow takes over without a copy",
+    "the block of a `std::string`",
+)
+MADE_SPARE = _constant(
+    "MADE_SPARE",
+    1.0,
+    "× the letters",
+    "Spare room of such a string at most",
+    "appending to a full `std::string` doubles it",
+    tensorflow=None,
+)
+ALIGNED_HOLE_BYTES = _constant(
+    "ALIGNED_HOLE_BYTES",
+    96,
+    "B",
+    "Free memory next to an aligned block: less than the alignment of 64 B and glibc's smallest block of 32 B",
+    "51 to 95 B for each tensor of a cache of strings, numbers, and both",
+)
+ALIGNMENT_BYTES = _constant(
+    "ALIGNMENT_BYTES",
+    64,
+    "B",
+    "Alignment at which a slice of an array is a view; any other slice is a copy",
+    "rows of 65,536 B (no copy), 65,568 (half), 65,552 (three in four) and 65,537 (all)",
+)
+POOLED_FROM = _constant(
+    "POOLED_FROM",
+    256 * 1024,
+    "B",
+    "Size from which a tensor lies in TensorFlow's pool; smaller ones lie on glibc's heap",
+    "where tensors of both sides of it were found",
+)
+MAPPED_FROM = _constant(
+    "MAPPED_FROM",
+    128 * 1024,
+    "B",
+    "Size from which a block has a mapping of its own, before glibc adapts it",
+    "glibc's `M_MMAP_THRESHOLD`",
+    tensorflow=None,
+)
+PYTHON_BLOCK_BYTES = _constant(
+    "PYTHON_BLOCK_BYTES",
+    512,
+    "B",
+    "Size up to which a Python object lies in Python's own blocks, in mappings of their own",
+    "CPython's `SMALL_REQUEST_THRESHOLD`",
+    tensorflow=None,
+)
+POOL_HOLES = _constant(
+    "POOL_HOLES",
+    0.05,
+    "× the tensors in use",
+    "Free memory between the tensors of the pool",
+    "3 to 6 % without an in-memory source (cache_features, interleave_shuffles, several)",
+    benchmark="attribution/bench.py",
+)
+POOL_UNIT_BYTES = _constant(
+    "POOL_UNIT_BYTES",
+    256,
+    "B",
+    "Size to which the pool rounds a tensor",
+    "`bfc_allocator.h`, `kMinAllocationSize`",
+)
+OWN_MAPPING_FROM = _constant(
+    "OWN_MAPPING_FROM",
+    32 << 20,
+    "B",
+    "Size from which a block always has a mapping of its own",
+    "glibc's `DEFAULT_MMAP_THRESHOLD_MAX`",
+    tensorflow=None,
+)
+POOL_INDEX_SHARE = _constant(
+    "POOL_INDEX_SHARE",
+    8 / 256,
+    "× the regions",
+    "The pool's index of its regions, all of it written to",
+    "`bfc_allocator.h`, `AllocationRegion`: 8 B for every 256",
+)
+ARRAY_COPIES = _constant(
+    "ARRAY_COPIES",
+    4.1,
+    "× the array",
+    "Peak of an in-memory source: array, tensor, and two copies while the iterator is made",
+    "400 MB, with batch() and without",
+    benchmark="attribution/bench.py",
+)
+STEADY_ARRAY_COPIES = _constant(
+    "STEADY_ARRAY_COPIES",
+    3.1,
+    "× the array",
+    "The same once the iterator is made: one copy less",
+    "400 MB: array, tensor, the allocator's rest",
+    benchmark="attribution/bench.py",
+)
+DROPPED_COPIES = _constant(
+    "DROPPED_COPIES",
+    1.05,
+    "× the array",
+    "Less where the array is dropped once the dataset is made",
+    "3.0 times the array for 128 and 240 MB",
+    benchmark="attribution/bench.py",
+)
+RESEEDED_COPIES = _constant(
+    "RESEEDED_COPIES",
+    1,
+    "× the array",
+    "Less at the peak where a later shuffle converts its seed: TensorFlow then frees its first copy",
+    "3.1 times the array for 60, 63 and 150 MB, in one array and in two",
+)
+NOT_REWRITTEN_COPIES = _constant(
+    "NOT_REWRITTEN_COPIES",
+    1,
+    "× the array",
+    "Less where default optimizations are off: the graph is not rewritten",
+    "3.05 times the array at the peak and 2.06 later, 320 MB",
+)
+SNAPSHOT_COPIES = _constant(
+    "SNAPSHOT_COPIES",
+    1,
+    "× the array",
+    "More at the peak before a snapshot, which writes the graph when it is made",
+    "5.1 times the array for 60 and 150 MB",
+)
+SOURCE_CONSTANT_COPIES = _constant(
+    "SOURCE_CONSTANT_COPIES",
+    17,
+    "× the array",
+    "Peak of an in-memory source built inside a tf.function",
+    "arrays inside a tf.function",
+)
+CAPTURED_CONSTANT_COPIES = _constant(
+    "CAPTURED_CONSTANT_COPIES",
+    19,
+    "× the array",
+    "Peak of an array inside the function of a map, flat_map or interleave",
+    "arrays inside such functions",
+)
+STEADY_CONSTANT_COPIES = _constant(
+    "STEADY_CONSTANT_COPIES",
+    9.5,
+    "× the array",
+    "The same of either once the iterator is made",
+    "9.2 and 10.2",
+)
+RUNTIME_BYTES = _constant(
+    "RUNTIME_BYTES",
+    600_000_000,
+    "B",
+    "Resident memory of TensorFlow with one trivial dataset",
+    "575 MB",
+)
+RESERVE = _constant(
+    "RESERVE",
+    0.25,
+    "× the prediction",
+    "Room to leave over a prediction",
+    "predictions were up to a fifth too low",
+)
+OPENED_AHEAD = _constant(
+    "OPENED_AHEAD",
+    2,
+    "× the cycle",
+    "Iterators that a parallel interleave opens ahead",
+    "TensorFlow's default of `parallel_interleave_dataset_op`",
+)
+RESULTS_AHEAD = _constant(
+    "RESULTS_AHEAD",
+    2,
+    "× the block",
+    "Results that each of them keeps ready",
+    "TensorFlow's default of `parallel_interleave_dataset_op`",
+)
+MOST_FUSED_BATCHES = _constant(
+    "MOST_FUSED_BATCHES",
+    16,
+    "batches",
+    "Batches that a fused map and batch keeps at most",
+    "TensorFlow's `map_and_batch_dataset_op`, `kMaxBatchResults`",
+)
+DOUBLED_UP_TO = _constant(
+    "DOUBLED_UP_TO",
+    2048,
+    "elements",
+    "Size up to which AUTOTUNE doubles a prefetch buffer",
+    "TensorFlow's `kBufferLimitThreshold`",
+)
+AUTOTUNED_PREFETCH = _constant(
+    "AUTOTUNED_PREFETCH",
+    2,
+    "elements",
+    "Elements assumed for a prefetch with AUTOTUNE, which starts with fewer and may grow to thousands",
+    "an assumption; every prediction with it says so",
 )

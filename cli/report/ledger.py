@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.report.pipeline import name_of, place_of
 from pipeprof.cli.text.blocks import Block, Column, Prose, Table
 from pipeprof.cli.text.units import byte_scale, seconds
+from pipeprof.profiles.constants import AUTOTUNED_PREFETCH
 from pipeprof.profiles.memory.ledger.texts import growth_text, owner_text
-from pipeprof.profiles.memory.predict.predict import AUTOTUNED_PREFETCH
 from pipeprof.profiles.wording import percent, size
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pipeprof.profiles.advise.edits.edits import ReplaceStage
 from pipeprof.profiles.advise.rule import Semantics, Threshold
+from pipeprof.profiles.constants import PATH_BYTES
 from pipeprof.profiles.document.base import Owner
-from pipeprof.profiles.memory.predict.element_size import PATH_BYTES
 from pipeprof.profiles.memory.predict.model import BufferPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.memory.predict.shared_tensors import giver

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipeprof.profiles.constants import TEXT_BYTES
+
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Location, Stage
@@ -35,8 +37,6 @@ _WIDTHS = {
     "complex64": 8,
     "complex128": 16,
 }
-_TEXT_BYTES = 24
-"""Of a text in a tensor, which holds short ones itself."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Component:
         """Bytes of the tensor; ``None`` where a dimension is unknown, and for strings of unknown length."""
         width: float | None = _WIDTHS.get(self.dtype)
         if self.dtype == "string" and self.text_bytes is not None:
-            width = _TEXT_BYTES + (self.text_bytes if self.text_bytes >= _TEXT_BYTES else 0)
+            width = TEXT_BYTES + (self.text_bytes if self.text_bytes >= TEXT_BYTES else 0)
         if width is None or self.shape is None or None in self.shape:
             return None
         return round(width * math.prod(size for size in self.shape if size is not None))

@@ -6,16 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pipeprof.profiles.constants import PYTHON_BLOCK_BYTES
 from pipeprof.profiles.document.base import How, Owner, PhaseName
 
-POOLED_BYTES = 256 * 1024
-"""Tensors from this size on lie in TensorFlow's pool, smaller ones in glibc's heap."""
-
-
-MAPPED_BYTES = 128 * 1024
-"""Blocks from this size on have a mapping of their own, at first."""
-SLOT_BYTES = 24
-"""What an element takes in the list of a buffer."""
 AT_REST: PhaseName = "trace"
 """The phase of the one look that was taken when nobody took batches."""
 IN_FLIGHT = "in flight"
@@ -26,8 +19,6 @@ CHILDREN = "child processes"
 INDEX = "the pool's index of its memory"
 LEAKED = "tensors that no stage holds"
 KEPT = "small objects that were kept"
-SMALL_BYTES = 512
-"""Python's objects up to this size are blocks of its own, in mappings that glibc knows nothing of; it counts them."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +81,7 @@ def grown_in_use(before: ProcessReading, after: ProcessReading) -> int | None:
     pool = (after.live or 0) - (before.live or 0)
     free = (after.heap_free or 0) - (before.heap_free or 0)
     other = after.rss - before.rss - heap - free - pool - ((after.file or 0) - (before.file or 0))
-    return heap + max(0, min(other, SMALL_BYTES * (after.blocks - before.blocks)))
+    return heap + max(0, min(other, PYTHON_BLOCK_BYTES * (after.blocks - before.blocks)))
 
 
 @dataclass(frozen=True)

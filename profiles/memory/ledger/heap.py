@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pipeprof.profiles.memory.ledger.facts import MAPPED_BYTES, SLOT_BYTES, Buffer, LedgerFacts, ProcessReading
-from pipeprof.profiles.memory.predict.model import HOLES, MOST_HOLES
+from pipeprof.profiles.constants import BUFFER_HOLES, MAPPED_FROM, MOST_BUFFER_HOLES, SLOT_BYTES
+from pipeprof.profiles.memory.ledger.facts import Buffer, LedgerFacts, ProcessReading
 
 FULL = 0.5
 """Of what buffers hold at the fullest look, what they must have held at another one that tells of them: beside a few
@@ -23,7 +23,7 @@ def within_heap(facts: LedgerFacts, buffers: list[Buffer]) -> list[Buffer]:
     small = [one for one in buffers if not (one.unsized or one.alias or one.pooled) and one.overhead and one.elements]
     if made is None or made.heap is None or most is None or not small:
         return buffers
-    if any(one.bytes / one.elements >= MAPPED_BYTES for one in small):
+    if any(one.bytes / one.elements >= MAPPED_FROM for one in small):
         return buffers
     slots = _slots(small)
     said = sum(one.bytes + one.overhead * one.elements for one in small)
@@ -39,7 +39,7 @@ def within_heap(facts: LedgerFacts, buffers: list[Buffer]) -> list[Buffer]:
 def _slots(buffers: Iterable[Buffer]) -> float:
     """Bytes of the lists of large buffers, which have mappings of their own."""
     sizes = [SLOT_BYTES * one.elements for one in buffers if one.overhead and not one.alias]
-    return sum(size for size in sizes if size >= MAPPED_BYTES)
+    return sum(size for size in sizes if size >= MAPPED_FROM)
 
 
 def _mapped(facts: LedgerFacts, reading: ProcessReading, buffers: Iterable[Buffer]) -> float:
@@ -77,7 +77,7 @@ def holes_shown(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float:
     """The part of the holes between buffered elements that is there: no more than is free; the usual one if unknown."""
     expected, free = sum(one.holes * one.elements for one in buffers if not one.alias), heap_free(facts)
     if free is None or not expected:
-        return HOLES / MOST_HOLES
+        return BUFFER_HOLES / MOST_BUFFER_HOLES
     return min(1.0, free / expected)
 
 
@@ -89,7 +89,7 @@ def total_holes(buffers: Sequence[Buffer], shown: float) -> float:
 def with_holes(buffers: Sequence[Buffer]) -> list[Buffer]:
     """Ragged and sparse elements in a shuffle leave holes like others, once it is known how large they are."""
     return [
-        replace(one, holes=HOLES * (one.bytes * (1 - one.pooled) / one.elements + one.overhead))
+        replace(one, holes=BUFFER_HOLES * (one.bytes * (1 - one.pooled) / one.elements + one.overhead))
         if one.owner == "shuffle" and one.unsized and not one.texts and one.elements
         else one
         for one in buffers

@@ -6,17 +6,23 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.memory.ledger.facts import AT_REST, POOLED_BYTES, Buffer, ProcessReading, Source
-from pipeprof.profiles.memory.predict.batch_buffers import APART
-from pipeprof.profiles.memory.predict.element_size import PATH_BYTES
-from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
-from pipeprof.profiles.memory.predict.model import (
-    HOLES,
-    HOLES_BELOW,
-    MOST_HOLES,
+from pipeprof.profiles.constants import (
+    ALIGNED_HOLE_BYTES,
+    BUFFER_HOLES,
+    MADE_BLOCK_BYTES,
+    MADE_SPARE,
+    MOST_BUFFER_HOLES,
+    PATH_BYTES,
+    POOLED_FROM,
     SPLIT_FROM,
-    element_overhead_bytes,
+    TEXT_BLOCK_BYTES,
+    TEXT_BYTES,
+    TEXT_SPARE,
 )
+from pipeprof.profiles.memory.ledger.facts import AT_REST, Buffer, ProcessReading, Source
+from pipeprof.profiles.memory.predict.batch_buffers import APART
+from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
+from pipeprof.profiles.memory.predict.model import element_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, own_share, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import giver
 
@@ -31,24 +37,11 @@ _WINDOWED = frozenset({"bucket_by_sequence_length", "group_by_window"})
 """Stages whose windows no buffer of TensorFlow's model counts."""
 _SMALL_KEY = 64
 """Bytes of an element's small tensors that nobody counts beside large ones: a key, a length."""
-TEXT_BYTES = 24
-"""What a text takes in its tensor, which holds short ones itself."""
-TEXT_BLOCK_BYTES = 48
-"""What a text takes at most beside its letters and its place in the tensor: the head of a block, rounded up twice."""
-TEXT_SPARE = 0.125
-"""Of its letters, room that a text was given beyond them: 0.12 was measured of texts that tf.strings.join had made."""
-MADE_BLOCK_BYTES = 64
-"""The block of a C++ string that TensorFlow took over as it was, without copying its letters."""
-MADE_SPARE = 1.0
-"""Of its letters, the room that such a string may have beyond them: appending to a full one doubles it."""
 _TAKEN_OVER = frozenset({
     "AsString", "EncodePng", "ReduceJoin", "RegexReplace", "StaticRegexReplace", "StringFormat", "StringJoin",
     "StringLower", "StringStrip", "StringUpper",
 })  # fmt: skip
 """Ops whose texts are strings taken over: what their texts take beyond 48 B and an eighth was measured."""
-ALIGNED_HOLE_BYTES = 96
-"""What lies free beside an aligned block at most: less than the alignment of 64 B and glibc's smallest block of 32 B.
-51 to 95 B were measured for each tensor of a cache, of texts, of numbers and of both."""
 CONSTANT_BYTES = 1_000_000
 """Constants in graphs count from here on: every function has a few."""
 
@@ -90,15 +83,15 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
             pooled = 0.0
         elif texts:
             beside = [component.nbytes or 0 for component in given.element or () if component.dtype != "string"]
-            pooled = min(1.0, one.elements * sum(n for n in beside if n >= POOLED_BYTES) / size) if size else 0.0
+            pooled = min(1.0, one.elements * sum(n for n in beside if n >= POOLED_FROM) / size) if size else 0.0
             made = _made_by_ops(view, given)
             parts = _parts_of_texts(view, given)
             if not parts:
                 most = size + _text_blocks(given, max(0.0, size - one.elements * sum(beside)), one.elements, made=made)
         elif known and not unsized and sum(known):
-            pooled = sum(size for size in known if size >= POOLED_BYTES) / sum(known)
+            pooled = sum(size for size in known if size >= POOLED_FROM) / sum(known)
         else:
-            pooled = 1.0 if each >= POOLED_BYTES else 0.0
+            pooled = 1.0 if each >= POOLED_FROM else 0.0
         yield Buffer(
             one.owner,
             stage_id,
@@ -161,7 +154,7 @@ def window_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> It
         if stage.op in _WINDOWED and one.owner == "batch" and one.stage not in look.by_stage:
             given = view.input_of(stage)
             sizes = [component.nbytes for component in (given.element if given is not None else None) or ()]
-            small = None in sizes or sum(size or 0 for size in sizes if (size or 0) < POOLED_BYTES) > _SMALL_KEY
+            small = None in sizes or sum(size or 0 for size in sizes if (size or 0) < POOLED_FROM) > _SMALL_KEY
             yield Buffer("batch", one.stage, 0.0, 1.0, unsized=True, pool_only=not small, windows=True)
 
 
@@ -188,7 +181,7 @@ def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> i
     rest = _not_said(given, each)
     usual, more = small_bytes(view, given) + rest, small_bytes(view, given, SPLIT_FROM)
     more += rest if rest >= SPLIT_FROM else 0.0
-    holes = HOLES * (used + min(usual, each)) + (MOST_HOLES - HOLES) * min(more, each)
+    holes = BUFFER_HOLES * (used + min(usual, each)) + (MOST_BUFFER_HOLES - BUFFER_HOLES) * min(more, each)
     return round(holes) if owner == "shuffle" else 0
 
 
@@ -198,7 +191,7 @@ def _not_said(given: StageView, each: float) -> float:
     if None not in sizes or any(one.dtype in ("string", "variant") for one in given.element or ()):
         return 0.0
     rest = max(0.0, each - sum(size or 0 for size in sizes))
-    return rest if rest < HOLES_BELOW else 0.0
+    return rest if rest < POOLED_FROM else 0.0
 
 
 def own_shares(view: PipelineView) -> dict[str, float]:
@@ -243,7 +236,7 @@ def estimate_pool_scale(
         pooled = sum(one.bytes * one.pooled for one in buffers)
         if not pooled or any(one.unsized for one in buffers):
             continue
-        beside = consumer if consumer is not None and consumer >= POOLED_BYTES else 0.0
+        beside = consumer if consumer is not None and consumer >= POOLED_FROM else 0.0
         ratios.append((look.live - made.live - beside - apart) / pooled)
     return min(max(min(ratios, default=1.0), 1.0), 2.0)
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pipeprof.profiles.constants import POOL_HOLES
 from pipeprof.profiles.memory.ledger.facts import Buffer, LedgerFacts, ProcessReading
 
-HOLES = 0.05
-"""What lies free between the tensors in use, as a share of them: 3 to 6 % were measured in pipelines without a source
-in memory (`benchmarks/attribution`: `cache_features`, `interleave_shuffles`, `several` without its source)."""
 _SOME = 1_000_000
 """Tensors by which the pool is known to have had regions when the iterator was made."""
 
@@ -121,7 +119,7 @@ def used_again(facts: LedgerFacts) -> int:
         - max(0, heap)
         - max(0, (now.file or 0) - (made.file or 0))
     )
-    return max(0, more - max(0, grown - round(HOLES * more)))
+    return max(0, more - max(0, grown - round(POOL_HOLES * more)))
 
 
 def _when_made(facts: LedgerFacts, made: ProcessReading) -> int:

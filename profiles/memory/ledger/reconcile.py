@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from pipeprof.profiles.constants import POOLED_FROM, PYTHON_BLOCK_BYTES, SLOT_BYTES
 from pipeprof.profiles.memory.ledger.facts import (
     BUILDING,
     CHILDREN,
@@ -19,9 +20,6 @@ from pipeprof.profiles.memory.ledger.facts import (
     LEAKED,
     LIBRARIES,
     OBJECTS,
-    POOLED_BYTES,
-    SLOT_BYTES,
-    SMALL_BYTES,
     Buffer,
     Entry,
     Ledger,
@@ -167,7 +165,7 @@ def _held(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
         return [], False, 0.0
     buffers = [replace(one, bytes=0.0, elements=0.0) if one.alias else one for one in facts.buffers]
     consumer = facts.batch_bytes or 0.0
-    in_pool = consumer >= POOLED_BYTES
+    in_pool = consumer >= POOLED_FROM
     pool = None if facts.live is None or made.live is None else max(0.0, facts.live - made.live)
     used = in_use(facts)
     most = None if used is None or made.live is None else max(0.0, used - made.live)
@@ -215,12 +213,12 @@ def _kept(facts: LedgerFacts, left: int) -> list[Entry]:
     made, now = facts.readings.get("iterator"), facts.readings.get(facts.peak_phase)
     if not facts.leaked or made is None or now is None or made.blocks is None or now.blocks is None:
         return []
-    return [Entry("python", None, max(0, min(left, SMALL_BYTES * (now.blocks - made.blocks))), "measured", KEPT)]
+    return [Entry("python", None, max(0, min(left, PYTHON_BLOCK_BYTES * (now.blocks - made.blocks))), "measured", KEPT)]
 
 
 def _padded(entries: list[Entry], left: float | None) -> list[Entry]:
     """Batches that come and go with what the pool had in use beside them: their chunks are up to twice as large."""
-    inside = [one for one in entries if one.bytes >= POOLED_BYTES]
+    inside = [one for one in entries if one.bytes >= POOLED_FROM]
     total = sum(one.bytes for one in inside)
     if not left or not total or not any(one.what == IN_FLIGHT for one in inside):
         return entries

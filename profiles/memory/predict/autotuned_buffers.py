@@ -15,13 +15,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeprof.profiles.memory.predict.fused_map_batch import MOST_BATCHES, fused_batch
+from pipeprof.profiles.constants import DOUBLED_UP_TO, MOST_FUSED_BATCHES
+from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.open_inner import open_copies
 from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, PipelineView, StageView
-
-DOUBLED_UP_TO = 2048
-"""Elements (TensorFlow's kBufferLimitThreshold): growing further takes as many more each time."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ def filled_ahead(view: PipelineView, memory: MemoryPrediction) -> dict[str, Fill
         if stage is None or batch is None or not one.count:
             continue
         endless = batch.elements is None or batch.elements == INFINITE
-        most = MOST_BATCHES if endless or batch.elements is None else min(batch.elements, MOST_BATCHES)
+        most = MOST_FUSED_BATCHES if endless or batch.elements is None else min(batch.elements, MOST_FUSED_BATCHES)
         size, copies = one.bytes / one.count, open_copies(view, stage)
         found[stage.id] = Filled(batch, copies * size, size * max(0, copies * most - one.count))
     return found

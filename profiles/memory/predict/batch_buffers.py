@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.constants import ALIGNMENT_BYTES
 from pipeprof.profiles.memory.predict.element_size import Size, batch_size_of, components, element_size, rows_of
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch, parallel_calls
-from pipeprof.profiles.memory.predict.shared_tensors import ALIGNMENT_BYTES, holder
+from pipeprof.profiles.memory.predict.shared_tensors import holder
 
 if TYPE_CHECKING:
     from pipeprof.profiles.view.view import PipelineView, StageView

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.constants import PATH_BYTES
 from pipeprof.profiles.memory.predict.shared_tensors import PASSING, giver
 from pipeprof.profiles.wording import size as in_words
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 _OPENING = frozenset({"flat_map", "interleave"})
 """Stages that hand on what the pipelines give that they open."""
-PATH_BYTES = 157
-"""a buffered file name of 41 letters, beside what any element takes."""
 
 
 @dataclass(frozen=True)

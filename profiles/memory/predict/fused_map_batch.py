@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.constants import MOST_FUSED_BATCHES
+
 if TYPE_CHECKING:
     from pipeprof.profiles.view.view import PipelineView, StageView
 
 _OPTIMIZATION = "experimental_optimization"
-MOST_BATCHES = 16
-"""Batches that a fused map and batch keeps at most."""
 
 
 def parallel_calls(view: PipelineView, stage: StageView) -> int | None:
@@ -55,4 +55,4 @@ def fused_batches(calls: int, batch: StageView) -> int:
     """
     each = batch.arguments.get("batch_size")
     each = each if isinstance(each, int) and each > 0 else 1
-    return min(math.ceil(calls / each) + (calls > 1), MOST_BATCHES)
+    return min(math.ceil(calls / each) + (calls > 1), MOST_FUSED_BATCHES)

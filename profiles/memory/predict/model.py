@@ -4,32 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipeprof.profiles.constants import (
+    BUFFER_HOLES,
+    CACHE_OVERHEAD_BYTES,
+    COMPONENT_BYTES,
+    COUNTED_BYTES,
+    ELEMENT_BYTES,
+)
 from pipeprof.profiles.document.base import How, Owner
 from pipeprof.profiles.document.memory import LedgerEntry
-
-ELEMENT_BYTES = 56
-COMPONENT_BYTES = 115
-"""a buffered element takes 56 bytes and 115 for each of its tensors, beside the values, in blocks of glibc's heap:
-measured on TensorFlow 2.21 with tensors of 1 B to 4 KiB and 1 to 8 of them, at most 7 % off
-(benchmarks/attribution/memory_constants.py)."""
-COUNTED_BYTES = 86
-"""the same of a number that the pipeline counts itself (``range``): value and tensor lie in one block."""
-HOLES = 0.45
-"""What a buffer's blocks leave free between them once its elements have been replaced at random, as a share of them: a
-block of aligned memory that was given back is too small for the next of the same size. After one turn 0.4 to 0.5 was
-measured from 8 B to 20 KB, and 0.3 to 0.6 from 40 to 250 KB; after three turns up to 0.6, and 0.35 to 0.8."""
-MOST_HOLES = 0.8
-"""The same at most of tensors from `SPLIT_FROM` on: 0.3 and 0.75 were measured of 20 KB once they had been replaced 3
-to 14 times, and 0.8 of larger ones."""
-SPLIT_FROM = 1024
-"""Free blocks of this size and more glibc splits for others; smaller ones wait for one of their own size."""
-HOLES_BELOW = 256 * 1024
-"""Larger tensors lie in TensorFlow's pool."""
-GENERATED_BELOW = 128 * 1024
-"""Arrays of a Python generator from this size on leave no holes either, as they have mappings of their own: measured
-with 150, 196 and 240 KB, where 0.2 to 0.3 was measured of 20 and 100 KB."""
-CACHE_OVERHEAD_BYTES = 186
-"""a cached element of one tensor beside its values, the free memory between its blocks among them."""
 
 
 @dataclass(frozen=True)
@@ -138,11 +121,11 @@ def shuffle_overhead_bytes(components: int, small: float = 0, *, counted: bool =
 
     Args:
         components: Its tensors.
-        small: Bytes of those that are smaller than `HOLES_BELOW`.
+        small: Bytes of those that are smaller than `POOLED_FROM`.
         counted: It is a number that the pipeline counts itself.
     """
     beside = element_overhead_bytes(components, counted=counted)
-    return round(beside + HOLES * (beside + small))
+    return round(beside + BUFFER_HOLES * (beside + small))
 
 
 def cache_overhead_bytes(components: int) -> int:

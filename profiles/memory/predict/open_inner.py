@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import math
 
+from pipeprof.profiles.constants import OPENED_AHEAD, RESULTS_AHEAD
 from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
-
-OPENED_AHEAD = 2
-"""Iterators that an interleave with parallel calls opens ahead of its cycle, by its length (TensorFlow's default)."""
-RESULTS_AHEAD = 2
-"""Results that each of them has ready, by the length of a block (TensorFlow's default); one more is in flight."""
 
 
 def open_copies(view: PipelineView, stage: StageView) -> int:

@@ -10,20 +10,28 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.constants import (
+    ARRAY_COPIES,
+    AUTOTUNED_PREFETCH,
+    CAPTURED_CONSTANT_COPIES,
+    DROPPED_COPIES,
+    GENERATED_BELOW,
+    MOST_FUSED_BATCHES,
+    NOT_REWRITTEN_COPIES,
+    POOL_UNIT_BYTES,
+    POOLED_FROM,
+    RESEEDED_COPIES,
+    SNAPSHOT_COPIES,
+    SOURCE_CONSTANT_COPIES,
+    STEADY_ARRAY_COPIES,
+    STEADY_CONSTANT_COPIES,
+)
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.memory.predict.batch_buffers import BATCHING, portions
 from pipeprof.profiles.memory.predict.default_rewrites import foreseen, runs_ahead
 from pipeprof.profiles.memory.predict.element_size import Size, components, element_size
-from pipeprof.profiles.memory.predict.fused_map_batch import (
-    MOST_BATCHES,
-    fused_batch,
-    fused_batches,
-    parallel_calls,
-    rewritten,
-)
+from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch, fused_batches, parallel_calls, rewritten
 from pipeprof.profiles.memory.predict.model import (
-    GENERATED_BELOW,
-    HOLES_BELOW,
     BufferPrediction,
     MemoryPrediction,
     UnknownSize,
@@ -38,38 +46,8 @@ from pipeprof.profiles.wording import size as in_words
 if TYPE_CHECKING:
     from pipeprof.profiles.document.memory import LedgerEntry
 
-ARRAY_COPIES = 4.1
-"""peak, in sizes of the array: the array, TensorFlow's tensor, and two copies while the iterator is made, of which one
-stays; measured on 400 MB."""
-STEADY_ARRAY_COPIES = 3.1
-"""the same when the iterator has been made: one copy less."""
-DROPPED_COPIES = 1.05
-"""fewer of them where nobody keeps the array once the dataset has been made, at the peak and later: 3.0 times the array
-was measured on 128 and 240 MB."""
-LET_GO_COPIES = 1
-"""fewer of them at the peak where a shuffle above the source converts its seed: TensorFlow then lets go of the copy
-that it made first; 3.1 times the array was measured on 60, 63 and 150 MB, in one array and in two."""
-NOT_REWRITTEN_COPIES = 1
-"""fewer of them, at the peak and later, where default optimizations are off: the graph is not rewritten; 3.05 times the
-array was measured at the peak and 2.06 later, on 320 MB."""
-SNAPSHOT_COPIES = 1
-"""more of them at the peak below a snapshot, which writes the graph down when it is made, so that the array is there in
-any case: 5.1 times the array was measured on 60 and 150 MB, and of 150 MB also where nobody keeps it."""
-SOURCE_CONSTANT_COPIES = 17
-"""peak, in sizes of the array and with the array itself, of a source built inside a tf.function."""
-CAPTURED_CONSTANT_COPIES = 19
-"""the same of an array inside the function of a map, flat_map or interleave."""
-STEADY_CONSTANT_COPIES = 9.5
-"""the same of either when the iterator has been made: 9.2 and 10.2 were measured."""
-AUTOTUNED_PREFETCH = 2
-"""Elements that a prefetch with AUTOTUNE is taken to hold: it begins with fewer and may grow to thousands, up to
-AUTOTUNE's budget of memory. What is predicted with it says so."""
-POOLED_BYTES = 256 * 1024
-"""Tensors from this size on lie in TensorFlow's pool, smaller ones in glibc's heap."""
 LARGE_ELEMENT_BYTES = 4_000_000
 """Elements that are no batches are counted in the step from this size on: fewer bytes are little beside any buffer."""
-_UNIT = 256
-"""What the pool rounds to."""
 
 IN_MEMORY_SOURCES = frozenset({"from_tensor_slices", "from_tensors"})
 _HANDED_ON = frozenset({"assert_cardinality", "prefetch", "repeat", "skip", "take", "with_options"})
@@ -196,7 +174,7 @@ def _source(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction]:
         formula = f"{size} × {copies} at the peak: the array is a constant of a graph, which is copied and rewritten"
     else:
         let_go = any(above.op == "shuffle" for above in view.above(stage))
-        copies, steady = ARRAY_COPIES - (LET_GO_COPIES if let_go else 0), STEADY_ARRAY_COPIES
+        copies, steady = ARRAY_COPIES - (RESEEDED_COPIES if let_go else 0), STEADY_ARRAY_COPIES
         if not rewritten(view):
             copies, steady = ARRAY_COPIES - NOT_REWRITTEN_COPIES, steady - NOT_REWRITTEN_COPIES
         copies += SNAPSHOT_COPIES if _in_snapshot(view, stage) else 0
@@ -285,7 +263,7 @@ def _parallel(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction
     if batch is not None:
         # The two write their results straight into batches.
         count, what, size = fused_batches(calls, batch), "batches being filled", element_size(view, batch)
-        note = f", up to {MOST_BATCHES}"
+        note = f", up to {MOST_FUSED_BATCHES}"
     elif stage.op == "map" and holder(view, stage) is stage:
         yield BufferPrediction("parallel", stage.id, 0, "alias", "the same tensors in every call")
         return
@@ -340,7 +318,7 @@ def _pooled(view: PipelineView, owner: Owner, stage: StageView) -> float:
     """The share of an element's bytes that lies in the pool."""
     given = stage if owner in ("parallel", "batch", "consumer") else view.input_of(stage) or stage
     sizes = [one.nbytes or 0 for one in components(view, given)]
-    return sum(one for one in sizes if one >= POOLED_BYTES) / sum(sizes) if sum(sizes) else 0.0
+    return sum(one for one in sizes if one >= POOLED_FROM) / sum(sizes) if sum(sizes) else 0.0
 
 
 def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
@@ -352,7 +330,7 @@ def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
         least: Bytes from which a tensor counts.
     """
     one = giver(view, stage)
-    below = GENERATED_BELOW if one is not None and one.op == "from_generator" else HOLES_BELOW
+    below = GENERATED_BELOW if one is not None and one.op == "from_generator" else POOLED_FROM
     sizes = [component.nbytes or 0 for component in stage.element or () if component.dtype != "string"]
     return float(sum(size for size in sizes if least <= size < below))
 
@@ -376,12 +354,12 @@ def beside_batches(view: PipelineView, cache: StageView) -> float:
     if not isinstance(size, int) or size < 2 or not sizes or None in sizes:
         return 1.0
     known = [one for one in sizes if one is not None]
-    more = sum(one for one in known if one >= POOLED_BYTES and _rounded(size * one) < size * _rounded(one)) / size
+    more = sum(one for one in known if one >= POOLED_FROM and _rounded(size * one) < size * _rounded(one)) / size
     return 1 + more / sum(known) if sum(known) else 1.0
 
 
 def _rounded(nbytes: int) -> int:
-    return -(-nbytes // _UNIT) * _UNIT
+    return -(-nbytes // POOL_UNIT_BYTES) * POOL_UNIT_BYTES
 
 
 def own_share(view: PipelineView, stage: StageView) -> float:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from pipeprof.profiles.constants import ALIGNMENT_BYTES
 from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 
-ALIGNMENT_BYTES = 64
-"""A slice that begins at a multiple of this is a view of the array, any other one is copied: tried with rows of 65,536
-(no copy), 65,568 (half of them copied), 65,552 (three in four) and 65,537 bytes (all)."""
 PASSING = frozenset({
     "assert_cardinality", "cache", "filter", "ignore_errors", "prefetch", "repeat", "shard", "shuffle", "skip", "take",
     "take_while", "unique", "with_options",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipeprof.profiles.constants import MOST_FUSED_BATCHES
 from pipeprof.profiles.memory.predict.autotuned_buffers import filled_ahead, tuned_prefetches
 from pipeprof.profiles.memory.predict.default_rewrites import foreseen
-from pipeprof.profiles.memory.predict.fused_map_batch import MOST_BATCHES
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import size as in_words
@@ -46,6 +46,6 @@ def _batches(view: PipelineView, memory: MemoryPrediction, least: float) -> Iter
     for one in memory.held:
         if one.owner == "parallel" and one.count and one.stage in filled and filled[one.stage].bytes >= least:
             yield (
-                f"how many batches {view.by_id[one.stage].words} fills at a time, which are up to {MOST_BATCHES}: "
-                f"{one.count:,} are counted, {in_words(one.bytes / one.count)} each"
+                f"how many batches {view.by_id[one.stage].words} fills at a time, which are up to "
+                f"{MOST_FUSED_BATCHES}: {one.count:,} are counted, {in_words(one.bytes / one.count)} each"
             )

@@ -6,24 +6,14 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pipeprof.profiles.memory.predict.autotuned_buffers import (
-    DOUBLED_UP_TO,
-    Filled,
-    Tuned,
-    filled_ahead,
-    tuned_prefetches,
-)
+from pipeprof.profiles.constants import DOUBLED_UP_TO, MOST_FUSED_BATCHES, RESERVE, RUNTIME_BYTES
+from pipeprof.profiles.memory.predict.autotuned_buffers import Filled, Tuned, filled_ahead, tuned_prefetches
 from pipeprof.profiles.memory.predict.default_rewrites import foreseen
-from pipeprof.profiles.memory.predict.fused_map_batch import MOST_BATCHES
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize, cache_overhead_bytes
 from pipeprof.profiles.memory.predict.open_inner import open_copies
 from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.wording import size as in_words
 
-RUNTIME_BYTES = 600_000_000
-"""Resident memory of TensorFlow with nothing but a trivial dataset: 575 MB on 2.21."""
-RESERVE = 0.25
-"""Of what is predicted, room that must be left: a prediction may be a fifth too low."""
 POOL_RESERVE = 1 - RESERVE
 """The same, in addition, of batches and results that come and go in TensorFlow's pool beside buffers: a piece of it may
 be twice as large as the tensor inside. Batches of 32 MB, and the images they are made of, took more than 1.6 times what
@@ -271,7 +261,7 @@ def _filled(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
         remedy += f" and `prefetch: {{buffer_size: {_BOUNDED}}}` as last stage bound it"
     else:
         remedy += " bounds it"
-    words = f"{stage.words}: it may fill {MOST_BATCHES} batches ahead, {in_words(filled.bytes)} more; {remedy}"
+    words = f"{stage.words}: it may fill {MOST_FUSED_BATCHES} batches ahead, {in_words(filled.bytes)} more; {remedy}"
     yield WhatIf(stage.id, fits=None, sentence=words)
 
 

@@ -14,16 +14,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeprof.profiles.constants import OWN_MAPPING_FROM, POOL_INDEX_SHARE
 from pipeprof.profiles.host.procfs import PAGE_BYTES, PROC, read_text
 
 MIB = 1 << 20
-OWN_MAPPING_FROM = 32 * MIB
-"""Blocks from this size on always have a mapping of their own; of smaller ones glibc may put some into its heap."""
 MOST_PAGES = 30_000
 """Resident pages that are looked at for the head of a block, 2 µs each; where there are more nobody knows."""
-INDEX_SHARE = 8 / 256
-"""What the pool keeps of its regions beside them, all of it written to: eight bytes for every 256 (`bfc_allocator.h`,
-`AllocationRegion`)."""
 _HEAD = struct.Struct("<8Q")
 _LEAD = 0x30
 """Bytes before the second head, which glibc writes where a block is aligned to 64 B."""
@@ -87,7 +83,7 @@ def pool_pages(proc: Path = PROC) -> Pool | None:
     if not found:
         return None
     sizes = [size for size, _ in found]
-    index = round(INDEX_SHARE * sum(size - PAGE_BYTES for size in sizes))
+    index = round(POOL_INDEX_SHARE * sum(size - PAGE_BYTES for size in sizes))
     return Pool(sum(one for _, one in found), _hidden(sizes), index)
 
 

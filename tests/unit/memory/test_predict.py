@@ -8,14 +8,9 @@ from typing import Any
 import pytest
 from unit.advise.views import function, pipeline, stage, tensor
 
+from pipeprof.profiles.constants import ARRAY_COPIES, CAPTURED_CONSTANT_COPIES, SOURCE_CONSTANT_COPIES
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
-from pipeprof.profiles.memory.predict.predict import (
-    ARRAY_COPIES,
-    CAPTURED_CONSTANT_COPIES,
-    SOURCE_CONSTANT_COPIES,
-    memory_prediction,
-    predicted_memory,
-)
+from pipeprof.profiles.memory.predict.predict import memory_prediction, predicted_memory
 from pipeprof.profiles.view.view import INFINITE, Component, PipelineView, StageView
 
 IMAGE = (tensor("float32", 224, 224, 3),)

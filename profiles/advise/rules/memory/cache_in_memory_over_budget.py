@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pipeprof.profiles.advise.byte_gate import SHUFFLES, EarlierPlace, held, nothing_to_keep, places_below, without
 from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit, SetArgument
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold
-from pipeprof.profiles.memory.predict.model import CACHE_OVERHEAD_BYTES
+from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.wording import listed, percent, size
 

@@ -20,8 +20,16 @@ from pipeprof.profiles.advise.edits.snippets import (
     structure_of,
 )
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.constants import (
+    ARRAY_COPIES,
+    BATCH_HAND_OVER_US,
+    NOT_REWRITTEN_COPIES,
+    ROW_FUNCTION_US,
+    STEADY_ARRAY_COPIES,
+    UNBATCH_ROW_US,
+)
 from pipeprof.profiles.memory.predict.fused_map_batch import rewritten
-from pipeprof.profiles.memory.predict.predict import ARRAY_COPIES, NOT_REWRITTEN_COPIES, memory_prediction
+from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size
 
@@ -62,13 +70,20 @@ class FromTensorSlicesBigArray(Rule):
     ignore_when = "Four times the array fits into memory and nothing else needs the room."
     thresholds = (
         *MEMORY_GATE,
-        Threshold("steady-copies", 3.1, "times the array", "measured on 400 MB: array, tensor, the allocator's rest"),
+        Threshold(
+            "steady-copies",
+            STEADY_ARRAY_COPIES,
+            "times the array",
+            "measured on 400 MB: array, tensor, the allocator's rest",
+        ),
         Threshold("peak-copies", ARRAY_COPIES, "times the array", "measured on 400 MB, with batch() and without"),
         Threshold("own-peak", 0.9, "of the usual peak", "a run that stayed below it is told with its own"),
-        Threshold("call-cost", 100, "µs", "measured on TensorFlow 2.21: one call beside slicing, small batches"),
-        Threshold("unbatch-cost", 0.5, "µs", "a row that unbatch takes out: rows of 64 floats"),
+        Threshold(
+            "call-cost", BATCH_HAND_OVER_US, "µs", "measured on TensorFlow 2.21: one call beside slicing, small batches"
+        ),
+        Threshold("unbatch-cost", UNBATCH_ROW_US, "µs", "a row that unbatch takes out: rows of 64 floats"),
         Threshold("slower", 0.95, "times", "a speed below it is told: less is within the noise of a run"),
-        Threshold("row-cost", 60, "µs", "measured on TensorFlow 2.21: one row through numpy_function"),
+        Threshold("row-cost", ROW_FUNCTION_US, "µs", "measured on TensorFlow 2.21: one row through numpy_function"),
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pipeprof.profiles.advise.byte_gate import weigh
 from pipeprof.profiles.advise.edits.edits import ReplaceStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.constants import ARRAY_COPIES
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size
 
@@ -49,7 +50,9 @@ class GraphConstant(Rule):
         Threshold(
             "captured-copies", 19, "times the array", "peak measured with 200 MB captured by a map, array counted"
         ),
-        Threshold("eager-copies", 4.1, "times the array", "peak of from_tensor_slices outside of any function"),
+        Threshold(
+            "eager-copies", ARRAY_COPIES, "times the array", "peak of from_tensor_slices outside of any function"
+        ),
         Threshold("tensor-copies", 2, "times the array", "the array and a captured tensor of it"),
     )
 

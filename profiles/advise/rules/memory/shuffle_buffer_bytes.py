@@ -18,9 +18,10 @@ from pipeprof.profiles.advise.byte_gate import (
 )
 from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit, ReplaceStage, SetArgument
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.constants import POOLED_FROM
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
-from pipeprof.profiles.memory.predict.predict import POOLED_BYTES, counted, small_bytes
+from pipeprof.profiles.memory.predict.predict import counted, small_bytes
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, size
 
@@ -293,7 +294,7 @@ def _heap_words(view: PipelineView, buffer: _Buffer, move: _Move) -> str:
     sizes = [one.nbytes for one in (view.input_of(buffer.stage) or buffer.stage).element or ()]
     memory = view.profile.memory if view.profile is not None else None
     free = next((one.bytes for one in (memory.ledger if memory else None) or () if _is_heap(one)), 0)
-    in_heap = bool(sizes) and all(one is not None and one < POOLED_BYTES for one in sizes)
+    in_heap = bool(sizes) and all(one is not None and one < POOLED_FROM for one in sizes)
     if not in_heap or free < BYTES.value or free < buffer.nbytes - move.nbytes:
         return ""
     return f"; at least that: of the {size(free)} that glibc's heap kept free, what such elements left goes as well"

@@ -23,6 +23,7 @@ from pipeprof.profiles.advise.edits.snippets import (
 )
 from pipeprof.profiles.advise.generator_code import signature_of_batches, source_python, tensor_specs
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.constants import BATCH_HAND_OVER_US, HAND_OVER_US, TUNED_BUFFER_BATCHES, UNBATCH_ROW_US
 from pipeprof.profiles.view.thread_chains import end, kind_of, tuned_buffer
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import count, milliseconds, percent, significant, size
@@ -57,11 +58,20 @@ class FromGeneratorPerElement(Rule):
     )
     ignore_when = "The generator's elements come one by one from outside, e.g. from a socket."
     thresholds = (
-        Threshold("hand-over", 57, "µs", "measured on TensorFlow 2.21: rows of 256 floats"),
+        Threshold("hand-over", HAND_OVER_US, "µs", "measured on TensorFlow 2.21: rows of 256 floats"),
         Threshold("cost-over-hand-over", 3, "times", "an element that costs more is work in the generator"),
-        Threshold("chunk-cost", 100, "µs", "the hand-over of a whole batch, measured with rows of 256 floats"),
-        Threshold("unbatch-cost", 0.5, "µs", "a row that unbatch takes out, and batch puts back: rows of 64 floats"),
-        Threshold("tuned-buffer", 512, "batches", "measured without a step: what a tuned prefetch came to hold"),
+        Threshold(
+            "chunk-cost", BATCH_HAND_OVER_US, "µs", "the hand-over of a whole batch, measured with rows of 256 floats"
+        ),
+        Threshold(
+            "unbatch-cost", UNBATCH_ROW_US, "µs", "a row that unbatch takes out, and batch puts back: rows of 64 floats"
+        ),
+        Threshold(
+            "tuned-buffer",
+            TUNED_BUFFER_BATCHES,
+            "batches",
+            "measured without a step: what a tuned prefetch came to hold",
+        ),
         BYTES,
         Threshold("time-share", 0.5, "of the time inside the stages", "below it something else comes first"),
         Threshold("elements-per-batch", 8, "elements", "below it there are few hand-overs to save"),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.batch_savings import Batching, alone, batching, interval_ms, microseconds, saving
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.constants import MAP_CALL_US
 from pipeprof.profiles.view.view import Component, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
 
@@ -35,7 +36,7 @@ class MapBeforeBatchScalar(Rule):
     thresholds = (
         Threshold("batch-size", 8, "elements", "below it there are few calls to save"),
         Threshold("element-bytes", 65536, "bytes", "beyond it the work outweighs the call (64x64x3 floats: still 7x)"),
-        Threshold("call-cost", 12, "µs", "measured on TensorFlow 2.21: a map of one op over range"),
+        Threshold("call-cost", MAP_CALL_US, "µs", "measured on TensorFlow 2.21: a map of one op over range"),
         Threshold("cost-over-call", 3, "times", "a call that costs more does real work; batching gains less than 1.5x"),
         Threshold("static-cost", 1.0, "ms per batch", "calls alone, without a run: 5 % of a step of 20 ms"),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),

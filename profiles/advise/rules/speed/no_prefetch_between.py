@@ -18,6 +18,7 @@ from pipeprof.profiles.advise.predicates import (
     worker_cores,
 )
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.constants import THREAD_HAND_OVER_MS
 from pipeprof.profiles.view.thread_chains import (
     Timing,
     drawn,
@@ -58,7 +59,7 @@ class NoPrefetchBetween(Rule):
         SLOW_STAGE,
         Threshold("row-share", 0.7, "of the time waited for it", "the sum of the stages is what is waited for"),
         Threshold("hidden-share", 0.05, "of the interval", "as the headspace: less is within the noise of a run"),
-        Threshold("hand-over-ms", 0.005, "ms per element", "what an element costs from thread to thread"),
+        Threshold("hand-over-ms", THREAD_HAND_OVER_MS, "ms per element", "what an element costs from thread to thread"),
         COMPUTING,
         ONE_CORE,
         BUSY_CORES,

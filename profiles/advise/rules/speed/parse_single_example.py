@@ -15,6 +15,7 @@ from pipeprof.profiles.advise.edits.snippets import (
     written_features,
 )
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold
+from pipeprof.profiles.constants import BATCHED_PARSE_GAIN, PARSE_EXAMPLE_US
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
 
@@ -73,8 +74,8 @@ class ParseSingleExample(Rule):
     ignore_when = "What follows needs single records: decoding images, filtering, padding by length."
     thresholds = (
         Threshold("batch-size", 8, "records", "below it there are few calls to save"),
-        Threshold("parse-cost", 39, "µs", "measured on TensorFlow 2.21: 21 features, batches of 128"),
-        Threshold("batched-gain", 7.2, "times", "the same records parsed by the batch"),
+        Threshold("parse-cost", PARSE_EXAMPLE_US, "µs", "measured on TensorFlow 2.21: 21 features, batches of 128"),
+        Threshold("batched-gain", BATCHED_PARSE_GAIN, "times", "the same records parsed by the batch"),
         Threshold("cost-over-parse", 3, "times", "a map that costs more does other work that batching does not spare"),
         Threshold("static-cost", 1.0, "ms per batch", "parsing alone, without a run: 5 % of a step of 20 ms"),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),

@@ -8,6 +8,7 @@ from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, in
 from pipeprof.profiles.advise.edits.edits import ProposedEdit, ReplaceStage
 from pipeprof.profiles.advise.edits.snippets import function_file
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
+from pipeprof.profiles.constants import NUMPY_FUNCTION_US, PY_FUNCTION_US
 from pipeprof.profiles.time.bottleneck import (
     LOCK_FROM,
     PYTHON_ALWAYS,
@@ -53,8 +54,15 @@ class PyFunctionGil(Rule):
         Threshold("python-share-among-others", PYTHON_ALWAYS, "of the traced time", "where others use the cores"),
         Threshold("cores-from-among-others", PYTHON_LEAST, "cores", "what the worker must get even then"),
         Threshold("time-share", 0.5, "of the time inside the stages", "below it something else comes first"),
-        Threshold("numpy-function-cost", 34, "µs", "measured on TensorFlow 2.21: a call over one of a TensorFlow op"),
-        Threshold("py-function-cost", 52, "µs", "measured on TensorFlow 2.21: a call over one of a TensorFlow op"),
+        Threshold(
+            "numpy-function-cost",
+            NUMPY_FUNCTION_US,
+            "µs",
+            "measured on TensorFlow 2.21: a call over one of a TensorFlow op",
+        ),
+        Threshold(
+            "py-function-cost", PY_FUNCTION_US, "µs", "measured on TensorFlow 2.21: a call over one of a TensorFlow op"
+        ),
         Threshold("one-call", 1.5, "calls per batch", "up to it the function is called per batch already"),
     )
 
