@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeprof.pipelines.from_python.plain_graph import PlainGraph
+from pipeprof.pipelines.ops.traits import traits
 
 # What looks into a text, or hands it over to something that may.
 _LOOKING: Final = frozenset(
@@ -42,7 +43,7 @@ def renamed_files(first: PlainGraph | str, second: PlainGraph | str, target: str
 def _texts(graph: PlainGraph) -> Iterator[bytes]:
     """The texts that sources cut into elements, and that are more than names of files to be read."""
     for place, node in graph["nodes"].items():
-        if node["op"] not in ("TensorSliceDataset", "TensorDataset") or not _matter(graph, place):
+        if not traits(node["op"]).in_memory or not _matter(graph, place):
             continue
         for name in node["inputs"]:
             value = graph["nodes"][_node(name)]["attributes"].get("value")

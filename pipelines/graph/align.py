@@ -19,12 +19,10 @@ from dataclasses import dataclass, field
 from pipeprof.pipelines.graph.opnames import in_model, is_closed, is_given, is_helper, is_option
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.ops.traits import EXECUTED, traits, written_op
 
-# What becomes of two datasets without names, one reading the other.
-_FUSIONS = {
-    "MapAndBatch": (("Map", "ParallelMap"), ("Batch", "ParallelBatch")),
-    "ShuffleAndRepeat": (("Shuffle",), ("Repeat",)),
-}
+# Executed ops that two datasets without names become, one reading the other, and what their users write.
+_FUSIONS = {fused: parts for fused in EXECUTED if (parts := traits(fused).parts)}
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def _join_inside(written: StageGraph, executed: StageGraph, pairs: dict[str, str
                 (one.id, other.id)
                 for other in nodes
                 for one in nodes
-                if one.family in first and other.family in second and other.inputs == (one.id,)
+                if written_op(one.op) == first and written_op(other.op) == second and other.inputs == (one.id,)
             ]
             if len(targets) == len(couples):
                 pairs.update((one, target) for couple, target in zip(couples, targets, strict=True) for one in couple)

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.ops.traits import written_op
 
 INFINITE: Final = -1
 _LAST_INT64: Final = 2**63 - 1
+_Count = Callable[["Node", list[int | None]], int | None]
+_CHANGES: Final[dict[str, _Count]] = {}
+"""Functions from a dataset and the numbers of elements of its inputs to its own, by what the user calls it."""
 
-_ENDLESS = frozenset(
-    {
-        "Filter",
-        "GroupByWindow",
-        "Interleave",
-        "LegacyParallelInterleave",
-        "ParallelFilter",
-        "ParallelInterleave",
-        "Rebatch",
-        "Unbatch",
-    }
-)
-"""Without end if their input is, as TensorFlow counts too; else nobody knows."""
-_SAME = frozenset({"Cache", "Map", "ParallelMap", "Prefetch", "Scan", "Shuffle", "Snapshot"})
+
+def _count_of(op: str) -> Callable[[_Count], _Count]:
+    def register(count: _Count) -> _Count:
+        _CHANGES[op] = count
+        return count
+
+    return register
 
 
 def cardinalities(graph: StageGraph) -> dict[str, int | None]:
@@ -48,12 +45,12 @@ def cardinalities(graph: StageGraph) -> dict[str, int | None]:
 def _count(node: Node, inputs: list[int | None]) -> int | None:
     if not inputs:
         return _of_source(node)
-    if node.family in _CHANGES:
-        return _CHANGES[node.family](node, inputs)
+    if (change := _CHANGES.get(written_op(node.op))) is not None:
+        return change(node, inputs)
     # Marks of options and checks have one input and hand its elements on.
-    if node.family in _SAME or is_option(node.op):
+    if node.traits.one_to_one or is_option(node.op):
         return inputs[0]
-    return INFINITE if node.family in _ENDLESS and inputs[0] == INFINITE else None
+    return INFINITE if node.traits.endless and inputs[0] == INFINITE else None
 
 
 def _of_source(node: Node) -> int | None:
@@ -68,6 +65,7 @@ def _of_source(node: Node) -> int | None:
     return node.length
 
 
+@_count_of("zip")
 def _zipped(node: Node, inputs: list[int | None]) -> int | None:
     del node
     ends = [one for one in inputs if one != INFINITE]
@@ -75,6 +73,7 @@ def _zipped(node: Node, inputs: list[int | None]) -> int | None:
     return None if len(known) < len(ends) else min(known, default=INFINITE)
 
 
+@_count_of("concatenate")
 def _concatenated(node: Node, inputs: list[int | None]) -> int | None:
     del node
     known = [one for one in inputs if one is not None]
@@ -83,6 +82,8 @@ def _concatenated(node: Node, inputs: list[int | None]) -> int | None:
     return sum(known) if len(known) == len(inputs) else None
 
 
+@_count_of("repeat")
+@_count_of("shuffle+repeat")
 def _repeated(node: Node, inputs: list[int | None]) -> int | None:
     below, count = inputs[0], node.arguments.get("count")
     if below == 0 or count == 0:
@@ -94,6 +95,7 @@ def _repeated(node: Node, inputs: list[int | None]) -> int | None:
     return None if below is None else below * count
 
 
+@_count_of("take")
 def _taken(node: Node, inputs: list[int | None]) -> int | None:
     below, count = inputs[0], node.arguments.get("count")
     if not isinstance(count, int) or below is None:
@@ -103,6 +105,7 @@ def _taken(node: Node, inputs: list[int | None]) -> int | None:
     return count if below == INFINITE else min(below, count)
 
 
+@_count_of("skip")
 def _skipped(node: Node, inputs: list[int | None]) -> int | None:
     below, count = inputs[0], node.arguments.get("count")
     if not isinstance(count, int) or below is None or below == INFINITE:
@@ -110,6 +113,10 @@ def _skipped(node: Node, inputs: list[int | None]) -> int | None:
     return 0 if count < 0 else max(0, below - count)
 
 
+@_count_of("batch")
+@_count_of("map+batch")
+@_count_of("padded_batch")
+@_count_of("sparse_batch")
 def _grouped(node: Node, inputs: list[int | None]) -> int | None:
     below, size = inputs[0], node.arguments.get("batch_size")
     if below is None or below == INFINITE:
@@ -126,17 +133,20 @@ def _unbatched(below: Node, count: int | None) -> int | None:
     return None if count is None or length is None else count * length
 
 
+@_count_of("assert_cardinality")
 def _asserted(node: Node, inputs: list[int | None]) -> int | None:
     number = node.arguments.get("cardinality")
     return number if isinstance(number, int) and number >= INFINITE else inputs[0]
 
 
+@_count_of("choose_from_datasets")
 def _directed(node: Node, inputs: list[int | None]) -> int | None:
     """The first input says which of the others gives the next element."""
     del node
     return inputs[0] if len(inputs) > 1 and all(one == INFINITE for one in inputs[1:]) else None
 
 
+@_count_of("window")
 def _windows(node: Node, inputs: list[int | None]) -> int | None:
     below = inputs[0]
     size, shift, stride = (node.arguments.get(one) for one in ("size", "shift", "stride"))
@@ -150,27 +160,9 @@ def _windows(node: Node, inputs: list[int | None]) -> int | None:
     return -(-below // shift)
 
 
+@_count_of("shard")
 def _sharded(node: Node, inputs: list[int | None]) -> int | None:
     below, shards, index = inputs[0], node.arguments.get("num_shards"), node.arguments.get("index")
     if below is None or below == INFINITE:
         return below
     return len(range(index, below, shards)) if isinstance(shards, int) and isinstance(index, int) and shards else None
-
-
-_CHANGES: Final[Mapping[str, Callable[[Node, list[int | None]], int | None]]] = {
-    "AssertCardinality": _asserted,
-    "Batch": _grouped,
-    "Concatenate": _concatenated,
-    "DenseToSparseBatch": _grouped,
-    "DirectedInterleave": _directed,
-    "MapAndBatch": _grouped,
-    "PaddedBatch": _grouped,
-    "ParallelBatch": _grouped,
-    "Repeat": _repeated,
-    "Shard": _sharded,
-    "ShuffleAndRepeat": _repeated,
-    "Skip": _skipped,
-    "Take": _taken,
-    "Window": _windows,
-    "Zip": _zipped,
-}

@@ -14,29 +14,6 @@ from dataclasses import dataclass, field
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
-_MAPS = frozenset({"Map", "MapAndBatch", "ParallelMap"})
-_FILTERS = frozenset({"Filter", "ParallelFilter", "TakeWhile"})
-_KEEPING = frozenset(
-    {
-        "AssertCardinality",
-        "Batch",
-        "Cache",
-        "Concatenate",
-        "PaddedBatch",
-        "ParallelBatch",
-        "Prefetch",
-        "Rebatch",
-        "Repeat",
-        "Shard",
-        "Shuffle",
-        "ShuffleAndRepeat",
-        "Skip",
-        "Snapshot",
-        "Take",
-        "Unbatch",
-    }
-)
-
 
 @dataclass(frozen=True)
 class ComponentFlow:
@@ -59,10 +36,10 @@ class ComponentFlow:
 
     def writes(self, node: Node) -> frozenset[str] | None:
         """Components that the function of ``node`` changes or adds; None if not known."""
-        if node.family in _FILTERS:
+        if node.traits.predicate:
             return frozenset()
         own, below = self.names.get(node.id), self._below(node)
-        if node.family not in _MAPS or own is None or below is None:
+        if not node.traits.maps or own is None or below is None:
             return None
         handed_on = _handed_on(node, len(below))
         if handed_on is None or len(handed_on) != len(own):
@@ -105,9 +82,9 @@ class _Naming:
     def _input_names(self, node: Node, names: tuple[str, ...], start: int, count: int) -> tuple[str, ...]:
         if node.family == "Zip" and start + count <= len(names):
             return names[start : start + count]
-        if len(names) == count and (node.family in _KEEPING or node.family in _FILTERS or is_option(node.op)):
+        if len(names) == count and (node.traits.same_components or is_option(node.op)):
             return names
-        handed_on = _handed_on(node, count) if node.family in _MAPS else None
+        handed_on = _handed_on(node, count) if node.traits.maps else None
         if handed_on is None or len(handed_on) != len(names):
             return _indices(count)
         kept = {place: name for name, place in zip(names, handed_on, strict=True) if place is not None}

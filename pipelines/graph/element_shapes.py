@@ -7,7 +7,6 @@ hand elements on; and a source of random numbers does not say that they are scal
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from pipeprof.pipelines.graph.cardinality import INFINITE, cardinalities
 from pipeprof.pipelines.graph.opnames import is_option
@@ -15,26 +14,6 @@ from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 Shape = tuple[int | None, ...] | None
-
-_HANDS_ON: Final = frozenset(
-    {
-        "AssertCardinality",
-        "Cache",
-        "Filter",
-        "IgnoreErrors",
-        "ParallelFilter",
-        "Prefetch",
-        "Repeat",
-        "Shard",
-        "Shuffle",
-        "ShuffleAndRepeat",
-        "Skip",
-        "Take",
-        "TakeWhile",
-        "Unique",
-    }
-)
-_BATCHES: Final = frozenset({"Batch", "ParallelBatch"})
 
 
 def fill_shapes(graph: GraphDict) -> None:
@@ -78,11 +57,11 @@ def _inferred(
         return tuple(_either(parts) for parts in zip(*sides, strict=True))
     if len(inputs) != 1:
         return None
-    if node.family in _BATCHES:
+    if node.traits.stacks and node.traits.keeps_shapes:
         whole = node.arguments.get("drop_remainder") or counts.get(node.inputs[0]) == INFINITE
         size = node.arguments.get("batch_size") if whole else None
         return tuple(None if shape is None else (size, *shape) for shape in inputs[0])
-    return inputs[0] if node.family in _HANDS_ON or is_option(node.op) else None
+    return inputs[0] if node.traits.passes or is_option(node.op) else None
 
 
 def _either(shapes_of_sides: tuple[Shape, ...]) -> Shape:

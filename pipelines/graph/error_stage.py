@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from pipeprof.pipelines.graph.opnames import friendly
 from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict
+from pipeprof.pipelines.ops.traits import written_op
 
 _PASSED_TO = re.compile(r"passed to (?P<key>[\w:]+) transformation")
 _FUNCTION_NODE = re.compile(r"\{\{function_node (?P<name>[^\s}]+)")
@@ -98,7 +98,7 @@ def _by_op(nodes: list[NodeDict], text: str) -> NodeDict | None:
 def _by_kind(nodes: list[NodeDict], text: str) -> NodeDict | None:
     for pattern, kind in _KINDS:
         if pattern.search(text):
-            found = _only([node for node in nodes if friendly(node["op"]) in kind.split("|")])
+            found = _only([node for node in nodes if written_op(node["op"]) in kind.split("|")])
             if found is not None:
                 return found
     return None

@@ -9,178 +9,24 @@ from __future__ import annotations
 
 import re
 
+from pipeprof.pipelines.ops.traits import EXECUTED, OPTION_FAMILIES, executed, family, traits
+
 _VERSION = re.compile(r"V\d+$")
-_DATASET_OP = re.compile(r"(?P<family>\w+?)Dataset(?:V\d+)?$")
-_NOT_STAGES = frozenset({"ReduceDataset", "SaveDataset", "SaveDatasetV2", "RegisterDataset", "RegisterDatasetV2"})
-
-# Marks that carry options or checks, or have their input rewritten: they hand elements through and are no stages.
-_OPTION_FAMILIES = frozenset(
-    {
-        "AssertNext",
-        "AssertPrev",
-        "Finalize",
-        "MaxIntraOpParallelism",
-        "ExperimentalMaxIntraOpParallelism",
-        "Model",
-        "Optimize",
-        "Options",
-        "PrivateThreadPool",
-        "ExperimentalPrivateThreadPool",
-        "Rewrite",
-        "ThreadPool",
-    }
-)
-
-_FRIENDLY = {
-    "CSV": "CsvDataset",
-    "DenseToSparseBatch": "sparse_batch",
-    "DirectedInterleave": "choose_from_datasets",
-    "FixedLengthRecord": "FixedLengthRecordDataset",
-    "Generator": "from_generator",
-    "LegacyParallelInterleave": "interleave",
-    "List": "from_list",
-    "MapAndBatch": "map+batch",
-    "MatchingFiles": "list_files",
-    "ParallelBatch": "batch",
-    "ParallelFilter": "filter",
-    "ParallelInterleave": "interleave",
-    "ParallelMap": "map",
-    "ShuffleAndRepeat": "shuffle+repeat",
-    "SparseTensorSlice": "from_sparse_tensor_slices",
-    "TFRecord": "TFRecordDataset",
-    "Tensor": "from_tensors",
-    "TensorSlice": "from_tensor_slices",
-    "TextLine": "TextLineDataset",
-}
-
-_IN_MODEL = {
-    "Cache": frozenset({"MemoryCache", "FileCache"}),
-    "Repeat": frozenset({"ForeverRepeat", "FiniteRepeat", "EmptyRepeat"}),
-    "Skip": frozenset({"FiniteSkip", "EmptySkip"}),
-    "Take": frozenset({"FiniteTake", "EmptyTake"}),
-    "Tensor": frozenset({"FromTensor"}),
-}
-
 _GIVEN = re.compile(r"Window|Snapshot(?:Nested)?DatasetReader(?:/.*)?")
 _NUMBERED = re.compile(r"(?P<kind>[^:\[]+)\[(?P<number>\d+)\]")
 _SELECTS = "DirectedInterleave"
-_NUMBERS_INPUTS = {"Zip": 0, _SELECTS: 1}
-"""Iterators whose path numbers their inputs, and how many of the inputs come before the first that has a number."""
-
-READERS = frozenset({"TFRecord", "TextLine", "FixedLengthRecord", "Generator"})
-"""Families that the Python API wraps in a ``flat_map`` over a list of files or a dummy element."""
-
-COMBINERS = frozenset({"Zip", "DirectedInterleave"})
-"""Families with several inputs of equal rank: none of them is the one the stage is applied to."""
-
-ONE_FUNCTION = frozenset(
-    {
-        "Filter",
-        "FlatMap",
-        "Interleave",
-        "LegacyParallelInterleave",
-        "Map",
-        "MapAndBatch",
-        "ParallelFilter",
-        "ParallelInterleave",
-        "ParallelMap",
-        "TakeWhile",
-    }
-)
-"""Families that call one function on the element of one input."""
-
-MAKES_BODIES = frozenset({"FlatMap", "GroupByWindow", "Interleave", "LegacyParallelInterleave", "ParallelInterleave"})
-"""Families whose function makes a dataset, with iterators of its own."""
-
-RESTARTS = frozenset(
-    {
-        "GroupByWindow",
-        "Repeat",
-        "ShuffleAndRepeat",
-        "Interleave",
-        "ParallelInterleave",
-        "LegacyParallelInterleave",
-        "FlatMap",
-    }
-)
-"""Families that make the iterators below them anew while they run."""
-
-_ASYNCHRONOUS = frozenset(
-    {"ParallelMap", "MapAndBatch", "ParallelBatch", "ParallelInterleave", "LegacyParallelInterleave"}
-)
-
-_TAIL_ARGUMENTS = {
-    "AssertCardinality": ("cardinality",),
-    "Batch": ("batch_size", "drop_remainder"),
-    "Interleave": ("cycle_length", "block_length"),
-    "LegacyParallelInterleave": ("cycle_length", "block_length", "buffer_output_elements", "prefetch_input_elements"),
-    "MapAndBatch": ("batch_size", "num_parallel_calls", "drop_remainder"),
-    "MaxIntraOpParallelism": ("max_intra_op_parallelism",),
-    "ParallelBatch": ("batch_size", "num_parallel_calls", "drop_remainder"),
-    "ParallelInterleave": (
-        "cycle_length",
-        "block_length",
-        "buffer_output_elements",
-        "prefetch_input_elements",
-        "num_parallel_calls",
-    ),
-    "ParallelMap": ("num_parallel_calls",),
-    "Prefetch": ("buffer_size",),
-    "PrivateThreadPool": ("num_threads",),
-    "Range": ("start", "stop", "step"),
-    "Repeat": ("count",),
-    "Shard": ("num_shards", "index"),
-    "Shuffle": ("buffer_size", "seed", "seed2", ""),
-    "ShuffleAndRepeat": ("buffer_size", "seed", "seed2", "count", ""),
-    "Skip": ("count",),
-    "Take": ("count",),
-    "Window": ("size", "shift", "stride", "drop_remainder"),
-}
-_HEAD_ARGUMENTS = {
-    "DenseToSparseBatch": ("", "batch_size"),
-    "PaddedBatch": ("", "batch_size"),
-    "Cache": ("", "filename"),
-    "Rebatch": ("", "batch_sizes"),
-}
-
-
-def is_dataset(op: str) -> bool:
-    """Whether ``op`` makes a dataset that elements flow through."""
-    return _DATASET_OP.fullmatch(op) is not None and op not in _NOT_STAGES
-
-
-def family(op: str) -> str:
-    """``op`` without ``Dataset`` and version.
-
-    Example:
-        >>> family("ParallelMapDatasetV2"), family("BatchV2")
-        ('ParallelMap', 'Batch')
-    """
-    match = _DATASET_OP.fullmatch(op)
-    return match["family"] if match else _VERSION.sub("", op)
+"""Iterators whose first input selects one of the others; that input has no number in an iterator's path."""
 
 
 def is_option(op: str) -> bool:
     """Whether ``op`` only marks an option or a check."""
-    return family(op) in _OPTION_FAMILIES
-
-
-def friendly(op: str) -> str:
-    """What a user of tf.data calls ``op``.
-
-    Example:
-        >>> friendly("ParallelMapDatasetV2"), friendly("GroupByWindowDataset")
-        ('map', 'group_by_window')
-    """
-    kind = family(op)
-    known = _FRIENDLY.get(kind)
-    return known if known is not None else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower()
+    return family(op) in OPTION_FAMILIES
 
 
 def in_model(op: str, node_name: str) -> bool:
     """Whether the model calls an iterator of ``op`` ``node_name``."""
-    names = _IN_MODEL.get(family(op))
-    return node_name in names if names is not None else family(node_name) == family(op)
+    names = executed(op).in_model
+    return node_name in names if names else family(node_name) == family(op)
 
 
 def dataset_op(node_name: str) -> str:
@@ -190,14 +36,14 @@ def dataset_op(node_name: str) -> str:
         >>> dataset_op("ParallelMapV2"), dataset_op("ForeverRepeat")
         ('ParallelMapDatasetV2', 'RepeatDataset')
     """
-    kind = next((family for family, names in _IN_MODEL.items() if node_name in names), None)
+    kind = next((kind for kind, row in EXECUTED.items() if node_name in row.in_model), None)
     version = _VERSION.search(node_name)
-    return f"{kind or _VERSION.sub('', node_name)}Dataset{version[0] if version and kind is None else ''}"
+    return f"{kind or family(node_name)}Dataset{version[0] if version and kind is None else ''}"
 
 
 def is_helper(parent: str, child: str) -> bool:
     """Whether the model node ``child`` is a part of its parent, as ``MemoryCacheImpl`` is of ``MemoryCache``."""
-    return child == f"{parent}Impl" or (parent == "Snapshot" and child in ("SnapshotWriter", "SnapshotReader"))
+    return child == f"{parent}Impl" or (parent == "Snapshot" and child.startswith(parent))
 
 
 def is_closed(node_name: str) -> bool:
@@ -222,7 +68,7 @@ def plain_path(path: str) -> str:
         >>> plain_path("Iterator::Root::Batch::Zip[1]::FlatMap[37]::Range")
         'Iterator::Root::Batch::Zip[1]::FlatMap::Range'
     """
-    return _NUMBERED.sub(lambda found: found[0] if found["kind"] in _NUMBERS_INPUTS else found["kind"], path)
+    return _NUMBERED.sub(lambda found: found[0] if traits(found["kind"]).equal_inputs else found["kind"], path)
 
 
 def numbered_input(part: str) -> int | None:
@@ -235,23 +81,20 @@ def numbered_input(part: str) -> int | None:
     if part == _SELECTS:
         return 0
     found = _NUMBERED.fullmatch(part)
-    return int(found["number"]) + _NUMBERS_INPUTS[found["kind"]] if found and found["kind"] in _NUMBERS_INPUTS else None
-
-
-def is_asynchronous(op: str) -> bool:
-    """Whether ``op`` works on threads of its own, with a degree of parallelism."""
-    return family(op) in _ASYNCHRONOUS
+    if found is None or not traits(found["kind"]).equal_inputs:
+        return None
+    return int(found["number"]) + (1 if found["kind"] == _SELECTS else 0)
 
 
 def argument_names(op: str, inputs: int) -> list[str]:
     """TensorFlow's names of the inputs of ``op`` that are numbers; "" for those that are not, or not known."""
-    kind = family(op)
-    head = _HEAD_ARGUMENTS.get(kind, ())
-    if kind == "PaddedBatch" and inputs > len(head):
+    row = executed(op)
+    head, tail = row.head, row.tail
+    if family(op) == "PaddedBatch" and inputs > len(head):
         return [*head, *[""] * (inputs - len(head) - 1), "drop_remainder"]
     if head:
         return [*head, *[""] * (inputs - len(head))][:inputs]
-    tail = _TAIL_ARGUMENTS.get(kind, ())
     # The first versions have no generator of seeds, which stands last.
-    tail = (tail[:-1] if op in ("ShuffleDataset", "ShuffleAndRepeatDataset") else tail)[-inputs:] if inputs else ()
+    first_version = tail[-1:] == ("",) and _VERSION.search(op) is None
+    tail = (tail[:-1] if first_version else tail)[-inputs:] if inputs else ()
     return [*[""] * (inputs - len(tail)), *tail]

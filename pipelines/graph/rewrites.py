@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from pipeprof.pipelines.graph.align import Joined
 from pipeprof.pipelines.graph.costs.costs import Cost
-from pipeprof.pipelines.graph.opnames import friendly, is_asynchronous
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
+from pipeprof.pipelines.ops.traits import executed, written_op
 
 _OPTIMIZATION = "experimental_optimization"
 
@@ -53,18 +53,18 @@ class Rewrites:
                 return f"made parallel{_degree(cost)}" if stage.op == "map" else None
             return self._serial(stage) if stage.op == "map" else None
         if runs.op != node.op:
-            return f"runs as {friendly(runs.op)}{_degree(cost)}"
+            return f"runs as {written_op(runs.op)}{_degree(cost)}"
         return _tuned(cost)
 
     def injected(self, node_id: str, cost: Cost | None) -> str:
         """About a stage that nobody wrote."""
         tuned = _tuned(cost)
-        return f"{friendly(self.executed.nodes[node_id].op)} injected{f', {tuned}' if tuned else ''}"
+        return f"{written_op(self.executed.nodes[node_id].op)} injected{f', {tuned}' if tuned else ''}"
 
     def _fused(self, stage: WrittenStage, runs: Node, partners: list[WrittenStage], cost: Cost | None) -> str:
         node = self.written.nodes[stage.head]
         text = f"fused with {' and '.join(one.op for one in partners)}"
-        if not is_asynchronous(runs.op) or node.family not in ("Map", "ParallelMap"):
+        if not executed(runs.op).asynchronous or not node.traits.maps:
             return text
         if runs.arguments.get("num_parallel_calls") == 1 and node.family == "Map":
             serial = self._serial(stage) if self.executed.has("Model") else "stays serial because autotune is off"

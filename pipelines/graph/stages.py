@@ -19,8 +19,9 @@ from typing import Any
 
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.graph.naming import Group, Names, address_in, by_place
-from pipeprof.pipelines.graph.opnames import COMBINERS, READERS, family, friendly, is_option
+from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict
+from pipeprof.pipelines.ops.traits import Traits, executed, family, traits, written_op
 
 _LAST_INT64 = 2**63 - 1
 
@@ -53,6 +54,11 @@ class Node:
     def family(self) -> str:
         """The op without ``Dataset`` and version."""
         return family(self.op)
+
+    @property
+    def traits(self) -> Traits:
+        """The meaning of the op."""
+        return traits(self.op)
 
 
 @dataclass(frozen=True)
@@ -300,7 +306,7 @@ class StageGraph:
         bodies = tuple(body for body in shape.bodies if self.nodes[body].key != head.key)
         inside = [body for body in shape.bodies if self.nodes[body].key == head.key]
         members = [*members[:-1], *inside, members[-1]]
-        kinds = [friendly(self.nodes[one].op) for one in members if self.nodes[one].family in READERS]
+        kinds = [written_op(self.nodes[one].op) for one in members if self.nodes[one].traits.wrapped]
         op = kinds[0] if kinds else self._source_op(members, shape.op)
         # Nothing comes before a source: what it reads stands beside it.
         sides = shape.sides or (head.key or "").endswith("source")
@@ -318,26 +324,26 @@ class StageGraph:
                 found = found or composite(head, below)
         if found is None and head.family == "TensorSlice" and head.files:
             found = Group((head.id,), "list_files", (), ())
-        plain = Group((head.id,), friendly(head.op), head.inputs, head.bodies, sides=head.family in COMBINERS)
+        plain = Group((head.id,), written_op(head.op), head.inputs, head.bodies, sides=head.traits.equal_inputs)
         return found or plain
 
     def _reader(self, head: Node, below: Node) -> Group | None:
         """``TFRecordDataset(files)``, ``from_generator``: a reader inside a ``flat_map`` or an interleave."""
         own = _made_by("read_one_file", head)
-        if not (head.family in ("FlatMap", "LegacyParallelInterleave") or own) or len(head.bodies) != 1:
+        if not (executed(head.op).wraps_readers or own) or len(head.bodies) != 1:
             return None
         inner = self.nodes[self.skip_options(head.bodies[0])]
         wraps = below.files or below.family == "Tensor" or own
-        if inner.family not in READERS or inner.inputs or not wraps:
+        if not inner.traits.wrapped or inner.inputs or not wraps:
             return None
-        if below.family in ("TensorSlice", "Tensor"):
-            return Group((below.id, inner.id, head.id), friendly(inner.op), (), ())
-        return Group((inner.id, head.id), friendly(inner.op), head.inputs, ())
+        if below.traits.in_memory:
+            return Group((below.id, inner.id, head.id), written_op(inner.op), (), ())
+        return Group((inner.id, head.id), written_op(inner.op), head.inputs, ())
 
     def _unbatch(self, head: Node, below: Node) -> Group | None:
-        if head.family not in ("Unbatch", "Rebatch") or not _made_by("map_normalize", below):
+        if not head.traits.unbatches or not _made_by("map_normalize", below):
             return None
-        return Group((below.id, head.id), friendly(head.op), below.inputs, ())
+        return Group((below.id, head.id), written_op(head.op), below.inputs, ())
 
     def _enumerate(self, head: Node, below: Node) -> Group | None:
         counts = below.family == "Range" and below.arguments.get("stop") == _LAST_INT64
@@ -346,7 +352,7 @@ class StageGraph:
         return Group((below.id, head.id), "enumerate", (head.inputs[1],), ())
 
     def _snapshot(self, head: Node, below: Node) -> Group | None:
-        if head.family != "Map" or below.family != "Snapshot" or not below.inputs:
+        if not head.traits.maps or below.family != "Snapshot" or not below.inputs:
             return None
         numbered = self._by_shape(self.nodes[self.skip_options(below.inputs[0])])
         if numbered.op != "enumerate":

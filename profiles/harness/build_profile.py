@@ -27,6 +27,7 @@ from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.time.causes import collect_causes
 from pipeprof.profiles.time.ceiling import find_ceiling
 from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time
+from pipeprof.profiles.time.elements_per_batch import elements_per_batch
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.time.top_stage import unread_note
 from pipeprof.profiles.time.trace_work import traced_elements, work_by_stage
@@ -49,7 +50,6 @@ DELETIONS_SHARE = 0.05
 """The same with short ones, after many short epochs: what a step may wait before it counts as waiting."""
 PARTIAL_POINTS = 200
 """Of the series of a profile that is saved while the run goes on: encoding it must not cost more as the run gets on."""
-_BATCHES = ("batch", "padded_batch", "ragged_batch")
 _MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measure")
 
 
@@ -99,7 +99,7 @@ def assemble(
         host=host,
         versions={**facts.versions, **observed.versions},
         phases=_phases(observed, sampler),
-        throughput=_throughput(steps, observed, stages),
+        throughput=_throughput(facts, observed, steps, stages),
         steps=steps,
         device=_device(facts, observed),
         disk=facts.disk,
@@ -160,11 +160,11 @@ def _device(facts: Facts, observed: Observed) -> Device:
     )
 
 
-def _throughput(steps: Steps | None, observed: Observed, stages: list[Stage] | None) -> Throughput | None:
+def _throughput(facts: Facts, observed: Observed, steps: Steps | None, stages: list[Stage] | None) -> Throughput | None:
     if steps is None or not steps.seconds:
         return None
     sizes = (observed.measured or {}).get("sizes") or {}
-    per_batch = _elements_per_batch(sizes.get("length"), stages)
+    per_batch = _elements_per_batch(facts, observed, stages)
     rate = steps.count / steps.seconds
     size = sizes.get("bytes")
     return Throughput(
@@ -176,22 +176,19 @@ def _throughput(steps: Steps | None, observed: Observed, stages: list[Stage] | N
     )
 
 
-def _elements_per_batch(length: float | None, stages: list[Stage] | None) -> float | None:
-    """The batch's first dimension if the pipeline ends in batches; 1 if it makes none; else unknown."""
-    if stages is None:
+def _elements_per_batch(facts: Facts, observed: Observed, stages: list[Stage] | None) -> float | None:
+    if not stages:
         return None
-    for stage in reversed(stages):
-        if stage.depth or stage.origin == "injected":
-            continue
-        if stage.op in _BATCHES:
-            return length
-        if stage.op == "unbatch":
-            return 1.0
-        if stage.op in ("flat_map", "interleave", "zip", "concatenate", "sample_from_datasets"):
-            inner = [one.op for one in stages if one.id.startswith(f"{stage.id}.")]
-            last = next((op for op in reversed(inner) if op in (*_BATCHES, "unbatch")), "unbatch")
-            return length if last != "unbatch" else 1.0
-    return 1.0
+    graphs = observed.graphs or {}
+    spec = facts.target.kind == "spec"
+    return elements_per_batch(
+        graphs.get("written"),
+        stages,
+        ((observed.measured or {}).get("sizes") or {}).get("length"),
+        segments=[(one["first"], one["last"]) for one in graphs.get("segments", ())],
+        by_address=spec,
+        ops={address: stage.op for address, stage in facts.stages.items()} if spec else None,
+    )
 
 
 def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[Message]]:

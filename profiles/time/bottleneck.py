@@ -23,7 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.graph.opnames import is_asynchronous
+from pipeprof.pipelines.ops.traits import executed
 from pipeprof.profiles.time.top_stage import equal_stages, top_stage, unknown_stages
 from pipeprof.profiles.wording import listed, milliseconds, percent, size, stage_label
 
@@ -336,6 +336,6 @@ def _one_at_a_time(stage: Stage) -> bool:
     """
     if stage.timed_by == "model" and stage.ceiling_batches_per_second is None:
         return False
-    if stage.parallelism is None and stage.tf_op is not None and is_asynchronous(stage.tf_op):
+    if stage.parallelism is None and stage.tf_op is not None and executed(stage.tf_op).asynchronous:
         return False
     return (stage.parallelism or 1.0) <= 1.0

@@ -11,14 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import MOST_CALL_OVERHEAD
 from pipeprof.profiles.time.stage_time import Times
 from pipeprof.profiles.time.trace_work import Work
-
-ONCE_EACH: Final = frozenset({"map", "scan", "take_while"})
-"""Stages that call their function once for each element that they give out."""
 
 
 def add_calling(
@@ -47,7 +44,7 @@ def add_calling(
             row = time.row
             carrier = row.fused_with or address
             calls, ms = turns.get(carrier, (0.0, 0.0))
-            each_batch = row.elements / batches if row.op in ONCE_EACH and row.elements and batches else seen.calls
+            each_batch = row.elements / batches if traits(row.op).once_each and row.elements and batches else seen.calls
             turns[carrier] = calls + each_batch, ms + seen.calling * _on_a_core(seen, running)
     total = sum(ms for _, ms in turns.values())
     factor = min(MOST_CALL_OVERHEAD, max(0.0, unattributed_ms) / total) if total > 0 else 0.0

@@ -10,13 +10,12 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.measured import Steps
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount
 from pipeprof.profiles.time.stage_time import StageTime
 
-_FUNCTIONS = frozenset({"map", "filter", "from_generator", "scan", "take_while"})
-"""Stages whose functions do something themselves, on the pool's threads; those of others make datasets."""
 _BLOCKED_FROM = 0.5
 """Share of the functions' time blocked from which their threads and not the cores are counted."""
 
@@ -85,7 +84,7 @@ def find_ceiling(
 
 def _by_pool(stages: Sequence[Stage], cores: float, pool: float | None) -> list[CeilingTerm]:
     """Return the bound by the threads that functions run on: all of them, or as many as a waiting map has calls."""
-    held = {stage.id: _held_ms(stage) for stage in stages if stage.op in _FUNCTIONS and stage.timed_by == "model"}
+    held = {stage.id: _held_ms(stage) for stage in stages if traits(stage.op).computes and stage.timed_by == "model"}
     total = sum(held.values())
     if pool is None or not total > 0:
         return []

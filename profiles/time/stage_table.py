@@ -16,15 +16,14 @@ from pipeprof.pipelines.graph.component_names import component_flow
 from pipeprof.pipelines.graph.costs.costs import Cost, Costs, Segment, measure
 from pipeprof.pipelines.graph.costs.model_only import running_graph
 from pipeprof.pipelines.graph.costs.unobserved import unread_elements
-from pipeprof.pipelines.graph.opnames import family, friendly, is_asynchronous
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict
 from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
+from pipeprof.pipelines.ops.traits import executed, family, written_op
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Location, Stage
 from pipeprof.profiles.wording import percent
 
-_ALIASING = ("Shuffle", "ShuffleAndRepeat", "Cache", "Prefetch")
 _OF_THE_MODEL = (
     "The graph could not be read: {reason}. The stages are those that TensorFlow's model shows while they run. What is "
     "missing: their names, lines and arguments, what their elements are, and which of them TensorFlow added or fused."
@@ -212,7 +211,7 @@ class _Table:
             id=f"injected.{number}",
             name=None,
             origin="injected",
-            op=friendly(node.op),
+            op=written_op(node.op),
             tf_op=node.op,
             executed=self.rewrites.injected(node_id, cost),
         ).model_copy(update=self.elements[1].told(node_id))
@@ -252,7 +251,7 @@ class _Table:
         """Whether some of its datasets but the last are on threads of their own: nobody knows how many are inside."""
         others = [self._joined.executed.get(one) for one in stage.nodes if one != stage.head]
         ops = [self._executed.nodes[one].op for one in others if one is not None]
-        return any(is_asynchronous(op) or family(op) == "Prefetch" for op in ops)
+        return any(executed(op).asynchronous or family(op) == "Prefetch" for op in ops)
 
     def _through(self, place: str, *, first: bool, last: bool) -> dict[str, object]:
         """Of a stage whose cost nobody read; what took part in no batch cost nothing."""
@@ -282,7 +281,7 @@ class _Table:
     def _threads(self, place: str, cost: Cost) -> float:
         """How many threads may be inside the stage at a time; inside a function also those of its owner."""
         node = self._executed.nodes[place]
-        own = cost.parallelism if cost.parallelism is not None and is_asynchronous(node.op) else 1.0
+        own = cost.parallelism if cost.parallelism is not None and executed(node.op).asynchronous else 1.0
         owner = node.owner
         while owner is not None:
             above = self.costs.by_id.get(owner)
@@ -324,9 +323,9 @@ class _Table:
 
     def _is_alias(self, place: str) -> bool:
         node = self._executed.nodes[place]
-        if node.family not in _ALIASING:
+        if not node.traits.holds_elements:
             return False
-        while node.family in (*_ALIASING, "Repeat", "Take", "Skip", "Shard") and node.inputs:
+        while node.traits.by_position and node.inputs:
             node = self._executed.nodes[self._executed.skip_options(node.inputs[0])]
         return node.family == "TensorSlice" and not node.files
 

@@ -16,13 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
-from pipeprof.pipelines.graph.opnames import is_asynchronous
+from pipeprof.pipelines.ops.traits import executed, traits
 from pipeprof.profiles.constants import MOST_TRACE_SLOWDOWN
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
 from pipeprof.profiles.time.trace_work import Work
-
-_COPYING = frozenset({"batch", "padded_batch", "ragged_batch", "sparse_batch"})
-"""Its thread waits for threads that copy parts of the batch (``parallel_copy``), which no trace shows."""
 
 _Cost = TypeVar("_Cost", OpCost, PythonCost)
 
@@ -189,7 +186,7 @@ def split_blocked(times: Times, work: Mapping[str, Work], running: float, traced
 
 def _split(time: StageTime, inside: float, seen: Work | None, running: float) -> StageTime:
     blocked, intra_op = None, None
-    if seen is None or seen.computing is None or seen.waiting is None or time.row.op in _COPYING:
+    if seen is None or seen.computing is None or seen.waiting is None or traits(time.row.op).copies_rows:
         cpu = inside * running
     else:
         cpu = inside * seen.computing
@@ -265,7 +262,7 @@ def cap_waiting_at_window(times: Times, interval_ms: float | None, cores: float)
         if time.timed_by != "trace":
             found.append(time)
             continue
-        several = time.row.depth > 0 or is_asynchronous(time.row.tf_op or "")
+        several = time.row.depth > 0 or executed(time.row.tf_op or "").asynchronous
         passed = interval_ms * ((time.row.parallelism or cores) if several else 1.0)
         found.append(replace(time, inside_ms=min(time.inside_ms or 0.0, max(passed, time.active_ms))))
     return tuple(found)

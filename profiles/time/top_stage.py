@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.wording import milliseconds
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 EQUAL_FROM = 0.8
 """Share of the largest stage's time from which another one is named beside it."""
 _UNSEEN = "stages-unseen"
-_COSTLY = frozenset({"map", "filter", "interleave", "flat_map", "from_generator", "scan"})
 
 
 def top_stage(stages: list[Stage] | None, epochs: int = 0) -> Stage | None:
@@ -70,7 +70,7 @@ def _unknown(stages: list[Stage], epochs: int) -> list[Stage]:
     return [
         stage
         for stage in stages
-        if _cost(stage) is None and not _is_gone(stage) and stage.op in _COSTLY and stage.id not in idle
+        if _cost(stage) is None and not _is_gone(stage) and _is_costly(stage) and stage.id not in idle
     ]
 
 
@@ -132,3 +132,8 @@ def _place_in_chain(address: str) -> int | None:
     if first == "source":
         return -1
     return int(number) if first == "stages" and number.isdigit() else None
+
+
+def _is_costly(stage: Stage) -> bool:
+    """Whether the stage may cost much: a function of it computes elements, or makes the datasets they come from."""
+    return traits(stage.op).computes or traits(stage.op).opens

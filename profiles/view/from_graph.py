@@ -13,9 +13,10 @@ from typing import Any
 from pipeprof.pipelines.graph.align import Joined, join
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.component_names import ComponentFlow, component_flow
-from pipeprof.pipelines.graph.opnames import friendly, is_dataset, is_option
+from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
+from pipeprof.pipelines.ops.traits import is_dataset, written_op
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Location, Stage
 from pipeprof.profiles.view.view import (
@@ -181,7 +182,7 @@ class _Builder:
         at = self.written.root
         while at is not None and at != node_id:
             node = self.written.nodes[at]
-            keeps = is_option(node.op) or friendly(node.op) in _KEEPING
+            keeps = is_option(node.op) or written_op(node.op) in _KEEPING
             at = node.inputs[0] if keeps and node.inputs else None
         return self.written.keys if at is not None else None
 
@@ -192,7 +193,7 @@ class _Builder:
         inputs = [ids.get(self.executed.skip_options(one)) for one in node.inputs]
         return StageView(
             id=f"injected.{number}",
-            op=friendly(node.op),
+            op=written_op(node.op),
             inputs=tuple(one for one in inputs if one is not None),
             arguments=_plain_arguments(node),
             element=_element(node),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeprof.pipelines.graph.opnames import family, is_asynchronous
+from pipeprof.pipelines.ops.traits import executed, family
 from pipeprof.profiles.document.base import Dispatch
 from pipeprof.profiles.view.view import AUTOTUNE, PipelineView, StageView
 
@@ -58,7 +58,7 @@ def kind_of(stage: StageView) -> str:
 
 def runs_ahead(stage: StageView) -> bool:
     """Whether the stage makes its elements before they are asked for."""
-    return kind_of(stage) == "Prefetch" or bool(stage.executed_op and is_asynchronous(stage.executed_op))
+    return kind_of(stage) == "Prefetch" or bool(stage.executed_op and executed(stage.executed_op).asynchronous)
 
 
 def degree(stage: StageView) -> float:

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pipeprof.pipelines.graph.align import Matched, match
-from pipeprof.pipelines.graph.opnames import RESTARTS
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
@@ -26,9 +25,6 @@ Counter = Literal["num_elements", "processing_time", "bytes_produced", "bytes_co
 # So few elements do not stand for so many times as many.
 _FEW, _MOST_SCALED = 64, 50.0
 _TUNED = ("parallelism", "buffer_size")
-ONE_TO_ONE = frozenset({"AssertCardinality", "Map", "ParallelMap", "Prefetch", "Scan", "Shuffle", "Zip"})
-BATCHING = frozenset({"Batch", "MapAndBatch", "PaddedBatch", "ParallelBatch"})
-FILLED = frozenset({"Prefetch", "Shuffle", "ShuffleAndRepeat"})
 
 
 @dataclass
@@ -157,9 +153,9 @@ class _Segment:
         seen = float(self.total(below, "num_elements"))
         now, before = self.ids.get(below, []), self.ids_before.get(below, [])
         if thrown_away and above is not None:
-            through = above + self.held_more(node.id) if node.family in FILLED else above
+            through = above + self.held_more(node.id) if node.traits.buffers else above
             return max(seen, through) if not now or set(now) != set(before) else seen
-        if node.family in FILLED and above is not None and (not now or set(now) != set(before)):
+        if node.traits.buffers and above is not None and (not now or set(now) != set(before)):
             if not now and not before and self._stayed(node.id):
                 # Its input had ended.
                 return 0.0
@@ -202,9 +198,9 @@ class _Segment:
 
     def _inputs_each(self, node: Node) -> float | None:
         """How many elements of its input ``node`` takes for one of its own, where that is fixed."""
-        if node.family in ONE_TO_ONE:
+        if node.traits.one_to_one and not node.traits.stores:
             return 1.0
-        if node.family not in BATCHING:
+        if not node.traits.stacks:
             return None
         ratios = [self.last[one]["ratio"] for one in self.ids.get(node.id, ())]
         size = node.arguments.get("batch_size")
@@ -222,7 +218,7 @@ def _by_place(places: Mapping[int, str]) -> dict[str, list[int]]:
 
 def _below(executed: StageGraph, node: Node) -> list[tuple[str, bool]]:
     """The datasets below ``node``, and whether it makes their iterators anew while it runs."""
-    restarts = node.family in RESTARTS
+    restarts = node.traits.restarts
     inputs = [(executed.skip_options(one), restarts and not node.bodies) for one in node.inputs]
     return [*inputs, *((executed.skip_options(one), restarts) for one in node.bodies)]
 
@@ -235,7 +231,7 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment) -> int:
     for place, expected in expectations.items():
         one = sums[place]
         node = segment.executed.nodes[place]
-        if node.family in FILLED and node.inputs and expected is not None:
+        if node.traits.buffers and node.inputs and expected is not None:
             below = expectations.get(segment.executed.skip_options(node.inputs[0]))
             one.inputs = (one.inputs or 0.0) + (below or 0.0)
             one.inputs_seen += segment.inputs_seen(place)

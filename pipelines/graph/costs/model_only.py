@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pipeprof.pipelines.graph.align import match
-from pipeprof.pipelines.graph.opnames import MAKES_BODIES, dataset_op, family, is_helper, is_option
+from pipeprof.pipelines.graph.opnames import dataset_op, is_helper, is_option
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, NodeDict
 from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.pipelines.ops.traits import traits
 
 
 def running_graph(snapshots: Sequence[ModelDict]) -> GraphDict:
@@ -43,11 +44,11 @@ class _Reader:
     def _read(self, node: ModelNodeDict, prefix: str, owner: str | None, depth: int) -> str:
         identity = f"{prefix}{node['id']}"
         children = self._children(node)
-        makes = family(node["name"]) in MAKES_BODIES
+        makes = traits(node["name"]).nests
         # A stage that makes iterators reads one input, which was created together with it.
         made = [one for one in children if one["id"] != node["id"] + 1] if makes else []
         inputs = [self._read(one, prefix, owner, depth) for one in children if one not in made]
-        record = _record(node, identity, inputs, owner, depth)
+        record = dataset_node(identity, dataset_op(node["name"]), inputs, owner, depth)
         self.found.append(record)
         if made:
             largest = max(made, key=self._size)
@@ -68,10 +69,11 @@ class _Reader:
         return found
 
 
-def _record(node: ModelNodeDict, identity: str, inputs: list[str], owner: str | None, depth: int) -> NodeDict:
+def dataset_node(identity: str, op: str, inputs: list[str], owner: str | None = None, depth: int = 0) -> NodeDict:
+    """The record of a dataset of which only the op and the inputs are known."""
     return {
         "id": identity,
-        "op": dataset_op(node["name"]),
+        "op": op,
         "name": None,
         "key": None,
         "inputs": inputs,

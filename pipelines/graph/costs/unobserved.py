@@ -14,12 +14,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeprof.pipelines.graph.costs.costs import BATCHING, FILLED, ONE_TO_ONE, Costs
+from pipeprof.pipelines.graph.costs.costs import Costs
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
-_KEEPS = frozenset({"Cache", "Snapshot"})
-_AS_MANY = ONE_TO_ONE | FILLED | {"Repeat", "Take"}
 _ALL_FROM, _NONE_BELOW = 0.9, 0.02
 """Elements below a cache for one of its own, while traced: from which it is filled again, below which it serves."""
 
@@ -75,23 +73,24 @@ class _Walk:
         """What came out of ``below``, which was not read, when ``elements`` came out of ``node``."""
         if elements is None:
             return None
-        if node.family in FILLED and self.is_read(node.id):
+        traits = node.traits
+        if traits.buffers and self.is_read(node.id):
             inputs = self.costs.by_id[node.id].inputs
             return inputs if inputs is not None else elements
         if elements <= 0:
             # Where an iterator was there, it may have worked ahead.
             return None if below in self.costs.by_id else 0.0
         size = node.arguments.get("batch_size")
-        if node.family in _AS_MANY:
+        if traits.buffers or traits.takes_one or (traits.one_to_one and not traits.stores):
             return elements
-        if node.family in BATCHING and isinstance(size, int) and size > 0:
+        if traits.stacks and isinstance(size, int) and size > 0:
             return elements * size
         return self._as_traced(node, below, elements)
 
     def _as_traced(self, node: Node, below: str, elements: float) -> float | None:
         mine, theirs = self.traced.get(node.id, 0.0), self.traced.get(below, 0.0)
         each = theirs / mine if mine else 0.0
-        if node.family not in _KEEPS:
+        if not node.traits.stores:
             return elements * each if each else None
         if mine and each <= _NONE_BELOW:
             return None if below in self.costs.by_id else 0.0

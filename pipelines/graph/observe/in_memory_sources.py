@@ -20,14 +20,13 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from pipeprof.pipelines.graph.observe.source_lines import Lines
-from pipeprof.pipelines.graph.opnames import is_dataset
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict
+from pipeprof.pipelines.ops.traits import is_dataset, traits
 from pipeprof.pipelines.target.user_files import is_users
 
 _Seen = Callable[[FrameType, Any], None]
 
-_SLICES = ("TensorSliceDataset", "TensorDataset")
 _GENERATED = "__autograph_generated_file"
 
 
@@ -199,7 +198,7 @@ def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:
     the one at hand could be either, and nothing is set.
     """
     for node in graph["nodes"]:
-        if node["op"] not in _SLICES or node["owner"] is not None:
+        if not traits(node["op"]).in_memory or node["owner"] is not None:
             continue
         types = tuple(node["output_types"])
         shapes = tuple(None if one is None else tuple(one) for one in node["output_shapes"])

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.opnames import ONE_FUNCTION, argument_names, family, is_dataset, is_option
+from pipeprof.pipelines.graph.opnames import argument_names, is_option
 from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, Facts
 from pipeprof.pipelines.graph.read.options_proto import read_options
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
+from pipeprof.pipelines.ops.traits import family, is_dataset, traits
 
 _AUTOMATIC = re.compile(r"\w*Dataset(?:V\d+)?:\d+")
 _STATEFUL = re.compile(
@@ -31,7 +32,6 @@ _ATTRIBUTES = (
     "preserve_cardinality",
     "force_synchronous",
 )
-_IN_MEMORY = ("Tensor", "TensorSlice")
 _MAX_OPS: Final = 400
 _MAX_DEPTH: Final = 20
 _MAX_TEXT: Final = 200
@@ -208,7 +208,7 @@ class Reader:
                     todo.extend(other for _, names in _function_attributes(node) for other in names)
 
     def _function(self, node: Any, scope: _Scope, called: list[str]) -> FunctionDict:
-        ranks = self._element_ranks(node, scope) if family(node.op) in ONE_FUNCTION else None
+        ranks = self._element_ranks(node, scope) if traits(node.op).single_function else None
         captured = node.input[1:] if ranks is not None else ()
         consts = [scope.members.get(_base(one)) for one in captured[: len(node.attr["Targuments"].list.type)]]
         return self._facts.read(called, ranks, [_rank(one) for one in consts])
@@ -222,7 +222,7 @@ class Reader:
     def _held(self, node: Any, members: dict[str, Any]) -> int | None:
         """Bytes of the constants that ``node`` reads; None if a source in memory reads anything else."""
         sources = [members.get(_base(one)) for one in node.input if not one.startswith("^")]
-        if family(node.op) in _IN_MEMORY and any(one is None or one.op != "Const" for one in sources):
+        if traits(node.op).in_memory and any(one is None or one.op != "Const" for one in sources):
             return None
         consts = (one for one in sources if one is not None and one.op == "Const")
         return sum(self._facts.bytes_of(one.attr["value"].tensor) for one in consts)
@@ -260,7 +260,7 @@ def _length(node: Any, members: dict[str, Any]) -> int | None:
 
 def _constant(node: Any, scope: _Scope) -> bool | None:
     """Inside a function, constants are constants of its graph; outside, the graph does not tell."""
-    if family(node.op) not in _IN_MEMORY or scope.owner is None:
+    if not traits(node.op).in_memory or scope.owner is None:
         return None
     sources = [scope.members.get(_base(one)) for one in node.input if not one.startswith("^")]
     return any(one is not None and one.op == "Const" for one in sources)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeprof.pipelines.graph.align import join, match
-from pipeprof.pipelines.graph.opnames import family
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.pipelines.ops.traits import family
 from pipeprof.profiles.document.base import Owner, PhaseName
 
 _OWNERS: Mapping[str, Owner] = {

@@ -18,10 +18,15 @@ def bytes_of(batch: Any) -> int:
 
 
 def length_of(batch: Any) -> int | None:
-    """The first dimension of the first component, which is the number of elements where batches are made."""
+    """The first dimension of the first component that has one: the number of elements where batches are made."""
     import tensorflow as tf
 
-    component = next((one for one in tf.nest.flatten(batch) if one is not None), None)
+    return next((size for one in tf.nest.flatten(batch) if (size := _first_dimension(one)) is not None), None)
+
+
+def _first_dimension(component: Any) -> int | None:
+    import tensorflow as tf
+
     if isinstance(component, tf.RaggedTensor):
         return int(component.nrows())
     if isinstance(component, tf.SparseTensor):

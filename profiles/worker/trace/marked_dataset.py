@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.graph.costs.op_owners import Marks
 from pipeprof.pipelines.graph.observe.reading import readable, serialised
-from pipeprof.pipelines.graph.opnames import family
+from pipeprof.pipelines.ops.traits import family, traits
 from pipeprof.profiles.worker.steps.loop import Feed
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 100_000_000
 LONGEST_FILL_SECONDS: Final = 2.0
 SETTLE_SECONDS: Final = 0.3
-_KEEP: Final = frozenset({"Cache", "Snapshot", "Save", "LoadDataset"})
-"""They hold what was computed before: a new one computes it again."""
 
 
 def to_trace(
@@ -89,7 +87,7 @@ def marked_feed(dataset: Any, marks: Marks, graph: Any, fill_seconds: float, sto
 
     if not marks.ambiguous() or fill_seconds > LONGEST_FILL_SECONDS:
         return None
-    if any(family(node.op) in _KEEP for node in graph.node):
+    if any(traits(node.op).stores or family(node.op) == "Save" for node in graph.node):
         return None
     try:
         marked = marks.marked(tf.compat.v1.GraphDef)

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipeprof.pipelines.graph.opnames import is_asynchronous, plain_path
+from pipeprof.pipelines.graph.opnames import is_option, plain_path
+from pipeprof.pipelines.ops.traits import executed, traits
 from pipeprof.profiles.worker.trace.thread_match import Timeline, at_work, match
 from pipeprof.profiles.worker.trace.thread_states import Look
 from pipeprof.profiles.worker.trace.xplane import Event
@@ -34,7 +35,7 @@ _POOL: Final = "ThreadpoolListener::"
 _PART_BEGINS: Final = f"{_POOL}StartRegion"
 _PART_ENDS: Final = f"{_POOL}StopRegion"
 _TURN: Final = "ExecutorState::Process"
-_WAITING: Final = frozenset({"Root", "Prefetch", "Model", "Options"})
+_ROOT: Final = "Root"
 _NO_OPS: Final = frozenset({"_Arg", "_Retval", "NoOp", "Const"})
 
 
@@ -49,6 +50,12 @@ class Doing:
 
     computing: float
     waiting: float
+
+
+def _waits(iterator: str) -> bool:
+    """Whether an iterator does not compute but waits for others: for its own threads, or for its input."""
+    reads_ahead = traits(iterator).buffers and traits(iterator).consecutive
+    return iterator == _ROOT or is_option(iterator) or reads_ahead or executed(iterator).asynchronous
 
 
 def elements_by_iterator(events: Iterable[Event]) -> dict[str, int]:
@@ -156,7 +163,7 @@ class Spans:
         if end <= start or not name.startswith(ITERATOR):
             return
         kind = re.sub(r"\W.*", "", name.rpartition("::")[2])
-        if kind not in _WAITING and not is_asynchronous(f"{re.sub(r'V[0-9]+$', '', kind)}Dataset"):
+        if not _waits(kind):
             self._work(thread, f"it:{name}", start, end)
 
     def milliseconds(self) -> dict[str, float]:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.pipelines.graph.opnames import argument_names, friendly, in_model, is_dataset, is_option
+from pipeprof.pipelines.graph.opnames import argument_names, in_model, is_option
+from pipeprof.pipelines.ops.traits import is_dataset, written_op
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ from pipeprof.pipelines.graph.opnames import argument_names, friendly, in_model,
     ],
 )
 def test_ops_have_the_names_their_users_know(op: str, word: str) -> None:
-    assert friendly(op) == word
+    assert written_op(op) == word
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,160 @@
+"""Batch dimensions of the elements of each dataset in a graph, as far as the graph tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from pipeprof.pipelines.graph.cardinality import INFINITE, cardinalities
+from pipeprof.pipelines.graph.opnames import is_option
+from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.ops.traits import STAGES, written_op
+
+
+@dataclass(frozen=True)
+class Batching:
+    """Batch dimensions of the elements of a dataset.
+
+    Attributes:
+        inner: The elements of a batch; None if unknown.
+        size: Elements in a full batch; None if unknown.
+        exact: Whether the first dimension of the first component still is the number of elements: no function has
+            worked on the batch that could have changed it.
+        whole: Whether all batches are full.
+        node: Id of the dataset that makes the batches; None for several of them.
+    """
+
+    inner: Elements = None
+    size: int | None = None
+    exact: bool = True
+    whole: bool = False
+    node: str | None = None
+
+
+@dataclass(frozen=True)
+class SingleElements:
+    """Elements that are no batches."""
+
+
+SINGLE = SingleElements()
+Elements: TypeAlias = "Batching | SingleElements | None"
+"""Kind of a dataset's elements; None if unknown."""
+
+
+def final_elements(graph: StageGraph) -> Elements:
+    """Batch dimensions of the elements that leave the pipeline; None if unknown."""
+    return _Walk(graph, cardinalities(graph)).of(graph.root) if graph.root is not None else None
+
+
+@dataclass
+class _Walk:
+    graph: StageGraph
+    counts: Mapping[str, int | None]
+    _open: set[str] = field(default_factory=set)
+
+    def of(self, node_id: str) -> Elements:
+        if node_id in self._open:
+            return None  # graphs have no cycles; what a broken one says is not known
+        self._open.add(node_id)
+        try:
+            return self._of(self.graph.nodes[node_id])
+        finally:
+            self._open.discard(node_id)
+
+    def _of(self, node: Node) -> Elements:
+        traits = node.traits
+        if traits.nests:
+            return self._common(node.bodies) if node.bodies else self._given(node)
+        if traits.combines:
+            return self._common(self._sides(node))
+        if not node.inputs and written_op(node.op) not in STAGES:
+            # The elements of a saved dataset may be batches; those of any other source are single.
+            return None if traits.stores or traits.opaque or traits.batches is not None else SINGLE
+        below = self.of(node.inputs[0]) if node.inputs else self._given(self._owner(node))
+        return self._after(node, below)
+
+    def _after(self, node: Node, below: Elements) -> Elements:
+        traits = node.traits
+        if traits.batches is not None:
+            return self._batched(node, below)
+        if traits.unbatches:
+            return _unbatched(below)
+        if is_option(node.op) or traits.passes or traits.stores:
+            return below
+        return _function_result(node, below) if traits.one_to_one else None
+
+    def _owner(self, node: Node) -> Node | None:
+        return self.graph.nodes[node.owner] if node.owner is not None else None
+
+    def _given(self, owner: Node | None) -> Elements:
+        """The dataset that the function of ``owner`` is given: the elements of a window or of a group."""
+        if owner is None or len(owner.inputs) != 1:
+            return None
+        if not owner.traits.single_function:
+            return self.of(owner.inputs[0])
+        outer = self.graph.nodes[self.graph.skip_options(owner.inputs[0])]
+        while outer.traits.passes and outer.inputs:
+            outer = self.graph.nodes[self.graph.skip_options(outer.inputs[0])]
+        return self.of(outer.inputs[0]) if outer.traits.windows and outer.inputs else None
+
+    def _sides(self, node: Node) -> tuple[str, ...]:
+        """The inputs that give the elements: no endless count of them, and no selector of the next input."""
+        if not node.traits.equal_inputs:
+            return node.inputs
+        if not node.traits.one_to_one:
+            return node.inputs[1:]
+        counters = [
+            one
+            for one in node.inputs
+            if self.graph.nodes[one].traits.generates_numbers and self.counts.get(one) == INFINITE
+        ]
+        return tuple(one for one in node.inputs if one not in counters) or node.inputs
+
+    def _batched(self, node: Node, below: Elements) -> Batching:
+        argument = node.arguments.get("batch_size")
+        size = argument if isinstance(argument, int) and argument > 0 else None
+        count = self.counts.get(node.inputs[0]) if node.inputs else None
+        even = size is not None and count is not None and (count == INFINITE or count % size == 0)
+        return Batching(
+            _unbatched(below) if node.traits.unbatches else below,
+            size=size,
+            whole=even or node.arguments.get("drop_remainder") is True,
+            node=node.id,
+        )
+
+    def _common(self, ends: tuple[str, ...]) -> Elements:
+        """The same of several datasets; None where they differ."""
+        known = [self.of(one) for one in ends]
+        if len(known) == 1 or len(set(known)) == 1:
+            return known[0]
+        found = [one for one in known if isinstance(one, Batching)]
+        if not found or len(found) < len(known) or len({one.inner for one in found}) > 1:
+            return None
+        return Batching(
+            found[0].inner,
+            size=found[0].size if len({one.size for one in found}) == 1 else None,
+            exact=all(one.exact for one in found),
+            whole=all(one.whole for one in found),
+        )
+
+
+def _unbatched(below: Elements) -> Elements:
+    if not isinstance(below, Batching):
+        return below
+    inner = below.inner
+    return replace(inner, exact=inner.exact and below.exact) if isinstance(inner, Batching) else inner
+
+
+def _function_result(node: Node, below: Elements) -> Elements:
+    """What a function makes of batches: a user's own may change how many rows they have."""
+    if not isinstance(below, Batching) or not below.exact:
+        return below
+    if node.function is None:
+        return below if written_op(node.op) == "parse_example_dataset" else replace(below, exact=False)
+    passes = node.function["passes"] or []
+    # The length that is measured is that of the first component that has one; ragged and sparse ones are variants.
+    tensors = zip(node.output_types, node.output_shapes, strict=False)
+    first = next((index for index, (dtype, shape) in enumerate(tensors) if shape != () or dtype == "variant"), None)
+    kept = first is not None and first < len(passes) and passes[first] is not None
+    return below if kept or node.function["elementwise"] is True else replace(below, exact=False)

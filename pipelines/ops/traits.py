@@ -1,0 +1,467 @@
+"""Traits of the ops: one row per source and stage as written, one row per dataset op that TensorFlow executes.
+
+No other module holds a collection of op names (a test checks it): what an op means is asked here, as in
+``traits(stage.op).passes``. Executed ops are looked up by *family*, the op type without ``Dataset`` and version:
+``ParallelMapDatasetV2`` belongs to ``ParallelMap``, which is a ``map``.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Owner = Literal["cache", "shuffle", "prefetch", "parallel", "batch"]
+_VERSION: Final = re.compile(r"V\d+$")
+_DATASET_OP: Final = re.compile(r"(?P<family>\w+?)Dataset(?:V\d+)?$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """The meaning of one op; an op without a row has none of the traits.
+
+    Attributes:
+        batches: Argument that sets the number of elements in a batch, for ops whose elements are batches. A value of
+            None in that argument means no batches.
+        stacks: Consecutive elements become the rows of one tensor per component.
+        copies_rows: TensorFlow copies the elements into the batch on threads that no trace shows (``parallel_copy``).
+        unbatches: Takes batches apart.
+        passes: Gives out elements that it was given, their tensors unchanged.
+        one_to_one: Gives exactly one element for every element (of every input).
+        by_position: Decides by the position of an element, never by its value, whether and when it comes out.
+        consecutive: Neighbours stay neighbours, and no element in between is dropped.
+        drops: May give fewer elements than it gets.
+        same_components: Elements have the same components, in the same order, as those that it gets.
+        keeps_shapes: Every element gets through with its own shape, so that what differs in shape still differs.
+        reorders: May give neighbours in another order in each epoch.
+        same_count: Gives as many elements in every epoch, if its input does.
+        holds: Owner in the memory ledger of what it holds.
+        buffers: Holds elements that it made ahead or collected.
+        stores: Keeps elements for later epochs, or reads ones that were kept.
+        counts: Argument that is a number of elements.
+        in_memory: Slices or gives tensors that are in memory.
+        cheap: A source whose elements cost next to nothing.
+        generates_numbers: Its elements are numbers that it counts itself.
+        function: TensorFlow's name of the argument with the function that is called per element.
+        predicate: That function decides about the element.
+        computes: That function computes elements or decides about them; those of the others make datasets.
+        once_each: Its function is called once per element that comes out.
+        single_function: It calls one function on the element of one input, and nothing else.
+        nests: Its function makes a dataset.
+        combines: Combines several datasets.
+        equal_inputs: None of its inputs is the one that the stage is applied to.
+        takes_one: Takes one element for every one that it gives.
+        endless: Has no end if its input has none; else its number of elements is unknown.
+        windows: Its elements are datasets of the elements that it gets.
+        opaque: Code of the user's or of another library makes the dataset.
+        restarts: Makes the iterators of its input or of its functions anew while it runs.
+        parallel: Runs ahead of its reader once it has several calls (`num_parallel_calls`).
+        composed: TensorFlow's Python API makes it of several datasets, whose arguments are not the user's.
+        wrapped: TensorFlow's Python API wraps it in a ``flat_map`` over files or a dummy element.
+        reads_examples: Can be the reader of `make_batched_features_dataset`.
+        distinctive: A method of this name is one of a dataset.
+        parts: The ops that it is fused of.
+        noun: What an element of a source is called in generated code.
+        verb: What a function of it is called in generated code.
+        positional: Arguments that are written without their name in generated code.
+    """
+
+    batches: str | None = None
+    stacks: bool = False
+    copies_rows: bool = False
+    unbatches: bool = False
+    passes: bool = False
+    one_to_one: bool = False
+    by_position: bool = False
+    consecutive: bool = False
+    drops: bool = False
+    same_components: bool = False
+    keeps_shapes: bool = False
+    reorders: bool = False
+    same_count: bool = False
+    holds: Owner | None = None
+    buffers: bool = False
+    stores: bool = False
+    counts: str | None = None
+    in_memory: bool = False
+    cheap: bool = False
+    generates_numbers: bool = False
+    function: str | None = None
+    predicate: bool = False
+    computes: bool = False
+    once_each: bool = False
+    single_function: bool = False
+    nests: bool = False
+    combines: bool = False
+    equal_inputs: bool = False
+    takes_one: bool = False
+    endless: bool = False
+    windows: bool = False
+    opaque: bool = False
+    restarts: bool = False
+    parallel: bool = False
+    composed: bool = False
+    wrapped: bool = False
+    reads_examples: bool = False
+    distinctive: bool = False
+    parts: tuple[str, ...] = ()
+    noun: str | None = None
+    verb: str | None = None
+    positional: tuple[str, ...] = ()
+
+    @property
+    def regroups(self) -> bool:
+        """Whether its elements consist of other sets of values than those that it gets."""
+        return self.unbatches or self.nests or self.windows or self.batches is not None
+
+    @property
+    def maps(self) -> bool:
+        """Whether its function makes an element of an element."""
+        return self.function == _MAP.function and not self.nests
+
+    @property
+    def holds_elements(self) -> bool:
+        """Whether it holds elements as they are, not batches or results in progress."""
+        return self.buffers or self.retains
+
+    @property
+    def retains(self) -> bool:
+        """Whether it holds elements in memory for longer than they take to the reader."""
+        return self.holds is not None and (self.stores or (self.buffers and self.reorders))
+
+    @property
+    def opens(self) -> bool:
+        """Whether it gives the elements of the datasets that its function makes of single elements."""
+        return self.nests and self.single_function
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """An op that TensorFlow executes.
+
+    Attributes:
+        op: What its user writes.
+        asynchronous: It works on threads of its own, with a degree of parallelism.
+        in_model: Names of its iterators in the performance model, where they differ from the family.
+        tail: Names of its last inputs, which are numbers; "" for an input that is none.
+        head: The same of its first inputs.
+        wraps_readers: TensorFlow's Python API makes its readers of files with it.
+    """
+
+    op: str
+    asynchronous: bool = False
+    in_model: tuple[str, ...] = ()
+    tail: tuple[str, ...] = ()
+    head: tuple[str, ...] = ()
+    wraps_readers: bool = False
+
+
+_NO_TRAITS: Final = Traits()
+
+SOURCES: Final[dict[str, Traits]] = {
+    "zip": Traits(combines=True, equal_inputs=True, one_to_one=True, same_count=True),
+    "concatenate": Traits(combines=True, same_components=True, same_count=True),
+    "sample_from_datasets": Traits(
+        combines=True, equal_inputs=True, reorders=True, composed=True, positional=("datasets",)
+    ),
+    "choose_from_datasets": Traits(
+        combines=True, equal_inputs=True, reorders=True, positional=("datasets", "choice_dataset")
+    ),
+    "image_dataset_from_directory": Traits(batches="batch_size", noun="image"),
+    "text_dataset_from_directory": Traits(batches="batch_size", noun="text"),
+    "audio_dataset_from_directory": Traits(batches="batch_size", noun="audio"),
+    "timeseries_dataset_from_array": Traits(batches="batch_size"),
+    "list_files": Traits(cheap=True, composed=True, noun="path", positional=("file_pattern",)),
+    "TFRecordDataset": Traits(
+        same_count=True, composed=True, wrapped=True, reads_examples=True, noun="record", positional=("filenames",)
+    ),
+    "TextLineDataset": Traits(
+        same_count=True, composed=True, wrapped=True, reads_examples=True, noun="line", positional=("filenames",)
+    ),
+    "FixedLengthRecordDataset": Traits(
+        same_count=True, composed=True, wrapped=True, noun="record", positional=("filenames", "record_bytes")
+    ),
+    "CsvDataset": Traits(positional=("filenames", "record_defaults")),
+    "load": Traits(stores=True, positional=("path",)),
+    "tfds.load": Traits(batches="batch_size", opaque=True),
+    "python": Traits(opaque=True),
+    "make_csv_dataset": Traits(batches="batch_size"),
+    "make_batched_features_dataset": Traits(batches="batch_size"),
+    "SqlDataset": Traits(),
+    "from_tensor_slices": Traits(in_memory=True, cheap=True, same_count=True, positional=("tensors",)),
+    "from_tensors": Traits(in_memory=True, cheap=True, same_count=True, positional=("tensors",)),
+    "from_list": Traits(cheap=True),
+    "from_sparse_tensor_slices": Traits(),
+    "range": Traits(cheap=True, generates_numbers=True, same_count=True, noun="number"),
+    "random": Traits(cheap=True, reorders=True, noun="number"),
+    "counter": Traits(generates_numbers=True, noun="number"),
+    "from_generator": Traits(reorders=True, wrapped=True, function="generator", computes=True),
+}
+"""Sources as they are written."""
+
+_MAP: Final = Traits(
+    one_to_one=True, keeps_shapes=True, same_count=True, holds="parallel", parallel=True, function="map_func",
+    computes=True, once_each=True, single_function=True,
+)  # fmt: skip
+STAGES: Final[dict[str, Traits]] = {
+    "batch": Traits(
+        batches="batch_size", stacks=True, copies_rows=True, same_components=True, keeps_shapes=True, same_count=True,
+        holds="batch", parallel=True, distinctive=True, positional=("batch_size",),
+    ),
+    "padded_batch": Traits(
+        batches="batch_size", stacks=True, copies_rows=True, same_components=True, same_count=True, holds="batch",
+        parallel=True, distinctive=True, verb="pad", positional=("batch_size",),
+    ),
+    "unbatch": Traits(
+        unbatches=True, same_components=True, same_count=True, endless=True, composed=True, distinctive=True
+    ),
+    "rebatch": Traits(
+        endless=True, batches="batch_size", unbatches=True, same_components=True, composed=True, distinctive=True,
+        positional=("batch_size",),
+    ),
+    "ragged_batch": Traits(
+        batches="batch_size", stacks=True, copies_rows=True, distinctive=True, positional=("batch_size",)
+    ),
+    "sparse_batch": Traits(batches="batch_size", copies_rows=True, distinctive=True),
+    "cache": Traits(
+        passes=True, one_to_one=True, by_position=True, consecutive=True, same_components=True, keeps_shapes=True,
+        holds="cache", stores=True, distinctive=True, positional=("filename",),
+    ),
+    "prefetch": Traits(
+        passes=True, one_to_one=True, by_position=True, consecutive=True, same_components=True, keeps_shapes=True,
+        same_count=True, holds="prefetch", buffers=True, counts="buffer_size", distinctive=True,
+        positional=("buffer_size",),
+    ),
+    "snapshot": Traits(
+        one_to_one=True, same_components=True, keeps_shapes=True, stores=True, composed=True, positional=("path",)
+    ),
+    "prefetch_to_device": Traits(
+        one_to_one=True, same_components=True, keeps_shapes=True, positional=("device",)
+    ),
+    "copy_to_device": Traits(
+        one_to_one=True, same_components=True, keeps_shapes=True, positional=("target_device",)
+    ),
+    "concatenate": SOURCES["concatenate"],
+    "window": Traits(windows=True, positional=("size",)),
+    "group_by_window": Traits(
+        nests=True, restarts=True, endless=True, holds="batch", function="key_func", distinctive=True
+    ),
+    "bucket_by_sequence_length": Traits(
+        batches="bucket_batch_sizes", function="element_length_func", distinctive=True, verb="pad"
+    ),
+    "interleave": Traits(
+        nests=True, restarts=True, endless=True, single_function=True, holds="parallel", parallel=True,
+        function="map_func", distinctive=True, verb="read",
+    ),
+    "flat_map": Traits(
+        nests=True, restarts=True, single_function=True, function="map_func", distinctive=True, verb="flatten"
+    ),
+    "map": _MAP,
+    "filter": Traits(
+        passes=True, drops=True, endless=True, same_components=True, function="predicate", predicate=True,
+        computes=True, single_function=True, verb="is_kept",
+    ),
+    "take_while": Traits(
+        passes=True, drops=True, same_components=True, function="predicate", predicate=True, computes=True,
+        once_each=True, single_function=True, verb="goes_on",
+    ),
+    "parse_example_dataset": Traits(one_to_one=True),
+    "scan": Traits(
+        one_to_one=True, keeps_shapes=True, function="scan_func", computes=True, once_each=True, verb="step",
+        positional=("initial_state", "scan_func"),
+    ),
+    "shuffle": Traits(
+        passes=True, one_to_one=True, by_position=True, same_components=True, keeps_shapes=True, reorders=True,
+        holds="shuffle", buffers=True, counts="buffer_size", positional=("buffer_size",),
+    ),
+    "repeat": Traits(
+        passes=True, by_position=True, consecutive=True, same_components=True, keeps_shapes=True, restarts=True,
+        takes_one=True, positional=("count",),
+    ),
+    "take": Traits(
+        takes_one=True, passes=True, by_position=True, consecutive=True, drops=True, same_components=True,
+        same_count=True, counts="count", positional=("count",),
+    ),
+    "skip": Traits(
+        passes=True, by_position=True, consecutive=True, drops=True, same_components=True, same_count=True,
+        counts="count", positional=("count",),
+    ),
+    "shard": Traits(
+        passes=True, by_position=True, drops=True, same_components=True, same_count=True,
+        positional=("num_shards", "index"),
+    ),
+    "enumerate": Traits(one_to_one=True, keeps_shapes=True, same_count=True, composed=True),
+    "unique": Traits(passes=True, drops=True, same_components=True),
+    "ignore_errors": Traits(passes=True, drops=True, same_components=True, distinctive=True),
+    "rejection_resample": Traits(drops=True, reorders=True, function="class_func", distinctive=True),
+    "assert_cardinality": Traits(
+        passes=True, one_to_one=True, consecutive=True, same_components=True, keeps_shapes=True,
+        same_count=True, counts="expected_cardinality", distinctive=True, positional=("cardinality",),
+    ),
+    "pad_to_cardinality": Traits(counts="cardinality"),
+    "apply": Traits(opaque=True, function="transformation_func"),
+    "with_options": Traits(
+        passes=True, one_to_one=True, by_position=True, consecutive=True, same_components=True, keeps_shapes=True,
+        positional=("options",),
+    ),
+    "map+batch": Traits(
+        batches="batch_size", stacks=True, copies_rows=True, same_count=True, holds="parallel", parallel=True,
+        function="map_func", single_function=True, parts=("map", "batch"),
+    ),
+    "shuffle+repeat": Traits(
+        passes=True, by_position=True, same_components=True, reorders=True, holds="shuffle", buffers=True,
+        takes_one=True, restarts=True, counts="buffer_size", parts=("shuffle", "repeat"),
+    ),
+}  # fmt: skip
+"""Stages as they are written; `map+batch` and `shuffle+repeat` only TensorFlow (and its deprecated functions) make."""
+
+EXECUTED: Final[dict[str, Executed]] = {
+    "AssertCardinality": Executed("assert_cardinality", tail=("cardinality",)),
+    "Batch": Executed("batch", tail=("batch_size", "drop_remainder")),
+    "CSV": Executed("CsvDataset"),
+    "Cache": Executed("cache", in_model=("MemoryCache", "FileCache"), head=("", "filename")),
+    "DenseToSparseBatch": Executed("sparse_batch", head=("", "batch_size")),
+    "DirectedInterleave": Executed("choose_from_datasets"),
+    "FixedLengthRecord": Executed("FixedLengthRecordDataset"),
+    "FlatMap": Executed("flat_map", wraps_readers=True),
+    "Generator": Executed("from_generator"),
+    "Interleave": Executed("interleave", tail=("cycle_length", "block_length")),
+    "LegacyParallelInterleave": Executed(
+        "interleave", asynchronous=True, wraps_readers=True,
+        tail=("cycle_length", "block_length", "buffer_output_elements", "prefetch_input_elements"),
+    ),
+    "List": Executed("from_list"),
+    "MapAndBatch": Executed(
+        "map+batch", asynchronous=True, tail=("batch_size", "num_parallel_calls", "drop_remainder")
+    ),
+    "MatchingFiles": Executed("list_files"),
+    "MaxIntraOpParallelism": Executed("max_intra_op_parallelism", tail=("max_intra_op_parallelism",)),
+    "PaddedBatch": Executed("padded_batch", head=("", "batch_size")),
+    "ParallelBatch": Executed(
+        "batch", asynchronous=True, tail=("batch_size", "num_parallel_calls", "drop_remainder")
+    ),
+    "ParallelFilter": Executed("filter"),
+    "ParallelInterleave": Executed(
+        "interleave", asynchronous=True,
+        tail=(
+            "cycle_length", "block_length", "buffer_output_elements", "prefetch_input_elements", "num_parallel_calls",
+        ),
+    ),
+    "ParallelMap": Executed("map", asynchronous=True, tail=("num_parallel_calls",)),
+    "ParseExample": Executed("parse_example_dataset"),
+    "Prefetch": Executed("prefetch", tail=("buffer_size",)),
+    "PrivateThreadPool": Executed("private_thread_pool", tail=("num_threads",)),
+    "Range": Executed("range", tail=("start", "stop", "step")),
+    "Rebatch": Executed("rebatch", head=("", "batch_sizes")),
+    "Repeat": Executed("repeat", in_model=("ForeverRepeat", "FiniteRepeat", "EmptyRepeat"), tail=("count",)),
+    "Shard": Executed("shard", tail=("num_shards", "index")),
+    "Shuffle": Executed("shuffle", tail=("buffer_size", "seed", "seed2", "")),
+    "ShuffleAndRepeat": Executed("shuffle+repeat", tail=("buffer_size", "seed", "seed2", "count", "")),
+    "Skip": Executed("skip", in_model=("FiniteSkip", "EmptySkip"), tail=("count",)),
+    "SparseTensorSlice": Executed("from_sparse_tensor_slices"),
+    "TFRecord": Executed("TFRecordDataset"),
+    "Take": Executed("take", in_model=("FiniteTake", "EmptyTake"), tail=("count",)),
+    "Tensor": Executed("from_tensors", in_model=("FromTensor",)),
+    "TensorSlice": Executed("from_tensor_slices"),
+    "TextLine": Executed("TextLineDataset"),
+    "Window": Executed("window", tail=("size", "shift", "stride", "drop_remainder")),
+}  # fmt: skip
+"""Executed ops by family. A family without a row is the op of the same name in lower case (`GroupByWindow`)."""
+
+OPTION_FAMILIES: Final = frozenset(
+    {
+        "AssertNext", "AssertPrev", "ExperimentalMaxIntraOpParallelism", "ExperimentalPrivateThreadPool", "Finalize",
+        "MaxIntraOpParallelism", "Model", "Optimize", "Options", "PrivateThreadPool", "Rewrite", "ThreadPool",
+    }
+)  # fmt: skip
+"""Marks of options or checks, or ops whose input is rewritten: they give out their input's elements, and no user
+writes them as a stage."""
+
+NOT_STAGES: Final = frozenset({"ReduceDataset", "SaveDataset", "SaveDatasetV2", "RegisterDataset", "RegisterDatasetV2"})
+"""Op types that end in ``Dataset`` and make none that elements flow through."""
+
+
+def is_dataset(op_type: str) -> bool:
+    """Whether ``op_type`` makes a dataset that elements flow through."""
+    return _DATASET_OP.fullmatch(op_type) is not None and op_type not in NOT_STAGES
+
+
+@functools.cache
+def family(op_type: str) -> str:
+    """``op_type`` without ``Dataset`` and version.
+
+    Example:
+        >>> family("ParallelMapDatasetV2"), family("BatchV2")
+        ('ParallelMap', 'Batch')
+    """
+    match = _DATASET_OP.fullmatch(op_type)
+    return match["family"] if match else _VERSION.sub("", op_type)
+
+
+@functools.cache
+def executed(op_type: str) -> Executed:
+    """The row of an executed op, given as an op type, a family or the model's name of its iterator."""
+    kind = family(op_type)
+    row = EXECUTED.get(_IN_MODEL.get(kind, kind))
+    return row or Executed(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower())
+
+
+def written_op(op_type: str) -> str:
+    """What a user of tf.data calls an executed op.
+
+    Example:
+        >>> written_op("ParallelMapDatasetV2"), written_op("GroupByWindowDataset"), written_op("MemoryCache")
+        ('map', 'group_by_window', 'cache')
+    """
+    return executed(op_type).op
+
+
+@functools.cache
+def traits(op: str) -> Traits:
+    """The traits of an op: as it is written, or as TensorFlow executes it (op type, family, or iterator).
+
+    Example:
+        >>> traits("padded_batch").batches, traits("ParallelMapDatasetV2").one_to_one, traits("no_such_op").passes
+        ('batch_size', True, False)
+    """
+    row = STAGES.get(op) or SOURCES.get(op)
+    if row is None:
+        name = written_op(op)
+        row = STAGES.get(name) or SOURCES.get(name)
+    return row or _NO_TRAITS
+
+
+def ops_with(question: Callable[[Traits], object]) -> frozenset[str]:
+    """The sources and stages, as they are written, of which ``question`` is true.
+
+    Example:
+        >>> sorted(ops_with(lambda row: row.in_memory))
+        ['from_tensor_slices', 'from_tensors']
+    """
+    return frozenset(op for op, row in (SOURCES | STAGES).items() if question(row))
+
+
+def check_rows(sources: Iterable[str], stages: Iterable[str]) -> None:
+    """Check that every source and stage has a row.
+
+    Raises:
+        LookupError: Some have none.
+    """
+    for kind, names, rows in (("source", sources, SOURCES), ("stage", stages, STAGES)):
+        missing = [name for name in names if name not in rows]
+        if missing:
+            msg = f"no row of traits for the {kind} {', '.join(missing)}: add one to {__name__}"
+            raise LookupError(msg)
+
+
+_IN_MODEL: Final = {name: kind for kind, row in EXECUTED.items() for name in row.in_model}
+OWNERS: Final[frozenset[str]] = frozenset(row.holds for row in STAGES.values() if row.holds)
+"""Owners in the memory ledger of what stages hold."""
+ELEMENT_OWNERS: Final[frozenset[str]] = frozenset(
+    row.holds for row in STAGES.values() if row.holds and row.holds_elements
+)
+"""Those that hold elements as they are."""
+RETAINING_OWNERS: Final[frozenset[str]] = frozenset(row.holds for row in STAGES.values() if row.holds and row.retains)
+"""Those that hold elements in memory for longer than they take to the reader."""

@@ -1,0 +1,82 @@
+"""Elements per batch: how many elements of the pipeline one batch of the loop consists of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeprof.pipelines.graph.batching import SINGLE, Batching, final_elements
+from pipeprof.pipelines.graph.costs.model_only import dataset_node, running_graph
+from pipeprof.pipelines.graph.stages import StageGraph
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipeprof.pipelines.graph.costs.costs import Segment
+    from pipeprof.pipelines.graph.read.records import GraphDict
+    from pipeprof.profiles.document.stages import Stage
+
+CLOSE = 0.05
+"""Elements that buffers took ahead, as a share: so far the counters of two stages may differ from what passed."""
+
+
+def elements_per_batch(
+    written: GraphDict | None,
+    stages: Sequence[Stage],
+    length: float | None,
+    *,
+    segments: Sequence[Segment] = (),
+    by_address: bool = True,
+    ops: Mapping[str, str] | None = None,
+) -> float | None:
+    """Elements in a batch, on average; 1 for a pipeline without batches, None if unknown.
+
+    Args:
+        written: The graph as written. Without a root, the model's graph stands in for it; without a graph, the stages.
+        stages: The measured stages.
+        length: Mean length of the batches: the first dimension of the first component that has one.
+        segments: Snapshots of the model.
+        by_address: The names in the graph are addresses of a spec.
+        ops: For a spec, what it calls the source or stage at every address.
+    """
+    graph = StageGraph.from_dict(written if written is not None else _chain(stages))
+    if written is not None and graph.root is None:
+        graph = StageGraph.from_dict(running_graph([model for pair in segments for model in pair]))
+        by_address, ops = False, None
+    found = final_elements(graph)
+    if not isinstance(found, Batching):
+        return 1.0 if found is SINGLE else None
+    if found.exact:
+        return length
+    if found.whole and found.size is not None:
+        return float(found.size)
+    return _by_counters(found, length, _counted(graph, found, stages, by_address=by_address, ops=ops))
+
+
+def _chain(stages: Sequence[Stage]) -> GraphDict:
+    """The written stages outside of functions, one reading the other; what functions make of batches stays unknown."""
+    line = [stage for stage in stages if not stage.depth and stage.origin == "written"]
+    inputs = [[], *([stage.id] for stage in line)]
+    nodes = [dataset_node(stage.id, stage.op, below) for stage, below in zip(line, inputs, strict=False)]
+    return {"root": line[-1].id if line else None, "reason": None, "nodes": nodes}
+
+
+def _counted(
+    graph: StageGraph, found: Batching, stages: Sequence[Stage], *, by_address: bool, ops: Mapping[str, str] | None
+) -> float | None:
+    """Elements that went into the batching stage for every batch, by the model's counters."""
+    rows = {row.id: row for row in stages}
+    for stage in graph.stages(by_address=by_address, ops=ops):
+        if stage.head != found.node or len(stage.inputs) != 1:
+            continue
+        batches = rows[stage.address].elements if stage.address in rows else None
+        elements = rows[stage.inputs[0]].elements if stage.inputs[0] in rows else None
+        return elements / batches if elements is not None and batches else None
+    return None
+
+
+def _by_counters(found: Batching, length: float | None, counted: float | None) -> float | None:
+    """The length or the size of a full batch, where the counters agree with one of them."""
+    candidates = [float(number) for number in (length, found.size) if number is not None]
+    if counted is None:
+        return candidates[0] if len(set(candidates)) == 1 and len(candidates) > 1 else None
+    return next((number for number in candidates if abs(number - counted) <= CLOSE * counted), None)

@@ -1,0 +1,139 @@
+"""Records the graphs of all ops that batch, for `tests/unit/time`: ``python tests/recorded/record_batching.py``.
+
+``batching.json`` holds the graph as written of one small pipeline for every op that batches, and of pipelines whose
+functions batch, by name; ``length`` is the mean length of the batches that came out of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import numpy as np
+import tensorflow as tf
+
+from pipeprof.pipelines.graph.observe.reading import read_written
+from pipeprof.profiles.worker.steps.batch_size import length_of
+
+FILE = Path(__file__).with_name("batching.json")
+DATASET = tf.data.Dataset
+FEATURES = {"x": tf.io.FixedLenFeature([], tf.int64)}
+
+
+def make_files(folder: Path) -> None:
+    """A CSV file and a TFRecord file of 12 rows, and folders of images and texts with 6 files for each of 2 classes."""
+    (folder / "rows.csv").write_text("x,y\n" + "".join(f"{row},{row}\n" for row in range(12)))
+    with tf.io.TFRecordWriter(str(folder / "records")) as writer:
+        for row in range(12):
+            value = tf.train.Feature(int64_list=tf.train.Int64List(value=[row]))
+            writer.write(tf.train.Example(features=tf.train.Features(feature={"x": value})).SerializeToString())
+    contents = {
+        "images": (".png", tf.io.encode_png(np.zeros((2, 2, 3), np.uint8)).numpy()),
+        "texts": (".txt", b"text"),
+        "sounds": (".wav", tf.audio.encode_wav(np.zeros((8, 1), np.float32), 8).numpy()),
+    }
+    for kind, (suffix, content) in contents.items():
+        for number in range(12):
+            path = folder / kind / "ab"[number % 2] / f"{number}{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def rows(length: tf.Tensor) -> tf.Tensor:
+    """A vector whose length differs from element to element."""
+    return tf.range(length % 3)
+
+
+def pipelines(folder: Path) -> dict[str, Callable[[], Any]]:
+    """Pipelines by name: that of the op that batches, or what the pipeline is for."""
+    numbers = DATASET.range(12)
+    utils, experimental = tf.keras.utils, tf.data.experimental
+    return {
+        "batch": lambda: numbers.batch(4),
+        "padded_batch": lambda: numbers.map(rows).padded_batch(4),
+        "ragged_batch": lambda: numbers.map(rows).ragged_batch(4),
+        "sparse_batch": lambda: numbers.map(rows).sparse_batch(4, [3]),
+        "rebatch": lambda: numbers.batch(6).rebatch(4),
+        "bucket_by_sequence_length": lambda: numbers.bucket_by_sequence_length(
+            lambda number: tf.cast(number % 2, tf.int32), [1], [4, 2]
+        ),
+        "map+batch": lambda: numbers.apply(experimental.map_and_batch(lambda number: number, 4)),
+        "make_csv_dataset": lambda: experimental.make_csv_dataset(str(folder / "rows.csv"), 4, num_epochs=1),
+        "make_batched_features_dataset": lambda: experimental.make_batched_features_dataset(
+            str(folder / "records"), 4, FEATURES, num_epochs=1
+        ),
+        "image_dataset_from_directory": lambda: utils.image_dataset_from_directory(
+            str(folder / "images"), batch_size=4, verbose=False
+        ),
+        "text_dataset_from_directory": lambda: utils.text_dataset_from_directory(
+            str(folder / "texts"), batch_size=4, verbose=False
+        ),
+        "audio_dataset_from_directory": lambda: utils.audio_dataset_from_directory(
+            str(folder / "sounds"), batch_size=4, output_sequence_length=8, verbose=False
+        ),
+        "timeseries_dataset_from_array": lambda: utils.timeseries_dataset_from_array(
+            np.arange(16.0), None, 5, batch_size=4
+        ),
+        "group_by_window": lambda: numbers.group_by_window(
+            lambda number: number % 2, lambda _, group: group.batch(3), 3
+        ),
+        "window, flat_map": lambda: numbers.window(4).flat_map(lambda window: window.batch(4)),
+        "interleave": lambda: DATASET.range(3).interleave(lambda _: DATASET.range(4).batch(2)),
+        "zip": lambda: DATASET.zip((numbers.batch(4), numbers.batch(4))),
+        "enumerate": lambda: numbers.batch(4).enumerate(),
+        "snapshot": lambda: numbers.batch(4).snapshot(str(folder / "snapshot")),
+        "sample_from_datasets": lambda: DATASET.sample_from_datasets([numbers.batch(4), numbers.batch(4)], seed=1),
+        "rejection_resample": lambda: numbers.rejection_resample(
+            lambda number: tf.cast(number % 2, tf.int32), [0.5, 0.5], seed=1
+        ).batch(4, drop_remainder=True),
+        "parse_example_dataset": lambda: (
+            tf.data.TFRecordDataset(str(folder / "records"))
+            .batch(4)
+            .apply(experimental.parse_example_dataset(FEATURES))
+        ),
+        "batch of batches, unbatch": lambda: numbers.batch(3).batch(2).unbatch(),
+        "single: unbatch": lambda: numbers.batch(4).map(lambda batch: (batch, batch)).unbatch(),
+        "single: window, flat_map": lambda: numbers.window(4).flat_map(lambda window: window),
+        "single: group_by_window": lambda: numbers.group_by_window(
+            lambda number: number % 2, lambda _, group: group, 3
+        ),
+        "single: image_dataset_from_directory": lambda: utils.image_dataset_from_directory(
+            str(folder / "images"), batch_size=None, verbose=False
+        ),
+        "single: flat_map": lambda: numbers.batch(4).flat_map(DATASET.from_tensor_slices),
+        "single: from_generator": lambda: DATASET.from_generator(
+            lambda: iter(range(3)), output_signature=tf.TensorSpec([], tf.int64)
+        ),
+        "unknown: window": lambda: numbers.window(4),
+        "unknown: zip": lambda: DATASET.zip((numbers, numbers.batch(4))),
+        "unknown: masked": lambda: DATASET.range(10).batch(4).map(lambda batch: tf.boolean_mask(batch, batch % 2 == 0)),
+        "full: masked": lambda: numbers.batch(4).map(lambda batch: tf.boolean_mask(batch, batch % 2 == 0)),
+    }
+
+
+def record(dataset: Any) -> dict[str, Any]:
+    """The graph of a pipeline, and how long its batches are on average."""
+    lengths = [length for batch in dataset.take(100) if (length := length_of(batch)) is not None]
+    return {
+        "length": sum(lengths) / len(lengths) if lengths else None,
+        "written": read_written(dataset, in_memory=10_000),
+    }
+
+
+def main() -> None:
+    """Records all pipelines."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_files(Path(folder))
+        recorded = {name: record(make()) for name, make in pipelines(Path(folder)).items()}
+    FILE.write_text(json.dumps(recorded, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()

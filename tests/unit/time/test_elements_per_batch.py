@@ -1,0 +1,93 @@
+"""Elements per batch: recorded graphs of all ops that batch (``tests/recorded/record_batching.py``)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.graph.costs.model_only import dataset_node
+from pipeprof.pipelines.ops.traits import ops_with
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.time.elements_per_batch import elements_per_batch
+
+RECORDED: dict[str, dict[str, Any]] = json.loads(
+    (Path(__file__).parents[2] / "recorded" / "batching.json").read_text(encoding="utf-8")
+)
+BATCHES = sorted(name for name in RECORDED if ":" not in name)
+LENGTH = 3.75
+
+
+def followed_by(name: str, *ops: str) -> dict[str, Any]:
+    """The recorded graph with further datasets at its end."""
+    graph = RECORDED[name]["written"]
+    nodes, root = list(graph["nodes"]), graph["root"]
+    for number, op in enumerate(ops):
+        nodes.append(dataset_node(f"further.{number}", op, [root]))
+        root = f"further.{number}"
+    return {**graph, "nodes": nodes, "root": root}
+
+
+@pytest.mark.parametrize("op", sorted(ops_with(lambda row: row.batches and not row.opaque)))
+def test_all_ops_that_batch_are_recorded(op: str) -> None:
+    assert op in RECORDED, f"no recorded graph of {op}: add it to tests/recorded/record_batching.py"
+    assert RECORDED[op]["length"] > 1
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_elements_are_the_length_of_the_batches(name: str) -> None:
+    assert elements_per_batch(RECORDED[name]["written"], [], LENGTH, by_address=False) == LENGTH
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_stages_that_pass_batches_do_not_change_their_length(name: str) -> None:
+    further = ("PrefetchDataset", "CacheDatasetV2", "ShuffleDatasetV3", "TakeDataset", "OptionsDataset")
+    assert elements_per_batch(followed_by(name, *further), [], LENGTH, by_address=False) == LENGTH
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_a_function_of_batches_may_change_their_length(name: str) -> None:
+    found = elements_per_batch(followed_by(name, "ParallelMapDatasetV2", "PrefetchDataset"), [], 999, by_address=False)
+    assert found is None or found == RECORDED[name]["length"]
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_batches_taken_apart_are_single_elements(name: str) -> None:
+    graph = followed_by(name, "UnbatchDataset", "MapDataset")
+    batches_inside = name in ("batch of batches, unbatch",)
+    assert elements_per_batch(graph, [], LENGTH, by_address=False) == 1 or batches_inside
+
+
+@pytest.mark.parametrize("name", sorted(name for name in RECORDED if name.startswith("single:")))
+def test_pipelines_without_batches_have_single_elements(name: str) -> None:
+    assert elements_per_batch(RECORDED[name]["written"], [], LENGTH, by_address=False) == 1
+    assert elements_per_batch(followed_by(name, "MapDataset"), [], LENGTH, by_address=False) == 1
+    assert elements_per_batch(followed_by(name, "BatchDatasetV2"), [], LENGTH, by_address=False) == LENGTH
+
+
+@pytest.mark.parametrize("name", sorted(name for name in RECORDED if name.startswith("unknown:")))
+def test_what_the_graph_does_not_tell_is_unknown(name: str) -> None:
+    assert elements_per_batch(RECORDED[name]["written"], [], LENGTH, by_address=False) is None
+
+
+def test_full_batches_have_their_size_though_a_function_drops_rows() -> None:
+    assert RECORDED["full: masked"]["length"] == 2
+    assert elements_per_batch(RECORDED["full: masked"]["written"], [], 2.0, by_address=False) == 4
+
+
+@pytest.mark.parametrize(
+    ("passed", "length", "elements"),
+    [(33, 3.3, 3.3), (33, 2.0, None), (40, 2.0, 4.0), (40, 4.0, 4.0), (None, 4.0, 4.0), (None, 3.3, None)],
+)
+def test_counters_show_whether_a_function_kept_the_length(
+    passed: int | None, length: float, elements: float | None
+) -> None:
+    graph = RECORDED["unknown: masked"]["written"]
+    stages = [
+        Stage(id="source", op="range", origin="written", elements=passed),
+        Stage(id="stages.0", op="batch", origin="written", elements=10),
+        Stage(id="stages.1", op="map", origin="written", elements=10),
+    ]
+    assert elements_per_batch(graph, stages, length, by_address=False) == elements
