@@ -29,7 +29,7 @@ class OutputError(PipeprofError):
 
 @dataclass(frozen=True)
 class Outputs:
-    """What is written besides the saved profile.
+    """Where the report goes, in addition to the saved profile.
 
     Attributes:
         stdout: Format for stdout, or nothing.
@@ -46,16 +46,16 @@ class Outputs:
 
 
 def plan_outputs(out: Sequence[str] | None, form: str | None, *, json: bool, force: bool) -> Outputs:
-    """Check everything about the outputs before a measurement is spent on them.
+    """Check all outputs before anything is measured.
 
     Args:
         out: Values of ``--out``.
         form: Value of ``--format``.
         json: ``--json`` was given.
-        force: Files that are not pipeprof's own may be written over.
+        force: Files that pipeprof did not write may be overwritten.
 
     Raises:
-        UsageError: A format is not there, a folder does not exist, or a file is somebody else's.
+        UsageError: A format is unknown, a folder does not exist, or a file was not written by pipeprof.
     """
     stdout = report_format(form, json=json)
     files = [(Path(text), format_of(text)) for text in out or [] if text != "-"]
@@ -65,7 +65,7 @@ def plan_outputs(out: Sequence[str] | None, form: str | None, *, json: bool, for
 
 
 def format_of(text: str) -> str:
-    """The format that a file's name asks for.
+    """Find the format for a file by its extension.
 
     Raises:
         UsageError: No format has this extension.
@@ -88,13 +88,13 @@ def _check_file(path: Path, *, force: bool) -> None:
 
     try:
         if not path.parent.is_dir():
-            msg = f"--out {path}: the folder {path.parent} does not exist; make it first"
+            msg = f"--out {path}: the folder {path.parent} does not exist; create it first"
             raise UsageError(msg)
         if path.is_dir():
-            msg = f"--out {path}: this is a folder; give a file in it"
+            msg = f"--out {path}: this is a folder; name a file in it"
             raise UsageError(msg)
         if path.is_file() and not force and not is_own_report(path):
-            msg = f"--out {path}: the file exists and pipeprof did not write it; --force writes over it"
+            msg = f"--out {path}: the file exists, and pipeprof did not write it; use --force to overwrite it"
             raise UsageError(msg)
     except OSError as error:
         msg = f"--out {path}: {reason(error)}"
@@ -102,7 +102,7 @@ def _check_file(path: Path, *, force: bool) -> None:
 
 
 def is_own_report(path: Path) -> bool:
-    """Whether pipeprof wrote the file, as a profile or as a text report, so that it may be written over."""
+    """Whether pipeprof wrote the file, as a profile or as a text report, so that it may be overwritten."""
     from pipeprof.profiles.document.store import is_own_file
 
     if is_own_file(path):
@@ -116,7 +116,7 @@ def is_own_report(path: Path) -> bool:
 
 
 def shown_path(path: Path | None) -> str | None:
-    """A path as reports show it: relative to the current folder if it lies inside, else whole."""
+    """Shorten a path for a report: relative to the current folder if it is inside, else unchanged."""
     if path is None:
         return None
     try:
@@ -163,7 +163,7 @@ def select(
 def write_reports(
     profile: Profile, outputs: Outputs, color: str, saved: Path | None, selection: Selection | None = None
 ) -> None:
-    """Print the report and write the files; the saved profile itself is already where it belongs.
+    """Print the report and write the files; the profile itself is saved already.
 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.

@@ -1,4 +1,4 @@
-"""Writing to stdout and stderr: encodings, readers that go away, control characters."""
+"""Writing to stdout and stderr: encodings, readers that end early, control characters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TextIO
 
 
 def write_stdout(text: str) -> None:
-    """Write to stdout; a reader that went away, as ``head`` does, is no error.
+    """Write to stdout; a reader that ends early, such as ``head``, is no error.
 
     Raises:
         OSError: Stdout is full or broken otherwise.
@@ -18,10 +18,10 @@ def write_stdout(text: str) -> None:
 
 
 def write_stream(stream: TextIO, text: str) -> None:
-    """Write and flush; characters that the stream's encoding lacks are spelled out.
+    """Write and flush; escape characters that the stream's encoding lacks.
 
     Raises:
-        OSError: The stream is full or broken, except for a pipe whose reader is gone.
+        OSError: The stream is full or broken, except for a pipe whose reader has ended.
     """
     encoding = stream.encoding or "utf-8"
     try:
@@ -35,7 +35,7 @@ def write_stream(stream: TextIO, text: str) -> None:
 
 
 def silence(stream: TextIO) -> None:
-    """Send what is still buffered nowhere, so that the interpreter does not complain about it at its end."""
+    """Discard what is still buffered, so that the interpreter reports no error when it flushes it at exit."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -43,7 +43,7 @@ def silence(stream: TextIO) -> None:
 
 
 def say(text: str) -> None:
-    """One line on stderr, with control characters spelled out."""
+    """Write a message to stderr, with control characters escaped."""
     from pipeprof.cli.text.style import visible
 
     with contextlib.suppress(OSError):

@@ -324,7 +324,7 @@ def _as_text(
         uncounted=advice.open if advice is not None and not advice.what_ifs else (),
         what_ifs=[one.sentence for one in advice.what_ifs] if advice is not None else (),
         findings=advice.findings if advice is not None else None,
-        warnings=[*advice.messages, *_notes(loaded)] if loaded is not None and advice is not None else (),
+        warnings=advice.messages if advice is not None else (),
     )
     return paint(blocks, style_of(sys.stdout, color))
 

@@ -52,7 +52,7 @@ def list_(*, json: Annotated[bool, typer.Option("--json", help="Print JSON inste
 def rm(
     *,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME...", help="Names from `data list`, or their first characters.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Names from `data list`, or their first characters.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Remove all generated data.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,

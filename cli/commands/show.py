@@ -28,7 +28,7 @@ def show(
     profiles: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[PROFILE...]", help="Files that `pipeprof run` saved.  [default: the latest in pipeprof-out/]"
+            metavar="PROFILE", help="Files that `pipeprof run` saved.  [default: the latest in pipeprof-out/]"
         ),
     ] = None,
     *,
@@ -92,7 +92,7 @@ def _latest() -> Path:
     if path is None:
         msg = f"{FOLDER}/ has no saved profile: `pipeprof run` saves one, or give a file"
         raise ProfileError(msg)
-    say(f"pipeprof: {path}")
+    say(f"pipeprof: showing {path}")
     return path
 
 

@@ -83,7 +83,7 @@ class LineProgress:
         now = self._clock()
         if name != said or done >= total or now - when >= DATA_LINE_SECONDS:
             self._data_said = (name, now)
-            self._line(f"making data:{name}, {done:,} of {total:,}")
+            self._line(f"generating data:{name}, {done:,} of {total:,}")
 
     def close(self) -> None:
         """Say how the last phase went."""
@@ -135,7 +135,7 @@ class LiveProgress(LineProgress):
     def data(self, name: str, done: int, total: int) -> None:
         """Draw how much of an input is made."""
         share = f" ({done / total:.0%})" if total else ""
-        self._draw(f"making data:{name}, {done:,} of {total:,}{share}", at_once=done >= total)
+        self._draw(f"generating data:{name}, {done:,} of {total:,}{share}", at_once=done >= total)
 
     def close(self) -> None:
         """Take the line away."""

@@ -277,16 +277,16 @@ def load_profile(path: Path) -> Profile:
     try:
         head = json.loads(raw)
     except (ValueError, RecursionError):
-        msg = f"{path} is not a saved profile: it is no JSON, or only a part of it"
+        msg = f"{path} is not a saved profile: not JSON, or truncated"
         raise ProfileError(msg) from None
     version = head.get("schema_version") if isinstance(head, dict) else None
     if not _is_profile(head):
-        msg = f"{path} is not a saved profile: it is JSON that something else wrote"
+        msg = f"{path} is not a saved profile: another program wrote this JSON"
         raise ProfileError(msg)
     if isinstance(version, int) and version > SCHEMA_VERSION:
         msg = (
-            f"{path} has schema version {version}, and this pipeprof reads up to {SCHEMA_VERSION}: "
-            "it was written by a newer pipeprof, so upgrade to show it"
+            f"{path} has schema version {version}, but this pipeprof reads versions up to {SCHEMA_VERSION}: "
+            "upgrade pipeprof to show it"
         )
         raise ProfileError(msg)
     try:
@@ -305,9 +305,9 @@ def _read(path: Path) -> bytes:
             raise ProfileError(msg)
         return path.read_bytes()
     except FileNotFoundError:
-        msg = f"{path} does not exist: give the path of a profile that `pipeprof run` saved"
+        msg = f"{path}: no such file; `pipeprof run` saves profiles in {FOLDER}/"
     except IsADirectoryError:
-        msg = f"{path} is a folder: give one of the profiles in it"
+        msg = f"{path} is a folder: name a profile in it"
     except OSError as error:
         msg = f"{path} cannot be read: {reason(error)}"
     raise ProfileError(msg) from None

@@ -229,3 +229,11 @@ def test_a_function_has_no_findings_yet(pipeprof: Pipeprof, tmp_path: Path) -> N
     assert result.code == 0
     assert "rules" not in result.out
     assert json.loads(pipeprof("check", "train.py:make", "--json").out)["findings"] is None
+
+
+def test_a_note_goes_to_stderr_once(pipeprof: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text("version: 1\nname: ${NAME}\nsource: {range: {stop: 9}}\n")
+    result = pipeprof("check", "spec.yaml")
+    assert result.code == 0
+    assert result.err.count("${NAME}") == 1
+    assert "${NAME}" not in result.out

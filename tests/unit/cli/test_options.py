@@ -109,7 +109,7 @@ def test_folders_are_not_made_and_files_not_overwritten(tmp_path: Path) -> None:
     for path, expected in (
         (tmp_path / "no" / "a.json", "does not exist"),
         (tmp_path / "folder.json", "this is a folder"),
-        (foreign, "--force writes over it"),
+        (foreign, "use --force to overwrite it"),
     ):
         with pytest.raises(UsageError, match=expected):
             plan_outputs([str(path)], None, json=False, force=False)

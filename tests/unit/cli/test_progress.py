@@ -62,7 +62,7 @@ def test_data_is_said_now_and_then() -> None:
     for done in range(0, 601, 100):
         progress.data("photos", done, 600)
         clock.now += 2
-    assert stream.text.splitlines() == [f"pipeprof: making data:photos, {done} of 600" for done in (0, 300, 600)]
+    assert stream.text.splitlines() == [f"pipeprof: generating data:photos, {done} of 600" for done in (0, 300, 600)]
 
 
 def test_live_line_has_phase_rate_and_eta() -> None:

@@ -33,7 +33,7 @@ def test_without_a_file_the_latest_is_shown(pipeprof: Pipeprof) -> None:
     os.utime(other, (3000, 3000))
     result = pipeprof("show")
     assert result.code == 0
-    assert result.err == f"pipeprof: {latest}\n"
+    assert result.err == f"pipeprof: showing {latest}\n"
     assert result.out == pipeprof("show", latest).out
     assert pipeprof("show", "--json").out == latest.read_text()
 
