@@ -38,7 +38,7 @@ def written(kind: type[Op], given: Mapping[str, Any], folders: Folders) -> dict[
                 found["name"] = value
             continue
         if name not in kind.model_fields:
-            msg = f"the argument {name}"
+            msg = f"argument {name} is not supported in specs"
             raise NotExpressible(msg)
         try:
             found[name] = _value(kind, name, value, folders)
@@ -90,7 +90,7 @@ def files(value: Any, folders: Folders) -> Any:
 
 def _what(value: Any) -> str:
     found = type(value).__name__.lower()
-    return {"dataset": "a dataset of names", "tensor": "a tensor of the graph"}.get(found, "something else than names")
+    return {"dataset": "a dataset of names", "tensor": "a tensor of the graph"}.get(found, "not names")
 
 
 def outer(value: Any, element: Any) -> dict[str, Any] | None:
@@ -103,7 +103,7 @@ def outer(value: Any, element: Any) -> dict[str, Any] | None:
         return {"whole": True} if value == element and element is not None else None
     where = paths(element)
     if value.id not in where:
-        msg = "a tensor that is computed in the function"
+        msg = "a tensor computed in the function"
         raise NotExpressible(msg)
     path = where[value.id]
     return {"on": field_of(path)} if path else {"whole": True}

@@ -118,7 +118,7 @@ class Watch:
         self._tracing = _code_named("wrapper_helper", self._wrapping)
         self._converting = _converted_call(tf)
         if self._tracing is None:
-            self.problem = "this TensorFlow traces functions in a way that is not known here"
+            self.problem = "this TensorFlow version traces functions in an unknown way"
 
     def __enter__(self) -> Watch:
         self._before = sys.getprofile()

@@ -109,7 +109,7 @@ class _Writer:
             self._name_fields()
         inputs = list(dict.fromkeys(leaves(branches.functions_of(call))))
         if not inputs:
-            msg = "its branches use nothing of the element"
+            msg = "its branches do not use the element"
             raise NotExpressible(msg)
         where = paths(self._state)
         fields = [self._field(where, one) for one in inputs]
@@ -185,7 +185,7 @@ class _Writer:
                 found[name] = self._stacked(list(value))
                 where = paths(self._state)
             else:
-                msg = f"{call.name} is given a structure of fields"
+                msg = f"{call.name} gets a structure of fields"
                 raise NotExpressible(msg)
         return found
 
@@ -212,10 +212,10 @@ class _Writer:
 
     def _field(self, where: Mapping[int, Path], value: Any) -> str | int:
         if not isinstance(value, RecordedTensor):
-            msg = "a list holds a field beside constants"
+            msg = "a list mixes a field and constants"
             raise NotExpressible(msg)
         if value.id not in where:
-            msg = "a part of the element is gone by then"
+            msg = "a part of the element no longer exists there"
             raise NotExpressible(msg)
         path = where[value.id]
         return field_of(path) if path else ""
@@ -315,7 +315,7 @@ class _Writer:
         listed = [value for value in inputs.values() if isinstance(value, list)]
         if listed:
             if len(inputs) > 1:
-                msg = f"{call.name} is given several lists of fields"
+                msg = f"{call.name} gets several lists of fields"
                 raise NotExpressible(msg)
             return listed[0]
         free = called.inputs(set(written), len(inputs)) if called is not None else None
@@ -357,10 +357,10 @@ class _Writer:
         if isinstance(value, tuple | list):
             return [self._structure(one, where) for one in value]
         if not isinstance(value, RecordedTensor):
-            msg = "a part of its result is no tensor"
+            msg = "a part of its result is not a tensor"
             raise NotExpressible(msg)
         if value.id not in where:
-            msg = "a part of its result is not of the element"
+            msg = "a part of its result does not come from the element"
             raise NotExpressible(msg)
         return field_of(where[value.id]) if where[value.id] else None
 

@@ -117,6 +117,10 @@ def differences(first: PlainGraph, second: PlainGraph) -> list[Difference]:
     return walk.found[::-1]
 
 
+def _both(first: object, second: object) -> str:
+    return f"{first} in the function, {second} in the spec"
+
+
 class _Walk:
     def __init__(self) -> None:
         self.todo: list[_Pair] = []
@@ -134,7 +138,7 @@ class _Walk:
         second = pair.second.follow(pair.second_reference)
         if isinstance(first, int) or isinstance(second, int):
             if first != second:
-                self._differ(pair.owner, f"another part of the element goes in ({_word(first)} and {_word(second)})")
+                self._differ(pair.owner, f"different inputs: {_both(_word(first), _word(second))}")
             return
         key = (id(first[0]), first[1], first[2], id(second[0]), second[1], second[2])
         if key in self._seen:
@@ -143,10 +147,10 @@ class _Walk:
         one, other = first[0].nodes[first[1]], second[0].nodes[second[1]]
         owner = _owner(other) or pair.owner
         if one["op"] != other["op"]:
-            self._differ(owner, f"{one['op']} and {other['op']}")
+            self._differ(owner, _both(one["op"], other["op"]))
             return
         if one["op"] != "Const" and first[2] != second[2]:
-            self._differ(owner, f"another result of {one['op']} ({first[2] or 0} and {second[2] or 0})")
+            self._differ(owner, f"different results of {one['op']}: {_both(first[2] or 0, second[2] or 0)}")
             return
         self._attributes(one, other, owner)
         if pair.state and one["op"] == "Const":
@@ -154,7 +158,7 @@ class _Walk:
         captured_one, captured_other = _captured(one), _captured(other)
         plain_one, plain_other = _inputs(one, captured_one), _inputs(other, captured_other)
         if len(plain_one) != len(plain_other):
-            self._differ(owner, f"{one['op']} with {len(plain_one)} and {len(plain_other)} inputs")
+            self._differ(owner, f"number of inputs of {one['op']}: {_both(len(plain_one), len(plain_other))}")
             return
         # A shuffle that keeps its order has no state that two iterators could share.
         state = "Dataset" in one["op"] and one["attributes"].get("reshuffle_each_iteration") is not False
@@ -169,7 +173,7 @@ class _Walk:
             if not aside and not _same(a.get(name), b.get(name)):
                 what = f"{one['op']}.{name}" if one["op"] != "Const" else "a constant"
                 shown = _shown(a.get(name)), _shown(b.get(name))
-                both = f"{shown[0]}, with other values" if shown[0] == shown[1] else f"{shown[0]} and {shown[1]}"
+                both = f"{shown[0]}, with different values" if shown[0] == shown[1] else _both(*shown)
                 self._differ(owner, f"{what}: {both}")
 
     def _shared(self, one: Any, other: Any, owner: str | None) -> None:
@@ -178,13 +182,13 @@ class _Walk:
             return
         if any((one[2] == a) != (other[2] == b) for a, b in self._states):
             op = str(other[2]).partition("/")[0]
-            self._differ(owner, f"{op}: one that is used in several places, and one for each")
+            self._differ(owner, f"{op}: shared by several datasets in the function, separate in the spec")
         self._states.add((one[2], other[2]))
 
     def _functions(self, first: tuple[_Scope, PlainNode], second: tuple[_Scope, PlainNode], owner: str | None) -> None:
         one, other = first[1]["functions"], second[1]["functions"]
         if {name: len(each) for name, each in one.items()} != {name: len(each) for name, each in other.items()}:
-            self._differ(owner, f"{first[1]['op']} with other functions")
+            self._differ(owner, f"{first[1]['op']} calls different functions")
             return
         for name in one:
             for a, b in zip(one[name], other[name], strict=True):
@@ -196,11 +200,11 @@ class _Walk:
     ) -> None:
         (scope, one), (other_scope, other) = first, second
         if len(one["returns"]) != len(other["returns"]):
-            self._differ(owner, f"a function with {len(one['returns'])} and {len(other['returns'])} results")
+            self._differ(owner, f"number of results of a function: {_both(len(one['returns']), len(other['returns']))}")
             return
         if len(one["controls"]) != len(other["controls"]):
             ops = [sorted(each["nodes"][name]["op"] for name in each["controls"]) for each in (one, other)]
-            self._differ(owner, f"a function that also runs {ops[0]} and {ops[1]}")
+            self._differ(owner, f"further ops in a function: {_both(*ops)}")
         self.todo += [
             _Pair(scope, a, other_scope, b, owner) for a, b in zip(one["returns"], other["returns"], strict=True)
         ]

@@ -34,7 +34,7 @@ def field_of(path: Path) -> str | int:
     if len(path) == 1:
         return path[0]
     if any(not str(part) or "." in str(part) for part in path):
-        msg = "a field whose name has a dot is inside of another one"
+        msg = "the name of a nested field has a dot"
         raise NotExpressible(msg)
     return ".".join(map(str, path))
 

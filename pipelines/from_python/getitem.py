@@ -43,5 +43,5 @@ def _bound(value: Any, field: Callable[[RecordedTensor], str | int]) -> str:
         return str(field(value))
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    msg = "what stands between the brackets is no number"
+    msg = "an index that is not a number"
     raise NotExpressible(msg)

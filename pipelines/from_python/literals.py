@@ -164,7 +164,7 @@ def _array_file(value: Array, folders: Folders) -> Any:
     count = math.prod(value.shape)
     if folders.saved is None:
         described = f"{value.dtype}, {list(value.shape)}: {count:,} values"
-        msg = f"an array in memory ({described}); --save-arrays keeps it in a file"
+        msg = f"an array in memory ({described}); --save-arrays saves it in a file"
         raise NotExpressible(msg)
     folders.saved.setdefault(value.number, f"{folders.stem}_{len(folders.saved) + 1}.npy")
     return {"npy": folders.saved[value.number]}
@@ -214,7 +214,7 @@ def _told_apart(value: tuple[Any, ...], written: list[Any], folders: Folders) ->
     for index, one in enumerate(value):
         if isinstance(one, Array) and (one.made is not None or one.file is not None or folders.saved is not None):
             return [*written[:index], _array_file(one, folders), *written[index + 1 :]]
-    msg = "a tuple of short lists, which a spec would take for a single array"
+    msg = "a tuple of short lists, which a spec would read as a single array"
     raise NotExpressible(msg)
 
 
@@ -236,7 +236,7 @@ def component(value: Array, folders: Folders) -> Any:
         return shortest(value.values) if value.dtype == "float32" else value.values
     if folders.saved is not None:
         return _array_file(value, folders)
-    msg = f"an array of {value.dtype}, which a literal cannot be; --save-arrays keeps it in a file"
+    msg = f"an array of {value.dtype}, which has no literal form; --save-arrays saves it in a file"
     raise NotExpressible(msg)
 
 

@@ -1,4 +1,4 @@
-"""How a spec can name a function of the user's, or why it cannot."""
+"""Names of the user's functions as a spec writes them, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def address_of(raw: Any, own: Callable[[str], bool]) -> tuple[str | None, str]:
     """``file.py:function``, or why there is none."""
     if isinstance(raw, functools.partial) or inspect.ismethod(raw):
         kind = "functools.partial" if isinstance(raw, functools.partial) else "method of an object"
-        return None, f"it is a {kind}, which a spec cannot name"
+        return None, f"it is a {kind}"
     name, qualified = getattr(raw, "__name__", None), getattr(raw, "__qualname__", "")
     if name is None:
-        return None, f"it is an object ({type(raw).__name__}), which a spec cannot name"
+        return None, f"it is an object ({type(raw).__name__})"
     module = sys.modules.get(str(getattr(raw, "__module__", None)))
     file = getattr(module, "__file__", None)
     if file is None or not own(file):
-        return None, "it is not in a file of yours"
+        return None, "it is not defined in one of your files"
     candidates = [name] if name.isidentifier() else []
     candidates += [key for key, value in vars(module).items() if value is raw]
     defined = _defined(Path(file))
@@ -36,10 +36,10 @@ def address_of(raw: Any, own: Callable[[str], bool]) -> tuple[str | None, str]:
 
 def _why_nameless(name: str, qualified: str) -> str:
     if name == "<lambda>":
-        return "a lambda has no name that a spec could call it by"
+        return "a lambda has no name; make it a function at module level"
     if "<locals>" in qualified:
-        return f"it is defined inside of {qualified.split('.<locals>', maxsplit=1)[0]}(), where a spec cannot reach it"
-    return "it is not at the top level of its file"
+        return f"it is local to {qualified.split('.<locals>', maxsplit=1)[0]}(); move it to module level"
+    return "it is not at module level"
 
 
 @functools.lru_cache(maxsize=64)

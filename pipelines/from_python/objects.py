@@ -31,12 +31,12 @@ class Objects:
         made = self._made(thing)
         name = type(thing).__name__
         if made is None:
-            return self._record(seen, number, name, {"made": Opaque(f"a {name} that was not seen being made")})
+            return self._record(seen, number, name, {"made": Opaque(f"a {name} whose creation was not recorded")})
         if seen.public.name == "lookup":
             return self._record(seen, number, made.public.name, self._table(made, given.get("keys")))
         name = f"tf.keras.layers.{name}"
         if name not in LAYERS:
-            return self._record(seen, number, name, {"made": Opaque("a layer of the user's own")})
+            return self._record(seen, number, name, {"made": Opaque("a custom layer")})
         return self._record(seen, number, name, self._layer(made, given))
 
     def _record(self, seen: Seen, number: int, name: str, arguments: dict[str, Any]) -> Call:
@@ -54,7 +54,7 @@ class Objects:
         initializer = self._made(given.pop("initializer", None))
         found = {name: self._value(value) for name, value in given.items()}
         if initializer is None:
-            return {**found, "x": self._value(keys), "made": Opaque("an initializer that was not seen being made")}
+            return {**found, "x": self._value(keys), "made": Opaque("an initializer whose creation was not recorded")}
         filled = {name: self._value(value) for name, value in self._arguments(initializer).items()}
         for part in ("key", "value"):
             values = filled.get(f"{part}s")

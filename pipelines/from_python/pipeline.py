@@ -112,7 +112,7 @@ class Describer:
             steps.append(self._step(call, element, here, is_stage=is_stage))
         if start is None and not calls:
             steps.append(
-                WrittenOp(end.id, "source", None, "it was not made by a public function of TensorFlow's", None)
+                WrittenOp(end.id, "source", None, "it was not created by a public TensorFlow function", None)
             )
         if element is None:
             self._note(steps)
@@ -163,7 +163,7 @@ class Describer:
             if call.id in self.denied:
                 raise NotExpressible(self.denied[call.id])
             if call.kind == "unknown":
-                msg = "a dataset that no public function of TensorFlow's was seen to make"
+                msg = "a dataset that no public TensorFlow function created"
                 raise NotExpressible(msg)
             item = {call.name: self._stage(call, element, here) if is_stage else self._source(call, element, here)}
         except NotExpressible as problem:
@@ -221,18 +221,18 @@ class Describer:
             return {}
         if self._named.setdefault(name, call.id) == call.id:
             return {"name": name}
-        self.notes.aside(call.name, f"its name {name!r} is left out: another one has it", call.where)
+        self.notes.aside(call.name, f"name {name!r} omitted: another stage has it", call.where)
         return {}
 
     def _element(self, call: Call, function: Any, here: str, *, answers: bool) -> dict[str, Any]:
         if not isinstance(function, RecordedFunction):
-            msg = "its function is something else"
+            msg = "its function is not a Python function"
             raise NotExpressible(msg)
         why = ""
         if call.id in self.refused:
             why = self.refused[call.id]
         elif function.body is None:
-            why = "what it computes was not seen"
+            why = "its computation was not recorded"
         else:
             try:
                 items, why = chain(function.body, self.folders, answers=answers)
@@ -255,22 +255,22 @@ class Describer:
             said = item.get("python") if isinstance(item, dict) else None
             if said is not None:
                 name = said["function"] if isinstance(said, dict) else said
-                self.notes.add(f"{call.name}", f"calls {name} in Python, because {why}", where)
+                self.notes.add(f"{call.name}", f"calls {name} as Python: {why}", where)
 
     def _python(self, call: Call, function: RecordedFunction, why: str) -> dict[str, Any]:
         place = function.where or call.where
         if function.file is None:
-            msg = f"its function {function.name} cannot be told ({why}), and {function.why}"
+            msg = f"{function.name} cannot be written as calls in `ops:` ({why}) and a spec cannot name it: {function.why}"
             raise NotExpressible(msg)
-        self.notes.add(f"{call.name} {function.name}", f"python, because {why}", place)
+        self.notes.add(f"{call.name} {function.name}", f"stays Python: {why}", place)
         return {"python": self.folders.reference(function.file)}
 
     def _nested(self, call: Call, function: Any, here: str) -> dict[str, Any]:
         if not isinstance(function, RecordedFunction):
-            msg = "its function is something else"
+            msg = "its function is not a Python function"
             raise NotExpressible(msg)
         body = function.body
-        why = "what it makes was not seen"
+        why = "the dataset that it returns was not recorded"
         if body is not None and isinstance(body.result, Dataset):
             element = body.element[-1] if call.name == "group_by_window" else body.element
             try:
@@ -294,7 +294,7 @@ class Describer:
             function = given.pop("generator")
             if not isinstance(function, RecordedFunction) or function.file is None:
                 why = function.why if isinstance(function, RecordedFunction) else "it is an object"
-                msg = f"its generator cannot be named: {why}"
+                msg = f"a spec cannot name its generator: {why}"
                 raise NotExpressible(msg)
             found["python"] = self.folders.reference(function.file)
         first = kind.element_argument
@@ -316,7 +316,7 @@ class Describer:
             return files(call.arguments["file_pattern"], self.folders)
         if call is not None and call.name == "from_tensor_slices":
             return files(call.arguments["tensors"], self.folders)
-        msg = "its files are a dataset, where a spec has names"
+        msg = "its file names come from a dataset; a spec expects names"
         raise NotExpressible(msg)
 
     def _combined(self, call: Call, given: dict[str, Any], element: Any, here: str) -> dict[str, Any]:
@@ -333,7 +333,7 @@ class Describer:
                 return {name: visit(one) for name, one in value.items()}
             if isinstance(value, list | tuple):
                 return [visit(one) for one in value]
-            msg = "it combines something else than datasets"
+            msg = "it combines values that are not datasets"
             raise NotExpressible(msg)
 
         found: dict[str, Any] = {"datasets": visit(datasets)}

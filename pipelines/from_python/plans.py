@@ -90,7 +90,7 @@ class Planner:
         for leaf in leaves(self.body.result):
             found = self._solve(leaf)
             if found is None:
-                raise NotExpressible(self.why or "what it computes was not seen")
+                raise NotExpressible(self.why or "its computation was not recorded")
             chosen |= found
         return [call for index, call in enumerate(self.body.calls) if index in chosen]
 
@@ -127,9 +127,9 @@ class Planner:
 
 def _unknown(leaf: RecordedTensor) -> str:
     if leaf.op == "Placeholder":
-        return "it uses a tensor of the function around it"
-    made = f"TensorFlow's {leaf.op}" if leaf.op else "something"
-    return f"it uses {made}, not by a function that `ops:` knows"
+        return "it uses a tensor of the enclosing function"
+    made = f"the op {leaf.op}" if leaf.op else "a value"
+    return f"it uses {made}, which no function in `ops:` gives"
 
 
 def check(call: Call, folders: Folders) -> None:
@@ -144,7 +144,7 @@ def check(call: Call, folders: Folders) -> None:
             msg = f"it calls {call.name}: {function.why if function is not None else ''}"
             raise NotExpressible(msg)
         if not all(_only_tensors(one) for one in call.arguments.values()):
-            msg = f"it calls {call.name} with more than fields of the element"
+            msg = f"it calls {call.name} with arguments that are not fields of the element"
             raise NotExpressible(msg)
         return
     for name, value in call.arguments.items():
@@ -159,14 +159,14 @@ def check(call: Call, folders: Folders) -> None:
             try:
                 literal(value, folders)
             except NotExpressible as problem:
-                msg = f"{call.name} is given {problem}"
+                msg = f"{call.name} gets {problem}"
                 raise NotExpressible(msg) from None
 
 
 def _check_branch(function: RecordedFunction, folders: Folders) -> None:
     body = function.body
     if body is None:
-        msg = f"a branch ({function.name}) was not seen"
+        msg = f"a branch ({function.name}) was not recorded"
         raise NotExpressible(msg)
     Planner(replace(body, element=tuple(captured(body))), folders).calls()
 

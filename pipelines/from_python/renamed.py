@@ -1,4 +1,4 @@
-"""Names of files that are parts of elements: a spec's are absolute, where the user's may be relative."""
+"""File names in elements: absolute in a spec, possibly relative in the user's function."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def renamed_files(first: PlainGraph | str, second: PlainGraph | str, target: str
         return None
     shown = " and ".join(repr(text.decode("utf-8", "replace")) for text in pair)
     return (
-        f"File names in its elements are absolute, those of {target} are not ({shown}): "
-        "what counts their parts from the beginning, or returns them, gives something else."
+        f"File names in the elements are absolute in the spec and relative in {target} ({shown}): "
+        "code that counts path parts from the start, or returns the names, gives other results."
     )
 
 

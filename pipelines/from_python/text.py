@@ -17,7 +17,7 @@ _WIDTH: Final = 100
 _COMMENT: Final = 110
 _CHAINS: Final = ("ops", "stages")
 _TAIL: Final = """\
-# What takes the batches: `none` drains the pipeline as fast as it goes; put your model's time here, as in
+# Training step: `none` reads batches as fast as possible; put your model's step time here, as in
 # `step: {simulate: 20ms}`.
 step: none
 """
@@ -28,17 +28,17 @@ def spec_text(described: RecoveredSpec, unsaid: Sequence[Unsaid], said: Sequence
 
     Args:
         described: The spec.
-        unsaid: What could not be told.
-        said: What else is to be known about it, in sentences.
-        target: What it was made from.
+        unsaid: Parts that could not be written as YAML.
+        said: Further comments, in sentences.
+        target: The function.
         here: Folder that the files of places are named from.
     """
     lines = [
         MODELINE,
-        f"# {_one_line(target)} as a spec: `pipeprof init --from` wrote it from what TensorFlow was asked for.",
+        f"# {_one_line(target)} as a spec, written by `pipeprof init --from` from its TensorFlow calls.",
     ]
     if unsaid:
-        lines.append("# Left in Python:")
+        lines.append("# Could not be written as YAML:")
         lines += [f"#   {_one_line(shown(one, here))}" for one in unsaid]
     lines += [f"# {_one_line(one)}" for one in said]
     places = described.places
@@ -57,7 +57,7 @@ def spec_text(described: RecoveredSpec, unsaid: Sequence[Unsaid], said: Sequence
 
 
 def shown(unsaid: Unsaid, here: Path) -> str:
-    """What could not be told, with its place."""
+    """Describe a part that could not be written, with its place."""
     place = f"{place_of(unsaid.where, here)}: " if unsaid.where is not None else ""
     return f"{place}{unsaid.what}: {unsaid.why}"
 

@@ -29,8 +29,8 @@ _LARGE_ARRAY_BYTES = 100_000_000
 
 _HEAD = """\
 {modeline}
-# A pipeline for pipeprof: every name in it is TensorFlow's own. Measure it with `pipeprof run`.
-# Editors check and complete this file beside the output of `pipeprof schema spec > pipeprof.schema.json`.
+# A tf.data pipeline for pipeprof; all names are TensorFlow's. Measure it with `pipeprof run`.
+# Editors check and complete it with the schema from `pipeprof schema spec > pipeprof.schema.json`.
 version: 1
 name: {name}
 """
@@ -41,14 +41,14 @@ _RESIZE = """\
 _TAIL = """\
   - batch: {{batch_size: {batch}}}
   - prefetch: {{buffer_size: AUTOTUNE}}
-# What takes the batches: a simulated device that is busy for this long in each step. Put your model's time here;
-# `step: none` drains the pipeline as fast as it goes.
+# Training step: a simulated device, busy for this long in each step. Put your model's step time here;
+# `step: none` reads batches as fast as possible.
 step: {{simulate: 20ms, dispatch: sync}}
 measure: {{seconds: 10}}
 """
 
 _GENERATED = """\
-# Inputs that are made on the first run and kept (see `pipeprof data list`); data:NAME/... is the folder of one.
+# Inputs, generated on the first run and kept (see `pipeprof data list`); data:NAME/... is the folder of an input.
 data:
   photos: {image_folder: {count: 600, size: [480, 360], classes: 4, format: jpeg, seed: 1}}
 source:
@@ -155,11 +155,11 @@ def _comment(text: str, indent: str = "") -> str:
 def _decode_files(decoder: str) -> str:
     return (
         "stages:\n"
-        "  # Names are shuffled, not pixels: a buffer of names costs next to nothing.\n"
+        "  # Shuffles file names, not images: a buffer of names needs almost no memory.\n"
         "  - shuffle: {buffer_size: 10_000, seed: 1}\n"
         "  - map:\n"
         "      name: decode\n"
-        "      ops:  # the element flows through as the first argument of each\n"
+        "      ops:  # each call gets the result of the call before as its first argument\n"
         "        - tf.io.read_file\n"
         f"        - {decoder}: {{channels: 3}}\n"
         f"{_RESIZE.format(on='')}\n"
@@ -191,7 +191,7 @@ def _records(found: RecordsFound, base_dir: Path) -> str:
 
 def _parse(found: RecordsFound) -> str:
     lines = [
-        _comment(f"As in the first {found.looked_at} records; a feature whose length varied is a VarLenFeature.", "  "),
+        _comment(f"Inferred from the first {found.looked_at} records; a feature of varying length is a VarLenFeature.", "  "),
         "  - map:\n      name: parse\n      ops:\n        - tf.io.parse_single_example:\n            features:\n",
     ]
     for feature in found.features:
@@ -230,7 +230,7 @@ def _csv(found: CsvFound, base_dir: Path) -> str:
         "source:\n  CsvDataset:\n"
         f"    filenames: {_files(found.patterns, base_dir)}\n"
         + _comment(f"Columns: {names}{more}.", "    ")
-        + "    # The name of a dtype means that a field may not be empty; a value stands in for empty fields.\n"
+        + "    # A dtype: the field is required. A value: the default for empty fields.\n"
         + f"    record_defaults: [{', '.join(values)}]\n"
         + f"    header: {str(found.header).lower()}\n"
         + delimiter
@@ -246,9 +246,9 @@ def _arrays(found: ArraysFound, base_dir: Path) -> str:
         _comment(f"{array.key or found.path.name}: {array.dtype}, shape {list(array.shape)}.") for array in found.arrays
     ]
     if found.left_out:
-        lines.append(_comment(f"Left out, as they cannot be sliced together with these: {', '.join(found.left_out)}."))
+        lines.append(_comment(f"Not included (different or no first dimension): {', '.join(found.left_out)}."))
     if sum(array.bytes for array in found.arrays) > _LARGE_ARRAY_BYTES:
-        lines.append(_comment("from_tensor_slices copies its arrays into memory: it needs their size once more."))
+        lines.append(_comment("from_tensor_slices copies its arrays: it needs their size in memory a second time."))
     if found.arrays[0].key is None:
         tensors = f" {{npy: {path}, mmap_mode: r}}\n"
     else:

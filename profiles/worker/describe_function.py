@@ -92,17 +92,17 @@ class Describing:
         tried = self._search(recording, original, held_bytes(called.watch.made))
         notes = tried.notes
         if called.step is not None:
-            notes.add("step", "the function that came with the dataset; name it in `step: {python: …}`", None)
+            notes.add("step", "the step function returned with the dataset: name it in `step: {python: …}`", None)
         if watch.problem is not None:
-            notes.add("the function", f"not all of it could be seen ({watch.problem})", None)
+            notes.add("the function", f"incompletely recorded ({watch.problem})", None)
         differing = tried.compared if isinstance(tried.compared, str) else None
         executed = [] if isinstance(tried.compared, str) else tried.compared[1]
         differences = [_said(one) for one in executed[:_SHOWN]]
         renamed = renamed_files(original.written, tried.written, self._job["target"])
         asides = [shown(one, self._here) for one in notes.asides]
         said = [
-            *([f"Its graph was not compared with the function's: {differing}."] if differing is not None else []),
-            *(f"TensorFlow runs another graph for it than for the function: {one}." for one in differences),
+            *([f"Not verified against the graph of the function: {differing}."] if differing is not None else []),
+            *(f"TensorFlow builds a different graph from this spec than from the function: {one}." for one in differences),
             *([renamed] if renamed is not None else []),
             *asides,
         ]
@@ -182,7 +182,7 @@ class Describing:
 
         path = self._folder / name
         if path.exists() and path not in self._written and not self._job["force"]:
-            msg = f"--save-arrays: {path} exists; give --force to replace it, or another name for --out"
+            msg = f"--save-arrays: {path} exists; use --force to overwrite it, or another name for --out"
             raise UsageError(msg)
         self._written.add(path)
         if self._reader is not None:
@@ -200,7 +200,7 @@ class Describing:
         if self._job["arguments"]:
             why = notes.found[-1].why if notes.found else "its stages"
             msg = (
-                f"{self._job['target']} cannot be told as a spec ({why}), and a spec cannot give it arguments: "
+                f"{self._job['target']} cannot be written as a spec ({why}), and a spec cannot pass arguments to it: "
                 "write a function without parameters that calls it"
             )
             raise UsageError(msg)
@@ -214,7 +214,7 @@ class Describing:
             dataset = self._built(described)
         except (BuildError, ValidationError) as problem:
             why = _blamed(problem)[1]
-            msg = f"{self._job['target']} cannot be told as a spec ({notes.found[-1].why}), nor called from one: {why}"
+            msg = f"{self._job['target']} cannot be written as a spec ({notes.found[-1].why}) nor called from one: {why}"
             raise UsageError(msg) from problem
         return self._compared(described, notes, dataset, original, in_memory)
 

@@ -280,7 +280,7 @@ def test_nothing_is_written_over_without_force(here, capfd):
     Path("pipeprof.yaml").write_text("mine")
     assert invoke(["init"]) == 2
     assert capfd.readouterr().err == (
-        "pipeprof: error: --out pipeprof.yaml: the file exists; give --force to replace it, or another name\n"
+        "pipeprof: error: --out pipeprof.yaml: the file exists; use --force to overwrite it, or another name\n"
     )
     assert Path("pipeprof.yaml").read_text() == "mine"
     assert invoke(["init", "--force"]) == 0

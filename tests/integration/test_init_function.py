@@ -69,18 +69,18 @@ WHOLE = {
 PARTLY = {
     "with_a_branch": ("range map map batch", "map brighten"),
     "with_numpy": ("range map batch", None),
-    "with_a_call": ("range map map batch", "map: calls as_written.py:brighten in Python"),
-    "after_a_function": ("python shuffle batch", "map: its function <lambda>"),
-    "around_a_function": ("range apply batch", "map: its function <lambda>"),
+    "with_a_call": ("range map map batch", "map: calls as_written.py:brighten as Python"),
+    "after_a_function": ("python shuffle batch", "map: <lambda> cannot be written"),
+    "around_a_function": ("range apply batch", "map: <lambda> cannot be written"),
     "in_python": ("python", "a lambda has no name"),
-    "local_generator": ("python", "defined inside of local_generator()"),
+    "local_generator": ("python", "it is local to local_generator()"),
     "arrays": ("python", "--save-arrays"),
     "with_step": ("range batch", "step"),
     "seeded_in_python": ("python", "a lambda has no name"),
-    "shape_set": ("range shuffle map batch prefetch", "map shaped: python"),
-    "used_twice": ("python", "one that is used in several places"),
-    "cached_twice": ("python", "one that is used in several places"),
-    "called_twice": ("python", "one that is used in several places"),
+    "shape_set": ("range shuffle map batch prefetch", "map shaped: stays Python"),
+    "used_twice": ("python", "shared by several datasets in the function"),
+    "cached_twice": ("python", "shared by several datasets in the function"),
+    "called_twice": ("python", "shared by several datasets in the function"),
     "with_names": ("python", "elements are Pair(int64, int64) and (int64, int64)"),
     "by_an_object": ("python", "it is an object (Rows)"),
     "of_ragged": ("python", "tensors is a RaggedTensor"),
@@ -170,7 +170,7 @@ def test_names_of_files_that_are_looked_at_are_said_to_be_others(files: Path, mo
     answer = described("as_written.py:class_of_name", files)
 
     (said,) = answer["warnings"]
-    assert "File names in its elements are absolute" in said
+    assert "File names in the elements are absolute" in said
     assert "'photos/0/0.jpg'" in said
     assert f"# {said}" in answer["text"]
     assert answer["unsaid"] == []
@@ -185,7 +185,7 @@ def test_a_graph_that_cannot_be_compared_is_said_in_the_spec(files: Path, monkey
 
     assert words(answer) == "range batch prefetch_to_device"
     assert answer["equal"] is None
-    assert "# Its graph was not compared with the function's: " in answer["text"]
+    assert "# Not verified against the graph of the function: " in answer["text"]
 
 
 def test_a_tensorflow_that_traces_in_another_way_leaves_functions_in_python(
@@ -198,8 +198,8 @@ def test_a_tensorflow_that_traces_in_another_way_leaves_functions_in_python(
     assert answer["equal"] is True
     assert words(answer) == WHOLE["photos"]
     assert answer["data"]["stages"][1]["map"] == {"python": "as_written.py:load", "num_parallel_calls": "AUTOTUNE"}
-    assert "map load: python, because what it computes was not seen" in answer["unsaid"][0]
-    assert "this TensorFlow traces functions in a way that is not known here" in answer["unsaid"][1]
+    assert "map load: stays Python: its computation was not recorded" in answer["unsaid"][0]
+    assert "this TensorFlow version traces functions in an unknown way" in answer["unsaid"][1]
 
 
 def test_arrays_are_saved_where_that_is_asked_for(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +215,7 @@ def test_arrays_are_saved_where_that_is_asked_for(files: Path, monkeypatch: pyte
 def test_arrays_replace_no_file_unless_that_is_forced(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(files)
     (files / "mine_1.npy").write_bytes(b"mine")
-    with pytest.raises(UsageError, match="exists; give --force"):
+    with pytest.raises(UsageError, match="exists; use --force"):
         described("as_written.py:arrays", files, arrays="mine")
     assert (files / "mine_1.npy").read_bytes() == b"mine"
     described("as_written.py:arrays", files, arrays="mine", force=True)
@@ -341,7 +341,7 @@ def test_the_command_says_what_it_did(files: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "Wrote branch.yaml, a source and 3 stages" in done.stderr
-    assert "as_written.py:37: map brighten: python, because it uses TensorFlow's StatelessIf" in done.stderr
+    assert "as_written.py:37: map brighten: stays Python: it uses the op StatelessIf" in done.stderr
     assert "Verified: TensorFlow builds the same graph" in done.stderr
     assert "Next: pipeprof run branch.yaml" in done.stderr
     assert load_spec(files / "branch.yaml").spec.name == "with_a_branch"

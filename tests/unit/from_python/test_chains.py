@@ -220,9 +220,9 @@ def test_numpy_functions_are_named():
 @pytest.mark.parametrize(
     ("element", "calls", "result", "why"),
     [
-        (A, [], RecordedTensor(9, "StatelessIf"), "TensorFlow's StatelessIf"),
-        (A, [call("tf.foo", B, x=A, seed=Opaque("a generator"))], B, "tf.foo is given a generator"),
-        (A, [user(RecordedFunction("f", None, "it is a method"), B, x=A)], B, "it uses something"),
+        (A, [], RecordedTensor(9, "StatelessIf"), "the op StatelessIf"),
+        (A, [call("tf.foo", B, x=A, seed=Opaque("a generator"))], B, "tf.foo gets a generator"),
+        (A, [user(RecordedFunction("f", None, "it is a method"), B, x=A)], B, "it uses a value"),
         ((A, Dataset(3)), [], A, "datasets"),
         (A, [call("tf.add", B, x=A, y=Array("float64", (10**6,), None))], B, "an array in memory"),
     ],

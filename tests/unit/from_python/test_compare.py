@@ -43,7 +43,7 @@ def test_names_do_not_count():
 
 def test_another_argument_is_found_at_its_stage():
     found = differences(batches(b"8"), batches(b"9"))
-    assert [(one.node, one.what) for one in found] == [("stages_0", "a constant: b'8' and b'9'")]
+    assert [(one.node, one.what) for one in found] == [("stages_0", "a constant: b'8' in the function, b'9' in the spec")]
 
 
 def test_constants_that_are_no_text_are_told_by_what_they_are():
@@ -51,14 +51,14 @@ def test_constants_that_are_no_text_are_told_by_what_they_are():
         graph({"root": node("Const", value=("float32", (256, 2), value), metadata=named("source"))})
         for value in (b"\xff\x01", b"\xfe\x01")
     )
-    assert [found.what for found in differences(one, other)] == ["a constant: float32 [256, 2], with other values"]
+    assert [found.what for found in differences(one, other)] == ["a constant: float32 [256, 2], with different values"]
 
 
 def test_another_op_is_found():
     other = batches(b"8")
     other["nodes"]["range"] = node("TensorDataset", metadata=named("source"))
     found = differences(batches(b"8"), other)
-    assert [(one.node, one.what) for one in found] == [("source", "RangeDataset and TensorDataset")]
+    assert [(one.node, one.what) for one in found] == [("source", "RangeDataset in the function, TensorDataset in the spec")]
 
 
 def mapped(function: PlainFunction, *captured: PlainNode) -> PlainGraph:
@@ -93,8 +93,8 @@ def test_operands_in_another_order_are_found():
     one = body({"sub": node("Sub", "x", "y")}, "sub:z:0", "x", "y")
     other = body({"sub": node("Sub", "y", "x")}, "sub:z:0", "x", "y")
     assert [found.what for found in differences(mapped(one), mapped(other))] == [
-        "another part of the element goes in (component 0 and component 1)",
-        "another part of the element goes in (component 1 and component 0)",
+        "different inputs: component 0 in the function, component 1 in the spec",
+        "different inputs: component 1 in the function, component 0 in the spec",
     ]
 
 
@@ -137,7 +137,7 @@ def test_a_state_that_is_shared_is_shared_in_both():
     assert differences(twice, shuffled_twice("a/4", "a/5")) == []
     for first, second in ((once, twice), (twice, once)):
         (found,) = differences(first, second)
-        assert found.what == "a: one that is used in several places, and one for each"
+        assert found.what == "a: shared by several datasets in the function, separate in the spec"
         assert found.node in ("stages_0", "stages_1")
     fixed = (shuffled_twice("a/1", "a/1", reshuffle=False), shuffled_twice("a/1", "a/2", reshuffle=False))
     assert differences(*fixed) == []

@@ -123,7 +123,7 @@ def test_a_name_stands_once():
     assert data["stages"] == [{"skip": {"name": "part", "count": 1}}, {"take": {"count": 2}}]
     assert describer.notes.found == []
     assert [str(one) for one in describer.notes.asides] == [
-        "/code/input.py:13: take: its name 'part' is left out: another one has it"
+        "/code/input.py:13: take: name 'part' omitted: another stage has it"
     ]
 
 
@@ -143,8 +143,8 @@ def test_the_innermost_reason_is_said_once():
     with pytest.raises(NotExpressible):
         describer.describe("train")
     (said,) = map(str, describer.notes.found)
-    assert said.count("cannot be told") == said.count("a lambda has no name") == 1
-    assert "flat_map: in its function, interleave: in its function, map: its function <lambda>" in said
+    assert said.count("cannot be written") == said.count("a lambda has no name") == 1
+    assert "flat_map: in its function, interleave: in its function, map: <lambda> cannot be written" in said
 
 
 def test_windows_begin_with_the_elements_dataset():
@@ -178,7 +178,7 @@ def test_a_named_function_stays_python_and_that_is_said():
     data, describer = describe(calls, 2)
     assert data["stages"] == [{"map": {"python": "input.py:decode", "num_parallel_calls": 2}}]
     assert [str(one) for one in describer.notes.found] == [
-        "/code/input.py:3: map decode: python, because what it computes was not seen"
+        "/code/input.py:3: map decode: stays Python: its computation was not recorded"
     ]
 
 
@@ -211,7 +211,7 @@ def test_without_such_a_function_nothing_is_told():
 
 def test_a_dataset_that_was_not_seen_is_no_source():
     calls = {5: Call("batch", "stage", {"self": Dataset(4), "batch_size": 2}, Dataset(5))}
-    with pytest.raises(NotExpressible, match="no public function"):
+    with pytest.raises(NotExpressible, match="no public TensorFlow function"):
         describe(calls, 5)
 
 
