@@ -111,9 +111,7 @@ class Describer:
             number += is_stage
             steps.append(self._step(call, element, here, is_stage=is_stage))
         if start is None and not calls:
-            steps.append(
-                WrittenOp(end.id, "source", None, "it was not created by a public TensorFlow function", None)
-            )
+            steps.append(WrittenOp(end.id, "source", None, "it was not created by a public TensorFlow function", None))
         if element is None:
             self._note(steps)
             steps, moved = covered(steps, self.recording.users, self.folders)
@@ -260,7 +258,7 @@ class Describer:
     def _python(self, call: Call, function: RecordedFunction, why: str) -> dict[str, Any]:
         place = function.where or call.where
         if function.file is None:
-            msg = f"{function.name} cannot be written as calls in `ops:` ({why}) and a spec cannot name it: {function.why}"
+            msg = f"{function.name} cannot be written in `ops:` ({why}) and a spec cannot name it: {function.why}"
             raise NotExpressible(msg)
         self.notes.add(f"{call.name} {function.name}", f"stays Python: {why}", place)
         return {"python": self.folders.reference(function.file)}

@@ -191,7 +191,9 @@ def _records(found: RecordsFound, base_dir: Path) -> str:
 
 def _parse(found: RecordsFound) -> str:
     lines = [
-        _comment(f"Inferred from the first {found.looked_at} records; a feature of varying length is a VarLenFeature.", "  "),
+        _comment(
+            f"Inferred from the first {found.looked_at} records; a feature of varying length is a VarLenFeature.", "  "
+        ),
         "  - map:\n      name: parse\n      ops:\n        - tf.io.parse_single_example:\n            features:\n",
     ]
     for feature in found.features:

@@ -102,7 +102,10 @@ class Describing:
         asides = [shown(one, self._here) for one in notes.asides]
         said = [
             *([f"Not verified against the graph of the function: {differing}."] if differing is not None else []),
-            *(f"TensorFlow builds a different graph from this spec than from the function: {one}." for one in differences),
+            *(
+                f"TensorFlow builds a different graph from this spec than from the function: {one}."
+                for one in differences
+            ),
             *([renamed] if renamed is not None else []),
             *asides,
         ]
@@ -214,7 +217,9 @@ class Describing:
             dataset = self._built(described)
         except (BuildError, ValidationError) as problem:
             why = _blamed(problem)[1]
-            msg = f"{self._job['target']} cannot be written as a spec ({notes.found[-1].why}) nor called from one: {why}"
+            msg = (
+                f"{self._job['target']} cannot be written as a spec ({notes.found[-1].why}) nor called from one: {why}"
+            )
             raise UsageError(msg) from problem
         return self._compared(described, notes, dataset, original, in_memory)
 

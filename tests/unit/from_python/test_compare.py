@@ -43,7 +43,9 @@ def test_names_do_not_count():
 
 def test_another_argument_is_found_at_its_stage():
     found = differences(batches(b"8"), batches(b"9"))
-    assert [(one.node, one.what) for one in found] == [("stages_0", "a constant: b'8' in the function, b'9' in the spec")]
+    assert [(one.node, one.what) for one in found] == [
+        ("stages_0", "a constant: b'8' in the function, b'9' in the spec")
+    ]
 
 
 def test_constants_that_are_no_text_are_told_by_what_they_are():
@@ -58,7 +60,9 @@ def test_another_op_is_found():
     other = batches(b"8")
     other["nodes"]["range"] = node("TensorDataset", metadata=named("source"))
     found = differences(batches(b"8"), other)
-    assert [(one.node, one.what) for one in found] == [("source", "RangeDataset in the function, TensorDataset in the spec")]
+    assert [(one.node, one.what) for one in found] == [
+        ("source", "RangeDataset in the function, TensorDataset in the spec")
+    ]
 
 
 def mapped(function: PlainFunction, *captured: PlainNode) -> PlainGraph:
