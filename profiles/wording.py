@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.document.stages import Location, Stage
 
 _BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
 
@@ -107,18 +107,6 @@ def size(nbytes: float | None) -> str:
     return f"{nbytes:.0f} B" if factor == 1 else f"{significant(nbytes / factor)} {unit}"
 
 
-def stage_words(stage: Stage) -> str:
-    """A stage by the user's name or its op, with its place in the spec.
-
-    Example:
-        ``"decode" (map, stages.0)``, ``map (stages.0)``, ``prefetch (added by TensorFlow)``
-    """
-    place = stage.id if stage.origin == "written" else "added by TensorFlow"
-    if stage.name:
-        return f'"{stage.name}" ({stage.op}, {place})'
-    return stage.op if stage.id == stage.op else f"{stage.op} ({place})"
-
-
 def stage_name(stage: Stage) -> str:
     """Name a stage: the user's name, else its op.
 
@@ -134,7 +122,7 @@ def stage_place(stage: Stage) -> str | None:
     Example:
         ``spec.yaml:12``
     """
-    return f"{PurePath(stage.location.file).name}:{stage.location.line}" if stage.location is not None else None
+    return place_of(stage.location)
 
 
 def stage_label(stage: Stage) -> str:
@@ -143,9 +131,19 @@ def stage_label(stage: Stage) -> str:
     Example:
         ``decode (map, spec.yaml:12)``, ``map (spec.yaml:12)``, ``prefetch (added by TensorFlow)``
     """
-    place = stage_place(stage) if stage.origin == "written" else "added by TensorFlow"
-    inside = ", ".join(part for part in (stage.op if stage.name else None, place) if part)
-    return f"{stage_name(stage)} ({inside})" if inside else stage_name(stage)
+    return label_of(stage.name, stage.op, stage.location, injected=stage.origin == "injected")
+
+
+def place_of(location: Location | None) -> str | None:
+    """Name a file, without its folder, and a line."""
+    return f"{PurePath(location.file).name}:{location.line}" if location is not None else None
+
+
+def label_of(name: str | None, op: str, location: Location | None, *, injected: bool = False) -> str:
+    """Name a stage as `stage_label` does, from its parts."""
+    parts = (op if name else None, "added by TensorFlow" if injected else place_of(location))
+    inside = ", ".join(part for part in parts if part)
+    return f"{name or op} ({inside})" if inside else name or op
 
 
 def as_typed(file: str, folder: PurePath | None = None) -> str:

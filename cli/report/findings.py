@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.text.blocks import Blank, Block, Code, Heading, Prose, Span
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE
-from pipeprof.profiles.wording import percent, significant, size, stage_words
+from pipeprof.profiles.wording import percent, place_of, significant, size, stage_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def render_list(findings: Sequence[Finding], stages: Sequence[Stage]) -> Iterato
         findings: In the order in which they are shown.
         stages: To name the findings' stages.
     """
-    named = {stage.id: stage_words(stage) for stage in stages}
+    named = {stage.id: stage_label(stage) for stage in stages}
     number = 0
     for status, title, note in _SECTIONS:
         members = [finding for finding in findings if finding.status == status]
@@ -104,7 +104,7 @@ def build_finding(profile: Profile, number: int) -> Iterator[Block]:
         profile: The profile.
         number: Of the finding, from 1 on.
     """
-    named = {stage.id: stage_words(stage) for stage in profile.stages or ()}
+    named = {stage.id: stage_label(stage) for stage in profile.stages or ()}
     yield from _render_one((profile.findings or [])[number - 1], number, named, own_reason=True)
 
 
@@ -131,11 +131,9 @@ def _render_one(finding: Finding, number: int, named: dict[str, str], *, own_rea
 
 
 def _place(finding: Finding, named: dict[str, str]) -> str:
-    parts = [named.get(finding.stage, finding.stage)] if finding.stage else []
-    at = finding.location
-    if at is not None:
-        parts.append(f"{at.file}:{at.line}")
-    return ", ".join(parts)
+    label = named.get(finding.stage, finding.stage) if finding.stage else ""
+    place = place_of(finding.location) or ""
+    return label if place in label else f"{label}, {place}".removeprefix(", ")
 
 
 def _labelled(label: str, text: str) -> Iterator[Block]:

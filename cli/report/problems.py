@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.text.blocks import Blank, Block, Code, Heading, Prose
-from pipeprof.profiles.wording import stage_words
+from pipeprof.profiles.wording import stage_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,7 @@ def _head(problem: Problem, profile: Profile) -> str:
     stage = next((stage for stage in profile.stages or [] if stage.id == problem.stage), None)
     parts = [problem.code]
     if stage or problem.stage:
-        parts.append(f"at {stage_words(stage) if stage else problem.stage}")
+        parts.append(f"at {stage_label(stage) if stage else problem.stage}")
     if problem.file:
         place = [problem.file, *(str(number) for number in (problem.line, problem.column) if number is not None)]
         parts.append(":".join(place))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.profiles.document.base import PhaseName
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.stages import Location
-from pipeprof.profiles.wording import as_typed, size
+from pipeprof.profiles.wording import as_typed, label_of, size
 from pipeprof.profiles.worker.error_report import Frame, users_frame_of_stacks
 
 if TYPE_CHECKING:
@@ -63,10 +63,8 @@ class StageAt:
 
     @property
     def words(self) -> str:
-        """The stage for a sentence."""
-        called = self.name or self.op
-        where = f", {self.location.file}:{self.location.line}" if self.location else ""
-        return f"{called} ({self.address}{where})"
+        """Name the stage in a sentence, as the tables and the verdict do."""
+        return label_of(self.name, self.op, self.location)
 
 
 @dataclass(frozen=True)

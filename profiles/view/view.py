@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.profiles.constants import TEXT_BYTES
+from pipeprof.profiles.wording import label_of
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -142,8 +143,8 @@ class StageView:
 
     @property
     def words(self) -> str:
-        """The stage for a sentence."""
-        return f'"{self.name}" ({self.op}, {self.id})' if self.name else f"{self.op} ({self.id})"
+        """Name the stage in a sentence, as the tables and the verdict do."""
+        return label_of(self.name, self.op, self.location, injected=self.injected)
 
     @property
     def element_bytes(self) -> float | None:

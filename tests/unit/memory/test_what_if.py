@@ -340,7 +340,7 @@ def test_a_map_that_fills_batches_may_take_up_to_sixteen(limit: int, size: int, 
     together, shuffle = tuned(limit * MB, ENDLESS, mixed, *BATCHED)
 
     assert (together.fits, shuffle.most) == (fits, limit - 140 / 1.25 - 41 - 24)
-    assert "134 MiB of it for batches that map (stages.1) may fill ahead" in together.sentence
+    assert "134 MiB of it for batches that map may fill ahead" in together.sentence
 
 
 @pytest.mark.parametrize(
