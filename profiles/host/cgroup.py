@@ -140,12 +140,11 @@ class Cgroup:
             known.append(hidden)
         return min(known) if known else None
 
-    def memory_current(self) -> int | None:
-        """Bytes charged to the folder with the smallest limit (or the own one), page cache included."""
-        return self._current(self._tightest())
-
     def memory_held(self) -> int | None:
-        """The same less what the kernel would give up at once: pages of files that were not used lately."""
+        """Bytes charged to the folder with the smallest limit, without file pages that were not used lately.
+
+        The kernel would give those up at once.
+        """
         folder = self._tightest()
         current = self._current(folder)
         if folder is None or current is None:

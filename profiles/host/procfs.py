@@ -271,26 +271,6 @@ def thread_times(pid: Pid, proc: Path = PROC) -> dict[int, ThreadTimes] | None:
     return found or None
 
 
-@dataclass(frozen=True)
-class Switches:
-    """Context switches: because a thread waited for something, and because another one got its core."""
-
-    voluntary: int
-    involuntary: int
-
-
-def context_switches(pid: Pid, proc: Path = PROC) -> Switches | None:
-    """Sums over the live threads (``/proc/<pid>/status`` itself counts the first thread only)."""
-    seen = [fields(read_text(f"{proc}/{pid}/task/{thread}/status")) for thread in _numbers(f"{proc}/{pid}/task")]
-    counted = [one for one in seen if "voluntary_ctxt_switches" in one and "nonvoluntary_ctxt_switches" in one]
-    if not counted:
-        return None
-    return Switches(
-        voluntary=sum(one["voluntary_ctxt_switches"] for one in counted),
-        involuntary=sum(one["nonvoluntary_ctxt_switches"] for one in counted),
-    )
-
-
 def _listed_children(pid: int, proc: Path) -> list[int] | None:
     """Children as the threads' ``children`` files list them; ``None`` if the kernel was built without those."""
     found: list[int] = []

@@ -288,7 +288,7 @@ def test_folders_count_as_source_files(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "part"),
     [
-        ({"python": {"function": "functions.py:a_list"}}, "got list from functions.py:a_list"),
+        ({"python": {"function": "functions.py:a_list"}}, "functions.py:a_list returned list"),
         ({"load": {"path": "texts"}}, "not found"),
         ({"tfds.load": {"name": "mnist", "split": "train"}}, "pip install tensorflow-datasets"),
         ({"timeseries_dataset_from_array": {"data": [1], "targets": None, "sequence_length": 2}}, ""),

@@ -28,11 +28,6 @@ class RawSnapshot:
 
     proto: Any
 
-    @property
-    def node_count(self) -> int:
-        """Number of live iterators. The fullest of several snapshots shows the most of the pipeline."""
-        return len(self.proto.nodes)
-
     def parameters(self) -> tuple[tuple[str, str, float], ...]:
         """What AUTOTUNE has set: node name, parameter, value in force; sorted, each once.
 
@@ -69,12 +64,6 @@ def take_snapshot(iterator: Any) -> RawSnapshot | None:
         return RawSnapshot(tf.data.experimental.get_model_proto(iterator))
     except tf.errors.NotFoundError:
         return None
-
-
-def snapshot_model(iterator: Any) -> ModelDict | None:
-    """As `take_snapshot`, as a plain record."""
-    raw = take_snapshot(iterator)
-    return None if raw is None else raw.to_dict()
 
 
 def _node(node: Any) -> ModelNodeDict:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -245,9 +245,3 @@ def _scalars(value: Any) -> Iterator[Any]:
             yield from _scalars(item)
     else:
         yield value
-
-
-def whole_numbers(value: Any) -> Sequence[int] | None:
-    """``value`` as a list of whole numbers; ``None`` if it is none."""
-    items = list(value) if isinstance(value, list | tuple) else [value]
-    return items if all(isinstance(item, int) and not isinstance(item, bool) for item in items) else None

@@ -32,7 +32,7 @@ from pipeprof.pipelines.spec.yaml.tree import (
 from pipeprof.pipelines.suggest import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from pipeprof.pipelines.spec.yaml.reader import Address, YamlDocument
 
@@ -69,28 +69,18 @@ class _Path:
         raise FlagError(Problem(self.span(first), code, message, suggestion))
 
 
-def apply_overrides(
-    document: YamlDocument, sets: Sequence[str], first: int = 0, environment: Mapping[str, str] | None = None
-) -> list[Problem]:
-    """Apply every ``path=value`` to a document's data, later ones over earlier ones.
+def apply_sets(root: Item, sets: Sequence[str], first: int, references: References) -> list[Problem]:
+    """Apply every ``path=value`` to a document's tree, later ones over earlier ones.
 
     Args:
-        document: changed in place: its data, and its places (those of changed values are then in the flag).
+        root: changed in place; the places of changed values are then in the flag.
         sets: the flags' texts, without ``--set``.
         first: number of the first flag.
-        environment: fills in ``${VAR}`` in the values; ``None`` leaves them as they are.
+        references: receives what is known about ``${VAR}`` in the values.
 
     Returns:
         What is wrong with the flags; their spans carry the flag's number and count from the start of ``--set ``.
     """
-    root = grow(document)
-    problems = apply_sets(root, sets, first, document.references if environment is None else References(environment))
-    document.data, document.places = flatten(root)
-    return problems
-
-
-def apply_sets(root: Item, sets: Sequence[str], first: int, references: References) -> list[Problem]:
-    """Do the same to a tree; what is known about ``${VAR}`` in the values goes to ``references``."""
     problems: list[Problem] = []
     count = 0
     for number, text in enumerate(sets, first):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
 
 from pipeprof.pipelines.spec.yaml.references import REFERENCE_START, References, hide, show
 from pipeprof.pipelines.spec.yaml.scalars import Scalar, ScalarError, resolve_scalar
@@ -103,21 +103,18 @@ class _StopReadingError(Exception):
     """Reading cannot go on; the problem is already noted."""
 
 
-def compose(
-    text: str, index: TextIndex, make_parser: Callable[[str], Any], references: References | None = None
-) -> tuple[Node | None, list[Problem]]:
+def compose(text: str, index: TextIndex, references: References | None = None) -> tuple[Node | None, list[Problem]]:
     """Read one YAML document.
 
     Args:
         text: without byte order mark, NUL and other control characters.
         index: the index of that text.
-        make_parser: PyYAML's parser class, for the text.
         references: what to do with ``${VAR}`` in values; they are left as they are without it.
 
     Returns:
         The root node, ``None`` if the text is empty or could not be read to its end; and everything wrong with it.
     """
-    composer = _Composer(text, index, make_parser, references or References())
+    composer = _Composer(text, index, references or References())
     try:
         return composer.document(), composer.problems
     except YamlSyntaxError as error:
@@ -129,13 +126,13 @@ def compose(
 
 
 class _Composer:
-    def __init__(self, text: str, index: TextIndex, make_parser: Callable[[str], Any], references: References) -> None:
+    def __init__(self, text: str, index: TextIndex, references: References) -> None:
         self.problems: list[Problem] = []
         self._references = references
         self._text = text
         self._index = index
         hidden = hide(text)
-        self._events = iter_events(hidden, make_parser)
+        self._events = iter_events(hidden)
         self._shown: Callable[[str], str] = show if hidden != text else str
         self._count = 0
         self._depth = 0

@@ -22,10 +22,9 @@ from pipeprof.pipelines.spec.yaml.nodes import (
 )
 from pipeprof.pipelines.spec.yaml.references import References
 from pipeprof.pipelines.spec.yaml.spans import Place, Problem, Span
-from pipeprof.pipelines.spec.yaml.syntax import default_parser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 MAX_BYTES: Final = 1 << 20
 """Largest spec, in bytes."""
@@ -86,7 +85,6 @@ def decode(content: bytes, file: int = 0) -> tuple[str, Problem | None]:
 def read(
     content: bytes | str,
     *,
-    make_parser: Callable[[str], Any] | None = None,
     environment: Mapping[str, str] | None = None,
     file: int = 0,
 ) -> YamlDocument:
@@ -94,7 +92,6 @@ def read(
 
     Args:
         content: a spec's bytes (UTF-8) or text.
-        make_parser: PyYAML's parser class; libyaml's by default, if there is one.
         environment: fills in ``${VAR}`` and ``${VAR:-default}`` in values; ``None`` leaves them as they are.
         file: the number that the places carry.
 
@@ -109,7 +106,7 @@ def read(
     if problem is not None:
         document.problems.append(problem)
         return document
-    root, document.problems = compose(text, index, make_parser or default_parser(), document.references)
+    root, document.problems = compose(text, index, document.references)
     if root is None or (isinstance(root, ScalarNode) and root.value is None):
         if not document.problems:
             document.problems.append(Problem(None, "empty", "empty file: expected a spec"))

@@ -1,4 +1,4 @@
-"""PyYAML's parser events, the same from its C and its Python parser, and its syntax errors in our words."""
+"""Events of libyaml's parser, and its syntax errors in our words."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import yaml
-from yaml.scanner import Scanner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 LINE_ENDS: Final = "\r\n\x85\u2028\u2029"
@@ -49,42 +48,14 @@ class YamlSyntaxError(Exception):
         self.problem = problem
 
 
-class PythonParser(yaml.reader.Reader, Scanner, yaml.parser.Parser):
-    """The pure Python parser, for installations of PyYAML without libyaml; it takes tabs where libyaml does."""
-
-    def __init__(self, stream: str) -> None:
-        """Read a text."""
-        yaml.reader.Reader.__init__(self, stream)
-        Scanner.__init__(self)
-        yaml.parser.Parser.__init__(self)
-
-    def scan_to_next_token(self) -> None:
-        """Skip blanks, comments and line ends; a tab is a blank wherever no block can start."""
-        while True:
-            while self.peek() == " " or (self.peek() == "\t" and (self.flow_level or not self.allow_simple_key)):
-                self.forward()
-            if self.peek() == "#":
-                while self.peek() not in "\0" + LINE_ENDS:
-                    self.forward()
-            if not self.scan_line_break():  # type: ignore[no-untyped-call]  # the stubs leave it out
-                return
-            if not self.flow_level:
-                self.allow_simple_key = True
-
-
-def default_parser() -> Callable[[str], Any]:
-    """Return libyaml's parser if PyYAML was built with it, else the Python one."""
-    # Of the loader only the parser is used: nothing is ever constructed by PyYAML.
-    return yaml.CSafeLoader if yaml.__with_libyaml__ else PythonParser
-
-
-def iter_events(text: str, make_parser: Callable[[str], Any]) -> Iterator[Event]:
+def iter_events(text: str) -> Iterator[Event]:
     """Yield the parser's events up to the end of the text.
 
     Raises:
         YamlSyntaxError: with the place and a message in our words.
     """
-    parser = make_parser(text)
+    # PyYAML's wheels hold libyaml wherever TensorFlow has wheels. PyYAML constructs nothing: only its parser is used.
+    parser = yaml.CSafeLoader(text)
     try:
         while True:
             event = parser.get_event()
@@ -95,10 +66,6 @@ def iter_events(text: str, make_parser: Callable[[str], Any]) -> Iterator[Event]
                 yield _event(kind, event)
     except yaml.MarkedYAMLError as error:
         raise YamlSyntaxError(_explain(text, error)) from None
-    except (ValueError, OverflowError, yaml.YAMLError):
-        # The Python scanner turns an escape such as "\UFFFFFFFF" into a character without a check of its range.
-        offset = min(getattr(parser, "index", 0), len(text))
-        raise YamlSyntaxError(_at_escape(text, offset)) from None
 
 
 _KINDS: Final[dict[type, str]] = {
@@ -127,7 +94,7 @@ def _event(kind: str, event: Any) -> Event:
 class _Rule(NamedTuple):
     """What a problem of PyYAML's is called here.
 
-    ``pattern`` finds it in PyYAML's wording (the two parsers differ); ``at_context``: shown where the construct began;
+    ``pattern`` finds it in PyYAML's wording; ``at_context``: shown where the construct began;
     ``{got}`` in the message is what stands there.
     """
 

@@ -44,18 +44,13 @@ from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, PipelineView, StageV
 from pipeprof.profiles.wording import size as in_words
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.memory import LedgerEntry
+    pass
 
 LARGE_ELEMENT_BYTES = 4_000_000
 """Elements that are no batches are counted in the step from this size on: fewer bytes are little beside any buffer."""
 
 IN_MEMORY_SOURCES = frozenset({"from_tensor_slices", "from_tensors"})
 _HANDED_ON = frozenset({"assert_cardinality", "prefetch", "repeat", "skip", "take", "with_options"})
-
-
-def predicted_memory(view: PipelineView) -> list[LedgerEntry]:
-    """Predicted bytes by owner; stages of unknown size have no entry (see `memory_prediction`)."""
-    return memory_prediction(view).ledger()
 
 
 def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPrediction:

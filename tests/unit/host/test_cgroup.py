@@ -96,7 +96,6 @@ class TestVersion2:
         assert cgroup.memory_limit() == 64 * MIB
 
     def test_what_is_held_is_that_of_the_group_with_the_limit(self, v2):
-        assert v2.cgroup().memory_current() == 300 * MIB
         assert v2.cgroup().memory_held() == 200 * MIB
 
     def test_cpu(self, v2):
@@ -130,7 +129,6 @@ class TestVersion1:
         cgroup = v1.cgroup()
         assert cgroup.version() == 1
         assert cgroup.memory_limit() == 256 * MIB
-        assert cgroup.memory_current() == 200 * MIB
         assert cgroup.memory_held() == 150 * MIB
         assert cgroup.cpu_quota() == 0.5
         assert cgroup.cpuset() == {2, 3}
@@ -182,7 +180,6 @@ def test_nothing_to_be_known(tree, text):
     cgroup = tree.cgroup()
     assert cgroup.version() is None
     assert cgroup.memory_limit() is None
-    assert cgroup.memory_current() is None
     assert cgroup.memory_held() is None
     assert cgroup.memory_events() is None
     assert cgroup.cpu_quota() is None

@@ -19,7 +19,6 @@ def test_numbers_of_a_process(proc):
     assert procfs.pages(42, proc).anonymous_bytes == 700 * procfs.PAGE_BYTES
     assert procfs.io_read_bytes(42, proc) == 8192
     assert procfs.thread_times(42, proc) == {42: procfs.ThreadTimes(42000, 42), 43: procfs.ThreadTimes(43000, 43)}
-    assert procfs.context_switches(42, proc) == procfs.Switches(voluntary=20, involuntary=6)
 
 
 def test_stat_in_seconds(proc, monkeypatch):
@@ -49,7 +48,6 @@ ALL = [
     procfs.shares,
     procfs.io_read_bytes,
     procfs.thread_times,
-    procfs.context_switches,
 ]
 
 

@@ -10,7 +10,7 @@ from unit.advise.views import function, pipeline, stage, tensor
 
 from pipeprof.profiles.constants import ARRAY_COPIES, CAPTURED_CONSTANT_COPIES, SOURCE_CONSTANT_COPIES
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
-from pipeprof.profiles.memory.predict.predict import memory_prediction, predicted_memory
+from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.view.view import INFINITE, Component, PipelineView, StageView
 
 IMAGE = (tensor("float32", 224, 224, 3),)
@@ -378,7 +378,7 @@ def test_an_interleave_with_parallel_calls_opens_twice_its_cycle_ahead(inputs, o
 def test_the_ledger_has_the_same_bytes() -> None:
     view: PipelineView = pipeline(generated(), above("shuffle", buffer_size=10), above("batch", index=1, batch_size=2))
 
-    assert [(one.owner, one.stage, one.bytes, one.how) for one in predicted_memory(view)] == [
+    assert [(one.owner, one.stage, one.bytes, one.how) for one in memory_prediction(view).ledger()] == [
         (one.owner, one.stage, one.bytes, one.how) for one in memory_prediction(view).held
     ]
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.spec.compose.overrides import FLAG, apply_overrides, walk_address
+from pipeprof.pipelines.spec.compose.overrides import FLAG, apply_sets, walk_address
 from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read
-from pipeprof.pipelines.spec.yaml.spans import Span
+from pipeprof.pipelines.spec.yaml.spans import Problem, Span
+from pipeprof.pipelines.spec.yaml.tree import flatten, grow
 
 SPEC = """\
 version: 1
@@ -35,6 +37,14 @@ stages:
   - take: {count: 2, name: mix}
   - skip: {count: 2, name: mix}
 """
+
+
+def apply_overrides(document: YamlDocument, sets: Sequence[str]) -> list[Problem]:
+    """Apply flags to a document as the loader does."""
+    root = grow(document)
+    problems = apply_sets(root, sets, 0, document.references)
+    document.data, document.places = flatten(root)
+    return problems
 
 
 def changed(*sets: str) -> tuple[Any, YamlDocument]:
