@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PhaseName = Literal["import", "data", "build", "first_element", "warmup", "measure", "trace"]
-GapCause = Literal["pipeline", "copy", "python", "launch", "compile", "pipeprof"]
 Bound = Literal["input", "step", "balanced"]
 Limit = Literal["serial-stage", "cpu", "io", "gil", "latency", "memory", "step"]
 Owner = Literal[

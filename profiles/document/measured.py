@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeprof.profiles.document.base import Dispatch, GapCause, Model, PhaseName
+from pipeprof.profiles.document.base import Dispatch, Model
+from pipeprof.profiles.document.vocabulary import GapCause, PhaseName
 
 
 class Phase(Model):

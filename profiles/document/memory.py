@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pipeprof.profiles.document.base import How, Model, Owner, PhaseName
+from pipeprof.profiles.document.base import How, Model, Owner
+from pipeprof.profiles.document.vocabulary import PhaseName
 
 
 class LedgerEntry(Model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import tried
 from pipeprof.profiles.memory.ledger.account import LedgerInput, account, before_running, looks
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.sampler import Sampler
     from pipeprof.profiles.memory.predict.model import MemoryPrediction
+    from pipeprof.profiles.protocol.messages import MemoryMoment
     from pipeprof.profiles.view.view import PipelineView
 
 
@@ -28,8 +29,8 @@ def account_memory(
     stages: Mapping[str, StageAt],
 ) -> None:
     """Fill in the profile's ledger where the worker got as far as telling of its memory and graphs. Never raises."""
-    document, graphs = observed.memory, observed.graphs
-    if document is None or graphs is None:
+    report, graphs = observed.memory, observed.graphs
+    if report is None or graphs is None:
         messages: list[Message] = []
         tried("its memory", lambda: _at_last_look(profile, observed, sampler, loaded), messages)
         profile.warnings += messages
@@ -40,24 +41,24 @@ def account_memory(
         from pipeprof.profiles.view.from_graph import view_of_graphs
 
         view = view_of_graphs(
-            graphs["written"],
-            graphs["executed"],
+            graphs.written,
+            graphs.executed,
             profile.stages or [],
             by_address=spec,
             cores=profile.host.cores,
             memory_limit=profile.host.memory_limit_bytes,
             profile=profile,
-            made=graphs.get("made") or (),
+            made=graphs.made,
         )
         ops = {address: stage.op for address, stage in stages.items()} if spec else None
         return account(
             profile,
             LedgerInput(
-                document=document,
-                looks=looks(graphs, document, by_address=spec, ops=ops),
+                report=report,
+                looks=looks(graphs, report, by_address=spec, ops=ops),
                 view=view,
                 origin=sampler.started,
-                predicted=_predicted(profile, view, loaded, document["python"]["arrays"]),
+                predicted=_predicted(profile, view, loaded, report.python.arrays),
                 children=sampler.had_children,
             ),
         )
@@ -83,12 +84,12 @@ def _at_last_look(profile: Profile, observed: Observed, sampler: Sampler, loaded
     found = ledger_at(
         LastLook(
             readings=observed.readings,
-            memory=look["memory"],
-            phase=look["phase"],
-            model=look["model"],
+            memory=look.memory,
+            phase=look.phase,
+            model=look.model,
             view=view,
             origin=sampler.started,
-            children=_children(profile, sampler, look["memory"]),
+            children=_children(profile, sampler, look.memory),
         )
     )
     if found is None:
@@ -101,14 +102,14 @@ def _at_last_look(profile: Profile, observed: Observed, sampler: Sampler, loaded
         memory.predicted_bytes = predicted.peak_bytes
 
 
-def _children(profile: Profile, sampler: Sampler, memory: Mapping[str, Any]) -> int:
+def _children(profile: Profile, sampler: Sampler, memory: MemoryMoment) -> int:
     """What child processes held when the worker looked at its own memory."""
-    own: int | None = memory["rss"]
+    own = memory.rss
     if not sampler.had_children or own is None:
         return 0
     from pipeprof.profiles.memory.ledger.growth import memory_at
 
-    held = memory_at(profile.series, memory["t"] - sampler.started)
+    held = memory_at(profile.series, memory.t - sampler.started)
     return max(0, round(held or 0) - own)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.base import PhaseName
 from pipeprof.profiles.document.measured import (
     Contention,
     Device,
     Disk,
+    Gap,
     Gaps,
     Overhead,
     Phase,
+    Quantiles,
     Series,
     Steps,
     Throughput,
@@ -23,6 +24,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
+from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.time.causes import collect_causes
 from pipeprof.profiles.time.ceiling import find_ceiling
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.harness.settings import Plan
     from pipeprof.profiles.host.sampler import Sampler
+    from pipeprof.profiles.protocol.messages import Trace
+    from pipeprof.profiles.protocol.steps import DurationSummary, IdleGaps
 
 DELETION_SECONDS = 0.25
 """From here on a single deletion is a long one."""
@@ -104,7 +108,7 @@ def assemble(
         device=_device(facts, observed),
         disk=facts.disk,
         stages=stages,
-        options=(observed.graphs or {}).get("written", {}).get("options"),
+        options=observed.graphs.written.get("options") if observed.graphs is not None else None,
         cpu=cpu,
         fetch=_fetch(facts, observed, steps),
         ceiling=find_ceiling(stages or [], cpu, steps, facts.host.cores, _pool(facts, observed)),
@@ -145,28 +149,55 @@ def _phases(observed: Observed, sampler: Sampler | None) -> list[Phase]:
 
 def _steps(facts: Facts, observed: Observed) -> Steps | None:
     measured = observed.measured
-    if measured is None or not measured["steps"]["count"]:
+    if measured is None or not measured.steps.count:
         return None
-    return Steps(dispatch="sync" if observed.own_step else facts.plan.dispatch, **measured["steps"])
+    seen = measured.steps
+    return Steps(
+        count=seen.count,
+        dispatch="sync" if observed.own_step else facts.plan.dispatch,
+        seconds=seen.seconds,
+        interval_ms=_quantiles(seen.interval_ms),
+        wait_ms=_quantiles(seen.wait_ms),
+        fetch_ms=_quantiles(seen.fetch_ms),
+        busy_ms=_quantiles(seen.busy_ms) if seen.busy_ms is not None else None,
+        wait_share=seen.wait_share,
+        restart_share=seen.restart_share,
+        floor_ms=_quantiles(seen.floor_ms) if seen.floor_ms is not None else None,
+        epochs=seen.epochs,
+    )
+
+
+def _quantiles(summary: DurationSummary) -> Quantiles:
+    return Quantiles(**vars(summary))
 
 
 def _device(facts: Facts, observed: Observed) -> Device:
-    measured = observed.measured or {}
+    measured = observed.measured
     return Device(
-        kind="python" if observed.own_step else facts.plan.step["kind"],
+        kind="python" if observed.own_step else facts.plan.step.kind,
         text=f"python: returned by {facts.target.text}" if observed.own_step else facts.plan.step_text,
-        idle_share=measured.get("idle_share"),
-        gaps=Gaps(**measured["gaps"]) if measured.get("gaps") else None,
+        idle_share=measured.idle_share if measured is not None else None,
+        gaps=_gaps(measured.gaps) if measured is not None and measured.gaps is not None else None,
+    )
+
+
+def _gaps(gaps: IdleGaps) -> Gaps:
+    return Gaps(
+        count=gaps.count,
+        by_cause=gaps.by_cause,
+        longest=[Gap(start_s=gap.start_s, ms=gap.ms, cause=gap.cause) for gap in gaps.longest],
+        histogram=gaps.histogram,
     )
 
 
 def _throughput(facts: Facts, observed: Observed, steps: Steps | None, stages: list[Stage] | None) -> Throughput | None:
     if steps is None or not steps.seconds:
         return None
-    sizes = (observed.measured or {}).get("sizes") or {}
+    loop = observed.measured.loop if observed.measured is not None else None
+    sizes = loop.sizes if loop is not None else None
     per_batch = _elements_per_batch(facts, observed, stages)
     rate = steps.count / steps.seconds
-    size = sizes.get("bytes")
+    size = sizes.bytes if sizes is not None else None
     return Throughput(
         batches_per_second=rate,
         elements_per_batch=per_batch,
@@ -179,13 +210,14 @@ def _throughput(facts: Facts, observed: Observed, steps: Steps | None, stages: l
 def _elements_per_batch(facts: Facts, observed: Observed, stages: list[Stage] | None) -> float | None:
     if not stages:
         return None
-    graphs = observed.graphs or {}
+    graphs = observed.graphs
+    loop = observed.measured.loop if observed.measured is not None else None
     spec = facts.target.kind == "spec"
     return elements_per_batch(
-        graphs.get("written"),
+        graphs.written if graphs is not None else None,
         stages,
-        ((observed.measured or {}).get("sizes") or {}).get("length"),
-        segments=[(one["first"], one["last"]) for one in graphs.get("segments", ())],
+        loop.sizes.length if loop is not None and loop.sizes is not None else None,
+        segments=[(segment.first, segment.last) for segment in graphs.segments] if graphs is not None else (),
         by_address=spec,
         ops={address: stage.op for address, stage in facts.stages.items()} if spec else None,
     )
@@ -197,15 +229,14 @@ def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[
         return facts.written, []
     names = {address: stage.name for address, stage in facts.stages.items()}
     locations = {address: stage.location for address, stage in facts.stages.items() if stage.location}
-    steps = (observed.measured or {}).get("steps") or {"seconds": 0.0}
     stages, notes = explain_stages(
-        graphs["written"],
-        graphs["executed"],
-        segments=[(one["first"], one["last"]) for one in graphs["segments"]],
-        batches=sum(one["batches"] for one in graphs["segments"]),
-        times=[one.get("seconds", 0.0) for one in graphs["segments"]],
-        traced=traced_elements(observed.trace, graphs["executed"]),
-        seconds=steps["seconds"],
+        graphs.written,
+        graphs.executed,
+        segments=[(segment.first, segment.last) for segment in graphs.segments],
+        batches=sum(segment.batches for segment in graphs.segments),
+        times=[segment.seconds for segment in graphs.segments],
+        traced=traced_elements(observed.trace, graphs.executed),
+        seconds=observed.measured.steps.seconds if observed.measured is not None else 0.0,
         cores=facts.host.cores,
         names=names,
         locations=locations,
@@ -227,54 +258,54 @@ def _attribute_time(
         return stages, None
     spec = facts.target.kind == "spec"
     ops = {address: stage.op for address, stage in facts.stages.items()} if spec else None
-    work = work_by_stage(observed.trace, graphs["written"], graphs["executed"], by_address=spec, ops=ops)
+    work = work_by_stage(observed.trace, graphs.written, graphs.executed, by_address=spec, ops=ops)
     return attribute_time(stages, work, _cpu_usage(facts, observed, steps), facts.host.cores)
 
 
 def _pool(facts: Facts, observed: Observed) -> float | None:
     """Threads that functions run on: a pool of the pipeline's own, else one for each core of the machine."""
-    options = (observed.graphs or {}).get("written", {}).get("options") or {}
+    options = observed.graphs.written.get("options", {}) if observed.graphs is not None else {}
     own = options.get("threading.private_threadpool_size")
     return float(own) if own else facts.host.schedulable_cores or facts.host.cores
 
 
 def _cpu_usage(facts: Facts, observed: Observed, steps: Steps | None) -> CpuUsage:
-    measured, contention = observed.measured or {}, facts.contention
+    contention = facts.contention
     if steps is None:
         return CpuUsage()
-    cpu_ns, overhead_ns = measured.get("cpu_ns"), measured.get("overhead_cpu_ns")
+    loop = observed.measured.loop if observed.measured is not None else None
+    cpu_ns, overhead_ns = (loop.cpu_ns, loop.overhead_cpu_ns) if loop is not None else (None, None)
     # The kernel sums it over the cores on which the group was held back.
     throttled = contention.throttled_seconds if contention is not None else None
     could = steps.seconds * (facts.host.schedulable_cores or 1)
     return CpuUsage(
         total_ms=cpu_ns / 1e6 / steps.count if cpu_ns else None,
-        loop_ms=(observed.headspace or {}).get("loop_cpu_ms"),
+        loop_ms=observed.replayed.loop_cpu_ms if observed.replayed is not None else None,
         pipeprof_ms=overhead_ns / 1e6 / steps.count if overhead_ns is not None else None,
         waiting_share=contention.runnable_wait_share if contention is not None else None,
         throttled_share=min(1.0, throttled / could) if throttled is not None and could else None,
         interval_ms=steps.interval_ms.mean,
-        batches=sum(one["batches"] for one in (observed.graphs or {}).get("segments") or ()),
-        traced_share=_traced_share(observed.trace or {}),
+        batches=sum(segment.batches for segment in observed.graphs.segments) if observed.graphs is not None else 0,
+        traced_share=_traced_share(observed.trace) if observed.trace is not None else None,
     )
 
 
-def _traced_share(trace: Mapping[str, Any]) -> float | None:
-    at_work = sum(one["ms"] for one in (trace.get("work") or {}).values())
-    cpu = trace.get("cpu_seconds")
-    return min(1.0, 1e3 * cpu / at_work) if cpu is not None and at_work > 0 else None
+def _traced_share(trace: Trace) -> float | None:
+    at_work = sum(work.ms for work in trace.work.values())
+    return min(1.0, 1e3 * trace.cpu_seconds / at_work) if trace.cpu_seconds is not None and at_work > 0 else None
 
 
 def _headspace(steps: Steps | None, observed: Observed) -> Headspace | None:
-    seen = observed.headspace
+    seen = observed.replayed
     if steps is None or seen is None or not steps.interval_ms.mean:
         return None
-    interval, replayed = steps.interval_ms.mean, seen["replayed_ms"]
+    interval, replayed = steps.interval_ms.mean, seen.replayed_ms
     return Headspace(
         interval_ms=interval,
         replayed_ms=replayed,
         share=max(0.0, 1 - replayed / interval),
         speedup=max(1.0, interval / replayed) if replayed else 1.0,
-        batches=seen["batches"],
+        batches=seen.batches,
     )
 
 
@@ -282,36 +313,34 @@ def _fetch(facts: Facts, observed: Observed, steps: Steps | None) -> Fetch | Non
     """Only of a run with the source files evicted: else nobody knows what was in memory."""
     if steps is None or facts.disk is None or not facts.disk.cold:
         return None
-    cold, warm = steps.interval_ms.mean, (observed.warm or {}).get("warm_ms")
-    replayed = (observed.headspace or {}).get("replayed_ms")
+    cold, warm = steps.interval_ms.mean, observed.warm.warm_ms if observed.warm is not None else None
+    replayed = observed.replayed.replayed_ms if observed.replayed is not None else None
     return Fetch(
         cold_ms=cold,
         warm_ms=warm,
         replayed_ms=replayed,
         fetch_ms=max(0.0, cold - warm) if warm is not None else None,
         prepare_ms=max(0.0, warm - replayed) if warm is not None and replayed is not None else None,
-        warm_disk_bytes=(observed.warm or {}).get("disk_bytes"),
+        warm_disk_bytes=observed.warm.disk_bytes if observed.warm is not None else None,
     )
 
 
 def _series(observed: Observed, sampler: Sampler | None, most: int | None) -> Series:
     series = sampler.series(most) if sampler else Series()
-    histograms: dict[str, Any] = (observed.measured or {}).get("histograms") or {}
-    series.interval_histogram_ms = [tuple(pair) for pair in histograms.get("interval", [])]
-    series.fetch_histogram_ms = [tuple(pair) for pair in histograms.get("fetch", [])]
+    if observed.measured is not None:
+        series.interval_histogram_ms = observed.measured.histograms.interval
+        series.fetch_histogram_ms = observed.measured.histograms.fetch
     return series
 
 
 def _overhead(facts: Facts, observed: Observed) -> Overhead | None:
     measured = observed.measured
-    if measured is None or not measured["steps"]["seconds"]:
+    if measured is None or not measured.steps.seconds:
         return None
-    seconds = measured["steps"]["seconds"]
-    gaps = measured.get("gaps")
-    late = gaps["by_cause"].get("pipeprof", 0.0) if gaps else None
-    loop = measured.get("overhead_ns")
+    seconds = measured.steps.seconds
+    late = measured.gaps.by_cause.get("pipeprof", 0.0) if measured.gaps is not None else None
     return Overhead(
-        loop_share=loop / 1e9 / seconds if loop is not None else None,
+        loop_share=measured.loop.overhead_ns / 1e9 / seconds if measured.loop is not None else None,
         sampler_cores=facts.sampler_cores,
         wake_share=late / seconds if late is not None else None,
     )
@@ -345,7 +374,8 @@ def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
         often = f"{steps.epochs:,} times" if steps.epochs > 1 else "once"
         text = f"The dataset ended {often} while it was measured and was started again, as a training loop does{share}."
         found.append(Message(code="repeated", message=text))
-    deletions = (observed.measured or {}).get("deletions") or []
+    loop = observed.measured.loop if observed.measured is not None else None
+    deletions = loop.deletions if loop is not None else []
     seconds, long = steps.seconds if steps is not None else 0.0, max(deletions, default=0.0) > DELETION_SECONDS
     if not long:
         # Short ones of the warm-up tell nothing of the measured time; long ones are too few to leave any out.

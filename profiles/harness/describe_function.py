@@ -8,40 +8,23 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeprof.pipelines.data.processes import end_group
 from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError, UsageError
 from pipeprof.profiles.harness.process import Output
+from pipeprof.profiles.protocol.describe import DescribeAnswer, DescribeJob, SpecOfFunction
+from pipeprof.profiles.protocol.records import decode_record, encode_record
 
 _READ = 1 << 16
 
 
 @dataclass(frozen=True)
-class DescribedTarget:
-    """A spec of a user's function.
+class DescribedTarget(SpecOfFunction):
+    """A spec of a user's function, and what the function printed."""
 
-    Attributes:
-        text: The spec.
-        unsaid: What was left in Python, and why.
-        stages: How many stages it has.
-        equal: Whether the graph that TensorFlow runs for it is the function's; None if that could not be told.
-        why: Why it could not.
-        differences: Where the two graphs differ.
-        warnings: What else there is to be said.
-        printed: What the function printed.
-    """
-
-    text: str
-    unsaid: tuple[str, ...]
-    stages: int
-    equal: bool | None
-    why: str | None
-    differences: tuple[str, ...]
-    warnings: tuple[str, ...]
     printed: str
 
 
@@ -63,39 +46,32 @@ def describe_target(
         PipelineFailedError: It raised.
         PipeprofError: pipeprof itself failed.
     """
-    job = {
-        "target": target,
-        "arguments": [list(pair) for pair in arguments],
-        "folder": str(folder),
-        "name": name,
-        "arrays": arrays,
-        "force": force,
-        "parent_pid": os.getpid(),
-    }
-    answer, printed, code = _asked(job)
-    if answer is None:
+    job = DescribeJob(
+        parent_pid=os.getpid(),
+        target=target,
+        arguments=list(arguments),
+        folder=str(folder),
+        name=name,
+        arrays=arrays,
+        force=force,
+    )
+    answer, printed, code = _ask_worker(job)
+    failure = answer.failure if answer is not None else None
+    if failure is not None and failure.kind == "usage":
+        raise UsageError(failure.message)
+    if failure is not None and failure.kind == "internal":
+        raise PipeprofError(failure.message)
+    if failure is not None:
+        raise PipelineFailedError(failure.message)
+    if answer is None or answer.spec is None:
         tail = "\n".join(printed.splitlines()[-20:])
         msg = f"the process that called {target} ended ({code}) before it could answer"
         msg = f"{msg}:\n{tail}" if tail else msg
         raise PipelineFailedError(msg)
-    if answer.get("failed") == "usage":
-        raise UsageError(answer["message"])
-    if answer.get("failed") == "internal":
-        raise PipeprofError(answer["message"])
-    if answer.get("failed") is not None:
-        raise PipelineFailedError(answer["message"])
-    listed = {key: tuple(answer[key]) for key in ("unsaid", "differences", "warnings")}
-    return DescribedTarget(
-        text=answer["text"],
-        stages=answer["stages"],
-        equal=answer["equal"],
-        why=answer["why"],
-        printed=printed,
-        **listed,
-    )
+    return DescribedTarget(**vars(answer.spec), printed=printed)
 
 
-def _asked(job: Mapping[str, object]) -> tuple[dict[str, Any] | None, str, int]:
+def _ask_worker(job: DescribeJob) -> tuple[DescribeAnswer | None, str, int]:
     """The worker's answer, what was printed, and how it ended."""
     # Files, not pipes: what the function has started may hold them open for ever.
     with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as prints:
@@ -114,7 +90,7 @@ def _asked(job: Mapping[str, object]) -> tuple[dict[str, Any] | None, str, int]:
         try:
             if worker.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
-                    worker.stdin.write(json.dumps(dict(job)).encode() + b"\n")
+                    worker.stdin.write(encode_record(job).encode())
                     worker.stdin.close()
             code = worker.wait()
         finally:
@@ -126,4 +102,4 @@ def _asked(job: Mapping[str, object]) -> tuple[dict[str, Any] | None, str, int]:
         while chunk := prints.read(_READ):
             output.add(chunk)
         text = answers.read()
-    return (json.loads(text) if text else None), output.users() or "", code
+    return (decode_record(DescribeAnswer, json.loads(text)) if text else None), output.users() or "", code

@@ -119,7 +119,7 @@ class Watch:
     _kill_at: float | None = None
     _next_look: float = 0.0
     _next_save: float = 0.0
-    _looks_before: int = 0
+    _answers_before: int = 0
 
     def run(self) -> Ended:
         """Watch until the worker has ended, by itself or by us."""
@@ -188,7 +188,7 @@ class Watch:
         limit = self.sampler.limit_bytes
         if last and limit and last.used_bytes > LOOK_ABOVE * limit and now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
-            self.worker.send({"c": "look"})
+            self.worker.send("look")
 
     @property
     def _impatient(self) -> bool:
@@ -210,18 +210,18 @@ class Watch:
     def _ask(self, reason: Reason, until: float) -> None:
         """End the worker, after one last question what it is doing."""
         self._stop = reason
-        self._looks_before = self.observed.looks
-        self.worker.send({"c": "look"})
+        self._answers_before = self.observed.answers
+        self.worker.send("look")
         self._kill_at = until
 
     @property
     def _answered(self) -> bool:
-        return self.observed.looks > self._looks_before
+        return self.observed.answers > self._answers_before
 
     def _stop_gently(self, reason: Reason, now: float) -> None:
         """Let a worker that is at its steps finish its sums; end any other at once."""
         self._stop = reason
-        gentle = self.observed.phase in _STOPPABLE and self.worker.send({"c": "stop"})
+        gentle = self.observed.phase in _STOPPABLE and self.worker.send("stop")
         self._kill_at = now + GRACE_SECONDS[reason] if gentle else now
 
     def _drain(self) -> None:

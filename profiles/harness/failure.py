@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import signal
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.base import PhaseName
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.stages import Location
+from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.user_frames import UserFrame, users_frame_of_stacks
 from pipeprof.profiles.wording import as_typed, label_of, size
-from pipeprof.profiles.worker.error_report import Frame, users_frame_of_stacks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.cgroup import OomReport
     from pipeprof.profiles.host.limits import MemoryLimit
+    from pipeprof.profiles.protocol.messages import Raised
 
 EXIT_SPEC, EXIT_PIPELINE = 2, 5
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
@@ -122,7 +123,7 @@ def diagnose(ended: Ended, observed: Observed, around: Circumstances) -> Failure
 def _by_itself(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
     if observed.error is None:
         return _died(ended, observed, around)
-    if observed.error["code"] == "out-of-memory":
+    if observed.error.code == "out-of-memory":
         return _out_of_memory(ended, observed, around, "python")
     return _raised(observed, observed.error, around)
 
@@ -136,22 +137,22 @@ def _where(observed: Observed) -> str:
     return f"{observed.phase}{steps}"
 
 
-def _raised(observed: Observed, error: Mapping[str, Any], around: Circumstances) -> Failure:
-    stage = around.stages.get(error["address"] or "")
-    frame = _as_typed(Frame(**error["frame"]) if error["frame"] else None)
-    exit_code = EXIT_SPEC if error["kind"] == "spec" else EXIT_PIPELINE
-    message = error["message"]
-    if error["code"] == "empty":
+def _raised(observed: Observed, error: Raised, around: Circumstances) -> Failure:
+    stage = around.stages.get(error.address or "")
+    frame = _as_typed(error.frame)
+    exit_code = EXIT_SPEC if error.kind == "spec" else EXIT_PIPELINE
+    message = error.message
+    if error.code == "empty":
         message = f"Nothing to measure: {message}."
-    elif error["kind"] == "pipeline":
-        unknown = f"stage {error['address']}" if error["address"] else None
-        named = stage.words if stage else error.get("words") or unknown
+    elif error.kind == "pipeline":
+        unknown = f"stage {error.address}" if error.address else None
+        named = stage.words if stage else error.words or unknown
         place = f" at {frame.file}:{frame.line}" if frame else ""
         of = f" in {named}" if named else ""
-        did = _DID.get(error["code"], "The pipeline raised")
+        did = _DID.get(error.code, "The pipeline raised")
         message = f"{did}{of}{place}, phase {_where(observed)}: {message}"
     location = stage.location if stage else Location(file=frame.file, line=frame.line) if frame else None
-    problem = Problem(code=error["code"], message=message, stage=error["address"], address=error["address"])
+    problem = Problem(code=error.code, message=message, stage=error.address, address=error.address)
     if location is not None:
         problem.file, problem.line, problem.column = location.file, location.line, location.column
     return Failure(problem, exit_code)
@@ -191,7 +192,7 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
         whose = f"the memory limit{most} of its control group" if around.oom.by == "cgroup" else "the machine's memory"
         enforced = f"the kernel killed the worker at {whose}"
     elif by == "python":
-        said = observed.error["message"] if observed.error else ""
+        said = observed.error.message if observed.error else ""
         enforced = f"Python could not get more memory ({said})"
     elif limit is not None:
         source = {"option": "--memory-limit", "cgroup": "the control group, less a reserve"}.get(
@@ -218,8 +219,8 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
 
 def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[StageAt | None, tuple[str, int] | None]:
     """The iterator that buffered most at the last look, and the only written stage it can belong to."""
-    nodes = (observed.look or {}).get("model") or {}
-    largest = max(nodes.get("nodes", []), key=lambda node: node["buffered_bytes"], default=None)
+    model = observed.answer.model if observed.answer is not None else None
+    largest = max(model["nodes"] if model is not None else [], key=lambda node: node["buffered_bytes"], default=None)
     if largest is None or largest["buffered_bytes"] < 50e6:
         return None, None
     kind = re.sub(r"V\d+$", "", largest["name"])
@@ -230,8 +231,8 @@ def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[StageAt 
 
 
 def _hung(observed: Observed, around: Circumstances) -> Failure:
-    frames = (observed.look or {}).get("frames") or []
-    frame = _as_typed(Frame(**frames[0]) if frames else users_frame_of_stacks(around.stacks))
+    frames = observed.answer.frames if observed.answer is not None else []
+    frame = _as_typed(frames[0] if frames else users_frame_of_stacks(around.stacks))
     place = (
         f" The user's code was at {frame.file}:{frame.line}{f', in {frame.function}' if frame.function else ''}."
         if frame
@@ -244,5 +245,5 @@ def _hung(observed: Observed, around: Circumstances) -> Failure:
     return Failure(problem, EXIT_PIPELINE)
 
 
-def _as_typed(frame: Frame | None) -> Frame | None:
+def _as_typed(frame: UserFrame | None) -> UserFrame | None:
     return replace(frame, file=as_typed(frame.file)) if frame is not None else None

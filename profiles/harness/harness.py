@@ -21,7 +21,7 @@ from pipeprof.profiles.harness.failure import Circumstances, StageAt, diagnose
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, measuring_lock
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.harness.settings import Plan, RunSettings, job, plan
+from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
@@ -125,8 +125,10 @@ class _Run:
         self._observed = Observed()
         with Signals().installed() as signals:
             limit = self._limit.bytes if self._limit else None
-            asked = job(self._settings, self._plan, folders, os.getpid(), limit)
-            worker = WorkerProcess({**asked, "warm": [str(file) for file in self._warm]})
+            job = job_of(
+                self._settings, self._plan, folders, parent_pid=os.getpid(), memory_limit=limit, warm=self._warm
+            )
+            worker = WorkerProcess(job)
             try:
                 ended, sampler = self._watch(worker, signals)
             finally:
@@ -154,13 +156,13 @@ class _Run:
         self._progress.close()
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
         account_memory(profile, self._observed, sampler, self._settings.loaded, self._facts.stages)
-        graphs = self._observed.graphs or {}
+        graphs = self._observed.graphs
         profile.findings, messages = findings_for(
             profile,
-            graphs.get("written"),
-            graphs.get("executed"),
+            graphs.written if graphs is not None else None,
+            graphs.executed if graphs is not None else None,
             loaded=self._settings.loaded,
-            made=graphs.get("made") or (),
+            made=graphs.made if graphs is not None else (),
         )
         profile.warnings += messages
         # The memory ledger and the findings are known only now.
@@ -174,9 +176,9 @@ class _Run:
     def _pin_to_op(self, problem: Problem) -> None:
         """What TensorFlow refuses is pinned to the line of the op in the stage, not only to the stage's."""
         error, loaded = self._observed.error, self._settings.loaded
-        if error is None or loaded is None or not error.get("op_path"):
+        if error is None or loaded is None or not error.op_path:
             return
-        problem.address = f"{error['address']}.{error['op_path']}"
+        problem.address = f"{error.address}.{error.op_path}"
         at = loaded.locate(problem.address)
         if at is not None and at.line is not None:
             problem.line, problem.column = at.line, at.column

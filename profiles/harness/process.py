@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.data.processes import end_group
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.profiles.protocol.channel import Message, ParentEnd
+from pipeprof.profiles.protocol.channel import Command, HarnessEnd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.messages import WorkerMessage
 
 # The current folder is the user's: a `random.py` in it must not take the place of Python's own.
 _START = (
@@ -114,7 +117,7 @@ class WorkerProcess:
         pid: The process, which leads its group.
     """
 
-    def __init__(self, job: Message) -> None:
+    def __init__(self, job: Job) -> None:
         to_worker, self._commands = os.pipe()
         self.messages, from_worker = os.pipe()
         self.printed, prints = os.pipe()
@@ -143,22 +146,22 @@ class WorkerProcess:
             for descriptor in (to_worker, from_worker, prints, stacks):
                 os.close(descriptor)
         self.pid = self._process.pid
-        self._end = ParentEnd(self._commands)
+        self._end = HarnessEnd(self._commands)
         self.output = Output()
         self.stacks = Output()
-        self.send(job)
+        self._end.send_job(job)
         os.set_blocking(self._commands, False)
         os.set_blocking(self.messages, False)
         os.set_blocking(self.printed, False)
         os.set_blocking(self.dumped, False)
 
-    def send(self, message: Message) -> bool:
+    def send(self, command: Command) -> bool:
         """Send a command; returns whether it could be taken."""
-        return self._end.send(message)
+        return self._end.send(command)
 
-    def read_messages(self) -> list[Message] | None:
+    def read_messages(self) -> list[WorkerMessage] | None:
         """The messages that have come; `None` once the worker has closed its end."""
-        found: list[Message] = []
+        found: list[WorkerMessage] = []
         while True:
             try:
                 data = os.read(self.messages, 1 << 20)

@@ -1,18 +1,36 @@
-"""Everything the worker has said so far, kept in the order of the phases."""
+"""Messages of the worker, collected."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.base import PhaseName
-from pipeprof.profiles.document.messages import Message as Warned
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.protocol.messages import (
+    Answer,
+    Beat,
+    Done,
+    Graphs,
+    Libraries,
+    Measured,
+    MemoryLook,
+    MemoryReading,
+    MemoryReport,
+    PhaseBegan,
+    PhaseEnded,
+    Raised,
+    Replayed,
+    StepReturned,
+    Trace,
+    Warmed,
+    Warned,
+    WorkerMessage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from pipeprof.profiles.protocol.channel import Message
 
 
 @dataclass
@@ -28,49 +46,49 @@ class SeenPhase:
 
 @dataclass
 class Observed:
-    """The worker's messages, folded.
+    """The worker's messages, collected.
 
     Attributes:
         phases: Phases begun, in order.
         measured: Statistics of the measured steps, the latest.
-        final: Whether they are complete.
         steps: Steps of the current phase.
+        rate: Batches per second in it.
+        beat_seconds: Length of it so far.
         graphs: Graphs and model snapshots.
-        memory: Readings of the worker's memory, for the ledger.
-        readings: The same as they came, of a worker that does not live to tell of all of them.
-        memory_look: Its phase, memory and model at the latest look.
-        trace: Ops by stage, and the time in Python.
+        memory: The worker's report for the ledger.
+        readings: Its readings as they came, for a worker that died before its report.
+        memory_look: The latest look at its memory.
+        trace: The trace window.
         own_step: The target returned a step, which takes the batches.
-        headspace: The replay of batches that lay ready.
+        replayed: Steps with preloaded batches.
         warm: Steps with the source files in memory, after they were measured with the files evicted.
         versions: Of libraries in the worker.
-        look: The latest answer to the question what it is doing.
+        answer: The latest answer to the question what it is doing.
         error: What it raised.
-        done: It said goodbye.
+        done: Nothing more will come.
         heard: When it last made progress, in seconds of `clock`.
     """
 
     clock: Callable[[], float] = time.monotonic
     phases: list[SeenPhase] = field(default_factory=list)
-    measured: dict[str, Any] | None = None
-    final: bool = False
+    measured: Measured | None = None
     steps: int = 0
     rate: float | None = None
     beat_seconds: float = 0.0
-    graphs: dict[str, Any] | None = None
-    memory: dict[str, Any] | None = None
-    readings: list[dict[str, Any]] = field(default_factory=list)
-    memory_look: dict[str, Any] | None = None
-    trace: dict[str, Any] | None = None
+    graphs: Graphs | None = None
+    memory: MemoryReport | None = None
+    readings: list[MemoryReading] = field(default_factory=list)
+    memory_look: MemoryLook | None = None
+    trace: Trace | None = None
     own_step: bool = False
-    headspace: dict[str, Any] | None = None
-    warm: dict[str, Any] | None = None
+    replayed: Replayed | None = None
+    warm: Warmed | None = None
     versions: dict[str, str | None] = field(default_factory=dict)
     gpus: list[str] = field(default_factory=list)
-    warnings: list[Warned] = field(default_factory=list)
-    look: dict[str, Any] | None = None
-    looks: int = 0
-    error: dict[str, Any] | None = None
+    warnings: list[Message] = field(default_factory=list)
+    answer: Answer | None = None
+    answers: int = 0
+    error: Raised | None = None
     done: bool = False
     heard: float = 0.0
 
@@ -88,53 +106,55 @@ class Observed:
         """Whether the measurement proper came to its end."""
         return self.final and self.error is None
 
-    def take(self, message: Message) -> None:  # noqa: PLR0912 - one branch for each kind of message
+    @property
+    def final(self) -> bool:
+        """Whether the statistics of the measured steps are complete."""
+        return self.measured is not None and self.measured.loop is not None
+
+    def take(self, message: WorkerMessage) -> None:  # noqa: PLR0912 - one branch for each kind of message
         """Fold in one message."""
-        kind = message.pop("m")
-        if kind == "answer":
-            self.look, self.looks = message, self.looks + 1
-            self._take_measured(message.pop("measured"))
-            if message.get("memory") is not None:
-                self.memory_look = message
+        if isinstance(message, Answer):
+            self.answer, self.answers = message, self.answers + 1
+            if message.measured is not None and not self.final:
+                self.measured = message.measured
+            if message.memory is not None and message.phase is not None:
+                self.memory_look = MemoryLook(message.phase, message.memory, message.model)
             return
         self.heard = self.clock()
-        if kind == "phase":
-            self.steps, self.beat_seconds = 0, 0.0
-            self.phases.append(SeenPhase(message["name"]))
-        elif kind == "phase_end":
-            phase = self.phases[-1]
-            phase.seconds, phase.peak = message["seconds"], message["peak"]
-            phase.end_rss, phase.note = message["end_rss"], message["note"]
-        elif kind == "beat":
-            self.steps, self.rate, self.beat_seconds = message["steps"], message["rate"], message["seconds"]
-        elif kind in ("partial", "measured"):
-            self._take_measured(message)
-            self.final = kind == "measured"
-        elif kind == "memory":
-            self.memory = message
-        elif kind == "reading":
-            self.readings.append(message)
-        elif kind == "memory_look":
-            self.memory_look = message
-        elif kind == "graphs":
-            self.graphs = message
-        elif kind == "trace":
-            self.trace = message
-        elif kind == "warm":
-            self.warm = message
-        elif kind == "headspace":
-            self.headspace = message
-        elif kind == "step":
-            self.own_step = True
-        elif kind == "versions":
-            self.versions, self.gpus = message["versions"], message["devices"]
-        elif kind == "warning":
-            self.warnings.append(Warned(code=message["code"], message=message["text"]))
-        elif kind == "error":
-            self.error = message
-        elif kind == "done":
-            self.done = True
-
-    def _take_measured(self, measured: dict[str, Any] | None) -> None:
-        if measured is not None and not self.final:
-            self.measured = {**(self.measured or {}), **measured}
+        match message:
+            case PhaseBegan():
+                self.steps, self.beat_seconds = 0, 0.0
+                self.phases.append(SeenPhase(message.name))
+            case PhaseEnded():
+                phase = self.phases[-1]
+                phase.seconds, phase.peak = message.seconds, message.peak
+                phase.end_rss, phase.note = message.end_rss, message.note
+            case Beat():
+                self.steps, self.rate, self.beat_seconds = message.steps, message.rate, message.seconds
+            case Measured():
+                if not self.final:
+                    self.measured = message
+            case MemoryReport():
+                self.memory = message
+            case MemoryReading():
+                self.readings.append(message)
+            case MemoryLook():
+                self.memory_look = message
+            case Graphs():
+                self.graphs = message
+            case Trace():
+                self.trace = message
+            case Warmed():
+                self.warm = message
+            case Replayed():
+                self.replayed = message
+            case StepReturned():
+                self.own_step = True
+            case Libraries():
+                self.versions, self.gpus = message.versions, message.gpus
+            case Warned():
+                self.warnings.append(Message(code=message.code, message=message.text))
+            case Raised():
+                self.error = message
+            case Done():
+                self.done = True

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.protocol.job import Job, StepJob, as_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.step import Step
@@ -57,7 +59,7 @@ class RunSettings:
 class Plan:
     """The settings with the spec's own values and the defaults filled in."""
 
-    step: dict[str, Any]
+    step: StepJob
     step_text: str
     dispatch: Dispatch | None
     seconds: float | None
@@ -99,21 +101,22 @@ def plan(settings: RunSettings) -> Plan:
     )
 
 
-def describe_step(step: Step, base: Path) -> tuple[dict[str, Any], str]:
+def describe_step(step: Step, base: Path) -> tuple[StepJob, str]:
     """A step as the worker's job has it, and in words; a Python step's file is resolved against `base`."""
     if step.python is not None:
         path = base / step.python.file
-        return {"kind": "python", "target": f"{path.resolve()}:{step.python.function}"}, f"python: {step.python}"
+        target = f"{path.resolve()}:{step.python.function}"
+        return StepJob(kind="python", target=target), f"python: {step.python}"
     if step.simulate is None:
-        return {"kind": "none"}, "none"
+        return StepJob(), "none"
     times = step.simulate
-    described = {
-        "kind": "simulate",
-        "base_ms": times.base * 1e3,
-        "per_mb_ms": times.per_mb * 1e3,
-        "stdev_ms": times.stdev * 1e3,
-        "every": {str(n): seconds * 1e3 for n, seconds in times.every.items()},
-    }
+    described = StepJob(
+        kind="simulate",
+        base_ms=times.base * 1e3,
+        per_mb_ms=times.per_mb * 1e3,
+        stdev_ms=times.stdev * 1e3,
+        every=[(n, seconds * 1e3) for n, seconds in times.every.items()],
+    )
     words = [f"{times.base * 1e3:g}ms"]
     if times.per_mb:
         words.append(f"{times.per_mb * 1e3:g}ms per MB")
@@ -123,48 +126,50 @@ def describe_step(step: Step, base: Path) -> tuple[dict[str, Any], str]:
     return described, f"simulate: {', '.join(words)}"
 
 
-def job(
-    settings: RunSettings, planned: Plan, data_dirs: Mapping[str, Path], parent_pid: int, memory_limit: int | None
-) -> dict[str, Any]:
-    """The worker's job, as JSON can carry it."""
+def job_of(
+    settings: RunSettings,
+    planned: Plan,
+    data_dirs: Mapping[str, Path],
+    *,
+    parent_pid: int,
+    memory_limit: int | None,
+    warm: Sequence[Path] = (),
+) -> Job:
+    """The worker's job.
+
+    Args:
+        settings: What the command line says.
+        planned: The same with everything filled in.
+        data_dirs: Folders of synthesised inputs, by name.
+        parent_pid: The process that the worker ends with.
+        memory_limit: Bytes that the worker may use.
+        warm: Source files that were evicted.
+    """
     target, loaded = settings.target, settings.loaded
     files = [str(target.path)]
     if loaded is not None:
         files += [str(path) for path in python_files(loaded)]
-    if planned.step["kind"] == "python":
-        files.append(planned.step["target"].rpartition(":")[0])
-    return {
-        "parent_pid": parent_pid,
-        "memory_limit": memory_limit,
-        "kind": "spec" if loaded is not None else "function",
-        "target": str(target),
-        "arguments": [list(pair) for pair in target.arguments],
-        "data": as_pairs(loaded.data) if loaded is not None else None,
-        "base_dir": str(loaded.base_dir) if loaded is not None else None,
-        "data_dirs": {name: str(folder) for name, folder in data_dirs.items()},
-        "user_files": files,
-        "step": planned.step,
-        "step_given": settings.step is not None,
-        "dispatch": planned.dispatch,
-        "seconds": planned.seconds,
-        "steps": planned.steps,
-        "warmup_seconds": planned.warmup_seconds,
-        "seed": planned.seed,
-    }
-
-
-def as_pairs(value: Any) -> Any:
-    """A spec's data with every mapping as a list of pairs: JSON would turn its keys that are numbers into text."""
-    if isinstance(value, dict):
-        return {"pairs": [[key, as_pairs(inner)] for key, inner in value.items()]}
-    return [as_pairs(inner) for inner in value] if isinstance(value, list) else value
-
-
-def from_pairs(value: Any) -> Any:
-    """The inverse of `as_pairs`."""
-    if isinstance(value, dict):
-        return {key: from_pairs(inner) for key, inner in value["pairs"]}
-    return [from_pairs(inner) for inner in value] if isinstance(value, list) else value
+    if planned.step.kind == "python":
+        files.append(planned.step.target.rpartition(":")[0])
+    return Job(
+        parent_pid=parent_pid,
+        memory_limit=memory_limit,
+        kind="spec" if loaded is not None else "function",
+        target=str(target),
+        arguments=list(target.arguments),
+        data=as_pairs(loaded.data) if loaded is not None else None,
+        base_dir=str(loaded.base_dir) if loaded is not None else None,
+        data_dirs={name: str(folder) for name, folder in data_dirs.items()},
+        user_files=files,
+        step=planned.step,
+        step_given=settings.step is not None,
+        dispatch=planned.dispatch,
+        seconds=planned.seconds,
+        steps=planned.steps,
+        warmup_seconds=planned.warmup_seconds,
+        seed=planned.seed,
+        warm=[str(file) for file in warm],
+    )
 
 
 def python_files(loaded: LoadedSpec) -> list[Path]:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.stages import Caller, Location
 from pipeprof.profiles.wording import as_typed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from pipeprof.pipelines.graph.read.records import PlaceDict
     from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.protocol.messages import Graphs
 
 
-def locate(stages: Iterable[Stage], graphs: Mapping[str, Any]) -> None:
+def locate(stages: Iterable[Stage], graphs: Graphs) -> None:
     """Set the place of every stage whose dataset was seen when it was made.
 
     Args:
         stages: Stages of a function target.
-        graphs: The worker's message with the graph as written, and the places of its datasets by id.
+        graphs: With the places of the datasets.
     """
-    places: Mapping[str, PlaceDict] = graphs.get("places") or {}
+    places = graphs.places
     if not places:
         return
-    written = {one.address: one for one in StageGraph.from_dict(graphs["written"]).stages()}
+    written = {one.address: one for one in StageGraph.from_dict(graphs.written).stages()}
     for stage in stages:
         nodes = written[stage.id].nodes if stage.id in written else ()
         place = next((places[one] for one in reversed(nodes) if one in places), None)

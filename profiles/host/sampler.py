@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeprof.profiles.document.base import PhaseName
 from pipeprof.profiles.document.measured import Series
+from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.host.process_readers import Reading
 from pipeprof.profiles.host.process_tree import FamilyMemory
 from pipeprof.profiles.host.procfs import Pages, Shares

@@ -1,7 +1,7 @@
-"""How parent and worker talk: one JSON object a line, over a pair of pipes.
+"""The pair of pipes between harness and worker: one JSON object a line.
 
-The worker's end keeps a thread on the parent's pipe. It answers questions while the main thread is held up in
-TensorFlow, passes on the wish to stop, and ends the worker's whole process group when the parent is gone.
+The worker's end keeps a thread on the harness's pipe. It answers questions while the main thread is inside TensorFlow,
+passes on the request to stop, and ends the worker's whole process group when the harness is gone.
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ import json
 import os
 import signal
 import threading
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Literal
+
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.messages import Answer, WorkerMessage, decode_message, encode_message
+from pipeprof.profiles.protocol.records import decode_record, encode_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Message = dict[str, Any]
+Command = Literal["look", "stop"]
+"""What the harness sends after the job: a question what the worker is doing, or the request to stop."""
 
 
 class WorkerEnd:
@@ -28,7 +33,7 @@ class WorkerEnd:
         self._lock = threading.Lock()
         self._held: dict[int, list[str]] = {}
         self.stop = threading.Event()
-        self.answer: Callable[[str], Message] | None = None
+        self.answer: Callable[[], Answer] | None = None
 
     @classmethod
     def open(cls, read_fd: int, write_fd: int) -> WorkerEnd:
@@ -37,14 +42,13 @@ class WorkerEnd:
         os.set_inheritable(write_fd, False)
         return cls(os.fdopen(read_fd, encoding="utf-8"), os.fdopen(write_fd, "w", encoding="utf-8"))
 
-    def receive_job(self) -> Message:
-        """The first line: what to do."""
-        job: Message = json.loads(self._reading.readline())
-        return job
+    def receive_job(self) -> Job:
+        """Read the first line: what to do."""
+        return decode_record(Job, json.loads(self._reading.readline()))
 
-    def send(self, kind: str, /, **fields: Any) -> None:
+    def send(self, message: WorkerMessage) -> None:
         """Send one message."""
-        line = json.dumps({"m": kind, **fields}, separators=(",", ":")) + "\n"
+        line = encode_message(message)
         held = self._held.get(threading.get_ident())
         if held is not None:
             held.append(line)
@@ -58,7 +62,7 @@ class WorkerEnd:
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """What this thread sends meanwhile goes out at the end, in one piece: each piece wakes the parent."""
+        """Hold back what this thread sends and send it at the end, in one piece: each piece wakes the harness."""
         me = threading.get_ident()
         self._held[me] = []
         try:
@@ -68,56 +72,64 @@ class WorkerEnd:
                 self._write("".join(lines))
 
     def listen(self) -> None:
-        """Start the thread that hears the parent."""
+        """Start the thread that reads commands."""
         threading.Thread(target=self._hear, name="pipeprof-channel", daemon=True).start()
 
     def _hear(self) -> None:
-        # A parent that no longer takes answers is gone as well.
+        # A harness that no longer takes answers is gone as well.
         with contextlib.suppress(OSError):
             for line in self._reading:
-                self._obey(_message(line).get("c"))
+                self._obey(_fields(line).get("c"))
         os.killpg(0, signal.SIGKILL)
 
-    def _obey(self, word: str | None) -> None:
-        if word == "stop":
+    def _obey(self, command: object) -> None:
+        if command == "stop":
             self.stop.set()
-        elif word is not None and self.answer is not None:
-            self.send("answer", to=word, **self._answer_to(word, self.answer))
+        elif command == "look" and self.answer is not None:
+            self.send(self._answer_with(self.answer))
 
     @staticmethod
-    def _answer_to(word: str, answer: Callable[[str], Message]) -> Message:
-        """The answer. It looks at what the main thread is changing: should that fail, the thread must go on hearing."""
+    def _answer_with(answer: Callable[[], Answer]) -> Answer:
+        """Answer. It looks at what the main thread is changing: if that fails, the thread must go on reading."""
         try:
-            return answer(word)
+            return answer()
         except Exception as error:
-            return {"measured": None, "failed": f"{type(error).__name__}: {error}"}
+            return Answer(failed=f"{type(error).__name__}: {error}")
 
 
-def _message(line: str | bytes) -> Message:
-    """A line as a message; empty for a line that is none, as one that its writer's death cut off."""
+def _fields(line: str | bytes) -> dict[str, object]:
+    """The JSON object of a line; empty for any other line, such as one that its writer's death cut off."""
     try:
-        message = json.loads(line)
+        fields = json.loads(line)
     except ValueError:
         return {}
-    return message if isinstance(message, dict) else {}
+    return fields if isinstance(fields, dict) else {}
 
 
-class ParentEnd:
-    """The parent's end: writes commands, takes bytes and gives back messages."""
+class HarnessEnd:
+    """The harness's end: writes the job and commands, takes bytes and gives back messages."""
 
     def __init__(self, write_fd: int) -> None:
         self._write_fd = write_fd
         self._pending = b""
 
-    def send(self, message: Message) -> bool:
-        """Send a line; returns whether the worker could still take it."""
+    def send_job(self, job: Job) -> bool:
+        """Send the first line; returns whether the worker could still take it."""
+        return self._send_line(encode_record(job))
+
+    def send(self, command: Command) -> bool:
+        """Send a command; returns whether the worker could still take it."""
+        return self._send_line(json.dumps({"c": command}) + "\n")
+
+    def _send_line(self, line: str) -> bool:
         try:
-            os.write(self._write_fd, (json.dumps(message) + "\n").encode())
+            os.write(self._write_fd, line.encode())
         except (BrokenPipeError, BlockingIOError, OSError):
             return False
         return True
 
-    def feed(self, data: bytes) -> list[Message]:
+    def feed(self, data: bytes) -> list[WorkerMessage]:
         """Messages completed by `data`; a line that the worker's death cut off is dropped."""
         *lines, self._pending = (self._pending + data).split(b"\n")
-        return [message for message in map(_message, lines) if "m" in message]
+        messages = (decode_message(_fields(line)) for line in lines)
+        return [message for message in messages if message is not None]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.stages import Causes
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.measured import Contention, Disk, Steps
     from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.protocol.messages import Trace
 
 
 def collect_causes(
@@ -16,7 +17,7 @@ def collect_causes(
     disk: Disk | None,
     steps: Steps | None,
     stages: list[Stage] | None,
-    trace: dict[str, Any] | None,
+    trace: Trace | None,
 ) -> Causes | None:
     """Collect the named measurements of a run.
 
@@ -34,34 +35,31 @@ def collect_causes(
     if demanded is not None and inside > 0:
         blocked = max(0.0, 1 - demanded * steps.interval_ms.mean / inside)
     disk_rate = disk.bytes / steps.seconds if disk is not None and disk.bytes is not None and steps.seconds else None
-    traced = trace if trace and trace.get("seconds") else None
-    batches = (traced or {}).get("batches")
+    traced = trace if trace is not None and trace.seconds else None
+    batches = traced.batches if traced is not None else 0
     return Causes(
         worker_cores=cores,
         demanded_cores=demanded,
         blocked_share=blocked,
         disk_bytes_per_second=disk_rate,
         python_share=_python_share(traced, steps.interval_ms.p50) if traced else None,
-        python_ms_per_batch=traced["python_ms"] / batches if traced and batches else None,
+        python_ms_per_batch=traced.python_ms / batches if traced and batches else None,
         python_lock_share=_lock_share(traced) if traced else None,
     )
 
 
-def _lock_share(traced: dict[str, Any]) -> float | None:
-    functions = traced.get("functions") or ()
-    seen = float(sum(one["seconds"] for one in functions))
-    return float(sum(one["taken_seconds"] for one in functions)) / seen if seen else None
+def _lock_share(traced: Trace) -> float | None:
+    seen = sum(function.seconds for function in traced.functions)
+    return sum(function.taken_seconds for function in traced.functions) / seen if seen else None
 
 
-def _python_share(traced: dict[str, Any], interval_ms: float) -> float:
+def _python_share(traced: Trace, interval_ms: float) -> float:
     """The part of the measured time in which Python of the pipeline ran.
 
     The traced stretch has no step: what fills it may be short beside a measured interval. That is the median one, as a
     few that were held up say nothing of the others.
     """
-    running = float(traced["python_seconds"])
-    share = min(1.0, running / float(traced["seconds"]))
-    batches = traced.get("batches")
-    if not batches or interval_ms <= 0:
+    share = min(1.0, traced.python_seconds / traced.seconds)
+    if not traced.batches or interval_ms <= 0:
         return share
-    return min(share, 1e3 * running / int(batches) / interval_ms)
+    return min(share, 1e3 * traced.python_seconds / traced.batches / interval_ms)

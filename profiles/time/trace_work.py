@@ -11,7 +11,6 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pipeprof.pipelines.graph.align import join
 from pipeprof.pipelines.graph.opnames import in_model, is_helper, numbered_input
@@ -19,6 +18,7 @@ from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.profiles.document.stages import OpCost, PythonCost
+from pipeprof.profiles.protocol.messages import Trace, TracedWork
 
 _HELPER = re.compile(r"(?:Impl|Writer|Reader)$")
 MOST_OPS = 8
@@ -50,7 +50,7 @@ class Work:
 
 
 def work_by_stage(
-    trace: Mapping[str, Any] | None,
+    trace: Trace | None,
     written: GraphDict,
     executed: GraphDict,
     *,
@@ -66,12 +66,12 @@ def work_by_stage(
         by_address: The names in the graph are addresses of a spec.
         ops: For a spec, what it calls the source or stage at every address.
     """
-    batches = trace.get("batches") if trace else None
+    batches = trace.batches if trace is not None else 0
     before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
-    if not trace or not batches or before.root is None or after.root is None:
+    if trace is None or not batches or before.root is None or after.root is None:
         return {}
     addresses = _Addresses(before, after, before.stages(by_address=by_address, ops=ops))
-    threads = _threads(trace.get("work") or {}, addresses)
+    threads = _threads(trace.work, addresses)
     python = _python(trace, addresses, batches)
     costs = _ops(trace, addresses, python)
     calls = _calls(trace, addresses, batches)
@@ -95,42 +95,42 @@ def work_by_stage(
     return found
 
 
-def traced_elements(trace: Mapping[str, Any] | None, executed: GraphDict) -> dict[str, int]:
+def traced_elements(trace: Trace | None, executed: GraphDict) -> dict[str, int]:
     """How many elements each executed dataset gave in the trace window, all its iterators together."""
     after = StageGraph.from_dict(executed)
     found: dict[str, int] = defaultdict(int)
-    for path, number in ((trace or {}).get("elements") or {}).items():
+    for path, number in (trace.elements if trace is not None else {}).items():
         place = iterator_place(after, path)
         if place is not None and in_model(after.nodes[place].op, _kind(path.rpartition("::")[2])):
             found[place] += number
     return dict(found)
 
 
-def _calls(trace: Mapping[str, Any], addresses: _Addresses, batches: int) -> dict[str, tuple[float, float]]:
+def _calls(trace: Trace, addresses: _Addresses, batches: int) -> dict[str, tuple[float, float]]:
     """Calls per batch and milliseconds of the executor for them, by stage."""
     found: dict[str, tuple[float, float]] = {}
-    for path, seen in (trace.get("calls") or {}).items():
+    for path, seen in trace.calls.items():
         address = addresses.of(f"it:{path}")
         if address is not None:
             calls, ms = found.get(address, (0.0, 0.0))
-            found[address] = calls + seen["calls"] / batches, ms + seen["ms"] / batches
+            found[address] = calls + seen.calls / batches, ms + seen.ms / batches
     return found
 
 
 def _ops(
-    trace: Mapping[str, Any], addresses: _Addresses, python: Mapping[str, Sequence[PythonCost]]
+    trace: Trace, addresses: _Addresses, python: Mapping[str, Sequence[PythonCost]]
 ) -> dict[str, dict[str, float]]:
     """Milliseconds by stage and op; Python calls that could be several stages' by what the sampler saw of these."""
     found: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for key, seen in (trace.get("work") or {}).items():
+    for key, seen in trace.work.items():
         address = addresses.of(key)
-        for op, ms in seen["ops"].items() if address is not None else ():
+        for op, ms in seen.ops.items() if address is not None else ():
             found[address or ""][op] += ms
-    for address, ops in (trace.get("ops") or {}).items():
+    for address, ops in trace.ops.items():
         if address not in found:
             found[address].update(ops)
     parts = {address: sum(one.ms_per_batch for one in costs) for address, costs in python.items()}
-    for op, ms in (trace.get("nobodys") or {}).items():
+    for op, ms in trace.unattributed_ops.items():
         if op in PYTHON and sum(parts.values()) > 0:
             for address, part in parts.items():
                 found[address][op] += ms * part / sum(parts.values())
@@ -211,19 +211,19 @@ class _Threads:
     further: float = 0.0
 
 
-def _threads(work: Mapping[str, Mapping[str, Any]], addresses: _Addresses) -> dict[str, _Threads]:
+def _threads(work: Mapping[str, TracedWork], addresses: _Addresses) -> dict[str, _Threads]:
     found: dict[str, _Threads] = defaultdict(_Threads)
     for key, seen in work.items():
         address = addresses.of(key)
         if address is None:
             continue
         one = found[address]
-        one.ms += seen["ms"]
-        one.further += seen.get("further_ms") or 0.0
-        if seen.get("computing") is not None:
-            one.looked_at += seen["ms"]
-            one.computing += seen["ms"] * seen["computing"]
-            one.waiting += seen["ms"] * seen["waiting"]
+        one.ms += seen.ms
+        one.further += seen.intra_op_ms
+        if seen.computing is not None and seen.waiting is not None:
+            one.looked_at += seen.ms
+            one.computing += seen.ms * seen.computing
+            one.waiting += seen.ms * seen.waiting
     return found
 
 
@@ -232,23 +232,22 @@ def _longest(ops: Mapping[str, float], batches: int) -> list[OpCost]:
     return sorted(costs, key=lambda cost: -cost.ms_per_batch)[:MOST_OPS]
 
 
-def _python(trace: Mapping[str, Any], addresses: _Addresses, batches: int) -> dict[str, list[PythonCost]]:
-    functions = trace.get("functions") or []
-    total, sampled = sum(one["seconds"] for one in functions), trace.get("sampled_seconds") or 0.0
+def _python(trace: Trace, addresses: _Addresses, batches: int) -> dict[str, list[PythonCost]]:
+    total, sampled = sum(function.seconds for function in trace.functions), trace.sampled_seconds
     found: dict[str, list[PythonCost]] = defaultdict(list)
-    for one in functions:
-        address = addresses.of_dataset(one.get("dataset"))
+    for function in trace.functions:
+        address = addresses.of_dataset(function.dataset)
         if address is None or not total or not sampled:
             continue
         found[address].append(
             PythonCost(
-                function=one["function"],
-                file=one["file"],
-                line=one["line"],
+                function=function.function,
+                file=function.file,
+                line=function.line,
                 # Of the time that was sampled, in the time that the traced batches took.
-                ms_per_batch=1000 * one["seconds"] / sampled * trace["seconds"] / batches,
-                share=one["seconds"] / total,
-                lock_share=one["taken_seconds"] / one["seconds"] if one["seconds"] else None,
+                ms_per_batch=1000 * function.seconds / sampled * trace.seconds / batches,
+                share=function.seconds / total,
+                lock_share=function.taken_seconds / function.seconds if function.seconds else None,
             )
         )
     return dict(found)

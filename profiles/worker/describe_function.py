@@ -37,8 +37,11 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.protocol.describe import DescribeAnswer, DescribeFailure, DescribeJob, SpecOfFunction
+from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.user_frames import innermost_users_frame
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.error_report import essence, first_line, users_frame
+from pipeprof.profiles.worker.error_text import essence, first_line
 from pipeprof.profiles.worker.load_function import call_target, import_early, look_like_a_script
 
 _TRIES: Final = 24
@@ -59,31 +62,30 @@ class Describing:
     """One job.
 
     Args:
-        job: ``target``, ``arguments``, ``folder`` of the spec, ``name`` of the pipeline, ``arrays`` (stem of the names
-            of arrays to be saved; None for none), ``force`` (whether they may replace files).
+        job: What to describe.
     """
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: DescribeJob) -> None:
         import tensorflow as tf
 
         self._tf = tf
         self._job = job
-        self._folder = Path(job["folder"])
+        self._folder = Path(job.folder)
         self._here = Path.cwd()
-        self._target = parse_target(job["target"])
+        self._target = parse_target(job.target)
         self._reader: Recorder | None = None
         self._seed: int | None = None
         self._written: set[Path] = set()
         self.called = False
 
-    def run(self) -> dict[str, Any]:
-        """The text of the spec, what could not be told, and whether the graphs are equal."""
+    def run(self) -> SpecOfFunction:
+        """Write the spec, and compare the graphs."""
         # Looking for layers loads Keras, which takes a second.
         layers = "keras" in self._target.path.read_text(encoding="utf-8", errors="replace")
         watch = Watch(self._tf, is_users, layers=layers)
         _reseed()
         with watch:
-            called = call_target(self._job["target"], self._job["arguments"])
+            called = call_target(self._job.target, self._job.arguments)
         self.called = True
         self._reader = Recorder(self._tf, watch, is_users)
         recording = self._reader.read(called.dataset)
@@ -98,7 +100,7 @@ class Describing:
         differing = tried.compared if isinstance(tried.compared, str) else None
         executed = [] if isinstance(tried.compared, str) else tried.compared[1]
         differences = [_said(one) for one in executed[:_SHOWN]]
-        renamed = renamed_files(original.written, tried.written, self._job["target"])
+        renamed = renamed_files(original.written, tried.written, self._job.target)
         asides = [shown(one, self._here) for one in notes.asides]
         said = [
             *([f"Not verified against the graph of the function: {differing}."] if differing is not None else []),
@@ -109,15 +111,15 @@ class Describing:
             *([renamed] if renamed is not None else []),
             *asides,
         ]
-        return {
-            "text": spec_text(tried.described, [*notes.found], said, self._job["target"], self._here),
-            "unsaid": [shown(one, self._here) for one in notes.found],
-            "stages": len(tried.described.data.get("stages", [])),
-            "equal": None if differing is not None else not executed,
-            "why": differing,
-            "differences": differences,
-            "warnings": [*(text for _, text in called.notes), *([renamed] if renamed is not None else []), *asides],
-        }
+        return SpecOfFunction(
+            text=spec_text(tried.described, [*notes.found], said, self._job.target, self._here),
+            unsaid=tuple(shown(one, self._here) for one in notes.found),
+            stages=len(tried.described.data.get("stages", [])),
+            equal=None if differing is not None else not executed,
+            why=differing,
+            differences=tuple(differences),
+            warnings=(*(text for _, text in called.notes), *([renamed] if renamed is not None else []), *asides),
+        )
 
     def _search(self, recording: Recording, original: GraphPair, in_memory: int) -> _Tried:
         """Specs, until one gives the same graph: what came out different is left in Python the next time."""
@@ -173,9 +175,9 @@ class Describing:
     def _describe(
         self, recording: Recording, refused: dict[int, str], denied: dict[int, str], notes: Notes
     ) -> RecoveredSpec:
-        saved: dict[int, str] | None = {} if self._job["arrays"] is not None else None
-        folders = Folders(self._folder, self._here, saved, self._job["arrays"] or "")
-        described = Describer(recording, folders, dict(refused), dict(denied), notes).describe(self._job["name"])
+        saved: dict[int, str] | None = {} if self._job.arrays is not None else None
+        folders = Folders(self._folder, self._here, saved, self._job.arrays or "")
+        described = Describer(recording, folders, dict(refused), dict(denied), notes).describe(self._job.name)
         for number, name in (saved or {}).items():
             self._save(number, name)
         return described
@@ -184,7 +186,7 @@ class Describing:
         import numpy as np
 
         path = self._folder / name
-        if path.exists() and path not in self._written and not self._job["force"]:
+        if path.exists() and path not in self._written and not self._job.force:
             msg = f"--save-arrays: {path} exists; use --force to overwrite it, or another name for --out"
             raise UsageError(msg)
         self._written.add(path)
@@ -200,16 +202,16 @@ class Describing:
 
     def _whole(self, notes: Notes, original: GraphPair, in_memory: int) -> _Tried:
         """All of it as the user's function."""
-        if self._job["arguments"]:
+        if self._job.arguments:
             why = notes.found[-1].why if notes.found else "its stages"
             msg = (
-                f"{self._job['target']} cannot be written as a spec ({why}), and a spec cannot pass arguments to it: "
+                f"{self._job.target} cannot be written as a spec ({why}), and a spec cannot pass arguments to it: "
                 "write a function without parameters that calls it"
             )
             raise UsageError(msg)
         folders = Folders(self._folder, self._here)
         reference = folders.reference(f"{self._target.path.resolve()}:{self._target.function}")
-        data = {"version": 1, "name": self._job["name"], "source": {"python": {"function": reference}}}
+        data = {"version": 1, "name": self._job.name, "source": {"python": {"function": reference}}}
         if self._seed is not None:
             data["measure"] = {"seed": self._seed}
         described = RecoveredSpec(data)
@@ -217,9 +219,7 @@ class Describing:
             dataset = self._built(described)
         except (BuildError, ValidationError) as problem:
             why = _blamed(problem)[1]
-            msg = (
-                f"{self._job['target']} cannot be written as a spec ({notes.found[-1].why}) nor called from one: {why}"
-            )
+            msg = f"{self._job.target} cannot be written as a spec ({notes.found[-1].why}) nor called from one: {why}"
             raise UsageError(msg) from problem
         return self._compared(described, notes, dataset, original, in_memory)
 
@@ -255,34 +255,34 @@ def _said(difference: Difference) -> str:
     return f"{address}: {difference.what}" if address is not None else difference.what
 
 
-def _failure(error: BaseException, *, called: bool) -> dict[str, Any]:
+def _failure(error: BaseException, *, called: bool) -> DescribeFailure:
     if isinstance(error, UsageError):
-        return {"failed": "usage", "message": str(error)}
+        return DescribeFailure("usage", str(error))
     if called:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
-        return {"failed": "internal", "message": f"the spec could not be written: {first_line(error)} ({where})"}
-    frame = users_frame("".join(traceback.format_exception(error)))
+        return DescribeFailure("internal", f"the spec could not be written: {first_line(error)} ({where})")
+    frame = innermost_users_frame("".join(traceback.format_exception(error)))
     place_of_user = f"{as_typed(frame.file)}:{frame.line}: " if frame is not None else ""
-    return {"failed": "pipeline", "message": f"{place_of_user}{first_line(error)}"}
+    return DescribeFailure("pipeline", f"{place_of_user}{first_line(error)}")
 
 
 def main() -> int:
     """Answer one job."""
-    job = json.loads(sys.stdin.readline())
-    die_after_parent(job["parent_pid"])
+    job = decode_record(DescribeJob, json.loads(sys.stdin.readline()))
+    die_after_parent(job.parent_pid)
     write_fd = int(sys.argv[1])
     describing: Describing | None = None
     try:
-        look_like_a_script(str(parse_target(job["target"]).path))
-        import_early(job["target"])
+        look_like_a_script(str(parse_target(job.target).path))
+        import_early(job.target)
         describing = Describing(job)
-        answer = describing.run()
+        answer = DescribeAnswer(spec=describing.run())
     except BaseException as error:
         # Also what is not meant to be caught, as sys.exit(): the user should hear where it was.
-        answer = _failure(error, called=describing is not None and describing.called)
+        answer = DescribeAnswer(failure=_failure(error, called=describing is not None and describing.called))
     with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
-        channel.write(json.dumps(answer))
+        channel.write(encode_record(answer))
     sys.stdout.flush()
     sys.stderr.flush()
     # TensorFlow's threads, and the user's, are nothing to wait for.

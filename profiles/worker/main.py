@@ -12,11 +12,12 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.data.processes import die_after_parent
 from pipeprof.profiles.protocol.channel import WorkerEnd
-from pipeprof.profiles.worker.error_report import describe
+from pipeprof.profiles.protocol.messages import Done
+from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import look_like_a_script
 from pipeprof.profiles.worker.sample import Sample
 
@@ -34,13 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one sample; returns the worker's own exit status, 0 also when the pipeline raised."""
     read_fd, write_fd, stacks_fd = (int(text) for text in (argv or sys.argv[1:]))
     channel = WorkerEnd.open(read_fd, write_fd)
-    job: dict[str, Any] = channel.receive_job()
-    die_after_parent(job["parent_pid"])
+    job = channel.receive_job()
+    die_after_parent(job.parent_pid)
     _be_the_first_to_go()
     os.set_inheritable(stacks_fd, False)
     faulthandler.enable(stacks_fd)
     faulthandler.register(signal.SIGUSR1, stacks_fd, all_threads=True, chain=False)
-    look_like_a_script(job["user_files"][0])
+    look_like_a_script(job.user_files[0])
     sample = Sample(job, channel)
     channel.answer = sample.answer
     channel.listen()
@@ -49,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BaseException as error:
         # Also what is not meant to be caught, as sys.exit(): the user should hear where it was.
         sample.send_measured()
-        channel.send("error", **describe(error, sample))
-    channel.send("done")
+        channel.send(describe_error(error, sample))
+    channel.send(Done())
     for stream in (sys.stdout, sys.stderr):
         # The user's code may have closed them.
         with contextlib.suppress(ValueError, OSError, AttributeError):

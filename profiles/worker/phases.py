@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.host import procfs
+from pipeprof.profiles.protocol.messages import PhaseBegan, PhaseEnded, Warned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipeprof.profiles.document.base import PhaseName
+    from pipeprof.profiles.document.vocabulary import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
 
 
@@ -35,28 +36,26 @@ class Phases:
         self._warned = False
 
     @contextmanager
-    def enter(self, name: PhaseName, seconds_expected: float | None = None) -> Iterator[Phase]:
+    def enter(self, name: PhaseName) -> Iterator[Phase]:
         """Run the body as the phase `name`."""
         reset = procfs.reset_peak("self", self._proc)
         before = procfs.peak_rss_bytes("self", self._proc)
         if not reset and before is not None and not self._warned:
             self._warned = True
-            self._channel.send(
-                "warning",
-                code="no-clear-refs",
-                text="The kernel's memory mark cannot be reset here: peaks by phase are the largest samples.",
-            )
+            text = "The kernel's memory mark cannot be reset here: peaks by phase are the largest samples."
+            self._channel.send(Warned("no-clear-refs", text))
         began = time.perf_counter()
-        self._channel.send("phase", name=name, expected=seconds_expected)
+        self._channel.send(PhaseBegan(name))
         phase = Phase()
         yield phase
         peak = procfs.peak_rss_bytes("self", self._proc)
         exact = peak is not None and (reset or (before is not None and peak > before))
         self._channel.send(
-            "phase_end",
-            name=name,
-            seconds=time.perf_counter() - began,
-            peak=peak if exact else None,
-            end_rss=procfs.rss_bytes("self", self._proc),
-            note=phase.note,
+            PhaseEnded(
+                name=name,
+                seconds=time.perf_counter() - began,
+                peak=peak if exact else None,
+                end_rss=procfs.rss_bytes("self", self._proc),
+                note=phase.note,
+            )
         )

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_bytes, held_bytes
 from pipeprof.pipelines.graph.observe.reading import read_graphs, read_written
-from pipeprof.profiles.harness.settings import from_pairs
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.worker.error_report import first_line
+from pipeprof.profiles.protocol.job import Job, StepJob, from_pairs
+from pipeprof.profiles.protocol.messages import Answer, Graphs, Libraries, StepReturned, Trace, Warned
+from pipeprof.profiles.protocol.steps import LoopCost
+from pipeprof.profiles.user_frames import UserFrame
+from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.phases import Phases
@@ -26,12 +29,13 @@ from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, look_ns
 from pipeprof.profiles.worker.trace.marked_dataset import MOST_BYTES, to_trace
-from pipeprof.profiles.worker.trace.trace import Traced, traced_ops
+from pipeprof.profiles.worker.trace.trace import traced_ops
 from pipeprof.profiles.worker.versions import require_tensorflow
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import GraphDict, PlaceDict
-    from pipeprof.profiles.protocol.channel import Message, WorkerEnd
+    from pipeprof.profiles.document.vocabulary import PhaseName
+    from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.worker.load_function import Called
 
 FLOOR_STEPS = 30
@@ -42,14 +46,16 @@ UNEXPLAINED_BYTES = 300_000_000
 class Sample:
     """Runs a job and keeps what a failure handler or a question from the parent needs to know."""
 
-    def __init__(self, job: dict[str, Any], channel: WorkerEnd) -> None:
+    def __init__(self, job: Job, channel: WorkerEnd) -> None:
         self.job = job
-        self.phase = "import"
+        self.phase: PhaseName = "import"
         self.dataset: Any = None
         self.feed: Feed | None = None
         self._channel = channel
         self._phases = Phases(channel)
-        self._device = job["step"]["kind"] != "none"
+        self._step_job = job.step
+        self._dispatch = job.dispatch or "sync"
+        self._device = job.step.kind != "none"
         self._floor = Floor()
         self._window: PhaseWindow | None = None
         self._models = ModelLog()
@@ -74,40 +80,37 @@ class Sample:
         self._measure(step)
         self._afterwards(step)
 
-    def answer(self, _word: str) -> Message:
+    def answer(self) -> Answer:
         """What the worker is doing right now: Python frames of all threads and the state of TensorFlow's model."""
-        files = {str(Path(f).resolve()) for f in self.job["user_files"]}
+        files = {str(Path(file).resolve()) for file in self.job.user_files}
         frames = []
         for frame in sys._current_frames().values():
             for entry in reversed(traceback.extract_stack(frame)):
                 if str(Path(entry.filename).resolve()) in files:
-                    frames.append({"file": entry.filename, "line": entry.lineno, "function": entry.name})
+                    frames.append(UserFrame(entry.filename, entry.lineno or 0, entry.name))
                     break
         measured = None
         if self._window is not None and self.phase == "measure":
-            measured = self._window.statistics.document(device=self._device)
-        return {
-            "phase": self.phase,
-            "frames": frames,
-            "model": self._models.look(self.feed),
-            "measured": measured,
-            "memory": self._memory.now(),
-        }
+            measured = self._window.statistics.measured(device=self._device)
+        return Answer(self.phase, frames, self._models.look(self.feed), measured, self._memory.now())
+
+    def warn(self, code: str, text: str) -> None:
+        """Send a warning for the profile."""
+        self._channel.send(Warned(code, text))
 
     def send_measured(self) -> None:
         """Send whatever the measurement has so far; nothing if it did not begin."""
         window = self._window
         if window is None:
             return
-        self._channel.send(
-            "measured",
+        loop = LoopCost(
             overhead_ns=window.overhead_ns,
             overhead_cpu_ns=window.overhead_cpu_ns,
             cpu_ns=self._cpu_ns,
-            sizes=self._sizes.document(),
+            sizes=self._sizes.mean(),
             deletions=self.feed.deletions[:] if self.feed is not None else [],
-            **window.statistics.document(device=self._device),
         )
+        self._channel.send(window.statistics.measured(device=self._device, loop=loop))
 
     def _import(self) -> None:
         with self._phases.enter("import"):
@@ -115,18 +118,19 @@ class Sample:
             import tensorflow as tf
 
             require_tensorflow(tf.__version__)
-            if self.job["kind"] == "function":
+            if self.job.kind == "function":
                 from pipeprof.profiles.worker.load_function import import_early
 
-                for code, text in import_early(self.job["target"]):
-                    self._channel.send("warning", code=code, text=text)
-            if self.job["seed"] is not None:
-                tf.random.set_seed(self.job["seed"])
+                for code, text in import_early(self.job.target):
+                    self.warn(code, text)
+            if self.job.seed is not None:
+                tf.random.set_seed(self.job.seed)
             self._floor = self._measure_floor()
             self._channel.send(
-                "versions",
-                versions={"tensorflow": tf.__version__, "numpy": np.__version__},
-                devices=[device.name for device in tf.config.list_physical_devices("GPU")],
+                Libraries(
+                    versions={"tensorflow": tf.__version__, "numpy": np.__version__},
+                    gpus=[device.name for device in tf.config.list_physical_devices("GPU")],
+                )
             )
             self._memory.read("import")
 
@@ -137,7 +141,7 @@ class Sample:
         feed.next()
         if not self._device:
             return Floor()
-        step = self._step() if self.job["step"]["kind"] == "simulate" else self._simulated(StepDuration(5.0))
+        step = self._step() if self._step_job.kind == "simulate" else self._simulated(StepDuration(5.0))
         fetches = Durations()
         began = time.perf_counter()
         for n in range(FLOOR_STEPS):
@@ -152,43 +156,37 @@ class Sample:
         return Floor.of(fetches)
 
     def _simulated(self, duration: StepDuration) -> Step:
-        device = SimulatedDevice(HostClock(), duration, self.job["dispatch"])
+        device = SimulatedDevice(HostClock(), duration, self._dispatch)
         return SimulatedStep(device, bytes_of if duration.needs_size else None)
 
     def _step(self) -> Step:
-        step = self.job["step"]
-        if step["kind"] == "returned" and self._called is not None and self._called.step is not None:
+        step = self._step_job
+        if step.kind == "returned" and self._called is not None and self._called.step is not None:
             return PythonStep(self._called.step)
-        if step["kind"] == "python":
+        if step.kind == "python":
             from pipeprof.pipelines.target.target import load_function, parse_target
             from pipeprof.profiles.worker.bind_step import fitted
 
-            function = load_function(parse_target(step["target"]))
-            return PythonStep(fitted(function, self.dataset.element_spec, f"the step {step['target']}"))
+            function = load_function(parse_target(step.target))
+            return PythonStep(fitted(function, self.dataset.element_spec, f"the step {step.target}"))
         return self._simulated(
-            StepDuration(
-                step["base_ms"],
-                step["per_mb_ms"],
-                step["stdev_ms"],
-                {int(n): ms for n, ms in step["every"].items()},
-                self.job["seed"] or 0,
-            )
+            StepDuration(step.base_ms, step.per_mb_ms, step.stdev_ms, dict(step.every), self.job.seed or 0)
         )
 
     def _data(self) -> None:
         self.phase = "data"
         with self._phases.enter("data"):
-            if self.job["kind"] != "spec":
+            if self.job.kind != "spec":
                 return
             from pipeprof.pipelines.build.context import BuildContext
             from pipeprof.pipelines.build.dataset import load_arrays
             from pipeprof.pipelines.spec.models import Spec
 
-            self._spec = Spec.model_validate(from_pairs(self.job["data"]))
+            self._spec = Spec.model_validate(from_pairs(self.job.data))
             self._context = BuildContext(
-                base_dir=Path(self.job["base_dir"]),
-                data_dirs={name: Path(folder) for name, folder in self.job["data_dirs"].items()},
-                seed=self.job["seed"],
+                base_dir=Path(self.job.base_dir or "."),
+                data_dirs={name: Path(folder) for name, folder in self.job.data_dirs.items()},
+                seed=self.job.seed,
             )
             load_arrays(self._spec, self._context)
             self._memory.read("data")
@@ -197,7 +195,7 @@ class Sample:
         self.phase = "build"
         before = procfs.rss_bytes("self") or 0
         with self._phases.enter("build"):
-            if self.job["kind"] == "spec":
+            if self.job.kind == "spec":
                 from pipeprof.pipelines.build.dataset import build
 
                 # What cannot be serialised is known only from what was seen while it was built.
@@ -207,7 +205,7 @@ class Sample:
             else:
                 from pipeprof.profiles.worker.load_function import call_target
 
-                self._called = call_target(self.job["target"], self.job["arguments"])
+                self._called = call_target(self.job.target, self.job.arguments)
                 self.dataset, self._watch = self._called.dataset, self._called.watch
                 self._made = self._watch.made
             self._memory.read("build")
@@ -224,18 +222,15 @@ class Sample:
     def _take_step(self, called: Called) -> None:
         """The step that came with the dataset takes the batches, unless the command line names another."""
         for code, text in called.notes:
-            self._channel.send("warning", code=code, text=text)
+            self.warn(code, text)
         if called.step is None:
             return
-        if self.job["step_given"]:
-            text = f"{self.job['target']} returned a step as well, which --step replaces."
-            self._channel.send("warning", code="step-replaced", text=text)
+        if self.job.step_given:
+            self.warn("step-replaced", f"{self.job.target} returned a step as well, which --step replaces.")
             return
-        self.job["step"] = {"kind": "returned"}
-        self.job["dispatch"] = "sync"
-        self._device = True
+        self._step_job, self._dispatch, self._device = StepJob(kind="returned"), "sync", True
         self._floor = self._measure_floor()
-        self._channel.send("step")
+        self._channel.send(StepReturned())
 
     def _first_element(self) -> None:
         self.phase = "first_element"
@@ -259,7 +254,7 @@ class Sample:
 
     def _warm_up(self) -> Step | None:
         self.phase = "warmup"
-        rule = WarmUp(self.job["warmup_seconds"])
+        rule = WarmUp(self.job.warmup_seconds)
         step = self._step() if self._device else None
 
         def finished(looked: Looked) -> str | None:
@@ -277,13 +272,13 @@ class Sample:
         self._previous = window.last
         return step
 
-    def _open(self, name: str, statistics: StepStatistics, finished: Any, **options: int | None) -> PhaseWindow:
+    def _open(self, name: PhaseName, statistics: StepStatistics, finished: Any, **options: int | None) -> PhaseWindow:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in the phase before
         return PhaseWindow(name, statistics, self.feed, self._channel, finished, device=self._device, **options)
 
     def _measure(self, step: Step | None) -> None:
         self.phase = "measure"
-        feed, seconds = self.feed, self.job["seconds"]
+        feed, seconds = self.feed, self.job.seconds
         assert feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         statistics = StepStatistics(self._floor)
         if self._previous is not None:
@@ -298,10 +293,10 @@ class Sample:
                 return f"{seconds:g} s"
             return None
 
-        with self._phases.enter("measure", seconds) as phase:
+        with self._phases.enter("measure") as phase:
             self._models.begin(feed)
             feed.on_restart = lambda: self._models.restart(feed, statistics.count)
-            options = {"steps_limit": self.job["steps"], "check_ns": look_ns(seconds)}
+            options = {"steps_limit": self.job.steps, "check_ns": look_ns(seconds)}
             self._window = self._open("measure", statistics, finished, **options)
             cpu_ns = time.process_time_ns()
             self._loop(self._window, step)
@@ -318,15 +313,15 @@ class Sample:
             if not self._channel.stop.is_set():
                 self._trace(step)
         except Exception as error:
-            self._channel.send("warning", code="no-trace", text=f"The trace phase failed: {first_line(error)}")
+            self.warn("no-trace", f"The trace phase failed: {first_line(error)}")
         try:
-            self._channel.send("memory", **self._memory.document(sources=self._components(), batch_bytes=self._batch()))
+            self._channel.send(self._memory.report(sources=self._components(), batch_bytes=self._sizes.mean().bytes))
         except Exception as error:
-            self._channel.send("warning", code="no-ledger", text=f"Memory could not be accounted: {first_line(error)}")
+            self.warn("no-ledger", f"Memory could not be accounted: {first_line(error)}")
         try:
             self._graphs()
         except Exception as error:
-            self._channel.send("warning", code="no-graph", text=f"The graph could not be read: {first_line(error)}")
+            self.warn("no-graph", f"The graph could not be read: {first_line(error)}")
 
     def _trace(self, step: Step | None) -> None:
         self.phase = "trace"
@@ -334,16 +329,16 @@ class Sample:
         with self._phases.enter("trace") as phase:
             self._memory.rest(self.feed)
             # Threads are to be seen as they were measured, waiting for the disk: before its files are in memory.
-            result = self._traced() if (warm := self.job.get("warm")) else None
+            result = self._traced() if (warm := self.job.warm) else None
+            stop = self._channel.stop.is_set
             if warm:
-                kind, told = with_files_in_memory(self.feed, step, self._channel.stop.is_set, warm, self._room())
-                self._channel.send(kind, **told)
-            if (replayed := replay(self.feed, step, self._channel.stop.is_set)) is not None:
-                self._channel.send("headspace", **replayed)
+                self._channel.send(with_files_in_memory(self.feed, step, stop, warm, self._room()))
+            if (replayed := replay(self.feed, step, stop)) is not None:
+                self._channel.send(replayed)
             phase.note = (result := result or self._traced()).note
-        self._channel.send("trace", **vars(result))
+        self._channel.send(result)
 
-    def _traced(self) -> Traced:
+    def _traced(self) -> Trace:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         feed, marks = to_trace(
             self.dataset,
@@ -352,7 +347,7 @@ class Sample:
             room=self._room(),
             watch=self._watch,
             # The name scopes of a spec tell its functions apart already.
-            again=self.job["kind"] != "spec",
+            again=self.job.kind != "spec",
             fill_seconds=self._filled_seconds,
             stop=self._channel.stop.is_set,
         )
@@ -361,22 +356,24 @@ class Sample:
     def _graphs(self) -> None:
         found = read_graphs(self.dataset, in_memory=self._source_bytes, room=self._room(), watch=self._watch)
         if found.note:
-            self._channel.send("warning", code="graph-without-arrays", text=found.note)
-        graphs = {"written": found.written, "executed": found.executed, "made": [one.to_dict() for one in self._made]}
-        places = found.places if self._called is not None else {}
-        self._channel.send("graphs", segments=self._models.segments(), places=places, **graphs)
+            self.warn("graph-without-arrays", found.note)
+        self._channel.send(
+            Graphs(
+                written=found.written,
+                executed=found.executed,
+                segments=self._models.segments(),
+                made=[source.to_dict() for source in self._made],
+                places=found.places if self._called is not None else {},
+            )
+        )
 
     def _components(self) -> list[tuple[str, int]]:
         """Type and bytes of the arrays that in-memory sources were made of."""
         arrays = self._context.arrays.values() if self._context is not None else ()
         return [(array.dtype.name, array.nbytes) for array in arrays] + component_bytes(self._made)
 
-    def _batch(self) -> float | None:
-        size = self._sizes.document()["bytes"]
-        return float(size) if size is not None else None
-
     def _room(self) -> int | None:
-        limit = self.job["memory_limit"]
+        limit = self.job.memory_limit
         return limit - (procfs.rss_bytes("self") or 0) if limit is not None else None
 
     def written_graph(self) -> GraphDict | None:

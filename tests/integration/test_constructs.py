@@ -21,6 +21,7 @@ from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.source_lines import locate
+from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.worker.load_function import call_target
 
@@ -62,7 +63,7 @@ def ran(name: str, **kept: Any) -> Ran:
     rows, notes = explain_stages(
         graphs.written, graphs.executed, segments=snapshots, batches=12, seconds=1.0, cores=2, by_address=False
     )
-    locate(rows, {"written": graphs.written, "places": graphs.places})
+    locate(rows, Graphs(graphs.written, graphs.executed, places=graphs.places))
     return Ran(called.dataset, graphs, {row.id: row for row in rows}, notes, lost)
 
 
@@ -184,7 +185,7 @@ def test_what_cannot_be_written_down_is_read_over_a_source_of_one_element() -> N
     graphs = reading.read_graphs(called.dataset, in_memory=held, room=held, watch=called.watch)
     assert graphs.stands_for == held
     rows, _ = explain_stages(graphs.written, graphs.executed, batches=0, seconds=1.0, cores=2, by_address=False)
-    locate(rows, {"written": graphs.written, "places": graphs.places})
+    locate(rows, Graphs(graphs.written, graphs.executed, places=graphs.places))
     small = {row.id: row for row in rows}
     assert [one[:4] for one in structure(small)] == [one[:4] for one in structure(whole.stages)]
     assert [one[5:] for one in structure(small)] == [one[5:] for one in structure(whole.stages)]

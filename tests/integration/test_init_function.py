@@ -30,6 +30,7 @@ from pipeprof.pipelines.from_python.reading import Recorder
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.protocol.describe import DescribeJob
 from pipeprof.profiles.worker.describe_function import Describing
 
 FUNCTIONS = Path(__file__).parent / "pipelines_described" / "as_written.py"
@@ -124,6 +125,7 @@ def unseeded() -> None:
 def described(target: str, folder: Path, **job: Any) -> dict[str, Any]:
     """What the worker answers; the spec is written and read again."""
     whole = {
+        "parent_pid": 0,
         "target": target,
         "arguments": [],
         "folder": str(folder),
@@ -132,7 +134,8 @@ def described(target: str, folder: Path, **job: Any) -> dict[str, Any]:
         "force": False,
         **job,
     }
-    answer = Describing(whole).run()
+    found = vars(Describing(DescribeJob(**whole)).run())
+    answer = {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
     (folder / "spec.yaml").write_text(answer["text"])
     load_spec(folder / "spec.yaml")
     answer["data"] = yaml.safe_load(answer["text"])

@@ -76,7 +76,7 @@ def test_every_op_has_its_dataset_then(tf: Any) -> None:
     traced = traced_ops(again, found[0])
     muls = [key for key, seen in traced.work.items() if "Mul" in seen["ops"]]
     assert len(muls) == 3
-    assert not {"Mul", "PyFunc"} & set(traced.nobodys)
+    assert not {"Mul", "PyFunc"} & set(traced.unattributed_ops)
     assert {one["function"] for one in traced.functions} <= {"numbers", "keep"}
 
 

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -19,6 +20,9 @@ from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.source_lines import locate
+from pipeprof.profiles.protocol.channel import HarnessEnd
+from pipeprof.profiles.protocol.job import Job, StepJob
+from pipeprof.profiles.protocol.messages import Graphs, Measured, StepReturned, Warned, WorkerMessage, encode_message
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.load_function import NotADatasetError, call_target
@@ -303,40 +307,29 @@ def test_every_way_to_be_wrong_is_tried() -> None:
     assert {name for name, _ in tried} == {line.partition("def ")[2].partition("(")[0] for line in written}
 
 
+_Sent = TypeVar("_Sent", bound=WorkerMessage)
+
+
 class Recorder:
     """A channel that keeps what the worker would send."""
 
     def __init__(self) -> None:
-        self.sent: list[dict[str, Any]] = []
+        self.sent: list[WorkerMessage] = []
         self.stop = threading.Event()
 
     def together(self) -> nullcontext[None]:
         return nullcontext()
 
-    def send(self, kind: str, /, **fields: Any) -> None:
-        self.sent.append({"m": kind, **json.loads(json.dumps(fields))})
+    def send(self, message: WorkerMessage) -> None:
+        self.sent += HarnessEnd(-1).feed(encode_message(message).encode())
 
-    def one(self, kind: str) -> dict[str, Any]:
-        return [message for message in self.sent if message["m"] == kind][-1]
+    def one(self, kind: type[_Sent]) -> _Sent:
+        return [message for message in self.sent if isinstance(message, kind)][-1]
 
 
-def job(target: str, **changes: Any) -> dict[str, Any]:
+def job(target: str, **changes: Any) -> Job:
     """What a worker is asked to do."""
-    return {
-        "kind": "function",
-        "target": target,
-        "arguments": [],
-        "user_files": [],
-        "step": {"kind": "none"},
-        "step_given": False,
-        "dispatch": None,
-        "seconds": None,
-        "steps": 3,
-        "warmup_seconds": 0.0,
-        "seed": None,
-        "memory_limit": None,
-        **changes,
-    }
+    return replace(Job(1, "function", target, [], steps=3, warmup_seconds=0.0), **changes)
 
 
 def sampled(target: str, **changes: Any) -> Recorder:
@@ -354,26 +347,26 @@ def sampled(target: str, **changes: Any) -> Recorder:
 @pytest.mark.parametrize("function", [name for name in functions_of(ELEMENTS) if not name.startswith("_")])
 def test_every_kind_of_element_goes_through_all_phases(function: str) -> None:
     channel = sampled(f"{ELEMENTS}:{function}")
-    assert [one for one in channel.sent if one["m"] == "warning"] == []
-    assert channel.one("measured")["steps"]["count"] == 3
-    graphs = channel.one("graphs")
-    assert graphs["written"]["root"] is not None
-    places = graphs["places"]
-    assert set(places) == {node["id"] for node in graphs["written"]["nodes"]}
+    assert [one for one in channel.sent if isinstance(one, Warned)] == []
+    assert channel.one(Measured).steps.count == 3
+    graphs = channel.one(Graphs)
+    assert graphs.written["root"] is not None
+    places = graphs.places
+    assert set(places) == {node["id"] for node in graphs.written["nodes"]}
     assert {place["file"] for place in places.values()} == {str(ELEMENTS)}
 
 
 def test_a_step_that_comes_with_the_dataset_takes_the_batches() -> None:
-    channel = sampled("flowers.input:with_step", arguments=[["size", "5"]])
-    assert channel.one("step") == {"m": "step"}
-    assert channel.one("measured")["steps"]["busy_ms"] is not None
+    channel = sampled("flowers.input:with_step", arguments=[("size", "5")])
+    assert channel.one(StepReturned) == StepReturned()
+    assert channel.one(Measured).steps.busy_ms is not None
     assert sys.modules["flowers.input"].calls["step"] >= 3
 
 
 def test_a_step_on_the_command_line_replaces_it() -> None:
-    given = {"kind": "simulate", "base_ms": 1.0, "per_mb_ms": 0.0, "stdev_ms": 0.0, "every": {}}
+    given = StepJob("simulate", base_ms=1.0)
     channel = sampled("flowers.input:with_step", step=given, step_given=True, dispatch="sync")
-    assert channel.one("warning")["code"] == "step-replaced"
+    assert channel.one(Warned).code == "step-replaced"
     assert sys.modules["flowers.input"].calls["step"] == 0
 
 

@@ -15,7 +15,8 @@ from integration.test_targets import USERS, Recorder, job, pipeprof, said_there,
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.worker.error_report import describe
+from pipeprof.profiles.protocol.messages import Graphs, Measured
+from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import call_target, import_early
 from pipeprof.profiles.worker.sample import Sample
 from pipeprof.profiles.worker.steps.batch_size import Sizes
@@ -84,11 +85,11 @@ def test_flags_of_libraries_are_none_of_the_users(tmp_path: Path, monkeypatch: p
 
 def test_a_step_with_a_parameter_for_each_part_of_a_batch() -> None:
     channel = sampled(f"{TUTORIAL}:step_of_two")
-    assert channel.one("measured")["steps"]["count"] == 3
+    assert channel.one(Measured).steps.count == 3
     assert set(sys.modules["tutorial"].seen) == {(3, 3)}
     given = {"kind": "python", "target": f"{TUTORIAL}:step"}
     again = sampled(f"{TUTORIAL}:step_of_two", step=given, step_given=True, dispatch="sync")
-    assert again.one("measured")["steps"]["count"] == 3
+    assert again.one(Measured).steps.count == 3
 
 
 @pytest.mark.parametrize(
@@ -152,14 +153,14 @@ def test_what_tensorflow_raises_has_the_line_of_the_stage(function: str, line: s
     with pytest.raises(tf.errors.OpError) as caught:
         sample.run()
     # The frames of this test count as the user's as well.
-    said = describe(caught.value.with_traceback(None), sample)
-    assert line in TUTORIAL.read_text().splitlines()[said["frame"]["line"] - 1]
-    assert said["frame"]["file"] == str(TUTORIAL)
-    assert said["message"].startswith(words)
+    said = describe_error(caught.value.with_traceback(None), sample)
+    assert line in TUTORIAL.read_text().splitlines()[said.frame.line - 1]
+    assert said.frame.file == str(TUTORIAL)
+    assert said.message.startswith(words)
 
 
 def test_why_a_graph_cannot_be_read_is_said_without_nodes() -> None:
-    reason = sampled(f"{TUTORIAL}:on_a_device").one("graphs")["written"]["reason"]
+    reason = sampled(f"{TUTORIAL}:on_a_device").one(Graphs).written["reason"]
     assert reason.endswith("GeneratorDatasetOp::Dataset does not support serialization")
     assert "{{" not in reason
 
@@ -181,7 +182,7 @@ class Pair(NamedTuple):
 def test_an_element_is_written_without_the_names_of_classes(batch: object, text: str) -> None:
     sizes = Sizes()
     sizes.see(batch)
-    assert sizes.document()["element"] == text
+    assert sizes.mean().element == text
 
 
 def test_without_eager_execution_there_is_one_sentence(tmp_path: Path) -> None:

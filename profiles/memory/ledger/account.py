@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.memory.ledger.buffers import Look, map_looks
-from pipeprof.profiles.memory.ledger.facts import AT_REST, Ledger, LedgerFacts, ProcessReading, grown_in_use
+from pipeprof.profiles.memory.ledger.facts import AT_REST, Ledger, LedgerFacts, grown_in_use
 from pipeprof.profiles.memory.ledger.growth import (
     epoch_peaks,
     filling_stage,
@@ -34,6 +34,7 @@ from pipeprof.profiles.memory.predict.predict import memory_prediction
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.protocol.messages import Graphs, MemoryReading, MemoryReport
     from pipeprof.profiles.view.view import PipelineView
 
 _FILE_BYTES = 1_000_000
@@ -51,7 +52,7 @@ class LedgerInput:
     """What there is to account with.
 
     Attributes:
-        document: The worker's, from `MemoryLog.document`.
+        report: The worker's.
         looks: Its looks, with the buffers at their stages.
         view: The pipeline as it was built and measured.
         origin: Monotonic time at which the profile's series begin.
@@ -59,7 +60,7 @@ class LedgerInput:
         children: There were child processes.
     """
 
-    document: Mapping[str, Any]
+    report: MemoryReport
     looks: Sequence[Look]
     view: PipelineView
     origin: float
@@ -78,7 +79,7 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
         running,
         profile.series,
         seen.origin,
-        in_use=_grown_in_use(_readings(seen.document)),
+        in_use=_grown_in_use(_readings(seen.report)),
         children=seen.children,
     )
     memory.filling = filling_stage(running) if memory.growth is None else None
@@ -97,11 +98,9 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     return _messages(memory)
 
 
-def looks(
-    graphs: Mapping[str, Any], document: Mapping[str, Any], *, by_address: bool, ops: Mapping[str, str] | None
-) -> list[Look]:
+def looks(graphs: Graphs, report: MemoryReport, *, by_address: bool, ops: Mapping[str, str] | None) -> list[Look]:
     """The worker's looks, placed on the graphs that it sent."""
-    return map_looks(graphs["written"], graphs["executed"], document["looks"], by_address=by_address, ops=ops)
+    return map_looks(graphs.written, graphs.executed, report.looks, by_address=by_address, ops=ops)
 
 
 def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
@@ -116,23 +115,19 @@ def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
     return memory_prediction(replace(view, kind="static", stages=stages, profile=None), kept=2 * arrays >= nominal)
 
 
-def _readings(document: Mapping[str, Any]) -> dict[str, ProcessReading]:
-    return {
-        one["name"]: ProcessReading(**{key: value for key, value in one.items() if key != "name"})
-        for one in document["readings"]
-        if one["rss"] is not None
-    }
+def _readings(report: MemoryReport) -> dict[str, MemoryReading]:
+    return {reading.name: reading for reading in report.readings}
 
 
-def _grown_in_use(readings: Mapping[str, ProcessReading]) -> int | None:
+def _grown_in_use(readings: Mapping[str, MemoryReading]) -> int | None:
     """Bytes by which what is in use outside the pool grew from the end of the warm-up to that of the measurement."""
     before, after = readings.get("warmup"), readings.get("measure")
     return None if before is None or after is None else grown_in_use(before, after)
 
 
 def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
-    document = seen.document
-    readings = _readings(document)
+    report = seen.report
+    readings = _readings(report)
     peak_phase = _peak_reading(memory, readings)
     if "import" not in readings or peak_phase is None or memory.peak_bytes is None:
         return None
@@ -140,26 +135,25 @@ def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
     held = memory_prediction(view)
     look = _fullest(seen.looks, _WINDOWS.get(peak_phase))
     first = next((one for one in seen.looks if one.phase == "first_element"), None)
-    python = document["python"]
-    data = document["mapped_data"]
+    python, data = report.python, report.mapped_data
     return LedgerFacts(
         readings=readings,
         peak=memory.peak_bytes,
         peak_phase=peak_phase,
         sources=tuple(source_tensors(view)),
-        arrays=python["arrays"],
-        python=python["others"] if python["others"] >= PYTHON_BYTES else 0,
+        arrays=python.arrays,
+        python=python.others if python.others >= PYTHON_BYTES else 0,
         children=_children(memory, readings[peak_phase]) if seen.children else 0,
         libraries=max(0, (readings[peak_phase].file or 0) - (readings["import"].file or 0) - data),
         files=data if data >= _FILE_BYTES else 0,
         buffers=(*held_buffers(view, held, look), *window_buffers(view, held, look)) if look is not None else (),
         first=tuple(held_buffers(view, held, first)) if first is not None else (),
         live=look.live if look is not None else None,
-        batch_bytes=document["batch_bytes"],
-        in_flight=tuple(in_flight_batches(view, held, look, document["batch_bytes"])),
-        trimmed=document["trimmed"],
+        batch_bytes=report.batch_bytes,
+        in_flight=tuple(in_flight_batches(view, held, look, report.batch_bytes)),
+        trimmed=report.trimmed,
         pool_scale=estimate_pool_scale(
-            view, held, seen.looks, look, made=readings.get("iterator"), consumer=document["batch_bytes"]
+            view, held, seen.looks, look, made=readings.get("iterator"), consumer=report.batch_bytes
         ),
         aliases=tuple((one.owner, one.stage) for one in held.held if one.how == "alias"),
         leaked=memory.growth is not None and memory.growth.leak,
@@ -167,7 +161,7 @@ def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
     )
 
 
-def _peak_reading(memory: Memory, readings: Mapping[str, ProcessReading]) -> str | None:
+def _peak_reading(memory: Memory, readings: Mapping[str, MemoryReading]) -> str | None:
     """The reading that ends the stretch in which the peak was reached."""
     phase = memory.peak_phase
     if phase == "first_element":
@@ -181,14 +175,14 @@ def _peak_reading(memory: Memory, readings: Mapping[str, ProcessReading]) -> str
     return _at_pools_peak(readings, name) if name in _RUNNING else name
 
 
-def _at_pools_peak(readings: Mapping[str, ProcessReading], name: str) -> str:
+def _at_pools_peak(readings: Mapping[str, MemoryReading], name: str) -> str:
     """Of the stretches with the same peak the one in which the pool had most in use: it never gives memory back."""
     least = _SAME_PEAK * (readings[name].peak or 0)
     same = [one for one in _RUNNING if one in readings and (readings[one].peak or 0) >= least]
     return max([name, *same], key=lambda one: readings[one].live_peak or 0)
 
 
-def _children(memory: Memory, reading: ProcessReading) -> int:
+def _children(memory: Memory, reading: MemoryReading) -> int:
     """Memory of child processes at the peak, which was measured of all together."""
     return max(0, (memory.peak_bytes or 0) - (reading.peak or reading.rss))
 

@@ -6,13 +6,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pipeprof.pipelines.graph.align import join, match
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import family
-from pipeprof.profiles.document.base import Owner, PhaseName
+from pipeprof.profiles.document.base import Owner
+from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.protocol.messages import PipelineLook
 
 _OWNERS: Mapping[str, Owner] = {
     "Shuffle": "shuffle",
@@ -89,7 +90,7 @@ class Look:
 def map_looks(
     written: GraphDict,
     executed: GraphDict,
-    looks: Sequence[Mapping[str, Any]],
+    looks: Sequence[PipelineLook],
     *,
     by_address: bool,
     ops: Mapping[str, str] | None = None,
@@ -99,7 +100,7 @@ def map_looks(
     Args:
         written: The graph as written.
         executed: The graph as TensorFlow runs it.
-        looks: As `MemoryLog.document` gives them.
+        looks: The worker's.
         by_address: The names in the graph are addresses of a spec.
         ops: For a spec, what it calls the stage at every address.
     """
@@ -111,22 +112,21 @@ def map_looks(
     found: list[Look] = []
     known: dict[int, str] = {}
     epoch = None
-    for one in looks:
-        if one["epoch"] != epoch:
-            known, epoch = {}, one["epoch"]
-        model: ModelDict = one["model"]
-        places = match(after, model, known).places
+    for look in looks:
+        if look.epoch != epoch:
+            known, epoch = {}, look.epoch
+        places = match(after, look.model, known).places
         known = {**known, **places}
         found.append(
             Look(
-                one["t"],
-                one["phase"],
-                one["steps"],
-                one["epoch"],
-                one["live"],
-                _by_stage(after, model, places, stages, alone),
-                model["ram_budget"],
-                one.get("rss"),
+                look.t,
+                look.phase,
+                look.steps,
+                look.epoch,
+                look.live,
+                _by_stage(after, look.model, places, stages, alone),
+                look.model["ram_budget"],
+                look.rss,
             )
         )
     return found

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeprof.profiles.constants import PYTHON_BLOCK_BYTES
-from pipeprof.profiles.document.base import How, Owner, PhaseName
+from pipeprof.profiles.document.base import How, Owner
+from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.protocol.messages import MemoryReading
 
 AT_REST: PhaseName = "trace"
 """The phase of the one look that was taken when nobody took batches."""
@@ -21,53 +23,7 @@ LEAKED = "tensors that no stage holds"
 KEPT = "small objects that were kept"
 
 
-@dataclass(frozen=True)
-class ProcessReading:
-    """The process at the end of a stretch of the run, and its peaks in that stretch; None for what is not known.
-
-    Attributes:
-        rss: Resident memory.
-        peak: The most of it.
-        file: Of mapped files.
-        live: In use in the pool.
-        live_peak: The most of it.
-        heap: In use in glibc's heap.
-        heap_free: Free in it.
-        mapped: In glibc's blocks with a mapping of their own.
-        blocks: Python's blocks; a number.
-        heap_most: The most of `heap` that was seen.
-        near_rss: Resident memory at the moment nearest to the peak at which the heap was looked at.
-        near_heap: Of `heap` then.
-        near_free: Of `heap_free` then.
-        pool: Of the pool's regions; what else is known of the pool is what is in use.
-        pool_hidden: What regions that were not found may take besides.
-        pool_index: What the pool's index of its regions takes besides.
-    """
-
-    rss: int
-    peak: int | None = None
-    file: int | None = None
-    live: int | None = None
-    live_peak: int | None = None
-    heap: int | None = None
-    heap_free: int | None = None
-    mapped: int | None = None
-    blocks: int | None = None
-    heap_most: int | None = None
-    near_rss: int | None = None
-    near_heap: int | None = None
-    near_free: int | None = None
-    pool: int | None = None
-    pool_hidden: int | None = None
-    pool_index: int | None = None
-
-    @property
-    def in_use(self) -> int | None:
-        """Bytes of glibc's blocks in use, those with a mapping of their own among them."""
-        return None if self.heap is None or self.mapped is None else self.heap + self.mapped
-
-
-def grown_in_use(before: ProcessReading, after: ProcessReading) -> int | None:
+def grown_in_use(before: MemoryReading, after: MemoryReading) -> int | None:
     """Bytes by which what is in use outside the pool grew; None where nobody can tell.
 
     Glibc's blocks, and Python's: of these the number is known, so that they are what else the process has grown by, at
@@ -169,7 +125,7 @@ class LedgerFacts:
         leaked: Live tensors grew with all buffers full.
     """
 
-    readings: Mapping[str, ProcessReading]
+    readings: Mapping[str, MemoryReading]
     peak: int
     peak_phase: str
     sources: Sequence[Source] = ()

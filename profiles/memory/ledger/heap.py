@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pipeprof.profiles.constants import BUFFER_HOLES, MAPPED_FROM, MOST_BUFFER_HOLES, SLOT_BYTES
-from pipeprof.profiles.memory.ledger.facts import Buffer, LedgerFacts, ProcessReading
+from pipeprof.profiles.memory.ledger.facts import Buffer, LedgerFacts
+from pipeprof.profiles.protocol.messages import MemoryReading
 
 FULL = 0.5
 """Of what buffers hold at the fullest look, what they must have held at another one that tells of them: beside a few
@@ -42,7 +43,7 @@ def _slots(buffers: Iterable[Buffer]) -> float:
     return sum(size for size in sizes if size >= MAPPED_FROM)
 
 
-def _mapped(facts: LedgerFacts, reading: ProcessReading, buffers: Iterable[Buffer]) -> float:
+def _mapped(facts: LedgerFacts, reading: MemoryReading, buffers: Iterable[Buffer]) -> float:
     """The same as far as more was mapped at a reading than when the pipeline had been built."""
     built = facts.readings.get("build")
     if built is None or built.mapped is None or reading.mapped is None:

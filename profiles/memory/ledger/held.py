@@ -19,12 +19,13 @@ from pipeprof.profiles.constants import (
     TEXT_BYTES,
     TEXT_SPARE,
 )
-from pipeprof.profiles.memory.ledger.facts import AT_REST, Buffer, ProcessReading, Source
+from pipeprof.profiles.memory.ledger.facts import AT_REST, Buffer, Source
 from pipeprof.profiles.memory.predict.batch_buffers import APART
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
 from pipeprof.profiles.memory.predict.model import element_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, own_share, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import giver
+from pipeprof.profiles.protocol.messages import MemoryReading
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Owner
@@ -209,7 +210,7 @@ def estimate_pool_scale(
     looks: Sequence[Look],
     fullest: Look | None,
     *,
-    made: ProcessReading | None,
+    made: MemoryReading | None,
     consumer: float | None,
 ) -> float:
     """How much more the pool has in use than the buffered tensors count, where least else was in it.

@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.memory import LedgerMoment
 from pipeprof.profiles.memory.ledger.buffers import KINDS, Buffered, Look, kind_of
-from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts, ProcessReading
+from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts
 from pipeprof.profiles.memory.ledger.held import captured, held_buffers, in_flight_batches, source_tensors
 from pipeprof.profiles.memory.ledger.reconcile import reconcile
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.protocol.messages import MemoryReading
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.base import PhaseName
+    from pipeprof.pipelines.graph.read.records import ModelDict
+    from pipeprof.profiles.document.vocabulary import PhaseName
+    from pipeprof.profiles.protocol.messages import MemoryMoment
     from pipeprof.profiles.view.view import PipelineView
 
 _UNPLACED = "?"
@@ -32,8 +35,7 @@ class LastLook:
 
     Attributes:
         readings: The worker's, as far as it came.
-        memory: `t` on the system's monotonic clock, `rss` and `live` at the look, `heap` and `heap_free` if they were
-            looked at.
+        memory: At the look.
         phase: The phase under way.
         model: TensorFlow's model at the look; None before there was an iterator.
         view: The pipeline as it is written; without stages for a function.
@@ -41,10 +43,10 @@ class LastLook:
         children: Memory of child processes at the look.
     """
 
-    readings: Sequence[Mapping[str, Any]]
-    memory: Mapping[str, Any]
+    readings: Sequence[MemoryReading]
+    memory: MemoryMoment
     phase: PhaseName
-    model: Mapping[str, Any] | None
+    model: ModelDict | None
     view: PipelineView
     origin: float
     children: int = 0
@@ -52,21 +54,18 @@ class LastLook:
 
 def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] | None:
     """The ledger of that moment, and what was predicted; None where not even TensorFlow's own memory is known."""
-    rss = seen.memory["rss"]
-    readings = {
-        one["name"]: ProcessReading(**{key: value for key, value in one.items() if key != "name"})
-        for one in seen.readings
-        if one["rss"] is not None
-    }
+    rss = seen.memory.rss
+    readings = {reading.name: reading for reading in seen.readings}
     if rss is None or "import" not in readings:
         return None
-    live = seen.memory["live"]
+    live = seen.memory.live
     peak_phase = next((name for name in ("build", "iterator", "first") if name not in readings), seen.phase)
     readings = {name: one for name, one in readings.items() if name != peak_phase}
-    heap = {key: seen.memory.get(key) for key in ("heap", "heap_free")}
-    readings[peak_phase] = ProcessReading(rss=rss, peak=rss, live=live, live_peak=live, **heap)
+    readings[peak_phase] = MemoryReading(
+        rss=rss, peak=rss, live=live, live_peak=live, heap=seen.memory.heap, heap_free=seen.memory.heap_free
+    )
     prediction = memory_prediction(seen.view)
-    look = Look(seen.memory["t"], seen.phase, 0, 0, live, dict(_held(seen)))
+    look = Look(seen.memory.t, seen.phase, 0, 0, live, dict(_held(seen)))
     facts = LedgerFacts(
         readings=readings,
         peak=rss + seen.children,
@@ -84,12 +83,12 @@ def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] |
     )
     ledger = reconcile(facts)
     entries = [replace(one, stage=None) if (one.stage or "").startswith(_UNPLACED) else one for one in ledger.entries]
-    seconds = round(max(0.0, seen.memory["t"] - seen.origin), 3)
+    seconds = round(max(0.0, seen.memory.t - seen.origin), 3)
     at = LedgerMoment(seconds=seconds, phase=seen.phase, rss_bytes=rss + seen.children)
     return at, Ledger(entries, ledger.unexplained), prediction
 
 
-def _arrays(view: PipelineView, readings: Mapping[str, ProcessReading]) -> int:
+def _arrays(view: PipelineView, readings: Mapping[str, MemoryReading]) -> int:
     """Bytes of the arrays that sources are made of: what loading them has taken, where that is a phase of its own."""
     loaded, base = readings.get("data"), readings["import"]
     if loaded is None:
@@ -100,7 +99,7 @@ def _arrays(view: PipelineView, readings: Mapping[str, ProcessReading]) -> int:
 
 def _held(seen: LastLook) -> Iterable[tuple[str, Buffered]]:
     """What iterators held, at the only written stage that each can belong to."""
-    nodes = (seen.model or {}).get("nodes", ())
+    nodes = seen.model["nodes"] if seen.model is not None else []
     kinds = [kind_of(node) for node in nodes]
     many = Counter(kinds)
     found: dict[str, Buffered] = {}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipeprof.profiles.constants import POOL_HOLES
-from pipeprof.profiles.memory.ledger.facts import Buffer, LedgerFacts, ProcessReading
+from pipeprof.profiles.memory.ledger.facts import Buffer, LedgerFacts
+from pipeprof.profiles.protocol.messages import MemoryReading
 
 _SOME = 1_000_000
 """Tensors by which the pool is known to have had regions when the iterator was made."""
 
 
-def pool_at(facts: LedgerFacts) -> ProcessReading | None:
+def pool_at(facts: LedgerFacts) -> MemoryReading | None:
     """The reading that tells what the pool had resident at the peak, itself or a later one: it gives nothing back."""
     names = list(facts.readings)
     later = [facts.readings[name] for name in names[names.index(facts.peak_phase) :]]
@@ -122,7 +123,7 @@ def used_again(facts: LedgerFacts) -> int:
     return max(0, more - max(0, grown - round(POOL_HOLES * more)))
 
 
-def _when_made(facts: LedgerFacts, made: ProcessReading) -> int:
+def _when_made(facts: LedgerFacts, made: MemoryReading) -> int:
     """Resident memory when the iterator had been made, without copies that were let go of later."""
     names = list(facts.readings)
     later = [facts.readings[name].rss for name in names[names.index("iterator") : names.index(facts.peak_phase) + 1]]

@@ -24,7 +24,6 @@ from pipeprof.profiles.memory.ledger.facts import (
     Entry,
     Ledger,
     LedgerFacts,
-    ProcessReading,
     Source,
 )
 from pipeprof.profiles.memory.ledger.heap import (
@@ -37,6 +36,7 @@ from pipeprof.profiles.memory.ledger.heap import (
     within_heap,
 )
 from pipeprof.profiles.memory.ledger.pool import in_chunks, in_use, index_bytes, pool_free, used_again, within_pool
+from pipeprof.profiles.protocol.messages import MemoryReading
 from pipeprof.profiles.wording import size as in_words
 
 BESIDE_BYTES = 1_000_000
@@ -140,7 +140,7 @@ def _copies(facts: LedgerFacts, known: int) -> int:
     return 0
 
 
-def _dropped(readings: Mapping[str, ProcessReading]) -> int:
+def _dropped(readings: Mapping[str, MemoryReading]) -> int:
     """What was let go of with the next conversion of an array."""
     first, released = readings.get("first"), readings.get("released")
     return max(0, first.rss - released.rss) if first is not None and released is not None else 0

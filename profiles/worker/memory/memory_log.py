@@ -1,4 +1,4 @@
-"""What the worker can tell of its own memory, for the ledger.
+"""The worker's readings of its own memory, for the ledger.
 
 Readings are taken at the ends of phases, where nothing is measured, and take a millisecond, or 40 where the pool's
 pages are counted. While steps are measured only TensorFlow's live bytes are read (3 µs) and the heap's where that is
@@ -11,23 +11,34 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot, take_snapshot
 from pipeprof.profiles.host import procfs
+from pipeprof.profiles.protocol.messages import (
+    MemoryLook,
+    MemoryMoment,
+    MemoryReading,
+    MemoryReport,
+    PipelineLook,
+    PythonObjects,
+)
 from pipeprof.profiles.worker.memory.glibc_heap import PAUSE_SECONDS, HeapWatch, trimmed_bytes
 from pipeprof.profiles.worker.memory.pool_pages import pool_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pipeprof.profiles.document.vocabulary import PhaseName
+    from pipeprof.profiles.protocol.messages import WorkerMessage
     from pipeprof.profiles.worker.steps.loop import Feed
 
 LOOK_SECONDS = 0.2
-TELL_SECONDS = 2.0
-"""How often the parent is told of a look, in case that this process does not live to tell of all of them."""
+SEND_SECONDS = 2.0
+"""How often the harness gets a look, in case that this process dies before its report."""
 MOST_LOOKS = 120
 POOL_AT = frozenset({"iterator", "first", "measure"})
 """Ends of stretches at which the pool's pages are counted, in some 40 ms, if anything was in it. It never gives memory
@@ -95,7 +106,7 @@ def file_rss_bytes(proc: Path = procfs.PROC) -> int | None:
     return None
 
 
-def python_objects(sources: Iterable[tuple[str, int]] = ()) -> dict[str, int]:
+def python_objects(sources: Iterable[tuple[str, int]] = ()) -> PythonObjects:
     """Bytes of large Python objects: `arrays` that in-memory sources were made of, and `others`.
 
     Args:
@@ -137,7 +148,7 @@ def python_objects(sources: Iterable[tuple[str, int]] = ()) -> dict[str, int]:
                 for inner in gc.get_referents(one):
                     visit(inner)
             visit(one)
-    return {"arrays": arrays, "others": others}
+    return PythonObjects(arrays, others)
 
 
 def _table_bytes(one: Any) -> int:
@@ -179,22 +190,22 @@ def _owner(array: Any) -> Any:
     return None if array.base is not None or isinstance(array, np.memmap) else array
 
 
-def _memory() -> dict[str, Any]:
-    return {"t": time.monotonic(), "rss": procfs.rss_bytes("self"), "live": tensor_bytes()[0]}
+def _moment() -> MemoryMoment:
+    return MemoryMoment(t=time.monotonic(), rss=procfs.rss_bytes("self"), live=tensor_bytes()[0])
 
 
 class MemoryLog:
     """Readings at the ends of phases, and looks at the running pipeline.
 
     Args:
-        tell: Where each reading goes at once, and a look now and then: a name and what belongs to it.
+        send: Takes each reading at once, and a look now and then.
     """
 
-    def __init__(self, tell: Callable[..., None] | None = None) -> None:
-        self._tell = tell
-        self._tell_at = 0.0
-        self._readings: list[dict[str, Any]] = []
-        self._looks: list[tuple[dict[str, Any], RawSnapshot]] = []
+    def __init__(self, send: Callable[[WorkerMessage], None] = lambda _message: None) -> None:
+        self._send = send
+        self._send_at = 0.0
+        self._readings: list[MemoryReading] = []
+        self._looks: list[tuple[MemoryMoment, PhaseName, int, int, RawSnapshot]] = []
         self._every = LOOK_SECONDS
         self._next = 0.0
         self._heap = HeapWatch()
@@ -204,40 +215,40 @@ class MemoryLog:
         live, most = tensor_bytes()
         heap = self._heap.end()
         pool = pool_pages() if name in POOL_AT and (most or 0) >= POOL_BYTES else None
-        self._readings.append(
-            {
-                "name": name,
-                "rss": procfs.rss_bytes("self"),
-                "peak": procfs.peak_rss_bytes("self"),
-                "file": file_rss_bytes(),
-                "live": live,
-                "live_peak": most,
-                "heap": heap.end.used if heap else None,
-                "heap_free": heap.end.free if heap else None,
-                "mapped": heap.end.mapped if heap else None,
-                "heap_most": heap.most_used if heap else None,
-                "near_rss": heap.nearest.rss if heap else None,
-                "near_heap": heap.nearest.used if heap else None,
-                "near_free": heap.nearest.free if heap else None,
-                "blocks": sys.getallocatedblocks(),
-                "pool": pool.resident if pool else None,
-                "pool_hidden": pool.hidden if pool else None,
-                "pool_index": pool.index if pool else None,
-            }
-        )
-        if self._tell is not None:
-            self._tell("reading", **self._readings[-1])
+        rss = procfs.rss_bytes("self")
+        if rss is not None:
+            reading = MemoryReading(
+                name=name,
+                rss=rss,
+                peak=procfs.peak_rss_bytes("self"),
+                file=file_rss_bytes(),
+                live=live,
+                live_peak=most,
+                heap=heap.end.used if heap else None,
+                heap_free=heap.end.free if heap else None,
+                mapped=heap.end.mapped if heap else None,
+                heap_most=heap.most_used if heap else None,
+                near_rss=heap.nearest.rss if heap else None,
+                near_heap=heap.nearest.used if heap else None,
+                near_free=heap.nearest.free if heap else None,
+                blocks=sys.getallocatedblocks(),
+                pool=pool.resident if pool else None,
+                pool_hidden=pool.hidden if pool else None,
+                pool_index=pool.index if pool else None,
+            )
+            self._readings.append(reading)
+            self._send(reading)
         forget_peak()
 
     def between_epochs(self) -> None:
         """An epoch's buffers are gone and the next one's are not there yet: what the heap keeps is looked at."""
         self._heap.see(PAUSE_SECONDS)
 
-    def now(self) -> dict[str, Any] | None:
+    def now(self) -> MemoryMoment | None:
         """Memory at this moment, from any thread; None before the first reading."""
-        return _memory() if self._readings else None
+        return _moment() if self._readings else None
 
-    def look(self, phase: str, feed: Feed, steps: int, snapshot: RawSnapshot | None = None) -> None:
+    def look(self, phase: PhaseName, feed: Feed, steps: int, snapshot: RawSnapshot | None = None) -> None:
         """Look at the running pipeline, at most five times a second.
 
         Args:
@@ -253,22 +264,17 @@ class MemoryLog:
         seen = snapshot or take_snapshot(feed.iterator)
         if seen is None:
             return
-        found = self._moment(phase, feed, steps)
+        moment, epoch = _moment(), feed.ended
         heap = self._heap.see()
-        self._looks.append((found, seen))
-        if self._tell is not None and now >= self._tell_at:
-            self._tell_at = now + TELL_SECONDS
-            memory = {key: found[key] for key in ("t", "rss", "live")}
+        self._looks.append((moment, phase, steps, epoch, seen))
+        if now >= self._send_at:
+            self._send_at = now + SEND_SECONDS
             if heap is not None:
-                memory |= {"heap": heap.used, "heap_free": heap.free}
-            self._tell("memory_look", phase=phase, memory=memory, model=seen.to_dict())
+                moment = replace(moment, heap=heap.used, heap_free=heap.free)
+            self._send(MemoryLook(phase, moment, seen.to_dict()))
         if len(self._looks) > MOST_LOOKS:
             self._looks = self._looks[::2]
             self._every *= 2
-
-    @staticmethod
-    def _moment(phase: str, feed: Feed, steps: int) -> dict[str, Any]:
-        return {**_memory(), "phase": phase, "steps": steps, "epoch": feed.ended}
 
     def rest(self, feed: Feed, wait: Callable[[float], object] = time.sleep) -> None:
         """Look at the pipeline when its buffers are full and nothing is in the making, or after half a second.
@@ -286,15 +292,18 @@ class MemoryLog:
                 break
         seen = take_snapshot(feed.iterator)
         if seen is not None:
-            self._looks.append((self._moment("trace", feed, 0), seen))
+            self._looks.append((_moment(), "trace", 0, feed.ended, seen))
 
-    def document(self, *, sources: Iterable[tuple[str, int]], batch_bytes: float | None) -> dict[str, Any]:
+    def report(self, *, sources: Iterable[tuple[str, int]], batch_bytes: float | None) -> MemoryReport:
         """All that was read, and what can only be read when nothing is measured any more."""
-        return {
-            "readings": self._readings,
-            "looks": [{**look, "model": seen.to_dict()} for look, seen in self._looks],
-            "python": python_objects(sources),
-            "mapped_data": mapped_data_bytes(),
-            "batch_bytes": batch_bytes,
-            "trimmed": trimmed_bytes(),
-        }
+        return MemoryReport(
+            readings=self._readings,
+            looks=[
+                PipelineLook(moment.t, moment.rss, moment.live, phase, steps, epoch, seen.to_dict())
+                for moment, phase, steps, epoch, seen in self._looks
+            ],
+            python=python_objects(sources),
+            mapped_data=mapped_data_bytes(),
+            batch_bytes=batch_bytes,
+            trimmed=trimmed_bytes(),
+        )

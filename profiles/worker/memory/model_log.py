@@ -14,6 +14,7 @@ from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot, take_snapshot
+from pipeprof.profiles.protocol.messages import CostSegment
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import ModelDict
@@ -116,12 +117,12 @@ class ModelLog:
             self._ends &= {one.number for one in self._kept}
             self._every *= 2
 
-    def segments(self) -> list[dict[str, Any]]:
+    def segments(self) -> list[CostSegment]:
         """Pairs of snapshots of one iterator each, in order: the batches in between, and when the second was taken."""
         self._keep_ends()
         records = [(seen, seen.record()) for seen in self._kept]
         return [
-            {"first": before, "last": after, "batches": end.steps - start.steps, "seconds": round(end.seconds, 3)}
+            CostSegment(before, after, batches=end.steps - start.steps, seconds=round(end.seconds, 3))
             for (start, before), (end, after) in pairwise(records)
             if start.stretch == end.stretch and end.snapshot is not None
         ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipeprof.profiles.protocol.steps import BatchSize
+
 
 def bytes_of(batch: Any) -> int:
     """Bytes of all tensors of fixed width in `batch`; strings and other variants count as nothing."""
@@ -82,10 +84,10 @@ class Sizes:
             if length is not None:
                 self._lengths.append(length)
 
-    def document(self) -> dict[str, Any]:
-        """Means for the profile; `bytes` is `None` where strings make up part of the batch."""
-        return {
-            "element": self._spec,
-            "bytes": sum(self._bytes) / len(self._bytes) if self._bytes and not self._strings else None,
-            "length": sum(self._lengths) / len(self._lengths) if self._lengths else None,
-        }
+    def mean(self) -> BatchSize:
+        """Means of the batches so far; `bytes` is None where strings are part of a batch."""
+        return BatchSize(
+            element=self._spec,
+            bytes=sum(self._bytes) / len(self._bytes) if self._bytes and not self._strings else None,
+            length=sum(self._lengths) / len(self._lengths) if self._lengths else None,
+        )

@@ -9,12 +9,16 @@ from __future__ import annotations
 import heapq
 import math
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeprof.profiles.protocol.steps import DurationSummary, LongGap
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from pipeprof.profiles.document.vocabulary import GapCause
 
     Nanoseconds = NDArray[np.int64]
 
@@ -76,15 +80,15 @@ class Durations:
         value = math.exp((i - 1 + inside) * _GROWTH)
         return min(value, self.max_ns) / 1e6
 
-    def summary(self) -> dict[str, float]:
+    def summary(self) -> DurationSummary:
         """Mean, median, 95th and 99th percentile and maximum in milliseconds."""
-        return {
-            "mean": self.total_ns / self.count / 1e6 if self.count else 0.0,
-            "p50": self.quantile_ms(0.50),
-            "p95": self.quantile_ms(0.95),
-            "p99": self.quantile_ms(0.99),
-            "max": self.max_ns / 1e6,
-        }
+        return DurationSummary(
+            mean=self.total_ns / self.count / 1e6 if self.count else 0.0,
+            p50=self.quantile_ms(0.50),
+            p95=self.quantile_ms(0.95),
+            p99=self.quantile_ms(0.99),
+            max=self.max_ns / 1e6,
+        )
 
     def histogram(self) -> list[tuple[float, int]]:
         """Pairs of upper bound in milliseconds (1-2-5 steps) and count, empty bins left out."""
@@ -97,7 +101,7 @@ class LongestGaps:
     """The longest gaps seen so far, at most `LONGEST` of them."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, float, str]] = []
+        self._heap: list[tuple[float, float, GapCause]] = []
 
     def candidates(self, gaps: Nanoseconds) -> list[int]:
         """Indices into `gaps`, shape (n,), in nanoseconds, that are long enough to be offered; at most `LONGEST`."""
@@ -105,7 +109,7 @@ class LongestGaps:
         longer = np.flatnonzero(gaps > shortest * 1e6)
         return [int(i) for i in longer[np.argsort(-gaps[longer], kind="stable")[:LONGEST]]]
 
-    def offer(self, start_s: float, ms: float, cause: str) -> None:
+    def offer(self, start_s: float, ms: float, cause: GapCause) -> None:
         """Consider a gap of `ms` milliseconds that began `start_s` seconds into the measured window."""
         entry = (float(ms), -float(start_s), cause)
         if len(self._heap) < LONGEST:
@@ -113,9 +117,9 @@ class LongestGaps:
         else:
             heapq.heappushpop(self._heap, entry)
 
-    def listed(self) -> list[dict[str, Any]]:
+    def listed(self) -> list[LongGap]:
         """The gaps, longest first."""
         return [
-            {"start_s": round(-start, 6), "ms": round(ms, 6), "cause": cause, "stage": None}
+            LongGap(start_s=round(-start, 6), ms=round(ms, 6), cause=cause)
             for ms, start, cause in sorted(self._heap, reverse=True)
         ]

@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeprof.profiles.host import procfs
+from pipeprof.profiles.protocol.messages import Replayed, Warmed, Warned
 from pipeprof.profiles.worker.steps.batch_size import bytes_of
 from pipeprof.profiles.worker.steps.loop import Feed, Step, drain, follow
 from pipeprof.profiles.worker.steps.statistics import Floor, Reading, StepStatistics
@@ -64,7 +65,7 @@ class _Replay:
         return enough or elapsed >= PATIENCE_SECONDS or self._stop()
 
 
-def replay(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> dict[str, Any] | None:
+def replay(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> Replayed | None:
     """Measure the mean interval of steps on batches that lie ready.
 
     Args:
@@ -73,8 +74,7 @@ def replay(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> dict[str,
         stop: Whether the user wants an end.
 
     Returns:
-        Mean interval in milliseconds, number of steps and of batches kept, CPU time of the loop's own thread per step;
-        `None` if there was no time for a step.
+        None if there was no time for a step.
     """
     import tensorflow as tf
 
@@ -95,17 +95,17 @@ def replay(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> dict[str,
     cpu_ns = time.thread_time_ns() - cpu_ns
     if not statistics.count:
         return None
-    return {
-        "replayed_ms": _mean_ms(statistics),
-        "steps": statistics.count,
-        "batches": len(kept),
-        "loop_cpu_ms": cpu_ns / statistics.count / 1e6,
-    }
+    return Replayed(
+        replayed_ms=_mean_ms(statistics),
+        steps=statistics.count,
+        batches=len(kept),
+        loop_cpu_ms=cpu_ns / statistics.count / 1e6,
+    )
 
 
 def with_files_in_memory(
     feed: Feed, step: Step | None, stop: Callable[[], bool], files: Sequence[str], room: int | None
-) -> tuple[str, dict[str, Any]]:
+) -> Warmed | Warned:
     """Read all source files, so that they are in the page cache, and measure steps on the same iterator again.
 
     Args:
@@ -116,12 +116,10 @@ def with_files_in_memory(
         room: Bytes of memory that may be filled; None for any number.
 
     Returns:
-        The message for the parent, its kind and fields: `warm` with the mean interval in milliseconds, number of steps,
-        and bytes that came from the disk all the same; or a `warning` where the files are too large to be read for
-        that, or too slow.
+        The message for the harness: a warning where the files are too large to be read for that, or too slow.
     """
     if not _read(files, room, stop):
-        return "warning", {"code": "cold", "text": NOT_READ}
+        return Warned("cold", NOT_READ)
     began = time.perf_counter()
     while time.perf_counter() - began < SETTLE_SECONDS and not stop():
         # What buffers hold was still read from the disk.
@@ -130,12 +128,12 @@ def with_files_in_memory(
     statistics = _steps(feed, step, stop)
     after = procfs.io_read_bytes("self")
     if not statistics.count:
-        return "warning", {"code": "cold", "text": NOT_READ}
-    return "warm", {
-        "warm_ms": _mean_ms(statistics),
-        "steps": statistics.count,
-        "disk_bytes": after - before if before is not None and after is not None else None,
-    }
+        return Warned("cold", NOT_READ)
+    return Warmed(
+        warm_ms=_mean_ms(statistics),
+        steps=statistics.count,
+        disk_bytes=after - before if before is not None and after is not None else None,
+    )
 
 
 def _read(files: Sequence[str], room: int | None, stop: Callable[[], bool]) -> bool:

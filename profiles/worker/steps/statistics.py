@@ -17,16 +17,21 @@ and the rest is Python between the steps. Without a device (``step: none``) inte
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pipeprof.profiles.protocol.messages import Measured
+from pipeprof.profiles.protocol.steps import DurationSummary, IdleGaps, StepCounts, StepHistograms
 from pipeprof.profiles.worker.steps.durations import Durations, LongestGaps, median_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from pipeprof.profiles.document.vocabulary import GapCause
+    from pipeprof.profiles.protocol.steps import LoopCost
 
     Nanoseconds = NDArray[np.int64]
 
@@ -54,7 +59,7 @@ class Floor:
 
     p50_ns: int = 0
     p95_ns: int = 0
-    summary: dict[str, float] | None = None
+    summary: DurationSummary | None = None
 
     @classmethod
     def of(cls, fetches: Durations) -> Floor:
@@ -86,12 +91,11 @@ class StepStatistics:
         self.busy = Durations()
         self.gaps = Durations()
         self.longest = LongestGaps()
-        self.causes_ns = {"pipeline": 0, "python": 0, "pipeprof": 0}
+        self.causes_ns: dict[GapCause, int] = {"pipeline": 0, "python": 0, "pipeprof": 0}
         self.restarts = 0
         self.restart_ns = 0
         self._origin: int | None = None
         self._previous: tuple[int, int] | None = None
-        self._elapsed_ns = 0
 
     @property
     def count(self) -> int:
@@ -122,10 +126,6 @@ class StepStatistics:
         if restarted:
             self.restarts += 1
             self.restart_ns += int(intervals[0])
-        ends = np.cumsum(intervals) + self._elapsed_ns
-        for i in self.longest.candidates(intervals):
-            self.longest.offer((ends[i] - intervals[i]) / 1e9, intervals[i] / 1e6, "pipeline")
-        self._elapsed_ns = int(ends[-1])
         return median_ms(intervals)
 
     def begin(self, start: int, end: int) -> None:
@@ -167,36 +167,37 @@ class StepStatistics:
         self.waits.add(waits)
         self.busy.add(end - start)
         self.gaps.add(gaps[gaps > 0])
-        for cause, part in (("pipeline", waits), ("python", python), ("pipeprof", late)):
+        causes: dict[GapCause, Nanoseconds] = {"pipeline": waits, "python": python, "pipeprof": late}
+        for cause, part in causes.items():
             self.causes_ns[cause] += int(part.sum())
         for i in self.longest.candidates(gaps):
-            parts = {"pipeline": waits[i], "python": python[i], "pipeprof": late[i]}
-            self.longest.offer((ends[i] - self._origin) / 1e9, gaps[i] / 1e6, max(parts, key=lambda c: parts[c]))
+            longest = max(causes, key=lambda cause: causes[cause][i])
+            self.longest.offer((ends[i] - self._origin) / 1e9, gaps[i] / 1e6, longest)
         return median_ms(intervals)
 
-    def document(self, *, device: bool) -> dict[str, Any]:
-        """The `steps` and `device.gaps` parts of a profile, as far as the loop knows them."""
+    def measured(self, *, device: bool, loop: LoopCost | None = None) -> Measured:
+        """The message about the steps so far; `loop` makes it final."""
         waits, fetches = (self.waits, self.fetches) if device else (self.intervals, self.intervals)
-        steps = {
-            "count": self.count,
-            "seconds": self.seconds,
-            "interval_ms": self.intervals.summary(),
-            "wait_ms": waits.summary(),
-            "fetch_ms": fetches.summary(),
-            "busy_ms": self.busy.summary() if device else None,
-            "wait_share": waits.total_ns / self.intervals.total_ns if self.intervals.total_ns else 0.0,
-            "restart_share": self.restart_ns / self.intervals.total_ns if self.restarts else None,
-            "floor_ms": self.floor.summary,
-            "epochs": self.restarts,
-        }
-        histograms = {"interval": self.intervals.histogram(), "fetch": fetches.histogram()}
+        steps = StepCounts(
+            count=self.count,
+            seconds=self.seconds,
+            interval_ms=self.intervals.summary(),
+            wait_ms=waits.summary(),
+            fetch_ms=fetches.summary(),
+            busy_ms=self.busy.summary() if device else None,
+            wait_share=waits.total_ns / self.intervals.total_ns if self.intervals.total_ns else 0.0,
+            restart_share=self.restart_ns / self.intervals.total_ns if self.restarts else None,
+            floor_ms=self.floor.summary,
+            epochs=self.restarts,
+        )
+        histograms = StepHistograms(interval=self.intervals.histogram(), fetch=fetches.histogram())
         if not device:
-            return {"steps": steps, "histograms": histograms, "longest": self.longest.listed(), "gaps": None}
-        gaps = {
-            "count": self.gaps.count,
-            "by_cause": {cause: ns / 1e9 for cause, ns in self.causes_ns.items() if ns},
-            "longest": self.longest.listed(),
-            "histogram": self.gaps.histogram(),
-        }
+            return Measured(steps=steps, histograms=histograms, loop=loop)
+        gaps = IdleGaps(
+            count=self.gaps.count,
+            by_cause={cause: ns / 1e9 for cause, ns in self.causes_ns.items() if ns},
+            longest=self.longest.listed(),
+            histogram=self.gaps.histogram(),
+        )
         idle = self.gaps.total_ns / self.intervals.total_ns if self.intervals.total_ns else None
-        return {"steps": steps, "histograms": histograms, "gaps": gaps, "idle_share": idle}
+        return Measured(steps=steps, histograms=histograms, gaps=gaps, idle_share=idle, loop=loop)

@@ -6,9 +6,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.profiles.protocol.messages import Beat
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipeprof.profiles.document.vocabulary import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.worker.steps.loop import Feed
     from pipeprof.profiles.worker.steps.statistics import Reading, StepStatistics
@@ -63,7 +66,7 @@ class PhaseWindow:
 
     def __init__(
         self,
-        phase: str,
+        phase: PhaseName,
         statistics: StepStatistics,
         feed: Feed,
         channel: WorkerEnd,
@@ -144,9 +147,7 @@ class PhaseWindow:
         if began >= self._beat_at or self.reason:
             self._beat_at = began + BEAT_NS
             rate = self.statistics.count / self.statistics.seconds if self.statistics.seconds else None
-            self._channel.send(
-                "beat", phase=self._phase, steps=self.statistics.count, seconds=self.statistics.seconds, rate=rate
-            )
+            self._channel.send(Beat(self._phase, self.statistics.count, self.statistics.seconds, rate))
         if began >= self._partial_at and self._phase == "measure":
             self._partial_at = began + PARTIAL_NS
-            self._channel.send("partial", **self.statistics.document(device=self._device))
+            self._channel.send(self.statistics.measured(device=self._device))

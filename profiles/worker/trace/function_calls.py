@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from pipeprof.pipelines.graph.opnames import plain_path
+from pipeprof.profiles.protocol.messages import TracedCalls
 from pipeprof.profiles.worker.trace.xplane import Event
 
 ITERATOR: Final = "Iterator::"
@@ -22,20 +22,7 @@ TURNS: Final = frozenset({"ExecutorState::Process", "ExecutorDoneCallback"})
 _OP: Final = re.compile(r"^[^:]+:\w+$")
 
 
-@dataclass(frozen=True)
-class Called:
-    """Calls of the functions of one iterator, or of all with the same path.
-
-    Attributes:
-        calls: How many began.
-        ms: Milliseconds of the executor's turns outside of the ops that the trace has, summed over threads.
-    """
-
-    calls: int
-    ms: float
-
-
-def calls_by_iterator(events: Iterable[Event]) -> dict[str, Called]:
+def calls_by_iterator(events: Iterable[Event]) -> dict[str, TracedCalls]:
     """By the path of the iterator that calls, without the numbers of inner iterators."""
     threads: dict[int, list[Event]] = defaultdict(list)
     for event in events:
@@ -77,11 +64,11 @@ def _walk(events: Iterable[Event], owners: dict[int, str], turns: dict[int, int]
     close(None)
 
 
-def _summed(owners: Mapping[int, str], turns: Mapping[int, int]) -> dict[str, Called]:
+def _summed(owners: Mapping[int, str], turns: Mapping[int, int]) -> dict[str, TracedCalls]:
     calls: dict[str, int] = defaultdict(int)
     spent: dict[str, int] = defaultdict(int)
     for step, path in owners.items():
         name = plain_path(path)
         calls[name] += 1
         spent[name] += turns.get(step, 0)
-    return {name: Called(calls[name], spent[name] / 1e9) for name in calls}
+    return {name: TracedCalls(calls[name], spent[name] / 1e9) for name in calls}

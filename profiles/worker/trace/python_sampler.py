@@ -23,9 +23,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any, Final
+from typing import Final
 
 from pipeprof.pipelines.target.user_files import is_generated
+from pipeprof.profiles.protocol.messages import TracedFunction
 
 EVERY_SECONDS: Final = 0.003
 TAKEN_NS: Final = 100_000
@@ -96,20 +97,20 @@ class Looks:
             frame = frame.f_back
         return None
 
-    def functions(self) -> list[dict[str, Any]]:
+    def functions(self) -> list[TracedFunction]:
         """Each function with its time, longest first."""
         found = [
-            {
-                "token": token,
-                "function": _WITHIN_GENERATED.sub("", getattr(code, "co_qualname", code.co_name)),
-                "file": code.co_filename,
-                "line": seen.lines.most_common(1)[0][0],
-                "seconds": seen.ns / 1e9,
-                "taken_seconds": seen.taken_ns / 1e9,
-            }
+            TracedFunction(
+                token=token,
+                function=_WITHIN_GENERATED.sub("", getattr(code, "co_qualname", code.co_name)),
+                file=code.co_filename,
+                line=seen.lines.most_common(1)[0][0],
+                seconds=seen.ns / 1e9,
+                taken_seconds=seen.taken_ns / 1e9,
+            )
             for (token, code), seen in self._seen.items()
         ]
-        return sorted(found, key=lambda one: -one["seconds"])
+        return sorted(found, key=lambda function: -function.seconds)
 
 
 def _as_written(frame: FrameType) -> tuple[CodeType, int]:

@@ -13,13 +13,14 @@ import re
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.addresses import address_of
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.target.user_files import is_generated
+from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
 from pipeprof.profiles.worker.trace.function_calls import calls_by_iterator
 from pipeprof.profiles.worker.trace.python_sampler import PythonSampler
 from pipeprof.profiles.worker.trace.thread_states import ThreadStates, share_of_cores
@@ -52,47 +53,6 @@ COMPARISONS = 20
 _END = object()
 _HERE = "pipeprof compares the clocks, "
 _SCOPE = re.compile(r"^(?P<scope>(?:stages_\d+|source)(?:_stages_\d+|_source)*)/")
-
-
-@dataclass(frozen=True)
-class Traced:
-    """What a trace gave.
-
-    Attributes:
-        batches: Batches taken while tracing.
-        ops: Milliseconds in all threads, by stage address and op; of a spec, whose functions carry the address.
-        seconds: Length of the traced stretch.
-        python_seconds: Part of it in which at least one Python function of the pipeline ran.
-        python_ms: Milliseconds inside Python functions, summed over threads.
-        note: What a reader of the report should know, if anything.
-        work: By key (see `spans`): `ms` at work, summed over threads, `computing` and `waiting` the parts of it in
-            which these compute and want a core, `None` where not known, `further_ms` of threads that compute parts of
-            its ops, and `ops`, milliseconds by op.
-        functions: Python functions that were seen, with the dataset that calls each (`None` where not known).
-        sampled_seconds: How long Python's threads were looked at.
-        lock_share: Part of it in which Python's lock was taken.
-        looks: How many times the threads' states were looked at.
-        nobodys: Milliseconds by op of those whose stage could not be told.
-        calls: By the path of an iterator, `calls` of its functions, and `ms` of the executor for them beside the ops.
-        elements: How often each iterator was asked for an element, by its path.
-        cpu_seconds: That the process used.
-    """
-
-    batches: int = 0
-    ops: dict[str, dict[str, float]] = field(default_factory=dict)
-    seconds: float = 0.0
-    python_seconds: float = 0.0
-    python_ms: float = 0.0
-    note: str | None = None
-    work: dict[str, dict[str, Any]] = field(default_factory=dict)
-    functions: list[dict[str, Any]] = field(default_factory=list)
-    sampled_seconds: float = 0.0
-    lock_share: float | None = None
-    looks: int = 0
-    nobodys: dict[str, float] = field(default_factory=dict)
-    calls: dict[str, dict[str, float]] = field(default_factory=dict)
-    elements: dict[str, int] = field(default_factory=dict)
-    cpu_seconds: float | None = None
 
 
 def python_time(events: Iterable[Event]) -> tuple[float, float]:
@@ -195,7 +155,7 @@ def _take(feed: Feed, seconds: float, passed: _Passed, *, epochs: bool) -> tuple
 
 def traced_ops(
     feed: Feed, marks: Marks | None = None, room: int | None = None, fill_seconds: float | None = None
-) -> Traced:
+) -> Trace:
     """Take batches for a second under TensorFlow's profiler and both samplers, and read what ran.
 
     Args:
@@ -210,7 +170,7 @@ def traced_ops(
 
     seconds = seconds_for(room)
     if seconds is None:
-        return Traced(note="no trace: it would take more memory than is left")
+        return Trace(note="no trace: it would take more memory than is left")
 
     short = fill_seconds is not None and fill_seconds <= LONGEST_FILL_SECONDS
     epochs = short and seconds == SECONDS and epoch_is_small(feed)
@@ -229,7 +189,7 @@ def traced_ops(
         except tf.errors.OpError as error:
             watching.stop()
             python.stop()
-            return Traced(note=f"no trace: {str(error).splitlines()[0]}")
+            return Trace(note=f"no trace: {str(error).splitlines()[0]}")
         passed = _Passed(feed)
         passed.too_many(0.0)
         began_ns, cpu = time.monotonic_ns(), time.process_time()
@@ -244,7 +204,7 @@ def traced_ops(
             profiler.stop()
         files = sorted(Path(folder).rglob("*.xplane.pb"))
         if not files:
-            return Traced(note="no trace: TensorFlow wrote none")
+            return Trace(note="no trace: TensorFlow wrote none")
         events = [event for file in files for event in read_events(file.read_bytes())]
     offset = _offset_ps(compared, events)
     spans = Spans(events, lambda path: key_of(path, marks))
@@ -253,28 +213,28 @@ def traced_ops(
     doing = spans.doing(looks, offset, mine, elsewhere, share) if offset is not None else {}
     further = spans.further_ms()
     python_seconds, python_ms = python_time(events)
-    return Traced(
+    return Trace(
         batches=batches,
         ops={key.removeprefix("at:"): dict(ops) for key, ops in spans.ops.items() if key.startswith("at:")},
         seconds=elapsed,
         python_seconds=python_seconds,
         python_ms=python_ms,
         work={
-            key: {
-                "ms": ms,
-                "computing": doing[key].computing if key in doing else None,
-                "waiting": doing[key].waiting if key in doing else None,
-                "further_ms": further.get(key, 0.0),
-                "ops": dict(spans.ops.get(key, {})),
-            }
+            key: TracedWork(
+                ms=ms,
+                computing=doing[key].computing if key in doing else None,
+                waiting=doing[key].waiting if key in doing else None,
+                intra_op_ms=further.get(key, 0.0),
+                ops=dict(spans.ops.get(key, {})),
+            )
             for key, ms in spans.milliseconds().items()
         },
-        functions=[_told(one, marks) for one in sampled.functions()],
+        functions=[_with_dataset(function, marks) for function in sampled.functions()],
         sampled_seconds=sampled.ns / 1e9,
         lock_share=sampled.taken_ns / sampled.ns if sampled.ns else None,
         looks=len(looks),
-        nobodys=dict(spans.nobodys),
-        calls={path: {"calls": one.calls, "ms": one.ms} for path, one in calls_by_iterator(events).items()},
+        unattributed_ops=dict(spans.nobodys),
+        calls=calls_by_iterator(events),
         elements=elements_by_iterator(events),
         cpu_seconds=cpu,
     )
@@ -285,10 +245,9 @@ def _tracer_level(version: str) -> int:
     return 1 if tuple(map(int, version.split(".")[:2])) >= (2, 21) else 2
 
 
-def _told(function: dict[str, Any], marks: Marks | None) -> dict[str, Any]:
-    """A Python function with its dataset; what AutoGraph made of the user's code stands where it was put to use."""
-    token = function["token"]
-    place = marks.called.get(token) if marks is not None else None
-    if is_generated(function["file"]):
-        function = {**function, "file": place.file if place else None, "line": place.line if place else None}
-    return {**function, "dataset": marks.dataset_with(token) if marks is not None else None}
+def _with_dataset(function: TracedFunction, marks: Marks | None) -> TracedFunction:
+    """Add the function's dataset; code that AutoGraph generated gets the place where the user's code was passed on."""
+    place = marks.called.get(function.token) if marks is not None else None
+    if is_generated(function.file or ""):
+        function = replace(function, file=place.file if place else None, line=place.line if place else None)
+    return replace(function, dataset=marks.dataset_with(function.token) if marks is not None else None)

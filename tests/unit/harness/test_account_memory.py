@@ -10,6 +10,7 @@ from unit.worker.fakes import facts, observed
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import assemble
+from pipeprof.profiles.protocol.messages import MemoryLook, MemoryMoment, MemoryReading
 
 if TYPE_CHECKING:
     from pipeprof.profiles.harness.received import Observed
@@ -31,10 +32,8 @@ def looked(rss: int) -> Observed:
     """A worker that was ended in its first element, after a look at 2 s."""
     seen = observed()
     for name in ("import", "build", "iterator"):
-        held = {"rss": 500 * MB, "peak": 500 * MB, "file": 0, "live": 0, "live_peak": 0, "heap": 0, "heap_free": 0}
-        seen.take({"m": "reading", "name": name, **held})
-    memory = {"t": 102.0, "rss": rss, "live": 0}
-    seen.take({"m": "memory_look", "phase": "first_element", "memory": memory, "model": {"nodes": []}})
+        seen.take(MemoryReading(500 * MB, name, 500 * MB, file=0, live=0, live_peak=0, heap=0, heap_free=0))
+    seen.take(MemoryLook("first_element", MemoryMoment(t=102.0, rss=rss, live=0), None))
     return seen
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,23 @@ from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.harness.build_profile import Facts
 from pipeprof.profiles.harness.build_profile import assemble as assembled
 from pipeprof.profiles.harness.received import Observed
+from pipeprof.profiles.protocol.channel import HarnessEnd
+from pipeprof.profiles.protocol.job import StepJob
+from pipeprof.profiles.protocol.messages import (
+    Answer,
+    CostSegment,
+    Graphs,
+    Libraries,
+    Replayed,
+    Trace,
+    Warned,
+    encode_message,
+)
+from pipeprof.profiles.protocol.steps import BatchSize
 
 VALIDATOR = jsonschema.Draft202012Validator(Profile.model_json_schema())
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
-SIMULATED = plan(step={"kind": "simulate"}, step_text="simulate: 8ms", dispatch="sync")
-ANSWER = {"m": "answer", "measured": None, "frames": [], "model": None}
+SIMULATED = plan(step=StepJob(kind="simulate"), step_text="simulate: 8ms", dispatch="sync")
 
 
 def assemble(
@@ -61,12 +74,12 @@ def stages(*ops: str, depths: dict[int, int] | None = None, ids: dict[int, str] 
     ]
 
 
-def graphs(name: str) -> dict[str, Any]:
+def graphs(name: str) -> Graphs:
     """The message about a recorded pipeline."""
     recorded = json.loads((GRAPHS / f"{name}.json").read_text())
     shots = recorded["snapshots"]
-    segments = [{"first": a, "last": b, "batches": 10} for a, b in pairwise(shots)]
-    return {"m": "graphs", "segments": segments, "written": recorded["written"], "executed": recorded["executed"]}
+    segments = [CostSegment(a, b, 10) for a, b in pairwise(shots)]
+    return Graphs(recorded["written"], recorded["executed"], segments)
 
 
 # As far as it went
@@ -95,7 +108,7 @@ def test_before_it_measures_there_are_phases_and_the_stages_as_written():
 
 
 def test_while_it_measures_there_are_steps_and_a_verdict():
-    seen = observed(phase("measure"), measured(drained(10, ms=2.0), "partial"))
+    seen = observed(phase("measure"), drained(10, ms=2.0))
     profile = assemble(facts(), seen)
     assert profile.steps.count == 10
     assert profile.throughput.batches_per_second == pytest.approx(500)
@@ -112,7 +125,7 @@ def test_no_measured_step_is_no_steps():
 
 
 def test_results_in_an_answer_make_a_partial_document():
-    seen = observed(phase("measure"), {**ANSWER, "measured": drained(7)})
+    seen = observed(phase("measure"), Answer(phase="measure", measured=drained(7)))
     assert assemble(facts(), seen, exit_code=5).steps.count == 7
 
 
@@ -123,7 +136,7 @@ def test_results_in_an_answer_make_a_partial_document():
         ([measured(drained())], None, False),
         ([measured(drained())], 130, False),
         ([measured(drained()), error()], 5, False),
-        ([measured(drained(), "partial")], 0, False),
+        ([drained()], 0, False),
         ([], 5, False),
     ],
 )
@@ -142,7 +155,7 @@ def test_a_problem_is_in_the_document():
 def test_what_the_worker_says_of_itself_replaces_what_was_known():
     made = facts(host=Host(system="Linux", machine="x", cores=1.0, gpus=["from nvidia-smi"]))
     assert assemble(made, observed()).host.gpus == ["from nvidia-smi"]
-    seen = observed({"m": "versions", "versions": {"tensorflow": "2.21"}, "devices": ["GPU:0"]})
+    seen = observed(Libraries({"tensorflow": "2.21"}, ["GPU:0"]))
     profile = assemble(made, seen)
     assert profile.host.gpus == ["GPU:0"]
     assert profile.versions == {"pipeprof": "1.2.3", "tensorflow": "2.21"}
@@ -277,7 +290,7 @@ def test_injected_stages_make_no_batches_of_the_users():
 
 
 def test_batches_of_unknown_size_have_unknown_elements():
-    seen = observed(phase("measure"), measured(drained(), sizes={"element": "string", "bytes": None, "length": None}))
+    seen = observed(phase("measure"), measured(drained(), sizes=BatchSize("string", None, None)))
     throughput = assemble(facts(written=stages("range", "batch")), seen).throughput
     assert (throughput.elements_per_second, throughput.bytes_per_batch, throughput.bytes_per_second) == (None,) * 3
     assert throughput.batches_per_second is not None
@@ -291,7 +304,7 @@ def test_the_graph_replaces_the_stages_as_written():
         phase("measure"),
         measured(drained()),
         graphs("map_batch"),
-        {"m": "trace", "batches": 4, "ops": {"stages.0": {"Slow": 40.0, "Quick": 4.0}, "stages.7": {"Lost": 1.0}}},
+        Trace(batches=4, ops={"stages.0": {"Slow": 40.0, "Quick": 4.0}, "stages.7": {"Lost": 1.0}}),
     )
     known = {"stages.0": stage_at("stages.0", "map", name="decode", line=7)}
     profile = assemble(facts(stages=known, written=stages("nonsense")), seen, exit_code=0)
@@ -312,7 +325,7 @@ def test_the_processes_cpu_time_is_accounted_for():
         phase("measure"),
         measured(drained(), cpu_ns=10**9, overhead_cpu_ns=10**7),
         graphs("map_batch"),
-        {"m": "headspace", "replayed_ms": 1.0, "steps": 5, "batches": 4, "loop_cpu_ms": 0.5},
+        Replayed(replayed_ms=1.0, steps=5, batches=4, loop_cpu_ms=0.5),
     )
     profile = assemble(facts(), seen, exit_code=0)
     count = profile.steps.count
@@ -334,21 +347,19 @@ def test_the_quota_holds_back_on_each_core(throttled: float, cores: int | None, 
 
 def test_of_many_ops_the_eight_costliest_are_kept():
     ops = {f"Op{n}": float(n) for n in range(20)}
-    seen = observed(measured(drained()), graphs("map_batch"), {"m": "trace", "batches": 2, "ops": {"stages.0": ops}})
+    seen = observed(measured(drained()), graphs("map_batch"), Trace(batches=2, ops={"stages.0": ops}))
     found = next(one for one in assemble(facts(), seen).stages if one.id == "stages.0").ops
     assert [one.op for one in found] == [f"Op{n}" for n in range(19, 11, -1)]
 
 
 def test_a_trace_without_batches_tells_no_costs():
-    seen = observed(
-        measured(drained()), graphs("map_batch"), {"m": "trace", "batches": 0, "ops": {"stages.0": {"A": 1}}}
-    )
+    seen = observed(measured(drained()), graphs("map_batch"), Trace(batches=0, ops={"stages.0": {"A": 1.0}}))
     assert all(one.ops is None for one in assemble(facts(), seen).stages)
 
 
 def test_a_graph_that_could_not_be_read_leaves_the_stages_as_written():
     nothing = {"root": None, "reason": "it is too large", "nodes": []}
-    seen = observed(measured(drained()), {"m": "graphs", "segments": [], "written": nothing, "executed": nothing})
+    seen = observed(measured(drained()), Graphs(nothing, nothing))
     profile = assemble(facts(written=stages("range", "batch")), seen, exit_code=0)
     assert [one.op for one in profile.stages] == ["range", "batch"]
     assert [one.code for one in profile.warnings] == ["stages-unread"]
@@ -366,7 +377,7 @@ def test_histograms_and_samples_are_in_the_series():
 
 
 def test_histograms_come_through_json():
-    seen = observed(json.loads(json.dumps(measured(followed()))))
+    seen = observed(*HarnessEnd(-1).feed(encode_message(measured(followed())).encode()))
     series = assemble(facts(plan=SIMULATED), seen).series
     assert sum(count for _, count in series.interval_histogram_ms) == 10
 
@@ -417,9 +428,9 @@ def test_a_dataset_that_was_started_again_is_a_warning():
 
 
 def test_a_dataset_that_was_started_again_many_times_says_how_many():
-    document = drained(10, restarted=True)
-    document["steps"].update(epochs=1234, restart_share=None)
-    (warning,) = assemble(facts(), observed(measured(document))).warnings
+    seen = drained(10, restarted=True)
+    seen = replace(seen, steps=replace(seen.steps, epochs=1234, restart_share=None))
+    (warning,) = assemble(facts(), observed(measured(seen))).warnings
     assert warning.message == (
         "The dataset ended 1,234 times while it was measured and was started again, as a training loop does."
     )
@@ -439,15 +450,15 @@ def test_slow_deletions_of_iterators_are_a_warning(deletions, warned):
 
 @pytest.mark.parametrize(("epochs", "warned"), [(1200, True), (8, False)])
 def test_many_short_deletions_are_a_warning_if_those_while_measuring_add_up(epochs, warned):
-    document = drained(5000)
-    document["steps"].update(epochs=epochs)
-    found = assemble(facts(), observed(measured(document, deletions=[0.0125] * 1300))).warnings
+    seen = drained(5000)
+    seen = replace(seen, steps=replace(seen.steps, epochs=epochs))
+    found = assemble(facts(), observed(measured(seen, deletions=[0.0125] * 1300))).warnings
     words = "took 12.5 ms to delete an ended iterator (15.0 s for 1,200 of them)"
     assert any(words in one.message for one in found) is warned
 
 
 def test_warnings_of_parent_and_worker_are_joined():
-    seen = observed({"m": "warning", "code": "no-trace", "text": "It failed."}, beat(1))
+    seen = observed(Warned("no-trace", "It failed."), beat(1))
     made = facts(warnings=[Message(code="cold", message="None was evicted.")])
     assert codes(assemble(made, seen)) == ["cold", "no-trace"]
 

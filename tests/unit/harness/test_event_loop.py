@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
@@ -16,16 +15,17 @@ from unit.worker.fakes import FakeSampler, FakeSeconds, FakeWorker, beat, draine
 from pipeprof.profiles.harness import event_loop as watches
 from pipeprof.profiles.harness.event_loop import Ended, Signals, Watch
 from pipeprof.profiles.harness.received import Observed
+from pipeprof.profiles.protocol.messages import Answer, Done, WorkerMessage, encode_message
 
 TIMEOUT = 60.0
 START = 100.0
 
 
-def line(message: dict) -> bytes:
-    return json.dumps(message).encode() + b"\n"
+def line(message: WorkerMessage) -> bytes:
+    return encode_message(message).encode()
 
 
-ANSWER = line({"m": "answer", "to": "look", "measured": None, "frames": [], "model": None})
+ANSWER = line(Answer())
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Scene:
         self.plan.append((START + seconds, what))
         self.plan.sort(key=lambda one: one[0])
 
-    def says(self, seconds: float, *messages: dict) -> None:
+    def says(self, seconds: float, *messages: WorkerMessage) -> None:
         self.at(seconds, lambda: self.worker.say(b"".join(map(line, messages))))
 
     def ends(self, seconds: float, status: int = 0) -> None:
@@ -150,7 +150,7 @@ def answers(scene: Scene, after: float | None = None, *more: dict) -> None:
     scene.worker.script = script
 
 
-def finishes(scene: Scene, after: float, *messages: dict) -> None:
+def finishes(scene: Scene, after: float, *messages: WorkerMessage) -> None:
     """The worker says its last words some seconds after it is asked to stop, and ends."""
     note = scene.worker.script
 
@@ -158,7 +158,7 @@ def finishes(scene: Scene, after: float, *messages: dict) -> None:
         note(word)
         if word == "stop":
             now = scene.clock.now - START
-            scene.says(now + after, *messages, {"m": "done"})
+            scene.says(now + after, *messages, Done())
             scene.ends(now + after + 0.001)
 
     scene.worker.script = script
@@ -168,7 +168,7 @@ def finishes(scene: Scene, after: float, *messages: dict) -> None:
 
 
 def test_a_worker_that_ends_by_itself(scene):
-    scene.says(1, phase("measure"), measured(drained()), {"m": "done"})
+    scene.says(1, phase("measure"), measured(drained()), Done())
     scene.ends(2)
     ended, seconds = scene.run()
     assert (ended.reason, ended.returncode, ended.stacks) == ("exit", 0, False)
@@ -179,7 +179,7 @@ def test_a_worker_that_ends_by_itself(scene):
 
 def test_last_words_are_heard_after_the_end(scene):
     def dies() -> None:
-        scene.worker.say(line(phase("build")) + line({"m": "done"}) + b'{"m":"cut o')
+        scene.worker.say(line(phase("build")) + line(Done()) + b'{"m":"cut o')
         scene.worker.print(b"the last cry")
         scene.worker.returncode = -11
 
@@ -193,7 +193,7 @@ def test_last_words_are_heard_after_the_end(scene):
 
 def test_what_it_says_while_it_is_ended_is_heard_too(scene):
     def last_words() -> None:
-        scene.worker.say(ANSWER + line(measured(drained())) + line({"m": "done"}))
+        scene.worker.say(ANSWER + line(measured(drained())) + line(Done()))
         scene.worker.print(b"the last cry")
 
     scene.worker.at_end = last_words
@@ -249,7 +249,7 @@ def test_a_hang_is_looked_at_and_ended_once_it_has_answered(scene):
     assert scene.asked_at == [("look", 65)]
     assert scene.worker.stack_dumps == 1
     assert seconds == pytest.approx(65.5)
-    assert scene.observed.look is not None
+    assert scene.observed.answer is not None
 
 
 def test_a_hang_without_an_answer_is_ended_after_two_seconds(scene):
@@ -276,7 +276,7 @@ def test_progress_puts_off_the_hang_and_answers_do_not(scene):
 
 
 def test_a_worker_that_is_done_before_the_kill_has_ended_by_itself(scene):
-    answers(scene, 0.5, measured(drained()), {"m": "done"})
+    answers(scene, 0.5, measured(drained()), Done())
     ended, _ = scene.run()
     assert ended.reason == "exit"
 
@@ -300,12 +300,12 @@ def test_over_the_limit_an_answer_ends_it_earlier(scene):
     ended, seconds = scene.run()
     assert ended.reason == "memory-limit"
     assert seconds == pytest.approx(5.05)
-    assert scene.observed.looks == 1
+    assert scene.observed.answers == 1
 
 
 def test_done_does_not_hide_the_memory_limit(scene):
     scene.over_limit(5)
-    answers(scene, 0.05, {"m": "done"})
+    answers(scene, 0.05, Done())
     assert scene.run()[0].reason == "memory-limit"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,13 +16,15 @@ from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
 from pipeprof.profiles.host.limits import MemoryLimit
+from pipeprof.profiles.protocol.messages import Answer, Done, WorkerMessage
+from pipeprof.profiles.user_frames import UserFrame
 
 STAGES = {
     "source": stage_at("source", "list_files", line=3),
     "stages.0": stage_at("stages.0", "map", name="decode", line=7),
     "stages.1": stage_at("stages.1", "shuffle", line=11),
 }
-FRAME = {"file": "/home/me/decode.py", "line": 33, "function": "parse"}
+FRAME = UserFrame("/home/me/decode.py", 33, "parse")
 STACKS = 'Current thread 0x1 (most recent call first):\n  File "/home/me/decode.py", line 33 in parse\n'
 MEASURING = (phase("import"), phase("measure"), beat(1234))
 
@@ -54,7 +58,7 @@ def place(failure: Failure) -> tuple[str | None, int | None, int | None, str | N
     return problem.file, problem.line, problem.column, problem.stage
 
 
-def complete(*more: dict[str, Any]) -> Observed:
+def complete(*more: WorkerMessage) -> Observed:
     return observed(phase("measure"), measured(drained()), *more)
 
 
@@ -74,7 +78,7 @@ def test_the_user_ended_it(reason, code, words):
 
 @pytest.mark.parametrize("reason", ["interrupted", "terminated"])
 def test_what_the_user_ended_is_not_complete_whatever_was_measured(reason):
-    assert diagnose(Ended(reason, 0), complete({"m": "done"}), around()) is not None
+    assert diagnose(Ended(reason, 0), complete(Done()), around()) is not None
 
 
 def test_before_the_first_phase_it_was_importing():
@@ -305,9 +309,7 @@ def test_a_kill_by_the_control_group_is_read_off_its_folder(tmp_path, kills, cod
     watch = CgroupWatch(Cgroup(proc=proc, root=root), proc)
     write(root / "pod", memory__events=f"max 9\noom {2 + kills}\noom_kill {2 + kills}\n")
 
-    seen = observed(
-        phase("import"), phase("first_element"), {"m": "answer", "measured": None, **look(("Shuffle", GIB))}
-    )
+    seen = observed(phase("import"), phase("first_element"), answer(("Shuffle", GIB)))
     failure = failed(
         Ended("exit", -signal.SIGKILL, last=sample(505 * MIB)),
         seen,
@@ -331,12 +333,9 @@ def test_a_kill_by_the_control_group_is_read_off_its_folder(tmp_path, kills, cod
 # Stopped at the limit
 
 
-def look(*nodes: tuple[str, int], **fields: Any) -> dict[str, Any]:
-    return {"frames": [], "model": {"nodes": [model_node(name, size) for name, size in nodes]}, **fields}
-
-
-def answer(*nodes: tuple[str, int], **fields: Any) -> dict[str, Any]:
-    return {"m": "answer", "measured": None, **look(*nodes, **fields)}
+def answer(*nodes: tuple[str, int], frames: Sequence[UserFrame] = ()) -> Answer:
+    model: Any = {"nodes": [model_node(name, size) for name, size in nodes]}
+    return Answer(frames=list(frames), model=model)
 
 
 @pytest.mark.parametrize(
@@ -418,9 +417,7 @@ def test_of_two_stages_that_fit_none_is_blamed():
 
 
 def test_a_look_without_a_model_blames_nobody():
-    failure = failed(
-        Ended("memory-limit", -9), observed({"m": "answer", "measured": None, "frames": [], "model": None})
-    )
+    failure = failed(Ended("memory-limit", -9), observed(Answer()))
     assert failure.problem.stage is None
 
 
@@ -428,7 +425,7 @@ def test_a_look_without_a_model_blames_nobody():
 
 
 def test_a_hang_names_the_users_line_from_the_answer():
-    seen = observed(*MEASURING, answer(frames=[FRAME, {**FRAME, "line": 99}]))
+    seen = observed(*MEASURING, answer(frames=[FRAME, replace(FRAME, line=99)]))
     failure = failed(Ended("hung", -9), seen, timeout=3.0, stacks=STACKS.replace("33", "44"))
     assert failure.problem.code == "hung"
     assert failure.exit_code == 5
@@ -460,13 +457,13 @@ def test_the_time_was_up():
 
 
 def test_an_error_that_came_while_the_time_ran_out_is_not_hidden_by_done():
-    seen = observed(*MEASURING, error(), {"m": "done"})
+    seen = observed(*MEASURING, error(), Done())
     assert failed(Ended("exit", 0), seen).problem.code == "raised"
 
 
 def test_files_are_named_as_the_user_types_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    here = {**FRAME, "file": str(tmp_path / "data" / "decode.py")}
+    here = replace(FRAME, file=str(tmp_path / "data" / "decode.py"))
     hung = failed(Ended("hung", -9), observed(*MEASURING, answer(frames=[here])))
     assert place(hung)[:2] == ("data/decode.py", 33)
     assert "The user's code was at data/decode.py:33" in hung.problem.message

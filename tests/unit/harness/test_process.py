@@ -12,6 +12,9 @@ import pytest
 
 from pipeprof.profiles.harness import process as processes
 from pipeprof.profiles.harness.process import OUTPUT_BYTES, Output, WorkerProcess
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.messages import Done, PhaseBegan
+from pipeprof.profiles.protocol.records import decode_record
 
 LOG = "2026-01-01 10:00:00.123456: W tensorflow/core/framework/op_kernel.cc:1857] OP_REQUIRES failed: UNKNOWN: bad"
 INFO = "2026-01-01 10:00:00.123456: I tensorflow/core/platform/cpu_feature_guard.cc:210] This TensorFlow binary is"
@@ -55,6 +58,9 @@ def test_nothing_printed_is_nothing():
     assert Output().users() is None
     assert printed("\n\n \n").users() is None
     assert printed(f"{INFO}\n{LOG}\n").users() is None
+
+
+JOB = Job(1, "spec", "a.yaml", ["a.yaml"])
 
 
 @pytest.mark.parametrize(
@@ -144,7 +150,7 @@ def started(monkeypatch):
         return children[-1]
 
     monkeypatch.setattr(processes.subprocess, "Popen", popen)
-    worker = WorkerProcess({"kind": "spec"})
+    worker = WorkerProcess(JOB)
     yield worker, children[0]
     worker.close()
     children[0].close()
@@ -153,8 +159,8 @@ def started(monkeypatch):
 def test_the_job_is_the_first_command(started):
     worker, child = started
     commands, _, _ = child.inherited
-    assert json.loads(os.read(commands, 1000)) == {"kind": "spec"}
-    assert worker.send({"c": "look"})
+    assert decode_record(Job, json.loads(os.read(commands, 1000))) == JOB
+    assert worker.send("look")
     assert json.loads(os.read(commands, 1000)) == {"c": "look"}
 
 
@@ -178,11 +184,11 @@ def test_messages_come_as_they_are_sent_and_end_with_none(started):
     worker, child = started
     _, messages, _ = child.inherited
     assert worker.read_messages() == []
-    os.write(messages, b'{"m":"phase","name":"data"}\n{"m":"do')
-    assert worker.read_messages() == [{"m": "phase", "name": "data"}]
+    os.write(messages, b'{"m":"PhaseBegan","name":"data"}\n{"m":"Do')
+    assert worker.read_messages() == [PhaseBegan("data")]
     os.write(messages, b'ne"}\n{"m":"cut')
     os.close(messages)
-    assert worker.read_messages() == [{"m": "done"}]
+    assert worker.read_messages() == [Done()]
     assert worker.read_messages() is None
 
 

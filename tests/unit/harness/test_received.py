@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from unit.worker.fakes import FakeSeconds, beat, drained, error, measured, observed, phase, phase_end
+from unit.worker.fakes import FakeSeconds, beat, drained, error, measured, phase, phase_end
 
+from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.profiles.harness.received import Observed
+from pipeprof.profiles.protocol.messages import (
+    Answer,
+    Done,
+    Graphs,
+    Libraries,
+    MemoryLook,
+    MemoryMoment,
+    MemoryReading,
+    Trace,
+    Warned,
+)
 
 
 @pytest.fixture
@@ -18,18 +30,19 @@ def seen(clock):
     return Observed(clock=clock)
 
 
-ANSWER = {"m": "answer", "to": "look", "phase": "measure", "frames": [], "model": None, "measured": None}
+NO_GRAPH: GraphDict = {"root": None, "reason": "too large", "nodes": []}
+ANSWER = Answer(phase="measure")
 PROGRESS = [
     phase("build"),
     beat(1),
-    measured(drained(), "partial"),
+    drained(),
     measured(drained()),
-    {"m": "graphs", "segments": []},
-    {"m": "trace", "batches": 1, "ops": {}},
-    {"m": "versions", "versions": {}, "devices": []},
-    {"m": "warning", "code": "x", "text": "y"},
+    Graphs(NO_GRAPH, NO_GRAPH),
+    Trace(batches=1),
+    Libraries({}, []),
+    Warned("x", "y"),
     error(),
-    {"m": "done"},
+    Done(),
 ]
 
 
@@ -39,25 +52,24 @@ def test_the_wait_for_a_sign_of_life_starts_with_the_run(seen, clock):
     assert not seen.complete
 
 
-@pytest.mark.parametrize("message", PROGRESS, ids=lambda message: message["m"])
+@pytest.mark.parametrize("message", PROGRESS, ids=lambda message: type(message).__name__)
 def test_whatever_the_worker_does_is_progress(seen, clock, message):
     clock.now = 150
-    seen.take(dict(message))
+    seen.take(message)
     assert seen.heard == 150
 
 
 def test_an_answer_is_no_progress(seen, clock):
     clock.now = 150
-    seen.take(dict(ANSWER))
+    seen.take(ANSWER)
     assert seen.heard == 100
-    assert seen.looks == 1
-    assert seen.look == {"to": "look", "phase": "measure", "frames": [], "model": None}
+    assert (seen.answers, seen.answer) == (1, ANSWER)
 
 
 def test_the_latest_answer_counts(seen):
-    seen.take(dict(ANSWER))
-    seen.take({**ANSWER, "phase": "trace"})
-    assert (seen.looks, seen.look["phase"]) == (2, "trace")
+    seen.take(ANSWER)
+    seen.take(Answer(phase="trace"))
+    assert (seen.answers, seen.answer.phase) == (2, "trace")
 
 
 def test_phases_are_kept_in_order(seen):
@@ -86,17 +98,17 @@ def test_a_new_phase_has_no_steps_yet(seen):
 
 
 def test_partial_results_are_not_final(seen):
-    seen.take(measured(drained(5), "partial"))
-    assert seen.measured["steps"]["count"] == 5
+    seen.take(drained(5))
+    assert seen.measured.steps.count == 5
     assert not seen.final
     assert not seen.complete
 
 
 def test_the_final_result_replaces_partial_ones(seen):
-    seen.take(measured(drained(5), "partial"))
+    seen.take(drained(5))
     seen.take(measured(drained(9)))
-    assert seen.measured["steps"]["count"] == 9
-    assert seen.measured["overhead_ns"] == 1_000_000
+    assert seen.measured.steps.count == 9
+    assert seen.measured.loop.overhead_ns == 1_000_000
     assert seen.complete
 
 
@@ -108,52 +120,48 @@ def test_an_error_after_the_result_leaves_it_incomplete(seen):
 
 
 def test_an_answer_may_carry_results_until_there_are_final_ones(seen):
-    seen.take({**ANSWER, "measured": drained(5)})
-    assert seen.measured["steps"]["count"] == 5
+    seen.take(Answer(phase="measure", measured=drained(5)))
+    assert seen.measured.steps.count == 5
     assert not seen.final
     seen.take(measured(drained(9)))
-    seen.take({**ANSWER, "measured": drained(8)})
-    assert seen.measured["steps"]["count"] == 9
+    seen.take(Answer(phase="measure", measured=drained(8)))
+    assert seen.measured.steps.count == 9
     assert seen.final
 
 
 def test_an_answer_without_results_takes_none_away(seen):
-    seen.take(measured(drained(5), "partial"))
-    seen.take(dict(ANSWER))
-    assert seen.measured["steps"]["count"] == 5
+    seen.take(drained(5))
+    seen.take(ANSWER)
+    assert seen.measured.steps.count == 5
 
 
 def test_the_rest_is_kept_as_it_is(seen):
-    seen.take({"m": "graphs", "segments": [1]})
-    seen.take({"m": "trace", "batches": 2, "ops": {}})
-    seen.take({"m": "versions", "versions": {"tensorflow": "2.21"}, "devices": ["GPU:0"]})
-    seen.take({"m": "warning", "code": "no-trace", "text": "It failed."})
+    seen.take(Graphs(NO_GRAPH, NO_GRAPH))
+    seen.take(Trace(batches=2))
+    seen.take(Libraries({"tensorflow": "2.21"}, ["GPU:0"]))
+    seen.take(Warned("no-trace", "It failed."))
     seen.take(error("empty"))
-    assert seen.graphs == {"segments": [1]}
-    assert seen.trace == {"batches": 2, "ops": {}}
+    assert seen.graphs == Graphs(NO_GRAPH, NO_GRAPH)
+    assert seen.trace == Trace(batches=2)
     assert (seen.versions, seen.gpus) == ({"tensorflow": "2.21"}, ["GPU:0"])
     assert [(one.code, one.message) for one in seen.warnings] == [("no-trace", "It failed.")]
-    assert seen.error["code"] == "empty"
+    assert seen.error.code == "empty"
     assert not seen.done
-    seen.take({"m": "done"})
+    seen.take(Done())
     assert seen.done
-
-
-def test_messages_of_later_versions_are_passed_over():
-    assert observed({"m": "unheard-of", "x": 1}).phases == []
 
 
 def test_readings_and_looks_of_memory_are_kept_as_they_come() -> None:
     observed = Observed()
-    look = {"t": 1.0, "rss": 5, "live": 3}
-    observed.take({"m": "reading", "name": "import", "rss": 4})
-    observed.take({"m": "memory_look", "phase": "measure", "memory": look, "model": {"nodes": []}})
+    look = MemoryMoment(t=1.0, rss=5, live=3)
+    reading = MemoryReading(name="import", rss=4)
+    observed.take(reading)
+    observed.take(MemoryLook("measure", look, None))
 
-    assert observed.readings == [{"name": "import", "rss": 4}]
-    assert observed.memory_look is not None
-    assert observed.memory_look["memory"] == look
+    assert observed.readings == [reading]
+    assert observed.memory_look == MemoryLook("measure", look, None)
 
-    observed.take({"m": "answer", "phase": "measure", "measured": None, "memory": {**look, "t": 2.0}, "model": None})
-    observed.take({"m": "answer", "phase": "measure", "measured": None, "memory": None, "model": None})
+    observed.take(Answer(phase="measure", memory=MemoryMoment(t=2.0, rss=5, live=3)))
+    observed.take(Answer(phase="measure"))
 
-    assert observed.memory_look["memory"]["t"] == 2.0
+    assert observed.memory_look.memory.t == 2.0

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.step import parse_step
 from pipeprof.pipelines.target.target import Target
-from pipeprof.profiles.harness.settings import Plan, RunSettings, as_pairs, from_pairs, job, plan, python_files
+from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan, python_files
+from pipeprof.profiles.protocol.job import Job, StepJob, as_pairs, from_pairs
+from pipeprof.profiles.protocol.records import decode_record, encode_record
 
 FULL = """\
 version: 1
@@ -46,7 +48,7 @@ def settings(loaded: LoadedSpec | None = None, **changes) -> RunSettings:
 
 def test_without_anything_the_defaults_hold():
     assert plan(settings()) == Plan(
-        step={"kind": "none"},
+        step=StepJob(),
         step_text="none",
         dispatch=None,
         seconds=10.0,
@@ -64,7 +66,7 @@ def test_a_bare_spec_changes_nothing(spec):
 
 def test_the_spec_comes_before_the_defaults(spec):
     assert plan(settings(spec(FULL))) == Plan(
-        step={"kind": "simulate", "base_ms": 12.0, "per_mb_ms": 0.0, "stdev_ms": 0.0, "every": {}},
+        step=StepJob("simulate", base_ms=12.0),
         step_text="simulate: 12ms",
         dispatch=1,
         seconds=3.0,
@@ -90,14 +92,14 @@ def test_the_command_line_comes_before_the_spec(spec, text):
             timeout=4.0,
         )
     )
-    assert planned.step["base_ms"] == 5.0
+    assert planned.step.base_ms == 5.0
     assert (planned.dispatch, planned.seconds, planned.steps, planned.seed) == (2, 1.5, 9, 0)
     assert (planned.cold, planned.timeout) == (False, 4.0)
 
 
 def test_dispatch_alone_keeps_the_specs_step(spec):
     planned = plan(settings(spec(FULL), dispatch="sync"))
-    assert (planned.dispatch, planned.step["base_ms"]) == ("sync", 12.0)
+    assert (planned.dispatch, planned.step.base_ms) == ("sync", 12.0)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_without_a_device_there_is_no_dispatch():
 def test_a_python_step_of_the_spec_is_found_beside_it(spec, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     planned = plan(settings(spec(f'{BARE}step: {{python: "maps/f.py:step", dispatch: 2}}\n')))
-    assert planned.step == {"kind": "python", "target": f"{tmp_path}/project/maps/f.py:step"}
+    assert planned.step == StepJob("python", f"{tmp_path}/project/maps/f.py:step")
     assert planned.step_text == "python: maps/f.py:step"
     assert planned.dispatch == "sync"
 
@@ -139,60 +141,56 @@ def test_a_python_step_of_the_spec_is_found_beside_it(spec, tmp_path, monkeypatc
 def test_a_python_step_of_the_command_line_is_found_in_the_working_folder(spec, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     planned = plan(settings(spec(FULL), step=parse_step("python:steps/mine.py:train")))
-    assert planned.step["target"] == f"{tmp_path}/steps/mine.py:train"
+    assert planned.step.target == f"{tmp_path}/steps/mine.py:train"
 
 
 def test_an_absolute_python_step_stays_where_it_is():
-    assert plan(settings(step=parse_step("python:/opt/s.py:train"))).step["target"] == "/opt/s.py:train"
+    assert plan(settings(step=parse_step("python:/opt/s.py:train"))).step.target == "/opt/s.py:train"
 
 
 def test_every_part_of_a_simulated_step_is_passed_on_and_named():
     step = parse_step({"simulate": {"base": "4ms", "per_mb": "1ms", "stdev": "500us", "every": {1000: "400ms"}}})
     planned = plan(settings(step=step))
-    assert planned.step == {
-        "kind": "simulate",
-        "base_ms": 4.0,
-        "per_mb_ms": 1.0,
-        "stdev_ms": 0.5,
-        "every": {"1000": 400.0},
-    }
+    assert planned.step == StepJob("simulate", "", 4.0, 1.0, 0.5, [(1000, 400.0)])
     assert planned.step_text == "simulate: 4ms, 1ms per MB, stdev 0.5ms, 400ms every 1000"
 
 
-def test_the_job_of_a_spec_is_plain_json(spec, tmp_path):
+def test_the_job_of_a_spec_comes_through_json(spec, tmp_path):
     loaded = spec(FULL)
     asked = settings(loaded)
-    made = job(asked, plan(asked), {"photos": Path("/cache/photos")}, 4321, 5_000)
-    assert json.loads(json.dumps(made)) == made
-    assert from_pairs(made["data"]) == loaded.data
+    folders = {"photos": Path("/cache/photos")}
+    made = job_of(asked, plan(asked), folders, parent_pid=4321, memory_limit=5_000, warm=[Path("/data/a")])
+    assert decode_record(Job, json.loads(encode_record(made))) == made
+    assert from_pairs(made.data) == loaded.data
     project = tmp_path / "project"
-    assert made == {
-        "parent_pid": 4321,
-        "memory_limit": 5_000,
-        "kind": "spec",
-        "target": str(loaded.path),
-        "arguments": [],
-        "data": as_pairs(loaded.data),
-        "base_dir": str(project),
-        "data_dirs": {"photos": "/cache/photos"},
-        "user_files": [str(loaded.path), str(project / "maps" / "f.py")],
-        "step": plan(asked).step,
-        "step_given": False,
-        "dispatch": 1,
-        "seconds": 3.0,
-        "steps": 50,
-        "warmup_seconds": 0.5,
-        "seed": 7,
-    }
+    assert made == Job(
+        parent_pid=4321,
+        memory_limit=5_000,
+        kind="spec",
+        target=str(loaded.path),
+        arguments=[],
+        data=as_pairs(loaded.data),
+        base_dir=str(project),
+        data_dirs={"photos": "/cache/photos"},
+        user_files=[str(loaded.path), str(project / "maps" / "f.py")],
+        step=plan(asked).step,
+        step_given=False,
+        dispatch=1,
+        seconds=3.0,
+        steps=50,
+        warmup_seconds=0.5,
+        seed=7,
+        warm=["/data/a"],
+    )
 
 
 def test_the_job_of_a_function_names_its_file_and_that_of_the_step():
     asked = settings(step=parse_step("python:/opt/my:odd/s.py:train"))
-    made = job(asked, plan(asked), {}, 1, None)
-    assert (made["kind"], made["target"]) == ("function", "/somewhere/f.py:make")
-    assert (made["data"], made["base_dir"]) == (None, None)
-    assert made["step_given"] is True
-    assert made["user_files"] == ["/somewhere/f.py", "/opt/my:odd/s.py"]
+    made = job_of(asked, plan(asked), {}, parent_pid=1, memory_limit=None)
+    assert (made.kind, made.target) == ("function", "/somewhere/f.py:make")
+    assert (made.data, made.base_dir) == (None, None)
+    assert made.step_given is True
+    assert made.user_files == ["/somewhere/f.py", "/opt/my:odd/s.py"]
 
 
 def test_python_files_are_found_at_any_depth(spec, tmp_path):

@@ -10,13 +10,14 @@ import pytest
 from unit.advise.views import function, measured, pipeline, stage, tensor
 
 from pipeprof.profiles.constants import PATH_BYTES
-from pipeprof.profiles.document.base import PhaseName
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.memory.ledger.account import PYTHON_BYTES, LedgerInput, account, before_running
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.held import held_buffers, in_flight_batches, window_buffers
 from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.protocol.messages import MemoryReading, MemoryReport, PythonObjects
 from pipeprof.profiles.view.view import Component, PipelineView
 
 MB = 1_000_000
@@ -32,17 +33,17 @@ def view() -> PipelineView:
     )
 
 
-def reading(name: str, rss: int, live: int = 0, most: int | None = None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "rss": rss * MB,
-        "peak": rss * MB,
-        "file": 0,
-        "live": live * MB,
-        "live_peak": (live if most is None else most) * MB,
-        "heap": 80 * MB,
-        "heap_free": 0,
-    }
+def reading(name: str, rss: int, live: int = 0, most: int | None = None) -> MemoryReading:
+    return MemoryReading(
+        name=name,
+        rss=rss * MB,
+        peak=rss * MB,
+        file=0,
+        live=live * MB,
+        live_peak=(live if most is None else most) * MB,
+        heap=80 * MB,
+        heap_free=0,
+    )
 
 
 def look(at: float, held: int, live: int, phase: str = "measure", budget: float | None = None) -> Look:
@@ -50,7 +51,7 @@ def look(at: float, held: int, live: int, phase: str = "measure", budget: float 
     return Look(at, phase, int(at), 0, live * MB, by_stage, budget)
 
 
-def document(**more: Any) -> dict[str, Any]:
+def report(**more: Any) -> MemoryReport:
     found = {
         "readings": [
             reading("import", 500),
@@ -61,12 +62,13 @@ def document(**more: Any) -> dict[str, Any]:
             reading("warmup", 710, 200),
             reading("measure", 710, 200),
         ],
-        "python": {"arrays": 0, "others": 0},
+        "looks": [],
+        "python": PythonObjects(0, 0),
         "mapped_data": 0,
         "batch_bytes": 0.5 * MB,
         "trimmed": 0,
     }
-    return {**found, **more}
+    return MemoryReport(**{**found, **more})
 
 
 def accounted(
@@ -78,7 +80,7 @@ def accounted(
     profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=peak * MB, peak_phase=phase)
     shown = [look(1, 200, 200), look(2, 199, 199)] if looks is None else looks
     prediction = memory_prediction(seen)
-    messages = account(profile, LedgerInput(document(**more), shown, seen, origin=0.0, predicted=prediction))
+    messages = account(profile, LedgerInput(report(**more), shown, seen, origin=0.0, predicted=prediction))
     return profile, [one.code for one in messages]
 
 
@@ -133,8 +135,8 @@ def test_before_the_first_element_there_are_no_buffers() -> None:
 
 
 def test_few_python_objects_are_those_of_tensorflow() -> None:
-    few, _ = accounted(peak=760, python={"arrays": 0, "others": PYTHON_BYTES - 1})
-    many, _ = accounted(peak=760, python={"arrays": 0, "others": PYTHON_BYTES})
+    few, _ = accounted(peak=760, python=PythonObjects(0, PYTHON_BYTES - 1))
+    many, _ = accounted(peak=760, python=PythonObjects(0, PYTHON_BYTES))
 
     large = [[one.bytes for one in of.memory.ledger or () if one.what == "large Python objects"] for of in (few, many)]
     assert large == [[], [PYTHON_BYTES]]
@@ -245,7 +247,7 @@ def test_the_table_of_stages_has_the_buffers_of_the_look_that_the_ledger_is_made
     profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=710 * MB, peak_phase="measure")
     (row,) = [one for one in profile.stages or [] if one.id == "stages.0"]
     row.buffered_bytes, row.buffered_elements = 3 * MB, 6.0
-    account(profile, LedgerInput(document(), [look(1, 200, 200), look(2, 3, 3)], seen, origin=0.0))
+    account(profile, LedgerInput(report(), [look(1, 200, 200), look(2, 3, 3)], seen, origin=0.0))
 
     assert (row.buffered_bytes, row.buffered_elements) == (200 * MB, 400)
 
@@ -262,7 +264,7 @@ def test_windows_by_key_are_the_live_tensors_that_no_other_stage_holds() -> None
     profile = seen.profile
     profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=710 * MB, peak_phase="measure")
     seen_at = Look(1, "measure", 1, 0, 200 * MB, {"stages.1": Buffered("prefetch", 32 * MB, 2)})
-    account(profile, LedgerInput(document(), [seen_at], seen, origin=0.0))
+    account(profile, LedgerInput(report(), [seen_at], seen, origin=0.0))
 
     held = {one.owner: one for one in profile.memory.ledger or [] if one.stage == "stages.0"}
     assert held["batch"].bytes == pytest.approx((200 - 32 - 0.5) * MB)
@@ -282,8 +284,8 @@ def test_a_batch_that_is_taken_apart_is_not_what_the_pools_chunks_are_larger() -
     memory = seen.profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=730 * MB, peak_phase="measure")
     held = {"stages.1": Buffered("shuffle", 200 * MB, 400)}
     looks = [Look(1, "measure", 1, 0, 220 * MB, held), Look(2, "trace", 1, 0, 220 * MB, held)]
-    readings = [*document()["readings"][:-1], reading("measure", 730, 220)]
-    account(seen.profile, LedgerInput(document(readings=readings, batch_bytes=0), looks, seen, origin=0.0))
+    readings = [*report().readings[:-1], reading("measure", 730, 220)]
+    account(seen.profile, LedgerInput(report(readings=readings, batch_bytes=0), looks, seen, origin=0.0))
 
     found = {one.owner: one.bytes / MB for one in memory.ledger or () if one.stage}
     assert found == {"batch": 20, "shuffle": pytest.approx(200, rel=0.01)}
@@ -305,7 +307,7 @@ def test_windows_of_buckets_are_the_live_tensors_too() -> None:
 
 
 def test_of_stretches_with_the_same_peak_the_pools_fullest_counts() -> None:
-    readings = [*document()["readings"][:-2], reading("warmup", 710, 20, 200), reading("measure", 710, 20, 40)]
+    readings = [*report().readings[:-2], reading("warmup", 710, 20, 200), reading("measure", 710, 20, 40)]
     looks = [look(1, 200, 200, "warmup"), look(2, 10, 20)]
     profile, _ = accounted(readings=readings, looks=looks)
 
@@ -346,7 +348,7 @@ def budgeted(element_bytes: int, limit: int) -> bool:
     profile.host = profile.host.model_copy(update={"memory_limit_bytes": limit * MB})
     held = {"stages.0": Buffered("prefetch", 4 * MB, 4)}
     shown = [Look(at, "measure", at, 0, 4 * MB, held, 10_000.0 * MB) for at in (1, 2)]
-    account(profile, LedgerInput(document(), shown, seen, origin=0.0))
+    account(profile, LedgerInput(report(), shown, seen, origin=0.0))
     assert profile.memory.autotune is not None
     assert profile.memory.autotune.budget_bytes == 10_000 * MB
     return profile.memory.autotune.exceeds_limit
@@ -380,7 +382,7 @@ def test_a_leak_is_told_in_plain_numbers() -> None:
     assert seen.profile is not None
     profile = seen.profile
     profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=820 * MB, peak_phase="measure")
-    (message,) = account(profile, LedgerInput(document(), [kept(at) for at in range(100)], seen, origin=0.0))
+    (message,) = account(profile, LedgerInput(report(), [kept(at) for at in range(100)], seen, origin=0.0))
 
     assert message.code == "leak"
     # 1.2 MB a step.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeprof.profiles.memory.ledger.buffers import map_looks
+from pipeprof.profiles.protocol.messages import PipelineLook
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 
@@ -16,10 +17,14 @@ def recorded(name: str) -> dict[str, Any]:
     return found
 
 
+def raw_look(model: Any, epoch: int = 0) -> PipelineLook:
+    return PipelineLook(t=1.0, rss=None, live=7, phase="measure", steps=5, epoch=epoch, model=model)
+
+
 def look(name: str, number: int = -1, **more: Any) -> Any:
     graph = recorded(name)
     model = graph["snapshots"][number]
-    raw = {"t": 1.0, "phase": "measure", "steps": 5, "epoch": 0, "live": 7, "model": model.get("model", model), **more}
+    raw = raw_look(model.get("model", model), **more)
     (found,) = map_looks(graph["written"], graph["executed"], [raw], by_address=graph["by_address"])
     return found
 
@@ -53,8 +58,8 @@ def test_batches_that_are_made_in_parallel_are_batches() -> None:
     graph = recorded("cast_after_batch")
     model = graph["snapshots"][-1].get("model", graph["snapshots"][-1])
     ready = {"name": "ParallelBatch", "buffered_bytes": 4096, "buffered_elements": 2}
-    raw = {"t": 1.0, "phase": "measure", "steps": 5, "epoch": 0, "live": 7}
-    raw["model"] = {**model, "nodes": [{**one, **ready} if one["name"] == "BatchV2" else one for one in model["nodes"]]}
+    nodes = [{**one, **ready} if one["name"] == "BatchV2" else one for one in model["nodes"]]
+    raw = raw_look({**model, "nodes": nodes})
     text = json.dumps(graph["executed"]).replace('"BatchDatasetV2"', '"ParallelBatchDataset"')
 
     (found,) = map_looks(graph["written"], json.loads(text), [raw], by_address=graph["by_address"])
@@ -80,13 +85,13 @@ def test_an_iterator_whose_place_is_not_known_is_at_the_only_stage_of_its_kind()
     model = graph["snapshots"][-1].get("model", graph["snapshots"][-1])
     known = look("dict_shuffle").by_stage
     strange = {**model, "nodes": [{**node, "inputs": []} for node in model["nodes"]]}
-    raw = {"t": 1.0, "phase": "measure", "steps": 5, "epoch": 0, "live": 7, "model": strange}
+    raw = raw_look(strange)
     (found,) = map_looks(graph["written"], graph["executed"], [raw], by_address=graph["by_address"])
     (shuffle,) = [stage for stage, one in known.items() if one.owner == "shuffle"]
 
     assert found.by_stage[shuffle] == known[shuffle]
 
     twice = [*strange["nodes"], *({**node, "id": 100 + node["id"]} for node in strange["nodes"])]
-    raw["model"] = {**strange, "nodes": twice}
+    raw = raw_look({**strange, "nodes": twice})
     (found,) = map_looks(graph["written"], graph["executed"], [raw], by_address=graph["by_address"])
     assert shuffle not in found.by_stage, "two iterators could be meant"

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from pipeprof.profiles.memory.ledger.facts import Buffer, LedgerFacts, ProcessReading
+from pipeprof.profiles.memory.ledger.facts import Buffer, LedgerFacts
 from pipeprof.profiles.memory.ledger.heap import in_heap
+from pipeprof.profiles.protocol.messages import MemoryReading
 
 MB = 1_000_000
 
@@ -20,9 +21,9 @@ def cache(elements: int) -> Buffer:
 @pytest.mark.parametrize(("elements", "megabytes"), [(40, 300), (6_000, 230 / 0.6)])
 def test_a_few_elements_do_not_tell_what_many_take(elements: int, megabytes: float) -> None:
     readings = {
-        "iterator": ProcessReading(rss=500 * MB, heap=80 * MB),
-        "first": ProcessReading(rss=600 * MB, heap=(83 if elements < 100 else 310) * MB),
-        "measure": ProcessReading(rss=800 * MB, heap=380 * MB),
+        "iterator": MemoryReading(rss=500 * MB, heap=80 * MB),
+        "first": MemoryReading(rss=600 * MB, heap=(83 if elements < 100 else 310) * MB),
+        "measure": MemoryReading(rss=800 * MB, heap=380 * MB),
     }
     facts = LedgerFacts(readings, peak=800 * MB, peak_phase="measure", first=(cache(elements),))
 
@@ -32,9 +33,9 @@ def test_a_few_elements_do_not_tell_what_many_take(elements: int, megabytes: flo
 @pytest.mark.parametrize(("parts", "megabytes"), [(True, 300), (False, 20)])
 def test_what_stays_with_parts_of_larger_tensors_grows_while_they_are_replaced(parts: bool, megabytes: float) -> None:
     readings = {
-        "iterator": ProcessReading(rss=500 * MB, heap=80 * MB),
-        "first": ProcessReading(rss=600 * MB, heap=100 * MB),
-        "measure": ProcessReading(rss=800 * MB, heap=380 * MB),
+        "iterator": MemoryReading(rss=500 * MB, heap=80 * MB),
+        "first": MemoryReading(rss=600 * MB, heap=100 * MB),
+        "measure": MemoryReading(rss=800 * MB, heap=380 * MB),
     }
     lines = replace(cache(2_000), owner="shuffle", parts=parts)
     facts = LedgerFacts(readings, peak=800 * MB, peak_phase="measure", first=(lines,))
@@ -45,9 +46,9 @@ def test_what_stays_with_parts_of_larger_tensors_grows_while_they_are_replaced(p
 @pytest.mark.parametrize(("mapped", "more"), [(50, 24), (12, 10), (None, 0)])
 def test_the_list_of_a_large_buffer_lies_beside_the_heap(mapped: int | None, more: float) -> None:
     readings = {
-        "build": ProcessReading(rss=500 * MB, heap=80 * MB, mapped=2 * MB),
-        "iterator": ProcessReading(rss=500 * MB, heap=80 * MB, mapped=26 * MB),
-        "first": ProcessReading(rss=800 * MB, heap=280 * MB, mapped=None if mapped is None else mapped * MB),
+        "build": MemoryReading(rss=500 * MB, heap=80 * MB, mapped=2 * MB),
+        "iterator": MemoryReading(rss=500 * MB, heap=80 * MB, mapped=26 * MB),
+        "first": MemoryReading(rss=800 * MB, heap=280 * MB, mapped=None if mapped is None else mapped * MB),
     }
     short = Buffer("shuffle", "stages.0", 60.0 * MB, 1_000_000, pooled=0.0, unsized=True, texts=True, overhead=171)
     facts = LedgerFacts(readings, peak=800 * MB, peak_phase="first", first=(short,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from unit.advise.views import pipeline, stage, tensor
 
 from pipeprof.profiles.memory.ledger.facts import Ledger
 from pipeprof.profiles.memory.ledger.interrupted import LastLook, ledger_at
+from pipeprof.profiles.protocol.messages import MemoryMoment, MemoryReading
 from pipeprof.profiles.view.view import PipelineView
 
 MB = 1_000_000
@@ -16,9 +18,10 @@ IMAGE = (tensor("uint8", 1_000_000),)
 NOTHING = PipelineView(kind="static", stages=(), options={}, cores=2)
 
 
-def reading(name: str, rss: int, live: int = 0) -> dict[str, Any]:
-    live_bytes = {"live": live * MB, "live_peak": live * MB}
-    return {"name": name, "rss": rss * MB, "peak": rss * MB, "file": 0, "heap": 80 * MB, "heap_free": 0, **live_bytes}
+def reading(name: str, rss: int, live: int = 0) -> MemoryReading:
+    return MemoryReading(
+        rss * MB, name, rss * MB, file=0, live=live * MB, live_peak=live * MB, heap=80 * MB, heap_free=0
+    )
 
 
 def node(name: str, held: int) -> dict[str, Any]:
@@ -28,7 +31,7 @@ def node(name: str, held: int) -> dict[str, Any]:
 def seen(view: PipelineView = NOTHING, *nodes: dict[str, Any], **more: Any) -> LastLook:
     facts: dict[str, Any] = {
         "readings": [reading("import", 500), reading("data", 500), reading("build", 501), reading("iterator", 502)],
-        "memory": {"t": 107.5, "rss": 900 * MB, "live": 380 * MB},
+        "memory": MemoryMoment(107.5, 900 * MB, 380 * MB),
         "phase": "first_element",
         "model": {"nodes": list(nodes)},
         "origin": 100.0,
@@ -104,10 +107,10 @@ def test_texts_and_what_is_free_in_the_heap_are_known_where_it_was_looked_at() -
         stage("stages.0", "shuffle", element=(tensor("string"),), arguments={"buffer_size": 200_000}),
     )
     texts = {"name": "ShuffleV3", "buffered_bytes": 224 * MB, "buffered_elements": 200_000}
-    memory = {"t": 107.5, "rss": 800 * MB, "live": 0}
+    memory = MemoryMoment(107.5, 800 * MB, 0)
 
     without = entries(seen(view, texts, memory=memory))
-    found = entries(seen(view, texts, memory={**memory, "heap": 350 * MB, "heap_free": 30 * MB}))
+    found = entries(seen(view, texts, memory=replace(memory, heap=350 * MB, heap_free=30 * MB)))
 
     assert "slack" not in without
     assert found["slack"][1] > 0
@@ -129,4 +132,4 @@ def test_what_was_ended_while_the_source_was_made_is_the_sources() -> None:
 
 def test_before_tensorflow_was_there_nothing_can_be_said() -> None:
     assert ledger_at(seen(readings=[])) is None
-    assert ledger_at(seen(memory={"t": 101.0, "rss": None, "live": None})) is None
+    assert ledger_at(seen(memory=MemoryMoment(101.0, None, None))) is None

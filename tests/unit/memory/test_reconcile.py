@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from pipeprof.profiles.memory.ledger.facts import Buffer, Ledger, LedgerFacts, ProcessReading, Source, grown_in_use
+from pipeprof.profiles.memory.ledger.facts import Buffer, Ledger, LedgerFacts, Source, grown_in_use
 from pipeprof.profiles.memory.ledger.reconcile import reconcile
+from pipeprof.profiles.protocol.messages import MemoryReading
 
 MB = 1_000_000
-BASE = ProcessReading(rss=500 * MB, peak=500 * MB, live=0, live_peak=0, heap=80 * MB, heap_free=3 * MB)
+BASE = MemoryReading(rss=500 * MB, peak=500 * MB, live=0, live_peak=0, heap=80 * MB, heap_free=3 * MB)
 
 
-def at(rss: float, live: float = 0, most: float | None = None, heap: float = 80, free: float = 3) -> ProcessReading:
-    return ProcessReading(
+def at(rss: float, live: float = 0, most: float | None = None, heap: float = 80, free: float = 3) -> MemoryReading:
+    return MemoryReading(
         rss=round(rss * MB),
         peak=round(rss * MB),
         live=round(live * MB),
@@ -24,7 +25,7 @@ def at(rss: float, live: float = 0, most: float | None = None, heap: float = 80,
     )
 
 
-def running(now: ProcessReading, *buffers: Buffer, live: float | None = None, **more: object) -> LedgerFacts:
+def running(now: MemoryReading, *buffers: Buffer, live: float | None = None, **more: object) -> LedgerFacts:
     """A pipeline without a source in memory, at the end of the measurement."""
     idle = at(500)
     readings = {"import": BASE, "build": idle, "iterator": idle, "first": now, "released": now, "measure": now}
@@ -481,7 +482,7 @@ def test_what_buffers_lack_is_no_slack_either() -> None:
     assert [of(found, "shuffle"), of(found, "slack"), found.unexplained] == [50, 75, 50 * MB]
 
 
-def paged(now: ProcessReading, pool: float, hidden: float = 0) -> ProcessReading:
+def paged(now: MemoryReading, pool: float, hidden: float = 0) -> MemoryReading:
     return replace(now, pool=round(pool * MB), pool_hidden=round(hidden * MB))
 
 
@@ -523,7 +524,7 @@ def test_tensors_are_written_to_whatever_their_chunks_are() -> None:
     assert of(reconcile(facts), "shuffle") == pytest.approx(200)
 
 
-def indexed(now: ProcessReading, index: float) -> ProcessReading:
+def indexed(now: MemoryReading, index: float) -> MemoryReading:
     return replace(now, pool_index=round(index * MB))
 
 

@@ -14,7 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.profiles.protocol import channel
-from pipeprof.profiles.protocol.channel import ParentEnd, WorkerEnd
+from pipeprof.profiles.protocol.channel import HarnessEnd, WorkerEnd
+from pipeprof.profiles.protocol.job import Job, StepJob
+from pipeprof.profiles.protocol.messages import Answer, Done, PhaseBegan, Warned
+from pipeprof.profiles.protocol.records import encode_record
 
 
 @dataclass
@@ -72,19 +75,19 @@ def test_what_is_sent_together_goes_out_in_one_piece_also_after_an_error():
 
     def say() -> None:
         with worker.together():
-            worker.send("memory_look")
+            worker.send(PhaseBegan("data"))
             assert out.pieces == []
-            other = threading.Thread(target=worker.send, args=("answer",))
+            other = threading.Thread(target=worker.send, args=(Answer(),))
             other.start()
             other.join()
-            worker.send("beat")
+            worker.send(Warned("x", "y"))
             raise KeyError
 
     with pytest.raises(KeyError):
         say()
-    worker.send("partial")
+    worker.send(Done())
     kinds = [[json.loads(line)["m"] for line in piece.splitlines()] for piece in out.pieces]
-    assert kinds == [["answer"], ["memory_look", "beat"], ["partial"]]
+    assert kinds == [["Answer"], ["PhaseBegan", "Warned"], ["Done"]]
 
 
 def test_nothing_sent_together_wakes_nobody():
@@ -97,20 +100,21 @@ def test_nothing_sent_together_wakes_nobody():
 
 def test_a_message_is_one_line():
     worker, out = worker_end("")
-    worker.send("beat", phase="two\nlines", steps=3)
+    worker.send(Warned("x", "two\nlines"))
     assert out.getvalue().count("\n") == 1
-    assert sent(out) == [{"m": "beat", "phase": "two\nlines", "steps": 3}]
+    assert sent(out) == [{"m": "Warned", "code": "x", "text": "two\nlines"}]
 
 
 def test_the_job_is_the_first_line():
-    worker, _ = worker_end('{"step": {"kind": "none"}}\n{"c": "stop"}\n')
-    assert worker.receive_job() == {"step": {"kind": "none"}}
+    job = Job(1, "spec", "a.yaml", ["a.yaml"], step=StepJob("simulate", every=[(3, 1.5)]))
+    worker, _ = worker_end(encode_record(job) + '{"c": "stop"}\n')
+    assert worker.receive_job() == job
     assert not worker.stop.is_set()
 
 
 def test_the_wish_to_stop_sets_the_flag(killed):
     worker, out = worker_end('{"c":"stop"}\n')
-    worker.answer = lambda _word: {"measured": None}
+    worker.answer = Answer
     worker._hear()
     assert worker.stop.is_set()
     assert sent(out) == []
@@ -119,9 +123,9 @@ def test_the_wish_to_stop_sets_the_flag(killed):
 
 def test_questions_are_answered(killed):
     worker, out = worker_end('{"c":"look"}\n{"c":"look"}\n')
-    worker.answer = lambda word: {"phase": "build", "asked": word, "measured": None}
+    worker.answer = lambda: Answer(phase="build")
     worker._hear()
-    assert sent(out) == [{"m": "answer", "to": "look", "phase": "build", "asked": "look", "measured": None}] * 2
+    assert HarnessEnd(-1).feed(out.getvalue().encode()) == [Answer(phase="build")] * 2
     assert killed.calls
 
 
@@ -155,7 +159,7 @@ def test_garbage_does_not_deafen_the_worker(killed):
 
 
 def test_an_answer_that_fails_is_still_an_answer(killed):
-    def fails(_word: str) -> dict:
+    def fails() -> Answer:
         msg = "changed while it was read"
         raise RuntimeError(msg)
 
@@ -163,7 +167,7 @@ def test_an_answer_that_fails_is_still_an_answer(killed):
     worker.answer = fails
     worker._hear()
     (answer,) = sent(out)
-    assert answer["m"] == "answer"
+    assert answer["m"] == "Answer"
     assert answer["measured"] is None
     assert "changed while it was read" in answer["failed"]
     assert worker.stop.is_set()
@@ -175,7 +179,7 @@ def test_a_parent_that_no_longer_listens_is_gone(killed, pipes):
     os.write(write, b'{"c":"look"}\n')
     os.close(theirs)
     worker = WorkerEnd.open(os.dup(read), os.dup(mine))
-    worker.answer = lambda _word: {"measured": None}
+    worker.answer = Answer
     worker._hear()
     assert killed.calls == [(0, signal.SIGKILL)]
 
@@ -192,49 +196,52 @@ def test_the_workers_children_do_not_inherit_its_pipes(pipes):
 
 def test_commands_reach_the_worker(pipes):
     read, write, _, _ = pipes
-    assert ParentEnd(write).send({"c": "stop"})
+    assert HarnessEnd(write).send("stop")
     assert json.loads(os.read(read, 100)) == {"c": "stop"}
 
 
 def test_a_worker_that_is_gone_takes_no_commands(pipes):
     read, write, _, _ = pipes
     os.close(read)
-    assert not ParentEnd(write).send({"c": "stop"})
+    assert not HarnessEnd(write).send("stop")
 
 
 def test_a_worker_that_does_not_read_takes_no_more_commands(pipes):
     _, write, _, _ = pipes
     os.set_blocking(write, False)
-    end = ParentEnd(write)
+    end = HarnessEnd(write)
     taken = 0
-    while end.send({"c": "x" * 4000}):
+    while end.send("x" * 4000):
         taken += 1
     assert 0 < taken < 10_000
 
 
 def test_messages_may_come_in_any_pieces():
-    end = ParentEnd(-1)
-    assert end.feed(b'{"m":"be') == []
-    assert end.feed(b'at","steps":1}') == []
-    assert end.feed(b'\n{"m":"done"}\n{"m"') == [{"m": "beat", "steps": 1}, {"m": "done"}]
-    assert end.feed(b':"x"}\n') == [{"m": "x"}]
+    end = HarnessEnd(-1)
+    assert end.feed(b'{"m":"Warn') == []
+    assert end.feed(b'ed","code":"a","text":"b"}') == []
+    assert end.feed(b'\n{"m":"Done"}\n{"m"') == [Warned("a", "b"), Done()]
+    assert end.feed(b':"Done"}\n') == [Done()]
 
 
-@given(st.lists(st.dictionaries(st.text(), st.text() | st.integers()), max_size=5), st.data())
-def test_messages_arrive_whole_wherever_the_bytes_are_cut(fields, data):
+@given(st.lists(st.text(), max_size=5), st.data())
+def test_messages_arrive_whole_wherever_the_bytes_are_cut(texts, data):
     out = io.StringIO()
     worker = WorkerEnd(io.StringIO(), out)
-    for one in fields:
-        worker.send("x", one=one)
+    for text in texts:
+        worker.send(Warned("x", text))
     text = out.getvalue().encode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
-    end = ParentEnd(-1)
+    end = HarnessEnd(-1)
     got = []
     for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True):
         got += end.feed(text[a:b])
-    assert got == [{"m": "x", "one": one} for one in fields]
+    assert got == [Warned("x", text) for text in texts]
 
 
-@pytest.mark.parametrize("garbage", [b"hello", b"\xff\xfe\x00", b"{", b'{"m":"beat"', b"", b"17", b"[1]", b'{"x": 1}'])
+@pytest.mark.parametrize(
+    "garbage",
+    [b"hello", b"\xff\xfe\x00", b"{", b'{"m":"beat"', b"", b"17", b"[1]", b'{"x": 1}', b'{"m": "Later", "x": 1}'],
+)
 def test_garbage_lines_are_dropped(garbage):
-    assert ParentEnd(-1).feed(garbage + b'\n{"m":"done"}\n') == [{"m": "done"}]
+    assert HarnessEnd(-1).feed(garbage + b'\n{"m":"Done"}\n') == [Done()]

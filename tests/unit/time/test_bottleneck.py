@@ -10,6 +10,7 @@ from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.protocol.messages import Trace
 from pipeprof.profiles.time.bottleneck import cores_in_use, cores_were_free, find_bottleneck, limited_by_gil
 from pipeprof.profiles.time.causes import collect_causes
 from pipeprof.profiles.time.top_stage import top_stage, unread_note
@@ -101,7 +102,7 @@ def test_causes_are_worked_out_from_what_was_observed() -> None:
         Disk(bytes=20_000_000, source="proc-io"),
         steps(20.0),
         [stage(70.0), stage(10.0)],
-        {"seconds": 0.5, "batches": 10, "python_seconds": 0.4, "python_ms": 500.0},
+        Trace(seconds=0.5, batches=10, python_seconds=0.4, python_ms=500.0),
     )
     assert found == Causes(
         worker_cores=0.5,
@@ -115,7 +116,7 @@ def test_causes_are_worked_out_from_what_was_observed() -> None:
 
 def test_collect_causes_nothing_are_none() -> None:
     assert collect_causes(None, None, steps(), [], None) is None
-    found = collect_causes(Contention(), None, steps(), [stage(5.0)], {"seconds": 0.0})
+    found = collect_causes(Contention(), None, steps(), [stage(5.0)], Trace(seconds=0.0))
     assert found == Causes()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeprof.profiles.document.measured import Contention, Quantiles, Steps
+from pipeprof.profiles.protocol.messages import Trace, TracedFunction
 from pipeprof.profiles.time.causes import collect_causes
 
 
@@ -19,8 +20,11 @@ from pipeprof.profiles.time.causes import collect_causes
 def test_python_share(interval_ms: float, share: float) -> None:
     times = Quantiles(mean=2 * interval_ms, p50=interval_ms, p95=interval_ms, p99=interval_ms)
     steps = Steps(count=100, seconds=2.0, interval_ms=times, wait_ms=times, fetch_ms=times, wait_share=0.1)
-    functions = [{"seconds": 0.3, "taken_seconds": 0.03}, {"seconds": 0.1, "taken_seconds": 0.09}]
-    traced = {"seconds": 0.5, "batches": 200, "python_seconds": 0.4, "python_ms": 400.0, "functions": functions}
+    functions = [
+        TracedFunction("a", "f", None, None, seconds=0.3, taken_seconds=0.03),
+        TracedFunction("b", "g", None, None, seconds=0.1, taken_seconds=0.09),
+    ]
+    traced = Trace(seconds=0.5, batches=200, python_seconds=0.4, python_ms=400.0, functions=functions)
     found = collect_causes(Contention(worker_cores=1.0, runnable_wait_share=0.0), None, steps, [], traced)
     assert found is not None
     assert found.python_share == pytest.approx(share)

@@ -10,6 +10,7 @@ import pytest
 from unit.graph.test_naming import node
 
 from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
 from pipeprof.profiles.time.trace_work import iterator_place, traced_elements, work_by_stage
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
@@ -25,7 +26,7 @@ def node_of(graph: dict[str, Any], op: str) -> str:
 
 def work(name: str, **trace: Any) -> dict[str, Any]:
     one = recorded(name)
-    return work_by_stage({"batches": 10, **trace}, one["written"], one["executed"], by_address=one["by_address"])
+    return work_by_stage(Trace(batches=10, **trace), one["written"], one["executed"], by_address=one["by_address"])
 
 
 def path_to(executed: StageGraph, family: str) -> tuple[str, str]:
@@ -78,7 +79,7 @@ def test_a_helper_that_stands_in_an_iterators_place_is_the_same_dataset_and_coun
         f"{cache}::MemoryCacheImpl": 50,
         path.replace("::Cache::", "::MemoryCacheImpl::"): 10,
     }
-    elements = traced_elements({"elements": asked}, graph)
+    elements = traced_elements(Trace(elements=asked), graph)
     assert elements == {node_of(graph, "CacheDatasetV2"): 50, below: 10}
 
 
@@ -93,9 +94,7 @@ def test_ops_of_a_dataset_belong_to_its_stage():
     key = f"in:{node_of(one['written'], 'MapDataset')}"
     found = work(
         "map_batch",
-        work={
-            key: {"ms": 50.0, "computing": 0.5, "waiting": 0.1, "further_ms": 10.0, "ops": {"Mul": 40.0, "Add": 10.0}}
-        },
+        work={key: TracedWork(50.0, 0.5, 0.1, 10.0, {"Mul": 40.0, "Add": 10.0})},
     )
     (address,) = found
     assert address == "stages.0"
@@ -105,9 +104,7 @@ def test_ops_of_a_dataset_belong_to_its_stage():
 
 
 def test_addresses_of_a_spec_stand_as_they_are():
-    found = work(
-        "map_batch", work={"at:stages.0": {"ms": 10.0, "computing": None, "waiting": None, "ops": {"Mul": 10.0}}}
-    )
+    found = work("map_batch", work={"at:stages.0": TracedWork(10.0, ops={"Mul": 10.0})})
     assert found["stages.0"].ms == 1.0
     assert found["stages.0"].computing is None
 
@@ -120,8 +117,8 @@ def test_a_stages_functions_and_iterators_count_by_their_time():
     found = work(
         "generator",
         work={
-            f"it:{path}": {"ms": 10.0, "computing": 1.0, "waiting": 0.0, "ops": {}},
-            inside: {"ms": 30.0, "computing": 0.2, "waiting": 0.4, "ops": {}},
+            f"it:{path}": TracedWork(10.0, 1.0, 0.0),
+            inside: TracedWork(30.0, 0.2, 0.4),
         },
     )
     assert (found["source"].at_work, found["source"].computing, found["source"].waiting) == pytest.approx(
@@ -132,12 +129,15 @@ def test_a_stages_functions_and_iterators_count_by_their_time():
 def test_python_functions_belong_to_the_stage_that_calls_them():
     one = recorded("generator")
     functions = [
-        {"dataset": node_of(one["written"], "GeneratorDataset"), "function": "count", "file": "a.py", "line": 3,
-         "seconds": 0.3, "taken_seconds": 0.15},
-        {"dataset": None, "function": "lost", "file": "a.py", "line": 9, "seconds": 0.1, "taken_seconds": 0.0},
-    ]  # fmt: skip
+        TracedFunction("pyfunc_0", "count", "a.py", 3, 0.3, 0.15, node_of(one["written"], "GeneratorDataset")),
+        TracedFunction("pyfunc_1", "lost", "a.py", 9, 0.1, 0.0),
+    ]
     found = work(
-        "generator", functions=functions, sampled_seconds=1.0, seconds=1.0, nobodys={"PyFunc": 40.0, "Add": 1.0}
+        "generator",
+        functions=functions,
+        sampled_seconds=1.0,
+        seconds=1.0,
+        unattributed_ops={"PyFunc": 40.0, "Add": 1.0},
     )
     (function,) = found["source"].python
     assert function.function == "count"
@@ -149,4 +149,4 @@ def test_python_functions_belong_to_the_stage_that_calls_them():
 def test_without_a_trace_there_is_nothing():
     one = recorded("map_batch")
     assert work_by_stage(None, one["written"], one["executed"]) == {}
-    assert work_by_stage({"batches": 0}, one["written"], one["executed"]) == {}
+    assert work_by_stage(Trace(batches=0), one["written"], one["executed"]) == {}

@@ -5,21 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, TypeVar
 
-from pipeprof.profiles.document.base import PhaseName
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.harness.build_profile import Facts
 from pipeprof.profiles.harness.failure import StageAt
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.harness.settings import Plan
 from pipeprof.profiles.host.sampler import Sample
-from pipeprof.profiles.protocol.channel import Message, ParentEnd
+from pipeprof.profiles.protocol.channel import Command, HarnessEnd
+from pipeprof.profiles.protocol.job import StepJob
+from pipeprof.profiles.protocol.messages import Beat, Measured, PhaseBegan, PhaseEnded, Raised, WorkerMessage
+from pipeprof.profiles.protocol.steps import BatchSize, LoopCost
 from pipeprof.profiles.worker.steps.statistics import Reading, StepStatistics
 
+_Sent = TypeVar("_Sent", bound=WorkerMessage)
 MS = 1_000_000
 MIB = 1 << 20
 GIB = 1 << 30
@@ -83,7 +88,7 @@ class FakeChannel:
     """The worker's end of a channel that keeps what is sent, and when."""
 
     def __init__(self, time: FakeTime | None = None) -> None:
-        self.sent: list[Message] = []
+        self.sent: list[WorkerMessage] = []
         self.at_ms: list[float] = []
         self._time = time
         self.stop = self
@@ -95,15 +100,15 @@ class FakeChannel:
     def together(self) -> nullcontext[None]:
         return nullcontext()
 
-    def send(self, kind: str, /, **fields: Any) -> None:
-        self.sent.append({"m": kind, **fields})
+    def send(self, message: WorkerMessage) -> None:
+        self.sent.append(message)
         self.at_ms.append(self._time.ns / MS if self._time else 0.0)
 
-    def kinds(self) -> list[str]:
-        return [message["m"] for message in self.sent]
+    def kinds(self) -> list[type[WorkerMessage]]:
+        return [type(message) for message in self.sent]
 
-    def of(self, kind: str) -> list[Message]:
-        return [message for message in self.sent if message["m"] == kind]
+    def of(self, kind: type[_Sent]) -> list[_Sent]:
+        return [message for message in self.sent if isinstance(message, kind)]
 
 
 class FakeWorker:
@@ -117,7 +122,7 @@ class FakeWorker:
         self.printed, self._prints = os.pipe()
         for descriptor in (self.messages, self.printed):
             os.set_blocking(descriptor, False)
-        self._parent = ParentEnd(-1)
+        self._parent = HarnessEnd(-1)
         self.returncode: int | None = None
         self.killed_as = -9
         self.commands: list[str] = []
@@ -148,12 +153,12 @@ class FakeWorker:
         os.close(self._says)
         self._says = -1
 
-    def send(self, message: Message) -> bool:
-        self.commands.append(message["c"])
-        self.script(message["c"])
+    def send(self, command: Command) -> bool:
+        self.commands.append(command)
+        self.script(command)
         return self.takes_commands
 
-    def read_messages(self) -> list[Message] | None:
+    def read_messages(self) -> list[WorkerMessage] | None:
         try:
             data = os.read(self.messages, 1 << 16)
         except BlockingIOError:
@@ -249,16 +254,16 @@ def model_node(name: str, buffered_bytes: int) -> dict[str, Any]:
     return {"name": name, "buffered_bytes": buffered_bytes}
 
 
-def observed(*messages: Message, clock: Callable[[], float] | None = None) -> Observed:
+def observed(*messages: WorkerMessage, clock: Callable[[], float] | None = None) -> Observed:
     """What the parent knows after these messages."""
     seen = Observed(clock=clock or FakeSeconds())
     for message in messages:
-        seen.take(dict(message))
+        seen.take(message)
     return seen
 
 
-def phase(name: PhaseName) -> Message:
-    return {"m": "phase", "name": name, "expected": None}
+def phase(name: PhaseName) -> PhaseBegan:
+    return PhaseBegan(name)
 
 
 def phase_end(
@@ -268,37 +273,28 @@ def phase_end(
     peak: int | None = None,
     end_rss: int | None = None,
     note: str | None = None,
-) -> Message:
-    return {"m": "phase_end", "name": name, "seconds": seconds, "peak": peak, "end_rss": end_rss, "note": note}
+) -> PhaseEnded:
+    return PhaseEnded(name, seconds, peak, end_rss, note)
 
 
-def beat(steps: int, seconds: float = 1.0) -> Message:
-    return {"m": "beat", "phase": "measure", "steps": steps, "seconds": seconds, "rate": steps / seconds}
+def beat(steps: int, seconds: float = 1.0) -> Beat:
+    return Beat("measure", steps, seconds, steps / seconds)
 
 
-def error(code: str = "raised", *, kind: str = "pipeline", message: str = "ValueError: bad", **fields: Any) -> Message:
-    return {
-        "m": "error",
-        "phase": "measure",
-        "kind": kind,
-        "code": code,
-        "message": message,
-        "address": None,
-        "frame": None,
-        **fields,
-    }
+def error(code: str = "raised", *, message: str = "ValueError: bad", **fields: Any) -> Raised:
+    return Raised("measure", code, message, **fields)
 
 
-def drained(steps: int = 10, ms: float = 2.0, *, restarted: bool = False) -> dict[str, Any]:
-    """The document of steps without a device."""
+def drained(steps: int = 10, ms: float = 2.0, *, restarted: bool = False) -> Measured:
+    """Steps without a device, not final."""
     statistics = StepStatistics()
     times = [round(ms * MS * (n + 1)) for n in range(steps)]
     statistics.fold_drain(0, times, restarted=restarted)
-    return statistics.document(device=False)
+    return statistics.measured(device=False)
 
 
-def followed(steps: int = 10, fetch_ms: float = 2.0, busy_ms: float = 8.0, late_ms: float = 0.0) -> dict[str, Any]:
-    """The document of steps with a device that waits for every batch."""
+def followed(steps: int = 10, fetch_ms: float = 2.0, busy_ms: float = 8.0, late_ms: float = 0.0) -> Measured:
+    """Steps with a device that waits for every batch, not final."""
     statistics = StepStatistics()
     statistics.begin(-round(busy_ms * MS), 0)
     readings, end = [], 0
@@ -308,17 +304,18 @@ def followed(steps: int = 10, fetch_ms: float = 2.0, busy_ms: float = 8.0, late_
         readings.append(Reading(end, woke, woke, got, got, got + round(busy_ms * MS)))
         end = readings[-1].end
     statistics.fold_device(readings)
-    return statistics.document(device=True)
+    return statistics.measured(device=True)
 
 
-def measured(document: dict[str, Any], kind: Literal["measured", "partial"] = "measured", **fields: Any) -> Message:
-    extra = {"overhead_ns": 1_000_000, "sizes": {"element": "x", "bytes": 400.0, "length": 4.0}}
-    return {"m": kind, **({} if kind == "partial" else extra), **document, **fields}
+def measured(steps: Measured, **fields: Any) -> Measured:
+    """The final result."""
+    loop = {"overhead_ns": 1_000_000, "sizes": BatchSize("x", 400.0, 4.0), **fields}
+    return replace(steps, loop=LoopCost(**loop))
 
 
 def plan(**changes: Any) -> Plan:
     values: dict[str, Any] = {
-        "step": {"kind": "none"},
+        "step": StepJob(),
         "step_text": "none",
         "dispatch": None,
         "seconds": 10.0,

@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.messages import PhaseBegan, PhaseEnded, Trace, Warmed, Warned
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.steps import headspace
-from pipeprof.profiles.worker.trace.trace import Traced
 
 
 class Channel:
@@ -14,8 +15,8 @@ class Channel:
         self.sent = []
         self.stop = SimpleNamespace(is_set=lambda: False)
 
-    def send(self, kind, /, **fields):
-        self.sent.append((kind, fields))
+    def send(self, message):
+        self.sent.append(message)
 
 
 @pytest.fixture
@@ -24,35 +25,33 @@ def traced(monkeypatch):
 
     def run(warm):
         done = []
-        monkeypatch.setattr(
-            sample, "with_files_in_memory", lambda *_args: done.append("read") or ("warm", {"steps": 3})
-        )
+        monkeypatch.setattr(sample, "with_files_in_memory", lambda *_args: done.append("read") or Warmed(1.0, 3, None))
         monkeypatch.setattr(sample, "replay", lambda *_args: done.append("replay"))
-        monkeypatch.setattr(sample.Sample, "_traced", lambda _self: done.append("trace") or Traced())
+        monkeypatch.setattr(sample.Sample, "_traced", lambda _self: done.append("trace") or Trace())
         channel = Channel()
-        one = sample.Sample({"step": {"kind": "none"}, "memory_limit": None, "warm": warm}, channel)
+        one = sample.Sample(Job(1, "spec", "a.yaml", [], warm=warm), channel)
         one.feed = object()
         one._memory = SimpleNamespace(rest=lambda _feed: None)
         one._trace(None)
-        return done, [kind for kind, _ in channel.sent if not kind.startswith("phase")]
+        return done, [type(message) for message in channel.sent if not isinstance(message, PhaseBegan | PhaseEnded)]
 
     return run
 
 
 def test_threads_are_seen_before_the_files_are_read_into_memory(traced):
-    assert traced(["a"]) == (["trace", "read", "replay"], ["warm", "trace"])
+    assert traced(["a"]) == (["trace", "read", "replay"], [Warmed, Trace])
 
 
 def test_without_eviction_the_trace_comes_last(traced):
-    assert traced([]) == (["replay", "trace"], ["trace"])
+    assert traced([]) == (["replay", "trace"], [Trace])
 
 
 def test_files_that_do_not_fit_are_not_compared_and_the_report_says_so(tmp_path):
     (tmp_path / "a").write_bytes(bytes(1000))
-    kind, told = headspace.with_files_in_memory(None, None, lambda: False, [str(tmp_path / "a")], room=1500)
-    assert kind == "warning"
-    assert told["code"] == "cold"
-    assert "half of what is left" in told["text"]
+    told = headspace.with_files_in_memory(None, None, lambda: False, [str(tmp_path / "a")], room=1500)
+    assert isinstance(told, Warned)
+    assert told.code == "cold"
+    assert "half of what is left" in told.text
 
 
 def test_files_that_fit_are_read_and_the_same_iterator_is_measured_again(tmp_path, monkeypatch):
@@ -60,7 +59,7 @@ def test_files_that_fit_are_read_and_the_same_iterator_is_measured_again(tmp_pat
     monkeypatch.setattr(headspace, "SECONDS", 0.0)
     (tmp_path / "a").write_bytes(bytes(1000))
     feed = headspace.Feed(range(10**9))
-    kind, told = headspace.with_files_in_memory(feed, None, lambda: False, [str(tmp_path / "a")], room=3000)
-    assert kind == "warm"
-    assert told["steps"] >= headspace.AT_LEAST
-    assert feed.next() == told["steps"]
+    told = headspace.with_files_in_memory(feed, None, lambda: False, [str(tmp_path / "a")], room=3000)
+    assert isinstance(told, Warmed)
+    assert told.steps >= headspace.AT_LEAST
+    assert feed.next() == told.steps

@@ -6,6 +6,7 @@ import json
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,15 +14,9 @@ import pytest
 from pipeprof import pipelines
 from pipeprof.pipelines.build.pin_errors import BuildError
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.worker.error_report import (
-    LONGEST,
-    Frame,
-    describe,
-    essence,
-    first_line,
-    users_frame,
-    users_frame_of_stacks,
-)
+from pipeprof.profiles.user_frames import UserFrame, innermost_users_frame, users_frame_of_stacks
+from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.error_text import LONGEST, essence, first_line
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, PythonStep
 
 RECORDED = json.loads((Path(__file__).parents[2] / "recorded" / "graphs" / "errors.json").read_text())
@@ -87,7 +82,7 @@ def test_the_innermost_frame_of_the_user_is_found():
         (STDLIB, 99, "run"),
         (OURS, 5, "build"),
     )
-    assert users_frame(text) == Frame("/home/me/decode.py", 33, "parse")
+    assert innermost_users_frame(text) == UserFrame("/home/me/decode.py", 33, "parse")
 
 
 @pytest.mark.parametrize(
@@ -104,27 +99,27 @@ def test_the_innermost_frame_of_the_user_is_found():
     ],
 )
 def test_libraries_and_generated_files_are_not_the_users(file):
-    assert users_frame(frames((file, 3, "f"))) is None
+    assert innermost_users_frame(frames((file, 3, "f"))) is None
 
 
 def test_a_file_beside_the_interpreter_is_the_users():
     file = f"{sysconfig.get_path('data')}/src/app/pipeline.py"
-    assert users_frame(frames((file, 3, "f"))) == Frame(file, 3, "f")
+    assert innermost_users_frame(frames((file, 3, "f"))) == UserFrame(file, 3, "f")
 
 
 @pytest.mark.parametrize("case", ["python", "python, fused", "inside a function"])
 def test_autographs_files_in_recorded_errors_are_not_the_users(case):
-    frame = users_frame(CASES[case]["text"])
+    frame = innermost_users_frame(CASES[case]["text"])
     assert frame is None or "autograph" not in frame.file
 
 
 def test_the_line_of_a_generator_is_the_users():
-    assert users_frame(CASES["generator"]["text"]) == Frame("record_graphs.py", 272, "<genexpr>")
+    assert innermost_users_frame(CASES["generator"]["text"]) == UserFrame("record_graphs.py", 272, "<genexpr>")
 
 
 def test_text_without_frames_has_none():
-    assert users_frame(CASES["shapes"]["text"]) is None
-    assert users_frame("") is None
+    assert innermost_users_frame(CASES["shapes"]["text"]) is None
+    assert innermost_users_frame("") is None
     assert users_frame_of_stacks("") is None
 
 
@@ -142,7 +137,7 @@ def test_of_dumped_stacks_the_first_frame_of_the_crashed_thread_counts():
         ("Thread", [("/home/me/other.py", 1, "idle"), (STDLIB, 2, "run")]),
         ("Current thread", [(STDLIB, 3, "x"), ("/home/me/train.py", 44, "parse"), ("/home/me/train.py", 9, "main")]),
     )
-    assert users_frame_of_stacks(text) == Frame("/home/me/train.py", 44, "parse")
+    assert users_frame_of_stacks(text) == UserFrame("/home/me/train.py", 44, "parse")
 
 
 def test_another_thread_may_be_the_users():
@@ -150,12 +145,12 @@ def test_another_thread_may_be_the_users():
         ("Thread", [(STDLIB, 2, "wait"), ("/home/me/loader.py", 7, "read")]),
         ("Current thread", [(TENSORFLOW, 3, "next")]),
     )
-    assert users_frame_of_stacks(text) == Frame("/home/me/loader.py", 7, "read")
+    assert users_frame_of_stacks(text) == UserFrame("/home/me/loader.py", 7, "read")
 
 
 def test_stacks_of_threads_that_did_not_crash_are_searched_too():
     text = stacks(("Thread", [("/home/me/loader.py", 7, "<module>")]))
-    assert users_frame_of_stacks(text) == Frame("/home/me/loader.py", 7, "<module>")
+    assert users_frame_of_stacks(text) == UserFrame("/home/me/loader.py", 7, "<module>")
 
 
 def test_stacks_of_libraries_alone_tell_nothing():
@@ -172,8 +167,8 @@ class FakeSample:
     places: dict[str, Any] | None = None
 
     @property
-    def job(self) -> dict[str, str]:
-        return {"kind": self.kind}
+    def job(self) -> SimpleNamespace:
+        return SimpleNamespace(kind=self.kind)
 
     def written_graph(self) -> dict[str, Any] | None:
         return self.graph
@@ -189,47 +184,47 @@ class UnknownError(Exception):
 @pytest.mark.parametrize("case", CASES)
 def test_recorded_errors_are_described_with_their_stage(case):
     one = CASES[case]
-    said = describe(UnknownError(one["text"]), FakeSample(one["written"]))
-    assert said["message"] == f"UnknownError: {ESSENCES[case]}"
-    assert (said["kind"], said["code"], said["phase"]) == ("pipeline", "raised", "warmup")
+    said = describe_error(UnknownError(one["text"]), FakeSample(one["written"]))
+    assert said.message == f"UnknownError: {ESSENCES[case]}"
+    assert (said.kind, said.code, said.phase) == ("pipeline", "raised", "warmup")
     address = None if one["key"] is None else one["key"].replace("_stages", ".stages").replace("stages_", "stages.")
-    assert said["address"] == address
+    assert said.address == address
 
 
 def test_a_stage_of_a_function_keeps_the_users_name():
     one = CASES["named stage"]
     graph = json.loads(json.dumps(one["written"]).replace('"stages_0"', '"decode"'))
     text = one["text"].replace("passed to stages_0 ", "passed to decode ").replace("stages_0/", "")
-    said = describe(UnknownError(text), FakeSample(graph, kind="function"))
-    assert (said["address"], said["words"]) == ("decode", '"decode" (map, stages.0)')
+    said = describe_error(UnknownError(text), FakeSample(graph, kind="function"))
+    assert (said.address, said.words) == ("decode", '"decode" (map, stages.0)')
 
 
 def test_without_a_graph_the_stage_is_unknown():
-    assert describe(UnknownError(CASES["named stage"]["text"]), FakeSample())["address"] is None
+    assert describe_error(UnknownError(CASES["named stage"]["text"]), FakeSample()).address is None
 
 
 @pytest.mark.parametrize(("of", "kind"), [("spec", "spec"), ("python", "pipeline")])
 def test_errors_of_building_know_their_stage(of, kind):
     error = BuildError("stages.1", "got 3 channels, expected 1", kind=of)
-    said = describe(error, FakeSample(phase="build"))
-    assert (said["kind"], said["code"], said["address"]) == (kind, "build", "stages.1")
-    assert said["message"] == "got 3 channels, expected 1"
+    said = describe_error(error, FakeSample(phase="build"))
+    assert (said.kind, said.code, said.address) == (kind, "build", "stages.1")
+    assert said.message == "got 3 channels, expected 1"
 
 
 def test_a_wrong_target_is_the_commands_fault():
-    said = describe(UsageError("f.py:make returned a list"), FakeSample(phase="build"))
-    assert (said["kind"], said["code"], said["message"]) == ("spec", "target", "f.py:make returned a list")
+    said = describe_error(UsageError("f.py:make returned a list"), FakeSample(phase="build"))
+    assert (said.kind, said.code, said.message) == ("spec", "target", "f.py:make returned a list")
 
 
 def test_an_empty_dataset_is_told_from_other_errors():
-    said = describe(EmptyDatasetError(), FakeSample())
-    assert (said["kind"], said["code"]) == ("pipeline", "empty")
+    said = describe_error(EmptyDatasetError(), FakeSample())
+    assert (said.kind, said.code) == ("pipeline", "empty")
 
 
 def test_pythons_own_memory_error_is_out_of_memory():
-    assert describe(MemoryError(), FakeSample())["message"] == "Python could not allocate memory"
-    said = describe(MemoryError("Unable to allocate 7 GiB"), FakeSample())
-    assert (said["code"], said["message"]) == ("out-of-memory", "Unable to allocate 7 GiB")
+    assert describe_error(MemoryError(), FakeSample()).message == "Python could not allocate memory"
+    said = describe_error(MemoryError("Unable to allocate 7 GiB"), FakeSample())
+    assert (said.code, said.message) == ("out-of-memory", "Unable to allocate 7 GiB")
 
 
 def test_the_frame_is_that_of_the_text_or_else_of_the_traceback(tmp_path):
@@ -239,9 +234,9 @@ def test_the_frame_is_that_of_the_text_or_else_of_the_traceback(tmp_path):
     exec(compile(file.read_text(), str(file), "exec"), names)
     with pytest.raises(ValueError, match="bad") as caught:
         names["parse"]()
-    assert describe(caught.value, FakeSample())["frame"] == {"file": str(file), "line": 2, "function": "parse"}
+    assert describe_error(caught.value, FakeSample()).frame == UserFrame(str(file), 2, "parse")
     inside = UnknownError(frames(("/home/me/inside.py", 8, "decode")))
-    assert describe(inside, FakeSample())["frame"] == {"file": "/home/me/inside.py", "line": 8, "function": "decode"}
+    assert describe_error(inside, FakeSample()).frame == UserFrame("/home/me/inside.py", 8, "decode")
 
 
 def raised_by(code: str, file: str = "/home/me/train.py") -> BaseException:
@@ -266,10 +261,10 @@ def raised_by(code: str, file: str = "/home/me/train.py") -> BaseException:
     ],
 )
 def test_an_exit_is_told_with_its_line(code, message, capsys):
-    said = describe(raised_by(code), FakeSample(phase="build"))
+    said = describe_error(raised_by(code), FakeSample(phase="build"))
     del capsys
-    assert (said["code"], said["kind"], said["message"]) == ("exited", "pipeline", message)
-    assert said["frame"] == {"file": "/home/me/train.py", "line": 2, "function": "<module>"}
+    assert (said.code, said.kind, said.message) == ("exited", "pipeline", message)
+    assert said.frame == UserFrame("/home/me/train.py", 2, "<module>")
 
 
 def test_what_the_step_raises_is_not_blamed_on_the_pipeline():
@@ -279,8 +274,8 @@ def test_what_the_step_raises_is_not_blamed_on_the_pipeline():
     try:
         PythonStep(step).submit("shapes do not fit")
     except ValueError as error:
-        said = describe(error, FakeSample(CASES["named stage"]["written"]))
-    assert (said["code"], said["message"], said["address"]) == ("step-raised", "ValueError: shapes do not fit", None)
+        said = describe_error(error, FakeSample(CASES["named stage"]["written"]))
+    assert (said.code, said.message, said.address) == ("step-raised", "ValueError: shapes do not fit", None)
 
 
 @pytest.mark.parametrize(
@@ -293,9 +288,9 @@ def test_what_the_step_raises_is_not_blamed_on_the_pipeline():
     ],
 )
 def test_a_setting_that_comes_too_late_names_the_place_for_it(text):
-    said = describe(RuntimeError(text), FakeSample(phase="build"))
-    assert said["message"].startswith(f"RuntimeError: {text} (pipeprof runs TensorFlow before it calls the function")
-    assert "(" not in describe(RuntimeError("cannot be read"), FakeSample())["message"]
+    said = describe_error(RuntimeError(text), FakeSample(phase="build"))
+    assert said.message.startswith(f"RuntimeError: {text} (pipeprof runs TensorFlow before it calls the function")
+    assert "(" not in describe_error(RuntimeError("cannot be read"), FakeSample()).message
 
 
 def test_what_keras_and_autograph_put_around_an_error_is_left_out():
@@ -316,8 +311,8 @@ def test_a_graph_that_cannot_be_read_does_not_hide_the_error():
             msg = "no graph"
             raise AttributeError(msg)
 
-    said = describe(UnknownError(CASES["named stage"]["text"]), Broken())
-    assert (said["address"], said["message"]) == (None, f"UnknownError: {ESSENCES['named stage']}")
+    said = describe_error(UnknownError(CASES["named stage"]["text"]), Broken())
+    assert (said.address, said.message) == (None, f"UnknownError: {ESSENCES['named stage']}")
 
 
 def test_a_stage_without_a_name_has_its_address_and_the_line_where_it_was_made():
@@ -326,8 +321,8 @@ def test_a_stage_without_a_name_has_its_address_and_the_line_where_it_was_made()
     (node,) = [node for node in graph["nodes"] if node["op"] == "MapDataset"]
     place = {"file": "/home/me/train.py", "line": 7, "column": 3, "function": "make", "callers": []}
     sample = FakeSample(graph, kind="function", places={node["id"]: place})
-    said = describe(UnknownError(one["text"]), sample)
-    assert (said["address"], said["words"]) == ("stages.0", "map (stages.0)")
-    assert said["frame"] == {"file": "/home/me/train.py", "line": 7, "function": "make"}
+    said = describe_error(UnknownError(one["text"]), sample)
+    assert (said.address, said.words) == ("stages.0", "map (stages.0)")
+    assert said.frame == UserFrame("/home/me/train.py", 7, "make")
     inner = f'{one["text"]}\n  File "/home/me/decode.py", line 9, in f'
-    assert describe(UnknownError(inner), sample)["frame"]["file"] == "/home/me/decode.py"
+    assert describe_error(UnknownError(inner), sample).frame.file == "/home/me/decode.py"

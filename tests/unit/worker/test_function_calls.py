@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.worker.trace.function_calls import Called, calls_by_iterator
+from pipeprof.profiles.protocol.messages import TracedCalls
+from pipeprof.profiles.worker.trace.function_calls import calls_by_iterator
 from pipeprof.profiles.worker.trace.xplane import Event
 
 US = 10**6  # picoseconds
@@ -15,8 +16,8 @@ def ran(name: str, start_us: float, us: float, thread: int = 1, step: int | None
     return Event(thread, name, round(start_us * US), round(us * US), step)
 
 
-def about(calls: int, us: float) -> Called:
-    return Called(calls, pytest.approx(us / 1000))
+def about(calls: int, us: float) -> TracedCalls:
+    return TracedCalls(calls, pytest.approx(us / 1000))
 
 
 def test_a_call_belongs_to_the_iterator_that_it_stands_in():

@@ -75,7 +75,7 @@ class Scene:
     def segments(self) -> list[dict[str, Any]]:
         found = self.log.segments()
         for one in found:
-            first, last = one["first"], one["last"]
+            first, last = one.first, one.last
             if "of" in first:
                 assert first["of"] == last["of"]
                 assert first["at"] < last["at"]
@@ -90,7 +90,7 @@ def scene(monkeypatch):
 
 
 def moments(segments: list[dict[str, Any]]) -> list[tuple[int | None, int, int]]:
-    return [(one["first"].get("at"), one["last"]["at"], one["batches"]) for one in segments]
+    return [(one.first.get("at"), one.last["at"], one.batches) for one in segments]
 
 
 FULL = ("Batch", "Map", "TFRecord")
@@ -116,8 +116,8 @@ def test_no_segment_spans_two_iterators(scene):
     scene.restart()
     scene.look(7)
     segments = scene.segments()
-    assert {(one["first"].get("of"), one["last"]["of"]) for one in segments} == {(0, 0), (None, 1)}
-    assert sum(one["batches"] for one in segments) == scene.steps
+    assert {(one.first.get("of"), one.last["of"]) for one in segments} == {(0, 0), (None, 1)}
+    assert sum(one.batches for one in segments) == scene.steps
 
 
 def test_a_new_iterator_starts_from_nothing(scene):
@@ -125,9 +125,9 @@ def test_a_new_iterator_starts_from_nothing(scene):
     scene.look(3)
     scene.restart()
     scene.look(4)
-    first = scene.segments()[-1]["first"]
+    first = scene.segments()[-1].first
     assert first["nodes"] == []
-    assert scene.segments()[-1]["last"]["of"] == 1
+    assert scene.segments()[-1].last["of"] == 1
 
 
 def test_the_look_at_the_end_of_an_iterator_is_its_last(scene):
@@ -137,7 +137,7 @@ def test_the_look_at_the_end_of_an_iterator_is_its_last(scene):
     scene.restart()
     last_of_first = scene.at
     scene.look(2)
-    ends = [one["last"]["at"] for one in scene.segments() if one["last"]["of"] == 0]
+    ends = [one.last["at"] for one in scene.segments() if one.last["of"] == 0]
     assert ends[-1] == last_of_first
     assert ends == sorted(ends)
 
@@ -162,7 +162,7 @@ def test_the_fullest_look_of_each_iterator_outlives_the_thinning(scene):
         for _ in range(40):
             scene.look(1, ("Batch",))
         scene.restart()
-    ends = [one["last"]["at"] for one in scene.segments()]
+    ends = [one.last["at"] for one in scene.segments()]
     assert set(fullest) <= set(ends)
 
 
@@ -174,7 +174,7 @@ def test_each_iterator_has_a_fullest_look_of_its_own(scene):
     fullest = scene.look(5, ("Batch", "Map"))
     scene.look(5, ("Batch",))
     scene.restart()
-    assert fullest in [one["last"]["at"] for one in scene.segments()]
+    assert fullest in [one.last["at"] for one in scene.segments()]
 
 
 @pytest.mark.parametrize("looks", [1, MOST - 1, MOST, MOST + 1, 1000])
@@ -184,9 +184,9 @@ def test_the_number_kept_is_bounded_and_no_batch_is_lost(scene, looks):
         scene.look(3)
     segments = scene.segments()
     assert len(segments) <= MOST + 3
-    assert sum(one["batches"] for one in segments) == 3 * looks
-    assert segments[0]["first"]["at"] == 1
-    assert segments[-1]["last"]["at"] == scene.at
+    assert sum(one.batches for one in segments) == 3 * looks
+    assert segments[0].first["at"] == 1
+    assert segments[-1].last["at"] == scene.at
 
 
 @pytest.mark.parametrize("epochs", [2, 20, 59])
@@ -197,7 +197,7 @@ def test_batches_of_several_epochs_sum_up(scene, epochs):
             scene.look(2)
         scene.restart()
     scene.look(1)
-    assert sum(one["batches"] for one in scene.segments()) == 18 * epochs + 1
+    assert sum(one.batches for one in scene.segments()) == 18 * epochs + 1
 
 
 def test_thousands_of_epochs_are_kept_in_part(scene):

@@ -8,6 +8,7 @@ import pytest
 from unit.worker.fakes import MIB, FakeChannel, FakeTime
 
 from pipeprof.profiles.host import procfs
+from pipeprof.profiles.protocol.messages import PhaseBegan, PhaseEnded, Warned
 from pipeprof.profiles.worker import phases
 from pipeprof.profiles.worker.phases import Phases
 
@@ -59,22 +60,13 @@ def test_a_phase_is_announced_and_reported(proc, channel, monkeypatch):
     monkeypatch.setattr(phases, "time", time)
     proc.holds(100)
     proc.allow_reset()
-    with Phases(channel, proc.folder).enter("measure", 10.0) as phase:
-        assert channel.sent == [{"m": "phase", "name": "measure", "expected": 10.0}]
+    with Phases(channel, proc.folder).enter("measure") as phase:
+        assert channel.sent == [PhaseBegan("measure")]
         proc.holds(300)
         proc.holds(200)
         time.pass_ms(2500)
         phase.note = "10 s"
-    assert channel.sent[1:] == [
-        {
-            "m": "phase_end",
-            "name": "measure",
-            "seconds": 2.5,
-            "peak": 300 * MIB,
-            "end_rss": 200 * MIB,
-            "note": "10 s",
-        }
-    ]
+    assert channel.sent[1:] == [PhaseEnded("measure", 2.5, 300 * MIB, 200 * MIB, "10 s")]
     assert proc.asked_to_reset() == "5"
 
 
@@ -82,8 +74,8 @@ def test_where_the_mark_can_be_reset_it_is_exact_also_when_memory_falls(proc, ch
     proc.holds(500)
     proc.allow_reset()
     grow(Phases(channel, proc.folder), proc, "warmup", 400)
-    assert channel.of("phase_end")[0]["peak"] == 500 * MIB
-    assert channel.of("warning") == []
+    assert channel.of(PhaseEnded)[0].peak == 500 * MIB
+    assert channel.of(Warned) == []
 
 
 @pytest.mark.parametrize("how", ["forbidden", "missing"])
@@ -96,7 +88,7 @@ def test_where_it_cannot_only_a_mark_that_rose_is_exact(proc, channel, how):
     grow(all_phases, proc, "warmup", 250, 200)
     grow(all_phases, proc, "measure", 300)
     grow(all_phases, proc, "trace", 301)
-    peaks = {message["name"]: message["peak"] for message in channel.of("phase_end")}
+    peaks = {message.name: message.peak for message in channel.of(PhaseEnded)}
     assert peaks == {"build": 300 * MIB, "warmup": None, "measure": None, "trace": 301 * MIB}
 
 
@@ -108,27 +100,27 @@ def test_that_it_cannot_is_said_once(proc, channel, how):
     all_phases = Phases(channel, proc.folder)
     for name in ("import", "data", "build"):
         grow(all_phases, proc, name, 120)
-    (warning,) = channel.of("warning")
-    assert warning["code"] == "no-clear-refs"
-    assert "largest samples" in warning["text"]
-    assert channel.kinds()[0] == "warning"
+    (warning,) = channel.of(Warned)
+    assert warning.code == "no-clear-refs"
+    assert "largest samples" in warning.text
+    assert channel.kinds()[0] is Warned
 
 
 def test_where_there_is_no_mark_at_all_nothing_is_claimed(proc, channel):
     proc.holds(100, mark=False)
     grow(Phases(channel, proc.folder), proc, "build", 300, mark=False)
-    (end,) = channel.of("phase_end")
-    assert end["peak"] is None
-    assert end["end_rss"] == 300 * MIB
-    assert channel.of("warning") == []
+    (end,) = channel.of(PhaseEnded)
+    assert end.peak is None
+    assert end.end_rss == 300 * MIB
+    assert channel.of(Warned) == []
 
 
 def test_without_a_process_file_system_there_is_only_the_time(tmp_path, channel):
     with Phases(channel, tmp_path).enter("build"):
         pass
-    (end,) = channel.of("phase_end")
-    assert (end["peak"], end["end_rss"]) == (None, None)
-    assert end["seconds"] >= 0
+    (end,) = channel.of(PhaseEnded)
+    assert (end.peak, end.end_rss) == (None, None)
+    assert end.seconds >= 0
 
 
 def test_a_phase_that_raises_did_not_end(proc, channel):
@@ -136,4 +128,4 @@ def test_a_phase_that_raises_did_not_end(proc, channel):
     proc.allow_reset()
     with pytest.raises(ZeroDivisionError), Phases(channel, proc.folder).enter("build"):
         _ = 1 // 0
-    assert channel.kinds() == ["phase"]
+    assert channel.kinds() == [PhaseBegan]

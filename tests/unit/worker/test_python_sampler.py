@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipeprof.profiles.protocol.messages import TracedFunction
 from pipeprof.profiles.worker.trace.python_sampler import Looks, foreign_files
 
 USERS = "/home/user/train.py"
@@ -33,14 +34,7 @@ def test_a_function_has_the_time_since_the_last_look_and_its_line():
     seen.take({1: one}, 3_000_000, taken=True)
     seen.take({1: one}, 1_000_000, taken=False)
     (found,) = seen.functions()
-    assert found == {
-        "token": "pyfunc_3",
-        "function": "augment",
-        "file": USERS,
-        "line": 2,
-        "seconds": 0.004,
-        "taken_seconds": 0.003,
-    }
+    assert found == TracedFunction("pyfunc_3", "augment", USERS, 2, 0.004, 0.003)
     assert (seen.ns, seen.taken_ns) == (4_000_000, 3_000_000)
 
 
@@ -58,8 +52,8 @@ def test_of_what_autograph_generated_the_users_function_is_named():
     seen.take({1: namespace["__call__"]("pyfunc_3")}, 1_000, taken=False)
     (found,) = seen.functions()
     code = augment.__code__
-    assert (found["file"], found["line"]) == (code.co_filename, code.co_firstlineno)
-    assert found["function"].endswith("augment")
+    assert (found.file, found.line) == (code.co_filename, code.co_firstlineno)
+    assert found.function.endswith("augment")
 
 
 def test_a_function_inside_of_a_generated_one_has_the_users_names():
@@ -75,13 +69,13 @@ def test_a_function_inside_of_a_generated_one_has_the_users_names():
     seen.take({1: namespace["__call__"]("pyfunc_3")}, 1_000, taken=False)
     # Python 3.10 does not know where a function is defined.
     expected = "mapped.<locals>.<lambda>" if sys.version_info >= (3, 11) else "<lambda>"
-    assert seen.functions()[0]["function"] == expected
+    assert seen.functions()[0].function == expected
 
 
 def test_tokens_may_be_bytes():
     seen = looks()
     seen.take({1: frame("augment", b"pyfunc_9")}, 1, taken=False)
-    assert seen.functions()[0]["token"] == "pyfunc_9"
+    assert seen.functions()[0].token == "pyfunc_9"
 
 
 def test_python_that_tensorflow_did_not_call_is_not_the_pipelines():
@@ -93,7 +87,7 @@ def test_python_that_tensorflow_did_not_call_is_not_the_pipelines():
 def test_a_function_of_a_library_counts_where_no_users_frame_is_below_it():
     seen = looks()
     seen.take({1: frame("resize", file="/site-packages/library/image.py")}, 1_000, taken=False)
-    assert seen.functions()[0]["function"] == "resize"
+    assert seen.functions()[0].function == "resize"
 
 
 def test_tensorflows_own_conversions_are_no_function():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from pipeprof.profiles.protocol.steps import LongGap
 from pipeprof.profiles.worker.steps.durations import Durations
 from pipeprof.profiles.worker.steps.simulated_device import Dispatch, SimulatedDevice, StepDuration
 from pipeprof.profiles.worker.steps.statistics import Floor, Reading, StepStatistics
@@ -56,8 +57,8 @@ def run(
 
 
 def shares(statistics: StepStatistics) -> tuple[float, dict[str, float]]:
-    document = statistics.document(device=True)
-    return document["idle_share"], document["gaps"]["by_cause"]
+    document = statistics.measured(device=True)
+    return document.idle_share, document.gaps.by_cause
 
 
 def test_sync_adds_every_fetch_to_the_step() -> None:
@@ -94,9 +95,9 @@ def test_a_fetch_longer_than_the_step_starves_the_device_in_any_mode(dispatch: i
 )
 def test_a_planted_stall_is_one_gap_shortened_by_the_steps_in_flight(dispatch: Dispatch, gap_ms: float) -> None:
     statistics = run([0.0] * 8 + [30.0] + [0.0] * 8, dispatch=dispatch)
-    gaps = statistics.document(device=True)["gaps"]
-    assert gaps["count"] == 1
-    assert gaps["longest"] == [{"start_s": pytest.approx(0.080), "ms": gap_ms, "cause": "pipeline", "stage": None}]
+    gaps = statistics.measured(device=True).gaps
+    assert gaps.count == 1
+    assert gaps.longest == [LongGap(pytest.approx(0.080), gap_ms, "pipeline")]
 
 
 def test_late_waking_is_pipeprofs_own_and_not_the_pipelines() -> None:
@@ -157,7 +158,7 @@ def test_chunks_fold_to_the_same_as_one() -> None:
     whole.fold_device(readings)
     for i in range(0, 50, 8):
         parts.fold_device(readings[i : i + 8])
-    assert whole.document(device=True) == parts.document(device=True)
+    assert whole.measured(device=True) == parts.measured(device=True)
 
 
 def test_a_pause_moves_the_time_line() -> None:
@@ -173,12 +174,12 @@ def test_without_a_device_interval_fetch_and_wait_are_one() -> None:
     statistics = StepStatistics()
     statistics.fold_drain(0, [MS, 2 * MS, 5 * MS])
     statistics.fold_drain(100 * MS, [101 * MS])
-    document = statistics.document(device=False)
-    assert document["steps"]["count"] == 4
-    assert document["steps"]["seconds"] == pytest.approx(0.006)
-    assert document["steps"]["interval_ms"] == document["steps"]["wait_ms"] == document["steps"]["fetch_ms"]
-    assert document["steps"]["wait_share"] == 1.0
-    assert document["longest"][0]["ms"] == 3.0
+    document = statistics.measured(device=False)
+    assert document.steps.count == 4
+    assert document.steps.seconds == pytest.approx(0.006)
+    assert document.steps.interval_ms == document.steps.wait_ms == document.steps.fetch_ms
+    assert document.steps.wait_share == 1.0
+    assert document.gaps is None
 
 
 def test_quantiles_are_within_half_a_percent() -> None:
@@ -195,7 +196,7 @@ def test_the_wait_for_a_new_epoch_is_told_apart() -> None:
     statistics = StepStatistics()
     rows = [Reading(t, t, t, t + 5 * MS, t + 5 * MS, t + 15 * MS) for t in range(0, 60 * MS, 15 * MS)]
     statistics.fold_device(rows, [2])
-    steps = statistics.document(device=True)["steps"]
-    assert steps["epochs"] == 1
-    assert steps["wait_share"] == pytest.approx(15 / 45)
-    assert steps["restart_share"] == pytest.approx(5 / 45)
+    steps = statistics.measured(device=True).steps
+    assert steps.epochs == 1
+    assert steps.wait_share == pytest.approx(15 / 45)
+    assert steps.restart_share == pytest.approx(5 / 45)

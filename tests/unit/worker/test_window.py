@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 from unit.worker.fakes import MS, FakeChannel, FakeDataset, FakeTime
 
+from pipeprof.profiles.protocol.messages import Beat, Measured
 from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import Feed, SimulatedStep, drain, follow
@@ -138,43 +139,43 @@ def test_the_rule_of_the_phase_comes_before_the_wish_to_stop(bench):
 def test_beats_come_every_second_at_most_and_at_the_end(bench):
     on = bench([100_000], looks=24)
     drain(on.feed, on.open("warmup"))
-    assert on.channel.kinds() == ["beat"] * 4
+    assert on.channel.kinds() == [Beat] * 4
     gaps = [b - a for a, b in zip(on.channel.at_ms, on.channel.at_ms[1:], strict=False)]
     assert gaps[:-1] == [1000, 1000]
     last = on.channel.sent[-1]
-    assert (last["phase"], last["steps"]) == ("warmup", 2400)
-    assert last["seconds"] == pytest.approx(2.4)
-    assert last["rate"] == pytest.approx(1000)
+    assert (last.phase, last.steps) == ("warmup", 2400)
+    assert last.seconds == pytest.approx(2.4)
+    assert last.rate == pytest.approx(1000)
 
 
 def test_a_beat_before_the_first_step_has_no_rate(bench):
     on = bench([10])
     on.open().drained(on.time.ns, [], None)
-    assert on.channel.sent == [{"m": "beat", "phase": "measure", "steps": 0, "seconds": 0.0, "rate": None}]
+    assert on.channel.sent == [Beat("measure", 0, 0.0, None)]
 
 
 def test_partial_results_come_every_other_second_of_the_measurement(bench):
     on = bench([100_000], looks=65)
     drain(on.feed, on.open())
-    partial = on.channel.of("partial")
-    assert [message["steps"]["count"] for message in partial] == [2000, 4000, 6000]
-    assert partial[0]["gaps"] is None
+    partial = on.channel.of(Measured)
+    assert [message.steps.count for message in partial] == [2000, 4000, 6000]
+    assert partial[0].gaps is None
 
 
 def test_partial_results_with_a_device_have_its_gaps(bench):
     on = bench([100_000], ms=2, looks=60)
     window = on.open(device=True)
     follow(on.feed, on.step(8), window)
-    partial = on.channel.of("partial")
+    partial = on.channel.of(Measured)
     assert len(partial) == 3
-    assert partial[0]["gaps"]["count"] == partial[0]["steps"]["count"]
-    assert partial[0]["idle_share"] == pytest.approx(0.2)
+    assert partial[0].gaps.count == partial[0].steps.count
+    assert partial[0].idle_share == pytest.approx(0.2)
 
 
 def test_there_are_no_partial_results_of_the_warm_up(bench):
     on = bench([100_000], looks=65)
     drain(on.feed, on.open("warmup"))
-    assert set(on.channel.kinds()) == {"beat"}
+    assert set(on.channel.kinds()) == {Beat}
 
 
 def test_draining_marks_the_step_that_began_an_epoch(bench):

@@ -1,0 +1,68 @@
+"""What harness and worker say to each other to write a spec of a user's function: one job, one answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class DescribeJob:
+    """One function.
+
+    Attributes:
+        parent_pid: The harness's; the worker ends with it.
+        target: ``file.py:function`` or ``package.module:function``.
+        arguments: Names and texts of ``--arg``.
+        folder: Absolute folder that the spec will be in.
+        name: Of the pipeline.
+        arrays: Stem of the names of arrays to be saved there; None for none.
+        force: Whether they may replace files.
+    """
+
+    parent_pid: int
+    target: str
+    arguments: list[tuple[str, str]]
+    folder: str
+    name: str
+    arrays: str | None
+    force: bool
+
+
+@dataclass(frozen=True)
+class SpecOfFunction:
+    """A spec of a user's function.
+
+    Attributes:
+        text: The spec.
+        unsaid: What was left in Python, and why.
+        stages: Number of its stages.
+        equal: Whether the graph that TensorFlow runs for it is the function's; None if they were not compared.
+        why: Why they were not.
+        differences: Where the two graphs differ.
+        warnings: For the user.
+    """
+
+    text: str
+    unsaid: tuple[str, ...]
+    stages: int
+    equal: bool | None
+    why: str | None
+    differences: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DescribeFailure:
+    """Why there is no spec: `usage` is the command line's fault, `internal` pipeprof's, `pipeline` the function's."""
+
+    kind: Literal["usage", "internal", "pipeline"]
+    message: str
+
+
+@dataclass(frozen=True)
+class DescribeAnswer:
+    """One of the two."""
+
+    spec: SpecOfFunction | None = None
+    failure: DescribeFailure | None = None

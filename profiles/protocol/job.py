@@ -1,0 +1,84 @@
+"""What the harness gives the worker to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class StepJob:
+    """What takes the batches.
+
+    Attributes:
+        kind: ``returned`` is the step that comes with the dataset of a function.
+        target: File and function of a ``python`` step.
+        base_ms: Duration of a simulated step.
+        per_mb_ms: Added for each megabyte of the batch.
+        stdev_ms: Standard deviation of the duration.
+        every: Extra milliseconds for every n-th step.
+    """
+
+    kind: Literal["none", "simulate", "python", "returned"] = "none"
+    target: str = ""
+    base_ms: float = 0.0
+    per_mb_ms: float = 0.0
+    stdev_ms: float = 0.0
+    every: list[tuple[int, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One sample.
+
+    Attributes:
+        parent_pid: The harness's; the worker ends with it.
+        memory_limit: Bytes that the worker may use.
+        kind: Of the target.
+        target: As the user gave it.
+        arguments: Names and texts of ``--arg``.
+        data: A spec's data, from `as_pairs`.
+        base_dir: Folder that a spec's paths are relative to.
+        data_dirs: Folders of synthesised inputs, by name.
+        user_files: The user's Python files, the target first.
+        step: What takes the batches.
+        step_given: The command line names the step.
+        dispatch: How many steps the host may run ahead of the device, or ``sync``.
+        seconds: Length of the measurement; None where `steps` alone ends it.
+        steps: After which it ends.
+        warmup_seconds: Length of the warm-up; None for the rule.
+        seed: Of TensorFlow's random ops.
+        warm: Source files, where they were evicted: steps with the files in memory are measured as well.
+    """
+
+    parent_pid: int
+    kind: Literal["spec", "function"]
+    target: str
+    user_files: list[str]
+    memory_limit: int | None = None
+    arguments: list[tuple[str, str]] = field(default_factory=list)
+    data: Any = None
+    base_dir: str | None = None
+    data_dirs: dict[str, str] = field(default_factory=dict)
+    step: StepJob = field(default_factory=StepJob)
+    step_given: bool = False
+    dispatch: int | Literal["sync"] | None = None
+    seconds: float | None = None
+    steps: int | None = None
+    warmup_seconds: float | None = None
+    seed: int | None = None
+    warm: list[str] = field(default_factory=list)
+
+
+def as_pairs(value: Any) -> Any:
+    """A spec's data with every mapping as a list of pairs: JSON would turn its keys that are numbers into text."""
+    if isinstance(value, dict):
+        return {"pairs": [[key, as_pairs(inner)] for key, inner in value.items()]}
+    return [as_pairs(inner) for inner in value] if isinstance(value, list) else value
+
+
+def from_pairs(value: Any) -> Any:
+    """The inverse of `as_pairs`."""
+    if isinstance(value, dict):
+        return {key: from_pairs(inner) for key, inner in value["pairs"]}
+    return [from_pairs(inner) for inner in value] if isinstance(value, list) else value

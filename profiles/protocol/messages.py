@@ -1,0 +1,431 @@
+"""Messages from the worker to the harness: one dataclass for each, the same on both sides.
+
+A message is one line of JSON: the fields of the dataclass, and the name of its class as ``m``. A class that derives
+from `WorkerMessage` is one; nothing else has to be registered. Times are seconds, sizes bytes, unless the name says
+otherwise; None stands for what is not known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict, ModelDict, PlaceDict
+from pipeprof.profiles.document.vocabulary import PhaseName
+from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.protocol.steps import IdleGaps, LoopCost, StepCounts, StepHistograms
+from pipeprof.profiles.user_frames import UserFrame
+
+
+class WorkerMessage:
+    """Base of all messages from the worker."""
+
+    classes: ClassVar[dict[str, type[WorkerMessage]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Make the message known to `decode_message`."""
+        WorkerMessage.classes[cls.__name__] = cls
+
+
+def encode_message(message: WorkerMessage) -> str:
+    """Encode a message as a line."""
+    return encode_record(message, type(message).__name__)
+
+
+def decode_message(fields: dict[str, object]) -> WorkerMessage | None:
+    """Decode the fields of a line; None for what is no message."""
+    message_class = WorkerMessage.classes.get(str(fields.pop("m", "")))
+    return decode_record(message_class, fields) if message_class is not None else None
+
+
+# Phases
+
+
+@dataclass(frozen=True)
+class PhaseBegan(WorkerMessage):
+    """A phase begins."""
+
+    name: PhaseName
+
+
+@dataclass(frozen=True)
+class PhaseEnded(WorkerMessage):
+    """A phase is over.
+
+    Attributes:
+        peak: The kernel's high-water mark of resident memory in the phase; None where it is not exact.
+        end_rss: Resident memory at its end.
+        note: For the phase's row in the report, such as the rule that ended the warm-up.
+    """
+
+    name: PhaseName
+    seconds: float
+    peak: int | None = None
+    end_rss: int | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Beat(WorkerMessage):
+    """Progress of the warm-up or the measurement; `rate` is in batches per second."""
+
+    phase: PhaseName
+    steps: int
+    seconds: float
+    rate: float | None
+
+
+# What was measured
+
+
+@dataclass(frozen=True)
+class Measured(WorkerMessage):
+    """The measured steps so far.
+
+    Attributes:
+        idle_share: Of the device; None without one, as are `gaps`.
+        loop: None while the measurement goes on.
+    """
+
+    steps: StepCounts
+    histograms: StepHistograms
+    gaps: IdleGaps | None = None
+    idle_share: float | None = None
+    loop: LoopCost | None = None
+
+
+@dataclass(frozen=True)
+class StepReturned(WorkerMessage):
+    """The target returned a step, which takes the batches."""
+
+
+@dataclass(frozen=True)
+class Replayed(WorkerMessage):
+    """Steps with preloaded batches; `loop_cpu_ms` is CPU time of the loop's own thread per step."""
+
+    replayed_ms: float
+    steps: int
+    batches: int
+    loop_cpu_ms: float
+
+
+@dataclass(frozen=True)
+class Warmed(WorkerMessage):
+    """Steps with the source files in memory, after they were measured with the files evicted.
+
+    Attributes:
+        warm_ms: Mean interval.
+        disk_bytes: Read from the disk all the same.
+    """
+
+    warm_ms: float
+    steps: int
+    disk_bytes: int | None
+
+
+# Memory
+
+
+@dataclass(frozen=True)
+class MemoryReading(WorkerMessage):
+    """The process at the end of a stretch of the run, and its peaks in that stretch.
+
+    Attributes:
+        rss: Resident memory.
+        name: The stretch: import, data, build, iterator, first, released, warmup or measure.
+        peak: The most of `rss`.
+        file: Of mapped files.
+        live: In use in TensorFlow's pool.
+        live_peak: The most of it.
+        heap: In use in glibc's heap.
+        heap_free: Free in it.
+        mapped: In glibc's blocks with a mapping of their own.
+        blocks: Number of Python's blocks.
+        heap_most: The most of `heap` that was seen.
+        near_rss: Resident memory at the moment nearest to the peak at which the heap was looked at.
+        near_heap: Of `heap` then.
+        near_free: Of `heap_free` then.
+        pool: Of the pool's regions; what else is known of the pool is what is in use.
+        pool_hidden: What regions that were not found may take in addition.
+        pool_index: What the pool's index of its regions takes in addition.
+    """
+
+    rss: int
+    name: str = ""
+    peak: int | None = None
+    file: int | None = None
+    live: int | None = None
+    live_peak: int | None = None
+    heap: int | None = None
+    heap_free: int | None = None
+    mapped: int | None = None
+    blocks: int | None = None
+    heap_most: int | None = None
+    near_rss: int | None = None
+    near_heap: int | None = None
+    near_free: int | None = None
+    pool: int | None = None
+    pool_hidden: int | None = None
+    pool_index: int | None = None
+
+    @property
+    def in_use(self) -> int | None:
+        """Bytes of glibc's blocks in use, those with a mapping of their own among them."""
+        return None if self.heap is None or self.mapped is None else self.heap + self.mapped
+
+
+@dataclass(frozen=True)
+class MemoryMoment:
+    """Memory at a time `t` of the system's monotonic clock; `live` and the heap as in `MemoryReading`."""
+
+    t: float
+    rss: int | None
+    live: int | None
+    heap: int | None = None
+    heap_free: int | None = None
+
+
+@dataclass(frozen=True)
+class MemoryLook(WorkerMessage):
+    """Memory and TensorFlow's model in the middle of a phase, in case that the worker dies before its report."""
+
+    phase: PhaseName
+    memory: MemoryMoment
+    model: ModelDict | None
+
+
+@dataclass(frozen=True)
+class PipelineLook:
+    """The running pipeline at one moment.
+
+    Attributes:
+        t: Seconds of the system's monotonic clock.
+        steps: Steps of the phase so far.
+        epoch: How often the dataset had ended.
+    """
+
+    t: float
+    rss: int | None
+    live: int | None
+    phase: PhaseName
+    steps: int
+    epoch: int
+    model: ModelDict
+
+
+@dataclass(frozen=True)
+class PythonObjects:
+    """Bytes of large Python objects: arrays that in-memory sources were made of, and others."""
+
+    arrays: int
+    others: int
+
+
+@dataclass(frozen=True)
+class MemoryReport(WorkerMessage):
+    """All that the worker knows of its memory, when the measurement is over.
+
+    Attributes:
+        mapped_data: Resident bytes of mapped files that are not libraries.
+        batch_bytes: Of a batch that the loop holds.
+        trimmed: What glibc gave back in the end.
+    """
+
+    readings: list[MemoryReading]
+    looks: list[PipelineLook]
+    python: PythonObjects
+    mapped_data: int
+    batch_bytes: float | None
+    trimmed: int | None
+
+
+# The pipeline
+
+
+@dataclass(frozen=True)
+class CostSegment:
+    """Two snapshots of one iterator's model.
+
+    Attributes:
+        batches: Between the two.
+        seconds: When the second was taken, since the measurement began.
+    """
+
+    first: ModelDict
+    last: ModelDict
+    batches: int
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Graphs(WorkerMessage):
+    """The graph as written and as TensorFlow runs it, and the model's snapshots while steps were measured.
+
+    Attributes:
+        made: In-memory sources that were seen while a function built its dataset.
+        places: Where the datasets of a function target were written, by their ids in `written`.
+    """
+
+    written: GraphDict
+    executed: GraphDict
+    segments: list[CostSegment] = field(default_factory=list)
+    made: list[MadeDict] = field(default_factory=list)
+    places: dict[str, PlaceDict] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TracedWork:
+    """Time of threads at work for one key of the trace, in milliseconds summed over threads.
+
+    Attributes:
+        computing: Share of `ms` in which the threads compute.
+        waiting: Share in which they want a core.
+        intra_op_ms: Time of further threads that compute parts of its ops.
+        ops: Milliseconds by op.
+    """
+
+    ms: float
+    computing: float | None = None
+    waiting: float | None = None
+    intra_op_ms: float = 0.0
+    ops: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TracedFunction:
+    """A Python function of the pipeline as the sampler saw it.
+
+    Attributes:
+        token: TensorFlow's name for it.
+        dataset: Id of the dataset that calls it, in the graph as written.
+        seconds: In it.
+        taken_seconds: Of these, with the GIL held.
+    """
+
+    token: str
+    function: str
+    file: str | None
+    line: int | None
+    seconds: float
+    taken_seconds: float
+    dataset: str | None = None
+
+
+@dataclass(frozen=True)
+class TracedCalls:
+    """Calls of an iterator's functions, and milliseconds of the executor for them in addition to the ops."""
+
+    calls: int
+    ms: float
+
+
+@dataclass(frozen=True)
+class Trace(WorkerMessage):
+    """The trace window.
+
+    Attributes:
+        batches: Batches taken while tracing.
+        ops: Milliseconds in all threads, by stage address and op; of a spec, whose functions carry the address.
+        seconds: Length of the traced stretch.
+        python_seconds: Part of it in which at least one Python function of the pipeline ran.
+        python_ms: Milliseconds inside Python functions, summed over threads.
+        note: For the phase's row in the report.
+        work: By key: ``at:`` a stage's address, ``in:`` a dataset of the written graph, ``it:`` an iterator's path.
+        functions: Python functions that were seen.
+        sampled_seconds: How long Python's threads were looked at.
+        lock_share: Part of it with the GIL held.
+        looks: Number of looks at the threads' states.
+        unattributed_ops: Milliseconds by op of those whose stage is not known.
+        calls: By the path of an iterator.
+        elements: How often each iterator was asked for an element, by its path.
+        cpu_seconds: Of the process.
+    """
+
+    batches: int = 0
+    ops: dict[str, dict[str, float]] = field(default_factory=dict)
+    seconds: float = 0.0
+    python_seconds: float = 0.0
+    python_ms: float = 0.0
+    note: str | None = None
+    work: dict[str, TracedWork] = field(default_factory=dict)
+    functions: list[TracedFunction] = field(default_factory=list)
+    sampled_seconds: float = 0.0
+    lock_share: float | None = None
+    looks: int = 0
+    unattributed_ops: dict[str, float] = field(default_factory=dict)
+    calls: dict[str, TracedCalls] = field(default_factory=dict)
+    elements: dict[str, int] = field(default_factory=dict)
+    cpu_seconds: float | None = None
+
+
+# Words, answers and the end
+
+
+@dataclass(frozen=True)
+class Libraries(WorkerMessage):
+    """Versions of libraries in the worker, and the names of TensorFlow's GPUs."""
+
+    versions: dict[str, str | None]
+    gpus: list[str]
+
+
+@dataclass(frozen=True)
+class Warned(WorkerMessage):
+    """A warning for the profile; `code` is stable."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer(WorkerMessage):
+    """What the worker is doing now, from the thread that hears the harness.
+
+    Attributes:
+        frames: The user's innermost frame of each thread.
+        model: Of the running pipeline.
+        measured: The steps so far, while they are measured.
+        memory: None before the first reading.
+        failed: Why there is nothing of this.
+    """
+
+    phase: PhaseName | None = None
+    frames: list[UserFrame] = field(default_factory=list)
+    model: ModelDict | None = None
+    measured: Measured | None = None
+    memory: MemoryMoment | None = None
+    failed: str | None = None
+
+
+@dataclass(frozen=True)
+class Raised(WorkerMessage):
+    """An exception that ended the sample.
+
+    Attributes:
+        phase: In which it was raised.
+        kind: ``spec`` where the spec or the command line is to blame, ``pipeline`` where the pipeline raised.
+        code: A stable word.
+        message: In one sentence.
+        address: Of the stage; in a function target the user's own name of it, where it has one.
+        op_path: The call in the stage.
+        words: The stage of a function target, for a sentence.
+        frame: The user's innermost frame.
+        frames: The user's frames with their source lines, outermost first.
+        traceback: The complete one, as Python prints it.
+    """
+
+    phase: PhaseName
+    code: str
+    message: str
+    kind: Literal["spec", "pipeline"] = "pipeline"
+    address: str | None = None
+    op_path: str = ""
+    words: str | None = None
+    frame: UserFrame | None = None
+    frames: list[UserFrame] = field(default_factory=list)
+    traceback: str | None = None
+
+
+@dataclass(frozen=True)
+class Done(WorkerMessage):
+    """Nothing more will come."""

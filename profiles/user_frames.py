@@ -1,0 +1,117 @@
+"""Frames of the user's own code: in tracebacks, in TensorFlow's error texts and in dumped stacks of threads."""
+
+from __future__ import annotations
+
+import linecache
+import re
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pipeprof.pipelines.target.user_files import is_users
+
+MOST_FRAMES = 20
+"""Of a traceback; of a deeper one (a recursion) the outermost and the innermost half."""
+MOST_SOURCE = 200
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,? in (?P<function>\S+))?')
+# AutoGraph renames what it converts: `tf__load` is the user's `load`.
+_GENERATED_NAME = re.compile(r"^tf__")
+
+
+@dataclass(frozen=True)
+class UserFrame:
+    """A line in the user's Python.
+
+    Attributes:
+        file: The path as Python has it.
+        line: From 1.
+        function: None where it is not known.
+        source: The line itself, without indentation; None where the file cannot be read.
+    """
+
+    file: str
+    line: int
+    function: str | None
+    source: str | None = None
+
+
+def users_frames_in(text: str) -> list[UserFrame]:
+    """All frames of the user's files that a text names, in its order, without source lines."""
+    return [
+        UserFrame(match["file"], int(match["line"]), match["function"])
+        for match in _FRAME.finditer(text)
+        if is_users(match["file"])
+    ]
+
+
+def innermost_users_frame(traceback_text: str) -> UserFrame | None:
+    """The innermost frame of a traceback that is in the user's files; Python prints the innermost last."""
+    frames = users_frames_in(traceback_text)
+    return frames[-1] if frames else None
+
+
+def users_frame_of_stacks(stacks: str) -> UserFrame | None:
+    """The same for dumped stacks of threads, innermost first; the crashed thread comes before all others."""
+    _, crashed, rest = stacks.partition("Current thread")
+    for part in (rest if crashed else "", stacks):
+        if frames := users_frames_in(part):
+            return frames[0]
+    return None
+
+
+def frames_of_error(error: BaseException) -> list[UserFrame]:
+    """The user's frames of an exception with their source lines, outermost first.
+
+    The text of TensorFlow's errors contains the traceback of a function that it called (``tf.py_function``,
+    ``from_generator``) or traced ("in user code:"): its frames follow those of the exception itself. A syntax error has
+    its own place. Frames of libraries, of TensorFlow and of code that AutoGraph generated are left out.
+    """
+    found: list[UserFrame] = []
+    for one in _causes_first(error):
+        found += [
+            UserFrame(frame.filename, frame.lineno or 0, frame.name)
+            for frame in traceback.extract_tb(one.__traceback__)
+            if frame.lineno and is_users(frame.filename)
+        ]
+        if isinstance(one, SyntaxError) and one.filename and one.lineno and is_users(one.filename):
+            found.append(UserFrame(one.filename, one.lineno, None))
+        found += users_frames_in(str(one))
+    return with_sources(shortened(without_repeats(found)))
+
+
+def _causes_first(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions that an exception came from, the first one first, as Python prints them."""
+    chain: list[BaseException] = []
+    one: BaseException | None = error
+    while one is not None and one not in chain:
+        chain.append(one)
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return reversed(chain)
+
+
+def without_repeats(frames: Iterable[UserFrame]) -> list[UserFrame]:
+    """Frames without those that were there before: an exception that was raised again repeats its frames."""
+    found: dict[tuple[str, int], UserFrame] = {}
+    for frame in frames:
+        named = UserFrame(frame.file, frame.line, _GENERATED_NAME.sub("", frame.function) if frame.function else None)
+        found.setdefault((frame.file, frame.line), named)
+    return list(found.values())
+
+
+def shortened(frames: list[UserFrame]) -> list[UserFrame]:
+    """At most `MOST_FRAMES` frames, the outermost and the innermost ones."""
+    half = MOST_FRAMES // 2
+    return frames if len(frames) <= MOST_FRAMES else [*frames[:half], *frames[-half:]]
+
+
+def with_sources(frames: Iterable[UserFrame]) -> list[UserFrame]:
+    """Frames with the lines of their files, as far as these can be read now."""
+    return [
+        UserFrame(
+            frame.file,
+            frame.line,
+            frame.function,
+            linecache.getline(frame.file, frame.line).strip()[:MOST_SOURCE] or None,
+        )
+        for frame in frames
+    ]
