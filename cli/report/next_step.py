@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeprof.cli.command_line import rerun, run_options, what_if
 from pipeprof.cli.options import duration
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.wording import milliseconds, significant
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ SHORT_SECONDS = 1.0
 """Fewer steps, or less time, than these: a single slow step changes the mean."""
 
 _LONGER = 3
+_GOOD_PART = 0.1
 _DEFAULT_TIMEOUT = 120.0
 _GIB = 1024**3
 _ENDED_EARLY = ("interrupted", "terminated", "max-time")
@@ -121,9 +123,10 @@ def _fit_memory(profile: Profile) -> NextCommand | None:
 
 
 def _holds_buffers(profile: Profile) -> bool:
-    """Whether a stage holds elements: only for those `check --memory-limit` gives an answer."""
-    fixed = ("batch", "consumer", "parallel", "source")
-    return any(entry.stage is not None and entry.owner not in fixed for entry in profile.memory.ledger or ())
+    """Whether buffers are a good part of the peak: `check --memory-limit` gives answers about those alone."""
+    holders = {stage.id for stage in profile.stages or () if stage.op and traits(stage.op).holds_elements}
+    held = sum(entry.bytes for entry in profile.memory.ledger or () if entry.stage in holders)
+    return held >= _GOOD_PART * (profile.memory.peak_bytes or 0) > 0
 
 
 def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> NextCommand | None:

@@ -221,13 +221,19 @@ def test_a_measurement_that_had_not_settled_is_made_longer(recorded: Recorded) -
     assert chosen(profile).purpose == "measure longer: the warm-up had not settled"
 
 
-@pytest.mark.parametrize(("owner", "asked"), [("shuffle", True), ("batch", False)])
-def test_memory_asks_which_buffers_fit(owner: Any, asked: bool, recorded: Recorded) -> None:
+@pytest.mark.parametrize(
+    ("op", "gib", "asked"), [("shuffle", 3.0, True), ("batch", 3.0, False), ("shuffle", 0.1, False)]
+)
+def test_memory_asks_which_buffers_fit(op: str, gib: float, asked: bool, recorded: Recorded) -> None:
     profile = with_flags(recorded("step-bound"))
     assert profile.verdict is not None
+    assert profile.stages is not None
     profile.verdict.details = [VerdictDetail(label="memory", text="5 GiB at the peak")]
     profile.memory.peak_bytes = 5 * 1024**3
-    profile.memory.ledger = [LedgerEntry(owner=owner, stage="stages.1", bytes=3 * 1024**3, how="measured")]
+    profile.stages[0].op = op
+    profile.memory.ledger = [
+        LedgerEntry(owner="shuffle", stage=profile.stages[0].id, bytes=int(gib * 1024**3), how="measured")
+    ]
     if asked:
         assert chosen(profile).line.endswith("--no-python --memory-limit 3GiB")
     else:
