@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pipeprof.cli.formats.registry import Output, extensions_of, render
 from pipeprof.cli.options import choice, report_format
-from pipeprof.cli.streams import write_stdout
-from pipeprof.pipelines.errors import PipeprofError, UsageError
+from pipeprof.cli.streams import OutputError, write_stream
+from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeprof.cli.report.selection import Selection
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 _TEXT_REPORT = re.compile(rb"^Report by +pipeprof \d", re.MULTILINE)
 _TAIL_BYTES = 8192
-
-
-class OutputError(PipeprofError):
-    """A report could not be written where the user wanted it (exit code 1)."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +170,7 @@ def write_reports(
     failed = []
     try:
         if outputs.stdout is not None:
-            write_stdout(as_text(profile, outputs.stdout, style_of(sys.stdout, color), saved, selection))
+            write_stream(sys.stdout, as_text(profile, outputs.stdout, style_of(sys.stdout, color), saved, selection))
     except OSError as error:
         failed.append(f"stdout ({reason(error)})")
     for path, kind in outputs.files:

@@ -7,14 +7,26 @@ import os
 import sys
 from typing import TextIO
 
+from pipeprof.pipelines.errors import PipeprofError
+
+
+class OutputError(PipeprofError):
+    """A report could not be written where the user wanted it (exit code 1)."""
+
 
 def write_stdout(text: str) -> None:
     """Write to stdout; a reader that ends early, such as ``head``, is no error.
 
     Raises:
-        OSError: Stdout is full or broken otherwise.
+        OutputError: Stdout is full or broken otherwise.
     """
-    write_stream(sys.stdout, text)
+    from pipeprof.profiles.document.store import reason
+
+    try:
+        write_stream(sys.stdout, text)
+    except OSError as error:
+        msg = f"stdout could not be written ({reason(error)})"
+        raise OutputError(msg) from None
 
 
 def write_stream(stream: TextIO, text: str) -> None:

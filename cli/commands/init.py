@@ -167,7 +167,7 @@ def _check_out(out: str, from_: str | None, *, force: bool) -> None:
 def _write(out: str, text: str) -> None:
     from pathlib import Path
 
-    from pipeprof.cli.output import OutputError
+    from pipeprof.cli.streams import OutputError
     from pipeprof.profiles.document.store import reason, write_atomically
 
     try:

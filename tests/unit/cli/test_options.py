@@ -1,12 +1,16 @@
 """Texts of options, and the checks on outputs before anything is measured."""
 
 import doctest
+import errno
+import io
+import os
 from pathlib import Path
 
 import pytest
 
 from pipeprof.cli import options, output
 from pipeprof.cli.output import plan_outputs
+from pipeprof.cli.streams import OutputError, write_stdout
 from pipeprof.pipelines.errors import UsageError
 
 
@@ -136,3 +140,16 @@ def test_examples_in_the_docstrings(module: object) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+class FullDisk(io.StringIO):
+    encoding = "utf-8"
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_stdout_is_an_error_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", FullDisk())
+    with pytest.raises(OutputError, match=r"stdout could not be written \(no space left on device\)"):
+        write_stdout("a report")
