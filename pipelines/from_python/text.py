@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +11,9 @@ from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.from_python.pipeline import RecoveredSpec
 from pipeprof.pipelines.from_python.records import Unsaid, Where
 from pipeprof.pipelines.spec.scaffold import MODELINE
-from pipeprof.pipelines.spec.yaml.writer import flow, scalar
+from pipeprof.pipelines.spec.yaml.reader import Address
+from pipeprof.pipelines.spec.yaml.writer import WIDTH, BlockWriter, flow
 
-_WIDTH: Final = 100
 _COMMENT: Final = 110
 _CHAINS: Final = ("ops", "stages")
 _TAIL: Final = """\
@@ -41,18 +41,18 @@ def spec_text(described: RecoveredSpec, unsaid: Sequence[Unsaid], said: Sequence
         lines.append("# Could not be written as YAML:")
         lines += [f"#   {_one_line(shown(one, here))}" for one in unsaid]
     lines += [f"# {_one_line(one)}" for one in said]
-    places = described.places
+    places, writer = described.places, BlockWriter(_fits)
     for key, value in described.data.items():
         if key == "source":
-            lines.append("source:")
-            lines += _commented(list(_block(value, 2)), places.get("source"), here)
+            found = [line.text for line in writer.block(value, (key,), 2)]
+            lines += ["source:", *_commented(found, places.get("source"), here)]
         elif key == "stages":
             lines.append("stages:")
             for index, stage in enumerate(value):
-                found = list(_item(stage, 2))
+                found = [line.text for line in writer.block([stage], (key,), 2)]
                 lines += _commented(found, places.get(join("", "stages", index)), here)
         else:
-            lines += _entry(key, value, 0)
+            lines += [line.text for line in writer.entries({key: value}, (), 0)]
     return "\n".join(lines) + "\n" + _TAIL
 
 
@@ -76,58 +76,19 @@ def _commented(lines: list[str], where: Where | None, here: Path) -> list[str]:
     if where is None or not lines:
         return lines
     comment = f"  # {_one_line(place_of(where, here))}"
-    if len(lines[0]) + len(comment) > _COMMENT + _WIDTH:
+    if len(lines[0]) + len(comment) > _COMMENT + WIDTH:
         return lines
     return [lines[0] + comment, *lines[1:]]
 
 
-def _entry(key: str, value: Any, indent: int) -> Iterator[str]:
-    start = f"{' ' * indent}{scalar(key)}:"
-    if not (key in _CHAINS and value) and _fits(value, len(start) + 1):
-        yield f"{start} {flow(value)}"
-        return
-    yield start
-    yield from _block(value, indent + 2)
-
-
-def _block(value: Any, indent: int) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _entry(key, inner, indent)
-    else:
-        for inner in value:
-            yield from _item(inner, indent)
-
-
-def _item(value: Any, indent: int) -> Iterator[str]:
-    """An item of a list: a mapping of one key stands behind the dash without braces."""
-    dash = f"{' ' * indent}- "
-    if isinstance(value, dict) and len(value) == 1:
-        key, inner = next(iter(value.items()))
-        start = f"{dash}{scalar(key)}:"
-        if _fits(inner, len(start) + 1):
-            yield f"{start} {flow(inner)}"
-            return
-        yield start
-        yield from _block(inner, indent + 4)
-    elif _fits(value, len(dash)):
-        yield f"{dash}{flow(value)}"
-    else:
-        inner_lines = list(_block(value, indent + 2))
-        yield f"{dash}{inner_lines[0][indent + 2 :]}"
-        yield from inner_lines[1:]
-
-
-def _fits(value: Any, column: int) -> bool:
-    if not isinstance(value, dict | list) or not value:
-        return True
-    if _holds_chain(value):
-        return False
-    return column + len(flow(value)) <= _WIDTH
+def _fits(start: str, value: Any, address: Address) -> bool:
+    """Whether a value goes on one line: it is short enough, and no chain of calls or stages is in it."""
+    chain = address[-1] in _CHAINS or _holds_chain(value)
+    return not chain and len(start) + 1 + len(flow(value)) <= WIDTH
 
 
 def _holds_chain(value: Any) -> bool:
-    """Whether there is a chain of calls or stages: each is to have a line of its own."""
+    """Whether there is a chain of calls or stages, each of which gets a line of its own."""
     if isinstance(value, dict):
         chain = any(isinstance(value.get(key), list) for key in _CHAINS)
         return chain or any(_holds_chain(one) for one in value.values())

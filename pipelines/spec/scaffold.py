@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.yaml.scalars import resolve_scalar
+from pipeprof.pipelines.spec.yaml.writer import quoted
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.data.inspect.look import Found, ImagesFound
@@ -81,7 +82,7 @@ def spec_for(found: Found, name: str, base_dir: Path) -> str:
     from pipeprof.pipelines.data.inspect.look_csv import CsvFound
     from pipeprof.pipelines.data.inspect.look_records import RecordsFound
 
-    head = _HEAD.format(modeline=MODELINE, name=quoted(name if name.strip() else "pipeline"))
+    head = _HEAD.format(modeline=MODELINE, name=text_scalar(name if name.strip() else "pipeline"))
     if isinstance(found, ImagesFound):
         body = _images(found, base_dir)
     elif isinstance(found, RecordsFound):
@@ -93,11 +94,11 @@ def spec_for(found: Found, name: str, base_dir: Path) -> str:
     return head + body + _TAIL.format(batch=32)
 
 
-def quoted(text: str) -> str:
+def text_scalar(text: str) -> str:
     r"""Any text as a YAML scalar on one line.
 
     Example:
-        >>> quoted("photos"), quoted("no"), quoted('a "b": {c}')
+        >>> text_scalar("photos"), text_scalar("no"), text_scalar('a "b": {c}')
         ('photos', '"no"', '"a \\"b\\": {c}"')
 
     Raises:
@@ -109,16 +110,7 @@ def quoted(text: str) -> str:
         shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         msg = f"the file name '{shown}' is not valid Unicode and cannot be written in a spec: rename the file"
         raise UsageError(msg)
-    return '"' + "".join(_escaped(letter) for letter in text) + '"'
-
-
-def _escaped(letter: str) -> str:
-    if letter in '"\\':
-        return "\\" + letter
-    if letter.isprintable():
-        return letter
-    code = ord(letter)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return quoted(text)
 
 
 def _pattern(pattern: str, base_dir: Path) -> str:
@@ -133,8 +125,8 @@ def _pattern(pattern: str, base_dir: Path) -> str:
 def _written(relative: str, absolute: str) -> str:
     if relative.startswith("~"):
         # It would be taken for somebody's home, also behind a ./
-        return quoted(absolute)
-    return quoted(f"./{relative}" if ":" in relative.split("/", maxsplit=1)[0] else relative)
+        return text_scalar(absolute)
+    return text_scalar(f"./{relative}" if ":" in relative.split("/", maxsplit=1)[0] else relative)
 
 
 def _files(patterns: Sequence[str], base_dir: Path) -> str:
@@ -202,7 +194,7 @@ def _parse(found: RecordsFound) -> str:
         else:
             shape = "[]" if feature.length == 1 else f"[{feature.length}]"
             spec = f"FixedLenFeature: {{shape: {shape}, dtype: {feature.dtype}}}"
-        lines.append(f"              {quoted(feature.name)}: {{{spec}}}\n")
+        lines.append(f"              {text_scalar(feature.name)}: {{{spec}}}\n")
     return "".join([*lines, "      num_parallel_calls: AUTOTUNE\n"])
 
 
@@ -213,8 +205,8 @@ def _decode(features: Iterable[Feature]) -> str:
     if not images:
         return ""
     calls = "".join(
-        f"        - {image.decoder}: {{on: {quoted(image.name)}, channels: 3}}\n"
-        + _RESIZE.format(on=f"on: {quoted(image.name)}, ")
+        f"        - {image.decoder}: {{on: {text_scalar(image.name)}, channels: 3}}\n"
+        + _RESIZE.format(on=f"on: {text_scalar(image.name)}, ")
         + "\n"
         for image in images
     )
@@ -227,7 +219,7 @@ def _csv(found: CsvFound, base_dir: Path) -> str:
     values = [defaults[column.dtype] if column.gaps else column.dtype for column in found.columns]
     names = ", ".join(column.name for column in found.columns[:_COLUMNS_NAMED])
     more = f" and {len(found.columns) - _COLUMNS_NAMED} more" if len(found.columns) > _COLUMNS_NAMED else ""
-    delimiter = "" if found.delimiter == "," else f"    field_delim: {quoted(found.delimiter)}\n"
+    delimiter = "" if found.delimiter == "," else f"    field_delim: {text_scalar(found.delimiter)}\n"
     return (
         "source:\n  CsvDataset:\n"
         f"    filenames: {_files(found.patterns, base_dir)}\n"
@@ -254,7 +246,7 @@ def _arrays(found: ArraysFound, base_dir: Path) -> str:
     if found.arrays[0].key is None:
         tensors = f" {{npy: {path}, mmap_mode: r}}\n"
     else:
-        keys = [quoted(array.key or "") for array in found.arrays]
+        keys = [text_scalar(array.key or "") for array in found.arrays]
         tensors = "\n" + "".join(f"      {key}: {{npz: {path}, key: {key}}}\n" for key in keys)
     lines += [
         f"source:\n  from_tensor_slices:\n    tensors:{tensors}",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.spec.compose.overrides import FLAG
 from pipeprof.pipelines.spec.errors.diagnostics import display_width, escape
-from pipeprof.pipelines.spec.yaml.writer import flow, folded, scalar
+from pipeprof.pipelines.spec.yaml.writer import BlockWriter, flow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,21 +15,11 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.yaml.reader import Address
     from pipeprof.pipelines.spec.yaml.spans import Span
 
-WIDTH: Final = 100
 _FLOW_WIDTH: Final = 72
 _TEXT_WIDTH: Final = 60
 """Widest line that the column of the comments makes room for."""
 
 _DEFAULT: Final = "default"
-_LONGEST_KEY: Final = 120
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the text and its origin; a line of a folded text has none of its own."""
-
-    text: str
-    origin: str | None
 
 
 def show(loaded: LoadedSpec) -> str:
@@ -39,8 +28,8 @@ def show(loaded: LoadedSpec) -> str:
     Relative paths are as they are from the spec's own folder, so that the text, saved there, resolves to the same.
     """
     lines = list(_Writer(loaded).lines())
-    column = max((width for line in lines if (width := _width(line.text)) <= _TEXT_WIDTH), default=0)
-    body = [_with_comment(line, column) for line in lines]
+    column = max((width for text, _ in lines if (width := _width(text)) <= _TEXT_WIDTH), default=0)
+    body = [_with_comment(text, origin, column) for text, origin in lines]
     return "\n".join([*_header(loaded), *body]) + "\n"
 
 
@@ -94,10 +83,8 @@ def _header(loaded: LoadedSpec) -> list[str]:
     return ["# resolved from, the last word below:", *(f"#   {name}" for name in names)]
 
 
-def _with_comment(line: Line, column: int) -> str:
-    if line.origin is None:
-        return line.text
-    return f"{line.text}{' ' * max(0, column - _width(line.text))}  # {line.origin}"
+def _with_comment(text: str, origin: str | None, column: int) -> str:
+    return text if origin is None else f"{text}{' ' * max(0, column - _width(text))}  # {origin}"
 
 
 def _width(text: str) -> int:
@@ -109,69 +96,13 @@ class _Writer:
         self.data = with_defaults(loaded)
         self._loaded = loaded
 
-    def lines(self) -> Iterator[Line]:
-        yield from self._entries(self.data, (), 0)
-
-    def _entries(self, data: dict[Any, Any], address: Address, indent: int) -> Iterator[Line]:
-        for key, value in data.items():
-            at = (*address, key)
-            name = scalar(key)
-            if len(name) > _LONGEST_KEY:
-                # A key of more than 1024 characters is only allowed this way.
-                yield Line(f"{' ' * indent}? {name}", self._origin(at))
-                yield from self._value(f"{' ' * indent}:", value, at, indent)
-            else:
-                yield from self._value(f"{' ' * indent}{name}:", value, at, indent)
-
-    def _value(self, start: str, value: Any, at: Address, indent: int) -> Iterator[Line]:
-        if not isinstance(value, dict | list):
-            yield from self._scalar(start, value, at, indent)
-        elif self._fits(start, value, at):
-            yield Line(f"{start} {flow(value)}", self._origin(at))
-        else:
-            yield Line(start, self._origin(at))
-            yield from self._block(value, at, indent + 2)
-
-    def _block(self, value: Any, at: Address, indent: int) -> Iterator[Line]:
-        if isinstance(value, dict):
-            yield from self._entries(value, at, indent)
-            return
-        for index, item in enumerate(value):
-            here = (*at, index)
-            dash = f"{' ' * indent}-"
-            if not isinstance(item, dict | list):
-                yield from self._scalar(dash, item, here, indent)
-            elif self._fits(dash, item, here):
-                yield Line(f"{dash} {self._flow_item(item)}", self._origin(here))
-            else:
-                inner = self._block(item, here, indent + 2)
-                first = next(inner)
-                yield Line(f"{dash} {first.text[indent + 2 :]}", first.origin)
-                yield from inner
-
-    def _flow_item(self, item: Any) -> str:
-        """``batch: {batch_size: 32}`` needs no braces of its own after a dash."""
-        if isinstance(item, dict) and len(item) == 1:
-            key, value = next(iter(item.items()))
-            if len(scalar(key)) <= _LONGEST_KEY:
-                return f"{scalar(key)}: {flow(value)}"
-        return flow(item)
-
-    def _scalar(self, start: str, value: Any, at: Address, indent: int) -> Iterator[Line]:
-        text = f"{start} {scalar(value)}"
-        width = WIDTH - 20 - indent
-        lines = folded(value, width) if isinstance(value, str) and len(text) > WIDTH - 20 else None
-        if lines is None or len(lines) == 1:
-            yield Line(text, self._origin(at))
-            return
-        yield Line(f"{start} >-", self._origin(at))
-        for line in lines:
-            yield Line(f"{' ' * (indent + 2)}{line}", None)
+    def lines(self) -> Iterator[tuple[str, str | None]]:
+        """Yield the lines, each with its origin; a line of a folded text has none of its own."""
+        for line in BlockWriter(self._fits).entries(self.data, (), 0):
+            yield line.text, None if line.address is None else self._origin(line.address)
 
     def _fits(self, start: str, value: Any, at: Address) -> bool:
         """Whether a list or mapping goes on one line: it was written on one, and is short enough."""
-        if not value:
-            return True
         place = self._loaded.place(at)
         if place is None or not self._is_of_line(value, at, _line(place.value)):
             return False

@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 from pipeprof.pipelines.ops.values.values import PythonRef
 from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.yaml.writer import flow
 from pipeprof.pipelines.to_python.code import Bracket, Chain, Node, call, comment, flat, lines, statement, text
 from pipeprof.pipelines.to_python.names import slug, unique
 
@@ -84,7 +85,7 @@ class Module:
         """The variable with the folder of an input that pipeprof makes."""
         if name not in self._folders:
             self.imports.add("from pathlib import Path")
-            recipe = _one_line(self.loaded.data.get("data", {}).get(name))
+            recipe = flow(self.loaded.data.get("data", {}).get(name))
             note = comment(f"The input {name} of the spec, which `pipeprof run {self.loaded.path.name}` makes:")
             chosen = self.name(slug(name, "data").upper())
             made = statement(f"{chosen} = ", _shown_folder(self.data_dirs[name]))
@@ -151,15 +152,6 @@ class Module:
         else:
             blocks += [own, constants]
         return [line for block in blocks if block for line in (*block, "")][:-1]
-
-
-def _one_line(recipe: object) -> str:
-    """Data as YAML on one line."""
-    if isinstance(recipe, Mapping):
-        return "{" + ", ".join(f"{key}: {_one_line(value)}" for key, value in recipe.items()) + "}"
-    if isinstance(recipe, list | tuple):
-        return "[" + ", ".join(map(_one_line, recipe)) + "]"
-    return "null" if recipe is None else str(recipe).lower() if isinstance(recipe, bool) else str(recipe)
 
 
 def _relative(target: Path, folder: Path) -> str:

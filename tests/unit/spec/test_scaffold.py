@@ -13,7 +13,7 @@ from pipeprof.pipelines.data.inspect.look_numpy import ArraysFound, SavedArray
 from pipeprof.pipelines.data.inspect.look_records import Feature, RecordsFound
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.spec.scaffold import MODELINE, example_spec, quoted, spec_for
+from pipeprof.pipelines.spec.scaffold import MODELINE, example_spec, spec_for, text_scalar
 from pipeprof.pipelines.spec.yaml.reader import read
 
 BASE = Path("/home/base")
@@ -122,15 +122,15 @@ def test_names_that_are_no_unicode_are_refused():
 
 @pytest.mark.parametrize("text", ["photos", "image_1", "a-b"])
 def test_simple_names_stay_unquoted(text):
-    assert quoted(text) == text
+    assert text_scalar(text) == text
 
 
 @pytest.mark.parametrize(
     "text", ["no", "Yes", "null", "1", "1e5", "", " a", "a: b", "#", "~", "-", "*.jpg", "tab\t", "é"]
 )
 def test_everything_else_is_quoted(text):
-    assert quoted(text).startswith('"')
-    assert yaml.safe_load(quoted(text)) == text
+    assert text_scalar(text).startswith('"')
+    assert yaml.safe_load(text_scalar(text)) == text
 
 
 def test_patterns_are_relative_to_the_spec_also_below_folders_with_wildcards_in_their_names(tmp_path, monkeypatch):
