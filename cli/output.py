@@ -15,11 +15,12 @@ from pipeprof.cli.streams import OutputError, write_stream
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
-    from pipeprof.cli.report.selection import Selection
+    from pipeprof.cli.report.report import Selection
     from pipeprof.cli.text.style import Style
     from pipeprof.profiles.document.profile import Profile
 
-_TEXT_REPORT = re.compile(rb"^Report by +pipeprof \d", re.MULTILINE)
+_TEXT_REPORT = re.compile(rb"^Report by +pipeprof \d|all numbers(?: and \d+ notes?)?: pipeprof show -v$", re.MULTILINE)
+"""In every text report of a saved profile, the complete one and the default one."""
 _TAIL_BYTES = 8192
 
 
@@ -142,8 +143,7 @@ def select(
     Raises:
         UsageError: A section is unknown, or a part of JSON is selected.
     """
-    from pipeprof.cli.report.report import SECTIONS
-    from pipeprof.cli.report.selection import Selection
+    from pipeprof.cli.report.report import SECTIONS, Selection
 
     names = [name.strip() for text in sections or () for name in text.split(",") if name.strip()]
     flag = "--finding" if finding is not None else "--section" if sections else None

@@ -135,7 +135,8 @@ def exit_codes() -> str:
 
 def rules() -> str:
     """The rules: a list, the table of every threshold, and a section for each."""
-    from pipeprof.cli.pages.rules import SEMANTICS, gate_words, value_words
+    from pipeprof.cli.pages.rules import gate_words, value_words
+    from pipeprof.cli.report.finding import SEMANTICS
     from pipeprof.profiles.advise.advise import GATE
     from pipeprof.profiles.advise.rule import rules as all_rules
 

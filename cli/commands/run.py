@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeprof.cli.output import Outputs
-    from pipeprof.cli.report.selection import Selection
+    from pipeprof.cli.report.report import Selection
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import Target as ParsedTarget
     from pipeprof.profiles.document.profile import Profile

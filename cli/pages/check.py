@@ -1,15 +1,17 @@
-"""The text of ``pipeprof check``: that a target is right, what it says, its predicted memory, and suspicions."""
+"""The page of ``pipeprof check``: a target's stages, its predicted memory and findings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.report.findings import render_list
-from pipeprof.cli.report.pipeline import name_of, place_of
-from pipeprof.cli.report.problems import render_warnings
-from pipeprof.cli.text.blocks import Block, Column, Heading, KeyValue, Prose, Table
+from pipeprof.cli.report.finding import describe_finding
+from pipeprof.cli.report.ledger import HOW
+from pipeprof.cli.report.problems import list_warnings
+from pipeprof.cli.text.blocks import Blank, Block, Column, Heading, KeyValue, Prose, Span, Table
+from pipeprof.cli.text.names import name_row, name_rows, number_of
 from pipeprof.cli.text.units import byte_scale
+from pipeprof.profiles.memory.ledger.texts import OWNERS
 from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
 
 _SMALL = 1 << 20
-"""Bytes below which nobody wants to know who holds them."""
+"""Bytes below which owners are not listed."""
 
 
 def describe_check(
@@ -45,68 +47,73 @@ def describe_check(
         uncounted: What is not predicted of it, in words.
         what_ifs: What a memory limit means for everything, for shuffles, caches and prefetches.
         findings: ``None`` if no rule could be applied.
-        warnings: What is to be said besides.
+        warnings: Of the rules and of the spec.
     """
     yield Prose(f"{target}: no errors", indent=0)
     if stages:
         yield Table(
             [
-                Column("", [place_of(stage.id) for stage in stages], right=False, style="dim"),
-                Column("", ["  " * stage.depth + name_of(stage) for stage in stages], right=False),
+                Column("", [number_of(stage.id) for stage in stages], right=False, style="dim"),
+                Column("", ["  " * stage.depth + name_row(stage) for stage in stages], right=False),
                 Column("", [_line(stage) for stage in stages], right=False, keep=0, style="dim"),
             ]
         )
     for key, value in facts:
         yield KeyValue(f"  {key}", value)
     if findings is not None and not findings:
-        yield KeyValue("  rules", "nothing found without running it")
+        yield KeyValue("  rules", "no findings without running it")
     if memory is not None:
-        yield from _render_memory(memory, stages)
-    for one in uncounted:
-        yield Prose(f"not predicted: {one}", hang=2)
-    for one in what_ifs:
-        yield Prose(one, hang=2)
+        yield from _memory(memory, stages)
+    for text in uncounted:
+        yield Prose(f"not predicted: {text}", hang=2)
+    for text in what_ifs:
+        yield Prose(text, hang=2)
     if findings:
-        yield from render_list(findings, stages)
-    yield from render_warnings(warnings)
+        yield Heading("What to change", "found without running it: not measured")
+        for number, finding in enumerate(findings, 1):
+            if number > 1:
+                yield Blank()
+            yield Prose((Span(f"  {number}  "), Span(finding.title, "bold")), indent=0, hang=5)
+            yield from describe_finding(finding, stages)
+    yield from list_warnings(warnings)
 
 
 def _line(stage: Stage) -> str:
     return f"line {stage.location.line}" if stage.location else ""
 
 
-def _render_memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block]:
+def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block]:
     """One row for each stage that holds tensors; an alias costs nothing, since its bytes are another stage's."""
     if not memory.held and not memory.unknown:
         return
     from pipeprof.profiles.memory.predict.default_rewrites import ADDED
 
-    names = {stage.id: f"{place_of(stage.id)} {name_of(stage)}" for stage in stages} | {ADDED: "+ (prefetch)"}
+    names = name_rows(stages) | {ADDED: "prefetch, added by TensorFlow"}
     yield Heading("Memory predicted", _total(memory))
     if memory.total_bytes >= _SMALL:
         scale = byte_scale(one.bytes for one in memory.held)
         yield Table(
             [
-                Column("owner", [one.owner for one in memory.held], right=False),
+                Column("owner", [OWNERS[one.owner] for one in memory.held], right=False),
                 Column("stage", [names.get(one.stage, one.stage) for one in memory.held], right=False, shrink_to=28),
                 Column(scale.unit, [_bytes(one, scale.text(one.bytes)) for one in memory.held]),
-                Column("how", [one.how for one in memory.held], right=False),
+                Column("how", [HOW[one.how] for one in memory.held], right=False),
                 Column("", [one.formula for one in memory.held], right=False, keep=3, shrink_to=20, style="dim"),
             ]
         )
     for reason, members in unknown_by_reason(memory).items():
         listed = ", ".join(dict.fromkeys(names.get(one.stage, one.stage) for one in members))
-        yield Prose(f"not known: {listed}: {reason}", hang=2)
+        yield Prose(f"unknown: {listed}: {reason}", hang=2)
 
 
 def _total(memory: MemoryPrediction) -> str:
     if not memory.held:
         return ""
-    more = ", and what is not known" if memory.unknown else ""
+    more = ", plus what is unknown" if memory.unknown else ""
     if memory.total_bytes < _SMALL:
-        return f"less than {size(_SMALL)} above TensorFlow's own{more}"
+        return f"less than {size(_SMALL)} above TensorFlow itself{more}"
     bound = "at most " if any(one.at_most for one in memory.held) else ""
-    return f"{bound}{size(memory.peak_bytes)} above TensorFlow's own{more}"
+    return f"{bound}{size(memory.peak_bytes)} above TensorFlow itself{more}"
 
 
 def unknown_by_reason(memory: MemoryPrediction) -> dict[str, list[UnknownSize]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.report.findings import SEMANTICS
+from pipeprof.cli.report.finding import SEMANTICS
 from pipeprof.cli.text.blocks import Blank, Block, Code, Heading, Prose, Span
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Report: what the numbers rest on, where the profile is, and what to try next."""
+"""The end of the report: whether the numbers can be trusted, where the profile is, and what to do next."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.report.next_step import next_command
-from pipeprof.cli.text.blocks import Blank, Block, Command, KeyValue, Prose
+from pipeprof.cli.report.problems import NOTES, select_warnings
+from pipeprof.cli.text.blocks import Blank, Block, Command, Heading, KeyValue, Prose
 from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.time.bottleneck import cores_were_free
 from pipeprof.profiles.wording import percent, significant, size
@@ -14,67 +15,115 @@ from pipeprof.profiles.wording import percent, significant, size
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
 
-MARK = "Report by"
-"""Starts a line near the end of every text report: so a later run knows the file as one it may write over."""
-
+MARK = "all numbers: pipeprof show -v"
+"""Ends the line of the saved profile: a later run recognises the file by it as one it may write over."""
+MARK_IN_FULL = "Report by"
+"""Starts a line of the complete report, for the same purpose."""
 
 SHORTEST_SECONDS = 0.25
 """Of steps: the loop is looked at no more often, so that a shorter window is seen only once, at its end."""
-_BOUND_WORDS = {"input": "bound by the input", "step": "bound by the step", "balanced": "balanced"}
+_KEY = 10
+_TOO_MUCH_OVERHEAD = 0.05
+_TOO_MANY_OTHERS = 0.05
+"""Of the cores: work of other processes from here on makes times longer."""
+_TOO_MUCH_WAITING = 0.05
+_TOO_MUCH_STEAL = 0.01
+_TOO_FEW_STEPS = 20
 
 
-def render_footer(profile: Profile, saved: str | None) -> Iterator[Block]:
-    """Overhead, contention, host and versions; then verdict, next command and the saved profile."""
+def build_footer(profile: Profile, saved: str | None) -> Iterator[Block]:
+    """Build one line on trust, the path of the saved profile and the next command.
+
+    Args:
+        profile: The profile.
+        saved: Its path as the user would type it, if there is one.
+    """
     yield Blank()
+    if profile.steps is not None:
+        doubts = list(_doubts(profile))
+        assurances = [] if select_warnings(profile) else list(_assurances(profile))
+        if doubts or assurances:
+            yield KeyValue("Caution" if doubts else "Reliable", " · ".join(doubts or assurances), width=_KEY)
+    notes = len([one for one in profile.warnings if one.code in NOTES])
+    more = f" and {notes} note{'' if notes == 1 else 's'}" if notes else ""
+    if saved:
+        yield Command("Saved", saved, width=_KEY, note=MARK.replace("numbers", f"numbers{more}"))
+    command = next_command(profile, saved)
+    if command is not None:
+        yield Command("Next", command.line, width=_KEY)
+        if not _tried(profile):
+            yield Prose(command.purpose, indent=_KEY, style="dim")
+
+
+def _tried(profile: Profile) -> bool:
+    """Whether the next command is that of a finding, which says what it is for."""
+    return any(finding.overrides for finding in profile.findings or ())
+
+
+def _doubts(profile: Profile) -> Iterator[str]:
+    """What makes the numbers of this measurement doubtful."""
+    steps, contention, overhead = profile.steps, profile.contention, profile.overhead
+    if any(warning.code == "not-settled" for warning in profile.warnings):
+        yield "the warm-up had not settled: the step time may still be changing"
+    if steps is not None and steps.count < _TOO_FEW_STEPS:
+        yield f"only {steps.count:,} step{'' if steps.count == 1 else 's'}"
+    cores = profile.host.cores
+    if contention is not None:
+        others = contention.others_cores or 0.0
+        if others >= _TOO_MANY_OTHERS * cores and not cores_were_free(contention, cores):
+            yield f"other processes used {significant(others, 2)} of {cores:g} cores: times may be too long"
+        if (contention.steal_share or 0.0) >= _TOO_MUCH_STEAL:
+            yield f"the hypervisor took {percent(contention.steal_share or 0.0)} of the CPU time (steal)"
+        if steps is not None and (contention.throttled_seconds or 0.0) >= _TOO_MUCH_STEAL * steps.seconds:
+            yield f"throttled by the CPU quota for {seconds(contention.throttled_seconds)}"
+    share = _overhead_share(profile)
+    if overhead is not None and share is not None and share >= _TOO_MUCH_OVERHEAD:
+        late = overhead.wake_share or 0.0
+        why = f" ({percent(late)} late wake-ups of the simulated step)" if late >= share / 2 else ""
+        yield f"pipeprof itself took {percent(share)} of the time{why}"
+
+
+def _assurances(profile: Profile) -> Iterator[str]:
+    warmup = next((phase for phase in profile.phases if phase.name == "warmup"), None)
+    if warmup is not None and warmup.note and warmup.note.startswith("settled"):
+        yield warmup.note.partition(":")[0]
+    if profile.contention is not None and profile.contention.others_cores is not None:
+        yield "nothing else used the cores"
+    share = _overhead_share(profile)
+    if share is not None:
+        yield f"pipeprof itself {percent(share)}"
+
+
+def _overhead_share(profile: Profile) -> float | None:
+    """What the measurement cost, of the measured time; unknown for a window that was seen only once."""
+    overhead, steps = profile.overhead, profile.steps
+    if overhead is None or steps is None or steps.seconds < SHORTEST_SECONDS or overhead.loop_share is None:
+        return None
+    return overhead.loop_share + (overhead.wake_share or 0.0)
+
+
+def build_conditions(profile: Profile) -> Iterator[Block]:
+    """Build what the measurement ran on and with: target, overhead, contention, disk, host and versions."""
+    yield Heading("Conditions")
     for key, value in (
+        ("Target", _target(profile)),
         ("Overhead", _overhead(profile)),
         ("Contention", _contention(profile)),
         ("Disk", _disk(profile)),
         ("Host", _host(profile)),
-        (MARK, _versions(profile)),
+        (MARK_IN_FULL, _versions(profile)),
     ):
         if value:
             yield KeyValue(key, value)
-    yield Blank()
-    yield KeyValue("Verdict", _short_verdict(profile))
-    command = next_command(profile, saved)
-    if command:
-        yield Command("Next", command.line)
-        yield Prose(command.purpose, indent=12, style="dim")
-    if saved:
-        yield Command("Saved", saved)
 
 
-def change_flags(profile: Profile) -> list[tuple[str, ...]]:
-    """The flags that changed the spec, as they were given."""
+def _target(profile: Profile) -> str:
     target = profile.target
-    flags: list[tuple[str, ...]] = [("-f", overlay) for overlay in target.overlays]
-    flags += [("--set", override) for override in target.overrides]
-    return [*flags, ("--env",)] if target.variables is not None else flags
-
-
-def _short_verdict(profile: Profile) -> str:
-    bound = profile.verdict.bound if profile.verdict else None
-    steps = profile.steps
-    parts = []
-    if bound and steps and steps.dispatch is None:
-        parts.append("no step to feed")
-    elif bound:
-        parts.append(_BOUND_WORDS[bound])
-    if steps and steps.dispatch is not None:
-        parts.append(f"waiting {percent(steps.wait_share)} of the time")
-    if profile.throughput and profile.throughput.batches_per_second is not None:
-        parts.append(f"{significant(profile.throughput.batches_per_second)} batches/s")
-    if not profile.complete or profile.exit_code:
-        parts.insert(0, _how_it_ended(profile))
-    return ", ".join(parts) or "none"
-
-
-def _how_it_ended(profile: Profile) -> str:
-    if not profile.errors:
-        return "partial"
-    code = profile.errors[0].code
-    return code if profile.exit_code in (130, 143) else f"failed ({code})"
+    flags: list[str] = [f"-f {overlay}" for overlay in target.overlays]
+    flags += [f"--set {override}" for override in target.overrides]
+    flags += [f"--arg {name}={value}" for name, value in (target.arguments or {}).items()]
+    flags += ["--env"] if target.variables is not None else []
+    return "  ".join([*([target.name] if target.name else []), target.text, *flags])
 
 
 def _overhead(profile: Profile) -> str:
@@ -83,13 +132,13 @@ def _overhead(profile: Profile) -> str:
         return ""
     parts = []
     if profile.steps is not None and profile.steps.seconds < SHORTEST_SECONDS:
-        parts.append(f"of {seconds(profile.steps.seconds)} of steps nobody can tell")
+        parts.append(f"unknown: only {seconds(profile.steps.seconds)} measured")
     elif overhead.loop_share is not None:
         parts.append(f"{percent(overhead.loop_share)} of the step loop")
     if overhead.wake_share is not None:
         parts.append(f"{percent(overhead.wake_share)} late wake-ups of the simulated step")
     if overhead.sampler_cores is not None:
-        parts.append(f"{significant(overhead.sampler_cores, 2)} cores for watching")
+        parts.append(f"{significant(overhead.sampler_cores, 2)} cores for sampling")
     return " · ".join(parts)
 
 
@@ -100,7 +149,7 @@ def _contention(profile: Profile) -> str:
     parts = []
     if found.runnable_wait_share is not None:
         if cores_were_free(found, profile.host.cores):
-            # What threads wait to be woken on a free core is a large share of next to nothing.
+            # Waiting to wake up on a free core is a large share of next to nothing.
             parts.append("none, cores were free")
         else:
             parts.append(f"{percent(found.runnable_wait_share)} of the threads' time waiting for a core")
@@ -123,7 +172,7 @@ def _disk(profile: Profile) -> str:
         return ""
     cold = ", source files evicted first" if disk.cold else ""
     if disk.bytes is None:
-        return f"bytes read from the disk unknown ({disk.source or 'not counted here'}){cold}"
+        return f"bytes read from the disk: unknown ({disk.source or 'not counted here'}){cold}"
     return f"{size(disk.bytes)} read from the disk while measuring{cold}"
 
 

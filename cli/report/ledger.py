@@ -1,82 +1,171 @@
-"""Report: who owned the peak of memory, what was predicted of it, and how it went on."""
+"""The ledger of memory: who owned the peak, what was predicted of it, and whether it went on growing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.report.pipeline import name_of, place_of
-from pipeprof.cli.text.blocks import Block, Column, Prose, Table
+from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
+from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import byte_scale, seconds
 from pipeprof.profiles.constants import AUTOTUNED_PREFETCH
-from pipeprof.profiles.memory.ledger.texts import growth_text, owner_text
-from pipeprof.profiles.wording import percent, size
+from pipeprof.profiles.memory.ledger.texts import OWNERS, growth_text, leak_text, owner_text
+from pipeprof.profiles.wording import percent, size, stage_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from pipeprof.profiles.document.base import How
     from pipeprof.profiles.document.memory import LedgerEntry, Memory
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
 
+HOW: dict[How, str] = {
+    "measured": "measured",
+    "model": "tf.data's counters",
+    "predicted": "predicted",
+    "alias": "shared, no extra memory",
+}
+"""Where the bytes of an owner come from."""
+_IN_FLIGHT = frozenset({"batch", "parallel", "prefetch"})
+_BUFFERS = frozenset({"batch", "cache", "parallel", "prefetch", "shuffle"})
+_LARGE_BUFFER = 0.25
+"""Of the pipeline's memory: a prefetch from here on is named for itself."""
 _SMALL = 1 << 20
-"""Bytes below which nobody wants to know who holds them."""
+"""Bytes below which an owner has no row."""
 _OTHER = 1.02
 _LARGE, _LARGE_SHARE = 100_000_000, 0.10
-"""Bytes, and the part of what is above TensorFlow's own, from which a tuned prefetch is worth a sentence."""
-_BUFFERS = frozenset({"batch", "cache", "parallel", "prefetch", "shuffle"})
+"""Bytes, and the part of the pipeline's memory, from which a tuned prefetch is worth a sentence."""
+NOT_ATTRIBUTED = "not attributed"
+_RESIDUE = "residue"
+"""In `what` of memory that a source's construction left to the allocator."""
 
 
-def render_ledger(profile: Profile) -> Iterator[Block]:
-    """One row an owner at a stage; what is unexplained; growth, epochs and AUTOTUNE's budget where they matter."""
+def group_owners(profile: Profile) -> list[tuple[str, int]]:
+    """The owners of the pipeline's part of the peak with their bytes, the largest first.
+
+    Buffers have the names of their stages; batches on their way through the pipeline are one group.
+
+    Args:
+        profile: With a ledger or without.
+    """
+    memory = profile.memory
+    entries = [entry for entry in memory.ledger or () if entry.owner != "runtime"]
+    stages = {stage.id: stage for stage in profile.stages or ()}
+    whole = sum(max(entry.bytes, 0) for entry in entries)
+    groups: dict[str, int] = {}
+    for entry in entries:
+        stage = stages.get(entry.stage or "")
+        alone = entry.owner == "prefetch" and entry.bytes >= _LARGE_BUFFER * whole
+        if entry.owner in _IN_FLIGHT and not alone:
+            name = OWNERS["batch"]
+        elif stage is not None and entry.owner in _BUFFERS:
+            name = stage_name(stage)
+        else:
+            name = name_owner(entry)
+        groups[name] = groups.get(name, 0) + (0 if entry.how == "alias" else entry.bytes)
+    if memory.unexplained_bytes is not None and memory.unexplained_bytes > 0:
+        groups[NOT_ATTRIBUTED] = memory.unexplained_bytes
+    return sorted(groups.items(), key=lambda item: -item[1])
+
+
+def name_owner(entry: LedgerEntry) -> str:
+    """Name the owner of an entry; what building a source has freed is the allocator's.
+
+    Args:
+        entry: Of the ledger.
+    """
+    return OWNERS["slack"] if entry.owner == "source" and _RESIDUE in (entry.what or "") else owner_text(entry)
+
+
+def build_ledger(profile: Profile) -> Iterator[Block]:
+    """Build one row an owner at a stage, then the prediction, growth, epochs and AUTOTUNE's budget."""
     memory = profile.memory
     if memory.ledger is None or memory.peak_bytes is None or memory.unexplained_bytes is None:
         return
-    names = {stage.id: f"{place_of(stage.id)} {name_of(stage)}" for stage in profile.stages or []}
-    rows = [one for one in memory.ledger if _shown(one)]
-    shown = [one.bytes for one in rows] + [abs(memory.unexplained_bytes)]
-    scale = byte_scale(shown)
-    whose = "owner of the peak" if memory.ledger_at is None else "owner at the last look"
+    names = name_rows(profile.stages)
+    rows = [entry for entry in memory.ledger if _shown(entry)]
+    scale = byte_scale([entry.bytes for entry in rows] + [abs(memory.unexplained_bytes)])
+    at = "at the peak" if memory.ledger_at is None else "at the last reading"
+    yield Heading("Owners of memory", at)
+    rest = memory.unexplained_bytes
+    left = f"{'−' if rest < 0 else ''}{scale.text(abs(rest))}"
     yield Table(
         [
-            Column(whose, [*(owner_text(one) for one in rows), "not attributed"], right=False),
-            Column("stage", [*(names.get(one.stage or "", one.stage or "") for one in rows), ""], right=False),
-            Column(scale.unit, [*(_bytes(one, scale.text(one.bytes)) for one in rows), _signed(memory, scale.text)]),
-            Column("predicted", [*(scale.text(one.predicted_bytes) for one in rows), ""], keep=1),
-            Column("how", [*(one.how for one in rows), ""], right=False, keep=2),
-            Column("", [*(one.what or "" for one in rows), ""], right=False, keep=0, style="dim"),
+            Column("owner", [*(name_owner(entry) for entry in rows), NOT_ATTRIBUTED], right=False, shrink_to=14),
+            Column(
+                "stage",
+                [*(names.get(entry.stage or "", entry.stage or "") for entry in rows), ""],
+                right=False,
+                shrink_to=8,
+            ),
+            Column(scale.unit, [*(_bytes(entry, scale.text(entry.bytes)) for entry in rows), left]),
+            Column("predicted", [*(scale.text(entry.predicted_bytes) for entry in rows), ""], keep=1),
+            Column("how", [*(HOW[entry.how] for entry in rows), ""], right=False, keep=2),
+            Column("", [*(entry.what or "" for entry in rows), ""], right=False, keep=3, shrink_to=16, style="dim"),
         ]
     )
-    whole = memory.peak_bytes if memory.ledger_at is None else memory.ledger_at.rss_bytes
+    growth = growth_text(memory, lambda stage: names.get(stage, stage))
+    for line in (*_predicted(profile), *_epochs(memory), growth, describe_ram_budget(memory)):
+        if line:
+            yield Prose(line, hang=2)
+
+
+def describe_leak(profile: Profile) -> str:
+    """The leak in one sentence; empty where memory in use does not grow.
+
+    Args:
+        profile: With the growth of its memory or without.
+    """
+    growth = profile.memory.growth
+    return leak_text(growth) if growth is not None and growth.leak else ""
+
+
+def describe_ram_budget(memory: Memory) -> str:
+    """The sentence that AUTOTUNE's budget does not fit into the limit; empty where it does.
+
+    Args:
+        memory: Of a profile.
+    """
+    autotune = memory.autotune
+    if autotune is None or not autotune.exceeds_limit:
+        return ""
+    return (
+        f"AUTOTUNE may fill its buffers up to {size(autotune.budget_bytes)} and does not count "
+        f"{size(autotune.uncounted_bytes)} of TensorFlow, sources, shuffle, cache and Python: together more than the "
+        f"limit of {size(autotune.limit_bytes)}. Set options.autotune.ram_budget."
+    )
+
+
+def _predicted(profile: Profile) -> Iterator[str]:
+    """Predicted and measured bytes of the pipeline, and tuned prefetches that are much of them."""
+    memory = profile.memory
+    moment = memory.ledger_at
+    whole = (memory.peak_bytes or 0) if moment is None else moment.rss_bytes
     above = max(whole - (memory.baseline_bytes or 0), 0)
-    if memory.ledger_at is not None:
-        yield Prose(
-            f"After {seconds(memory.ledger_at.seconds)}, in phase {memory.ledger_at.phase}, it held {size(whole)}: the "
-            "last look before it was ended.",
-            hang=2,
-        )
+    if moment is not None:
+        yield (f"Last reading before the end: {size(whole)} after {seconds(moment.seconds)}, in phase {moment.phase}.")
+    rest = memory.unexplained_bytes or 0
     if memory.predicted_bytes is not None and above:
-        assumed = any(one.predicted_bytes for one, _ in _tuned(profile))
+        assumed = any(entry.predicted_bytes for entry, _ in _tuned(profile))
         taken = f" with {AUTOTUNED_PREFETCH} elements in a tuned prefetch" if assumed else ""
-        yield Prose(
-            f"Above TensorFlow's own: {'at least ' if _unforeseen(memory, above) else ''}"
-            f"{size(memory.predicted_bytes)} predicted{taken}, {size(above)} measured"
-            f"{' then' if memory.ledger_at is not None else ''}, {_unexplained(memory, above)}.",
-            hang=2,
+        least = "at least " if _lacks_buffer(memory, above) else ""
+        yield (
+            f"Your pipeline: {least}{size(memory.predicted_bytes)} predicted{taken}, {size(above)} measured; "
+            f"{NOT_ATTRIBUTED}: {'−' if rest < 0 else ''}{size(abs(rest))} ({percent(abs(rest) / above)})."
         )
-    for line in _lines(memory, names):
-        yield Prose(line, hang=2)
+    names = name_rows(profile.stages)
     for entry, stage in _tuned(profile):
         if entry.bytes >= max(_LARGE, _LARGE_SHARE * above):
-            yield Prose(_grown(entry, stage, names, memory), hang=2)
+            yield _tuned_prefetch(entry, stage, names, memory)
 
 
-def _unforeseen(memory: Memory, above: int) -> bool:
+def _lacks_buffer(memory: Memory, above: int) -> bool:
     """Whether the size of a buffer that matters was not known before the run."""
     entries = memory.ledger or []
-    known = {(one.owner, one.stage) for one in entries if one.predicted_bytes is not None}
-    large = [one for one in entries if one.owner in _BUFFERS and one.stage and one.bytes >= _LARGE_SHARE * above]
-    return any((one.owner, one.stage) not in known for one in large)
+    known = {(entry.owner, entry.stage) for entry in entries if entry.predicted_bytes is not None}
+    large = [
+        entry for entry in entries if entry.owner in _BUFFERS and entry.stage and entry.bytes >= _LARGE_SHARE * above
+    ]
+    return any((entry.owner, entry.stage) not in known for entry in large)
 
 
 def _shown(entry: LedgerEntry) -> bool:
@@ -85,20 +174,20 @@ def _shown(entry: LedgerEntry) -> bool:
 
 def _tuned(profile: Profile) -> list[tuple[LedgerEntry, Stage]]:
     """Prefetches whose length AUTOTUNE chose, with what they held at the peak."""
-    stages = {one.id: one for one in profile.stages or () if one.tunable}
-    entries = [one for one in profile.memory.ledger or () if _shown(one)]
-    return [(one, stages[one.stage]) for one in entries if one.owner == "prefetch" and one.stage in stages]
+    stages = {stage.id: stage for stage in profile.stages or () if stage.tunable}
+    entries = [entry for entry in profile.memory.ledger or () if _shown(entry)]
+    return [(entry, stages[entry.stage]) for entry in entries if entry.owner == "prefetch" and entry.stage in stages]
 
 
-def _grown(entry: LedgerEntry, stage: Stage, names: dict[str, str], memory: Memory) -> str:
-    """Who let a prefetch become so large, what ends that, and how it is bounded."""
+def _tuned_prefetch(entry: LedgerEntry, stage: Stage, names: dict[str, str], memory: Memory) -> str:
+    """What a tuned prefetch held, what bounds it, and how to bound it more tightly."""
     held = f"{round(stage.buffered_elements):,} elements, " if stage.buffered_elements else ""
     budget = f" of {size(memory.autotune.budget_bytes)}" if memory.autotune is not None else ""
     own = "A prefetch of your own at the end, with buffer_size: 2," if stage.origin == "injected" else "buffer_size: 2"
     return (
-        f"{names[stage.id]} held {held}{size(entry.bytes)}: AUTOTUNE chose how many, and what bounds it is the budget"
-        f"{budget} for all tuned buffers. {own} bounds it, as does options.autotune.ram_budget; what either does to "
-        "the speed was not measured."
+        f"{names[stage.id]} held {held}{size(entry.bytes)}: AUTOTUNE chose how many, bounded only by its budget"
+        f"{budget} for all tuned buffers. {own} bounds it, as does options.autotune.ram_budget; the effect of either "
+        "on speed was not measured."
     )
 
 
@@ -106,34 +195,7 @@ def _bytes(entry: LedgerEntry, text: str) -> str:
     return "0" if entry.how == "alias" else text
 
 
-def _signed(memory: Memory, text: object) -> str:
-    value = memory.unexplained_bytes or 0
-    words = text(abs(value)) if callable(text) else ""
-    return f"-{words}" if value < 0 and words.strip("0.") else str(words)
-
-
-def _unexplained(memory: Memory, above: int) -> str:
-    value = memory.unexplained_bytes or 0
-    if value < 0:
-        return f"{size(-value)} counted too much"
-    return f"{size(value)} ({percent(value / above)}) unexplained"
-
-
-def _lines(memory: Memory, names: dict[str, str]) -> Sequence[str]:
-    found = []
+def _epochs(memory: Memory) -> Iterator[str]:
     epochs = memory.epochs
     if epochs is not None and not 1 / _OTHER <= epochs.later_peak_bytes / epochs.first_peak_bytes <= _OTHER:
-        found.append(
-            f"Peak of the first epoch {size(epochs.first_peak_bytes)}, of later ones {size(epochs.later_peak_bytes)}."
-        )
-    growth = growth_text(memory, lambda stage: names.get(stage, stage))
-    if growth is not None:
-        found.append(growth)
-    autotune = memory.autotune
-    if autotune is not None and autotune.exceeds_limit:
-        found.append(
-            f"AUTOTUNE lets its buffers grow to {size(autotune.budget_bytes)} and does not count the "
-            f"{size(autotune.uncounted_bytes)} of runtime, sources, shuffle, cache and Python: together more than the "
-            f"limit of {size(autotune.limit_bytes)}. Set options.autotune.ram_budget."
-        )
-    return found
+        yield f"Peak of the first epoch {size(epochs.first_peak_bytes)}, of later ones {size(epochs.later_peak_bytes)}."

@@ -1,14 +1,14 @@
-"""Report: memory and time by phase, and how a run that hit its limit grew."""
+"""Memory: the peak with its owners in three lines, and the phases with their peaks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.report.ledger import render_ledger
-from pipeprof.cli.report.pipeline import name_of, place_of
+from pipeprof.cli.report.ledger import build_ledger, describe_leak, describe_ram_budget, group_owners
 from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
-from pipeprof.cli.text.units import byte_scale, rate, seconds
+from pipeprof.cli.text.names import name_rows
+from pipeprof.cli.text.units import Scale, byte_scale, rate, seconds
 from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
@@ -17,10 +17,54 @@ if TYPE_CHECKING:
 
 _MUCH_MORE = 1.1
 """Times the peak that the trace must hold to need a word."""
+_OWNERS = 4
+_LEAST_SHARE = 0.03
+"""Of the pipeline's memory: a smaller owner is one of the others."""
+_GIB = 1024**3
+_WHOLE = Scale("MiB", 1024**2, 0)
 
 
-def render_memory(profile: Profile) -> Iterator[Block]:
-    """One row a phase: how long it took, its peak of resident memory, and that above TensorFlow itself."""
+def build_memory(profile: Profile) -> Iterator[Block]:
+    """Build the peak, TensorFlow's own part and the pipeline's, and who owns the pipeline's part."""
+    memory = profile.memory
+    if memory.peak_bytes is None:
+        return
+    write = _WHOLE.text if memory.peak_bytes < _GIB else size
+    text = f"peak {size(memory.peak_bytes)}"
+    if memory.baseline_bytes is not None:
+        above = max(memory.peak_bytes - memory.baseline_bytes, 0)
+        text += f": TensorFlow itself {write(memory.baseline_bytes)}, your pipeline {write(above)}"
+    yield Heading("Memory", text)
+    owners = _owners(profile, write)
+    if owners:
+        yield Prose(owners)
+    for line in (describe_leak(profile), describe_ram_budget(memory), _growth_to_limit(profile)):
+        if line:
+            yield Prose(line, hang=2)
+
+
+def build_memory_line(profile: Profile) -> Iterator[Block]:
+    """Build the peak alone, in one line."""
+    yield from list(build_memory(profile))[:1]
+
+
+def _owners(profile: Profile, write: Callable[[float], str]) -> str:
+    """The owners of the pipeline's part, the largest first, written as in the line before."""
+    groups = [(name, nbytes) for name, nbytes in group_owners(profile) if nbytes > 0]
+    whole = sum(nbytes for _, nbytes in groups)
+    least = max(_LEAST_SHARE * whole, _WHOLE.factor / 2)
+    shown = [(name, nbytes) for name, nbytes in groups if nbytes >= least][:_OWNERS]
+    rest = whole - sum(nbytes for _, nbytes in shown)
+    parts = [f"{write(nbytes)} {name}" for name, nbytes in shown]
+    if shown and rest >= _WHOLE.factor / 2:
+        parts.append(f"{write(rest)} other")
+    moment = profile.memory.ledger_at
+    when = f" (at the last reading, after {seconds(moment.seconds)})" if moment is not None and parts else ""
+    return " · ".join(parts) + when
+
+
+def build_phases(profile: Profile) -> Iterator[Block]:
+    """Build one row a phase: how long it took, its peak of resident memory, and that above TensorFlow itself."""
     if not profile.phases:
         return
     memory, phases = profile.memory, profile.phases
@@ -32,31 +76,46 @@ def render_memory(profile: Profile) -> Iterator[Block]:
             Column("phase", [phase.name for phase in phases], right=False),
             Column("seconds", [_duration(phase) for phase in phases]),
             Column(f"peak {scale.unit}", [_peak(phase, scale.text(phase.peak_rss_bytes)) for phase in phases]),
-            Column("above TensorFlow's own", [f"+{scale.text(value)}" if value else "" for value in above], keep=0),
+            Column("above TensorFlow itself", [f"+{scale.text(value)}" if value else "" for value in above], keep=0),
             *_grew(profile),
         ]
     )
     traced = next((phase.peak_rss_bytes or 0 for phase in phases if phase.name == "trace"), 0)
     if memory.peak_bytes is not None and traced > _MUCH_MORE * memory.peak_bytes:
-        yield Prose("the trace's own memory is no part of the peak", style="dim")
+        yield Prose("the memory of the trace is not part of the peak", style="dim")
     if any(phase.how == "sampled" for phase in phases):
-        yield Prose("~ the largest sample seen from outside; a short peak may have been higher", style="dim")
-    yield from render_ledger(profile)
+        yield Prose("~ largest of the samples taken from outside; a short peak may have been higher", style="dim")
     for phase in phases:
         # What ended the measurement itself stands in the heading of the steps.
         if phase.note and phase.name != "measure":
             yield Prose(f"{phase.name}: {phase.note}", hang=2)
-    ended_there = any(problem.code == "out-of-memory" for problem in profile.errors)
-    if memory.growth_bytes_per_second and memory.seconds_to_limit is not None and not ended_there:
-        yield Prose(
-            f"At the last samples it grew by {rate(memory.growth_bytes_per_second)}, "
-            f"{seconds(memory.seconds_to_limit)} away from the limit of {size(profile.host.memory_limit_bytes)}."
-        )
+    growing = _growth_to_limit(profile)
+    if growing:
+        yield Prose(growing)
+
+
+def build_all_memory(profile: Profile) -> Iterator[Block]:
+    """Build the phases, then the ledger of the peak."""
+    yield from build_phases(profile)
+    yield from build_ledger(profile)
+
+
+def _growth_to_limit(profile: Profile) -> str:
+    """How far a growing run was from its limit; that of a run which hit it is in the error."""
+    memory = profile.memory
+    if not memory.growth_bytes_per_second or memory.seconds_to_limit is None:
+        return ""
+    if any(problem.code == "out-of-memory" for problem in profile.errors):
+        return ""
+    return (
+        f"In the last samples memory grew by {rate(memory.growth_bytes_per_second)}: "
+        f"{seconds(memory.seconds_to_limit)} from the limit of {size(profile.host.memory_limit_bytes)}."
+    )
 
 
 def _grew(profile: Profile) -> list[Column]:
     """The stage whose buffer grew most in each phase; no column where none did."""
-    names = {stage.id: f"{place_of(stage.id)} {name_of(stage)}" for stage in profile.stages or []}
+    names = name_rows(profile.stages)
     grew = {one.phase: one for one in profile.memory.grew or ()}
     if not grew:
         return []
@@ -78,7 +137,7 @@ def _summary(profile: Profile) -> str:
         text += f" in phase {memory.peak_phase}"
     if memory.baseline_bytes is not None:
         more = max(memory.peak_bytes - memory.baseline_bytes, 0)
-        text += f", {size(more)} above TensorFlow's own {size(memory.baseline_bytes)}"
+        text += f": TensorFlow itself {size(memory.baseline_bytes)}, your pipeline {size(more)}"
     return text
 
 

@@ -1,8 +1,8 @@
-"""Report: what ended a run, what the pipeline itself said, and the warnings."""
+"""What went wrong: errors with the user's own frames, the pipeline's output, and warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -10,36 +10,65 @@ from pipeprof.cli.text.blocks import Blank, Block, Code, Heading, Prose
 from pipeprof.profiles.wording import stage_label
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pipeprof.profiles.document.messages import Message, Problem
     from pipeprof.profiles.document.profile import Profile
 
 OUTPUT_LINES = 8
 _IN_THE_VERDICT = frozenset({"interrupted", "terminated"})
+NOTES = frozenset(
+    {
+        "ignored",
+        "no-clear-refs",
+        "repeated",
+        "speed-not-judged",
+        "stages-alias",
+        "stages-scaled",
+        "stages-traced",
+        "stages-unseen",
+        "step-replaced",
+    }
+)
+"""Codes of warnings that do not change what the default report concludes; they are in the complete one."""
+_SAID = frozenset({"leak", "not-settled"})
+"""Codes of warnings whose content the default report has elsewhere: in Memory and in Reliable."""
 
 
-def render_errors(profile: Profile) -> Iterator[Block]:
-    """Each error with its place, the end of the pipeline's own output, and that the profile is partial."""
+def build_errors(profile: Profile) -> Iterator[Block]:
+    """Build each error with its place and the user's own frames, and the end of the pipeline's output."""
+    yield from _errors(profile, complete=False)
+
+
+def build_all_errors(profile: Profile) -> Iterator[Block]:
+    """Build each error with its complete traceback."""
+    yield from _errors(profile, complete=True)
+
+
+def _errors(profile: Profile, *, complete: bool) -> Iterator[Block]:
     for problem in profile.errors:
         if problem.code in _IN_THE_VERDICT:
             continue
         yield Heading("Error", _head(problem, profile))
         yield Prose(problem.message)
+        yield from _traceback(problem, complete=complete)
     if profile.errors and profile.output and profile.output.strip():
         yield Prose("The pipeline's last output:", style="dim")
-        yield Code("\n".join(runs(profile.output).splitlines()[-OUTPUT_LINES:]), indent=4)
-    if not profile.complete:
+        yield Code("\n".join(count_repeats(profile.output).splitlines()[-OUTPUT_LINES:]), indent=4)
+    if not profile.complete and profile.errors and profile.steps:
         yield Blank()
-        what = "what was measured until then" if profile.steps else "what is known"
-        yield Prose(f"Partial profile: below is {what}.", indent=0)
+        yield Prose("The rest of this report is what was measured until then.", indent=0)
 
 
-def render_output(profile: Profile) -> Iterator[Block]:
-    """What the user's code printed, logged or warned of, apart from everything that pipeprof says."""
+def _traceback(problem: Problem, *, complete: bool) -> Iterator[Block]:
+    """The user's own frames, the innermost last, each with its line of source."""
+    del problem, complete
+    yield from ()
+
+
+def build_output(profile: Profile) -> Iterator[Block]:
+    """Build what the user's code printed, logged or warned of, apart from everything that pipeprof reports."""
     if profile.errors or not profile.output or not profile.output.strip():
         return
-    lines = runs(profile.output).splitlines()
+    lines = count_repeats(profile.output).splitlines()
     count = f"{len(lines):,} lines" if len(lines) != 1 else "1 line"
     yield Heading("Printed by the pipeline", f"to stdout and stderr, {count} without TensorFlow's own log")
     if len(lines) > OUTPUT_LINES:
@@ -50,13 +79,38 @@ def render_output(profile: Profile) -> Iterator[Block]:
     yield Code("\n".join(lines), indent=4)
 
 
-def render_warnings(warnings: Sequence[Message]) -> Iterator[Block]:
-    """One paragraph a warning, its code first."""
+def build_warnings(profile: Profile) -> Iterator[Block]:
+    """Build the warnings that matter for what the default report concludes."""
+    yield from list_warnings(select_warnings(profile))
+
+
+def select_warnings(profile: Profile) -> list[Message]:
+    """The warnings that matter for what the default report concludes.
+
+    Args:
+        profile: The profile.
+    """
+    elsewhere = _SAID if profile.steps else frozenset()
+    return [warning for warning in profile.warnings if warning.code not in NOTES | elsewhere]
+
+
+def list_warnings(warnings: Sequence[Message]) -> Iterator[Block]:
+    """Build one paragraph a warning, its code first.
+
+    Args:
+        warnings: Those to show.
+    """
     if not warnings:
         return
     yield Heading("Warnings")
     for warning in warnings:
         yield Prose(f"! {warning.code}: {warning.message}", hang=2)
+
+
+def count_repeats(text: str) -> str:
+    """Write repeated identical lines once with their number, for output that repeats a line a thousand times."""
+    counted = [(line, sum(1 for _ in group)) for line, group in groupby(text.splitlines())]
+    return "\n".join(line if count == 1 else f"{line}  ({count:,} times)" for line, count in counted)
 
 
 def _head(problem: Problem, profile: Profile) -> str:
@@ -68,9 +122,3 @@ def _head(problem: Problem, profile: Profile) -> str:
         place = [problem.file, *(str(number) for number in (problem.line, problem.column) if number is not None)]
         parts.append(":".join(place))
     return ", ".join(parts)
-
-
-def runs(text: str) -> str:
-    """Repeated identical lines as one with a count, for output that says the same thing a thousand times."""
-    counted = [(line, sum(1 for _ in group)) for line, group in groupby(text.splitlines())]
-    return "\n".join(line if count == 1 else f"{line}  ({count:,} times)" for line, count in counted)

@@ -1,39 +1,56 @@
-"""The report on one measurement: its sections in their order."""
+"""The report on one measurement: on one screen by default, in full, or some of its sections."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.report.findings import build_finding, render_findings
-from pipeprof.cli.report.footer import change_flags, render_footer
-from pipeprof.cli.report.gaps import render_gaps
-from pipeprof.cli.report.memory import render_memory
-from pipeprof.cli.report.pipeline import render_pipeline
-from pipeprof.cli.report.problems import render_errors, render_output, render_warnings
-from pipeprof.cli.report.selection import Selection
-from pipeprof.cli.report.steps import render_steps
-from pipeprof.cli.report.time import render_time
-from pipeprof.cli.text.blocks import Block, Prose, Span
+from pipeprof.cli.report.finding import build_all_findings, build_finding
+from pipeprof.cli.report.findings import build_findings
+from pipeprof.cli.report.footer import build_conditions, build_footer
+from pipeprof.cli.report.ledger import build_ledger
+from pipeprof.cli.report.memory import build_memory, build_memory_line, build_phases
+from pipeprof.cli.report.pipeline import build_pipeline
+from pipeprof.cli.report.problems import build_all_errors, build_errors, build_output, build_warnings, list_warnings
+from pipeprof.cli.report.stages import build_stages
+from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
+from pipeprof.cli.report.time import build_time
+from pipeprof.cli.report.verdict import build_verdict
 
 if TYPE_CHECKING:
+    from pipeprof.cli.text.blocks import Block
     from pipeprof.profiles.document.profile import Profile
 
-_COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
+
+@dataclass(frozen=True)
+class Selection:
+    """The part of a report to build; without anything set, the default report.
+
+    Attributes:
+        verbose: Everything there is to say (`-v`).
+        sections: Only the sections with these names (`--section`).
+        finding: Only the finding with this number, in full (`--finding`); numbers start with 1.
+    """
+
+    verbose: bool = False
+    sections: tuple[str, ...] = ()
+    finding: int | None = None
 
 
-SECTIONS: dict[str, Callable[[Profile, str | None], Iterator[Block]]] = {
-    "verdict": lambda profile, _: _render_verdict(profile),
-    "errors": lambda profile, _: render_errors(profile),
-    "steps": lambda profile, _: render_steps(profile),
-    "pipeline": lambda profile, _: render_pipeline(profile),
-    "time": lambda profile, _: render_time(profile),
-    "memory": lambda profile, _: render_memory(profile),
-    "gaps": lambda profile, _: render_gaps(profile),
-    "findings": lambda profile, _: render_findings(profile),
-    "warnings": lambda profile, _: render_warnings(profile.warnings),
-    "output": lambda profile, _: render_output(profile),
-    "footer": render_footer,
+SECTIONS: dict[str, Callable[[Profile], Iterator[Block]]] = {
+    "verdict": build_verdict,
+    "errors": build_all_errors,
+    "findings": build_all_findings,
+    "steps": build_all_steps,
+    "gaps": build_gaps,
+    "pipeline": build_stages,
+    "time": build_time,
+    "memory": build_phases,
+    "ledger": build_ledger,
+    "warnings": lambda profile: list_warnings(profile.warnings),
+    "output": build_output,
+    "conditions": build_conditions,
 }
 """The sections of the complete report, in their order, by the names that `--section` takes."""
 
@@ -50,19 +67,34 @@ def build_report(profile: Profile, saved: str | None = None, selection: Selectio
     """
     if selection is not None and selection.finding is not None:
         yield from build_finding(profile, selection.finding)
-        return
-    for name, build in SECTIONS.items():
-        if selection is None or not selection.sections or name in selection.sections:
-            yield from build(profile, saved)
+    elif selection is not None and selection.sections:
+        for name, build in SECTIONS.items():
+            if name in selection.sections:
+                yield from build(profile)
+    elif selection is not None and selection.verbose:
+        for build in SECTIONS.values():
+            yield from build(profile)
+        yield from build_footer(profile, saved)
+    else:
+        yield from _build_screen(profile, saved)
 
 
-def _render_verdict(profile: Profile) -> Iterator[Block]:
-    sentence = profile.verdict.sentence if profile.verdict else "No verdict yet: the run has not ended."
-    head, colon, rest = sentence.partition(":")
-    failed = not profile.complete or bool(profile.exit_code)
-    bound = profile.verdict.bound if profile.verdict else None
-    color = "red" if failed else _COLORS.get(bound or "", "")
-    yield Prose((Span(f"{head}{colon}", f"bold {color}".strip()), Span(rest)), indent=0)
-    overrides = "".join(f"  {' '.join(flag)}" for flag in change_flags(profile))
-    named = f"{profile.target.name}  " if profile.target.name else ""
-    yield Prose(f"{named}{profile.target.text}{overrides}", indent=0, style="dim")
+def _build_screen(profile: Profile, saved: str | None) -> Iterator[Block]:
+    """Build the report on one screen; a section that has nothing to report builds no blocks."""
+    yield from build_verdict(profile)
+    yield from build_errors(profile)
+    yield from build_findings(profile)
+    yield from build_steps(profile)
+    yield from build_pipeline(profile)
+    yield from (build_memory_line if _needs_no_memory(profile) else build_memory)(profile)
+    yield from build_warnings(profile)
+    yield from build_output(profile)
+    yield from build_footer(profile, saved)
+
+
+def _needs_no_memory(profile: Profile) -> bool:
+    """Whether one line on memory is enough: the run failed, or nothing is wrong."""
+    if profile.errors:
+        return True
+    memory_named = any(detail.label == "memory" for detail in profile.verdict.details) if profile.verdict else False
+    return profile.findings == [] and not memory_named

@@ -1,11 +1,12 @@
-"""Report: how long the steps took, and what came out of the pipeline."""
+"""The steps: how long they took, what came out of the pipeline, and the longest gaps between them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
+from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import rate, seconds, time_scale
 from pipeprof.profiles.wording import milliseconds, percent, significant
 
@@ -13,60 +14,153 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.measured import Quantiles, Steps
     from pipeprof.profiles.document.profile import Profile
 
-QUANTILES = ("mean", "p50", "p95", "p99", "max")
+GAPS_SHOWN = 5
+_OTHER_FROM = 0.05
+"""Share of the interval from which idle time that is not the pipeline's has a row."""
+_KEEP = {"max": 1, "p99": 3, "p95": 4}
+"""Columns that a narrow table drops, the smallest number first."""
+_CAUSES = {
+    "pipeline": "waits for data",
+    "copy": "copy to the device",
+    "python": "Python between steps",
+    "launch": "launch of the step",
+    "compile": "compilation",
+    "pipeprof": "pipeprof itself",
+}
 
 
-def dispatch_words(steps: Steps) -> str:
-    """How far the host runs ahead of the device: ``dispatch sync``, ``1 step in flight``; empty without a step."""
-    if steps.dispatch is None:
-        return ""
-    if steps.dispatch == "sync":
-        return "dispatch sync"
-    return f"{steps.dispatch} step{'' if steps.dispatch == 1 else 's'} in flight"
+class _Row(NamedTuple):
+    name: str
+    mean: float
+    quantiles: Quantiles | None
+    note: str = ""
 
 
-def render_steps(profile: Profile) -> Iterator[Block]:
-    """Interval, wait, fetch and busy per step; rates and the device's idle share below."""
+def build_steps(profile: Profile) -> Iterator[Block]:
+    """Build the table of a step's interval and what the device did in it, with the rates in the heading."""
     steps = profile.steps
     if steps is None or not steps.count:
         return
-    device = profile.device.text or profile.device.kind if profile.device else None
-    step = "no step" if steps.dispatch is None else f"step {device}" if device else ""
-    parts = [f"{steps.count:,} in {seconds(steps.seconds)}", step, dispatch_words(steps)]
-    yield Heading("Steps", ", ".join(part for part in parts if part))
-    rows = _rows(steps)
-    # The means choose unit and decimals: a single long step must not round the usual ones away.
-    scale = time_scale(quantiles.mean for _, quantiles, _ in rows)
-    columns = [Column(scale.unit, [name for name, _, _ in rows], right=False)]
-    for name in QUANTILES:
-        cells = [scale.text(getattr(quantiles, name)) for _, quantiles, _ in rows]
-        columns.append(Column(name, cells, keep=1 if name == "max" else None))
-    columns.append(Column("", [note for _, _, note in rows], right=False, keep=0, style="dim"))
-    yield Table(columns)
+    yield Heading("Steps", " · ".join(part for part in _summary(profile, steps) if part))
+    yield _table(_rows(steps), ("mean", "p50", "p95", "max"))
+    if steps.epochs:
+        times = "once" if steps.epochs == 1 else f"{steps.epochs:,} times"
+        share = f": {percent(steps.restart_share)} of the time" if steps.restart_share else ""
+        yield Prose(f"The dataset ended and restarted {times}{share}.")
+
+
+def build_all_steps(profile: Profile) -> Iterator[Block]:
+    """Build everything about the steps: all quantiles, fetch, baseline of `next()` and idle shares."""
+    steps = profile.steps
+    if steps is None or not steps.count:
+        return
+    words = describe_dispatch(steps)
+    yield Heading("Steps", " · ".join(part for part in (*_summary(profile, steps)[:2], words) if part))
+    rows = [*_rows(steps), _Row("fetch", steps.fetch_ms.mean, steps.fetch_ms, "loop blocked in next()")]
+    yield _table(rows, ("mean", "p50", "p95", "p99", "max"))
     yield Prose(" · ".join(_rates(profile, steps)))
+    floor = steps.floor_ms
+    if floor is not None:
+        taken = "" if steps.dispatch is None else ", subtracted from the wait"
+        latency = ", ".join(
+            f"{name} {milliseconds(value)}"
+            for name, value in (("p50", floor.p50), ("mean", floor.mean), ("p99", floor.p99), ("max", floor.max))
+            if value is not None
+        )
+        yield Prose(f"Baseline latency of next(): {latency}{taken}.")
     if steps.epochs:
         times = "once" if steps.epochs == 1 else f"{steps.epochs:,} times"
         share = f", which took {percent(steps.restart_share)} of the time" if steps.restart_share else ""
-        yield Prose(f"The dataset ended and was started again {times} meanwhile{share}.")
+        yield Prose(f"The dataset ended and restarted {times}{share}.")
 
 
-def _rows(steps: Steps) -> list[tuple[str, Quantiles, str]]:
+def build_gaps(profile: Profile) -> Iterator[Block]:
+    """Build the five longest gaps with cause and stage; the heading has the time of each cause."""
+    gaps = profile.device.gaps if profile.device else None
+    if gaps is None or not gaps.longest:
+        return
+    causes = sorted(gaps.by_cause.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"{_CAUSES.get(cause, cause)} {seconds(value)}" for cause, value in causes if value > 0)
+    yield Heading("Longest gaps", f"of {gaps.count:,} without device work" + (f": {listed}" if listed else ""))
+    longest = sorted(gaps.longest, key=lambda gap: -gap.ms)[:GAPS_SHOWN]
+    names = name_rows(profile.stages)
+    scale = time_scale(gap.ms for gap in longest)
+    yield Table(
+        [
+            Column("at s", [f"{gap.start_s:,.2f}" for gap in longest]),
+            Column(scale.unit, [scale.text(gap.ms) for gap in longest]),
+            Column("cause", [_CAUSES.get(gap.cause, gap.cause) for gap in longest], right=False, shrink_to=10),
+            Column("stage", [names.get(gap.stage or "", gap.stage or "") for gap in longest], right=False, shrink_to=8),
+        ]
+    )
+
+
+def describe_dispatch(steps: Steps) -> str:
+    """How far the host runs ahead of the device: ``1 step in flight``; empty without a step."""
     if steps.dispatch is None:
-        return [("per batch", steps.interval_ms, "one batch to the next"), ("fetch", steps.fetch_ms, "inside next()")]
-    rows = [
-        ("interval", steps.interval_ms, "one step to the next"),
-        ("wait", steps.wait_ms, "device idle because of the pipeline"),
-        ("fetch", steps.fetch_ms, "loop blocked in next()"),
-    ]
+        return ""
+    if steps.dispatch == "sync":
+        return "dispatch sync (the loop waits for every step)"
+    return f"{steps.dispatch} step{'' if steps.dispatch == 1 else 's'} in flight"
+
+
+def _summary(profile: Profile, steps: Steps) -> list[str]:
+    """Count, step, steps in flight where there are any, batches and elements per second."""
+    flow = profile.throughput
+    parts = [f"{steps.count:,} in {seconds(steps.seconds)}", _describe_step(profile, steps)]
+    parts.append("" if steps.dispatch == "sync" else describe_dispatch(steps))
+    if flow and flow.batches_per_second is not None:
+        parts.append(f"{significant(flow.batches_per_second)} batches/s")
+    if flow and flow.elements_per_second is not None:
+        parts.append(f"{significant(flow.elements_per_second)} elements/s")
+    return parts
+
+
+def _describe_step(profile: Profile, steps: Steps) -> str:
+    if steps.dispatch is None:
+        return "no training step"
+    device = profile.device.text or profile.device.kind if profile.device else ""
+    kind, _, value = device.partition(":")
+    if kind == "simulate" and value.strip():
+        number = value.strip()
+        unit = number.lstrip("0123456789.")
+        return f"simulated step of {number.removesuffix(unit)} {unit}" if unit.isalpha() else f"step {device}"
+    return f"step {device}" if device else ""
+
+
+def _rows(steps: Steps) -> list[_Row]:
+    interval = steps.interval_ms
+    if steps.dispatch is None:
+        return [_Row("batch to batch", interval.mean, interval)]
+    rows = [_Row("step to step", interval.mean, interval)]
+    busy = steps.busy_ms.mean if steps.busy_ms else 0.0
     if steps.busy_ms:
-        rows.append(("busy", steps.busy_ms, "device at work"))
+        rows.append(_Row("  device busy", busy, steps.busy_ms))
+    rows.append(_Row("  waits for data", steps.wait_ms.mean, steps.wait_ms))
+    other = interval.mean - busy - steps.wait_ms.mean
+    if steps.busy_ms and other >= _OTHER_FROM * interval.mean:
+        rows.append(_Row("  idle, other causes", other, None))
     return rows
+
+
+def _table(rows: list[_Row], names: tuple[str, ...]) -> Table:
+    # The means choose unit and decimals: a single long step must not round the usual ones away.
+    scale = time_scale(row.mean for row in rows)
+    columns = [Column(scale.unit, [row.name for row in rows], right=False)]
+    for name in names:
+        cells = [
+            scale.text(getattr(row.quantiles, name) if row.quantiles else row.mean if name == "mean" else None)
+            for row in rows
+        ]
+        columns.append(Column(name, cells, keep=_KEEP.get(name)))
+    columns.append(Column("", [row.note for row in rows], right=False, keep=0, style="dim"))
+    return Table(columns)
 
 
 def _rates(profile: Profile, steps: Steps) -> list[str]:
     parts = []
     if steps.dispatch is not None:
-        parts.append(f"waiting {percent(steps.wait_share)} of the time")
+        parts.append(f"waits for data {percent(steps.wait_share)} of the time")
     if profile.device and profile.device.idle_share is not None and steps.dispatch is not None:
         parts.append(f"device idle {percent(profile.device.idle_share)}")
     flow = profile.throughput
@@ -76,9 +170,4 @@ def _rates(profile: Profile, steps: Steps) -> list[str]:
         parts.append(f"{significant(flow.elements_per_second)} elements/s")
     if flow and flow.bytes_per_second is not None:
         parts.append(rate(flow.bytes_per_second))
-    if steps.floor_ms:
-        taken = "" if steps.dispatch is None else ", taken off wait"
-        parts.append(
-            f"floor of next() {milliseconds(steps.floor_ms.p50)} (p99 {milliseconds(steps.floor_ms.p99)}){taken}"
-        )
     return parts

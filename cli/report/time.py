@@ -1,16 +1,16 @@
-"""Report: what happens inside the costly stages, who used the CPU, what sets the ceiling, and fetching by itself."""
+"""Where the time goes: inside the costly stages, by user of the CPU, the upper bounds, and reading files by itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from pipeprof.cli.report.pipeline import name_of, place_of
-from pipeprof.cli.text.blocks import Block, Column, Prose, Table
+from pipeprof.cli.text.blocks import Block, Column, Heading, Legend, Prose, Table
+from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import time_scale
 from pipeprof.profiles.time.bottleneck import cores_were_free
-from pipeprof.profiles.wording import count, milliseconds, percent, significant, size
+from pipeprof.profiles.wording import count, milliseconds, percent, significant, size, stage_name
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -18,19 +18,128 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.time import CeilingTerm
 
 SHOWN_FROM = 0.05
-"""Share of the time from which a stage is looked into."""
+"""Share of the work from which a stage is looked into."""
 EACH = 3
 """Ops, and Python functions, that are listed of a stage."""
-_RESOURCES = {"cores": "the cores", "serial": "one call at a time", "disk": "the disk", "step": "the step"}
+_LEAST = 0.02
+_CALLS_PYTHON = frozenset({"PyFunc", "EagerPyFunc", "NumpyFunction", "PyFuncStateless"})
+_MUCH_HIGHER = 10
+_CALLING = "calling it"
 
 
-def render_time(profile: Profile) -> Iterator[Block]:
-    """Below the table of stages; nothing of what is not known."""
-    stages = profile.stages or []
-    for line in filter(None, (_cpu(profile), _ceiling(profile))):
-        yield Prose(line, hang=2)
-    yield from _render_inside(stages)
-    yield from _render_fetch(profile)
+class Part(NamedTuple):
+    """A part of a stage's time; parts of one level never add up to more than the whole.
+
+    Attributes:
+        name: An op, a Python function, or calling the stage's functions.
+        ms: Per batch.
+        inside: Parts of this part.
+        function: The Python function, where it is one.
+    """
+
+    name: str
+    ms: float
+    inside: tuple[Part, ...] = ()
+    function: PythonCost | None = None
+
+
+def split_stage(stage: Stage) -> list[Part]:
+    """Split a stage's time into ops and calls, with Python functions inside the ops that call them.
+
+    The trace makes a pipeline slower: where its parts add up to more than the stage, they are scaled down to it.
+
+    Args:
+        stage: With ``ops``, ``python`` and ``calling_ms_per_batch`` where they are known.
+    """
+    python = [Part(_function_name(one), one.ms_per_batch, (), one) for one in stage.python or []]
+    calls = {one.op: one.ms_per_batch for one in stage.ops or [] if one.op in _CALLS_PYTHON}
+    parts = []
+    for one in stage.ops or []:
+        inside = _fit(python, one.ms_per_batch) if one.op == max(calls, key=lambda op: calls[op], default="") else []
+        parts.append(Part(one.op, one.ms_per_batch, tuple(inside)))
+    if not calls:
+        parts += python
+    if stage.calling_ms_per_batch and stage.calls_per_batch:
+        times = count(stage.calls_per_batch)
+        word = f"{_CALLING} {'once' if times == '1' else f'{times} times'}"
+        parts.append(Part(word, stage.calling_ms_per_batch))
+    fitting = _fit(parts, stage.inside_ms) if stage.inside_ms is not None else parts
+    return sorted(fitting, key=lambda part: -part.ms)
+
+
+def _fit(parts: Sequence[Part], whole: float) -> list[Part]:
+    """Scale parts down, with all that is inside of them, so that they do not exceed the whole."""
+    total = sum(part.ms for part in parts)
+    factor = min(1.0, whole / total) if total > 0 else 1.0
+    return [_scale(part, factor) for part in parts]
+
+
+def _scale(part: Part, factor: float) -> Part:
+    return part._replace(ms=part.ms * factor, inside=tuple(_scale(one, factor) for one in part.inside))
+
+
+def describe_inside(stage: Stage) -> str:
+    """The parts of a stage with their shares of its time, largest first: ``DecodeJpeg 64 % · ReadFile 5 %``.
+
+    Args:
+        stage: With the time inside it.
+    """
+    whole = stage.inside_ms
+    if not whole:
+        return ""
+    words = []
+    for part in split_stage(stage)[: EACH + 1]:
+        if part.ms < _LEAST * whole:
+            continue
+        inside = [f"{one.name} {one.ms / whole:.0%}" for one in part.inside if one.ms >= _LEAST * whole][:EACH]
+        nested = f" ({', '.join(inside)})" if inside else ""
+        name = _CALLING if part.name.startswith(_CALLING) else part.name
+        words.append(f"{name} {part.ms / whole:.0%}{nested}")
+    return " · ".join(words).replace("%", " %")
+
+
+def describe_limits(profile: Profile, digits: int = 2) -> str:
+    """The upper bounds on the rate, lowest first; empty where the step alone sets one.
+
+    Args:
+        profile: With a ceiling or without.
+        digits: Significant digits of a rate.
+    """
+    ceiling = profile.ceiling
+    if ceiling is None:
+        return ""
+    terms = [term for term in ceiling.terms if term.batches_per_second <= _MUCH_HIGHER * ceiling.batches_per_second]
+    if not terms or {term.resource for term in terms} == {"step"}:
+        return ""
+    first, *others = (f"{significant(term.batches_per_second, digits)}@{_resource(term, profile)}" for term in terms)
+    return " · ".join([first.replace("@", " batches/s "), *(other.replace("@", " ") for other in others)])
+
+
+def _resource(term: CeilingTerm, profile: Profile) -> str:
+    stage = next((stage for stage in profile.stages or [] if stage.id == term.stage), None)
+    where = f" ({stage_name(stage)})" if stage is not None else ""
+    cores = profile.host.cores
+    words = {
+        "cores": "both cores busy" if cores == 2 else "one core busy" if cores == 1 else f"all {cores:g} cores busy",
+        "serial": "one call at a time",
+        "disk": "the disk",
+        "step": "the step itself",
+        "threads": f"{count(term.threads or 1.0)} threads for functions",
+    }
+    return f"{words[term.resource]}{where}"
+
+
+def build_time(profile: Profile) -> Iterator[Block]:
+    """Build the account of the CPU, the upper bounds, what is inside the costly stages, and reading by itself."""
+    limits = describe_limits(profile, digits=3)
+    blocks = [
+        *(Prose(text, hang=2) for text in (_cpu(profile), f"Upper bounds: {limits}" if limits else "") if text),
+        *_build_inside(profile),
+        *_build_fetch(profile),
+    ]
+    if blocks:
+        yield Heading("Time", "inside the stages, and by user of the CPU")
+        yield from blocks
 
 
 def _cpu(profile: Profile) -> str:
@@ -41,7 +150,7 @@ def _cpu(profile: Profile) -> str:
     intra = sum(stage.intra_op_ms_per_batch or 0.0 for stage in profile.stages or [])
     stages = f"stages {percent(cpu.stages_ms / cpu.total_ms)}"
     if intra >= 0.01 * cpu.total_ms:
-        stages += f" ({percent(intra / cpu.total_ms)} in further threads of single ops)"
+        stages += f" ({percent(intra / cpu.total_ms)} on more threads of single ops)"
     parts = [stages]
     for word, ms in (
         ("not attributed", cpu.unattributed_ms or None),
@@ -51,107 +160,81 @@ def _cpu(profile: Profile) -> str:
     ):
         if ms is not None:
             parts.append(f"{word} {percent(ms / cpu.total_ms)}")
-    text = f"CPU {milliseconds(cpu.total_ms)} per batch: {', '.join(parts)}"
+    text = f"On CPU {milliseconds(cpu.total_ms)} per batch: {', '.join(parts)}"
     more = []
     if blocked >= 0.01 * cpu.total_ms:
-        more.append(f"blocked {milliseconds(blocked)} besides")
-    held = f"held back by the quota {percent(cpu.throttled_share)} of the time" if cpu.throttled_share else ""
+        more.append(f"plus {milliseconds(blocked)} blocked")
+    throttled = f"throttled by the CPU quota {percent(cpu.throttled_share)} of the time" if cpu.throttled_share else ""
     if cpu.waiting_ms is not None:
         # Of what the stages' threads did: the kernel's own sum is mostly the time until a thread wakes up.
         if cpu.waiting_ms >= 0.01 * cpu.total_ms:
-            more.append(f"waiting for a core {milliseconds(cpu.waiting_ms)} besides")
-        more.extend(filter(None, [held]))
+            more.append(f"plus {milliseconds(cpu.waiting_ms)} waiting for a core")
     elif cpu.waiting_share is not None and not cores_were_free(profile.contention, profile.host.cores):
-        words = f"waiting for a core {percent(cpu.waiting_share)} of the threads' time"
-        more.append(", ".join(filter(None, [words, held])))
-    return "; ".join([text, *more])
+        more.append(f"waiting for a core {percent(cpu.waiting_share)} of the threads' time")
+    return "; ".join([text, *more, *([throttled] if throttled else [])])
 
 
-def _ceiling(profile: Profile) -> str:
-    ceiling = profile.ceiling
-    if ceiling is None:
-        return ""
-    names = {stage.id: f" ({place_of(stage.id)} {name_of(stage)})" for stage in profile.stages or []}
-
-    def words(term: CeilingTerm) -> str:
-        stage = names.get(term.stage, "") if term.stage is not None else ""
-        by = _RESOURCES.get(term.resource) or f"{count(term.threads or 1.0)} threads for functions"
-        return f"{significant(term.batches_per_second)} batches/s by {by}{stage}"
-
-    return f"Ceiling {', '.join(words(term) for term in ceiling.terms if _matters(term, ceiling.batches_per_second))}"
-
-
-def _matters(term: CeilingTerm, lowest: float) -> bool:
-    return term.batches_per_second <= 10 * lowest
-
-
-def _render_inside(stages: list[Stage]) -> Iterator[Block]:
-    rows = list(_inside(stages))
+def _build_inside(profile: Profile) -> Iterator[Block]:
+    names = name_rows(profile.stages)
+    rows: list[tuple[str, str, float, float, Part]] = []
+    for stage in profile.stages or []:
+        whole = stage.inside_ms or 0.0
+        if (stage.share or 0.0) < SHOWN_FROM or not whole:
+            continue
+        label = names[stage.id]
+        for part in split_stage(stage):
+            for one, indent in ((part, ""), *((inner, "  ") for inner in part.inside[:EACH])):
+                if one.ms >= _LEAST * whole:
+                    rows.append((label, f"{indent}{one.name}", one.ms, one.ms / whole, one))
+                    label = ""
     if not rows:
         return
-    per_batch = time_scale(ms for *_, ms, _, _ in rows)
+    scale = time_scale(ms for _, _, ms, _, _ in rows)
     yield Table(
         [
             Column("inside", [stage for stage, *_ in rows], right=False, shrink_to=12),
             Column("op or Python function", [what for _, what, *_ in rows], right=False, shrink_to=20),
-            Column(per_batch.unit, [per_batch.text(ms) for *_, ms, _, _ in rows]),
-            Column("lock", [lock for *_, lock, _ in rows], keep=2),
-            Column("", [where for *_, where in rows], right=False, keep=3, shrink_to=16, style="dim"),
+            Column(scale.unit, [scale.text(ms) for _, _, ms, _, _ in rows]),
+            Column("of stage", [f"{share * 100:.0f} %" for *_, share, _ in rows], keep=4),
+            Column("lock", [_lock(part) for *_, part in rows], keep=2),
+            Column("", [_where(part) for *_, part in rows], right=False, keep=3, shrink_to=16, style="dim"),
         ]
     )
-    if any(lock for *_, lock, _ in rows):
-        yield Prose("lock: Python's lock was taken while the function ran", style="dim")
+    if any(_lock(part) for *_, part in rows):
+        yield Legend([("lock", "lock: share of the function's time with the GIL held")])
 
 
-def _inside(stages: list[Stage]) -> Iterator[tuple[str, str, float, str, str]]:
-    """Stage, op or function, milliseconds, share with the lock taken, and place."""
-    for stage in stages:
-        if (stage.share or 0.0) < SHOWN_FROM:
-            continue
-        label = f"{place_of(stage.id)} {stage.name or stage.op}"
-        least = 0.02 * (stage.inside_ms or 0.0)
-        for what, ms in _ops(stage):
-            if ms >= least:
-                yield label, what, ms, "", ""
-                label = ""
-        for function in (stage.python or [])[:EACH]:
-            if function.ms_per_batch >= least:
-                lock = percent(function.lock_share) if function.lock_share is not None else ""
-                name = function.function if function.function.endswith(">") else f"{function.function}()"
-                yield label, name, function.ms_per_batch, lock, _where(function)
-                label = ""
+def _function_name(cost: PythonCost) -> str:
+    return cost.function if cost.function.endswith(">") else f"{cost.function}()"
 
 
-def _ops(stage: Stage) -> list[tuple[str, float]]:
-    """The costliest ops, and calling the functions that they are in."""
-    found = [(op.op, op.ms_per_batch) for op in (stage.ops or [])[:EACH]]
-    if stage.calling_ms_per_batch and stage.calls_per_batch:
-        times = count(stage.calls_per_batch)
-        found.append((f"(calling it {'once' if times == '1' else f'{times} times'})", stage.calling_ms_per_batch))
-    return sorted(found, key=lambda one: -one[1])
+def _lock(part: Part) -> str:
+    share = part.function.lock_share if part.function is not None else None
+    return percent(share) if share is not None else ""
 
 
-def _where(function: PythonCost) -> str:
-    if function.file is None:
+def _where(part: Part) -> str:
+    function = part.function
+    if function is None or function.file is None:
         return ""
     line = f":{function.line}" if function.line is not None else ""
     return f"{PurePath(function.file).name}{line}"
 
 
-def _render_fetch(profile: Profile) -> Iterator[Block]:
+def _build_fetch(profile: Profile) -> Iterator[Block]:
     fetch = profile.fetch
     if fetch is None or fetch.cold_ms is None:
         return
     rows = [
-        ("files from the disk", fetch.cold_ms, "fetching adds", fetch.fetch_ms),
+        ("files from the disk", fetch.cold_ms, "reading adds", fetch.fetch_ms),
         ("files in memory", fetch.warm_ms, "preparing adds", fetch.prepare_ms),
-        ("batches that lie ready", fetch.replayed_ms, "", None),
+        ("preloaded batches", fetch.replayed_ms, "", None),
     ]
     known = [row for row in rows if row[1] is not None]
     scale = time_scale(ms for _, ms, _, _ in known)
     yield Table(
         [
-            Column("per batch, with", [name for name, *_ in known], right=False),
+            Column("step to step, with", [name for name, *_ in known], right=False),
             Column(scale.unit, [scale.text(ms) for _, ms, _, _ in known]),
             Column(
                 "",
@@ -162,4 +245,4 @@ def _render_fetch(profile: Profile) -> Iterator[Block]:
         ]
     )
     if fetch.warm_disk_bytes:
-        yield Prose(f"{size(fetch.warm_disk_bytes)} came from the disk all the same with files in memory.")
+        yield Prose(f"With files in memory {size(fetch.warm_disk_bytes)} still came from the disk.")

@@ -49,11 +49,19 @@ class Prose:
 
 @dataclass(frozen=True)
 class KeyValue:
-    """A label and its text, which stays right of the label."""
+    """A label and its text, which stays right of the label.
+
+    Attributes:
+        key: The label.
+        value: The text.
+        indent: Spaces before the label.
+        width: Cells of the label with the space after it; ``None`` for the usual number.
+    """
 
     key: str
     value: str
     indent: int = 0
+    width: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,12 +83,21 @@ class Code:
 
 @dataclass(frozen=True)
 class Command:
-    """A labelled line to be copied: never cut and never wrapped."""
+    """A labelled line to be copied: never cut and never wrapped.
+
+    Attributes:
+        key: The label.
+        value: The line.
+        indent: Spaces before the label.
+        width: Cells of the label with the space after it; ``None`` for the usual number.
+        note: Follows the line where it fits, else stands on the next one.
+    """
 
     key: str
     value: str
     indent: int = 0
     width: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -28,6 +29,7 @@ from pipeprof.cli.text.table import is_cut, lay_out
 
 KEY_WIDTH = 12
 LABEL_WIDTH = 10
+_NOTE_GAP = "     "
 _LEAST_TEXT = 24
 """Characters a line that a hanging paragraph needs; else it hangs by two."""
 
@@ -98,8 +100,7 @@ class _Painter:
             case Code():
                 self._code(block)
             case Command():
-                start = " " * block.indent + self._clean(block.key).ljust(block.width or KEY_WIDTH)
-                self._lines.append(Text().append(start, style="dim").append(self._clean(block.value), style="bold"))
+                self._command(block)
             case Blank():
                 self._blank()
             case Table():
@@ -133,11 +134,23 @@ class _Painter:
         self._wrapped(line, "", " " * 2)
 
     def _key_value(self, block: KeyValue) -> None:
-        start = self._clean(block.key).ljust(KEY_WIDTH)
+        width = block.width or KEY_WIDTH
+        start = self._clean(block.key).ljust(width)
         line = Text().append(start, style="dim").append(self._clean(block.value))
         first = " " * block.indent
-        hang = KEY_WIDTH if self._style.width > 4 * KEY_WIDTH else 2
+        hang = width if self._style.width > 4 * width else 2
         self._wrapped(line, first, first + " " * hang)
+
+    def _command(self, block: Command) -> None:
+        width = block.width or KEY_WIDTH
+        start = " " * block.indent + self._clean(block.key).ljust(width)
+        line = Text().append(start, style="dim").append(self._clean(block.value), style="bold")
+        self._lines.append(line)
+        note = self._clean(block.note)
+        if note and line.cell_len + len(_NOTE_GAP) + cell_len(note) <= self._style.width:
+            line.append(f"{_NOTE_GAP}{note}", style="dim")
+        elif note:
+            self._add(Prose(block.note, indent=min(block.indent + width, self._style.width // 4), style="dim"))
 
     def _code(self, block: Code) -> None:
         if block.wrap:

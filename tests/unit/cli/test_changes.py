@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.report.footer import change_flags
+from pipeprof.cli.command_line import rerun
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.redaction import redact
@@ -105,7 +105,7 @@ def test_the_command_to_run_it_again_has_all_flags(recorded: Callable[[str], Pro
     loaded = load_spec(tmp_path / "spec.yaml", overlays=[str(tmp_path / "over.yaml")], environment={"SIZE": "8"})
     names = [path.stem for path in (Path(__file__).parents[2] / "recorded" / "profiles").glob("*.json")]
     profile = recorded(sorted(names)[0]).model_copy(update={"target": spec_target("spec.yaml", loaded)})
-    assert change_flags(profile) == [("-f", str(tmp_path / "over.yaml")), ("--env",)]
+    assert rerun(profile) == f"pipeprof run spec.yaml -f {tmp_path / 'over.yaml'} --env"
     assert redact(profile).target.variables == {"SIZE": None}
     assert Target.model_validate(json.loads(profile.target.model_dump_json())) == profile.target
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 from rich.cells import cell_len
 
-from pipeprof.cli.report.findings import measured_words
-from pipeprof.cli.report.report import build_report
+from pipeprof.cli.report.findings import describe_measured
+from pipeprof.cli.report.report import Selection, build_report
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.advise.advise import advise
@@ -24,7 +24,7 @@ from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.view.view import AUTOTUNE, PipelineView, StageView
 
 Recorded = Callable[[str], Profile]
-COPIED = re.compile(r"(Next|Saved) ")
+COPIED = re.compile(r" *(Next|Saved|try|why|Try) ")
 
 
 class Waiting(Rule):
@@ -116,58 +116,100 @@ def tried(found: Profile) -> Profile:
     return found
 
 
-def report(profile: Profile, **style: object) -> str:
-    return paint(build_report(profile, "pipeprof-out/x.json"), Style(**{"width": 80, **style}))
+def report(profile: Profile, selection: Selection | None = None, **style: object) -> str:
+    return paint(build_report(profile, "pipeprof-out/x.json", selection), Style(**{"width": 80, **style}))
+
+
+def full(profile: Profile, **style: object) -> str:
+    return report(profile, Selection(sections=("findings",)), **style)
 
 
 def section(profile: Profile, **style: object) -> str:
-    text = report(profile, **style)
-    return text[text.index("\nLongest gaps") : text.index("\nOverhead")].partition("\n\n")[2]
+    return "What to change" + report(profile, **style).partition("\nWhat to change")[2].partition("\nSteps")[0]
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [80, 100, 120])
 def test_golden(width: int, found: Profile, golden: Callable[[str, str], None]) -> None:
-    golden(f"findings/suspected-{width}.txt", section(found, width=width))
+    golden(f"findings/predicted-{width}.txt", section(found, width=width))
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [80, 100, 120])
 def test_golden_of_every_status(width: int, tried: Profile, golden: Callable[[str, str], None]) -> None:
     golden(f"findings/tried-{width}.txt", section(tried, width=width))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_golden_in_full(width: int, tried: Profile, golden: Callable[[str, str], None]) -> None:
+    golden(f"findings/full-{width}.txt", full(tried, width=width))
 
 
 @pytest.mark.parametrize("unicode", [True, False])
 @pytest.mark.parametrize("width", [40, 57, 80, 120])
 def test_fits(width: int, unicode: bool, tried: Profile) -> None:
-    lines = report(tried, width=width, unicode=unicode).splitlines()
-    assert [line for line in lines if cell_len(line) > width and not COPIED.match(line)] == []
-    assert unicode or "\n".join(lines).isascii()
+    for text in (report(tried, width=width, unicode=unicode), full(tried, width=width, unicode=unicode)):
+        assert [line for line in text.splitlines() if cell_len(line) > width and not COPIED.match(line)] == []
+        assert unicode or text.isascii()
 
 
 def test_colour_adds_nothing_but_escapes(tried: Profile) -> None:
-    colored = report(tried, color=True)
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", colored)
-    assert colored != plain
-    assert [line.rstrip() for line in plain.splitlines()] == report(tried).splitlines()
+    for selection in (None, Selection(verbose=True)):
+        colored = report(tried, selection, color=True)
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", colored)
+        assert colored != plain
+        assert [line.rstrip() for line in plain.splitlines()] == report(tried, selection).splitlines()
 
 
-def test_suspicions_are_never_called_a_recommendation(found: Profile) -> None:
-    text = report(found)
-    assert "Suspected, not tried" in text
-    assert "ecommend" not in text
+def test_predictions_are_never_called_measured(found: Profile, tried: Profile) -> None:
+    assert "What to change  measured" not in report(found)
+    del found
+    assert tried.findings is not None
+    assert "What to change  predicted and measured" in report(tried)
+    tried.findings = tried.findings[:2]
+    assert "What to change  measured" in report(tried)
+    for finding in tried.findings:
+        finding.measured = None
+    assert "What to change  predicted, not verified yet" in report(tried)
 
 
-def test_numbers_go_on_through_the_sections(tried: Profile) -> None:
-    assert re.findall(r"^ +(\d+)\. ", report(tried), re.MULTILINE) == ["1", "2", "3", "4", "5"]
+def test_numbers_are_those_of_the_list_and_of_show_finding(tried: Profile) -> None:
+    assert re.findall(r"^ +(\d+)  ", section(tried), re.MULTILINE) == ["1", "2", "3", "4"]
+    assert re.findall(r"^(\d+)\. ", full(tried), re.MULTILINE) == ["1", "2", "3", "4", "5"]
+    assert "Tried without effect: The shuffle's buffer holds decoded images (no gain)" in " ".join(
+        report(tried).split()
+    )
+    for number, finding in enumerate(tried.findings or [], 1):
+        text = report(tried, Selection(finding=number))
+        assert text.startswith(f"{number}. {finding.title}")
 
 
-def test_a_shared_reason_stands_once_in_the_heading(found: Profile, tried: Profile) -> None:
-    del tried  # the same profile, changed
+def test_each_finding_has_its_command(found: Profile) -> None:
     assert found.findings is not None
-    shared = [finding.model_copy(update={"status": "unverified", "reason": "so it is"}) for finding in found.findings]
-    found.findings = shared
-    assert report(found).count("so it is") == 1
-    shared[0].reason = "another"
-    assert "Because" in report(found)
+    for finding in found.findings:
+        finding.overrides = []
+    assert re.findall(r"^ +(try|why) ", report(found), re.MULTILINE) == ["why", "why", "why"]
+    found.findings[0].overrides = ["stages.0.num_parallel_calls=16"]
+    assert re.findall(r"^ +(try|why) ", report(found), re.MULTILINE) == ["try", "why", "why"]
+    assert "try   pipeprof run spec.yaml --set stages.0.num_parallel_calls=16\n" in report(found)
+    found.target.kind = "function"
+    assert "try " not in report(found)
+
+
+def test_one_finding_in_full_has_everything(found: Profile) -> None:
+    assert found.findings is not None
+    number = next(n for n, one in enumerate(found.findings, 1) if one.rule == "serial-map-latency")
+    text = " ".join(report(found, Selection(finding=number), width=120).split())
+    for part in (
+        "decode (map, spec.yaml:9)",
+        "took 83.4 ms of each batch",
+        "Let 16 calls wait at the same time",
+        "num_parallel_calls: 16",
+        "dataset = dataset.map(fn, num_parallel_calls=16)",
+        "the same elements in the same order",
+        "min(24.3 / 12.2 of the step, 16 calls) = 1.99",
+        "ms_per_batch 83.4, worker_cores 0.21",
+        "pipeprof explain serial-map-latency",
+    ):
+        assert part in text
 
 
 def test_everything_is_in_the_json_and_comes_back(found: Profile) -> None:
@@ -184,9 +226,9 @@ def test_everything_is_in_the_json_and_comes_back(found: Profile) -> None:
 @pytest.mark.parametrize(
     ("share", "expected"),
     [
-        (0.012, "Nothing to recommend  an infinitely fast pipeline would save 1.2 % of the time"),
-        (0.4, "No finding  a faster pipeline could save 40 % of the time"),
-        (None, "No finding  no rule applies to what was measured"),
+        (0.012, "Nothing to change  even a free pipeline would save only 1.2 %"),
+        (0.4, "No known fix  up to 40 % of the time could be saved, but no rule applies"),
+        (None, "No known fix  no rule applies to what was measured"),
     ],
 )
 def test_without_findings_one_line_says_so(share: float | None, expected: str, recorded: Recorded) -> None:
@@ -195,6 +237,7 @@ def test_without_findings_one_line_says_so(share: float | None, expected: str, r
     profile.findings = []
     profile.verdict = Verdict(sentence="A sentence.", headspace_share=share)
     assert expected in report(profile, width=120)
+    assert expected in full(profile, width=120)
 
 
 def test_without_a_step_all_the_time_is_the_pipelines(recorded: Recorded) -> None:
@@ -202,7 +245,7 @@ def test_without_a_step_all_the_time_is_the_pipelines(recorded: Recorded) -> Non
     profile.findings = []
     profile.verdict = Verdict(sentence="A sentence.", headspace_share=0.99)
     text = report(profile, width=120)
-    assert "No finding  no rule says how it could be faster; without a step nobody knows if it must be" in text
+    assert "No known fix  whether this is fast enough depends on your step: add --step simulate:12ms" in text
     assert "99 %" not in text
 
 
@@ -210,8 +253,8 @@ def test_without_a_step_all_the_time_is_the_pipelines(recorded: Recorded) -> Non
 def test_a_run_that_did_not_end_well_is_not_declared_healthy(name: str, recorded: Recorded) -> None:
     profile = recorded(name)
     profile.findings = []
-    assert "No finding" not in report(profile)
-    assert "Nothing to recommend" not in report(profile)
+    assert "No known fix" not in report(profile)
+    assert "Nothing to change" not in report(profile)
 
 
 @pytest.mark.parametrize("hostile", ["\x1b[31mred", "a\nb", "a\rb", "\u202eevil", "[bold]x[/bold]", "\x07"])
@@ -219,8 +262,10 @@ def test_texts_cannot_do_anything(hostile: str, found: Profile) -> None:
     assert found.findings is not None
     for finding in found.findings:
         finding.title = finding.sentence = finding.recommendation = finding.reason = finding.rule = hostile
+        finding.change, finding.overrides = hostile, [hostile]
         finding.patch = finding.python = hostile.replace("\n", " ")
-    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", report(found))
+    for text in (report(found), full(found)):
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
 
 
 def test_long_code_is_broken_where_it_stays_valid(found: Profile) -> None:
@@ -228,17 +273,17 @@ def test_long_code_is_broken_where_it_stays_valid(found: Profile) -> None:
     arguments = {f"argument_{number}": AUTOTUNE for number in range(6)}
     edit = InsertStage("prefetch", arguments)
     found.findings[0].patch, found.findings[0].python = edit.as_yaml(), edit.as_python()
-    lines = report(found).splitlines()
-    start = next(index for index, line in enumerate(lines) if line.startswith("     YAML"))
-    assert lines[start] == "     YAML      # at the end"
-    assert lines[start + 1].startswith("               - prefetch: {argument_0: AUTOTUNE,")
-    assert re.match(r" {19}argument_\d: AUTOTUNE", lines[start + 2])
+    lines = full(found).splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("    YAML"))
+    assert lines[start] == "    YAML      # at the end"
+    assert lines[start + 1].startswith("              - prefetch: {argument_0: AUTOTUNE,")
+    assert re.match(r" {18}argument_\d: AUTOTUNE", lines[start + 2])
 
 
 def test_a_measured_effect_in_words() -> None:
-    assert measured_words({"speedup": 2.0}) == "2.00 times the steps per second"
-    assert measured_words({"peak_rss_delta_bytes": 0}) == "the same peak of memory"
-    assert measured_words({}) == ""
+    assert describe_measured({"speedup": 2.0}) == "2.00×"
+    assert describe_measured({"peak_rss_delta_bytes": 0}) == "same memory"
+    assert describe_measured({}) == ""
 
 
 def test_redaction_reaches_every_text_of_a_finding(found: Profile) -> None:

@@ -154,9 +154,9 @@ def test_check_lists_the_stages(pipeprof: Pipeprof) -> None:
         "  2         batch           line 8",
         "  step      simulate: 4ms, dispatch sync",
         "  measure   10 s",
-        "  rules     nothing found without running it",
+        "  rules     no findings without running it",
         "",
-        "Memory predicted  less than 1.00 MiB above TensorFlow's own",
+        "Memory predicted  less than 1.00 MiB above TensorFlow itself",
     ]
 
 
@@ -276,12 +276,12 @@ def test_show_writes_files(pipeprof: Pipeprof, tmp_path: Path) -> None:
 def test_show_a_partial_profile(pipeprof: Pipeprof) -> None:
     result = pipeprof("show", RECORDED / "interrupted.json")
     assert result.code == 0
-    assert "Partial profile" in result.out
+    assert result.out.startswith("Interrupted in phase measure after 131 steps.")
 
 
 def test_show_redacted(pipeprof: Pipeprof) -> None:
-    assert "lab-7" in pipeprof("show", INPUT_BOUND).out
-    assert "lab-7" not in pipeprof("show", INPUT_BOUND, "--redact").out
+    assert "lab-7" in pipeprof("show", INPUT_BOUND, "-v").out
+    assert "lab-7" not in pipeprof("show", INPUT_BOUND, "-v", "--redact").out
 
 
 @pytest.mark.usefixtures("spec")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.cli.report.pipeline import place_of, render_pipeline
+from pipeprof.cli.report.stages import build_stages
+from pipeprof.cli.text.names import number_of
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.profile import Profile
@@ -27,7 +28,7 @@ def profile(*stages: Stage, **changes: object) -> Profile:
 
 
 def rendered(shown: Profile, width: int) -> str:
-    return paint(render_pipeline(shown), Style(width=width))
+    return paint(build_stages(shown), Style(width=width))
 
 
 NESTED = (
@@ -114,7 +115,7 @@ def test_stages_of_a_running_pipeline_are_not_said_to_be_written() -> None:
     ],
 )
 def test_places_are_short(address: str, place: str) -> None:
-    assert place_of(address) == place
+    assert number_of(address) == place
 
 
 def test_a_call_that_is_several_stages_is_named() -> None:

@@ -87,7 +87,7 @@ def test_json_is_the_saved_file(harness: Harness, pipeprof: Pipeprof, tmp_path: 
 def test_any_number_of_outputs(harness: Harness, pipeprof: Pipeprof, tmp_path: Path) -> None:
     result = pipeprof("run", "spec.yaml", "--out", "a.json", "--out", "b.txt", "--out", "c.json")
     assert result.code == 0
-    assert "Saved       a.json" in result.out
+    assert "Saved     a.json" in result.out
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "c.json").read_bytes()
     assert (tmp_path / "b.txt").read_text() == paint(build_report(harness.profile, "a.json"), Style())
     assert not (tmp_path / "pipeprof-out").exists()
@@ -162,7 +162,7 @@ def test_a_read_only_folder(
     (path,) = elsewhere.rglob("*.json")
     assert result.code == 0
     assert "pipeprof: warning: cannot write pipeprof-out/" in result.err
-    assert f"Saved       {path}" in result.out
+    assert f"Saved     {path}" in result.out
 
 
 @pytest.mark.usefixtures("harness")

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from pipeprof.cli.report.pipeline import bar, place_of
-from pipeprof.cli.text import style, units
+from pipeprof.cli.text import names, style, units
 from pipeprof.cli.text.blocks import Column, Prose, Table
+from pipeprof.cli.text.names import draw_bar, number_of
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style, in_ascii, speaks_unicode, style_of, visible, wants_color
 from pipeprof.cli.text.table import lay_out
@@ -119,11 +119,11 @@ def test_numbers_stay_with_their_units(width: int) -> None:
     ("share", "expected"), [(None, ""), (0, ""), (0.01, ""), (0.07, "▌"), (0.5, "████"), (1, "████████")]
 )
 def test_bars(share: float | None, expected: str) -> None:
-    assert bar(share) == expected
+    assert draw_bar(share) == expected
 
 
-def test_places() -> None:
-    assert [place_of(id_) for id_ in ("source", "stages.10", "stages.1.stages.0", "injected.0")] == [
+def test_numbers_of_stages() -> None:
+    assert [number_of(id_) for id_ in ("source", "stages.10", "stages.1.stages.0", "injected.0")] == [
         "source",
         "10",
         "1.0",
@@ -131,7 +131,7 @@ def test_places() -> None:
     ]
 
 
-@pytest.mark.parametrize("module", [style, units])
+@pytest.mark.parametrize("module", [names, style, units])
 def test_examples_in_the_docstrings(module: object) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0

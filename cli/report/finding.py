@@ -1,0 +1,130 @@
+"""One finding in full: what was seen, the fix as YAML and Python, its prediction and the numbers behind it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeprof.cli.command_line import rerun
+from pipeprof.cli.report.findings import build_findings, describe_delta, describe_measured, summarize_status
+from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, Span
+from pipeprof.profiles.wording import significant, stage_label
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.advise.rule import Semantics
+    from pipeprof.profiles.document.findings import Finding, Predicted
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Stage
+
+SEMANTICS: dict[Semantics, str] = {
+    "same": "the same elements in the same order",
+    "order": "the same elements in another order",
+    "randomness": "other random draws, or another random order, from the same distribution",
+    "values": "perhaps other values: only you can decide whether they are right",
+}
+"""What a fix does to the data, by semantics class."""
+
+_INDENT = 4
+_LABEL = 10
+_STATEMENTS = re.compile(r"; (?=options\.|dataset = )")
+"""Where a line of Python that sets an option may be broken."""
+
+
+def build_all_findings(profile: Profile) -> Iterator[Block]:
+    """Build every finding in full, or the sentence that says why there is none."""
+    if not profile.findings:
+        yield from build_findings(profile)
+        return
+    yield Heading("What to change", summarize_status(profile.findings))
+    for number in range(1, len(profile.findings) + 1):
+        yield from build_finding(profile, number)
+
+
+def build_finding(profile: Profile, number: int) -> Iterator[Block]:
+    """Build one finding in full.
+
+    Args:
+        profile: The profile.
+        number: Of the finding, from 1 on, as the report numbers it.
+    """
+    finding = (profile.findings or [])[number - 1]
+    yield Heading(f"{number}. {finding.title}", _status(finding))
+    yield from describe_finding(finding, profile.stages or [])
+    command = rerun(profile, overrides=finding.overrides) if finding.overrides else None
+    if command:
+        yield Command("Try", command, indent=_INDENT, width=_LABEL)
+
+
+def describe_finding(finding: Finding, stages: Sequence[Stage]) -> Iterator[Block]:
+    """Build everything but the title of a finding.
+
+    Args:
+        finding: The finding.
+        stages: To name its stage.
+    """
+    stage = next((stage for stage in stages if stage.id == finding.stage), None)
+    if stage is not None or finding.stage:
+        yield from _labelled("Stage", stage_label(stage) if stage is not None else finding.stage or "")
+    elif finding.location is not None:
+        yield from _labelled("Place", f"{finding.location.file}:{finding.location.line}")
+    if finding.sentence:
+        yield from _labelled("Seen", finding.sentence)
+    if finding.recommendation:
+        yield from _labelled("Fix", finding.recommendation)
+    if finding.change:
+        yield from _labelled("Change", finding.change)
+    yield from _code("YAML", finding.patch)
+    yield from _code("Python", finding.python)
+    if finding.semantics:
+        yield from _labelled("Data", SEMANTICS[finding.semantics])
+    if finding.predicted is not None:
+        yield from _labelled("Predicted", _predicted(finding.predicted))
+    if finding.measured:
+        yield from _labelled("Measured", describe_measured(finding.measured))
+    if finding.evidence:
+        yield from _labelled("Evidence", _evidence(finding.evidence))
+    if finding.reason:
+        yield from _labelled("Status", finding.reason)
+    yield from _labelled("Rule", f"pipeprof explain {finding.rule}")
+
+
+def _status(finding: Finding) -> str:
+    words = {
+        "kept": "measured: better by more than the noise",
+        "ceiling": "measured: the cause; no edit is known",
+        "unverified": "",
+        "rejected": "measured: no gain, or other data than before",
+    }
+    return words[finding.status]
+
+
+def _labelled(label: str, text: str) -> Iterator[Block]:
+    yield Prose((Span(label.ljust(_LABEL), "dim"), Span(text)), indent=_INDENT, hang=_LABEL)
+
+
+def _code(label: str, text: str | None) -> Iterator[Block]:
+    """Code as it is, one statement a line."""
+    lines = [line for line in _STATEMENTS.sub("\n", text or "").splitlines() if line.strip()]
+    if lines:
+        yield Code("\n".join(lines), indent=_INDENT, label=label, wrap=True)
+
+
+def _predicted(predicted: Predicted) -> str:
+    effects = []
+    if predicted.speedup is not None:
+        effects.append(f"{significant(predicted.speedup)}× faster")
+    if predicted.peak_rss_delta_bytes is not None:
+        effects.append(describe_delta(predicted.peak_rss_delta_bytes))
+    what = ", ".join(effects)
+    return f"{what}: {predicted.formula}" if what and predicted.formula else what or predicted.formula or "unknown"
+
+
+def _evidence(evidence: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {_value(value)}" for name, value in evidence.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else significant(value)

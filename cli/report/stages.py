@@ -1,0 +1,197 @@
+"""All that is known of each stage: as written, as TensorFlow runs it, its time, bytes and elements."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
+from pipeprof.cli.text.names import draw_bar, name_row, number_of, write_share
+from pipeprof.cli.text.units import Scale, byte_scale, time_scale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Stage
+
+LONG_NUMBER = 18
+"""Cells of a stage's number that is shortened where a table would be cut."""
+
+_COST_NOTE = "; time per batch, all threads together"
+_TRACED_NOTE = "; time per batch while traced, which takes longer"
+
+
+def _end_of(stage_id: str) -> str:
+    """The end of a long number; the rows before it have the rest."""
+    number = number_of(stage_id)
+    return f"…/{number.rpartition('/')[2]}" if "/" in number and len(number) > LONG_NUMBER else number
+
+
+def build_stages(profile: Profile) -> Iterator[Block]:
+    """Build one row a stage with everything that is known of it; those inside a function are indented."""
+    stages = profile.stages
+    if not stages:
+        return
+    costs = any(stage.inside_ms is not None for stage in stages)
+    known = any(stage.executed or stage.tf_op for stage in stages)
+    what = "as written, and as TensorFlow runs it"
+    if not known:
+        what = "as written; the graph that TensorFlow runs was not read"
+    if stages[0].id.startswith("running."):
+        what = "as TensorFlow runs it; the graph of what was written was not read"
+    traced = not any(stage.timed_by == "model" for stage in stages) and _any_traced(stages)
+    yield Heading("Pipeline", what + ((_TRACED_NOTE if traced else _COST_NOTE) if costs else ""))
+    main, lines = _lines(profile)
+    # Where the table would be cut, why stands below it, and then addresses are shortened.
+    short = [stage.model_copy(update={"executed": _split(stage)[0]}) for stage in stages]
+    reasons = [
+        Prose(f"{', '.join(places)}: {reason}", style="dim", hang=2) for reason, places in _reasons(stages).items()
+    ]
+    versions: list[list[Block]] = [
+        [Table(_columns(stages, lines))],
+        [Table(_columns(short, lines)), *reasons],
+    ]
+    if any(_end_of(one.id) != number_of(one.id) for one in short):
+        versions.append([Table(_columns(short, lines, _end_of)), *reasons])
+    yield Alternatives(versions)
+    for said in _calls(stages, lines) if lines else ():
+        yield Prose(said, style="dim", hang=2)
+    legend = _legend(stages)
+    if _any_traced(stages) and not traced:
+        legend.append(("", "~ estimated from the trace: no live iterator when costs were read"))
+    if main is not None:
+        legend.append(("", f"line in {PurePath(main).name}"))
+    yield Legend(legend)
+    if profile.options:
+        yield Prose("Options: " + ", ".join(f"{name} = {_option(value)}" for name, value in profile.options.items()))
+    if not costs and profile.steps:
+        yield Prose("No cost per stage: TensorFlow gave no model of this pipeline.")
+
+
+def _legend(stages: Sequence[Stage]) -> list[tuple[str, str]]:
+    legend = []
+    if any(stage.origin == "injected" for stage in stages):
+        legend.append(("", "+ added by TensorFlow"))
+    if any(stage.tunable for stage in stages):
+        legend.append(("calls", "* chosen by TensorFlow"))
+    return [*legend, ("on CPU", "on CPU: core time per batch, all threads")]
+
+
+def _any_traced(stages: Sequence[Stage]) -> bool:
+    return any(stage.timed_by == "trace" for stage in stages)
+
+
+def _lines(profile: Profile) -> tuple[str | None, list[str]]:
+    """For a Python target the line of each stage; with the file's name where it is not the file of most of them."""
+    places = [stage.location for stage in profile.stages or []] if profile.target.kind == "function" else []
+    files = Counter(place.file for place in places if place)
+    main = files.most_common(1)[0][0] if files else None
+    return main, [
+        "" if place is None else str(place.line) if place.file == main else f"{PurePath(place.file).name}:{place.line}"
+        for place in places
+    ]
+
+
+def _calls(stages: Sequence[Stage], lines: Sequence[str]) -> list[str]:
+    """The user's calls that are several stages, none of which has the call's name."""
+    found: dict[tuple[str, str], list[Stage]] = {}
+    for stage, line in zip(stages, lines, strict=True):
+        if stage.location is not None and stage.location.call is not None:
+            found.setdefault((stage.location.call, line), []).append(stage)
+    return [
+        f"{call} (line {line}) is {_places([number_of(one.id) for one in parts])}"
+        for (call, line), parts in found.items()
+        if len(parts) > 1 and call not in {one.op for one in parts}
+    ]
+
+
+def _places(places: Sequence[str]) -> str:
+    if len(places) > 3:
+        return f"{places[0]} to {places[-1]}, {len(places)} stages"
+    return f"{', '.join(places[:-1])} and {places[-1]}"
+
+
+def _columns(stages: Sequence[Stage], lines: Sequence[str], place: Callable[[str], str] = number_of) -> list[Column]:
+    names = {stage.id: f"{place(stage.id)} {stage.name or stage.op}" for stage in stages}
+    per_batch = time_scale(stage.inside_ms for stage in stages)
+    sizes = byte_scale(stage.buffered_bytes for stage in stages)
+    each = byte_scale(stage.bytes_per_element for stage in stages)
+    apart = any(stage.time_ms_per_batch is not None for stage in stages)
+    cpu = 3 if place is number_of else 2
+    has_model = any(stage.timed_by == "model" for stage in stages)
+    marks = ["~" if has_model and stage.timed_by == "trace" else "" for stage in stages]
+    inside = [f"{mark}{per_batch.text(stage.inside_ms)}" for mark, stage in zip(marks, stages, strict=True)]
+    return [
+        Column("#", [place(stage.id) for stage in stages], right=False, style="dim"),
+        Column("written", [_written(stage) for stage in stages], right=False, shrink_to=16),
+        *([Column("line", lines, keep=5)] if any(lines) else []),
+        Column("as TensorFlow runs it", [_executed(stage, names) for stage in stages], right=False, shrink_to=20),
+        Column(per_batch.unit, inside),
+        *([Column("on CPU", [per_batch.text(stage.cpu_ms_per_batch) for stage in stages], keep=cpu)] if apart else []),
+        Column("share", [write_share(stage.share) for stage in stages], keep=5),
+        Column("", [draw_bar(stage.share) for stage in stages], right=False, keep=1, gap=1),
+        Column("calls", [_parallel(stage) for stage in stages], keep=2),
+        Column(f"holds {sizes.unit}", [_bytes(sizes, stage.buffered_bytes) for stage in stages], keep=4),
+        Column(f"{each.unit}/element", [_bytes(each, stage.bytes_per_element) for stage in stages], keep=0),
+        Column("elements", ["" if one.elements is None else f"{one.elements:,}" for one in stages], keep=-1),
+        Column("an element", [_element(stage) for stage in stages], right=False, keep=-2),
+    ]
+
+
+def _element(stage: Stage) -> str:
+    """What an element is made of: ``image uint8[224,224,3], label int64``."""
+    return ", ".join(
+        ("" if one.name.isdigit() else f"{one.name} ")
+        + one.dtype
+        + ("[…]" if one.shape is None else f"[{','.join('?' if n is None else str(n) for n in one.shape)}]")
+        for one in stage.element_spec or []
+    ).replace("[]", "")
+
+
+def _option(value: bool | int) -> str:
+    return str(value).lower()
+
+
+def _written(stage: Stage) -> str:
+    indent = "  " * stage.depth
+    return f"{indent}{'(' + stage.op + ')' if stage.origin == 'injected' else name_row(stage)}"
+
+
+def _executed(stage: Stage, names: dict[str, str]) -> str:
+    if stage.fused_with:
+        return f"fused into {names.get(stage.fused_with, number_of(stage.fused_with))}"
+    # Without an op of TensorFlow's the graph was not read, and what runs is unknown.
+    return stage.executed or ("as written" if stage.tf_op and not stage.id.startswith("running.") else "")
+
+
+def _split(stage: Stage) -> tuple[str | None, str]:
+    """What TensorFlow made of it, and why, where that is said: ``stays serial`` and ``stateful op PyFunc``."""
+    for mark in (": ", " because "):
+        what, found, why = (stage.executed or "").partition(mark)
+        if found:
+            return what, f"{mark.strip(': ')} {why}".strip()
+    # Its name stands beside it.
+    return stage.executed and stage.executed.removeprefix(f"{stage.op} injected, "), ""
+
+
+def _reasons(stages: Sequence[Stage]) -> dict[str, list[str]]:
+    """The places of the stages by what there is to say about them."""
+    found: dict[str, list[str]] = {}
+    for stage in stages:
+        what, why = _split(stage)
+        if why:
+            found.setdefault(f"{(what or '').rpartition(', ')[2]}: {why}", []).append(number_of(stage.id))
+    return found
+
+
+def _parallel(stage: Stage) -> str:
+    if stage.parallelism is None:
+        return ""
+    return f"{stage.parallelism:.3g}{'*' if stage.tunable else ' '}"
+
+
+def _bytes(scale: Scale, value: float | None) -> str:
+    return "0" if value == 0 else scale.text(value)
