@@ -1,4 +1,4 @@
-"""What went wrong, and what is to be said besides."""
+"""Errors and warnings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ class Message(Model):
 
     code: str
     message: str
+
+
+class ErrorFrame(Model):
+    """A line of the user's own code in a traceback."""
+
+    file: str
+    line: int
+    function: str | None = Field(None, description="`null` for the place of a syntax error.")
+    source: str | None = Field(None, description="The line, without indentation; `null` if it could not be read.")
 
 
 class Problem(Model):
@@ -28,3 +37,8 @@ class Problem(Model):
     message: str
     stage: str | None = None
     address: str | None = Field(None, description="The place in the spec as a dotted path, e.g. `stages.1.ops.0`.")
+    frames: list[ErrorFrame] = Field(
+        default_factory=list,
+        description="The traceback, reduced to the user's own files, outermost first; empty where nothing was raised.",
+    )
+    traceback: str | None = Field(None, description="The complete traceback (its end, if it is very long).")

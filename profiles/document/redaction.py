@@ -34,6 +34,7 @@ _FREE_TEXT = frozenset(
         "source",
         "text",
         "title",
+        "traceback",
         "versions",
     }
 )

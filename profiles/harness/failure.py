@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.messages import Problem
+from pipeprof.profiles.document.messages import ErrorFrame, Problem
 from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.user_frames import UserFrame, users_frame_of_stacks
@@ -152,7 +152,17 @@ def _raised(observed: Observed, error: Raised, around: Circumstances) -> Failure
         did = _DID.get(error.code, "The pipeline raised")
         message = f"{did}{of}{place}, phase {_where(observed)}: {message}"
     location = stage.location if stage else Location(file=frame.file, line=frame.line) if frame else None
-    problem = Problem(code=error.code, message=message, stage=error.address, address=error.address)
+    problem = Problem(
+        code=error.code,
+        message=message,
+        stage=error.address,
+        address=error.address,
+        frames=[
+            ErrorFrame(file=as_typed(frame.file), line=frame.line, function=frame.function, source=frame.source)
+            for frame in error.frames
+        ],
+        traceback=error.traceback,
+    )
     if location is not None:
         problem.file, problem.line, problem.column = location.file, location.line, location.column
     return Failure(problem, exit_code)

@@ -12,7 +12,7 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.error_stage import call_path, enclosing_stage
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.profiles.protocol.messages import Raised
-from pipeprof.profiles.user_frames import UserFrame, frames_of_error, innermost_users_frame
+from pipeprof.profiles.user_frames import UserFrame, frames_of_error, innermost_users_frame, with_sources
 from pipeprof.profiles.worker.error_text import essence, first_line
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, PythonStep
 
@@ -70,6 +70,7 @@ def describe_error(error: BaseException, sample: Sample) -> Raised:
     place = sample.place_of(node["id"]) if node is not None and frame is None else None
     if place is not None:
         frame = UserFrame(place["file"], place["line"], place["function"])
+        frames = frames or with_sources([frame])
     return Raised(
         phase=sample.phase,
         code="raised",

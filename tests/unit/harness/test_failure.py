@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from unit.worker.fakes import GIB, MIB, beat, drained, error, measured, model_node, observed, phase, sample, stage_at
 
+from pipeprof.profiles.document.messages import ErrorFrame
 from pipeprof.profiles.harness.event_loop import Ended
 from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
 from pipeprof.profiles.harness.received import Observed
@@ -472,3 +473,18 @@ def test_files_are_named_as_the_user_types_them(tmp_path, monkeypatch):
     stacks = STACKS.replace("/home/me", str(tmp_path))
     crashed = failed(Ended("exit", -11), observed(*MEASURING), stacks=stacks)
     assert "The user's code was at decode.py:33." in crashed.problem.message
+
+
+def test_the_users_frames_are_in_the_problem_with_their_lines_and_the_whole_traceback(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frames = [
+        UserFrame(str(tmp_path / "train.py"), 12, "make", "return helper.scale(3, 0)"),
+        UserFrame("/home/me/helper.py", 3, "scale", 'raise ValueError("bad")'),
+    ]
+    seen = observed(phase("build"), error("raised", frames=frames, traceback="Traceback …"))
+    problem = failed(Ended("exit", 0), seen).problem
+    assert problem.frames == [
+        ErrorFrame(file="train.py", line=12, function="make", source="return helper.scale(3, 0)"),
+        ErrorFrame(file="/home/me/helper.py", line=3, function="scale", source='raise ValueError("bad")'),
+    ]
+    assert problem.traceback == "Traceback …"
