@@ -1,4 +1,4 @@
-"""Command lines for the user to run next: the same run again, with all its flags and some changes."""
+"""Command lines that continue a run: the same run again with all its flags and some changes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
 
 OUTPUTS = frozenset({"section", "out", "form", "json", "force", "color", "quiet", "verbose"})
-"""Options that say where a report goes and how it looks; a repeated run does not write over the first one's files."""
+"""Options for where a report goes and how it looks; a repeated run must not overwrite the files of the first."""
 
 
 def rerun(profile: Profile, *, overrides: Sequence[str] = (), **changes: Any) -> str | None:
-    """The shell command line that repeats a profile's run with all its flags and the given changes.
+    """Write the shell command line that repeats a profile's run with all its flags and the given changes.
 
     Args:
         profile: The profile of the run.
@@ -30,30 +30,30 @@ def rerun(profile: Profile, *, overrides: Sequence[str] = (), **changes: Any) ->
     """
     if overrides and profile.target.kind != "spec":
         return None
-    options = run_options(profile)
-    replaced = {_path(profile, override) for override in overrides}
-    kept = [value for value in options.sets or () if _path(profile, value) not in replaced]
+    options = recover_options(profile)
+    replaced = {_stage_path(profile, override) for override in overrides}
+    kept = [value for value in options.sets or () if _stage_path(profile, value) not in replaced]
     same = {**asdict(options), "sets": kept, **dict.fromkeys(changes)}
-    words = ["pipeprof", "run", *_words(same), *_words({"sets": list(overrides), **changes})]
+    words = ["pipeprof", "run", *_write_words(same), *_write_words({"sets": list(overrides), **changes})]
     return shlex.join(words)
 
 
-def what_if(profile: Profile, memory_limit: str) -> str:
-    """The command line that asks which buffers of a profile's spec, changed as it was, fit into a memory limit.
+def check_limit(profile: Profile, memory_limit: str) -> str:
+    """Write the command line that shows which buffers of a run's spec fit into a memory limit.
 
     Args:
         profile: The profile of a run of a spec.
         memory_limit: The limit as typed, such as ``8GiB``.
     """
-    given = asdict(run_options(profile))
+    given = asdict(recover_options(profile))
     kept = {name: given[name] for name in ("target", "sets", "overlays", "env", "no_python")}
-    return shlex.join(["pipeprof", "check", *_words(kept), *_words({"memory_limit": memory_limit})])
+    return shlex.join(["pipeprof", "check", *_write_words(kept), *_write_words({"memory_limit": memory_limit})])
 
 
-def run_options(profile: Profile) -> RunOptions:
-    """The options that a profile's run was given, without those for its outputs.
+def recover_options(profile: Profile) -> RunOptions:
+    """Recover the options of a profile's run, without those for its outputs.
 
-    They are those of its command line; where that is missing or about something else, those that the document names.
+    They come from its command line; where that is missing or contradicts the document, from the document.
     """
     from pipeprof.pipelines.errors import UsageError
 
@@ -78,7 +78,7 @@ def run_options(profile: Profile) -> RunOptions:
 
 
 def parse_run(words: Sequence[str]) -> RunOptions:
-    """The options in the words after ``pipeprof run``, read by the command's own parser; nothing is run.
+    """Parse the words after ``pipeprof run`` with the command's own parser; nothing runs.
 
     Raises:
         UsageError: The parser refuses them.
@@ -90,7 +90,7 @@ def parse_run(words: Sequence[str]) -> RunOptions:
     from pipeprof.pipelines.errors import UsageError
 
     try:
-        context = run_parser().make_context("run", list(words))
+        context = build_parser().make_context("run", list(words))
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
@@ -102,7 +102,7 @@ def parse_run(words: Sequence[str]) -> RunOptions:
 
 
 @cache
-def run_parser() -> Any:
+def build_parser() -> Any:
     """Build the parser of ``pipeprof run`` without the command's body."""
     import typer
 
@@ -115,9 +115,9 @@ def _nothing(options: RunOptions) -> None:
     """Do nothing."""
 
 
-def _words(options: Mapping[str, Any]) -> Iterator[str]:
-    """The words of a command line for options by name: those that differ from their defaults, the target first."""
-    for parameter in run_parser().params:
+def _write_words(options: Mapping[str, Any]) -> Iterator[str]:
+    """Write options as words of a command line: those that differ from their defaults, the target first."""
+    for parameter in build_parser().params:
         value = options.get(parameter.name)
         if parameter.param_type_name == "argument":
             if value is not None:
@@ -132,8 +132,8 @@ def _words(options: Mapping[str, Any]) -> Iterator[str]:
                 yield str(one)
 
 
-def _path(profile: Profile, override: str) -> str:
-    """The path of a ``--set`` value with stages by their addresses, so that equal places compare equal."""
+def _stage_path(profile: Profile, override: str) -> str:
+    """Return the path of a ``--set`` value with names of stages replaced by their addresses."""
     ids = {stage.id for stage in profile.stages or ()}
     by_name = {(stage.id.rpartition(".")[0], stage.name): stage.id for stage in profile.stages or () if stage.name}
     path = ""

@@ -88,7 +88,7 @@ Section = Annotated[
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Everything that ``pipeprof run`` can be given, as typed."""
+    """All options of ``pipeprof run``, as typed."""
 
     target: Target
     sets: Set = None
@@ -138,7 +138,7 @@ class RunOptions:
 
 
 def typed_command(command: Callable[[RunOptions], None]) -> Callable[..., None]:
-    """A function with one parameter for each option of ``pipeprof run``, as typer reads it.
+    """Make a function with one parameter for each option of ``pipeprof run``, as typer reads it.
 
     Args:
         command: Takes all options in one object.

@@ -82,7 +82,7 @@ def check(
             # stdout is for the spec or the Python code: it may be a file.
             raise
         streams.write_stdout(
-            _diagnostics(error) if kind == "text" else _encoded(_with_errors(target, changes, error), kind)
+            _list_errors(error) if kind == "text" else _encoded(_with_errors(target, changes, error), kind)
         )
         raise typer.Exit(error.exit_code) from None
     for note in loaded.notes if loaded is not None and kind == "text" else ():
@@ -117,8 +117,8 @@ def check(
         raise typer.Exit(exit_code)
 
 
-def _diagnostics(error: SpecError) -> str:
-    """Every error with its place, and their number at the end."""
+def _list_errors(error: SpecError) -> str:
+    """List every error with its place, then their number."""
     from pipeprof.pipelines.spec.errors.diagnostics import escape
 
     count = len(error.diagnostics) + error.hidden

@@ -59,7 +59,7 @@ def show(
     choice("--color", color, COLORS)
     outputs = output.plan_outputs(out, form, json=json, force=force)
     selection = output.select(outputs, verbose=verbose, sections=section, finding=finding)
-    paths = [Path(text) for text in profiles or ()] or [_latest()]
+    paths = [Path(text) for text in profiles or ()] or [_find_latest()]
     _require_one(paths, outputs.files, "--out")
     _require_one(paths, finding, "--finding")
     documents = [load_profile(path) for path in paths]
@@ -82,8 +82,8 @@ def show(
         streams.write_stdout("\n\n".join(texts))
 
 
-def _latest() -> Path:
-    """The latest profile below the current folder, named on stderr."""
+def _find_latest() -> Path:
+    """Find the latest profile below the current folder, and name it on stderr."""
     from pipeprof.cli.streams import say
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.document.store import FOLDER, latest_profile

@@ -1,4 +1,4 @@
-"""The command that a report ends with: the one most useful after this run."""
+"""The most useful command after a run, for the end of its report."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeprof.cli.command_line import rerun, run_options, what_if
+from pipeprof.cli.command_line import check_limit, recover_options, rerun
 from pipeprof.cli.options import duration
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.wording import milliseconds, significant
@@ -91,7 +91,7 @@ def _measure_longer(profile: Profile) -> NextCommand | None:
     if not unsettled and steps.count >= FEW_STEPS and steps.seconds >= SHORT_SECONDS:
         return None
     why = "the warm-up had not settled" if unsettled else f"only {steps.count:,} steps in {steps.seconds:.1f} s"
-    longest = max(steps.seconds, duration("--seconds", run_options(profile).seconds) or 0.0)
+    longest = max(steps.seconds, duration("--seconds", recover_options(profile).seconds) or 0.0)
     length = _in_words(max(30, math.ceil(_LONGER * longest)))
     return _command(rerun(profile, seconds=length, steps=None), f"measure longer: {why}")
 
@@ -119,7 +119,7 @@ def _fit_memory(profile: Profile) -> NextCommand | None:
     limit = max(math.ceil(memory.peak_bytes / 2 / _GIB), 1)
     if not named or not _holds_buffers(profile) or limit * _GIB >= memory.peak_bytes:
         return None
-    return _command(what_if(profile, f"{limit}GiB"), f"the largest buffers that fit into {limit} GiB")
+    return _command(check_limit(profile, f"{limit}GiB"), f"the largest buffers that fit into {limit} GiB")
 
 
 def _holds_buffers(profile: Profile) -> bool:
@@ -135,14 +135,14 @@ def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> Nex
     if problem.code == "empty":
         return None
     if problem.code == "hung":
-        timeout = duration("--timeout", run_options(profile).timeout) or _DEFAULT_TIMEOUT
+        timeout = duration("--timeout", recover_options(profile).timeout) or _DEFAULT_TIMEOUT
         return _command(rerun(profile, timeout=_in_words(5 * timeout)), "in case a batch only takes longer")
     if problem.code == "step-raised":
         return _command(rerun(profile, step="none", dispatch=None), "the pipeline without the step")
     if problem.code == "out-of-memory" and problem.stage is not None and profile.target.kind == "spec":
-        limit = run_options(profile).memory_limit or _size(profile.host.memory_limit_bytes)
+        limit = recover_options(profile).memory_limit or _size(profile.host.memory_limit_bytes)
         if limit:
-            return _command(what_if(profile, limit), f"the largest buffers that fit into {limit}")
+            return _command(check_limit(profile, limit), f"the largest buffers that fit into {limit}")
     return _show_everything(saved)
 
 
@@ -152,7 +152,7 @@ def _measure_shorter(profile: Profile, problem: Problem) -> NextCommand | None:
     if steps is not None:
         length = steps.seconds / 2 if problem.code == "max-time" else steps.seconds
         return _command(rerun(profile, seconds=str(max(1, math.floor(length)))), "a shorter measurement")
-    limit = duration("--max-time", run_options(profile).max_time)
+    limit = duration("--max-time", recover_options(profile).max_time)
     if problem.code != "max-time" or limit is None:
         return None
     return _command(rerun(profile, max_time=_in_words(_LONGER * limit)), "more time: no step was measured")

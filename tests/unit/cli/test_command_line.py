@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from pipeprof.cli.command_line import OUTPUTS, parse_run, rerun, run_options, run_parser
+from pipeprof.cli.command_line import OUTPUTS, build_parser, parse_run, recover_options, rerun
 from pipeprof.cli.main import app
 from pipeprof.cli.options import RunOptions
 from pipeprof.profiles.document.profile import Profile
@@ -87,7 +87,7 @@ def test_overrides_need_a_spec(recorded: Recorded) -> None:
 def test_without_a_command_line_the_document_names_the_changes(command: list[str], recorded: Recorded) -> None:
     profile = recorded("no-model")
     profile.command = command
-    assert run_options(profile) == replace(RunOptions("spec.yaml"), sets=["options.autotune.enabled=false"])
+    assert recover_options(profile) == replace(RunOptions("spec.yaml"), sets=["options.autotune.enabled=false"])
     assert rerun(profile) == "pipeprof run spec.yaml --set options.autotune.enabled=false"
 
 
@@ -96,5 +96,5 @@ def test_the_parser_is_that_of_the_command() -> None:
 
     command = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
     assert [(p.name, p.opts, p.default) for p in command.params] == [
-        (p.name, p.opts, p.default) for p in run_parser().params
+        (p.name, p.opts, p.default) for p in build_parser().params
     ]
