@@ -11,13 +11,13 @@ from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.inference.pipeline import ElementInfo, element_specs
 from pipeprof.pipelines.inference.tensor.shapes import Tensor
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.ops.values.structures import ShapeOf
 from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure
 from pipeprof.pipelines.ops.values.values import FilePatterns
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.models import Placed
 from pipeprof.profiles.document.stages import Location
-from pipeprof.profiles.memory.predict.predict import IN_MEMORY_SOURCES
 from pipeprof.profiles.view.functions import GENERATOR, NOTHING, Functions
 from pipeprof.profiles.view.view import Component, FunctionView, PipelineView, StageView
 
@@ -83,7 +83,7 @@ class _Builder:
         """The view of one source or stage."""
         link = self._links[placed.address]
         info = self._elements.get(placed.address)
-        in_memory = placed.op.op in IN_MEMORY_SOURCES
+        in_memory = traits(placed.op.op).in_memory
         return StageView(
             id=placed.address,
             op=placed.op.op,

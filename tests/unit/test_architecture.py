@@ -79,7 +79,6 @@ PROGRAMS = {"profiles": {"worker": GROUND | {"host"}}}
 KNOWN_IMPORTS: set[tuple[str, str]] = {
     ("profiles.harness.failure", "profiles.worker.error_report"),
     ("profiles.worker.sample", "profiles.harness.settings"),
-    ("profiles.view.from_spec", "profiles.memory.predict.predict"),
 }
 KNOWN_CIRCLES = {"pipelines/ops", "profiles", "profiles/worker", "cli"}
 KNOWN_CYCLE = {
