@@ -43,6 +43,9 @@ class PythonCost(Model):
     function: str
     file: str | None = None
     line: int | None = Field(None, description="The line at which it was seen most often.")
+    parent: str | None = Field(
+        None, description="The op in `ops` that runs it, whose time contains this one; `None` where no op was traced."
+    )
     ms_per_batch: float = Field(description="Time inside it per batch, what it calls in the user's files left out.")
     share: float = Field(description="Of the time that was seen inside Python functions of the pipeline, 0 to 1.")
     lock_share: float | None = Field(

@@ -87,7 +87,7 @@ def work_by_stage(
             waiting=seen.waiting / seen.looked_at if seen.looked_at else None,
             intra_op=seen.further / seen.ms if seen.ms else 0.0,
             ops=_longest(costs.get(address, {}), batches),
-            python=python.get(address, [])[:MOST_FUNCTIONS],
+            python=_with_parent(python.get(address, [])[:MOST_FUNCTIONS], costs.get(address, {})),
             calls=called,
             calling=calling,
             elements=elements.get(address, 0) / batches,
@@ -225,6 +225,12 @@ def _threads(work: Mapping[str, TracedWork], addresses: _Addresses) -> dict[str,
             one.computing += seen.ms * seen.computing
             one.waiting += seen.ms * seen.waiting
     return found
+
+
+def _with_parent(functions: Sequence[PythonCost], ops: Mapping[str, float]) -> list[PythonCost]:
+    """Name the op that runs a stage's Python functions: the costliest one that calls Python."""
+    parent = max((op for op in ops if op in PYTHON), key=lambda op: ops[op], default=None)
+    return [one.model_copy(update={"parent": parent}) for one in functions]
 
 
 def _longest(ops: Mapping[str, float], batches: int) -> list[OpCost]:
