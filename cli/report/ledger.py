@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
 from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import byte_scale, seconds
+from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, STAGE_OWNERS
 from pipeprof.profiles.constants import AUTOTUNED_PREFETCH
 from pipeprof.profiles.memory.ledger.texts import OWNERS, growth_text, leak_text, owner_text
 from pipeprof.profiles.wording import percent, size, stage_name
@@ -25,8 +26,7 @@ HOW: dict[How, str] = {
     "alias": "shared, no extra memory",
 }
 """Where the bytes of an owner come from."""
-_IN_FLIGHT = frozenset({"batch", "parallel", "prefetch"})
-_BUFFERS = frozenset({"batch", "cache", "parallel", "prefetch", "shuffle"})
+_IN_FLIGHT = STAGE_OWNERS - RETAINING_OWNERS
 _LARGE_BUFFER = 0.25
 """Of the pipeline's memory: a prefetch from here on is named for itself."""
 _SMALL = 1 << 20
@@ -57,7 +57,7 @@ def group_owners(profile: Profile) -> list[tuple[str, int]]:
         alone = entry.owner == "prefetch" and entry.bytes >= _LARGE_BUFFER * whole
         if entry.owner in _IN_FLIGHT and not alone:
             name = OWNERS["batch"]
-        elif stage is not None and entry.owner in _BUFFERS:
+        elif stage is not None and entry.owner in STAGE_OWNERS:
             name = stage_name(stage)
         else:
             name = name_owner(entry)
@@ -163,7 +163,9 @@ def _lacks_buffer(memory: Memory, above: int) -> bool:
     entries = memory.ledger or []
     known = {(entry.owner, entry.stage) for entry in entries if entry.predicted_bytes is not None}
     large = [
-        entry for entry in entries if entry.owner in _BUFFERS and entry.stage and entry.bytes >= _LARGE_SHARE * above
+        entry
+        for entry in entries
+        if entry.owner in STAGE_OWNERS and entry.stage and entry.bytes >= _LARGE_SHARE * above
     ]
     return any((entry.owner, entry.stage) not in known for entry in large)
 

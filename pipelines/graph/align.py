@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pipeprof.pipelines.graph.opnames import in_model, is_closed, is_given, is_helper, is_option
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.pipelines.ops.traits import EXECUTED, traits, written_op
+from pipeprof.pipelines.ops.executed_ops import EXECUTED, written_op
+from pipeprof.pipelines.ops.traits import traits
 
 # Executed ops that two datasets without names become, one reading the other, and what their users write.
 _FUSIONS = {fused: parts for fused in EXECUTED if (parts := traits(fused).parts)}

@@ -9,7 +9,8 @@ from typing import TypeAlias
 from pipeprof.pipelines.graph.cardinality import INFINITE, cardinalities
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.pipelines.ops.traits import STAGES, written_op
+from pipeprof.pipelines.ops.executed_ops import written_op
+from pipeprof.pipelines.ops.traits import STAGES
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class _Walk:
             return self._common(self._sides(node))
         if not node.inputs and written_op(node.op) not in STAGES:
             # The elements of a saved dataset may be batches; those of any other source are single.
-            return None if traits.stores or traits.opaque or traits.batches is not None else SINGLE
+            return None if traits.stores or traits.opaque or traits.loads_batches else SINGLE
         below = self.of(node.inputs[0]) if node.inputs else self._given(self._owner(node))
         return self._after(node, below)
 

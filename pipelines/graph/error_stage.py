@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict
-from pipeprof.pipelines.ops.traits import written_op
+from pipeprof.pipelines.ops.executed_ops import written_op
 
 _PASSED_TO = re.compile(r"passed to (?P<key>[\w:]+) transformation")
 _FUNCTION_NODE = re.compile(r"\{\{function_node (?P<name>[^\s}]+)")

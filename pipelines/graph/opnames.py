@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from pipeprof.pipelines.ops.traits import EXECUTED, OPTION_FAMILIES, executed, family, traits
+from pipeprof.pipelines.ops.executed_ops import EXECUTED, OPTION_FAMILIES, executed, family
+from pipeprof.pipelines.ops.traits import traits
 
 _VERSION = re.compile(r"V\d+$")
 _GIVEN = re.compile(r"Window|Snapshot(?:Nested)?DatasetReader(?:/.*)?")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pipeprof.pipelines.graph.align import Joined
 from pipeprof.pipelines.graph.costs.costs import Cost
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
-from pipeprof.pipelines.ops.traits import executed, written_op
+from pipeprof.pipelines.ops.executed_ops import executed, written_op
 
 _OPTIMIZATION = "experimental_optimization"
 

@@ -21,7 +21,8 @@ from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.graph.naming import Group, Names, address_in, by_place
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict
-from pipeprof.pipelines.ops.traits import Traits, executed, family, traits, written_op
+from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
+from pipeprof.pipelines.ops.traits import Traits, traits
 
 _LAST_INT64 = 2**63 - 1
 

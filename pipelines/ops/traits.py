@@ -1,21 +1,19 @@
-"""Traits of the ops: one row per source and stage as written, one row per dataset op that TensorFlow executes.
+"""Traits of the ops: one row per source and stage, by the name under which it is written.
 
-No other module holds a collection of op names (a test checks it): what an op means is asked here, as in
-``traits(stage.op).passes``. Executed ops are looked up by *family*, the op type without ``Dataset`` and version:
-``ParallelMapDatasetV2`` belongs to ``ParallelMap``, which is a ``map``.
+The meaning of an op is asked here, as in ``traits(stage.op).passes``; an executed op has the traits of its written op
+(`executed_ops`). No other module holds a collection of op names; a test checks it.
 """
 
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from pipeprof.pipelines.ops.executed_ops import executed, written_op
+
 Owner = Literal["cache", "shuffle", "prefetch", "parallel", "batch"]
-_VERSION: Final = re.compile(r"V\d+$")
-_DATASET_OP: Final = re.compile(r"(?P<family>\w+?)Dataset(?:V\d+)?$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +21,8 @@ class Traits:
     """The meaning of one op; an op without a row has none of the traits.
 
     Attributes:
-        batches: Argument that sets the number of elements in a batch, for ops whose elements are batches. A value of
-            None in that argument means no batches.
+        batches: For a stage whose elements are batches, the argument that sets their number of elements.
+        loads_batches: The same of a source; None as the value of that argument means no batches.
         stacks: Consecutive elements become the rows of one tensor per component.
         copies_rows: TensorFlow copies the elements into the batch on threads that no trace shows (``parallel_copy``).
         unbatches: Takes batches apart.
@@ -55,6 +53,7 @@ class Traits:
         takes_one: Takes one element for every one that it gives.
         endless: Has no end if its input has none; else its number of elements is unknown.
         windows: Its elements are datasets of the elements that it gets.
+        ends_early: Stops reading its input before that ends.
         opaque: Code of the user's or of another library makes the dataset.
         restarts: Makes the iterators of its input or of its functions anew while it runs.
         parallel: Runs ahead of its reader once it has several calls (`num_parallel_calls`).
@@ -69,6 +68,7 @@ class Traits:
     """
 
     batches: str | None = None
+    loads_batches: str | None = None
     stacks: bool = False
     copies_rows: bool = False
     unbatches: bool = False
@@ -99,6 +99,7 @@ class Traits:
     takes_one: bool = False
     endless: bool = False
     windows: bool = False
+    ends_early: bool = False
     opaque: bool = False
     restarts: bool = False
     parallel: bool = False
@@ -127,35 +128,34 @@ class Traits:
         return self.buffers or self.retains
 
     @property
+    def collects_windows(self) -> bool:
+        """Whether it collects elements in windows, which no buffer of TensorFlow's model counts."""
+        return self.function is not None and not self.single_function and (self.nests or self.batches is not None)
+
+    @property
+    def shuffles(self) -> bool:
+        """Whether it shuffles elements in a buffer."""
+        return self.buffers and self.reorders
+
+    @property
+    def prefetches(self) -> bool:
+        """Whether it makes elements ahead, in their order."""
+        return self.buffers and self.consecutive
+
+    @property
+    def written_with_function(self) -> bool:
+        """Whether a spec writes its function in the stage itself (`python:` or `ops:`)."""
+        return self.computes or self.opens or (self.opaque and self.function is not None)
+
+    @property
     def retains(self) -> bool:
         """Whether it holds elements in memory for longer than they take to the reader."""
-        return self.holds is not None and (self.stores or (self.buffers and self.reorders))
+        return self.holds is not None and (self.stores or self.shuffles)
 
     @property
     def opens(self) -> bool:
         """Whether it gives the elements of the datasets that its function makes of single elements."""
         return self.nests and self.single_function
-
-
-@dataclass(frozen=True, slots=True)
-class Executed:
-    """An op that TensorFlow executes.
-
-    Attributes:
-        op: What its user writes.
-        asynchronous: It works on threads of its own, with a degree of parallelism.
-        in_model: Names of its iterators in the performance model, where they differ from the family.
-        tail: Names of its last inputs, which are numbers; "" for an input that is none.
-        head: The same of its first inputs.
-        wraps_readers: TensorFlow's Python API makes its readers of files with it.
-    """
-
-    op: str
-    asynchronous: bool = False
-    in_model: tuple[str, ...] = ()
-    tail: tuple[str, ...] = ()
-    head: tuple[str, ...] = ()
-    wraps_readers: bool = False
 
 
 _NO_TRAITS: Final = Traits()
@@ -169,10 +169,10 @@ SOURCES: Final[dict[str, Traits]] = {
     "choose_from_datasets": Traits(
         combines=True, equal_inputs=True, reorders=True, positional=("datasets", "choice_dataset")
     ),
-    "image_dataset_from_directory": Traits(batches="batch_size", noun="image"),
-    "text_dataset_from_directory": Traits(batches="batch_size", noun="text"),
-    "audio_dataset_from_directory": Traits(batches="batch_size", noun="audio"),
-    "timeseries_dataset_from_array": Traits(batches="batch_size"),
+    "image_dataset_from_directory": Traits(loads_batches="batch_size", noun="image"),
+    "text_dataset_from_directory": Traits(loads_batches="batch_size", noun="text"),
+    "audio_dataset_from_directory": Traits(loads_batches="batch_size", noun="audio"),
+    "timeseries_dataset_from_array": Traits(loads_batches="batch_size"),
     "list_files": Traits(cheap=True, composed=True, noun="path", positional=("file_pattern",)),
     "TFRecordDataset": Traits(
         same_count=True, composed=True, wrapped=True, reads_examples=True, noun="record", positional=("filenames",)
@@ -185,10 +185,10 @@ SOURCES: Final[dict[str, Traits]] = {
     ),
     "CsvDataset": Traits(positional=("filenames", "record_defaults")),
     "load": Traits(stores=True, positional=("path",)),
-    "tfds.load": Traits(batches="batch_size", opaque=True),
+    "tfds.load": Traits(loads_batches="batch_size", opaque=True),
     "python": Traits(opaque=True),
-    "make_csv_dataset": Traits(batches="batch_size"),
-    "make_batched_features_dataset": Traits(batches="batch_size"),
+    "make_csv_dataset": Traits(loads_batches="batch_size"),
+    "make_batched_features_dataset": Traits(loads_batches="batch_size"),
     "SqlDataset": Traits(),
     "from_tensor_slices": Traits(in_memory=True, cheap=True, same_count=True, positional=("tensors",)),
     "from_tensors": Traits(in_memory=True, cheap=True, same_count=True, positional=("tensors",)),
@@ -264,6 +264,7 @@ STAGES: Final[dict[str, Traits]] = {
         computes=True, single_function=True, verb="is_kept",
     ),
     "take_while": Traits(
+        ends_early=True,
         passes=True, drops=True, same_components=True, function="predicate", predicate=True, computes=True,
         once_each=True, single_function=True, verb="goes_on",
     ),
@@ -281,6 +282,7 @@ STAGES: Final[dict[str, Traits]] = {
         takes_one=True, positional=("count",),
     ),
     "take": Traits(
+        ends_early=True,
         takes_one=True, passes=True, by_position=True, consecutive=True, drops=True, same_components=True,
         same_count=True, counts="count", positional=("count",),
     ),
@@ -317,105 +319,22 @@ STAGES: Final[dict[str, Traits]] = {
 }  # fmt: skip
 """Stages as they are written; `map+batch` and `shuffle+repeat` only TensorFlow (and its deprecated functions) make."""
 
-EXECUTED: Final[dict[str, Executed]] = {
-    "AssertCardinality": Executed("assert_cardinality", tail=("cardinality",)),
-    "Batch": Executed("batch", tail=("batch_size", "drop_remainder")),
-    "CSV": Executed("CsvDataset"),
-    "Cache": Executed("cache", in_model=("MemoryCache", "FileCache"), head=("", "filename")),
-    "DenseToSparseBatch": Executed("sparse_batch", head=("", "batch_size")),
-    "DirectedInterleave": Executed("choose_from_datasets"),
-    "FixedLengthRecord": Executed("FixedLengthRecordDataset"),
-    "FlatMap": Executed("flat_map", wraps_readers=True),
-    "Generator": Executed("from_generator"),
-    "Interleave": Executed("interleave", tail=("cycle_length", "block_length")),
-    "LegacyParallelInterleave": Executed(
-        "interleave", asynchronous=True, wraps_readers=True,
-        tail=("cycle_length", "block_length", "buffer_output_elements", "prefetch_input_elements"),
-    ),
-    "List": Executed("from_list"),
-    "MapAndBatch": Executed(
-        "map+batch", asynchronous=True, tail=("batch_size", "num_parallel_calls", "drop_remainder")
-    ),
-    "MatchingFiles": Executed("list_files"),
-    "MaxIntraOpParallelism": Executed("max_intra_op_parallelism", tail=("max_intra_op_parallelism",)),
-    "PaddedBatch": Executed("padded_batch", head=("", "batch_size")),
-    "ParallelBatch": Executed(
-        "batch", asynchronous=True, tail=("batch_size", "num_parallel_calls", "drop_remainder")
-    ),
-    "ParallelFilter": Executed("filter"),
-    "ParallelInterleave": Executed(
-        "interleave", asynchronous=True,
-        tail=(
-            "cycle_length", "block_length", "buffer_output_elements", "prefetch_input_elements", "num_parallel_calls",
-        ),
-    ),
-    "ParallelMap": Executed("map", asynchronous=True, tail=("num_parallel_calls",)),
-    "ParseExample": Executed("parse_example_dataset"),
-    "Prefetch": Executed("prefetch", tail=("buffer_size",)),
-    "PrivateThreadPool": Executed("private_thread_pool", tail=("num_threads",)),
-    "Range": Executed("range", tail=("start", "stop", "step")),
-    "Rebatch": Executed("rebatch", head=("", "batch_sizes")),
-    "Repeat": Executed("repeat", in_model=("ForeverRepeat", "FiniteRepeat", "EmptyRepeat"), tail=("count",)),
-    "Shard": Executed("shard", tail=("num_shards", "index")),
-    "Shuffle": Executed("shuffle", tail=("buffer_size", "seed", "seed2", "")),
-    "ShuffleAndRepeat": Executed("shuffle+repeat", tail=("buffer_size", "seed", "seed2", "count", "")),
-    "Skip": Executed("skip", in_model=("FiniteSkip", "EmptySkip"), tail=("count",)),
-    "SparseTensorSlice": Executed("from_sparse_tensor_slices"),
-    "TFRecord": Executed("TFRecordDataset"),
-    "Take": Executed("take", in_model=("FiniteTake", "EmptyTake"), tail=("count",)),
-    "Tensor": Executed("from_tensors", in_model=("FromTensor",)),
-    "TensorSlice": Executed("from_tensor_slices"),
-    "TextLine": Executed("TextLineDataset"),
-    "Window": Executed("window", tail=("size", "shift", "stride", "drop_remainder")),
-}  # fmt: skip
-"""Executed ops by family. A family without a row is the op of the same name in lower case (`GroupByWindow`)."""
 
-OPTION_FAMILIES: Final = frozenset(
-    {
-        "AssertNext", "AssertPrev", "ExperimentalMaxIntraOpParallelism", "ExperimentalPrivateThreadPool", "Finalize",
-        "MaxIntraOpParallelism", "Model", "Optimize", "Options", "PrivateThreadPool", "Rewrite", "ThreadPool",
-    }
-)  # fmt: skip
-"""Marks of options or checks, or ops whose input is rewritten: they give out their input's elements, and no user
-writes them as a stage."""
+def holder(iterator: str) -> tuple[Owner, str] | None:
+    """Owner in the memory ledger and written op of an iterator that holds elements or batches.
 
-NOT_STAGES: Final = frozenset({"ReduceDataset", "SaveDataset", "SaveDatasetV2", "RegisterDataset", "RegisterDatasetV2"})
-"""Op types that end in ``Dataset`` and make none that elements flow through."""
-
-
-def is_dataset(op_type: str) -> bool:
-    """Whether ``op_type`` makes a dataset that elements flow through."""
-    return _DATASET_OP.fullmatch(op_type) is not None and op_type not in NOT_STAGES
-
-
-@functools.cache
-def family(op_type: str) -> str:
-    """``op_type`` without ``Dataset`` and version.
+    Args:
+        iterator: The model's name of it. A serial ``Map`` holds nothing; only a ``ParallelMap`` does.
 
     Example:
-        >>> family("ParallelMapDatasetV2"), family("BatchV2")
-        ('ParallelMap', 'Batch')
+        >>> holder("MemoryCacheImpl"), holder("MapAndBatch"), holder("Map")
+        (('cache', 'cache'), ('parallel', 'map'), None)
     """
-    match = _DATASET_OP.fullmatch(op_type)
-    return match["family"] if match else _VERSION.sub("", op_type)
-
-
-@functools.cache
-def executed(op_type: str) -> Executed:
-    """The row of an executed op, given as an op type, a family or the model's name of its iterator."""
-    kind = family(op_type)
-    row = EXECUTED.get(_IN_MODEL.get(kind, kind))
-    return row or Executed(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower())
-
-
-def written_op(op_type: str) -> str:
-    """What a user of tf.data calls an executed op.
-
-    Example:
-        >>> written_op("ParallelMapDatasetV2"), written_op("GroupByWindowDataset"), written_op("MemoryCache")
-        ('map', 'group_by_window', 'cache')
-    """
-    return executed(op_type).op
+    name = iterator.removesuffix("Impl")
+    row = traits(name)
+    if row.holds is None or (row.holds == "parallel" and not (row.nests or executed(name).asynchronous)):
+        return None
+    return row.holds, (row.parts or (written_op(name),))[0]
 
 
 @functools.cache
@@ -456,8 +375,7 @@ def check_rows(sources: Iterable[str], stages: Iterable[str]) -> None:
             raise LookupError(msg)
 
 
-_IN_MODEL: Final = {name: kind for kind, row in EXECUTED.items() for name in row.in_model}
-OWNERS: Final[frozenset[str]] = frozenset(row.holds for row in STAGES.values() if row.holds)
+STAGE_OWNERS: Final[frozenset[str]] = frozenset(row.holds for row in STAGES.values() if row.holds)
 """Owners in the memory ledger of what stages hold."""
 ELEMENT_OWNERS: Final[frozenset[str]] = frozenset(
     row.holds for row in STAGES.values() if row.holds and row.holds_elements

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.edits import MoveStage
 from pipeprof.profiles.advise.rule import Prediction
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
-
-_ORDER_ONLY = frozenset({"prefetch", "repeat", "shard", "shuffle", "skip", "take"})
-"""Stages that hand elements on by their place alone: what a map makes of each is the same before and after them."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def batching(view: PipelineView, stage: StageView) -> Batching | None:
         if at.op == "batch":
             size = at.arguments.get("batch_size")
             return Batching(at, size, tuple(between)) if isinstance(size, int) and size > 0 else None
-        if at.op not in _ORDER_ONLY:
+        if not traits(at.op).by_position or traits(at.op).stores:
             return None
         between.append(at)
 

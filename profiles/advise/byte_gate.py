@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.edits import ReplaceStage
 from pipeprof.profiles.advise.rule import Semantics, Threshold
 from pipeprof.profiles.constants import PATH_BYTES
@@ -28,22 +29,6 @@ SHARE_OF_LIMIT = Threshold(
 MEMORY_GATE = (BYTES, SHARE_OF_PEAK, SHARE_OF_LIMIT)
 """Bytes matter from the first two on together, or from the third on alone."""
 
-SHUFFLES = frozenset({"shuffle", "shuffle+repeat"})
-BATCHES = frozenset({"batch", "padded_batch", "ragged_batch"})
-_REGROUPING = frozenset(
-    {
-        *BATCHES,
-        "rebatch",
-        "unbatch",
-        "flat_map",
-        "interleave",
-        "window",
-        "group_by_window",
-        "bucket_by_sequence_length",
-    }
-)
-_COMBINERS = frozenset({"zip", "concatenate", "sample_from_datasets", "choose_from_datasets"})
-_CHEAP = frozenset({"range", "list_files", "random", "from_tensor_slices", "from_tensors", "from_list"})
 _NEARLY_ALL = 0.95
 
 
@@ -118,7 +103,7 @@ def held(view: PipelineView, stage: StageView, owner: Owner) -> BufferPrediction
 
 def in_function(view: PipelineView, stage: StageView) -> bool:
     """Whether a stage is made anew whenever a function runs; the side of a `zip` is not."""
-    return any(owner.op not in _COMBINERS for owner in owners(view, stage))
+    return any(not traits(owner.op).combines for owner in owners(view, stage))
 
 
 def upstream(view: PipelineView, stage: StageView) -> list[StageView]:
@@ -133,7 +118,7 @@ def upstream(view: PipelineView, stage: StageView) -> list[StageView]:
 def regrouped(view: PipelineView, stage: StageView) -> bool:
     """Whether what a stage gives is taken apart or grouped again above, also by the pipeline around a nested one."""
     # An owner itself only hands on what comes out of its function.
-    return any(above.op in _REGROUPING for one in (stage, *owners(view, stage)) for above in view.above(one))
+    return any(traits(above.op).regroups for one in (stage, *owners(view, stage)) for above in view.above(one))
 
 
 def _owned_by(view: PipelineView, stage: StageView, owner: StageView) -> bool:
@@ -159,7 +144,7 @@ class EarlierPlace:
     @property
     def semantics(self) -> Semantics:
         """What moving a stage that reorders past the crossed ones may change."""
-        if any(one.op in BATCHES for one in self.crossed):
+        if any(traits(one.op).stacks for one in self.crossed):
             return "values"
         random = any(one.function is not None and one.function.random for one in self.crossed)
         return "randomness" if random else "order"
@@ -177,7 +162,7 @@ def places_below(view: PipelineView, stage: StageView, *, batches: bool = False)
     """
     crossed: list[StageView] = []
     one = view.input_of(stage)
-    while one is not None and one not in crossed and (one.op in ("map", "prefetch") or (batches and one.op in BATCHES)):
+    while one is not None and one not in crossed and _crosses(one, batches=batches):
         crossed.append(one)
         below = view.input_of(one)
         if below is None:
@@ -191,7 +176,7 @@ def places_below(view: PipelineView, stage: StageView, *, batches: bool = False)
 def nothing_to_keep(view: PipelineView, stage: StageView) -> bool:
     """Whether what comes out of a stage costs nothing to make again: indices, names, slices of an array."""
     one = giver(view, stage)
-    return one is not None and one.op in _CHEAP
+    return one is not None and traits(one.op).cheap
 
 
 def without(stage: StageView) -> ReplaceStage:
@@ -208,3 +193,8 @@ def _path_bytes(view: PipelineView, stage: StageView) -> float | None:
     """Bytes of a file name, if that is what comes out of a stage."""
     one = giver(view, stage)
     return float(PATH_BYTES) if one is not None and one.op == "list_files" else None
+
+
+def _crosses(stage: StageView, *, batches: bool) -> bool:
+    row = traits(stage.op)
+    return row.maps or row.prefetches or (batches and row.stacks)

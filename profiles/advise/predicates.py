@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.rule import Prediction, Threshold
 from pipeprof.profiles.view.thread_chains import (
@@ -55,7 +56,6 @@ POOL_OPTION = "threading.private_threadpool_size"
 """Where the size of the pipeline's own pool is set."""
 
 _BLOCKING = ("ReadFile", "EagerPyFunc", "PyFunc")
-_MAPS = frozenset({"Map", "ParallelMap", "MapAndBatch"})
 
 
 def worker_cores(view: PipelineView) -> float | None:
@@ -85,7 +85,7 @@ def starved(view: PipelineView, running: float) -> bool:
 
 def serial_map(view: PipelineView, stage: StageView) -> bool:
     """Whether it is a map that runs one call at a time and that nothing will change by itself."""
-    if stage.op != "map" or not has_cost(stage) or kind_of(stage) not in _MAPS or stage.made_parallel:
+    if stage.op != "map" or not has_cost(stage) or not traits(kind_of(stage)).maps or stage.made_parallel:
         return False
     if stage.arguments.get("synchronous") is True or not placed(view, stage):
         return False
@@ -171,7 +171,7 @@ def maps_that_fill(view: PipelineView, pool: float) -> list[StageView]:
 
 def _parallel_map(view: PipelineView, stage: StageView) -> bool:
     """Whether it is a map of which several calls may run at a time, its own or those of the function around it."""
-    if stage.op != "map" or not has_cost(stage) or kind_of(stage) not in _MAPS or not placed(view, stage):
+    if stage.op != "map" or not has_cost(stage) or not traits(kind_of(stage)).maps or not placed(view, stage):
         return False
     own = runs_ahead(stage) and (degree(stage) > 1 or tuned(stage))
     return own or any(runs_ahead(owner) and (degree(owner) > 1 or tuned(owner)) for owner in owners(view, stage))

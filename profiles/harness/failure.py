@@ -7,6 +7,7 @@ import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import holder
 from pipeprof.profiles.document.messages import ErrorFrame, Problem
 from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.document.vocabulary import PhaseName
@@ -24,21 +25,6 @@ if TYPE_CHECKING:
 
 EXIT_SPEC, EXIT_PIPELINE = 2, 5
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
-_STAGE_OF_ITERATOR = {
-    "Shuffle": "shuffle",
-    "ShuffleAndRepeat": "shuffle",
-    "Prefetch": "prefetch",
-    "ParallelMap": "map",
-    "MapAndBatch": "map",
-    "ParallelInterleave": "interleave",
-    "Interleave": "interleave",
-    "MemoryCache": "cache",
-    "MemoryCacheImpl": "cache",
-    "Cache": "cache",
-    "Batch": "batch",
-    "ParallelBatch": "batch",
-    "PaddedBatch": "padded_batch",
-}
 _ASKED = {
     "interrupted": ("interrupted", "Interrupted", EXIT_INTERRUPTED),
     "terminated": ("terminated", "Ended by SIGTERM", EXIT_TERMINATED),
@@ -234,8 +220,8 @@ def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[StageAt 
     if largest is None or largest["buffered_bytes"] < 50e6:
         return None, None
     kind = re.sub(r"V\d+$", "", largest["name"])
-    op = _STAGE_OF_ITERATOR.get(kind)
-    candidates = [stage for stage in around.stages.values() if stage.op == op]
+    held = holder(kind)
+    candidates = [stage for stage in around.stages.values() if held is not None and stage.op == held[1]]
     buffer = (kind, int(largest["buffered_bytes"]))
     return (candidates[0] if len(candidates) == 1 else None), buffer
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.traits import executed
+from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.profiles.time.top_stage import equal_stages, top_stage, unknown_stages
 from pipeprof.profiles.wording import listed, milliseconds, percent, size, stage_label
 

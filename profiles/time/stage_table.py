@@ -19,7 +19,7 @@ from pipeprof.pipelines.graph.costs.unobserved import unread_elements
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict
 from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
-from pipeprof.pipelines.ops.traits import executed, family, written_op
+from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Location, Stage
 from pipeprof.profiles.wording import percent

@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
-from pipeprof.pipelines.ops.traits import executed, traits
+from pipeprof.pipelines.ops.executed_ops import executed
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import MOST_TRACE_SLOWDOWN
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
 from pipeprof.profiles.time.trace_work import Work

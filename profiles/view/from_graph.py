@@ -16,7 +16,8 @@ from pipeprof.pipelines.graph.component_names import ComponentFlow, component_fl
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
-from pipeprof.pipelines.ops.traits import is_dataset, written_op
+from pipeprof.pipelines.ops.executed_ops import executed, is_dataset, written_op
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Location, Stage
 from pipeprof.profiles.view.view import (
@@ -33,7 +34,6 @@ from pipeprof.profiles.wording import as_typed
 _TUNED = ("num_parallel_calls", "buffer_size", "cycle_length")
 # Worked out by TensorFlow from the other arguments of an interleave.
 _DERIVED = ("buffer_output_elements", "prefetch_input_elements")
-_IN_MEMORY = ("from_tensors", "from_tensor_slices")
 _WORKED_OUT_BYTES = 10 * 1024 * 1024
 """Values made of constants up to this size TensorFlow works out once (its constant folding); tried with 4 and 16 MB."""
 _DEFAULTS: Mapping[str, Any] = {
@@ -43,38 +43,6 @@ _DEFAULTS: Mapping[str, Any] = {
     "preserve_cardinality": True,
     "reshuffle_each_iteration": True,
 }
-# Stages whose elements are built as those that they are given.
-_KEEPING = frozenset(
-    [
-        "batch",
-        "cache",
-        "filter",
-        "ignore_errors",
-        "padded_batch",
-        "prefetch",
-        "repeat",
-        "shard",
-        "shuffle",
-        "skip",
-        "take",
-        "take_while",
-        "unbatch",
-    ]
-)
-# Stages that TensorFlow's Python API makes of several datasets: their functions and numbers are not the user's.
-_COMPOSED = frozenset(
-    {
-        "FixedLengthRecordDataset",
-        "TFRecordDataset",
-        "TextLineDataset",
-        "enumerate",
-        "list_files",
-        "rebatch",
-        "sample_from_datasets",
-        "snapshot",
-        "unbatch",
-    }
-)
 
 
 def view_of_graphs(
@@ -169,7 +137,7 @@ class _Builder:
             keys=self._keys(stage.head),
             elements=counts.get(stage.head),
             function=self._function(stage, flow),
-            source_bytes=head.held_bytes if stage.op in _IN_MEMORY else None,
+            source_bytes=head.held_bytes if traits(stage.op).in_memory else None,
             constant=self._constant(stage, head),
             location=self._location(stage, head, row),
             executed_op=self.executed.nodes[place].op if place is not None else None,
@@ -182,7 +150,7 @@ class _Builder:
         at = self.written.root
         while at is not None and at != node_id:
             node = self.written.nodes[at]
-            keeps = is_option(node.op) or written_op(node.op) in _KEEPING
+            keeps = is_option(node.op) or node.traits.same_components
             at = node.inputs[0] if keeps and node.inputs else None
         return self.written.keys if at is not None else None
 
@@ -208,12 +176,12 @@ class _Builder:
         if stage.op == "rebatch":
             sizes = self.written.nodes[stage.head].arguments.get("batch_sizes")
             return {"batch_size": sizes} if sizes else {}
-        if stage.op in _COMPOSED or stage.op == "from_generator":
+        if traits(stage.op).composed or stage.op == "from_generator":
             return {}
         return _plain_arguments(self.written.nodes[stage.head])
 
     def _function(self, stage: WrittenStage, flow: ComponentFlow) -> FunctionView | None:
-        if stage.op in _COMPOSED:
+        if traits(stage.op).composed:
             return None
         nodes = [self.written.nodes[one] for one in stage.nodes]
         if stage.op == "from_generator":
@@ -234,14 +202,14 @@ class _Builder:
         )
 
     def _constant(self, stage: WrittenStage, head: Node) -> bool | None:
-        if stage.op not in _IN_MEMORY:
+        if not traits(stage.op).in_memory:
             return None
         # A spec is always built eagerly; of other sources only those inside functions are told by the graph.
         return False if head.constant is None and self.by_address and head.owner is None else head.constant
 
     def _location(self, stage: WrittenStage, head: Node, row: Stage | None) -> Location | None:
         known = (row.location if row is not None else None) or self.locations.get(stage.address)
-        if known is not None or stage.op not in _IN_MEMORY:
+        if known is not None or not traits(stage.op).in_memory:
             return known
         element = _element(head)
         places = {(one["file"], one["line"]): _made_at(one) for one in self.made if _made_element(one) == element}
@@ -253,7 +221,7 @@ class _Builder:
         if place is None:
             return None
         runs = self.executed.nodes[place]
-        return runs.family in ("ParallelMap", "MapAndBatch") and runs.arguments.get("num_parallel_calls") != 1
+        return runs.traits.maps and executed(runs.op).asynchronous and runs.arguments.get("num_parallel_calls") != 1
 
 
 def _plain_arguments(node: Node) -> dict[str, Any]:

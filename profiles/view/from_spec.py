@@ -22,17 +22,6 @@ from pipeprof.profiles.view.functions import GENERATOR, NOTHING, Functions
 from pipeprof.profiles.view.view import Component, FunctionView, PipelineView, StageView
 
 _TENSORS = ("tensors", "args")
-_NESTING = frozenset({"flat_map", "interleave"})
-_FUNCTIONS = {
-    "bucket_by_sequence_length": "element_length_func",
-    "filter": "function",
-    "group_by_window": "key_func",
-    "map": "function",
-    "rejection_resample": "class_func",
-    "scan": "function",
-    "take_while": "function",
-}
-"""Stages that call a function on each element, and the attribute that holds it."""
 
 
 def view_of_spec(
@@ -105,21 +94,21 @@ class _Builder:
         return Location(file=at.file, line=at.line, column=at.column) if at is not None and at.line else None
 
     def _function(self, placed: Placed, link: _Link) -> FunctionView | None:
-        op = placed.op
+        op, row = placed.op, traits(placed.op.op)
         if op.op == "from_generator":
             return GENERATOR
-        if any(inner.per_element for inner in op.pipelines()) and op.op in _NESTING:
+        if any(inner.per_element for inner in op.pipelines()) and row.opens:
             return NOTHING
-        if op.op in _NESTING or op.op == "apply":
+        if row.opens or op.op == "apply":
             return FunctionView()
-        if op.op not in _FUNCTIONS:
+        if row.function is None:
             return None
-        function = getattr(op, _FUNCTIONS[op.op])
+        function = getattr(op, "function" if row.computes else row.function)
         info = self._elements.get(link.inputs[0]) if link.inputs else None
         element = info.structure if info is not None else None
         if op.op == "scan":
             element = (None, element)
-        return self._functions.view(function.ops, element, answers=op.op not in ("map", "scan"))
+        return self._functions.view(function.ops, element, answers=row.predicate or not row.computes)
 
 
 @dataclass(frozen=True)

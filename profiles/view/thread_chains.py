@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeprof.pipelines.ops.traits import executed, family
+from pipeprof.pipelines.ops.executed_ops import executed, family
 from pipeprof.profiles.document.base import Dispatch
 from pipeprof.profiles.view.view import AUTOTUNE, PipelineView, StageView
 

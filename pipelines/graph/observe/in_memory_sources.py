@@ -22,7 +22,8 @@ from typing import Any
 from pipeprof.pipelines.graph.observe.source_lines import Lines
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict
-from pipeprof.pipelines.ops.traits import is_dataset, traits
+from pipeprof.pipelines.ops.executed_ops import is_dataset
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.target.user_files import is_users
 
 _Seen = Callable[[FrameType, Any], None]

@@ -14,7 +14,8 @@ from pipeprof.pipelines.graph.opnames import argument_names, is_option
 from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, Facts
 from pipeprof.pipelines.graph.read.options_proto import read_options
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
-from pipeprof.pipelines.ops.traits import family, is_dataset, traits
+from pipeprof.pipelines.ops.executed_ops import family, is_dataset
+from pipeprof.pipelines.ops.traits import traits
 
 _AUTOMATIC = re.compile(r"\w*Dataset(?:V\d+)?:\d+")
 _STATEFUL = re.compile(

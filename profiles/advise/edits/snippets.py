@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeprof.pipelines.addresses import node_name
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.edits import python_text, yaml_text
 from pipeprof.profiles.view.view import Component, PipelineView, StageView
 
 _WIDTH = 88
 """Longest line in flow style."""
-_CALLED = frozenset({"map", "filter", "flat_map", "interleave", "scan", "take_while", "apply", "from_generator"})
-"""Stages whose first argument is a function."""
 _FUNCTIONS = frozenset(
     {"ops", "python", "source", "stages", "map_func", "predicate", "scan_func", "transformation_func", "generator"}
 )
@@ -62,7 +61,7 @@ def arguments_of(stage: StageView) -> dict[str, Any]:
     if stage.written is not None:
         return dict(stage.written)
     found = {name: value for name, value in stage.arguments.items() if name not in _OWN}
-    return {"python": "file.py:fn", **found} if stage.op in _CALLED else found
+    return {"python": "file.py:fn", **found} if traits(stage.op).written_with_function else found
 
 
 def stage_yaml(op: str, arguments: Mapping[str, Any]) -> list[str]:
@@ -124,7 +123,7 @@ def _item(item: Any, indent: str) -> list[str]:
 
 def stage_call(stage: StageView, arguments: Mapping[str, Any]) -> str:
     """One stage as a call: ``.batch(batch_size=32)``; functions by their names."""
-    given = [function_name(stage)] if stage.op in _CALLED else []
+    given = [function_name(stage)] if traits(stage.op).written_with_function else []
     given += [f"{name}={python_text(value)}" for name, value in arguments.items() if name not in _OWN]
     return f".{stage.op}({', '.join(given)})"
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import RETAINING_OWNERS
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.memory.ledger.buffers import Look, map_looks
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.view.view import PipelineView
 
 _FILE_BYTES = 1_000_000
-_UNCOUNTED = ("runtime", "source", "shuffle", "cache", "python")
+_UNCOUNTED = frozenset({"runtime", "source", "python"}) | RETAINING_OWNERS
 _TUNABLE = ("prefetch", "parallel")
 _SAME_PEAK = 0.98
 _RUNNING = ("warmup", "measure")

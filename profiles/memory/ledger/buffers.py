@@ -10,40 +10,10 @@ from dataclasses import dataclass, field
 from pipeprof.pipelines.graph.align import join, match
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.ops.traits import family
+from pipeprof.pipelines.ops.traits import holder, traits
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.protocol.messages import PipelineLook
-
-_OWNERS: Mapping[str, Owner] = {
-    "Shuffle": "shuffle",
-    "ShuffleAndRepeat": "shuffle",
-    "Cache": "cache",
-    "MemoryCache": "cache",
-    "Prefetch": "prefetch",
-    "Batch": "batch",
-    "ParallelBatch": "batch",
-    "PaddedBatch": "batch",
-    "GroupByWindow": "batch",
-}
-
-KINDS: Mapping[str, tuple[Owner, str]] = {
-    "Shuffle": ("shuffle", "shuffle"),
-    "ShuffleAndRepeat": ("shuffle", "shuffle"),
-    "MemoryCache": ("cache", "cache"),
-    "MemoryCacheImpl": ("cache", "cache"),
-    "Cache": ("cache", "cache"),
-    "Prefetch": ("prefetch", "prefetch"),
-    "Batch": ("batch", "batch"),
-    "ParallelBatch": ("batch", "batch"),
-    "PaddedBatch": ("batch", "padded_batch"),
-    "GroupByWindow": ("batch", "group_by_window"),
-    "ParallelMap": ("parallel", "map"),
-    "MapAndBatch": ("parallel", "map"),
-    "ParallelInterleave": ("parallel", "interleave"),
-    "Interleave": ("parallel", "interleave"),
-}
-"""What TensorFlow's model calls an iterator, without a version: the ledger's word, and the stage's op."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +135,8 @@ def _by_name(model: ModelDict, places: Mapping[int, str], alone: Mapping[str, st
     found = {}
     for node in model["nodes"]:
         kind = kind_of(node)
-        if node["id"] not in places and kind in KINDS and many[kind] == 1 and KINDS[kind][1] in alone:
-            found[node["id"]] = alone[KINDS[kind][1]]
+        if node["id"] not in places and many[kind] == 1 and (held := holder(kind)) is not None and held[1] in alone:
+            found[node["id"]] = alone[held[1]]
     return found
 
 
@@ -189,7 +159,8 @@ def _by_stage(
         room = max(0.0, size["state_value"] - node["buffered_elements"]) if size is not None else 0.0
         if not node["buffered_elements"] and not room:
             continue
-        owner = KINDS[kind_of(node)][0] if place is None else _OWNERS.get(family(after.nodes[place].op), "parallel")
+        held = holder(kind_of(node)) if place is None else None
+        owner = held[0] if held is not None else traits(after.nodes[place or ""].op).holds or "parallel"
         owners.setdefault(stage, owner)
         sums[stage][0] += node["buffered_bytes"]
         sums[stage][1] += node["buffered_elements"]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS, traits
 from pipeprof.profiles.constants import (
     ALIGNED_HOLE_BYTES,
     BUFFER_HOLES,
@@ -20,7 +21,6 @@ from pipeprof.profiles.constants import (
     TEXT_SPARE,
 )
 from pipeprof.profiles.memory.ledger.facts import AT_REST, Buffer, Source
-from pipeprof.profiles.memory.predict.batch_buffers import APART
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
 from pipeprof.profiles.memory.predict.model import element_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, own_share, small_bytes
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.view.view import PipelineView, StageView
 
 _FULL = 0.5
-_WINDOWED = frozenset({"bucket_by_sequence_length", "group_by_window"})
-"""Stages whose windows no buffer of TensorFlow's model counts."""
 _SMALL_KEY = 64
 """Bytes of an element's small tensors that nobody counts beside large ones: a key, a length."""
 _TAKEN_OVER = frozenset({
@@ -74,7 +72,7 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
         unsized = any(
             component.dtype in ("string", "variant") or component.nbytes is None for component in given.element or ()
         ) and any(component.dtype in ("string", "variant") for component in given.element or ())
-        share = own_share(view, given) if one.owner in ("shuffle", "cache", "prefetch") else 1.0
+        share = own_share(view, given) if one.owner in ELEMENT_OWNERS else 1.0
         each = one.bytes / one.elements if one.elements else 0.0
         texts = unsized and all(component.dtype != "variant" for component in given.element or ())
         size, most, parts = one.bytes * share, math.inf, False
@@ -152,7 +150,7 @@ def window_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> It
     """
     for one in held.unknown:
         stage = view.by_id[one.stage]
-        if stage.op in _WINDOWED and one.owner == "batch" and one.stage not in look.by_stage:
+        if traits(stage.op).collects_windows and one.owner == "batch" and one.stage not in look.by_stage:
             given = view.input_of(stage)
             sizes = [component.nbytes for component in (given.element if given is not None else None) or ()]
             small = None in sizes or sum(size or 0 for size in sizes if (size or 0) < POOLED_FROM) > _SMALL_KEY
@@ -168,7 +166,7 @@ def _given(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
 
 def _overhead(view: PipelineView, owner: Owner, given: StageView) -> int:
     """Bytes in use of an element beside its values; of few elements nobody counts them."""
-    if owner not in ("shuffle", "cache"):
+    if owner not in RETAINING_OWNERS:
         return 0
     return element_overhead_bytes(len(given.element or ()) or 1, counted=counted(view, given))
 
@@ -198,7 +196,7 @@ def _not_said(given: StageView, each: float) -> float:
 def own_shares(view: PipelineView) -> dict[str, float]:
     """The part of what stages buffer that is not another stage's."""
     aliases = {one.stage for one in memory_prediction(view).held if one.how == "alias"}
-    buffering = [stage for stage in view.stages if stage.op in ("shuffle", "cache", "prefetch")]
+    buffering = [stage for stage in view.stages if traits(stage.op).holds_elements]
     return {
         stage.id: 0.0 if stage.id in aliases else own_share(view, view.input_of(stage) or stage) for stage in buffering
     }
@@ -228,7 +226,7 @@ def estimate_pool_scale(
     """
     if fullest is None or made is None or made.live is None or any(window_buffers(view, held, fullest)):
         return 1.0
-    apart = sum(one.pooled for one in held.held if one.owner == "batch" and view.by_id[one.stage].op in APART)
+    apart = sum(one.pooled for one in held.held if one.owner == "batch" and traits(view.by_id[one.stage].op).unbatches)
     ratios = []
     for look in looks:
         if look.phase not in (fullest.phase, AT_REST) or look.live is None or look.total < _FULL * fullest.total:

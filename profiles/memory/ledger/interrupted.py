@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import holder
 from pipeprof.profiles.document.memory import LedgerMoment
-from pipeprof.profiles.memory.ledger.buffers import KINDS, Buffered, Look, kind_of
+from pipeprof.profiles.memory.ledger.buffers import Buffered, Look, kind_of
 from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts
 from pipeprof.profiles.memory.ledger.held import captured, held_buffers, in_flight_batches, source_tensors
 from pipeprof.profiles.memory.ledger.reconcile import reconcile
@@ -104,9 +105,10 @@ def _held(seen: LastLook) -> Iterable[tuple[str, Buffered]]:
     many = Counter(kinds)
     found: dict[str, Buffered] = {}
     for kind, node in zip(kinds, nodes, strict=True):
-        if kind not in KINDS or not node["buffered_elements"]:
+        held = holder(kind)
+        if held is None or not node["buffered_elements"]:
             continue
-        owner, op = KINDS[kind]
+        owner, op = held
         stages = [stage for stage in seen.view.stages if stage.op == op]
         alone = len(stages) == 1 and (many[kind] == 1 or stages[0].owner is not None)
         key = stages[0].id if alone else f"{_UNPLACED}{kind}"

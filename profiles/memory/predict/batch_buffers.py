@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import ALIGNMENT_BYTES
 from pipeprof.profiles.memory.predict.element_size import Size, batch_size_of, components, element_size, rows_of
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch, parallel_calls
@@ -13,11 +14,6 @@ from pipeprof.profiles.memory.predict.shared_tensors import holder
 
 if TYPE_CHECKING:
     from pipeprof.profiles.view.view import PipelineView, StageView
-
-BATCHING = frozenset({"batch", "bucket_by_sequence_length", "padded_batch", "ragged_batch", "rebatch", "sparse_batch"})
-"""Stages that give batches."""
-APART = frozenset({"rebatch", "unbatch"})
-"""Stages that keep the batch that they are taking apart, which no buffer of TensorFlow's model counts."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ def portions(view: PipelineView, stage: StageView) -> Iterator[Portion]:
         sizes = stage.arguments["bucket_batch_sizes"]
         # A window of elements for each bucket, all but full.
         yield Portion(sum(sizes), "elements in buckets", element_size(view, below))
-    elif stage.op in BATCHING:
+    elif traits(stage.op).batches:
         yield from _batched(view, stage, below)
 
 

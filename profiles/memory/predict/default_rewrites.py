@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch, rewritten
 from pipeprof.profiles.view.view import AUTOTUNE, StageView
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.view.view import PipelineView
 
 _OPTIMIZATION = "experimental_optimization"
-_PARALLEL = frozenset({"batch", "interleave", "map", "padded_batch"})
-"""Stages that run ahead of what reads them if they have calls of their own."""
 ADDED = "injected.0"
 """What the prefetch that TensorFlow adds is called, as in a run."""
 
@@ -67,6 +66,6 @@ def runs_ahead(view: PipelineView, root: StageView) -> bool:
     below = view.input_of(root)
     if root.op == "prefetch" or root.made_parallel:
         return True
-    if root.op in _PARALLEL and root.arguments.get("num_parallel_calls") is not None:
+    if traits(root.op).parallel and root.arguments.get("num_parallel_calls") is not None:
         return True
     return below is not None and fused_batch(view, below) is root

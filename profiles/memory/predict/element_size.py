@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import PATH_BYTES
-from pipeprof.profiles.memory.predict.shared_tensors import PASSING, giver
+from pipeprof.profiles.memory.predict.shared_tensors import giver
 from pipeprof.profiles.wording import size as in_words
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.view.view import Component, PipelineView, StageView
 
     Shape = tuple[int | None, ...]
-
-_OPENING = frozenset({"flat_map", "interleave"})
-"""Stages that hand on what the pipelines give that they open."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def _mapped(stage: StageView, found: tuple[Component, ...], given: Sequence[Comp
 
 def _made_by(view: PipelineView, stage: StageView) -> StageView | None:
     """The stage whose elements another one hands on or makes batches of: its input, or the last one inside of it."""
-    if stage.op not in _OPENING:
+    if not traits(stage.op).opens:
         return view.input_of(stage)
     inner = [one for one in view.stages if one.owner == stage.id]
     read = {name for one in inner for name in one.inputs}
@@ -114,7 +112,7 @@ def _shape(stage: StageView, given: Shape | None) -> Shape | None:
     if given is None:
         return None
     size = batch_size_of(stage)
-    if stage.op in PASSING or stage.op in _OPENING:
+    if traits(stage.op).passes or traits(stage.op).opens:
         return given
     if stage.op == "batch":
         return (size, *given)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import MOST_FUSED_BATCHES
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def fused_batch(view: PipelineView, stage: StageView) -> StageView | None:
     calls of its own or default optimizations are off.
     """
     readers = [one for one in view.readers(stage) if not one.injected]
-    if stage.op != "map" or len(readers) != 1 or readers[0].op != "batch":
+    if len(readers) != 1 or (stage.op, readers[0].op) != traits("MapAndBatch").parts:
         return None
     if stage.executed_op:
         return readers[0] if "MapAndBatch" in stage.executed_op else None

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import (
     ARRAY_COPIES,
     AUTOTUNED_PREFETCH,
@@ -27,7 +28,7 @@ from pipeprof.profiles.constants import (
     STEADY_CONSTANT_COPIES,
 )
 from pipeprof.profiles.document.base import Owner
-from pipeprof.profiles.memory.predict.batch_buffers import BATCHING, portions
+from pipeprof.profiles.memory.predict.batch_buffers import portions
 from pipeprof.profiles.memory.predict.default_rewrites import foreseen, runs_ahead
 from pipeprof.profiles.memory.predict.element_size import Size, components, element_size
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch, fused_batches, parallel_calls, rewritten
@@ -49,9 +50,6 @@ if TYPE_CHECKING:
 LARGE_ELEMENT_BYTES = 4_000_000
 """Elements that are no batches are counted in the step from this size on: fewer bytes are little beside any buffer."""
 
-IN_MEMORY_SOURCES = frozenset({"from_tensor_slices", "from_tensors"})
-_HANDED_ON = frozenset({"assert_cardinality", "prefetch", "repeat", "skip", "take", "with_options"})
-
 
 def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPrediction:
     """Predicted bytes by owner with their formulas, and the reasons where there are none.
@@ -72,7 +70,7 @@ def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPredict
 
 
 def _of_stage(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
-    if stage.op in IN_MEMORY_SOURCES:
+    if traits(stage.op).in_memory:
         yield from _source(view, stage)
     size = _captured(view, stage)
     if size > 0:
@@ -85,7 +83,7 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction
         yield from _cache(view, stage)
     elif stage.op == "prefetch":
         yield from _prefetch(view, stage)
-    elif stage.op in ("map", "interleave"):
+    elif traits(stage.op).maps or stage.op == "interleave":
         yield from _parallel(view, stage)
     elif stage.op == "snapshot":
         yield UnknownSize("parallel", stage.id, "how much waits to be written to the disk depends on the disk")
@@ -144,9 +142,9 @@ def _lies_ready(view: PipelineView, root: StageView) -> bool:
 def _batched(view: PipelineView, stage: StageView) -> bool:
     """Whether what comes out of a stage are batches."""
     for one in (stage, *view.below(stage)):
-        if one.op in BATCHING:
+        if traits(one.op).batches:
             return True
-        if one.op not in _HANDED_ON and one.op not in ("map", "cache", "shuffle"):
+        if not (traits(one.op).consecutive or traits(one.op).buffers or traits(one.op).maps):
             return False
     return False
 
@@ -333,7 +331,7 @@ def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
 def counted(view: PipelineView, stage: StageView) -> bool:
     """Whether what comes out of a stage are numbers that the pipeline counts itself."""
     one = giver(view, stage)
-    return one is not None and one.op in ("range", "counter")
+    return one is not None and traits(one.op).generates_numbers
 
 
 def beside_batches(view: PipelineView, cache: StageView) -> float:
@@ -343,7 +341,7 @@ def beside_batches(view: PipelineView, cache: StageView) -> float:
     batch that was let go has room for one element less than it held, unless these are multiples of 256 bytes: the last
     one takes the rest as well. So of every batch one element lies elsewhere.
     """
-    above = next((one for one in view.above(cache) if one.op not in _HANDED_ON), None)
+    above = next((one for one in view.above(cache) if not traits(one.op).consecutive or traits(one.op).stores), None)
     size = above.arguments.get("batch_size") if above is not None and above.op == "batch" else None
     sizes = [one.nbytes for one in cache.element or ()]
     if not isinstance(size, int) or size < 2 or not sizes or None in sizes:

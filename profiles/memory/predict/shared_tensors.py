@@ -5,14 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import ALIGNMENT_BYTES
 from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
-
-PASSING = frozenset({
-    "assert_cardinality", "cache", "filter", "ignore_errors", "prefetch", "repeat", "shard", "shuffle", "skip", "take",
-    "take_while", "unique", "with_options",
-})  # fmt: skip
-"""Stages that hand on the tensors they were given."""
 
 
 def holder(view: PipelineView, stage: StageView) -> StageView | None:
@@ -41,13 +36,13 @@ def _passed(view: PipelineView, stage: StageView) -> Iterator[StageView]:
     while one is not None and one.id not in seen:
         seen.add(one.id)
         yield one
-        one = view.input_of(one) if one.op in PASSING else None
+        one = view.input_of(one) if traits(one.op).passes else None
 
 
 def giver(view: PipelineView, stage: StageView) -> StageView | None:
     """The stage that makes what `stage` hands on; ``None`` if none does."""
     *_, last = _passed(view, stage)
-    return None if last.op in PASSING else last
+    return None if traits(last.op).passes else last
 
 
 def shared_bytes(view: PipelineView, stage: StageView) -> float:
@@ -82,6 +77,6 @@ def cache_above(view: PipelineView, stage: StageView) -> StageView | None:
     for above in view.above(stage):
         if above.op == "cache":
             return above if not above.arguments.get("filename") and above.elements not in (None, INFINITE) else None
-        if above.op not in PASSING or above.op == "repeat":
+        if not traits(above.op).passes or above.op == "repeat":
             return None
     return None

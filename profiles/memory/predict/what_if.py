@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS
 from pipeprof.profiles.constants import DOUBLED_UP_TO, MOST_FUSED_BATCHES, RESERVE, RUNTIME_BYTES
 from pipeprof.profiles.memory.predict.autotuned_buffers import Filled, Tuned, filled_ahead, tuned_prefetches
 from pipeprof.profiles.memory.predict.default_rewrites import foreseen
@@ -200,7 +201,7 @@ def _not_told(asked: _Question, one: UnknownSize) -> Iterator[WhatIf]:
     view, stage = asked.view, asked.view.by_id.get(one.stage)
     if stage is not None and stage.id in asked.tuned.growth:
         yield from _tuned(asked, stage)
-    if stage is None or one.owner not in ("shuffle", "cache"):
+    if stage is None or one.owner not in RETAINING_OWNERS:
         return
     below = view.input_of(stage)
     if _endless(view, one):
@@ -222,7 +223,7 @@ def _answer(asked: _Question, held: BufferPrediction) -> Iterator[WhatIf]:
     stage = asked.view.by_id.get(held.stage)
     if stage is not None and held.owner == "parallel":
         yield from _filled(asked, stage)
-    if stage is None or held.owner not in ("shuffle", "cache", "prefetch"):
+    if stage is None or held.owner not in ELEMENT_OWNERS:
         return
     if stage.id in asked.tuned.growth:
         yield from _tuned(asked, stage)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.graph.costs.op_owners import Marks
 from pipeprof.pipelines.graph.observe.reading import readable, serialised
-from pipeprof.pipelines.ops.traits import family, traits
+from pipeprof.pipelines.ops.executed_ops import family
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.worker.steps.loop import Feed
 
 if TYPE_CHECKING:

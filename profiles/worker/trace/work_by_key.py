@@ -19,7 +19,8 @@ from typing import Any, Final
 import numpy as np
 
 from pipeprof.pipelines.graph.opnames import is_option, plain_path
-from pipeprof.pipelines.ops.traits import executed, traits
+from pipeprof.pipelines.ops.executed_ops import executed
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.worker.trace.thread_match import Timeline, at_work, match
 from pipeprof.profiles.worker.trace.thread_states import Look
 from pipeprof.profiles.worker.trace.xplane import Event

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pipeprof.pipelines.ops.traits import family
+from pipeprof.pipelines.ops.executed_ops import family
 from pipeprof.profiles.document.base import Dispatch
 from pipeprof.profiles.document.measured import Contention, Device, Quantiles, Steps, Throughput
 from pipeprof.profiles.document.memory import Memory

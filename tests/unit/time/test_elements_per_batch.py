@@ -30,7 +30,7 @@ def followed_by(name: str, *ops: str) -> dict[str, Any]:
     return {**graph, "nodes": nodes, "root": root}
 
 
-@pytest.mark.parametrize("op", sorted(ops_with(lambda row: row.batches and not row.opaque)))
+@pytest.mark.parametrize("op", sorted(ops_with(lambda row: (row.batches or row.loads_batches) and not row.opaque)))
 def test_all_ops_that_batch_are_recorded(op: str) -> None:
     assert op in RECORDED, f"no recorded graph of {op}: add it to tests/recorded/record_batching.py"
     assert RECORDED[op]["length"] > 1

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.profiles.advise.byte_gate import BATCHES, SHUFFLES, held, regrouped, upstream
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.byte_gate import held, regrouped, upstream
 from pipeprof.profiles.advise.edits.edits import MoveStage, SetArgument
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import small_bytes
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size
-
-_KEEPING = frozenset({"map", "prefetch", "cache", "repeat", "take", "skip", "filter", "shard", "enumerate"})
-"""Stages after which a batch is still the same batch."""
-_MIXING = frozenset(
-    {*SHUFFLES, "random", "from_generator", "sample_from_datasets", "choose_from_datasets", "rejection_resample"}
-)
-"""Stages that may give neighbours in another order each time."""
 
 
 class BatchBeforeShuffle(Rule):
@@ -47,7 +41,13 @@ class BatchBeforeShuffle(Rule):
         for stage in view.stages:
             below = view.input_of(stage)
             buffer = stage.arguments.get("buffer_size")
-            if stage.op not in SHUFFLES or stage.injected or below is None or not isinstance(buffer, int) or buffer < 2:
+            if (
+                not traits(stage.op).shuffles
+                or stage.injected
+                or below is None
+                or not isinstance(buffer, int)
+                or buffer < 2
+            ):
                 continue
             batches = _batches(view, below)
             if not batches or below.elements == 1 or regrouped(view, stage):
@@ -113,11 +113,11 @@ def _predicted(view: PipelineView, single: StageView | None, wanted: int, nbytes
 
 def _batches(view: PipelineView, stage: StageView | None) -> list[StageView]:
     """The batches that come out of a stage unchanged, one for each side of a zip; empty if they are not batches."""
-    while stage is not None and stage.op in _KEEPING:
+    while stage is not None and _keeps_batches(stage):
         stage = view.input_of(stage)
     if stage is None:
         return []
-    if stage.op in BATCHES:
+    if traits(stage.op).stacks:
         return [stage]
     if stage.op != "zip":
         return []
@@ -137,6 +137,12 @@ def _between(view: PipelineView, stage: StageView, batch: StageView) -> list[Sta
 def _mixed(view: PipelineView, batch: StageView) -> bool:
     """Whether the elements of a batch may be others each time, or their order cannot be known."""
     return any(
-        one.op in _MIXING or (one.op == "list_files" and one.arguments.get("shuffle", True) is not False)
+        traits(one.op).reorders or (one.op == "list_files" and one.arguments.get("shuffle", True) is not False)
         for one in upstream(view, batch)
     )
+
+
+def _keeps_batches(stage: StageView) -> bool:
+    """Whether a batch is still the same batch after the stage."""
+    row = traits(stage.op)
+    return (row.passes or row.one_to_one) and not row.reorders and not row.combines

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import in_function, nothing_to_keep, upstream, without
 from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit, ReplaceStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit
 from pipeprof.profiles.view.view import INFINITE, FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds
 
-_CACHES = frozenset({"cache", "snapshot", "save"})
 _LOADING = frozenset({"ReadFile", "DecodeRaw", "DecodeCSV", "DecodeImage", "ExtractJpegShape"})
 _LOADING_BEGINS = ("DecodeJpeg", "DecodeAndCropJpeg", "DecodePng", "DecodeBmp", "DecodeGif", "DecodeWebP", "Parse")
 
@@ -37,7 +37,7 @@ class CacheAfterAugment(Rule):
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the order in which elements flow; functions whose randomness is not known are left alone."""
         for stage in view.stages:
-            if stage.op not in _CACHES or stage.injected:
+            if not traits(stage.op).stores or stage.injected:
                 continue
             if in_function(view, stage) and not stage.arguments.get("filename"):
                 # Made anew with every run of the function: it never serves a second epoch.
@@ -71,7 +71,7 @@ def _is_random(stage: StageView) -> bool:
 def _cached_before(view: PipelineView, random: StageView, cache: StageView) -> bool:
     """Whether another cache below has it already: that one is the finding."""
     return any(
-        one.op in _CACHES and not in_function(view, one) and random in upstream(view, one)
+        traits(one.op).stores and not in_function(view, one) and random in upstream(view, one)
         for one in upstream(view, cache)
     )
 

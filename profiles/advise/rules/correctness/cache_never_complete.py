@@ -4,35 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import in_function, upstream, without
 from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import percent
-
-_ALIKE = frozenset(
-    {
-        "FixedLengthRecordDataset",
-        "TFRecordDataset",
-        "TextLineDataset",
-        "assert_cardinality",
-        "batch",
-        "concatenate",
-        "enumerate",
-        "from_tensor_slices",
-        "from_tensors",
-        "map",
-        "padded_batch",
-        "prefetch",
-        "range",
-        "shard",
-        "skip",
-        "take",
-        "unbatch",
-        "zip",
-    }
-)
-"""Stages that give the same elements in the same order in every epoch, if their functions do."""
 
 
 class CacheNeverComplete(Rule):
@@ -122,6 +99,6 @@ def _alike(stage: StageView) -> bool:
     if stage.op == "list_files":
         return stage.arguments.get("shuffle") is False
     if stage.op != "map":
-        return stage.op in _ALIKE
+        return traits(stage.op).same_count
     body = stage.function
     return body is not None and body.random is False and body.python is False

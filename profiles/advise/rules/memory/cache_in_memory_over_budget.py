@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.profiles.advise.byte_gate import SHUFFLES, EarlierPlace, held, nothing_to_keep, places_below, without
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.byte_gate import EarlierPlace, held, nothing_to_keep, places_below, without
 from pipeprof.profiles.advise.edits.edits import MoveStage, ProposedEdit, SetArgument
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.wording import listed, percent, size
 
-_ENDING = frozenset({"take", "take_while"})
 _FILE = "cache/elements"
 _MANY_TIMES = 10
 """Times the limit from which a percentage no longer reads well."""
@@ -49,7 +49,7 @@ class CacheInMemoryOverBudget(Rule):
             below = view.input_of(stage)
             if stage.op != "cache" or stage.arguments.get("filename") or below is None:
                 continue
-            if any(above.op in _ENDING for above in view.above(stage)):
+            if any(traits(above.op).ends_early for above in view.above(stage)):
                 # How much is read decides how much is kept.
                 continue
             if below.elements == INFINITE:
@@ -152,7 +152,7 @@ def _lowest_change(view: PipelineView, repeat: StageView) -> StageView | None:
     target = repeat
     for one in view.below(repeat):
         random = one.op == "map" and (one.function is None or one.function.random is not False)
-        if random or one.op in SHUFFLES:
+        if random or traits(one.op).shuffles:
             target = one
     below = view.input_of(target)
     return target if below is not None and not nothing_to_keep(view, below) else None

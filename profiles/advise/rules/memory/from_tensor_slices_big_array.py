@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.advise.added_cost import Slower, slower
 from pipeprof.profiles.advise.batch_savings import per_batch
-from pipeprof.profiles.advise.byte_gate import BATCHES, MEMORY_GATE, Weight, weigh
+from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, Weight, weigh
 from pipeprof.profiles.advise.edits.edits import Rewrite
 from pipeprof.profiles.advise.edits.snippets import (
     arguments_of,
@@ -33,10 +34,6 @@ from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size
 
-_BY_PLACE = frozenset({"cache", "prefetch", "repeat", "shard", "shuffle", "skip", "take"})
-"""Stages that mean the same to the index of a row as to the row."""
-_IN_ORDER = frozenset({"prefetch", "repeat"})
-"""Those of them that rows in blocks may as well go through afterwards."""
 _BLOCK_BYTES = 1 << 20
 _LARGEST_BLOCK = 1024
 
@@ -108,7 +105,7 @@ class FromTensorSlicesBigArray(Rule):
         )
         most = round(weight.peak_bytes) if lower and weight.peak_bytes is not None else peak
         wide = _float64_bytes(stage, nbytes)
-        batch = any(above.op in BATCHES for above in view.above(stage))
+        batch = any(traits(above.op).stacks for above in view.above(stage))
         compared = weight.words(peak)
         narrower = (
             f" As float32, every copy of its {size(wide)} of float64 would be half as large; the model sees rounded "
@@ -186,7 +183,7 @@ def _held_above(view: PipelineView, plan: _IndexPlan) -> int:
     total = 0.0
     for one in memory_prediction(view).held:
         stage = view.by_id.get(one.stage)
-        if stage is None or one.how != "alias" or stage.id in ids or one.owner not in ("shuffle", "cache"):
+        if stage is None or one.how != "alias" or stage.id in ids or one.owner not in RETAINING_OWNERS:
             continue
         if plan.source.id not in {below.id for below in view.below(stage)}:
             continue
@@ -244,12 +241,12 @@ class _IndexPlan:
         name = free_name("read", *function_names(view))
         found: list[StageView] = []
         above = _only_reader(view, source)
-        while above is not None and above.op in _BY_PLACE and not above.arguments.get("filename"):
+        while above is not None and traits(above.op).by_position and not above.arguments.get("filename"):
             found.append(above)
             above = _only_reader(view, above)
         if above is not None and above.op == "batch":
             return cls(source, (*found, above), above, count, block, name)
-        if all(one.op in _IN_ORDER for one in found):
+        if all(_in_order(one) for one in found):
             found = []
         return cls(source, tuple(found), None, count, block, name)
 
@@ -407,3 +404,9 @@ def _origins(files: Sequence[_File]) -> str:
     if all(one.origin == files[0].origin for one in files) and files[0].origin in ("", _SAVED):
         return f"  # {files[0].origin}" if files[0].origin else ""
     return "  # " + ", ".join(f"{one.name}: {one.origin}" for one in files if one.origin)
+
+
+def _in_order(stage: StageView) -> bool:
+    """Whether rows in blocks may as well go through the stage afterwards."""
+    row = traits(stage.op)
+    return row.consecutive and not row.drops and not row.stores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import weigh
 from pipeprof.profiles.advise.edits.edits import ReplaceStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
@@ -11,7 +12,6 @@ from pipeprof.profiles.constants import ARRAY_COPIES
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size
 
-_IN_MEMORY = frozenset({"from_tensor_slices", "from_tensors"})
 _GRAPH_LIMIT = 2**31
 
 
@@ -61,7 +61,7 @@ class GraphConstant(Rule):
         least = self.threshold("constant-bytes")
         inside: dict[str, int] = {}
         for stage in view.stages:
-            if stage.op in _IN_MEMORY and stage.constant and stage.source_bytes and stage.source_bytes > least:
+            if traits(stage.op).in_memory and stage.constant and stage.source_bytes and stage.source_bytes > least:
                 yield self._source(view, stage, stage.source_bytes)
                 if stage.owner is not None:
                     inside[stage.owner] = inside.get(stage.owner, 0) + stage.source_bytes

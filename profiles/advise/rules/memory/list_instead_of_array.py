@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.edits import ReplaceStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -14,7 +15,6 @@ from pipeprof.profiles.wording import significant, size
 if TYPE_CHECKING:
     from pipeprof.profiles.document.measured import Series
 
-_IN_MEMORY = frozenset({"from_tensor_slices", "from_tensors"})
 _CAPTURED_BYTES = 10_000_000
 _POINTER_BYTES = 8
 _BUSY_SHARE = 0.9
@@ -62,7 +62,7 @@ class ListInsteadOfArray(Rule):
             # A spec's arrays are loaded as arrays, in a phase of their own.
             return
         build = next((phase for phase in profile.phases if phase.name == "build"), None)
-        sources = [stage for stage in view.stages if stage.op in _IN_MEMORY and stage.source_bytes]
+        sources = [stage for stage in view.stages if traits(stage.op).in_memory and stage.source_bytes]
         counts = {stage.id: _numbers(stage) for stage in sources}
         numbers = sum(count or 0 for count in counts.values())
         if build is None or build.seconds is None or not numbers or None in counts.values():

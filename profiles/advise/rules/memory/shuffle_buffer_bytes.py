@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import (
-    BATCHES,
     BYTES,
     MEMORY_GATE,
-    SHUFFLES,
     EarlierPlace,
     held,
     places_below,
@@ -187,7 +186,7 @@ class ShuffleBufferBytes(Rule):
         return min(same or good, key=lambda move: move.nbytes, default=None)
 
     def _move(self, view: PipelineView, buffer: _Buffer, place: EarlierPlace) -> _Move:
-        batch = next((one for one in place.crossed if one.op in BATCHES), None)
+        batch = next((one for one in place.crossed if traits(one.op).stacks), None)
         elements = buffer.elements
         if batch is not None:
             # As many single elements as there were batches would hardly mix.
@@ -227,7 +226,12 @@ class ShuffleBufferBytes(Rule):
     def _permutation(self, view: PipelineView, buffer: _Buffer) -> ReplaceStage | None:
         """For a full shuffle of all indices of a range."""
         below = view.input_of(buffer.stage)
-        if below is None or below.op != "range" or below.elements is None or buffer.stage.op != "shuffle":
+        if (
+            below is None
+            or not traits(below.op).generates_numbers
+            or below.elements is None
+            or buffer.stage.op != "shuffle"
+        ):
             return None
         plain = below.arguments.get("start", 0) == 0 and below.arguments.get("step", 1) == 1
         whole = 0 < below.elements <= buffer.elements
@@ -253,7 +257,7 @@ class ShuffleBufferBytes(Rule):
                 ),
                 semantics="randomness",
             )
-        batch = next((_size(one) for one in view.above(stage) if one.op in BATCHES), 1)
+        batch = next((_size(one) for one in view.above(stage) if traits(one.op).stacks), 1)
         wanted = max(
             int(BYTES.value // (buffer.copies * buffer.each)), round(self.threshold("batches-in-buffer") * batch), 1
         )
@@ -286,7 +290,7 @@ class ShuffleBufferBytes(Rule):
 
 
 def _shuffles(view: PipelineView) -> list[StageView]:
-    return [stage for stage in view.stages if stage.op in SHUFFLES and not stage.injected]
+    return [stage for stage in view.stages if traits(stage.op).shuffles and not stage.injected]
 
 
 def _heap_words(view: PipelineView, buffer: _Buffer, move: _Move) -> str:
@@ -331,6 +335,6 @@ def _size(batch: StageView) -> int:
 
 def _batch_below(view: PipelineView, stage: StageView) -> StageView | None:
     one = view.input_of(stage)
-    while one is not None and one.op in ("map", "prefetch"):
+    while one is not None and (traits(one.op).maps or traits(one.op).prefetches):
         one = view.input_of(one)
-    return one if one is not None and one.op in BATCHES else None
+    return one if one is not None and traits(one.op).stacks else None

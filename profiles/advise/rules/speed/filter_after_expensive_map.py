@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving, wall_ms
 from pipeprof.profiles.advise.edits.edits import MoveStage
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Semantics, Threshold
@@ -99,7 +100,7 @@ class _Passed:
             return None
         maps: list[StageView] = []
         at = view.input_of(stage)
-        while at is not None and at.op in ("map", "prefetch") and len(view.readers(at)) == 1:
+        while at is not None and (traits(at.op).maps or traits(at.op).prefetches) and len(view.readers(at)) == 1:
             if at.op == "map":
                 writes = at.function.writes if at.function is not None else None
                 if writes is None or _touch(predicate.reads, writes):

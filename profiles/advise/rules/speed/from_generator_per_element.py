@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import alone, interval_ms, microseconds, per_batch, saving
 from pipeprof.profiles.advise.byte_gate import BYTES
 from pipeprof.profiles.advise.edits.edits import Rewrite
@@ -27,10 +28,6 @@ from pipeprof.profiles.constants import BATCH_HAND_OVER_US, HAND_OVER_US, TUNED_
 from pipeprof.profiles.view.thread_chains import end, kind_of, tuned_buffer
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import count, milliseconds, percent, significant, size
-
-_BATCHES = frozenset({"batch", "padded_batch", "ragged_batch"})
-_COUNTED = {"prefetch": "buffer_size", "skip": "count", "take": "count"}
-"""Stages between that count rows, and would count chunks."""
 
 
 class FromGeneratorPerElement(Rule):
@@ -81,7 +78,7 @@ class FromGeneratorPerElement(Rule):
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the cost of an element and the generator's part of the time."""
         for stage in view.stages:
-            batch = next((one for one in view.above(stage) if one.op in _BATCHES), None)
+            batch = next((one for one in view.above(stage) if traits(one.op).stacks), None)
             if stage.op == "from_generator" and batch is not None:
                 yield from self._judge(view, stage, batch)
 
@@ -329,7 +326,8 @@ def _in_chunks(stage: StageView, size: int) -> dict[str, Any] | None:
     """What changes in a stage that counts rows when it gets chunks; ``None`` if it cannot be said in chunks."""
     if stage.op == "repeat":
         return {}
-    argument = _COUNTED.get(stage.op)
+    row = traits(stage.op)
+    argument = row.counts if row.consecutive else None
     value = stage.arguments.get(argument) if argument is not None else None
     if argument is None or (stage.op != "prefetch" and not isinstance(value, int)):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, interval_ms, saving
 from pipeprof.profiles.advise.edits.edits import ProposedEdit, ReplaceStage
 from pipeprof.profiles.advise.edits.snippets import function_file
@@ -19,8 +20,6 @@ from pipeprof.profiles.time.bottleneck import (
 )
 from pipeprof.profiles.view.view import Facts, PipelineView, StageView
 from pipeprof.profiles.wording import count, milliseconds, percent, significant
-
-_RUNS_PYTHON = frozenset({"filter", "map"})
 
 
 class PyFunctionGil(Rule):
@@ -137,7 +136,13 @@ class PyFunctionGil(Rule):
 
 def _python(stage: StageView) -> bool:
     function = stage.function
-    return stage.op in _RUNS_PYTHON and function is not None and bool(function.python) and bool(stage.ms_per_batch)
+    return (
+        traits(stage.op).computes
+        and traits(stage.op).single_function
+        and function is not None
+        and bool(function.python)
+        and bool(stage.ms_per_batch)
+    )
 
 
 def _demanded(facts: Facts) -> float | None:
