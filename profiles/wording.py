@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,20 @@ _BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), 
 
 _ABSURD = 1e300
 """No measurement is as large; beyond it rounding itself fails."""
+
+
+class NamedStage(Protocol):
+    """A stage of the document or of a view."""
+
+    @property
+    def name(self) -> str | None:
+        """The user's name."""
+        ...
+
+    @property
+    def op(self) -> str:
+        """As written, e.g. ``map``."""
+        ...
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -107,7 +121,7 @@ def size(nbytes: float | None) -> str:
     return f"{nbytes:.0f} B" if factor == 1 else f"{significant(nbytes / factor)} {unit}"
 
 
-def stage_name(stage: Stage) -> str:
+def stage_name(stage: NamedStage) -> str:
     """Name a stage: the user's name, else its op.
 
     Example:

@@ -1,4 +1,4 @@
-"""What a fix that saves memory costs in speed, where it puts work into the thread that draws from a source."""
+"""Speed lost by a fix that saves memory, where it adds work to the thread that draws from a source."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Slower:
         """The price, after what is saved."""
         after = self.today_ms + self.added_ms
         return (
-            f". The price: {milliseconds(self.today_ms)} + {milliseconds(self.added_ms)} of calling Python = "
-            f"{milliseconds(after)} at least, where a batch comes every {milliseconds(self.interval_ms)} and nothing "
-            f"hides it: {significant(self.speedup)}× at most"
+            f"; slower: {milliseconds(self.today_ms)} + {milliseconds(self.added_ms)} of Python calls = at least "
+            f"{milliseconds(after)} for a batch that takes {milliseconds(self.interval_ms)} now, at most "
+            f"{significant(self.speedup)}×"
         )
 
 

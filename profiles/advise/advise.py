@@ -164,7 +164,7 @@ def _finding(rule: Rule, hit: RuleHit, view: PipelineView) -> Finding:
     patch, python = proposal(view, hit.edits)
     return Finding(
         rule=rule.name,
-        title=rule.title,
+        title=hit.title or rule.title,
         family=rule.family,
         stage=hit.stage,
         location=stage.location if stage is not None else None,

@@ -1,4 +1,4 @@
-"""What a stage costs per element, which batch it feeds, and what a saved part of its time is worth."""
+"""Cost of a stage per element, the batch that it feeds, and the speedup of a saved part of its time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.edits import MoveStage
+from pipeprof.profiles.advise.predict import change_text
 from pipeprof.profiles.advise.rule import Prediction
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds, significant
+from pipeprof.profiles.wording import milliseconds, stage_name
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,12 @@ class Batching:
     between: tuple[StageView, ...]
 
     def moves(self, stage: StageView) -> tuple[MoveStage, ...]:
-        """What puts the batch, and all that stands between, before `stage`."""
+        """Move the batch, and the stages between, before `stage`."""
         return tuple(MoveStage(one.id, one.op, before=stage.id) for one in (*self.between, self.stage))
 
 
 def batching(view: PipelineView, stage: StageView) -> Batching | None:
-    """The ``batch`` of fixed size above `stage`, if nothing between looks into the elements."""
+    """The ``batch`` of fixed size after `stage`, if no stage between reads the elements."""
     between: list[StageView] = []
     at = stage
     while True:
@@ -94,11 +95,11 @@ def wall_ms(view: PipelineView, stage: StageView) -> float | None:
 
 
 def saving(view: PipelineView, text: str, saved_ms: float, changed: Collection[str]) -> Prediction | None:
-    """What it brings if `saved_ms` fall away from each interval; no other stage becomes faster by it.
+    """Predict the effect of `saved_ms` less per interval; no other stage becomes faster.
 
     Args:
         view: A measured one.
-        text: How `saved_ms` is worked out, with the numbers in it.
+        text: Formula of `saved_ms`, with its numbers.
         saved_ms: Milliseconds per batch, on the clock.
         changed: Ids of the stages that become faster.
 
@@ -113,21 +114,21 @@ def saving(view: PipelineView, text: str, saved_ms: float, changed: Collection[s
     if after <= 0:
         return None
     gain = max(1.0, interval / after)
-    held = f" (no less than {why})" if after == least else ""
+    held = f"; {why}" if after == least else ""
     return Prediction(
-        f"{text} = {milliseconds(saved_ms)} less: {milliseconds(interval)} → {milliseconds(interval / gain)} per step"
-        f"{held}, {significant(gain)}×",
+        change_text(interval, interval / gain, f"{text} = {milliseconds(saved_ms)} less{held}"),
         speedup=gain,
     )
 
 
 def _bound(view: PipelineView, changed: Collection[str]) -> tuple[float, str]:
-    """What the interval cannot fall below whatever happens to the stages in `changed`, and what holds it there."""
+    """The least interval whatever happens to the stages in `changed`, and its reason."""
     bounds = [
-        (wall_ms(view, one) or 0.0, f"{one.op} ({one.id}) takes")
+        (wall_ms(view, one) or 0.0, f"{stage_name(one)} alone takes {milliseconds(wall_ms(view, one) or 0.0)}")
         for one in view.stages
         if one.id not in changed and (one.measured is None or one.measured.fused_with not in changed)
     ]
     if view.headspace is not None:
-        bounds.append((view.headspace.replayed_ms, "with replayed batches"))
+        replayed = view.headspace.replayed_ms
+        bounds.append((replayed, f"with preloaded batches a step takes {milliseconds(replayed)}"))
     return max(bounds, default=(0.0, ""))

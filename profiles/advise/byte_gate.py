@@ -1,4 +1,4 @@
-"""What the rules on memory share: when bytes matter, how they are told, and where a stage would hold fewer of them."""
+"""Shared parts of the memory rules: when bytes matter, their share in words, and where a stage would hold fewer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NEARLY_ALL = 0.95
 
 @dataclass(frozen=True)
 class Weight:
-    """Bytes beside what the whole pipeline takes.
+    """Bytes compared with those of the whole pipeline.
 
     Attributes:
         nbytes: The bytes in question.
@@ -60,7 +60,7 @@ class Weight:
     def words(self, nbytes: float | None = None) -> str:
         """Their share, or that of other bytes, for a sentence; empty if there is nothing to compare with."""
         shown = self.nbytes if nbytes is None else nbytes
-        # What counts for the limit's sake alone is told by the limit.
+        # Bytes that matter only because of the limit are compared with the limit.
         least = SHARE_OF_PEAK.value * self.peak_bytes if self.peak_bytes and self.limit_bytes else 0.0
         if self.peak_bytes and least <= shown <= self.peak_bytes:
             share = percent(shown / self.peak_bytes)
@@ -68,7 +68,7 @@ class Weight:
                 return "nearly all that the pipeline is predicted to need"
             if self.predicted:
                 return f"{share} of the {size(self.peak_bytes)} that the pipeline is predicted to need"
-            return f"{share} of the worker's peak of {size(self.peak_bytes)} above TensorFlow's own runtime"
+            return f"{share} of the {size(self.peak_bytes)} that the worker took above the TensorFlow baseline"
         if self.limit_bytes:
             return f"{percent(shown / self.limit_bytes)} of the memory limit of {size(self.limit_bytes)}"
         return ""
@@ -96,13 +96,13 @@ def weigh(nbytes: float, view: PipelineView) -> Weight:
 
 
 def held(view: PipelineView, stage: StageView, owner: Owner) -> BufferPrediction | None:
-    """What a stage is predicted to hold as one owner; ``None`` if that cannot be told."""
+    """The predicted buffer of a stage as one owner; ``None`` if unknown."""
     found = [one for one in memory_prediction(view).held if one.stage == stage.id and one.owner == owner]
     return found[0] if found else None
 
 
 def in_function(view: PipelineView, stage: StageView) -> bool:
-    """Whether a stage is made anew whenever a function runs; the side of a `zip` is not."""
+    """Whether a stage is rebuilt whenever a function runs; the side of a `zip` is not."""
     return any(not traits(owner.op).combines for owner in owners(view, stage))
 
 
@@ -116,8 +116,8 @@ def upstream(view: PipelineView, stage: StageView) -> list[StageView]:
 
 
 def regrouped(view: PipelineView, stage: StageView) -> bool:
-    """Whether what a stage gives is taken apart or grouped again above, also by the pipeline around a nested one."""
-    # An owner itself only hands on what comes out of its function.
+    """Whether a later stage splits or regroups the elements, also in the pipeline around a nested one."""
+    # An owner itself only passes on the output of its function.
     return any(traits(above.op).regroups for one in (stage, *owners(view, stage)) for above in view.above(one))
 
 
@@ -127,7 +127,7 @@ def _owned_by(view: PipelineView, stage: StageView, owner: StageView) -> bool:
 
 @dataclass(frozen=True)
 class EarlierPlace:
-    """A place further down where a stage could stand.
+    """An earlier place where a stage could be.
 
     Attributes:
         before: The stage that would then read it.
@@ -143,7 +143,7 @@ class EarlierPlace:
 
     @property
     def semantics(self) -> Semantics:
-        """What moving a stage that reorders past the crossed ones may change."""
+        """What moving a reordering stage before the crossed ones may change."""
         if any(traits(one.op).stacks for one in self.crossed):
             return "values"
         random = any(one.function is not None and one.function.random for one in self.crossed)
@@ -174,13 +174,13 @@ def places_below(view: PipelineView, stage: StageView, *, batches: bool = False)
 
 
 def nothing_to_keep(view: PipelineView, stage: StageView) -> bool:
-    """Whether what comes out of a stage costs nothing to make again: indices, names, slices of an array."""
+    """Whether a stage's output costs nothing to make again: indices, names, slices of an array."""
     one = giver(view, stage)
     return one is not None and traits(one.op).cheap
 
 
 def without(stage: StageView) -> ReplaceStage:
-    """The edit that takes a stage out."""
+    """The edit that removes a stage."""
     return ReplaceStage(
         stage.id,
         yaml=f"# remove {stage.op} ({stage.id})",

@@ -37,15 +37,18 @@ from pipeprof.profiles.view.view import PipelineView, StageView
 BUSY_CORES = Threshold("busy-cores", 0.8, "of the cores", "above, more threads only compete")
 ONE_CORE = Threshold("one-core", 1.0, "core", "with no more, threads compete with each other")
 OWNS_STEP = Threshold("owns-step", 0.5, "of the interval", "the map owns the step")
-WAITING_CORES = Threshold("waiting-cores", 0.3, "cores", "a worker below it waits instead of computing")
+WAITING_CORES = Threshold("waiting-cores", 0.3, "cores", "a worker that uses less waits instead of computing")
 STARVED = Threshold("starved", 0.3, "of the stage's threads", "waiting for a core looks like waiting")
 COMPUTING = Threshold("computing", 0.7, "of the stage's time", "CPU near one core while the map runs")
 TRIVIAL_MS = Threshold("trivial-ms", 0.03, "ms per element", "below it parallel calls lose")
 BLOCKED_CORES = Threshold("blocked-cores", 0.5, "of the pool's threads", "a full pool that does not compute waits")
 POOL_FULL = Threshold("pool-full", 0.7, "of the pool's threads", "in-flight calls about as many as threads")
-PYTHON_CORES = Threshold("python-cores", 0.5, "cores", "above it Python's lock is held most of the time")
+PYTHON_CORES = Threshold("python-cores", 0.5, "cores", "above it the GIL is held most of the time")
 LOCK_LET_GO = Threshold(
-    "lock-let-go", 0.1, "of the time inside Python functions", "below it they leave the work to code without the lock"
+    "lock-let-go",
+    0.1,
+    "of the time inside Python functions",
+    "below it they leave the work to code that releases the GIL",
 )
 PYTHON_BOUND = Threshold("python-bound", 0.5, "of the map's time", "most of the map is Python")
 MOST_THREADS = Threshold("most-threads", 64, "threads", "largest pool tried")
@@ -67,13 +70,13 @@ def worker_cores(view: PipelineView) -> float | None:
 
 
 def spare_cores(view: PipelineView) -> bool:
-    """Whether another thread would find a core: more than one, and not all of them at work."""
+    """Whether there is a free core for another thread: several cores, and not all of them busy."""
     used = worker_cores(view)
     return used is not None and view.cores > ONE_CORE.value and used < BUSY_CORES.value * view.cores
 
 
 def starved(view: PipelineView, running: float) -> bool:
-    """Whether threads that seem to wait only wait for a core; `running` is how many are in the stage on average."""
+    """Whether threads that seem to wait only wait for a core; `running` is their average number in the stage."""
     share = view.facts.runnable_wait_share if view.facts is not None else None
     if share is None and view.profile is not None and view.profile.contention is not None:
         share = view.profile.contention.runnable_wait_share
@@ -105,7 +108,7 @@ def runs_python(stage: StageView) -> bool | None:
 
 
 def python_bound(view: PipelineView, stage: StageView) -> bool | None:
-    """Whether most of a map's time is Python that keeps its lock; ``None`` if that is not known."""
+    """Whether most of a map's time is Python that holds the GIL; ``None`` if unknown."""
     python = runs_python(stage)
     spent = view.facts.python_ms_per_batch if view.facts is not None else None
     lock = view.facts.python_lock_share if view.facts is not None else None
@@ -152,7 +155,7 @@ def private_pool(view: PipelineView) -> int | None:
 
 
 def maps_that_fill(view: PipelineView, pool: float) -> list[StageView]:
-    """Maps whose calls fill a pool of `pool` threads, want more, and do not compute; the longest first, or none."""
+    """Maps whose calls fill a pool of `pool` threads, may be more, and do not compute; the longest first, or none."""
     at, used = timing(view), worker_cores(view)
     if at is None or used is None or not spare_cores(view) or not 0 < pool < MOST_THREADS.value:
         return []
@@ -178,24 +181,24 @@ def _parallel_map(view: PipelineView, stage: StageView) -> bool:
 
 
 def wanted_calls(view: PipelineView, maps: Sequence[StageView]) -> float:
-    """Calls that may be under way at a time; without bound where TensorFlow chooses."""
+    """Calls that may be in flight; infinite where TensorFlow chooses."""
     if any(tuned(one) and runs_ahead(one) for stage in maps for one in (stage, *owners(view, stage))):
         return math.inf
     return sum((degree(stage) if runs_ahead(stage) else 1.0) * beside(view, stage) for stage in maps)
 
 
 def waiting_words(view: PipelineView, timing_: Timing, maps: Sequence[StageView]) -> str:
-    """That these maps wait, and how many of their calls are under way."""
+    """State that these maps wait, and how many of their calls are in flight."""
     calls, running = wanted_calls(view, maps), total_ms(maps) / timing_.interval_ms
-    asked = "TensorFlow may choose the parallel calls" if calls == math.inf else f"{calls:g} calls may run at a time"
+    most = "TensorFlow chooses the parallel calls" if calls == math.inf else f"{calls:g} calls may run at a time"
     ops = {op for one in maps if one.function is not None for op in one.function.ops or ()}
     blocking = next((f" in {op}" for op in _BLOCKING if op in ops), "")
-    who = " and ".join(one.words for one in maps)
-    return f"{who} {'wait' if maps[1:] else 'waits'}{blocking}: {asked}, but {running:.1f} are under way on average"
+    who = " and ".join(one.label for one in maps)
+    return f"{who} {'wait' if maps[1:] else 'waits'}{blocking}: {most}, but {running:.1f} are in flight on average"
 
 
 def larger_pool(view: PipelineView, timing_: Timing, maps: Sequence[StageView], pool: float) -> tuple[int, Prediction]:
-    """Threads for the calls that wait in a full pool of `pool`, and what they should bring."""
+    """Choose threads for the calls that wait in a full pool of `pool`, and predict their effect."""
     ms, calls = total_ms(maps), min(wanted_calls(view, maps), MOST_THREADS.value)
     cpu_ms = max(cpu_left_ms(view, stage) for stage in maps)
     rest_ms = remaining_ms(view, timing_, maps)
@@ -214,7 +217,7 @@ def larger_pool(view: PipelineView, timing_: Timing, maps: Sequence[StageView], 
 
 
 def cpu_left_ms(view: PipelineView, stage: StageView) -> float:
-    """CPU time per batch that stays however many calls wait at a time: of Python on one core, else on all."""
+    """CPU time per batch that more calls do not hide: of Python on one core, else on all."""
     at, used = timing(view), worker_cores(view)
     if at is None or used is None:
         return 0.0
@@ -222,12 +225,12 @@ def cpu_left_ms(view: PipelineView, stage: StageView) -> float:
 
 
 def worth(predicted: Prediction) -> bool:
-    """Whether an edit is predicted to bring more than noise."""
+    """Whether an edit is predicted to gain more than noise."""
     return predicted.speedup is not None and predicted.speedup >= WORTH.value
 
 
 def draws(stage: StageView) -> bool:
-    """Whether calls in another order may give other random draws; of Python nobody can know, and trying tells."""
+    """Whether calls in another order may give other random draws; of Python that is unknown before a trial."""
     function = stage.function
     return function is None or bool(function.random) or (function.random is None and not function.python)
 

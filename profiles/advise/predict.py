@@ -1,7 +1,7 @@
-"""What an edit should bring, as formulas over measured times; each answer carries the formula with its numbers.
+"""Predicted speedups as formulas over measured times; each prediction carries its formula with the numbers.
 
-All are first-order: times per batch are taken as constant, and no step is expected to become faster than the one
-that replayed batches left (`floor_ms`).
+All are first-order: times per batch are taken as constant, and no step becomes faster than the one with preloaded
+batches (`floor_ms`).
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ from collections.abc import Sequence
 
 from pipeprof.profiles.advise.rule import Prediction
 from pipeprof.profiles.document.base import Dispatch
-from pipeprof.profiles.wording import milliseconds, significant
+from pipeprof.profiles.wording import listed, milliseconds, significant
 
 
 def overlap(step_ms: float, pipeline_ms: float, dispatch: Dispatch | None) -> Prediction:
-    """A prefetch at the end: pipeline and step run side by side instead of one after the other.
+    """Predict a prefetch at the end: pipeline and step overlap instead of alternating.
 
-    With steps in flight the host asks for the next batch while the device works, so they do already; without a step
-    there is nothing to run beside.
+    With steps in flight they overlap already; without a step there is nothing to overlap with.
 
     Args:
         step_ms: The device's work per step.
-        pipeline_ms: What the loop waits for in ``next()`` when nothing is made ahead.
+        pipeline_ms: What the loop waits for in ``next()`` without a prefetch.
         dispatch: ``sync``, steps in flight, or ``None`` for no step.
 
     Example:
@@ -31,43 +30,34 @@ def overlap(step_ms: float, pipeline_ms: float, dispatch: Dispatch | None) -> Pr
         >>> overlap(10, 8, 1).speedup
         1.0
     """
-    step, pipeline = milliseconds(step_ms), milliseconds(pipeline_ms)
     if dispatch is None:
-        return Prediction(formula="no step to run beside: 1×", speedup=1.0)
-    after = max(step_ms, pipeline_ms)
+        return Prediction(formula="1×: there is no step to overlap with", speedup=1.0)
     if dispatch != "sync":
-        text = (
-            f"with {dispatch} step{'' if dispatch == 1 else 's'} in flight both overlap already, "
-            f"max({step}, {pipeline}) = {milliseconds(after)}: 1×"
-        )
-        return Prediction(formula=text, speedup=1.0)
-    speedup = _ratio(step_ms + pipeline_ms, after)
-    text = (
-        f"step {step} + pipeline {pipeline} = {milliseconds(step_ms + pipeline_ms)} now, "
-        f"max of the two = {milliseconds(after)}: {significant(speedup)}×"
-    )
-    return Prediction(formula=text, speedup=speedup)
+        flight = f"{dispatch} step{'' if dispatch == 1 else 's'} in flight"
+        return Prediction(formula=f"1×: with {flight} step and pipeline overlap already", speedup=1.0)
+    before, after = step_ms + pipeline_ms, max(step_ms, pipeline_ms)
+    reason = f"{milliseconds(step_ms)} of step and {milliseconds(pipeline_ms)} of pipeline overlap"
+    return Prediction(change_text(before, after, reason), speedup=_ratio(before, after))
 
 
 def side_by_side(
     interval_ms: float, moved_ms: Sequence[float], *, rest_ms: float = 0.0, floor_ms: float | None = None
 ) -> Prediction:
-    """Prefetches below a stage: what they stand on runs on threads of its own, beside each other and the rest.
+    """Predict prefetches between stages: each part runs on a thread of its own, in parallel to the others.
 
     Args:
         interval_ms: From one step to the next today, in which all parts add up.
         moved_ms: Time per batch of each part that gets a thread of its own.
-        rest_ms: Of what stays, where that is more than what the parts leave of the interval.
-        floor_ms: A step with replayed batches.
+        rest_ms: Time per batch of the rest, if more than the parts leave of the interval.
+        floor_ms: A step with preloaded batches.
 
     Example:
         >>> side_by_side(20, [8], floor_ms=5).speedup
         1.6666666666666667
     """
     rest = max(rest_ms, interval_ms - sum(moved_ms))
-    sides = ", ".join(milliseconds(part) for part in (*moved_ms, rest))
-    text = f"max({sides}) side by side instead of one after the other"
-    return _from(interval_ms, max(rest, *moved_ms), text, floor_ms)
+    sides = listed([milliseconds(part) for part in (*moved_ms, rest)])
+    return _bounded(interval_ms, max(rest, *moved_ms), f"{sides} run in parallel", floor_ms)
 
 
 def more_calls(
@@ -80,15 +70,15 @@ def more_calls(
     floor_ms: float | None = None,
     cpu_ms: float = 0.0,
 ) -> Prediction:
-    """A map that waits: its calls run ``min(calls, threads)`` at a time, beside the rest of the pipeline.
+    """Predict parallel calls of a map that waits: ``min(calls, threads)`` at a time, in parallel to the rest.
 
     Args:
         interval_ms: From one step to the next today.
         stage_ms: Time inside the map per batch, summed over threads; of all maps that share the pool.
         calls: Of ``num_parallel_calls``.
-        threads: Of the pool the calls run on.
-        rest_ms: Time per batch of the slowest of what stays.
-        floor_ms: A step with replayed batches.
+        threads: Of the pool that the calls run on.
+        rest_ms: Time per batch of the slowest other stage.
+        floor_ms: A step with preloaded batches.
         cpu_ms: CPU time per batch that more calls do not hide.
 
     Example:
@@ -99,35 +89,45 @@ def more_calls(
     """
     at_a_time = max(1.0, min(calls, threads))
     waiting = stage_ms / at_a_time
-    text = (
-        f"{milliseconds(stage_ms)} / min({calls:g} calls, {threads:g} threads) = {milliseconds(waiting)}, "
-        f"beside {milliseconds(rest_ms)} of the rest"
-    )
+    reason = f"{at_a_time:g} calls at a time take {milliseconds(waiting)} instead of {milliseconds(stage_ms)}"
     if cpu_ms > max(waiting, rest_ms):
-        text += f" and {milliseconds(cpu_ms)} of computing"
-    return _from(interval_ms, max(waiting, rest_ms, cpu_ms), text, floor_ms)
+        reason += f", computing {milliseconds(cpu_ms)}"
+    elif rest_ms > waiting:
+        reason += f", the rest {milliseconds(rest_ms)}"
+    return _bounded(interval_ms, max(waiting, rest_ms, cpu_ms), reason, floor_ms)
 
 
 def more_cores(
-    interval_ms: float, stage_ms: float, cores: float, *, rest_ms: float = 0.0, floor_ms: float | None = None
+    interval_ms: float,
+    stage_ms: float,
+    cores: float,
+    *,
+    rest_ms: float = 0.0,
+    floor_ms: float | None = None,
+    cpu_ms: float = 0.0,
 ) -> Prediction:
-    """A serial map that computes: ``cores`` calls at a time, beside the rest of the pipeline; at most ``cores``×.
+    """Predict parallel calls of a map that computes: ``cores`` at a time, in parallel to the rest; at most ``cores``×.
 
     Args:
         interval_ms: From one step to the next today.
         stage_ms: Time inside the map per batch.
         cores: Cores the worker may use.
-        rest_ms: Time per batch of the slowest of what stays.
-        floor_ms: A step with replayed batches.
+        rest_ms: Time per batch of the slowest other stage.
+        floor_ms: A step with preloaded batches.
+        cpu_ms: CPU time of the whole process per batch, divided by the cores.
 
     Example:
         >>> more_cores(20, 20, 4, rest_ms=2).speedup
         4.0
     """
-    share = stage_ms / max(1.0, cores)
-    divided = f"{milliseconds(stage_ms)} / {cores:g} cores = {milliseconds(share)}"
-    text = f"{divided}, beside {milliseconds(rest_ms)} of the rest"
-    return _from(interval_ms, max(rest_ms, share), text, floor_ms)
+    many = max(1.0, cores)
+    share = stage_ms / many
+    busy = max(share, cpu_ms)
+    keep = f"keep {cores:g} cores busy for" if many > 1 else "keep the core busy for"
+    reason = f"{milliseconds(busy * many)} of CPU per batch {keep} {milliseconds(busy)}"
+    if rest_ms > busy:
+        reason += f", the rest takes {milliseconds(rest_ms)}"
+    return _bounded(interval_ms, max(rest_ms, busy), reason, floor_ms)
 
 
 def threads_needed(stage_ms: float, target_ms: float, least: int, most: int) -> int:
@@ -147,13 +147,26 @@ def buffered(element_bytes: float | None, elements: int) -> int | None:
     return None if element_bytes is None else round(element_bytes * elements)
 
 
-def _from(interval_ms: float, after_ms: float, text: str, floor_ms: float | None) -> Prediction:
-    """The speed-up of a step that takes `after_ms` instead, but no less than with replayed batches."""
-    bound = " (that of replayed batches)" if floor_ms and after_ms <= floor_ms else ""
+def change_text(before_ms: float, after_ms: float, reason: str) -> str:
+    """Format a change of the time per step, its speedup and the reason.
+
+    Example:
+        >>> change_text(52.2, 28.5, "57 ms of CPU per batch keep 2 cores busy for 28.5 ms")
+        '52.2 → 28.5 ms per step (1.83×): 57 ms of CPU per batch keep 2 cores busy for 28.5 ms'
+    """
+    before, after = milliseconds(before_ms), milliseconds(after_ms)
+    unit = after.rpartition(" ")[2]
+    if before.endswith(f" {unit}"):
+        before = before.removesuffix(f" {unit}")
+    return f"{before} → {after} per step ({significant(max(1.0, _ratio(before_ms, after_ms)))}×): {reason}"
+
+
+def _bounded(interval_ms: float, after_ms: float, reason: str, floor_ms: float | None) -> Prediction:
+    """The speedup of a step that takes `after_ms` instead, but no less than with preloaded batches."""
     after = max(after_ms, floor_ms or 0.0)
-    speedup = max(1.0, _ratio(interval_ms, after))
-    change = f"{milliseconds(interval_ms)} → {milliseconds(after)} per step{bound}"
-    return Prediction(formula=f"{text}: {change}, {significant(speedup)}×", speedup=speedup)
+    if floor_ms and after_ms <= floor_ms:
+        reason += f"; with preloaded batches a step takes {milliseconds(floor_ms)}"
+    return Prediction(change_text(interval_ms, after, reason), speedup=max(1.0, _ratio(interval_ms, after)))
 
 
 def _ratio(before: float, after: float) -> float:

@@ -64,6 +64,7 @@ class RuleHit:
         semantics: Where it differs from the rule's own class.
         change_detail: What the change means in numbers, for the one-line description of the edits.
         covers: Addresses of all stages that the hit is about, where that is more than `stage`.
+        title: In place of the rule's, where it names a stage.
     """
 
     sentence: str
@@ -75,6 +76,7 @@ class RuleHit:
     semantics: Semantics | None = None
     change_detail: str | None = None
     covers: tuple[str, ...] = ()
+    title: str | None = None
 
     @property
     def stages(self) -> frozenset[str]:

@@ -142,7 +142,7 @@ class StageView:
     written: Mapping[str, Any] | None = None
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """Name the stage in a sentence, as the tables and the verdict do."""
         return label_of(self.name, self.op, self.location, injected=self.injected)
 

@@ -161,6 +161,7 @@ def leak_estimate(
     rose = windows[-1].rss - windows[0].rss
     held = after[-1].total - after[0].total
     outside = in_use if full <= measured[0].t else None
+    used = _in_use_growth(windows, outside)
     return MemoryGrowth(
         mb_per_1000_steps=slope / 1e3,
         low=(slope - half) / 1e3,
@@ -169,6 +170,7 @@ def leak_estimate(
         leak=rose >= LEAK_BYTES
         and slope - half > 0
         and held < rose / 2
+        and (used is None or used > 0)
         and _rising(windows)
         and _going_on(windows)
         and (_live_rising(windows) or (outside or 0) >= _IN_USE * rose),
@@ -176,7 +178,7 @@ def leak_estimate(
         mb_per_epoch=trend([one.epoch for one in windows], rss)[0] / 1e6 if by_epoch else None,
         bytes=round(rose),
         steps=round(windows[-1].steps - windows[0].steps),
-        in_use_bytes=_in_use_growth(windows, outside),
+        in_use_bytes=used,
     )
 
 

@@ -367,7 +367,7 @@ def _at_most(count: int, stage: StageView) -> int:
 
 
 def _alias(owner: Owner, stage: StageView, holder: StageView) -> BufferPrediction:
-    return BufferPrediction(owner, stage.id, 0, "alias", f"the tensors are those of {holder.words}")
+    return BufferPrediction(owner, stage.id, 0, "alias", f"the tensors are those of {holder.label}")
 
 
 def _no_size(owner: Owner, stage: StageView) -> UnknownSize:

@@ -34,7 +34,7 @@ def _prefetches(view: PipelineView, memory: MemoryPrediction, least: float) -> I
     for one in memory.held:
         if one.owner == "prefetch" and one.count and growth.get(one.stage, 0) >= least:
             stage = view.by_id[one.stage]
-            name = "the prefetch that TensorFlow adds" if stage.injected else stage.words
+            name = "the prefetch that TensorFlow adds" if stage.injected else stage.label
             yield (
                 f"how many elements AUTOTUNE lets {name} hold: {one.count:,} are counted, "
                 f"{in_words(one.bytes / one.count)} each"
@@ -46,6 +46,6 @@ def _batches(view: PipelineView, memory: MemoryPrediction, least: float) -> Iter
     for one in memory.held:
         if one.owner == "parallel" and one.count and one.stage in filled and filled[one.stage].bytes >= least:
             yield (
-                f"how many batches {view.by_id[one.stage].words} fills at a time, which are up to "
+                f"how many batches {view.by_id[one.stage].label} fills at a time, which are up to "
                 f"{MOST_FUSED_BATCHES}: {one.count:,} are counted, {in_words(one.bytes / one.count)} each"
             )

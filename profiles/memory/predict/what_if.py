@@ -187,7 +187,7 @@ def _together(asked: _Question) -> WhatIf:
 
 
 def _maps(asked: _Question) -> str:
-    stages = [asked.view.by_id[one].words for one in asked.filled]
+    stages = [asked.view.by_id[one].label for one in asked.filled]
     return stages[0] if len(stages) == 1 else "its maps"
 
 
@@ -205,14 +205,14 @@ def _not_told(asked: _Question, one: UnknownSize) -> Iterator[WhatIf]:
         return
     below = view.input_of(stage)
     if _endless(view, one):
-        yield WhatIf(stage.id, False, f"{stage.words} fits into no memory: {one.reason}")
+        yield WhatIf(stage.id, False, f"{stage.label} fits into no memory: {one.reason}")
     elif one.owner == "cache" and below is not None and below.element_bytes is not None:
         each = below.element_bytes + cache_overhead_bytes(len(below.element or ()) or 1)
         most = max(0, int(asked.left() / each))
-        words = f"{stage.words} has room for {most:,} elements of {in_words(each)}{asked.condition}"
+        words = f"{stage.label} has room for {most:,} elements of {in_words(each)}{asked.condition}"
         yield WhatIf(stage.id, None, f"{words}, {_beside(asked.beside())}; {one.reason}", most=most)
     else:
-        yield WhatIf(stage.id, None, f"{stage.words} cannot be told: {one.reason}; `pipeprof run` measures it")
+        yield WhatIf(stage.id, None, f"{stage.label} cannot be told: {one.reason}; `pipeprof run` measures it")
 
 
 def _beside(nbytes: float) -> str:
@@ -231,7 +231,7 @@ def _answer(asked: _Question, held: BufferPrediction) -> Iterator[WhatIf]:
     if held.owner == "prefetch" and (held.how == "alias" or held.bytes < _WORTH_ASKING * asked.limit):
         return
     if held.how == "alias":
-        yield WhatIf(stage.id, fits=True, sentence=f"{stage.words} takes no memory of its own, whatever its size")
+        yield WhatIf(stage.id, fits=True, sentence=f"{stage.label} takes no memory of its own, whatever its size")
     elif held.owner == "cache":
         yield _cache(asked, stage, held)
     else:
@@ -248,7 +248,7 @@ def _tuned(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
     if stage.injected:
         name, remedy = "prefetch (added by TensorFlow)", f"`prefetch: {{buffer_size: {_BOUNDED}}}` as last stage"
     else:
-        name, remedy = stage.words, f"`buffer_size: {_BOUNDED}`"
+        name, remedy = stage.label, f"`buffer_size: {_BOUNDED}`"
     yield WhatIf(stage.id, fits=None, sentence=f"{name}: AUTOTUNE may let it grow{far}; {remedy} bounds it")
 
 
@@ -262,7 +262,7 @@ def _filled(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
         remedy += f" and `prefetch: {{buffer_size: {_BOUNDED}}}` as last stage bound it"
     else:
         remedy += " bounds it"
-    words = f"{stage.words}: it may fill {MOST_FUSED_BATCHES} batches ahead, {in_words(filled.bytes)} more; {remedy}"
+    words = f"{stage.label}: it may fill {MOST_FUSED_BATCHES} batches ahead, {in_words(filled.bytes)} more; {remedy}"
     yield WhatIf(stage.id, fits=None, sentence=words)
 
 
@@ -271,14 +271,14 @@ def _cache(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatIf
     room, beside = asked.limit - rest, _beside(rest)
     size = f"{'at least ' if held.at_least else ''}{in_words(held.bytes)}"
     if room <= 0:
-        return WhatIf(stage.id, fits=False, sentence=f"{stage.words} does not fit: there is no room {beside}")
+        return WhatIf(stage.id, fits=False, sentence=f"{stage.label} does not fit: there is no room {beside}")
     if held.bytes > room:
-        words = f"{stage.words} does not fit: {size} is {in_words(held.bytes - room)} too large {beside}"
+        words = f"{stage.label} does not fit: {size} is {in_words(held.bytes - room)} too large {beside}"
         return WhatIf(stage.id, fits=False, sentence=words)
     if held.bytes > asked.left(held.bytes):
-        words = f"{stage.words} may not fit{asked.condition}: {size} {beside} leaves less than a fifth in reserve"
+        words = f"{stage.label} may not fit{asked.condition}: {size} {beside} leaves less than a fifth in reserve"
         return WhatIf(stage.id, fits=None, sentence=words)
-    words = f"{stage.words} fits{asked.condition}: {size} {beside}"
+    words = f"{stage.label} fits{asked.condition}: {size} {beside}"
     return WhatIf(stage.id, fits=None if asked.partial else asked.fits(True), sentence=words)
 
 
@@ -288,16 +288,16 @@ def _buffer(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatI
     buffer, copies = stage.arguments.get("buffer_size"), open_copies(asked.view, stage)
     count = (held.count or 0) / copies or buffer
     if not isinstance(count, int | float) or count <= 0 or not isinstance(buffer, int) or buffer <= 0:
-        words = f"{stage.words} takes {in_words(held.bytes)} {beside}"
+        words = f"{stage.label} takes {in_words(held.bytes)} {beside}"
         return WhatIf(stage.id, fits=asked.fits(held.bytes <= room), sentence=words)
     most = max(0, int(room / (held.bytes / count)))
     each = f" in each of {copies} at a time" if copies > 1 else ""
     if most < 1:
-        return WhatIf(stage.id, fits=False, sentence=f"{stage.words}: no buffer fits {beside}", most=0)
+        return WhatIf(stage.id, fits=False, sentence=f"{stage.label}: no buffer fits {beside}", most=0)
     fits = None if asked.partial else asked.fits(True)
     if count < buffer and most >= count:
-        words = f"{stage.words}: any buffer_size fits{asked.condition}, {beside}, since there are {count:,.0f} elements"
+        words = f"{stage.label}: any buffer_size fits{asked.condition}, {beside}, since there are {count:,.0f} elements"
         return WhatIf(stage.id, fits, words + each, most=most)
     bound = "has to be less than" if asked.partial else "may be at most"
-    words = f"{stage.words}: buffer_size {bound} {most:,}{each}{asked.condition}, {beside} and a fifth in reserve"
+    words = f"{stage.label}: buffer_size {bound} {most:,}{each}{asked.condition}, {beside} and a fifth in reserve"
     return WhatIf(stage.id, fits if buffer <= most else False, f"{words}; it is {buffer:,}", most=most)

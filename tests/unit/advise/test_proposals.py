@@ -191,7 +191,7 @@ def test_chunks_are_the_batches_where_nothing_looks_at_rows(tmp_path: Path) -> N
         {"shape": [None], "dtype": "int64"},
     ]
     assert data["stages"] == [{"repeat": {}}, {"prefetch": {"buffer_size": 2}}]
-    assert "shorter if the rows do not come out even" in draft.recommendation
+    assert "shorter if the rows do not divide evenly" in draft.recommendation
     assert edit.stages == ("source", "stages.0", "stages.1", "stages.2")
 
 
@@ -219,7 +219,7 @@ def test_rows_that_are_shuffled_are_taken_apart() -> None:
     draft = only("from-generator-per-element", view)
     assert "dataset = dataset.unbatch()" in draft.edits[0].as_python()
     assert draft.predicted is not None
-    assert "0.5 µs a row to take them apart" in draft.predicted.formula
+    assert "0.5 µs per row to split them" in draft.predicted.formula
 
 
 # generator-waits
@@ -234,9 +234,9 @@ def waiting(ms: float = 40.0, interval: float = 40.0, **run: Any) -> PipelineVie
 def test_a_generator_that_waits(tmp_path: Path) -> None:
     draft = only("generator-waits", waiting())
     assert draft.stage == "source"
-    assert "20.0 ms for an element" in draft.sentence
+    assert "20.0 ms per element" in draft.sentence
     assert draft.predicted is not None
-    assert "40.0 ms / min(16 calls, 16 threads) = 2.50 ms" in draft.predicted.formula
+    assert "16 calls at a time take 2.50 ms instead of 40.0 ms" in draft.predicted.formula
     source, pool = draft.edits
     assert pool == SetOption("threading.private_threadpool_size", 16)
     assert "range: {stop: <COUNT>}" in source.as_yaml()

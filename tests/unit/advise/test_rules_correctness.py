@@ -160,7 +160,7 @@ def test_maps_between_are_crossed_and_caches_are_not() -> None:
     view = line(source, groups, cache("stages.1", groups), shuffle("stages.2", 100, groups))
     draft = only("batch-before-shuffle", view)
     assert draft.edits == ()
-    assert "above any cache" in draft.recommendation
+    assert "after any cache" in draft.recommendation
 
 
 def test_sides_of_a_zip_are_batches_if_all_are() -> None:
@@ -362,7 +362,7 @@ def test_what_starting_again_takes_is_told() -> None:
     steps = again.profile.steps.model_copy(update={"epochs": 72, "restart_share": 0.4})
     profile = again.profile.model_copy(update={"steps": steps})
     draft = only("cache-never-complete", replace(again, profile=profile))
-    assert "began again 72 times while it was measured, which took 40 % of the time" in draft.sentence
+    assert "restarted 72 times in the measurement, which took 40 % of the time" in draft.sentence
     assert draft.evidence["epochs"] == 72
 
 
@@ -423,7 +423,7 @@ def test_a_cache_on_disk_is_left_alone() -> None:
 def test_where_epochs_may_differ_the_cache_only_goes(facts: dict[str, Any], options: dict[str, Any]) -> None:
     draft = only("cache-never-complete", replace(taken(256, **facts), options=options))
     assert [edit.to_dict()["kind"] for edit in draft.edits] == ["ReplaceStage"]
-    assert "Leave the cache out" in draft.recommendation
+    assert "Remove the cache" in draft.recommendation
 
 
 def test_elements_in_another_order_each_time_are_not_frozen() -> None:

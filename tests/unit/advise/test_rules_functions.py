@@ -54,7 +54,7 @@ def test_the_function_for_a_batch_stands_in_the_file_of_today() -> None:
 
 def test_parallel_calls_of_python_take_turns() -> None:
     draft = only("py-function-gil", python_map(ms=140.0, parallelism=8.0))
-    assert "Its 8 parallel calls take turns" in draft.sentence
+    assert "Its 8 parallel calls alternate" in draft.sentence
 
 
 def test_py_function_costs_more_than_numpy_function() -> None:
@@ -92,7 +92,7 @@ def test_one_long_call_per_batch_has_no_smaller_number_of_calls() -> None:
     assert "once per batch" in draft.sentence
     assert draft.edits == ()
     assert draft.predicted.speedup is None
-    assert "2.00 times at most" in draft.predicted.formula
+    assert "at most 2.00×" in draft.predicted.formula
 
 
 def test_threads_that_wait_for_cores_would_use_them() -> None:
@@ -103,7 +103,7 @@ def test_threads_that_wait_for_cores_would_use_them() -> None:
 def test_the_lock_is_told_where_it_was_measured() -> None:
     draft = only("py-function-gil", python_map(python_lock=0.95))
     assert draft.evidence["python_lock_share"] == 0.95
-    assert "Python's lock was taken 95 % of the time inside it" in draft.sentence
+    assert "the GIL was held 95 % of the time inside it" in draft.sentence
     assert "cannot show" not in draft.sentence
 
 
@@ -154,9 +154,9 @@ def test_a_generator_that_hands_over_row_by_row() -> None:
     assert draft.evidence["us_per_element"] == pytest.approx(62.5)
     assert draft.evidence["elements_per_batch"] == 64
     assert "64 elements per batch one by one, 62.5 µs each" in draft.sentence
-    assert "of which a hand-over alone is about 57 µs" in draft.sentence
+    assert "of which a transfer alone takes about 57 µs" in draft.sentence
     quick = only("from-generator-per-element", generator(ms=3.0))
-    assert "no more than a hand-over alone, about 57 µs where it was measured" in quick.sentence
+    assert "no more than a transfer alone (about 57 µs where it was measured" in quick.sentence
     # 64 x 57 µs become 100 µs; half a millisecond is all that the step takes.
     assert draft.predicted.speedup == pytest.approx(5 / (5 - (64 * 57 - 100) / 1000))
     assert [edit.stages for edit in draft.edits] == [("source", "stages.0")]
@@ -172,7 +172,7 @@ def test_what_stands_between_still_gets_single_rows() -> None:
     draft = only("from-generator-per-element", measured(view, interval_ms=5.0))
     (edit,) = draft.edits
     assert edit.stages == ("source",)
-    assert edit.as_yaml().endswith("stages:\n  - unbatch: {}   # the stages above stay as they are")
+    assert edit.as_yaml().endswith("stages:\n  - unbatch: {}   # the later stages stay the same")
     assert edit.as_python().endswith("dataset = dataset.unbatch()")
 
 
@@ -205,7 +205,7 @@ def test_the_price_of_whole_batches_is_what_the_prefetch_holds_of_them() -> None
     assert draft.evidence["tuned_prefetch_bytes"] == 512 * 50 * 64 * 64 * 3 * 4
     assert "A batch is 2.34 MiB" in draft.recommendation
     assert "512 would be 1.17 GiB" in draft.recommendation
-    assert draft.predicted.formula.endswith("; 2 x 2.34 MiB ahead")
+    assert draft.predicted.formula.endswith("; 2 × 2.34 MiB in the prefetch")
     (edit,) = draft.edits
     assert edit.as_yaml().endswith("stages:\n  - prefetch: {buffer_size: 2}")
     assert edit.as_python().endswith("\ndataset = dataset.prefetch(2)")
@@ -215,7 +215,7 @@ def test_a_prefetch_that_is_written_stays_and_has_its_price() -> None:
     tuned = stage("stages.1", "prefetch", arguments={"buffer_size": AUTOTUNE})
     draft = only("from-generator-per-element", generated_pictures(tuned))
     assert "512 would be 1.17 GiB" in draft.recommendation
-    assert draft.predicted.formula.endswith("; up to 512 x 2.34 MiB = 1.17 GiB more in a prefetch that is tuned")
+    assert draft.predicted.formula.endswith("; up to 512 × 2.34 MiB = 1.17 GiB more in the tuned prefetch")
     assert "prefetch" not in draft.edits[0].as_yaml()
 
 
@@ -230,7 +230,7 @@ def test_a_prefetch_that_is_written_stays_and_has_its_price() -> None:
 def test_whole_batches_without_a_price(view: PipelineView) -> None:
     draft = only("from-generator-per-element", view)
     assert "tuned_prefetch_bytes" not in draft.evidence
-    assert draft.predicted.formula.endswith("×")
+    assert draft.predicted.formula.endswith("less")
     assert "prefetch" not in draft.edits[0].as_yaml()
 
 
@@ -267,7 +267,7 @@ def test_a_filter_is_told_what_it_is_called_with_before_the_map() -> None:
         stages = tuple(replace(one, element=elements.get(one.id)) for one in view.stages)
         return only("filter-after-expensive-map", replace(view, stages=stages)).recommendation
 
-    words = "Its function is called with 2 tensors now, and with 1 there, as from_tensor_slices gives them."
+    words = "Its function is called with 2 tensors now, and with 1 there, as from_tensor_slices outputs them."
     assert told(single, pair).endswith(words)
     assert told(pair, pair).endswith("in the same order.")
 

@@ -46,7 +46,7 @@ class TestNoPrefetch:
         assert draft.predicted.speedup == pytest.approx(1.8)
         assert "because autotune is off" in draft.sentence
         assert "waits 8.00 ms for each batch and then works 10.0 ms" in draft.sentence
-        assert "with 1 step in flight both overlap already" in draft.sentence
+        assert "one after the other (dispatch sync)" in draft.sentence
         assert draft.evidence["pipeline_ms"] == pytest.approx(8.0)
         assert draft.evidence["option"] == "autotune.enabled"
 
@@ -152,7 +152,7 @@ class TestNoPrefetchBetween:
         assert draft.edits == (InsertStage("prefetch", {"buffer_size": 2}, after="source"),)
         assert draft.predicted is not None
         assert draft.predicted.speedup == pytest.approx(2, rel=0.05)
-        assert "take turns on one thread" in draft.sentence
+        assert "alternate on one thread" in draft.sentence
 
     def test_a_prefetch_between_is_all_it_takes(self) -> None:
         assert not found("no-prefetch-between", drained(in_a_row("prefetch"), interval_ms=2.05))

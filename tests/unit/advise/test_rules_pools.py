@@ -63,7 +63,7 @@ class TestSerialMapLatency:
         assert draft.edits == (SetArgument("stages.0", "map", "num_parallel_calls", 16), SetOption(POOL, 16))
         assert draft.predicted is not None
         assert draft.predicted.speedup == pytest.approx(5)
-        assert "16.0 ms of 20.0 ms" in draft.sentence
+        assert "16.0 ms of the 20.0 ms" in draft.sentence
         assert "0.10 of 4 cores" in draft.sentence
         assert draft.evidence["worker_cores"] == 0.1
 
@@ -255,7 +255,7 @@ class TestThreadpoolCapsBlockingMap:
         threads = 16 if calls == 16 else 64
         assert draft.edits == (SetOption(POOL, threads),)
         assert "waits in ReadFile" in draft.sentence
-        assert "4.0 are under way on average" in draft.sentence
+        assert "4.0 are in flight on average" in draft.sentence
         assert draft.predicted is not None
         assert draft.predicted.speedup == pytest.approx(20 / (80 / threads), rel=0.05)
         assert draft.evidence["calls_under_way"] == pytest.approx(4.0)

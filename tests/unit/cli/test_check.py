@@ -44,7 +44,7 @@ class Mixing(Rule):
     def check(self, view: PipelineView) -> list[RuleHit]:
         return [
             RuleHit(
-                sentence=f"{stage.words} holds {stage.arguments['buffer_size']} elements.",
+                sentence=f"{stage.label} holds {stage.arguments['buffer_size']} elements.",
                 recommendation="Make it smaller.",
                 stage=stage.id,
                 edits=(SetArgument(stage.id, stage.op, "buffer_size", 100),),

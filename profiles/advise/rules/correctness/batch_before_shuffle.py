@@ -1,4 +1,4 @@
-"""``batch-before-shuffle``: whole batches are shuffled."""
+"""``batch-before-shuffle``: a shuffle of whole batches."""
 
 from __future__ import annotations
 
@@ -15,22 +15,26 @@ from pipeprof.profiles.wording import size
 
 
 class BatchBeforeShuffle(Rule):
-    """The elements of a batch are the same in every epoch."""
+    """A shuffle after a batch: every epoch has the same batches."""
 
     name = "batch-before-shuffle"
-    title = "Whole batches are shuffled, not what is in them"
+    title = "Shuffle elements, not batches"
     family = "correctness"
     semantics = "values"
-    seen = "A shuffle above a batch, with nothing random below the batch, and nothing above that takes batches apart."
-    why = (
-        "Each batch is a group of neighbours in the data, the same group in every epoch; only the order of the groups "
-        "changes. On data sorted by class, a batch of 64 held 1.05 of 10 classes, against 9.99 with the shuffle below "
-        "the batch. And the buffer counts batches, not elements: it holds batch_size times the memory."
+    seen = (
+        "A shuffle comes after a batch. Nothing before the batch is random, and nothing after the shuffle "
+        "splits the batches."
     )
-    fix = "Shuffle first, then batch; buffer_size then counts elements: ten batches of them at least."
+    why = (
+        "Each batch holds the same neighbouring elements in every epoch; only the order of the batches "
+        "changes. On data sorted by class, a batch of 64 held 1.05 of 10 classes, against 9.99 with the "
+        "shuffle before the batch. The buffer counts batches, not elements, so it takes batch_size times the "
+        "memory."
+    )
+    fix = "Shuffle before the batch. buffer_size then counts elements: use at least ten batches of them."
     ignore_when = (
-        "The data lies in random order and fixed groups are wanted, or one batch is one example, such as a sequence of "
-        "letters."
+        "The data is stored in random order and fixed groups are intended, or one batch is one example, such "
+        "as a sequence of letters."
     )
     thresholds = (
         Threshold("batches-in-buffer", 10, "batches", "fewer: less than half of the classes in a batch of sorted data"),
@@ -80,13 +84,13 @@ class BatchBeforeShuffle(Rule):
         return RuleHit(
             stage=stage.id,
             sentence=(
-                f"{stage.words} shuffles the batches of {batch.words}: the same {each:,} neighbours are together in "
-                f"every epoch. Its buffer of {buffer:,} is {buffer * each:,} elements{takes}."
+                f"{stage.label} shuffles the batches of {batch.label}: the same {each:,} neighbours stay together "
+                f"in every epoch. Its buffer of {buffer:,} batches is {buffer * each:,} elements{takes}."
             ),
             recommendation=(
                 f"Shuffle before the batch, with a buffer of {wanted:,} elements."
                 if movable
-                else f"Shuffle the elements before they are batched, with a buffer of {wanted:,}, and above any cache."
+                else f"Shuffle the elements before they are batched, with a buffer of {wanted:,}, after any cache."
             ),
             evidence={
                 "batch_size": each,
@@ -106,7 +110,7 @@ def _predicted(view: PipelineView, single: StageView | None, wanted: int, nbytes
         return None
     own = element + shuffle_overhead_bytes(len(single.element or ()) or 1, small_bytes(view, single))
     return Prediction(
-        f"{wanted:,} elements x {size(own)} instead of {size(nbytes)}",
+        f"{wanted:,} elements × {size(own)} instead of {size(nbytes)}",
         peak_rss_delta_bytes=round(wanted * own - nbytes),
     )
 
@@ -135,7 +139,7 @@ def _between(view: PipelineView, stage: StageView, batch: StageView) -> list[Sta
 
 
 def _mixed(view: PipelineView, batch: StageView) -> bool:
-    """Whether the elements of a batch may be others each time, or their order cannot be known."""
+    """Whether a batch may hold other elements each time, or their order is unknown."""
     return any(
         traits(one.op).reorders or (one.op == "list_files" and one.arguments.get("shuffle", True) is not False)
         for one in upstream(view, batch)

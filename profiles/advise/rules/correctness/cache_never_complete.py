@@ -1,4 +1,4 @@
-"""``cache-never-complete``: a cache in front of a take that ends before the cache is full."""
+"""``cache-never-complete``: a take that ends before the cache is full."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from pipeprof.profiles.wording import percent
 
 
 class CacheNeverComplete(Rule):
-    """A cache that nobody reads to its end."""
+    """A cache that is never read to its end."""
 
     name = "cache-never-complete"
-    title = "The cache is never read to its end and serves nothing"
+    title = "Cache never completes"
     family = "correctness"
     semantics = "same"
-    seen = "A take directly above a cache in memory ends before all elements that the cache would keep have come."
+    seen = "A take directly after an in-memory cache ends before the cache has read all of its elements."
     why = (
-        "A cache gives its elements again only once it has been read to its end; one that was read in part is thrown "
-        "away when the epoch ends, and the next one begins from nothing. Everything below runs again in every epoch, "
-        "as if there were no cache, and what it kept meanwhile took memory."
+        "A cache serves elements only after it was read to its end. A partly read cache is discarded at the "
+        "end of the epoch. Everything before it runs again in every epoch, as without a cache, and the "
+        "discarded elements took memory."
     )
     fix = (
-        "Put the take below the cache: the cache is then complete after the first epoch. Where each epoch is to give "
-        "other elements, as with a shuffle below, leave the cache out instead."
+        "Put the take before the cache: the cache then completes in the first epoch. If each epoch should "
+        "give other elements, as after a shuffle, remove the cache."
     )
-    ignore_when = "The dataset is read once only; then the cache can go."
+    ignore_when = "The dataset is read only once; then remove the cache."
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the number of elements below the cache, where it is known, and the take's count."""
         caches = [stage for stage in view.stages if stage.op == "cache"]
-        # With two of them nobody knows whether they are one: another branch may read it to its end.
+        # Two of them may be one cache in two branches, and the other branch may read it to its end.
         for stage in caches if len(caches) == 1 else ():
             readers, below = view.readers(stage), view.input_of(stage)
             if stage.arguments.get("filename") or stage.injected or in_function(view, stage) or below is None:
@@ -53,13 +53,13 @@ def _draft(view: PipelineView, stage: StageView, take: StageView, count: int, kn
     again = ""
     if epochs and share:
         times = "once" if epochs == 1 else f"{epochs:,} times"
-        again = f" The dataset began again {times} while it was measured, which took {percent(share)} of the time."
+        again = f" The dataset restarted {times} in the measurement, which took {percent(share)} of the time."
     edit, recommendation, semantics = _fix(view, stage, take, count)
     return RuleHit(
         stage=stage.id,
         sentence=(
-            f"{take.words} ends after {count:,} of the {known:,} elements that {stage.words} would keep. A cache that "
-            "was not read to its end is thrown away: it serves nothing, and all that is below it runs in every epoch."
+            f"{take.label} ends after {count:,} of the {known:,} elements that {stage.label} would keep. A cache that "
+            "is not read to its end is discarded: it serves nothing, and everything before it runs in every epoch."
             f"{again}"
         ),
         recommendation=recommendation,
@@ -70,7 +70,9 @@ def _draft(view: PipelineView, stage: StageView, take: StageView, count: int, kn
         },
         edits=(edit,),
         predicted=Prediction(
-            "after the first epoch nothing below the cache runs" if isinstance(edit, MoveStage) else "no other speed"
+            "from the second epoch on, nothing before the cache runs"
+            if isinstance(edit, MoveStage)
+            else "no change of speed"
         ),
         semantics=semantics,
     )
@@ -80,14 +82,14 @@ def _fix(view: PipelineView, stage: StageView, take: StageView, count: int) -> t
     if all(_alike(one) for one in upstream(view, stage)) and view.options.get("deterministic") is not False:
         return (
             MoveStage(take.id, take.op, before=stage.id),
-            f"Put the take below the cache: it keeps these {count:,} elements, and from the second epoch on they come "
-            "from memory.",
+            f"Put the take before the cache: it keeps these {count:,} elements and serves them from memory from the "
+            "second epoch on.",
             "same",
         )
     return (
         without(stage),
-        f"Leave the cache out: what comes is the same. If every epoch may give the same {count:,} elements, put the "
-        "take below the cache instead; what is below it may give others each time.",
+        f"Remove the cache: the elements stay the same. If every epoch may give the same {count:,} elements, put the "
+        "take before the cache instead; without that, the stages before it may give others each time.",
         "same",
     )
 

@@ -1,4 +1,4 @@
-"""``cache-in-memory-over-budget``: a cache that does not fit."""
+"""``cache-in-memory-over-budget``: a cache larger than the memory."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _MANY_TIMES = 10
 
 
 class CacheInMemoryOverBudget(Rule):
-    """A cache in memory that will not fit."""
+    """An in-memory cache that does not fit."""
 
     name = "cache-in-memory-over-budget"
-    title = "The cache does not fit into memory"
+    title = "Cache does not fit into memory"
     family = "memory"
     semantics = "same"
     seen = (
-        "cache without a filename, and all elements together are more than nine tenths of the memory limit; or a cache "
-        "of a stream without end."
+        "A cache without a filename whose elements together exceed nine tenths of the memory limit, or a "
+        "cache of an endless stream."
     )
     why = (
-        "The cache keeps every element of the first epoch, with about 186 bytes of bookkeeping each, and knows no "
-        "limit: AUTOTUNE's memory budget does not count it. The training runs until it is ended for want of memory, "
-        "in the first epoch, before the cache has served a single element."
+        "The cache keeps every element of the first epoch, with about 186 bytes of overhead each. It has no "
+        "limit: AUTOTUNE's memory budget does not count it. The training runs out of memory in the first "
+        "epoch, before the cache serves a single element."
     )
     fix = (
-        "Cache what is smaller: encoded records or uint8 before they are decoded or made floats, at the price of "
-        "decoding in every epoch. Or cache on disk, with cache(filename). Below repeat, not above it."
+        "Cache smaller data: encoded records, or uint8 before the conversion to float; decoding then runs in "
+        "every epoch. Or cache on disk with cache(filename). Put the cache before repeat, not after it."
     )
-    ignore_when = "Only a part of an epoch is ever read, so that the cache never grows to its full size."
+    ignore_when = "Only part of an epoch is ever read, so that the cache never reaches its full size."
     thresholds = (
         Threshold("share-of-limit", 0.9, "of the memory limit", "Plumber's mark for a cache that still fits"),
         Threshold("overhead", CACHE_OVERHEAD_BYTES, "bytes per element", "measured with scalars"),
@@ -72,9 +72,9 @@ class CacheInMemoryOverBudget(Rule):
         yield RuleHit(
             stage=stage.id,
             sentence=(
-                f"{stage.words} keeps {count:,.0f} elements of {size(nbytes / count)}, {size(nbytes)} in all: "
-                f"{_of_limit(nbytes / limit)} the memory limit of {size(limit)}. The first epoch does not get to its "
-                "end."
+                f"{stage.label} keeps {count:,.0f} elements of {size(nbytes / count)}, {size(nbytes)} in all: "
+                f"{_of_limit(nbytes / limit)} the memory limit of {size(limit)}. The run is out of memory before "
+                "the first epoch ends."
             ),
             recommendation=recommendation,
             evidence={
@@ -85,7 +85,7 @@ class CacheInMemoryOverBudget(Rule):
             },
             edits=edits,
             predicted=Prediction(
-                f"{size(after)} in memory instead of {count:,.0f} x {size(nbytes / count)}",
+                f"{size(after)} in memory instead of {count:,.0f} × {size(nbytes / count)}",
                 peak_rss_delta_bytes=-round(nbytes - after),
             ),
             semantics=semantics,
@@ -94,23 +94,23 @@ class CacheInMemoryOverBudget(Rule):
     def _fix(
         self, view: PipelineView, stage: StageView, count: float, limit: int
     ) -> tuple[tuple[ProposedEdit, ...], str, float, Semantics]:
-        """The nearest place where it fits, else the disk."""
+        """Propose the nearest place where it fits, else the disk."""
         room = self.threshold("share-of-limit") * limit
         for place in places_below(view, stage):
             after = count * (place.element_bytes + CACHE_OVERHEAD_BYTES)
             if after <= room and not nothing_to_keep(view, place.below):
-                through = listed([one.words for one in place.crossed])
+                through = listed([one.label for one in place.crossed])
                 return (
                     (MoveStage(stage.id, stage.op, before=place.before.id),),
-                    f"Cache below {through}, where all elements together are {size(after)}; what is above the cache "
-                    "is then done in every epoch. Or cache on disk, with a filename.",
+                    f"Cache before {through}, where all elements together take {size(after)}. The stages after the "
+                    "cache then run in every epoch. Or cache on disk, with a filename.",
                     after,
                     _semantics(place),
                 )
         return (
             (SetArgument(stage.id, stage.op, "filename", _FILE),),
-            "Cache on disk, with a filename; or split what makes the elements, and cache them before they are decoded "
-            "or enlarged.",
+            "Cache on disk, with a filename. Or split the function that makes the elements, and cache before they are "
+            "decoded or enlarged.",
             0.0,
             "same",
         )
@@ -121,18 +121,18 @@ class CacheInMemoryOverBudget(Rule):
         each = stage.element_bytes
         grows = "It grows"
         if each is not None:
-            grows = f"It grows by {size(each + CACHE_OVERHEAD_BYTES)} with every element,"
-        where = f"{repeat.words} repeats without end" if repeat is not None else "what it reads has no end"
+            grows = f"It grows by {size(each + CACHE_OVERHEAD_BYTES)} with every element"
+        where = f"{repeat.label} repeats without end" if repeat is not None else "its input has no end"
         return RuleHit(
             stage=stage.id,
             sentence=(
-                f"{stage.words} caches a stream that never ends: {where}, so that the cache is never complete and "
-                f"never serves an element. {grows} for as long as the training runs."
+                f"{stage.label} caches an endless stream: {where}. The cache never completes and never serves an "
+                f"element. {grows} for as long as the training runs."
             ),
             recommendation=(
-                f"Cache below {target.words}, where the data still has an end and is the same in every epoch."
+                f"Cache before {target.label}, where the data has an end and is the same in every epoch."
                 if target is not None
-                else "Leave the cache out: it can serve nothing."
+                else "Remove the cache: it cannot serve an element."
             ),
             evidence={
                 "endless": True,
@@ -148,7 +148,7 @@ def _of_limit(share: float) -> str:
 
 
 def _lowest_change(view: PipelineView, repeat: StageView) -> StageView | None:
-    """The stage to cache below so that nothing that differs between epochs is kept; ``None`` if nothing is left."""
+    """The stage to cache before, so that only what is the same in every epoch is kept; ``None`` if that is nothing."""
     target = repeat
     for one in view.below(repeat):
         random = one.op == "map" and (one.function is None or one.function.random is not False)
@@ -159,6 +159,6 @@ def _lowest_change(view: PipelineView, repeat: StageView) -> StageView | None:
 
 
 def _semantics(place: EarlierPlace) -> Semantics:
-    """Functions above the cache run again in every epoch: the same for those that draw no random numbers."""
+    """Functions after the cache run in every epoch: ``same`` where none draws random numbers."""
     functions = [one.function for one in place.crossed if one.op == "map"]
     return "same" if all(one is not None and one.random is False for one in functions) else "randomness"

@@ -1,4 +1,4 @@
-"""``from-tensor-slices-big-array``: an array that is held several times over."""
+"""``from-tensor-slices-big-array``: several copies of a large array."""
 
 from __future__ import annotations
 
@@ -39,32 +39,31 @@ _LARGEST_BLOCK = 1024
 
 
 class FromTensorSlicesBigArray(Rule):
-    """A big array as the source."""
+    """A large array as the source."""
 
     name = "from-tensor-slices-big-array"
-    title = "A big array is held several times over"
+    title = "Read the array from a memory map"
     family = "memory"
     semantics = "same"
     seen = (
-        "from_tensor_slices over arrays in memory that are a large part of what the worker takes, or of what it may "
-        "take."
+        "from_tensor_slices over in-memory arrays that are a large part of the memory that the worker uses or may use."
     )
     why = (
-        "from_tensor_slices copies the array into a tensor; making the iterator copies it once more while the graph is "
-        "rewritten, and TensorFlow's CPU allocator never gives that memory back. With the array itself these are 3.1 "
-        "times its bytes for as long as the pipeline lives. At the peak it is 4.1 times, since TensorFlow lets go of "
-        "its reference to the array's first copy only at the next conversion. What stands above the source changes "
-        "none of it: with batch(), and with batch() and prefetch(), the peak is the same."
+        "from_tensor_slices copies the array into a tensor. Creating the iterator copies it once more while "
+        "the graph is rewritten, and TensorFlow's CPU allocator keeps that memory. With the array itself this "
+        "is 3.1 times its size for as long as the pipeline exists, and 4.1 times at the peak, because "
+        "TensorFlow releases its reference to the first copy only at the next conversion. The stages after "
+        "the source change nothing: the peak is the same with batch(), and with batch() and prefetch()."
     )
     fix = (
-        "Keep the rows in a file and read them as they are needed, many in one call, from a memory map (np.load with "
-        "mmap_mode='r'): send indices through shuffle, repeat and batch, and gather the rows of a batch in a map above "
-        "it, about 0.1 ms more than slicing one. Where no batch can come first, read blocks of rows and unbatch them; "
-        "row by row each costs about 60 µs. FixedLengthRecordDataset and TFRecord files do as well. If the array must "
-        "stay in memory: float32 instead of NumPy's default float64 halves every copy, and deleting the array once "
-        "the dataset is made saves one."
+        "Keep the rows in a file and read them from a memory map (np.load with mmap_mode='r'), many per call: "
+        "send indices through shuffle, repeat and batch, and gather the rows of a batch in a map after it, "
+        "about 0.1 ms more than slicing. If nothing can be batched first, read blocks of rows and unbatch "
+        "them; a single row costs about 60 µs. FixedLengthRecordDataset and TFRecord files work as well. If "
+        "the array must stay in memory: float32 instead of NumPy's default float64 halves every copy, and "
+        "deleting the array after the dataset is built saves one."
     )
-    ignore_when = "Four times the array fits into memory and nothing else needs the room."
+    ignore_when = "Four times the array fits into memory, and nothing else needs the space."
     thresholds = (
         *MEMORY_GATE,
         Threshold(
@@ -74,17 +73,20 @@ class FromTensorSlicesBigArray(Rule):
             "measured on 400 MB: array, tensor, the allocator's rest",
         ),
         Threshold("peak-copies", ARRAY_COPIES, "times the array", "measured on 400 MB, with batch() and without"),
-        Threshold("own-peak", 0.9, "of the usual peak", "a run that stayed below it is told with its own"),
+        Threshold("own-peak", 0.9, "of the usual peak", "below it the run's own peak is stated"),
         Threshold(
-            "call-cost", BATCH_HAND_OVER_US, "µs", "measured on TensorFlow 2.21: one call beside slicing, small batches"
+            "call-cost",
+            BATCH_HAND_OVER_US,
+            "µs",
+            "measured on TensorFlow 2.21: a call more than slicing, small batches",
         ),
         Threshold("unbatch-cost", UNBATCH_ROW_US, "µs", "a row that unbatch takes out: rows of 64 floats"),
-        Threshold("slower", 0.95, "times", "a speed below it is told: less is within the noise of a run"),
+        Threshold("slower", 0.95, "times", "a speed below it is stated: less is within the noise of a run"),
         Threshold("row-cost", ROW_FUNCTION_US, "µs", "measured on TensorFlow 2.21: one row through numpy_function"),
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the bytes of the arrays; constants of a graph are the subject of another rule."""
+        """From the bytes of the arrays; `graph-constant` has those that are constants of a graph."""
         for stage in view.stages:
             if stage.op != "from_tensor_slices" or not stage.source_bytes or stage.constant:
                 continue
@@ -108,33 +110,32 @@ class FromTensorSlicesBigArray(Rule):
         batch = any(traits(above.op).stacks for above in view.above(stage))
         compared = weight.words(peak)
         narrower = (
-            f" As float32, every copy of its {size(wide)} of float64 would be half as large; the model sees rounded "
-            "values then."
+            f" As float32, every copy of its {size(wide)} of float64 would be half as large, with rounded values."
             if wide
             else ""
         )
-        kept = "" if fewer else " and what the allocator keeps of the iterator's copy"
+        kept = "" if fewer else " and the freed copy that the allocator keeps"
         plan = _IndexPlan.of(view, stage)
         held = _held_above(view, plan)
         price = self._slower(view, plan)
-        more = f" + {size(held)} of rows in buffers that were views of the array" if held else ""
+        more = f" + {size(held)} of rows in buffers, which are views of the array now" if held else ""
         own = _own_bytes(view, stage, weight)
         if own is not None:
-            less = f"-({size(own)} of its own at the peak - {size(nbytes)})"
+            less = f"-({size(own)} of the source at the peak - {size(nbytes)})"
         elif lower:
-            less = f"at most -({size(most)} - {size(nbytes)}), as what other stages hold is in it"
+            less = f"at most -({size(most)} - {size(nbytes)}), other stages included"
         else:
-            less = f"-({copies:g} - 1) x {size(nbytes)}"
+            less = f"-({copies:g} - 1) × {size(nbytes)}"
         saved = (most if own is None else own) - nbytes - held
         return RuleHit(
             stage=stage.id,
             sentence=(
-                f"{stage.words} slices {size(nbytes)} of arrays. Array{' and' if fewer else ','} tensor{kept} are "
-                f"{'up to ' if lower else ''}{size(steady)} for as long as the pipeline lives, and "
+                f"{stage.label} slices {size(nbytes)} of arrays. Array{' and' if fewer else ','} tensor{kept} are "
+                f"{'up to ' if lower else ''}{size(steady)} for as long as the pipeline exists, and "
                 f"{size(peak)} at the peak"
                 f"{f': {compared}' if compared and not lower else ''}. "
-                + (f"This run came to {size(most)} above TensorFlow's own runtime. " if lower else "")
-                + ("The batch() above it does not change that." if batch else "A batch() would not change that.")
+                + (f"This run reached {size(most)} above the TensorFlow baseline. " if lower else "")
+                + ("The batch() after it does not change that." if batch else "A batch() would not change that.")
             ),
             recommendation=f"{plan.words(self.threshold('row-cost'), self.threshold('call-cost'))}{narrower}",
             evidence={
@@ -146,16 +147,16 @@ class FromTensorSlicesBigArray(Rule):
             },
             edits=(plan.rewrite(),),
             predicted=Prediction(
-                f"{less}{more}: of "
-                "the mapped file at most its own size stays resident, and the system takes that back when it needs "
-                f"room{price.words if price is not None else ''}",
+                f"{less}{more}; the system "
+                "may drop the pages of the mapped file, at most its own size, when memory runs low"
+                f"{price.words if price is not None else ''}",
                 speedup=price.speedup if price is not None else None,
                 peak_rss_delta_bytes=-max(0, round(saved)),
             ),
         )
 
     def _slower(self, view: PipelineView, plan: _IndexPlan) -> Slower | None:
-        """What the calls of Python cost the steps, where nothing hides it; ``None`` where that is not known."""
+        """What the calls of Python cost the steps, where nothing hides it; ``None`` if unknown."""
         given, apart = per_batch(view, plan.source), 0.0
         cost = self.threshold("row-cost" if plan.batch is None and plan.block == 1 else "call-cost")
         calls = given
@@ -177,7 +178,7 @@ def _float64_bytes(stage: StageView, nbytes: int) -> int:
 
 
 def _held_above(view: PipelineView, plan: _IndexPlan) -> int:
-    """Bytes of rows that shuffles and caches above the new map hold, which were views of the array before."""
+    """Bytes of rows in shuffles and caches after the new map; today they are views of the array."""
     row = plan.source.element_bytes or 0
     ids = {one.id for one in plan.indexed}
     total = 0.0
@@ -216,11 +217,11 @@ class _IndexPlan:
 
     Attributes:
         source: The ``from_tensor_slices``.
-        indexed: Stages that stay below the map that reads.
+        indexed: Stages that stay before the map that reads.
         batch: The batch among them, always the last one.
         rows: Rows of the array, where they are known.
-        block: Rows to read at a time where no batch says it.
-        function: What Python calls the function that reads: none of the user's own names.
+        block: Rows to read at a time without a batch.
+        function: Name of the function that reads, unlike any of the user's names.
     """
 
     source: StageView
@@ -232,7 +233,7 @@ class _IndexPlan:
 
     @classmethod
     def of(cls, view: PipelineView, source: StageView) -> _IndexPlan:
-        """Up to the batch, if nothing else than order and count is decided below it; else as little as can be."""
+        """Plan up to the batch, if the stages before it only order and count; else as little as possible."""
         row = source.element_bytes
         count = source.elements if source.elements is not None and source.elements > 0 else None
         if count is None and row and source.source_bytes:
@@ -252,7 +253,7 @@ class _IndexPlan:
 
     @property
     def sliced(self) -> bool:
-        """Whether whole stretches of the file are read, as nothing has mixed the indices."""
+        """Whether contiguous blocks of the file are read, because nothing has mixed the indices."""
         return not self.indexed and self.block > 1
 
     def words(self, row_cost: float, call_cost: float) -> str:
@@ -263,20 +264,22 @@ class _IndexPlan:
         if self.batch is not None:
             do = f"{through}, batch them" if through else "batch indices instead of rows"
             return (
-                f"{begin}: {do}, and put the map that reads above the batch, so that one call reads a whole batch "
-                f"(about {call_cost:g} µs more than slicing it). Row by row, each would cost about {row_cost:g} µs."
+                f"{begin}: {do}, and put the map that reads after the batch, so that one call reads a whole "
+                "batch (about "
+                f"{call_cost:g} µs more than slicing it). A single row would cost about {row_cost:g} µs."
             )
         if self.block == 1:
             extra = f": {through}, then one call for each row" if through else ", one call for each row"
-            return f"{begin}{extra}; a call costs about {row_cost:g} µs, little beside reading {self._row}."
+            return f"{begin}{extra}. A call costs about {row_cost:g} µs, little compared with reading {self._row}."
         if self.sliced:
             return (
-                f"{begin}, {self.block:,} rows at a time, and take these blocks apart with unbatch: the same rows in "
-                f"the same order. Row by row, each would cost about {row_cost:g} µs."
+                f"{begin}, {self.block:,} rows at a time, and split these blocks with unbatch: the same rows in "
+                "the same "
+                f"order. A single row would cost about {row_cost:g} µs."
             )
         return (
-            f"{begin}: {through}, read {self.block:,} rows in one call, and take these blocks apart with unbatch: the "
-            f"same rows in the same order. Row by row, each would cost about {row_cost:g} µs."
+            f"{begin}: {through}, read {self.block:,} rows in one call, and split these blocks with unbatch: the same "
+            f"rows in the same order. A single row would cost about {row_cost:g} µs."
         )
 
     @property
@@ -359,7 +362,7 @@ def _only_reader(view: PipelineView, stage: StageView) -> StageView | None:
 
 
 def _leaves(source: StageView, names: Sequence[str]) -> list[Any]:
-    """What the spec has for each component."""
+    """The spec's value for each component."""
     tensors = (source.written or {}).get("tensors")
     if isinstance(tensors, Mapping):
         return [tensors.get(name) for name in names] if names else [tensors]
@@ -395,7 +398,7 @@ def _file(leaf: Any, default: str) -> _File:
     if not isinstance(written, str):
         return _File(default, _SAVED)
     made = written.removeprefix("data:")
-    # An input that `data:` describes lies in the cache, under a name that only the spec knows.
+    # An input of `data:` is in the cache, under a name that is not the spec's.
     return _File(written) if made == written else _File(made.replace("/", "-"), f"a copy of {written}")
 
 

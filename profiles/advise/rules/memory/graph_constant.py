@@ -1,4 +1,4 @@
-"""``graph-constant``: an array that was written into a graph."""
+"""``graph-constant``: an array inside a graph."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ _GRAPH_LIMIT = 2**31
 
 
 class GraphConstant(Rule):
-    """An array that became a constant of a graph."""
+    """An array that is a constant of a graph."""
 
     name = "graph-constant"
-    title = "An array became a constant of a graph"
+    title = "Array stored as a graph constant"
     family = "memory"
     semantics = "same"
     seen = (
-        "A function of the pipeline carries a large constant, or the source's tensors are constants: a NumPy array was "
-        "used inside a map's function, or from_tensor_slices was called inside a tf.function."
+        "A function of the pipeline carries a large constant, or the source's tensors are constants: a NumPy "
+        "array was used inside a map's function, or from_tensor_slices was called inside a tf.function."
     )
     why = (
-        "Whatever is a NumPy array while a graph is traced becomes a part of that graph, and the graph is copied, "
-        "serialised and rewritten whole, again for every iterator. 200 MB inside a tf.function peaked at 17 times "
-        "their size and took 16 s; captured by a map's function at 19 times, and every new iterator took 17 s. A graph "
-        "of more than 2 GB cannot be made at all. A tensor that is captured is only referred to: 0.02 s."
+        "A NumPy array that is used while a graph is traced becomes part of that graph. The graph is copied, "
+        "serialised and rewritten as a whole, again for every iterator. 200 MB inside a tf.function peaked at "
+        "17 times their size and took 16 s; captured by a map's function at 19 times, and every new iterator "
+        "took 17 s. A graph of more than 2 GB cannot be built at all. A captured tensor is only referenced: "
+        "0.02 s."
     )
     fix = (
-        "Convert once outside, t = tf.constant(array), and use the tensor in the function. Make a dataset outside the "
-        "tf.function and hand it in as an argument."
+        "Convert once outside the function, t = tf.constant(array), and use the tensor in the function. Build "
+        "a dataset outside the tf.function and pass it as an argument."
     )
     ignore_when = "Never at this size; a table of a few megabytes is not reported."
     thresholds = (
@@ -74,15 +75,15 @@ class GraphConstant(Rule):
 
     def _source(self, view: PipelineView, stage: StageView, nbytes: int) -> RuleHit:
         after = self.threshold("eager-copies")
-        # Inside the function of a stage it is carried like what that function captures.
+        # Inside the function of a stage it is copied like a captured constant.
         before = self.threshold("source-copies" if stage.owner is None else "captured-copies")
         return self._draft(
             view,
             stage,
             nbytes,
             (before, after),
-            told=f"The {size(nbytes)} of {stage.words} are constants of a graph: it was made inside a function",
-            recommendation=f"Make the dataset outside the function: there, {stage.op} takes {after:g} times the array.",
+            reason=f"{stage.label} was built inside a function: its {size(nbytes)} are constants of a graph",
+            recommendation=f"Build the dataset outside the function: there {stage.op} takes {after:g} times the array.",
             edit=ReplaceStage(
                 stage.id,
                 yaml=f"{stage.op}: {{tensors: {{npy: array.npy}}}}   # {stage.id}, as the pipeline's own source",
@@ -100,11 +101,11 @@ class GraphConstant(Rule):
             stage,
             nbytes,
             (self.threshold("captured-copies"), self.threshold("tensor-copies")),
-            told=f"The function of {stage.words} carries {size(nbytes)} of constants",
-            recommendation="Make a tensor of the array once, outside the function, and let the function refer to it.",
+            reason=f"The function of {stage.label} carries {size(nbytes)} of constants",
+            recommendation="Convert the array to a tensor once, outside the function, and use the tensor in it.",
             edit=ReplaceStage(
                 stage.id,
-                yaml=f'- {stage.op}: {{python: "file.py:fn"}}   # {stage.id}; the tensor is made once, outside fn',
+                yaml=f'- {stage.op}: {{python: "file.py:fn"}}   # {stage.id}; make the tensor once, outside fn',
                 python=(
                     "table = tf.constant(array)  # once, outside the function\n"
                     f"dataset = dataset.{stage.op}(lambda …: … table …)  # {stage.id}"
@@ -120,7 +121,7 @@ class GraphConstant(Rule):
         nbytes: int,
         copies: tuple[float, float],
         *,
-        told: str,
+        reason: str,
         recommendation: str,
         edit: ReplaceStage,
     ) -> RuleHit:
@@ -128,18 +129,18 @@ class GraphConstant(Rule):
         peak = round(before * nbytes)
         weight = weigh(peak, view)
         compared = weight.words()
-        limit = f" A graph of {size(_GRAPH_LIMIT)} cannot be made at all." if nbytes > _GRAPH_LIMIT / 2 else ""
+        limit = f" A graph of {size(_GRAPH_LIMIT)} cannot be built at all." if nbytes > _GRAPH_LIMIT / 2 else ""
         return RuleHit(
             stage=stage.id,
             sentence=(
-                f"{told}. A graph is copied, serialised and rewritten whole, so that at the peak {before:g} times as "
-                f"much is needed: {size(peak)}{f', {compared}' if compared else ''}. Every new iterator "
-                f"does that again.{limit}"
+                f"{reason}. A graph is copied, serialised and rewritten as a whole: at the peak that takes {before:g} "
+                f"times as much, {size(peak)}{f', {compared}' if compared else ''}. Every new iterator does that "
+                f"again.{limit}"
             ),
             recommendation=recommendation,
             evidence={"constant_bytes": nbytes, "peak_bytes": peak, **weight.evidence()},
             edits=(edit,),
             predicted=Prediction(
-                f"-({before:g} - {after:g}) x {size(nbytes)}", peak_rss_delta_bytes=-round((before - after) * nbytes)
+                f"-({before:g} - {after:g}) × {size(nbytes)}", peak_rss_delta_bytes=-round((before - after) * nbytes)
             ),
         )

@@ -1,4 +1,4 @@
-"""``list-instead-of-array``: a source made from Python numbers."""
+"""``list-instead-of-array``: a source built from Python numbers."""
 
 from __future__ import annotations
 
@@ -21,30 +21,28 @@ _BUSY_SHARE = 0.9
 
 
 class ListInsteadOfArray(Rule):
-    """A list of numbers where an array should be."""
+    """A list of numbers instead of an array."""
 
     name = "list-instead-of-array"
-    title = "The source seems to be made from a Python list"
+    title = "Pass an array, not a list"
     family = "memory"
     semantics = "same"
     seen = (
-        "Building the pipeline works for more than a second although its source in memory is small, and that is what "
-        "converting its numbers one by one would take. A list leaves no other trace: what the pipeline gets is a "
+        "Building the pipeline takes more than a second although its in-memory source is small: as long as "
+        "converting its numbers one by one takes. A list leaves no other trace, because the pipeline gets a "
         "tensor either way."
     )
     why = (
-        "TensorFlow turns a list into a tensor number by number, 0.4 to 0.9 µs each: 2.2 s for 2.5 million, where an "
-        "array of the same numbers takes 0.04 s. A list of Python numbers also takes about 30 bytes more per number "
-        "than the array."
+        "TensorFlow converts a list to a tensor number by number, 0.4 to 0.9 µs each: 2.2 s for 2.5 million "
+        "numbers, where an array takes 0.04 s. A list of Python numbers also takes about 30 bytes per number "
+        "more than the array."
     )
     fix = (
-        "Keep numbers in arrays: np.asarray(rows, np.float32) before from_tensor_slices, np.stack for a list of "
-        "arrays. Name the dtype: NumPy's default for Python numbers is float64 and int64, TensorFlow's float32 and "
-        "int32."
+        "Keep numbers in arrays: np.asarray(rows, np.float32) before from_tensor_slices, np.stack for a list "
+        "of arrays. Set the dtype: NumPy's default for Python numbers is float64 and int64, TensorFlow's is "
+        "float32 and int32."
     )
-    ignore_when = (
-        "Something else in the function takes the time, such as reading the data, or a second does not matter."
-    )
+    ignore_when = "Other work in the function takes the time, such as reading the data, or a second does not matter."
     thresholds = (
         Threshold("build-seconds", 1.0, "s", "a pipeline over arrays of this size is built in less than a tenth"),
         Threshold("source-bytes", 200_000_000, "bytes", "larger arrays take a second to copy"),
@@ -89,18 +87,18 @@ class ListInsteadOfArray(Rule):
         seconds, worked = times
         dtype = stage.element[0].dtype if stage.element else "float32"
         each = 1e6 * worked / numbers
-        busy = f", {significant(worked)} s of them at work" if worked < _BUSY_SHARE * seconds else ""
-        room = f", with {size(grown)} of memory on the way" if grown is not None else ""
+        busy = f", {significant(worked)} s of it on a core" if worked < _BUSY_SHARE * seconds else ""
+        room = f" and {size(grown)} of memory" if grown is not None else ""
         after = seconds / self.threshold("speedup")
         return RuleHit(
             stage=stage.id,
             sentence=(
-                f"The pipeline took {significant(seconds)} s to build{busy}{room}, while {stage.words} holds no more "
-                f"than {size(nbytes)}: {significant(each)} µs for each of its {numbers:,} numbers. An array is copied "
-                "whole in a small part of that; a Python list is converted number by number, and takes as long. Every "
-                "start of the training waits for it."
+                f"The pipeline took {significant(seconds)} s to build{busy}{room}, while {stage.label} holds only "
+                f"{size(nbytes)}: {significant(each)} µs for each of its {numbers:,} numbers. Copying an array takes a "
+                "small part of that; converting a Python list number by number takes as long. Every start of the "
+                "training waits for it."
             ),
-            recommendation="If this is a list: make an array of it before the dataset is made, with a dtype.",
+            recommendation="If this is a list, convert it to an array with a dtype before building the dataset.",
             evidence={
                 "build_s": seconds,
                 "build_cpu_s": worked,
@@ -118,8 +116,9 @@ class ListInsteadOfArray(Rule):
                 ),
             ),
             predicted=Prediction(
-                f"building: {significant(seconds)} s / {self.threshold('speedup'):g} = {significant(after)} s, if all "
-                "of it is the conversion; steps per second stay as they are"
+                f"build: {significant(seconds)} → {significant(after)} s ({self.threshold('speedup'):g}×), if "
+                "all of it "
+                "is the conversion; steps are as fast as before"
             ),
         )
 

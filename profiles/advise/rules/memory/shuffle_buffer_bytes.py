@@ -1,9 +1,10 @@
-"""``shuffle-buffer-bytes``: a shuffle that holds many large elements."""
+"""``shuffle-buffer-bytes``: a shuffle buffer of many large elements."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import (
@@ -21,13 +22,16 @@ from pipeprof.profiles.constants import POOLED_FROM
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, small_bytes
+from pipeprof.profiles.memory.predict.shared_tensors import giver
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import listed, size
+from pipeprof.profiles.wording import listed, size, stage_name
+
+_Evidence: TypeAlias = "dict[str, float | int | str | bool]"
 
 
 @dataclass(frozen=True)
 class _Buffer:
-    """What a shuffle holds; `at_most` where the data may be shorter than the buffer; of a nested one all `copies`."""
+    """The buffer of a shuffle; `at_most` if the data may be shorter than the buffer; all `copies` of a nested one."""
 
     stage: StageView
     nbytes: float
@@ -69,29 +73,29 @@ class ShuffleBufferBytes(Rule):
     """A shuffle with a buffer of many bytes."""
 
     name = "shuffle-buffer-bytes"
-    title = "The shuffle buffer holds a lot of memory"
+    title = "Shuffle small elements"
     family = "memory"
     semantics = "order"
     seen = (
-        "A shuffle keeps min(buffer_size, number of elements) elements, and their bytes are a large part of what the "
-        "worker takes. Slices of an array in memory do not count: the buffer only refers to them."
+        "A shuffle keeps min(buffer_size, number of elements) elements, and they are a large part of the "
+        "worker's memory. Slices of an in-memory array do not count: the buffer only refers to them."
     )
     why = (
-        "A shuffle buffer is filled completely before the first element comes out, and stays full: 1,000 images of "
-        "224x224x3 float32 are 611 MB, and 100 batches of 32 of them 1.9 GB. Neither AUTOTUNE's memory budget nor a "
-        "container's limit is consulted."
+        "A shuffle fills its whole buffer before it outputs the first element, and keeps it full: 1,000 "
+        "images of 224x224x3 float32 are 611 MB, and 100 batches of 32 of them 1.9 GB. Neither AUTOTUNE's "
+        "memory budget nor a container's limit applies to it."
     )
     fix = (
-        "Shuffle what is small and load it afterwards: file names, indices or encoded records, below the map that "
-        "decodes them. The buffer then takes next to nothing, may cover all of the data, and the first element no "
-        "longer waits for the whole buffer to be decoded. Where nothing small exists, a smaller buffer saves memory "
-        "and mixes less."
+        "Shuffle small elements and load them afterwards: file names, indices or encoded records, before the "
+        "map that decodes them. The buffer then takes almost no memory and may cover all of the data, and the "
+        "first element no longer waits until the whole buffer is decoded. Without such a place, a smaller "
+        "buffer saves memory and mixes less."
     )
-    ignore_when = "The memory is there, and the order of the elements must stay what it is."
+    ignore_when = "There is enough memory, and the order of the elements must stay the same."
     thresholds = (
         *MEMORY_GATE,
         Threshold("enlargement", 10, "times", "a map that makes less of an element does not pay for a new order"),
-        Threshold("small-element", 64, "bytes", "what costs there is the bookkeeping of 169 bytes per element"),
+        Threshold("small-element", 64, "bytes", "the cost there is the overhead of 169 bytes per element"),
         Threshold("small-elements", 1_000_000, "elements", "up to 180 MB buy a full shuffle of that many indices"),
         Threshold("batches-in-buffer", 10, "batches", "below it batches from sorted data hold few classes"),
         Threshold("worthwhile-part", 0.75, "of the buffer", "a buffer that would stay larger is not worth changing"),
@@ -156,11 +160,11 @@ class ShuffleBufferBytes(Rule):
         compared = weight.words()
         kind = "batches" if _batch_below(view, stage) is not None else "elements"
         sentence = (
-            f"{stage.words} holds {'up to ' if buffer.at_most else ''}{buffer.words} {kind} of "
+            f"{stage.label} holds {'up to ' if buffer.at_most else ''}{buffer.words} {kind} of "
             f"{size(buffer.each)}, {size(buffer.nbytes)} in all{f': {compared}' if compared else ''}. It fills before "
-            "the first element comes out, and stays full."
+            "it outputs the first element, and stays full."
         )
-        evidence: dict[str, float | int | str | bool] = {
+        evidence: _Evidence = {
             "buffer_bytes": round(buffer.nbytes),
             "buffered_elements": buffer.copies * buffer.elements,
             "bytes_per_element": buffer.each,
@@ -169,10 +173,10 @@ class ShuffleBufferBytes(Rule):
         }
         if move is None:
             return self._smaller(view, buffer, sentence, evidence)
-        return self._moved(buffer, move, sentence, evidence, _heap_words(view, buffer, move))
+        return self._moved(view, buffer, move, sentence, evidence)
 
     def _place(self, view: PipelineView, buffer: _Buffer) -> _Move | None:
-        """The place where it would hold least; one behind batches only if there is no other."""
+        """The place where it would hold least; one before batches only if there is no other."""
         batches = not regrouped(view, buffer.stage)
         moves = [self._move(view, buffer, place) for place in places_below(view, buffer.stage, batches=batches)]
         least, part = self.threshold("enlargement"), self.threshold("worthwhile-part")
@@ -189,34 +193,44 @@ class ShuffleBufferBytes(Rule):
         batch = next((one for one in place.crossed if traits(one.op).stacks), None)
         elements = buffer.elements
         if batch is not None:
-            # As many single elements as there were batches would hardly mix.
+            # As many single elements as there were batches would mix too little.
             elements = max(elements, self.threshold("batches-in-buffer") * _size(batch))
         components = len(place.below.element or ()) or 1
         each = place.element_bytes + shuffle_overhead_bytes(components, small_bytes(view, place.below))
         return _Move(place, elements, each, batch, buffer.copies)
 
     def _moved(
-        self, buffer: _Buffer, move: _Move, sentence: str, evidence: dict[str, float | int | str | bool], more: str
+        self,
+        view: PipelineView,
+        buffer: _Buffer,
+        move: _Move,
+        sentence: str,
+        evidence: _Evidence,
     ) -> RuleHit:
         stage, place = buffer.stage, move.place
-        through = listed([one.words for one in place.crossed])
+        giver_ = giver(view, place.below)
+        names = giver_ is not None and giver_.op == "list_files"
+        title = "Shuffle file names, not elements" if names else f"Shuffle before {stage_name(place.before)}"
+        through = listed([one.label for one in place.crossed])
         edits: tuple[ProposedEdit, ...] = (MoveStage(stage.id, stage.op, before=place.before.id),)
         # File names have no size before they are seen.
         about, counted = "about " if place.below.element_bytes is None else "", ""
         if move.batch is not None and stage.op == "shuffle":
             edits = (SetArgument(stage.id, stage.op, "buffer_size", round(move.elements)), *edits)
-            counted = f" and let it count elements, {move.elements:,.0f} of them"
+            counted = f", with a buffer of {move.elements:,.0f} elements"
         return RuleHit(
             stage=stage.id,
-            sentence=f"{sentence} Below {place.before.words} an element is {about}{size(place.element_bytes)}.",
+            sentence=f"{sentence} Before {place.before.label} an element is {about}{size(place.element_bytes)}.",
+            title=title,
             recommendation=(
-                f"Move the shuffle below {through}{counted}: it then holds {size(move.nbytes)}, and the first element "
-                "comes sooner."
+                f"Move the shuffle before {through}{counted}: it then holds {size(move.nbytes)}, and the first element "
+                "arrives sooner."
             ),
             evidence={**evidence, "bytes_per_element_there": place.element_bytes},
             edits=edits,
             predicted=Prediction(
-                f"{move.words} x {size(move.each)} - {buffer.words} x {size(buffer.each)}{more}",
+                f"{move.words} × {size(move.each)} - {buffer.words} × {size(buffer.each)}"
+                f"{_heap_words(view, buffer, move)}",
                 peak_rss_delta_bytes=round(move.nbytes - buffer.nbytes),
             ),
             semantics=place.semantics,
@@ -237,23 +251,21 @@ class ShuffleBufferBytes(Rule):
         whole = 0 < below.elements <= buffer.elements
         return _permutation(buffer.stage, below.elements) if plain and whole else None
 
-    def _smaller(
-        self, view: PipelineView, buffer: _Buffer, sentence: str, evidence: dict[str, float | int | str | bool]
-    ) -> RuleHit:
+    def _smaller(self, view: PipelineView, buffer: _Buffer, sentence: str, evidence: _Evidence) -> RuleHit:
         stage = buffer.stage
         permuted = self._permutation(view, buffer)
         if permuted is not None:
             return RuleHit(
                 stage=stage.id,
-                sentence=f"{sentence} Nearly all of that is bookkeeping: a number itself takes 8 bytes.",
+                sentence=f"{sentence} Nearly all of that is overhead: an index itself takes 8 bytes.",
                 recommendation=(
-                    "Work the order out instead of keeping it: index_shuffle gives the place of each index in a "
-                    "permutation of all of them, without a buffer, and takes whole batches of indices."
+                    "Compute the order instead of storing it: index_shuffle gives the place of each index in a "
+                    "permutation of all of them, without a buffer, for whole batches of indices."
                 ),
                 evidence=evidence,
                 edits=(permuted,),
                 predicted=Prediction(
-                    f"-{buffer.elements:,.0f} x {size(buffer.each)}", peak_rss_delta_bytes=-round(buffer.nbytes)
+                    f"-{buffer.elements:,.0f} × {size(buffer.each)}", peak_rss_delta_bytes=-round(buffer.nbytes)
                 ),
                 semantics="randomness",
             )
@@ -266,8 +278,9 @@ class ShuffleBufferBytes(Rule):
                 stage=stage.id,
                 sentence=sentence,
                 recommendation=(
-                    "Shuffle something smaller in its place, such as file names or indices, and load the elements "
-                    "after that; a buffer that is much smaller would mix less than ten batches."
+                    "Shuffle something smaller, such as file names or indices, and load the elements after "
+                    "that. A much "
+                    "smaller buffer would mix less than ten batches."
                 ),
                 evidence=evidence,
             )
@@ -275,13 +288,13 @@ class ShuffleBufferBytes(Rule):
             stage=stage.id,
             sentence=sentence,
             recommendation=(
-                "Shuffle file names or indices before the elements are loaded, if the source has any; else make the "
-                f"buffer smaller, {wanted:,} elements ({size(buffer.copies * wanted * buffer.each)}), which mixes less."
+                "Shuffle file names or indices before the elements are loaded, if the source has any. Otherwise use a "
+                f"smaller buffer, {wanted:,} elements ({size(buffer.copies * wanted * buffer.each)}), which mixes less."
             ),
             evidence=evidence,
             edits=(SetArgument(stage.id, stage.op, "buffer_size", wanted),),
             predicted=Prediction(
-                f"{f'{buffer.copies} × ' if buffer.copies > 1 else ''}({wanted:,} - {buffer.elements:,.0f}) x "
+                f"{f'{buffer.copies} × ' if buffer.copies > 1 else ''}({wanted:,} - {buffer.elements:,.0f}) × "
                 f"{size(buffer.each)}",
                 peak_rss_delta_bytes=-round(buffer.copies * (buffer.elements - wanted) * buffer.each),
             ),
@@ -294,14 +307,14 @@ def _shuffles(view: PipelineView) -> list[StageView]:
 
 
 def _heap_words(view: PipelineView, buffer: _Buffer, move: _Move) -> str:
-    """That more goes than the buffer: what glibc keeps of elements that were replaced; empty where there is little."""
+    """A remark on memory of replaced elements that the allocator keeps; empty where there is little."""
     sizes = [one.nbytes for one in (view.input_of(buffer.stage) or buffer.stage).element or ()]
     memory = view.profile.memory if view.profile is not None else None
     free = next((one.bytes for one in (memory.ledger if memory else None) or () if _is_heap(one)), 0)
     in_heap = bool(sizes) and all(one is not None and one < POOLED_FROM for one in sizes)
     if not in_heap or free < BYTES.value or free < buffer.nbytes - move.nbytes:
         return ""
-    return f"; at least that: of the {size(free)} that glibc's heap kept free, what such elements left goes as well"
+    return f"; in addition a part of the {size(free)} that elements of the buffer left freed in the allocator"
 
 
 def _is_heap(entry: LedgerEntry) -> bool:
@@ -309,7 +322,7 @@ def _is_heap(entry: LedgerEntry) -> bool:
 
 
 def _permutation(stage: StageView, count: int) -> ReplaceStage:
-    """A permutation of ``count`` indices that is worked out; a spec has no function for it but Python."""
+    """A computed permutation of ``count`` indices, which a spec expresses only in Python."""
     return ReplaceStage(
         stage.id,
         yaml="\n".join(

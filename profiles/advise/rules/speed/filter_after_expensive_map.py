@@ -1,4 +1,4 @@
-"""``filter-after-expensive-map``: elements are worked out, and then thrown away for what was known before."""
+"""``filter-after-expensive-map``: a map of elements that the filter after it drops."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from pipeprof.profiles.wording import milliseconds, percent, significant
 
 
 class FilterAfterExpensiveMap(Rule):
-    """A filter that could stand before the maps below it."""
+    """A filter that could run before the maps."""
 
     name = "filter-after-expensive-map"
-    title = "Elements are mapped and then thrown away"
+    title = "Filter before the map"
     family = "speed"
     semantics = "same"
     seen = (
-        "A filter reads only components that pass unchanged through the maps before it, drops a good part of the "
-        "elements, and costs less than it would spare."
+        "A filter reads only components that pass unchanged through the maps before it, drops a good part of "
+        "the elements, and costs less than it would save."
     )
-    why = "The maps work on elements that nobody gets. A filter before them leaves only those that are kept."
+    why = (
+        "The map processes elements that the filter then drops. With the filter first, it processes only the "
+        "elements that are kept."
+    )
     fix = (
-        "Move the filter before the maps. The same elements come out in the same order. If a map draws random numbers, "
-        "it draws fewer of them, and the kept elements get other draws."
+        "Move the filter before the maps. The same elements come out in the same order. A map that draws "
+        "random numbers draws fewer of them, and the kept elements get other draws."
     )
-    ignore_when = "A map must see every element, e.g. because it counts them."
+    ignore_when = "A map must process every element, e.g. because it counts them."
     thresholds = (
         Threshold("kept-share", 0.8, "of the elements", "more kept leaves less than 1.25x to win on the maps"),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
@@ -57,18 +60,18 @@ class FilterAfterExpensiveMap(Rule):
             return
         if ideal < (predicted.speedup or 0.0):
             text = f"1 / (s + t_filter / t_map) with s = {kept:.2f}, t_filter = {milliseconds(filtered)}"
-            predicted = Prediction(f"{text}, t_map = {milliseconds(mapped)}: {significant(ideal)}×", speedup=ideal)
+            predicted = Prediction(f"{significant(ideal)}×: {text}, t_map = {milliseconds(mapped)}", speedup=ideal)
         lowest = found.maps[-1]
-        what = " and ".join(one.words for one in reversed(found.maps))
+        what = " and ".join(one.label for one in reversed(found.maps))
         yield RuleHit(
             stage=found.filter.id,
             sentence=(
-                f"{found.filter.words} keeps {percent(kept)} of what {what} made, and reads nothing that was changed "
-                f"there. Of the {milliseconds(mapped)} per batch spent on it, {milliseconds((1 - kept) * mapped)} go "
-                f"into elements that nobody gets; a batch comes every {milliseconds(interval)}."
+                f"{found.filter.label} keeps {percent(kept)} of the elements of {what}, and reads nothing that is "
+                f"changed there. Of the {milliseconds(mapped)} per batch spent there, "
+                f"{milliseconds((1 - kept) * mapped)} go into dropped elements; a batch takes {milliseconds(interval)}."
             ),
             recommendation=(
-                f"Move the filter before {lowest.words}: only what is kept is mapped.{found.warning}"
+                f"Move the filter before {lowest.label}: only kept elements are mapped.{found.warning}"
                 f"{_other_arguments(view, found)}"
             ),
             evidence={
@@ -86,7 +89,7 @@ class FilterAfterExpensiveMap(Rule):
 
 @dataclass(frozen=True)
 class _Passed:
-    """A filter, and the maps below it that its predicate does not depend on, nearest first."""
+    """A filter, and the maps before it that its predicate does not depend on, nearest first."""
 
     filter: StageView
     maps: tuple[StageView, ...]
@@ -133,16 +136,15 @@ class _Passed:
 
     @property
     def warning(self) -> str:
-        """What to know before."""
+        """What the move changes, for the recommendation."""
         return {
-            "values": " A map with state or Python in it is then called for fewer elements: only you know whether it "
-            "counts them.",
+            "values": " A map with state or Python is then called for fewer elements: check whether it counts them.",
             "randomness": " The random numbers of the map then go to other elements.",
         }.get(self.semantics, " The same elements come out in the same order.")
 
 
 def _other_arguments(view: PipelineView, found: _Passed) -> str:
-    """What its function must be told where an element has other parts before the maps."""
+    """A remark where the filter's function gets another number of tensors before the maps."""
     before, after = view.input_of(found.maps[-1]), view.input_of(found.filter)
     if before is None or after is None or before.element is None or after.element is None:
         return ""
@@ -150,7 +152,7 @@ def _other_arguments(view: PipelineView, found: _Passed) -> str:
     if given == given_before:
         return ""
     now = f"{given} tensor{'' if given == 1 else 's'}"
-    return f" Its function is called with {now} now, and with {given_before} there, as {before.words} gives them."
+    return f" Its function is called with {now} now, and with {given_before} there, as {before.label} outputs them."
 
 
 def _sum(parts: Sequence[float | None]) -> float | None:

@@ -1,4 +1,4 @@
-"""``from-generator-per-element``: a Python generator that hands over one element at a time."""
+"""``from-generator-per-element``: a Python generator that yields one element at a time."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ from pipeprof.profiles.wording import count, milliseconds, percent, significant,
 
 
 class FromGeneratorPerElement(Rule):
-    """A generator's elements are batched one by one."""
+    """A generator that yields single elements into a batch."""
 
     name = "from-generator-per-element"
-    title = "A generator hands its elements over one by one"
+    title = "Yield batches from the generator"
     family = "speed"
     semantics = "values"
     seen = (
-        "from_generator feeds a batch, most of the pipeline's time is spent in it, and an element costs about what "
-        "handing it over costs: the generator itself does little."
+        "from_generator feeds a batch and takes most of the pipeline's time. An element costs about as much "
+        "as its transfer from Python to TensorFlow: the generator itself does little."
     )
     why = (
-        "Every element goes from Python to TensorFlow in a call of its own, about 57 µs under Python's lock. No "
-        "num_parallel_calls and no prefetch makes that faster; fewer hand-overs do: 36 times as many rows per second "
-        "when the generator yields 64 rows at a time, 40 to 60 times without a generator."
+        "Every element is transferred from Python to TensorFlow in a call of its own, about 57 µs under the "
+        "GIL. num_parallel_calls and prefetch do not make that faster; fewer transfers do: 36 times as many "
+        "rows per second when the generator yields 64 rows at a time, 40 to 60 times without a generator."
     )
     fix = (
-        "If the rows lie in an array or a file that can be indexed, replace the generator by from_tensor_slices, or by "
-        "range with a map that reads a slice per batch. Otherwise yield whole batches, and leave the batch stage out; "
-        "where the rows are needed one by one before they are batched, take the chunks apart with unbatch. A prefetch "
-        "with AUTOTUNE may then come to hold hundreds of batches: large ones want a buffer_size. Whether the "
-        "generator only reads rows in order, nobody but you knows: what comes out must be compared."
+        "If the rows are in an array or an indexable file, replace the generator with from_tensor_slices, or "
+        "with range and a map that reads one slice per batch. Otherwise yield whole batches and remove the "
+        "batch stage; if the rows are needed one by one before they are batched, split the chunks with "
+        "unbatch. A prefetch with AUTOTUNE may then hold hundreds of batches: set buffer_size for large ones. "
+        "Compare the output: pipeprof cannot know whether the generator only reads rows in order."
     )
-    ignore_when = "The generator's elements come one by one from outside, e.g. from a socket."
+    ignore_when = "The elements arrive one by one from outside, e.g. from a socket."
     thresholds = (
         Threshold("hand-over", HAND_OVER_US, "µs", "measured on TensorFlow 2.21: rows of 256 floats"),
         Threshold("cost-over-hand-over", 3, "times", "an element that costs more is work in the generator"),
         Threshold(
-            "chunk-cost", BATCH_HAND_OVER_US, "µs", "the hand-over of a whole batch, measured with rows of 256 floats"
+            "chunk-cost", BATCH_HAND_OVER_US, "µs", "the transfer of a whole batch, measured with rows of 256 floats"
         ),
         Threshold(
             "unbatch-cost", UNBATCH_ROW_US, "µs", "a row that unbatch takes out, and batch puts back: rows of 64 floats"
@@ -99,9 +99,8 @@ class FromGeneratorPerElement(Rule):
         bounded = ahead is not None and ahead.nbytes >= self.threshold("bytes")
         saved = max(0.0, (given * (min(cost, floor) - apart) - chunks * self.threshold("chunk-cost")) / 1000)
         text = (
-            f"{count(given)} hand-overs of {significant(min(cost, floor))} µs less {count(chunks)} of "
-            f"{self.threshold('chunk-cost'):g} µs"
-            + ("" if plan.whole else f" and {apart:g} µs a row to take them apart")
+            f"{count(given)} transfers of {significant(min(cost, floor))} µs less {count(chunks)} of "
+            f"{self.threshold('chunk-cost'):g} µs" + ("" if plan.whole else f" and {apart:g} µs per row to split them")
         )
         predicted = saving(view, text, saved, {stage.id})
         if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
@@ -109,15 +108,15 @@ class FromGeneratorPerElement(Rule):
         yield RuleHit(
             stage=stage.id,
             sentence=(
-                f"{stage.words} hands over {count(given)} elements per batch one by one, {significant(cost)} µs "
-                f"each, {_beside(cost, floor)}. That is {percent(share)} of the time "
-                f"inside the pipeline, {milliseconds(given * cost / 1000)} for a batch that comes every "
-                f"{milliseconds(interval)}."
+                f"{stage.label} transfers {count(given)} elements per batch one by one, {significant(cost)} µs "
+                f"each, {_compared(cost, floor)}. That is {percent(share)} of the time "
+                f"inside the pipeline, {milliseconds(given * cost / 1000)} of the {milliseconds(interval)} that a "
+                "batch takes."
             ),
             recommendation=(
                 "If the rows can be indexed (an array, a memory map), read them without a generator: "
                 "from_tensor_slices if a copy fits into memory, else range with a map that reads a slice. Otherwise "
-                f"let the generator yield {plan.size} rows at a time: {plan.words}"
+                f"yield {plan.size} rows at a time; {plan.words}"
                 + (f" {ahead.words}" if ahead is not None and bounded else "")
             ),
             evidence={
@@ -166,24 +165,25 @@ class _Ahead:
     def words(self) -> str:
         """The price, and what bounds it."""
         return (
-            f"A batch is {size(self.batch_bytes)}, and the prefetch that TensorFlow tunes doubles its buffer whenever "
-            f"it was empty: once batches come fast, it may hold hundreds of them, above all without a step; "
-            f"{self.most} would be {size(self.nbytes)}. buffer_size={_TWO} holds it at {_TWO}."
+            f"A batch is {size(self.batch_bytes)}. The prefetch that TensorFlow tunes doubles its buffer "
+            "whenever it was "
+            f"empty: with fast batches it may hold hundreds of them, above all without a step; {self.most} would be "
+            f"{size(self.nbytes)}. buffer_size={_TWO} limits it."
         )
 
 
 def _with_price(predicted: Prediction, ahead: _Ahead, plan: _ChunkPlan) -> Prediction:
     if plan.last:
-        return replace(predicted, formula=f"{predicted.formula}; {_TWO} x {size(ahead.batch_bytes)} ahead")
-    more = f"up to {ahead.most} x {size(ahead.batch_bytes)} = {size(ahead.nbytes)} more in a prefetch that is tuned"
+        return replace(predicted, formula=f"{predicted.formula}; {_TWO} × {size(ahead.batch_bytes)} in the prefetch")
+    more = f"up to {ahead.most} × {size(ahead.batch_bytes)} = {size(ahead.nbytes)} more in the tuned prefetch"
     return replace(predicted, formula=f"{predicted.formula}; {more}")
 
 
-def _beside(cost: float, floor: float) -> str:
-    """What an element costs beside what the hand-over alone is known to cost, where this machine is not faster."""
+def _compared(cost: float, floor: float) -> str:
+    """Compare the cost of an element with that of a transfer alone."""
     if cost < floor:
-        return f"no more than a hand-over alone, about {floor:g} µs where it was measured"
-    return f"of which a hand-over alone is about {floor:g} µs"
+        return f"no more than a transfer alone (about {floor:g} µs where it was measured)"
+    return f"of which a transfer alone takes about {floor:g} µs"
 
 
 _USUAL = 64
@@ -197,7 +197,7 @@ class _ChunkPlan:
         source: The ``from_generator``.
         size: Rows in a chunk.
         between: What stands between it and the batch, as it would stand afterwards: stage and arguments that change.
-        batch: The batch that goes, if the chunks can be the batches.
+        batch: The batch to remove, if the chunks can be the batches.
         taken: Names of the user's own functions.
         last: Whether the batch is the end of what was written, and TensorFlow adds the prefetch.
     """
@@ -243,15 +243,16 @@ class _ChunkPlan:
     def words(self) -> str:
         """What becomes of the batch."""
         if not self.whole:
-            return "unbatch takes the chunks apart again, at half a microsecond a row."
+            return "unbatch then splits the chunks, at half a microsecond per row."
         if self._full_only:
-            return "the batch goes. The generator leaves out what does not fill a batch, as drop_remainder does today."
+            return "remove the batch. The generator drops what does not fill a batch, as drop_remainder does today."
         if any(one.op == "repeat" for one, _ in self.between):
             return (
-                "the batch goes. The last batch of each epoch is then shorter if the rows do not come out even; today "
-                "it is filled up with rows of the next epoch."
+                "remove the batch. The last batch of each epoch is then shorter if the rows do not divide "
+                "evenly; today "
+                "it is filled with rows of the next epoch."
             )
-        return "the batch goes."
+        return "remove the batch."
 
     def rewrite(self, *, bounded: bool) -> Rewrite:
         """The part of the pipeline that changes, whole; ``bounded`` with a prefetch of a fixed size at its end."""
@@ -271,7 +272,7 @@ class _ChunkPlan:
 
     def _stages(self) -> list[str]:
         if not self.whole:
-            return ["- unbatch: {}   # the stages above stay as they are"]
+            return ["- unbatch: {}   # the later stages stay the same"]
         return [line for one, change in self.between for line in stage_yaml(one.op, {**arguments_of(one), **change})]
 
     def _arguments(self) -> dict[str, Any]:

@@ -33,26 +33,27 @@ class GeneratorWaits(Rule):
     """A generator that waits for something, one element after the other."""
 
     name = "generator-waits"
-    title = "A generator waits, one element at a time"
+    title = "Replace the waiting generator with a parallel map"
     family = "speed"
     semantics = "values"
     seen = (
-        "from_generator takes more than half of the interval, while the worker hardly uses a core and its threads do "
-        "not wait for one: between two elements the generator waits for a file, a network, a database."
+        "from_generator takes more than half of the interval, while the worker uses less than a third of a "
+        "core and its threads do not wait for one: between two elements the generator waits for a file, a "
+        "network or a database."
     )
     why = (
-        "A generator is one thread of Python that is resumed for each element: while it waits for one, nothing else "
-        "is asked for. No prefetch and no thread that loads ahead makes it faster than its waiting, only several "
-        "calls that wait at a time do: 48 pictures of 20 ms per second from a generator, 789 with 16 calls and a pool "
-        "of 16 threads."
+        "A generator runs on one Python thread, which is resumed for each element: while it waits for one, no "
+        "other is requested. A prefetch or a loader thread cannot be faster than that wait; several calls "
+        "that wait at a time can: 48 pictures of 20 ms per second from a generator, 789 with 16 calls and a "
+        "pool of 16 threads."
     )
     fix = (
-        "If the elements can be made by their number, let range give the numbers and a map make the elements, with "
-        "num_parallel_calls=16 and threading.private_threadpool_size=16; calls of functions run on a pool that "
-        "otherwise has one thread per core. The order of the elements stays. Whether the generator can be taken apart "
-        "like this nobody but you knows: what comes out must be compared."
+        "If the elements can be made from their index, let range give the indices and a map make the "
+        "elements, with num_parallel_calls=16 and threading.private_threadpool_size=16; without the pool "
+        "there is one thread per core. The order of the elements stays the same. Compare the output: pipeprof "
+        "cannot know whether the generator can be split like this."
     )
-    ignore_when = "Each element depends on the one before, or comes when it comes, e.g. from a socket or a queue."
+    ignore_when = "Each element depends on the one before, or arrives from outside, e.g. from a socket or a queue."
     thresholds = (
         OWNS_STEP,
         WAITING_CORES,
@@ -60,12 +61,12 @@ class GeneratorWaits(Rule):
         ONE_CORE,
         BUSY_CORES,
         WORTH,
-        Threshold("element-ms", 0.2, "ms", "below it handing over is the larger part: from-generator-per-element"),
+        Threshold("element-ms", 0.2, "ms", "below it the transfer is the larger part: from-generator-per-element"),
         Threshold("parallel-calls", 16, "calls and threads", "16 gave 16 times as much, the cap is 64"),
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the time inside the generator beside the CPU time of the whole worker."""
+        """From the time inside the generator and the CPU time of the whole worker."""
         at, used = timing(view), worker_cores(view)
         if at is None or used is None or used >= WAITING_CORES.value or not spare_cores(view):
             return
@@ -98,13 +99,13 @@ class GeneratorWaits(Rule):
         yield RuleHit(
             stage=stage.id,
             sentence=(
-                f"{stage.words} takes {milliseconds(each)} for an element, {milliseconds(ms)} of "
-                f"{milliseconds(at.interval_ms)} from batch to batch ({percent(min(1.0, ms / at.interval_ms))}), while "
-                f"the whole process uses {significant(used, 2)} of {view.cores:g} cores: the generator waits, and "
-                "nothing else is asked for meanwhile."
+                f"{stage.label} takes {milliseconds(each)} per element, {milliseconds(ms)} of the "
+                f"{milliseconds(at.interval_ms)} per batch ({percent(min(1.0, ms / at.interval_ms))}), while the whole "
+                f"process uses {significant(used, 2)} of {view.cores:g} cores: the generator waits, for one element at "
+                "a time."
             ),
             recommendation=(
-                f"If an element can be made from its number alone, let {calls} calls wait at a time: range instead of "
+                f"If an element can be made from its index alone, let {calls} calls wait at a time: range instead of "
                 f"the generator, and a map that makes the element, with num_parallel_calls={calls}"
                 + (
                     f" and a private pool of {threads} threads; without the pool there is one thread per core."
@@ -130,7 +131,7 @@ class GeneratorWaits(Rule):
 
 
 def _by_number(view: PipelineView, stage: StageView, calls: int) -> Rewrite:
-    """Numbers in the place of the generator, and a map that makes each element."""
+    """Replace the generator with indices and a map that makes each element."""
     file, own = function_file(stage), function_names(view)
     make, element = free_name("make", *own), free_name("element", *own)
     found = structure_of(stage)

@@ -1,4 +1,4 @@
-"""``map-before-batch-scalar``: little work on small elements, one call for each instead of one for a batch."""
+"""``map-before-batch-scalar``: a cheap function called per element instead of per batch."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from pipeprof.profiles.wording import milliseconds, significant
 
 
 class MapBeforeBatchScalar(Rule):
-    """An element-wise map directly below a batch."""
+    """An element-wise map directly before a batch."""
 
     name = "map-before-batch-scalar"
-    title = "A small function is called per element, not per batch"
+    title = "Batch before the map"
     family = "speed"
     semantics = "same"
     seen = (
-        "A map of element-wise ops (casts, arithmetic) on small elements, or one that splits a line of CSV, feeds a "
-        "batch, with nothing between that looks into the elements. Measured, a call costs hardly more than calling "
-        "alone."
+        "A map of element-wise operations (casts, arithmetic) on small elements, or one that splits a line of "
+        "CSV, feeds a batch, and no stage between reads the elements. Measured, a call costs little more than "
+        "the call overhead."
     )
     why = (
-        "Calling a map's function costs about 12 µs whatever it computes. On a few bytes that is nearly all of the "
-        "time, and no parallelism removes it; one call on the batch pays it once."
+        "Calling a map's function costs about 12 µs whatever it computes. On a few bytes that is nearly all "
+        "of the time, and parallelism does not remove it; one call per batch pays it once."
     )
     fix = (
-        "Put the batch before the map. Element-wise ops mean the same on a batch, and so does tf.io.decode_csv, with "
-        "its columns put together along the last axis (tf.stack with axis=-1). Functions that draw random numbers "
-        "(one draw for the whole batch), hold state, run Python or mix tensors of different shapes are left alone."
+        "Put the batch before the map. Element-wise operations give the same for a batch, and so does "
+        "tf.io.decode_csv, with its columns stacked along the last axis (tf.stack with axis=-1). The rule "
+        "ignores functions that draw random numbers (one draw for the whole batch), have state, run Python or "
+        "combine tensors of different shapes."
     )
-    ignore_when = "The function is to be kept per element because it will soon do something that needs it."
+    ignore_when = "The function should stay per element, because it will need single elements soon."
     thresholds = (
         Threshold("batch-size", 8, "elements", "below it there are few calls to save"),
         Threshold("element-bytes", 65536, "bytes", "beyond it the work outweighs the call (64x64x3 floats: still 7x)"),
@@ -43,13 +44,13 @@ class MapBeforeBatchScalar(Rule):
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """What the written pipeline tells, where calls alone cost a millisecond per batch."""
+        """From the written pipeline, where calls alone cost a millisecond per batch."""
         for stage, batch in self._found(view):
             calls_ms = batch.size * self.threshold("call-cost") / 1000
             if calls_ms < self.threshold("static-cost"):
                 continue
             sentence = (
-                f"{stage.words} calls a function {_what(stage)} for each of the {batch.size} elements of a batch. "
+                f"{stage.label} calls a function {_what(stage)} for each of the {batch.size} elements of a batch. "
                 f"A call costs about {self.threshold('call-cost'):g} µs whatever it computes: "
                 f"{milliseconds(calls_ms)} per batch."
             )
@@ -71,9 +72,8 @@ class MapBeforeBatchScalar(Rule):
             if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
                 continue
             sentence = (
-                f"{stage.words} calls a function {_what(stage)} for each of the {batch.size} elements of a batch: "
-                f"{_costs(cost, call, stage.ms_per_batch or 0.0)}. That is {_share(saved, interval)} from one batch to "
-                "the next."
+                f"{stage.label} calls a function {_what(stage)} for each of the {batch.size} elements of a batch: "
+                f"{_costs(cost, call, stage.ms_per_batch or 0.0)}. That is {_share(saved, interval)} per batch."
             )
             evidence = {
                 "batch_size": batch.size,
@@ -107,7 +107,8 @@ class MapBeforeBatchScalar(Rule):
             sentence=sentence,
             evidence=evidence,
             recommendation=(
-                f"Put {between}batch before the map, so that one call does the whole batch. {_why_same(stage)}: the "
+                f"Put {between}batch before the map, so that one call processes the whole batch. "
+                f"{_why_same(stage)}: the "
                 "values stay the same."
             ),
             edits=batch.moves(stage),
@@ -116,7 +117,7 @@ class MapBeforeBatchScalar(Rule):
 
 
 def _lines(stage: StageView) -> bool:
-    """Whether the function splits a line into columns; whether it does no more than that, its facts tell."""
+    """Whether the function splits a line into columns; its facts say whether it does more."""
     return stage.function is not None and "DecodeCSV" in (stage.function.ops or ())
 
 
@@ -126,18 +127,19 @@ def _what(stage: StageView) -> str:
 
 def _why_same(stage: StageView) -> str:
     if _lines(stage):
-        return "Splitting takes a batch of lines as well, and columns side by side stay so"
+        return "Splitting accepts a batch of lines, and keeps the order of the columns"
     return "Every op of the function works element by element"
 
 
 def _costs(cost: float, call: float, per_batch_ms: float) -> str:
     if cost < call:
-        # The model counts what a function's ops compute, not what handing the call to a thread and back takes.
+        # The model counts the function's ops, not the transfer of the call to a thread and back.
         return (
-            f"TensorFlow counts {significant(cost)} µs a time, {milliseconds(per_batch_ms)} per batch, for what the "
-            f"ops compute, and leaves out most of the calling; with it, it is about {call:g} µs"
+            f"{significant(cost)} µs each in tf.data's counters, {milliseconds(per_batch_ms)} per batch, which "
+            "omit most "
+            f"of the call overhead; a call takes about {call:g} µs"
         )
-    return f"{significant(cost)} µs a time, and calling alone costs about {call:g} µs"
+    return f"{significant(cost)} µs each, and the call alone costs about {call:g} µs"
 
 
 def _share(saved: float, interval: float) -> str:
@@ -172,7 +174,7 @@ def _shapes(element: tuple[Component, ...] | None) -> list[tuple[int | None, ...
 
 def _bytes(view: PipelineView, stage: StageView) -> int:
     """The larger of an element that goes in and one that comes out; 0 where that is not known."""
-    # How long a line is, nobody may know: it is about as long as the numbers in it.
+    # The length of a line may be unknown: it is about as long as its numbers.
     below = None if _lines(stage) else view.input_of(stage)
     sizes = [one.element_bytes for one in (below, stage) if one is not None]
     return int(max(size for size in sizes if size is not None)) if sizes and None not in sizes else 0

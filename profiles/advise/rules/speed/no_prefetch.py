@@ -1,4 +1,4 @@
-"""``no-prefetch``: the pipeline that runs ends in a synchronous stage, and the device waits while it works."""
+"""``no-prefetch``: a pipeline that ends in a synchronous stage, while the device waits."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ _IN_FLIGHT = 1
 
 
 class NoPrefetch(Rule):
-    """Nothing makes the next batch while the device works."""
+    """A pipeline that does not work while the device does."""
 
     name = "no-prefetch"
-    title = "No prefetch at the end of the pipeline"
+    title = "Add a prefetch at the end"
     family = "speed"
     semantics = "same"
     seen = (
-        "The pipeline as TensorFlow runs it has no prefetch at its end and no other stage there that works ahead "
-        "(a parallel map, map and batch fused, a parallel interleave), and the loop waits for each step before it "
-        "asks for the next batch (dispatch sync)."
+        "The pipeline as TensorFlow runs it has no prefetch at its end and no other stage there that works "
+        "ahead (a parallel map, map and batch fused, a parallel interleave), and the loop waits for each step "
+        "before it requests the next batch (dispatch sync)."
     )
     why = (
-        "Pipeline and step take turns: a step takes the sum of both instead of the longer of the two. TensorFlow adds "
-        "a prefetch by itself, so this happens only where autotune, inject_prefetch or the default optimizations are "
-        "switched off."
+        "Pipeline and step alternate: a step takes the sum of both instead of the longer of the two. "
+        "TensorFlow adds a prefetch by itself, so this happens only if autotune, inject_prefetch or the "
+        "default optimizations are switched off."
     )
     fix = (
-        "Put prefetch(tf.data.AUTOTUNE) at the end, or switch back on what was switched off. AUTOTUNE rather than a "
-        "small number: a buffer of two is too small for a pipeline that stalls now and then."
+        "Put prefetch(tf.data.AUTOTUNE) at the end, or switch the option back on. Use AUTOTUNE rather than a "
+        "small number: a buffer of two is too small for a pipeline that stalls occasionally."
     )
     ignore_when = (
-        "The training loop keeps steps in flight (it reads nothing back): then the next batch is made while the "
-        "device works, and a prefetch brings nothing."
+        "The training loop keeps steps in flight (it reads nothing back): the next batch is then made while "
+        "the device works, and a prefetch gains nothing."
     )
     thresholds = (
         Threshold("hidden-share", 0.05, "of the interval", "as the headspace: less is within the noise of a run"),
@@ -64,7 +64,7 @@ class NoPrefetch(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the executed end of the pipeline, and the wait in a loop that takes turns with it."""
+        """From the executed end of the pipeline, and the wait of a loop that alternates with it."""
         at, last = timing(view), end(view)
         if at is None or last is None or at.dispatch != "sync" or not spare_cores(view):
             return
@@ -83,12 +83,11 @@ class NoPrefetch(Rule):
             stage=root.id if root is not None else None,
             sentence=(
                 f"Nothing runs ahead of the training loop{why}: the device waits {milliseconds(pipeline_ms)} for each "
-                f"batch and then works {milliseconds(at.busy_ms)}, one after the other. This holds for dispatch sync; "
-                f"{in_flight.formula}."
+                f"batch and then works {milliseconds(at.busy_ms)}, one after the other (dispatch sync)."
             ),
             recommendation=(
                 "Add prefetch(AUTOTUNE) at the end"
-                + (f", or switch {path} back on, which adds it by itself." if path else ".")
+                + (f", or switch {path} back on, which adds one." if path else ".")
                 + " A loop that keeps steps in flight does not need it."
             ),
             evidence={
@@ -109,7 +108,7 @@ class NoPrefetch(Rule):
 
 
 def _turn_ms(view: PipelineView, last: StageView, at: Timing) -> float | None:
-    """What the loop waits for while the device does nothing, and a prefetch would hide; ``None`` for nothing."""
+    """The wait of an idle device that a prefetch would hide; ``None`` for none."""
     if runs_ahead(last):
         return None
     at_end = drawn(view, last)

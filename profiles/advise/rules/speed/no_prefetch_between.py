@@ -1,4 +1,4 @@
-"""``no-prefetch-between``: slow stages that take turns although nothing makes them."""
+"""``no-prefetch-between``: slow stages that alternate on one thread."""
 
 from __future__ import annotations
 
@@ -38,28 +38,29 @@ class NoPrefetchBetween(Rule):
     """Two or more slow serial stages whose times add up."""
 
     name = "no-prefetch-between"
-    title = "Slow stages take turns"
+    title = "Add a prefetch between slow stages"
     family = "speed"
     semantics = "same"
     yields_to = ("serial-map-cpu", "serial-map-latency")
     seen = (
-        "Two stages in a row that run one call at a time, or two sides of a zip, each take a good part of the "
-        "interval, nothing between them works ahead, and together they set the pace."
+        "Two consecutive stages that run one call at a time, or two sides of a zip, each take a good part of "
+        "the interval, no stage between them works ahead, and together they set the pace."
     )
     why = (
-        "A stage is asked for one element after the other, and asks the one below in the same breath: their times "
-        "add up, on one thread. TensorFlow adds a prefetch at the end of a pipeline, but none inside it."
+        "A stage requests one element at a time and pulls it from its input on the same thread, so their "
+        "times add up. TensorFlow adds a prefetch at the end of a pipeline, but none inside it."
     )
     fix = (
-        "Put a prefetch between the two, or under each side of the zip: each then works on a thread of its own, and "
-        "the slowest sets the pace instead of the sum. Here a prefetch is right although it is not the last stage."
+        "Put a prefetch between the two, or at the end of each side of the zip: each then works on a thread "
+        "of its own, and the slowest sets the pace instead of the sum. Here a prefetch is right although it "
+        "is not the last stage."
     )
-    ignore_when = "Memory for two more elements is not there, or all cores are needed elsewhere."
+    ignore_when = "There is no memory for two more elements, or all cores are needed elsewhere."
     thresholds = (
         SLOW_STAGE,
-        Threshold("row-share", 0.7, "of the time waited for it", "the sum of the stages is what is waited for"),
+        Threshold("row-share", 0.7, "of the time waited for it", "the sum of the stages makes up the wait"),
         Threshold("hidden-share", 0.05, "of the interval", "as the headspace: less is within the noise of a run"),
-        Threshold("hand-over-ms", THREAD_HAND_OVER_MS, "ms per element", "what an element costs from thread to thread"),
+        Threshold("hand-over-ms", THREAD_HAND_OVER_MS, "ms per element", "an element from thread to thread"),
         COMPUTING,
         ONE_CORE,
         BUSY_CORES,
@@ -81,7 +82,7 @@ class NoPrefetchBetween(Rule):
 
     def _zip(self, view: PipelineView, at: Timing, stage: StageView, sides: Sequence[StageView]) -> Iterator[RuleHit]:
         times = [total_ms(drawn(view, side)) for side in sides]
-        words = ", ".join(f"{side.words} {milliseconds(ms)}" for side, ms in zip(sides, times, strict=True))
+        words = ", ".join(f"{side.label} {milliseconds(ms)}" for side, ms in zip(sides, times, strict=True))
         yield from self._draft(
             view,
             at,
@@ -89,10 +90,10 @@ class NoPrefetchBetween(Rule):
             after=sides,
             moved_ms=times,
             sentence=(
-                f"{stage.words} draws from its sides one after the other, and their times per batch add up: {words}, "
-                f"of {milliseconds(at.interval_ms)} from batch to batch."
+                f"{stage.label} draws from its sides one after the other, and their times per batch add up: {words}, "
+                f"of {milliseconds(at.interval_ms)} per batch."
             ),
-            recommendation=f"Add prefetch({_BUFFER}) under each slow side, so that they work at the same time.",
+            recommendation=f"Add prefetch({_BUFFER}) at the end of each slow side, so that they work at the same time.",
         )
 
     def _in_a_row(self, view: PipelineView, at: Timing, row: Sequence[StageView]) -> Iterator[RuleHit]:
@@ -103,7 +104,7 @@ class NoPrefetchBetween(Rule):
         if _share_a_lock(view, at, [stage for unit in slow for stage in unit]):
             return
         after, groups = _cuts(line, slow)
-        words = " and ".join(f"{unit[0].words} {milliseconds(total_ms(unit))}" for unit in slow)
+        words = " and ".join(f"{unit[0].label} {milliseconds(total_ms(unit))}" for unit in slow)
         whole = sum(total_ms(unit) for unit in slow)
         yield from self._draft(
             view,
@@ -113,11 +114,11 @@ class NoPrefetchBetween(Rule):
             moved_ms=groups,
             covers=tuple(stage.id for unit in slow for stage in unit),
             sentence=(
-                f"{words} per batch take turns on one thread, {percent(min(1.0, whole / at.interval_ms))} of the "
-                f"{milliseconds(at.interval_ms)} from batch to batch: while one works, the other does not."
+                f"{words} per batch alternate on one thread, {percent(min(1.0, whole / at.interval_ms))} of the "
+                f"{milliseconds(at.interval_ms)} per batch: while one works, the other does not."
             ),
             recommendation=(
-                f"Add prefetch({_BUFFER}) after {' and after '.join(one.words for one in after)}, so that the stages "
+                f"Add prefetch({_BUFFER}) after {' and after '.join(one.label for one in after)}, so that the stages "
                 "work at the same time."
             ),
         )
@@ -197,7 +198,7 @@ def _cuts(line: Sequence[list[StageView]], slow: Sequence[list[StageView]]) -> t
     places = [index for index, unit in enumerate(line) if any(unit is one for one in slow)]
     after, groups = [], []
     cuts = [
-        # Where the fewest elements pass; of equals, nearest to the stage above.
+        # Where the fewest elements pass; of equals, nearest to the later stage.
         min(range(upper + 1, lower + 1), key=lambda index: (_elements(line[index][0]), index))
         for upper, lower in pairwise(places)
     ]
@@ -213,7 +214,7 @@ def _elements(stage: StageView) -> float:
 
 
 def _share_a_lock(view: PipelineView, at: Timing, stages: Sequence[StageView]) -> bool:
-    """Whether the stages are Python that computes: on threads of their own they would still take turns."""
+    """Whether the stages are Python that computes: on threads of their own they would still alternate."""
     used = worker_cores(view)
     python = [stage for stage in stages if stage.ms_per_batch and python_bound(view, stage) is True]
     spent = total_ms(python)

@@ -1,4 +1,4 @@
-"""``parse-single-example``: records parsed one by one where one call parses a batch."""
+"""``parse-single-example``: records parsed one by one instead of in batches."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _VECTOR_READY = frozenset(
 )
 """Ops that may stay as they are when the function is given a batch."""
 _OF_DEFAULTS = frozenset({"Reshape"})
-"""What parsing itself may add, for default values."""
+"""Ops that parsing itself may add, for default values."""
 _RESHAPING = ("Reshape", "reshape")
 _BATCHED = {"tf.io.parse_single_example": "tf.io.parse_example"}
 _CALLS = ("num_parallel_calls", "deterministic")
@@ -53,42 +53,44 @@ _VARYING = ("Ragged", "SerializeManySparse", "SerializeSparse", "Sparse")
 
 
 class ParseSingleExample(Rule):
-    """A map that parses single examples below a batch."""
+    """A map that parses single examples before a batch."""
 
     name = "parse-single-example"
-    title = "Records are parsed one by one, not by the batch"
+    title = "Parse records in batches"
     family = "speed"
     semantics = "same"
     seen = (
-        "A map that parses one tf.train.Example per call feeds a batch, with nothing between that looks into the "
-        "elements, and does nothing else that needs one record at a time. Measured, it costs about what parsing costs."
+        "A map that parses one tf.train.Example per call feeds a batch, no stage between reads the elements, "
+        "and the map does nothing else that needs single records. Measured, it costs about as much as "
+        "parsing."
     )
     why = (
-        "Parsing a single record costs about 39 µs, most of it the call; tf.io.parse_example parses a whole batch in "
-        "one call, about 7 times as fast. Parallel calls before the batch do not help."
+        "Parsing a single record costs about 39 µs, most of it call overhead; tf.io.parse_example parses a "
+        "whole batch in one call, about 7 times as fast. Parallel calls before the batch do not help."
     )
     fix = (
-        "Put the batch before the map, and parse with tf.io.parse_example. Features of fixed length come out the same; "
-        "VarLenFeature and RaggedFeature give one sparse or ragged tensor for the batch instead of one for each record."
+        "Put the batch before the map, and parse with tf.io.parse_example. Features of fixed length stay the "
+        "same; VarLenFeature and RaggedFeature give one sparse or ragged tensor per batch instead of one per "
+        "record."
     )
-    ignore_when = "What follows needs single records: decoding images, filtering, padding by length."
+    ignore_when = "Later operations need single records: decoding images, filtering, padding by length."
     thresholds = (
         Threshold("batch-size", 8, "records", "below it there are few calls to save"),
         Threshold("parse-cost", PARSE_EXAMPLE_US, "µs", "measured on TensorFlow 2.21: 21 features, batches of 128"),
         Threshold("batched-gain", BATCHED_PARSE_GAIN, "times", "the same records parsed by the batch"),
-        Threshold("cost-over-parse", 3, "times", "a map that costs more does other work that batching does not spare"),
+        Threshold("cost-over-parse", 3, "times", "a map that costs more does other work that batching does not save"),
         Threshold("static-cost", 1.0, "ms per batch", "parsing alone, without a run: 5 % of a step of 20 ms"),
         Threshold("predicted-speedup", 1.05, "times", "the share of the step below which speed is left alone"),
     )
 
     def check(self, view: PipelineView) -> Iterable[RuleHit]:
-        """What the written pipeline tells: a map that only parses, and batches large enough to matter."""
+        """From the written pipeline: a map that only parses, and batches large enough to matter."""
         for stage, batch in self._found(view):
             cost_ms = batch.size * self.threshold("parse-cost") / 1000
             if cost_ms < self.threshold("static-cost") or set(_needing_care(stage)) - _OF_DEFAULTS:
                 continue
             sentence = (
-                f"{stage.words} parses each of the {batch.size} records of a batch in a call of its own. A call costs "
+                f"{stage.label} parses each of the {batch.size} records of a batch in a call of its own. A call costs "
                 f"about {self.threshold('parse-cost'):g} µs: {milliseconds(cost_ms)} per batch, and one call that "
                 f"parses them all about {milliseconds(cost_ms / self.threshold('batched-gain'))}."
             )
@@ -110,9 +112,9 @@ class ParseSingleExample(Rule):
             if predicted is None or (predicted.speedup or 0.0) < self.threshold("predicted-speedup"):
                 continue
             sentence = (
-                f"{stage.words} parses each of the {batch.size} records of a batch in a call of its own, "
-                f"{significant(cost)} µs a time. One call that parses the whole batch would save about "
-                f"{milliseconds(saved)} of the {milliseconds(interval)} from one batch to the next."
+                f"{stage.label} parses each of the {batch.size} records of a batch in a call of its own, "
+                f"{significant(cost)} µs each. One call that parses the whole batch would save about "
+                f"{milliseconds(saved)} of the {milliseconds(interval)} per batch."
             )
             evidence = {
                 "batch_size": batch.size,
@@ -143,14 +145,14 @@ def _only_parses(function: FunctionView | None) -> bool:
 
 
 def _reads_single_records(view: PipelineView, stage: StageView) -> bool:
-    """Whether every text that goes in is a single one: the same op parses a batch when it is given one."""
+    """Whether every text of its input is a scalar: the same op parses a batch when it gets one."""
     below = view.input_of(stage)
     texts = [one for one in (below.element if below is not None else None) or () if one.dtype == "string"]
     return bool(texts) and all(text.shape == () for text in texts)
 
 
 def _needing_care(stage: StageView) -> list[str]:
-    """Ops beside parsing that must be looked at before they are given a batch."""
+    """Other ops than parsing that need a check before they get a batch."""
     ops = (stage.function.ops if stage.function is not None else None) or frozenset()
     names = [name for name, _ in calls_of(stage)]
     if names and not any(name.endswith(_RESHAPING) for name in names):
@@ -159,7 +161,7 @@ def _needing_care(stage: StageView) -> list[str]:
 
 
 def _varying(stage: StageView) -> bool:
-    """Whether a feature may have any number of values: what comes out has no fixed shape."""
+    """Whether a feature may have any number of values: its tensor has no fixed shape."""
     if any(one.dtype == "variant" or one.shape is None or None in one.shape for one in stage.element or ()):
         return True
     ops = stage.function.ops if stage.function is not None else None
@@ -175,17 +177,17 @@ def _draft(
     if stage.element is None or _varying(stage):
         semantics = "values"
         words.append(
-            "Features of fixed length come out the same; those of any length come out as one sparse or ragged tensor "
-            "for the batch, of another shape than today."
+            "Features of fixed length stay the same; those of variable length become one sparse or ragged tensor per "
+            "batch, with another shape than today."
         )
     else:
-        words.append("Features of fixed length come out the same.")
+        words.append("Features of fixed length stay the same.")
     care = _needing_care(stage)
     if care:
         semantics = "values"
         words.append(
-            f"What follows in the function ({', '.join(care)}) then sees a batch: shapes that are written there need a "
-            "first dimension."
+            f"The other operations of the function ({', '.join(care)}) then get a batch: literal shapes need a first "
+            "dimension."
         )
     return RuleHit(
         stage=stage.id,
@@ -210,7 +212,9 @@ def _parses_a_batch(stage: StageView) -> ProposedEdit:
     ops = calls if features is not None else [{"tf.io.parse_example": {"features": "…"}}]
     given = "".join(f", {key}={python_text(value)}" for key, value in stage.arguments.items() if key in _CALLS)
     spec = f"features = {features_python(features)}\n" if features is not None else ""
-    more = "  # and what else the function does" if len(calls) > 1 or (not calls and _needing_care(stage)) else ""
+    more = (
+        "  # and the other operations of the function" if len(calls) > 1 or (not calls and _needing_care(stage)) else ""
+    )
     arguments = {**others, "ops": ops}
     return ReplaceStage(
         stage.id,

@@ -1,4 +1,4 @@
-"""``py-function-gil``: Python inside the pipeline, where one lock lets one call compute at a time."""
+"""``py-function-gil``: Python functions in the pipeline that hold the GIL."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from pipeprof.profiles.wording import count, milliseconds, percent, significant
 
 
 class PyFunctionGil(Rule):
-    """Maps that run Python and hold its lock most of the time."""
+    """Maps that run Python and hold the GIL most of the time."""
 
     name = "py-function-gil"
-    title = "Python functions compute one at a time"
+    title = "Replace Python functions that hold the GIL"
     family = "speed"
     semantics = "values"
     seen = (
-        "A map or filter runs Python (py_function, numpy_function). In the traced stretch Python ran most of the time, "
-        "Python's lock was taken meanwhile, the worker computed on about one core, and these stages own most of the "
+        "A map or filter runs Python (py_function, numpy_function). In the traced window Python ran most of "
+        "the time with the GIL held, the worker computed on about one core, and these stages take most of the "
         "pipeline's time."
     )
     why = (
-        "Python's lock lets one thread compute at a time: eight parallel calls are as fast as one (2,192 and 2,208 "
-        "elements per second). Each call also costs 34 µs (numpy_function) or 52 µs (py_function) more than a call of "
-        "TensorFlow ops. Functions that wait do not count: sleeping and reading let go of the lock."
+        "The GIL lets one thread compute at a time: eight parallel calls are as fast as one (2,192 and 2,208 "
+        "elements per second). Each call also costs 34 µs (numpy_function) or 52 µs (py_function) more than a "
+        "call of TensorFlow ops. Functions that wait do not count: sleep and file reads release the GIL."
     )
     fix = (
-        "Write the function in TensorFlow ops. If that cannot be done, call it once per batch and let NumPy do the "
-        "batch: large NumPy operations let go of the lock, and the cost of a call is paid once. More parallel calls do "
-        "not help. Rewriting may change values in their last digits: compare."
+        "Write the function in TensorFlow ops. If that is not possible, call it once per batch and let NumPy "
+        "process the batch: large NumPy operations release the GIL, and the call overhead is paid once. More "
+        "parallel calls do not help. Rewriting may change the last digits of values: compare."
     )
-    ignore_when = "The function cannot be written otherwise, and the time it takes is accepted."
+    ignore_when = "The function cannot be written in another way, and its time is acceptable."
     thresholds = (
-        Threshold("python-share", PYTHON_FROM, "of the traced time", "as for the verdict: held by Python's lock"),
-        Threshold("lock-share", LOCK_FROM, "of the time inside them", "below it they let go of Python's lock"),
+        Threshold("python-share", PYTHON_FROM, "of the traced time", "as for the verdict: limited by the GIL"),
+        Threshold("lock-share", LOCK_FROM, "of the time inside them", "below it they release the GIL"),
         Threshold("cores-from", PYTHON_CORES[0], "cores", "below it Python mostly waits, and waiting can be parallel"),
-        Threshold("cores-to", PYTHON_CORES[1], "cores", "above it much else computes, or Python lets go of its lock"),
+        Threshold("cores-to", PYTHON_CORES[1], "cores", "above it other code computes, or Python releases the GIL"),
         Threshold("python-share-among-others", PYTHON_ALWAYS, "of the traced time", "where others use the cores"),
         Threshold("cores-from-among-others", PYTHON_LEAST, "cores", "what the worker must get even then"),
         Threshold("time-share", 0.5, "of the time inside the stages", "below it something else comes first"),
@@ -89,17 +89,17 @@ class PyFunctionGil(Rule):
             stage=stage.id,
             sentence=" ".join(
                 (
-                    f"{stage.words} runs Python{_times(calls)}. Python ran {percent(facts.python_share or 0.0)} of the "
-                    f"traced time while the worker used {facts.worker_cores or 0.0:.1f} of {view.cores:g} cores, and "
-                    f"{percent(share)} of the time inside the pipeline is spent there: a batch every "
-                    f"{milliseconds(interval)}.",
+                    f"{stage.label} runs Python{_times(calls)}. Python ran {percent(facts.python_share or 0.0)} of the "
+                    f"traced time while the worker used {facts.worker_cores or 0.0:.1f} of {view.cores:g} "
+                    "cores, and takes "
+                    f"{percent(share)} of the time inside the pipeline. A batch takes {milliseconds(interval)}.",
                     _on_parallel(parallel, facts.python_lock_share),
                 )
             ),
             recommendation=(
                 "Write the function in TensorFlow ops. If it must stay Python, "
-                + ("call it once per batch and let NumPy do the batch" if many else "do its work in NumPy on the batch")
-                + "; more parallel calls of Python code take turns."
+                + ("call it once per batch and let NumPy process the batch" if many else "use NumPy on the whole batch")
+                + ". More parallel calls of Python code do not help."
             ),
             evidence={
                 name: value
@@ -120,8 +120,8 @@ class PyFunctionGil(Rule):
         )
 
     def _predicted(self, view: PipelineView, stage: StageView, calls: float | None) -> Prediction:
-        best = f" ({significant(view.headspace.speedup)} times at most)" if view.headspace is not None else ""
-        unknown = Prediction(f"not known before it is rewritten{best}")
+        best = f" (at most {significant(view.headspace.speedup)}×)" if view.headspace is not None else ""
+        unknown = Prediction(f"unknown until the function is rewritten{best}")
         if calls is None:
             return unknown
         ops = stage.function.ops if stage.function is not None else None
@@ -130,7 +130,7 @@ class PyFunctionGil(Rule):
         predicted = saving(view, text, (calls - 1) * cost / 1000, {stage.id})
         if predicted is None:
             return unknown
-        more = f"{predicted.formula}; what rewriting saves of its own work is not known before{best}"
+        more = f"{predicted.formula}; what rewriting saves in addition is unknown{best}"
         return Prediction(more, speedup=predicted.speedup)
 
 
@@ -159,15 +159,17 @@ def _times(calls: float | None) -> str:
 
 def _on_parallel(parallel: float | None, lock: float | None) -> str:
     if parallel is not None and parallel > 1:
-        return f"Its {count(parallel)} parallel calls take turns: one lock lets only one of them compute."
+        return f"Its {count(parallel)} parallel calls alternate: the GIL lets only one of them compute."
     if lock is not None:
         return (
-            f"It runs one call at a time, and parallel calls would take turns: Python's lock was taken {percent(lock)} "
-            "of the time inside it."
+            f"It runs one call at a time, and parallel calls would alternate: the GIL was held {percent(lock)} "
+            "of the time "
+            "inside it."
         )
     return (
-        "It runs one call at a time; parallel calls would take turns as well, unless the function lets go of Python's "
-        "lock, which this measurement cannot show."
+        "It runs one call at a time; parallel calls would alternate as well, unless the function releases the "
+        "GIL, which "
+        "this measurement cannot show."
     )
 
 
@@ -178,10 +180,9 @@ def _edits(view: PipelineView, stage: StageView, *, many: bool) -> tuple[Propose
     once = ReplaceStage(
         stage.id,
         yaml=(
-            f"- map:   # {stage.id}, once for the {batch.size} of a batch\n"
-            f'    python: "{function_file(stage)}:on_a_batch"'
+            f'- map:   # {stage.id}, once per batch of {batch.size}\n    python: "{function_file(stage)}:on_a_batch"'
         ),
-        python=f"dataset = dataset.map(on_a_batch)  # {stage.id}: tf.numpy_function once for {batch.size} elements",
+        python=f"dataset = dataset.map(on_a_batch)  # {stage.id}: one tf.numpy_function per batch of {batch.size}",
         summary=f"call the function of {{stage}} once per batch of {batch.size}",
     )
     return (*batch.moves(stage), once)

@@ -32,30 +32,31 @@ from pipeprof.profiles.view.thread_chains import (
     timing,
 )
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds, percent, significant
+from pipeprof.profiles.wording import listed, milliseconds, percent, significant, stage_name
 
 
 class SerialMapCpu(Rule):
-    """A map that TensorFlow left serial keeps one core busy."""
+    """A serial map that keeps one core busy."""
 
     name = "serial-map-cpu"
-    title = "A map computes on one core"
+    title = "Run the map in parallel"
     family = "speed"
     semantics = "same"
     seen = (
-        "A map that TensorFlow runs one call at a time takes more than half of the interval, computes all that time "
-        "in TensorFlow's own code or in Python that lets go of its lock, is not trivial, and cores are free."
+        "A map that TensorFlow runs one call at a time takes more than half of the interval, computes all "
+        "that time in TensorFlow's own code or in Python that releases the GIL, is not trivial, and cores are "
+        "free."
     )
     why = (
-        "TensorFlow makes a map parallel by itself, unless its function has state (random ops, tables, prints), it "
-        "stands inside another function, or this was switched off. What is left serial uses one core."
+        "TensorFlow makes a map parallel by itself, unless its function has state (random ops, tables, "
+        "prints), it is inside another function, or this was switched off. A serial map uses one core."
     )
     fix = (
-        "Give the map num_parallel_calls. Several times the number of cores is better than the same number, because "
-        "finished results that wait for their turn count too. The order of the elements stays; a function that draws "
-        "random numbers draws others."
+        "Set num_parallel_calls. Several times the number of cores is better than the same number, because "
+        "finished results that wait for their turn count as calls. The order of the elements stays the same; "
+        "a function that draws random numbers draws others."
     )
-    ignore_when = "The random draws must stay what they are, or the other cores are meant for something else."
+    ignore_when = "The random draws must stay the same, or the other cores are reserved for other work."
     thresholds = (
         OWNS_STEP,
         COMPUTING,
@@ -72,7 +73,7 @@ class SerialMapCpu(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the time inside the maps beside the CPU time of the whole worker."""
+        """From the time inside the maps and the CPU time of the whole worker."""
         at = timing(view)
         maps = [stage for stage in view.stages if computes(view, stage) and not in_slow_zip(view, stage)]
         if at is not None and maps:
@@ -86,13 +87,14 @@ class SerialMapCpu(Rule):
         return calls
 
     def _drafts(self, view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[RuleHit]:
-        """One for all maps that compute: to make one of two parallel leaves the pace to the other."""
+        """Report all maps that compute together: with only one of two in parallel, the other sets the pace."""
         stage, *others = maps
         predicted = predict.more_cores(
             at.interval_ms,
             sum(min(one.ms_per_batch or 0.0, at.interval_ms) for one in maps),
             view.cores,
-            rest_ms=max(remaining_ms(view, at, maps), *(cpu_left_ms(view, one) for one in maps)),
+            rest_ms=remaining_ms(view, at, maps),
+            cpu_ms=max(cpu_left_ms(view, one) for one in maps),
             floor_ms=at.floor_ms,
         )
         if not worth(predicted):
@@ -100,17 +102,18 @@ class SerialMapCpu(Rule):
         ms, used = stage.ms_per_batch or 0.0, worker_cores(view) or 0.0
         calls = {one.id: self._calls(view, one) for one in maps}
         random = any(draws(one) for one in maps)
-        too = f" ({' and '.join(one.words for one in others)} the same)" if others else ""
+        too = f" ({listed([one.label for one in others])} too)" if others else ""
         held = [predict.buffered(one.element_bytes, calls[one.id]) for one in maps]
         yield RuleHit(
             stage=stage.id,
+            title=f"Run {listed([stage_name(one) for one in maps])} in parallel",
             sentence=(
-                f"{stage.words} takes {milliseconds(ms)} of {milliseconds(at.interval_ms)} from batch to batch "
+                f"{stage.label} takes {milliseconds(ms)} of the {milliseconds(at.interval_ms)} per batch "
                 f"({percent(min(1.0, ms / at.interval_ms))}) and computes one call at a time{_why(view, stage)}{too}; "
                 f"the whole process uses {significant(used, 2)} of {view.cores:g} cores."
             ),
             recommendation=(
-                f"Give it num_parallel_calls={calls[stage.id]}; the order of the elements stays"
+                f"Set num_parallel_calls={calls[stage.id]}; the order of the elements stays the same"
                 + (", but it draws other random numbers." if random else ".")
             ),
             evidence={
@@ -136,7 +139,7 @@ class SerialMapCpu(Rule):
 def _why(view: PipelineView, stage: StageView) -> str:
     """Why TensorFlow left it serial, where that is known."""
     if stage.arguments.get("num_parallel_calls") is not None:
-        return f", as num_parallel_calls={stage.arguments['num_parallel_calls']} asks for"
+        return f" (num_parallel_calls={stage.arguments['num_parallel_calls']})"
     if stage.depth:
         return ", because TensorFlow makes nothing parallel inside a function"
     if view.options.get("autotune.enabled") is False:

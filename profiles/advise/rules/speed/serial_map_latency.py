@@ -30,31 +30,32 @@ from pipeprof.profiles.view.thread_chains import (
     total_ms,
 )
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds, percent, significant
+from pipeprof.profiles.wording import listed, milliseconds, percent, significant, stage_name
 
 
 class SerialMapLatency(Rule):
-    """A map that mostly waits and does so for one element at a time."""
+    """A serial map that mostly waits."""
 
     name = "serial-map-latency"
-    title = "A map waits, one call at a time"
+    title = "Run the waiting map in parallel"
     family = "speed"
     semantics = "same"
     seen = (
-        "A map that TensorFlow runs one call at a time takes more than half of the interval, while the worker hardly "
-        "uses a core and its threads do not wait for one: the calls wait for a file, a network, a database."
+        "A map that TensorFlow runs one call at a time takes more than half of the interval, while the worker "
+        "uses less than a third of a core and its threads do not wait for one: the calls wait for a file, a "
+        "network or a database."
     )
     why = (
-        "Waiting needs no core, so many calls can wait at a time. TensorFlow makes a map parallel by itself only if "
-        "its function has no state; py_function and numpy_function have. And calls run on a pool with one thread per "
-        "core: num_parallel_calls alone ends there (188 to 377 elements per second on 2 cores, 3,059 with a pool of "
-        "16 threads)."
+        "Waiting needs no core, so many calls can wait at a time. TensorFlow makes a map parallel by itself "
+        "only if its function has no state; py_function and numpy_function have state. And calls run on a "
+        "pool with one thread per core, which limits num_parallel_calls (188 to 377 elements per second on 2 "
+        "cores, 3,059 with a pool of 16 threads)."
     )
     fix = (
-        "Set num_parallel_calls=16 and threading.private_threadpool_size=16, both. The order of the elements stays. "
-        "The function must bear to be called from several threads at a time."
+        "Set num_parallel_calls=16 and threading.private_threadpool_size=16, both. The order of the elements "
+        "stays the same. The function must be thread-safe."
     )
-    ignore_when = "The function may not be called from several threads, or what it waits for serves one at a time."
+    ignore_when = "The function is not thread-safe, or the service that it waits for handles one request at a time."
     thresholds = (
         OWNS_STEP,
         WAITING_CORES,
@@ -66,14 +67,14 @@ class SerialMapLatency(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the time inside the maps beside the CPU time of the whole worker."""
+        """From the time inside the maps and the CPU time of the whole worker."""
         at = timing(view)
         maps = [stage for stage in view.stages if waits(view, stage) and not in_slow_zip(view, stage)]
         if at is not None and maps:
             yield from self._drafts(view, at, sorted(maps, key=lambda stage: -(stage.ms_per_batch or 0.0)))
 
     def _drafts(self, view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterator[RuleHit]:
-        """One for all maps that wait: to make one of two parallel leaves the pace to the other."""
+        """Report all maps that wait together: with only one of two in parallel, the other sets the pace."""
         stage, *others = maps
         used, calls, pool = worker_cores(view) or 0.0, int(self.threshold("parallel-calls")), private_pool(view)
         threads = max(calls, pool or 0)
@@ -92,14 +93,15 @@ class SerialMapLatency(Rule):
         if not worth(predicted):
             return
         ms = stage.ms_per_batch or 0.0
-        too = f"; {' and '.join(one.words for one in others)} the same" if others else ""
+        too = f" ({listed([one.label for one in others])} too)" if others else ""
         held = [predict.buffered(one.element_bytes, calls) for one in maps]
         yield RuleHit(
             stage=stage.id,
+            title=f"Run {listed([stage_name(one) for one in maps])} in parallel",
             sentence=(
-                f"{stage.words} takes {milliseconds(ms)} of {milliseconds(at.interval_ms)} from batch to batch "
+                f"{stage.label} takes {milliseconds(ms)} of the {milliseconds(at.interval_ms)} per batch "
                 f"({percent(min(1.0, ms / at.interval_ms))}), one call at a time{too}, while the whole process uses "
-                f"{significant(used, 2)} of {view.cores:g} cores: it waits, and nothing else is asked for meanwhile."
+                f"{significant(used, 2)} of {view.cores:g} cores: it waits, for one element at a time."
             ),
             recommendation=(
                 f"Let {calls} calls wait at a time: num_parallel_calls={calls}"

@@ -35,20 +35,21 @@ class ThreadpoolCapsBlockingMap(Rule):
     """A parallel map of work that waits, on TensorFlow's own pool."""
 
     name = "threadpool-caps-blocking-map"
-    title = "Waiting calls fill the pool of threads"
+    title = "Add a private thread pool"
     family = "speed"
     semantics = "same"
     seen = (
-        "A parallel map may run more calls than there are cores, as many of its calls as there are cores are under "
-        "way all the time, the worker uses less than half of the cores, and the pipeline has no pool of its own."
+        "A parallel map may run more calls than there are cores, as many of its calls as cores are in flight "
+        "all the time, the worker uses less than half of the cores, and the pipeline has no private thread "
+        "pool."
     )
     why = (
-        "The functions of maps run on a pool with one thread per core. A call that waits for a file or a network "
-        "holds its thread, so num_parallel_calls above the number of cores changes nothing: 385 elements per second "
-        "with 16 calls on 2 cores, 3,059 with the same and a pool of 16 threads."
+        "The functions of maps run on a pool with one thread per core. A call that waits for a file or a "
+        "network occupies its thread, so num_parallel_calls above the number of cores changes nothing: 385 "
+        "elements per second with 16 calls on 2 cores, 3,059 with the same and a pool of 16 threads."
     )
-    fix = "Set threading.private_threadpool_size to as many threads as calls have to wait at a time, at most 64."
-    ignore_when = "What the calls wait for cannot serve more of them at a time."
+    fix = "Set threading.private_threadpool_size to the number of calls that should wait at a time, at most 64."
+    ignore_when = "The service that the calls wait for cannot handle more of them at a time."
     thresholds = (
         POOL_FULL,
         BLOCKED_CORES,
@@ -63,7 +64,7 @@ class ThreadpoolCapsBlockingMap(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the calls under way on average, beside the CPU time of the whole worker."""
+        """From the calls in flight on average and the CPU time of the whole worker."""
         at = timing(view)
         if at is None or private_pool(view) is not None:
             return
@@ -82,9 +83,9 @@ def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView]) -> Iterat
         sentence=(
             f"{waiting_words(view, at, maps)}, about as many as the shared pool has threads "
             f"({view.shared_threads:g}, one per core), and the process uses {significant(used, 2)} cores. "
-            f"{milliseconds(ms)} of waiting end every {milliseconds(at.interval_ms)}, one batch."
+            f"A batch needs {milliseconds(ms)} of waiting, and takes {milliseconds(at.interval_ms)}."
         ),
-        recommendation=f"Give the pipeline a pool of its own: threading.private_threadpool_size={threads}.",
+        recommendation=f"Set a private thread pool: threading.private_threadpool_size={threads}.",
         evidence={
             "stage_ms_per_batch": ms,
             "stages": ", ".join(one.id for one in maps),

@@ -1,4 +1,4 @@
-"""``threadpool-too-small``: a pool of the pipeline's own with fewer threads than calls that wait."""
+"""``threadpool-too-small``: a private thread pool with fewer threads than calls that wait."""
 
 from __future__ import annotations
 
@@ -35,19 +35,22 @@ class ThreadpoolTooSmall(Rule):
     """A private pool below what waiting maps need."""
 
     name = "threadpool-too-small"
-    title = "The private pool has fewer threads than calls that wait"
+    title = "Enlarge the private thread pool"
     family = "speed"
     semantics = "same"
     seen = (
-        "threading.private_threadpool_size is set, a parallel map may run more calls than that, its calls keep all "
-        "threads of the pool, and the worker hardly computes."
+        "threading.private_threadpool_size is set, a parallel map may run more calls than that, its calls "
+        "occupy all threads of the pool, and the worker computes little."
     )
     why = (
-        "The functions of maps run on the private pool alone. Calls that wait hold their threads, so the pool, not "
-        "num_parallel_calls, says how many wait at a time; AUTOTUNE goes no further than the pool either."
+        "The functions of maps run on the private pool only. Calls that wait occupy their threads, so the "
+        "pool, not num_parallel_calls, limits how many wait at a time; AUTOTUNE does not go beyond the pool "
+        "either."
     )
-    fix = "Make the pool as large as the number of calls that have to wait at a time, at most 64."
-    ignore_when = "The pool is small on purpose, because what the calls wait for cannot serve more of them."
+    fix = "Make the pool as large as the number of calls that should wait at a time, at most 64."
+    ignore_when = (
+        "The pool is small on purpose, because the service that the calls wait for cannot handle more of them."
+    )
     thresholds = (
         POOL_FULL,
         BLOCKED_CORES,
@@ -62,7 +65,7 @@ class ThreadpoolTooSmall(Rule):
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
-        """From the calls under way on average, beside the size of the pool."""
+        """From the calls in flight on average and the size of the pool."""
         at, pool = timing(view), private_pool(view)
         if at is None or pool is None:
             return
@@ -80,8 +83,8 @@ def _drafts(view: PipelineView, at: Timing, maps: Sequence[StageView], pool: int
         stage=maps[0].id,
         sentence=(
             f"{waiting_words(view, at, maps)}, about as many as the private pool has threads ({pool}), and the process "
-            f"uses {significant(used, 2)} of {view.cores:g} cores. {milliseconds(ms)} of waiting end every "
-            f"{milliseconds(at.interval_ms)}, one batch."
+            f"uses {significant(used, 2)} of {view.cores:g} cores. A batch needs {milliseconds(ms)} of waiting, "
+            f"and takes {milliseconds(at.interval_ms)}."
         ),
         recommendation=f"Raise threading.private_threadpool_size from {pool} to {threads}.",
         evidence={
