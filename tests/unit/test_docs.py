@@ -56,6 +56,18 @@ def test_links_lead_somewhere(path):
     assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
 
 
+def test_the_architecture_names_every_room():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = {name for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for name in re.findall(r"`([\w/]+)/`", row)}
+    rooms = {
+        module.parent.relative_to(ROOT).as_posix()
+        for top in ("cli", "profiles", "pipelines")
+        for module in (ROOT / top).rglob("*.py")
+        if module.name != "__init__.py"
+    }
+    assert {name for name in named if name.split("/")[0] in {"cli", "profiles", "pipelines"}} == rooms
+
+
 @pytest.mark.parametrize("name", [name for name in generate.PAGES if name.endswith(".json")])
 def test_published_schemas_name_their_draft_and_are_valid(name):
     schema = json.loads((ROOT / "docs" / name).read_text(encoding="utf-8"))
