@@ -58,7 +58,8 @@ def test_links_lead_somewhere(path):
 
 def test_the_architecture_names_every_room():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    named = {name for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for name in re.findall(r"`([\w/]+)/`", row)}
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`([\w/]+)/`", row)}
     rooms = {
         module.parent.relative_to(ROOT).as_posix()
         for top in ("cli", "profiles", "pipelines")
