@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import unicodedata
 from typing import TextIO
 
 from pipeprof.pipelines.errors import PipeprofError
+
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 class OutputError(PipeprofError):
@@ -56,7 +59,21 @@ def silence(stream: TextIO) -> None:
 
 def say(text: str) -> None:
     """Write a message to stderr, with control characters escaped."""
-    from pipeprof.cli.text.style import visible
-
     with contextlib.suppress(OSError):
         write_stream(sys.stderr, "\n".join(visible(line) for line in text.splitlines()) + "\n")
+
+
+def visible(text: str) -> str:
+    r"""User's text with everything that moves a cursor, hides or reorders other text spelled out.
+
+    Example:
+        >>> visible("a\x1b[31mb\nc\u202e")
+        'a\\x1b[31mb\\nc\\u202e'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_spelled(char) if unicodedata.category(char) in _HIDDEN_CATEGORIES else char for char in text)
+
+
+def _spelled(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from pipeprof.cli.streams import visible
 from pipeprof.cli.text.blocks import (
     Alternatives,
     Blank,
@@ -24,7 +25,7 @@ from pipeprof.cli.text.blocks import (
     Prose,
     Table,
 )
-from pipeprof.cli.text.style import Style, in_ascii, visible
+from pipeprof.cli.text.style import Style, in_ascii
 from pipeprof.cli.text.table import is_cut, lay_out
 
 KEY_WIDTH = 12

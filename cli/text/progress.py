@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from pipeprof.cli.streams import write_stream
-from pipeprof.cli.text.style import in_ascii, speaks_unicode, visible
+from pipeprof.cli.streams import visible, write_stream
+from pipeprof.cli.text.style import in_ascii, speaks_unicode
 from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.wording import significant

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,8 +37,6 @@ _ASCII = {
     "“": '"',
     "”": '"',
 }
-
-_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 @dataclass(frozen=True)
@@ -98,22 +95,6 @@ def speaks_unicode(encoding: str | None) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
-
-
-def visible(text: str) -> str:
-    r"""User's text with everything that moves a cursor, hides or reorders other text spelled out.
-
-    Example:
-        >>> visible("a\x1b[31mb\nc\u202e")
-        'a\\x1b[31mb\\nc\\u202e'
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_spelled(char) if unicodedata.category(char) in _HIDDEN_CATEGORIES else char for char in text)
-
-
-def _spelled(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
 
 
 def in_ascii(text: str) -> str:

@@ -13,8 +13,8 @@ from pipeprof.pipelines.build.functions import Functions
 from pipeprof.pipelines.build.pin_errors import pinned
 from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.base import Op
+from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
 from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick
-from pipeprof.pipelines.ops.values.nested import Pipeline, PipelineFunction
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure, map_leaves
 from pipeprof.pipelines.ops.values.values import (
@@ -89,7 +89,7 @@ def _set_options(tf: Any, options: Any, written: dict[str, Any]) -> None:
 
 
 class _Builder(Functions):
-    """Turns the parts of a spec into TensorFlow's; implements `pipeprof.pipelines.ops.base.Building`."""
+    """Turns the parts of a spec into TensorFlow's; implements `pipeprof.pipelines.ops.protocol.Building`."""
 
     def __init__(self, tf: Any, context: BuildContext) -> None:
         super().__init__(tf, context)

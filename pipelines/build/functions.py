@@ -16,9 +16,9 @@ from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.layers import make_layer
 from pipeprof.pipelines.build.pin_errors import pinned, remember_lines
 from pipeprof.pipelines.ops.calls.base import special_calls
+from pipeprof.pipelines.ops.calls.element import ElementFunction, Required
 from pipeprof.pipelines.ops.calls.opcall import OpCall, walk_calls
 from pipeprof.pipelines.ops.functions.layers import layers
-from pipeprof.pipelines.ops.values.element import ElementFunction, Required
 from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.ops.values.structures import (
     ARRAYS,

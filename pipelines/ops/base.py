@@ -6,88 +6,19 @@ one touches no other file. Its fields are TensorFlow's arguments, with TensorFlo
 
 # No `from __future__ import annotations`: pydantic evaluates the annotations of a base anew for every subclass.
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field, ValidationError, WithJsonSchema
 
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.functions.catalog import function
-from pipeprof.pipelines.ops.model import Closed, has_outer_element
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, has_outer_element
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, unknown
+from pipeprof.pipelines.ops.protocol import Building, InnerPipeline
 from pipeprof.pipelines.ops.registry import Registry
-from pipeprof.pipelines.ops.values.values import FilePatterns, FilledText, OuterElement, is_integer, parse_field
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.ops.values.element import ElementFunction
-    from pipeprof.pipelines.ops.values.nested import Pipeline, PipelineFunction
-    from pipeprof.pipelines.ops.values.options import Options
-
-SCHEMA_PLACEHOLDER = "x-pipeprof-definition"
-"""Key of a JSON schema that stands for a definition of that name, filled in by `pipelines.spec.schema.schema`."""
-
-
-class Building(Protocol):
-    """What a source or stage may ask of the builder; TensorFlow's objects are all `Any` here."""
-
-    @property
-    def tf(self) -> Any:
-        """The module tensorflow."""
-
-    @property
-    def tfds(self) -> Any:
-        """The module tensorflow_datasets."""
-
-    def arguments(self, op: "Op", address: str) -> dict[str, Any]:
-        """The arguments that were written, as TensorFlow takes them, and the node's name."""
-
-    def convert(self, value: Any) -> Any:
-        """A single value as TensorFlow takes it."""
-
-    def patterns(self, files: FilePatterns | OuterElement) -> Any:
-        """Files as patterns that TensorFlow matches itself; `convert` gives the files that match now."""
-
-    def element_function(
-        self,
-        function: "ElementFunction",
-        dataset: Any,
-        address: str,
-        *,
-        predicate: bool = False,
-        answers: bool = False,
-        unpacked: bool | None = None,
-        argument: str = "",
-    ) -> Callable[..., Any]:
-        """The Python function of a ``map`` over ``dataset``.
-
-        Args:
-            function: What was written.
-            dataset: What it is called on.
-            address: Address of the stage.
-            predicate: Whether the last call gives a single truth value, as that of a ``filter`` does.
-            answers: Whether the result of the last call stands alone (a key, a length), also if ``on`` picked a field.
-            unpacked: Whether TensorFlow calls it with the components of a tuple; default: as it does for ``dataset``.
-            argument: The stage's argument that the function is, when it does not stand in the stage itself.
-        """
-
-    def pipeline_function(self, function: "PipelineFunction", dataset: Any, address: str) -> Callable[..., Any]:
-        """The Python function of an ``interleave`` or ``flat_map`` over ``dataset``."""
-
-    def dataset_function(self, function: "PipelineFunction", address: str, argument: str) -> Callable[..., Any]:
-        """The Python function from a dataset, its last parameter, to a dataset; ``argument`` is its name."""
-
-    def function(self, reference: Any) -> Callable[..., Any]:
-        """The user's own function, as it is."""
-
-    def options(self, options: "Options") -> Any:
-        """A tf.data.Options."""
-
-    def inner(self, pipeline: "Pipeline", address: str) -> Any:
-        """The dataset of a pipeline that is an argument; ``address`` is where its sources and stages stand below."""
-
-    def generator(self, reference: Any, address: str) -> Callable[..., Any]:
-        """The Python function of a ``from_generator``."""
+from pipeprof.pipelines.ops.values.values import FilledText, OuterElement, is_integer, parse_field
 
 
 @dataclass(frozen=True)
@@ -98,7 +29,7 @@ class Inner:
     """What its addresses have after that of the source or stage: ``("datasets", 0)``; nothing for ``interleave``."""
     place: tuple[str | int, ...]
     """Keys and indices from the arguments to the pipeline: ``("datasets", "image")``."""
-    pipeline: "Pipeline"
+    pipeline: InnerPipeline
     per_element: bool
     """Whether a function makes it anew for each element."""
 

@@ -20,6 +20,8 @@ from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+SCHEMA_PLACEHOLDER = "x-pipeprof-definition"
+"""Key of a JSON schema that stands for a definition of that name, filled in by `pipelines.spec.schema.schema`."""
 TENSORFLOWS_FUNCTIONS = ("map_func", "predicate", "generator")
 """TensorFlow's own names of function arguments, which may be written instead of pipeprof's."""
 _CODE = "function"

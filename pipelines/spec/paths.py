@@ -14,7 +14,7 @@ from pipeprof.pipelines.data.recipes.models import file_names
 from pipeprof.pipelines.errors import PlainError, UsageError
 from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
 from pipeprof.pipelines.ops.model import Closed
-from pipeprof.pipelines.ops.values.nested import Pipeline, PipelineFunction, Pipelines
+from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile, PythonRef
 from pipeprof.pipelines.spec.models import Spec

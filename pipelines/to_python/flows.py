@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pipeprof.pipelines.ops.base import Op
+from pipeprof.pipelines.ops.nested import Pipelines
 from pipeprof.pipelines.ops.values.arrays import CsvArray
-from pipeprof.pipelines.ops.values.nested import Pipelines
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.values import OuterElement
 from pipeprof.pipelines.to_python.arrays import array_noun

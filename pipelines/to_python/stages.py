@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pipeprof.pipelines.ops.base import Op, Source, Stage
-from pipeprof.pipelines.ops.values.element import ElementFunction, Required
-from pipeprof.pipelines.ops.values.nested import Pipeline, PipelineFunction, Pipelines
+from pipeprof.pipelines.ops.calls.element import ElementFunction, Required
+from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.values import FilePatterns, OuterElement

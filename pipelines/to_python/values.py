@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeprof.pipelines.ops.calls.element import Required
 from pipeprof.pipelines.ops.values.arrays import LinesArray
-from pipeprof.pipelines.ops.values.element import Required
 from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.ops.values.structures import ARRAYS, ShapeOf, Structure, TensorSpec
 from pipeprof.pipelines.ops.values.values import (

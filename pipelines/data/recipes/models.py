@@ -40,8 +40,8 @@ from pipeprof.pipelines.data.recipes.record_features import (
     JpegFeature,
     LabelFeature,
 )
-from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
 from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
 
 _NPY_HEADER_BYTES = 128

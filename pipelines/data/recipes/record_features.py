@@ -19,9 +19,8 @@ from pipeprof.pipelines.data.recipes.recipe import (
     image_bytes,
     item_bytes,
 )
-from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
 from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.model import Document
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Document
 
 Number = Annotated[int, Field(ge=0, le=10_000_000, strict=True)]
 Name = Annotated[str, Field(min_length=1, strict=True)]

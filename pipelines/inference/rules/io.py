@@ -11,7 +11,7 @@ from pipeprof.pipelines.inference.rules.base import Arguments, Rule, dense, same
 from pipeprof.pipelines.inference.rules.strings import lengths_differ
 from pipeprof.pipelines.inference.tensor.shapes import WIDTHS, Content, Shape, Structure, Tensor
 from pipeprof.pipelines.inference.tensor.texts import refuse
-from pipeprof.pipelines.ops.values.element import Required
+from pipeprof.pipelines.ops.calls.element import Required
 from pipeprof.pipelines.ops.values.features import FeatureSpec
 
 _IMAGE_CHANNELS = 3

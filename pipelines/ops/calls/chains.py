@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import ValidationError, WithJsonSchema
 
-from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
 from pipeprof.pipelines.ops.calls.opcall import OpCall
 from pipeprof.pipelines.ops.calls.seed_scope import sharing
 from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER
 from pipeprof.pipelines.ops.problems import Problems, mismatch
 
 _CALLS = {"type": "array", "items": {SCHEMA_PLACEHOLDER: "call"}}
@@ -18,7 +18,7 @@ _CALLS = {"type": "array", "items": {SCHEMA_PLACEHOLDER: "call"}}
 
 def _chain(value: Any) -> tuple[OpCall, ...]:
     # A chain holds calls and a call holds chains, so the reader of calls is looked up when it is needed.
-    found: tuple[OpCall, ...] = importlib.import_module("pipeprof.pipelines.ops.values.element").parse_chain(value)
+    found: tuple[OpCall, ...] = importlib.import_module("pipeprof.pipelines.ops.calls.element").parse_chain(value)
     return found
 
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, WithJsonSchema, model_validator
 
 from pipeprof.pipelines.addresses import join, node_name
-from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER, Building, Inner, Source
+from pipeprof.pipelines.ops.base import Inner, Source
 from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.problems import error, failure, mismatch
-from pipeprof.pipelines.ops.values.nested import (
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER
+from pipeprof.pipelines.ops.nested import (
     AnyPipeline,
     Pipeline,
     PipelineList,
@@ -19,6 +19,8 @@ from pipeprof.pipelines.ops.values.nested import (
     PipelineStructure,
     parse_pipeline,
 )
+from pipeprof.pipelines.ops.problems import error, failure, mismatch
+from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.values import Flag, Seed, check_shares
 
 

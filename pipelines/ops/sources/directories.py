@@ -6,9 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, WithJsonSchema
 
-from pipeprof.pipelines.ops.base import Building, Source
+from pipeprof.pipelines.ops.base import Source
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import mismatch
+from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.structures import Tensors
 from pipeprof.pipelines.ops.values.values import (
     Flag,

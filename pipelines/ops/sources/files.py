@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from pipeprof.pipelines.ops.base import Building, Source
-from pipeprof.pipelines.ops.values.element import RecordDefaults
+from pipeprof.pipelines.ops.base import Source
+from pipeprof.pipelines.ops.calls.element import RecordDefaults
+from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.values import (
     Compression,
     Files,

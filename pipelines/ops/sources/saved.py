@@ -8,11 +8,12 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, WithJsonSchema
 
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.ops.base import Building, Inner, Source
+from pipeprof.pipelines.ops.base import Inner, Source
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.nested import PipelineFunction
 from pipeprof.pipelines.ops.problems import mismatch
-from pipeprof.pipelines.ops.values.nested import PipelineFunction
+from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.structures import Signature
 from pipeprof.pipelines.ops.values.values import (
     FilledText,

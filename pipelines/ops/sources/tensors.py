@@ -6,11 +6,12 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from pipeprof.pipelines.ops.base import Building, Source
+from pipeprof.pipelines.ops.base import Source
+from pipeprof.pipelines.ops.calls.element import PYTHON
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
-from pipeprof.pipelines.ops.values.element import PYTHON
+from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.structures import Dtypes, Shapes, Signature, Tensors
 from pipeprof.pipelines.ops.values.values import Dtype, Flag, Integer, OuterElement, Python, Seed, is_integer
 

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from pipeprof.pipelines.ops.base import Building, Stage
+from pipeprof.pipelines.ops.base import Stage
+from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.padding import padding_values
 from pipeprof.pipelines.ops.values.structures import Scalars, Shapes
 from pipeprof.pipelines.ops.values.values import Dtype, Flag, Positive, PositiveOrAutotune, Shape, Sizes

@@ -8,10 +8,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, WithJsonSchema, model_validator
 
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.ops.base import Building, Inner, Stage
+from pipeprof.pipelines.ops.base import Inner, Stage
+from pipeprof.pipelines.ops.calls.element import ElementFunction, check_targets
 from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.values.element import ElementFunction, check_targets
-from pipeprof.pipelines.ops.values.nested import PipelineFunction
+from pipeprof.pipelines.ops.nested import PipelineFunction
+from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.values import FilledOutputPath, FilledText, OutputPath, PositiveOrAutotune, choice
 
 _COMPRESSIONS = ("AUTO", "GZIP", "SNAPPY", "NONE")

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from pipeprof.pipelines.addresses import join
-from pipeprof.pipelines.ops.base import Building, Inner, Stage
-from pipeprof.pipelines.ops.values.nested import AnyPipeline
+from pipeprof.pipelines.ops.base import Inner, Stage
+from pipeprof.pipelines.ops.nested import AnyPipeline
+from pipeprof.pipelines.ops.protocol import Building
 
 
 class Concatenate(Stage):

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from pipeprof.pipelines.ops.base import Building, Inner, Stage
+from pipeprof.pipelines.ops.base import Inner, Stage
+from pipeprof.pipelines.ops.calls.element import ElementFunction, check_targets
+from pipeprof.pipelines.ops.nested import PipelineFunction
 from pipeprof.pipelines.ops.problems import error, failure, mismatch
-from pipeprof.pipelines.ops.values.element import ElementFunction, check_targets
-from pipeprof.pipelines.ops.values.nested import PipelineFunction
+from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.padding import padding_values
 from pipeprof.pipelines.ops.values.structures import Scalars, Shapes
 from pipeprof.pipelines.ops.values.values import Flag, Integers, Positive

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from pipeprof.pipelines.ops.base import AnyStage, Building, Inner, NestedSource, Stage
-from pipeprof.pipelines.ops.values.element import PYTHON
-from pipeprof.pipelines.ops.values.nested import ON, SOURCE, STAGES, PipelineFunction, check_start
+from pipeprof.pipelines.ops.base import AnyStage, Inner, NestedSource, Stage
+from pipeprof.pipelines.ops.calls.element import PYTHON
+from pipeprof.pipelines.ops.nested import ON, SOURCE, STAGES, PipelineFunction, check_start
+from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.values import ElementField, Flag, Positive, PositiveOrAutotune, Python
 
 

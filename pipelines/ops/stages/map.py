@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from pipeprof.pipelines.ops.base import Building, Stage
-from pipeprof.pipelines.ops.values.element import OPS, PYTHON, Call, ElementFunction, check_targets
+from pipeprof.pipelines.ops.base import Stage
+from pipeprof.pipelines.ops.calls.element import OPS, PYTHON, Call, ElementFunction, check_targets
+from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.features import Features
 from pipeprof.pipelines.ops.values.structures import Tensors
 from pipeprof.pipelines.ops.values.values import Flag, PositiveOrAutotune, Python

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from pipeprof.pipelines.ops.base import Building, Stage
+from pipeprof.pipelines.ops.base import Stage
+from pipeprof.pipelines.ops.calls.element import ElementFunction, check_targets
 from pipeprof.pipelines.ops.problems import failure, mismatch
-from pipeprof.pipelines.ops.values.element import ElementFunction, check_targets
+from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.values import Count, FilledText, Flag, Integer, NotNegative, Positive, Seed, Shares
 
 

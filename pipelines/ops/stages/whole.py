@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.ops.base import Building, Stage
+from pipeprof.pipelines.ops.base import Stage
 from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.options import Options as DatasetOptions
 from pipeprof.pipelines.ops.values.values import Python, PythonRef
 

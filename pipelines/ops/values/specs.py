@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import ValidationError, WithJsonSchema
 
-from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
 from pipeprof.pipelines.ops.checked import Checked
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER
 from pipeprof.pipelines.ops.problems import Problems, mismatch
 from pipeprof.pipelines.ops.values.structures import Structure, parse_signature
 from pipeprof.pipelines.ops.values.values import check_dtype

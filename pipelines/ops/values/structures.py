@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, WithJsonSchema
 
-from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
 from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed
 from pipeprof.pipelines.ops.problems import Problems, mismatch
 from pipeprof.pipelines.ops.values.arrays import (
     CsvArray,

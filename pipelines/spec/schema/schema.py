@@ -9,11 +9,11 @@ from pydantic import BaseModel, TypeAdapter
 
 from pipeprof.pipelines.data.recipes.models import DataEntry
 from pipeprof.pipelines.data.recipes.record_features import FeatureEntry
-from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER, Op, Source, sources, stages
-from pipeprof.pipelines.ops.model import Closed, Document
-from pipeprof.pipelines.ops.values.element import ElementFunction
+from pipeprof.pipelines.ops.base import Op, Source, sources, stages
+from pipeprof.pipelines.ops.calls.element import ElementFunction
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, Document
+from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
 from pipeprof.pipelines.ops.values.features import KINDS
-from pipeprof.pipelines.ops.values.nested import Pipeline, PipelineFunction
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Filling
 from pipeprof.pipelines.ops.values.units import Duration
 from pipeprof.pipelines.ops.values.values import DTYPES

@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from pipeprof.cli import streams
+from pipeprof.cli.streams import visible
 from pipeprof.cli.text import names, style, units
 from pipeprof.cli.text.blocks import Column, Prose, Table
 from pipeprof.cli.text.names import draw_bar, number_of
 from pipeprof.cli.text.paint import paint
-from pipeprof.cli.text.style import Style, in_ascii, speaks_unicode, style_of, visible, wants_color
+from pipeprof.cli.text.style import Style, in_ascii, speaks_unicode, style_of, wants_color
 from pipeprof.cli.text.table import lay_out
 
 
@@ -131,7 +133,7 @@ def test_numbers_of_stages() -> None:
     ]
 
 
-@pytest.mark.parametrize("module", [names, style, units])
+@pytest.mark.parametrize("module", [names, streams, style, units])
 def test_examples_in_the_docstrings(module: object) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0

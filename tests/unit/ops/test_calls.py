@@ -11,11 +11,11 @@ from unit.ops.call_samples import BAD_CALLS, GOOD_CALLS
 from unit.ops.spec_samples import ops
 
 from pipeprof.pipelines.ops.calls.base import special_calls
+from pipeprof.pipelines.ops.calls.element import parse_call
 from pipeprof.pipelines.ops.calls.items import SliceBounds, parse_key
 from pipeprof.pipelines.ops.calls.opcall import walk_calls
 from pipeprof.pipelines.ops.calls.seeds import drawing
 from pipeprof.pipelines.ops.functions.layers import layers
-from pipeprof.pipelines.ops.values.element import parse_call
 from pipeprof.pipelines.ops.values.fields import FieldError, place
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import leaves

@@ -9,7 +9,6 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER
 from pipeprof.pipelines.ops.calls.base import special_calls
 from pipeprof.pipelines.ops.calls.opcall import ANSWERS, ROUTES, On, OpCall, chain_path, input_count, parse_routes
 from pipeprof.pipelines.ops.calls.seed_scope import seeded
@@ -24,7 +23,7 @@ from pipeprof.pipelines.ops.functions.catalog import (
     table,
 )
 from pipeprof.pipelines.ops.functions.layers import LAYERS, layer
-from pipeprof.pipelines.ops.model import Closed
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch, shown, unknown
 from pipeprof.pipelines.ops.values.features import parse_features
 from pipeprof.pipelines.ops.values.structures import parse_constant

@@ -14,11 +14,11 @@ from pydantic import (
     model_validator,
 )
 
-from pipeprof.pipelines.ops.base import SCHEMA_PLACEHOLDER, AnyStage, Inner, NestedSource, sources
+from pipeprof.pipelines.ops.base import AnyStage, Inner, NestedSource, sources
+from pipeprof.pipelines.ops.calls.element import PYTHON
 from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.model import Closed, has_outer_element
+from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, has_outer_element
 from pipeprof.pipelines.ops.problems import Problems, error, failure, mismatch
-from pipeprof.pipelines.ops.values.element import PYTHON
 from pipeprof.pipelines.ops.values.values import ElementField, Python
 
 if TYPE_CHECKING:
