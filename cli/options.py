@@ -76,12 +76,27 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Hide progress.")]
 Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Print the complete report, and the phases with their times on stderr.")
 ]
+SECTION_NAMES = (
+    "verdict",
+    "errors",
+    "findings",
+    "steps",
+    "gaps",
+    "pipeline",
+    "time",
+    "memory",
+    "ledger",
+    "warnings",
+    "output",
+    "conditions",
+)
+"""Names of the sections of the complete report, in their order."""
 Section = Annotated[
     list[str] | None,
     typer.Option(
         "--section",
         metavar="NAME,...",
-        help="Print only these sections, e.g. steps,memory,gaps. Repeatable.",
+        help=f"Print only these sections of the complete report: {', '.join(SECTION_NAMES)}. Repeatable.",
     ),
 ]
 

@@ -97,7 +97,7 @@ def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block
                 Column("owner", [OWNERS[one.owner] for one in memory.held], right=False),
                 Column("stage", [names.get(one.stage, one.stage) for one in memory.held], right=False, shrink_to=28),
                 Column(scale.unit, [_bytes(one, scale.text(one.bytes)) for one in memory.held]),
-                Column("how", [HOW[one.how] for one in memory.held], right=False),
+                Column("how", [HOW[one.how] for one in memory.held], right=False, keep=2),
                 Column("", [one.formula for one in memory.held], right=False, keep=3, shrink_to=20, style="dim"),
             ]
         )

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import rerun
-from pipeprof.cli.report.findings import build_findings, describe_delta, describe_measured, summarize_status
+from pipeprof.cli.report.findings import build_findings, describe_delta, describe_measured
 from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, Span
+from pipeprof.profiles.advise.advise import UNVERIFIED
 from pipeprof.profiles.wording import significant, stage_label
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def build_all_findings(profile: Profile) -> Iterator[Block]:
     if not profile.findings:
         yield from build_findings(profile)
         return
-    yield Heading("What to change", summarize_status(profile.findings))
+    yield Heading("What to change")
     for number in range(1, len(profile.findings) + 1):
         yield from build_finding(profile, number)
 
@@ -84,7 +85,7 @@ def describe_finding(finding: Finding, stages: Sequence[Stage]) -> Iterator[Bloc
         yield from _labelled("Measured", describe_measured(finding.measured))
     if finding.evidence:
         yield from _labelled("Evidence", _evidence(finding.evidence))
-    if finding.reason:
+    if finding.reason and finding.reason != UNVERIFIED:
         yield from _labelled("Status", finding.reason)
     yield from _labelled("Rule", f"pipeprof explain {finding.rule}")
 
@@ -93,7 +94,7 @@ def _status(finding: Finding) -> str:
     words = {
         "kept": "measured: better by more than the noise",
         "ceiling": "measured: the cause; no edit is known",
-        "unverified": "",
+        "unverified": "predicted, not verified yet",
         "rejected": "measured: no gain, or other data than before",
     }
     return words[finding.status]

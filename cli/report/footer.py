@@ -31,12 +31,13 @@ _TOO_MUCH_STEAL = 0.01
 _TOO_FEW_STEPS = 20
 
 
-def build_footer(profile: Profile, saved: str | None) -> Iterator[Block]:
+def build_footer(profile: Profile, saved: str | None, *, complete: bool = False) -> Iterator[Block]:
     """Build one line on trust, the path of the saved profile and the next command.
 
     Args:
         profile: The profile.
         saved: Its path as the user would type it, if there is one.
+        complete: The report has all numbers already.
     """
     yield Blank()
     if profile.steps is not None:
@@ -47,7 +48,7 @@ def build_footer(profile: Profile, saved: str | None) -> Iterator[Block]:
     notes = len([one for one in profile.warnings if one.code in NOTES])
     more = f" and {notes} note{'' if notes == 1 else 's'}" if notes else ""
     if saved:
-        yield Command("Saved", saved, width=_KEY, note=MARK.replace("numbers", f"numbers{more}"))
+        yield Command("Saved", saved, width=_KEY, note="" if complete else MARK.replace("numbers", f"numbers{more}"))
     command = next_command(profile, saved)
     if command is not None:
         yield Command("Next", command.line, width=_KEY)

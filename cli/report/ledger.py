@@ -100,7 +100,7 @@ def build_ledger(profile: Profile) -> Iterator[Block]:
             Column(scale.unit, [*(_bytes(entry, scale.text(entry.bytes)) for entry in rows), left]),
             Column("predicted", [*(scale.text(entry.predicted_bytes) for entry in rows), ""], keep=1),
             Column("how", [*(HOW[entry.how] for entry in rows), ""], right=False, keep=2),
-            Column("", [*(entry.what or "" for entry in rows), ""], right=False, keep=3, shrink_to=16, style="dim"),
+            Column("", [*(_detail(entry) for entry in rows), ""], right=False, keep=3, shrink_to=16, style="dim"),
         ]
     )
     growth = growth_text(memory, lambda stage: names.get(stage, stage))
@@ -191,6 +191,13 @@ def _tuned_prefetch(entry: LedgerEntry, stage: Stage, names: dict[str, str], mem
         f"{budget} for all tuned buffers. {own} bounds it, as does options.autotune.ram_budget; the effect of either "
         "on speed was not measured."
     )
+
+
+def _detail(entry: LedgerEntry) -> str:
+    """What the bytes are, where the owner does not say it already."""
+    what = entry.what or ""
+    owner = name_owner(entry)
+    return "" if owner in what or what in owner else what
 
 
 def _bytes(entry: LedgerEntry, text: str) -> str:

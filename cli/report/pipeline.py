@@ -106,7 +106,7 @@ def _table(profile: Profile, stages: Sequence[Stage], folded: Sequence[Stage], *
     changed = [_changed(stage, names, short=short) for stage in stages]
     return Table(
         [
-            Column("#", [*(number_of(stage.id) for stage in stages), *blank], right=False, style="dim", shrink_to=8),
+            Column("#", [*(_number(stage, short=short) for stage in stages), *blank], right=False, style="dim"),
             Column(
                 "stage", [*("  " * stage.depth + _name(stage) for stage in stages), *rest], right=False, shrink_to=20
             ),
@@ -147,6 +147,12 @@ def _lines(profile: Profile, stages: Sequence[Stage], blank: Sequence[str]) -> l
         for place in places
     ]
     return [Column("line", [*cells, *blank], keep=4)] if any(cells) else []
+
+
+def _number(stage: Stage, *, short: bool) -> str:
+    """The number of a stage; a short one of a nested stage is its end, whose beginning is in the rows before it."""
+    number = number_of(stage.id)
+    return f".{re.split('[./]', number)[-1]}" if short and stage.depth else number
 
 
 def _name(stage: Stage) -> str:

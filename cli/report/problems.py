@@ -59,9 +59,18 @@ def _errors(profile: Profile, *, complete: bool) -> Iterator[Block]:
 
 
 def _traceback(problem: Problem, *, complete: bool) -> Iterator[Block]:
-    """The user's own frames, the innermost last, each with its line of source."""
-    del problem, complete
-    yield from ()
+    """The user's own frames, the innermost last, each with its line of source; in full also the complete traceback."""
+    if problem.frames:
+        yield Prose("In your code, the most recent call last:", style="dim")
+        for frame in problem.frames:
+            where = f" in {frame.function}" if frame.function else ""
+            yield Code(f"{frame.file}:{frame.line}{where}", indent=4)
+            if frame.source:
+                yield Code(frame.source, indent=6)
+    if complete and problem.traceback:
+        yield Prose("The complete traceback:", style="dim")
+        lines = [line.expandtabs(4).rstrip() for line in problem.traceback.splitlines()]
+        yield Code("\n".join(line for line in lines if line), indent=4, wrap=True)
 
 
 def build_output(profile: Profile) -> Iterator[Block]:
@@ -116,7 +125,7 @@ def count_repeats(text: str) -> str:
 def _head(problem: Problem, profile: Profile) -> str:
     stage = next((stage for stage in profile.stages or [] if stage.id == problem.stage), None)
     parts = [problem.code]
-    if stage or problem.stage:
+    if stage or (problem.stage and not problem.file):
         parts.append(f"at {stage_label(stage) if stage else problem.stage}")
     if problem.file:
         place = [problem.file, *(str(number) for number in (problem.line, problem.column) if number is not None)]

@@ -74,7 +74,7 @@ def build_report(profile: Profile, saved: str | None = None, selection: Selectio
     elif selection is not None and selection.verbose:
         for build in SECTIONS.values():
             yield from build(profile)
-        yield from build_footer(profile, saved)
+        yield from build_footer(profile, saved, complete=True)
     else:
         yield from _build_screen(profile, saved)
 

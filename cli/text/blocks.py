@@ -72,7 +72,8 @@ class Code:
         text: The lines.
         indent: Spaces before each line.
         label: Stands to the left of the first line.
-        wrap: Long lines are broken at spaces, and their remarks go on a line of their own; else they are cut.
+        wrap: Long lines are broken at spaces, and remarks of labelled code go on a line of their own; else they are
+            cut.
     """
 
     text: str

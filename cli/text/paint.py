@@ -165,7 +165,9 @@ class _Painter:
     def _wrapped_code(self, block: Code) -> None:
         margin = len(block.label.ljust(LABEL_WIDTH)) if block.label else 0
         label = block.label.ljust(margin)
-        for line in _set_remarks_apart(block.text.splitlines(), self._style.width - block.indent - margin):
+        lines = block.text.splitlines()
+        # A remark says what the code is for; in foreign text a # may be anything.
+        for line in _set_remarks_apart(lines, self._style.width - block.indent - margin) if block.label else lines:
             code = line.lstrip(" ")
             inner = len(line) - len(code)
             start = Text().append(label, style="dim").append(" " * inner + self._clean(code))

@@ -21,6 +21,7 @@ NO_TERMINAL_WIDTH = 100
 _ASCII = {
     "—": "-",
     "–": "-",
+    "−": "-",
     "·": "|",
     "…": "...",
     "→": "->",
@@ -91,7 +92,7 @@ def style_of(stream: TextIO, choice: str) -> Style:
 def speaks_unicode(encoding: str | None) -> bool:
     """Whether the report's own characters exist in an encoding; an unknown one counts as ASCII."""
     try:
-        "—·…→×µ█▌✓✗└".encode(encoding or "ascii")
+        "—−·…→×µ█▌✓✗└".encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeprof.cli.report.pipeline import build_pipeline
 from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.text.names import number_of
 from pipeprof.cli.text.paint import paint
@@ -136,3 +137,47 @@ def test_a_call_that_is_several_stages_is_named() -> None:
     assert "bucket_by_sequence_length (line 4) is 0 and 0.0\n" in text
     assert "rejection_resample (line 5) is 5 to 5, 4 stages\n" in text
     assert text.count(") is ") == 2
+
+
+def on_one_screen(shown: Profile, width: int) -> str:
+    return paint(build_pipeline(shown), Style(width=width))
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_the_default_table_names_only_what_differs(width: int) -> None:
+    text = on_one_screen(profile(*NESTED[:8]), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "as written" not in text
+
+    def row(word: str) -> str:
+        (line,) = [line for line in text.splitlines() if word in line]
+        return line
+
+    assert row("from_tensor_slices").split()[:3] == [".source", "from_tensor_slices", "1.50"]
+    assert row("fused into map").split()[0] == "0"
+    assert " map " in row("fused with batch")
+    assert row("decode_and_crop").index("decode_and_crop") == row("interleave").index("interleave") + 2
+
+
+def test_stages_that_tensorflow_adds_and_tunes_are_marked() -> None:
+    shown = profile(
+        stage("source", "range", "parallelism tuned to 4", parallelism=4, tunable=True),
+        stage("stages.0", "prefetch", "buffer tuned to 8"),
+        stage("injected.0", "prefetch", "prefetch injected, buffer tuned to 16", origin="injected"),
+    )
+    rows = [line.strip() for line in on_one_screen(shown, 120).splitlines()[2:]]
+    assert rows[0].endswith("4  calls chosen by TensorFlow")
+    assert rows[1].endswith("TensorFlow chose a buffer of 8")
+    assert rows[2].startswith("+")
+    assert rows[2].endswith("added by TensorFlow, buffer of 16")
+
+
+def test_a_function_has_the_lines_of_its_stages() -> None:
+    shown = profile(
+        stage("source", "range", location={"file": "train.py", "line": 8}),
+        stage("stages.0", "map", location={"file": "train.py", "line": 9}),
+    )
+    assert " line " not in on_one_screen(shown, 100)
+    shown.target.kind = "function"
+    rows = [line.split() for line in on_one_screen(shown, 100).splitlines()[1:4]]
+    assert [row[2] for row in rows] == ["line", "8", "9"]

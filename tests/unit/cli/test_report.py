@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from pipeprof.cli.options import SECTION_NAMES
 from pipeprof.cli.report.report import SECTIONS, Selection, build_report
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
@@ -23,7 +24,7 @@ from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount
 from pipeprof.profiles.time.verdict import conclude
 
-NAMES = ("input-bound", "step-bound", "step-none", "out-of-memory", "interrupted", "no-model", "jpeg-folder")
+NAMES = ("input-bound", "step-bound", "step-none", "out-of-memory", "interrupted", "no-model", "jpeg-folder", "raised")
 SAVED = "pipeprof-out/{}-20260731T101112Z.json"
 COPIED = re.compile(r" *(Next|Saved|try|why|Try) ")
 SCREEN = 45
@@ -78,6 +79,10 @@ def test_the_complete_report_has_every_number_of_the_former_one(path: Path, reco
     # Wide enough for every column.
     now = set(NUMBER.findall(full(recorded(path.stem), width=200)))
     assert before <= now, sorted(before - now)
+
+
+def test_sections_are_those_of_the_help() -> None:
+    assert tuple(SECTIONS) == SECTION_NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -277,6 +282,23 @@ def test_threads_that_wake_up_on_free_cores_are_no_contention(recorded: Recorded
     assert "44 % of the threads' time waiting for a core" in line_of(full(profile), "Contention")
     assert "waiting for a core 44 % of the threads' time" in full(profile)
     assert "other processes used 8.0 of 8 cores" in " ".join(report(profile).split())
+
+
+def test_an_error_shows_the_users_own_frames(recorded: Recorded) -> None:
+    profile = recorded("raised")
+    text = report(profile)
+    frames = [
+        "    data/records.py:7 in load",
+        '      return parse(index, b"" if index == 2 else b"1.5")',
+        "    data/records.py:12 in parse",
+        '      raise ValueError(f"record {index} is empty")',
+    ]
+    assert "\n".join(frames) in text
+    assert "site-packages" not in text
+    assert "iterator_ops.py" in full(profile, "errors")
+    assert "".join((profile.errors[0].traceback or "").split()) in "".join(full(profile, "errors").split())
+    profile.errors[0].frames[1].source = profile.errors[0].frames[1].function = None
+    assert "    data/records.py:12\n" in report(profile)
 
 
 def with_stage(profile: Profile, **changes: object) -> Profile:
