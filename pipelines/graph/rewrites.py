@@ -78,7 +78,7 @@ class Rewrites:
             (stage.owner is not None, "stays serial: TensorFlow makes nothing parallel inside a function"),
             (not self.executed.has("Model"), "runs as written because autotune is off"),
             (node.stateful_op is not None, f"stays serial: stateful op {node.stateful_op}"),
-            (node.arguments.get("force_synchronous") is True, "stays serial as asked for (synchronous)"),
+            (node.arguments.get("force_synchronous") is True, "stays serial: synchronous is set"),
             (node.stateful, "stays serial: its function has state"),
             (
                 options.get(f"{_OPTIMIZATION}.apply_default_optimizations") is False,

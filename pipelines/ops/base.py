@@ -46,7 +46,7 @@ class Op(Closed):
     own_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that are pipeprof's own way to write one of TensorFlow's arguments, or that `build` handles itself."""
 
-    name: FilledText | None = Field(default=None, description="A name for reports, findings and --set.")
+    name: FilledText | None = Field(default=None, description="Name of the stage in reports, findings and --set.")
 
     @property
     def label(self) -> str | None:

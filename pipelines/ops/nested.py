@@ -24,16 +24,16 @@ from pipeprof.pipelines.ops.values.values import ElementField, Python
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-SOURCE = "Source of the pipeline made for each element, which stands for its first argument when that is left out."
-STAGES = "Stages of the pipeline made for each element, in order; without `source` they begin with the element itself."
-ON = "Which component of the element is the dataset that the pipeline begins with, where it has no `source`."
+SOURCE = "Source of the pipeline for each element; the element replaces its first argument unless that is given."
+STAGES = "Stages of the pipeline for each element, in order; without `source` their input is the element itself."
+ON = "Component of the element that is the input dataset, if there is no `source`."
 
 
 class Pipeline(Closed):
     """A source and stages; without a source it begins with the dataset that the element around it holds."""
 
-    source: NestedSource | None = Field(default=None, description="Where its elements come from.")
-    stages: list[AnyStage] | None = Field(default=None, description="What happens to its elements, in order.")
+    source: NestedSource | None = Field(default=None, description="Source of the elements.")
+    stages: list[AnyStage] | None = Field(default=None, description="Stages, in order.")
     on: ElementField | None = Field(default=None, description=ON)
 
     @model_validator(mode="wrap")

@@ -53,29 +53,29 @@ AnyStep = Annotated[Step, Checked(parse_step), WithJsonSchema({"x-pipeprof-defin
 
 
 class Measure(Document):
-    """What is measured, and for how long."""
+    """Measurement settings."""
 
-    seconds: PositiveNumber = Field(default=10.0, description="Seconds of measuring after the warm-up.")
-    steps: Positive | None = Field(default=None, description="Number of steps after which measuring ends earlier.")
+    seconds: PositiveNumber = Field(default=10.0, description="Seconds to measure after the warm-up.")
+    steps: Positive | None = Field(default=None, description="Maximum number of steps.")
     warmup_seconds: Annotated[
         float | None,
         Checked(_warmup),
         WithJsonSchema({"type": ["number", "null"], "minimum": 0}),
-    ] = Field(default=None, description="Seconds of warm-up; until things have settled when left out.")
-    seed: NotNegative | None = Field(default=None, description="Seed of TensorFlow's random ops.")
-    cold: Flag = Field(default=False, description="Whether the source files are dropped from the page cache first.")
+    ] = Field(default=None, description="Seconds of warm-up; default: until the pipeline has settled.")
+    seed: NotNegative | None = Field(default=None, description="Seed for TensorFlow's random ops.")
+    cold: Flag = Field(default=False, description="Whether to evict the source files from the page cache first.")
 
 
 class Ignore(Document):
-    """A finding that is not to be reported, and why."""
+    """A finding to ignore, and the reason."""
 
     rule: FilledText = Field(description="Name of the rule.")
     stage: Annotated[
         str | int | None,
         Checked(_stage_reference),
         WithJsonSchema({"type": ["string", "integer"]}),
-    ] = Field(default=None, description="Name, index or address of a stage; every stage when left out.")
-    reason: FilledText = Field(description="Why the finding does not matter here.")
+    ] = Field(default=None, description="Name, index or address of a stage; default: all stages.")
+    reason: FilledText = Field(description="Reason for ignoring the finding.")
 
 
 @dataclass(frozen=True)
@@ -98,25 +98,23 @@ class Spec(Document):
 
     noun: ClassVar[str] = "key"
 
-    version: Version = Field(description="Version of the language.")
+    version: Version = Field(description="Version of the spec language.")
     name: FilledText | None = Field(default=None, description="Name of the pipeline in reports.")
-    description: Text | None = Field(default=None, description="What the pipeline is for.")
+    description: Text | None = Field(default=None, description="Description of the pipeline.")
     extends: FilledText | None = Field(
-        default=None, description="A spec that this one changes, relative to this file: what is not said here, it says."
+        default=None, description="Base spec, relative to this file; this spec overrides it."
     )
     data: dict[str, AnyEntry] = Field(
-        default_factory=dict, description="Inputs that are made on the first run; data:NAME/… is the folder of one."
+        default_factory=dict, description="Inputs, generated on the first run; data:NAME/… is the folder of an input."
     )
-    source: AnySource = Field(
-        description="Where the elements come from: one key, TensorFlow's name, with its arguments."
-    )
+    source: AnySource = Field(description="Source of the elements: one key, TensorFlow's name, with its arguments.")
     stages: list[AnyStage] = Field(
-        default_factory=list, description="What happens to the elements, in order: each one key, TensorFlow's name."
+        default_factory=list, description="Stages, in order: each has one key, TensorFlow's name, with its arguments."
     )
     options: Options = Field(default_factory=Options, description="tf.data.Options by TensorFlow's names.")
-    step: AnyStep = Field(default_factory=Step, description="What takes the batches and uses the device.")
-    measure: Measure = Field(default_factory=Measure, description="What is measured, and for how long.")
-    ignore: list[Ignore] = Field(default_factory=list, description="Findings that are not to be reported.")
+    step: AnyStep = Field(default_factory=Step, description="Training step that consumes the batches.")
+    measure: Measure = Field(default_factory=Measure, description="Measurement settings.")
+    ignore: list[Ignore] = Field(default_factory=list, description="Findings to ignore.")
 
     @field_validator("data", mode="before")
     @classmethod

@@ -45,10 +45,10 @@ Every = Annotated[
 class Simulated(Document):
     """Times of the simulated device; all in seconds once read."""
 
-    base: Duration = Field(default=0.0, description="Time of each step.")
-    per_mb: Duration = Field(default=0.0, description="Time added for each megabyte (10**6 bytes) of the batch.")
-    stdev: Duration = Field(default=0.0, description="Standard deviation of the time from step to step.")
-    every: Every = Field(default_factory=dict, description="Time added at every so many steps, such as a checkpoint.")
+    base: Duration = Field(default=0.0, description="Time per step.")
+    per_mb: Duration = Field(default=0.0, description="Additional time per megabyte (10**6 bytes) of the batch.")
+    stdev: Duration = Field(default=0.0, description="Standard deviation of the step time.")
+    every: Every = Field(default_factory=dict, description="Additional time every N steps, such as a checkpoint.")
 
 
 def _from_text(value: Any) -> Simulated:
@@ -73,15 +73,15 @@ Dispatch = Annotated[
 
 
 class Step(Document):
-    """What takes a batch: nothing, the simulated device or a Python function."""
+    """Training step: none, a simulated device or a Python function."""
 
-    simulate: Times | None = Field(default=None, description="A device that is busy for a given time at each step.")
+    simulate: Times | None = Field(default=None, description="A simulated device, busy for a given time per step.")
     python: Python | None = Field(
         default=None, description='A function of the batch, "file.py:function", relative to the spec.'
     )
     dispatch: Dispatch = Field(
         default="sync",
-        description="sync: each step ends before the next batch is asked for; a number: steps in flight.",
+        description="sync: wait for each step before fetching the next batch; a number: steps in flight.",
     )
 
     @model_validator(mode="before")

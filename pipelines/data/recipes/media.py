@@ -40,9 +40,9 @@ def class_name(index: int, classes: int) -> str:
 class AudioFolder(Recipe):
     """WAV files of 16 bits in one folder per class (``class_0/00000.wav``); sounds of a class have the same pitch."""
 
-    count: FileCount = Field(default=200, description="Number of files in all; file i belongs to class i mod classes.")
+    count: FileCount = Field(default=200, description="Total number of files; file i belongs to class i mod classes.")
     samples: Samples | Annotated[list[Samples], Field(min_length=2, max_length=2)] = Field(
-        default=16_000, description="Samples of each file, or [smallest, largest]."
+        default=16_000, description="Samples per file, or [minimum, maximum]."
     )
     sample_rate: Annotated[int, Field(ge=1, le=384_000, strict=True)] = Field(
         default=16_000, description="Samples per second."
@@ -79,7 +79,7 @@ class ImageMasks(Recipe):
     count: FileCount = Field(default=200, description="Number of images, and of masks.")
     size: Size = Field(default=[256, 256], description="Width and height of each image and mask, in pixels.")
     classes: Annotated[int, Field(ge=1, le=256, strict=True)] = Field(
-        default=3, description="A mask's pixels are in 0 … classes - 1."
+        default=3, description="Number of classes; pixels of masks are in 0 … classes - 1."
     )
     quality: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(default=90, description="JPEG quality, 1 to 100.")
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
@@ -100,11 +100,11 @@ class ImageMasks(Recipe):
 class TextFolder(Recipe):
     """Short texts in one folder per class (``class_0/00000.txt``)."""
 
-    count: FileCount = Field(default=500, description="Number of files in all; file i belongs to class i mod classes.")
+    count: FileCount = Field(default=500, description="Total number of files; file i belongs to class i mod classes.")
     classes: Count = Field(default=2, description="Number of class folders, at most count.")
-    words: Span = Field(default=[20, 200], description="Smallest and largest number of words in a text.")
+    words: Span = Field(default=[20, 200], description="Minimum and maximum number of words in a text.")
     vocabulary: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = Field(
-        default=5_000, description="Number of different words to draw from."
+        default=5_000, description="Vocabulary size."
     )
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
@@ -125,15 +125,15 @@ class TextFolder(Recipe):
 
 
 class Vocabulary(Recipe):
-    """The words that ``text`` with the same vocabulary and seed draws from, one in a line, frequent ones first."""
+    """The vocabulary of ``text`` with the same size and seed, one word per line, most frequent first."""
 
     size: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = Field(
-        default=5_000, description="Number of words, special ones not counted."
+        default=5_000, description="Number of words, without special tokens."
     )
     special: list[Annotated[str, Field(pattern=r"^[^\r\n]+$", strict=True)]] = Field(
-        default=[], description="Lines in front of the words, such as <pad> and <unk>."
+        default=[], description="Special tokens before the words, such as <pad> and <unk>."
     )
-    seed: Seed = Field(default=0, description="The seed of the text that the words are of.")
+    seed: Seed = Field(default=0, description="Seed of the corresponding text.")
 
     def file_names(self) -> list[str]:
         """``vocabulary.txt``."""
@@ -150,7 +150,7 @@ class RecordField(Document):
     shape: Shape = Field(default=[], description="Shape of the part.")
     dtype: ArrayDtype = Field(default="uint8", description="NumPy's name of the element type.")
     max: Annotated[int, Field(ge=1, lt=2**31, strict=True)] | None = Field(
-        default=None, description="Integers are in 0 … max - 1; below 1,000 (or the type's limit) when left out."
+        default=None, description="Integers are in 0 … max - 1; below 1,000 (or the type's limit) by default."
     )
 
     @property
@@ -162,16 +162,16 @@ class RecordField(Document):
 class FixedRecords(Recipe):
     """Binary records of the same length, one after the other (``data.bin``)."""
 
-    records: Count = Field(default=1_000, description="Number of records over all files.")
+    records: Count = Field(default=1_000, description="Total number of records.")
     fields: Annotated[dict[str, RecordField], Field(min_length=1)] = Field(
         default_factory=lambda: {"label": RecordField(max=10), "image": RecordField(shape=[3, 32, 32])},
-        description="The parts of a record, in order, by names that only this recipe knows.",
+        description="Fields of a record, in order; the names have no further meaning.",
     )
     header_bytes: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = Field(
-        default=0, description="Bytes in front of the first record of each file, all 0."
+        default=0, description="Size of a header of zero bytes in each file."
     )
     compression_type: Literal["GZIP"] | None = Field(
-        default=None, description="GZIP compresses the files; null leaves them plain."
+        default=None, description="Compression of the files: GZIP, or null for none."
     )
     files: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(default=1, description="Number of files.")
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")

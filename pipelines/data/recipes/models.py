@@ -50,14 +50,12 @@ _NPY_HEADER_BYTES = 128
 class ImageFolder(Recipe):
     """Photo-like images in one folder per class (``class_0/00000.jpg``)."""
 
-    count: FileCount = Field(
-        default=600, description="Number of images in all; image i belongs to class i mod classes."
-    )
+    count: FileCount = Field(default=600, description="Total number of images; image i belongs to class i mod classes.")
     size: Size = Field(default=[480, 360], description="Width and height of each image, in pixels.")
     classes: Count = Field(default=4, description="Number of class folders, at most count.")
-    format: Literal["jpeg", "png"] = Field(default="jpeg", description="How the images are encoded.")
+    format: Literal["jpeg", "png"] = Field(default="jpeg", description="Image encoding.")
     quality: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
-        default=90, description="JPEG quality, 1 to 100; without effect on PNG."
+        default=90, description="JPEG quality, 1 to 100; ignored for PNG."
     )
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
@@ -86,18 +84,18 @@ class TFRecord(Recipe):
     """Shards of serialised ``tf.train.Example`` (``part-00000-of-00008.tfrecord``)."""
 
     shards: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(default=8, description="Number of files.")
-    records: Count = Field(default=1024, description="Number of records over all shards, dealt out evenly.")
+    records: Count = Field(default=1024, description="Total number of records, distributed evenly over the shards.")
     compression_type: Literal["GZIP", "ZLIB"] | None = Field(
-        default=None, description="GZIP or ZLIB compresses the shards; null leaves them plain."
+        default=None, description="Compression of the shards: GZIP, ZLIB, or null for none."
     )
     features: Annotated[dict[str, AnyFeature], Field(min_length=1)] = Field(
         default_factory=_default_features, description="Feature name to feature."
     )
     sequences: dict[str, AnyFeature] | None = Field(
         default=None,
-        description="Features of every step: records are tf.train.SequenceExample, with `features` as their context.",
+        description="Features of each sequence step; records are tf.train.SequenceExample with `features` as context.",
     )
-    steps: Span = Field(default=[5, 20], description="Smallest and largest number of steps, where there are sequences.")
+    steps: Span = Field(default=[5, 20], description="Minimum and maximum number of sequence steps.")
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
     @model_validator(mode="after")
@@ -153,7 +151,7 @@ class Npy(Recipe):
 class Csv(Recipe):
     """Comma separated values (``data.csv``): float columns x0…, integers i0…, strings s0…, then ``label``."""
 
-    rows: Count = Field(default=10_000, description="Number of rows over all files, headers not counted.")
+    rows: Count = Field(default=10_000, description="Total number of rows, without headers.")
     columns: Annotated[int, Field(ge=0, le=10_000, strict=True)] = Field(
         default=10, description="Number of float columns (x0, x1, …)."
     )
@@ -164,9 +162,9 @@ class Csv(Recipe):
         default=0, description="Number of string columns (s0, s1, …), one word each."
     )
     label: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = Field(
-        default=2, description="Number of classes of the last column, label; 0 leaves it out."
+        default=2, description="Number of classes in the last column, label; 0: no label column."
     )
-    header: Flag = Field(default=True, description="Whether each file begins with the names of the columns.")
+    header: Flag = Field(default=True, description="Whether the first line of each file holds the column names.")
     files: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(default=1, description="Number of files.")
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
 
@@ -193,12 +191,12 @@ class Csv(Recipe):
 
 
 class Text(Recipe):
-    """Lines of words (``data.txt``); words are drawn as in a language, few of them often."""
+    """Lines of words (``data.txt``) with a natural word frequency distribution."""
 
-    lines: Count = Field(default=10_000, description="Number of lines over all files.")
-    words: Span = Field(default=[5, 20], description="Smallest and largest number of words in a line.")
+    lines: Count = Field(default=10_000, description="Total number of lines.")
+    words: Span = Field(default=[5, 20], description="Minimum and maximum number of words in a line.")
     vocabulary: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = Field(
-        default=5_000, description="Number of different words to draw from."
+        default=5_000, description="Vocabulary size."
     )
     files: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(default=1, description="Number of files.")
     seed: Seed = Field(default=0, description="The same seed gives the same bytes.")
@@ -219,7 +217,7 @@ class Text(Recipe):
 
 
 class DataEntry(OneOf):
-    """One entry of ``data:``, made on the first run and kept by its recipe's hash: exactly one of the kinds below."""
+    """An entry of ``data:``, generated on the first run and cached: exactly one of these kinds."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
@@ -228,7 +226,7 @@ class DataEntry(OneOf):
     npy: Npy | None = Field(default=None, description="NumPy arrays.")
     csv: Csv | None = Field(default=None, description="Comma separated values.")
     text: Text | None = Field(default=None, description="Lines of words.")
-    vocabulary: Vocabulary | None = Field(default=None, description="The words of a text, one in a line.")
+    vocabulary: Vocabulary | None = Field(default=None, description="The vocabulary of a text, one word per line.")
     text_folder: TextFolder | None = Field(default=None, description="Texts in one folder per class.")
     audio_folder: AudioFolder | None = Field(default=None, description="WAV files in one folder per class.")
     image_masks: ImageMasks | None = Field(default=None, description="Photo-like images and a mask for each.")

@@ -27,12 +27,12 @@ Name = Annotated[str, Field(min_length=1, strict=True)]
 
 
 class JpegFeature(Document):
-    """A photo-like JPEG, one bytes value; or several, such as the frames of a film."""
+    """A photo-like JPEG (one bytes value), or several, such as video frames."""
 
     size: Size = Field(default=[224, 224], description="Width and height, in pixels.")
     quality: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(default=90, description="JPEG quality, 1 to 100.")
     frames: Number | Span | None = Field(
-        default=None, description="Number of pictures in a record, or [smallest, largest]; a single one when left out."
+        default=None, description="Number of images in a record, or [minimum, maximum]; default: one."
     )
 
     @model_validator(mode="after")
@@ -66,9 +66,9 @@ class MaskFeature(Document):
 class DenseFeature(Document):
     """A fixed number of values; floats are uniform in [0, 1), integers below 1,000."""
 
-    shape: Shape = Field(description="Shape that the flat values are meant to be parsed to.")
+    shape: Shape = Field(description="Shape of the parsed values.")
     dtype: Literal["float32", "int64"] = Field(
-        default="float32", description="float32 or int64, the two number types a record can hold."
+        default="float32", description="float32 or int64 (the number types of records)."
     )
 
     def estimated_bytes(self) -> int:
@@ -81,7 +81,7 @@ class _ListFeature(Document):
 
     length: Number | Span | Name = Field(
         default=[1, 20],
-        description="A fixed length, [smallest, largest] length, or the name of another feature that is as long.",
+        description="Length, [minimum, maximum] length, or the name of a feature with the same length.",
     )
 
     @model_validator(mode="after")
@@ -134,7 +134,7 @@ class LabelFeature(Document):
 class TextFeature(Document):
     """One bytes value: words separated by spaces."""
 
-    words: Span = Field(default=[5, 20], description="Smallest and largest number of words.")
+    words: Span = Field(default=[5, 20], description="Minimum and maximum number of words.")
 
     @model_validator(mode="after")
     def _check(self) -> TextFeature:
@@ -152,10 +152,10 @@ class RawFeature(Document):
     shape: Shape = Field(description="Shape of the array.")
     dtype: ArrayDtype = Field(default="uint8", description="NumPy's name of the element type.")
     max: Annotated[int, Field(ge=1, lt=2**31, strict=True)] | None = Field(
-        default=None, description="Integers are in 0 … max - 1; below 1,000 (or the type's limit) when left out."
+        default=None, description="Integers are in 0 … max - 1; below 1,000 (or the type's limit) by default."
     )
     serialized: Annotated[bool, Field(strict=True)] = Field(
-        default=False, description="Whether it is written as tf.io.serialize_tensor does, with shape and dtype."
+        default=False, description="Whether to serialize like tf.io.serialize_tensor, with shape and dtype."
     )
 
     def estimated_bytes(self) -> int:
@@ -176,7 +176,7 @@ Feature = (
 
 
 class FeatureEntry(OneOf):
-    """One feature of a synthesised ``tf.train.Example``: exactly one of the kinds below."""
+    """A feature of a generated ``tf.train.Example``: exactly one of these kinds."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 

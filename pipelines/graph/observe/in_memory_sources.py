@@ -95,7 +95,7 @@ class SourceWatch:
     def __enter__(self) -> SourceWatch:
         self._before = sys.getprofile()
         if self._before is not None and not callable(self._before):
-            self.note = "a profiler was running already, so the lines of the stages were not looked for"
+            self.note = "the source lines of stages are unknown: another profiler was running already"
             return self
         watched = self._watched()
         self._before_in_threads = threading.getprofile()
@@ -116,7 +116,7 @@ class SourceWatch:
         if sys.getprofile() is self._installed:
             sys.setprofile(self._before)
         else:
-            self.note = "the target set a profiler of its own, so the lines of some stages may be missing"
+            self.note = "the source lines of some stages may be missing: the target set a profiler of its own"
 
     def _watched(self) -> dict[int, tuple[CodeType, _Seen]]:
         """What to do when a function returns, by the identity of its code."""
@@ -148,7 +148,7 @@ class SourceWatch:
                         seen(frame, value)
                     except Exception as error:
                         # What a hook raises would end the user's own call.
-                        self.note = f"where a stage was made could not be told ({type(error).__name__}: {error})"
+                        self.note = f"the source lines of stages are unknown ({type(error).__name__}: {error})"
             if before is not None:
                 before(frame, event, value)
 

@@ -48,10 +48,9 @@ class Graphs:
         if not self.stands_for:
             return None
         return (
-            f"The pipeline holds {self.stands_for / 1e9:.1f} GB in memory, too much for TensorFlow to write its graph "
-            "down. What its stages are was read from the same pipeline over a source of one element; what they cost, "
-            "from the model of the real one. Where ops of several stages have the same name, the time inside the "
-            "stages cannot be told by op."
+            f"The pipeline holds {self.stands_for / 1e9:.1f} GB in memory, too much for TensorFlow to serialize its "
+            "graph. The stages were read from the same pipeline over a source of one element, their costs from the "
+            "model of the real one. The time inside stages is not split by op where stages share op names."
         )
 
 
@@ -167,7 +166,7 @@ def _serialised(variant: Any) -> Any:
         text = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=_IGNORE_EXTERNAL_STATE).numpy()
     except tf.errors.OpError as error:
         said = re.sub(r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[Op:.*", "", error.message)
-        return f"TensorFlow could not serialise the dataset: {said}"
+        return f"TensorFlow could not serialize the dataset: {said}"
     if not text:
         return "TensorFlow returned an empty graph, as it does beyond 2 GB"
     graph = tf.compat.v1.GraphDef()
@@ -188,10 +187,11 @@ def _read_variant(variant: Any) -> GraphDict:
 
 def _too_large(size: int, room: int | None) -> str | None:
     if room is not None and size * COPIES > room:
-        return f"reading the graph takes up to {size * COPIES / 1e9:.1f} GB, and {max(room, 0) / 1e9:.1f} GB are left"
+        return f"reading the graph takes up to {size * COPIES / 1e9:.1f} GB, but {max(room, 0) / 1e9:.1f} GB are free"
     if size <= SERIALISABLE_BYTES:
         return None
-    return f"the pipeline holds {size / 1e9:.1f} GB in memory; graphs are read up to {SERIALISABLE_BYTES / 1e9:.0f} GB"
+    limit = f"{SERIALISABLE_BYTES / 1e9:.0f} GB"
+    return f"the pipeline holds {size / 1e9:.1f} GB in memory; the limit for reading graphs is {limit}"
 
 
 def _without_graph(reason: str) -> GraphDict:

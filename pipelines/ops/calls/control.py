@@ -32,25 +32,25 @@ class _Control(SpecialCall):
 
 
 class Cond(_Control):
-    """One of two chains: by a condition, or at random.
+    """Runs one of two chains, selected by a condition or at random.
 
-    ``tf.cond: {probability: 0.5, true_fn: […]}`` stands for
+    ``tf.cond: {probability: 0.5, true_fn: […]}`` is equivalent to
     ``tf.cond(tf.random.uniform([]) < 0.5, lambda: true_fn(x), lambda: x)``, and ``pred: […]`` for
-    ``tf.cond(pred(element), …)``, where the last call of ``pred`` gives a single bool. ``x`` is the element, or what
-    ``on`` picks; ``pred`` sees the whole element in any case. A chain that is left out leaves ``x`` as it is.
+    ``tf.cond(pred(element), …)``, where the last call of ``pred`` gives a single bool. ``x`` is the element, or
+    the field in ``on``; ``pred`` sees the whole element in any case. A chain that is left out leaves ``x`` as it is.
     """
 
     call: ClassVar[str] = "tf.cond"
     chained: ClassVar[tuple[str, ...]] = ("pred", "true_fn", "false_fn")
 
     probability: Probability | None = Field(
-        default=None, description="How often `true_fn` is taken; drawn for each element."
+        default=None, description="Probability of `true_fn`, drawn for each element."
     )
     pred: FilledChain | None = Field(
-        default=None, description="Calls on the whole element, the last of which gives a single bool."
+        default=None, description="Condition: calls on the whole element; the last call returns a single bool."
     )
-    true_fn: Chain | None = Field(default=None, description="Calls where the condition is true; default none.")
-    false_fn: Chain | None = Field(default=None, description="Calls where it is false; default none.")
+    true_fn: Chain | None = Field(default=None, description="Calls if the condition is true; default: none.")
+    false_fn: Chain | None = Field(default=None, description="Calls if the condition is false; default: none.")
 
     @model_validator(mode="after")
     def _complete(self) -> Cond:
@@ -84,21 +84,21 @@ class Cond(_Control):
 
 
 class SwitchCase(_Control):
-    """One of several chains: by a number, or at random.
+    """Runs one of several chains, selected by an index or at random.
 
-    ``tf.switch_case: {branch_fns: [[…], […]]}`` stands for
+    ``tf.switch_case: {branch_fns: [[…], […]]}`` is equivalent to
     ``tf.switch_case(tf.random.uniform([], maxval=2, dtype=tf.int32), [lambda: f0(x), lambda: f1(x)])``; with
     ``branch_index: […]`` the index is what the last of these calls on the whole element gives, as int32. ``x`` is the
-    element, or what ``on`` picks; an empty chain leaves it as it is.
+    element, or the field in ``on``; an empty chain leaves it as it is.
     """
 
     call: ClassVar[str] = "tf.switch_case"
     chained: ClassVar[tuple[str, ...]] = ("branch_fns", "branch_index")
 
-    branch_fns: Chains = Field(description="The chains, one of which is taken for each element.")
+    branch_fns: Chains = Field(description="The chains; one is selected for each element.")
     branch_index: FilledChain | None = Field(
         default=None,
-        description="Calls on the whole element, the last of which gives the index; without it one is drawn.",
+        description="Calls on the whole element; the last call returns the index. Default: a random index.",
     )
 
     @classmethod
@@ -118,10 +118,10 @@ class SwitchCase(_Control):
 
 
 class RandomOrder(_Control):
-    """All of several chains, in an order that is drawn for each element.
+    """Runs several chains in random order, drawn for each element.
 
-    ``random_order: {fns: [[…], […]]}`` stands for ``order = tf.random.shuffle(tf.range(2))`` and then, for ``i`` in
-    ``0, 1``: ``x = tf.switch_case(order[i], [lambda: f0(x), lambda: f1(x)])``. The chains keep dtype and structure.
+    ``random_order: {fns: [[…], […]]}`` is equivalent to ``order = tf.random.shuffle(tf.range(2))`` and then, for ``i``
+    in ``0, 1``: ``x = tf.switch_case(order[i], [lambda: f0(x), lambda: f1(x)])``. The chains keep dtype and structure.
     """
 
     call: ClassVar[str] = "random_order"
@@ -147,9 +147,9 @@ class RandomOrder(_Control):
 
 
 class ForEach(_Control):
-    """The same chain over several fields, with the same random numbers for each of them.
+    """Applies one chain to several fields with the same random numbers.
 
-    ``for_each: {on: [image, mask], ops: […]}`` stands for ``seed = tf.random.uniform([2], maxval=2**31 - 1,
+    ``for_each: {on: [image, mask], ops: […]}`` is equivalent to ``seed = tf.random.uniform([2], maxval=2**31 - 1,
     dtype=tf.int32)``, drawn for each element, and
     ``x = {**x, "image": f(x["image"], seed), "mask": f(x["mask"], seed)}``. The n-th drawing call of the chain gets
     ``seed=tf.random.experimental.stateless_fold_in(seed, n)``, counted from 0 in written order, those of inner chains
@@ -162,7 +162,7 @@ class ForEach(_Control):
     call: ClassVar[str] = "for_each"
     chained: ClassVar[tuple[str, ...]] = ("ops",)
 
-    ops: SharedChain = Field(description="The calls; each field goes through them as the whole element.")
+    ops: SharedChain = Field(description="The calls, applied to each field.")
 
     @classmethod
     def _check_routes(cls, on: Any, to: Any, problems: Problems) -> None:
@@ -183,10 +183,10 @@ class ForEach(_Control):
 
 
 class MapFn(_Control):
-    """A chain over each item of the first dimension, one after the other in a loop of the graph.
+    """Applies a chain to each item of the first dimension, in a loop.
 
-    ``tf.map_fn: {fn: […]}`` stands for ``tf.map_fn(fn, x)``; ``x`` is the element or what ``on`` picks, and may be a
-    tuple or mapping, whose items go through the chain together.
+    ``tf.map_fn: {fn: […]}`` is equivalent to ``tf.map_fn(fn, x)``; ``x`` is the element or the field in ``on``, and may
+    be a tuple or mapping, whose items go through the chain together.
     """
 
     call: ClassVar[str] = "tf.map_fn"
@@ -194,9 +194,9 @@ class MapFn(_Control):
 
     fn: FilledChain = Field(description="Calls on each item.")
     fn_output_signature: Specs | None = Field(
-        default=None, description="dtype, or {shape, dtype}, of the chain's result, where it differs from the items'."
+        default=None, description="dtype or {shape, dtype} of the result, if it differs from that of the items."
     )
-    parallel_iterations: Positive | None = Field(default=None, description="Items that run at the same time.")
+    parallel_iterations: Positive | None = Field(default=None, description="Number of items processed in parallel.")
     swap_memory: Flag = Field(default=False, description="Whether tensors may move from the device to the host.")
     infer_shape: Flag = Field(default=True, description="Whether all results must have the same shape.")
 
@@ -209,17 +209,20 @@ class MapFn(_Control):
 
 
 class VectorizedMap(_Control):
-    """A chain over each item of the first dimension, for all of them at once.
+    """Applies a chain to each item of the first dimension, vectorized.
 
-    ``tf.vectorized_map: {fn: […]}`` stands for ``tf.vectorized_map(fn, x)``; ``x`` is the element or what ``on`` picks.
+    ``tf.vectorized_map: {fn: […]}`` is equivalent to ``tf.vectorized_map(fn, x)``; ``x`` is the element or the field in
+    ``on``.
     """
 
     call: ClassVar[str] = "tf.vectorized_map"
     chained: ClassVar[tuple[str, ...]] = ("fn",)
 
     fn: FilledChain = Field(description="Calls on each item.")
-    fallback_to_while_loop: Flag = Field(default=True, description="Whether what cannot be vectorised runs in a loop.")
-    warn: Flag = Field(default=True, description="Whether TensorFlow says where it falls back to a loop.")
+    fallback_to_while_loop: Flag = Field(
+        default=True, description="Whether to fall back to a loop for ops that cannot be vectorized."
+    )
+    warn: Flag = Field(default=True, description="Whether TensorFlow warns about fallbacks to a loop.")
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
@@ -230,10 +233,10 @@ class VectorizedMap(_Control):
 
 
 class MapFlatValues(_Control):
-    """A chain over the values of a ragged tensor, which stays ragged.
+    """Applies a chain to the flat values of a ragged tensor.
 
-    ``tf.ragged.map_flat_values: {op: […]}`` stands for ``tf.ragged.map_flat_values(op, x)``; ``x`` is the element or
-    what ``on`` picks.
+    ``tf.ragged.map_flat_values: {op: […]}`` is equivalent to ``tf.ragged.map_flat_values(op, x)``; ``x`` is the element
+    or the field in ``on``.
     """
 
     call: ClassVar[str] = "tf.ragged.map_flat_values"

@@ -226,8 +226,8 @@ RecordDefaults = Annotated[
     WithJsonSchema({"type": "array", "minItems": 1, "items": {"type": ["number", "string"]}}),
 ]
 
-OPS = "A chain of public TensorFlow functions; the element flows through as the first argument."
-PYTHON = 'A function in a Python file, "file.py:function", relative to the spec; it is run with your rights.'
+OPS = "A chain of public TensorFlow functions; each gets the previous result as its first argument."
+PYTHON = 'A function in a Python file, "file.py:function", relative to the spec; it runs with your permissions.'
 
 
 def check_targets(

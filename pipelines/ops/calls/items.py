@@ -118,11 +118,11 @@ def _wrong(value: Any) -> Exception:
 
 
 class GetItem(SpecialCall):
-    """A part of a tensor, as Python's brackets take it.
+    """Slices a tensor like Python's brackets.
 
-    ``getitem: "..., :3"`` stands for ``x[..., :3]``; ``getitem: {key: "..., :3", on: image}`` for
+    ``getitem: "..., :3"`` is equivalent to ``x[..., :3]``; ``getitem: {key: "..., :3", on: image}`` for
     ``{**x, "image": x["image"][..., :3]}``. The key holds numbers, ``begin:end:step``, ``...`` and ``tf.newaxis``; a
-    name in it is a field of the element, so that ``getitem: {key: ":length", on: audio}`` stands for
+    name in it is a field of the element, so that ``getitem: {key: ":length", on: audio}`` is equivalent to
     ``x["audio"][:x["length"]]``.
     """
 
@@ -131,7 +131,7 @@ class GetItem(SpecialCall):
     short: ClassVar[str | None] = "key"
 
     key: Annotated[Key, Checked(parse_key), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]})] = (
-        Field(description='What stands between the brackets, in quotes: "..., :3", "1:-1", "0", "start:stop".')
+        Field(description='Index expression in quotes: "..., :3", "1:-1", "0", "start:stop".')
     )
 
     @classmethod

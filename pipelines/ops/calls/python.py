@@ -13,14 +13,14 @@ from pipeprof.pipelines.ops.values.fields import FieldError, describe
 from pipeprof.pipelines.ops.values.specs import Specs
 from pipeprof.pipelines.ops.values.values import Flag, Python
 
-_FILE = 'A function in a Python file, "file.py:function", relative to the spec; it is run with your rights.'
+_FILE = 'A function in a Python file, "file.py:function", relative to the spec; it runs with your permissions.'
 
 
 class PythonCall(SpecialCall):
-    """A function in a Python file, which TensorFlow traces.
+    """Calls a function in a Python file, traced by TensorFlow.
 
-    ``python: {function: "f.py:fn", on, to}`` stands for ``fn(x)``, where autograph rewrites ``fn`` as it does in a
-    ``map``; ``x`` is the element or what ``on`` picks. A tuple element, or a list in ``on``, goes in as several
+    ``python: {function: "f.py:fn", on, to}`` is equivalent to ``fn(x)``, where autograph rewrites ``fn`` as it does in
+    a ``map``; ``x`` is the element or the field in ``on``. A tuple element, or a list in ``on``, goes in as several
     arguments; a mapping in ``on`` by name. ``python: "f.py:fn"`` is the same without routes.
     """
 
@@ -76,24 +76,26 @@ class _Inputs(SpecialCall):
 
 
 class NumpyFunction(_Inputs):
-    """A function in a Python file that is given NumPy arrays, in the Python interpreter.
+    """Calls a function in a Python file with NumPy arrays, in the Python interpreter.
 
-    ``tf.numpy_function: {func: "f.py:fn", Tout: float32}`` stands for ``tf.numpy_function(fn, inp, tf.float32)``, where
-    ``inp`` lists the element, the components of a tuple element, or what ``on`` picks.
+    ``tf.numpy_function: {func: "f.py:fn", Tout: float32}`` is equivalent to ``tf.numpy_function(fn, inp, tf.float32)``,
+    where ``inp`` lists the element, the components of a tuple element, or the field in ``on``.
     """
 
     call: ClassVar[str] = "tf.numpy_function"
 
     func: Python = Field(description=_FILE)
     Tout: Specs = Field(description="dtype of the result, or a list of dtypes.")
-    stateful: Flag = Field(default=True, description="Whether the same inputs may give other results.")
+    stateful: Flag = Field(
+        default=True, description="Whether the function is stateful: equal inputs may give different results."
+    )
 
 
 class PyFunction(_Inputs):
-    """A function in a Python file that is given eager tensors, in the Python interpreter.
+    """Calls a function in a Python file with eager tensors, in the Python interpreter.
 
-    ``tf.py_function: {func: "f.py:fn", Tout: float32}`` stands for ``tf.py_function(fn, inp, tf.float32)``, where
-    ``inp`` lists the element, the components of a tuple element, or what ``on`` picks.
+    ``tf.py_function: {func: "f.py:fn", Tout: float32}`` is equivalent to ``tf.py_function(fn, inp, tf.float32)``, where
+    ``inp`` lists the element, the components of a tuple element, or the field in ``on``.
     """
 
     call: ClassVar[str] = "tf.py_function"

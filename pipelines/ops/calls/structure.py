@@ -110,10 +110,10 @@ class _Structure(SpecialCall):
 
 
 class Select(_Structure):
-    """Keeps these fields alone.
+    """Keeps only these fields.
 
-    ``select: [a, b]`` stands for ``{"a": x["a"], "b": x["b"]}``; of a tuple, ``select: [0, 2]`` for ``(x[0], x[2])``.
-    ``select: a`` stands for ``x["a"]``: the field becomes the element; it may be dotted.
+    ``select: [a, b]`` is equivalent to ``{"a": x["a"], "b": x["b"]}``; of a tuple, ``select: [0, 2]`` for ``(x[0],
+    x[2])``. ``select: a`` is equivalent to ``x["a"]``: the field becomes the element; it may be dotted.
     """
 
     call: ClassVar[str] = "select"
@@ -123,7 +123,7 @@ class Select(_Structure):
         Field | tuple[Field, ...],
         Checked(_fields),
         WithJsonSchema({"anyOf": [_FIELD_SCHEMA, {"type": "array", "items": _FIELD_SCHEMA, "minItems": 1}]}),
-    ] = Described(description="Keys or indices; one alone becomes the element itself.")
+    ] = Described(description="Keys or indices; a single one becomes the element.")
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
@@ -138,10 +138,10 @@ class Select(_Structure):
 
 
 class Drop(_Structure):
-    """Leaves these fields out.
+    """Removes these fields.
 
-    ``drop: [a]`` stands for ``{name: value for name, value in x.items() if name != "a"}``; of a tuple, for the tuple
-    without these indices.
+    ``drop: [a]`` is equivalent to ``{name: value for name, value in x.items() if name != "a"}``; of a tuple, for the
+    tuple without these indices.
     """
 
     call: ClassVar[str] = "drop"
@@ -167,9 +167,9 @@ class Drop(_Structure):
 
 
 class Rename(_Structure):
-    """Gives fields of a mapping other names.
+    """Renames fields of a mapping.
 
-    ``rename: {old: new}`` stands for ``{names.get(name, name): value for name, value in x.items()}`` with
+    ``rename: {old: new}`` is equivalent to ``{names.get(name, name): value for name, value in x.items()}`` with
     ``names = {"old": "new"}``.
     """
 
@@ -180,7 +180,7 @@ class Rename(_Structure):
         dict[str, str],
         Checked(_renamed),
         WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}),
-    ] = Described(description="New names by the old ones.")
+    ] = Described(description="Mapping from old to new names.")
 
     @classmethod
     def run(cls, operation: OpCall, given: Any, element: Any, running: Running) -> Any:
@@ -198,10 +198,10 @@ class Rename(_Structure):
 
 
 class ToTuple(_Structure):
-    """Makes the element a tuple of its fields.
+    """Converts the element to a tuple of fields.
 
-    ``to_tuple: [image, label]`` stands for ``(x["image"], x["label"])``. Lists and mappings inside make nested tuples
-    and dicts; null is the whole element, so that ``to_tuple: [null, null]`` stands for ``(x, x)``.
+    ``to_tuple: [image, label]`` is equivalent to ``(x["image"], x["label"])``. Lists and mappings inside make nested
+    tuples and dicts; null is the whole element, so that ``to_tuple: [null, null]`` is equivalent to ``(x, x)``.
     """
 
     call: ClassVar[str] = "to_tuple"
@@ -221,11 +221,11 @@ class ToTuple(_Structure):
 
 
 class ToDict(_Structure):
-    """Makes the element a mapping.
+    """Converts the element to a mapping.
 
-    ``to_dict: {image: 0, label: 1}`` stands for ``{"image": x[0], "label": x[1]}``; lists and mappings inside and null
-    are as in ``to_tuple``. ``to_dict: [image, label]`` names the components of a tuple in order, or with one name a
-    single tensor.
+    ``to_dict: {image: 0, label: 1}`` is equivalent to ``{"image": x[0], "label": x[1]}``; lists and mappings inside and
+    null are as in ``to_tuple``. ``to_dict: [image, label]`` names the components of a tuple in order, or with one name
+    a single tensor.
     """
 
     call: ClassVar[str] = "to_dict"
@@ -260,9 +260,9 @@ class ToDict(_Structure):
 
 
 class Copy(SpecialCall):
-    """Puts a field into another one as well.
+    """Copies a field.
 
-    ``copy: {on: image, to: view}`` stands for ``{**x, "view": x["image"]}``.
+    ``copy: {on: image, to: view}`` is equivalent to ``{**x, "view": x["image"]}``.
     """
 
     call: ClassVar[str] = "copy"

@@ -13,8 +13,8 @@ from pipeprof.pipelines.ops.values.structures import Constant
 from pipeprof.pipelines.ops.values.values import ArrayPath, Dtype, Integer, NotNegative, Positive, Text
 
 _KEYS = "The keys: a list, or `{lines: path}`."
-_FILENAME = "A text file, relative to the spec: a key in every line."
-_LINE = "Which part of a line: -2 the whole line, -1 its number, from 0 on a column."
+_FILENAME = "Text file, relative to the spec, with one key per line."
+_LINE = "Part of a line: -2 the whole line, -1 the line number, 0 and above a column."
 
 
 class _Table(SpecialCall):
@@ -29,8 +29,8 @@ class _Table(SpecialCall):
     value_dtype: Dtype = Field(default="int64", description="dtype of the values.")
     key_index: Integer = Field(default=-2, description=f"{_LINE} The key.")
     value_index: Integer = Field(default=-1, description=f"{_LINE} The value.")
-    vocab_size: Positive | None = Field(default=None, description="Lines of the file, where known.")
-    delimiter: Text = Field(default="\t", description="Stands between the columns of a line.")
+    vocab_size: Positive | None = Field(default=None, description="Number of lines, if known.")
+    delimiter: Text = Field(default="\t", description="Column separator.")
 
     @classmethod
     def keys(cls) -> list[str]:
@@ -80,18 +80,18 @@ def _of_values(tf: Any, values: Any) -> Any:
 
 
 class StaticHashTable(_Table):
-    """Values by keys, or by the lines of a file.
+    """Looks up values by keys, or by the lines of a file.
 
-    ``tf.lookup.StaticHashTable: {keys, values, default_value}`` stands for
+    ``tf.lookup.StaticHashTable: {keys, values, default_value}`` is equivalent to
     ``tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), default_value).lookup(x)``, with
     ``filename`` for ``tf.lookup.TextFileInitializer(filename, …)``: the number of each line by the line unless
     ``key_index`` and ``value_index`` say otherwise. Whole numbers among the values are int64. The table is made once,
-    when the pipeline is built; ``x`` is the element or what ``on`` picks.
+    when the pipeline is built; ``x`` is the element or the field in ``on``.
     """
 
     call: ClassVar[str] = "tf.lookup.StaticHashTable"
 
-    default_value: Constant = Field(description="The value of keys that the table does not have.")
+    default_value: Constant = Field(description="Value for unknown keys.")
 
     @classmethod
     def make(cls, operation: OpCall, making: Making) -> Any:
@@ -101,20 +101,20 @@ class StaticHashTable(_Table):
 
 
 class StaticVocabularyTable(_Table):
-    """Numbers by keys, or by the lines of a file, with buckets for keys that the table does not have.
+    """Looks up indices by keys, or by the lines of a file, with buckets for unknown keys.
 
-    ``tf.lookup.StaticVocabularyTable: {filename, num_oov_buckets}`` stands for
+    ``tf.lookup.StaticVocabularyTable: {filename, num_oov_buckets}`` is equivalent to
     ``tf.lookup.StaticVocabularyTable(initializer, num_oov_buckets).lookup(x)`` with ``initializer =
     tf.lookup.TextFileInitializer(filename, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64,
     tf.lookup.TextFileIndex.LINE_NUMBER)``, and with ``keys`` for ``initializer =
     tf.lookup.KeyValueTensorInitializer(keys, values)``, where ``values`` are 0, 1, 2, … in int64 unless written. The
-    table is made once, when the pipeline is built; ``x`` is the element or what ``on`` picks.
+    table is made once, when the pipeline is built; ``x`` is the element or the field in ``on``.
     """
 
     call: ClassVar[str] = "tf.lookup.StaticVocabularyTable"
 
-    num_oov_buckets: NotNegative = Field(description="Numbers after the last one, for unknown keys by their hash.")
-    lookup_key_dtype: Dtype | None = Field(default=None, description="dtype of the keys that are looked up.")
+    num_oov_buckets: NotNegative = Field(description="Number of hash buckets for unknown keys.")
+    lookup_key_dtype: Dtype | None = Field(default=None, description="dtype of the lookup keys.")
 
     @classmethod
     def make(cls, operation: OpCall, making: Making) -> Any:

@@ -49,12 +49,14 @@ def _built(pipelines: Pipelines, building: Building, address: str) -> Any:
 
 
 class Zip(Source):
-    """Elements of several pipelines side by side, in a tuple or mapping of the same form."""
+    """Elements of several pipelines, zipped into a tuple or mapping."""
 
     op: ClassVar[str] = "zip"
     own_fields: ClassVar[frozenset[str]] = frozenset({"datasets"})
 
-    datasets: PipelineStructure = Field(description="Pipelines in lists and mappings, nested as the elements will be.")
+    datasets: PipelineStructure = Field(
+        description="Pipelines in lists and mappings, with the structure of the elements."
+    )
 
     def pipelines(self) -> Iterator[Inner]:
         """The pipelines in order."""
@@ -102,15 +104,13 @@ class SampleFromDatasets(Source):
     datasets: PipelineList = Field(description="The pipelines.")
     weights: Weights | None = Field(
         default=None,
-        description="Share of each pipeline, or a pipeline that gives lists of shares; the same for all by default.",
+        description="Sampling weight of each pipeline, or a pipeline of weight lists; default: equal weights.",
     )
-    seed: Seed | None = Field(default=None, description="Seed of the draws; drawn anew for every run when left out.")
+    seed: Seed | None = Field(default=None, description="Random seed; default: different in every run.")
     stop_on_empty_dataset: Flag = Field(
-        default=False, description="Whether the end of one pipeline is the end; otherwise the others go on."
+        default=False, description="Whether to stop when one pipeline ends; otherwise the others continue."
     )
-    rerandomize_each_iteration: Flag | None = Field(
-        default=None, description="Whether each epoch has an order of its own."
-    )
+    rerandomize_each_iteration: Flag | None = Field(default=None, description="Whether to reshuffle in each epoch.")
 
     @model_validator(mode="after")
     def _a_weight_each(self) -> SampleFromDatasets:
@@ -137,18 +137,16 @@ class SampleFromDatasets(Source):
 
 
 class ChooseFromDatasets(Source):
-    """Elements of several pipelines, in the order that a further pipeline of numbers says."""
+    """Elements of several pipelines, in an order given by another pipeline."""
 
     op: ClassVar[str] = "choose_from_datasets"
     takes_name: ClassVar[bool] = False
     own_fields: ClassVar[frozenset[str]] = frozenset({"datasets", "choice_dataset"})
 
     datasets: PipelineList = Field(description="The pipelines.")
-    choice_dataset: AnyPipeline = Field(
-        description="A pipeline of int64 numbers: which of the pipelines each element comes from."
-    )
+    choice_dataset: AnyPipeline = Field(description="A pipeline of int64: the index of the pipeline for each element.")
     stop_on_empty_dataset: Flag = Field(
-        default=True, description="Whether the end of one pipeline is the end; otherwise it is passed over."
+        default=True, description="Whether to stop when one pipeline ends; otherwise it is skipped."
     )
 
     def pipelines(self) -> Iterator[Inner]:

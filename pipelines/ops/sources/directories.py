@@ -64,23 +64,23 @@ class _Directory(Source):
     holder: ClassVar[str] = "tf.keras.utils"
     takes_name: ClassVar[bool] = False
 
-    directory: Folder = Field(description="The folder, relative to the spec; data:NAME for a synthesised one.")
+    directory: Folder = Field(description="The folder, relative to the spec; data:NAME for a generated one.")
     labels: Labels | None = Field(
-        default="inferred", description="inferred from the subfolders, a list of numbers, or null for no labels."
+        default="inferred", description="inferred (from the subfolders), a list of numbers, or null for no labels."
     )
     label_mode: LabelMode | None = Field(
         default="int", description="int, categorical or binary; null: elements have no label."
     )
-    class_names: Texts | None = Field(default=None, description="The subfolders in order of their labels.")
+    class_names: Texts | None = Field(default=None, description="Subfolders in the order of their labels.")
     batch_size: Positive | None = Field(default=32, description="Number of files in a batch; null for no batches.")
     shuffle: Flag = Field(default=True, description="Whether the files are shuffled.")
     seed: Seed | None = Field(default=None, description="Seed of the shuffle.")
     validation_split: PositiveNumber | None = Field(
-        default=None, description="Share of the files, between 0 and 1, that `subset: validation` has."
+        default=None, description="Fraction of the files for `subset: validation`."
     )
     subset: Subset | None = Field(default=None, description="training or validation, with validation_split.")
-    follow_links: Flag = Field(default=False, description="Whether subfolders that are links are entered.")
-    verbose: Flag = Field(default=True, description="Whether Keras says how many files it has found.")
+    follow_links: Flag = Field(default=False, description="Whether to follow links to folders.")
+    verbose: Flag = Field(default=True, description="Whether Keras prints the number of files.")
 
     def build(self, building: Building, address: str) -> Any:
         """The dataset of batches."""
@@ -95,10 +95,10 @@ class ImageDatasetFromDirectory(_Directory):
     color_mode: ColorMode = Field(default="rgb", description="grayscale, rgb or rgba.")
     image_size: Integers = Field(default=(256, 256), description="Height and width that images are resized to.")
     interpolation: Interpolation = Field(default="bilinear", description="How images are resized.")
-    crop_to_aspect_ratio: Flag = Field(default=False, description="Whether images are cropped, not distorted.")
-    pad_to_aspect_ratio: Flag = Field(default=False, description="Whether images are padded, not distorted.")
+    crop_to_aspect_ratio: Flag = Field(default=False, description="Whether to crop images to keep the aspect ratio.")
+    pad_to_aspect_ratio: Flag = Field(default=False, description="Whether to pad images to keep the aspect ratio.")
     data_format: DataFormat | None = Field(default=None, description="channels_last or channels_first.")
-    format: Format = Field(default="tf", description="Only tf makes a tf.data.Dataset.")
+    format: Format = Field(default="tf", description="Only tf returns a tf.data.Dataset.")
 
 
 class TextDatasetFromDirectory(_Directory):
@@ -106,8 +106,10 @@ class TextDatasetFromDirectory(_Directory):
 
     op: ClassVar[str] = "text_dataset_from_directory"
 
-    max_length: Positive | None = Field(default=None, description="Bytes after which a text is cut off.")
-    format: Format = Field(default="tf", description="Only tf makes a tf.data.Dataset.")
+    max_length: Positive | None = Field(
+        default=None, description="Maximum length in bytes; longer texts are truncated."
+    )
+    format: Format = Field(default="tf", description="Only tf returns a tf.data.Dataset.")
 
 
 class AudioDatasetFromDirectory(_Directory):
@@ -115,11 +117,11 @@ class AudioDatasetFromDirectory(_Directory):
 
     op: ClassVar[str] = "audio_dataset_from_directory"
 
-    sampling_rate: Positive | None = Field(default=None, description="Rate that all files are resampled to.")
+    sampling_rate: Positive | None = Field(default=None, description="Sampling rate to which all files are resampled.")
     output_sequence_length: Positive | None = Field(
-        default=None, description="Samples that files are cut or padded to."
+        default=None, description="Number of samples to which files are truncated or padded."
     )
-    ragged: Flag = Field(default=False, description="Whether batches are ragged, not padded.")
+    ragged: Flag = Field(default=False, description="Whether to return ragged batches instead of padding.")
 
 
 class TimeseriesDatasetFromArray(Source):
@@ -130,16 +132,16 @@ class TimeseriesDatasetFromArray(Source):
     takes_name: ClassVar[bool] = False
 
     data: Tensors = Field(description="The array, with time as its first dimension.")
-    targets: Tensors | None = Field(description="What belongs to the window that begins at each time; null for none.")
+    targets: Tensors | None = Field(description="Target of the window that starts at each time step; null: none.")
     sequence_length: Positive = Field(description="Steps in a window.")
-    sequence_stride: Positive = Field(default=1, description="Distance between the beginnings of two windows.")
-    sampling_rate: Positive = Field(default=1, description="Distance between two steps of a window.")
+    sequence_stride: Positive = Field(default=1, description="Steps between the starts of two windows.")
+    sampling_rate: Positive = Field(default=1, description="Stride of the steps in a window.")
     batch_size: Positive | None = Field(default=128, description="Number of windows in a batch; null for no batches.")
-    shuffle: Flag = Field(default=False, description="Whether windows are shuffled.")
+    shuffle: Flag = Field(default=False, description="Whether to shuffle windows.")
     seed: Seed | None = Field(default=None, description="Seed of the shuffle.")
-    start_index: NotNegative | None = Field(default=None, description="The first time that is used.")
-    end_index: NotNegative | None = Field(default=None, description="The time that is no longer used.")
-    format: Format = Field(default="tf", description="Only tf makes a tf.data.Dataset.")
+    start_index: NotNegative | None = Field(default=None, description="First time step to use.")
+    end_index: NotNegative | None = Field(default=None, description="End of the time steps, exclusive.")
+    format: Format = Field(default="tf", description="Only tf returns a tf.data.Dataset.")
 
     def build(self, building: Building, address: str) -> Any:
         """The dataset of windows."""

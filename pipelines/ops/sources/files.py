@@ -21,9 +21,9 @@ from pipeprof.pipelines.ops.values.values import (
     Text,
 )
 
-_FILES = "Paths and globs of the files, relative to the spec; data:NAME/… for synthesised ones."
-_BUFFER = "Bytes read ahead; TensorFlow chooses by default."
-_COMPRESSION = "GZIP, ZLIB, or empty for none."
+_FILES = "Paths and globs of the files, relative to the spec; data:NAME/… for generated files."
+_BUFFER = "Read buffer in bytes; chosen by TensorFlow by default."
+_COMPRESSION = "GZIP, ZLIB, or empty for no compression."
 
 
 class ListFiles(Source):
@@ -35,7 +35,7 @@ class ListFiles(Source):
 
     file_pattern: Files = Field(description=_FILES)
     shuffle: Flag | None = Field(
-        default=None, description="Whether the names are shuffled anew in each epoch (TensorFlow: true)."
+        default=None, description="Whether to shuffle the names in each epoch (TensorFlow: true)."
     )
     seed: Seed | None = Field(default=None, description="Seed of the shuffle.")
 
@@ -56,7 +56,7 @@ class TFRecordDataset(Source):
     compression_type: Compression | None = Field(default=None, description=_COMPRESSION)
     buffer_size: NotNegative | None = Field(default=None, description=_BUFFER)
     num_parallel_reads: PositiveOrAutotune | None = Field(
-        default=None, description="Number of files read in parallel; one after the other when left out."
+        default=None, description="Number of files read in parallel; default: sequential."
     )
 
     def build(self, building: Building, address: str) -> Any:
@@ -75,7 +75,7 @@ class TextLineDataset(Source):
     compression_type: Compression | None = Field(default=None, description=_COMPRESSION)
     buffer_size: NotNegative | None = Field(default=None, description=_BUFFER)
     num_parallel_reads: PositiveOrAutotune | None = Field(
-        default=None, description="Number of files read in parallel; one after the other when left out."
+        default=None, description="Number of files read in parallel; default: sequential."
     )
 
     def build(self, building: Building, address: str) -> Any:
@@ -84,20 +84,20 @@ class TextLineDataset(Source):
 
 
 class FixedLengthRecordDataset(Source):
-    """Records of the same number of bytes, one after the other in files."""
+    """Records of a fixed number of bytes."""
 
     op: ClassVar[str] = "FixedLengthRecordDataset"
     holder: ClassVar[str] = "tf.data"
     element_argument: ClassVar[str] = "filenames"
 
     filenames: Files = Field(description=_FILES)
-    record_bytes: Positive = Field(description="Bytes of a record.")
-    header_bytes: NotNegative | None = Field(default=None, description="Bytes to leave out at the beginning of a file.")
-    footer_bytes: NotNegative | None = Field(default=None, description="Bytes to leave out at the end of a file.")
+    record_bytes: Positive = Field(description="Record size in bytes.")
+    header_bytes: NotNegative | None = Field(default=None, description="Bytes to skip at the start of each file.")
+    footer_bytes: NotNegative | None = Field(default=None, description="Bytes to skip at the end of each file.")
     buffer_size: NotNegative | None = Field(default=None, description=_BUFFER)
     compression_type: Compression | None = Field(default=None, description=_COMPRESSION)
     num_parallel_reads: PositiveOrAutotune | None = Field(
-        default=None, description="Number of files read in parallel; one after the other when left out."
+        default=None, description="Number of files read in parallel; default: sequential."
     )
 
     def build(self, building: Building, address: str) -> Any:
@@ -119,14 +119,14 @@ class CsvDataset(Source):
     )
     compression_type: Compression | None = Field(default=None, description=_COMPRESSION)
     buffer_size: NotNegative | None = Field(default=None, description=_BUFFER)
-    header: Flag = Field(default=False, description="Whether each file begins with a line to leave out.")
-    field_delim: Text = Field(default=",", description="The letter between two fields.")
+    header: Flag = Field(default=False, description="Whether to skip the first line of each file.")
+    field_delim: Text = Field(default=",", description="Field separator.")
     use_quote_delim: Flag = Field(default=True, description="Whether double quotes group fields.")
-    na_value: Text = Field(default="", description="A further text that stands for an empty field.")
+    na_value: Text = Field(default="", description="Additional string for missing values.")
     select_cols: Integers | None = Field(
-        default=None, description="Indices of the columns to read, rising; all by default."
+        default=None, description="Indices of the columns to read, ascending; default: all."
     )
-    exclude_cols: Integers | None = Field(default=None, description="Indices of the columns to leave out.")
+    exclude_cols: Integers | None = Field(default=None, description="Indices of the columns to skip.")
 
     def build(self, building: Building, address: str) -> Any:
         """The dataset of rows."""

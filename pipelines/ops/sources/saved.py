@@ -41,7 +41,7 @@ Never = Annotated[bool, Checked(_false), WithJsonSchema({"const": False})]
 
 
 class Load(Source):
-    """A dataset that `tf.data.Dataset.save` has written."""
+    """A dataset written by `tf.data.Dataset.save`."""
 
     op: ClassVar[str] = "load"
     takes_name: ClassVar[bool] = False
@@ -49,13 +49,13 @@ class Load(Source):
 
     path: Folder = Field(description="The folder, relative to the spec.")
     element_spec: Signature | None = Field(
-        default=None, description="Shapes and dtypes; read from the folder by default."
+        default=None, description="Shapes and dtypes; default: read from the folder."
     )
     compression: Compressed | None = Field(default=None, description="GZIP or SNAPPY, as it was saved.")
     reader_func: PipelineFunction | None = Field(
-        default=None, description="How the files are read: stages that begin with a dataset of a dataset for each file."
+        default=None, description="Stages that combine the files: their input is a dataset with one dataset per file."
     )
-    wait: Flag = Field(default=False, description="Whether to wait until the folder is there.")
+    wait: Flag = Field(default=False, description="Whether to wait until the folder exists.")
 
     def pipelines(self) -> Iterator[Inner]:
         """The function that reads."""
@@ -75,26 +75,26 @@ class ReadConfig(Closed):
 
     shuffle_seed: Integer | None = Field(default=None, description="Seed of the shuffle of files.")
     shuffle_reshuffle_each_iteration: Flag | None = Field(
-        default=None, description="Whether each epoch has an order of its own."
+        default=None, description="Whether to reshuffle in each epoch."
     )
-    interleave_cycle_length: PositiveOrAutotune | None = Field(default=None, description="Files read at the same time.")
-    interleave_block_length: Positive | None = Field(default=None, description="Examples of a file before the next.")
+    interleave_cycle_length: PositiveOrAutotune | None = Field(default=None, description="Files read concurrently.")
+    interleave_block_length: Positive | None = Field(default=None, description="Consecutive examples from one file.")
     num_parallel_calls_for_decode: PositiveOrAutotune | None = Field(
-        default=None, description="Examples decoded at the same time."
+        default=None, description="Examples decoded in parallel."
     )
     num_parallel_calls_for_interleave_files: PositiveOrAutotune | None = Field(
         default=None, description="Files read in parallel."
     )
-    try_autocache: Flag | None = Field(default=None, description="Whether small datasets are cached.")
-    add_tfds_id: Flag | None = Field(default=None, description="Whether elements carry an id.")
-    skip_prefetch: Flag | None = Field(default=None, description="Whether to append no prefetch.")
+    try_autocache: Flag | None = Field(default=None, description="Whether to cache small datasets.")
+    add_tfds_id: Flag | None = Field(default=None, description="Whether to add an id to elements.")
+    skip_prefetch: Flag | None = Field(default=None, description="Whether to omit the final prefetch.")
     enable_ordering_guard: Flag | None = Field(default=None, description="Whether an unordered read is an error.")
-    assert_cardinality: Flag | None = Field(default=None, description="Whether the number of examples is checked.")
+    assert_cardinality: Flag | None = Field(default=None, description="Whether to check the number of examples.")
     override_buffer_size: NotNegative | None = Field(default=None, description="Bytes read ahead.")
 
 
 class TfdsLoad(Source):
-    """A dataset of the package tensorflow_datasets that has been prepared before; nothing is downloaded."""
+    """A prepared dataset of the package tensorflow_datasets; nothing is downloaded."""
 
     op: ClassVar[str] = "tfds.load"
     holder: ClassVar[str] = "tensorflow_datasets"
@@ -104,13 +104,13 @@ class TfdsLoad(Source):
     name: FilledText = Field(description="Name of the dataset, such as mnist or mnist:3.0.1.")
     split: FilledText = Field(description="The split, such as train or train[:80%].")
     data_dir: Folder | None = Field(
-        default=None, description="Folder of prepared datasets; ~/tensorflow_datasets by default."
+        default=None, description="Folder of prepared datasets; default: ~/tensorflow_datasets."
     )
-    batch_size: Positive | None = Field(
-        default=None, description="Number of examples in a batch; no batches by default."
-    )
+    batch_size: Positive | None = Field(default=None, description="Number of examples in a batch; default: no batches.")
     shuffle_files: Flag = Field(default=False, description="Whether files are shuffled.")
-    download: Never = Field(default=False, description="Nothing is downloaded; prepare the dataset first.")
+    download: Never = Field(
+        default=False, description="Must be false: pipeprof downloads nothing; prepare the dataset first."
+    )
     as_supervised: Flag = Field(default=False, description="Whether elements are tuples of input and label.")
     read_config: ReadConfig | None = Field(default=None, description="tfds.ReadConfig by its own names.")
 
@@ -131,7 +131,7 @@ class TfdsLoad(Source):
 
 
 class PythonSource(Source):
-    """A dataset that a function in a Python file makes."""
+    """A dataset returned by a function in a Python file."""
 
     op: ClassVar[str] = "python"
     holder: ClassVar[str] = ""

@@ -28,8 +28,8 @@ from pipeprof.pipelines.ops.values.values import (
     is_integer,
 )
 
-_FILES = "Paths and globs of the files, relative to the spec; data:NAME/… for synthesised ones."
-_EPOCHS = "Number of epochs; without end when left out."
+_FILES = "Paths and globs of the files, relative to the spec; data:NAME/… for generated files."
+_EPOCHS = "Number of epochs; default: infinite."
 _READERS = ("TFRecordDataset", "TextLineDataset")
 
 
@@ -53,7 +53,7 @@ Driver = Annotated[str, Checked(choice("sqlite")), WithJsonSchema({"const": "sql
 
 
 class MakeCsvDataset(Source):
-    """Batches of rows of CSV files, each a mapping from column to values; types are found in the first rows."""
+    """Batches of rows of CSV files, each a mapping from column to values; dtypes are inferred from the first rows."""
 
     op: ClassVar[str] = "make_csv_dataset"
     holder: ClassVar[str] = "tf.data.experimental"
@@ -61,32 +61,30 @@ class MakeCsvDataset(Source):
 
     file_pattern: Files = Field(description=_FILES)
     batch_size: Positive = Field(description="Number of rows in a batch.")
-    column_names: Texts | None = Field(
-        default=None, description="Names of the columns; those of the header by default."
-    )
+    column_names: Texts | None = Field(default=None, description="Names of the columns; default: from the header.")
     column_defaults: RecordDefaults | None = Field(
-        default=None, description="For each selected column a dtype or a default; found in the rows by default."
+        default=None, description="Dtype or default value of each selected column; default: inferred from the rows."
     )
     label_name: FilledText | None = Field(
-        default=None, description="Column that comes apart: elements are tuples of the mapping and it."
+        default=None, description="Label column: elements are (features, label) tuples."
     )
-    select_columns: Columns | None = Field(default=None, description="The columns to read; all by default.")
-    field_delim: Text = Field(default=",", description="The letter between two fields.")
+    select_columns: Columns | None = Field(default=None, description="Columns to read; default: all.")
+    field_delim: Text = Field(default=",", description="Field separator.")
     use_quote_delim: Flag = Field(default=True, description="Whether double quotes group fields.")
-    na_value: Text = Field(default="", description="A further text that stands for an empty field.")
-    header: Flag = Field(default=True, description="Whether each file begins with the names of the columns.")
+    na_value: Text = Field(default="", description="Additional string for missing values.")
+    header: Flag = Field(default=True, description="Whether the first line of each file holds the column names.")
     num_epochs: Positive | None = Field(default=None, description=_EPOCHS)
     shuffle: Flag = Field(default=True, description="Whether rows are shuffled.")
-    shuffle_buffer_size: Positive = Field(default=10000, description="Rows in the buffer of the shuffle.")
+    shuffle_buffer_size: Positive = Field(default=10000, description="Shuffle buffer size in rows.")
     shuffle_seed: Seed | None = Field(default=None, description="Seed of the shuffle.")
-    prefetch_buffer_size: PositiveOrAutotune | None = Field(default=None, description="Batches made ahead.")
+    prefetch_buffer_size: PositiveOrAutotune | None = Field(default=None, description="Number of batches to prefetch.")
     num_parallel_reads: PositiveOrAutotune | None = Field(default=None, description="Files read in parallel.")
-    sloppy: Flag = Field(default=False, description="Whether the order may change for speed.")
+    sloppy: Flag = Field(default=False, description="Whether to trade deterministic order for speed.")
     num_rows_for_inference: Positive | None = Field(
-        default=100, description="Rows of a file in which types are found; all of them when null."
+        default=100, description="Number of rows for type inference; null: all."
     )
-    compression_type: Compression | None = Field(default=None, description="GZIP, ZLIB, or empty for none.")
-    ignore_errors: Flag = Field(default=False, description="Whether rows that cannot be read are left out.")
+    compression_type: Compression | None = Field(default=None, description="GZIP, ZLIB, or empty for no compression.")
+    ignore_errors: Flag = Field(default=False, description="Whether to skip rows with errors.")
     encoding: Text = Field(default="utf-8", description="Encoding of the files.")
 
     def build(self, building: Building, address: str) -> Any:
@@ -107,20 +105,18 @@ class MakeBatchedFeaturesDataset(Source):
     features: Features = Field(description="The features of an example, as for tf.io.parse_example.")
     reader: Reader | None = Field(default=None, description="TFRecordDataset (the default) or TextLineDataset.")
     label_key: FilledText | None = Field(
-        default=None, description="Feature that comes apart: elements are tuples of the mapping and it."
+        default=None, description="Label feature: elements are (features, label) tuples."
     )
-    reader_args: Texts | None = Field(
-        default=None, description="Further arguments of the reader: the compression type."
-    )
+    reader_args: Texts | None = Field(default=None, description="Arguments of the reader (compression type).")
     num_epochs: Positive | None = Field(default=None, description=_EPOCHS)
     shuffle: Flag = Field(default=True, description="Whether examples are shuffled.")
-    shuffle_buffer_size: Positive = Field(default=10000, description="Examples in the buffer of the shuffle.")
+    shuffle_buffer_size: Positive = Field(default=10000, description="Shuffle buffer size in examples.")
     shuffle_seed: Seed | None = Field(default=None, description="Seed of the shuffle.")
-    prefetch_buffer_size: PositiveOrAutotune | None = Field(default=None, description="Batches made ahead.")
+    prefetch_buffer_size: PositiveOrAutotune | None = Field(default=None, description="Number of batches to prefetch.")
     reader_num_threads: Positive | None = Field(default=None, description="Files read in parallel.")
     parser_num_threads: Positive | None = Field(default=None, description="Batches parsed in parallel.")
-    sloppy_ordering: Flag = Field(default=False, description="Whether the order may change for speed.")
-    drop_final_batch: Flag = Field(default=False, description="Whether a last, smaller batch is dropped.")
+    sloppy_ordering: Flag = Field(default=False, description="Whether to trade deterministic order for speed.")
+    drop_final_batch: Flag = Field(default=False, description="Whether to drop the last batch if it is smaller.")
 
     def build(self, building: Building, address: str) -> Any:
         """The dataset of batches."""
@@ -131,13 +127,13 @@ class MakeBatchedFeaturesDataset(Source):
 
 
 class SqlDataset(Source):
-    """Rows that a query gives, each a tuple."""
+    """Rows of an SQL query, each a tuple."""
 
     op: ClassVar[str] = "SqlDataset"
     holder: ClassVar[str] = "tf.data.experimental"
     takes_name: ClassVar[bool] = False
 
-    driver_name: Driver = Field(description="sqlite, the only one there is.")
+    driver_name: Driver = Field(description="sqlite, the only supported driver.")
     data_source_name: ArrayPath = Field(description="Path of the database, relative to the spec.")
     query: FilledText = Field(description="The query in SQL.")
     output_types: Dtypes = Field(description="dtypes of the columns, as a list.")

@@ -47,7 +47,7 @@ class FromTensorSlices(Source):
 
 
 class FromTensors(Source):
-    """A single element that holds the tensors as they are."""
+    """A single element that holds the given tensors."""
 
     op: ClassVar[str] = "from_tensors"
     element_argument: ClassVar[str] = "tensors"
@@ -60,15 +60,15 @@ class FromTensors(Source):
 
 
 class Range(Source):
-    """Whole numbers at equal distances."""
+    """A range of integers."""
 
     op: ClassVar[str] = "range"
     own_fields: ClassVar[frozenset[str]] = frozenset({"start", "stop", "step"})
     element_argument: ClassVar[str] = "stop"
 
     start: Integer = Field(default=0, description="The first number.")
-    stop: RangeEnd = Field(description="The end, which is not part of the range.")
-    step: RangeStep = Field(default=1, description="The distance between two numbers.")
+    stop: RangeEnd = Field(description="The end, exclusive.")
+    step: RangeStep = Field(default=1, description="The step.")
     output_type: Dtype | None = Field(default=None, description="dtype of the numbers (TensorFlow: int64).")
 
     def build(self, building: Building, address: str) -> Any:
@@ -81,13 +81,13 @@ class Range(Source):
 
 
 class Random(Source):
-    """Random int64 numbers without end."""
+    """An infinite stream of random int64 numbers."""
 
     op: ClassVar[str] = "random"
 
-    seed: Seed | None = Field(default=None, description="Seed of the numbers; drawn anew for every run when left out.")
+    seed: Seed | None = Field(default=None, description="Random seed; default: different in every run.")
     rerandomize_each_iteration: Flag | None = Field(
-        default=None, description="Whether each epoch has numbers of its own."
+        default=None, description="Whether to draw new numbers in each epoch."
     )
 
     def build(self, building: Building, address: str) -> Any:
@@ -96,12 +96,12 @@ class Random(Source):
 
 
 class Counter(Source):
-    """Numbers at equal distances without end."""
+    """An infinite counter."""
 
     op: ClassVar[str] = "counter"
 
     start: Integer = Field(default=0, description="The first number.")
-    step: Integer = Field(default=1, description="The distance between two numbers.")
+    step: Integer = Field(default=1, description="The step.")
     dtype: Dtype = Field(default="int64", description="dtype of the numbers.")
 
     def build(self, building: Building, address: str) -> Any:
@@ -116,7 +116,7 @@ class PythonGenerator(Closed):
 
 
 class FromGenerator(Source):
-    """Elements that a Python generator gives."""
+    """Elements of a Python generator."""
 
     op: ClassVar[str] = "from_generator"
     own_fields: ClassVar[frozenset[str]] = frozenset({"python", "generator"})
@@ -124,7 +124,7 @@ class FromGenerator(Source):
     element_argument: ClassVar[str] = "args"
 
     python: Python | None = Field(default=None, description=PYTHON)
-    generator: PythonGenerator | None = Field(default=None, description="The function under TensorFlow's own name.")
+    generator: PythonGenerator | None = Field(default=None, description="The function, by TensorFlow's argument name.")
     output_types: Dtypes | None = Field(
         default=None, description="dtypes of the components; output_signature is preferred."
     )
@@ -132,10 +132,10 @@ class FromGenerator(Source):
         default=None, description="Shapes of the components; output_signature is preferred."
     )
     args: Tensors | None = Field(
-        default=None, description="Tensors that are handed to the function as arrays, as a list."
+        default=None, description="Arguments of the function: a list of tensors, passed as arrays."
     )
     output_signature: Signature | None = Field(
-        default=None, description="A mapping with shape and dtype, or a structure of them: what the generator gives."
+        default=None, description="Signature of the yielded elements: shape and dtype, or a structure of them."
     )
 
     @model_validator(mode="after")

@@ -14,34 +14,33 @@ from pipeprof.pipelines.ops.values.values import Dtype, Flag, Positive, Positive
 
 
 class Batch(Stage):
-    """Puts consecutive elements together into batches."""
+    """Combines consecutive elements into batches."""
 
     op: ClassVar[str] = "batch"
 
     batch_size: Positive = Field(description="Number of elements in a batch.")
-    drop_remainder: Flag = Field(default=False, description="Whether a last, smaller batch is dropped.")
+    drop_remainder: Flag = Field(default=False, description="Whether to drop the last batch if it is smaller.")
     num_parallel_calls: PositiveOrAutotune | None = Field(
-        default=None, description="Batches that are made at the same time; AUTOTUNE lets tf.data choose."
+        default=None, description="Number of batches computed in parallel, or AUTOTUNE."
     )
     deterministic: Flag | None = Field(default=None, description="Whether parallel batches keep their order.")
 
 
 class PaddedBatch(Stage):
-    """Puts consecutive elements together, padded to the same shape."""
+    """Combines consecutive elements into batches, padded to the same shape."""
 
     op: ClassVar[str] = "padded_batch"
 
     batch_size: Positive = Field(description="Number of elements in a batch.")
     padded_shapes: Shapes | None = Field(
         default=None,
-        description="Shape of each component after padding; null dimensions grow to the longest of the batch.",
+        description="Shape of each component after padding; null pads to the longest element of the batch.",
     )
     padding_values: Scalars | None = Field(
         default=None,
-        description="Value of the padding of each component, or one value for all (0, empty text); a number takes the "
-        "component's dtype.",
+        description='Padding value of each component, or one for all, in the component\'s dtype (default 0 or "").',
     )
-    drop_remainder: Flag = Field(default=False, description="Whether a last, smaller batch is dropped.")
+    drop_remainder: Flag = Field(default=False, description="Whether to drop the last batch if it is smaller.")
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Batch ``dataset``."""
@@ -52,34 +51,34 @@ class PaddedBatch(Stage):
 
 
 class Unbatch(Stage):
-    """Takes batches apart into their elements."""
+    """Splits batches into their elements."""
 
     op: ClassVar[str] = "unbatch"
 
 
 class Rebatch(Stage):
-    """Takes batches apart and puts their elements together in batches of another size."""
+    """Regroups batches into batches of another size."""
 
     op: ClassVar[str] = "rebatch"
 
-    batch_size: Sizes = Field(description="Number of elements in a batch, or a list of numbers that are used in turn.")
-    drop_remainder: Flag = Field(default=False, description="Whether a last, smaller batch is dropped.")
+    batch_size: Sizes = Field(description="Number of elements in a batch, or a list of sizes used in turn.")
+    drop_remainder: Flag = Field(default=False, description="Whether to drop the last batch if it is smaller.")
 
 
 class RaggedBatch(Stage):
-    """Puts consecutive elements together whose shapes may differ, as ragged tensors."""
+    """Combines consecutive elements of varying shape into ragged tensors."""
 
     op: ClassVar[str] = "ragged_batch"
 
     batch_size: Positive = Field(description="Number of elements in a batch.")
-    drop_remainder: Flag = Field(default=False, description="Whether a last, smaller batch is dropped.")
+    drop_remainder: Flag = Field(default=False, description="Whether to drop the last batch if it is smaller.")
     row_splits_dtype: Dtype = Field(default="int64", description="dtype of the row splits: int64 or int32.")
 
 
 class SparseBatch(Stage):
-    """Puts consecutive elements together whose shapes may differ, as sparse tensors."""
+    """Combines consecutive elements of varying shape into sparse tensors."""
 
     op: ClassVar[str] = "sparse_batch"
 
     batch_size: Positive = Field(description="Number of elements in a batch.")
-    row_shape: Shape = Field(description="Shape that every element fits in; null dimensions grow to the longest.")
+    row_shape: Shape = Field(description="Dense shape of an element; null pads to the longest.")

@@ -20,39 +20,37 @@ SnapshotCompression = Annotated[str, Checked(choice(*_COMPRESSIONS)), WithJsonSc
 
 
 class Cache(Stage):
-    """Keeps all elements of the first epoch for the later ones, in memory or in a file."""
+    """Caches the elements of the first epoch for later epochs, in memory or in a file."""
 
     op: ClassVar[str] = "cache"
 
     filename: OutputPath = Field(
         default="",
         validate_default=False,
-        description="Path of the cache on disk, relative to the spec; in memory when empty.",
+        description="Path of the cache on disk, relative to the spec; empty: in memory.",
     )  # type: ignore[assignment]
 
 
 class Prefetch(Stage):
-    """Makes elements ahead of time, while the consumer is busy."""
+    """Prepares elements ahead of time, while the consumer is busy."""
 
     op: ClassVar[str] = "prefetch"
 
-    buffer_size: PositiveOrAutotune = Field(description="Number of elements made ahead; AUTOTUNE lets tf.data choose.")
+    buffer_size: PositiveOrAutotune = Field(description="Number of elements to buffer, or AUTOTUNE.")
 
 
 class Snapshot(Stage):
-    """Keeps the elements of the first run on disk for later runs."""
+    """Saves the elements of the first run to disk for later runs."""
 
     op: ClassVar[str] = "snapshot"
     own_fields: ClassVar[frozenset[str]] = frozenset({"reader_func", "shard_func"})
 
-    path: FilledOutputPath = Field(description="Folder of the snapshot, relative to the spec; it is made if missing.")
+    path: FilledOutputPath = Field(description="Folder of the snapshot, relative to the spec; created if missing.")
     compression: SnapshotCompression | None = Field(default="AUTO", description="AUTO, GZIP, SNAPPY or NONE.")
     reader_func: PipelineFunction | None = Field(
-        default=None, description="How the files are read: stages that begin with a dataset of a dataset for each file."
+        default=None, description="Stages that combine the files: their input is a dataset with one dataset per file."
     )
-    shard_func: ElementFunction | None = Field(
-        default=None, description="Number of the file that an element goes to: an int64."
-    )
+    shard_func: ElementFunction | None = Field(default=None, description="File number of each element: an int64.")
 
     @model_validator(mode="after")
     def _complete(self) -> Snapshot:
@@ -93,7 +91,7 @@ def _check_device(tf: Any, name: str) -> None:
 
 
 class PrefetchToDevice(Stage):
-    """Makes elements ahead of time in the memory of a device; the last stage of a pipeline."""
+    """Prepares elements ahead of time in the memory of a device; must be the last stage."""
 
     op: ClassVar[str] = "prefetch_to_device"
     holder: ClassVar[str] = "tf.data.experimental"
@@ -101,7 +99,7 @@ class PrefetchToDevice(Stage):
 
     device: FilledText = Field(description="The device, such as /GPU:0.")
     buffer_size: PositiveOrAutotune | None = Field(
-        default=None, description="Number of elements made ahead; TensorFlow chooses by default."
+        default=None, description="Number of elements to buffer; chosen by TensorFlow by default."
     )
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
@@ -118,7 +116,7 @@ class CopyToDevice(Stage):
     takes_name: ClassVar[bool] = False
 
     target_device: FilledText = Field(description="The device, such as /GPU:0.")
-    source_device: FilledText = Field(default="/cpu:0", description="The device that the elements come from.")
+    source_device: FilledText = Field(default="/cpu:0", description="Device of the input elements.")
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Copy ``dataset``."""

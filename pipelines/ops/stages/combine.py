@@ -14,12 +14,12 @@ from pipeprof.pipelines.ops.protocol import Building
 
 
 class Concatenate(Stage):
-    """Gives the elements of a further pipeline after all elements."""
+    """Appends the elements of another pipeline."""
 
     op: ClassVar[str] = "concatenate"
     own_fields: ClassVar[frozenset[str]] = frozenset({"dataset"})
 
-    dataset: AnyPipeline = Field(description="The pipeline whose elements come afterwards.")
+    dataset: AnyPipeline = Field(description="The pipeline to append.")
 
     def pipelines(self) -> Iterator[Inner]:
         """The further pipeline."""

@@ -18,31 +18,31 @@ from pipeprof.pipelines.ops.values.values import Flag, Integers, Positive
 
 
 class Window(Stage):
-    """Makes datasets of consecutive elements, which a ``flat_map`` with `stages` alone puts together again."""
+    """Groups consecutive elements into datasets; a ``flat_map`` with `stages` alone flattens them again."""
 
     op: ClassVar[str] = "window"
 
     size: Positive = Field(description="Number of elements in a window.")
     shift: Positive | None = Field(
-        default=None, description="Elements between the beginnings of two windows; the size when left out."
+        default=None, description="Number of elements by which windows advance; default: the size."
     )
-    stride: Positive = Field(default=1, description="Distance of the elements that go into a window.")
-    drop_remainder: Flag = Field(default=False, description="Whether last, smaller windows are dropped.")
+    stride: Positive = Field(default=1, description="Stride of the elements in a window.")
+    drop_remainder: Flag = Field(default=False, description="Whether to drop last windows that are smaller.")
 
 
 class GroupByWindow(Stage):
-    """Collects elements by a key and makes a dataset of every full group."""
+    """Groups elements by key and turns every full group into a dataset."""
 
     op: ClassVar[str] = "group_by_window"
     own_fields: ClassVar[frozenset[str]] = frozenset({"key_func", "reduce_func", "window_size_func"})
 
     key_func: ElementFunction = Field(description="The key of an element: an int64 number.")
     reduce_func: PipelineFunction = Field(
-        description="What a group becomes: stages that begin with its dataset, or a function of key and dataset."
+        description="Stages applied to the dataset of a group, or a function of key and dataset."
     )
-    window_size: Positive | None = Field(default=None, description="Number of elements that make a full group.")
+    window_size: Positive | None = Field(default=None, description="Number of elements of a full group.")
     window_size_func: ElementFunction | None = Field(
-        default=None, description="The same for each key: a function from the key to an int64 number."
+        default=None, description="Group size by key: a function from the key to an int64."
     )
 
     @model_validator(mode="after")
@@ -77,27 +77,27 @@ class GroupByWindow(Stage):
 
 
 class BucketBySequenceLength(Stage):
-    """Puts elements of similar length together into batches."""
+    """Batches elements of similar length together."""
 
     op: ClassVar[str] = "bucket_by_sequence_length"
     own_fields: ClassVar[frozenset[str]] = frozenset({"element_length_func"})
 
     element_length_func: ElementFunction = Field(description="The length of an element: an int32 number.")
-    bucket_boundaries: Integers = Field(description="Lengths at which the next bucket begins, rising.")
-    bucket_batch_sizes: Integers = Field(description="Batch size of each bucket, one more than there are boundaries.")
+    bucket_boundaries: Integers = Field(description="Upper length boundaries of the buckets, ascending.")
+    bucket_batch_sizes: Integers = Field(description="Batch size of each bucket: one more than boundaries.")
     padded_shapes: Shapes | None = Field(
-        default=None, description="Shape of each component after padding; null dimensions grow to the longest."
+        default=None, description="Shape of each component after padding; null pads to the longest."
     )
     padding_values: Scalars | None = Field(
         default=None,
-        description="Value of the padding of each component, or one value for all (0, empty text); a number takes the "
-        "component's dtype.",
+        description='Padding value of each component, or one for all, in the component\'s dtype (default 0 or "").',
     )
     pad_to_bucket_boundary: Flag = Field(
-        default=False, description="Whether null dimensions are padded to the end of the bucket, not to the longest."
+        default=False,
+        description="Whether to pad null dimensions to the bucket boundary instead of the longest element.",
     )
-    no_padding: Flag = Field(default=False, description="Whether elements are batched as they are.")
-    drop_remainder: Flag = Field(default=False, description="Whether last, smaller batches are dropped.")
+    no_padding: Flag = Field(default=False, description="Whether to batch without padding.")
+    drop_remainder: Flag = Field(default=False, description="Whether to drop last batches that are smaller.")
 
     @model_validator(mode="after")
     def _complete(self) -> BucketBySequenceLength:

@@ -26,7 +26,7 @@ class _Nesting(Stage):
     stages: list[AnyStage] | None = Field(default=None, description=STAGES)
     on: ElementField | None = Field(default=None, description=ON)
     python: Python | None = Field(default=None, description=PYTHON)
-    map_func: PipelineFunction | None = Field(default=None, description="The function under TensorFlow's own name.")
+    map_func: PipelineFunction | None = Field(default=None, description="The function, by TensorFlow's argument name.")
 
     @model_validator(mode="after")
     def _begins(self) -> _Nesting:
@@ -52,26 +52,24 @@ class _Nesting(Stage):
 
 
 class Interleave(_Nesting):
-    """Makes a dataset for each element and interleaves their elements."""
+    """Maps each element to a dataset and interleaves the elements of these datasets."""
 
     op: ClassVar[str] = "interleave"
 
     cycle_length: PositiveOrAutotune | None = Field(
         default=None,
-        description="Number of inner datasets that are open at the same time; TensorFlow chooses by default.",
+        description="Number of inner datasets read concurrently; chosen by TensorFlow by default.",
     )
     block_length: Positive | None = Field(
-        default=None, description="Number of elements taken from one inner dataset before the next (TensorFlow: 1)."
+        default=None, description="Number of consecutive elements from one inner dataset (TensorFlow: 1)."
     )
     num_parallel_calls: PositiveOrAutotune | None = Field(
-        default=None, description="Inner datasets that are read in parallel; AUTOTUNE lets tf.data choose."
+        default=None, description="Number of inner datasets read in parallel, or AUTOTUNE."
     )
-    deterministic: Flag | None = Field(
-        default=None, description="Whether parallel reading keeps the order of elements."
-    )
+    deterministic: Flag | None = Field(default=None, description="Whether parallel reads keep the order of elements.")
 
 
 class FlatMap(_Nesting):
-    """Makes a dataset for each element and gives their elements one dataset after the other."""
+    """Maps each element to a dataset and concatenates these datasets."""
 
     op: ClassVar[str] = "flat_map"

@@ -25,16 +25,16 @@ class Map(Stage):
 
     ops: Calls | None = Field(default=None, description=OPS)
     python: Python | None = Field(default=None, description=PYTHON)
-    map_func: ElementFunction | None = Field(default=None, description="The function under TensorFlow's own name.")
+    map_func: ElementFunction | None = Field(default=None, description="The function, by TensorFlow's argument name.")
     num_parallel_calls: PositiveOrAutotune | None = Field(
-        default=None, description="Elements that are mapped at the same time; AUTOTUNE lets tf.data choose."
+        default=None, description="Number of elements processed in parallel, or AUTOTUNE."
     )
     deterministic: Flag | None = Field(default=None, description="Whether parallel calls keep the order of elements.")
     synchronous: Flag | None = Field(
-        default=None, description="Whether to map without parallelism, even if AUTOTUNE would add it."
+        default=None, description="Whether to prevent TensorFlow from making the map parallel."
     )
     use_unbounded_threadpool: Flag = Field(
-        default=False, description="Whether calls run outside of the bounded thread pool."
+        default=False, description="Whether to run calls outside the bounded thread pool."
     )
 
     @model_validator(mode="after")
@@ -61,9 +61,9 @@ class _Predicate(Stage):
     own_fields: ClassVar[frozenset[str]] = frozenset({"ops", "python", "predicate"})
     ways: ClassVar[tuple[str | tuple[str, ...], ...]] = ("ops", "python", "predicate")
 
-    ops: Calls | None = Field(default=None, description=OPS + " The last one gives a single truth value.")
+    ops: Calls | None = Field(default=None, description=OPS + " The last call returns a single bool.")
     python: Python | None = Field(default=None, description=PYTHON)
-    predicate: ElementFunction | None = Field(default=None, description="The function under TensorFlow's own name.")
+    predicate: ElementFunction | None = Field(default=None, description="The function, by TensorFlow's argument name.")
 
     @model_validator(mode="after")
     def _complete(self) -> _Predicate:
@@ -83,13 +83,13 @@ class _Predicate(Stage):
 
 
 class Filter(_Predicate):
-    """Keeps the elements for which a function gives true."""
+    """Keeps the elements for which a function returns true."""
 
     op: ClassVar[str] = "filter"
 
 
 class TakeWhile(_Predicate):
-    """Ends before the first element for which a function gives false."""
+    """Stops at the first element for which a function returns false."""
 
     op: ClassVar[str] = "take_while"
 
@@ -103,7 +103,7 @@ class ParseExampleDataset(Stage):
 
     features: Features = Field(description="The features of an example, as for tf.io.parse_example.")
     num_parallel_calls: PositiveOrAutotune | None = Field(
-        default=1, description="Batches that are parsed at the same time; AUTOTUNE lets tf.data choose."
+        default=1, description="Number of batches parsed in parallel, or AUTOTUNE."
     )
     deterministic: Flag | None = Field(default=None, description="Whether parallel calls keep the order of batches.")
 
@@ -114,7 +114,7 @@ class ParseExampleDataset(Stage):
 
 
 class Scan(Stage):
-    """Calls a function on a state and each element, which gives the next state and what comes out."""
+    """Calls a function on a state and each element; it returns the next state and the output element."""
 
     op: ClassVar[str] = "scan"
     own_fields: ClassVar[frozenset[str]] = frozenset({"ops", "python", "scan_func"})
@@ -123,10 +123,10 @@ class Scan(Stage):
     initial_state: Tensors = Field(description="The state before the first element: arrays and literals.")
     ops: Calls | None = Field(
         default=None,
-        description=OPS + " It is given the tuple of state and element, and gives that of state and output.",
+        description=OPS + " Its input is the tuple (state, element), its output (state, output).",
     )
     python: Python | None = Field(default=None, description=PYTHON)
-    scan_func: ElementFunction | None = Field(default=None, description="The function under TensorFlow's own name.")
+    scan_func: ElementFunction | None = Field(default=None, description="The function, by TensorFlow's argument name.")
 
     @model_validator(mode="after")
     def _complete(self) -> Scan:

@@ -14,48 +14,46 @@ from pipeprof.pipelines.ops.values.values import Count, FilledText, Flag, Intege
 
 
 class Shuffle(Stage):
-    """Fills a buffer with elements and draws from it at random."""
+    """Fills a buffer with elements and samples from it at random."""
 
     op: ClassVar[str] = "shuffle"
 
     buffer_size: Positive = Field(description="Number of elements in the buffer.")
-    seed: Seed | None = Field(default=None, description="Seed of the order; drawn anew for every run when left out.")
-    reshuffle_each_iteration: Flag | None = Field(
-        default=True, description="Whether each epoch has an order of its own."
-    )
+    seed: Seed | None = Field(default=None, description="Random seed; default: different in every run.")
+    reshuffle_each_iteration: Flag | None = Field(default=True, description="Whether to reshuffle in each epoch.")
 
 
 class Repeat(Stage):
-    """Gives the elements again, epoch after epoch."""
+    """Repeats the elements, epoch after epoch."""
 
     op: ClassVar[str] = "repeat"
 
-    count: Count | None = Field(default=None, description="Number of epochs; without end when left out or -1.")
+    count: Count | None = Field(default=None, description="Number of epochs; infinite by default and with -1.")
 
 
 class Take(Stage):
-    """Gives only the first elements."""
+    """Takes only the first elements."""
 
     op: ClassVar[str] = "take"
 
-    count: Count = Field(description="Number of elements; all of them when -1.")
+    count: Count = Field(description="Number of elements; -1: all.")
 
 
 class Skip(Stage):
-    """Leaves out the first elements."""
+    """Skips the first elements."""
 
     op: ClassVar[str] = "skip"
 
-    count: Count = Field(description="Number of elements; all of them when -1.")
+    count: Count = Field(description="Number of elements; -1: all.")
 
 
 class Shard(Stage):
-    """Gives every n-th element only: the part of one of several workers."""
+    """Keeps every n-th element, the share of one of several workers."""
 
     op: ClassVar[str] = "shard"
 
-    num_shards: Positive = Field(description="Number of parts.")
-    index: NotNegative = Field(description="Which part, counted from 0.")
+    num_shards: Positive = Field(description="Number of shards.")
+    index: NotNegative = Field(description="Index of the shard, from 0.")
 
     @model_validator(mode="after")
     def _below_number(self) -> Shard:
@@ -66,7 +64,7 @@ class Shard(Stage):
 
 
 class Enumerate(Stage):
-    """Gives each element with its number, as a tuple."""
+    """Pairs each element with its number, as a tuple."""
 
     op: ClassVar[str] = "enumerate"
 
@@ -74,31 +72,31 @@ class Enumerate(Stage):
 
 
 class Unique(Stage):
-    """Leaves out elements that came before; they are single numbers or texts."""
+    """Drops duplicate elements; elements must be scalars."""
 
     op: ClassVar[str] = "unique"
 
 
 class IgnoreErrors(Stage):
-    """Leaves out elements that the stages before could not make."""
+    """Drops elements for which an earlier stage raised an error."""
 
     op: ClassVar[str] = "ignore_errors"
 
-    log_warning: Flag = Field(default=False, description="Whether TensorFlow writes what it leaves out to its log.")
+    log_warning: Flag = Field(default=False, description="Whether TensorFlow logs the errors that it ignores.")
 
 
 class RejectionResample(Stage):
-    """Leaves out elements at random so that classes have given shares; each comes with its class, as a tuple."""
+    """Drops elements at random to reach a target class distribution; yields (class, element) tuples."""
 
     op: ClassVar[str] = "rejection_resample"
     own_fields: ClassVar[frozenset[str]] = frozenset({"class_func"})
 
     class_func: ElementFunction = Field(description="The class of an element: an int32 number.")
-    target_dist: Shares = Field(description="Share of each class that comes out.")
+    target_dist: Shares = Field(description="Target distribution of the classes.")
     initial_dist: Shares | None = Field(
-        default=None, description="Share of each class that goes in; estimated as elements come when left out."
+        default=None, description="Initial distribution of the classes; estimated from the elements by default."
     )
-    seed: Seed | None = Field(default=None, description="Seed of the draws; drawn anew for every run when left out.")
+    seed: Seed | None = Field(default=None, description="Random seed; default: different in every run.")
 
     @model_validator(mode="after")
     def _complete(self) -> RejectionResample:
@@ -116,13 +114,13 @@ class RejectionResample(Stage):
 
 
 class AssertCardinality(Stage):
-    """Says how many elements there are, and stops the pipeline if that is wrong."""
+    """Asserts the number of elements; the pipeline raises an error if it is wrong."""
 
     op: ClassVar[str] = "assert_cardinality"
     holder: ClassVar[str] = "tf.data.experimental"
     takes_name: ClassVar[bool] = False
 
-    expected_cardinality: Count = Field(description="Number of elements; -1 for no end.")
+    expected_cardinality: Count = Field(description="Number of elements; -1: infinite.")
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Assert about ``dataset``."""
@@ -131,14 +129,14 @@ class AssertCardinality(Stage):
 
 
 class PadToCardinality(Stage):
-    """Adds empty elements until there are a given number; each is a mapping, and one more key says which are real."""
+    """Appends empty elements up to a given number; elements are mappings, and an added key marks the real ones."""
 
     op: ClassVar[str] = "pad_to_cardinality"
     holder: ClassVar[str] = "tf.data.experimental"
     takes_name: ClassVar[bool] = False
 
-    cardinality: NotNegative = Field(description="Number of elements afterwards.")
-    mask_key: FilledText = Field(default="valid", description="Key that is true for real elements.")
+    cardinality: NotNegative = Field(description="Number of elements after padding.")
+    mask_key: FilledText = Field(default="valid", description="Key that is true for real elements, false for padding.")
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Pad ``dataset``."""

@@ -13,7 +13,7 @@ from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.values.options import Options as DatasetOptions
 from pipeprof.pipelines.ops.values.values import Python, PythonRef
 
-_PYTHON = 'A function in a Python file, "file.py:function", from dataset to dataset; it is run with your rights.'
+_PYTHON = 'A function in a Python file, "file.py:function", from dataset to dataset; it runs with your permissions.'
 
 
 class Transformation(Closed):
@@ -23,7 +23,7 @@ class Transformation(Closed):
 
 
 class Apply(Stage):
-    """Calls a Python function on the dataset, which gives another one."""
+    """Applies a Python function from dataset to dataset."""
 
     op: ClassVar[str] = "apply"
     takes_name: ClassVar[bool] = False
@@ -32,7 +32,7 @@ class Apply(Stage):
 
     python: Python | None = Field(default=None, description=_PYTHON)
     transformation_func: Transformation | None = Field(
-        default=None, description="The function under TensorFlow's own name."
+        default=None, description="The function, by TensorFlow's argument name."
     )
 
     @property
@@ -52,7 +52,7 @@ class Apply(Stage):
 
 
 class WithOptions(Stage):
-    """Sets options of the dataset, which hold for the whole pipeline unless later ones differ."""
+    """Sets options of the whole pipeline; later options override earlier ones."""
 
     op: ClassVar[str] = "with_options"
     own_fields: ClassVar[frozenset[str]] = frozenset({"options"})

@@ -61,7 +61,7 @@ Indices = Annotated[
 class FilesArray(Closed):
     """The names of files as an array of texts, sorted."""
 
-    files: OwnFiles = Field(description="Paths and globs, relative to the spec; data:NAME/… for synthesised files.")
+    files: OwnFiles = Field(description="Paths and globs, relative to the spec; data:NAME/… for generated files.")
 
 
 class LinesArray(Closed):
@@ -74,24 +74,24 @@ class CsvArray(Closed):
     """The columns of a CSV file with a header as a mapping of arrays."""
 
     csv: ArrayPath = Field(description="Path of the file, relative to the spec.")
-    field_delim: Text = Field(default=",", description="The letter between two fields.")
+    field_delim: Text = Field(default=",", description="Field separator.")
 
 
 class RaggedArray(Closed):
     """A ragged tensor (tf.ragged.constant)."""
 
     ragged: Rows = Field(description="Lists of lists, of any lengths.")
-    dtype: Dtype | None = Field(default=None, description="dtype of the values; found in them by default.")
+    dtype: Dtype | None = Field(default=None, description="dtype of the values; inferred by default.")
     ragged_rank: NotNegative | None = Field(default=None, description="Number of ragged dimensions.")
 
 
 class SparseParts(Closed):
     """The parts of a tf.SparseTensor."""
 
-    indices: Indices = Field(description="Place of each value, in order.")
+    indices: Indices = Field(description="Index of each value, in ascending order.")
     values: Values = Field(description="The values.")
     dense_shape: KnownShape = Field(description="Shape of the dense tensor.")
-    dtype: Dtype | None = Field(default=None, description="dtype of the values; found in them by default.")
+    dtype: Dtype | None = Field(default=None, description="dtype of the values; inferred by default.")
 
     @model_validator(mode="after")
     def _fits(self) -> SparseParts:

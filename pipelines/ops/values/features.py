@@ -27,7 +27,7 @@ class FixedLenFeature(Closed):
 
     shape: Shape = Field(description="Shape of the values.")
     dtype: FeatureDtype = Field(description="float32, int64 or string.")
-    default_value: Constant = Field(default=None, description="Stands in where a record lacks the feature.")
+    default_value: Constant = Field(default=None, description="Default for records without the feature.")
 
 
 class VarLenFeature(Closed):
@@ -41,15 +41,15 @@ class FixedLenSequenceFeature(Closed):
 
     shape: Shape = Field(description="Shape of each item of the sequence.")
     dtype: FeatureDtype = Field(description="float32, int64 or string.")
-    allow_missing: Flag = Field(default=False, description="Whether a record may lack the feature.")
-    default_value: Constant = Field(default=None, description="The padding of a batch.")
+    allow_missing: Flag = Field(default=False, description="Whether the feature may be missing.")
+    default_value: Constant = Field(default=None, description="Padding value.")
 
 
 class RaggedFeature(Closed):
     """A feature with any number of values; parsed to a ragged tensor."""
 
     dtype: FeatureDtype = Field(description="float32, int64 or string.")
-    value_key: FilledText | None = Field(default=None, description="Name in the record; default the feature's own.")
+    value_key: FilledText | None = Field(default=None, description="Name in the record; default: the feature's name.")
     row_splits_dtype: Dtype = Field(default="int32", description="dtype of the row splits.")
     validate_: Flag = Field(default=False, alias="validate", description="Whether the partitions are checked.")
 

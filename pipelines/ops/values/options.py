@@ -29,33 +29,33 @@ class Autotune(Document):
     """tf.data.experimental.AutotuneOptions."""
 
     enabled: Flag | None = Field(
-        default=None, description="Whether tf.data tunes parallelism and buffers (TensorFlow: true)."
+        default=None, description="Whether to autotune parallelism and buffer sizes (TensorFlow: true)."
     )
     cpu_budget: NotNegative | None = Field(
-        default=None, description="Cores that tuning may plan for; 0: all it can use."
+        default=None, description="CPU budget of autotuning in cores; 0: all available."
     )
     ram_budget: Size | None = Field(
-        default=None, description="Bytes that buffers may take; TensorFlow: half of what is free."
+        default=None, description="Memory budget of buffers in bytes (TensorFlow: half of the free memory)."
     )
-    autotune_algorithm: Algorithm | None = Field(default=None, description="The algorithm that tunes.")
-    initial_parallelism: Positive | None = Field(default=None, description="Parallelism before the first tuning.")
-    min_parallelism: Positive | None = Field(default=None, description="Parallelism that tuning never goes below.")
+    autotune_algorithm: Algorithm | None = Field(default=None, description="Autotuning algorithm.")
+    initial_parallelism: Positive | None = Field(default=None, description="Initial parallelism.")
+    min_parallelism: Positive | None = Field(default=None, description="Minimum parallelism.")
 
 
 class Threading(Document):
     """tf.data.ThreadingOptions."""
 
     private_threadpool_size: NotNegative | None = Field(
-        default=None, description="Threads of a pool of the dataset's own; 0: one for each core."
+        default=None, description="Size of a private thread pool; 0: one thread per core."
     )
-    max_intra_op_parallelism: NotNegative | None = Field(default=None, description="Threads that a single op may use.")
+    max_intra_op_parallelism: NotNegative | None = Field(default=None, description="Maximum threads of a single op.")
 
 
 class Optimization(Document):
     """tf.data.experimental.OptimizationOptions."""
 
     apply_default_optimizations: Flag | None = Field(
-        default=None, description="Whether TensorFlow's default rewrites apply."
+        default=None, description="Whether to apply TensorFlow's default optimizations."
     )
     filter_fusion: Flag | None = Field(default=None, description="Fuse filters (TensorFlow: false).")
     filter_parallelization: Flag | None = Field(
@@ -72,7 +72,7 @@ class Optimization(Document):
     )
     noop_elimination: Flag | None = Field(default=None, description="Remove stages without effect (TensorFlow: true).")
     parallel_batch: Flag | None = Field(
-        default=None, description="Copy the elements of a batch in parallel (TensorFlow: true)."
+        default=None, description="Copy elements into batches in parallel (TensorFlow: true)."
     )
     seq_interleave_prefetch: Flag | None = Field(
         default=None, description="Replace parallel interleaves by sequential ones that prefetch (TensorFlow: false)."
@@ -85,37 +85,38 @@ class Optimization(Document):
 class Distribute(Document):
     """tf.data.experimental.DistributeOptions."""
 
-    auto_shard_policy: Sharding | None = Field(default=None, description="How a distributed dataset is split.")
-    num_devices: Positive | None = Field(default=None, description="Devices that this pipeline feeds.")
+    auto_shard_policy: Sharding | None = Field(default=None, description="Auto-sharding policy.")
+    num_devices: Positive | None = Field(default=None, description="Number of devices fed by this pipeline.")
 
 
 class Options(Document):
     """tf.data.Options of the whole pipeline."""
 
     deterministic: Flag | None = Field(
-        default=None, description="Whether elements come in a fixed order (TensorFlow: true)."
+        default=None, description="Whether elements have a deterministic order (TensorFlow: true)."
     )
-    dataset_name: FilledText | None = Field(
-        default=None, description="A name of the dataset, for TensorFlow's own logs."
-    )
-    framework_type: list[FilledText] | None = Field(default=None, description="Frameworks that made the pipeline.")
-    autotune: Autotune | None = Field(default=None, description="What tf.data tunes itself.")
+    dataset_name: FilledText | None = Field(default=None, description="Name of the dataset in TensorFlow's logs.")
+    framework_type: list[FilledText] | None = Field(default=None, description="Frameworks that created the pipeline.")
+    autotune: Autotune | None = Field(default=None, description="Autotuning of parallelism and buffers.")
     threading: Threading | None = Field(default=None, description="Threads of the dataset.")
     experimental_optimization: Optimization | None = Field(
-        default=None, description="How tf.data rewrites the pipeline."
+        default=None, description="Graph optimizations of the pipeline."
     )
-    experimental_distribute: Distribute | None = Field(default=None, description="How a distributed pipeline is split.")
+    experimental_distribute: Distribute | None = Field(
+        default=None, description="Distribution of the pipeline over workers."
+    )
     experimental_external_state_policy: StatePolicy | None = Field(
-        default=None, description="What to do about random generators and other state outside of the pipeline."
+        default=None, description="Policy for random generators and other external state."
     )
     experimental_slack: Flag | None = Field(
-        default=None, description="Leave the device's thread some time after each step."
+        default=None,
+        description="Whether to add slack to the last prefetch, for less CPU contention at the start of a step.",
     )
     experimental_symbolic_checkpoint: Flag | None = Field(
-        default=None, description="Checkpoint positions instead of buffers."
+        default=None, description="Checkpoint iterator positions instead of buffers."
     )
     experimental_warm_start: Flag | None = Field(
-        default=None, description="Start background threads with the iterator."
+        default=None, description="Start background threads when the iterator is created."
     )
 
     def written(self) -> dict[str, Any]:

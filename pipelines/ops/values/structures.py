@@ -38,9 +38,7 @@ Place = tuple[str | int, ...]
 class NpyArray(Closed):
     """An array saved by numpy.save."""
 
-    npy: ArrayPath = Field(
-        description="Path of the .npy file, relative to the spec; data:NAME/… for a synthesised one."
-    )
+    npy: ArrayPath = Field(description="Path of the .npy file, relative to the spec; data:NAME/… for a generated file.")
     mmap_mode: Annotated[str, Checked(choice("r", "c")), WithJsonSchema({"enum": ["r", "c"]})] | None = Field(
         default=None, description="r or c maps the file into memory instead of reading it (numpy.load's argument)."
     )
@@ -54,7 +52,7 @@ class NpzArray(Closed):
 
 
 class Filling(Closed):
-    """How an array made in memory is filled."""
+    """Contents of a generated array."""
 
     shape: KnownShape = Field(description="The array's shape.")
     dtype: NumpyDtype = Field(default="float32", description="The array's dtype.")
@@ -64,13 +62,13 @@ class Filling(Closed):
         WithJsonSchema({"enum": ["random", "zeros", "arange"]}),
     ] = Field(
         default="random",
-        description="random: floats in [0, 1), integers in [0, 256) or what the dtype holds; zeros; arange: 0, 1, 2, …",
+        description="random: floats in [0, 1), integers in [0, 256) or the dtype's range; zeros; arange: 0, 1, 2, …",
     )
     seed: NotNegative = Field(default=0, description="The same seed gives the same values.")
 
 
 class MadeArray(Closed):
-    """An array made in memory when the pipeline is built."""
+    """An array generated in memory."""
 
     array: Filling = Field(description="Shape, dtype and contents.")
 

@@ -292,7 +292,7 @@ _PATHS = {
         {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
     ]
 }
-_FIELD = {"type": ["string", "integer"], "description": "Which field of the outer element."}
+_FIELD = {"type": ["string", "integer"], "description": "Field of the outer element."}
 _PATHS_OR_ELEMENT: dict[str, Any] = {
     "anyOf": [
         *_PATHS["anyOf"],

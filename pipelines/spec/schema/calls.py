@@ -13,10 +13,7 @@ from pipeprof.pipelines.spec.schema.links import parameters
 
 FIELD: dict[str, Any] = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}
 _ON = {
-    "description": (
-        "Which fields of the element go in: a key, an index, a list of them by position, or a mapping of parameters to "
-        "them."
-    ),
+    "description": ("Input fields: a key, an index, a list of them by position, or a mapping from parameters to them."),
     "anyOf": [
         *FIELD["anyOf"],
         {"type": "array", "items": FIELD},
@@ -24,7 +21,7 @@ _ON = {
     ],
 }
 _TO = {
-    "description": "Which field of the element the result becomes; a list for the parts of a list or tuple.",
+    "description": "Output field; a list for the parts of a list or tuple.",
     "anyOf": [*FIELD["anyOf"], {"type": "array", "items": FIELD, "minItems": 1}],
 }
 _ROUTES = {"on": {"$ref": "#/definitions/on"}, "to": {"$ref": "#/definitions/to"}}

@@ -47,7 +47,7 @@ def parameters(called: Function) -> dict[str, dict[str, Any]]:
     """The schema of each parameter: anything, with what is known of it."""
     return {
         parameter.name: {
-            "description": "Required, unless an input goes there."
+            "description": "Required, unless an input provides it."
             if parameter.required
             else f"Default {parameter.default}."
         }

@@ -171,7 +171,7 @@ def _without_first(kind: type[Source]) -> dict[str, Any]:
     schema = _closed(_tidied(kind.model_json_schema(ref_template="#/definitions/{model}")), notes=False)
     schema.pop("$defs", None)
     first = kind.element_argument
-    picked = {"description": "Which field of the outer element.", **FIELD}
+    picked = {"description": "Field of the outer element.", **FIELD}
     outer = {"type": "object", "properties": {"on": picked}, "required": ["on"], "additionalProperties": False}
     inner = dict(schema["properties"][first])
     described = {"description": f"{inner.pop('description')} Without it: the outer element."}
@@ -197,7 +197,7 @@ def _pipelines() -> dict[str, Any]:
 
 def _step() -> dict[str, Any]:
     return {
-        "description": "What takes the batches and uses the device.",
+        "description": "Training step that consumes the batches.",
         "anyOf": [
             {"const": "none"},
             {"type": "string", "pattern": r"^(simulate:\s*[\d.]+\s*[a-zµ]+|python:.+\.py:[^:\d\W]\w*)$"},

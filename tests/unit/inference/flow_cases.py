@@ -59,7 +59,7 @@ REFUSED = {
     "drop of a missing index": _stages(_RANGE, "enumerate: {}", "map: {ops: [drop: [5]]}"),
     "to_dict of too many names": _stages(_RANGE, "enumerate: {}", "map: {ops: [to_dict: [a, b, c]]}"),
     "strings and numbers": _ops(_FILES, "tf.add: {y: 1}"),
-    "text beside a number": _ops(_RANGE, "tf.equal: {y: a}"),
+    "text and a number": _ops(_RANGE, "tf.equal: {y: a}"),
     "half of a whole number": _ops(_RANGE, "tf.multiply: {y: 0.5}"),
     "cast of a string": _ops(_LINES, "tf.cast: {dtype: float32}"),
     "cast to a string": _ops(_RANGE, "tf.cast: {dtype: string}"),

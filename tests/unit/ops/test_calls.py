@@ -51,7 +51,7 @@ def test_every_kind_of_call_is_sampled_and_described() -> None:
     sampled = {name for call in GOOD_CALLS.values() for name in (call if isinstance(call, dict) else [call])}
     assert special_calls().keys() <= sampled
     for kind in special_calls().values():
-        assert "stands for" in (kind.__doc__ or ""), kind.call
+        assert "is equivalent to" in (kind.__doc__ or ""), kind.call
         assert all(field.description for field in kind.model_fields.values()), kind.call
 
 
