@@ -10,7 +10,7 @@ from pipeprof.pipelines.ops.traits import RETAINING_OWNERS
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.memory.ledger.buffers import Look, map_looks
-from pipeprof.profiles.memory.ledger.facts import AT_REST, Ledger, LedgerFacts, grown_in_use
+from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts, grown_in_use
 from pipeprof.profiles.memory.ledger.growth import (
     epoch_peaks,
     filling_stage,
@@ -29,6 +29,7 @@ from pipeprof.profiles.memory.ledger.held import (
 )
 from pipeprof.profiles.memory.ledger.reconcile import reconcile
 from pipeprof.profiles.memory.ledger.texts import leak_text
+from pipeprof.profiles.memory.ledger.vocabulary import AT_REST
 from pipeprof.profiles.memory.predict.autotuned_buffers import tuned_prefetches
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction

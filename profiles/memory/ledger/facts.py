@@ -8,19 +8,7 @@ from dataclasses import dataclass, field
 
 from pipeprof.profiles.constants import PYTHON_BLOCK_BYTES
 from pipeprof.profiles.document.base import How, Owner
-from pipeprof.profiles.document.vocabulary import PhaseName
 from pipeprof.profiles.protocol.messages import MemoryReading
-
-AT_REST: PhaseName = "trace"
-"""The phase of the one look that was taken when nobody took batches."""
-IN_FLIGHT = "in flight"
-BUILDING = "building the pipeline"
-OBJECTS = "large Python objects"
-LIBRARIES = "libraries"
-CHILDREN = "child processes"
-INDEX = "the pool's index of its memory"
-LEAKED = "tensors that no stage holds"
-KEPT = "small objects that were kept"
 
 
 def grown_in_use(before: MemoryReading, after: MemoryReading) -> int | None:

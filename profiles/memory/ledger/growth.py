@@ -11,12 +11,11 @@ from itertools import pairwise
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import MemoryEpochs, MemoryGrowth, MemorySeries, PhaseGrew
 from pipeprof.profiles.memory.ledger.buffers import Look
+from pipeprof.profiles.memory.ledger.vocabulary import LEAK_BYTES
 
 LEAST_WINDOWS = 3
 MOST_WINDOWS = 10
 WINDOW_SECONDS = 0.5
-LEAK_BYTES = 10_000_000
-"""Growth below this in the whole measured window is no leak that anybody can tell from noise."""
 _IN_USE = 0.5
 """The part of the growth that must be blocks in use: free ones between them are no leak, though a leak leaves some too
 (arrays kept in a generator: 71 % in use)."""

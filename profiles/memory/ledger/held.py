@@ -20,7 +20,8 @@ from pipeprof.profiles.constants import (
     TEXT_BYTES,
     TEXT_SPARE,
 )
-from pipeprof.profiles.memory.ledger.facts import AT_REST, Buffer, Source
+from pipeprof.profiles.memory.ledger.facts import Buffer, Source
+from pipeprof.profiles.memory.ledger.vocabulary import AT_REST
 from pipeprof.profiles.memory.predict.fused_map_batch import fused_batch
 from pipeprof.profiles.memory.predict.model import element_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, own_share, small_bytes

@@ -11,21 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pipeprof.profiles.constants import POOLED_FROM, PYTHON_BLOCK_BYTES, SLOT_BYTES
-from pipeprof.profiles.memory.ledger.facts import (
-    BUILDING,
-    CHILDREN,
-    IN_FLIGHT,
-    INDEX,
-    KEPT,
-    LEAKED,
-    LIBRARIES,
-    OBJECTS,
-    Buffer,
-    Entry,
-    Ledger,
-    LedgerFacts,
-    Source,
-)
+from pipeprof.profiles.memory.ledger.facts import Buffer, Entry, Ledger, LedgerFacts, Source
 from pipeprof.profiles.memory.ledger.heap import (
     filled_up,
     heap_free,
@@ -36,6 +22,16 @@ from pipeprof.profiles.memory.ledger.heap import (
     within_heap,
 )
 from pipeprof.profiles.memory.ledger.pool import in_chunks, in_use, index_bytes, pool_free, used_again, within_pool
+from pipeprof.profiles.memory.ledger.vocabulary import (
+    BUILDING,
+    CHILDREN,
+    IN_FLIGHT,
+    INDEX,
+    KEPT,
+    LEAKED,
+    LIBRARIES,
+    OBJECTS,
+)
 from pipeprof.profiles.protocol.messages import MemoryReading
 from pipeprof.profiles.wording import size as in_words
 

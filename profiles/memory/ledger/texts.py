@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.memory.ledger.facts import BUILDING, CHILDREN, KEPT, LEAKED, LIBRARIES, OBJECTS
-from pipeprof.profiles.memory.ledger.growth import LEAK_BYTES
+from pipeprof.profiles.memory.ledger.vocabulary import BUILDING, CHILDREN, KEPT, LEAK_BYTES, LEAKED, LIBRARIES, OBJECTS
 from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:

@@ -1,0 +1,18 @@
+"""Names of the ledger's entries, and the size from which growth is reported."""
+
+from __future__ import annotations
+
+from pipeprof.profiles.document.vocabulary import PhaseName
+
+AT_REST: PhaseName = "trace"
+"""The phase of the one look that was taken when nobody took batches."""
+IN_FLIGHT = "in flight"
+BUILDING = "building the pipeline"
+OBJECTS = "large Python objects"
+LIBRARIES = "libraries"
+CHILDREN = "child processes"
+INDEX = "the pool's index of its memory"
+LEAKED = "tensors that no stage holds"
+KEPT = "small objects that were kept"
+LEAK_BYTES = 10_000_000
+"""Growth below this in the whole measured window cannot be distinguished from noise."""
