@@ -143,7 +143,8 @@ def _build_none(profile: Profile) -> Iterator[Block]:
         return
     share = profile.verdict.headspace_share if profile.verdict else None
     if share is not None and share < HEADSPACE_SHARE.value:
-        yield Heading("Nothing to change", f"even a free pipeline would save only {percent(share)}")
+        if not (profile.verdict and profile.verdict.headline):  # Else the verdict says so.
+            yield Heading("Nothing to change", f"even a free pipeline would save only {percent(share)}")
     elif share is not None and profile.steps.dispatch is None:
         yield Heading("No known fix", "whether this is fast enough depends on your step: add --step simulate:12ms")
     elif share is not None:

@@ -12,6 +12,7 @@ class Message(Model):
 
     code: str
     message: str
+    stages: list[str] = Field(default_factory=list, description="Ids of the stages that it is about.")
 
 
 class ErrorFrame(Model):

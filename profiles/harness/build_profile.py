@@ -229,6 +229,11 @@ def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[
         return facts.written, []
     names = {address: stage.name for address, stage in facts.stages.items()}
     locations = {address: stage.location for address, stage in facts.stages.items() if stage.location}
+
+    def place(rows: list[Stage]) -> None:
+        locate(rows, graphs)
+        shorten(rows)
+
     stages, notes = explain_stages(
         graphs.written,
         graphs.executed,
@@ -242,10 +247,8 @@ def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[
         locations=locations,
         by_address=facts.target.kind == "spec",
         ops={address: stage.op for address, stage in facts.stages.items()} if facts.target.kind == "spec" else None,
+        locate=place if facts.target.kind == "function" else None,
     )
-    if facts.target.kind == "function":
-        locate(stages, graphs)
-        shorten(stages)
     return stages or facts.written, notes
 
 

@@ -1,4 +1,4 @@
-"""The pipeline as TensorFlow runs it beside the pipeline as written, with what each stage cost.
+"""Table of stages: the pipeline as written, what TensorFlow made of it, and what each stage cost.
 
 Costs come from snapshots of the model that TensorFlow keeps of a running iterator; they are time inside the stage
 alone, summed over threads (`pipelines.graph.read.records` says what exactly is counted). The time of a stage that
@@ -7,7 +7,7 @@ TensorFlow fused stands at the first of its parts; the others carry its id in ``
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeprof.pipelines.graph.align import Joined, join
@@ -22,6 +22,7 @@ from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Location, Stage
+from pipeprof.profiles.time.stage_notes import StageNote
 from pipeprof.profiles.wording import percent
 
 _OF_THE_MODEL = (
@@ -30,14 +31,8 @@ _OF_THE_MODEL = (
 )
 _UNATTRIBUTED_SHARE = 0.01
 _SCALED_SHARE = 0.5
-_TOLD_SHARE = 0.01
-_TRACED = (
-    "their iterators had ended whenever costs were read; their times are those of an element while traced, which slows "
-    "a pipeline, for as many elements as the stages above must have had of them"
-)
 _NONE = 0.5
 """Elements below which there were none."""
-_ALMOST_NOTHING = "in one case less than 1 % of the elements, so take them as rough"
 
 
 @dataclass(frozen=True)
@@ -64,18 +59,27 @@ def explain_stages(
     ops: Mapping[str, str] | None = None,
     times: Sequence[float] = (),
     traced: Mapping[str, float] | None = None,
+    locate: Callable[[list[Stage]], None] | None = None,
 ) -> tuple[list[Stage], list[Message]]:
-    """The stages of a pipeline and what a reader should know about the numbers.
+    """Make the rows of a pipeline's stages, and warnings about their numbers.
 
-    Args: written: The graph as written. executed: The graph as TensorFlow runs it. first: The model when the measured
-        window began; None with ``autotune.enabled = False``. last: The model when it ended. batches: Batches that
-        came out in the window. seconds: Length of the window. cores: Cores the worker may use. segments: Instead of
-        ``first`` and ``last``: several pairs, whose differences are summed. Needed when the iterator was made anew in
-        the window; more of them also show more of what ``repeat`` throws away. names: The user's name by address; for
-        a spec. locations: Place in the user's file by address. by_address: The names in the graph are addresses of a
-        spec; False for a user's own function. ops: For a spec, what it calls the source or stage at every address.
-        times: When each segment ended, in seconds since the measured window began. traced: How many elements each
-        executed dataset gave in the trace window.
+    Args:
+        written: The graph as written.
+        executed: The graph as TensorFlow runs it.
+        first: The model when the measured window began; ``None`` with ``autotune.enabled = False``.
+        last: The model when it ended.
+        batches: Batches that came out in the window.
+        seconds: Length of the window.
+        cores: Cores the worker may use.
+        segments: Instead of ``first`` and ``last``: several pairs, whose differences are summed. Needed when the
+            iterator was made anew in the window; more of them also show more of what ``repeat`` throws away.
+        names: The user's name by address; for a spec.
+        locations: Place in the user's file by address; for a spec.
+        by_address: The names in the graph are addresses of a spec; False for a user's own function.
+        ops: For a spec, what it calls the source or stage at every address.
+        times: When each segment ended, in seconds since the measured window began.
+        traced: How many elements each executed dataset gave in the trace window.
+        locate: Sets the places of the rows; for a user's own function.
     """
     before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
     pairs = tuple(segments) or (((first, last),) if first is not None and last is not None else ())
@@ -94,15 +98,15 @@ def explain_stages(
             by_address=False,
             times=times,
         )
-        told = Message(code="stages-unread", message=_OF_THE_MODEL.format(reason=reason))
-        return _renumbered(rows), [told, *(note for note in notes if note.code == "stages-unattributed")]
+        unread = Message(code="stages-unread", message=_OF_THE_MODEL.format(reason=reason))
+        return _renumbered(rows), [unread, *(note for note in notes if note.code == "stages-unattributed")]
     costs = measure(after, pairs) if pairs else Costs()
     joined = join(before, after)
     stages = before.stages(by_address=by_address, ops=ops)
     window = _Window(batches, seconds, cores, times)
     elements = _Elements.of(before), _Elements.of(after)
-    unread = unread_elements(after, costs, traced or {})
-    known = {place: number for place, number in unread.items() if number < _NONE or (traced or {}).get(place)}
+    unobserved = unread_elements(after, costs, traced or {})
+    known = {place: number for place, number in unobserved.items() if number < _NONE or (traced or {}).get(place)}
     table = _Table(
         Rewrites(before, after, joined, stages),
         costs,
@@ -114,7 +118,9 @@ def explain_stages(
         known,
     )
     rows = table.rows()
-    return rows, [*_notes(costs, pairs, after), *table.notes()]
+    if locate is not None:
+        locate(rows)
+    return rows, [*_notes(costs, pairs, after), *(note.message(rows) for note in table.notes())]
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,7 @@ class _Elements:
     def of(cls, graph: StageGraph) -> _Elements:
         return cls(graph, component_flow(graph).names, cardinalities(graph))
 
-    def told(self, place: str) -> dict[str, object]:
+    def describe(self, place: str) -> dict[str, object]:
         node = self.graph.nodes[place]
         names = self.names.get(place) or tuple(map(str, range(len(node.output_types))))
         return {
@@ -153,7 +159,7 @@ class _Table:
     elements: tuple[_Elements, _Elements]
     """Of the graph as written, and as executed."""
     unread: Mapping[str, float]
-    """Elements by executed dataset of those whose cost nobody read, and that did not run or that the trace saw."""
+    """Elements by executed dataset without a model sample that did not run or that the trace has."""
 
     @property
     def _joined(self) -> Joined:
@@ -182,13 +188,13 @@ class _Table:
             tf_op=self._executed.nodes[place].op if place is not None else None,
             executed=self.rewrites.words(stage, None if earlier else cost),
             location=self.locations.get(stage.address),
-        ).model_copy(update=self.elements[0].told(stage.head))
+        ).model_copy(update=self.elements[0].describe(stage.head))
         if place is None:
             return row
         last = stage is _last([stage, *partners], order)
         if place in self.unread and (cost is None or cost.unseen):
             state = self._measured(cost, place) if cost is not None and not earlier else {}
-            return row.model_copy(update=state | self._through(place, first=not earlier, last=last))
+            return row.model_copy(update=state | self._unread_row(place, first=not earlier, last=last))
         if cost is None:
             return row
         if earlier:
@@ -198,7 +204,7 @@ class _Table:
             flow = self._flow(cost)
             return row.model_copy(update={**_made(cost), "bytes_out_per_batch": flow.get("bytes_out_per_batch")})
         update = self._measured(cost, place)
-        if self._works_beside_itself(stage):
+        if self._has_own_threads(stage):
             update["ceiling_batches_per_second"] = None
         if partners:
             update.update(_consumed(self._executed, self.costs, place))
@@ -214,10 +220,10 @@ class _Table:
             op=written_op(node.op),
             tf_op=node.op,
             executed=self.rewrites.injected(node_id, cost),
-        ).model_copy(update=self.elements[1].told(node_id))
+        ).model_copy(update=self.elements[1].describe(node_id))
         state = self._measured(cost, node_id) if cost is not None else {}
         if node_id in self.unread and (cost is None or cost.unseen):
-            state |= self._through(node_id, first=True, last=True)
+            state |= self._unread_row(node_id, first=True, last=True)
         return row.model_copy(update=state)
 
     def _cost(self, stage: WrittenStage) -> Cost | None:
@@ -247,14 +253,14 @@ class _Table:
             "ceiling_batches_per_second": 1000 * self._threads(place, cost) / per_batch if per_batch else None,
         }
 
-    def _works_beside_itself(self, stage: WrittenStage) -> bool:
-        """Whether some of its datasets but the last are on threads of their own: nobody knows how many are inside."""
+    def _has_own_threads(self, stage: WrittenStage) -> bool:
+        """Whether some of its datasets but the last have threads of their own, so that their number is unknown."""
         others = [self._joined.executed.get(one) for one in stage.nodes if one != stage.head]
         ops = [self._executed.nodes[one].op for one in others if one is not None]
         return any(executed(op).asynchronous or family(op) == "Prefetch" for op in ops)
 
-    def _through(self, place: str, *, first: bool, last: bool) -> dict[str, object]:
-        """Of a stage whose cost nobody read; what took part in no batch cost nothing."""
+    def _unread_row(self, place: str, *, first: bool, last: bool) -> dict[str, object]:
+        """Row for a stage without a model sample; zero cost if it produced no elements."""
         number = self.unread[place]
         size = self._executed.nodes[place].arguments.get("batch_size")
         if not last and isinstance(size, int):
@@ -290,7 +296,7 @@ class _Table:
             owner = self._executed.nodes[owner].owner
         return max(1.0, min(own, self.window.cores))
 
-    def notes(self) -> list[Message]:
+    def notes(self) -> list[StageNote]:
         unseen, scaled, aliases, traced = [], [], [], []
         seen = 1.0
         for stage in self.rewrites.stages:
@@ -308,18 +314,13 @@ class _Table:
                 seen = min(seen, cost.seen)
             if cost.buffered_bytes and self._is_alias(place):
                 aliases.append(stage.address)
-        texts = (
-            ("stages-unseen", unseen, "their iterators had ended whenever costs were read; they are unknown"),
-            ("stages-traced", traced, _TRACED),
-            (
-                "stages-scaled",
-                scaled,
-                "restarted while measured; their costs are scaled up from what could be read: "
-                + (f"at least {percent(seen)} of their elements" if seen >= _TOLD_SHARE else _ALMOST_NOTHING),
-            ),
-            ("stages-alias", aliases, "buffer slices of the source in memory; these bytes cost nothing again"),
+        found = (
+            StageNote("unseen", tuple(unseen)),
+            StageNote("traced", tuple(traced)),
+            StageNote("scaled", tuple(scaled), seen),
+            StageNote("alias", tuple(aliases)),
         )
-        return [Message(code=code, message=f"{', '.join(ids)}: {text}.") for code, ids, text in texts if ids]
+        return [note for note in found if note.stages]
 
     def _is_alias(self, place: str) -> bool:
         node = self._executed.nodes[place]

@@ -1,7 +1,7 @@
-"""Which stage has most of the time inside the pipeline, and whose time is not known.
+"""The stage with most of the time inside the pipeline, and stages of unknown time.
 
-TensorFlow's model has no cost of an iterator that had ended when it was read, as those below a shuffle that holds the
-whole dataset have; then the trace may tell what the ops of the stage took.
+TensorFlow's model has no cost of an iterator that had ended when it was read, as those before a shuffle that holds the
+whole dataset; then the trace may have the ops of the stage.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.wording import milliseconds
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.time.stage_notes import unseen_text
+from pipeprof.profiles.wording import milliseconds, stage_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.stages import Stage
 
 EQUAL_FROM = 0.8
-"""Share of the largest stage's time from which another one is named beside it."""
+"""Share of the largest stage's time from which another one is named with it."""
 _UNSEEN = "stages-unseen"
 
 
@@ -49,7 +50,7 @@ def equal_stages(stage: Stage, stages: list[Stage] | None) -> tuple[Stage, ...]:
 
 
 def unknown_stages(stages: list[Stage] | None, epochs: int = 0) -> list[Stage]:
-    """Stages that may cost much without anybody having counted, while the costs of others are known."""
+    """Return the stages of unknown cost that may cost much, while the costs of others are known."""
     if not any(_cost(stage) for stage in stages or [] if stage.origin == "written"):
         return []
     return _unknown(stages or [], epochs)
@@ -65,7 +66,7 @@ def _cost(stage: Stage) -> float | None:
 
 
 def _unknown(stages: list[Stage], epochs: int) -> list[Stage]:
-    """Stages that may cost much without anybody having counted."""
+    """The stages of unknown cost that may cost much."""
     idle = _served_from_caches(stages) if epochs > 1 else frozenset()
     return [
         stage
@@ -74,36 +75,32 @@ def _unknown(stages: list[Stage], epochs: int) -> list[Stage]:
     ]
 
 
-def unread_note(stages: list[Stage] | None, epochs: int, told: Iterable[Message] = ()) -> Message | None:
-    """That the table of stages does not show what some of them cost, in a dataset that starts again and again.
+def unread_note(stages: list[Stage] | None, epochs: int, notes: Iterable[Message] = ()) -> Message | None:
+    """Warn that the table of stages lacks the costs of some, in a dataset that starts again and again.
 
     Args:
         stages: Of the profile.
         epochs: How often the dataset ended and was started again while it was measured.
-        told: Messages that may say so of some stages already.
+        notes: Warnings, which may name some stages already.
     """
-    from pipeprof.profiles.document.messages import Message
-
     written = [stage for stage in stages or [] if stage.origin == "written"]
     restarted = epochs > 0 or any(stage.op == "repeat" for stage in written)
     if not restarted or all(stage.inside_ms is None for stage in written):
         return None
-    said = {one for note in told if note.code == _UNSEEN for one in note.message.partition(":")[0].split(", ")}
-    said |= _served_from_caches(written)
+    named = {id_ for note in notes if note.code == _UNSEEN for id_ in note.stages} | _served_from_caches(written)
     unread = [
         stage
         for stage in written
-        if stage.inside_ms is None and stage.tf_op is not None and not _is_gone(stage) and stage.id not in said
+        if stage.inside_ms is None and stage.tf_op is not None and not _is_gone(stage) and stage.id not in named
     ]
     if not unread:
         return None
-    traced = [(stage.id, sum(op.ms_per_batch for op in stage.ops)) for stage in unread if stage.ops]
-    ops = " and ".join(f"those of {place} {milliseconds(ms)} per batch" for place, ms in traced)
+    traced = [(stage_label(stage), sum(op.ms_per_batch for op in stage.ops)) for stage in unread if stage.ops]
+    ops = "".join(f" By the trace, the ops of {label} take {milliseconds(ms)} per batch." for label, ms in traced)
     text = (
-        f"{', '.join(stage.id for stage in unread)}: their iterators had ended whenever costs were read; they are "
-        f"unknown, and the shares of the others leave them out.{f' Of their ops, {ops} while traced.' if ops else ''}"
+        f"{unseen_text(unread)} The shares of the other stages leave {'it' if len(unread) == 1 else 'them'} out.{ops}"
     )
-    return Message(code=_UNSEEN, message=text)
+    return Message(code=_UNSEEN, message=text, stages=[stage.id for stage in unread])
 
 
 def _is_gone(stage: Stage) -> bool:
@@ -111,7 +108,7 @@ def _is_gone(stage: Stage) -> bool:
 
 
 def _served_from_caches(stages: list[Stage]) -> frozenset[str]:
-    """Stages below a cache, which no longer run once an epoch has filled it."""
+    """Stages before a cache, which no longer run once an epoch has filled it."""
     found = set()
     for cache in stages:
         before, _, number = cache.id.rpartition("stages.")
@@ -126,7 +123,7 @@ def _served_from_caches(stages: list[Stage]) -> frozenset[str]:
 
 
 def _place_in_chain(address: str) -> int | None:
-    """Which stage of a chain an address lies in, itself or below it; -1 for the source."""
+    """The number of the stage of a chain that an address is, or lies in; -1 for the source."""
     first, _, rest = address.partition(".")
     number = rest.partition(".")[0]
     if first == "source":

@@ -32,6 +32,8 @@ OWNER_FROM = 0.25
 
 _GONE_WITH_BATCHES = 0.5
 """Share of the waiting that preloaded batches must save, so that the two numbers need no explanation."""
+NOTHING_TO_CHANGE = "nothing to change"
+"""Label of the detail of a run with neither speed to gain nor anything else to change."""
 SLOW_DELETE = "slow-delete"
 """Code of the warning that finished iterators were slow to delete."""
 _ENDED_BY_SIGNAL = {130: "Interrupted", 143: "Terminated"}
@@ -159,7 +161,8 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
         found.append(("most work", _most_work(profile.stages, steps.epochs)))
     found.append(("restarts", _restarts(steps, bound)))
     if profile.headspace is not None:
-        found.append(("at best", _at_best(profile, profile.headspace, steps)))
+        label = NOTHING_TO_CHANGE if _nothing_to_gain(profile) and _is_healthy(profile) else "at best"
+        found.append((label, _at_best(profile, profile.headspace, steps)))
     elif bound == "step":
         found.append(("pipeline", "keeps up with the step"))
     if any(note.code == SLOW_DELETE for note in profile.warnings) and bound == "step":
@@ -171,8 +174,7 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
 def _at_best(profile: Profile, headspace: Headspace, steps: Steps) -> str:
     """State what a pipeline without any cost would bring."""
     if _nothing_to_gain(profile):
-        text = f"even a free pipeline would save only {percent(headspace.share)}"
-        return f"nothing to change, {text}" if _is_healthy(profile) else text
+        return f"even a free pipeline would save only {percent(headspace.share)}"
     if steps.dispatch is None:
         return ""
     brings = f"{significant(headspace.speedup, 2)}× faster, if the pipeline cost nothing"

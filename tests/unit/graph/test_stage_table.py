@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.profiles.document.stages import Location
-from pipeprof.profiles.time import stage_table as module
+from pipeprof.profiles.document.stages import Location, Stage
+from pipeprof.profiles.time.stage_notes import StageNote
 
 from .conftest import Recorded
 
@@ -109,20 +109,25 @@ def test_without_a_model_there_is_structure_only(recorded: Load) -> None:
 def test_scaled_costs_are_told(recorded: Load) -> None:
     _, notes = recorded("epochs").explain()
     assert [note.code for note in notes] == ["stages-scaled"]
-    assert notes[0].message.startswith("source, stages.0: restarted while measured")
-    assert notes[0].message.endswith(" % of their elements.")
+    assert notes[0].stages == ["source", "stages.0"]
+    assert notes[0].message.startswith("The costs of range and map are scaled up: they restarted while measured")
+    assert notes[0].message.endswith(" % of the elements.")
 
 
-def test_costs_of_next_to_nothing_are_called_rough(recorded: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_TOLD_SHARE", 0.99)
-    _, notes = recorded("epochs").explain()
-    assert notes[0].message.endswith("less than 1 % of the elements, so take them as rough.")
+def test_costs_of_next_to_nothing_are_called_rough() -> None:
+    row = Stage(id="source", origin="written", op="range")
+    text = StageNote("scaled", ("source",), seen=0.001).message([row]).message
+    assert text.endswith("less than 1 % of the elements, so the result is rough.")
 
 
 def test_slices_of_a_source_in_memory_are_aliases(recorded: Load) -> None:
     stages, notes = recorded("dict_shuffle").explain()
     assert stages["stages.0"].buffered_bytes
-    assert [note.message.split(":")[0] for note in notes if note.code == "stages-alias"] == ["stages.0"]
+    (alias,) = [note for note in notes if note.code == "stages-alias"]
+    assert (alias.stages, alias.message) == (
+        ["stages.0"],
+        "shuffle holds views of the source array: no extra memory.",
+    )
 
 
 def test_files_are_no_aliases(recorded: Load) -> None:

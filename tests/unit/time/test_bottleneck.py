@@ -331,7 +331,7 @@ def test_no_written_stage_is_the_largest_where_an_injected_one_is() -> None:
 
 
 def unread(*stages: Stage, epochs: int = 3, told: str = "") -> str:
-    notes = [Message(code="stages-unseen", message=f"{told}: so.")] if told else []
+    notes = [Message(code="stages-unseen", message="So.", stages=told.split())] if told else []
     note = unread_note(list(stages), epochs, notes)
     return note.message if note is not None else ""
 
@@ -343,12 +343,14 @@ def executed(op: str, address: str, **more: object) -> Stage:
 def test_stages_that_had_ended_before_they_were_read_are_told() -> None:
     source, decode = executed("list_files", "source"), executed("map", "stages.0")
     rest = stage(1.0, address="stages.1")
-    assert unread(source, decode, rest).startswith("source, stages.0: their iterators had ended whenever")
-    assert "Of their ops" not in unread(source, decode, rest)
+    assert unread(source, decode, rest) == (
+        "The costs of list_files and map are unknown: they finished before they could be read. The shares of the other "
+        "stages leave them out."
+    )
     decode.ops = [OpCost(op="DecodeJpeg", ms_per_batch=40.0), OpCost(op="Resize", ms_per_batch=5.0)]
-    assert unread(source, decode, rest).endswith("Of their ops, those of stages.0 45.0 ms per batch while traced.")
-    assert unread(source, decode, rest, told="source").startswith("stages.0: ")
-    assert unread(source, decode, rest, told="source, stages.0") == ""
+    assert unread(source, decode, rest).endswith("By the trace, the ops of map take 45.0 ms per batch.")
+    assert unread(source, decode, rest, told="source").startswith("The cost of map is unknown: it finished before ")
+    assert unread(source, decode, rest, told="source stages.0") == ""
 
 
 @pytest.mark.parametrize(
@@ -372,7 +374,7 @@ def test_else_nothing_is_missing(stages: list[Stage], epochs: int) -> None:
 
 def test_a_source_below_repeat_ends_without_the_dataset() -> None:
     repeat = executed("repeat", "stages.1", cpu_ms_per_batch=1.0)
-    assert unread(executed("range", "source"), repeat, epochs=0).startswith("source: ")
+    assert unread(executed("range", "source"), repeat, epochs=0).startswith("The cost of range is unknown: ")
 
 
 @pytest.mark.parametrize(

@@ -282,10 +282,14 @@ def test_headspace_is_what_a_free_pipeline_would_bring() -> None:
 def test_nothing_to_change_only_where_nothing_else_is_wrong() -> None:
     saves = "even a free pipeline would save only 2.0 %"
     for dispatch in ("sync", None):
-        assert at_best(0.02, 0.01, dispatch) == f"nothing to change, {saves}"
-        assert at_best(0.02, 0.01, dispatch, complete=False) == saves
-        assert at_best(0.02, 0.01, dispatch, findings=[finding("correctness")]) == saves
-        assert at_best(0.02, 0.01, dispatch, memory=Memory(baseline_bytes=0, peak_bytes=10**9)) == saves
+
+        def found(dispatch: object = dispatch, **more: object) -> dict[str, str]:
+            return details(**{"steps": steps(0.01, dispatch), "headspace": worth(0.02), **more})
+
+        assert found() == {"nothing to change": saves}
+        assert found(complete=False)["at best"] == saves
+        assert found(findings=[finding("correctness")]) == {"at best": saves}
+        assert found(memory=Memory(baseline_bytes=0, peak_bytes=10**9))["at best"] == saves
     assert at_best(0.02, 0.01, warnings=[Message(code=SLOW_DELETE, message="…")]) == saves
 
 
@@ -309,7 +313,7 @@ def test_where_preloaded_batches_come_no_faster_there_is_one_answer(wait_share: 
     assert (found.bound, found.limit, found.stage) == ("step", "step", None)
     assert found.headline.startswith("Step-bound: the device waits for data ")
     assert found.headline.endswith(" ms), and barely less with preloaded batches.")
-    assert [detail.label for detail in found.details] == ["at best"]
+    assert [detail.label for detail in found.details] == ["nothing to change"]
 
 
 def test_no_bottleneck_in_a_pipeline_that_is_as_fast_as_the_loop() -> None:
@@ -319,7 +323,7 @@ def test_no_bottleneck_in_a_pipeline_that_is_as_fast_as_the_loop() -> None:
 
     assert (found(0.5).limit, found(0.5).stage) == ("cpu", "stages.0")
     assert (found(0.02).limit, found(0.02).stage) == (None, None)
-    assert [detail.label for detail in found(0.02).details] == ["at best"]
+    assert [detail.label for detail in found(0.02).details] == ["nothing to change"]
     full = {"memory": Memory(peak_bytes=95), "host": Host(system="L", machine="m", cores=2, memory_limit_bytes=100)}
     assert found(0.02, **full).limit == "memory"
 

@@ -1,0 +1,69 @@
+"""Warnings about the table of stages: costs that are unknown, estimated or scaled up, and buffers without memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.wording import listed, percent, stage_label
+
+_ROUGH_BELOW = 0.01
+"""Share of the elements read below which a scaled cost is rough."""
+
+
+@dataclass(frozen=True)
+class StageNote:
+    """What has to be known about some stages' numbers.
+
+    Attributes:
+        code: Of the warning, without ``stages-``.
+        stages: Their ids.
+        seen: For ``scaled`` the smallest part of a stage's elements whose cost was read.
+    """
+
+    code: Literal["unseen", "traced", "scaled", "alias"]
+    stages: tuple[str, ...]
+    seen: float = 1.0
+
+    def message(self, rows: Sequence[Stage]) -> Message:
+        """Write the warning, with the stages' names."""
+        stages = [row for row in rows if row.id in self.stages]
+        text = _TEXTS[self.code](stages, self.seen)
+        return Message(code=f"stages-{self.code}", message=text, stages=[stage.id for stage in stages])
+
+
+def _labels(stages: Sequence[Stage]) -> str:
+    return listed([stage_label(stage) for stage in stages])
+
+
+def unseen_text(stages: Sequence[Stage], _seen: float = 0.0) -> str:
+    """State that costs are unknown."""
+    if len(stages) > 1:
+        return f"The costs of {_labels(stages)} are unknown: they finished before they could be read."
+    return f"The cost of {_labels(stages)} is unknown: it finished before it could be read."
+
+
+def _traced_text(stages: Sequence[Stage], _seen: float) -> str:
+    if len(stages) > 1:
+        rest = "are estimates: they finished before they could be read, so they come from the (slower) trace."
+        return f"The times of {_labels(stages)} {rest}"
+    rest = "is an estimate: it finished before it could be read, so it comes from the (slower) trace."
+    return f"The time of {_labels(stages)} {rest}"
+
+
+def _scaled_text(stages: Sequence[Stage], seen: float) -> str:
+    rough = "less than 1 % of the elements, so the result is rough"
+    read = rough if seen < _ROUGH_BELOW else f"at least {percent(seen)} of the elements"
+    if len(stages) > 1:
+        return f"The costs of {_labels(stages)} are scaled up: they restarted while measured, and were read for {read}."
+    return f"The cost of {_labels(stages)} is scaled up: it restarted while measured, and was read for {read}."
+
+
+def _alias_text(stages: Sequence[Stage], _seen: float) -> str:
+    return f"{_labels(stages)} {'hold' if len(stages) > 1 else 'holds'} views of the source array: no extra memory."
+
+
+_TEXTS = {"unseen": unseen_text, "traced": _traced_text, "scaled": _scaled_text, "alias": _alias_text}
