@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
@@ -19,7 +20,8 @@ from pipeprof.profiles.view.attach_spec import with_counts, with_written
 from pipeprof.profiles.view.view import Facts, Headspace, PipelineView
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict
+    from pipeprof.pipelines.graph.read.records import MadeDict
+    from pipeprof.pipelines.graph.stages import StageGraph
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.models import Ignore
     from pipeprof.profiles.document.profile import Profile
@@ -227,13 +229,14 @@ def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], l
 
 def findings_for(
     profile: Profile,
-    written: GraphDict | None = None,
-    executed: GraphDict | None = None,
+    written: StageGraph | None = None,
+    executed: StageGraph | None = None,
     *,
     loaded: LoadedSpec | None = None,
     made: Sequence[MadeDict] = (),
     headspace: Headspace | None = None,
     facts: Facts | None = None,
+    spec_view: Callable[[], PipelineView] | None = None,
 ) -> tuple[list[Finding] | None, list[Message]]:
     """The findings of a run, from its graphs where they were read, else from the spec as written. Never raises.
 
@@ -245,6 +248,7 @@ def findings_for(
         made: In-memory sources that were seen while a function built its dataset.
         headspace: Instead of the profile's.
         facts: Instead of the profile's.
+        spec_view: The view of the spec as written, where a run has it already.
 
     Returns:
         The findings in their order, ``None`` if no rule could be applied; and messages for the profile's warnings,
@@ -253,6 +257,11 @@ def findings_for(
     messages: list[Message] = []
     measured = _measurement(profile, headspace, facts)
     view = None
+
+    @cache
+    def as_written() -> PipelineView:
+        return replace(spec_view() if spec_view is not None else _view_of_spec(profile, loaded), **vars(measured))
+
     missing = _missing(profile, written, executed)
     if written is not None and executed is not None and (not missing or (made and loaded is None)):
         graphs = written, executed
@@ -262,8 +271,7 @@ def findings_for(
             messages,
         )
     if view is None and loaded is not None:
-        spec = loaded
-        view = tried("the spec", lambda: _view_of_spec(profile, spec, measured), messages)
+        view = tried("the spec", as_written, messages)
         missing = missing and f"{missing}: only the rules that need no run were applied, to the spec as written"
     elif view is None:
         missing = missing and f"{missing}: no rule was applied"
@@ -280,8 +288,8 @@ def findings_for(
         return None, messages
     known = view
     if loaded is not None:
-        known, spec = with_written(view, loaded), loaded
-        of = tried("the numbers of elements", lambda: _view_of_spec(profile, spec, measured), messages)
+        known = with_written(view, loaded)
+        of = tried("the numbers of elements", as_written, messages)
         known = known if of is None else with_counts(known, of)
     result = tried("the rules", lambda: advise(known, ignore=loaded.spec.ignore if loaded else ()), messages)
     return (None, messages) if result is None else (result[0], [*messages, *result[1]])
@@ -306,18 +314,27 @@ def tried(what: str, make: Callable[[], _T], messages: list[Message]) -> _T | No
         return None
 
 
-def _missing(profile: Profile, written: GraphDict | None, executed: GraphDict | None) -> str:
+def _missing(profile: Profile, written: StageGraph | None, executed: StageGraph | None) -> str:
     """Why there are no graphs to judge by; empty if there are."""
     if written is None or executed is None:
         ended = "the run ended before TensorFlow's graph was read"
         return ended if profile.errors or not profile.complete else "TensorFlow's graph was not read"
-    reason = next((graph["reason"] for graph in (written, executed) if graph["root"] is None), None)
-    if written["root"] is None or executed["root"] is None:
+    reason = next((graph.reason for graph in (written, executed) if graph.root is None), None)
+    if written.root is None or executed.root is None:
         return f"TensorFlow's graph was not read ({reason or 'it is empty'})"
     return ""
 
 
-def _measurement(profile: Profile, headspace: Headspace | None, facts: Facts | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Measured:
+    """What a view has of a run in addition to its stages."""
+
+    profile: Profile
+    headspace: Headspace | None
+    facts: Facts
+
+
+def _measurement(profile: Profile, headspace: Headspace | None, facts: Facts | None) -> _Measured:
     """What a view carries of a run besides its stages."""
     if headspace is None and profile.headspace is not None:
         headspace = Headspace(profile.headspace.interval_ms, profile.headspace.replayed_ms)
@@ -331,14 +348,14 @@ def _measurement(profile: Profile, headspace: Headspace | None, facts: Facts | N
             python_ms_per_batch=causes.python_ms_per_batch if causes else None,
             python_lock_share=causes.python_lock_share if causes else None,
         )
-    return {"profile": profile, "headspace": headspace, "facts": facts}
+    return _Measured(profile, headspace, facts)
 
 
 def _view_of_graphs(
     profile: Profile,
-    written: GraphDict,
-    executed: GraphDict,
-    measured: dict[str, Any],
+    written: StageGraph,
+    executed: StageGraph,
+    measured: _Measured,
     *,
     by_address: bool,
     made: Sequence[MadeDict],
@@ -353,12 +370,12 @@ def _view_of_graphs(
         cores=profile.host.cores,
         memory_limit=profile.host.memory_limit_bytes,
         made=made,
-        **measured,
+        **vars(measured),
     )
 
 
-def _view_of_spec(profile: Profile, loaded: LoadedSpec, measured: dict[str, Any]) -> PipelineView:
+def _view_of_spec(profile: Profile, loaded: LoadedSpec | None) -> PipelineView:
     from pipeprof.profiles.view.from_spec import view_of_spec
 
-    view = view_of_spec(loaded, cores=profile.host.cores, memory_limit_bytes=profile.host.memory_limit_bytes)
-    return replace(view, **measured)
+    assert loaded is not None  # noqa: S101 - for the type checker; only asked for a spec
+    return view_of_spec(loaded, cores=profile.host.cores, memory_limit_bytes=profile.host.memory_limit_bytes)

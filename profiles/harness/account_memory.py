@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import tried
 from pipeprof.profiles.memory.ledger.account import LedgerInput, account, before_running, looks
+from pipeprof.profiles.memory.predict.predict import memory_prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.document.messages import Message
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.failure import StageAt
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.sampler import Sampler
-    from pipeprof.profiles.memory.predict.model import MemoryPrediction
     from pipeprof.profiles.protocol.messages import MemoryMoment
     from pipeprof.profiles.view.view import PipelineView
 
@@ -27,12 +27,23 @@ def account_memory(
     sampler: Sampler,
     loaded: LoadedSpec | None,
     stages: Mapping[str, StageAt],
+    *,
+    spec_view: Callable[[], PipelineView],
 ) -> None:
-    """Fill in the profile's ledger where the worker got as far as telling of its memory and graphs. Never raises."""
+    """Fill in the profile's ledger, as far as the worker reported its memory and graphs. Never raises.
+
+    Args:
+        profile: The run's.
+        observed: The worker's messages.
+        sampler: Of the worker's memory.
+        loaded: The spec, if the target is one.
+        stages: The written stages by address.
+        spec_view: The view of the spec as written; only called for a spec.
+    """
     report, graphs = observed.memory, observed.graphs
     if report is None or graphs is None:
         messages: list[Message] = []
-        tried("its memory", lambda: _at_last_look(profile, observed, sampler, loaded), messages)
+        tried("its memory", lambda: _at_last_look(profile, observed, sampler, loaded, spec_view), messages)
         profile.warnings += messages
         return
     spec = loaded is not None
@@ -58,7 +69,7 @@ def account_memory(
                 looks=looks(graphs, report, by_address=spec, ops=ops),
                 view=view,
                 origin=sampler.started,
-                predicted=_predicted(profile, view, loaded, report.python.arrays),
+                predicted=memory_prediction(spec_view()) if spec else before_running(view, report.python.arrays),
                 children=sampler.had_children,
             ),
         )
@@ -68,19 +79,23 @@ def account_memory(
     profile.warnings += [*messages, *(found or [])]
 
 
-def _at_last_look(profile: Profile, observed: Observed, sampler: Sampler, loaded: LoadedSpec | None) -> None:
+def _at_last_look(
+    profile: Profile,
+    observed: Observed,
+    sampler: Sampler,
+    loaded: LoadedSpec | None,
+    spec_view: Callable[[], PipelineView],
+) -> None:
     """The ledger of a worker that did not live to tell of its memory."""
     from pipeprof.profiles.memory.ledger.account import entries_of
     from pipeprof.profiles.memory.ledger.interrupted import LastLook, ledger_at
-    from pipeprof.profiles.view.from_spec import view_of_spec
     from pipeprof.profiles.view.view import PipelineView
 
-    look, host = observed.memory_look, profile.host
+    look = observed.memory_look
     if look is None:
         return
-    view = PipelineView(kind="static", stages=(), options={}, cores=host.cores)
-    if loaded is not None:
-        view = view_of_spec(loaded, cores=host.cores, memory_limit_bytes=host.memory_limit_bytes)
+    nothing = PipelineView(kind="static", stages=(), options={}, cores=profile.host.cores)
+    view = spec_view() if loaded is not None else nothing
     found = ledger_at(
         LastLook(
             readings=observed.readings,
@@ -111,14 +126,3 @@ def _children(profile: Profile, sampler: Sampler, memory: MemoryMoment) -> int:
 
     held = memory_at(profile.series, memory.t - sampler.started)
     return max(0, round(held or 0) - own)
-
-
-def _predicted(profile: Profile, view: PipelineView, loaded: LoadedSpec | None, arrays: int) -> MemoryPrediction:
-    """What ``check`` says of a spec; of a function what its graph says without anything measured."""
-    if loaded is None:
-        return before_running(view, arrays)
-    from pipeprof.profiles.memory.predict.predict import memory_prediction
-    from pipeprof.profiles.view.from_spec import view_of_spec
-
-    host = profile.host
-    return memory_prediction(view_of_spec(loaded, cores=host.cores, memory_limit_bytes=host.memory_limit_bytes))

@@ -108,7 +108,9 @@ def assemble(
         device=_device(facts, observed),
         disk=facts.disk,
         stages=stages,
-        options=observed.graphs.written.get("options") if observed.graphs is not None else None,
+        options=dict(observed.graphs.options)
+        if observed.graphs is not None and observed.graphs.options is not None
+        else None,
         cpu=cpu,
         fetch=_fetch(facts, observed, steps),
         ceiling=find_ceiling(stages or [], cpu, steps, facts.host.cores, _pool(facts, observed)),
@@ -267,7 +269,7 @@ def _attribute_time(
 
 def _pool(facts: Facts, observed: Observed) -> float | None:
     """Threads that functions run on: a pool of the pipeline's own, else one for each core of the machine."""
-    options = observed.graphs.written.get("options", {}) if observed.graphs is not None else {}
+    options = (observed.graphs.options if observed.graphs is not None else None) or {}
     own = options.get("threading.private_threadpool_size")
     return float(own) if own else facts.host.schedulable_cores or facts.host.cores
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import findings_for
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.progress import Progress
+    from pipeprof.profiles.view.view import PipelineView
 
 
 COUNTED_FROM = 1e6
@@ -155,7 +157,9 @@ class _Run:
     def _finish(self, sampler: Sampler, problem: Problem | None, exit_code: int) -> Profile:
         self._progress.close()
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
-        account_memory(profile, self._observed, sampler, self._settings.loaded, self._facts.stages)
+        account_memory(
+            profile, self._observed, sampler, self._settings.loaded, self._facts.stages, spec_view=self._spec_view
+        )
         graphs = self._observed.graphs
         profile.findings, messages = findings_for(
             profile,
@@ -163,6 +167,7 @@ class _Run:
             graphs.executed if graphs is not None else None,
             loaded=self._settings.loaded,
             made=graphs.made if graphs is not None else (),
+            spec_view=self._spec_view,
         )
         profile.warnings += messages
         # The memory ledger and the findings are known only now.
@@ -172,6 +177,18 @@ class _Run:
             profile.warnings += [Message(code="not-saved-there", message=text) for text in self._writer.warnings]
             self._writer.write(profile, final=True)
         return profile
+
+    @cached_property
+    def _view(self) -> PipelineView:
+        from pipeprof.profiles.view.from_spec import view_of_spec
+
+        loaded, host = self._settings.loaded, self._facts.host
+        assert loaded is not None  # noqa: S101 - for the type checker; only asked for a spec
+        return view_of_spec(loaded, cores=host.cores, memory_limit_bytes=host.memory_limit_bytes)
+
+    def _spec_view(self) -> PipelineView:
+        """The view of the spec as written, made once."""
+        return self._view
 
     def _pin_to_op(self, problem: Problem) -> None:
         """What TensorFlow refuses is pinned to the line of the op in the stage, not only to the stage's."""

@@ -28,6 +28,7 @@ from pipeprof.profiles.protocol.messages import (
     Warned,
     WorkerMessage,
 )
+from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,7 @@ class Observed:
     steps: int = 0
     rate: float | None = None
     beat_seconds: float = 0.0
-    graphs: Graphs | None = None
+    graphs: ParsedGraphs | None = None
     memory: MemoryReport | None = None
     readings: list[MemoryReading] = field(default_factory=list)
     memory_look: MemoryLook | None = None
@@ -141,7 +142,7 @@ class Observed:
             case MemoryLook():
                 self.memory_look = message
             case Graphs():
-                self.graphs = message
+                self.graphs = ParsedGraphs.of(message)
             case Trace():
                 self.trace = message
             case Warmed():

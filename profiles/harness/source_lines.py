@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.stages import Caller, Location
 from pipeprof.profiles.wording import as_typed
 
@@ -12,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pipeprof.profiles.document.stages import Stage
-    from pipeprof.profiles.protocol.messages import Graphs
+    from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 
 
-def locate(stages: Iterable[Stage], graphs: Graphs) -> None:
+def locate(stages: Iterable[Stage], graphs: ParsedGraphs) -> None:
     """Set the place of every stage whose dataset was seen when it was made.
 
     Args:
@@ -25,7 +24,7 @@ def locate(stages: Iterable[Stage], graphs: Graphs) -> None:
     places = graphs.places
     if not places:
         return
-    written = {one.address: one for one in StageGraph.from_dict(graphs.written).stages()}
+    written = {one.address: one for one in graphs.written.stages()}
     for stage in stages:
         nodes = written[stage.id].nodes if stage.id in written else ()
         place = next((places[one] for one in reversed(nodes) if one in places), None)

@@ -20,7 +20,7 @@ CLOSE = 0.05
 
 
 def elements_per_batch(
-    written: GraphDict | None,
+    written: StageGraph | None,
     stages: Sequence[Stage],
     length: float | None,
     *,
@@ -38,7 +38,7 @@ def elements_per_batch(
         by_address: The names in the graph are addresses of a spec.
         ops: For a spec, what it calls the source or stage at every address.
     """
-    graph = StageGraph.from_dict(written if written is not None else _chain(stages))
+    graph = written if written is not None else StageGraph.from_dict(_chain(stages))
     if written is not None and graph.root is None:
         graph = StageGraph.from_dict(running_graph([model for pair in segments for model in pair]))
         by_address, ops = False, None

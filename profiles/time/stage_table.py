@@ -16,7 +16,7 @@ from pipeprof.pipelines.graph.component_names import component_flow
 from pipeprof.pipelines.graph.costs.costs import Cost, Costs, Segment, measure
 from pipeprof.pipelines.graph.costs.model_only import running_graph
 from pipeprof.pipelines.graph.costs.unobserved import unread_elements
-from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict
+from pipeprof.pipelines.graph.read.records import ModelDict
 from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
@@ -44,8 +44,8 @@ class _Window:
 
 
 def explain_stages(
-    written: GraphDict,
-    executed: GraphDict,
+    written: StageGraph,
+    executed: StageGraph,
     first: ModelDict | None = None,
     last: ModelDict | None = None,
     *,
@@ -81,12 +81,11 @@ def explain_stages(
         traced: How many elements each executed dataset gave in the trace window.
         locate: Sets the places of the rows; for a user's own function.
     """
-    before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
     pairs = tuple(segments) or (((first, last),) if first is not None and last is not None else ())
-    if before.root is None or after.root is None:
-        reason = before.reason or after.reason or "there is no graph"
-        running = running_graph([model for pair in pairs for model in pair])
-        if running["root"] is None:
+    if written.root is None or executed.root is None:
+        reason = written.reason or executed.reason or "there is no graph"
+        running = StageGraph.from_dict(running_graph([model for pair in pairs for model in pair]))
+        if running.root is None:
             return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
         rows, notes = explain_stages(
             running,
@@ -100,15 +99,15 @@ def explain_stages(
         )
         unread = Message(code="stages-unread", message=_OF_THE_MODEL.format(reason=reason))
         return _renumbered(rows), [unread, *(note for note in notes if note.code == "stages-unattributed")]
-    costs = measure(after, pairs) if pairs else Costs()
-    joined = join(before, after)
-    stages = before.stages(by_address=by_address, ops=ops)
+    costs = measure(executed, pairs) if pairs else Costs()
+    joined = join(written, executed)
+    stages = written.stages(by_address=by_address, ops=ops)
     window = _Window(batches, seconds, cores, times)
-    elements = _Elements.of(before), _Elements.of(after)
-    unobserved = unread_elements(after, costs, traced or {})
+    elements = _Elements.of(written), _Elements.of(executed)
+    unobserved = unread_elements(executed, costs, traced or {})
     known = {place: number for place, number in unobserved.items() if number < _NONE or (traced or {}).get(place)}
     table = _Table(
-        Rewrites(before, after, joined, stages),
+        Rewrites(written, executed, joined, stages),
         costs,
         window,
         names or {},
@@ -120,7 +119,7 @@ def explain_stages(
     rows = table.rows()
     if locate is not None:
         locate(rows)
-    return rows, [*_notes(costs, pairs, after), *(note.message(rows) for note in table.notes())]
+    return rows, [*_notes(costs, pairs, executed), *(note.message(rows) for note in table.notes())]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pipeprof.pipelines.graph.align import join
 from pipeprof.pipelines.graph.opnames import in_model, is_helper, numbered_input
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
-from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.profiles.document.stages import OpCost, PythonCost
 from pipeprof.profiles.protocol.messages import Trace, TracedWork
@@ -51,8 +50,8 @@ class Work:
 
 def work_by_stage(
     trace: Trace | None,
-    written: GraphDict,
-    executed: GraphDict,
+    written: StageGraph,
+    executed: StageGraph,
     *,
     by_address: bool = True,
     ops: Mapping[str, str] | None = None,
@@ -67,10 +66,9 @@ def work_by_stage(
         ops: For a spec, what it calls the source or stage at every address.
     """
     batches = trace.batches if trace is not None else 0
-    before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
-    if trace is None or not batches or before.root is None or after.root is None:
+    if trace is None or not batches or written.root is None or executed.root is None:
         return {}
-    addresses = _Addresses(before, after, before.stages(by_address=by_address, ops=ops))
+    addresses = _Addresses(written, executed, written.stages(by_address=by_address, ops=ops))
     threads = _threads(trace.work, addresses)
     python = _python(trace, addresses, batches)
     costs = _ops(trace, addresses, python)
@@ -95,13 +93,12 @@ def work_by_stage(
     return found
 
 
-def traced_elements(trace: Trace | None, executed: GraphDict) -> dict[str, int]:
+def traced_elements(trace: Trace | None, executed: StageGraph) -> dict[str, int]:
     """How many elements each executed dataset gave in the trace window, all its iterators together."""
-    after = StageGraph.from_dict(executed)
     found: dict[str, int] = defaultdict(int)
     for path, number in (trace.elements if trace is not None else {}).items():
-        place = iterator_place(after, path)
-        if place is not None and in_model(after.nodes[place].op, _kind(path.rpartition("::")[2])):
+        place = iterator_place(executed, path)
+        if place is not None and in_model(executed.nodes[place].op, _kind(path.rpartition("::")[2])):
             found[place] += number
     return dict(found)
 

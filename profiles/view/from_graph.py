@@ -14,7 +14,7 @@ from pipeprof.pipelines.graph.align import Joined, join
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.component_names import ComponentFlow, component_flow
 from pipeprof.pipelines.graph.opnames import is_option
-from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict
+from pipeprof.pipelines.graph.read.records import MadeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed, is_dataset, written_op
 from pipeprof.pipelines.ops.traits import traits
@@ -46,8 +46,8 @@ _DEFAULTS: Mapping[str, Any] = {
 
 
 def view_of_graphs(
-    written: GraphDict,
-    executed: GraphDict,
+    written: StageGraph,
+    executed: StageGraph,
     stages: Sequence[Stage],
     *,
     by_address: bool,
@@ -79,18 +79,17 @@ def view_of_graphs(
         facts: Named measurements.
         made: Sources in memory seen while the pipeline was built, from a `SourceWatch`; for a user's own function.
     """
-    before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
     rows = {stage.id: stage for stage in stages}
-    if before.root is None:
+    if written.root is None:
         views = tuple(_unread(stages) if stages else _seen(made))
     else:
-        joined = join(before, after)
-        builder = _Builder(before, after, joined, rows, by_address, locations or {}, names or {}, tuple(made))
+        joined = join(written, executed)
+        builder = _Builder(written, executed, joined, rows, by_address, locations or {}, names or {}, tuple(made))
         views = tuple(builder.views())
     return PipelineView(
         kind="measured",
         stages=views,
-        options={**_options(before, after), **(options or {})},
+        options={**_options(written, executed), **(options or {})},
         cores=cores,
         memory_limit_bytes=memory_limit,
         profile=profile,

@@ -57,7 +57,7 @@ def test_rebatch_is_known_with_the_size_of_its_batches(tf: Any) -> None:
     dataset = tf.data.Dataset.range(100).batch(8).rebatch(2)
     written = reading.read_written(dataset, in_memory=0)
     executed = reading.read_executed(dataset, in_memory=0, written=written)
-    stages = view_of_graphs(written, executed, [], by_address=False).stages
+    stages = view_of_graphs(StageGraph.from_dict(written), StageGraph.from_dict(executed), [], by_address=False).stages
     assert [one.arguments for one in stages if one.op == "rebatch"] == [{"batch_size": 2}]
 
 
@@ -94,7 +94,9 @@ def test_a_window_of_a_live_pipeline(tf: Any, tmp_path: Path) -> None:
     executed = reading.read_executed(dataset, in_memory=0, written=written)
     assert match(StageGraph.from_dict(executed), snapshots[-1]).unattributed == ()
     pairs = list(pairwise(snapshots))
-    rows, _ = explain_stages(written, executed, segments=pairs, batches=21, seconds=1.0, cores=2)
+    rows, _ = explain_stages(
+        StageGraph.from_dict(written), StageGraph.from_dict(executed), segments=pairs, batches=21, seconds=1.0, cores=2
+    )
     stages = {row.id: row for row in rows}
     assert [row.op for row in rows if row.origin == "written"] == [
         "from_tensor_slices",

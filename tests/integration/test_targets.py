@@ -17,6 +17,7 @@ import pytest
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
+from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.source_lines import locate
@@ -24,6 +25,7 @@ from pipeprof.profiles.protocol.channel import HarnessEnd
 from pipeprof.profiles.protocol.job import Job, StepJob
 from pipeprof.profiles.protocol.messages import Graphs, Measured, StepReturned, Warned, WorkerMessage, encode_message
 from pipeprof.profiles.time.stage_table import explain_stages
+from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.load_function import NotADatasetError, call_target
 from pipeprof.profiles.worker.steps import headspace
@@ -55,8 +57,16 @@ def stages_of(target: str) -> dict[str, Stage]:
     called = call_target(target)
     written = read_written(called.dataset, in_memory=0)
     executed = read_executed(called.dataset, in_memory=0, written=written)
-    stages, _ = explain_stages(written, executed, batches=1, seconds=1.0, cores=1.0, by_address=False)
-    locate(stages, {"written": written, "places": called.watch.lines.places(called.dataset, written)})
+    stages, _ = explain_stages(
+        StageGraph.from_dict(written),
+        StageGraph.from_dict(executed),
+        batches=1,
+        seconds=1.0,
+        cores=1.0,
+        by_address=False,
+    )
+    places = called.watch.lines.places(called.dataset, written)
+    locate(stages, ParsedGraphs.of(Graphs(written, executed, places=places)))
     return {stage.id: stage for stage in stages}
 
 

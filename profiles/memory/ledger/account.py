@@ -36,7 +36,8 @@ from pipeprof.profiles.memory.predict.predict import memory_prediction
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.protocol.messages import Graphs, MemoryReading, MemoryReport
+    from pipeprof.profiles.protocol.messages import MemoryReading, MemoryReport
+    from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
     from pipeprof.profiles.view.view import PipelineView
 
 _FILE_BYTES = 1_000_000
@@ -100,7 +101,7 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     return _messages(memory)
 
 
-def looks(graphs: Graphs, report: MemoryReport, *, by_address: bool, ops: Mapping[str, str] | None) -> list[Look]:
+def looks(graphs: ParsedGraphs, report: MemoryReport, *, by_address: bool, ops: Mapping[str, str] | None) -> list[Look]:
     """The worker's looks, placed on the graphs that it sent."""
     return map_looks(graphs.written, graphs.executed, report.looks, by_address=by_address, ops=ops)
 

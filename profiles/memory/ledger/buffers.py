@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeprof.pipelines.graph.align import join, match
-from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict
+from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import holder, traits
 from pipeprof.profiles.document.base import Owner
@@ -58,8 +58,8 @@ class Look:
 
 
 def map_looks(
-    written: GraphDict,
-    executed: GraphDict,
+    written: StageGraph,
+    executed: StageGraph,
     looks: Sequence[PipelineLook],
     *,
     by_address: bool,
@@ -74,18 +74,17 @@ def map_looks(
         by_address: The names in the graph are addresses of a spec.
         ops: For a spec, what it calls the stage at every address.
     """
-    before, after = StageGraph.from_dict(written), StageGraph.from_dict(executed)
-    if before.root is None or after.root is None:
+    if written.root is None or executed.root is None:
         return []
-    stages = _stages_by_place(before, after, by_address=by_address, ops=ops)
-    alone = _alone(before, by_address=by_address, ops=ops)
+    stages = _stages_by_place(written, executed, by_address=by_address, ops=ops)
+    alone = _alone(written, by_address=by_address, ops=ops)
     found: list[Look] = []
     known: dict[int, str] = {}
     epoch = None
     for look in looks:
         if look.epoch != epoch:
             known, epoch = {}, look.epoch
-        places = match(after, look.model, known).places
+        places = match(executed, look.model, known).places
         known = {**known, **places}
         found.append(
             Look(
@@ -94,7 +93,7 @@ def map_looks(
                 look.steps,
                 look.epoch,
                 look.live,
-                _by_stage(after, look.model, places, stages, alone),
+                _by_stage(executed, look.model, places, stages, alone),
                 look.model["ram_budget"],
                 look.rss,
             )

@@ -52,12 +52,20 @@ LARGE_ELEMENT_BYTES = 4_000_000
 
 
 def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPrediction:
-    """Predicted bytes by owner with their formulas, and the reasons where there are none.
+    """Predict bytes by owner with their formulas, and the reasons where there are none; once for each view.
 
     Args:
         view: The pipeline.
         kept: Somebody keeps the arrays that in-memory sources are made of.
     """
+    # A view never changes, and ledger and rules all ask: the prediction lives as long as the view.
+    predictions: dict[bool, MemoryPrediction] = vars(view).setdefault("_predictions", {})
+    if kept not in predictions:
+        predictions[kept] = _predict(view, kept=kept)
+    return predictions[kept]
+
+
+def _predict(view: PipelineView, *, kept: bool) -> MemoryPrediction:
     view = foreseen(view) if view.unseen else view
     found = [entry for stage in view.stages for entry in _of_stage(view, stage)]
     if not kept:

@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.base import Dispatch
 from pipeprof.profiles.document.measured import Contention, Device, Quantiles, Steps, Throughput
 from pipeprof.profiles.document.memory import Memory
@@ -48,8 +49,8 @@ def recorded_view(
     batches, seconds = recorded["batches"], recorded["seconds"]
     used, waited = recorded.get("worker_cores"), recorded.get("runnable_wait_share")
     stages, _ = explain_stages(
-        recorded["written"],
-        recorded["executed"],
+        StageGraph.from_dict(recorded["written"]),
+        StageGraph.from_dict(recorded["executed"]),
         segments=list(pairwise(recorded["snapshots"])),
         batches=batches,
         seconds=seconds,
@@ -81,8 +82,8 @@ def recorded_view(
         contention=Contention(worker_cores=used, runnable_wait_share=waited),
     )
     return view_of_graphs(
-        recorded["written"],
-        recorded["executed"],
+        StageGraph.from_dict(recorded["written"]),
+        StageGraph.from_dict(recorded["executed"]),
         stages,
         by_address=recorded["by_address"],
         cores=cores,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from unit.advise.views import measured, pipeline, stage
 
+from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import findings_for
@@ -65,8 +66,8 @@ def recorded(name: str) -> tuple[dict[str, Any], Profile]:
     graphs = json.loads((RECORDED / f"{name}.json").read_text())
     snapshots = graphs["snapshots"]
     stages, _ = explain_stages(
-        graphs["written"],
-        graphs["executed"],
+        StageGraph.from_dict(graphs["written"]),
+        StageGraph.from_dict(graphs["executed"]),
         segments=[(snapshots[0], snapshots[-1])] if snapshots else [],
         batches=graphs["batches"],
         seconds=graphs["seconds"],
@@ -83,7 +84,9 @@ def recorded(name: str) -> tuple[dict[str, Any], Profile]:
 
 def test_the_graphs_are_judged_with_what_was_measured(views: list[PipelineView], loaded: LoadedSpec) -> None:
     graphs, profile = recorded("map_batch")
-    findings, messages = findings_for(profile, graphs["written"], graphs["executed"], loaded=loaded)
+    findings, messages = findings_for(
+        profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"]), loaded=loaded
+    )
     assert messages == []
     assert findings is not None
     assert [found.stage for found in findings] == ["stages.0"]
@@ -100,7 +103,9 @@ def test_little_headspace_in_the_profile_closes_the_gate(views: list[PipelineVie
     graphs, profile = recorded("map_batch")
     assert profile.headspace is not None
     profile.headspace.replayed_ms = 19.9
-    assert findings_for(profile, graphs["written"], graphs["executed"], loaded=loaded) == ([], [])
+    assert findings_for(
+        profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"]), loaded=loaded
+    ) == ([], [])
     assert len(views) == 1
 
 
@@ -108,7 +113,9 @@ def test_the_spec_s_ignore_holds(views: list[PipelineView], tmp_path: Path) -> N
     (tmp_path / "other.yaml").write_text(SPEC + "ignore: [{rule: some-rule, stage: 0, reason: known}]\n")
     graphs, profile = recorded("map_batch")
     other = load_spec(tmp_path / "other.yaml")
-    findings, messages = findings_for(profile, graphs["written"], graphs["executed"], loaded=other)
+    findings, messages = findings_for(
+        profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"]), loaded=other
+    )
     assert (findings, [message.code for message in messages]) == ([], ["ignored"])
     assert views
 
@@ -116,7 +123,9 @@ def test_the_spec_s_ignore_holds(views: list[PipelineView], tmp_path: Path) -> N
 def test_without_a_model_it_says_what_could_not_be_judged(views: list[PipelineView]) -> None:
     graphs, profile = recorded("autotune_off")
     assert all(one.time_ms_per_batch is None for one in profile.stages or [])
-    findings, messages = findings_for(profile, graphs["written"], graphs["executed"])
+    findings, messages = findings_for(
+        profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"])
+    )
     assert findings
     assert views[0].options["autotune.enabled"] is False
     assert [message.code for message in messages] == ["not-judged"]
@@ -137,7 +146,9 @@ def test_without_a_graph_the_spec_is_judged(views: list[PipelineView], loaded: L
 def test_a_graph_too_large_to_be_read_is_named(views: list[PipelineView], loaded: LoadedSpec) -> None:
     graphs, profile = recorded("map_batch")
     empty = {"root": None, "reason": "2.3 GB in memory", "nodes": [], "options": {}, "keys": None}
-    findings, messages = findings_for(profile, empty, graphs["executed"], loaded=loaded)
+    findings, messages = findings_for(
+        profile, StageGraph.from_dict(empty), StageGraph.from_dict(graphs["executed"]), loaded=loaded
+    )
     assert findings
     assert "(2.3 GB in memory)" in messages[0].message
     assert views[0].kind == "static"
@@ -169,11 +180,15 @@ def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypat
 
     graphs, profile = recorded("map_batch")
     monkeypatch.setattr(view_graph, "view_of_graphs", broken)
-    findings, messages = findings_for(profile, graphs["written"], graphs["executed"], loaded=loaded)
+    findings, messages = findings_for(
+        profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"]), loaded=loaded
+    )
     assert findings
     assert views[0].kind == "static"
     assert [message.message for message in messages] == ["the graphs could not be judged (IndexError)"]
-    findings, messages = findings_for(profile, graphs["written"], graphs["executed"])
+    findings, messages = findings_for(
+        profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"])
+    )
     assert (findings, len(messages)) == (None, 1)
     monkeypatch.setattr(module, "all_rules", broken)
     findings, messages = findings_for(profile, loaded=loaded)
@@ -184,7 +199,9 @@ def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypat
 def test_every_recording_ends_in_findings_without_a_failing_rule() -> None:
     for path in sorted(set(RECORDED.glob("*.json")) - {RECORDED / "errors.json"}):
         graphs, profile = recorded(path.stem)
-        findings, messages = findings_for(profile, graphs["written"], graphs["executed"])
+        findings, messages = findings_for(
+            profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"])
+        )
         assert findings is not None, path.stem
         assert [message for message in messages if message.code == "rule-failed"] == [], path.stem
 
@@ -193,7 +210,9 @@ def test_a_graph_that_was_not_read_is_one_warning(views: list[PipelineView], loa
     graphs, profile = recorded("map_batch")
     empty = {"root": None, "reason": "2.3 GB in memory", "nodes": [], "options": {}, "keys": None}
     profile.warnings.append(Message(code="stages-unread", message="The stages could not be read: 2.3 GB in memory."))
-    _, (message,) = findings_for(profile, empty, graphs["executed"], loaded=loaded)
+    _, (message,) = findings_for(
+        profile, StageGraph.from_dict(empty), StageGraph.from_dict(graphs["executed"]), loaded=loaded
+    )
     assert profile.warnings == []
     assert message.code == "stages-unread"
     assert message.message == (

@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.executed_ops import family
 from pipeprof.profiles.document.base import Dispatch
 from pipeprof.profiles.document.measured import Contention, Device, Quantiles, Steps, Throughput
@@ -264,8 +265,8 @@ def recorded(name: str, *, cores: float = 2.0, **conditions: Any) -> PipelineVie
     data = json.loads((GRAPHS / f"{name}.json").read_text(encoding="utf-8"))
     batches, seconds = data["batches"], data["seconds"]
     rows, _ = explain_stages(
-        data["written"],
-        data["executed"],
+        StageGraph.from_dict(data["written"]),
+        StageGraph.from_dict(data["executed"]),
         segments=tuple(pairwise(data["snapshots"])),
         batches=batches,
         seconds=seconds,
@@ -280,7 +281,13 @@ def recorded(name: str, *, cores: float = 2.0, **conditions: Any) -> PipelineVie
     }
     given |= {"python_share": None, "python_ms": None}
     frame = measured(pipeline(cores=cores), **(given | conditions))
-    view = view_of_graphs(data["written"], data["executed"], rows, by_address=data["by_address"], cores=cores)
+    view = view_of_graphs(
+        StageGraph.from_dict(data["written"]),
+        StageGraph.from_dict(data["executed"]),
+        rows,
+        by_address=data["by_address"],
+        cores=cores,
+    )
     profile = frame.profile
     if profile is not None and profile.steps is not None:
         steps = profile.steps.model_copy(update={"count": batches})

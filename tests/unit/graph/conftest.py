@@ -48,7 +48,9 @@ class Recorded:
             "cores": 2,
             "by_address": self.by_address,
         }
-        stages, notes = explain_stages(self.written, self.executed, **(arguments | changes))
+        stages, notes = explain_stages(
+            StageGraph.from_dict(self.written), StageGraph.from_dict(self.executed), **(arguments | changes)
+        )
         return {stage.id: stage for stage in stages}, notes
 
 

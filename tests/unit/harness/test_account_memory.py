@@ -15,6 +15,7 @@ from pipeprof.profiles.protocol.messages import MemoryLook, MemoryMoment, Memory
 if TYPE_CHECKING:
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.sampler import Sampler
+    from pipeprof.profiles.view.view import PipelineView
 
 MB = 1_000_000
 
@@ -37,12 +38,16 @@ def looked(rss: int) -> Observed:
     return seen
 
 
+def no_spec() -> PipelineView:
+    raise AssertionError
+
+
 @pytest.mark.parametrize(("children", "held"), [(True, 700), (False, 0)])
 def test_children_have_what_the_series_held_beyond_the_worker(children: bool, held: int) -> None:
     seen = looked(600 * MB)
     profile = assemble(facts(), seen, None)
     profile.series = Series(seconds=[1.0, 3.0], rss_bytes=[500 * MB, 2100 * MB], phase=["import", "first_element"])
-    account_memory(profile, seen, cast("Sampler", Sampled(children=children)), None, {})
+    account_memory(profile, seen, cast("Sampler", Sampled(children=children)), None, {}, spec_view=no_spec)
 
     assert profile.warnings == []
     assert profile.memory.ledger_at is not None

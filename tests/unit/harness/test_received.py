@@ -18,6 +18,7 @@ from pipeprof.profiles.protocol.messages import (
     Trace,
     Warned,
 )
+from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_the_rest_is_kept_as_it_is(seen):
     seen.take(Libraries({"tensorflow": "2.21"}, ["GPU:0"]))
     seen.take(Warned("no-trace", "It failed."))
     seen.take(error("empty"))
-    assert seen.graphs == Graphs(NO_GRAPH, NO_GRAPH)
+    assert seen.graphs == ParsedGraphs.of(Graphs(NO_GRAPH, NO_GRAPH))
     assert seen.trace == Trace(batches=2)
     assert (seen.versions, seen.gpus) == ({"tensorflow": "2.21"}, ["GPU:0"])
     assert [(one.code, one.message) for one in seen.warnings] == [("no-trace", "It failed.")]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.graph.costs.model_only import dataset_node
+from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import ops_with
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.elements_per_batch import elements_per_batch
@@ -38,18 +39,20 @@ def test_all_ops_that_batch_are_recorded(op: str) -> None:
 
 @pytest.mark.parametrize("name", BATCHES)
 def test_elements_are_the_length_of_the_batches(name: str) -> None:
-    assert elements_per_batch(RECORDED[name]["written"], [], LENGTH, by_address=False) == LENGTH
+    assert elements_per_batch(StageGraph.from_dict(RECORDED[name]["written"]), [], LENGTH, by_address=False) == LENGTH
 
 
 @pytest.mark.parametrize("name", BATCHES)
 def test_stages_that_pass_batches_do_not_change_their_length(name: str) -> None:
     further = ("PrefetchDataset", "CacheDatasetV2", "ShuffleDatasetV3", "TakeDataset", "OptionsDataset")
-    assert elements_per_batch(followed_by(name, *further), [], LENGTH, by_address=False) == LENGTH
+    assert elements_per_batch(StageGraph.from_dict(followed_by(name, *further)), [], LENGTH, by_address=False) == LENGTH
 
 
 @pytest.mark.parametrize("name", BATCHES)
 def test_a_function_of_batches_may_change_their_length(name: str) -> None:
-    found = elements_per_batch(followed_by(name, "ParallelMapDatasetV2", "PrefetchDataset"), [], 999, by_address=False)
+    found = elements_per_batch(
+        StageGraph.from_dict(followed_by(name, "ParallelMapDatasetV2", "PrefetchDataset")), [], 999, by_address=False
+    )
     assert found is None or found == RECORDED[name]["length"]
 
 
@@ -57,24 +60,31 @@ def test_a_function_of_batches_may_change_their_length(name: str) -> None:
 def test_batches_taken_apart_are_single_elements(name: str) -> None:
     graph = followed_by(name, "UnbatchDataset", "MapDataset")
     batches_inside = name in ("batch of batches, unbatch",)
-    assert elements_per_batch(graph, [], LENGTH, by_address=False) == 1 or batches_inside
+    assert (
+        elements_per_batch(StageGraph.from_dict(graph) if graph is not None else None, [], LENGTH, by_address=False)
+        == 1
+        or batches_inside
+    )
 
 
 @pytest.mark.parametrize("name", sorted(name for name in RECORDED if name.startswith("single:")))
 def test_pipelines_without_batches_have_single_elements(name: str) -> None:
-    assert elements_per_batch(RECORDED[name]["written"], [], LENGTH, by_address=False) == 1
-    assert elements_per_batch(followed_by(name, "MapDataset"), [], LENGTH, by_address=False) == 1
-    assert elements_per_batch(followed_by(name, "BatchDatasetV2"), [], LENGTH, by_address=False) == LENGTH
+    assert elements_per_batch(StageGraph.from_dict(RECORDED[name]["written"]), [], LENGTH, by_address=False) == 1
+    assert elements_per_batch(StageGraph.from_dict(followed_by(name, "MapDataset")), [], LENGTH, by_address=False) == 1
+    assert (
+        elements_per_batch(StageGraph.from_dict(followed_by(name, "BatchDatasetV2")), [], LENGTH, by_address=False)
+        == LENGTH
+    )
 
 
 @pytest.mark.parametrize("name", sorted(name for name in RECORDED if name.startswith("unknown:")))
 def test_what_the_graph_does_not_tell_is_unknown(name: str) -> None:
-    assert elements_per_batch(RECORDED[name]["written"], [], LENGTH, by_address=False) is None
+    assert elements_per_batch(StageGraph.from_dict(RECORDED[name]["written"]), [], LENGTH, by_address=False) is None
 
 
 def test_full_batches_have_their_size_though_a_function_drops_rows() -> None:
     assert RECORDED["full: masked"]["length"] == 2
-    assert elements_per_batch(RECORDED["full: masked"]["written"], [], 2.0, by_address=False) == 4
+    assert elements_per_batch(StageGraph.from_dict(RECORDED["full: masked"]["written"]), [], 2.0, by_address=False) == 4
 
 
 @pytest.mark.parametrize(
@@ -90,4 +100,7 @@ def test_counters_show_whether_a_function_kept_the_length(
         Stage(id="stages.0", op="batch", origin="written", elements=10),
         Stage(id="stages.1", op="map", origin="written", elements=10),
     ]
-    assert elements_per_batch(graph, stages, length, by_address=False) == elements
+    assert (
+        elements_per_batch(StageGraph.from_dict(graph) if graph is not None else None, stages, length, by_address=False)
+        == elements
+    )

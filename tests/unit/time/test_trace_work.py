@@ -26,7 +26,12 @@ def node_of(graph: dict[str, Any], op: str) -> str:
 
 def work(name: str, **trace: Any) -> dict[str, Any]:
     one = recorded(name)
-    return work_by_stage(Trace(batches=10, **trace), one["written"], one["executed"], by_address=one["by_address"])
+    return work_by_stage(
+        Trace(batches=10, **trace),
+        StageGraph.from_dict(one["written"]),
+        StageGraph.from_dict(one["executed"]),
+        by_address=one["by_address"],
+    )
 
 
 def path_to(executed: StageGraph, family: str) -> tuple[str, str]:
@@ -79,7 +84,7 @@ def test_a_helper_that_stands_in_an_iterators_place_is_the_same_dataset_and_coun
         f"{cache}::MemoryCacheImpl": 50,
         path.replace("::Cache::", "::MemoryCacheImpl::"): 10,
     }
-    elements = traced_elements(Trace(elements=asked), graph)
+    elements = traced_elements(Trace(elements=asked), executed)
     assert elements == {node_of(graph, "CacheDatasetV2"): 50, below: 10}
 
 
@@ -148,5 +153,8 @@ def test_python_functions_belong_to_the_stage_that_calls_them():
 
 def test_without_a_trace_there_is_nothing():
     one = recorded("map_batch")
-    assert work_by_stage(None, one["written"], one["executed"]) == {}
-    assert work_by_stage(Trace(batches=0), one["written"], one["executed"]) == {}
+    assert work_by_stage(None, StageGraph.from_dict(one["written"]), StageGraph.from_dict(one["executed"])) == {}
+    assert (
+        work_by_stage(Trace(batches=0), StageGraph.from_dict(one["written"]), StageGraph.from_dict(one["executed"]))
+        == {}
+    )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from unit.advise.recorded import GRAPHS, NAMES, recorded_view
 
+from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.stages import Location, Stage
 from pipeprof.profiles.view.from_graph import _plain_arguments, view_of_graphs
 from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, Component, PipelineView, StageView
@@ -184,7 +185,9 @@ def test_what_runs() -> None:
 
 
 def unread(stages: list[Stage], **more: Any) -> PipelineView:
-    return view_of_graphs(NO_GRAPH, NO_GRAPH, stages, by_address=False, **more)
+    return view_of_graphs(
+        StageGraph.from_dict(NO_GRAPH), StageGraph.from_dict(NO_GRAPH), stages, by_address=False, **more
+    )
 
 
 def test_without_a_graph_there_are_the_measured_stages() -> None:
@@ -229,7 +232,13 @@ def test_a_source_has_the_place_where_it_was_seen() -> None:
     here, there = ({**made, "file": "input.py", "line": line} for line in (7, 9))
 
     def place(*made: Any) -> Location | None:
-        view = view_of_graphs(recorded["written"], recorded["executed"], [], by_address=False, made=made)
+        view = view_of_graphs(
+            StageGraph.from_dict(recorded["written"]),
+            StageGraph.from_dict(recorded["executed"]),
+            [],
+            by_address=False,
+            made=made,
+        )
         return view.by_id["source"].location
 
     assert place(here) == place(here, here) == Location(file="input.py", line=7)
@@ -240,8 +249,8 @@ def test_a_source_has_the_place_where_it_was_seen() -> None:
 def test_known_options_names_and_places_come_from_outside() -> None:
     recorded = json.loads((GRAPHS / "map_batch.json").read_text(encoding="utf-8"))
     view = view_of_graphs(
-        recorded["written"],
-        recorded["executed"],
+        StageGraph.from_dict(recorded["written"]),
+        StageGraph.from_dict(recorded["executed"]),
         [],
         by_address=True,
         options={"deterministic": False},
@@ -265,7 +274,9 @@ def test_a_seed_is_the_one_that_was_given(seeds: tuple[int, int], given: dict[st
 def test_names_of_the_element_are_known_down_to_where_it_is_built() -> None:
     recorded = json.loads((GRAPHS / "map_batch.json").read_text(encoding="utf-8"))
     recorded["written"]["keys"] = ["a"]
-    view = view_of_graphs(recorded["written"], recorded["executed"], [], by_address=True)
+    view = view_of_graphs(
+        StageGraph.from_dict(recorded["written"]), StageGraph.from_dict(recorded["executed"]), [], by_address=True
+    )
     assert [stage.keys for stage in view.stages if not stage.injected] == [None, ("a",), ("a",)]
     assert of("dict_shuffle", "source").keys == ("a", "b")
 
@@ -279,6 +290,8 @@ def test_what_is_small_enough_to_be_worked_out_once(kind: str | None, rows: int,
     mapped = next(one for one in recorded["written"]["nodes"] if one["op"] == "MapDataset")
     mapped["function"]["fixed"], mapped["output_shapes"] = [kind] * len(mapped["output_types"]), [[rows, 16]]
 
-    view = view_of_graphs(recorded["written"], recorded["executed"], [], by_address=True)
+    view = view_of_graphs(
+        StageGraph.from_dict(recorded["written"]), StageGraph.from_dict(recorded["executed"]), [], by_address=True
+    )
 
     assert view.by_id["stages.0"].function.fixed == (fixed,)
