@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
 
+_LABEL_WIDTH = 12
+
 
 def build_verdict(profile: Profile) -> Iterator[Block]:
     """Build the headline, and one line for each detail."""
@@ -23,5 +25,6 @@ def build_verdict(profile: Profile) -> Iterator[Block]:
     color = "red" if failed else _COLORS.get(verdict.bound or "", "")
     head, colon, rest = (verdict.headline or verdict.sentence).partition(":")
     yield Prose((Span(f"{head}{colon}", f"bold {color}".strip()), Span(rest)), indent=0)
+    width = max((len(detail.label) + 2 for detail in verdict.details), default=0)
     for detail in verdict.details if verdict.headline else ():
-        yield KeyValue(detail.label, detail.text, indent=2)
+        yield KeyValue(detail.label, detail.text, indent=2, width=max(width, _LABEL_WIDTH))
