@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pipeprof.pipelines.addresses import node_name
-from pipeprof.pipelines.build.pin_errors import pinned
+from pipeprof.pipelines.build.pin_errors import pin_errors
 from pipeprof.pipelines.build.run_call import call
 from pipeprof.pipelines.ops.calls.base import special_calls
 from pipeprof.pipelines.ops.calls.control import check_truth_value
@@ -62,7 +62,7 @@ class ChainRun:
             files = self.builder.files if special is not None and special.family == "python" else ()
             with (
                 self.tf.name_scope(here.scope()),
-                pinned(self.address, files, here.path, operation.name, self.argument),
+                pin_errors(self.address, files, here.path, operation.name, self.argument),
             ):
                 element = call(operation, element, here, whole=answers and last)
                 if predicate and last:

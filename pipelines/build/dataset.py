@@ -10,7 +10,7 @@ from typing import Any
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.functions import Functions
-from pipeprof.pipelines.build.pin_errors import pinned
+from pipeprof.pipelines.build.pin_errors import pin_errors
 from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.base import Op
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction
@@ -45,7 +45,7 @@ def load_arrays(spec: Spec, context: BuildContext) -> None:
     """
     for leaf in leaves(spec):
         if isinstance(leaf.value, ARRAYS):
-            with pinned(leaf.address, ()):
+            with pin_errors(leaf.address, ()):
                 context.loaded(leaf.value)
 
 
@@ -65,7 +65,7 @@ def build(spec: Spec, context: BuildContext) -> Any:
     options = spec.options.written()
     if not options:
         return dataset
-    with pinned("options", ()):
+    with pin_errors("options", ()):
         return dataset.with_options(_tf_options(tf, options))
 
 
@@ -113,11 +113,11 @@ class _Builder(Functions):
             dataset = self._given(pipeline.on)
         else:
             here = join(address, "source")
-            with pinned(here, self.files):
+            with pin_errors(here, self.files):
                 dataset = pipeline.source.build(self, here)
         for index, stage in enumerate(pipeline.stages or []):
             here = join(address, "stages", index)
-            with pinned(here, self.files):
+            with pin_errors(here, self.files):
                 dataset = stage.apply(dataset, self, here)
         return dataset
 

@@ -14,7 +14,7 @@ from pipeprof.pipelines.addresses import node_name
 from pipeprof.pipelines.build.chain_run import ChainRun
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.layers import make_layer
-from pipeprof.pipelines.build.pin_errors import pinned, remember_lines
+from pipeprof.pipelines.build.pin_errors import pin_errors, remember_lines
 from pipeprof.pipelines.ops.calls.base import special_calls
 from pipeprof.pipelines.ops.calls.element import ElementFunction, Required
 from pipeprof.pipelines.ops.calls.opcall import OpCall, walk_calls
@@ -129,7 +129,7 @@ class Functions:
             if id(operation) in self._made or not (is_layer or (special is not None and special.makes)):
                 continue
             files = self.files if special is not None and special.family == "python" else ()
-            with pinned(address, files, path, operation.name, argument), self.tf.init_scope():
+            with pin_errors(address, files, path, operation.name, argument), self.tf.init_scope():
                 if special is not None:
                     self._made[id(operation)] = special.make(operation, self)
                 else:

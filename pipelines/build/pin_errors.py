@@ -49,7 +49,7 @@ class BuildError(PipelineFailedError):
 
 
 @contextmanager
-def pinned(
+def pin_errors(
     address: str,
     files: list[str] | tuple[str, ...],
     path: tuple[str | int, ...] = (),
@@ -75,7 +75,7 @@ def pinned(
             raise inner from problem
         lines = user_lines(problem, files)
         where = f"{path_text(path)} {op_name}: " if path else ""
-        said = (None if lines else _other_version(problem)) or essential(problem)
+        said = (None if lines else _other_version(problem)) or short_message(problem)
         below = [argument] * bool(argument) + ["ops", *map(str, path)] if path else []
         raise BuildError(
             address,
@@ -116,7 +116,7 @@ def _find_pinned(problem: BaseException) -> BuildError | None:
     return None
 
 
-def essential(problem: BaseException) -> str:
+def short_message(problem: BaseException) -> str:
     """What an error of TensorFlow or Python says, without graph nodes, op names and traces."""
     text = str(problem.args[0]) if isinstance(problem, KeyError) and problem.args else str(problem)
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)

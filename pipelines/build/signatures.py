@@ -18,7 +18,7 @@ WRITTEN_FOR = "2.21"
 """The TensorFlow whose signatures the tables repeat; others may have more parameters."""
 
 
-class NotThereError(PlainError, AttributeError):
+class UnknownFunctionError(PlainError, AttributeError):
     """The installed TensorFlow is older than the tables."""
 
 
@@ -44,7 +44,7 @@ def resolve(name: str) -> Any:
     """The public function that a name such as ``tf.io.read_file`` stands for; of a property, what reads it.
 
     Raises:
-        NotThereError: The installed TensorFlow has no such function.
+        UnknownFunctionError: The installed TensorFlow has no such function.
     """
     if name in _STARRED:
         return _STARRED[name]
@@ -54,7 +54,7 @@ def resolve(name: str) -> Any:
         found = getattr(found, part, None)
     if found is None:
         msg = f"TensorFlow {tf.__version__} does not have {name}: expected TensorFlow {WRITTEN_FOR} or similar"
-        raise NotThereError(msg)
+        raise UnknownFunctionError(msg)
     return found.fget if isinstance(found, property) else found
 
 

@@ -20,7 +20,7 @@ _AUTOTUNE: Final = -1
 _NAME: Final = re.compile(r"[^\x00-\x1f]+")
 
 
-def written(kind: type[Op], given: Mapping[str, Any], folders: Folders) -> dict[str, Any]:
+def written_arguments(kind: type[Op], given: Mapping[str, Any], folders: Folders) -> dict[str, Any]:
     """Arguments that mean the same in every source and stage.
 
     Args:

@@ -17,12 +17,12 @@ def functions_of(call: Call) -> list[Any]:
     return list(listed) if isinstance(listed, list | tuple) else [listed]
 
 
-def deciding(call: Call) -> Any:
+def decision_calls(call: Call) -> Any:
     """What tells which branch is taken."""
     return call.arguments.get("pred" if call.name == "tf.cond" else "branch_index")
 
 
-def written(
+def written_branches(
     call: Call, inputs: Sequence[RecordedTensor], decision: str | int, write: Callable[[RecordedBody], list[Any]]
 ) -> dict[str, Any]:
     """The arguments of the call, without routes.

@@ -16,12 +16,12 @@ from typing import Any
 
 from pipeprof.pipelines.from_python.plans import BRANCHES
 from pipeprof.pipelines.from_python.public import Public, Table
-from pipeprof.pipelines.from_python.records import Where
+from pipeprof.pipelines.from_python.records import SourcePlace
 from pipeprof.pipelines.target.user_files import is_generated, is_users
 
 
 @dataclass
-class Seen:
+class ObservedCall:
     """A call of a public function.
 
     Attributes:
@@ -34,13 +34,13 @@ class Seen:
 
     public: Public
     arguments: dict[str, Any]
-    where: Where | None
+    where: SourcePlace | None
     result: Any = None
-    bodies: list[Traced] = field(default_factory=list)
+    bodies: list[TracedFunction] = field(default_factory=list)
 
 
 @dataclass
-class Traced:
+class TracedFunction:
     """What a function of the user's did when TensorFlow traced it.
 
     Attributes:
@@ -54,7 +54,7 @@ class Traced:
     """
 
     function: Any
-    seen: list[Seen | Used] = field(default_factory=list)
+    seen: list[ObservedCall | UserCall] = field(default_factory=list)
     element: Any = None
     result: Any = None
     complete: bool = False
@@ -63,7 +63,7 @@ class Traced:
 
 
 @dataclass
-class Used:
+class UserCall:
     """A call of one of the user's own functions; ``function`` is None where only its code is known."""
 
     function: Any
@@ -81,13 +81,13 @@ class _Frame:
     """
 
     frame: FrameType
-    seen: Seen | None = None
-    traced: Traced | None = None
-    used: Used | None = None
+    seen: ObservedCall | None = None
+    traced: TracedFunction | None = None
+    used: UserCall | None = None
     unpacked: bool | None = None
 
 
-class Watch:
+class CallRecorder:
     """Notes what is called in this thread within a ``with`` block.
 
     Args:
@@ -102,8 +102,8 @@ class Watch:
     """
 
     def __init__(self, tf: Any, own: Callable[[str], bool] = is_users, *, layers: bool = False) -> None:
-        self.seen: list[Seen] = []
-        self.used: list[Used] = []
+        self.seen: list[ObservedCall] = []
+        self.used: list[UserCall] = []
         self.problem: str | None = None
         self._tf = tf
         self._own = own
@@ -120,7 +120,7 @@ class Watch:
         if self._tracing is None:
             self.problem = "this TensorFlow version traces functions in an unknown way"
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> CallRecorder:
         self._before = sys.getprofile()
         sys.setprofile(self._hook)
         return self
@@ -169,7 +169,7 @@ class Watch:
         owner = next((one.seen for one in reversed(self._open) if one.seen is not None or one.traced), None)
         given = owner.arguments.values() if owner is not None else ()
         codes = tuple(code for one in given if (code := getattr(one, "__code__", None)) is not None)
-        traced = Traced(held.get("func"), given=codes)
+        traced = TracedFunction(held.get("func"), given=codes)
         if owner is not None:
             owner.bodies.append(traced)
         unpacked = None if structure is None else type(structure) is tuple
@@ -187,7 +187,7 @@ class Watch:
         traced = self._open[-1].traced if self._open else None
         return traced is not None and code in traced.given
 
-    def _branch(self, code: CodeType) -> Traced | None:
+    def _branch(self, code: CodeType) -> TracedFunction | None:
         """A branch of the call that is open."""
         seen = self._open[-1].seen if self._open else None
         if seen is None or seen.public.name not in BRANCHES:
@@ -198,7 +198,7 @@ class Watch:
         begun = [id(one.function) for one in seen.bodies]
         for one in functions:
             if getattr(one, "__code__", None) is code and id(one) not in begun:
-                seen.bodies.append(Traced(one, element=(), branch=True))
+                seen.bodies.append(TracedFunction(one, element=(), branch=True))
                 return seen.bodies[-1]
         return None
 
@@ -209,7 +209,7 @@ class Watch:
     def _begin(self, frame: FrameType, public: Public) -> None:
         if public.kind == "apply" and not self._made_by_factory(frame):
             return
-        self._open.append(_Frame(frame, Seen(public, public.bind(frame), self._where(frame))))
+        self._open.append(_Frame(frame, ObservedCall(public, public.bind(frame), self._where(frame))))
 
     def _made_by_factory(self, frame: FrameType) -> bool:
         function = frame.f_locals.get("transformation_func")
@@ -219,7 +219,7 @@ class Watch:
         held = frame.f_locals
         function = held.get("f")
         if isinstance(function, FunctionType) and self._is_own(function.__code__) and not self._hidden():
-            self._open.append(_Frame(frame, used=Used(function, *_as_it_is((held["args"], held["kwargs"] or {})))))
+            self._open.append(_Frame(frame, used=UserCall(function, *_as_it_is((held["args"], held["kwargs"] or {})))))
 
     def _begin_own(self, frame: FrameType) -> None:
         code = frame.f_code
@@ -229,9 +229,9 @@ class Watch:
             extra = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
             held = frame.f_locals
             given = {"*": True} if extra else {name: _as_it_is(held[name]) for name in names}
-            self._open.append(_Frame(frame, used=Used(function, (), given, code=code)))
+            self._open.append(_Frame(frame, used=UserCall(function, (), given, code=code)))
         elif self._body() is not None:
-            self._open.append(_Frame(frame, used=Used(None, (), {}, code=code)))
+            self._open.append(_Frame(frame, used=UserCall(None, (), {}, code=code)))
 
     def _returned(self, frame: FrameType, done: _Frame, value: Any) -> None:
         if done.seen is not None:
@@ -252,14 +252,14 @@ class Watch:
             elif isinstance(value, self._tf.data.Dataset) or _first(value, self._tf.data.Dataset):
                 self.used.append(done.used)
 
-    def _note(self, seen: Seen) -> None:
+    def _note(self, seen: ObservedCall) -> None:
         inside = self._body()
         if inside is not None:
             inside.seen.append(seen)
         if inside is None or isinstance(seen.result, self._tf.data.Dataset):
             self.seen.append(seen)
 
-    def _body(self) -> Traced | None:
+    def _body(self) -> TracedFunction | None:
         return next((one.traced for one in reversed(self._open) if one.traced is not None), None)
 
     def _is_own(self, code: CodeType) -> bool:
@@ -268,11 +268,11 @@ class Watch:
             self._own_codes[code] = not is_generated(file) and self._own(file)
         return self._own_codes[code]
 
-    def _where(self, frame: FrameType) -> Where | None:
+    def _where(self, frame: FrameType) -> SourcePlace | None:
         at = frame.f_back
         while at is not None:
             if self._is_own(at.f_code):
-                return Where(at.f_code.co_filename, at.f_lineno)
+                return SourcePlace(at.f_code.co_filename, at.f_lineno)
             at = at.f_back
         return None
 

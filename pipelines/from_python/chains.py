@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from pipeprof.pipelines.from_python import branches
-from pipeprof.pipelines.from_python.fields import Path, field_of, paths, replaced
+from pipeprof.pipelines.from_python.fields import Path, field_of, paths, replaced_fields
 from pipeprof.pipelines.from_python.getitem import key_text
 from pipeprof.pipelines.from_python.literals import NATURAL, Folders, literal
 from pipeprof.pipelines.from_python.plans import BRANCHES, PYTHON, Planner, holds_datasets, leaves
@@ -113,11 +113,11 @@ class _Writer:
             raise NotExpressible(msg)
         where = paths(self._state)
         fields = [self._field(where, one) for one in inputs]
-        decision = self._field(where, branches.deciding(call))
-        item = branches.written(call, inputs, decision, lambda body: chain(body, self._folders)[0])
+        decision = self._field(where, branches.decision_calls(call))
+        item = branches.written_branches(call, inputs, decision, lambda body: chain(body, self._folders)[0])
         on = fields[0] if len(fields) == 1 else fields
         if isinstance(call.result, RecordedTensor) and len(inputs) == 1 and inputs[0].id not in later:
-            self._state = replaced(self._state, where[inputs[0].id], call.result)
+            self._state = replaced_fields(self._state, where[inputs[0].id], call.result)
             self._items.append({call.name: _routed(item, on, None)})
             return
         alone = isinstance(call.result, RecordedTensor | dict)
@@ -260,7 +260,7 @@ class _Writer:
             return
         if room is not None and isinstance(call.result, RecordedTensor):
             self._items.append(self._item(call, field_of(room), inputs))
-            self._state = replaced(self._state, room, call.result)
+            self._state = replaced_fields(self._state, room, call.result)
             return
         target = self._fresh(call)
         self._state = {**self._state, target: call.result}

@@ -39,11 +39,11 @@ def field_of(path: Path) -> str | int:
     return ".".join(map(str, path))
 
 
-def replaced(state: Any, path: Path, value: Any) -> Any:
+def replaced_fields(state: Any, path: Path, value: Any) -> Any:
     """A structure with another value at a path."""
     first, *rest = path
     if isinstance(state, dict):
-        return {**state, first: replaced(state[str(first)], tuple(rest), value) if rest else value}
+        return {**state, first: replaced_fields(state[str(first)], tuple(rest), value) if rest else value}
     at = int(first)
-    inner = replaced(state[at], tuple(rest), value) if rest else value
+    inner = replaced_fields(state[at], tuple(rest), value) if rest else value
     return (*state[:at], inner, *state[at + 1 :])

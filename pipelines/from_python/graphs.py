@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeprof.pipelines.from_python.compare import Difference, differences
-from pipeprof.pipelines.from_python.plain_graph import PlainGraph, plain
+from pipeprof.pipelines.from_python.plain_graph import PlainGraph, plain_graph
 from pipeprof.pipelines.graph.observe.reading import serialised
 
 
@@ -35,7 +35,7 @@ class GraphPair:
 
     def _plain(self, dataset: Any, in_memory: int) -> PlainGraph | str:
         graph = serialised(dataset, in_memory=in_memory)
-        return graph if isinstance(graph, str) else plain(graph, self._digest)
+        return graph if isinstance(graph, str) else plain_graph(graph, self._digest)
 
     def _final(self, dataset: Any, written: PlainGraph) -> Any:
         """The dataset after the rewrites that iterating it would apply."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from pipeprof.pipelines.from_python.call_recorder import Seen, Watch
+from pipeprof.pipelines.from_python.call_recorder import CallRecorder, ObservedCall
 from pipeprof.pipelines.from_python.records import Array, Call, Opaque
 from pipeprof.pipelines.ops.functions.layers import LAYERS
 
@@ -20,11 +20,11 @@ class Objects:
         value: Makes the record of an object.
     """
 
-    def __init__(self, watch: Watch, value: Callable[[Any], Any]) -> None:
+    def __init__(self, watch: CallRecorder, value: Callable[[Any], Any]) -> None:
         self._watch = watch
         self._value = value
 
-    def call(self, seen: Seen, number: int) -> Call:
+    def call(self, seen: ObservedCall, number: int) -> Call:
         """The record of a call of a table or layer: its input is ``x``."""
         given = seen.arguments
         thing = given.get("self")
@@ -39,17 +39,17 @@ class Objects:
             return self._record(seen, number, name, {"made": Opaque("a custom layer")})
         return self._record(seen, number, name, self._layer(made, given))
 
-    def _record(self, seen: Seen, number: int, name: str, arguments: dict[str, Any]) -> Call:
+    def _record(self, seen: ObservedCall, number: int, name: str, arguments: dict[str, Any]) -> Call:
         return Call(name, "function", arguments, self._value(seen.result), seen.where, number)
 
-    def _made(self, thing: Any) -> Seen | None:
+    def _made(self, thing: Any) -> ObservedCall | None:
         return next((one for one in self._watch.seen if one.public.kind == "object" and one.result is thing), None)
 
-    def _arguments(self, made: Seen) -> dict[str, Any]:
+    def _arguments(self, made: ObservedCall) -> dict[str, Any]:
         given = {**made.arguments, **made.arguments.get("kwargs", {})}
         return {name: value for name, value in given.items() if name not in _ASIDE and name != "kwargs"}
 
-    def _table(self, made: Seen, keys: Any) -> dict[str, Any]:
+    def _table(self, made: ObservedCall, keys: Any) -> dict[str, Any]:
         given = self._arguments(made)
         initializer = self._made(given.pop("initializer", None))
         found = {name: self._value(value) for name, value in given.items()}
@@ -65,7 +65,7 @@ class Objects:
                 )
         return {**filled, **found, "x": self._value(keys)}
 
-    def _layer(self, made: Seen, given: dict[str, Any]) -> dict[str, Any]:
+    def _layer(self, made: ObservedCall, given: dict[str, Any]) -> dict[str, Any]:
         found = {name: self._value(value) for name, value in self._arguments(made).items()}
         positional = given.get("args", ())
         inputs = {"x": self._value(positional[0])} if len(positional) == 1 else {"made": Opaque("several inputs")}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.addresses import join
-from pipeprof.pipelines.from_python.arguments import FILES, files, outer, written
+from pipeprof.pipelines.from_python.arguments import FILES, files, outer, written_arguments
 from pipeprof.pipelines.from_python.chains import chain
 from pipeprof.pipelines.from_python.fields import Path, field_of
 from pipeprof.pipelines.from_python.literals import Folders
@@ -18,9 +18,9 @@ from pipeprof.pipelines.from_python.records import (
     NotExpressible,
     RecordedFunction,
     Recording,
-    Where,
+    SourcePlace,
 )
-from pipeprof.pipelines.from_python.user_functions import WrittenOp, covered
+from pipeprof.pipelines.from_python.user_functions import WrittenOp, covered_parts
 from pipeprof.pipelines.ops.base import sources, stages
 
 _ELEMENT: Final = {
@@ -51,7 +51,7 @@ class RecoveredSpec:
     """
 
     data: dict[str, Any]
-    places: dict[str, Where] = field(default_factory=dict)
+    places: dict[str, SourcePlace] = field(default_factory=dict)
     chains: dict[str, int] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
 
@@ -62,7 +62,7 @@ class Describer:
 
     Args:
         recording: What was seen.
-        folders: Where the spec will be.
+        folders: SourcePlace the spec will be.
         refused: Numbers of calls whose functions are not to become chains, and why: theirs came out different.
         denied: Numbers of calls that cannot be told at all, and why.
         notes: Takes what could not be told.
@@ -73,7 +73,7 @@ class Describer:
     refused: Mapping[int, str] = field(default_factory=dict)
     denied: Mapping[int, str] = field(default_factory=dict)
     notes: Notes = field(default_factory=Notes)
-    _places: dict[str, Where] = field(default_factory=dict)
+    _places: dict[str, SourcePlace] = field(default_factory=dict)
     _chains: dict[str, int] = field(default_factory=dict)
     _calls: dict[str, int] = field(default_factory=dict)
     _named: dict[str, int] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Describer:
             steps.append(WrittenOp(end.id, "source", None, "it was not created by a public TensorFlow function", None))
         if element is None:
             self._note(steps)
-            steps, moved = covered(steps, self.recording.users, self.folders)
+            steps, moved = covered_parts(steps, self.recording.users, self.folders)
             if moved:
                 self._renumber(steps, address)
         problem = next((step for step in steps if step.item is None), None)
@@ -209,7 +209,7 @@ class Describer:
             if isinstance(value, RecordedFunction):
                 msg = f"{name} is a function"
                 raise NotExpressible(msg)
-        arguments = written(kind, given, self.folders)
+        arguments = written_arguments(kind, given, self.folders)
         return {**self._label(call, arguments), **found, **arguments}
 
     def _label(self, call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -247,7 +247,7 @@ class Describer:
         """Whether a chain only calls the function that it would stand for."""
         return function.file is not None and items == [{"python": self.folders.reference(function.file)}]
 
-    def _note_calls(self, call: Call, items: list[Any], why: str, where: Where | None) -> None:
+    def _note_calls(self, call: Call, items: list[Any], why: str, where: SourcePlace | None) -> None:
         """The user's functions that a chain calls."""
         for item in items:
             said = item.get("python") if isinstance(item, dict) else None
@@ -304,7 +304,7 @@ class Describer:
         for name in FILES:
             if isinstance(given.get(name), Dataset):
                 found[name] = self._listed(given.pop(name))
-        arguments = written(kind, given, self.folders)
+        arguments = written_arguments(kind, given, self.folders)
         return {**self._label(call, arguments), **found, **arguments}
 
     def _listed(self, names: Dataset) -> Any:
@@ -339,7 +339,7 @@ class Describer:
             if isinstance(given.get(name), Dataset):
                 found[name] = self._pipeline(given.pop(name), element, join(here, name))
         given.pop("kwargs", None)
-        return {**found, **written(sources()[call.name], given, self.folders)}
+        return {**found, **written_arguments(sources()[call.name], given, self.folders)}
 
 
 @dataclass(frozen=True)
@@ -355,7 +355,7 @@ def _options(call: Call) -> dict[str, Any] | None:
 
 
 def _datasets(element: Any) -> dict[int, Any]:
-    """Where the datasets in an element are."""
+    """Return the paths of the datasets in an element."""
     if not isinstance(element, _Element):
         return {}
 

@@ -37,7 +37,7 @@ class PlainGraph(TypedDict):
     functions: dict[str, PlainFunction]
 
 
-def plain(graph: Any, digest: Digest) -> PlainGraph:
+def plain_graph(graph: Any, digest: Digest) -> PlainGraph:
     """A ``GraphDef`` as plain dicts.
 
     Args:

@@ -35,7 +35,7 @@ def leaves(value: Any) -> Iterator[RecordedTensor]:
         for one in value.items:
             yield from leaves([one.start, one.stop, one.step] if isinstance(one, slice) else one)
     elif isinstance(value, RecordedFunction) and value.body is not None and value.body.element == ():
-        yield from captured(value.body)
+        yield from captured_values(value.body)
 
 
 def holds_datasets(value: Any) -> bool:
@@ -46,7 +46,7 @@ def holds_datasets(value: Any) -> bool:
     return any(holds_datasets(one) for one in parts)
 
 
-def captured(body: RecordedBody) -> list[RecordedTensor]:
+def captured_values(body: RecordedBody) -> list[RecordedTensor]:
     """What a branch uses of the function around it."""
     makers = {one.id: call for call in reversed(body.calls) if call.kind == "function" for one in leaves(call.result)}
     found: dict[int, RecordedTensor] = {}
@@ -168,7 +168,7 @@ def _check_branch(function: RecordedFunction, folders: Folders) -> None:
     if body is None:
         msg = f"a branch ({function.name}) was not recorded"
         raise NotExpressible(msg)
-    Planner(replace(body, element=tuple(captured(body))), folders).calls()
+    Planner(replace(body, element=tuple(captured_values(body))), folders).calls()
 
 
 def _only_tensors(value: Any) -> bool:

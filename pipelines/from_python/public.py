@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any, Final
 
-from pipeprof.pipelines.build.signatures import NotThereError, resolve
+from pipeprof.pipelines.build.signatures import UnknownFunctionError, resolve
 from pipeprof.pipelines.from_python.plans import BRANCHES, PYTHON
 from pipeprof.pipelines.ops.base import sources, stages
 from pipeprof.pipelines.ops.functions.catalog import table
@@ -151,7 +151,7 @@ def _publics(tf: Any) -> Iterator[tuple[Any, Public]]:
     for name in names:
         try:
             found = resolve(name)
-        except NotThereError:
+        except UnknownFunctionError:
             continue
         signature = _signature(found)
         if signature is not None:

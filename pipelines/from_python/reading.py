@@ -1,4 +1,4 @@
-"""From the objects that a `Watch` kept to plain records (worker only: they are TensorFlow's objects)."""
+"""From the objects that a `CallRecorder` kept to plain records (worker only: they are TensorFlow's objects)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from pipeprof.pipelines.build.signatures import resolve
-from pipeprof.pipelines.from_python.call_recorder import Seen, Traced, Used, Watch
+from pipeprof.pipelines.from_python.call_recorder import CallRecorder, ObservedCall, TracedFunction, UserCall
 from pipeprof.pipelines.from_python.naming import address_of
 from pipeprof.pipelines.from_python.objects import Objects
 from pipeprof.pipelines.from_python.records import (
@@ -26,7 +26,7 @@ from pipeprof.pipelines.from_python.records import (
     RecordedTensor,
     Recording,
     Shape,
-    Where,
+    SourcePlace,
 )
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.values.features import KINDS
@@ -49,7 +49,7 @@ class Recorder:
         arrays: All arrays, by number.
     """
 
-    def __init__(self, tf: Any, watch: Watch, own: Callable[[str], bool]) -> None:
+    def __init__(self, tf: Any, watch: CallRecorder, own: Callable[[str], bool]) -> None:
         import numpy as np
 
         self._tf, self._np = tf, np
@@ -78,7 +78,7 @@ class Recorder:
         users = tuple(call for used in self._watch.used if (call := self._user(used)) is not None)
         return Recording(Dataset(self._number(dataset)), calls, users, seed)
 
-    def _note_loaded(self, seen: Seen) -> None:
+    def _note_loaded(self, seen: ObservedCall) -> None:
         given = seen.arguments
         if seen.result is None:
             return
@@ -99,7 +99,7 @@ class Recorder:
             self._kept.append(thing)
         return found
 
-    def _call(self, seen: Seen) -> Call:
+    def _call(self, seen: ObservedCall) -> Call:
         public, given = seen.public, seen.arguments
         if public.kind == "method":
             return self._objects.call(seen, self._number(seen))
@@ -126,7 +126,7 @@ class Recorder:
             return arguments
         return {**arguments, first: self._np.asarray(arguments[first], dtypes.pop().as_numpy_dtype)}
 
-    def _argument(self, name: str, argument: str, value: Any, seen: Seen) -> Any:
+    def _argument(self, name: str, argument: str, value: Any, seen: ObservedCall) -> Any:
         if name == "getitem" and argument == "key":
             items = value if isinstance(value, tuple) else (value,)
             return RecordedKey(tuple(self._item(item) for item in items), not isinstance(value, tuple))
@@ -137,7 +137,7 @@ class Recorder:
             return slice(self._item(item.start), self._item(item.stop), self._item(item.step))
         return item if item is Ellipsis else self.value(item)
 
-    def _user(self, used: Used) -> Call | None:
+    def _user(self, used: UserCall) -> Call | None:
         if used.function is None:
             return None
         function = self._function(used.function, None)
@@ -151,7 +151,7 @@ class Recorder:
         read = {name: self.value(value) for name, value in kept.items()}
         return Call(function.name, "user", read, self.value(used.result), None, self._number(used), function)
 
-    def value(self, raw: Any, seen: Seen | None = None) -> Any:
+    def value(self, raw: Any, seen: ObservedCall | None = None) -> Any:
         """The record of any object; ``seen`` is the call that it was an argument of."""
         if raw is None or isinstance(raw, bool | str) or type(raw) in (int, float):
             return raw
@@ -164,7 +164,7 @@ class Recorder:
         found = self._type_of(raw) or self._of_tensorflow(raw)
         return found if found is not None else self._other(raw, seen)
 
-    def _other(self, raw: Any, seen: Seen | None) -> Any:
+    def _other(self, raw: Any, seen: ObservedCall | None) -> Any:
         found: Any = Opaque(f"a {type(raw).__name__}")
         if isinstance(raw, bytes):
             found = raw.decode() if _is_text(raw) else Opaque("bytes")
@@ -268,17 +268,17 @@ class Recorder:
         differing = {name: value for name, value in given.items() if not _same(value, defaults.get(name))}
         return RecordedFeature(kind.__name__, {name: self.value(value) for name, value in differing.items()})
 
-    def _function(self, raw: Any, seen: Seen | None) -> RecordedFunction:
+    def _function(self, raw: Any, seen: ObservedCall | None) -> RecordedFunction:
         name = str(getattr(raw, "__name__", type(raw).__name__))
         file, why = address_of(raw, self._own)
         code = getattr(inspect.unwrap(getattr(raw, "python_function", raw)), "__code__", None)
-        where = Where(code.co_filename, code.co_firstlineno) if code is not None else None
+        where = SourcePlace(code.co_filename, code.co_firstlineno) if code is not None else None
         bodies = [one for one in seen.bodies if one.complete and _calls(one.function, raw)] if seen is not None else []
         read = tuple(body for one in bodies if (body := self._body(one, raw)) is not None)
         return RecordedFunction(name, file, why, where if where is not None and self._own(where.file) else None, read)
 
-    def _body(self, traced: Traced, raw: Any) -> RecordedBody | None:
-        calls = [self._call(one) if isinstance(one, Seen) else self._user(one) for one in traced.seen]
+    def _body(self, traced: TracedFunction, raw: Any) -> RecordedBody | None:
+        calls = [self._call(one) if isinstance(one, ObservedCall) else self._user(one) for one in traced.seen]
         element, result = traced.element, traced.result
         if traced.function is not raw:
             inner = next((one for one in traced.seen if _is_call_of(one, raw)), None)
@@ -299,8 +299,8 @@ def _calls(function: Any, raw: Any, depth: int = _DEPTH) -> bool:
     return depth > 0 and any(_calls(cell.cell_contents, raw, depth - 1) for cell in cells if _is_function(cell))
 
 
-def _is_call_of(one: Seen | Used, raw: Any) -> bool:
-    if isinstance(one, Seen):
+def _is_call_of(one: ObservedCall | UserCall, raw: Any) -> bool:
+    if isinstance(one, ObservedCall):
         return one.public.kind == "function" and resolve(one.public.name) is raw
     code = getattr(raw, "__code__", None)
     return one.function is raw or (code is not None and one.code is code)

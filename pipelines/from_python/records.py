@@ -12,7 +12,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Where:
+class SourcePlace:
     """A line of the user's."""
 
     file: str
@@ -44,7 +44,7 @@ class Array:
         shape: Its dimensions.
         values: Nested lists (a single value for no dimensions); None if there are too many to be written.
         made: ``{shape, dtype, fill}`` if a spec can make the same array.
-        file: Where it was loaded from: ``{npy: path}``, ``{npz: path, key: name}``.
+        file: SourcePlace it was loaded from: ``{npy: path}``, ``{npz: path, key: name}``.
         number: Tells it from other arrays; 0 if it is not kept.
     """
 
@@ -118,14 +118,14 @@ class RecordedFunction:
         name: Its name.
         file: Absolute path and name by which a spec can call it; None if it cannot.
         why: Why it cannot.
-        where: Where it is written.
+        where: SourcePlace it is written.
         bodies: What it did when TensorFlow traced it; empty if it was not seen.
     """
 
     name: str
     file: str | None = None
     why: str = ""
-    where: Where | None = None
+    where: SourcePlace | None = None
     bodies: tuple[RecordedBody, ...] = ()
 
     @property
@@ -152,7 +152,7 @@ class Call:
     kind: str
     arguments: Mapping[str, Any]
     result: Any
-    where: Where | None = None
+    where: SourcePlace | None = None
     id: int = 0
     function: RecordedFunction | None = None
 
@@ -197,12 +197,12 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Unsaid:
+class Omission:
     """Something that could not be told, and why."""
 
     what: str
     why: str
-    where: Where | None = None
+    where: SourcePlace | None = None
 
     def __str__(self) -> str:
         place = f"{self.where.file}:{self.where.line}: " if self.where is not None else ""
@@ -217,18 +217,18 @@ class NotExpressible(Exception):
 class Notes:
     """What could not be told so far."""
 
-    found: list[Unsaid] = field(default_factory=list)
-    asides: list[Unsaid] = field(default_factory=list)
+    found: list[Omission] = field(default_factory=list)
+    asides: list[Omission] = field(default_factory=list)
     """What is left out and changes nothing of the data."""
 
-    def aside(self, what: str, why: str, where: Where | None) -> None:
+    def aside(self, what: str, why: str, where: SourcePlace | None) -> None:
         """One more of ``asides``, unless it is there already."""
-        unsaid = Unsaid(what, why, where)
+        unsaid = Omission(what, why, where)
         if unsaid not in self.asides:
             self.asides.append(unsaid)
 
-    def add(self, what: str, why: str, where: Where | None) -> None:
+    def add(self, what: str, why: str, where: SourcePlace | None) -> None:
         """One more, unless it is there already."""
-        unsaid = Unsaid(what, why, where)
+        unsaid = Omission(what, why, where)
         if unsaid not in self.found:
             self.found.append(unsaid)

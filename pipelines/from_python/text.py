@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.from_python.pipeline import RecoveredSpec
-from pipeprof.pipelines.from_python.records import Unsaid, Where
+from pipeprof.pipelines.from_python.records import Omission, SourcePlace
 from pipeprof.pipelines.spec.scaffold import MODELINE
 from pipeprof.pipelines.spec.yaml.reader import Address
 from pipeprof.pipelines.spec.yaml.writer import WIDTH, BlockWriter, flow
@@ -23,7 +23,9 @@ step: none
 """
 
 
-def spec_text(described: RecoveredSpec, unsaid: Sequence[Unsaid], said: Sequence[str], target: str, here: Path) -> str:
+def spec_text(
+    described: RecoveredSpec, unsaid: Sequence[Omission], said: Sequence[str], target: str, here: Path
+) -> str:
     """The text of a spec.
 
     Args:
@@ -39,7 +41,7 @@ def spec_text(described: RecoveredSpec, unsaid: Sequence[Unsaid], said: Sequence
     ]
     if unsaid:
         lines.append("# Could not be written as YAML:")
-        lines += [f"#   {_one_line(shown(one, here))}" for one in unsaid]
+        lines += [f"#   {_one_line(omission_text(one, here))}" for one in unsaid]
     lines += [f"# {_one_line(one)}" for one in said]
     places, writer = described.places, BlockWriter(_fits)
     for key, value in described.data.items():
@@ -56,13 +58,13 @@ def spec_text(described: RecoveredSpec, unsaid: Sequence[Unsaid], said: Sequence
     return "\n".join(lines) + "\n" + _TAIL
 
 
-def shown(unsaid: Unsaid, here: Path) -> str:
+def omission_text(unsaid: Omission, here: Path) -> str:
     """Describe a part that could not be written, with its place."""
     place = f"{place_of(unsaid.where, here)}: " if unsaid.where is not None else ""
     return f"{place}{unsaid.what}: {unsaid.why}"
 
 
-def place_of(where: Where, here: Path) -> str:
+def place_of(where: SourcePlace, here: Path) -> str:
     """``input.py:12``."""
     relative = os.path.relpath(where.file, here)
     return f"{where.file if relative.startswith('..') else relative}:{where.line}"
@@ -72,7 +74,7 @@ def _one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
 
 
-def _commented(lines: list[str], where: Where | None, here: Path) -> list[str]:
+def _commented(lines: list[str], where: SourcePlace | None, here: Path) -> list[str]:
     if where is None or not lines:
         return lines
     comment = f"  # {_one_line(place_of(where, here))}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeprof.pipelines.from_python.literals import Folders
-from pipeprof.pipelines.from_python.records import Call, Dataset, Where
+from pipeprof.pipelines.from_python.records import Call, Dataset, SourcePlace
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class WrittenOp:
     op: str
     item: dict[str, Any] | None
     why: str = ""
-    where: Where | None = None
+    where: SourcePlace | None = None
     name: str = ""
     call: int = 0
 
 
-def covered(steps: Sequence[WrittenOp], users: Sequence[Call], folders: Folders) -> tuple[list[WrittenOp], bool]:
+def covered_parts(steps: Sequence[WrittenOp], users: Sequence[Call], folders: Folders) -> tuple[list[WrittenOp], bool]:
     """Steps where those that cannot be told have been replaced, as few of them as possible.
 
     Args:
@@ -99,5 +99,5 @@ def _made(steps: list[WrittenOp], untold: int, users: Sequence[Call], folders: F
     return [WrittenOp(steps[end].dataset, "source", item, "", _where(call)), *steps[end + 1 :]]
 
 
-def _where(call: Call) -> Where | None:
+def _where(call: Call) -> SourcePlace | None:
     return call.function.where if call.function is not None else None

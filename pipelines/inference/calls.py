@@ -79,7 +79,7 @@ class CallFlow:
             if layer is None or self.strict:
                 # Which shapes TensorFlow knows behind a layer is up to Keras.
                 return None
-            return known(layer, Arguments({"inputs": given}, operation.arguments, self.arrays, strict=False))
+            return apply_rule(layer, Arguments({"inputs": given}, operation.arguments, self.arrays, strict=False))
         picked = inputs_of(operation, element)
         parameters = operation.inputs()
         if described.takes_list and parameters and not isinstance(operation.on, dict):
@@ -92,10 +92,10 @@ class CallFlow:
         rule = rules().get(operation.name)
         if rule is None:
             return None
-        return known(rule, Arguments(inputs, operation.arguments, self.arrays, self.strict))
+        return apply_rule(rule, Arguments(inputs, operation.arguments, self.arrays, self.strict))
 
 
-def known(rule: Rule, arguments: Arguments) -> Structure:
+def apply_rule(rule: Rule, arguments: Arguments) -> Structure:
     """What a rule says; ``None`` where it cannot tell.
 
     Raises:

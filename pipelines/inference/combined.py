@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeprof.pipelines.addresses import join
-from pipeprof.pipelines.inference.common_structure import common
+from pipeprof.pipelines.inference.common_structure import common_structure
 from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.stages import UNKNOWN, Flow
 from pipeprof.pipelines.inference.tensor import counts
@@ -94,7 +94,7 @@ def _all_structures(flows: list[Flow], numbers: Sequence[int]) -> Structure:
     structure = flows[0].structure
     for number, flow in zip(numbers[1:], flows[1:], strict=True):
         try:
-            structure = common(structure, flow.structure)
+            structure = common_structure(structure, flow.structure)
         except Refused as refusal:
             raise Refused(refusal.message, refusal.code, "datasets", number) from None
     return structure

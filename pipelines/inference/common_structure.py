@@ -9,7 +9,7 @@ from pipeprof.pipelines.inference.tensor.shapes import Nested, Shape, Structure,
 from pipeprof.pipelines.inference.tensor.texts import structure_text
 
 
-def common(first: Structure, second: Structure, field: str = "") -> Structure:
+def common_structure(first: Structure, second: Structure, field: str = "") -> Structure:
     """The structure that elements of both have, with dimensions in which they differ left open.
 
     Raises:
@@ -19,19 +19,19 @@ def common(first: Structure, second: Structure, field: str = "") -> Structure:
         return None
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         _check_keys(first, second, field)
-        return {key: common(inner, second[key], _below(field, key)) for key, inner in first.items()}
+        return {key: common_structure(inner, second[key], _below(field, key)) for key, inner in first.items()}
     if isinstance(first, tuple) and isinstance(second, tuple):
         if len(first) != len(second):
             raise _different(first, second, field)
         pairs = zip(first, second, strict=True)
-        return tuple(common(one, other, _below(field, index)) for index, (one, other) in enumerate(pairs))
+        return tuple(common_structure(one, other, _below(field, index)) for index, (one, other) in enumerate(pairs))
     if isinstance(first, Tensor) and isinstance(second, Tensor):
         if first.dtype != second.dtype or first.kind != second.kind:
             raise _different(first, second, field)
         content = first.content if first.content == second.content else None
         return Tensor(first.dtype, common_shape(first.shape, second.shape), first.kind, content)
     if isinstance(first, Nested) and isinstance(second, Nested):
-        inner = common(first.structure, second.structure, field)
+        inner = common_structure(first.structure, second.structure, field)
         return Nested(inner, common_shape(first.shape, second.shape))
     raise _different(first, second, field)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeprof.pipelines.inference.calls import inside_function
 from pipeprof.pipelines.inference.combined import PipelineContext
-from pipeprof.pipelines.inference.common_structure import common
+from pipeprof.pipelines.inference.common_structure import common_structure
 from pipeprof.pipelines.inference.errors import Place, Refused
 from pipeprof.pipelines.inference.padding import padded
 from pipeprof.pipelines.inference.sources import literals
@@ -85,7 +85,7 @@ def _nested_count(outer: int | None, inner: int | None, context: PipelineContext
 def _concatenate(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     (other,) = context.inner(stage)
     try:
-        structure = common(flow.structure, other.structure)
+        structure = common_structure(flow.structure, other.structure)
     except Refused as refusal:
         raise Refused(refusal.message, refusal.code, "dataset") from None
     return Flow(structure, counts.added((flow.cardinality, other.cardinality)), uneven=True, batched=flow.batched)
@@ -104,7 +104,7 @@ def _scan(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
             refuse(result, "wrong-structure", expected, *place, "ops")
         new, output = result
         try:
-            wider = common(state, new)
+            wider = common_structure(state, new)
         except Refused:
             expected = "the structure and dtypes of initial_state"
             raise mismatch(new, "wrong-state", expected, *place, "ops") from None

@@ -16,7 +16,7 @@ from pipeprof.pipelines.inference.combined import COMBINED, PipelineContext
 from pipeprof.pipelines.inference.errors import Place, Refused, Report, ignore
 from pipeprof.pipelines.inference.function_stages import FUNCTION_STAGES
 from pipeprof.pipelines.inference.known_files import KnownFiles
-from pipeprof.pipelines.inference.sources import Around, made
+from pipeprof.pipelines.inference.sources import SourceContext, source_elements
 from pipeprof.pipelines.inference.stages import HANDLERS, UNKNOWN, Flow
 from pipeprof.pipelines.inference.tensor.fields import field_of
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each, leaves, settled
@@ -123,7 +123,7 @@ class PipelineInference:
             if combine is not None:
                 flow = combine(source, PipelineContext(self, here, at, outer))
             else:
-                first = made(source, Around(self.files, outer, self.strict))
+                first = source_elements(source, SourceContext(self.files, outer, self.strict))
                 flow, source_bytes = Flow(first.structure, first.cardinality, batched=None), first.source_bytes
         except Refused as refusal:
             self.report(at, refusal)

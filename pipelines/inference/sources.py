@@ -48,7 +48,7 @@ class SourceElements:
 
 
 @dataclass(frozen=True)
-class Around:
+class SourceContext:
     """What a source is made in.
 
     Attributes:
@@ -70,7 +70,7 @@ class Around:
         return self.outer if value.on is None else field_of(self.outer, value.on, argument, "on")
 
 
-def made(source: Source, around: Around) -> SourceElements:
+def source_elements(source: Source, around: SourceContext) -> SourceElements:
     """What comes out of a source.
 
     Raises:
@@ -80,7 +80,7 @@ def made(source: Source, around: Around) -> SourceElements:
     return maker(source, around) if maker is not None else SourceElements(None, None)
 
 
-def _listed(source: Any, around: Around) -> SourceElements:
+def _listed(source: Any, around: SourceContext) -> SourceElements:
     patterns = source.file_pattern
     if isinstance(patterns, OuterElement):
         _check_names(around.picked(patterns, "file_pattern"), "file_pattern")
@@ -94,7 +94,7 @@ def _check_names(names: Structure, argument: str) -> None:
         refuse(names, "wrong-dtype", "names of files (strings)", argument)
 
 
-def _slices(source: Any, around: Around) -> SourceElements:
+def _slices(source: Any, around: SourceContext) -> SourceElements:
     structure, size = _tensors(source, around)
     components = list(leaves(structure))
     for one in components:
@@ -108,12 +108,12 @@ def _slices(source: Any, around: Around) -> SourceElements:
     return SourceElements(each(_slice, structure), next(iter(firsts), None), size)
 
 
-def _whole(source: Any, around: Around) -> SourceElements:
+def _whole(source: Any, around: SourceContext) -> SourceElements:
     structure, size = _tensors(source, around)
     return SourceElements(structure, 1, size)
 
 
-def _tensors(source: Any, around: Around) -> tuple[Structure, int | None]:
+def _tensors(source: Any, around: SourceContext) -> tuple[Structure, int | None]:
     if isinstance(source.tensors, OuterElement):
         return around.picked(source.tensors, "tensors"), None
     structure = literals(source.tensors, around.files, "tensors")
@@ -157,7 +157,7 @@ def _slice(component: Tensor | Nested) -> Structure:
     return replace(component, shape=component.shape[1:] if component.shape else None, content=None)
 
 
-def _range(source: Any, around: Around) -> SourceElements:
+def _range(source: Any, around: SourceContext) -> SourceElements:
     number = Tensor(str(source.output_type or "int64"), ())
     if not isinstance(source.stop, OuterElement):
         return SourceElements(number, max(0, -((source.start - source.stop) // source.step)))
@@ -167,27 +167,27 @@ def _range(source: Any, around: Around) -> SourceElements:
     return SourceElements(number, None)
 
 
-def _counter(source: Any, around: Around) -> SourceElements:
+def _counter(source: Any, around: SourceContext) -> SourceElements:
     del around
     return SourceElements(Tensor(str(getattr(source, "dtype", None) or "int64"), ()), INFINITE)
 
 
-def _random(source: Any, around: Around) -> SourceElements:
+def _random(source: Any, around: SourceContext) -> SourceElements:
     del source, around
     return SourceElements(Tensor("int64", ()), INFINITE)
 
 
-def _generator(source: Any, around: Around) -> SourceElements:
+def _generator(source: Any, around: SourceContext) -> SourceElements:
     del around
     return SourceElements(_generated(source), None)
 
 
-def _typed_rows(source: Any, around: Around) -> SourceElements:
+def _typed_rows(source: Any, around: SourceContext) -> SourceElements:
     del around
     return SourceElements(map_leaves(lambda dtype: Tensor(str(dtype), ()), source.output_types.value), None)
 
 
-def _parsed_batches(source: Any, around: Around) -> SourceElements:
+def _parsed_batches(source: Any, around: SourceContext) -> SourceElements:
     endless = source.num_epochs is None
     full = source.drop_final_batch or endless or not around.strict
     features = parsed_features(source.features, (source.batch_size if full else None,), None, strict=False)
@@ -198,7 +198,7 @@ def _parsed_batches(source: Any, around: Around) -> SourceElements:
     return SourceElements((rest, label), INFINITE if endless else None)
 
 
-def _table_batches(source: Any, around: Around) -> SourceElements:
+def _table_batches(source: Any, around: SourceContext) -> SourceElements:
     endless = source.num_epochs is None
     names, defaults = source.column_names, source.column_defaults
     if names is None or defaults is None or source.select_columns is not None or len(names) != len(defaults):
@@ -214,7 +214,7 @@ def _table_batches(source: Any, around: Around) -> SourceElements:
     return SourceElements((rest, label), INFINITE if endless else None)
 
 
-def _directory(source: Any, around: Around, first: Tensor) -> SourceElements:
+def _directory(source: Any, around: SourceContext, first: Tensor) -> SourceElements:
     """What Keras reads from folders: one component, and a label where there is one."""
     size = () if source.batch_size is None else (None if around.strict else source.batch_size,)
     component = replace(first, shape=(*size, *(first.shape or ())))
@@ -232,13 +232,13 @@ def _directory(source: Any, around: Around, first: Tensor) -> SourceElements:
 _CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 
 
-def _images(source: Any, around: Around) -> SourceElements:
+def _images(source: Any, around: SourceContext) -> SourceElements:
     if source.data_format is not None and source.data_format != "channels_last":
         return SourceElements(None, None)
     return _directory(source, around, Tensor("float32", (*source.image_size, _CHANNELS[source.color_mode])))
 
 
-def _texts(source: Any, around: Around) -> SourceElements:
+def _texts(source: Any, around: SourceContext) -> SourceElements:
     return _directory(source, around, Tensor("string", ()))
 
 
@@ -268,7 +268,7 @@ def _typed(types: Any, shapes: Any) -> Structure:
     return Tensor(str(types), shapes.dimensions if isinstance(shapes, ShapeOf) else None)
 
 
-def _names_of(source: Any, around: Around) -> tuple[Recipe | None, int | None]:
+def _names_of(source: Any, around: SourceContext) -> tuple[Recipe | None, int | None]:
     """The recipe of the files that are read, and the number of records in them."""
     if isinstance(source.filenames, OuterElement):
         names = around.picked(source.filenames, "filenames")
@@ -281,21 +281,21 @@ def _names_of(source: Any, around: Around) -> tuple[Recipe | None, int | None]:
     return recipe, None if recipe is None else _total(recipe, around.files.names(source.filenames))
 
 
-def _rows(source: Any, around: Around) -> SourceElements:
+def _rows(source: Any, around: SourceContext) -> SourceElements:
     recipe, count = _names_of(source, around)
     structure = tuple(Tensor(column_dtype(default), ()) for default in source.record_defaults)
     known = isinstance(recipe, Csv) and recipe.header == source.header and not around.strict
     return SourceElements(structure, count if known else None)
 
 
-def _records(source: Any, around: Around) -> SourceElements:
+def _records(source: Any, around: SourceContext) -> SourceElements:
     recipe, count = _names_of(source, around)
     structure = Tensor("string", (), content=_record_content(source, recipe))
     known = isinstance(recipe, TFRecord | Text | Vocabulary) and not around.strict
     return SourceElements(structure, count if known else None)
 
 
-def _fixed(source: Any, around: Around) -> SourceElements:
+def _fixed(source: Any, around: SourceContext) -> SourceElements:
     recipe, count = _names_of(source, around)
     structure = Tensor("string", (), content=Content("record", recipe, source.record_bytes))
     return SourceElements(structure, count if isinstance(recipe, FixedRecords) and not around.strict else None)
@@ -333,7 +333,7 @@ def _record_content(source: Source, recipe: Recipe | None) -> Content | None:
     return None
 
 
-_MAKERS: Mapping[str, Callable[[Any, Around], SourceElements]] = {
+_MAKERS: Mapping[str, Callable[[Any, SourceContext], SourceElements]] = {
     "CsvDataset": _rows,
     "FixedLengthRecordDataset": _fixed,
     "TFRecordDataset": _records,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeprof.pipelines.inference.common_structure import common
+from pipeprof.pipelines.inference.common_structure import common_structure
 from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.tensor.fields import Field, field_of
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each, leaves
@@ -141,7 +141,7 @@ def _merged(results: list[Structure]) -> Structure:
         Refused: They differ in structure or dtype.
     """
     try:
-        return functools.reduce(common, results)
+        return functools.reduce(common_structure, results)
     except Refused:
         texts = " and ".join(dict.fromkeys(structure_text(result) for result in results))
         message = f"branches return {texts}: expected the same structure and dtypes from all"

@@ -54,7 +54,7 @@ _MAKERS = re.compile(
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedFunction:
     """A function of a file.
 
     Attributes:
@@ -89,7 +89,7 @@ class _Makers:
         return called in self.functions or bool(_MAKERS.search(self.short.get(name, name) + dot + rest))
 
 
-def listed_functions(path: Path) -> list[Listed]:
+def listed_functions(path: Path) -> list[ListedFunction]:
     """The functions at the top level of a file, those that most likely return datasets first, else in their order.
 
     Raises:
@@ -108,7 +108,7 @@ def listed_functions(path: Path) -> list[Listed]:
         sure = _Makers(known | sure.functions, sure.short)
 
 
-def _best(looked: list[Listed | None], order: tuple[Sign, ...]) -> Listed | None:
+def _best(looked: list[ListedFunction | None], order: tuple[Sign, ...]) -> ListedFunction | None:
     """The most telling of several definitions, as in the branches of an ``if``."""
     return min((one for one in looked if one is not None), key=lambda one: order.index(one.sign), default=None)
 
@@ -122,7 +122,7 @@ def _short_names(file: Bindings) -> dict[str, str]:
     return short
 
 
-def describe(name: str, functions: Iterable[Listed]) -> str:
+def describe(name: str, functions: Iterable[ListedFunction]) -> str:
     """The list as lines of text.
 
     Args:
@@ -148,7 +148,7 @@ def describe(name: str, functions: Iterable[Listed]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _look(binding: Binding, file: Bindings, sure: _Makers) -> Listed | None:
+def _look(binding: Binding, file: Bindings, sure: _Makers) -> ListedFunction | None:
     """What is written of a name; `None` for what is certainly no function of the user's."""
     node = binding.node
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -156,28 +156,28 @@ def _look(binding: Binding, file: Bindings, sure: _Makers) -> Listed | None:
         required = tuple(
             one for one in signature_of_definition(node).parameters if one.required and not one.is_input_context
         )
-        return Listed(binding.name, node.lineno, sign, why, required)
+        return ListedFunction(binding.name, node.lineno, sign, why, required)
     if binding.kind == "import":
-        return None if is_foreign(binding) else Listed(binding.name, 0, "none", UNSEEN)
+        return None if is_foreign(binding) else ListedFunction(binding.name, 0, "none", UNSEEN)
     return _look_at_made(binding, node, file, sure) if isinstance(node, ast.expr) else None
 
 
-def _look_at_made(binding: Binding, node: ast.expr, file: Bindings, sure: _Makers) -> Listed | None:
+def _look_at_made(binding: Binding, node: ast.expr, file: Bindings, sure: _Makers) -> ListedFunction | None:
     """What is written of a name that an expression makes: a lambda, a partial, another name, a dataset."""
     said = _made(node.body if isinstance(node, ast.Lambda) else node, {}, sure)
     of = _stands_for(node)
     if said is not None:
         why = f"returns {said}" if isinstance(node, ast.Lambda) else f"is {said}, created when the file is imported"
-        return Listed(binding.name, binding.line, "body", why)
+        return ListedFunction(binding.name, binding.line, "body", why)
     if of in sure.functions:
         why = f"is {of}" if isinstance(node, ast.Name) else f"is {of} with arguments"
-        return Listed(binding.name, binding.line, "body", why)
+        return ListedFunction(binding.name, binding.line, "body", why)
     root: ast.expr = node
     while isinstance(root, ast.Call | ast.Attribute | ast.Subscript):
         root = root.func if isinstance(root, ast.Call) else root.value
     roots = file.of(root.id) if isinstance(root, ast.Name) else ()
     no = of is None and any(is_foreign(one) or one.kind in ("class", "value") for one in roots)
-    return None if no else Listed(binding.name, 0, "none", UNSEEN)
+    return None if no else ListedFunction(binding.name, 0, "none", UNSEEN)
 
 
 def _stands_for(node: ast.expr) -> str | None:

@@ -340,7 +340,7 @@ def _noun_of_field(field: Any, form: Form, count: int) -> str:
     return noun_of(form) if count == 1 else f"value_{last}"
 
 
-def guessed(form: Form, calls: Sequence[OpCall]) -> Form:
+def guess_form(form: Form, calls: Sequence[OpCall]) -> Form:
     """An unknown element as what its first use takes it for; a known one as it is."""
     if not (isinstance(form, Single) and not form.known):
         return form

@@ -10,7 +10,7 @@ from pipeprof.pipelines.to_python.body import Body
 from pipeprof.pipelines.to_python.code import Bracket, Chain, Node, docstring, returned
 from pipeprof.pipelines.to_python.module import Module, function_lines
 from pipeprof.pipelines.to_python.special_calls import render_special_call
-from pipeprof.pipelines.to_python.stages import Chains, Here
+from pipeprof.pipelines.to_python.stages import Chains, RenderContext
 
 _MAIN = """\
 if __name__ == "__main__":
@@ -63,7 +63,7 @@ def _make_dataset(module: Module) -> list[str]:
     if spec.measure.seed is not None:
         scope.lines.append(f"tf.random.set_seed({spec.measure.seed})")
     chains = Chains(module)
-    node, _ = chains.pipeline(spec, Here(scope))
+    node, _ = chains.pipeline(spec, RenderContext(scope))
     if spec.options.written():
         options = chains.options(spec.options, scope)
         node = _followed(node, Bracket(".with_options(", (options,), ")"))

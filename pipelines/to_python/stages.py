@@ -12,7 +12,7 @@ from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.values import FilePatterns, OuterElement
 from pipeprof.pipelines.to_python.arrays import array, array_noun
-from pipeprof.pipelines.to_python.body import Body, guessed
+from pipeprof.pipelines.to_python.body import Body, guess_form
 from pipeprof.pipelines.to_python.code import (
     Bracket,
     Chain,
@@ -112,7 +112,7 @@ _HOLDERS: Final = {
 
 
 @dataclass(frozen=True)
-class Here:
+class RenderContext:
     """Where a pipeline is made.
 
     Attributes:
@@ -134,7 +134,7 @@ class Chains:
         self.values = Values(module)
         self.padding = Padding(module)
 
-    def pipeline(self, pipeline: Any, here: Here) -> tuple[Node, Form]:
+    def pipeline(self, pipeline: Any, here: RenderContext) -> tuple[Node, Form]:
         """The dataset of a `Spec` or `Pipeline`, and the form of its elements."""
         if pipeline.source is None:
             given = here.outer if pipeline.on is None else pick(here.outer, pipeline.on)
@@ -146,12 +146,12 @@ class Chains:
             node = Chain(node.head, (*node.links, link)) if isinstance(node, Chain) else Chain(node, (link,))
         return node, form
 
-    def variable(self, pipeline: Pipeline, here: Here, wanted: str = "") -> tuple[str, Form]:
+    def variable(self, pipeline: Pipeline, here: RenderContext, wanted: str = "") -> tuple[str, Form]:
         """A dataset of its own, which gets a name."""
         node, form = self.pipeline(pipeline, here)
         return here.scope.assign(wanted or _dataset_noun(form), node, ()), form
 
-    def source(self, source: Source, here: Here) -> tuple[Node, Form]:
+    def source(self, source: Source, here: RenderContext) -> tuple[Node, Form]:
         """A source and the form of its elements."""
         datasets = getattr(source, "datasets", None)
         if isinstance(datasets, Pipelines):
@@ -167,7 +167,7 @@ class Chains:
         made = self._call(name, source, self._arguments(source, here))
         return made, source_form(source)
 
-    def _tfds(self, source: Any, here: Here) -> Node:
+    def _tfds(self, source: Any, here: RenderContext) -> Node:
         self.module.imports.add("import tensorflow_datasets as tfds")
         arguments = self._arguments(source, here)
         arguments.pop("download", None)
@@ -191,7 +191,7 @@ class Chains:
         kind = (Prefixed("output_type=", dtype(source.output_type)),) if source.output_type else ()
         return Bracket("tf.data.Dataset.range(", (*numbers, *kind), ")")
 
-    def _combined(self, source: Any, datasets: Pipelines, here: Here) -> tuple[Node, Form]:
+    def _combined(self, source: Any, datasets: Pipelines, here: RenderContext) -> tuple[Node, Form]:
         forms: list[Form] = []
         names: list[str] = []
 
@@ -214,7 +214,7 @@ class Chains:
         arguments = {"datasets": listed(names), **self._arguments(source, here)}
         return self._call(f"tf.data.Dataset.{source.op}", source, arguments), form
 
-    def stage(self, stage: Stage, here: Here) -> tuple[Bracket, Form]:
+    def stage(self, stage: Stage, here: RenderContext) -> tuple[Bracket, Form]:
         """The link of a stage, and what its elements are."""
         arguments: dict[str, Node] = {}
         form = here.form
@@ -258,7 +258,7 @@ class Chains:
             positional.append(arguments.pop(key))
         return Bracket(f"{name}(", (*positional, *(Prefixed(f"{key}=", node) for key, node in arguments.items())), ")")
 
-    def _arguments(self, op: Op, here: Here) -> dict[str, Node]:
+    def _arguments(self, op: Op, here: RenderContext) -> dict[str, Node]:
         """The arguments that were written, in TensorFlow's order."""
         written = [name for name in type(op).model_fields if name in op.model_fields_set and name not in _INLINE]
         found: dict[str, Node] = {}
@@ -272,7 +272,7 @@ class Chains:
             found[name] = self._argument(op, name, value, here)
         return found
 
-    def _argument(self, op: Op, name: str, value: Any, here: Here) -> Node:
+    def _argument(self, op: Op, name: str, value: Any, here: RenderContext) -> Node:
         if isinstance(value, ElementFunction):
             called_with = Single("key") if name == "window_size_func" else here.form
             return self.element_function(value, called_with, op, name, answers=True)[0]
@@ -284,7 +284,7 @@ class Chains:
             return self.options(value, here.scope)
         return self._plain_argument(op, name, value, here)
 
-    def _plain_argument(self, op: Op, name: str, value: Any, here: Here) -> Node:
+    def _plain_argument(self, op: Op, name: str, value: Any, here: RenderContext) -> Node:
         if isinstance(value, OuterElement):
             return self._outer(value, here.outer)
         if isinstance(value, FilePatterns):
@@ -336,7 +336,7 @@ class Chains:
         calls = function.ops or []
         name = self._function_name(op, role, [each.name for each in calls])
         body = Body(self.module, render_special_call, name)
-        parameters, element = body.parameters(guessed(form, calls))
+        parameters, element = body.parameters(guess_form(form, calls))
         node, result = body.chain(calls, element, answers=answers)
         if len(parameters) == 1 and not body.lines and flat(node) == f"{calls[0].name}({flat(parameters[0])})":
             self.module.taken.discard(name)
@@ -352,7 +352,7 @@ class Chains:
         scope = Body(self.module, render_special_call)
         parameters, outer = self._pipeline_parameters(function, form, role, scope)
         self.module.taken |= scope.locals
-        node, result = self.pipeline(function, Here(scope, outer))
+        node, result = self.pipeline(function, RenderContext(scope, outer))
         self.module.taken -= scope.locals
         shown = flat(node)
         if len(parameters) == 1 and not scope.lines and shown.endswith(f"Dataset({flat(parameters[0])})"):

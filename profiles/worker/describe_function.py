@@ -23,16 +23,16 @@ from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.build.pin_errors import BuildError
 from pipeprof.pipelines.data.processes import die_after_parent
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.from_python.call_recorder import Watch
+from pipeprof.pipelines.from_python.call_recorder import CallRecorder
 from pipeprof.pipelines.from_python.compare import Difference
 from pipeprof.pipelines.from_python.graphs import GraphPair, compare
 from pipeprof.pipelines.from_python.literals import Folders
 from pipeprof.pipelines.from_python.pipeline import Describer, RecoveredSpec
 from pipeprof.pipelines.from_python.plain_graph import PlainGraph
 from pipeprof.pipelines.from_python.reading import Recorder
-from pipeprof.pipelines.from_python.records import Notes, NotExpressible, Recording, Unsaid
+from pipeprof.pipelines.from_python.records import Notes, NotExpressible, Omission, Recording
 from pipeprof.pipelines.from_python.renamed import renamed_files
-from pipeprof.pipelines.from_python.text import shown, spec_text
+from pipeprof.pipelines.from_python.text import omission_text, spec_text
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.target.target import parse_target
@@ -82,7 +82,7 @@ class Describing:
         """Write the spec, and compare the graphs."""
         # Looking for layers loads Keras, which takes a second.
         layers = "keras" in self._target.path.read_text(encoding="utf-8", errors="replace")
-        watch = Watch(self._tf, is_users, layers=layers)
+        watch = CallRecorder(self._tf, is_users, layers=layers)
         _reseed()
         with watch:
             called = call_target(self._job.target, self._job.arguments)
@@ -101,7 +101,7 @@ class Describing:
         executed = [] if isinstance(tried.compared, str) else tried.compared[1]
         differences = [_said(one) for one in executed[:_SHOWN]]
         renamed = renamed_files(original.written, tried.written, self._job.target)
-        asides = [shown(one, self._here) for one in notes.asides]
+        asides = [omission_text(one, self._here) for one in notes.asides]
         said = [
             *([f"Not verified against the graph of the function: {differing}."] if differing is not None else []),
             *(
@@ -113,7 +113,7 @@ class Describing:
         ]
         return SpecOfFunction(
             text=spec_text(tried.described, [*notes.found], said, self._job.target, self._here),
-            unsaid=tuple(shown(one, self._here) for one in notes.found),
+            unsaid=tuple(omission_text(one, self._here) for one in notes.found),
             stages=len(tried.described.data.get("stages", [])),
             equal=None if differing is not None else not executed,
             why=differing,
@@ -154,7 +154,7 @@ class Describing:
                 break
         if best is not None and not best.compared[1]:
             return best
-        return self._instead(best, Notes([*notes.found, Unsaid("the pipeline", why)]), original, in_memory)
+        return self._instead(best, Notes([*notes.found, Omission("the pipeline", why)]), original, in_memory)
 
     def _compared(
         self, described: RecoveredSpec, notes: Notes, dataset: Any, original: GraphPair, in_memory: int

@@ -22,7 +22,7 @@ from integration.test_gallery import SPECS, small
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.from_python.call_recorder import Watch
+from pipeprof.pipelines.from_python.call_recorder import CallRecorder
 from pipeprof.pipelines.from_python.graphs import GraphPair, compare
 from pipeprof.pipelines.from_python.literals import Folders
 from pipeprof.pipelines.from_python.pipeline import Describer
@@ -267,7 +267,7 @@ def test_specs_come_back_from_what_they_build(path: Path, tmp_path: Path) -> Non
     loaded = small(loaded) if path in SPECS else load_spec(path, settings(loaded.data))
     context = BuildContext(loaded.base_dir, made(loaded))
     load_arrays(loaded.spec, context)
-    watch = Watch(tf, layers="keras" in path.read_text(encoding="utf-8"))
+    watch = CallRecorder(tf, layers="keras" in path.read_text(encoding="utf-8"))
     with watch:
         dataset = build(loaded.spec, context)
     assert watch.problem is None

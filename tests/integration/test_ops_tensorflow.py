@@ -12,7 +12,7 @@ import tensorflow as tf
 from integration.function_samples import BY_NAME, INPUTS, SAMPLES
 from tensorflow.python.framework import op_def_registry  # the only place that knows which ops have state
 
-from pipeprof.pipelines.build.signatures import WRITTEN_FOR, NotThereError, resolve, signature
+from pipeprof.pipelines.build.signatures import WRITTEN_FOR, UnknownFunctionError, resolve, signature
 from pipeprof.pipelines.ops.base import Op, Source, sources, stages
 from pipeprof.pipelines.ops.functions.catalog import Function, function, refusal, split_signature, table
 from pipeprof.pipelines.ops.model import Closed
@@ -79,7 +79,7 @@ def _traced(called: Function) -> Any:
 def _is_there(name: str) -> bool:
     try:
         return callable(resolve(name))
-    except NotThereError:
+    except UnknownFunctionError:
         return False
 
 

@@ -23,7 +23,7 @@ from pipeprof.pipelines.check import check_spec, find_element_faults
 from pipeprof.pipelines.data.cache import ensure
 from pipeprof.pipelines.data.folders import CacheFolder
 from pipeprof.pipelines.inference.pipeline import element_specs
-from pipeprof.pipelines.inference.tensor.input_checks import TRIED, Need, needs
+from pipeprof.pipelines.inference.tensor.input_checks import TRIED, InputTypes, needs
 from pipeprof.pipelines.inference.tensor.input_table import ROWS
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Tensor
 from pipeprof.pipelines.ops.functions.catalog import function
@@ -114,7 +114,7 @@ def _bases(name: str) -> list[dict[str, Any]]:
 
 
 def _wrong_inputs(
-    parameter: str, need: Need, given: dict[str, Any]
+    parameter: str, need: InputTypes, given: dict[str, Any]
 ) -> Iterator[tuple[str, dict[str, Callable[[], Any]]]]:
     """Inputs that a need does not allow, alone and with all others of the same dtype."""
     value = given[parameter]

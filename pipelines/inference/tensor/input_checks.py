@@ -23,7 +23,7 @@ _KINDS = {"d": "dense", "r": "ragged", "s": "sparse"}
 
 
 @dataclass(frozen=True)
-class Need:
+class InputTypes:
     """What one parameter takes.
 
     Attributes:
@@ -96,22 +96,24 @@ _CLASSES = (
 
 
 Place = tuple[str | int, ...]
-ANYTHING = Need(frozenset(TRIED), 0, None, frozenset(_KINDS.values()))
+ANYTHING = InputTypes(frozenset(TRIED), 0, None, frozenset(_KINDS.values()))
 _PICK = ": pick a field with `on`"
 
 
 @functools.cache
-def _table() -> Mapping[str, Mapping[str, Need]]:
-    found: dict[str, dict[str, Need]] = {}
+def _table() -> Mapping[str, Mapping[str, InputTypes]]:
+    found: dict[str, dict[str, InputTypes]] = {}
     for (dtypes, least, most, kinds), names in ROWS.items():
-        need = Need(frozenset(_LETTERS[one] for one in dtypes), least, most, frozenset(_KINDS[one] for one in kinds))
+        need = InputTypes(
+            frozenset(_LETTERS[one] for one in dtypes), least, most, frozenset(_KINDS[one] for one in kinds)
+        )
         for full in names.split():
             name, _, parameter = full.rpartition(".")
             found.setdefault(f"tf.{name}", {})[parameter] = need
     return found
 
 
-def needs(name: str) -> Mapping[str, Need]:
+def needs(name: str) -> Mapping[str, InputTypes]:
     """What the parameters of a function take; those that take anything have no entry."""
     return _table().get(name, {})
 
@@ -143,7 +145,7 @@ def _place(on: Any, index: int, parameter: str) -> Place:
     return ("on", index) if isinstance(on, tuple) else ("on",)
 
 
-def _check_packed(name: str, parameter: str, given: tuple[Structure, ...], need: Need, place: Place) -> None:
+def _check_packed(name: str, parameter: str, given: tuple[Structure, ...], need: InputTypes, place: Place) -> None:
     """TensorFlow makes one tensor of a tuple, if its components allow."""
     tensors = [one for one in given if isinstance(one, Tensor) and one.kind == "dense"]
     differ = len({one.dtype for one in tensors}) > 1
@@ -155,7 +157,7 @@ def _check_packed(name: str, parameter: str, given: tuple[Structure, ...], need:
         refuse(given, "wrong-structure", expected, *place)
 
 
-def _check(name: str, parameter: str, given: Structure, need: Need, place: Place) -> None:
+def _check(name: str, parameter: str, given: Structure, need: InputTypes, place: Place) -> None:
     expected = f"{need.words()} for `{parameter}` of {name}"
     if isinstance(given, Mapping | Nested):
         hint = _PICK if isinstance(given, Mapping) and not place else ""
@@ -174,14 +176,14 @@ def _check(name: str, parameter: str, given: Structure, need: Need, place: Place
         refuse(given, "wrong-rank", expected, *place, excess=excess)
 
 
-def _dense_hint(given: Tensor, need: Need) -> str:
+def _dense_hint(given: Tensor, need: InputTypes) -> str:
     if "dense" not in need.kinds:
         return ""
     name = "tf.sparse.to_dense" if given.kind == "sparse" else "tf.RaggedTensor.to_tensor"
     return f": put {name} before it"
 
 
-def _dtype_hint(given: Tensor, need: Need) -> str:
+def _dtype_hint(given: Tensor, need: InputTypes) -> str:
     if given.dtype == "string" and "string" not in need.dtypes and (given.rank or 0) == 0:
         return ": decode it first" if "uint8" in need.dtypes else ""
     if need.dtypes >= {"float32"} and given.dtype != "string" and not given.dtype.startswith("complex"):

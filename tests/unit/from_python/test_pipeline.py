@@ -19,7 +19,7 @@ from pipeprof.pipelines.from_python.records import (
     RecordedOptions,
     RecordedTensor,
     Recording,
-    Where,
+    SourcePlace,
 )
 from pipeprof.pipelines.from_python.text import spec_text
 from pipeprof.pipelines.spec.models import Spec
@@ -34,7 +34,9 @@ def chain(*calls: tuple[str, dict[str, Any]], first: int = 1) -> dict[int, Call]
     for number, (name, arguments) in enumerate(calls, first):
         kind = "source" if number == first else "stage"
         given = arguments if number == first else {"self": Dataset(number - 1), **arguments}
-        found[number] = Call(name, kind, given, Dataset(number), Where("/code/input.py", 10 + number), 100 + number)
+        found[number] = Call(
+            name, kind, given, Dataset(number), SourcePlace("/code/input.py", 10 + number), 100 + number
+        )
     return found
 
 
@@ -173,7 +175,7 @@ def test_combined_pipelines():
 
 
 def test_a_named_function_stays_python_and_that_is_said():
-    named = RecordedFunction("decode", "/code/input.py:decode", "", Where("/code/input.py", 3))
+    named = RecordedFunction("decode", "/code/input.py:decode", "", SourcePlace("/code/input.py", 3))
     calls = chain(("range", {"args": (3,)}), ("map", {"map_func": named, "num_parallel_calls": 2}))
     data, describer = describe(calls, 2)
     assert data["stages"] == [{"map": {"python": "input.py:decode", "num_parallel_calls": 2}}]
@@ -256,7 +258,7 @@ def test_the_text_says_the_data_with_the_lines_of_the_users_code():
     )
     describer = Describer(Recording(Dataset(3), calls), FOLDERS)
     described = describer.describe("train")
-    describer.notes.add("step", "it is a lambda", Where("/code/input.py", 7))
+    describer.notes.add("step", "it is a lambda", SourcePlace("/code/input.py", 7))
     text = spec_text(described, describer.notes.found, (), "input.py:train", Path("/code"))
     assert yaml.safe_load(text) == {**described.data, "step": "none"}
     lines = text.splitlines()
