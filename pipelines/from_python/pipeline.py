@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.from_python.arguments import FILES, files, outer, written_arguments
@@ -22,21 +22,7 @@ from pipeprof.pipelines.from_python.records import (
 )
 from pipeprof.pipelines.from_python.user_functions import WrittenOp, covered_parts
 from pipeprof.pipelines.ops.base import sources, stages
-
-_ELEMENT: Final = {
-    "map": "map_func",
-    "filter": "predicate",
-    "take_while": "predicate",
-    "scan": "scan_func",
-}
-_ANSWERS: Final = frozenset({"filter", "take_while"})
-_NESTED: Final = ("interleave", "flat_map")
-_NAMED: Final = {
-    "group_by_window": {"key_func", "window_size_func"},
-    "bucket_by_sequence_length": {"element_length_func"},
-    "rejection_resample": {"class_func"},
-}
-_COMBINED: Final = ("zip", "sample_from_datasets", "choose_from_datasets")
+from pipeprof.pipelines.ops.traits import traits
 
 
 @dataclass
@@ -190,20 +176,19 @@ class Describer:
                 self._chains[here] = step.call
 
     def _stage(self, call: Call, element: Any, here: str) -> dict[str, Any]:
-        kind = stages()[call.name]
+        kind, row = stages()[call.name], traits(call.name)
         given = {name: value for name, value in call.arguments.items() if name != "self"}
         found: dict[str, Any] = {}
-        if call.name in _ELEMENT:
-            function = given.pop(_ELEMENT[call.name])
-            found = self._element(call, function, here, answers=call.name in _ANSWERS)
-        elif call.name in _NESTED:
+        if row.computes and row.function is not None:
+            found = self._element(call, given.pop(row.function), here, answers=row.predicate)
+        elif row.opens:
             found = self._nested(call, given.pop("map_func"), here)
         elif call.name == "concatenate":
             found = {"dataset": self._pipeline(given.pop("dataset"), element, join(here, "dataset"))}
         elif call.name == "group_by_window":
             found = {"reduce_func": self._nested(call, given.pop("reduce_func"), join(here, "reduce_func"))}
-        for name in _NAMED.get(call.name, ()):
-            if name in given:
+        for name in (row.function, "window_size_func"):
+            if name in given and not row.opaque:
                 found[name] = self._element(call, given.pop(name), here, answers=True)
         for name, value in given.items():
             if isinstance(value, RecordedFunction):
@@ -285,7 +270,7 @@ class Describer:
         given = dict(call.arguments)
         if call.name == "range":
             given = _range(given)
-        if call.name in _COMBINED:
+        if traits(call.name).equal_inputs:
             return self._combined(call, given, element, here)
         found: dict[str, Any] = {}
         if call.name == "from_generator":

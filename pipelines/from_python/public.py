@@ -17,6 +17,7 @@ from pipeprof.pipelines.from_python.plans import BRANCHES, PYTHON
 from pipeprof.pipelines.ops.base import sources, stages
 from pipeprof.pipelines.ops.functions.catalog import table
 from pipeprof.pipelines.ops.functions.layers import LAYERS
+from pipeprof.pipelines.ops.traits import traits
 
 # What Python's operators on tensors stand for; those whose names begin with r take the tensor second.
 _OPERATORS: Final = {
@@ -178,7 +179,7 @@ def _datasets(tf: Any) -> Iterator[tuple[Any, Public]]:
             holder = known[name].holder
             # What is both stands for the method.
             both = kind == "source" and name in stages()
-            if both or name in ("python", "apply", "tfds.load") or holder not in _DATASETS:
+            if both or traits(name).opaque or holder not in _DATASETS:
                 continue
             found = _public(tf, holder, name)
             is_class = inspect.isclass(found)

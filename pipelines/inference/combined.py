@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -78,6 +78,22 @@ class PipelineContext:
         return None
 
 
+Combiner = Callable[[Any, PipelineContext], Flow]
+COMBINED: dict[str, Combiner] = {}
+"""By TensorFlow's name."""
+
+
+def _infers(op: str) -> Callable[[Combiner], Combiner]:
+    """Register a function as that of ``op``."""
+
+    def register(function: Combiner) -> Combiner:
+        COMBINED[op] = function
+        return function
+
+    return register
+
+
+@_infers("zip")
 def _zip(source: Any, context: PipelineContext) -> Flow:
     flows = context.inner(source)
     structure = source.datasets.build(lambda index, _: flows[index].structure)
@@ -100,12 +116,14 @@ def _all_structures(flows: list[Flow], numbers: Sequence[int]) -> Structure:
     return structure
 
 
+@_infers("concatenate")
 def _concatenate(source: Any, context: PipelineContext) -> Flow:
     flows = context.inner(source)
     structure = _all_structures(flows, range(len(flows)))
     return Flow(structure, counts.added(flow.cardinality for flow in flows), uneven=True)
 
 
+@_infers("sample_from_datasets")
 def _sample(source: Any, context: PipelineContext) -> Flow:
     flows = context.inner(source)
     count = len(source.datasets.value)
@@ -140,6 +158,7 @@ def _drawn(datasets: list[Flow], context: PipelineContext, *, stop: bool) -> int
     return counts.added(known)
 
 
+@_infers("choose_from_datasets")
 def _choose(source: Any, context: PipelineContext) -> Flow:
     *datasets, choice = context.inner(source)
     context.guarded(lambda: _check_choice(choice.structure))
@@ -154,12 +173,3 @@ def _check_choice(structure: Structure) -> None:
     fits = isinstance(structure, Tensor) and structure.dtype == "int64" and structure.shape in ((), None)
     if not fits:
         refuse(structure, "wrong-choice", "a single int64: which pipeline is next", "choice_dataset")
-
-
-COMBINED: Mapping[str, Callable[[Any, PipelineContext], Flow]] = {
-    "choose_from_datasets": _choose,
-    "concatenate": _concatenate,
-    "sample_from_datasets": _sample,
-    "zip": _zip,
-}
-"""By TensorFlow's name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,20 @@ from pipeprof.pipelines.inference.tensor.texts import mismatch, refuse
 _ROUNDS = 8
 """How often a state may change its shape until TensorFlow leaves it open."""
 
+FunctionHandler = Callable[[Any, Flow, PipelineContext], Flow]
+FUNCTION_STAGES: dict[str, FunctionHandler] = {}
+"""By TensorFlow's name."""
+
+
+def _infers(op: str) -> Callable[[FunctionHandler], FunctionHandler]:
+    """Register a function as that of ``op``."""
+
+    def register(function: FunctionHandler) -> FunctionHandler:
+        FUNCTION_STAGES[op] = function
+        return function
+
+    return register
+
 
 def _result(function: Any, element: Structure, context: PipelineContext, place: Place, *, answers: bool) -> Structure:
     """What a function gives; ``None`` for one in a Python file."""
@@ -37,6 +51,7 @@ def _written(stage: Any, argument: str) -> tuple[Any, Place]:
     return (named, (argument,)) if named is not None else (getattr(stage, "function", None), ())
 
 
+@_infers("map")
 def _map(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     function, place = _written(stage, "map_func")
     return replace(flow, structure=_result(function, flow.structure, context, place, answers=False))
@@ -53,17 +68,21 @@ def _check_truth(stage: Any, flow: Flow, context: PipelineContext) -> None:
         refuse(result, "no-truth-value", expected, *place, "ops", last)
 
 
+@_infers("filter")
 def _filter(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     context.guarded(lambda: _check_truth(stage, flow, context))
     endless = flow.cardinality == INFINITE and not context.strict
     return replace(flow, cardinality=INFINITE if endless else None, uneven=flow.uneven)
 
 
+@_infers("take_while")
 def _take_while(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     context.guarded(lambda: _check_truth(stage, flow, context))
     return replace(flow, cardinality=None)
 
 
+@_infers("flat_map")
+@_infers("interleave")
 def _nested(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     parallel = stage.op == "interleave" and stage.num_parallel_calls is not None
     flows = context.inner(stage, inside_function(flow.structure))
@@ -82,6 +101,7 @@ def _nested_count(outer: int | None, inner: int | None, context: PipelineContext
     return None if inner is None else outer * inner
 
 
+@_infers("concatenate")
 def _concatenate(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     (other,) = context.inner(stage)
     try:
@@ -91,6 +111,7 @@ def _concatenate(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     return Flow(structure, counts.added((flow.cardinality, other.cardinality)), uneven=True, batched=flow.batched)
 
 
+@_infers("scan")
 def _scan(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     function, place = _written(stage, "scan_func")
     state = literals(stage.initial_state, context.inference.files)
@@ -114,6 +135,7 @@ def _scan(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     return replace(flow, structure=output)
 
 
+@_infers("group_by_window")
 def _group_by_window(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     context.guarded(lambda: _check_key(stage, flow, context))
     flows = context.inner(stage, Nested(flow.structure, cardinality=stage.window_size))
@@ -141,6 +163,7 @@ def _check_key(stage: Any, flow: Flow, context: PipelineContext) -> None:
         refuse(key, "wrong-key", "a single int64 from key_func", "key_func", "ops")
 
 
+@_infers("bucket_by_sequence_length")
 def _bucket(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     context.guarded(lambda: _check_length(stage, flow, context))
     structure = flow.structure
@@ -158,22 +181,8 @@ def _check_length(stage: Any, flow: Flow, context: PipelineContext) -> None:
         refuse(length, "wrong-dtype", "an int32 length from element_length_func", *place, "ops")
 
 
+@_infers("rejection_resample")
 def _rejection_resample(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
     label = _result(stage.class_func, flow.structure, context, ("class_func",), answers=True)
     count = INFINITE if flow.cardinality == INFINITE and not context.strict else None
     return Flow((label, flow.structure), count, uneven=True)
-
-
-FUNCTION_STAGES: Mapping[str, Callable[[Any, Flow, PipelineContext], Flow]] = {
-    "bucket_by_sequence_length": _bucket,
-    "concatenate": _concatenate,
-    "filter": _filter,
-    "flat_map": _nested,
-    "group_by_window": _group_by_window,
-    "interleave": _nested,
-    "map": _map,
-    "rejection_resample": _rejection_resample,
-    "scan": _scan,
-    "take_while": _take_while,
-}
-"""By TensorFlow's name."""

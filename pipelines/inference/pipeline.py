@@ -21,15 +21,12 @@ from pipeprof.pipelines.inference.stages import HANDLERS, UNKNOWN, Flow
 from pipeprof.pipelines.inference.tensor.fields import field_of
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Structure, Tensor, each, leaves, settled
 from pipeprof.pipelines.inference.tensor.texts import refuse
+from pipeprof.pipelines.ops.traits import traits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeprof.pipelines.spec.models import Spec
-
-_KEEPING = frozenset({"batch", "cache", "map", "prefetch", "repeat", "shuffle", "with_options"})
-"""Stages that keep all elements."""
-_BATCHING = frozenset({"batch", "padded_batch", "ragged_batch", "sparse_batch", "bucket_by_sequence_length"})
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,7 @@ class PipelineInference:
             except Refused as refusal:
                 self.report(at, refusal, flow.batched)
                 flow = UNKNOWN
-            if stage.op in _BATCHING:
+            if traits(stage.op).batches and not traits(stage.op).unbatches:
                 flow = replace(flow, batched=here)
             self.found[here] = ElementInfo(flow.structure, flow.cardinality)
         return flow
@@ -146,7 +143,7 @@ class PipelineInference:
         return Flow(inner.structure, None if self.strict else inner.cardinality, uneven=True)
 
     def _after(self, stage: Any, flow: Flow, context: PipelineContext) -> Flow:
-        if stage.op not in _KEEPING:
+        if not traits(stage.op).keeps_shapes:
             flow = replace(flow, structure=each(settled, flow.structure))
         handler = HANDLERS.get(stage.op)
         if handler is not None:

@@ -80,6 +80,22 @@ def source_elements(source: Source, around: SourceContext) -> SourceElements:
     return maker(source, around) if maker is not None else SourceElements(None, None)
 
 
+Maker = Callable[[Any, SourceContext], SourceElements]
+_MAKERS: dict[str, Maker] = {}
+"""By TensorFlow's name."""
+
+
+def _infers(op: str) -> Callable[[Maker], Maker]:
+    """Register a function as that of ``op``."""
+
+    def register(function: Maker) -> Maker:
+        _MAKERS[op] = function
+        return function
+
+    return register
+
+
+@_infers("list_files")
 def _listed(source: Any, around: SourceContext) -> SourceElements:
     patterns = source.file_pattern
     if isinstance(patterns, OuterElement):
@@ -94,6 +110,7 @@ def _check_names(names: Structure, argument: str) -> None:
         refuse(names, "wrong-dtype", "names of files (strings)", argument)
 
 
+@_infers("from_tensor_slices")
 def _slices(source: Any, around: SourceContext) -> SourceElements:
     structure, size = _tensors(source, around)
     components = list(leaves(structure))
@@ -108,6 +125,7 @@ def _slices(source: Any, around: SourceContext) -> SourceElements:
     return SourceElements(each(_slice, structure), next(iter(firsts), None), size)
 
 
+@_infers("from_tensors")
 def _whole(source: Any, around: SourceContext) -> SourceElements:
     structure, size = _tensors(source, around)
     return SourceElements(structure, 1, size)
@@ -157,6 +175,7 @@ def _slice(component: Tensor | Nested) -> Structure:
     return replace(component, shape=component.shape[1:] if component.shape else None, content=None)
 
 
+@_infers("range")
 def _range(source: Any, around: SourceContext) -> SourceElements:
     number = Tensor(str(source.output_type or "int64"), ())
     if not isinstance(source.stop, OuterElement):
@@ -167,26 +186,31 @@ def _range(source: Any, around: SourceContext) -> SourceElements:
     return SourceElements(number, None)
 
 
+@_infers("counter")
 def _counter(source: Any, around: SourceContext) -> SourceElements:
     del around
     return SourceElements(Tensor(str(getattr(source, "dtype", None) or "int64"), ()), INFINITE)
 
 
+@_infers("random")
 def _random(source: Any, around: SourceContext) -> SourceElements:
     del source, around
     return SourceElements(Tensor("int64", ()), INFINITE)
 
 
+@_infers("from_generator")
 def _generator(source: Any, around: SourceContext) -> SourceElements:
     del around
     return SourceElements(_generated(source), None)
 
 
+@_infers("SqlDataset")
 def _typed_rows(source: Any, around: SourceContext) -> SourceElements:
     del around
     return SourceElements(map_leaves(lambda dtype: Tensor(str(dtype), ()), source.output_types.value), None)
 
 
+@_infers("make_batched_features_dataset")
 def _parsed_batches(source: Any, around: SourceContext) -> SourceElements:
     endless = source.num_epochs is None
     full = source.drop_final_batch or endless or not around.strict
@@ -198,6 +222,7 @@ def _parsed_batches(source: Any, around: SourceContext) -> SourceElements:
     return SourceElements((rest, label), INFINITE if endless else None)
 
 
+@_infers("make_csv_dataset")
 def _table_batches(source: Any, around: SourceContext) -> SourceElements:
     endless = source.num_epochs is None
     names, defaults = source.column_names, source.column_defaults
@@ -232,12 +257,14 @@ def _directory(source: Any, around: SourceContext, first: Tensor) -> SourceEleme
 _CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 
 
+@_infers("image_dataset_from_directory")
 def _images(source: Any, around: SourceContext) -> SourceElements:
     if source.data_format is not None and source.data_format != "channels_last":
         return SourceElements(None, None)
     return _directory(source, around, Tensor("float32", (*source.image_size, _CHANNELS[source.color_mode])))
 
 
+@_infers("text_dataset_from_directory")
 def _texts(source: Any, around: SourceContext) -> SourceElements:
     return _directory(source, around, Tensor("string", ()))
 
@@ -281,6 +308,7 @@ def _names_of(source: Any, around: SourceContext) -> tuple[Recipe | None, int | 
     return recipe, None if recipe is None else _total(recipe, around.files.names(source.filenames))
 
 
+@_infers("CsvDataset")
 def _rows(source: Any, around: SourceContext) -> SourceElements:
     recipe, count = _names_of(source, around)
     structure = tuple(Tensor(column_dtype(default), ()) for default in source.record_defaults)
@@ -288,6 +316,8 @@ def _rows(source: Any, around: SourceContext) -> SourceElements:
     return SourceElements(structure, count if known else None)
 
 
+@_infers("TFRecordDataset")
+@_infers("TextLineDataset")
 def _records(source: Any, around: SourceContext) -> SourceElements:
     recipe, count = _names_of(source, around)
     structure = Tensor("string", (), content=_record_content(source, recipe))
@@ -295,6 +325,7 @@ def _records(source: Any, around: SourceContext) -> SourceElements:
     return SourceElements(structure, count if known else None)
 
 
+@_infers("FixedLengthRecordDataset")
 def _fixed(source: Any, around: SourceContext) -> SourceElements:
     recipe, count = _names_of(source, around)
     structure = Tensor("string", (), content=Content("record", recipe, source.record_bytes))
@@ -331,23 +362,3 @@ def _record_content(source: Source, recipe: Recipe | None) -> Content | None:
     if source.op == "TextLineDataset" and isinstance(recipe, Text | Csv):
         return Content("text", recipe, recipe.estimated_bytes() / max(1, _records_of(recipe) or 1))
     return None
-
-
-_MAKERS: Mapping[str, Callable[[Any, SourceContext], SourceElements]] = {
-    "CsvDataset": _rows,
-    "FixedLengthRecordDataset": _fixed,
-    "TFRecordDataset": _records,
-    "TextLineDataset": _records,
-    "SqlDataset": _typed_rows,
-    "counter": _counter,
-    "from_generator": _generator,
-    "from_tensor_slices": _slices,
-    "from_tensors": _whole,
-    "image_dataset_from_directory": _images,
-    "list_files": _listed,
-    "make_batched_features_dataset": _parsed_batches,
-    "make_csv_dataset": _table_batches,
-    "random": _random,
-    "range": _range,
-    "text_dataset_from_directory": _texts,
-}

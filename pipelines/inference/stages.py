@@ -39,55 +39,82 @@ class Flow:
 UNKNOWN = Flow(None, None, uneven=True)
 Handler = Callable[[Any, Flow, bool], Flow]
 """From a stage, what comes in, and whether only TensorFlow's own words count, to what comes out."""
+HANDLERS: dict[str, Handler] = {}
+"""By TensorFlow's name; stages with functions and pipelines of their own stand in `function_stages`."""
 
 
+def _infers(op: str) -> Callable[[Handler], Handler]:
+    """Register a function as that of ``op``."""
+
+    def register(function: Handler) -> Handler:
+        HANDLERS[op] = function
+        return function
+
+    return register
+
+
+@_infers("cache")
+@_infers("prefetch")
+@_infers("shuffle")
+@_infers("snapshot")
+@_infers("with_options")
 def _same(stage: Any, flow: Flow, strict: bool) -> Flow:
     del stage, strict
     return flow
 
 
+@_infers("ignore_errors")
 def _uncounted(stage: Any, flow: Flow, strict: bool) -> Flow:
     """As many or fewer elements come out."""
     del stage
     return replace(flow, cardinality=INFINITE if flow.cardinality == INFINITE and not strict else None, uneven=True)
 
 
+@_infers("copy_to_device")
+@_infers("prefetch_to_device")
 def _moved(stage: Any, flow: Flow, strict: bool) -> Flow:
     """All elements come out, but TensorFlow does not say how many."""
     del stage
     return replace(flow, cardinality=None) if strict else flow
 
 
+@_infers("repeat")
 def _repeat(stage: Any, flow: Flow, strict: bool) -> Flow:
     del strict
     return replace(flow, cardinality=counts.repeated(flow.cardinality, stage.count))
 
 
+@_infers("take")
 def _take(stage: Any, flow: Flow, strict: bool) -> Flow:
     del strict
     return replace(flow, cardinality=counts.taken(flow.cardinality, stage.count))
 
 
+@_infers("skip")
 def _skip(stage: Any, flow: Flow, strict: bool) -> Flow:
     return replace(flow, cardinality=counts.skipped(flow.cardinality, stage.count, strict=strict))
 
 
+@_infers("shard")
 def _shard(stage: Any, flow: Flow, strict: bool) -> Flow:
     del strict
     return replace(flow, cardinality=counts.sharded(flow.cardinality, stage.num_shards, stage.index))
 
 
+@_infers("assert_cardinality")
 def _assert_cardinality(stage: Any, flow: Flow, strict: bool) -> Flow:
     del strict
     expected = stage.expected_cardinality
     return replace(flow, cardinality=expected if type(expected) is int and expected >= INFINITE else None)
 
 
+@_infers("enumerate")
 def _enumerate(stage: Any, flow: Flow, strict: bool) -> Flow:
     del stage, strict
     return replace(flow, structure=(Tensor("int64", ()), flow.structure))
 
 
+@_infers("unique")
 def _unique(stage: Any, flow: Flow, strict: bool) -> Flow:
     components = list(leaves(flow.structure))
     if len(components) > 1:
@@ -116,6 +143,7 @@ def stacked(component: Tensor | Nested, size: int | None) -> Tensor | Nested:
     return replace(component, shape=None if component.shape is None else (size, *component.shape))
 
 
+@_infers("batch")
 def _batch(stage: Any, flow: Flow, strict: bool) -> Flow:
     if stage.batch_size > 1:
         _check_alike(flow.structure)
@@ -134,6 +162,7 @@ def _check_alike(structure: Structure) -> None:
             raise Refused(message, "ragged-batch")
 
 
+@_infers("padded_batch")
 def _padded_batch(stage: Any, flow: Flow, strict: bool) -> Flow:
     structure = padded(flow.structure, stage.padded_shapes, stage.padding_values)
     return batched(
@@ -149,10 +178,12 @@ def _ragged(component: Tensor | Nested, size: int | None) -> Structure:
     return stacked(component, size)
 
 
+@_infers("ragged_batch")
 def _ragged_batch(stage: Any, flow: Flow, strict: bool) -> Flow:
     return batched(flow, stage.batch_size, _ragged, drop=stage.drop_remainder, strict=strict)
 
 
+@_infers("sparse_batch")
 def _sparse_batch(stage: Any, flow: Flow, strict: bool) -> Flow:
     if isinstance(flow.structure, Mapping | tuple):
         refuse(flow.structure, "wrong-structure", "elements of a single component for sparse_batch")
@@ -174,6 +205,7 @@ def _written_shape(shape: Any) -> Shape | None:
     return tuple(None if size is None or size < 0 else size for size in value)
 
 
+@_infers("rebatch")
 def _rebatch(stage: Any, flow: Flow, strict: bool) -> Flow:
     size = stage.batch_size
     if isinstance(size, list | tuple):
@@ -210,6 +242,7 @@ def _first_dimension(structure: Structure) -> int | None:
     return found.pop() if len(found) == 1 else None
 
 
+@_infers("unbatch")
 def _unbatch(stage: Any, flow: Flow, strict: bool) -> Flow:
     del stage
     _check_unbatch(leaves(flow.structure))
@@ -235,6 +268,7 @@ def _check_unbatch(components: Iterable[Tensor | Nested | None]) -> None:
         raise Refused(message, "wrong-shape")
 
 
+@_infers("parse_example_dataset")
 def _parsed(stage: Any, flow: Flow, strict: bool) -> Flow:
     del strict
     text = flow.structure
@@ -247,6 +281,7 @@ def _parsed(stage: Any, flow: Flow, strict: bool) -> Flow:
     return replace(flow, structure=parsed_features(stage.features, text.shape, text.content, strict=False))
 
 
+@_infers("window")
 def _window(stage: Any, flow: Flow, strict: bool) -> Flow:
     shift = stage.size if stage.shift is None else stage.shift
     count = counts.windows(flow.cardinality, stage.size, shift, stage.stride, drop=stage.drop_remainder)
@@ -266,31 +301,3 @@ def _windows(structure: Structure, count: int | None) -> Structure:
     if isinstance(structure, tuple):
         return tuple(_windows(inner, count) for inner in structure)
     return Nested(structure, (), count)
-
-
-HANDLERS: Mapping[str, Handler] = {
-    "assert_cardinality": _assert_cardinality,
-    "batch": _batch,
-    "cache": _same,
-    "copy_to_device": _moved,
-    "enumerate": _enumerate,
-    "ignore_errors": _uncounted,
-    "padded_batch": _padded_batch,
-    "parse_example_dataset": _parsed,
-    "prefetch": _same,
-    "prefetch_to_device": _moved,
-    "ragged_batch": _ragged_batch,
-    "rebatch": _rebatch,
-    "repeat": _repeat,
-    "shard": _shard,
-    "shuffle": _same,
-    "skip": _skip,
-    "snapshot": _same,
-    "sparse_batch": _sparse_batch,
-    "take": _take,
-    "unbatch": _unbatch,
-    "unique": _unique,
-    "window": _window,
-    "with_options": _same,
-}
-"""By TensorFlow's name; stages with functions and pipelines of their own stand in `elements`."""

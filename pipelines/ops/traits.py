@@ -62,6 +62,7 @@ class Traits:
         reads_examples: Can be the reader of `make_batched_features_dataset`.
         distinctive: A method of this name is one of a dataset.
         parts: The ops that it is fused of.
+        adds: What the component is called in generated code that it puts before each element.
         noun: What an element of a source is called in generated code.
         verb: What a function of it is called in generated code.
         positional: Arguments that are written without their name in generated code.
@@ -108,6 +109,7 @@ class Traits:
     reads_examples: bool = False
     distinctive: bool = False
     parts: tuple[str, ...] = ()
+    adds: str | None = None
     noun: str | None = None
     verb: str | None = None
     positional: tuple[str, ...] = ()
@@ -136,6 +138,11 @@ class Traits:
     def shuffles(self) -> bool:
         """Whether it shuffles elements in a buffer."""
         return self.buffers and self.reorders
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it gives its elements several times."""
+        return self.restarts and not self.nests
 
     @property
     def prefetches(self) -> bool:
@@ -294,10 +301,10 @@ STAGES: Final[dict[str, Traits]] = {
         passes=True, by_position=True, drops=True, same_components=True, same_count=True,
         positional=("num_shards", "index"),
     ),
-    "enumerate": Traits(one_to_one=True, keeps_shapes=True, same_count=True, composed=True),
+    "enumerate": Traits(adds="index", one_to_one=True, keeps_shapes=True, same_count=True, composed=True),
     "unique": Traits(passes=True, drops=True, same_components=True),
     "ignore_errors": Traits(passes=True, drops=True, same_components=True, distinctive=True),
-    "rejection_resample": Traits(drops=True, reorders=True, function="class_func", distinctive=True),
+    "rejection_resample": Traits(adds="class_", drops=True, reorders=True, function="class_func", distinctive=True),
     "assert_cardinality": Traits(
         passes=True, one_to_one=True, consecutive=True, same_components=True, keeps_shapes=True,
         same_count=True, counts="expected_cardinality", distinctive=True, positional=("cardinality",),

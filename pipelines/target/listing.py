@@ -12,40 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pipeprof.pipelines.ops.traits import STAGES, ops_with
 from pipeprof.pipelines.target.arguments import TextParameter, signature_of_definition
 from pipeprof.pipelines.target.bindings import Binding, Bindings, Definition, bindings_of, is_foreign
 
 UNSEEN = "imported, or created by a call"
 Sign = Literal["annotation", "body", "name", "none"]
 _NAMES = re.compile(r"(?:^|_)(?:dataset|datasets|ds|data|input_fn|inputs?|pipeline|loader)(?:_|$|\d)", re.IGNORECASE)
-# Methods that hardly anything but a dataset has.
-_METHODS = frozenset(
-    {
-        "batch",
-        "padded_batch",
-        "ragged_batch",
-        "sparse_batch",
-        "rebatch",
-        "prefetch",
-        "interleave",
-        "flat_map",
-        "cache",
-        "unbatch",
-        "group_by_window",
-        "bucket_by_sequence_length",
-        "ignore_errors",
-        "rejection_resample",
-        "assert_cardinality",
-        "as_dataset",
-    }
-)
-# These others have as well: they count above something else that makes a dataset.
-_SHARED = frozenset(
-    {
-        *("map", "filter", "apply", "take", "window", "shuffle", "repeat", "skip", "shard", "with_options"),
-        *("concatenate", "enumerate", "scan", "snapshot", "take_while", "unique"),
-    }
-)
+_METHODS = ops_with(lambda row: row.distinctive) | {"as_dataset"}
+_SHARED = frozenset(STAGES) - _METHODS
+"""Methods that other classes have as well: they count after something else that makes a dataset."""
 _MAKERS = re.compile(
     r"(?:^|\.)(?:data\.(?:experimental\.)?(?:Dataset\.)?\w+|Dataset\.\w+|TFRecordDataset|TextLineDataset|CsvDataset"
     r"|FixedLengthRecordDataset|\w+_dataset_from_(?:directory|array)|make_csv_dataset|make_batched_features_dataset"

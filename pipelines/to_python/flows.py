@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from pipeprof.pipelines.ops.base import Op
 from pipeprof.pipelines.ops.nested import Pipelines
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.ops.values.arrays import CsvArray
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.values import OuterElement
@@ -15,45 +15,13 @@ from pipeprof.pipelines.to_python.arrays import array_noun
 from pipeprof.pipelines.to_python.elements import UNKNOWN, Form, Keyed, Row, Single, batched, plain, unbatched, windows
 from pipeprof.pipelines.to_python.names import slug
 
-_SOURCES: Final = {
-    "list_files": "path",
-    "TFRecordDataset": "record",
-    "TextLineDataset": "line",
-    "FixedLengthRecordDataset": "record",
-    "range": "number",
-    "random": "number",
-    "counter": "number",
-}
-_DIRECTORIES: Final = {
-    "image_dataset_from_directory": "image",
-    "text_dataset_from_directory": "text",
-    "audio_dataset_from_directory": "audio",
-}
-_STAGES: Final[dict[str, Callable[[Form], Form]]] = {
-    "batch": batched,
-    "padded_batch": batched,
-    "ragged_batch": batched,
-    "sparse_batch": batched,
-    "bucket_by_sequence_length": batched,
-    "unbatch": unbatched,
-    "window": windows,
-    "enumerate": lambda form: Row((Single("index"), form)),
-    "rejection_resample": lambda form: Row((Single("class_"), form)),
-}
-_SAME: Final = frozenset(
-    {
-        "shuffle", "repeat", "take", "skip", "cache", "prefetch", "shard", "filter", "snapshot", "take_while",
-        "ignore_errors", "assert_cardinality", "with_options", "unique", "concatenate", "rebatch",
-        "prefetch_to_device", "copy_to_device", "pad_to_cardinality",
-    }
-)  # fmt: skip
-
 
 def source_form(source: Op) -> Form:
     """What a source without inner pipelines gives."""
-    if source.op in _SOURCES:
-        return Single(_SOURCES[source.op])
-    if source.op in ("from_tensor_slices", "from_tensors"):
+    row = traits(source.op)
+    if row.noun is not None and row.loads_batches is None:
+        return Single(row.noun)
+    if row.in_memory:
         return written_form(getattr(source, "tensors", None))
     if source.op == "from_generator":
         signature = getattr(source, "output_signature", None) or getattr(source, "output_types", None)
@@ -64,11 +32,11 @@ def source_form(source: Op) -> Form:
     if source.op == "make_csv_dataset":
         table = Keyed({}, complete=False)
         return table if getattr(source, "label_name", None) is None else batched(Row((table, Single("label"))))
-    return batched(_directory(source)) if source.op in _DIRECTORIES else UNKNOWN
+    return batched(_labelled(source, row.noun)) if row.noun is not None else UNKNOWN
 
 
-def _directory(source: Any) -> Form:
-    first = Single(_DIRECTORIES[source.op])
+def _labelled(source: Any, noun: str) -> Form:
+    first = Single(noun)
     labelled = source.labels is not None and source.label_mode is not None
     return Row((first, Single("label"))) if labelled else first
 
@@ -105,9 +73,16 @@ def singular(noun: str) -> str:
 
 def stage_form(stage: Op, form: Form) -> Form:
     """What a stage without functions and inner pipelines gives; what cannot be told is unknown."""
-    if stage.op in _SAME:
-        return plain(form)
-    return _STAGES[stage.op](plain(form)) if stage.op in _STAGES else UNKNOWN
+    row, given = traits(stage.op), plain(form)
+    if row.adds is not None:
+        return Row((Single(row.adds), given))
+    if row.windows:
+        return windows(given)
+    if row.unbatches:
+        return given if row.batches else unbatched(given)
+    if row.batches:
+        return batched(given)
+    return given if row.same_components or stage.op == "pad_to_cardinality" else UNKNOWN
 
 
 def combined_form(op: str, forms: list[Form], datasets: Pipelines) -> Form:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pipeprof.pipelines.ops.base import Op, Source, Stage
 from pipeprof.pipelines.ops.calls.element import ElementFunction, Required
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.values import FilePatterns, OuterElement
@@ -34,37 +35,6 @@ from pipeprof.pipelines.to_python.padding import Padding, of_dataset
 from pipeprof.pipelines.to_python.special_calls import render_special_call
 from pipeprof.pipelines.to_python.values import Values, dtype
 
-# Arguments that are written by position, as one does by hand; all others by name.
-_POSITIONAL: Final = {
-    "assert_cardinality": ("cardinality",),
-    "batch": ("batch_size",),
-    "cache": ("filename",),
-    "padded_batch": ("batch_size",),
-    "prefetch": ("buffer_size",),
-    "ragged_batch": ("batch_size",),
-    "rebatch": ("batch_size",),
-    "repeat": ("count",),
-    "shard": ("num_shards", "index"),
-    "shuffle": ("buffer_size",),
-    "skip": ("count",),
-    "snapshot": ("path",),
-    "take": ("count",),
-    "window": ("size",),
-    "with_options": ("options",),
-    "scan": ("initial_state", "scan_func"),
-    "list_files": ("file_pattern",),
-    "TFRecordDataset": ("filenames",),
-    "TextLineDataset": ("filenames",),
-    "FixedLengthRecordDataset": ("filenames", "record_bytes"),
-    "CsvDataset": ("filenames", "record_defaults"),
-    "from_tensor_slices": ("tensors",),
-    "from_tensors": ("tensors",),
-    "load": ("path",),
-    "prefetch_to_device": ("device",),
-    "copy_to_device": ("target_device",),
-    "sample_from_datasets": ("datasets",),
-    "choose_from_datasets": ("datasets", "choice_dataset"),
-}
 # pipeprof's ways to write a function, which `function` and `reference` of an op gather.
 _INLINE: Final = frozenset(
     {
@@ -83,15 +53,7 @@ _INLINE: Final = frozenset(
         "name",
     }
 )
-_TENSORS: Final = frozenset({"tensors", "args", "data", "targets", "initial_state"})
-_DEFAULT_VERBS: Final = {
-    "filter": "is_kept",
-    "interleave": "read",
-    "flat_map": "flatten",
-    "take_while": "goes_on",
-    "padded_batch": "pad",
-    "bucket_by_sequence_length": "pad",
-    "scan": "step",
+_ROLE_VERBS: Final = {
     "key_func": "key_of",
     "reduce_func": "reduce",
     "window_size_func": "window_size",
@@ -100,15 +62,8 @@ _DEFAULT_VERBS: Final = {
     "shard_func": "shard_of",
     "reader_func": "read",
 }
-_HOLDERS: Final = {
-    "TFRecordDataset": "tf.data",
-    "TextLineDataset": "tf.data",
-    "FixedLengthRecordDataset": "tf.data",
-    "CsvDataset": "tf.data.experimental",
-    "SqlDataset": "tf.data.experimental",
-    "make_csv_dataset": "tf.data.experimental",
-    "make_batched_features_dataset": "tf.data.experimental",
-}
+"""Names of functions that are further arguments of a stage."""
+_TENSORS: Final = frozenset({"tensors", "args", "data", "targets", "initial_state"})
 
 
 @dataclass(frozen=True)
@@ -163,7 +118,7 @@ class Chains:
             return Bracket(f"{function}(", (), ")"), UNKNOWN
         if source.op == "tfds.load":
             return self._tfds(source, here), UNKNOWN
-        name = f"{_holder(source)}.{source.op}"
+        name = f"{source.holder}.{source.op}"
         made = self._call(name, source, self._arguments(source, here))
         return made, source_form(source)
 
@@ -221,7 +176,7 @@ class Chains:
         after = stage_form(stage, form)
         function = getattr(stage, "function", None) or getattr(stage, "reference", None)
         if isinstance(function, ElementFunction):
-            answers = stage.op not in ("map", "scan")
+            answers = traits(stage.op).predicate or not traits(stage.op).computes
             given = Row((Single("state"), plain(form))) if stage.op == "scan" else form
             node, made = self.element_function(function, given, stage, stage.op, answers=answers)
             arguments["scan_func" if stage.op == "scan" else ""] = node
@@ -252,7 +207,7 @@ class Chains:
 
     def _call(self, name: str, op: Op, arguments: dict[str, Node]) -> Bracket:
         positional = [arguments.pop("")] if "" in arguments else []
-        for key in _POSITIONAL.get(op.op, ()):
+        for key in traits(op.op).positional:
             if key not in arguments:
                 break
             positional.append(arguments.pop(key))
@@ -363,10 +318,12 @@ class Chains:
 
     def _function_name(self, op: Op, role: str, functions: list[str]) -> str:
         """After the stage's name, else after what the function does."""
-        default = _DEFAULT_VERBS.get(role, "transform" if functions else "make")
+        default = _ROLE_VERBS.get(role) or traits(role).verb or ("transform" if functions else "make")
         if op.name and role == op.op:
             return self.module.name(slug(op.name, default))
-        return self.module.name(verb(functions, default) if functions and role in ("map", "filter") else default)
+        return self.module.name(
+            verb(functions, default) if functions and (traits(role).maps or role == "filter") else default
+        )
 
     def _pipeline_parameters(
         self, function: PipelineFunction, form: Form, role: str, scope: Body
@@ -393,8 +350,3 @@ def _dataset_noun(form: Form) -> str:
     if isinstance(form, Single):
         return plural(form.noun) if form.known and form.noun != "window" else "dataset"
     return plural(noun_of(form)) if noun_of(form) == "example" else "batches"
-
-
-def _holder(source: Source) -> str:
-    stated = getattr(source, "holder", "tf.data.Dataset")
-    return stated if stated != "tf.data.Dataset" else _HOLDERS.get(source.op, stated)

@@ -97,15 +97,15 @@ class Facts:
         ops = sorted({node.op for node in nodes} - SILENT)
         python = any(op in PYTHON for op in ops)
         random = _is_random(ops)
-        facts: FunctionDict = {
-            "ops": ops[:_MAX_OPS],
-            "constant_bytes": sum(self.bytes_of(node.attr["value"].tensor) for node in nodes if node.op == "Const"),
-            "python": python,
-            "random": random or (None if python else False),
-            "elementwise": None,
-            "reads": None,
-            "passes": None,
-        }
+        facts = FunctionDict(
+            ops=ops[:_MAX_OPS],
+            constant_bytes=sum(self.bytes_of(node.attr["value"].tensor) for node in nodes if node.op == "Const"),
+            python=python,
+            random=random or (None if python else False),
+            elementwise=None,
+            reads=None,
+            passes=None,
+        )
         if element_ranks is None or not called:
             return facts
         body, count = self.body(called[0]), len(element_ranks)

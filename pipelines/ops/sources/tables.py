@@ -11,6 +11,7 @@ from pipeprof.pipelines.ops.calls.element import RecordDefaults
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.problems import mismatch
 from pipeprof.pipelines.ops.protocol import Building
+from pipeprof.pipelines.ops.traits import SOURCES
 from pipeprof.pipelines.ops.values.features import Features
 from pipeprof.pipelines.ops.values.structures import Dtypes
 from pipeprof.pipelines.ops.values.values import (
@@ -30,7 +31,7 @@ from pipeprof.pipelines.ops.values.values import (
 
 _FILES = "Paths and globs of the files, relative to the spec; data:NAME/… for generated files."
 _EPOCHS = "Number of epochs; default: infinite."
-_READERS = ("TFRecordDataset", "TextLineDataset")
+_READERS = tuple(op for op, row in SOURCES.items() if row.reads_examples)
 
 
 def _columns(value: Any) -> tuple[int | str, ...]:

@@ -65,7 +65,7 @@ def _cuts(view: PipelineView, stage: StageView) -> bool:
 
 
 def _is_random(stage: StageView) -> bool:
-    return stage.op in ("map", "map+batch") and stage.function is not None and stage.function.random is True
+    return traits(stage.op).maps and stage.function is not None and stage.function.random is True
 
 
 def _cached_before(view: PipelineView, random: StageView, cache: StageView) -> bool:

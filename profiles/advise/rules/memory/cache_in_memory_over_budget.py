@@ -116,7 +116,7 @@ class CacheInMemoryOverBudget(Rule):
         )
 
     def _endless(self, view: PipelineView, stage: StageView) -> RuleHit:
-        repeat = next((one for one in view.below(stage) if one.op in ("repeat", "shuffle+repeat")), None)
+        repeat = next((one for one in view.below(stage) if traits(one.op).repeats), None)
         target = _lowest_change(view, repeat) if repeat is not None else None
         each = stage.element_bytes
         grows = "It grows"

@@ -1,0 +1,150 @@
+"""The tables of traits: complete, and the only place that holds names of several ops."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeprof.pipelines.ops.base import sources, stages
+from pipeprof.pipelines.ops.executed_ops import EXECUTED, OPTION_FAMILIES, family, is_dataset, written_op
+from pipeprof.pipelines.ops.traits import SOURCES, STAGES, check_rows, holder, ops_with, traits
+
+ROOT = Path(__file__).parents[3]
+TABLES = {"pipelines/ops/traits.py", "pipelines/ops/executed_ops.py"}
+WRITTEN = {*sources(), *stages(), *SOURCES, *STAGES}
+IN_MODEL = {*EXECUTED, *OPTION_FAMILIES, *(name for row in EXECUTED.values() for name in row.in_model)}
+
+
+def test_every_source_and_stage_has_a_row() -> None:
+    check_rows(sources(), stages())
+
+
+@pytest.mark.parametrize(("sources_", "stages_"), [(["no_such_source"], []), ([], ["batch", "no_such_stage"])])
+def test_an_op_without_a_row_is_named(sources_: list[str], stages_: list[str]) -> None:
+    with pytest.raises(LookupError, match=r"no row of traits for the (source no_such_source|stage no_such_stage): add"):
+        check_rows(sources_, stages_)
+
+
+def test_rows_belong_to_ops() -> None:
+    # What TensorFlow fuses or makes itself is no source or stage that a spec can have.
+    assert set(SOURCES) - set(sources()) == {"from_list", "from_sparse_tensor_slices"}
+    assert set(STAGES) - set(stages()) == {"map+batch", "shuffle+repeat"}
+
+
+@pytest.mark.parametrize("op", sorted({*SOURCES, *STAGES}))
+def test_arguments_in_a_row_are_arguments_of_the_op(op: str) -> None:
+    row, kind = traits(op), {**sources(), **stages()}.get(op)
+    if kind is None:
+        return
+    named = {row.batches, row.loads_batches, row.counts} - {None}
+    assert named <= set(kind.model_fields), f"{op} has no argument {named - set(kind.model_fields)}"
+
+
+@pytest.mark.parametrize("kind", sorted(EXECUTED))
+def test_executed_ops_are_written_as_ops_with_a_row(kind: str) -> None:
+    op = written_op(kind)
+    assert op in WRITTEN or kind in OPTION_FAMILIES
+    assert traits(f"{kind}DatasetV2") == traits(op)
+
+
+def test_iterators_hold_for_their_stages() -> None:
+    assert holder("MemoryCacheImpl") == ("cache", "cache")
+    assert holder("MapAndBatch") == ("parallel", "map")
+    assert holder("ShuffleAndRepeat") == ("shuffle", "shuffle")
+    assert holder("GroupByWindow") == ("batch", "group_by_window")
+    assert [holder(name) for name in ("Map", "FlatMap", "Repeat", "NoSuchIterator")] == [None] * 4
+
+
+def test_traits_agree_with_each_other() -> None:
+    assert ops_with(lambda row: row.batches and row.passes) == set()
+    assert ops_with(lambda row: row.unbatches and row.passes) == set()
+    assert ops_with(lambda row: row.one_to_one and row.drops) == set()
+    assert ops_with(lambda row: row.opens and row.computes) == set()
+    assert ops_with(lambda row: row.stacks) <= ops_with(lambda row: row.batches)
+
+
+# No other module holds the names of several ops
+
+
+def op_names(constants: list[ast.expr | None]) -> set[str]:
+    """Names of ops, as they are written or executed, among constants; versions of one op count once."""
+    texts = [one.value for one in constants if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    found = {text for text in texts if text in WRITTEN}
+    return found | {
+        family(text) for text in texts if text not in WRITTEN and (is_dataset(text) or family(text) in IN_MODEL)
+    }
+
+
+def several_ops(tree: ast.AST) -> Iterator[tuple[int, set[str]]]:
+    """Lines of collections, comparisons and patterns that hold the names of two or more ops."""
+    # Literals, and tables of the ledger's owners, hold words of the document.
+    words: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("Literal"):
+            words |= {id(inner) for inner in ast.walk(node)}
+        elif isinstance(node, ast.AnnAssign) and "[Owner," in ast.unparse(node.annotation) and node.value is not None:
+            words |= {id(inner) for inner in ast.walk(node.value)}
+    for node in ast.walk(tree):
+        if id(node) in words:
+            continue
+        found: set[str] = set()
+        match node:
+            case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
+                found = op_names(list(parts))
+            case ast.Dict(keys=keys, values=values):
+                found = max(op_names(list(keys)), op_names(list(values)), key=len)
+            case ast.BoolOp(values=parts):
+                # `op == "batch" or op == "padded_batch"`: one subject, compared with several names.
+                for subject in {ast.unparse(one.left) for one in parts if isinstance(one, ast.Compare)}:
+                    same = [one for one in parts if isinstance(one, ast.Compare) and ast.unparse(one.left) == subject]
+                    found |= op_names([other for one in same for other in one.comparators]) if len(same) > 1 else set()
+            case ast.MatchOr(patterns=parts):
+                found = op_names([part.value for part in parts if isinstance(part, ast.MatchValue)])
+        if len(found) > 1:
+            yield node.lineno, found
+
+
+def test_only_the_tables_hold_names_of_several_ops() -> None:
+    problems = []
+    for folder in ("pipelines", "profiles", "cli", "api"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = path.relative_to(ROOT).as_posix()
+            if name not in TABLES:
+                found = several_ops(ast.parse(path.read_text(encoding="utf-8")))
+                problems += [f"{name}:{line}: {', '.join(sorted(ops))}" for line, ops in found]
+    assert not problems, "ask pipelines/ops/traits.py instead of listing ops:\n" + "\n".join(problems)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '_BATCHES = frozenset({"batch", "padded_batch"})',
+        'x = op in ("map", "filter")',
+        'x = op == "map" or op == "prefetch"',
+        'x = {"cache": 1, "shuffle": 2}',
+        'x = {"a": "cache", "b": "shuffle"}',
+        'x = ["TensorSliceDataset", "TensorDataset"]',
+        'x = node.family in ("ParallelMap", "MapAndBatch")',
+        'match op:\n    case "take" | "skip":\n        pass',
+    ],
+)
+def test_lists_of_ops_are_seen(source: str) -> None:
+    assert list(several_ops(ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'x = op == "map"',
+        'x = a == "map" and b == "batch"',
+        'x = ("ParseExample", "ParseExampleV2")',
+        'Owner = Literal["cache", "shuffle"]',
+        'OWNERS: Mapping[Owner, str] = {"cache": "cache", "shuffle": "shuffle"}',
+        'x = ("map", "text")',
+    ],
+)
+def test_single_names_and_other_words_are_no_lists_of_ops(source: str) -> None:
+    assert not list(several_ops(ast.parse(source)))
