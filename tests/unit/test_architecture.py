@@ -56,7 +56,8 @@ GROUND = {"document", "protocol", "wording", "user_frames", "constants"}
 ROWS = {
     "pipelines": (
         {"errors", "addresses", "suggest"},
-        {"ops", "target"},
+        {"ops"},
+        {"target"},
         {"data", "graph"},
         {"spec"},
         {"inference", "build"},
