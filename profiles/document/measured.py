@@ -1,4 +1,4 @@
-"""What a run measures: phases, steps, the device, and what was in the way."""
+"""Measurements of a run: phases, steps, the device, the disk and contention."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Phase(Model):
     how: Literal["hwm", "sampled"] | None = Field(
         None, description="`hwm`: exact high-water mark of the kernel; `sampled`: the largest sample seen from outside."
     )
-    note: str | None = Field(None, description="What a reader should know, e.g. which rule ended the warm-up.")
+    note: str | None = Field(None, description="A remark, e.g. which rule ended the warm-up.")
 
 
 class Throughput(Model):
@@ -50,7 +50,7 @@ class Steps(Model):
     dispatch: Dispatch | None = Field(None, description="`None` with `step: none`.")
     seconds: float
     interval_ms: Quantiles = Field(description="From one step's start to the next one's.")
-    wait_ms: Quantiles = Field(description="Device idle because of the pipeline, the loop's own floor taken off.")
+    wait_ms: Quantiles = Field(description="Device idle because of the pipeline, less the loop's own `floor_ms`.")
     fetch_ms: Quantiles = Field(description="The loop blocked in `next()`.")
     busy_ms: Quantiles | None = Field(None, description="The device at work; `None` with `step: none`.")
     wait_share: float = Field(description="Sum of the waits over the measured time, 0 to 1.")
@@ -121,7 +121,7 @@ class Overhead(Model):
 
 
 class Contention(Model):
-    """How much the machine was in the way."""
+    """How much other processes and the machine slowed the worker."""
 
     runnable_wait_share: float | None = Field(
         None, description="Time the worker's runnable threads waited for a core, over their time running and waiting."

@@ -1,4 +1,4 @@
-"""The stages of the pipeline, and what holds them up."""
+"""The stages of the pipeline, their times, and the measurements behind the verdict's limit."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class OpCost(Model):
 
 
 class PythonCost(Model):
-    """A Python function of the user's, as a sampler in the trace window saw it."""
+    """A Python function of the user's, as sampled in the trace window."""
 
     function: str
     file: str | None = None
@@ -46,12 +46,14 @@ class PythonCost(Model):
     parent: str | None = Field(
         None, description="The op in `ops` that runs it, whose time contains this one; `None` where no op was traced."
     )
-    ms_per_batch: float = Field(description="Time inside it per batch, what it calls in the user's files left out.")
-    share: float = Field(description="Of the time that was seen inside Python functions of the pipeline, 0 to 1.")
+    ms_per_batch: float = Field(
+        description="Time inside it per batch, without the functions that it calls in the user's files."
+    )
+    share: float = Field(description="Of the time sampled inside Python functions of the pipeline, 0 to 1.")
     lock_share: float | None = Field(
         None,
-        description="Of the time inside it, the part in which Python's lock was taken, by it or by another thread: "
-        "measured by a thread that asks for the lock every few milliseconds and notes how long it has to wait.",
+        description="Of the time inside it, the part with the GIL held, by it or by another thread: measured by a "
+        "thread that requests the GIL every few milliseconds and times the wait.",
     )
 
 
@@ -86,38 +88,43 @@ class Stage(Model):
     element_spec: list[Component] | None = Field(None, description="What an element of it is made of.")
     cardinality: int | None = Field(
         None,
-        description="Elements of one pass, as far as the graph tells; -1 without end. Inside a function of one call.",
+        description="Elements of one pass, where the graph has it; -1 without end. Inside a function, of one call.",
     )
     elements: int | None = Field(None, description="Elements it gave during the measured window.")
     time_ms_per_batch: float | None = Field(
         None,
-        description="Time inside the stage per batch, all threads: computing, blocked, and waiting for a core; what "
-        "calling its functions takes is in it.",
+        description="Wall time inside the stage per batch, all threads: computing, blocked, and waiting for a core; "
+        "calling its functions included.",
     )
     timed_by: Literal["model", "trace"] | None = Field(
         None,
-        description="`trace`: its iterators had ended whenever TensorFlow's model was read. Its time is then what an "
-        "element took in the trace window, which makes a pipeline slower, for as many elements as it must have had; "
-        "without a model (autotune is off) that of the window, and only proportions hold. Else `model`.",
+        description="`trace`: its iterators had ended whenever TensorFlow's model was read. Its time is then that of "
+        "an element in the trace window, which slows a pipeline, times the number of its elements; without a model "
+        "(autotune is off) that of the window, so that only proportions hold. Else `model`.",
     )
     cpu_ms_per_batch: float | None = Field(
-        None, description="Of it the CPU time, scaled to that of the process; work on further threads is added."
+        None,
+        description="CPU time per batch, all threads, scaled to that of the process; threads of single ops and calling "
+        "its functions included.",
     )
     blocked_ms_per_batch: float | None = Field(
         None,
-        description="Of it the time in which its threads neither computed nor wanted a core: input and output, sleep, "
-        "locks. By the threads' states in the trace window.",
+        description="Part of the wall time in which its threads neither computed nor wanted a core: input and output, "
+        "sleep, locks. By the threads' states in the trace window.",
     )
     intra_op_ms_per_batch: float | None = Field(
-        None, description="Part of the CPU time: further threads on which TensorFlow splits up single ops."
+        None, description="Part of the CPU time: other threads on which TensorFlow splits up single ops."
     )
     calling_ms_per_batch: float | None = Field(
         None,
-        description="Part of the CPU time: what calling its functions takes, which TensorFlow's model does not count. "
-        "In the trace's proportions, out of the process's CPU time that is nobody's else.",
+        description="Part of the CPU time: calling its functions, which TensorFlow's model does not count. The "
+        "process's unattributed CPU time in the trace's proportions.",
     )
     calls_per_batch: float | None = Field(None, description="Calls of its functions per batch in the trace window.")
-    share: float | None = Field(None, description="Of the time inside all stages, waiting for a core left out, 0 to 1.")
+    share: float | None = Field(
+        None,
+        description="Its part of the pipeline's work, 0 to 1: the time inside all stages without waiting for a core.",
+    )
     parallelism: float | None = None
     tunable: bool | None = Field(None, description="TensorFlow chooses its parallelism or buffer.")
     bytes_per_element: float | None = None
@@ -128,9 +135,7 @@ class Stage(Model):
     buffer_fill: list[tuple[float, float]] | None = Field(
         None, description="Pairs of seconds since the measured window began and elements held then; bounded."
     )
-    ceiling_batches_per_second: float | None = Field(
-        None, description="What it could give if everything else took no time."
-    )
+    ceiling_batches_per_second: float | None = Field(None, description="Its rate if everything else took no time.")
     ceiling_resource: Literal["serial", "threads", "cores"] | None = Field(
         None, description="What sets its ceiling: one call at a time, its threads, or the cores."
     )
@@ -144,7 +149,7 @@ class Stage(Model):
 
 
 class Headspace(Model):
-    """What an infinitely fast pipeline would be worth: cached batches replayed through the same step."""
+    """What an infinitely fast pipeline would bring: preloaded batches replayed through the same step."""
 
     interval_ms: float = Field(description="Mean interval of the measured steps.")
     replayed_ms: float = Field(description="Mean interval with the replay; with `step: none` the loop's own floor.")
@@ -154,7 +159,7 @@ class Headspace(Model):
 
 
 class Causes(Model):
-    """Named measurements behind the verdict's `limit`; `None` where the system does not tell."""
+    """Named measurements behind the verdict's `limit`; `None` where the system does not have them."""
 
     worker_cores: float | None = Field(None, description="CPU seconds of the worker per second.")
     demanded_cores: float | None = Field(None, description="The same if its threads had never waited for a core.")
@@ -165,5 +170,5 @@ class Causes(Model):
     python_share: float | None = Field(None, description="Part of the time in which pipeline Python ran, by the trace.")
     python_ms_per_batch: float | None = Field(None, description="Time inside Python functions, summed over threads.")
     python_lock_share: float | None = Field(
-        None, description="Of the time seen inside Python functions, the part in which Python's lock was taken."
+        None, description="Of the time sampled inside Python functions, the part with the GIL held."
     )

@@ -1,4 +1,4 @@
-"""Where the time goes besides the stages: the process's CPU time, ceilings, and fetching apart from preparing."""
+"""Time outside the stages: the process's CPU time, upper bounds, and fetching apart from preparing."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ class CpuAccount(Model):
     total_ms: float = Field(description="CPU time of the worker per batch while measuring.")
     stages_ms: float = Field(description="Inside stages of the pipeline, calling their functions included.")
     loop_ms: float | None = Field(
-        None, description="The Python loop with its step: CPU time per step on batches that lie ready."
+        None, description="The Python loop with its step: CPU time per step on preloaded batches."
     )
     pipeprof_ms: float | None = Field(None, description="CPU time of the measurement's bookkeeping in the loop.")
-    unattributed_ms: float = Field(0.0, description="Inside stages whose cost could not be read or told apart.")
+    unattributed_ms: float = Field(0.0, description="Inside stages whose cost could not be read or attributed.")
     runtime_ms: float = Field(
-        description="What is left: TensorFlow handing elements from thread to thread, its autotuning."
+        description="The rest: TensorFlow's runtime, such as passing elements between threads and autotuning."
     )
     waiting_share: float | None = Field(
-        None, description="Of the threads' time that wanted a core, the part in which they did not get one."
+        None, description="Of the time in which threads wanted a core, the part without one."
     )
     waiting_ms: float | None = Field(
         None,
         description="Time inside the stages per batch in which their threads wanted a core and had none, by their "
-        "states in the trace window; beside `total_ms`. `None` where too few of them were looked at.",
+        "states in the trace window; not part of `total_ms`. `None` where too few of them were sampled.",
     )
     throttled_share: float | None = Field(
-        None, description="Part of the measured time in which the cgroup's quota held the process back."
+        None, description="Part of the measured time in which the cgroup's quota throttled the process."
     )
     scale: float = Field(
         1.0,
@@ -60,11 +60,11 @@ class Ceiling(Model):
 
 
 class Fetch(Model):
-    """A step with files from the disk, from memory, and with batches that lie ready."""
+    """A step with files from the disk, from memory, and with preloaded batches."""
 
     cold_ms: float | None = Field(None, description="Mean interval with the source files evicted first (`--cold`).")
     warm_ms: float | None = Field(None, description="Mean interval with the same files in memory.")
-    replayed_ms: float | None = Field(None, description="Mean interval with batches that lie ready.")
+    replayed_ms: float | None = Field(None, description="Mean interval with preloaded batches.")
     fetch_ms: float | None = Field(None, description="cold - warm: what fetching adds to a step.")
     prepare_ms: float | None = Field(None, description="warm - replayed: what preparing adds to a step.")
-    warm_disk_bytes: int | None = Field(None, description="Bytes that came from the disk all the same.")
+    warm_disk_bytes: int | None = Field(None, description="Bytes that still came from the disk.")
