@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 READMES = [ROOT / "README.md", *sorted((ROOT / "examples").glob("*/README.md"))]
 PROGRAMS = ("pipeprof", "python")
 FENCE, PROMPT, OMITTED, VERDICT = "```", "$ ", "…", "verdict"
-NOTABLE = {"Suspected", "Error"}
+NOTABLE = {"What", "Error"}
 """Sections whose appearance in a new report is worth a look."""
 EXPECTED = {0, 5}
 """Exit codes of commands that did what an example shows: fine, and the measured pipeline failed."""
@@ -136,21 +136,12 @@ def _stripped(lines: Sequence[str]) -> list[str]:
     return kept
 
 
-def without_title(lines: Sequence[str], target: str) -> list[str]:
-    """The verdict's paragraph up to the line that names the target, which repeats the command above it."""
-    for number, line in enumerate(lines):
-        if line.startswith(target) or f"  {target}" in line:
-            return list(lines[:number])
-    return list(lines)
-
-
 def refreshed(session: Session, printed: str) -> tuple[list[str], list[str]]:
     """What a session shows of a new report, and notes on what it cannot show or does not."""
     old, new = session.shown, _stripped(printed.splitlines())
     end = old[len(_stripped(old)) :]
     if session.words[0] != "pipeprof":
         return [*new, *end], []
-    targets = [word for word in session.words if word.startswith("examples/")]
     now = {section.kind: section for section in sections(new)}
     shown, notes = sections(old), []
     lines = [OMITTED] if old and old[0] == OMITTED else []
@@ -159,8 +150,6 @@ def refreshed(session: Session, printed: str) -> tuple[list[str], list[str]]:
             notes.append(f"no longer: {section.kind}")
             continue
         body = list(now[section.kind].lines)
-        if section.kind == VERDICT and session.words[1] == "run":
-            body = without_title(body, targets[0]) if targets else body
         if section.cut:
             body = [*body[: len(section.lines)], OMITTED]
         lines += [*([""] if lines not in ([], [OMITTED]) else []), *body]

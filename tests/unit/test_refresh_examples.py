@@ -18,7 +18,7 @@ README = """# A story
 
 ```
 $ pipeprof run examples/a/spec.yaml
-Bound by the input: old.
+Input-bound: old.
 
 Memory  old
   phase  1
@@ -46,24 +46,22 @@ $ pipeprof run: no command
 ```
 """
 REPORT = """\
-Bound by the step: new,
+Step-bound: new,
 in two lines.
-spec  examples/a/spec.yaml  --set a=1
---set b=2
 
 Pipeline  new
-  at
+  #
 
 Memory  new
   phase  2
   phase  3
 
-Suspected, not tried
+What to change
   1. One
 
   2. Two
 
-Verdict     step
+Reliable  settled
 """
 CHECK = """\
 examples/a/spec.yaml: no errors
@@ -103,15 +101,15 @@ def test_commands_are_found_in_blocks_alone():
 
 def test_a_report_is_cut_at_its_headings():
     found = tool.sections(REPORT.splitlines())
-    assert [section.kind for section in found] == ["verdict", "Pipeline", "Memory", "Suspected", "Verdict"]
-    assert found[3].lines == ("Suspected, not tried", "  1. One", "", "  2. Two")
+    assert [section.kind for section in found] == ["verdict", "Pipeline", "Memory", "What", "Reliable"]
+    assert found[3].lines == ("What to change", "  1. One", "", "  2. Two")
 
 
 def test_a_session_shows_the_sections_it_showed():
     run, check, script = sessions(README)
     shown, notes = tool.refreshed(run, REPORT)
-    assert shown == ["Bound by the step: new,", "in two lines.", "", "Memory  new", "  phase  2", "  phase  3", ""]
-    assert notes == ["has now: Suspected"]
+    assert shown == ["Step-bound: new,", "in two lines.", "", "Memory  new", "  phase  2", "  phase  3", ""]
+    assert notes == ["has now: What"]
     assert tool.refreshed(script, "a\n\nb\n") == (["a", "", "b"], [])
     assert script.shown == ["old"]
     assert tool.refreshed(check, CHECK) == (
@@ -122,17 +120,17 @@ def test_a_session_shows_the_sections_it_showed():
 
 def test_a_section_that_is_gone_is_told():
     run = sessions(README)[0]
-    shown, notes = tool.refreshed(run, "Bound by the step: new.\n")
-    assert shown == ["Bound by the step: new.", ""]
+    shown, notes = tool.refreshed(run, "Step-bound: new.\n")
+    assert shown == ["Step-bound: new.", ""]
     assert notes == ["no longer: Memory"]
 
 
 def test_a_section_cut_short_between_others_is_still_one_the_next_time():
     shown = ["Old.", "", "Pipeline  old", tool.OMITTED, "", "Memory  old", "  phase", tool.OMITTED]
-    new = ["Bound by the step: new,", "in two lines.", "", "Pipeline  new", tool.OMITTED]
+    new = ["Step-bound: new,", "in two lines.", "", "Pipeline  new", tool.OMITTED]
     new += ["", "Memory  new", "  phase  2", tool.OMITTED]
     session = tool.Session("pipeprof run examples/a/spec.yaml", shown)
-    assert tool.refreshed(session, REPORT) == (new, ["has now: Suspected"])
+    assert tool.refreshed(session, REPORT) == (new, ["has now: What"])
     assert tool.refreshed(tool.Session(session.command, new), REPORT)[0] == new
 
 
