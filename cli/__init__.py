@@ -1,1 +1,1 @@
-"""The commands and everything a person sees."""
+"""The command line: commands, reports and formats."""

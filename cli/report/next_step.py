@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeprof.cli.command_line import check_limit, recover_options, rerun
 from pipeprof.cli.options import duration
+from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.wording import milliseconds, significant
 
@@ -22,6 +23,8 @@ SHORT_SECONDS = 1.0
 
 _LONGER = 3
 _GOOD_PART = 0.1
+_SHORTEST_STEP_MS = 1.0
+"""No training step is shorter."""
 _DEFAULT_TIMEOUT = 120.0
 _GIB = 1024**3
 _ENDED_EARLY = ("interrupted", "terminated", "max-time")
@@ -90,9 +93,9 @@ def _measure_longer(profile: Profile) -> NextCommand | None:
     unsettled = any(warning.code == "not-settled" for warning in profile.warnings)
     if not unsettled and steps.count >= FEW_STEPS and steps.seconds >= SHORT_SECONDS:
         return None
-    why = "the warm-up had not settled" if unsettled else f"only {steps.count:,} steps in {steps.seconds:.1f} s"
+    why = "the warm-up had not settled" if unsettled else f"only {steps.count:,} steps in {in_words(steps.seconds)}"
     longest = max(steps.seconds, duration("--seconds", recover_options(profile).seconds) or 0.0)
-    length = _in_words(max(30, math.ceil(_LONGER * longest)))
+    length = _write_duration(max(30, math.ceil(_LONGER * longest)))
     return _command(rerun(profile, seconds=length, steps=None), f"measure longer: {why}")
 
 
@@ -105,7 +108,8 @@ def _add_step(profile: Profile) -> NextCommand | None:
     if batch_ms <= 0:
         return None
     unit = 10.0 ** (math.floor(math.log10(batch_ms)) - 1)
-    step = f"{significant(math.ceil(batch_ms / unit) * unit, 2).replace(',', '')}ms"
+    step_ms = max(math.ceil(batch_ms / unit) * unit, _SHORTEST_STEP_MS)
+    step = f"{significant(step_ms, 2 if step_ms > _SHORTEST_STEP_MS else 1).replace(',', '')}ms"
     purpose = f"a batch takes {milliseconds(batch_ms)}: replace {step} with your step time to see whether it would wait"
     return _command(rerun(profile, step=f"simulate:{step}"), purpose)
 
@@ -136,7 +140,7 @@ def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> Nex
         return None
     if problem.code == "hung":
         timeout = duration("--timeout", recover_options(profile).timeout) or _DEFAULT_TIMEOUT
-        return _command(rerun(profile, timeout=_in_words(5 * timeout)), "in case a batch only takes longer")
+        return _command(rerun(profile, timeout=_write_duration(5 * timeout)), "in case a batch only takes longer")
     if problem.code == "step-raised":
         return _command(rerun(profile, step="none", dispatch=None), "the pipeline without the step")
     if problem.code == "out-of-memory" and problem.stage is not None and profile.target.kind == "spec":
@@ -155,7 +159,7 @@ def _measure_shorter(profile: Profile, problem: Problem) -> NextCommand | None:
     limit = duration("--max-time", recover_options(profile).max_time)
     if problem.code != "max-time" or limit is None:
         return None
-    return _command(rerun(profile, max_time=_in_words(_LONGER * limit)), "more time: no step was measured")
+    return _command(rerun(profile, max_time=_write_duration(_LONGER * limit)), "more time: no step was measured")
 
 
 def _show_everything(saved: str | None) -> NextCommand | None:
@@ -165,7 +169,7 @@ def _show_everything(saved: str | None) -> NextCommand | None:
     return NextCommand(line, "the complete traceback, and all that was measured until then")
 
 
-def _in_words(seconds: float) -> str:
+def _write_duration(seconds: float) -> str:
     """A duration as an option takes it: ``90`` or ``10min``."""
     return f"{seconds / 60:g}min" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g}"
 

@@ -1,4 +1,4 @@
-"""What a user sees on stderr while a pipeline is measured: one live line, or one line a phase in a log."""
+"""Progress on stderr during a measurement: one live line in a terminal, one line per phase in a log."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.progress import Progress
 
 REDRAW_SECONDS = 0.25
-"""A live line is drawn at most so often: drawing takes time from the machine that is being measured."""
+"""Minimum time between two drawings of the live line: drawing uses CPU time of the measured machine."""
 
 DATA_LINE_SECONDS = 5.0
 _CLEAR = "\r\x1b[K"
 _WORDS = {
     "import": "starting TensorFlow",
-    "data": "loading arrays",
+    "data": "loading data",
     "build": "building the pipeline",
     "first_element": "first element",
     "warmup": "warming up",
@@ -35,7 +35,7 @@ _WORDS = {
 
 
 def progress_for(stream: TextIO, *, quiet: bool, verbose: bool) -> Progress:
-    """The progress that fits the stream: live on a terminal, lines elsewhere, nothing with ``-q``."""
+    """Choose the progress for a stream: live in a terminal, lines elsewhere, nothing with ``-q``."""
     if quiet:
         return Silent()
     if stream.isatty() and os.environ.get("TERM") != "dumb" and os.environ.get("TTY_INTERACTIVE") != "0":
@@ -44,7 +44,7 @@ def progress_for(stream: TextIO, *, quiet: bool, verbose: bool) -> Progress:
 
 
 class LineProgress:
-    """One line a phase, for logs and pipes.
+    """One line per phase, for logs and pipes.
 
     Args:
         stream: Where to write.
@@ -63,7 +63,7 @@ class LineProgress:
         self._data_said: tuple[str, float] = ("", 0.0)
 
     def phase(self, name: str, seconds_expected: float | None) -> None:
-        """Say that a phase begins."""
+        """Write that a phase begins."""
         self._end_phase()
         self._phase, self._began, self._rate = name, self._clock(), None
         self._line(_phase_words(name, seconds_expected))
@@ -74,11 +74,11 @@ class LineProgress:
         self._rate = rate if rate is not None else self._rate
 
     def note(self, text: str) -> None:
-        """Say it now."""
+        """Write a note at once."""
         self._line(text)
 
     def data(self, name: str, done: int, total: int) -> None:
-        """Say when an input is begun, every five seconds, and when it is done."""
+        """Write how much of an input is generated: at its start, every five seconds, and at its end."""
         said, when = self._data_said
         now = self._clock()
         if name != said or done >= total or now - when >= DATA_LINE_SECONDS:
@@ -86,7 +86,7 @@ class LineProgress:
             self._line(f"generating data:{name}, {done:,} of {total:,}")
 
     def close(self) -> None:
-        """Say how the last phase went."""
+        """Write how long the last phase took."""
         self._end_phase()
         self._phase = None
 
@@ -110,7 +110,7 @@ class LineProgress:
 
 
 class LiveProgress(LineProgress):
-    """One line that is drawn over: phase, current rate, how far, time left."""
+    """One line that is drawn again and again: phase, current rate, share done, time left."""
 
     def __init__(self, stream: TextIO, *, verbose: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream, verbose=verbose, clock=clock)
@@ -133,12 +133,12 @@ class LiveProgress(LineProgress):
         self._draw(", ".join(part for part in parts if part))
 
     def data(self, name: str, done: int, total: int) -> None:
-        """Draw how much of an input is made."""
+        """Draw how much of an input is generated."""
         share = f" ({done / total:.0%})" if total else ""
         self._draw(f"generating data:{name}, {done:,} of {total:,}{share}", at_once=done >= total)
 
     def close(self) -> None:
-        """Take the line away."""
+        """Clear the line."""
         super().close()
         self._clear()
 

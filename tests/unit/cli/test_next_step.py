@@ -16,6 +16,7 @@ from pipeprof.cli.command_line import OUTPUTS, parse_run, rerun
 from pipeprof.cli.main import app
 from pipeprof.cli.options import RunOptions
 from pipeprof.cli.report.next_step import NextCommand, next_command
+from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.profiles.document.findings import Finding, VerdictDetail
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.messages import Message, Problem
@@ -180,7 +181,7 @@ def test_a_fix_without_overrides_is_shown(recorded: Recorded) -> None:
 
 
 @pytest.mark.parametrize(
-    ("batch_ms", "step"), [(1.2324, "1.3ms"), (83.0, "83ms"), (412.6, "420ms"), (0.0451, "0.046ms")]
+    ("batch_ms", "step"), [(1.2324, "1.3ms"), (83.0, "83ms"), (412.6, "420ms"), (0.0451, "1ms"), (1700.0, "1700ms")]
 )
 def test_without_a_step_one_as_long_as_a_batch_is_added(batch_ms: float, step: str, recorded: Recorded) -> None:
     profile = with_flags(recorded("step-none"), "--seed 7")
@@ -212,7 +213,7 @@ def test_a_short_measurement_is_made_longer(
     command = chosen(profile)
     assert command.line.endswith(expected)
     assert "--steps" not in command.line
-    assert command.purpose == f"measure longer: only {steps} steps in {seconds:.1f} s"
+    assert command.purpose == f"measure longer: only {steps} steps in {in_words(seconds)}"
 
 
 def test_a_measurement_that_had_not_settled_is_made_longer(recorded: Recorded) -> None:
