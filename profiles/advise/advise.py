@@ -1,4 +1,4 @@
-"""From a view of a pipeline to findings: run the rules, hold back what does not matter, put the rest in order."""
+"""Findings of a pipeline: the rules applied, gated by what a faster pipeline could gain, and ordered."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ HEADSPACE_SHARE = Threshold(
     "what cached batches through the same step save at most; less is within the noise of a run",
 )
 GATE = (WAIT_SHARE, HEADSPACE_SHARE)
-"""Rules of the family `speed` are heard only from these two shares on."""
+"""Findings of the family `speed` are reported only from these two shares on."""
 
-UNVERIFIED = "verification does not exist yet"
+UNVERIFIED = "this version does not measure fixes yet"
 
 _T = TypeVar("_T")
 _LONGEST_ERROR = 200
@@ -54,27 +54,27 @@ def advise(
     """Apply every rule to a pipeline.
 
     Args:
-        view: Static: `Rule.check` is asked; measured: `Rule.diagnose`.
-        ignore: Entries of the spec: what they name is left out, and listed in a message.
-        rules: The rules by name; all there are if not given.
+        view: Static: `Rule.check` applies; measured: `Rule.diagnose`.
+        ignore: Entries of the spec: findings to leave out, which a message lists.
+        rules: By name; all if not given.
 
     Returns:
-        The findings in the order in which they are shown, and what else is to be said: rules that failed, findings
-        that were ignored, speed that could not be judged.
+        The findings in the order in which they are shown, and messages: rules that failed, findings that were ignored,
+        speed that could not be judged.
     """
     known = all_rules() if rules is None else rules
     messages = unknown_rules(ignore, known)
     found = _findings(known, view, messages)
-    found, told = _gate(_merged(found, view), view)
+    found, gated = _gate(_merged(found, view), view)
     found, ignored = without_ignored(found, ignore, view)
-    return ordered(found, view), [*messages, *told, *ignored]
+    return ordered(found, view), [*messages, *gated, *ignored]
 
 
 def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
     """The findings in the order in which they are shown.
 
-    Kept ones, ceilings, what is wrong with the data, suspicions, rejected ones; within each by worth, then by their
-    place in the pipeline.
+    Kept ones, ceilings, correctness, unverified ones, rejected ones; within each by worth, then by place in the
+    pipeline.
     """
     places = {stage.id: index for index, stage in enumerate(view.stages)} if view is not None else {}
 
@@ -90,7 +90,7 @@ def worth(finding: Finding, view: PipelineView | None = None) -> float:
 
     Args:
         finding: Its measured effect counts, else the predicted one.
-        view: Tells the peak that savings are a part of; without a measured one, the memory limit.
+        view: Has the peak that savings are a part of; without a measured one, the memory limit.
 
     Returns:
         0 if nothing is known about it.
@@ -205,7 +205,7 @@ def _merged(findings: Iterable[Finding], view: PipelineView) -> list[Finding]:
 
 
 def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], list[Message]]:
-    """Hold back advice on speed where there is little to win, or where nobody knows."""
+    """Leave out findings on speed where a faster pipeline gains little, or where that is unknown."""
     if view.kind == "static" and view.profile is None:
         return findings, []
     steps = view.profile.steps if view.profile is not None else None
@@ -221,9 +221,9 @@ def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], l
     )
     if small or not speed:
         return others, []
-    unknown = "no step was measured" if wait is None else "the headspace was not measured"
+    unknown = "no step was measured" if wait is None else "the upper bound of a faster pipeline was not measured"
     what = ", ".join(dict.fromkeys(finding.rule for finding in speed))
-    message = f"{unknown}, so nothing is said about speed; held back: {what}"
+    message = f"Speed was not judged: {unknown}. Not reported: {what}"
     return others, [Message(code="speed-not-judged", message=message)]
 
 
@@ -276,11 +276,11 @@ def findings_for(
     elif view is None:
         missing = missing and f"{missing}: no rule was applied"
     elif missing:
-        missing = f"{missing}: only the sources in memory were judged"
+        missing = f"{missing}: only the in-memory sources were judged"
     elif profile.steps is not None and not has_costs(view):
         missing = (
-            "TensorFlow kept no model of this pipeline, as with autotune off, so what each stage costs is not known: "
-            "rules that compare costs say nothing"
+            "TensorFlow keeps no counters of this pipeline, as with autotune off, so the cost of each stage is "
+            "unknown: rules that compare costs were not applied"
         )
     if missing and not (view is None and profile.errors):
         messages.append(_not_judged(profile, missing))
@@ -335,7 +335,7 @@ class _Measured:
 
 
 def _measurement(profile: Profile, headspace: Headspace | None, facts: Facts | None) -> _Measured:
-    """What a view carries of a run besides its stages."""
+    """Collect what a view carries of a run in addition to its stages."""
     if headspace is None and profile.headspace is not None:
         headspace = Headspace(profile.headspace.interval_ms, profile.headspace.replayed_ms)
     if facts is None:

@@ -1,4 +1,4 @@
-"""What can be said of a spec without running it: findings, and the memory it should need."""
+"""Findings and predicted memory of a spec, without running it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def static_advice(
         loaded: The spec.
         cores: Cores that a run could use.
         memory_limit_bytes: Memory that it could use.
-        what_if: Tell what the limit means for shuffles and caches.
+        what_if: Answer what the limit means for shuffles and caches.
     """
 
     def read() -> PipelineView:
@@ -61,9 +61,9 @@ def static_advice(
         return StaticAdvice(messages=messages)
     memory = tried("its memory", lambda: memory_prediction(view), messages)
     result = tried("the rules", lambda: advise(view, ignore=loaded.spec.ignore), messages)
-    findings, told = result if result is not None else (None, [])
+    findings, more = result if result is not None else (None, [])
     answers = []
     if what_if and memory is not None and memory_limit_bytes is not None:
         answers = what_ifs(view, memory, memory_limit_bytes)
     uncounted = not_predicted(view, memory) if memory is not None else []
-    return StaticAdvice(findings, memory, [*messages, *told], answers, uncounted)
+    return StaticAdvice(findings, memory, [*messages, *more], answers, uncounted)

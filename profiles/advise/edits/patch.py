@@ -45,7 +45,7 @@ def proposal(view: PipelineView, edits: Sequence[ProposedEdit]) -> tuple[str | N
     """The edits as YAML and as Python; ``None`` for none.
 
     Stages next to each other that change are written out as they stand afterwards, with everything that was written in
-    them; what is between two of them comes along.
+    them; stages between two of them are included.
     """
     yaml: list[str] = []
     python: list[str] = []

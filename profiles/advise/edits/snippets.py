@@ -174,7 +174,7 @@ def features_python(features: Mapping[str, Any]) -> str:
 def structure_of(stage: StageView) -> Sequence[str] | int | None:
     """How the element of a source is built: names of a dict, the length of a tuple, ``None`` for neither.
 
-    The names are in the order of `StageView.element`. What nobody knows is taken for a tuple.
+    The names are in the order of `StageView.element`. An unknown structure counts as a tuple.
     """
     if stage.written is None:
         return _structure_by_keys(stage)

@@ -1,4 +1,4 @@
-"""From what a run saw of memory to the profile's ledger, its series, and what is to be said of them."""
+"""The memory ledger, series and growth of a profile, from a run's readings and looks."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class LedgerInput:
 
 
 def account(profile: Profile, seen: LedgerInput) -> list[Message]:
-    """Fill in the ledger and all that belongs to it; returns what a reader should be told."""
+    """Fill in the ledger with its series and growth; return warnings."""
     memory = profile.memory
     running = [look for look in seen.looks if look.phase != AT_REST]
     memory.series = memory_series(running, seen.origin)
@@ -196,7 +196,7 @@ def _fullest(looks: Iterable[Look], phase: str | None) -> Look | None:
 
 
 def _at_fullest(profile: Profile, look: Look | None) -> None:
-    """What stages hold is told as of the look that the ledger is made from: the last one may be at an ebb."""
+    """State buffers as of the look that the ledger is made from, because the last look may be at a low."""
     for stage in profile.stages or ():
         one = look.by_stage.get(stage.id) if look is not None else None
         if one is not None and one.bytes >= 0 and stage.buffered_bytes is not None:
@@ -204,7 +204,7 @@ def _at_fullest(profile: Profile, look: Look | None) -> None:
 
 
 def entries_of(ledger: Ledger, predicted: MemoryPrediction | None) -> list[LedgerEntry]:
-    """The ledger with what was predicted beside the first entry of an owner at a stage."""
+    """Convert the ledger, with the prediction at the first entry of an owner at a stage."""
     expected: dict[tuple[str, str | None], int] = {}
     for one in predicted.held if predicted is not None else ():
         expected[one.owner, one.stage] = expected.get((one.owner, one.stage), 0) + one.bytes

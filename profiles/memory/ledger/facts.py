@@ -12,7 +12,7 @@ from pipeprof.profiles.protocol.messages import MemoryReading
 
 
 def grown_in_use(before: MemoryReading, after: MemoryReading) -> int | None:
-    """Bytes by which what is in use outside the pool grew; None where nobody can tell.
+    """Bytes by which what is in use outside the pool grew; None where unknown.
 
     Glibc's blocks, and Python's: of these the number is known, so that they are what else the process has grown by, at
     most what so many can take.
@@ -51,7 +51,7 @@ class Buffer:
         texts: What it does not count is in proportion to what it does: strings.
         most: Bytes that its elements take at most, where that is known of texts.
         parts: Its elements are parts of larger tensors, each of which stays as long as one of them is held.
-        pool_only: What it holds is only known of the pool: what the heap grew by may be anybody's.
+        pool_only: Its size is known only from the pool; growth of the heap cannot be attributed.
         windows: They are windows, which no look counts.
         weight: Elements of the source in one of its elements.
         alias: Its tensors are another stage's.

@@ -137,7 +137,7 @@ def leak_estimate(
         looks: In order.
         series: Of the run.
         origin: Monotonic time at which the run's series begin.
-        in_use: Bytes by which blocks in use, glibc's and Python's, grew while measuring; None where nobody can tell.
+        in_use: Bytes by which blocks in use, glibc's and Python's, grew while measuring; None where unknown.
         children: There were child processes, which only the series counts.
     """
     measured = [look for look in looks if look.phase == "measure"]
@@ -296,7 +296,7 @@ def _mean(of: Sequence[float]) -> float:
 
 
 def trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """Slope and half its 95 % interval, with errors that depend on the one before; infinite where it cannot be told.
+    """Slope and half its 95 % interval, with errors that depend on the one before; infinite where unknown.
 
     Memory comes and goes over several looks, so that the errors of neighbours are alike and the interval of least
     squares is too narrow. This is the regression of Prais and Winsten (Trend estimators and serial correlation, Cowles

@@ -52,7 +52,7 @@ def _mapped(facts: LedgerFacts, reading: MemoryReading, buffers: Iterable[Buffer
 
 
 def heap_free(facts: LedgerFacts) -> int | None:
-    """Bytes of the heap that are free at the peak and were not before; None where nobody can tell.
+    """Bytes of the heap that are free at the peak and were not before; None where unknown.
 
     They were read at some moment near the peak, as just before an epoch fills its buffers. What the heap has in use at
     its fullest beyond that moment's is new memory as far as the process has grown until the peak, and for the rest lies

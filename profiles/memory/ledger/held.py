@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _FULL = 0.5
 _SMALL_KEY = 64
-"""Bytes of an element's small tensors that nobody counts beside large ones: a key, a length."""
+"""Bytes of small tensors, a key or a length, that the model omits next to large ones."""
 _TAKEN_OVER = frozenset({
     "AsString", "EncodePng", "ReduceJoin", "RegexReplace", "StaticRegexReplace", "StringFormat", "StringJoin",
     "StringLower", "StringStrip", "StringUpper",
@@ -166,7 +166,7 @@ def _given(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
 
 
 def _overhead(view: PipelineView, owner: Owner, given: StageView) -> int:
-    """Bytes in use of an element beside its values; of few elements nobody counts them."""
+    """Bytes in use of an element beside its values; few elements are not counted."""
     if owner not in RETAINING_OWNERS:
         return 0
     return element_overhead_bytes(len(given.element or ()) or 1, counted=counted(view, given))

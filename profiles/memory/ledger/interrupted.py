@@ -1,6 +1,6 @@
 """The ledger of a run that was ended: what its last look showed, as of that moment.
 
-The graph is read after a measurement, so it is not there. Buffers are told by the names that TensorFlow gives its
+The graph is read after a measurement, so it is not there. Buffers are known by the names that TensorFlow gives its
 iterators; a stage is named only where a single written one can be meant.
 """
 

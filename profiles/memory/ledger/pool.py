@@ -41,7 +41,7 @@ def pool_free(facts: LedgerFacts, residue: int) -> int:
 
 
 def index_bytes(facts: LedgerFacts) -> int:
-    """What the pool's index has grown by since the iterator was made; 0 if nobody can tell.
+    """What the pool's index has grown by since the iterator was made; 0 if unknown.
 
     With fewer tensors in it there would be fewer regions, but they are no stage's: the pool doubles with each.
     """
@@ -124,7 +124,7 @@ def used_again(facts: LedgerFacts) -> int:
 
 
 def _when_made(facts: LedgerFacts, made: MemoryReading) -> int:
-    """Resident memory when the iterator had been made, without copies that were let go of later."""
+    """Resident memory when the iterator had been made, without copies that were freed later."""
     names = list(facts.readings)
     later = [facts.readings[name].rss for name in names[names.index("iterator") : names.index(facts.peak_phase) + 1]]
     first, released = facts.readings.get("first"), facts.readings.get("released")

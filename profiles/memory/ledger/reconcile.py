@@ -137,7 +137,7 @@ def _copies(facts: LedgerFacts, known: int) -> int:
 
 
 def _dropped(readings: Mapping[str, MemoryReading]) -> int:
-    """What was let go of with the next conversion of an array."""
+    """Bytes that the next conversion of an array freed."""
     first, released = readings.get("first"), readings.get("released")
     return max(0, first.rss - released.rss) if first is not None and released is not None else 0
 
@@ -192,7 +192,7 @@ def _held(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
 
 
 def _at_most_full(buffers: list[Buffer], left: float | None) -> tuple[list[Buffer], float | None]:
-    """Windows, which no look counts, as they were at the pool's peak: they have what nothing else had in use then."""
+    """Assign unclaimed pool bytes at the peak to windowing stages, whose size the model never reports."""
     windows = [one for one in buffers if one.windows and not one.alias]
     if not windows or not left:
         return buffers, left
@@ -247,7 +247,7 @@ def _merged(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _slack(facts: LedgerFacts, residue: Sequence[Entry], holes: float, *, pooled: bool) -> list[Entry]:
-    """What the pool and glibc keep without anybody using it."""
+    """Freed memory that the pool and glibc keep."""
     found = []
     now = facts.readings.get(facts.peak_phase)
     if pooled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeprof.profiles.document.vocabulary import PhaseName
 
 AT_REST: PhaseName = "trace"
-"""The phase of the one look that was taken when nobody took batches."""
+"""The phase of the one look at a pipeline at rest, when no batches were requested."""
 IN_FLIGHT = "in flight"
 BUILDING = "building the pipeline"
 OBJECTS = "large Python objects"

@@ -1,4 +1,4 @@
-"""What stages hold that put elements together or take them apart."""
+"""Buffers of stages that batch elements or split batches."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Portion:
 
 
 def portions(view: PipelineView, stage: StageView) -> Iterator[Portion]:
-    """What a stage holds that makes batches, or takes them apart; nothing for any other."""
+    """Yield the buffers of a stage that makes or splits batches; nothing for any other."""
     below = view.input_of(stage)
     if stage.op == "unbatch":
         if below is not None and holder(view, below) is None:
-            yield Portion(1, "batch that it takes apart", element_size(view, below))
+            yield Portion(1, "batch that it splits", element_size(view, below))
     elif stage.op == "rebatch":
         yield from _rebatched(view, stage, below)
     elif isinstance(stage.arguments.get("bucket_batch_sizes"), list) and below is not None:
@@ -63,7 +63,7 @@ def _batched(view: PipelineView, stage: StageView, below: StageView | None) -> I
 def _rebatched(view: PipelineView, stage: StageView, below: StageView | None) -> Iterator[Portion]:
     """A part of one batch is a view of it, if it begins where a view can; parts of several are put together anew.
 
-    Whoever has such a view keeps the whole batch: that one is there until the next has been made.
+    A view keeps its whole batch alive until the next one is complete.
     """
     size, whole = element_size(view, stage), element_size(view, below) if below is not None else None
     rows, given = batch_size_of(stage), rows_of(view, below) if below is not None else None
@@ -72,16 +72,16 @@ def _rebatched(view: PipelineView, stage: StageView, below: StageView | None) ->
     elif not rows or not given:
         # Their sizes were measured.
         if holder(view, below) is None and size.bytes < whole.bytes:
-            yield Portion(1, "rest of the batch that is handed on in parts", whole.less(size.bytes))
+            yield Portion(1, "rest of the batch that it outputs in parts", whole.less(size.bytes))
         elif size.bytes > whole.bytes:
             yield Portion(2, "in flight, the parts and their copy", size)
     elif given % rows:
         parts = Size(max(size.bytes, 2 * whole.bytes) if given > rows else size.bytes, whole.partial)
-        yield Portion(1, "of batches that it puts together", parts)
+        yield Portion(1, "of batches that it joins", parts)
         yield Portion(1, "in flight", size)
     elif all((one.nbytes or 0) % ALIGNMENT_BYTES == 0 for one in components(view, stage)):
         if holder(view, below) is None:
-            yield Portion(1, "rest of the batch that is handed on in parts", whole.less(size.bytes))
+            yield Portion(1, "rest of the batch that it outputs in parts", whole.less(size.bytes))
     else:
-        yield Portion(1, "batch that it takes apart", whole)
+        yield Portion(1, "batch that it splits", whole)
         yield Portion(1, "in flight", size)

@@ -94,7 +94,7 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction
     elif traits(stage.op).maps or stage.op == "interleave":
         yield from _parallel(view, stage)
     elif stage.op == "snapshot":
-        yield UnknownSize("parallel", stage.id, "how much waits to be written to the disk depends on the disk")
+        yield UnknownSize("parallel", stage.id, "the data that waits to be written depends on the disk")
     elif stage.op == "group_by_window":
         yield UnknownSize("batch", stage.id, "it keeps a window for every key")
     else:
@@ -102,7 +102,7 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction
 
 
 def _without_array(view: PipelineView, entry: BufferPrediction | UnknownSize) -> BufferPrediction | UnknownSize:
-    """A source's bytes where its array goes when the dataset has been made."""
+    """The prediction of a source whose array is deleted after the dataset is built."""
     stage = view.by_id[entry.stage]
     if not isinstance(entry, BufferPrediction) or entry.owner != "source" or not stage.source_bytes or stage.constant:
         return entry
@@ -110,13 +110,13 @@ def _without_array(view: PipelineView, entry: BufferPrediction | UnknownSize) ->
     if _in_snapshot(view, stage):
         return replace(entry, steady=round((STEADY_ARRAY_COPIES - fewer) * stage.source_bytes))
     copies, later = ARRAY_COPIES - fewer, STEADY_ARRAY_COPIES - fewer
-    formula = f"{in_words(stage.source_bytes)} × {copies:.3g} at the peak, the array not kept"
+    formula = f"{in_words(stage.source_bytes)} × {copies:.3g} at the peak, without the array itself"
     size = stage.source_bytes
     return replace(entry, bytes=round(copies * size), steady=round(later * size), formula=formula)
 
 
 def _consumer(view: PipelineView) -> Iterator[BufferPrediction]:
-    """What the step holds while the next one is made; one that lies ready is taken before that one is let go of."""
+    """The batch in the step, and the next one where it is complete before the step releases its batch."""
     root = view.root
     size = element_size(view, root) if root is not None else None
     if root is None or size is None or size.partial or holder(view, root) is not None:
@@ -124,18 +124,18 @@ def _consumer(view: PipelineView) -> Iterator[BufferPrediction]:
     batched = _batched(view, root)
     if not batched and size.bytes < LARGE_ELEMENT_BYTES:
         return
-    if _lies_ready(view, root):
+    if _works_ahead(view, root):
         what = "batches" if batched else "elements"
         yield _held(view, "consumer", root, 2, what=f"{what} (in the step, and next)", size=size)
     else:
         yield _held(view, "consumer", root, 1, what=f"{'batch' if batched else 'element'} in the step", size=size)
 
 
-def _lies_ready(view: PipelineView, root: StageView) -> bool:
-    """Whether the next element is there before it is asked for, and another one is begun in its place at once.
+def _works_ahead(view: PipelineView, root: StageView) -> bool:
+    """Whether the next element is complete before it is requested, and another one is started at once.
 
     A batch with a single call collects its elements first; that is counted there, and takes the place in a prefetch.
-    What rebatch puts together may lie ready as well.
+    The output of rebatch may be complete as well.
     """
     added = any(one.injected and one.op == "prefetch" for one in view.readers(root))
     if not added and not runs_ahead(view, root):
@@ -172,7 +172,9 @@ def _source(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction]:
     if stage.constant:
         copies: float = CAPTURED_CONSTANT_COPIES if stage.owner is not None else SOURCE_CONSTANT_COPIES
         steady = STEADY_CONSTANT_COPIES
-        formula = f"{size} × {copies} at the peak: the array is a constant of a graph, which is copied and rewritten"
+        formula = (
+            f"{size} × {copies} at the peak: the array is a constant of a graph, which TensorFlow copies and rewrites"
+        )
     else:
         let_go = any(above.op == "shuffle" for above in view.above(stage))
         copies, steady = ARRAY_COPIES - (RESEEDED_COPIES if let_go else 0), STEADY_ARRAY_COPIES
@@ -218,17 +220,17 @@ def _cache(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | 
     size = element_size(view, below)
     owner = holder(view, below)
     if below.elements == INFINITE:
-        yield UnknownSize("cache", stage.id, "what is cached has no end")
+        yield UnknownSize("cache", stage.id, "its input has no end")
     elif owner is not None:
         yield _alias("cache", stage, owner)
     elif below.elements is None:
-        yield UnknownSize("cache", stage.id, "the number of elements is not known")
+        yield UnknownSize("cache", stage.id, "the number of elements is unknown")
     elif size is None:
         yield _no_size("cache", stage)
     else:
         size = size.less(shared_bytes(view, below))
-        scale = beside_batches(view, stage)
-        note = f" × {scale:.3g}: the pool puts them where batches have been" if scale > 1 else ""
+        scale = pool_bytes_per_cached_byte(view, stage)
+        note = f" × {scale:.3g}: the pool places them in the gaps of batches" if scale > 1 else ""
         overhead = cache_overhead_bytes(len(below.element or ()) or 1)
         size = Size(size.bytes * scale, size.partial)
         yield _held(view, "cache", stage, below.elements, what="elements", size=size, overhead=overhead, note=note)
@@ -342,11 +344,11 @@ def counted(view: PipelineView, stage: StageView) -> bool:
     return one is not None and traits(one.op).generates_numbers
 
 
-def beside_batches(view: PipelineView, cache: StageView) -> float:
-    """Bytes of the pool in use for a byte of what is cached while batches are made of it.
+def pool_bytes_per_cached_byte(view: PipelineView, cache: StageView) -> float:
+    """Estimate bytes of the pool in use per cached byte while the cached elements are batched.
 
     The pool takes the smallest free piece that is large enough and splits it only if the rest is as large again. A
-    batch that was let go has room for one element less than it held, unless these are multiples of 256 bytes: the last
+    freed batch has room for one element less than it held, unless these are multiples of 256 bytes: the last
     one takes the rest as well. So of every batch one element lies elsewhere.
     """
     above = next((one for one in view.above(cache) if not traits(one.op).consecutive or traits(one.op).stores), None)
@@ -375,8 +377,8 @@ def _at_most(count: int, stage: StageView) -> int:
 
 
 def _alias(owner: Owner, stage: StageView, holder: StageView) -> BufferPrediction:
-    return BufferPrediction(owner, stage.id, 0, "alias", f"the tensors are those of {holder.label}")
+    return BufferPrediction(owner, stage.id, 0, "alias", f"views of the tensors of {holder.label}")
 
 
 def _no_size(owner: Owner, stage: StageView) -> UnknownSize:
-    return UnknownSize(owner, stage.id, "the size of an element is not known before it runs")
+    return UnknownSize(owner, stage.id, "the size of an element is unknown before a run")

@@ -1,4 +1,4 @@
-"""What no prediction can count, since it depends on how the pipeline's threads and its step happen to meet."""
+"""Buffers that a prediction cannot bound, because they depend on the timing of the pipeline's threads and the step."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import size as in_words
 
 _SHARE = 0.2
-"""Of what is predicted, growth that is told of: predictions are meant to be this exact."""
+"""Growth that is reported, as a part of the prediction: the accuracy that predictions aim at."""
 _BYTES = 10_000_000
-"""Growth that nobody wants to know of is smaller."""
+"""Growth below this is not reported."""
 
 
 def not_predicted(view: PipelineView, memory: MemoryPrediction) -> list[str]:
@@ -36,7 +36,7 @@ def _prefetches(view: PipelineView, memory: MemoryPrediction, least: float) -> I
             stage = view.by_id[one.stage]
             name = "the prefetch that TensorFlow adds" if stage.injected else stage.label
             yield (
-                f"how many elements AUTOTUNE lets {name} hold: {one.count:,} are counted, "
+                f"the buffer of {name}, which AUTOTUNE chooses: {one.count:,} elements are counted, "
                 f"{in_words(one.bytes / one.count)} each"
             )
 
@@ -46,6 +46,7 @@ def _batches(view: PipelineView, memory: MemoryPrediction, least: float) -> Iter
     for one in memory.held:
         if one.owner == "parallel" and one.count and one.stage in filled and filled[one.stage].bytes >= least:
             yield (
-                f"how many batches {view.by_id[one.stage].label} fills at a time, which are up to "
-                f"{MOST_FUSED_BATCHES}: {one.count:,} are counted, {in_words(one.bytes / one.count)} each"
+                f"the batches that {view.by_id[one.stage].label} fills at a time, at most {MOST_FUSED_BATCHES}: "
+                f"{one.count:,} "
+                f"are counted, {in_words(one.bytes / one.count)} each"
             )

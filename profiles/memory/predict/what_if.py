@@ -36,7 +36,7 @@ class WhatIf:
 
     Attributes:
         stage: Its address; ``None`` for everything together.
-        fits: Whether it may stay as it is written; ``None`` if that cannot be told.
+        fits: Whether it may stay as it is written; ``None`` if unknown.
         sentence: The answer in words.
         most: The largest buffer that fits, for a shuffle or a prefetch, of each of its open copies; for a cache of an
             unknown number of elements, how many of them. Where the sentence says so, with the prefetch bounded.
@@ -84,7 +84,7 @@ class _Question:
 
     @property
     def above(self) -> float:
-        """Bytes of the limit beside TensorFlow's own and what maps may fill ahead."""
+        """Bytes of the limit without TensorFlow's own and what maps may fill ahead."""
         return self.limit - RUNTIME_BYTES - self.ahead
 
     @property
@@ -118,14 +118,14 @@ class _Question:
 
     @property
     def partial(self) -> bool:
-        """Whether there is more than what is predicted, of a size that nobody knows."""
+        """Whether some sizes are unknown, so that more than the prediction is needed."""
         return bool(self.memory.unknown) or any(one.at_least for one in self.memory.held)
 
     def left(self, held: int = 0) -> float:
         """Bytes that are left for what is predicted to take these, with the reserve."""
         return self.room - (self.memory.running_bytes - held)
 
-    def beside(self, held: int = 0) -> float:
+    def others(self, held: int = 0) -> float:
         """Bytes of everything but these, TensorFlow's own among them."""
         return self.memory.running_bytes - held + self.grown + RUNTIME_BYTES
 
@@ -146,7 +146,7 @@ def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[W
     asked = _Question(view, memory, limit, tuned_prefetches(view, memory), filled_ahead(view, memory))
     order = {stage.id: index for index, stage in enumerate(view.stages)}
     answers = [answer for one in memory.held for answer in _answer(asked, one)]
-    answers += [answer for one in memory.unknown for answer in _not_told(asked, one)]
+    answers += [answer for one in memory.unknown for answer in _unknown(asked, one)]
     return [_together(asked), *sorted(answers, key=lambda one: order.get(one.stage or "", 0))]
 
 
@@ -159,8 +159,8 @@ def _together(asked: _Question) -> WhatIf:
     at_most = any(one.at_most for one in memory.held)
     bound = "at least " if at_least else "at most " if at_most else ""
     needs = "may need" if asked.grown >= _WORTH_ASKING * limit and not at_least else "needs"
-    own = f"with {in_words(RUNTIME_BYTES)} of TensorFlow's own it {needs} {bound}{in_words(needed)}"
-    own += ", and what is not known" if memory.unknown else ""
+    own = f"the pipeline {needs} {bound}{in_words(needed)} ({in_words(RUNTIME_BYTES)} of it TensorFlow itself)"
+    own += ", plus buffers of unknown size" if memory.unknown else ""
     if asked.fills_counted and asked.ahead >= _WORTH_ASKING * limit:
         own += f", {in_words(asked.ahead)} of it for batches that {_maps(asked)} may fill ahead"
     if asked.tuned_bytes >= _WORTH_ASKING * limit:
@@ -168,7 +168,7 @@ def _together(asked: _Question) -> WhatIf:
         own += f" to {DOUBLED_UP_TO:,} elements" if asked.tuned.open_ended else ""
     fits: bool | None
     if any(_endless(asked.view, one) for one in memory.unknown):
-        fits, says = False, "does not fit, since a cache grows without end"
+        fits, says = False, "does not fit, because a cache grows without end"
     elif limit <= RUNTIME_BYTES:
         fits, says = False, "does not fit"
     elif needed > limit:
@@ -178,12 +178,12 @@ def _together(asked: _Question) -> WhatIf:
         fits, says = None, f"fits as far as sizes are known{asked.condition and ', '}{asked.condition.strip()}"
     elif reserved + RUNTIME_BYTES > limit:
         fits, says = None, f"may not fit{asked.condition}"
-        own += ", and what is predicted may be a fifth too low"
+        own += ", and the prediction may be a fifth too low"
     elif asked.condition:
         fits, says = None, f"fits{asked.condition}"
     else:
         fits, says = True, "fits"
-    return WhatIf(None, fits, f"In {in_words(limit)} it {says}: {own}")
+    return WhatIf(None, fits, f"Limit {in_words(limit)}: {says}; {own}")
 
 
 def _maps(asked: _Question) -> str:
@@ -197,7 +197,7 @@ def _endless(view: PipelineView, one: UnknownSize) -> bool:
     return one.owner == "cache" and below is not None and below.elements == INFINITE
 
 
-def _not_told(asked: _Question, one: UnknownSize) -> Iterator[WhatIf]:
+def _unknown(asked: _Question, one: UnknownSize) -> Iterator[WhatIf]:
     view, stage = asked.view, asked.view.by_id.get(one.stage)
     if stage is not None and stage.id in asked.tuned.growth:
         yield from _tuned(asked, stage)
@@ -209,14 +209,14 @@ def _not_told(asked: _Question, one: UnknownSize) -> Iterator[WhatIf]:
     elif one.owner == "cache" and below is not None and below.element_bytes is not None:
         each = below.element_bytes + cache_overhead_bytes(len(below.element or ()) or 1)
         most = max(0, int(asked.left() / each))
-        words = f"{stage.label} has room for {most:,} elements of {in_words(each)}{asked.condition}"
-        yield WhatIf(stage.id, None, f"{words}, {_beside(asked.beside())}; {one.reason}", most=most)
+        words = f"{stage.label}: {most:,} elements of {in_words(each)} fit{asked.condition}"
+        yield WhatIf(stage.id, None, f"{words} ({_others(asked.others())}); {one.reason}", most=most)
     else:
-        yield WhatIf(stage.id, None, f"{stage.label} cannot be told: {one.reason}; `pipeprof run` measures it")
+        yield WhatIf(stage.id, None, f"{stage.label}: unknown ({one.reason}); `pipeprof run` measures it")
 
 
-def _beside(nbytes: float) -> str:
-    return f"beside {in_words(nbytes)} of everything else"
+def _others(nbytes: float) -> str:
+    return f"{in_words(nbytes)} used by the rest"
 
 
 def _answer(asked: _Question, held: BufferPrediction) -> Iterator[WhatIf]:
@@ -267,37 +267,37 @@ def _filled(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
 
 
 def _cache(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatIf:
-    rest = asked.beside(held.bytes)
-    room, beside = asked.limit - rest, _beside(rest)
+    rest = asked.others(held.bytes)
+    room, others = asked.limit - rest, _others(rest)
     size = f"{'at least ' if held.at_least else ''}{in_words(held.bytes)}"
     if room <= 0:
-        return WhatIf(stage.id, fits=False, sentence=f"{stage.label} does not fit: there is no room {beside}")
+        return WhatIf(stage.id, fits=False, sentence=f"{stage.label} does not fit: no memory is left ({others})")
     if held.bytes > room:
-        words = f"{stage.label} does not fit: {size} is {in_words(held.bytes - room)} too large {beside}"
+        words = f"{stage.label} does not fit: {size} is {in_words(held.bytes - room)} too large ({others})"
         return WhatIf(stage.id, fits=False, sentence=words)
     if held.bytes > asked.left(held.bytes):
-        words = f"{stage.label} may not fit{asked.condition}: {size} {beside} leaves less than a fifth in reserve"
+        words = f"{stage.label} may not fit{asked.condition}: {size}, less than 20 % headroom ({others})"
         return WhatIf(stage.id, fits=None, sentence=words)
-    words = f"{stage.label} fits{asked.condition}: {size} {beside}"
+    words = f"{stage.label} fits{asked.condition}: {size} ({others})"
     return WhatIf(stage.id, fits=None if asked.partial else asked.fits(True), sentence=words)
 
 
 def _buffer(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatIf:
     """A buffer that leaves a reserve; of a nested stage that of each of several at a time."""
-    room, beside = asked.left(held.bytes), _beside(asked.beside(held.bytes))
+    room, others = asked.left(held.bytes), _others(asked.others(held.bytes))
     buffer, copies = stage.arguments.get("buffer_size"), open_copies(asked.view, stage)
     count = (held.count or 0) / copies or buffer
     if not isinstance(count, int | float) or count <= 0 or not isinstance(buffer, int) or buffer <= 0:
-        words = f"{stage.label} takes {in_words(held.bytes)} {beside}"
+        words = f"{stage.label} takes {in_words(held.bytes)} ({others})"
         return WhatIf(stage.id, fits=asked.fits(held.bytes <= room), sentence=words)
     most = max(0, int(room / (held.bytes / count)))
-    each = f" in each of {copies} at a time" if copies > 1 else ""
+    each = f" in each of {copies} open copies" if copies > 1 else ""
     if most < 1:
-        return WhatIf(stage.id, fits=False, sentence=f"{stage.label}: no buffer fits {beside}", most=0)
+        return WhatIf(stage.id, fits=False, sentence=f"{stage.label}: no buffer fits ({others})", most=0)
     fits = None if asked.partial else asked.fits(True)
     if count < buffer and most >= count:
-        words = f"{stage.label}: any buffer_size fits{asked.condition}, {beside}, since there are {count:,.0f} elements"
-        return WhatIf(stage.id, fits, words + each, most=most)
-    bound = "has to be less than" if asked.partial else "may be at most"
-    words = f"{stage.label}: buffer_size {bound} {most:,}{each}{asked.condition}, {beside} and a fifth in reserve"
-    return WhatIf(stage.id, fits if buffer <= most else False, f"{words}; it is {buffer:,}", most=most)
+        words = f"{stage.label}: any buffer_size fits{asked.condition}, because there are {count:,.0f} elements{each}"
+        return WhatIf(stage.id, fits, f"{words} ({others})", most=most)
+    bound = "buffer_size must be less than" if asked.partial else "largest buffer_size that fits:"
+    words = f"{stage.label}: {bound} {most:,}{each}{asked.condition} ({others}, 20 % headroom)"
+    return WhatIf(stage.id, fits if buffer <= most else False, f"{words}; now {buffer:,}", most=most)

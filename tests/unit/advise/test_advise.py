@@ -160,8 +160,10 @@ def test_without_a_step_the_pipeline_is_all_there_is_to_wait_for() -> None:
 def test_what_speed_could_not_be_judged_by_is_said() -> None:
     findings, (message,) = advised(measured(ROWS, headspace=None), SPEED, *OTHERS)
     assert {found.family for found in findings} == {"memory", "correctness"}
-    assert message.startswith("speed-not-judged: the headspace was not measured")
-    assert message.endswith("held back: speed")
+    assert message.startswith(
+        "speed-not-judged: Speed was not judged: the upper bound of a faster pipeline was not measured"
+    )
+    assert message.endswith("Not reported: speed")
     view = measured(ROWS)
     assert view.profile is not None
     unmeasured = dataclasses.replace(view, profile=view.profile.model_copy(update={"steps": None}))

@@ -165,7 +165,7 @@ def test_the_document_has_findings_and_memory(spec: Path, pipeprof: Pipeprof) ->
 
 def test_a_limit_is_answered_for_everything_and_for_each_buffer(spec: Path, pipeprof: Pipeprof) -> None:
     text = " ".join(pipeprof("check", spec.name, "--memory-limit", "8GiB").out.split())
-    assert "In 8.00 GiB it fits: with 572 MiB of TensorFlow's own it may need" in text
+    assert "Limit 8.00 GiB: fits; the pipeline may need" in text
     assert "takes no memory of its own, whatever its size" in text
 
     answers = Profile.model_validate_json(pipeprof("check", spec.name, "--json", "--memory-limit", "1GiB").out)
@@ -175,12 +175,14 @@ def test_a_limit_is_answered_for_everything_and_for_each_buffer(spec: Path, pipe
         ("stages.0", True),
         ("injected.0", None),
     ]
-    assert "In 8.00" not in pipeprof("check", spec.name).out
+    assert "Limit 8.00" not in pipeprof("check", spec.name).out
 
 
 def test_what_is_not_predicted_is_said(spec: Path, pipeprof: Pipeprof) -> None:
     spec.write_text(SPEC.replace("array: {shape: [50000, 2560]", "array: {shape: [100, 2560]") + "  - repeat: {}\n")
-    words = "how many elements AUTOTUNE lets the prefetch that TensorFlow adds hold: 2 are counted, 320 KiB each"
+    words = (
+        "the buffer of the prefetch that TensorFlow adds, which AUTOTUNE chooses: 2 elements are counted, 320 KiB each"
+    )
 
     assert f"not predicted: {words}" in " ".join(pipeprof("check", spec.name).out.split())
     assert "not predicted:" not in pipeprof("check", spec.name, "--memory-limit", "8GiB").out, (

@@ -137,7 +137,7 @@ def test_a_snapshot_copies_the_array_once_more_and_what_it_has_to_write_is_not_k
     assert found.of("source") == gone.of("source") == round(5.1 * 64_000)
     assert (found.held[0].steady, gone.held[0].steady) == (round(3.1 * 64_000), round(2.05 * 64_000))
     assert [(one.stage, one.reason) for one in found.unknown] == [
-        ("stages.0", "how much waits to be written to the disk depends on the disk")
+        ("stages.0", "the data that waits to be written depends on the disk")
     ]
 
 

@@ -31,20 +31,22 @@ def test_how_far_a_tuned_prefetch_grows(size: Any, count: int) -> None:
     found = told(SOURCE, above("prefetch", buffer_size=size))
 
     assert len(found) == count
-    assert all("AUTOTUNE lets prefetch hold: 2 are counted, 977 KiB each" in one for one in found)
+    assert all(
+        "the buffer of prefetch, which AUTOTUNE chooses: 2 elements are counted, 977 KiB each" in one for one in found
+    )
 
 
 def test_the_prefetch_that_is_added() -> None:
     (found,) = told(SOURCE, above("batch", BATCH, batch_size=16), unseen=True)
 
-    assert "lets the prefetch that TensorFlow adds hold" in found
+    assert "the buffer of the prefetch that TensorFlow adds" in found
 
 
 def test_how_many_batches_a_map_fills() -> None:
     batch = above("batch", BATCH, index=1, batch_size=16)
     fused = told(SOURCE, above("map", num_parallel_calls=2), batch, above("prefetch", BATCH, index=2, buffer_size=2))
 
-    assert fused == ["how many batches map fills at a time, which are up to 16: 2 are counted, 15.3 MiB each"]
+    assert fused == ["the batches that map fills at a time, at most 16: 2 are counted, 15.3 MiB each"]
 
 
 def test_growth_beside_which_the_rest_is_large_or_that_is_small_itself_is_not_told() -> None:
