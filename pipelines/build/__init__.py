@@ -1,1 +1,1 @@
-"""From a spec to a real `tf.data.Dataset`."""
+"""Construction of a `tf.data.Dataset` from a spec."""

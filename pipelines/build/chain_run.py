@@ -1,4 +1,4 @@
-"""Runs a chain of calls while TensorFlow traces the function of a stage."""
+"""Execution of a chain of calls while TensorFlow traces the function of a stage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeprof.pipelines.ops.calls.seeds import drawing
 
 
 class ChainBuilder(Protocol):
-    """What a chain needs of the builder."""
+    """Interface of the builder for chains."""
 
     tf: Any
     files: list[str]

@@ -1,4 +1,4 @@
-"""What building a spec needs besides the spec: where files are, the seed, and arrays held in memory."""
+"""Context of a build: folders, seed, arrays in memory."""
 
 from __future__ import annotations
 

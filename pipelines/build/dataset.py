@@ -1,4 +1,4 @@
-"""From a spec to a tf.data.Dataset; only the worker calls it, since it imports TensorFlow."""
+"""Construction of a tf.data.Dataset from a spec (worker only: imports TensorFlow)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays in memory: read from files, or made."""
+"""Arrays in memory, read from files or generated."""
 
 from __future__ import annotations
 

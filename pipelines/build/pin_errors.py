@@ -1,4 +1,4 @@
-"""Errors of TensorFlow and of the user's Python, pinned to the stage and shortened to what they say."""
+"""Errors of TensorFlow and of the user's Python, assigned to a stage and shortened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST = 400
 
 
 class BuildError(PipelineFailedError):
-    """What only TensorFlow, or the user's Python, can tell about a stage.
+    """An error at a stage that TensorFlow or the user's Python raised.
 
     Attributes:
         address: Address of the stage; ``options`` for the options.
@@ -88,7 +88,7 @@ def pin_errors(
 
 
 def _other_version(problem: Exception) -> str | None:
-    """What to say of an argument that the installed TensorFlow does not have: the tables are those of another one."""
+    """Describe an argument that the installed TensorFlow version does not support."""
     found = re.search(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'", str(problem))
     tf = sys.modules.get("tensorflow")
     if found is None or tf is None or not isinstance(problem, TypeError):
@@ -117,7 +117,7 @@ def _find_pinned(problem: BaseException) -> BuildError | None:
 
 
 def short_message(problem: BaseException) -> str:
-    """What an error of TensorFlow or Python says, without graph nodes, op names and traces."""
+    """Shorten an error of TensorFlow or Python: no graph nodes, op names and traces."""
     text = str(problem.args[0]) if isinstance(problem, KeyError) and problem.args else str(problem)
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     text = re.sub(r" for '\{\{node [^']*'", "", text)

@@ -1,4 +1,4 @@
-"""Running ``ops:`` on an element: picking fields, calling TensorFlow's functions, putting results back."""
+"""Execution of ``ops:`` on an element: select fields, call TensorFlow's functions, store results."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def call(operation: OpCall, element: Any, running: Running, *, whole: bool = Fal
 
 
 def _given(operation: OpCall, element: Any) -> Any:
-    """What ``on`` picks: the element, a field, a tuple of fields or a mapping of parameters."""
+    """Select the input of ``on``: the element, a field, a tuple of fields or a mapping of parameters."""
     on = operation.on
     if on is None:
         return element

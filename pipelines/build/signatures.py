@@ -92,7 +92,7 @@ def row(name: str) -> str:
 
 
 def main() -> None:
-    """Print the rows that differ, or those that were asked for."""
+    """Print the rows that differ, or the given ones."""
     asked = sys.argv[1:]
     names = asked or [name for name, text in table().items() if signature(name) != text]
     for name in names:

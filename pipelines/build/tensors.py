@@ -1,4 +1,4 @@
-"""Ragged and sparse tensors that a spec holds; only the worker makes them, since that imports TensorFlow."""
+"""Ragged and sparse tensors of a spec (worker only: imports TensorFlow)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Synthesised inputs: made once, kept by the hash of what they hold."""
+"""Generated inputs, cached by the hash of their recipe."""

@@ -1,4 +1,4 @@
-"""Synthesised inputs on demand: made on the first run, kept by the hash of their recipe. Imports no TensorFlow."""
+"""Cache of generated inputs: created on the first run, found by the hash of their recipe. Imports no TensorFlow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong with synthesised inputs. All of it is pipeprof's own failure (exit code 1)."""
+"""Errors of generated inputs; all are internal errors (exit code 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache of synthesised inputs on disk: where it is, what is in it, and taking things out of it.
+"""The cache of generated inputs on disk: location, entries, removal.
 
 Every entry is a folder ``<kind>-<first 16 digits of the fingerprint>`` with a marker file in it that is written last.
 A folder without the marker is somebody else's: it is neither read nor written nor removed.
@@ -145,7 +145,7 @@ def _has_its_files(path: Path, entry: DataEntry) -> bool:
 
 
 def read_marker(path: Path) -> dict[str, Any] | None:
-    """What the marker of an entry's folder says, or None if there is none of ours."""
+    """Read the marker of an entry's folder; None without a marker of pipeprof."""
     try:
         marker = json.loads((path / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -182,7 +182,7 @@ def entry_lock(root: Path, name: str, *, wait: bool = True) -> contextlib.Abstra
 
 
 def remove_leftovers(root: Path) -> None:
-    """Remove what killed runs left: half-made folders and locks of ours whose entry nobody is making now."""
+    """Remove leftovers of killed runs: incomplete folders, and locks that no process holds."""
     for path in sorted(root.iterdir()):
         match = _MAKING_NAME.fullmatch(path.name)
         if match is not None and path.is_dir() and not path.is_symlink():

@@ -1,4 +1,4 @@
-"""Locks on files: released by the kernel when their process ends, however it ends."""
+"""File locks, released by the kernel when their process ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def file_lock(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold an exclusive lock on the file ``path``, which exists only while somebody holds or awaits it.
+    """Hold an exclusive lock on the file ``path``, which exists only while a process holds or awaits it.
 
     Args:
         path: The lock's file; its folder exists.

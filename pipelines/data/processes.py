@@ -1,4 +1,4 @@
-"""What a child process does for its parent: leave no trace behind when the parent is gone."""
+"""Clean-up of child processes whose parent has ended."""
 
 from __future__ import annotations
 

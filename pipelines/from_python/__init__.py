@@ -1,1 +1,1 @@
-"""From a user's function to a spec."""
+"""Conversion of a user's function to a spec."""

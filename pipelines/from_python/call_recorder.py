@@ -1,4 +1,4 @@
-"""Sees a pipeline being built: which public functions of TensorFlow the user's code calls, with what (worker only).
+"""Recorder of the calls of TensorFlow's public functions while the user's code builds a pipeline (worker only).
 
 Python's profiling hook tells of every call; those of TensorFlow's public functions are noted with their arguments and
 results, but not what they call in turn, save for the user's functions that TensorFlow traces: each has a body.

@@ -1,4 +1,4 @@
-"""From what a function did with its element to a chain of calls for ``ops:``."""
+"""Conversion of a recorded function to a chain of calls in ``ops:``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether two graphs are the same, names aside; and where they are not."""
+"""Comparison of two graphs, node by node, names aside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the tensors of an element are: paths into its structure, and the fields that a spec calls them."""
+"""Paths of tensors in an element's structure, and their fields in a spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands between the brackets of ``x[…]``, as ``getitem`` writes it."""
+"""Index expressions of ``x[…]`` in the form of ``getitem``."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def texts_of(content: bytes, count: int) -> Iterator[bytes]:
 
 
 def compare(first: GraphPair, second: GraphPair) -> tuple[list[Difference], list[Difference]] | str:
-    """Where two datasets differ as written, and as executed; or why that could not be told."""
+    """Compare two datasets as written and as executed; return a reason if that is impossible."""
     parts = (first.written, second.written, first.executed, second.executed)
     for part in parts:
         if isinstance(part, str):

@@ -1,4 +1,4 @@
-"""Values that were handed over, as a spec writes them; `NotExpressible` for those that it cannot."""
+"""Argument values as literals of a spec; `NotExpressible` for those without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls of lookup tables and Keras' layers: what they were made with is what a spec says of them."""
+"""Lookup tables and Keras layers, written as the arguments of their construction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the record of a pipeline to the spec that says the same."""
+"""Conversion of a recorded pipeline to an equivalent spec."""
 
 from __future__ import annotations
 

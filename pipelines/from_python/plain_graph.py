@@ -1,4 +1,4 @@
-"""From TensorFlow's ``GraphDef`` to plain dicts that two graphs can be compared by.
+"""Conversion of TensorFlow's ``GraphDef`` to plain dicts for comparison.
 
 Works on the parsed message and needs no TensorFlow itself.
 """

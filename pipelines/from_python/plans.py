@@ -1,4 +1,4 @@
-"""Which of the calls that were seen in a function make up its result."""
+"""Selection of the recorded calls that produce a function's result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was seen while a pipeline was built: calls of TensorFlow's public functions, and what went in and came out.
+"""Records of a build: calls of TensorFlow's public functions with inputs and results.
 
 Plain records, made by `call_recorder` in the worker. Tensors and datasets are numbers (`RecordedTensor`,
 `Dataset`) that tell which call gave what another call took; everything else is a value as it was handed over.
@@ -158,7 +158,7 @@ class Call:
 
     @property
     def reference(self) -> str | None:
-        """How a spec can name the user's function that was called."""
+        """Return the reference by which a spec names a recorded user function."""
         return self.function.file if self.function is not None else None
 
 
@@ -198,7 +198,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Omission:
-    """Something that could not be told, and why."""
+    """A part that could not be written as YAML, and why."""
 
     what: str
     why: str
@@ -215,7 +215,7 @@ class NotExpressible(Exception):
 
 @dataclass
 class Notes:
-    """What could not be told so far."""
+    """Parts that could not be written as YAML so far."""
 
     found: list[Omission] = field(default_factory=list)
     asides: list[Omission] = field(default_factory=list)

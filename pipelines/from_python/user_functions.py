@@ -1,4 +1,4 @@
-"""What cannot be told of a pipeline, as a function of the user's own that makes exactly that part."""
+"""Replacement of the parts that a spec cannot express by calls of the user's own functions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class WrittenOp:
 
 
 def covered_parts(steps: Sequence[WrittenOp], users: Sequence[Call], folders: Folders) -> tuple[list[WrittenOp], bool]:
-    """Steps where those that cannot be told have been replaced, as few of them as possible.
+    """Replace the fewest possible steps that cannot be expressed by the user's functions.
 
     Args:
         steps: From the source on.
@@ -57,7 +57,7 @@ def covered_parts(steps: Sequence[WrittenOp], users: Sequence[Call], folders: Fo
 
 
 def _applied(steps: list[WrittenOp], untold: int, users: Sequence[Call], folders: Folders) -> list[WrittenOp] | None:
-    """A function from dataset to dataset around an untold stage."""
+    """A function from dataset to dataset around a stage that cannot be expressed."""
     numbers = [step.dataset for step in steps]
     best: tuple[int, int, Call] | None = None
     for call in users:
@@ -80,7 +80,7 @@ def _applied(steps: list[WrittenOp], untold: int, users: Sequence[Call], folders
 
 
 def _made(steps: list[WrittenOp], untold: int, users: Sequence[Call], folders: Folders) -> list[WrittenOp] | None:
-    """A function without arguments that makes the beginning, at least up to an untold step."""
+    """A function without arguments that creates the beginning, at least up to a step that cannot be expressed."""
     numbers = [step.dataset for step in steps]
     best: tuple[int, Call] | None = None
     for call in users:

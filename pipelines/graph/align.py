@@ -1,4 +1,4 @@
-"""Bringing together the three views of a pipeline: as written, as executed, and the model of the running iterator.
+"""Alignment of the three views of a pipeline: written, executed, and the model of the running iterator.
 
 *Written and executed* are joined by name: TensorFlow keeps the name of a stage it rewrites (also the automatic ones,
 which are unique), calls a fused stage ``fused(first,second)``, and gives those it injects new names. Datasets inside

@@ -1,4 +1,4 @@
-"""Batch dimensions of the elements of each dataset in a graph, as far as the graph tells."""
+"""Batch dimensions of the elements of the datasets in a graph, as far as the graph shows them."""
 
 from __future__ import annotations
 

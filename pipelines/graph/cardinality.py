@@ -1,4 +1,4 @@
-"""How many elements come out of each dataset of a graph, as far as the graph tells."""
+"""Element counts of the datasets in a graph, as far as the graph shows them."""
 
 from __future__ import annotations
 

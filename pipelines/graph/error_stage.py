@@ -1,4 +1,4 @@
-"""Which stage an error of TensorFlow comes from."""
+"""Assignment of TensorFlow's errors to stages."""
 
 from __future__ import annotations
 

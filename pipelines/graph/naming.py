@@ -1,4 +1,4 @@
-"""What the names of a spec's datasets tell about their addresses, and which addresses are left for those without."""
+"""Addresses of stages from the names of a spec's datasets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What TensorFlow's dataset ops and the model's nodes are called, and what they do to the iterators below them.
+"""Names of TensorFlow's dataset ops and of the model's nodes, and their effect on input iterators.
 
 The op ``ParallelMapDatasetV2`` is ``map`` to its user and ``ParallelMapV2`` in the model; ``RepeatDataset`` is
 ``ForeverRepeat`` or ``FiniteRepeat`` there. Names are compared by *family*: the op without ``Dataset`` and version

@@ -1,4 +1,4 @@
-"""What TensorFlow made of each written stage, in words for a report.
+"""TensorFlow's rewrites of each written stage, in words for a report.
 
 Tried on 2.21. With default options a stateless ``map`` is made parallel, ``map`` before ``batch`` is fused with it, a
 ``prefetch`` is appended to a synchronous end, ``shuffle`` before ``repeat`` is fused. A map whose function has state

@@ -1,4 +1,4 @@
-"""The stage graph: a pipeline's datasets as the stages its user thinks in.
+"""The stage graph: a pipeline's datasets as the stages of its user.
 
 One stage may be several datasets: ``list_files`` is a list of names and a shuffle, ``from_generator`` a ``flat_map``
 over a dummy element with the generator inside, ``TFRecordDataset`` the same over file names. They are grouped by the

@@ -1,4 +1,4 @@
-"""What comes out of the calls of ``ops:``: inputs are picked, rules applied, results put back."""
+"""Inference for calls of ``ops:``: select inputs, apply rules, store results."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class CallFlow:
 
 
 def apply_rule(rule: Rule, arguments: Arguments) -> Structure:
-    """What a rule says; ``None`` where it cannot tell.
+    """Apply a rule; ``None`` for an unknown result.
 
     Raises:
         Refused: TensorFlow refuses the arguments.
@@ -125,7 +125,7 @@ def call_result(
 
 
 def inputs_of(operation: OpCall, element: Structure) -> list[Structure]:
-    """What goes into a call, in the order of `OpCall.inputs`.
+    """Return the inputs of a call, in the order of `OpCall.inputs`.
 
     Raises:
         Refused: The element has no such field.

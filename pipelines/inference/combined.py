@@ -1,4 +1,4 @@
-"""What comes out of sources that combine whole pipelines."""
+"""Inference for sources that combine pipelines."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class PipelineContext:
         return self.inference.strict
 
     def inner(self, op: Any, outer: Structure = None) -> list[Flow]:
-        """What comes out of the pipelines among the arguments, in order; of those made for an element with `outer`."""
+        """Infer the elements of the pipelines among the arguments, in order; nested ones get `outer`."""
         return [
             self.inference.pipeline(
                 one.pipeline,
@@ -70,7 +70,7 @@ class PipelineContext:
         ]
 
     def guarded(self, check: Callable[[], Any]) -> Any:
-        """What a check gives; ``None`` after reporting what it refuses."""
+        """Return the result of a check; ``None`` after reporting a refusal."""
         try:
             return check()
         except Refused as refusal:

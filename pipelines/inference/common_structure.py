@@ -1,4 +1,4 @@
-"""What several pipelines have in common, whose elements become those of one."""
+"""Common element structure of several pipelines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes out of stages that call a function or bring in a further pipeline."""
+"""Inference for stages that call a function or combine pipelines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _infers(op: str) -> Callable[[FunctionHandler], FunctionHandler]:
 
 
 def _result(function: Any, element: Structure, context: PipelineContext, place: Place, *, answers: bool) -> Structure:
-    """What a function gives; ``None`` for one in a Python file."""
+    """Infer the result of a function; ``None`` for one in a Python file."""
     calls = getattr(function, "ops", None)
     if calls is None:
         return None

@@ -85,7 +85,7 @@ class KnownFiles:
         return self._data[name].recipe if name in self._data else None
 
     def content(self, files: FilePatterns) -> Content | None:
-        """What the names are, when all are of one recipe."""
+        """Return the content of file names that all come from one recipe."""
         recipes = [self.recipe(pattern) for pattern in files.patterns]
         first = recipes[0]
         return Content("files", first) if first is not None and all(one is first for one in recipes) else None

@@ -1,4 +1,4 @@
-"""What ``padded_batch`` and ``bucket_by_sequence_length`` make of one element, before they put several together."""
+"""Inference for padding in ``padded_batch`` and ``bucket_by_sequence_length``."""
 
 from __future__ import annotations
 

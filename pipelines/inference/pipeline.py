@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ElementInfo:
-    """What comes out of a source or stage.
+    """Elements after a source or stage.
 
     Attributes:
         structure: Dicts and tuples of `Tensor`, with ``None`` for what is not known.

@@ -1,4 +1,4 @@
-"""What comes out of the sources of a spec: from headers of saved arrays, file names and recipes; nothing is loaded."""
+"""Inference for sources from headers of saved arrays, file names and recipes; no data is loaded."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class SourceElements:
 
 @dataclass(frozen=True)
 class SourceContext:
-    """What a source is made in.
+    """Context of a source.
 
     Attributes:
         files: The files of the spec.
@@ -240,7 +240,7 @@ def _table_batches(source: Any, around: SourceContext) -> SourceElements:
 
 
 def _directory(source: Any, around: SourceContext, first: Tensor) -> SourceElements:
-    """What Keras reads from folders: one component, and a label where there is one."""
+    """Infer the elements that Keras reads from folders: one component, and possibly a label."""
     size = () if source.batch_size is None else (None if around.strict else source.batch_size,)
     component = replace(first, shape=(*size, *(first.shape or ())))
     if source.labels is None or source.label_mode is None:

@@ -1,4 +1,4 @@
-"""What comes out of calls of pipeprof's own form: structures, branches, chains over items."""
+"""Inference for special calls: structures, branches, chains over items."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Special = Callable[[ChainInference, "OpCall", Structure, Structure, "Place"], St
 
 
 def given_to(operation: OpCall, element: Structure) -> Structure:
-    """What ``on`` picks: the element, a field, a tuple of fields, or a mapping of parameters to them.
+    """Select the input of ``on``: the element, a field, a tuple of fields, or a mapping from parameters to them.
 
     Raises:
         Refused: The element has no such field.
@@ -135,7 +135,7 @@ def _branches(operation: OpCall, name: str) -> list[str]:
 
 
 def _merged(results: list[Structure]) -> Structure:
-    """What branches have in common.
+    """Merge the results of branches.
 
     Raises:
         Refused: They differ in structure or dtype.

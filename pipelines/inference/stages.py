@@ -1,4 +1,4 @@
-"""What the stages without a function make of the elements: structure, shapes and number."""
+"""Inference for stages without a function: structure, shapes and number of elements."""
 
 from __future__ import annotations
 

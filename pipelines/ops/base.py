@@ -186,7 +186,7 @@ def _single(value: Any, what: str, known: Mapping[str, type[Op]], example: str) 
 
 
 def _by_name(kind: type[Op], value: Any) -> str:
-    """How the first argument is written, which may have been given without its name."""
+    """Show how the first argument is written by name."""
     names = [name for name in kind.model_fields if name != "name"]
     required = [name for name in names if kind.model_fields[name].is_required()]
     first = next(iter([*required, *names]), None)

@@ -1,4 +1,4 @@
-"""A function that checks a value of a spec, as a part of its type."""
+"""Validation functions of values as part of their types."""
 
 from __future__ import annotations
 

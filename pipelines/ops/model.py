@@ -1,4 +1,4 @@
-"""The base of every part of a spec: closed, frozen, and with the known names at hand when one is unknown."""
+"""Base model of all parts of a spec: frozen, unknown keys refused with the known names listed."""
 
 # No `from __future__ import annotations`: pydantic evaluates the annotations of a base anew for every subclass.
 from collections.abc import Iterator

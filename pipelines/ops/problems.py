@@ -1,4 +1,4 @@
-"""Errors of validation: one wording, with the place and the names that may have been meant."""
+"""Validation errors with one wording, their place, and candidates for the intended name."""
 
 from __future__ import annotations
 

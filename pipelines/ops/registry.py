@@ -1,4 +1,4 @@
-"""Classes that are found by name; a module is imported when a class in it is asked for.
+"""Registry of classes by name; a module is imported on the first access to one of its classes.
 
 Reading a spec takes five sources and stages of sixty, and making a class of a model takes longer than reading a spec.
 """

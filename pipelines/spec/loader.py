@@ -1,4 +1,4 @@
-"""From files and flags to a checked spec, or to everything that is wrong with it in one pass."""
+"""Loading of a spec from files and flags; all errors are reported in one pass."""
 
 from __future__ import annotations
 
@@ -313,7 +313,7 @@ def _problem(reading: Reading, fault: Fault, removed: Span | None) -> Problem:
 
 
 def _variable(reading: Reading, span: Span) -> str:
-    """What a wrong value has to do with the environment."""
+    """Return a hint if a wrong value comes from the environment, or would with ``--env``."""
     reference = reading.references.left.get(span)
     if reference is not None:
         return f"; add --env to replace {reference} from the environment"
@@ -322,7 +322,7 @@ def _variable(reading: Reading, span: Span) -> str:
 
 
 def _last_word(reading: Reading, address: Address, span: Span) -> Span:
-    """Of a mapping that several origins made together, the key that came last: without it, it may have been right."""
+    """Return the key with the highest precedence in a merged mapping: it probably caused the error."""
     places, rank = reading.document.places, reading.origins.rank
     if address not in places:
         return span
@@ -344,7 +344,7 @@ def _nearest(document: YamlDocument, address: Address) -> Place | None:
 
 
 def _notes(reading: Reading) -> list[Note]:
-    """What looks like a variable and was left as it is."""
+    """List references that were not replaced because ``--env`` is missing."""
     left = reading.references.left
     spans = sorted({place.value for place in reading.document.places.values() if place.value in left} if left else ())
     return [

@@ -1,4 +1,4 @@
-"""The spec: what a YAML file may say, checked in one pass.
+"""The model of a spec, validated in one pass.
 
 `Spec.model_validate` takes the plain data of a file. Every error carries its place as a path of keys and indices into
 that data, and in its context the ``message``, what was ``got`` and the ``candidates`` that may have been meant.
@@ -163,7 +163,7 @@ def _placed(source: Source | None, stages: list[Stage], address: str, place: tup
 
 
 def _check_last_stages(spec: Spec, problems: Problems) -> None:
-    """What is in the memory of a device goes to the consumer alone."""
+    """Require ``prefetch_to_device`` to be the last stage: later stages cannot read device memory."""
     last = join("", "stages", len(spec.stages) - 1)
     for placed in spec.placed():
         if placed.op.op == "prefetch_to_device" and placed.address != last:

@@ -1,4 +1,4 @@
-"""Files that a spec names: finding them, and saying which are not there before anything is started."""
+"""Files of a spec: lookup, and errors for missing ones before a run."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
 
 
 def _inside(value: Any, place: Place) -> Iterator[tuple[Any, Place]]:
-    """What a value consists of."""
+    """Iterate over the parts of a value."""
     if isinstance(value, OpCall):
         here = place if value.bare else (*place, value.name)
         yield value.arguments, here
@@ -267,7 +267,7 @@ def _missing_folder(spec: Spec, base_dir: Path, path: str, place: Place) -> Iter
 
 
 def _near(path: Path) -> tuple[str, ...]:
-    """Names beside a missing file."""
+    """List the names in the folder of a missing file."""
     folder = path.parent
     return tuple(sorted(other.name for other in folder.iterdir()))[:1000] if folder.is_dir() else ()
 

@@ -1,4 +1,4 @@
-"""Writes a first spec: commented YAML that reads the files it was shown, or generated ones, and runs as it is."""
+"""First specs for `init`: commented, runnable YAML over the given files or generated ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A resolved spec as YAML in which every line says where it comes from; itself a spec that says the same."""
+"""The resolved spec as YAML with the origin of each line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``step:`` of a spec: what takes a batch and uses the device."""
+"""The ``step:`` of a spec: none, a simulated device or a Python function."""
 
 from __future__ import annotations
 

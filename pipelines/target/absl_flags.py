@@ -1,4 +1,4 @@
-"""Flags of absl in the user's files: they are parsed where a script begins, and pipeprof runs no file as a script."""
+"""absl flags in the user's files: scripts parse them, but pipeprof runs no file as a script."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pipeprof.pipelines.target.user_files import is_users
 
 
 def leave_defaults() -> list[str]:
-    """Let flags that nobody has parsed have their defaults; those of the user's own files, as ``--name``."""
+    """Set unparsed flags of the user's files to their defaults."""
     flags = getattr(sys.modules.get("absl.flags"), "FLAGS", None)
     if flags is None or flags.is_parsed():
         return []

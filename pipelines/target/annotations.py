@@ -1,4 +1,4 @@
-"""The text of ``--arg name=value`` as the value that a parameter's annotation asks for."""
+"""Conversion of ``--arg name=value`` to the type of a parameter's annotation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class UnsupportedError(Exception):
 def read_value(
     text: str, annotation: str | None, default: object = None, enums: Mapping[str, type[Enum]] | None = None
 ) -> Any:
-    """The value that `text` stands for.
+    """Convert a text to the type of an annotation.
 
     Args:
         text: As typed.

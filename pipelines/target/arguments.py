@@ -46,7 +46,7 @@ class TextParameter:
 
     @property
     def is_input_context(self) -> bool:
-        """Whether it asks for TensorFlow's description of one worker among several."""
+        """Whether it takes TensorFlow's ``InputContext``."""
         return INPUT_CONTEXT in (self.annotation or "") or self.name == "input_context"
 
     def __str__(self) -> str:
@@ -243,7 +243,7 @@ def _annotation(annotation: Any) -> str | None:
 
 
 def bind(target: Target, signature: Signature) -> dict[str, Any]:
-    """The values of the target's ``--arg`` by name.
+    """Convert the target's ``--arg`` values, by name.
 
     Raises:
         UsageError: A name is unknown, a value is not what its annotation asks for, or a required one is missing.

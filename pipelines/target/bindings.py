@@ -72,7 +72,7 @@ class Bindings:
 
 
 def bindings_of(path: Path) -> Bindings:
-    """What a Python file binds at its top level.
+    """Read the names that a Python file binds at module level.
 
     Raises:
         UsageError: It cannot be read or is not valid Python.

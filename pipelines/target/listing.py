@@ -1,4 +1,4 @@
-"""What ``file.py:`` lists: the functions of a file, and what speaks for each of them returning a dataset.
+"""The listing of ``file.py:``: functions of a file, with the evidence that they return a dataset.
 
 The file is read, never run; so a function is listed for what is written, and the words say which writing that was.
 """
@@ -50,7 +50,7 @@ class ListedFunction:
 
 @dataclass(frozen=True)
 class _Makers:
-    """What makes a dataset when it is called, by the words in which the call is written.
+    """Callables known to return a dataset, by the text of their call.
 
     Attributes:
         functions: Functions of the file of which that is known.
@@ -85,7 +85,7 @@ def listed_functions(path: Path) -> list[ListedFunction]:
 
 
 def _best(looked: list[ListedFunction | None], order: tuple[Sign, ...]) -> ListedFunction | None:
-    """The most telling of several definitions, as in the branches of an ``if``."""
+    """Return the definition with the strongest evidence, as in the branches of an ``if``."""
     return min((one for one in looked if one is not None), key=lambda one: order.index(one.sign), default=None)
 
 
@@ -125,7 +125,7 @@ def describe(name: str, functions: Iterable[ListedFunction]) -> str:
 
 
 def _look(binding: Binding, file: Bindings, sure: _Makers) -> ListedFunction | None:
-    """What is written of a name; `None` for what is certainly no function of the user's."""
+    """Classify a name; `None` if it is certainly not a function of the user's."""
     node = binding.node
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         sign, why = _sign(node, sure)
@@ -139,7 +139,7 @@ def _look(binding: Binding, file: Bindings, sure: _Makers) -> ListedFunction | N
 
 
 def _look_at_made(binding: Binding, node: ast.expr, file: Bindings, sure: _Makers) -> ListedFunction | None:
-    """What is written of a name that an expression makes: a lambda, a partial, another name, a dataset."""
+    """Classify a name bound to an expression: a lambda, a partial, another name, a dataset."""
     said = _made(node.body if isinstance(node, ast.Lambda) else node, {}, sure)
     of = _stands_for(node)
     if said is not None:
@@ -201,7 +201,7 @@ def _own(definition: ast.AST) -> Iterator[ast.AST]:
 
 
 def _made(value: ast.expr, assigned: dict[str, list[ast.expr]], sure: _Makers) -> str | None:
-    """How a returned expression makes a dataset, in words; `None` if nothing says that it does."""
+    """Describe how a returned expression creates a dataset; `None` without evidence."""
     if isinstance(value, ast.Tuple) and value.elts:
         value = value.elts[0]
     if isinstance(value, ast.Name) and value.id in assigned:

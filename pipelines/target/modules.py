@@ -1,4 +1,4 @@
-"""Where the file of a dotted module name is, found without running it or the packages around it."""
+"""Lookup of a dotted module's file, without running the module or its packages."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def top_folder(module: str, file: Path) -> Path:
 
 
 def _ask_finders(name: str, path: list[str] | None) -> ModuleSpec | None:
-    """What the environment's finders know, e.g. those of packages that are installed to be edited."""
+    """Ask the environment's finders, such as those of editable installs."""
     for finder in sys.meta_path:
         search = getattr(finder, "find_spec", None)
         found = search(name, path) if search is not None else None

@@ -1,4 +1,4 @@
-"""What the commands take as TARGET: a spec, or a function in a Python file or module."""
+"""Targets of the commands: a spec, or a function in a Python file or module."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _function_target(path: Path, function: str, module: str | None = None) -> Ta
 
 
 def _why_not(file: str, function: str, found: Bindings) -> str | None:
-    """What speaks against a function before its file has run; `None` if nothing does."""
+    """Return why a name cannot be a target before its file has run; `None` if it can."""
     name, _, method = function.partition(".")
     bound = found.of(name)
     if not bound:
@@ -179,7 +179,7 @@ def _why_not_of_class(file: str, function: str, node: ast.ClassDef) -> str | Non
 
 
 def _within_package(path: Path, function: str) -> str:
-    """How the file is named within its package, and from where."""
+    """Return the target's name within its package, and the folder to run it from."""
     name, folder = name_in_package(path)
     if "." not in name and path.stem != "__init__":
         return f"package.module:{function}, from the folder that contains the package"
@@ -250,7 +250,7 @@ def _module_of(path: Path, name: str) -> ModuleType | None:
 
 
 def module_name_of(path: Path) -> str:
-    """The file's stem, as ``import stem`` beside it would find it, unless that is the name of another module."""
+    """Return the file's stem, as ``import stem`` in its folder would find it, unless another module has that name."""
     stem = path.stem
     if getattr(sys.modules.get(stem), "__file__", None) == str(path.resolve()):
         return stem

@@ -1,4 +1,4 @@
-"""Which Python files are the user's own: not Python's library, not installed packages, not pipeprof's."""
+"""Detection of the user's own Python files: not the standard library, installed packages or pipeprof."""
 
 from __future__ import annotations
 

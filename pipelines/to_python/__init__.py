@@ -1,1 +1,1 @@
-"""From a spec to Python."""
+"""Rendering of a spec as Python."""

@@ -1,4 +1,4 @@
-"""Elements while a function is written down: which expression stands for each of their components.
+"""Elements in rendered functions: the expression of each component.
 
 A `Form` without expressions also says what flows from stage to stage, so that a function's parameters have names that
 mean something. What is not known is a `Single` with ``known`` false, and what it is used as settles it.

@@ -1,4 +1,4 @@
-"""What flows out of sources and stages: the names of components, so that functions over them read well."""
+"""Names of the components after sources and stages, for readable functions."""
 
 from __future__ import annotations
 

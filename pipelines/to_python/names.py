@@ -1,4 +1,4 @@
-"""Names of functions and variables in rendered Python: from what the spec calls things, valid and each used once."""
+"""Names of functions and variables in rendered Python: derived from the spec, valid and unique."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a loaded spec to the text of a Python file that makes the same dataset."""
+"""Rendering of a loaded spec as a Python file that creates the same dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds out what a user's files are, without TensorFlow and without reading more of them than it takes.
+"""Detection of the kind of a user's files, without TensorFlow and with few reads.
 
 ``look(path)`` gives one of the ``…Found`` classes, all that ``pipeprof init`` needs to write a spec that reads them.
 """
@@ -66,7 +66,7 @@ def look(text: str) -> Found:
 
 
 def _look_at_files(files: Sequence[Path], patterns: tuple[str, ...], text: str) -> Found:
-    """What files are that the user named, one by one or by a glob."""
+    """Detect the kind of files that the user named, one by one or by a glob."""
     kinds = {_kind(file) for file in files}
     if len(kinds) > 1 or None in kinds:
         odd = next((file for file in files if _kind(file) is None), None)

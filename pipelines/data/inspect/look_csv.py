@@ -1,4 +1,4 @@
-"""Finds out what CSV files hold: delimiter, header and the type of each column."""
+"""Inspection of CSV files: delimiter, header, column types."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class CsvFound:
 
 
 def look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
-    """What CSV files hold, from the first one; the others are expected to be like it.
+    """Inspect CSV files by the first one; the others are expected to be alike.
 
     Raises:
         UsageError: It is empty, unreadable or no table.

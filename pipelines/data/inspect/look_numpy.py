@@ -1,4 +1,4 @@
-"""Finds out what ``.npy`` and ``.npz`` files hold, from their headers alone."""
+"""Inspection of ``.npy`` and ``.npz`` files by their headers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ArraysFound:
 
 
 def look_at_arrays(path: Path) -> ArraysFound:
-    """What a ``.npy`` or ``.npz`` file holds.
+    """Inspect a ``.npy`` or ``.npz`` file.
 
     Raises:
         UsageError: The file is damaged, or no array in it can be sliced by TensorFlow.

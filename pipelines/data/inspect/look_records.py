@@ -1,4 +1,4 @@
-"""Finds out what TFRecord files hold: compression, and the features of ``tf.train.Example`` records."""
+"""Inspection of TFRecord files: compression, and features of ``tf.train.Example`` records."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def image_decoder(start: bytes) -> str | None:
 
 
 def look_at_records(files: Sequence[Path], patterns: tuple[str, ...]) -> RecordsFound:
-    """What TFRecord files hold, from the first records of the first and the last non-empty file.
+    """Inspect TFRecord files by the first records of the first and the last non-empty file.
 
     Raises:
         UsageError: A file is damaged, compressed differently from the others, or there are no records.

@@ -1,4 +1,4 @@
-"""Reads TFRecord files and ``tf.train.Example`` messages without TensorFlow: enough to see what a file holds."""
+"""A minimal reader of TFRecord files and ``tf.train.Example`` messages, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def masked_crc32c(data: bytes) -> int:
 
 
 def compression_of(path: Path) -> Compression | None:
-    """How a TFRecord file is compressed; None if it is no TFRecord file (an empty file is none either)."""
+    """Detect the compression of a TFRecord file; None for other files and empty ones."""
     with path.open("rb") as file:
         start = file.read(_LENGTH_BYTES)
     if _is_length(start):
@@ -170,7 +170,7 @@ def _feature(message: bytes) -> FeatureValues:
 
 
 def _numbers_in(item: bytes | int, kind: ValueKind) -> int:
-    """How many numbers a field holds: several when packed, which is how they are nearly always written."""
+    """Count the numbers in a field: several when packed, the usual encoding."""
     if isinstance(item, int):
         return 1
     return len(item) // 4 if kind == "float32" else sum(byte < 0x80 for byte in item)

@@ -1,4 +1,4 @@
-"""Images that cost what photographs cost to store and to decode.
+"""Synthetic images with the size and decoding cost of photographs.
 
 A photograph is neither noise nor a gradient: it has large regions with sharp outlines, texture whose strength falls
 with frequency, colour that changes more slowly than brightness, and a little grain from the sensor. These are what a

@@ -48,7 +48,7 @@ def make_tfrecord(recipe: TFRecord, folder: Path, progress: Progress) -> None:
 
 
 class _Makers:
-    """What the records of one recipe have in common."""
+    """Feature makers of one recipe."""
 
     def __init__(self, recipe: TFRecord) -> None:
         kinds = [entry.feature for entry in (*recipe.features.values(), *(recipe.sequences or {}).values())]

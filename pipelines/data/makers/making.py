@@ -1,4 +1,4 @@
-"""The parent's side of making one entry: a child in its own process group, its progress, and its end."""
+"""The parent's side of generating an entry: child process, progress, errors."""
 
 from __future__ import annotations
 

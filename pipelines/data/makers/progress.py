@@ -1,4 +1,4 @@
-"""How the generating process tells its parent how far it is: one JSON object a line."""
+"""Progress messages of the generating process: one JSON object per line."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Models of the inputs that a spec can synthesise."""
+"""Models of the inputs that a spec can generate."""

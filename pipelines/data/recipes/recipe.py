@@ -1,4 +1,4 @@
-"""What all recipes under ``data:`` are made of: their base, numbers, names of files, and estimates of bytes."""
+"""Base of the recipes under ``data:``: numbers, file names, size estimates."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def check_span(name: str, span: list[int]) -> None:
 
 
 class Recipe(Document):
-    """What every recipe can tell about the files it stands for."""
+    """Base of recipes: the names and sizes of the files that it generates."""
 
     # Raised when the same recipe begins to give other bytes, so that kept files of the old kind are made again.
     version: ClassVar[int] = 1

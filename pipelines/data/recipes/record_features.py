@@ -1,4 +1,4 @@
-"""The features of synthesised records."""
+"""Features of generated records."""
 
 from __future__ import annotations
 

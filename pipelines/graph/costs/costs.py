@@ -1,4 +1,4 @@
-"""What each executed dataset cost over a measured window, from pairs of model snapshots.
+"""Costs of executed datasets over a measured window, from pairs of model snapshots.
 
 Counters are read as differences. ``repeat``, ``interleave`` and ``flat_map`` throw iterators away while they run, and
 the counters with them: what is left shows only the iterators alive at the end of a window, and what they did in it.

@@ -1,4 +1,4 @@
-"""The graph of a running pipeline as far as the model of its iterator alone tells, where the graph cannot be read.
+"""The stages of a pipeline from the model of its iterator, where the graph cannot be read.
 
 The model shows iterators: no names, no arguments, no functions, and of a stage that makes iterators only those that
 are alive. What its user wrote cannot be told from what TensorFlow made of it.

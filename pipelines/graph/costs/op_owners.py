@@ -1,4 +1,4 @@
-"""Telling which dataset's function an op in a trace belongs to.
+"""Assignment of the ops in a trace to the datasets whose functions run them.
 
 A trace names ops by their path in the function that ran (``resize/ResizeBilinear:ResizeBilinear``). A path that only
 one dataset's functions contain tells the dataset. Where two have the same path (``mul`` in two lambdas), the pipeline

@@ -1,4 +1,4 @@
-"""How many elements came out of the stages whose iterators had ended whenever the model was read.
+"""Element counts of stages without a live iterator at every reading of the model.
 
 What is below a shuffle that holds the whole dataset runs in one burst, while the loop waits inside one call of
 ``next()``; nobody reads the model then. What came out of it follows from the nearest stage above that was seen: what a

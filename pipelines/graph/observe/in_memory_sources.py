@@ -1,4 +1,4 @@
-"""Which in-memory sources are made while TensorFlow traces a function (worker only: needs TensorFlow).
+"""In-memory sources created while TensorFlow traces a function (worker only: needs TensorFlow).
 
 A dataset holds its tensors in the same way whether ``from_tensor_slices`` was called eagerly or inside a
 ``tf.function``, and is serialised to the same graph: the graph cannot tell the array that was converted once from the

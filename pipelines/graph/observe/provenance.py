@@ -1,4 +1,4 @@
-"""What was seen of a dataset when it was made: by whom, from what, and how it could be made once more."""
+"""Provenance of a dataset: its creating call, inputs and arguments, so that it can be created again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where in the user's own files every dataset was made: seen while it is made, joined with the written graph later.
+"""Source lines of datasets in the user's files, observed at creation and joined with the written graph later.
 
 Python's profiling hook (see `pipelines.graph.sources`) tells whenever one of TensorFlow's ops that make datasets
 (``tf.raw_ops.MapDataset``, …) has returned, and the stack tells who asked for it. The tensor it returned is then the

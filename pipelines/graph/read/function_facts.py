@@ -1,4 +1,4 @@
-"""What the function of a map or filter does, read from its body in a ``GraphDef``; needs no TensorFlow itself.
+"""Facts about the function of a map or filter, read from its ``GraphDef`` without TensorFlow.
 
 Only what the body says for certain is claimed: an op that is not known to work element by element does not, a value
 that is not handed on untouched is changed, and where a shape would decide and is not known, nothing is said.

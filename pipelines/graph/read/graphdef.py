@@ -1,4 +1,4 @@
-"""From TensorFlow's ``GraphDef`` to a `GraphDict`: dataset nodes, their constants, and the datasets inside functions.
+"""Conversion of TensorFlow's ``GraphDef`` to a `GraphDict`: dataset nodes, constants, datasets inside functions.
 
 Works on the parsed message and needs no TensorFlow itself.
 """

@@ -1,4 +1,4 @@
-"""Plain records of what TensorFlow says about a pipeline: its graph, and its performance model.
+"""Plain records of a pipeline's graph and performance model.
 
 Both are JSON as they stand, so that a worker can send them to its parent and tests can keep them in files.
 A record holds structure and small numbers only, never the contents of tensors.

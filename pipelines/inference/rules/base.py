@@ -85,7 +85,7 @@ class Arguments:
         return [dense(self.convert(one)) for one in self.constants[name]]
 
     def constant(self, name: str, default: Any = None) -> Any:
-        """What was written.
+        """Return the constant argument.
 
         Raises:
             CannotInfer: It is an input.
@@ -180,7 +180,7 @@ def pair(arguments: Arguments, first: str, second: str) -> tuple[Tensor, Tensor]
 
 
 def _check_constant(tensor: Tensor, value: Any, name: str) -> None:
-    """Refuse a constant that TensorFlow does not convert to the dtype of the tensor beside it."""
+    """Refuse a constant that TensorFlow does not convert to the dtype of the other operand."""
     if isinstance(value, ARRAYS):
         return
     natural = literal(value)

@@ -18,7 +18,7 @@ _IMAGE_CHANNELS = 3
 
 
 def image_content(recipe: ImageFolder | TFRecord, feature: JpegFeature | ImageFolder, mean_bytes: float) -> Content:
-    """What is known of an encoded image that a recipe makes."""
+    """Return the known properties of an encoded image from a recipe."""
     width, height = feature.size
     return Content("image", recipe, mean_bytes, (height, width, _IMAGE_CHANNELS))
 
@@ -124,7 +124,7 @@ def _parsed(arguments: Arguments, batch: Shape) -> Structure:
 def parsed_features(
     features: Mapping[str, FeatureSpec], batch: Shape, content: Content | None, *, strict: bool
 ) -> dict[str, Tensor | None]:
-    """What comes out of parsing examples.
+    """Infer the result of parsing examples.
 
     Args:
         features: Feature specs by name.
@@ -155,7 +155,7 @@ def _feature(name: str, feature: FeatureSpec, batch: Shape, content: Content | N
 
 
 def _value_content(name: str, content: Content | None) -> Content | None:
-    """What a feature's value is, when the records come from a recipe."""
+    """Return the content of a feature of records from a recipe."""
     recipe = content.recipe if content is not None and content.kind == "record" else None
     if not isinstance(recipe, TFRecord) or name not in recipe.features:
         return None

@@ -1,4 +1,4 @@
-"""What comes out of Keras layers, as far as it is the same for every TensorFlow."""
+"""Inference rules of Keras layers, as far as they hold for all supported TensorFlow versions."""
 
 from __future__ import annotations
 

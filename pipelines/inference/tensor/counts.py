@@ -1,4 +1,4 @@
-"""How many elements come out of stages, as TensorFlow counts them; ``None`` when that is not known."""
+"""Numbers of elements after stages, as TensorFlow counts them; ``None`` for unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the functions of ``ops:`` take: dtypes, numbers of dimensions, and whether ragged and sparse tensors fit.
+"""Input requirements of the functions of ``ops:``: dtypes, ranks, ragged and sparse tensors.
 
 The rows (in `needs_table`) say what TensorFlow refuses for certain; a test tries every one of them. What the other
 arguments decide (that two shapes fit each other, say) stands with the rules.
@@ -24,7 +24,7 @@ _KINDS = {"d": "dense", "r": "ragged", "s": "sparse"}
 
 @dataclass(frozen=True)
 class InputTypes:
-    """What one parameter takes.
+    """Requirement of one parameter.
 
     Attributes:
         dtypes: Those that fit, of the dtypes that were tried.
@@ -39,7 +39,7 @@ class InputTypes:
     kinds: frozenset[str]
 
     def words(self) -> str:
-        """What is expected, for a message.
+        """Describe the requirement for a message.
 
         Example:
             >>> needs("tf.io.decode_jpeg")["contents"].words(), needs("tf.image.resize")["images"].words()
@@ -114,7 +114,7 @@ def _table() -> Mapping[str, Mapping[str, InputTypes]]:
 
 
 def needs(name: str) -> Mapping[str, InputTypes]:
-    """What the parameters of a function take; those that take anything have no entry."""
+    """Return the requirements of a function's parameters; unrestricted ones have no entry."""
     return _table().get(name, {})
 
 

@@ -1,4 +1,4 @@
-"""What is known of a tensor before anything runs, and the arithmetic of shapes.
+"""Tensors as known before a run, and arithmetic of shapes.
 
 ``None`` always means "not known": a dimension, a shape, or a whole tensor or structure of them. Nothing is guessed.
 """
@@ -24,7 +24,7 @@ WIDTHS = {
 
 @dataclass(frozen=True)
 class Content:
-    """What the text of a string tensor is, as far as a recipe under ``data:`` or the source settles it.
+    """Content of a string tensor, as far as a recipe under ``data:`` or the source determines it.
 
     Attributes:
         kind: Names of files, one encoded image, one serialised record, or text.
@@ -165,7 +165,7 @@ def fits(first: Shape, second: Shape) -> bool:
 
 
 def merge(first: Shape | None, second: Shape | None) -> Shape | None:
-    """What both shapes say together of one tensor; the second one where they contradict."""
+    """Combine what two shapes state about one tensor; the second one wins a contradiction."""
     if first is None or second is None:
         return first if second is None else second
     if len(first) != len(second):

@@ -1,4 +1,4 @@
-"""Calls that are no plain function of TensorFlow: structures, control flow, tables, Python.
+"""Base of the calls that are not plain TensorFlow functions: structures, control flow, tables, Python.
 
 Every one is a class in a module of this package whose name begins with ``calls_``; adding one touches no other file.
 Its docstring says which code the call stands for; its fields are the arguments.
@@ -20,7 +20,7 @@ Chain = tuple[OpCall, ...]
 
 
 class Running(Protocol):
-    """What a call may ask of the chain that it runs in; TensorFlow's objects are all `Any` here."""
+    """Interface of the chain in which a call runs; TensorFlow's objects are all `Any` here."""
 
     @property
     def tf(self) -> Any:
@@ -55,7 +55,7 @@ class Running(Protocol):
 
 
 class Making(Protocol):
-    """What a call may ask for when the pipeline is built, outside of every traced function."""
+    """Interface of the builder for objects that a call creates outside of traced functions."""
 
     @property
     def tf(self) -> Any:
@@ -128,7 +128,7 @@ class SpecialCall(Closed):
 
     @classmethod
     def make(cls, operation: OpCall, making: Making) -> Any:
-        """What is made once when the pipeline is built."""
+        """Create the objects that exist once per pipeline."""
         raise NotImplementedError
 
     @classmethod

@@ -256,7 +256,7 @@ def _written(value: Any) -> Any:
 
 
 def branches(operation: OpCall, name: str) -> int:
-    """How many chains were written under ``name``."""
+    """Count the chains under ``name``."""
     return sum(place.rpartition(".")[0] == name for place in operation.chains)
 
 

@@ -37,7 +37,7 @@ class SliceBounds:
 
 @dataclass(frozen=True)
 class Key:
-    """What stands between the brackets of ``x[…]``.
+    """Index expression of ``x[…]``.
 
     Attributes:
         items: In order: an index; a field's name, whose value is the index; a `SliceBounds`; ``...`` as Ellipsis;

@@ -85,7 +85,7 @@ def chain_path(place: str) -> OpPath:
 
 
 def input_count(called: Function, on: On | None, given: set[str]) -> int:
-    """How many inputs go to parameters that are not named."""
+    """Count the inputs that are passed by position."""
     if isinstance(on, dict):
         return 0
     if isinstance(on, tuple):

@@ -1,4 +1,4 @@
-"""Whether the chain that is being read stands inside of ``for_each``, whose calls share their random numbers."""
+"""Scope of ``for_each``, whose calls share their random numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which functions draw random numbers, and how the chains of ``for_each`` share them.
+"""Random functions, and the seeds that chains of ``for_each`` share.
 
 ``for_each`` draws one seed of shape [2] for each element. Every call of its chain that draws gets a seed of its own
 from it: ``tf.random.experimental.stateless_fold_in(seed, n)`` for the n-th of them, depth-first in written order.

@@ -58,7 +58,7 @@ Format = Annotated[str, _FORMATS[0], _FORMATS[1]]
 
 
 class _Directory(Source):
-    """What the three loaders have in common."""
+    """Arguments that the three loaders share."""
 
     op: ClassVar[str] = ""
     holder: ClassVar[str] = "tf.keras.utils"

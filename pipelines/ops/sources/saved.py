@@ -1,4 +1,4 @@
-"""Sources that others have made: saved datasets, those of tensorflow_datasets, and the user's own Python."""
+"""Sources of existing datasets: saved ones, those of tensorflow_datasets, and the user's Python functions."""
 
 from __future__ import annotations
 

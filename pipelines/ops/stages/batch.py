@@ -1,4 +1,4 @@
-"""Stages that put elements together and take them apart."""
+"""Stages that combine elements into batches or split them."""
 
 from __future__ import annotations
 

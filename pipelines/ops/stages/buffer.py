@@ -1,4 +1,4 @@
-"""Stages that keep elements: for later epochs, or ahead of time."""
+"""Stages that buffer elements: caches and prefetches."""
 
 from __future__ import annotations
 

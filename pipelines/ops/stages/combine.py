@@ -1,4 +1,4 @@
-"""Stages that bring in a further pipeline."""
+"""Stages that combine two pipelines."""
 
 from __future__ import annotations
 

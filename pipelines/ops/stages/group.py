@@ -1,4 +1,4 @@
-"""Stages that make datasets of neighbours or of kindred: windows, groups and buckets."""
+"""Stages that group elements: windows, groups and buckets."""
 
 from __future__ import annotations
 

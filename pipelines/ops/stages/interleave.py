@@ -1,4 +1,4 @@
-"""``interleave`` and ``flat_map``: a dataset for each element, and their elements as one dataset."""
+"""``interleave`` and ``flat_map``: stages that map each element to a dataset and flatten the result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeprof.pipelines.ops.values.values import ElementField, Flag, Positive, P
 
 
 class _Nesting(Stage):
-    """What both have in common."""
+    """Arguments that ``interleave`` and ``flat_map`` share."""
 
     op: ClassVar[str] = ""
     own_fields: ClassVar[frozenset[str]] = frozenset({"source", "stages", "on", "python", "map_func"})

@@ -1,4 +1,4 @@
-"""``map``, ``filter`` and their kin: a function over each element."""
+"""``map``, ``filter`` and other stages that call a function on each element."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Map(Stage):
 
 
 class _Predicate(Stage):
-    """What ``filter`` and ``take_while`` have in common."""
+    """Arguments that ``filter`` and ``take_while`` share."""
 
     op: ClassVar[str] = ""
     own_fields: ClassVar[frozenset[str]] = frozenset({"ops", "python", "predicate"})
@@ -76,7 +76,7 @@ class _Predicate(Stage):
         return self.predicate or ElementFunction.model_construct(ops=self.ops, python=self.python)
 
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
-        """Ask for every element of ``dataset``."""
+        """Apply the predicate to ``dataset``."""
         argument = "predicate" if self.predicate else ""
         function = building.element_function(self.function, dataset, address, predicate=True, argument=argument)
         return getattr(dataset, self.op)(function, **building.arguments(self, address))

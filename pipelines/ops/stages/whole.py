@@ -1,4 +1,4 @@
-"""Stages that treat the dataset as a whole: a Python function of it, and its options."""
+"""Stages on the whole dataset: a Python function of it, and options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fields of an element: picking them, putting results back, and what an element has, in words."""
+"""Fields of an element: selection, replacement, description."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class FieldError(PlainError):
 
 
 def describe(element: Any) -> str:
-    """What fields an element has, for a message.
+    """Describe the fields of an element for a message.
 
     Example:
         >>> describe({"image": 1, "label": 2}), describe((1, 2)), describe(1)

@@ -120,7 +120,7 @@ class Options(Document):
     )
 
     def written(self) -> dict[str, Any]:
-        """What was written, as nested mappings by TensorFlow's names; nulls are left out."""
+        """Return the given options as nested mappings by TensorFlow's names, without nulls."""
         return _written(self)
 
 

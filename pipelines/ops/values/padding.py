@@ -1,4 +1,4 @@
-"""Values of padding: a number of a spec as one of the dtype of the component that it pads.
+"""Padding values in the dtype of their component.
 
 TensorFlow makes int32 and float32 of Python's numbers and takes a padding value of the component's own dtype alone, so
 that `0` would be refused for int64.
@@ -50,7 +50,7 @@ def number(value: Any, dtype: str) -> Any:
 
 
 def padding_values(written: Any, element: Any) -> Any:
-    """What ``padding_values`` is given: the written numbers in the dtypes of the components.
+    """Convert the given ``padding_values`` to the dtypes of the components.
 
     Args:
         written: Dicts and tuples of numbers and texts (None for the default), or one of them for all components.

@@ -1,4 +1,4 @@
-"""What a function gives, as arguments name it: a dtype, a shape and dtype, or lists and mappings of them."""
+"""Result signatures in arguments: a dtype, a shape and dtype, or lists and mappings of them."""
 
 from __future__ import annotations
 

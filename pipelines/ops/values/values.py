@@ -1,4 +1,4 @@
-"""The kinds of values that arguments take; each checks strictly and says what it expected."""
+"""Types of argument values with strict validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a spec with the specs that it extends and the overlays that are laid over it."""
+"""Reading of a spec with its base specs (``extends``) and overlays."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _FileError(Exception):
 
 @dataclass
 class Reading:
-    """What the files hold.
+    """Merged contents of the files.
 
     Attributes:
         origins: the files and flags.

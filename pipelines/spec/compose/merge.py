@@ -1,4 +1,4 @@
-"""Laying one spec over another: mappings merge, ``stages`` merge by name, everything else is replaced."""
+"""Merging of specs: mappings merge, ``stages`` merge by name, everything else is replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths written in other folders than the spec's: rewritten so that they hold from the spec's folder.
+"""Relative paths in files of other folders, rewritten relative to the spec's folder.
 
 A relative path refers to the folder of the file it is written in, which may be an overlay's or an extended spec's. What
 is a path only the checked model knows; it is looked up there, and its text replaced in the data.

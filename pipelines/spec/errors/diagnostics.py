@@ -1,4 +1,4 @@
-"""What is wrong with a spec: one :class:`Diagnostic` a mistake, and the error that carries them all.
+"""Diagnostics of a spec: one :class:`Diagnostic` per mistake, and the error that carries them.
 
 A diagnostic names the place (file, line and column, or the ``--set`` flag), says the fault and what is expected,
 and shows the source line with a caret below the token.

@@ -1,4 +1,4 @@
-"""The files and flags that a spec comes from, and the places in them as users see them."""
+"""Origins of a spec's values: files and flags, and places in them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Origins:
         return Location(self.files[span.file].name, span.line, span.column, span.length)
 
     def rank(self, span: Span) -> tuple[int, int]:
-        """How much weight the origin of a place has: the largest has the last word."""
+        """Return the precedence of the origin of a place; the largest overrides."""
         return (1, span.flag) if span.flag is not None else (0, -self.order.index(span.file))
 
     def error(self, problems: Iterable[Problem]) -> SpecError:

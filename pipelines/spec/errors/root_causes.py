@@ -1,4 +1,4 @@
-"""One fault a mistake: what is only a consequence of another fault is not said, or is said with it."""
+"""Root causes: faults that follow from another one are dropped or merged with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing the model refuses.
+    """A value or key that the model refuses.
 
     Attributes:
         address: the value, or the mapping that lacks a key.
@@ -62,7 +62,7 @@ def join_faults(faults: Sequence[Fault], data: Any) -> list[Fault]:
 
 
 def _said_once(missing: list[Fault], unknown: list[Fault], data: Any) -> list[tuple[Fault, Fault]]:
-    """Pairs of a fault and what is said in its place; nothing where its message is empty."""
+    """Pairs of a fault and its replacement; an empty message drops it."""
     names = [name for fault in missing for name in fault.missing]
     misspelt = {_head(fault.suggestion) for fault in unknown}
     lacking = [name for name in names if name not in misspelt]

@@ -1,4 +1,4 @@
-"""What the model refuses, in our words and at an address of the data.
+"""Validation errors of the model, with pipeprof's wording and an address in the data.
 
 Most messages come ready from the model (``PydanticCustomError`` with ``candidates`` and ``got``); pydantic's own
 errors are put into words here, so that no class name, URL or wording of pydantic's ever reaches a user.
@@ -63,7 +63,7 @@ _ARRAYS_OF_SEVERAL: Final = frozenset({"npz"})
 
 @dataclass(frozen=True)
 class _Found:
-    """A pydantic error with its place in the data, what stands there, and the union branches it was found in."""
+    """A pydantic error with its place in the data, the value there, and its union branches."""
 
     details: ErrorDetails
     address: Address
@@ -142,7 +142,7 @@ def _child(value: Any, part: int | str) -> int | str | None:
 
 
 def _choose_branches(found: Sequence[_Found]) -> list[_Found]:
-    """Of each union keep the branch that came furthest: what the others say is about forms that were not meant."""
+    """Keep the best matching branch of each union; errors of other branches are about unintended forms."""
     by_union: dict[Address, dict[str, list[_Found]]] = defaultdict(lambda: defaultdict(list))
     for item in found:
         for address, branch in item.branches:
@@ -156,7 +156,7 @@ def _choose_branches(found: Sequence[_Found]) -> list[_Found]:
 
 
 def _progress(items: Sequence[_Found], union: Address) -> tuple[bool, int, int, int]:
-    """How near a branch is to what was written: the largest is the nearest."""
+    """Rank a branch by how well it matches the value; the largest is the best."""
     form_fits = not any(item.address == union and item.details["type"] != "missing" for item in items)
     misfits = sum(item.details["type"] in {"missing", "extra_forbidden"} for item in items)
     return form_fits, -misfits, max(len(item.address) for item in items), -len(items)

@@ -85,7 +85,7 @@ def _function(described: Function, *, needs: bool | None = None) -> dict[str, An
 
 
 def _special(kind: type[SpecialCall], schema: dict[str, Any]) -> dict[str, Any]:
-    """What stands under the name of a call of its own form: its arguments, or the value that is short for them."""
+    """Return the schema of a special call: its arguments, or their short form."""
     text = {"description": " ".join((kind.__doc__ or "").split())}
     arguments = {**schema, "properties": {**schema.get("properties", {}), **{key: _ROUTES[key] for key in kind.routes}}}
     arguments.pop("description", None)

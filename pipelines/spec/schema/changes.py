@@ -1,4 +1,4 @@
-"""The JSON schemas of files: whole specs, specs that extend another, and overlays, which say only what is different.
+"""JSON Schemas of files: whole specs, specs with ``extends``, and overlays.
 
 What is laid over another spec merges with it, so that nothing is required and null takes away; lists replace, so that
 what stands in a list is whole. `pipeprof.pipelines.spec.compose.merge` has the rules.

@@ -1,4 +1,4 @@
-"""Where each key of the JSON schema is explained: the last line of its description.
+"""Links from each key of the JSON schema to its documentation.
 
 A link is the path of the documentation in this project with the section (``docs/spec.md#batch``), so that it holds for
 every release and checkout. The functions of ``ops:`` are TensorFlow's, and so is their documentation; their parameters

@@ -1,4 +1,4 @@
-"""The JSON schema of a spec, made from the same tables that check it."""
+"""JSON Schema of a spec, generated from the models."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _closed(schema: dict[str, Any], *, notes: bool) -> dict[str, Any]:
 
 
 def _tidied(value: Any) -> Any:
-    """Placeholders replaced, what draft-07 does not know or nobody needs removed, objects closed."""
+    """Replace placeholders, remove keywords unknown to draft-07 or unused, and close objects."""
     if isinstance(value, list):
         return [_tidied(item) for item in value]
     if not isinstance(value, dict):

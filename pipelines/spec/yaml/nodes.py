@@ -139,7 +139,7 @@ class _Composer:
         self._anchors: dict[str, Node | None] = {}
 
     def shown(self, text: str) -> str:
-        """What the parser read, as it was written."""
+        """The node's value as written."""
         return self._shown(text)
 
     def note(self, span: Span | None, code: str, message: str, suggestion: str | None = None) -> None:

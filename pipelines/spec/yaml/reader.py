@@ -40,7 +40,7 @@ _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass
 class YamlDocument:
-    """What a text holds.
+    """The data of a YAML text with the places of all keys and values.
 
     Attributes:
         data: mappings, lists and scalars; every alias is a copy of its own. ``None`` if nothing could be read.

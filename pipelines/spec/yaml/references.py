@@ -1,4 +1,4 @@
-"""``${VAR}`` and ``${VAR:-default}`` in the values of a spec: filled in from the environment only when asked to."""
+"""References ``${VAR}`` and ``${VAR:-default}`` in values, replaced from the environment under ``--env``."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Filled:
 
 @dataclass
 class References:
-    """What is known about the references of a text.
+    """References found in a text, replaced and not replaced.
 
     Attributes:
         environment: the variables; ``None`` when references are left as they are.
@@ -108,7 +108,7 @@ class References:
         return (value if plain else result), []
 
     def repeat(self, written: Span, alias: Span) -> None:
-        """Know of an alias what is known of the value that it stands for."""
+        """Copy the references of an anchored value to its alias."""
         if written in self.filled:
             self.filled[alias] = self.filled[written]
         if written in self.left:

@@ -1,4 +1,4 @@
-"""Where something stands in a text, and what is wrong there."""
+"""Spans in a text, and problems at them."""
 
 from __future__ import annotations
 

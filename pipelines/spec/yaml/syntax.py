@@ -1,4 +1,4 @@
-"""Events of libyaml's parser, and its syntax errors in our words."""
+"""Events of libyaml's parser, and syntax errors with pipeprof's wording."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _event(kind: str, event: Any) -> Event:
 
 
 class _Rule(NamedTuple):
-    """What a problem of PyYAML's is called here.
+    """Translation of one PyYAML error.
 
     ``pattern`` finds it in PyYAML's wording; ``at_context``: shown where the construct began;
     ``{got}`` in the message is what stands there.
@@ -214,7 +214,7 @@ def _explain(text: str, error: yaml.MarkedYAMLError) -> SyntaxProblem:
 
 
 def _known_mistake(text: str, offset: int, rule: _Rule) -> SyntaxProblem | None:
-    """What people often write, where YAML itself stops in another place or says something else."""
+    """Detect common mistakes that YAML reports elsewhere or differently."""
     start = _line_start(text, offset)
     line = text[start:].split("\n", 1)[0]
     marker = re.match(_MERGE_CONFLICT, line)

@@ -70,7 +70,7 @@ def is_operation(address: Address) -> bool:
 
 
 def operation_key(value: object) -> str | int | None:
-    """The only key of a mapping besides notes, ``None`` if there is not exactly one."""
+    """Return the only key of a mapping, notes (``x-``) not counted; ``None`` if there is not exactly one."""
     keys = [key for key in value if not str(key).startswith("x-")] if isinstance(value, dict) else []
     return keys[0] if len(keys) == 1 else None
 
