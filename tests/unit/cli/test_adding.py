@@ -1,13 +1,15 @@
-"""Adding one of each thing: a function, an op and a rule take a row or a module, and every command knows them.
+"""Adding one of each thing takes a row, a module or a class: a function, an op, a rule, a message.
 
-What is added here is a module in the folder that its registry walks; nothing else is changed. A format is added in
+What is added here is a module in the folder that its registry walks, or a row of its table. A format is added in
 `test_formats`.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,11 +20,12 @@ from pipeprof.pipelines.inference import rules as inference_rules
 from pipeprof.pipelines.inference.pipeline import element_specs
 from pipeprof.pipelines.inference.rules.base import rules as all_inference_rules
 from pipeprof.pipelines.inference.stages import HANDLERS
-from pipeprof.pipelines.ops import base, functions, stages
+from pipeprof.pipelines.ops import base, functions, stages, traits
 from pipeprof.pipelines.ops.functions import catalog
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.advise import rule
 from pipeprof.profiles.advise import rules as advice_rules
+from pipeprof.profiles.protocol import messages
 
 Pipeprof = Callable[..., Any]
 FUNCTION = 'FUNCTIONS = {"tf.added.scale": "image, factor, name=None"}'
@@ -53,7 +56,7 @@ class NoPairs(Rule):
             if stage.op == "pairs":
                 yield RuleHit(stage.id, "There are pairs.", "Take them apart.", {})
 """
-CACHES = (base.stages, catalog.table, catalog.function, all_inference_rules, rule.rules)
+CACHES = (base.stages, catalog.table, catalog.function, all_inference_rules, rule.rules, traits.traits)
 SPEC = """\
 version: 1
 source: {range: {stop: 8}}
@@ -131,6 +134,32 @@ def test_what_comes_out_is_inferred_by_a_rule_and_a_function(
     assert scaled.components[0].dtype == "float16"
     assert pairs.structure == scaled.structure
     assert pairs.cardinality == 8
+
+
+def test_an_op_without_a_row_of_traits_is_found(
+    add: Callable[[ModuleType, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(stages, OP)
+    with pytest.raises(LookupError, match="pairs"):
+        traits.check_rows(base.sources(), base.stages())
+
+    monkeypatch.setitem(traits.STAGES, "pairs", traits.Traits(one_to_one=True))
+    traits.traits.cache_clear()
+
+    traits.check_rows(base.sources(), base.stages())
+    assert traits.traits("pairs").one_to_one
+
+
+def test_a_message_is_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages.WorkerMessage, "classes", dict(messages.WorkerMessage.classes))
+
+    @dataclass(frozen=True)
+    class TemperatureRead(messages.WorkerMessage):
+        celsius: float
+
+    line = messages.encode_message(TemperatureRead(61.5))
+
+    assert messages.decode_message(json.loads(line)) == TemperatureRead(61.5)
 
 
 def _elements(spec: Path) -> list[Any]:
