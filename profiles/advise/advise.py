@@ -17,7 +17,7 @@ from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.time.verdict import STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
-from pipeprof.profiles.view.view import Facts, Headspace, PipelineView
+from pipeprof.profiles.view.view import Facts, HeadspaceView, PipelineView
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import MadeDict
@@ -234,7 +234,7 @@ def findings_for(
     *,
     loaded: LoadedSpec | None = None,
     made: Sequence[MadeDict] = (),
-    headspace: Headspace | None = None,
+    headspace: HeadspaceView | None = None,
     facts: Facts | None = None,
     spec_view: Callable[[], PipelineView] | None = None,
 ) -> tuple[list[Finding] | None, list[Message]]:
@@ -330,14 +330,14 @@ class _Measured:
     """What a view has of a run in addition to its stages."""
 
     profile: Profile
-    headspace: Headspace | None
+    headspace: HeadspaceView | None
     facts: Facts
 
 
-def _measurement(profile: Profile, headspace: Headspace | None, facts: Facts | None) -> _Measured:
+def _measurement(profile: Profile, headspace: HeadspaceView | None, facts: Facts | None) -> _Measured:
     """Collect what a view carries of a run in addition to its stages."""
     if headspace is None and profile.headspace is not None:
-        headspace = Headspace(profile.headspace.interval_ms, profile.headspace.replayed_ms)
+        headspace = HeadspaceView(profile.headspace.interval_ms, profile.headspace.replayed_ms)
     if facts is None:
         causes, contention = profile.causes, profile.contention
         facts = Facts(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeprof.profiles.advise.edits.snippets import structure_of
-from pipeprof.profiles.view.view import Component, StageView
+from pipeprof.profiles.view.view import ComponentView, StageView
 
 Spec = tuple[Sequence[int | None] | None, str]
 """Shape and dtype of a tensor."""
@@ -44,7 +44,7 @@ def tensor_specs(source: StageView, rows: int | None) -> str:
     return f"({', '.join(specs)}{',' if len(specs) == 1 else ''})" if specs else "…"
 
 
-def _spec(one: Component, rows: int | None) -> str:
+def _spec(one: ComponentView, rows: int | None) -> str:
     shape = None if one.shape is None else [rows, *one.shape]
     return f"tf.TensorSpec({shape}, tf.{one.dtype})"
 

@@ -58,7 +58,7 @@ _MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measu
 
 
 @dataclass
-class Facts:
+class RunFacts:
     """What the parent knows besides the worker's messages; filled in as the run goes on."""
 
     command: list[str]
@@ -78,7 +78,7 @@ class Facts:
 
 
 def assemble(
-    facts: Facts,
+    facts: RunFacts,
     observed: Observed,
     sampler: Sampler | None,
     *,
@@ -149,7 +149,7 @@ def _phases(observed: Observed, sampler: Sampler | None) -> list[Phase]:
     return found
 
 
-def _steps(facts: Facts, observed: Observed) -> Steps | None:
+def _steps(facts: RunFacts, observed: Observed) -> Steps | None:
     measured = observed.measured
     if measured is None or not measured.steps.count:
         return None
@@ -173,7 +173,7 @@ def _quantiles(summary: DurationSummary) -> Quantiles:
     return Quantiles(**vars(summary))
 
 
-def _device(facts: Facts, observed: Observed) -> Device:
+def _device(facts: RunFacts, observed: Observed) -> Device:
     measured = observed.measured
     return Device(
         kind="python" if observed.own_step else facts.plan.step.kind,
@@ -192,7 +192,9 @@ def _gaps(gaps: IdleGaps) -> Gaps:
     )
 
 
-def _throughput(facts: Facts, observed: Observed, steps: Steps | None, stages: list[Stage] | None) -> Throughput | None:
+def _throughput(
+    facts: RunFacts, observed: Observed, steps: Steps | None, stages: list[Stage] | None
+) -> Throughput | None:
     if steps is None or not steps.seconds:
         return None
     loop = observed.measured.loop if observed.measured is not None else None
@@ -209,7 +211,7 @@ def _throughput(facts: Facts, observed: Observed, steps: Steps | None, stages: l
     )
 
 
-def _elements_per_batch(facts: Facts, observed: Observed, stages: list[Stage] | None) -> float | None:
+def _elements_per_batch(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> float | None:
     if not stages:
         return None
     graphs = observed.graphs
@@ -225,7 +227,7 @@ def _elements_per_batch(facts: Facts, observed: Observed, stages: list[Stage] | 
     )
 
 
-def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[Message]]:
+def _stages(facts: RunFacts, observed: Observed) -> tuple[list[Stage] | None, list[Message]]:
     graphs = observed.graphs
     if graphs is None:
         return facts.written, []
@@ -255,7 +257,7 @@ def _stages(facts: Facts, observed: Observed) -> tuple[list[Stage] | None, list[
 
 
 def _attribute_time(
-    facts: Facts, observed: Observed, stages: list[Stage] | None, steps: Steps | None
+    facts: RunFacts, observed: Observed, stages: list[Stage] | None, steps: Steps | None
 ) -> tuple[list[Stage] | None, CpuAccount | None]:
     """Split up the stages' time, and account for the process's CPU time."""
     graphs = observed.graphs
@@ -267,14 +269,14 @@ def _attribute_time(
     return attribute_time(stages, work, _cpu_usage(facts, observed, steps), facts.host.cores)
 
 
-def _pool(facts: Facts, observed: Observed) -> float | None:
+def _pool(facts: RunFacts, observed: Observed) -> float | None:
     """Threads that functions run on: a pool of the pipeline's own, else one for each core of the machine."""
     options = (observed.graphs.options if observed.graphs is not None else None) or {}
     own = options.get("threading.private_threadpool_size")
     return float(own) if own else facts.host.schedulable_cores or facts.host.cores
 
 
-def _cpu_usage(facts: Facts, observed: Observed, steps: Steps | None) -> CpuUsage:
+def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuUsage:
     contention = facts.contention
     if steps is None:
         return CpuUsage()
@@ -314,7 +316,7 @@ def _headspace(steps: Steps | None, observed: Observed) -> Headspace | None:
     )
 
 
-def _fetch(facts: Facts, observed: Observed, steps: Steps | None) -> Fetch | None:
+def _fetch(facts: RunFacts, observed: Observed, steps: Steps | None) -> Fetch | None:
     """Only of a run with the source files evicted: else nobody knows what was in memory."""
     if steps is None or facts.disk is None or not facts.disk.cold:
         return None
@@ -338,7 +340,7 @@ def _series(observed: Observed, sampler: Sampler | None, most: int | None) -> Se
     return series
 
 
-def _overhead(facts: Facts, observed: Observed) -> Overhead | None:
+def _overhead(facts: RunFacts, observed: Observed) -> Overhead | None:
     measured = observed.measured
     if measured is None or not measured.steps.seconds:
         return None

@@ -16,7 +16,7 @@ from pipeprof.profiles.document.stages import Location, Stage
 from pipeprof.profiles.document.subject import Target, Tool
 from pipeprof.profiles.document.target import spec_target
 from pipeprof.profiles.harness.account_memory import account_memory
-from pipeprof.profiles.harness.build_profile import Facts, assemble
+from pipeprof.profiles.harness.build_profile import RunFacts, assemble
 from pipeprof.profiles.harness.event_loop import Ended, Signals, Watch
 from pipeprof.profiles.harness.failure import Circumstances, StageAt, diagnose
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT, measuring_lock
@@ -100,7 +100,7 @@ class _Run:
         self._cgroup = Cgroup()
         self._limit = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(self._cgroup), machine_memory())
         stages = written_stages(settings.loaded)
-        self._facts = Facts(
+        self._facts = RunFacts(
             command=settings.command,
             target=_target(settings),
             tool=Tool(version=hosts.versions()["pipeprof"] or "unknown"),

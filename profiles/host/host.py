@@ -19,7 +19,7 @@ from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import MemoryLimit, affinity_cores, cores
 from pipeprof.profiles.host.machine import SystemTimes, machine_memory, stalled_by_files, system_times
-from pipeprof.profiles.host.process_readers import Reading
+from pipeprof.profiles.host.process_readers import FamilyReading
 from pipeprof.profiles.host.procfs import (
     PROC,
     ThreadTimes,
@@ -180,7 +180,7 @@ class ContentionProbe:
         self._system: SystemTimes | None = None
         self._throttled: float | None = None
         self._stalled: float | None = None
-        self._reading: Reading | None = None
+        self._reading: FamilyReading | None = None
         self._own_cpu = own_cpu
         self._own = 0.0
 
@@ -223,7 +223,7 @@ class ContentionProbe:
         busy = self._threads.run_ns + self._threads.wait_ns
         return self._threads.wait_ns / busy if self._threads.known and busy else None
 
-    def _cores(self, reading: Reading | None, seconds: float) -> float | None:
+    def _cores(self, reading: FamilyReading | None, seconds: float) -> float | None:
         if self._reading is None or reading is None or seconds < SHORTEST_SECONDS:
             return None
         used = _difference(self._reading.cpu_seconds, reading.cpu_seconds)

@@ -27,7 +27,7 @@ LOOK_AT_LEAST_EVERY = 2.0
 
 
 @dataclass(frozen=True)
-class Reading:
+class FamilyReading:
     """A process and its descendants at one moment; a part that could not be had is ``None``.
 
     Attributes:
@@ -84,7 +84,7 @@ class ProcfsReader:
         self._looked: float | None = None
         self._newest: int | None = None
 
-    def read(self, pid: int) -> Reading | None:
+    def read(self, pid: int) -> FamilyReading | None:
         """The reading now; ``None`` once the process has ended, also if its id has been given to another."""
         now = self._clock()
         due = self._due(now)
@@ -101,7 +101,7 @@ class ProcfsReader:
             memory = self._memory(pid)
         if pid not in memory:
             return None
-        return Reading(
+        return FamilyReading(
             rss_bytes=sum(one.rss_bytes for one in memory.values()),
             cpu_seconds=sum(map(self._cpu, memory)),
             children=len(memory) - 1,
@@ -165,7 +165,7 @@ class ProcfsReader:
 class PsutilReader:
     """The same where there is no ``/proc`` (macOS): memory and CPU time; no shares, no bytes from the disk."""
 
-    def read(self, pid: int) -> Reading | None:
+    def read(self, pid: int) -> FamilyReading | None:
         """The reading now; ``None`` once the process has ended."""
         import psutil
 
@@ -182,7 +182,7 @@ class PsutilReader:
                     cpu += times.user + times.system + times.children_user + times.children_system
         except (psutil.Error, OSError):
             return None
-        return Reading(rss_bytes=rss, cpu_seconds=cpu, children=len(family) - 1)
+        return FamilyReading(rss_bytes=rss, cpu_seconds=cpu, children=len(family) - 1)
 
     def shares(self, pid: int) -> None:
         """Not told by the system."""

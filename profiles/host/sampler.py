@@ -15,7 +15,7 @@ from typing import Protocol
 
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.vocabulary import PhaseName
-from pipeprof.profiles.host.process_readers import Reading
+from pipeprof.profiles.host.process_readers import FamilyReading
 from pipeprof.profiles.host.process_tree import FamilyMemory
 from pipeprof.profiles.host.procfs import Pages, Shares
 
@@ -37,7 +37,7 @@ _LEAST_PAUSE = 0.001
 class Reader(Protocol):
     """Reads a process and its descendants; ``None`` once it has ended."""
 
-    def read(self, pid: int) -> Reading | None:
+    def read(self, pid: int) -> FamilyReading | None:
         """The reading now."""
 
     def shares(self, pid: int) -> Shares | None:

@@ -22,10 +22,10 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Location, Stage
 from pipeprof.profiles.view.view import (
     AUTOTUNE,
-    Component,
+    ComponentView,
     Facts,
     FunctionView,
-    Headspace,
+    HeadspaceView,
     PipelineView,
     StageView,
 )
@@ -57,7 +57,7 @@ def view_of_graphs(
     cores: float = 1.0,
     memory_limit: int | None = None,
     profile: Profile | None = None,
-    headspace: Headspace | None = None,
+    headspace: HeadspaceView | None = None,
     facts: Facts | None = None,
     made: Sequence[MadeDict] = (),
 ) -> PipelineView:
@@ -249,10 +249,10 @@ def _plain_arguments(node: Node) -> dict[str, Any]:
     return found
 
 
-def _element(node: Node) -> tuple[Component, ...] | None:
+def _element(node: Node) -> tuple[ComponentView, ...] | None:
     if not node.output_types or len(node.output_types) != len(node.output_shapes):
         return None
-    return tuple(Component(*one) for one in zip(node.output_types, node.output_shapes, strict=True))
+    return tuple(ComponentView(*one) for one in zip(node.output_types, node.output_shapes, strict=True))
 
 
 def _fixed(node: Node) -> tuple[bool, ...] | None:
@@ -275,9 +275,9 @@ def _options(written: StageGraph, executed: StageGraph) -> dict[str, Any]:
     return found
 
 
-def _made_element(made: MadeDict) -> tuple[Component, ...]:
+def _made_element(made: MadeDict) -> tuple[ComponentView, ...]:
     shapes = [None if shape is None else tuple(shape) for shape in made["shapes"]]
-    return tuple(Component(*one) for one in zip(made["types"], shapes, strict=True))
+    return tuple(ComponentView(*one) for one in zip(made["types"], shapes, strict=True))
 
 
 def _made_at(made: MadeDict) -> Location | None:

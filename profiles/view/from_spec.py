@@ -19,7 +19,7 @@ from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.models import Placed
 from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.view.functions import GENERATOR, NOTHING, Functions
-from pipeprof.profiles.view.view import Component, FunctionView, PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView, StageView
 
 _TENSORS = ("tensors", "args")
 
@@ -139,17 +139,17 @@ def _find_links(pipeline: Any, address: str, owner: str | None, found: dict[str,
     return last
 
 
-def _components(info: ElementInfo | None) -> tuple[Component, ...] | None:
+def _components(info: ElementInfo | None) -> tuple[ComponentView, ...] | None:
     if info is None or info.components is None:
         return None
     return tuple(_component(tensor) for tensor in info.components)
 
 
-def _component(tensor: Tensor) -> Component:
+def _component(tensor: Tensor) -> ComponentView:
     if tensor.kind != "dense":
         # As in a graph: sparse and ragged tensors travel between stages as variants.
-        return Component("variant", None)
-    return Component(tensor.dtype, tensor.shape, tensor.content.mean_bytes if tensor.content is not None else None)
+        return ComponentView("variant", None)
+    return ComponentView(tensor.dtype, tensor.shape, tensor.content.mean_bytes if tensor.content is not None else None)
 
 
 def _arguments(placed: Placed) -> dict[str, Any]:

@@ -41,7 +41,7 @@ _WIDTHS = {
 
 
 @dataclass(frozen=True)
-class Component:
+class ComponentView:
     """One tensor of an element.
 
     Attributes:
@@ -127,7 +127,7 @@ class StageView:
     depth: int = 0
     owner: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    element: tuple[Component, ...] | None = None
+    element: tuple[ComponentView, ...] | None = None
     keys: tuple[str, ...] | None = None
     elements: int | None = None
     counted: int | None = None
@@ -175,7 +175,7 @@ class StageView:
 
 
 @dataclass(frozen=True)
-class Headspace:
+class HeadspaceView:
     """What an infinitely fast pipeline would be worth, measured by replaying cached batches through the same step.
 
     Attributes:
@@ -241,7 +241,7 @@ class PipelineView:
     cores: float = 1.0
     memory_limit_bytes: int | None = None
     profile: Profile | None = None
-    headspace: Headspace | None = None
+    headspace: HeadspaceView | None = None
     facts: Facts | None = None
     unseen: bool = False
 

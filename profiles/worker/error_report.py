@@ -18,7 +18,7 @@ from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, PythonStep
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import NodeDict
-    from pipeprof.profiles.worker.sample import Sample
+    from pipeprof.profiles.worker.sample import JobRun
 
 MOST_TRACEBACK = 20_000
 """Characters of a complete traceback that are kept: its end."""
@@ -31,7 +31,7 @@ _TOO_LATE = (
 )
 
 
-def describe_error(error: BaseException, sample: Sample) -> Raised:
+def describe_error(error: BaseException, sample: JobRun) -> Raised:
     """The message about an error that ended the sample."""
     from pipeprof.pipelines.build.pin_errors import BuildError
 
@@ -113,7 +113,7 @@ def _by_whom(error: BaseException) -> str:
     return f', from {reader}: the file gets no command line here; read it under `if __name__ == "__main__"`'
 
 
-def _stage(text: str, sample: Sample) -> tuple[NodeDict | None, WrittenStage | None]:
+def _stage(text: str, sample: JobRun) -> tuple[NodeDict | None, WrittenStage | None]:
     """The node of the written graph that `text` blames, and the stage that it is a part of."""
     try:
         written = sample.written_graph()

@@ -19,7 +19,7 @@ from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.messages import Done
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import look_like_a_script
-from pipeprof.profiles.worker.sample import Sample
+from pipeprof.profiles.worker.sample import JobRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     faulthandler.enable(stacks_fd)
     faulthandler.register(signal.SIGUSR1, stacks_fd, all_threads=True, chain=False)
     look_like_a_script(job.user_files[0])
-    sample = Sample(job, channel)
+    sample = JobRun(job, channel)
     channel.answer = sample.answer
     channel.listen()
     try:

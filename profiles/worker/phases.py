@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
 
 
-class Phase:
+class OpenPhase:
     """A phase under way; whoever runs it may leave a note."""
 
     note: str | None = None
@@ -36,7 +36,7 @@ class Phases:
         self._warned = False
 
     @contextmanager
-    def enter(self, name: PhaseName) -> Iterator[Phase]:
+    def enter(self, name: PhaseName) -> Iterator[OpenPhase]:
         """Run the body as the phase `name`."""
         reset = procfs.reset_peak("self", self._proc)
         before = procfs.peak_rss_bytes("self", self._proc)
@@ -46,7 +46,7 @@ class Phases:
             self._channel.send(Warned("no-clear-refs", text))
         began = time.perf_counter()
         self._channel.send(PhaseBegan(name))
-        phase = Phase()
+        phase = OpenPhase()
         yield phase
         peak = procfs.peak_rss_bytes("self", self._proc)
         exact = peak is not None and (reset or (before is not None and peak > before))

@@ -43,7 +43,7 @@ FLOOR_SECONDS = 0.6
 UNEXPLAINED_BYTES = 300_000_000
 
 
-class Sample:
+class JobRun:
     """Runs a job and keeps what a failure handler or a question from the parent needs to know."""
 
     def __init__(self, job: Job, channel: WorkerEnd) -> None:

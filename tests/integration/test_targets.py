@@ -350,7 +350,7 @@ def sampled(target: str, **changes: Any) -> Recorder:
         patch.setattr(headspace, "SECONDS", 0.2)
         patch.setattr(headspace, "SETTLE_SECONDS", 0.05)
         patch.setattr(trace, "SECONDS", 0.2)
-        sample.Sample(job(target, **changes), channel).run()
+        sample.JobRun(job(target, **changes), channel).run()
     return channel
 
 

@@ -18,7 +18,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.protocol.messages import Graphs, Measured
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import call_target, import_early
-from pipeprof.profiles.worker.sample import Sample
+from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.steps.batch_size import Sizes
 
 TUTORIAL = USERS / "tutorial.py"
@@ -149,7 +149,7 @@ def test_an_end_is_told_with_its_line_and_whose_it_was(function: str, words: str
     ],
 )
 def test_what_tensorflow_raises_has_the_line_of_the_stage(function: str, line: str, words: str) -> None:
-    sample = Sample(job(f"{TUTORIAL}:{function}"), Recorder())
+    sample = JobRun(job(f"{TUTORIAL}:{function}"), Recorder())
     with pytest.raises(tf.errors.OpError) as caught:
         sample.run()
     # The frames of this test count as the user's as well.

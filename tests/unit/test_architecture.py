@@ -76,10 +76,6 @@ ROWS = {
 }
 # Rooms that start as a program of their own: which rooms of their package they may import; none imports them.
 PROGRAMS = {"profiles": {"worker": GROUND | {"host"}}}
-# Class names that still stand for two classes: to be mended, never extended.
-KNOWN_NAMES = {
-    ("profiles", name) for name in ("Called", "Component", "Facts", "Headspace", "Look", "Phase", "Reading", "Sample")
-}
 
 
 class Import(NamedTuple):
@@ -323,8 +319,7 @@ def same_names(modules: dict[str, str]) -> set[tuple[str, str]]:
 
 
 def test_no_class_name_stands_for_two_classes_of_a_package():
-    found = same_names(sources())
-    assert found <= KNOWN_NAMES, sorted(found - KNOWN_NAMES)
+    assert same_names(sources()) == set()
 
 
 def test_top_level_shows_the_architecture():

@@ -8,7 +8,7 @@ from typing import Any
 from pipeprof.pipelines.addresses import node_name
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.edits import python_text, yaml_text
-from pipeprof.profiles.view.view import Component, PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
 _WIDTH = 88
 """Longest line in flow style."""
@@ -206,7 +206,7 @@ def _leaf(value: Any) -> bool:
 
 
 def from_python(
-    components: Sequence[Component], names: Sequence[str], call: str, *, rows: int | None = None, batched: bool
+    components: Sequence[ComponentView], names: Sequence[str], call: str, *, rows: int | None = None, batched: bool
 ) -> list[str]:
     """The body of a map's function that gets its values from Python, with their types and shapes.
 
@@ -222,7 +222,7 @@ def from_python(
     values = values or [f"value_{place}" for place in range(len(known))]
     types = ", ".join(f"tf.{one.dtype}" for one in known)
 
-    def shaped(value: str, one: Component) -> str:
+    def shaped(value: str, one: ComponentView) -> str:
         if one.shape is None:
             return value
         shape = [rows, *one.shape] if batched else list(one.shape)

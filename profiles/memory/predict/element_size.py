@@ -13,7 +13,7 @@ from pipeprof.profiles.wording import size as in_words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeprof.profiles.view.view import Component, PipelineView, StageView
+    from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
     Shape = tuple[int | None, ...]
 
@@ -47,7 +47,7 @@ def element_size(view: PipelineView, stage: StageView) -> Size | None:
     return Size(float(known), partial=None in sizes) if known else None
 
 
-def components(view: PipelineView, stage: StageView) -> tuple[Component, ...]:
+def components(view: PipelineView, stage: StageView) -> tuple[ComponentView, ...]:
     """The components of an element, batches taken to be full.
 
     Without ``drop_remainder`` the last batch may be smaller than the others, so that TensorFlow does not say how large
@@ -70,7 +70,7 @@ def batch_size_of(stage: StageView) -> int | None:
     return max(known) if known and len(known) == len(sizes) else None
 
 
-def _completed(view: PipelineView, stage: StageView, seen: frozenset[str]) -> tuple[Component, ...]:
+def _completed(view: PipelineView, stage: StageView, seen: frozenset[str]) -> tuple[ComponentView, ...]:
     found, below = stage.element or (), _made_by(view, stage)
     if below is None or stage.id in seen or all(one.nbytes is not None for one in found):
         return found
@@ -86,7 +86,9 @@ def _completed(view: PipelineView, stage: StageView, seen: frozenset[str]) -> tu
     )
 
 
-def _mapped(stage: StageView, found: tuple[Component, ...], given: Sequence[Component]) -> tuple[Component, ...]:
+def _mapped(
+    stage: StageView, found: tuple[ComponentView, ...], given: Sequence[ComponentView]
+) -> tuple[ComponentView, ...]:
     """What a map makes of batches: as many rows as it is given, if its function works element by element."""
     rows = {one.shape[0] for one in given if one.shape}
     if stage.function is None or not stage.function.elementwise or len(rows) != 1:

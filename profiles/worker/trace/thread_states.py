@@ -81,7 +81,7 @@ sys.stdout.flush()
 
 
 @dataclass(frozen=True)
-class Look:
+class ThreadReading:
     """A thread's state at a time of ``time.monotonic_ns``.
 
     Attributes:
@@ -116,7 +116,7 @@ class ThreadStates:
             assert self._process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
             self._process.stdout.readline()
 
-    def stop(self) -> list[Look]:
+    def stop(self) -> list[ThreadReading]:
         """End watching; the looks in order, none where the system does not tell."""
         if self._process is None:
             return []
@@ -129,7 +129,7 @@ class ThreadStates:
         return parse(data)
 
 
-def share_of_cores(looks: Sequence[Look], cpu_seconds: float, began_ns: int, ended_ns: int) -> float:
+def share_of_cores(looks: Sequence[ThreadReading], cpu_seconds: float, began_ns: int, ended_ns: int) -> float:
     """How many times the part of a core that the looks say the threads had in truth, by the process's CPU time.
 
     Who gets a core when many want one is not told by how many they are: priorities and groups differ.
@@ -140,7 +140,7 @@ def share_of_cores(looks: Sequence[Look], cpu_seconds: float, began_ns: int, end
         began_ns: On the clock of the looks.
         ended_ns: On the same.
     """
-    threads: dict[int, list[Look]] = defaultdict(list)
+    threads: dict[int, list[ThreadReading]] = defaultdict(list)
     for look in looks:
         if began_ns <= look.at_ns <= ended_ns:
             threads[look.thread].append(look)
@@ -153,11 +153,11 @@ def share_of_cores(looks: Sequence[Look], cpu_seconds: float, began_ns: int, end
     return cpu_seconds / seconds if seconds > 0 else 1.0
 
 
-def parse(data: bytes) -> list[Look]:
+def parse(data: bytes) -> list[ThreadReading]:
     """The looks in what the watching process wrote: thread, nanoseconds and thousandths of a core."""
     numbers = array("q")
     if len(data) % (3 * numbers.itemsize):
         return []
     numbers.frombytes(data)
     triples = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
-    return [Look(thread, at, core / 1000) for thread, at, core in triples]
+    return [ThreadReading(thread, at, core / 1000) for thread, at, core in triples]

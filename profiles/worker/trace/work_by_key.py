@@ -22,7 +22,7 @@ from pipeprof.pipelines.graph.opnames import is_option, plain_path
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.worker.trace.thread_match import Timeline, at_work, match
-from pipeprof.profiles.worker.trace.thread_states import Look
+from pipeprof.profiles.worker.trace.thread_states import ThreadReading
 from pipeprof.profiles.worker.trace.xplane import Event
 
 Span = tuple[int, int]
@@ -173,7 +173,7 @@ class Spans:
 
     def doing(
         self,
-        looks: Sequence[Look],
+        looks: Sequence[ThreadReading],
         offset_ps: int,
         known: Mapping[int, int] | None = None,
         others: Collection[int] = (),
@@ -224,7 +224,7 @@ def _timeline(spans: Sequence[tuple[int, int, str]], numbers: Mapping[str, int])
     return np.array(starts), np.array(ends), np.array([numbers[key] for key in keys])
 
 
-def _by_thread(looks: Sequence[Look], offset_ps: int) -> dict[int, tuple[Any, Any]]:
+def _by_thread(looks: Sequence[ThreadReading], offset_ps: int) -> dict[int, tuple[Any, Any]]:
     """Times on the trace's clock and parts of a core, by thread."""
     found: dict[int, list[tuple[int, float]]] = defaultdict(list)
     for look in looks:

@@ -22,7 +22,15 @@ from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.view.view import AUTOTUNE, Component, Facts, FunctionView, Headspace, PipelineView, StageView
+from pipeprof.profiles.view.view import (
+    AUTOTUNE,
+    ComponentView,
+    Facts,
+    FunctionView,
+    HeadspaceView,
+    PipelineView,
+    StageView,
+)
 
 NAMES = sorted(rules())
 TEXTS = ("title", "seen", "why", "fix", "ignore_when")
@@ -262,7 +270,7 @@ ARGUMENTS = st.dictionaries(
     max_size=3,
 )
 COMPONENTS = st.builds(
-    Component,
+    ComponentView,
     dtype=st.sampled_from(["float32", "uint8", "string", "variant"]),
     shape=st.none() | st.lists(st.none() | st.integers(0, 300), max_size=3).map(tuple),
 )
@@ -368,7 +376,9 @@ def views(draw: st.DrawFn) -> PipelineView:
         cores=draw(st.sampled_from([0.5, 1.0, 2.0, 3.5, 64.0])),
         memory_limit_bytes=draw(SIZES),
         profile=draw(st.none() | profiles()),
-        headspace=draw(st.none() | st.builds(Headspace, interval_ms=st.floats(0, 100), replayed_ms=st.floats(0, 100))),
+        headspace=draw(
+            st.none() | st.builds(HeadspaceView, interval_ms=st.floats(0, 100), replayed_ms=st.floats(0, 100))
+        ),
         facts=draw(
             st.none()
             | st.builds(

@@ -19,7 +19,7 @@ from unit.advise.function_views import (
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
 from pipeprof.profiles.advise.batch_savings import batching, per_batch, saving, wall_ms
-from pipeprof.profiles.view.view import Component, FunctionView, PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView, StageView
 
 # map-before-batch-scalar
 
@@ -177,7 +177,7 @@ def test_several_components_of_one_shape() -> None:
 
 
 def test_shapes_that_nobody_knows_prove_nothing() -> None:
-    unknown = (Component("float32", None),)
+    unknown = (ComponentView("float32", None),)
     view = pipeline(
         stage("source", "range", element=unknown, bytes_per_element=4.0),
         stage("stages.0", "map", function=ARITHMETIC, element=unknown, bytes_per_element=4.0, ms=2.0),

@@ -23,7 +23,7 @@ from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, tensor, unnamed
 
 from pipeprof.profiles.advise.rule import rules
-from pipeprof.profiles.view.view import AUTOTUNE, Component, Facts, PipelineView, StageView
+from pipeprof.profiles.view.view import AUTOTUNE, ComponentView, Facts, PipelineView, StageView
 
 # py-function-gil
 
@@ -262,7 +262,7 @@ def test_a_filter_is_told_what_it_is_called_with_before_the_map() -> None:
     view = late_filter()
     pair, single = (tensor("int64"), tensor("float32")), (tensor("int64"),)
 
-    def told(before: tuple[Component, ...], after: tuple[Component, ...]) -> str:
+    def told(before: tuple[ComponentView, ...], after: tuple[ComponentView, ...]) -> str:
         elements = {"source": before, "stages.0": after}
         stages = tuple(replace(one, element=elements.get(one.id)) for one in view.stages)
         return only("filter-after-expensive-map", replace(view, stages=stages)).recommendation

@@ -33,7 +33,7 @@ from pipeprof.profiles.document.base import Dispatch
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.view.view import INFINITE, Component, PipelineView, StageView
+from pipeprof.profiles.view.view import INFINITE, ComponentView, PipelineView, StageView
 
 MEMORY = ("cache-in-memory-over-budget", "from-tensor-slices-big-array", "graph-constant", "list-instead-of-array")
 MEMORY += ("shuffle-buffer-bytes",)
@@ -438,7 +438,7 @@ def test_a_thousand_images_in_a_shuffle() -> None:
     assert "up to" not in draft.sentence
 
 
-def with_free_heap(free: int, row: Component) -> PipelineView:
+def with_free_heap(free: int, row: ComponentView) -> PipelineView:
     """400 MB of elements in a shuffle, measured, and free memory of glibc's heap."""
     each = row.nbytes or 0
     count = 400 * MB // each

@@ -24,7 +24,7 @@ from pipeprof.profiles.document.stages import Location, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.from_graph import view_of_graphs
-from pipeprof.profiles.view.view import Component, Facts, FunctionView, Headspace, PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, Facts, FunctionView, HeadspaceView, PipelineView, StageView
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 RECORDED = sorted(path.stem for path in GRAPHS.glob("*.json") if path.stem != "errors")
@@ -63,9 +63,9 @@ class Built(PipelineView):
     given: tuple[StageView, ...] = ()
 
 
-def tensor(dtype: str = "float32", *shape: int | None) -> Component:
+def tensor(dtype: str = "float32", *shape: int | None) -> ComponentView:
     """``tensor("uint8", 32, 32, 3)``."""
-    return Component(dtype, shape)
+    return ComponentView(dtype, shape)
 
 
 def function(*ops: str, **facts: Any) -> FunctionView:
@@ -242,7 +242,7 @@ def measured(
             stages=rows,
             contention=Contention(worker_cores=worker_cores, runnable_wait_share=runnable_wait_share),
         ),
-        headspace=None if headspace is None else Headspace(interval_ms, interval_ms * (1 - headspace)),
+        headspace=None if headspace is None else HeadspaceView(interval_ms, interval_ms * (1 - headspace)),
         facts=Facts(
             worker_cores=worker_cores,
             runnable_wait_share=runnable_wait_share,

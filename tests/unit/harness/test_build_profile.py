@@ -32,7 +32,7 @@ from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host
-from pipeprof.profiles.harness.build_profile import Facts
+from pipeprof.profiles.harness.build_profile import RunFacts
 from pipeprof.profiles.harness.build_profile import assemble as assembled
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.protocol.channel import HarnessEnd
@@ -55,7 +55,7 @@ SIMULATED = plan(step=StepJob(kind="simulate"), step_text="simulate: 8ms", dispa
 
 
 def assemble(
-    made: Facts, seen: Observed, sampler: FakeSampler | None = None, *, problem: Problem | None = None, **end: Any
+    made: RunFacts, seen: Observed, sampler: FakeSampler | None = None, *, problem: Problem | None = None, **end: Any
 ) -> Profile:
     """The document; it must be valid, and come back from JSON as it was."""
     profile = assembled(made, seen, sampler, problem=problem, **end)

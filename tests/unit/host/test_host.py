@@ -8,7 +8,7 @@ from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.host import host
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import MemoryLimit
-from pipeprof.profiles.host.process_readers import Reading
+from pipeprof.profiles.host.process_readers import FamilyReading
 
 SMI = """\
 GPU 0: NVIDIA H200 (UUID: GPU-11111111-2222)
@@ -85,7 +85,7 @@ class World:
         self.proc = folder / "proc"
         self.root = folder / "cgroup"
         self.now = 50.0
-        self.reading = Reading(rss_bytes=1, cpu_seconds=10.0)
+        self.reading = FamilyReading(rss_bytes=1, cpu_seconds=10.0)
         (self.proc / "self").mkdir(parents=True)
         (self.proc / "self" / "cgroup").write_text("0::/\n")
         self.root.mkdir()
@@ -154,7 +154,7 @@ def test_contention_is_what_changed(world):
     world.thread(43, 300, 100)
     world.machine(1900, 150)
     world.throttled(2.5)
-    world.reading = Reading(rss_bytes=1, cpu_seconds=16.0)
+    world.reading = FamilyReading(rss_bytes=1, cpu_seconds=16.0)
     found = probe.stop()
     assert found.runnable_wait_share == pytest.approx(200 / 1000)
     assert found.steal_share == pytest.approx(0.1)
@@ -168,7 +168,7 @@ def test_others_have_what_neither_the_worker_nor_pipeprof_used(world):
     probe.start()
     world.now += 4
     world.cores(user=2200, idle=5300, waiting=100)
-    world.reading = Reading(rss_bytes=1, cpu_seconds=16.0)
+    world.reading = FamilyReading(rss_bytes=1, cpu_seconds=16.0)
     # 3 of 4 cores were busy: 1.5 of them the worker, 0.25 pipeprof.
     assert probe.stop().others_cores == pytest.approx(1.25)
 
@@ -185,7 +185,7 @@ def test_without_the_machines_times_others_are_unknown(world):
     probe = world.probe()
     probe.start()
     world.now += 4
-    world.reading = Reading(rss_bytes=1, cpu_seconds=16.0)
+    world.reading = FamilyReading(rss_bytes=1, cpu_seconds=16.0)
     assert probe.stop().others_cores is None
 
 

@@ -24,7 +24,7 @@ class Clock:
 class TestReader:
     def test_one_process(self, proc):
         held = procfs.Pages(1000 * procfs.PAGE_BYTES, 300 * procfs.PAGE_BYTES)
-        assert readers.ProcfsReader(proc).read(42) == readers.Reading(
+        assert readers.ProcfsReader(proc).read(42) == readers.FamilyReading(
             rss_bytes=held.rss_bytes, cpu_seconds=2.3, pages={42: held}
         )
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.host.process_readers import Reading
+from pipeprof.profiles.host.process_readers import FamilyReading
 from pipeprof.profiles.host.procfs import Pages, Shares
 from pipeprof.profiles.host.sampler import FAST_INTERVAL, INTERVAL, MEASURE_INTERVAL, Sampler, slope
 
@@ -18,7 +18,7 @@ class Planted:
 
     def __init__(self):
         self.now = 1000.0
-        self.reading = Reading(rss_bytes=100 * MB, cpu_seconds=0.0)
+        self.reading = FamilyReading(rss_bytes=100 * MB, cpu_seconds=0.0)
         self.walks = []
 
     def clock(self):
@@ -38,7 +38,7 @@ class Planted:
         return {}
 
     def set(self, **values):
-        self.reading = Reading(**{**vars(self.reading), **values})
+        self.reading = FamilyReading(**{**vars(self.reading), **values})
 
     def sampler(self, **options):
         return Sampler(42, self, self.clock, **options)

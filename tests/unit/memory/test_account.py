@@ -18,7 +18,7 @@ from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.held import held_buffers, in_flight_batches, window_buffers
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.protocol.messages import MemoryReading, MemoryReport, PythonObjects
-from pipeprof.profiles.view.view import Component, PipelineView
+from pipeprof.profiles.view.view import ComponentView, PipelineView
 
 MB = 1_000_000
 IMAGE = (tensor("uint8", 500_000),)
@@ -213,7 +213,7 @@ def test_a_call_of_a_fused_map_makes_an_element_of_a_batch_that_is_held() -> Non
     ],
 )
 def test_texts_have_blocks_of_their_own(shape: tuple[int | None, ...] | None, letters: int, most: float) -> None:
-    texts = (Component("string", shape),)
+    texts = (ComponentView("string", shape),)
     seen = pipeline(
         stage("source", "TFRecordDataset", element=texts),
         stage("stages.0", "shuffle", element=texts, arguments={"buffer_size": 600}),
@@ -227,7 +227,7 @@ def test_texts_have_blocks_of_their_own(shape: tuple[int | None, ...] | None, le
 
 
 def test_a_text_beside_an_image_is_small() -> None:
-    element = (tensor("uint8", 500_000), Component("string", ()))
+    element = (tensor("uint8", 500_000), ComponentView("string", ()))
     seen = pipeline(
         stage("source", "TFRecordDataset", element=element),
         stage("stages.0", "shuffle", element=element, arguments={"buffer_size": 600}),

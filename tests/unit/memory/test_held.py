@@ -12,7 +12,7 @@ from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.facts import Buffer
 from pipeprof.profiles.memory.ledger.held import held_buffers
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.view.view import Component, PipelineView
+from pipeprof.profiles.view.view import ComponentView, PipelineView
 
 
 def held(seen: PipelineView, owner: Owner, stage_id: str, size: int, elements: int) -> Buffer:
@@ -23,7 +23,7 @@ def held(seen: PipelineView, owner: Owner, stage_id: str, size: int, elements: i
 
 
 def test_texts_that_ops_made_may_have_room_for_as_many_letters_again() -> None:
-    texts = (Component("string", ()),)
+    texts = (ComponentView("string", ()),)
     seen = pipeline(
         stage("source", "range"),
         stage("stages.0", "map", element=texts, function=function("StaticRegexReplace")),
@@ -45,7 +45,7 @@ def test_each_tensor_in_a_cache_may_leave_less_than_an_aligned_block_free() -> N
 
 @pytest.mark.parametrize(("op", "parts"), [("from_tensor_slices", True), ("TextLineDataset", False)])
 def test_texts_that_are_slices_keep_the_tensors_that_they_are_parts_of(op: str, parts: bool) -> None:
-    texts = (Component("string", ()),)
+    texts = (ComponentView("string", ()),)
     seen = pipeline(
         stage("source", "list_files", element=texts),
         stage("stages.0", "flat_map", element=texts),

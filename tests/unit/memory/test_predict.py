@@ -11,7 +11,7 @@ from unit.advise.views import function, pipeline, stage, tensor
 from pipeprof.profiles.constants import ARRAY_COPIES, CAPTURED_CONSTANT_COPIES, SOURCE_CONSTANT_COPIES
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.view.view import INFINITE, Component, PipelineView, StageView
+from pipeprof.profiles.view.view import INFINITE, ComponentView, PipelineView, StageView
 
 IMAGE = (tensor("float32", 224, 224, 3),)
 IMAGE_BYTES = 224 * 224 * 3 * 4
@@ -70,7 +70,7 @@ def test_numbers_that_the_pipeline_counts_itself_take_less() -> None:
 def test_elements_in_the_heap_leave_holes_and_those_in_the_pool_do_not() -> None:
     small, middle, mapped, large = ((tensor("uint8", nbytes),) for nbytes in (20_000, 100_000, 150_000, 300_000))
 
-    def each(element: tuple[Component, ...], source: str = "fixed_length_records") -> float:
+    def each(element: tuple[ComponentView, ...], source: str = "fixed_length_records") -> float:
         made = stage("source", source, element=element, elements=1000)
         return (predicted(made, above("shuffle", element, buffer_size=100)).of("stages.0") or 0) / 100
 

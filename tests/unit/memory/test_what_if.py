@@ -13,7 +13,7 @@ from pipeprof.profiles.constants import RESERVE, RUNTIME_BYTES
 from pipeprof.profiles.memory.predict.default_rewrites import ADDED
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.memory.predict.what_if import WhatIf, what_ifs
-from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, Component, StageView
+from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, ComponentView, StageView
 from pipeprof.profiles.wording import size as in_words
 
 MB = 1_000_000
@@ -432,7 +432,7 @@ def test_the_condition_is_in_every_answer(stages: list[StageView], says: str) ->
 
 @pytest.mark.parametrize("element", [(*ROW, tensor("uint8", None)), (tensor("uint8", None),), None])
 @pytest.mark.parametrize("written", [True, False])
-def test_sizes_that_are_not_known_leave_the_condition(element: tuple[Component, ...] | None, written: bool) -> None:
+def test_sizes_that_are_not_known_leave_the_condition(element: tuple[ComponentView, ...] | None, written: bool) -> None:
     known = element is not None and len(element) > 1
     end = [stage("stages.1", "map", element=element, elements=INFINITE)]
     if written:

@@ -10,7 +10,7 @@ from unit.advise.recorded import GRAPHS, NAMES, recorded_view
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.stages import Location, Stage
 from pipeprof.profiles.view.from_graph import _plain_arguments, view_of_graphs
-from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, Component, PipelineView, StageView
+from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, ComponentView, PipelineView, StageView
 
 NO_GRAPH: Any = {"root": None, "reason": "too large", "nodes": []}
 
@@ -106,13 +106,13 @@ def test_options_are_those_that_were_set(name: str, options: dict[str, Any]) -> 
 
 def test_elements_and_how_many() -> None:
     source = of("filter_on_input", "source")
-    assert source.element == (Component("uint8", (64, 64, 3)), Component("int64", ()))
+    assert source.element == (ComponentView("uint8", (64, 64, 3)), ComponentView("int64", ()))
     assert (source.element_bytes, source.elements) == (64 * 64 * 3 + 8, 64)
     assert of("filter_on_input", "stages.0").elements == INFINITE
     assert of("filter_on_input", "stages.2").elements == INFINITE
     assert of("filter", "stages.0").op == "filter"
     assert of("filter", "stages.0").elements is None
-    assert of("cast_before_batch", "stages.1").element == (Component("float32", (None,)),)
+    assert of("cast_before_batch", "stages.1").element == (ComponentView("float32", (None,)),)
     assert of("cast_before_batch", "stages.1").element_bytes == 1024.0  # the last batch may be smaller: as measured
 
 

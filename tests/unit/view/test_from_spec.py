@@ -15,7 +15,7 @@ from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.view.from_spec import view_of_spec
 from pipeprof.profiles.view.op_types import _TYPES, op_types, random_op
-from pipeprof.profiles.view.view import Component, FunctionView, PipelineView
+from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView
 
 PAIRS = {"from_tensor_slices": {"tensors": {"a": {"array": {"shape": [8, 4]}}, "b": [1, 2, 3, 4, 5, 6, 7, 8]}}}
 
@@ -55,7 +55,7 @@ def test_records_of_a_fixed_length_are_as_long_as_that(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(bytes(2 * 3072))
     source = {"FixedLengthRecordDataset": {"filenames": "*.bin", "record_bytes": 3072}}
     found = view(tmp_path, source, {"shuffle": {"buffer_size": 10}})
-    assert [one.element for one in found.stages] == [(Component("string", (), 3072),)] * 2
+    assert [one.element for one in found.stages] == [(ComponentView("string", (), 3072),)] * 2
 
 
 def test_arguments_are_what_was_written(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_arrays_in_memory_are_counted_and_constants_only_inside_functions(tmp_pa
     source, _, inside = view(tmp_path, PAIRS, {"flat_map": inner}).stages
 
     assert (source.source_bytes, source.constant) == (8 * 4 * 4 + 8 * 4, False)
-    assert source.element == (Component("float32", (4,)), Component("int32", ()))
+    assert source.element == (ComponentView("float32", (4,)), ComponentView("int32", ()))
     assert (inside.source_bytes, inside.constant) == (200, True)
 
 

@@ -13,7 +13,7 @@ from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.stages import Location
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.vocabulary import PhaseName
-from pipeprof.profiles.harness.build_profile import Facts
+from pipeprof.profiles.harness.build_profile import RunFacts
 from pipeprof.profiles.harness.failure import StageAt
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.harness.settings import Plan
@@ -328,7 +328,7 @@ def plan(**changes: Any) -> Plan:
     return Plan(**{**values, **changes})
 
 
-def facts(**changes: Any) -> Facts:
+def facts(**changes: Any) -> RunFacts:
     values: dict[str, Any] = {
         "command": ["pipeprof", "run", "spec.yaml"],
         "target": Target(kind="spec", text="spec.yaml"),
@@ -339,4 +339,4 @@ def facts(**changes: Any) -> Facts:
         "started": "2024-01-01T00:00:00+00:00",
         "stages": {},
     }
-    return Facts(**{**values, **changes})
+    return RunFacts(**{**values, **changes})

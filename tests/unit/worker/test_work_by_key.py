@@ -6,7 +6,7 @@ from array import array
 
 import pytest
 
-from pipeprof.profiles.worker.trace.thread_states import Look, parse, share_of_cores
+from pipeprof.profiles.worker.trace.thread_states import ThreadReading, parse, share_of_cores
 from pipeprof.profiles.worker.trace.work_by_key import Doing, Spans, elements_by_iterator
 from pipeprof.profiles.worker.trace.xplane import Event
 
@@ -53,8 +53,8 @@ def test_waiting_for_a_buffer_is_nobodys_work():
     assert spans.milliseconds() == {}
 
 
-def looks(thread: int, times_ms: range, core: float = 1.0) -> list[Look]:
-    return [Look(thread, ms * 10**6, core) for ms in times_ms]
+def looks(thread: int, times_ms: range, core: float = 1.0) -> list[ThreadReading]:
+    return [ThreadReading(thread, ms * 10**6, core) for ms in times_ms]
 
 
 def test_a_thread_is_looked_at_while_it_is_at_work_for_a_stage():
@@ -84,7 +84,7 @@ def test_with_too_few_looks_nothing_is_said():
 
 def test_the_looks_are_put_on_the_clock_of_the_trace():
     spans = Spans([ran("a/x:Mul", 1000, 100)], key_of)
-    seen = [Look(1, ms * 10**6, float(0 <= ms <= 100)) for ms in range(-50, 150, 2)]
+    seen = [ThreadReading(1, ms * 10**6, float(0 <= ms <= 100)) for ms in range(-50, 150, 2)]
     assert spans.doing(seen, 1000 * MS) == {"in:a": Doing(1.0, 0.0)}
     assert spans.doing(seen, 1200 * MS) == {}
 
@@ -101,7 +101,10 @@ def test_parts_of_ops_on_other_threads_belong_to_who_is_at_work():
 
 
 def test_what_the_watcher_writes():
-    assert parse(array("q", [7, 100, 1000, 8, 300, 0]).tobytes()) == [Look(7, 100, 1.0), Look(8, 300, 0.0)]
+    assert parse(array("q", [7, 100, 1000, 8, 300, 0]).tobytes()) == [
+        ThreadReading(7, 100, 1.0),
+        ThreadReading(8, 300, 0.0),
+    ]
     assert parse(b"") == []
     assert parse(b"Traceback") == []
 
@@ -122,8 +125,8 @@ def test_elements_of_inner_iterators_are_counted_together():
 
 def test_the_part_of_a_core_is_held_against_what_the_process_used():
     ms = 1_000_000
-    busy = [Look(1, at * ms, 0.5) for at in range(101)]
-    idle = [Look(2, at * ms, 0.0) for at in range(101)]
+    busy = [ThreadReading(1, at * ms, 0.5) for at in range(101)]
+    idle = [ThreadReading(2, at * ms, 0.0) for at in range(101)]
     assert share_of_cores([*busy, *idle], 0.075, 0, 100 * ms) == pytest.approx(1.5)
     assert share_of_cores([*busy, *idle], 0.015, 0, 60 * ms) == pytest.approx(0.5)
     assert share_of_cores([*busy[:20], *idle], 0.075, 0, 100 * ms) == 1.0

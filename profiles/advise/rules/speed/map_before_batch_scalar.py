@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pipeprof.profiles.advise.batch_savings import Batching, alone, batching, interval_ms, microseconds, saving
 from pipeprof.profiles.advise.rule import Prediction, Rule, RuleHit, Threshold
 from pipeprof.profiles.constants import MAP_CALL_US
-from pipeprof.profiles.view.view import Component, PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
 
 
@@ -168,7 +168,7 @@ def _same_on_a_batch(view: PipelineView, stage: StageView) -> bool:
     return alone and sorted(map(str, before)) == sorted(map(str, after))
 
 
-def _shapes(element: tuple[Component, ...] | None) -> list[tuple[int | None, ...] | None] | None:
+def _shapes(element: tuple[ComponentView, ...] | None) -> list[tuple[int | None, ...] | None] | None:
     return [component.shape for component in element] if element else None
 
 
