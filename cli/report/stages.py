@@ -24,8 +24,8 @@ _COST_NOTE = "; time per batch, all threads together"
 _TRACED_NOTE = "; time per batch while traced, which takes longer"
 
 
-def _end_of(stage_id: str) -> str:
-    """The end of a long number; the rows before it have the rest."""
+def _shorten_number(stage_id: str) -> str:
+    """Shorten a long number to its end; the rows before it have the rest."""
     number = number_of(stage_id)
     return f"…/{number.rpartition('/')[2]}" if "/" in number and len(number) > LONG_NUMBER else number
 
@@ -44,21 +44,22 @@ def build_stages(profile: Profile) -> Iterator[Block]:
         what = "as TensorFlow runs it; the graph of what was written was not read"
     traced = not any(stage.timed_by == "model" for stage in stages) and _any_traced(stages)
     yield Heading("Pipeline", what + ((_TRACED_NOTE if traced else _COST_NOTE) if costs else ""))
-    main, lines = _lines(profile)
+    main, lines = _find_lines(profile)
     # Where the table would be cut, why stands below it, and then addresses are shortened.
-    short = [stage.model_copy(update={"executed": _split(stage)[0]}) for stage in stages]
+    short = [stage.model_copy(update={"executed": _split_reason(stage)[0]}) for stage in stages]
     reasons = [
-        Prose(f"{', '.join(places)}: {reason}", style="dim", hang=2) for reason, places in _reasons(stages).items()
+        Prose(f"{', '.join(places)}: {reason}", style="dim", hang=2)
+        for reason, places in _group_reasons(stages).items()
     ]
     versions: list[list[Block]] = [
         [Table(_columns(stages, lines))],
         [Table(_columns(short, lines)), *reasons],
     ]
-    if any(_end_of(one.id) != number_of(one.id) for one in short):
-        versions.append([Table(_columns(short, lines, _end_of)), *reasons])
+    if any(_shorten_number(one.id) != number_of(one.id) for one in short):
+        versions.append([Table(_columns(short, lines, _shorten_number)), *reasons])
     yield Alternatives(versions)
-    for said in _calls(stages, lines) if lines else ():
-        yield Prose(said, style="dim", hang=2)
+    for text in _name_calls(stages, lines) if lines else ():
+        yield Prose(text, style="dim", hang=2)
     legend = _legend(stages)
     if _any_traced(stages) and not traced:
         legend.append(("", "~ estimated from the trace: no live iterator when costs were read"))
@@ -66,7 +67,9 @@ def build_stages(profile: Profile) -> Iterator[Block]:
         legend.append(("", f"line in {PurePath(main).name}"))
     yield Legend(legend)
     if profile.options:
-        yield Prose("Options: " + ", ".join(f"{name} = {_option(value)}" for name, value in profile.options.items()))
+        yield Prose(
+            "Options: " + ", ".join(f"{name} = {_write_option(value)}" for name, value in profile.options.items())
+        )
     if not costs and profile.steps:
         yield Prose("No cost per stage: TensorFlow gave no model of this pipeline.")
 
@@ -84,7 +87,7 @@ def _any_traced(stages: Sequence[Stage]) -> bool:
     return any(stage.timed_by == "trace" for stage in stages)
 
 
-def _lines(profile: Profile) -> tuple[str | None, list[str]]:
+def _find_lines(profile: Profile) -> tuple[str | None, list[str]]:
     """For a Python target the line of each stage; with the file's name where it is not the file of most of them."""
     places = [stage.location for stage in profile.stages or []] if profile.target.kind == "function" else []
     files = Counter(place.file for place in places if place)
@@ -95,20 +98,20 @@ def _lines(profile: Profile) -> tuple[str | None, list[str]]:
     ]
 
 
-def _calls(stages: Sequence[Stage], lines: Sequence[str]) -> list[str]:
+def _name_calls(stages: Sequence[Stage], lines: Sequence[str]) -> list[str]:
     """The user's calls that are several stages, none of which has the call's name."""
     found: dict[tuple[str, str], list[Stage]] = {}
     for stage, line in zip(stages, lines, strict=True):
         if stage.location is not None and stage.location.call is not None:
             found.setdefault((stage.location.call, line), []).append(stage)
     return [
-        f"{call} (line {line}) is {_places([number_of(one.id) for one in parts])}"
+        f"{call} (line {line}) is {_list_places([number_of(one.id) for one in parts])}"
         for (call, line), parts in found.items()
         if len(parts) > 1 and call not in {one.op for one in parts}
     ]
 
 
-def _places(places: Sequence[str]) -> str:
+def _list_places(places: Sequence[str]) -> str:
     if len(places) > 3:
         return f"{places[0]} to {places[-1]}, {len(places)} stages"
     return f"{', '.join(places[:-1])} and {places[-1]}"
@@ -123,25 +126,28 @@ def _columns(stages: Sequence[Stage], lines: Sequence[str], place: Callable[[str
     cpu = 3 if place is number_of else 2
     has_model = any(stage.timed_by == "model" for stage in stages)
     marks = ["~" if has_model and stage.timed_by == "trace" else "" for stage in stages]
+    executed = [_describe_executed(stage, names) for stage in stages]
     inside = [f"{mark}{per_batch.text(stage.inside_ms)}" for mark, stage in zip(marks, stages, strict=True)]
     return [
         Column("#", [place(stage.id) for stage in stages], right=False, style="dim"),
-        Column("written", [_written(stage) for stage in stages], right=False, shrink_to=16),
+        Column("written", [_name_written(stage) for stage in stages], right=False, shrink_to=16),
         *([Column("line", lines, keep=5)] if any(lines) else []),
-        Column("as TensorFlow runs it", [_executed(stage, names) for stage in stages], right=False, shrink_to=20),
+        Column(
+            "as TensorFlow runs it", [_describe_executed(stage, names) for stage in stages], right=False, shrink_to=20
+        ),
         Column(per_batch.unit, inside),
         *([Column("on CPU", [per_batch.text(stage.cpu_ms_per_batch) for stage in stages], keep=cpu)] if apart else []),
         Column("share", [write_share(stage.share) for stage in stages], keep=5),
         Column("", [draw_bar(stage.share) for stage in stages], right=False, keep=1, gap=1),
-        Column("calls", [_parallel(stage) for stage in stages], keep=2),
-        Column(f"holds {sizes.unit}", [_bytes(sizes, stage.buffered_bytes) for stage in stages], keep=4),
-        Column(f"{each.unit}/element", [_bytes(each, stage.bytes_per_element) for stage in stages], keep=0),
+        Column("calls", [_count_calls(stage) for stage in stages], keep=2),
+        Column(f"holds {sizes.unit}", [_write_bytes(sizes, stage.buffered_bytes) for stage in stages], keep=4),
+        Column(f"{each.unit}/element", [_write_bytes(each, stage.bytes_per_element) for stage in stages], keep=0),
         Column("elements", ["" if one.elements is None else f"{one.elements:,}" for one in stages], keep=-1),
-        Column("an element", [_element(stage) for stage in stages], right=False, keep=-2),
+        Column("an element", [_describe_element(stage) for stage in stages], right=False, keep=-2),
     ]
 
 
-def _element(stage: Stage) -> str:
+def _describe_element(stage: Stage) -> str:
     """What an element is made of: ``image uint8[224,224,3], label int64``."""
     return ", ".join(
         ("" if one.name.isdigit() else f"{one.name} ")
@@ -151,47 +157,47 @@ def _element(stage: Stage) -> str:
     ).replace("[]", "")
 
 
-def _option(value: bool | int) -> str:
+def _write_option(value: bool | int) -> str:
     return str(value).lower()
 
 
-def _written(stage: Stage) -> str:
+def _name_written(stage: Stage) -> str:
     indent = "  " * stage.depth
     return f"{indent}{'(' + stage.op + ')' if stage.origin == 'injected' else name_row(stage)}"
 
 
-def _executed(stage: Stage, names: dict[str, str]) -> str:
+def _describe_executed(stage: Stage, names: dict[str, str]) -> str:
     if stage.fused_with:
         return f"fused into {names.get(stage.fused_with, number_of(stage.fused_with))}"
     # Without an op of TensorFlow's the graph was not read, and what runs is unknown.
     return stage.executed or ("as written" if stage.tf_op and not stage.id.startswith("running.") else "")
 
 
-def _split(stage: Stage) -> tuple[str | None, str]:
-    """What TensorFlow made of it, and why, where that is said: ``stays serial`` and ``stateful op PyFunc``."""
+def _split_reason(stage: Stage) -> tuple[str | None, str]:
+    """What TensorFlow made of it, and why: ``stays serial`` and ``stateful op PyFunc``."""
     for mark in (": ", " because "):
         what, found, why = (stage.executed or "").partition(mark)
         if found:
             return what, f"{mark.strip(': ')} {why}".strip()
-    # Its name stands beside it.
+    # The column before it has the name.
     return stage.executed and stage.executed.removeprefix(f"{stage.op} injected, "), ""
 
 
-def _reasons(stages: Sequence[Stage]) -> dict[str, list[str]]:
-    """The places of the stages by what there is to say about them."""
+def _group_reasons(stages: Sequence[Stage]) -> dict[str, list[str]]:
+    """Group the numbers of stages by why TensorFlow runs them as it does."""
     found: dict[str, list[str]] = {}
     for stage in stages:
-        what, why = _split(stage)
+        what, why = _split_reason(stage)
         if why:
             found.setdefault(f"{(what or '').rpartition(', ')[2]}: {why}", []).append(number_of(stage.id))
     return found
 
 
-def _parallel(stage: Stage) -> str:
+def _count_calls(stage: Stage) -> str:
     if stage.parallelism is None:
         return ""
     return f"{stage.parallelism:.3g}{'*' if stage.tunable else ' '}"
 
 
-def _bytes(scale: Scale, value: float | None) -> str:
+def _write_bytes(scale: Scale, value: float | None) -> str:
     return "0" if value == 0 else scale.text(value)

@@ -60,7 +60,7 @@ class LineProgress:
         self._phase: str | None = None
         self._began = 0.0
         self._rate: float | None = None
-        self._data_said: tuple[str, float] = ("", 0.0)
+        self._data_reported: tuple[str, float] = ("", 0.0)
 
     def phase(self, name: str, seconds_expected: float | None) -> None:
         """Write that a phase begins."""
@@ -79,10 +79,10 @@ class LineProgress:
 
     def data(self, name: str, done: int, total: int) -> None:
         """Write how much of an input is generated: at its start, every five seconds, and at its end."""
-        said, when = self._data_said
+        reported, when = self._data_reported
         now = self._clock()
-        if name != said or done >= total or now - when >= DATA_LINE_SECONDS:
-            self._data_said = (name, now)
+        if name != reported or done >= total or now - when >= DATA_LINE_SECONDS:
+            self._data_reported = (name, now)
             self._line(f"generating data:{name}, {done:,} of {total:,}")
 
     def close(self) -> None:
