@@ -69,9 +69,11 @@ def _doubts(profile: Profile) -> Iterator[str]:
     if steps is not None and steps.count < _TOO_FEW_STEPS:
         yield f"only {steps.count:,} step{'' if steps.count == 1 else 's'}"
     cores = profile.host.cores
+    crowded = False
     if contention is not None:
         others = contention.others_cores or 0.0
-        if others >= _TOO_MANY_OTHERS * cores and not cores_were_free(contention, cores):
+        crowded = others >= _TOO_MANY_OTHERS * cores and not cores_were_free(contention, cores)
+        if crowded:
             yield f"other processes used {significant(others, 2)} of {cores:g} cores: times may be too long"
         if (contention.steal_share or 0.0) >= _TOO_MUCH_STEAL:
             yield f"the hypervisor took {percent(contention.steal_share or 0.0)} of the CPU time (steal)"
@@ -80,8 +82,10 @@ def _doubts(profile: Profile) -> Iterator[str]:
     share = _overhead_share(profile)
     if overhead is not None and share is not None and share >= _TOO_MUCH_OVERHEAD:
         late = overhead.wake_share or 0.0
-        why = f" ({percent(late)} late wake-ups of the simulated step)" if late >= share / 2 else ""
-        yield f"pipeprof itself took {percent(share)} of the time{why}"
+        if late < share / 2:
+            yield f"pipeprof itself took {percent(share)} of the time"
+        elif not crowded:  # Else the cause has been given.
+            yield f"the simulated step ended late, {percent(late)} of the time in all"
 
 
 def _assurances(profile: Profile) -> Iterator[str]:

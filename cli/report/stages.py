@@ -132,9 +132,7 @@ def _columns(stages: Sequence[Stage], lines: Sequence[str], place: Callable[[str
         Column("#", [place(stage.id) for stage in stages], right=False, style="dim"),
         Column("written", [_name_written(stage) for stage in stages], right=False, shrink_to=16),
         *([Column("line", lines, keep=5)] if any(lines) else []),
-        Column(
-            "as TensorFlow runs it", [_describe_executed(stage, names) for stage in stages], right=False, shrink_to=20
-        ),
+        Column("as TensorFlow runs it", executed, right=False, shrink_to=20),
         Column(per_batch.unit, inside),
         *([Column("on CPU", [per_batch.text(stage.cpu_ms_per_batch) for stage in stages], keep=cpu)] if apart else []),
         Column("share", [write_share(stage.share) for stage in stages], keep=5),

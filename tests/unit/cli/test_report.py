@@ -242,9 +242,13 @@ def test_trust_is_one_line_or_a_caution(recorded: Recorded) -> None:
         "other processes used 1.2 of 2 cores",
         "took 4.0 % of the CPU time (steal)",
         "throttled by the CPU quota for 3.00 s",
-        "pipeprof itself took 30 % of the time (30 % late wake-ups",
     ):
         assert doubt in text
+    assert "ended late" not in text, "other processes are the cause"
+    profile.contention = None
+    assert "the simulated step ended late, 30 % of the time in all" in " ".join(report(profile, width=120).split())
+    profile.overhead.wake_share, profile.overhead.loop_share = 0.001, 0.07
+    assert "pipeprof itself took 7.1 % of the time" in " ".join(report(profile, width=120).split())
 
 
 def test_notes_are_only_counted(recorded: Recorded) -> None:
