@@ -159,7 +159,7 @@ def rules() -> str:
     for one in known:
         lines += ["", f"## {one.name}", "", f"**{cell(one.title)}.** Family {one.family}; "]
         lines[-1] += f"semantics `{one.semantics}`: {SEMANTICS[one.semantics]}."
-        lines[-1] += f" Heard {gate_words(GATE)}." if one.family == "speed" else ""
+        lines[-1] += f" Reported {gate_words(GATE)}." if one.family == "speed" else ""
         for title, text in (("Seen", one.seen), ("Why", one.why), ("Fix", one.fix), ("Ignore when", one.ignore_when)):
             first, *more = [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
             lines += ["", f"*{title}*: {first}", *(line for paragraph in more for line in ("", paragraph))]

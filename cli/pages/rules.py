@@ -68,9 +68,9 @@ def describe_rule(rule: Rule, gate: Sequence[Threshold]) -> Iterator[Block]:
     ):
         yield Heading(title)
         yield from _paragraphs(text)
-    yield Heading("What the fix leaves of the data", f"{rule.semantics}: {SEMANTICS[rule.semantics]}")
+    yield Heading("Effect on the data", f"{rule.semantics}: {SEMANTICS[rule.semantics]}")
     if rule.family == "speed":
-        yield Heading("Heard", gate_words(gate))
+        yield Heading("Reported", gate_words(gate))
     if rule.thresholds:
         yield Heading("Thresholds")
         for threshold in rule.thresholds:
@@ -80,9 +80,9 @@ def describe_rule(rule: Rule, gate: Sequence[Threshold]) -> Iterator[Block]:
 
 
 def gate_words(gate: Sequence[Threshold]) -> str:
-    """When findings on speed are heard, in words."""
+    """State when findings on speed are reported."""
     marks = [_GATE_WORDS.get(one.name, f"{one.name} is at least {{}}").format(value_words(one)) for one in gate]
-    return f"once it is measured, only where {' and '.join(marks)}"
+    return f"only after a run, if {' and '.join(marks)}"
 
 
 def value_words(threshold: Threshold) -> str:

@@ -22,7 +22,7 @@ SEMANTICS: dict[Semantics, str] = {
     "same": "the same elements in the same order",
     "order": "the same elements in another order",
     "randomness": "other random draws, or another random order, from the same distribution",
-    "values": "perhaps other values: only you can decide whether they are right",
+    "values": "possibly other values: check whether they are acceptable",
 }
 """What a fix does to the data, by semantics class."""
 
