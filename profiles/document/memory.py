@@ -72,11 +72,11 @@ class LedgerMoment(Model):
 
     seconds: float = Field(description="As in `series`.")
     phase: PhaseName
-    rss_bytes: int = Field(description="Resident memory then, of which the ledger accounts instead of the peak.")
+    rss_bytes: int = Field(description="Resident memory at that moment; the ledger covers it instead of the peak.")
 
 
 class AutotuneMemory(Model):
-    """AUTOTUNE's budget for its buffers beside the limit, and what the budget does not count."""
+    """AUTOTUNE's budget for its buffers compared with the limit, and the memory that the budget does not include."""
 
     budget_bytes: int
     limit_bytes: int | None = None
@@ -85,10 +85,10 @@ class AutotuneMemory(Model):
 
 
 class LimitAnswer(Model):
-    """What the memory limit that was asked for means for a shuffle, a cache or a prefetch, or for all together."""
+    """Whether a shuffle, a cache or a prefetch, or everything together, fits into the given memory limit."""
 
     stage: str | None = Field(description="Null for everything together.")
-    fits: bool | None = Field(description="Null where that cannot be told before a run.")
+    fits: bool | None = Field(description="Null where this is unknown before a run.")
     most: int | None = Field(
         None,
         description="The largest buffer of a shuffle or prefetch that fits, in elements, of each open copy; of a cache "

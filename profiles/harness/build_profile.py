@@ -391,9 +391,9 @@ def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
     if spent > (DELETION_SHARE if long else DELETIONS_SHARE) * (seconds + spent):
         took = f"up to {max(deletions):.1f} s" if long else milliseconds(1000 * spent / len(deletions))
         text = (
-            f"TensorFlow took {took} to delete an ended iterator ({spent:.1f} s for {len(deletions):,} of them). The "
-            "clock of the steps stood still meanwhile, that of the phase did not; a training loop that lets go of its "
-            "iterator after every epoch, as `for batch in dataset` does, waits for it."
+            f"Deleting a finished iterator took {took} ({spent:.1f} s for {len(deletions):,} of them). Steps do not "
+            "include this time; a training loop that drops its iterator after every epoch, as `for batch in dataset` "
+            "does, waits for it."
         )
         found.append(Message(code=SLOW_DELETE, message=text))
     return found

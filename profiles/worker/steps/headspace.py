@@ -30,8 +30,8 @@ MOST_FILE_BYTES = 8_000_000_000
 READ_SECONDS = 20.0
 SETTLE_SECONDS = 0.5
 NOT_READ = (
-    "--cold: what fetching takes is not told apart from preparing: the source files could not be read into memory, in "
-    f"half of what is left of it and in {READ_SECONDS:g} s."
+    "--cold: fetching is not separated from preparing, because the source files could not be read into half of the "
+    f"free memory within {READ_SECONDS:g} s."
 )
 _CHECK_NS = 50_000_000
 _PIECE = 1 << 20

@@ -69,7 +69,7 @@ while not ended() and time.monotonic() - begun < longest:
             os.close(states.pop(name))
             running = None
         after = now()
-        # Where this process lost its core in between, nobody knows when it saw what.
+        # Where this process lost its core in between, the time of the sample is unknown.
         if running is not None and after - before < 200000:
             found.extend((int(name), (before + after) // 2, core if running else 0))
         before = after

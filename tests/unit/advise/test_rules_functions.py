@@ -154,7 +154,7 @@ def test_a_generator_that_hands_over_row_by_row() -> None:
     assert draft.evidence["us_per_element"] == pytest.approx(62.5)
     assert draft.evidence["elements_per_batch"] == 64
     assert "64 elements per batch one by one, 62.5 µs each" in draft.sentence
-    assert "of which a transfer alone takes about 57 µs" in draft.sentence
+    assert "including about 57 µs for the transfer alone" in draft.sentence
     quick = only("from-generator-per-element", generator(ms=3.0))
     assert "no more than a transfer alone (about 57 µs where it was measured" in quick.sentence
     # 64 x 57 µs become 100 µs; half a millisecond is all that the step takes.

@@ -445,7 +445,7 @@ def test_slow_deletions_of_iterators_are_a_warning(deletions, warned):
     profile = assemble(facts(), observed(measured(drained(5000), deletions=deletions)))
     assert ("slow-delete" in codes(profile)) is warned
     if warned:
-        assert "took up to 1.5 s to delete an ended iterator (1.7 s for 3 of them)" in profile.warnings[0].message
+        assert "Deleting a finished iterator took up to 1.5 s (1.7 s for 3 of them)" in profile.warnings[0].message
 
 
 @pytest.mark.parametrize(("epochs", "warned"), [(1200, True), (8, False)])
@@ -453,7 +453,7 @@ def test_many_short_deletions_are_a_warning_if_those_while_measuring_add_up(epoc
     seen = drained(5000)
     seen = replace(seen, steps=replace(seen.steps, epochs=epochs))
     found = assemble(facts(), observed(measured(seen, deletions=[0.0125] * 1300))).warnings
-    words = "took 12.5 ms to delete an ended iterator (15.0 s for 1,200 of them)"
+    words = "Deleting a finished iterator took 12.5 ms (15.0 s for 1,200 of them)"
     assert any(words in one.message for one in found) is warned
 
 

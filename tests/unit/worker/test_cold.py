@@ -51,7 +51,7 @@ def test_files_that_do_not_fit_are_not_compared_and_the_report_says_so(tmp_path)
     told = headspace.with_files_in_memory(None, None, lambda: False, [str(tmp_path / "a")], room=1500)
     assert isinstance(told, Warned)
     assert told.code == "cold"
-    assert "half of what is left" in told.text
+    assert "half of the free memory" in told.text
 
 
 def test_files_that_fit_are_read_and_the_same_iterator_is_measured_again(tmp_path, monkeypatch):

@@ -183,7 +183,7 @@ def _compared(cost: float, floor: float) -> str:
     """Compare the cost of an element with that of a transfer alone."""
     if cost < floor:
         return f"no more than a transfer alone (about {floor:g} µs where it was measured)"
-    return f"of which a transfer alone takes about {floor:g} µs"
+    return f"including about {floor:g} µs for the transfer alone"
 
 
 _USUAL = 64
