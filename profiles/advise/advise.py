@@ -17,7 +17,7 @@ from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.time.verdict import STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
-from pipeprof.profiles.view.view import Facts, HeadspaceView, PipelineView
+from pipeprof.profiles.view.view import Facts, PipelineView
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import MadeDict
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.spec.models import Ignore
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Headspace
 
 WAIT_SHARE = Threshold(
     "wait-share",
@@ -234,8 +235,6 @@ def findings_for(
     *,
     loaded: LoadedSpec | None = None,
     made: Sequence[MadeDict] = (),
-    headspace: HeadspaceView | None = None,
-    facts: Facts | None = None,
     spec_view: Callable[[], PipelineView] | None = None,
 ) -> tuple[list[Finding] | None, list[Message]]:
     """The findings of a run, from its graphs where they were read, else from the spec as written. Never raises.
@@ -246,8 +245,6 @@ def findings_for(
         executed: The graph as TensorFlow runs it.
         loaded: The spec, if the target is one.
         made: In-memory sources that were seen while a function built its dataset.
-        headspace: Instead of the profile's.
-        facts: Instead of the profile's.
         spec_view: The view of the spec as written, where a run has it already.
 
     Returns:
@@ -255,7 +252,7 @@ def findings_for(
         among them what could not be judged and why. One that says more than a warning of the profile takes its place.
     """
     messages: list[Message] = []
-    measured = _measurement(profile, headspace, facts)
+    measured = _measurement(profile)
     view = None
 
     @cache
@@ -330,25 +327,22 @@ class _Measured:
     """What a view has of a run in addition to its stages."""
 
     profile: Profile
-    headspace: HeadspaceView | None
+    headspace: Headspace | None
     facts: Facts
 
 
-def _measurement(profile: Profile, headspace: HeadspaceView | None, facts: Facts | None) -> _Measured:
+def _measurement(profile: Profile) -> _Measured:
     """Collect what a view carries of a run in addition to its stages."""
-    if headspace is None and profile.headspace is not None:
-        headspace = HeadspaceView(profile.headspace.interval_ms, profile.headspace.replayed_ms)
-    if facts is None:
-        causes, contention = profile.causes, profile.contention
-        facts = Facts(
-            worker_cores=causes.worker_cores if causes else None,
-            runnable_wait_share=contention.runnable_wait_share if contention else None,
-            disk_bytes_per_second=causes.disk_bytes_per_second if causes else None,
-            python_share=causes.python_share if causes else None,
-            python_ms_per_batch=causes.python_ms_per_batch if causes else None,
-            python_lock_share=causes.python_lock_share if causes else None,
-        )
-    return _Measured(profile, headspace, facts)
+    causes, contention = profile.causes, profile.contention
+    facts = Facts(
+        worker_cores=causes.worker_cores if causes else None,
+        runnable_wait_share=contention.runnable_wait_share if contention else None,
+        disk_bytes_per_second=causes.disk_bytes_per_second if causes else None,
+        python_share=causes.python_share if causes else None,
+        python_ms_per_batch=causes.python_ms_per_batch if causes else None,
+        python_lock_share=causes.python_lock_share if causes else None,
+    )
+    return _Measured(profile, profile.headspace, facts)
 
 
 def _view_of_graphs(

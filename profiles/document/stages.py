@@ -157,6 +157,23 @@ class Headspace(Model):
     speedup: float = Field(description="Steps per second with an infinitely fast pipeline over today's.")
     batches: int = Field(description="Batches that were replayed in turn.")
 
+    @classmethod
+    def of(cls, interval_ms: float, replayed_ms: float, batches: int) -> Headspace:
+        """Compute what a free pipeline would bring.
+
+        Args:
+            interval_ms: Mean interval of the measured steps.
+            replayed_ms: Mean interval with preloaded batches.
+            batches: Batches that were replayed in turn.
+        """
+        return cls(
+            interval_ms=interval_ms,
+            replayed_ms=replayed_ms,
+            share=max(0.0, 1 - replayed_ms / interval_ms) if interval_ms > 0 else 0.0,
+            speedup=max(1.0, interval_ms / replayed_ms) if replayed_ms > 0 else 1.0,
+            batches=batches,
+        )
+
 
 class Causes(Model):
     """Named measurements behind the verdict's `limit`; `None` where the system does not have them."""

@@ -19,13 +19,12 @@ from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed, is_dataset, written_op
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Location, Stage
+from pipeprof.profiles.document.stages import Headspace, Location, Stage
 from pipeprof.profiles.view.view import (
     AUTOTUNE,
     ComponentView,
     Facts,
     FunctionView,
-    HeadspaceView,
     PipelineView,
     StageView,
 )
@@ -57,7 +56,7 @@ def view_of_graphs(
     cores: float = 1.0,
     memory_limit: int | None = None,
     profile: Profile | None = None,
-    headspace: HeadspaceView | None = None,
+    headspace: Headspace | None = None,
     facts: Facts | None = None,
     made: Sequence[MadeDict] = (),
 ) -> PipelineView:

@@ -16,7 +16,7 @@ from pipeprof.profiles.wording import label_of
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.stages import Location, Stage
+    from pipeprof.profiles.document.stages import Headspace, Location, Stage
 
 AUTOTUNE = "AUTOTUNE"
 INFINITE = -1
@@ -175,30 +175,6 @@ class StageView:
 
 
 @dataclass(frozen=True)
-class HeadspaceView:
-    """What an infinitely fast pipeline would be worth, measured by replaying cached batches through the same step.
-
-    Attributes:
-        interval_ms: Mean interval of the steps with the pipeline as it is.
-        replayed_ms: Mean interval with the replay.
-        share: ``1 - replayed / interval``: the part of a step's time that a faster pipeline could save at most.
-    """
-
-    interval_ms: float
-    replayed_ms: float
-
-    @property
-    def share(self) -> float:
-        """The part of the time that could be saved at most, 0 to 1."""
-        return max(0.0, 1.0 - self.replayed_ms / self.interval_ms) if self.interval_ms > 0 else 0.0
-
-    @property
-    def speedup(self) -> float:
-        """Steps per second with an infinitely fast pipeline over today's."""
-        return max(1.0, self.interval_ms / self.replayed_ms) if self.replayed_ms > 0 else 1.0
-
-
-@dataclass(frozen=True)
 class Facts:
     """Named measurements of the measured window; ``None`` where the system does not tell.
 
@@ -241,7 +217,7 @@ class PipelineView:
     cores: float = 1.0
     memory_limit_bytes: int | None = None
     profile: Profile | None = None
-    headspace: HeadspaceView | None = None
+    headspace: Headspace | None = None
     facts: Facts | None = None
     unseen: bool = False
 

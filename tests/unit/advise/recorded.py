@@ -11,10 +11,11 @@ from pipeprof.profiles.document.base import Dispatch
 from pipeprof.profiles.document.measured import Contention, Device, Quantiles, Steps, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.from_graph import view_of_graphs
-from pipeprof.profiles.view.view import Facts, HeadspaceView, PipelineView
+from pipeprof.profiles.view.view import Facts, PipelineView
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 NAMES = sorted(path.stem for path in GRAPHS.glob("*.json") if path.stem != "errors")
@@ -89,7 +90,7 @@ def recorded_view(
         cores=cores,
         memory_limit=memory_limit_bytes,
         profile=profile,
-        headspace=None if headspace is None else HeadspaceView(interval, interval * (1 - headspace)),
+        headspace=None if headspace is None else Headspace.of(interval, interval * (1 - headspace), 4),
         facts=facts or Facts(worker_cores=used, runnable_wait_share=waited),
     )
 

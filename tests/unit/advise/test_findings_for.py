@@ -101,8 +101,7 @@ def test_the_graphs_are_judged_with_what_was_measured(views: list[PipelineView],
 
 def test_little_headspace_in_the_profile_closes_the_gate(views: list[PipelineView], loaded: LoadedSpec) -> None:
     graphs, profile = recorded("map_batch")
-    assert profile.headspace is not None
-    profile.headspace.replayed_ms = 19.9
+    profile.headspace = Headspace.of(20.0, 19.9, 4)
     assert findings_for(
         profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"]), loaded=loaded
     ) == ([], [])

@@ -12,6 +12,7 @@ from unit.advise.views import function, measured, pipeline, stage, unnamed
 
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.rule import rules
+from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.view.view import PipelineView
 
 
@@ -98,7 +99,7 @@ def test_calls_for_waiting_work_come_with_threads() -> None:
 def test_a_step_bound_pipeline_is_left_alone(view: PipelineView, what: str) -> None:
     steps = view.profile.steps.model_copy(update={"wait_share": 0.04 if what == "wait" else 0.6})
     share = 0.5 if what == "wait" else 0.04
-    headspace = replace(view.headspace, replayed_ms=view.headspace.interval_ms * (1 - share))
+    headspace = Headspace.of(view.headspace.interval_ms, view.headspace.interval_ms * (1 - share), 4)
     profile = view.profile.model_copy(update={"steps": steps})
     assert speed(replace(view, profile=profile, headspace=headspace)) == []
 

@@ -20,17 +20,9 @@ from pipeprof.profiles.advise.rule import Rule, RuleHit, Threshold, by_precedenc
 from pipeprof.profiles.document.measured import Contention, Quantiles, Steps
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.view.view import (
-    AUTOTUNE,
-    ComponentView,
-    Facts,
-    FunctionView,
-    HeadspaceView,
-    PipelineView,
-    StageView,
-)
+from pipeprof.profiles.view.view import AUTOTUNE, ComponentView, Facts, FunctionView, PipelineView, StageView
 
 NAMES = sorted(rules())
 TEXTS = ("title", "seen", "why", "fix", "ignore_when")
@@ -376,9 +368,7 @@ def views(draw: st.DrawFn) -> PipelineView:
         cores=draw(st.sampled_from([0.5, 1.0, 2.0, 3.5, 64.0])),
         memory_limit_bytes=draw(SIZES),
         profile=draw(st.none() | profiles()),
-        headspace=draw(
-            st.none() | st.builds(HeadspaceView, interval_ms=st.floats(0, 100), replayed_ms=st.floats(0, 100))
-        ),
+        headspace=draw(st.none() | st.builds(Headspace.of, st.floats(0, 100), st.floats(0, 100), st.just(4))),
         facts=draw(
             st.none()
             | st.builds(

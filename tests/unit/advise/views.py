@@ -20,11 +20,11 @@ from pipeprof.profiles.document.base import Dispatch
 from pipeprof.profiles.document.measured import Contention, Device, Quantiles, Steps, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Location, Stage
+from pipeprof.profiles.document.stages import Headspace, Location, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.from_graph import view_of_graphs
-from pipeprof.profiles.view.view import ComponentView, Facts, FunctionView, HeadspaceView, PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, Facts, FunctionView, PipelineView, StageView
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 RECORDED = sorted(path.stem for path in GRAPHS.glob("*.json") if path.stem != "errors")
@@ -242,7 +242,7 @@ def measured(
             stages=rows,
             contention=Contention(worker_cores=worker_cores, runnable_wait_share=runnable_wait_share),
         ),
-        headspace=None if headspace is None else HeadspaceView(interval_ms, interval_ms * (1 - headspace)),
+        headspace=None if headspace is None else Headspace.of(interval_ms, interval_ms * (1 - headspace), 4),
         facts=Facts(
             worker_cores=worker_cores,
             runnable_wait_share=runnable_wait_share,
