@@ -1,0 +1,30 @@
+"""Elements per batch of real pipelines: what the recorded graphs say holds for the TensorFlow that is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.profiles.time.elements_per_batch import elements_per_batch
+
+RECORDER = Path(__file__).parents[1] / "recorded" / "record_batching.py"
+
+
+def test_batches_of_all_ops_have_as_many_elements_as_are_long(tmp_path: Path) -> None:
+    found = importlib.util.spec_from_file_location("record_batching", RECORDER)
+    assert found is not None
+    assert found.loader is not None
+    recorder = importlib.util.module_from_spec(found)
+    found.loader.exec_module(recorder)
+    recorder.make_files(tmp_path)
+    expected: dict[str, float | None] = {}
+    elements: dict[str, float | None] = {}
+    for name, make in recorder.pipelines(tmp_path).items():
+        recorded = recorder.record(make())
+        graph = StageGraph.from_dict(recorded["written"])
+        kind = name.partition(":")[0]
+        expected[name] = {"single": 1.0, "unknown": None, "full": 4.0}.get(kind, recorded["length"])
+        elements[name] = elements_per_batch(graph, [], recorded["length"], by_address=False)
+
+    assert elements == expected
