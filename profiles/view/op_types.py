@@ -1,7 +1,7 @@
 """TensorFlow's op types behind the functions of ``ops:``, as a graph would show them.
 
-Traced with TensorFlow 2.21 on dense float inputs; a test traces them again. A function without a row is a single op
-with the function's own name: ``tf.io.read_file`` is ``ReadFile``.
+Traced with TensorFlow 2.21 on dense float inputs; a test traces them again. Only functions have a row of whose op types
+a rule or a prediction asks more than their name shows: ``tf.io.read_file`` is ``ReadFile``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeprof.pipelines.ops.values.features import FeatureSpec
-from pipeprof.profiles.view import op_types_data as traced_data
-from pipeprof.profiles.view import op_types_math as traced_math
+from pipeprof.profiles.view.op_types_traced import TYPES
 
 _RESIZERS = {
     "area": "ResizeArea",
@@ -40,7 +39,7 @@ def op_types(name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
         >>> sorted(op_types("tf.io.read_file", {})), sorted(op_types("tf.add", {"y": 1}))
         (['ReadFile'], ['AddV2'])
     """
-    found = set(_TYPES.get(name, _own_name(name)).split())
+    found = set(TYPES.get(name, _own_name(name)).split())
     if "ResizeBilinear" in found:
         found.remove("ResizeBilinear")
         found.add(_RESIZERS.get(str(arguments.get("method", "bilinear")), _SCALER))
@@ -67,6 +66,3 @@ def random_op(types: frozenset[str]) -> str | None:
 
 def _own_name(name: str) -> str:
     return "".join(part.capitalize() for part in name.rpartition(".")[2].split("_"))
-
-
-_TYPES = traced_data.TYPES | traced_math.TYPES
