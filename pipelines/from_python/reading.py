@@ -1,4 +1,4 @@
-"""From the objects that a `CallRecorder` kept to plain records (worker only: they are TensorFlow's objects)."""
+"""Plain records made from the TensorFlow objects that a `CallRecorder` kept; worker only."""
 
 from __future__ import annotations
 

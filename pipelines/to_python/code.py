@@ -199,18 +199,18 @@ def wrapped(words: str, width: int) -> list[str]:
     return textwrap.wrap(printable, width, break_long_words=False, break_on_hyphens=False)
 
 
-def docstring(paragraphs: Sequence[str], indent: str = "") -> list[str]:
+def docstring(paragraphs: Sequence[str]) -> list[str]:
     """The lines of a docstring."""
     written: list[list[str]] = []
     for paragraph in paragraphs:
         # Doubled backslashes take room of their own, and three quotes would end it.
         escaped = paragraph.replace("\\", "\\\\").replace('"""', "'''")
-        written.append(wrapped(escaped, WIDTH - len(indent) - (3 if not written else 0)))
+        written.append(wrapped(escaped, WIDTH - (3 if not written else 0)))
     rows = [row for paragraph in written if paragraph for row in (*paragraph, "")][:-1]
     if not rows:
         return []
     if rows[-1].endswith('"'):
         rows[-1] = rows[-1][:-1] + "'"
-    if len(rows) == 1 and len(indent) + len(rows[0]) + 6 <= WIDTH:
-        return [f'{indent}"""{rows[0]}"""']
-    return [f'{indent}"""{rows[0]}', *(f"{indent}{row}".rstrip() for row in rows[1:]), f'{indent}"""']
+    if len(rows) == 1 and len(rows[0]) + 6 <= WIDTH:
+        return [f'"""{rows[0]}"""']
+    return [f'"""{rows[0]}', *(row.rstrip() for row in rows[1:]), '"""']

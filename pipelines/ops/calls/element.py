@@ -230,17 +230,14 @@ OPS = "A chain of public TensorFlow functions; each gets the previous result as 
 PYTHON = 'A function in a Python file, "file.py:function", relative to the spec; it runs with your permissions.'
 
 
-def check_targets(
-    calls: Sequence[OpCall], place: tuple[str | int, ...], *, predicate: bool, below: str | None = "ops"
-) -> None:
+def check_targets(calls: Sequence[OpCall], place: tuple[str | int, ...], *, predicate: bool) -> None:
     """Calls with several inputs say where the result goes; the last one of a ``predicate`` is its answer.
 
     Raises:
         ValidationError: A call has a list or a mapping in ``on`` and no ``to``.
     """
     problems = Problems()
-    here = place if below is None else (*place, below)
-    _check_targets(calls, here, problems, answers=predicate)
+    _check_targets(calls, (*place, "ops"), problems, answers=predicate)
     problems.raise_if_any()
 
 
