@@ -224,7 +224,7 @@ def entries_of(ledger: Ledger, predicted: MemoryPrediction | None) -> list[Ledge
 def _autotune(memory: Memory, seen: LedgerInput, limit: int | None) -> AutotuneMemory | None:
     """AUTOTUNE's budget, where it tunes anything.
 
-    It matters where buffers as large as tuned prefetches become, beside what the budget does not count, are more than
+    It matters where buffers as large as tuned prefetches become, plus what the budget does not count, are more than
     the limit.
     """
     tuned = any(stage.measured is not None and stage.measured.tunable for stage in seen.view.stages)

@@ -55,7 +55,7 @@ class Buffer:
         windows: They are windows, which no look counts.
         weight: Elements of the source in one of its elements.
         alias: Its tensors are another stage's.
-        overhead: Bytes in use of one element beside its values.
+        overhead: Bytes in use of one element in addition to its values.
         holes: Bytes of one element that lie free between blocks of the heap.
     """
 

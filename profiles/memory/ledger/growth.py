@@ -333,10 +333,10 @@ def _line(level: Sequence[float], x: Sequence[float], y: Sequence[float]) -> tup
     """Slope and residuals of ``y`` on ``x`` and ``level``, by least squares."""
     unit = sum(one**2 for one in level)
 
-    def beside(of: Sequence[float]) -> list[float]:
+    def residuals_of_mean(of: Sequence[float]) -> list[float]:
         share = sum(a * b for a, b in zip(level, of, strict=True)) / unit
         return [b - share * a for a, b in zip(level, of, strict=True)]
 
-    over, up = beside(x), beside(y)
+    over, up = residuals_of_mean(x), residuals_of_mean(y)
     slope = sum(a * b for a, b in zip(over, up, strict=True)) / sum(one**2 for one in over)
     return slope, [b - slope * a for a, b in zip(over, up, strict=True)]

@@ -1,6 +1,6 @@
 """What buffers take in glibc's heap, and what the model does not count of them.
 
-Tensors below 256 KiB are blocks of the heap. What such an element takes beside its values was measured
+Tensors below 256 KiB are blocks of the heap. What such an element takes in addition to its values was measured
 (`pipeprof.profiles.memory.predict.model`); the heap itself says how much there is in all, and how much is free.
 """
 
@@ -14,7 +14,7 @@ from pipeprof.profiles.memory.ledger.facts import Buffer, LedgerFacts
 from pipeprof.profiles.protocol.messages import MemoryReading
 
 FULL = 0.5
-"""Of what buffers hold at the fullest look, what they must have held at another one that tells of them: beside a few
+"""Of what buffers hold at the fullest look, what they must have held at another look that sizes them: with only a few
 elements the heap has grown by as much for everything else."""
 
 
@@ -146,8 +146,8 @@ def in_heap(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float | None:
     lacking = [one for one in buffers if one.unsized and one.elements and one.pooled < 1]
     before = [one for one in facts.first if one.unsized and one.elements and one.pooled < 1]
     extent, now = sum(_extent(one) for one in before), sum(_extent(one) for one in lacking)
-    told = extent >= FULL * now and not any(one.parts for one in lacking)
-    if lacking and before and told and first is not None and first.heap is not None:
+    known_first = extent >= FULL * now and not any(one.parts for one in lacking)
+    if lacking and before and known_first and first is not None and first.heap is not None:
         others = sum(
             one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in facts.first if one not in before
         )

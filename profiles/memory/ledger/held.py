@@ -82,12 +82,12 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
             size, unsized, texts = PATH_BYTES * one.elements, False, False
             pooled = 0.0
         elif texts:
-            beside = [component.nbytes or 0 for component in given.element or () if component.dtype != "string"]
-            pooled = min(1.0, one.elements * sum(n for n in beside if n >= POOLED_FROM) / size) if size else 0.0
+            others = [component.nbytes or 0 for component in given.element or () if component.dtype != "string"]
+            pooled = min(1.0, one.elements * sum(n for n in others if n >= POOLED_FROM) / size) if size else 0.0
             made = _made_by_ops(view, given)
             parts = _parts_of_texts(view, given)
             if not parts:
-                most = size + _text_blocks(given, max(0.0, size - one.elements * sum(beside)), one.elements, made=made)
+                most = size + _text_blocks(given, max(0.0, size - one.elements * sum(others)), one.elements, made=made)
         elif known and not unsized and sum(known):
             pooled = sum(size for size in known if size >= POOLED_FROM) / sum(known)
         else:
@@ -125,7 +125,7 @@ def _parts_of_texts(view: PipelineView, given: StageView) -> bool:
 
 
 def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) -> float:
-    """Bytes that the blocks of texts take at most beside their letters, and their spare room.
+    """Bytes that the blocks of texts take at most in addition to their letters, and their spare room.
 
     Args:
         given: What makes the elements.
@@ -166,7 +166,7 @@ def _given(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
 
 
 def _overhead(view: PipelineView, owner: Owner, given: StageView) -> int:
-    """Bytes in use of an element beside its values; few elements are not counted."""
+    """Bytes in use of an element in addition to its values; few elements are not counted."""
     if owner not in RETAINING_OWNERS:
         return 0
     return element_overhead_bytes(len(given.element or ()) or 1, counted=counted(view, given))
@@ -214,8 +214,8 @@ def estimate_pool_scale(
 ) -> float:
     """How much more the pool has in use than the buffered tensors count, where least else was in it.
 
-    That is when nobody takes batches and nothing is in flight, which is looked at once after measuring. The batches
-    that stages take apart are there then, too; where there are windows, nobody knows how much is in them.
+    That is when no batches are requested and nothing is in flight, as at the one look after the measurement. The
+    batches that stages take apart are there then, too; where there are windows, their size is unknown.
 
     Args:
         view: The pipeline.
@@ -236,8 +236,8 @@ def estimate_pool_scale(
         pooled = sum(one.bytes * one.pooled for one in buffers)
         if not pooled or any(one.unsized for one in buffers):
             continue
-        beside = consumer if consumer is not None and consumer >= POOLED_FROM else 0.0
-        ratios.append((look.live - made.live - beside - apart) / pooled)
+        in_step = consumer if consumer is not None and consumer >= POOLED_FROM else 0.0
+        ratios.append((look.live - made.live - in_step - apart) / pooled)
     return min(max(min(ratios, default=1.0), 1.0), 2.0)
 
 

@@ -20,7 +20,7 @@ def pool_at(facts: LedgerFacts) -> MemoryReading | None:
 
 
 def in_use(facts: LedgerFacts) -> int | None:
-    """Bytes of the pool in use at its peak, without those of its chunks that nobody has written to."""
+    """Bytes of the pool in use at its peak, without untouched pages of its chunks."""
     most, seen = facts.readings[facts.peak_phase].live_peak, pool_at(facts)
     if most is None or seen is None or seen.pool is None:
         return most
@@ -28,7 +28,7 @@ def in_use(facts: LedgerFacts) -> int | None:
 
 
 def pool_free(facts: LedgerFacts, residue: int) -> int:
-    """Bytes of the pool that were resident at the peak and not in use, beside the residue of making the sources.
+    """Bytes of the pool that were resident at the peak and not in use, without the residue of making the sources.
 
     Where its pages were not counted, what it had in use before and no longer then.
     """
@@ -103,7 +103,7 @@ def _scaled(one: Buffer, scale: float) -> Buffer:
 def used_again(facts: LedgerFacts) -> int:
     """Bytes of what making the sources has left free in the pool that tensors have used again since.
 
-    The pool takes free pieces that nobody has written to as readily as those: only what it has in use, with holes,
+    The pool takes untouched free pieces as readily as those: only what it has in use, with holes,
     beyond what the process has grown by lies in memory that was there.
     """
     made, now = facts.readings.get("iterator"), facts.readings[facts.peak_phase]

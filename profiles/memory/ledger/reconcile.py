@@ -35,8 +35,8 @@ from pipeprof.profiles.memory.ledger.vocabulary import (
 from pipeprof.profiles.protocol.messages import MemoryReading
 from pipeprof.profiles.wording import size as in_words
 
-BESIDE_BYTES = 1_000_000
-"""Tensors of a pipeline without a source in memory from which they are told."""
+LEAST_TENSOR_BYTES = 1_000_000
+"""Least bytes of tensors that are reported for a pipeline without an in-memory source."""
 HELD = "tensors made while it was built"
 
 
@@ -75,14 +75,14 @@ def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
     if facts.files:
         found.append(Entry("source", _only(facts.sources), facts.files, "measured", "mapped files"))
     pooled = max(0, (made.live or 0) - (base.live or 0)) if made is not None else 0
-    beside = not (facts.sources or facts.captured)
-    if made is None or (beside and pooled < BESIDE_BYTES):
+    no_arrays = not (facts.sources or facts.captured)
+    if made is None or (no_arrays and pooled < LEAST_TENSOR_BYTES):
         return found, []
     # Without a source in memory: tensors that functions refer to, or that the user's code made on the way.
-    nominal = pooled if beside else sum(one.bytes for one in facts.sources)
+    nominal = pooled if no_arrays else sum(one.bytes for one in facts.sources)
     array = facts.arrays
     in_heap = max(0, (made.heap or 0) - (base.heap or 0))
-    # A chunk of the pool may be larger than what lies in it; pages that nobody wrote to take no memory.
+    # A chunk of the pool may be larger than what lies in it; untouched pages take no memory.
     tensors = min(nominal, pooled) if pooled >= nominal / 2 else min(nominal, pooled + in_heap)
     if made.live is None:
         tensors = nominal
@@ -91,7 +91,7 @@ def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
     for stage, share in shares:
         found += [
             Entry("source", stage, round(array * share), "measured", "the array"),
-            Entry("source", stage, round(tensors * share), "measured", HELD if beside else "TensorFlow's tensors"),
+            Entry("source", stage, round(tensors * share), "measured", HELD if no_arrays else "TensorFlow's tensors"),
         ]
     rest = _copies(facts, array + tensors + residue + facts.python + facts.libraries + facts.files)
     if facts.peak_phase in ("build", "iterator"):
@@ -213,7 +213,7 @@ def _kept(facts: LedgerFacts, left: int) -> list[Entry]:
 
 
 def _padded(entries: list[Entry], left: float | None) -> list[Entry]:
-    """Batches that come and go with what the pool had in use beside them: their chunks are up to twice as large."""
+    """Scale batches in flight to the pool bytes in use that have no owner: their chunks are up to twice as large."""
     inside = [one for one in entries if one.bytes >= POOLED_FROM]
     total = sum(one.bytes for one in inside)
     if not left or not total or not any(one.what == IN_FLIGHT for one in inside):

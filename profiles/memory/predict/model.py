@@ -48,7 +48,7 @@ class BufferPrediction:
 
 @dataclass(frozen=True)
 class UnknownSize:
-    """A stage that holds tensors of a size that cannot be told, and why."""
+    """A stage that holds tensors of unknown size, and why."""
 
     owner: Owner
     stage: str
@@ -107,7 +107,7 @@ class MemoryPrediction:
 
 
 def element_overhead_bytes(components: int, *, counted: bool = False) -> int:
-    """Bytes in use of one buffered element beside its values.
+    """Bytes in use of one buffered element in addition to its values.
 
     Args:
         components: Its tensors.
@@ -117,17 +117,17 @@ def element_overhead_bytes(components: int, *, counted: bool = False) -> int:
 
 
 def shuffle_overhead_bytes(components: int, small: float = 0, *, counted: bool = False) -> int:
-    """Bytes that one element takes in a shuffle's buffer beside its values, what lies free between them among it.
+    """Bytes that one element takes in a shuffle's buffer in addition to its values, gaps between blocks included.
 
     Args:
         components: Its tensors.
         small: Bytes of those that are smaller than `POOLED_FROM`.
         counted: It is a number that the pipeline counts itself.
     """
-    beside = element_overhead_bytes(components, counted=counted)
-    return round(beside + BUFFER_HOLES * (beside + small))
+    overhead = element_overhead_bytes(components, counted=counted)
+    return round(overhead + BUFFER_HOLES * (overhead + small))
 
 
 def cache_overhead_bytes(components: int) -> int:
-    """Bytes that one element takes in a cache beside its values."""
+    """Bytes that one element takes in a cache in addition to its values."""
     return CACHE_OVERHEAD_BYTES + (CACHE_OVERHEAD_BYTES - ELEMENT_BYTES) * (components - 1)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     pass
 
 LARGE_ELEMENT_BYTES = 4_000_000
-"""Elements that are no batches are counted in the step from this size on: fewer bytes are little beside any buffer."""
+"""Elements that are no batches are counted in the step from this size on: fewer bytes are small next to any buffer."""
 
 
 def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPrediction:

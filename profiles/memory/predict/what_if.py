@@ -16,12 +16,12 @@ from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.wording import size as in_words
 
 POOL_RESERVE = 1 - RESERVE
-"""The same, in addition, of batches and results that come and go in TensorFlow's pool beside buffers: a piece of it may
+"""The same, in addition, of batches and results that come and go in the pool next to buffers: a piece of it may
 be twice as large as the tensor inside. Batches of 32 MB, and the images they are made of, took more than 1.6 times what
 is predicted."""
 _PASSING = frozenset({"batch", "consumer", "parallel"})
 COUNTED_GROWTH = 0.2
-"""Of the room beside TensorFlow's own: tuned prefetches that may grow by so much at most are counted as full grown;
+"""Of the memory without TensorFlow's own: tuned prefetches that may grow by so much at most are counted as full grown;
 larger ones leave too little to others, and answers presume that they are bounded."""
 _WORTH_ASKING = 0.01
 """Of the limit, what a prefetch must hold to be asked about; a shuffle or a cache is asked about at any size."""

@@ -293,7 +293,7 @@ class _ChunkPlan:
 
     @property
     def _function(self) -> str:
-        """What Python calls the new one, which stands beside it."""
+        """Name of the new generator in Python."""
         return free_name("chunks", self._generator, *self.taken)
 
     def _python(self) -> list[str]:
