@@ -57,5 +57,5 @@ def _find(name: str) -> Rule:
     containing = [one for one in known if name and name in one]
     meant = containing[0] if len(containing) == 1 else suggest(name, known)
     hint = f" — did you mean {meant}?" if meant else "; `pipeprof rules` lists them"
-    msg = f"got {name!r}, expected the name of a rule{hint}"
+    msg = f"unknown rule {name!r}{hint}"
     raise UsageError(msg)

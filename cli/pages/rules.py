@@ -40,7 +40,7 @@ def list_rules(rules: Sequence[Rule], gate: Sequence[Threshold]) -> Iterator[Blo
         yield from _rows(members, width)
     yield Blank()
     yield Prose("semantics: what the fix may change of the data", indent=0, style="dim")
-    yield Prose("pipeprof explain RULE: why, what to do, when not to mind, thresholds", indent=0, style="dim")
+    yield Prose("pipeprof explain RULE: why it matters, how to fix it, when to ignore it", indent=0, style="dim")
 
 
 def _rows(members: Sequence[Rule], width: int) -> Iterator[Block]:

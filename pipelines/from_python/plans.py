@@ -129,7 +129,7 @@ def _unknown(leaf: RecordedTensor) -> str:
     if leaf.op == "Placeholder":
         return "it uses a tensor of the enclosing function"
     made = f"the op {leaf.op}" if leaf.op else "a value"
-    return f"it uses {made}, which no function in `ops:` gives"
+    return f"it uses {made}, which no function in `ops:` returns"
 
 
 def check(call: Call, folders: Folders) -> None:

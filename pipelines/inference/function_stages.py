@@ -121,7 +121,7 @@ def _scan(stage: Any, flow: Flow, context: PipelineContext) -> Flow:
         if result is None:
             return replace(flow, structure=None)
         if not isinstance(result, tuple) or len(result) != 2:
-            expected = "a tuple of the new state and what comes out, from the function of scan"
+            expected = "a tuple (new state, output element) from the function of scan"
             refuse(result, "wrong-structure", expected, *place, "ops")
         new, output = result
         try:

@@ -76,7 +76,7 @@ def _checked(tensor: Tensor, wanted: Shape | None, place: tuple[str | int, ...])
             size is None or most is None or size <= most for size, most in zip(tensor.shape, wanted, strict=True)
         )
         if not fits:
-            expected = f"at least {shape_text(tensor.shape)}, the shape of what comes in"
+            expected = f"at least {shape_text(tensor.shape)}, the shape of the component"
             refuse(shape_text(wanted), "wrong-shape", expected, *place)
     return replace(tensor, shape=wanted)
 

@@ -114,7 +114,7 @@ def _bound(word: str, value: str) -> Bound:
 
 
 def _wrong(value: Any) -> Exception:
-    return mismatch(value, "key", 'what stands between the brackets in Python, such as "..., :3", "1:-1" or 0')
+    return mismatch(value, "key", 'an index expression such as "..., :3", "1:-1" or 0')
 
 
 class GetItem(SpecialCall):

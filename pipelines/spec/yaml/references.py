@@ -25,7 +25,7 @@ _STRUCTURAL: Final = "{}[],:#"
 _HIDDEN: Final = "".join(chr(0xE000 + place) for place in range(len(_STRUCTURAL)))
 _HIDE = str.maketrans(_STRUCTURAL, _HIDDEN)
 _SHOW = str.maketrans(_HIDDEN, _STRUCTURAL)
-_FORMS: Final = "expected ${NAME} or ${NAME:-default} ($${ stands for ${)"
+_FORMS: Final = "expected ${NAME} or ${NAME:-default} ($${ is an escaped ${)"
 _UNPRINTABLE = "[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]"
 
 

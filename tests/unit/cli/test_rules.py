@@ -101,7 +101,7 @@ def test_explain_what_is_no_rule(pipeprof: Pipeprof) -> None:
     assert (result.code, result.out) == (2, "")
     assert (
         result.err
-        == "pipeprof: error: got 'quite-different', expected the name of a rule; `pipeprof rules` lists them\n"
+        == "pipeprof: error: unknown rule 'quite-different'; `pipeprof rules` lists them\n"
     )
 
 

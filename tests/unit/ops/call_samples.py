@@ -77,9 +77,9 @@ BAD_CALLS: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
     "tuple of a mapping": ({"to_tuple": {"a": "b"}}, ("to_tuple",), "a list of fields", True),
     "a bad field in a structure": ({"to_tuple": ["a", {"b": 1.5}]}, ("to_tuple", 1, "b"), "a key or an index", False),
     "copy to nowhere": ({"copy": {"on": "a"}}, ("copy",), "copy: {on: field, to: field}", False),
-    "an expression in getitem": ({"getitem": "i + 1"}, ("getitem",), "between the brackets", False),
-    "a step of 0": ({"getitem": "::0"}, ("getitem",), "between the brackets", False),
-    "two ellipses": ({"getitem": "..., ..."}, ("getitem",), "between the brackets", False),
+    "an expression in getitem": ({"getitem": "i + 1"}, ("getitem",), "an index expression", False),
+    "a step of 0": ({"getitem": "::0"}, ("getitem",), "an index expression", False),
+    "two ellipses": ({"getitem": "..., ..."}, ("getitem",), "an index expression", False),
     "cond without a condition": ({"tf.cond": {"true_fn": ["tf.abs"]}}, ("tf.cond",), "expected exactly one", False),
     "cond with two conditions": (
         {"tf.cond": {"probability": 0.5, "pred": ["tf.identity"], "true_fn": ["tf.abs"]}},

@@ -88,7 +88,7 @@ def test_keys_are_left_and_aliases_are_filled() -> None:
             "environment variable UNSET is not set: set it, or give a default",
         ),
         ("${M}", "unset-variable", "${M:-default}"),
-        ("'${N'", "reference", "got '${N', expected ${NAME} or ${NAME:-default} ($${ stands for ${)"),
+        ("'${N'", "reference", "got '${N', expected ${NAME} or ${NAME:-default} ($${ is an escaped ${)"),
         ("'${}'", "reference", "got '${}'"),
         ("'${1}'", "reference", "got '${1}'"),
         ("'${N:?no}'", "reference", "got '${N:?no}'"),
