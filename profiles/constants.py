@@ -442,3 +442,17 @@ AUTOTUNED_PREFETCH = _constant(
     "Elements assumed for a prefetch with AUTOTUNE, which starts with fewer and may grow to thousands",
     "an assumption; every prediction with it says so",
 )
+TRACE_BYTES_PER_SECOND = _constant(
+    "TRACE_BYTES_PER_SECOND",
+    2_000_000_000,
+    "B/s",
+    "Memory that a second of tracing takes at most, reading the trace included",
+    "the example pipelines",
+)
+FOLDED_UP_TO = _constant(
+    "FOLDED_UP_TO",
+    10 * 1024 * 1024,
+    "B",
+    "Size up to which TensorFlow computes a value made of constants once (constant folding)",
+    "values of 4 and 16 MB",
+)

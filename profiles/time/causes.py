@@ -54,10 +54,10 @@ def _lock_share(traced: Trace) -> float | None:
 
 
 def _python_share(traced: Trace, interval_ms: float) -> float:
-    """The part of the measured time in which Python of the pipeline ran.
+    """Return the part of the measured time in which Python of the pipeline ran.
 
-    The traced stretch has no step: what fills it may be short beside a measured interval. That is the median one, as a
-    few that were held up say nothing of the others.
+    The trace window has no step: what fills it may be short compared with a measured interval. The median interval is
+    used, because a few long ones mean nothing for the others.
     """
     share = min(1.0, traced.python_seconds / traced.seconds)
     if not traced.batches or interval_ms <= 0:

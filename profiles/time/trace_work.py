@@ -26,16 +26,16 @@ MOST_FUNCTIONS = 8
 
 @dataclass
 class Work:
-    """Of one stage in the trace window; times in milliseconds per traced batch, summed over threads."""
+    """Work of one stage in the trace window; times in milliseconds per traced batch, summed over threads."""
 
     ms: float = 0.0
     """In ops of its functions."""
     at_work: float = 0.0
-    """That threads were at work for it: ops, going from one to the next, and what its iterators do themselves."""
+    """Threads at work for it: ops, the executor between them, and its iterators themselves."""
     computing: float | None = None
     """The part of it in which its threads compute."""
     waiting: float | None = None
-    """The part of it in which they want a core and have none; what is left of 1 they are blocked."""
+    """The part of it in which they want a core and have none; in the rest they are blocked."""
     intra_op: float = 0.0
     """Time of other threads that compute parts of its ops, over the time at work."""
     ops: list[OpCost] = field(default_factory=list)
@@ -43,9 +43,9 @@ class Work:
     calls: float = 0.0
     """Of its functions, per batch."""
     calling: float = 0.0
-    """Time of the executor for these calls beside the ops."""
+    """Time of the executor for these calls, without the ops."""
     elements: float = 0.0
-    """That it gave out, per batch."""
+    """Elements that it produced, per batch."""
 
 
 def work_by_stage(
@@ -56,7 +56,7 @@ def work_by_stage(
     by_address: bool = True,
     ops: Mapping[str, str] | None = None,
 ) -> dict[str, Work]:
-    """What was seen of each stage, by address; nothing without a trace.
+    """Collect the work of each stage, by address; nothing without a trace.
 
     Args:
         trace: What the worker sent of the trace window.

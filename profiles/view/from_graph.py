@@ -18,6 +18,7 @@ from pipeprof.pipelines.graph.read.records import MadeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed, is_dataset, written_op
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.constants import FOLDED_UP_TO
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, Location, Stage
 from pipeprof.profiles.view.view import (
@@ -33,8 +34,6 @@ from pipeprof.profiles.wording import as_typed
 _TUNED = ("num_parallel_calls", "buffer_size", "cycle_length")
 # Worked out by TensorFlow from the other arguments of an interleave.
 _DERIVED = ("buffer_output_elements", "prefetch_input_elements")
-_WORKED_OUT_BYTES = 10 * 1024 * 1024
-"""Values made of constants up to this size TensorFlow works out once (its constant folding); tried with 4 and 16 MB."""
 _DEFAULTS: Mapping[str, Any] = {
     "block_length": 1,
     "drop_remainder": False,
@@ -261,7 +260,7 @@ def _fixed(node: Node) -> tuple[bool, ...] | None:
     if kinds is None or element is None or len(kinds) != len(element):
         return None
     return tuple(
-        kind == "held" or (kind == "made" and one.nbytes is not None and one.nbytes <= _WORKED_OUT_BYTES)
+        kind == "held" or (kind == "made" and one.nbytes is not None and one.nbytes <= FOLDED_UP_TO)
         for kind, one in zip(kinds, element, strict=True)
     )
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.addresses import address_of
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.target.user_files import is_generated
+from pipeprof.profiles.constants import TRACE_BYTES_PER_SECOND
 from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
 from pipeprof.profiles.worker.trace.function_calls import calls_by_iterator
 from pipeprof.profiles.worker.trace.python_sampler import PythonSampler
@@ -45,8 +46,6 @@ MOST_STAGES = 8
 LONGEST_FILL_SECONDS = 1.5
 """Time until the first batch from which a trace does not begin with an epoch: too little of the rest would be seen."""
 _LOOK_SECONDS = 0.05
-BYTES_PER_SECOND = 2_000_000_000
-"""What a second of tracing took of memory at most in the examples, reading the trace included."""
 SHORTEST_SECONDS = 0.1
 _PYTHON = re.compile(r":(?:Eager)?PyFunc(?:Stateless)?$")
 COMPARISONS = 20
@@ -120,7 +119,7 @@ def seconds_for(room: int | None) -> float | None:
     """How long may be traced if the trace is to take half of `room` bytes at most; None for not at all."""
     if room is None:
         return SECONDS
-    seconds = room / 2 / BYTES_PER_SECOND
+    seconds = room / 2 / TRACE_BYTES_PER_SECOND
     return min(SECONDS, seconds) if seconds >= SHORTEST_SECONDS else None
 
 
