@@ -59,7 +59,7 @@ _MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measu
 
 @dataclass
 class RunFacts:
-    """What the parent knows besides the worker's messages; filled in as the run goes on."""
+    """The harness's own facts about a run, in addition to the worker's messages; filled in as the run goes on."""
 
     command: list[str]
     target: Target
@@ -306,11 +306,18 @@ def _headspace(steps: Steps | None, observed: Observed) -> Headspace | None:
     seen = observed.replayed
     if steps is None or seen is None or not steps.interval_ms.mean:
         return None
-    return Headspace.of(steps.interval_ms.mean, seen.replayed_ms, seen.batches)
+    interval, replayed = steps.interval_ms.mean, seen.replayed_ms
+    return Headspace(
+        interval_ms=interval,
+        replayed_ms=replayed,
+        share=max(0.0, 1 - replayed / interval),
+        speedup=max(1.0, interval / replayed) if replayed else 1.0,
+        batches=seen.batches,
+    )
 
 
 def _fetch(facts: RunFacts, observed: Observed, steps: Steps | None) -> Fetch | None:
-    """Only of a run with the source files evicted: else nobody knows what was in memory."""
+    """Split fetching and preparing; only for a run with evicted files, else it is unknown what was in memory."""
     if steps is None or facts.disk is None or not facts.disk.cold:
         return None
     cold, warm = steps.interval_ms.mean, observed.warm.warm_ms if observed.warm is not None else None
@@ -367,12 +374,17 @@ def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
     found = []
     warmup = next((phase for phase in observed.phases if phase.name == "warmup"), None)
     if warmup is not None and warmup.note and warmup.note.startswith("not settled"):
-        text = f"The warm-up was {warmup.note}: what was measured may still be changing."
+        text = (
+            f"Step times had {warmup.note} of warm-up: the results may still be drifting. Measure longer (--seconds)."
+        )
         found.append(Message(code="not-settled", message=text))
     if steps is not None and steps.epochs:
-        share = f", {percent(steps.restart_share)} of the time" if steps.restart_share is not None else ""
-        often = f"{steps.epochs:,} times" if steps.epochs > 1 else "once"
-        text = f"The dataset ended {often} while it was measured and was started again, as a training loop does{share}."
+        took = f" took {percent(steps.restart_share)} of the time" if steps.restart_share is not None else ""
+        restarts = f"{steps.epochs:,} restarts" if steps.epochs > 1 else "1 restart"
+        text = (
+            f"The data set is short: {restarts}{took or ' while measuring'}. Measure more data, or add `repeat()` "
+            "before `batch`."
+        )
         found.append(Message(code="repeated", message=text))
     loop = observed.measured.loop if observed.measured is not None else None
     deletions = loop.deletions if loop is not None else []
@@ -382,11 +394,10 @@ def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
         deletions = deletions[len(deletions) - (steps.epochs if steps is not None else 0) :]
     spent = sum(deletions)
     if spent > (DELETION_SHARE if long else DELETIONS_SHARE) * (seconds + spent):
-        took = f"up to {max(deletions):.1f} s" if long else milliseconds(1000 * spent / len(deletions))
+        iterators = f"{len(deletions):,} finished iterators" if len(deletions) > 1 else "1 finished iterator"
         text = (
-            f"Deleting a finished iterator took {took} ({spent:.1f} s for {len(deletions):,} of them). Steps do not "
-            "include this time; a training loop that drops its iterator after every epoch, as `for batch in dataset` "
-            "does, waits for it."
+            f"TensorFlow took {milliseconds(1000 * spent)} to free {iterators}. Not counted above, but a training loop "
+            "pays it after every epoch."
         )
         found.append(Message(code=SLOW_DELETE, message=text))
     return found

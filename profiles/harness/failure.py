@@ -1,4 +1,4 @@
-"""How a sample ended, in one paragraph: what happened, where, and who enforced it."""
+"""Diagnosis of a failed sample: what happened, where, and which limit was enforced."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ASKED = {
     "interrupted": ("interrupted", "Interrupted", EXIT_INTERRUPTED),
     "terminated": ("terminated", "Ended by SIGTERM", EXIT_TERMINATED),
 }
-_DID = {"exited": "The pipeline's code ended itself", "step-raised": "The step raised"}
+_DID = {"exited": "The pipeline's code called exit", "step-raised": "The step raised an exception"}
 _CRASHES: dict[int, str] = {
     signal.SIGSEGV: "a segmentation fault",
     signal.SIGBUS: "a bus error",
@@ -41,7 +41,7 @@ _CRASHES: dict[int, str] = {
 
 @dataclass(frozen=True)
 class StageAt:
-    """A stage with its place, as far as the spec tells: address, user's name or op, and line."""
+    """A written stage: address, op, the user's name and the place in the spec."""
 
     address: str
     op: str
@@ -56,7 +56,7 @@ class StageAt:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What is known around an end.
+    """Circumstances of an end.
 
     Attributes:
         limit: The memory limit.
@@ -83,14 +83,14 @@ class Circumstances:
 
 @dataclass(frozen=True)
 class Failure:
-    """The paragraph, and what the command ends with."""
+    """A diagnosis and the command's exit code."""
 
     problem: Problem
     exit_code: int
 
 
 def diagnose(ended: Ended, observed: Observed, around: Circumstances) -> Failure | None:
-    """What went wrong; `None` if the measurement came to its end."""
+    """Diagnose an end; None if the measurement was complete."""
     if ended.reason in _ASKED:
         code, words, exit_code = _ASKED[ended.reason]
         return _plain(code, f"{words} in phase {_where(observed)}.", exit_code)
@@ -135,7 +135,7 @@ def _raised(observed: Observed, error: Raised, around: Circumstances) -> Failure
         named = stage.words if stage else error.words or unknown
         place = f" at {frame.file}:{frame.line}" if frame else ""
         of = f" in {named}" if named else ""
-        did = _DID.get(error.code, "The pipeline raised")
+        did = _DID.get(error.code, "The pipeline raised an exception")
         message = f"{did}{of}{place}, phase {_where(observed)}: {message}"
     location = stage.location if stage else Location(file=frame.file, line=frame.line) if frame else None
     problem = Problem(
@@ -157,8 +157,8 @@ def _raised(observed: Observed, error: Raised, around: Circumstances) -> Failure
 def _died(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
     if ended.returncode >= 0:
         text = (
-            f"The worker ended by itself with exit status {ended.returncode} in phase {_where(observed)}; "
-            "does the pipeline's own code call sys.exit or os._exit?"
+            f"The worker process exited with status {ended.returncode} in phase {_where(observed)}: look for "
+            "os._exit() or sys.exit() in the pipeline's code."
         )
         return _plain("exited", text, EXIT_PIPELINE)
     number = -ended.returncode
@@ -169,16 +169,18 @@ def _died(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
     except ValueError:
         name = f"signal {number}"
     frame = _as_typed(users_frame_of_stacks(around.stacks))
-    place = f" The user's code was at {frame.file}:{frame.line}." if frame else ""
+    place = f" Your code was at {frame.file}:{frame.line}." if frame else ""
     crash = _CRASHES.get(number)
     if crash:
         return _plain("crashed", f"The worker crashed with {crash} ({name}) in phase {_where(observed)}.{place}", 5)
     unsure = ""
     if number == signal.SIGKILL:
         unsure = (
-            " Nothing says that memory ran out." if around.oom.killed is False else " It may have run out of memory."
+            " The kernel reported no lack of memory."
+            if around.oom.killed is False
+            else " It may have run out of memory."
         )
-    return _plain("killed", f"The worker was killed from outside ({name}) in phase {_where(observed)}.{unsure}", 5)
+    return _plain("killed", f"Another process killed the worker ({name}) in phase {_where(observed)}.{unsure}", 5)
 
 
 def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: str | None) -> Failure:
@@ -188,21 +190,21 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
         whose = f"the memory limit{most} of its control group" if around.oom.by == "cgroup" else "the machine's memory"
         enforced = f"the kernel killed the worker at {whose}"
     elif by == "python":
-        said = observed.error.message if observed.error else ""
-        enforced = f"Python could not get more memory ({said})"
+        message = observed.error.message if observed.error else ""
+        enforced = f"Python could not allocate more memory ({message})"
     elif limit is not None:
-        source = {"option": "--memory-limit", "cgroup": "the control group, less a reserve"}.get(
-            limit.source, "the machine's free memory, less a reserve"
+        source = {"option": "--memory-limit", "cgroup": "the control group's limit minus a reserve"}.get(
+            limit.source, "the machine's free memory minus a reserve"
         )
         enforced = f"pipeprof stopped the worker at the limit of {size(limit.bytes)} ({source})"
     else:
         enforced = "the worker was stopped"
-    held = f"; it held {size(ended.last.used_bytes)}" if ended.last else ""
-    grew = f" and grew by {size(around.growth)} per second" if around.growth and around.growth > 0 else ""
+    held = f"; it used {size(ended.last.used_bytes)}" if ended.last else ""
+    grew = f", growing by {size(around.growth)} per second" if around.growth and around.growth > 0 else ""
     phases = ", ".join(f"{name} {size(peak)}" for name, peak in around.peaks.items())
-    largest = f"Largest by phase: {phases}." if phases else "No sample of its memory was taken."
+    largest = f"Peak by phase: {phases}." if phases else "Its memory was not sampled."
     stage, buffer = _largest_buffer(observed, around)
-    blamed = f" At the last look {stage.words if stage else buffer[0]} held {size(buffer[1])}." if buffer else ""
+    blamed = f" Last seen: {stage.words if stage else buffer[0]} buffered {size(buffer[1])}." if buffer else ""
     text = (
         f"Out of memory in phase {_where(observed)}, {around.seconds:.1f} s after the start: {enforced}{held}{grew}. "
         f"{largest}{blamed}"
@@ -230,11 +232,11 @@ def _hung(observed: Observed, around: Circumstances) -> Failure:
     frames = observed.answer.frames if observed.answer is not None else []
     frame = _as_typed(frames[0] if frames else users_frame_of_stacks(around.stacks))
     place = (
-        f" The user's code was at {frame.file}:{frame.line}{f', in {frame.function}' if frame.function else ''}."
+        f" Your code was at {frame.file}:{frame.line}{f', in {frame.function}' if frame.function else ''}."
         if frame
         else ""
     )
-    text = f"No progress for {around.timeout:g} s (--timeout) in phase {_where(observed)}: the pipeline hangs.{place}"
+    text = f"The pipeline hangs: no progress for {around.timeout:g} s (--timeout) in phase {_where(observed)}.{place}"
     problem = Problem(code="hung", message=text)
     if frame:
         problem.file, problem.line = frame.file, frame.line

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 COUNTED_FROM = 1e6
 """Bytes per second: who reads that much from a disk does not read from elsewhere alone."""
 READ_TO_THE_END = (
-    "--cold: when the measurement was over, all source files had been read; what was read a second time came from "
-    "memory. Fewer --seconds, or --steps, measure less than one pass."
+    "--cold: the measurement read all source files, and what it read twice came from memory. Use fewer --seconds or "
+    "--steps to measure less than one pass."
 )
 
 
@@ -77,7 +77,7 @@ def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Progress)
         if pid not in told:
             told.add(pid)
             who = f" (pid {pid})" if pid else ""
-            progress.note(f"waiting for another pipeprof{who} that is measuring, up to {patience:g} s")
+            progress.note(f"waiting up to {patience:g} s for another pipeprof{who} to finish measuring")
 
     with measuring_lock(settings.command, limit=patience, waiting=waiting) as state:
         run = _Run(settings, planned, writer, progress, began)
@@ -206,7 +206,7 @@ class _Run:
             and not self._observed.done
             and ended.reason in ("exit", "hung", "memory-limit", "max-time")
         ):
-            why = {"hung": "hung", "memory-limit": "ran into the memory limit", "max-time": "ran out of --max-time"}
+            why = {"hung": "hung", "memory-limit": "reached the memory limit", "max-time": "reached --max-time"}
             word = why.get(ended.reason, "died")
             self.warn("lost-end", f"The worker {word} after the measurement, in phase {self._observed.phase}.")
 
@@ -229,7 +229,7 @@ class _Run:
         if loaded is None:
             self._facts.disk = Disk(cold=None)
             self.warn(
-                "cold", "--cold: the files that a Python target reads are not known before it runs; none was evicted."
+                "cold", "--cold: no file was evicted: the files that a Python target reads are unknown before it runs."
             )
             return
         from pipeprof.pipelines.spec.paths import source_files

@@ -13,11 +13,12 @@ from pipeprof.pipelines.graph.error_stage import call_path, enclosing_stage
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.user_frames import UserFrame, frames_of_error, innermost_users_frame, with_sources
+from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_text import essence, first_line
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, PythonStep
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.read.records import NodeDict
+    from pipeprof.pipelines.graph.read.records import NodeDict, PlaceDict
     from pipeprof.profiles.worker.sample import JobRun
 
 MOST_TRACEBACK = 20_000
@@ -26,9 +27,7 @@ MOST_TRACEBACK = 20_000
 _INITIALISED = re.compile(
     r"(?:cannot|can't|can not) be (?:modified|changed|set) (?:after|once)|must be (?:set|called) (?:before|at)"
 )
-_TOO_LATE = (
-    " (pipeprof runs TensorFlow before it calls the function: set it at the top of the file, which is imported first)"
-)
+_TOO_LATE = " (pipeprof runs TensorFlow before it calls the function: move the setting to the top of the file)"
 
 
 def describe_error(error: BaseException, sample: JobRun) -> Raised:
@@ -67,8 +66,8 @@ def describe_error(error: BaseException, sample: JobRun) -> Raised:
     spec = sample.job.kind == "spec"
     node, stage = _stage(said, sample)
     address = _address(node, stage, spec=spec)
-    place = sample.place_of(node["id"]) if node is not None and frame is None else None
-    if place is not None:
+    place = sample.place_of(node["id"]) if node is not None else None
+    if place is not None and frame is None:
         frame = UserFrame(place["file"], place["line"], place["function"])
         frames = frames or with_sources([frame])
     return Raised(
@@ -77,7 +76,7 @@ def describe_error(error: BaseException, sample: JobRun) -> Raised:
         message=first_line(error) + (_TOO_LATE if _INITIALISED.search(said) else ""),
         address=address,
         op_path=call_path(node_name(address), said) if address and spec else "",
-        words=_words(stage) if stage is not None and not spec else None,
+        words=_stage_words(stage, place) if stage is not None and not spec else None,
         frame=frame,
         frames=frames,
         traceback=cut,
@@ -110,7 +109,7 @@ def _by_whom(error: BaseException) -> str:
     reader = next((one for one in ("argparse", "click", "absl") if one in who), None)
     if reader is None:
         return ""
-    return f', from {reader}: the file gets no command line here; read it under `if __name__ == "__main__"`'
+    return f', from {reader}: the file has no command line here; parse it under `if __name__ == "__main__"`'
 
 
 def _stage(text: str, sample: JobRun) -> tuple[NodeDict | None, WrittenStage | None]:
@@ -136,5 +135,8 @@ def _address(node: NodeDict | None, stage: WrittenStage | None, *, spec: bool) -
     return find_address(node["key"]) if node["key"] is not None else None
 
 
-def _words(stage: WrittenStage) -> str:
-    return f'"{stage.name}" ({stage.op}, {stage.address})' if stage.name else f"{stage.op} ({stage.address})"
+def _stage_words(stage: WrittenStage, place: PlaceDict | None) -> str:
+    """Name a function's stage in a sentence, as `wording.label_of` does from the document."""
+    where = f"{as_typed(place['file'])}:{place['line']}" if place is not None else None
+    inside = ", ".join(part for part in (stage.op if stage.name else None, where) if part)
+    return f"{stage.name or stage.op} ({inside})" if inside else stage.op

@@ -84,7 +84,7 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
     notes: list[tuple[str, str]] = []
 
     def context() -> Any:
-        said = f"{text} was given tf.distribute.InputContext(1, 0, 1), the whole data for one worker."
+        said = f"{text} received tf.distribute.InputContext(1, 0, 1): all data on one worker."
         notes.append(("input-context", said))
         return tf.distribute.InputContext(1, 0, 1)
 
@@ -99,7 +99,7 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
         notes.append(("no-lines", f"{text}: {watch.note}."))
     late = sorted(name for name, value in os.environ.items() if name.startswith(_EARLY) and before.get(name) != value)
     if late:
-        said = f"{text} sets {', '.join(late)} after TensorFlow was loaded, which had no effect; set it in the shell."
+        said = f"{text} sets {', '.join(late)} after TensorFlow was loaded, which has no effect; set it in the shell."
         notes.append(("set-too-late", said))
     dataset, step = result, None
     if isinstance(result, tuple) and len(result) == 2 and not isinstance(result[1], tf.data.Dataset):
@@ -127,7 +127,7 @@ def _unparsed_flags(text: str) -> list[tuple[str, str]]:
     names = leave_defaults()
     if not names:
         return []
-    return [("flags", f"{text} is not run as a script, so the flags {', '.join(names)} have their defaults.")]
+    return [("flags", f"{text} is not run as a script: the flags {', '.join(names)} have their defaults.")]
 
 
 def import_early(text: str) -> list[tuple[str, str]]:
@@ -143,7 +143,7 @@ def import_early(text: str) -> list[tuple[str, str]]:
     load_function(target)
     said = (
         f"{text} calls {found}, which TensorFlow allows only before it runs anything: the file was imported first, "
-        "and what importing it takes counts as memory of TensorFlow's own."
+        "so its memory counts as TensorFlow's baseline."
     )
     return [("imported-early", said)]
 

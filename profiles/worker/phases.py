@@ -42,7 +42,7 @@ class Phases:
         before = procfs.peak_rss_bytes("self", self._proc)
         if not reset and before is not None and not self._warned:
             self._warned = True
-            text = "The kernel's memory mark cannot be reset here: peaks by phase are the largest samples."
+            text = "The kernel's memory high-water mark cannot be reset here: peaks by phase are the largest samples."
             self._channel.send(Warned("no-clear-refs", text))
         began = time.perf_counter()
         self._channel.send(PhaseBegan(name))

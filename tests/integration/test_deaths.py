@@ -78,7 +78,7 @@ def failed(ended: Ended, code: int = 5) -> Ended:
 def test_a_hang_is_ended_and_its_line_is_named(tmp_path: Path) -> None:
     ended = failed(run(tmp_path, f"{TARGETS}:hangs", "--timeout", "3"))
     assert ended.profile.errors[0].code == "hung"
-    assert "No progress for 3 s (--timeout) in phase" in ended.paragraph
+    assert "The pipeline hangs: no progress for 3 s (--timeout) in phase" in ended.paragraph
     line = TARGETS.read_text().splitlines()[ended.profile.errors[0].line - 1]
     assert "time.sleep(3600)" in line
 
@@ -105,7 +105,7 @@ def test_the_memory_limit_names_who_enforced_it_and_who_held_the_memory(tmp_path
     held = {one.owner: one.bytes for one in memory.ledger or ()}
     assert held["shuffle"] > 100_000_000
     assert sum(held.values()) + (memory.unexplained_bytes or 0) == memory.ledger_at.rss_bytes
-    for words in ("limit of 1.00 GiB (--memory-limit)", "grew by", "Largest by phase: import", "Shuffle held"):
+    for words in ("limit of 1.00 GiB (--memory-limit)", "growing by", "Peak by phase: import", "Shuffle buffered"):
         assert words in ended.paragraph
     assert ended.profile.memory.growth_bytes_per_second > 0
     assert ended.profile.memory.peak_bytes > 2**30

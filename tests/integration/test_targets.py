@@ -221,11 +221,11 @@ def test_python_that_autograph_converted_has_the_line_where_it_is_put_to_use() -
             stop=lambda: False,
         )
     )
-    assert {(Path(one["file"]).name, one["function"].rpartition(".")[2]) for one in traced.functions} == {
+    assert {(Path(one.file or "").name, one.function.rpartition(".")[2]) for one in traced.functions} == {
         ("input.py", "<lambda>")
     }
     source = FLOWERS.read_text().splitlines()
-    assert all("tf.numpy_function(" in source[one["line"] - 1] for one in traced.functions)
+    assert all("tf.numpy_function(" in source[(one.line or 0) - 1] for one in traced.functions)
 
 
 def test_a_profiler_of_the_users_is_left_alone_and_no_line_is_guessed() -> None:

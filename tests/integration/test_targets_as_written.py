@@ -15,6 +15,7 @@ from integration.test_targets import USERS, Recorder, job, pipeprof, said_there,
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.protocol.job import StepJob
 from pipeprof.profiles.protocol.messages import Graphs, Measured
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import call_target, import_early
@@ -87,7 +88,7 @@ def test_a_step_with_a_parameter_for_each_part_of_a_batch() -> None:
     channel = sampled(f"{TUTORIAL}:step_of_two")
     assert channel.one(Measured).steps.count == 3
     assert set(sys.modules["tutorial"].seen) == {(3, 3)}
-    given = {"kind": "python", "target": f"{TUTORIAL}:step"}
+    given = StepJob("python", f"{TUTORIAL}:step")
     again = sampled(f"{TUTORIAL}:step_of_two", step=given, step_given=True, dispatch="sync")
     assert again.one(Measured).steps.count == 3
 
@@ -124,9 +125,12 @@ def test_a_file_is_run_as_it_would_be_beside_files_with_the_names_of_pythons_own
     [
         (
             "leaves",
-            "The pipeline's code ended itself at {file}:{line}, phase build: sys.exit('no data: run download.sh",
+            "The pipeline's code called exit at {file}:{line}, phase build: sys.exit('no data: run download.sh",
         ),
-        ("step_that_raises", "The step raised at {file}:{line}, phase warmup: ValueError: shapes do not fit"),
+        (
+            "step_that_raises",
+            "The step raised an exception at {file}:{line}, phase warmup: ValueError: shapes do not fit",
+        ),
     ],
 )
 def test_an_end_is_told_with_its_line_and_whose_it_was(function: str, words: str, tmp_path: Path) -> None:

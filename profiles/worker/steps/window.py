@@ -141,7 +141,7 @@ class PhaseWindow:
             self.reason = f"{self._limit} steps"
         paused_ns = self._feed.paused_ns - self._paused_ns
         if self.reason is None and paused_ns >= max(MOST_PAUSED_NS, 2e9 * self.statistics.seconds):
-            self.reason = f"ended early, after {paused_ns / 1e9:.0f} s in which TensorFlow deleted ended iterators"
+            self.reason = f"ended early: TensorFlow took {paused_ns / 1e9:.0f} s to free finished iterators"
         if self.reason is None and self._channel.stop.is_set():
             self.reason = "stopped"
         if began >= self._beat_at or self.reason:

@@ -415,7 +415,7 @@ def test_a_warm_up_that_did_not_settle_is_a_warning(note, warned):
     profile = assemble(facts(), seen)
     assert ("not-settled" in codes(profile)) is warned
     if warned:
-        assert "The warm-up was not settled after 5 s: " in profile.warnings[0].message
+        assert "Step times had not settled after 5 s of warm-up: " in profile.warnings[0].message
 
 
 def test_a_dataset_that_was_started_again_is_a_warning():
@@ -423,7 +423,7 @@ def test_a_dataset_that_was_started_again_is_a_warning():
     (warning,) = assemble(facts(), seen).warnings
     assert warning.code == "repeated"
     assert warning.message == (
-        "The dataset ended once while it was measured and was started again, as a training loop does, 10 % of the time."
+        "The data set is short: 1 restart took 10 % of the time. Measure more data, or add `repeat()` before `batch`."
     )
 
 
@@ -432,7 +432,7 @@ def test_a_dataset_that_was_started_again_many_times_says_how_many():
     seen = replace(seen, steps=replace(seen.steps, epochs=1234, restart_share=None))
     (warning,) = assemble(facts(), observed(measured(seen))).warnings
     assert warning.message == (
-        "The dataset ended 1,234 times while it was measured and was started again, as a training loop does."
+        "The data set is short: 1,234 restarts while measuring. Measure more data, or add `repeat()` before `batch`."
     )
 
 
@@ -445,7 +445,7 @@ def test_slow_deletions_of_iterators_are_a_warning(deletions, warned):
     profile = assemble(facts(), observed(measured(drained(5000), deletions=deletions)))
     assert ("slow-delete" in codes(profile)) is warned
     if warned:
-        assert "Deleting a finished iterator took up to 1.5 s (1.7 s for 3 of them)" in profile.warnings[0].message
+        assert "TensorFlow took 1,700 ms to free 3 finished iterators." in profile.warnings[0].message
 
 
 @pytest.mark.parametrize(("epochs", "warned"), [(1200, True), (8, False)])
@@ -453,7 +453,7 @@ def test_many_short_deletions_are_a_warning_if_those_while_measuring_add_up(epoc
     seen = drained(5000)
     seen = replace(seen, steps=replace(seen.steps, epochs=epochs))
     found = assemble(facts(), observed(measured(seen, deletions=[0.0125] * 1300))).warnings
-    words = "Deleting a finished iterator took 12.5 ms (15.0 s for 1,200 of them)"
+    words = "TensorFlow took 15.0 s to free 1,200 finished iterators."
     assert any(words in one.message for one in found) is warned
 
 

@@ -111,30 +111,30 @@ def test_what_was_measured_before_an_error_is_not_complete():
 @pytest.mark.parametrize(
     ("fields", "words", "where"),
     [
-        ({}, "The pipeline raised, phase", (None, None, None, None)),
+        ({}, "The pipeline raised an exception, phase", (None, None, None, None)),
         (
             {"address": "stages.0"},
-            "The pipeline raised in decode (map, spec.yaml:7), phase",
+            "The pipeline raised an exception in decode (map, spec.yaml:7), phase",
             ("spec.yaml", 7, 5, "stages.0"),
         ),
         (
             {"address": "source", "frame": FRAME},
-            "The pipeline raised in list_files (spec.yaml:3) at /home/me/decode.py:33, phase",
+            "The pipeline raised an exception in list_files (spec.yaml:3) at /home/me/decode.py:33, phase",
             ("spec.yaml", 3, 5, "source"),
         ),
         (
             {"frame": FRAME},
-            "The pipeline raised at /home/me/decode.py:33, phase",
+            "The pipeline raised an exception at /home/me/decode.py:33, phase",
             ("/home/me/decode.py", 33, None, None),
         ),
         (
-            {"address": "my_map", "frame": FRAME, "words": '"my_map" (map, stages.0)'},
-            'The pipeline raised in "my_map" (map, stages.0) at /home/me/decode.py:33, phase',
+            {"address": "my_map", "frame": FRAME, "words": "my_map (map, train.py:9)"},
+            "The pipeline raised an exception in my_map (map, train.py:9) at /home/me/decode.py:33, phase",
             ("/home/me/decode.py", 33, None, "my_map"),
         ),
         (
             {"address": "my_map", "frame": FRAME},
-            "The pipeline raised in stage my_map at /home/me/decode.py:33, phase",
+            "The pipeline raised an exception in stage my_map at /home/me/decode.py:33, phase",
             ("/home/me/decode.py", 33, None, "my_map"),
         ),
     ],
@@ -150,8 +150,8 @@ def test_what_the_pipeline_raised_is_pinned_to_what_is_known(fields, words, wher
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("exited", "The pipeline's code ended itself at /home/me/decode.py:33, phase build: sys.exit(2)"),
-        ("step-raised", "The step raised at /home/me/decode.py:33, phase build: sys.exit(2)"),
+        ("exited", "The pipeline's code called exit at /home/me/decode.py:33, phase build: sys.exit(2)"),
+        ("step-raised", "The step raised an exception at /home/me/decode.py:33, phase build: sys.exit(2)"),
     ],
 )
 def test_who_it_was_that_raised_is_said(code, words):
@@ -166,7 +166,7 @@ def test_a_stage_without_a_line_leaves_the_place_open():
         observed(error(address="stages.0")),
         stages={"stages.0": stage_at("stages.0", "map")},
     )
-    assert "raised in map, phase import" in failure.problem.message
+    assert "raised an exception in map, phase import" in failure.problem.message
     assert place(failure) == (None, None, None, "stages.0")
 
 
@@ -201,8 +201,8 @@ def test_python_without_memory_is_out_of_memory():
     assert failure.exit_code == 5
     assert failure.problem.code == "out-of-memory"
     assert failure.problem.message == (
-        "Out of memory in phase measure after 1,234 steps, 12.3 s after the start: Python could not get more memory "
-        "(Unable to allocate 7 GiB); it held 3.00 GiB. Largest by phase: measure 3.00 GiB."
+        "Out of memory in phase measure after 1,234 steps, 12.3 s after the start: Python could not allocate more "
+        "memory (Unable to allocate 7 GiB); it used 3.00 GiB. Peak by phase: measure 3.00 GiB."
     )
 
 
@@ -214,7 +214,7 @@ def test_ending_by_itself_is_blamed_on_the_pipelines_own_code(status):
     failure = failed(Ended("exit", status), observed(*MEASURING))
     assert failure.problem.code == "exited"
     assert failure.exit_code == 5
-    assert f"exit status {status} in phase measure after 1,234 steps" in failure.problem.message
+    assert f"status {status} in phase measure after 1,234 steps" in failure.problem.message
     assert "sys.exit" in failure.problem.message
 
 
@@ -238,7 +238,7 @@ def test_crashes_are_named(number, words, oom):
 
 def test_a_crash_names_the_users_line():
     failure = failed(Ended("exit", -signal.SIGSEGV), observed(phase("warmup")), stacks=STACKS)
-    assert failure.problem.message.endswith(" The user's code was at /home/me/decode.py:33.")
+    assert failure.problem.message.endswith(" Your code was at /home/me/decode.py:33.")
 
 
 @pytest.mark.parametrize(
@@ -248,18 +248,18 @@ def test_other_signals_came_from_outside(number, name):
     failure = failed(Ended("exit", -number), observed(*MEASURING))
     assert failure.problem.code == "killed"
     assert failure.problem.message == (
-        f"The worker was killed from outside ({name}) in phase measure after 1,234 steps."
+        f"Another process killed the worker ({name}) in phase measure after 1,234 steps."
     )
 
 
 @pytest.mark.parametrize(
     ("oom", "words"),
-    [(OomReport(0), "Nothing says that memory ran out."), (OomReport(None), "It may have run out of memory.")],
+    [(OomReport(0), "The kernel reported no lack of memory."), (OomReport(None), "It may have run out of memory.")],
 )
 def test_a_kill_is_only_called_out_of_memory_where_the_kernel_says_so(oom, words):
     failure = failed(Ended("exit", -signal.SIGKILL), observed(phase("build")), oom=oom)
     assert failure.problem.code == "killed"
-    assert failure.problem.message == f"The worker was killed from outside (SIGKILL) in phase build. {words}"
+    assert failure.problem.message == f"Another process killed the worker (SIGKILL) in phase build. {words}"
 
 
 @pytest.mark.parametrize(
@@ -285,8 +285,8 @@ def test_a_kill_for_want_of_memory_says_whose_it_was(oom, words):
     assert failure.problem.code == "out-of-memory"
     assert failure.exit_code == 5
     assert words in failure.problem.message
-    assert "; it held 500 MiB and grew by 100 MiB per second. " in failure.problem.message
-    assert "Largest by phase: import 300 MiB, measure 500 MiB." in failure.problem.message
+    assert "; it used 500 MiB, growing by 100 MiB per second. " in failure.problem.message
+    assert "Peak by phase: import 300 MiB, measure 500 MiB." in failure.problem.message
 
 
 def write(folder: Any, **files: str) -> None:
@@ -299,7 +299,7 @@ def write(folder: Any, **files: str) -> None:
     ("kills", "code", "words"),
     [
         (1, "out-of-memory", "the kernel killed the worker at the memory limit of 512 MiB of its control group"),
-        (0, "killed", "Nothing says that memory ran out."),
+        (0, "killed", "The kernel reported no lack of memory."),
     ],
 )
 def test_a_kill_by_the_control_group_is_read_off_its_folder(tmp_path, kills, code, words):
@@ -324,9 +324,9 @@ def test_a_kill_by_the_control_group_is_read_off_its_folder(tmp_path, kills, cod
     if kills:
         assert failure.problem.message == (
             "Out of memory in phase first_element, 12.3 s after the start: the kernel killed the worker at the memory "
-            "limit of 512 MiB of its control group; it held 505 MiB and grew by 250 MiB per second. "
-            "Largest by phase: import 300 MiB, first_element 505 MiB. "
-            "At the last look shuffle (spec.yaml:11) held 1.00 GiB."
+            "limit of 512 MiB of its control group; it used 505 MiB, growing by 250 MiB per second. "
+            "Peak by phase: import 300 MiB, first_element 505 MiB. "
+            "Last seen: shuffle (spec.yaml:11) buffered 1.00 GiB."
         )
         assert place(failure) == ("spec.yaml", 11, 5, "stages.1")
 
@@ -343,8 +343,8 @@ def answer(*nodes: tuple[str, int], frames: Sequence[UserFrame] = ()) -> Answer:
     ("limit", "words"),
     [
         (MemoryLimit(2 * GIB, "option", 0), "stopped the worker at the limit of 2.00 GiB (--memory-limit)"),
-        (MemoryLimit(900 * MIB, "cgroup", 1), "at the limit of 900 MiB (the control group, less a reserve)"),
-        (MemoryLimit(3 * GIB, "machine", 1), "at the limit of 3.00 GiB (the machine's free memory, less a reserve)"),
+        (MemoryLimit(900 * MIB, "cgroup", 1), "at the limit of 900 MiB (the control group's limit minus a reserve)"),
+        (MemoryLimit(3 * GIB, "machine", 1), "at the limit of 3.00 GiB (the machine's free memory minus a reserve)"),
         (None, "the worker was stopped"),
     ],
 )
@@ -358,14 +358,13 @@ def test_a_worker_stopped_at_the_limit_names_the_limit(limit, words):
 @pytest.mark.parametrize("growth", [None, 0.0, -5.0 * MIB])
 def test_memory_that_did_not_grow_is_not_said_to(growth):
     failure = failed(Ended("memory-limit", -9, last=sample(GIB)), observed(*MEASURING), growth=growth)
-    assert "grew" not in failure.problem.message
+    assert "growing" not in failure.problem.message
 
 
 def test_without_a_sample_nothing_is_said_about_the_memory():
     failure = failed(Ended("memory-limit", -9), observed())
     assert failure.problem.message == (
-        "Out of memory in phase import, 12.3 s after the start: the worker was stopped. "
-        "No sample of its memory was taken."
+        "Out of memory in phase import, 12.3 s after the start: the worker was stopped. Its memory was not sampled."
     )
 
 
@@ -383,7 +382,7 @@ def test_without_a_sample_nothing_is_said_about_the_memory():
 )
 def test_sizes_are_plain_numbers(size, words):
     failure = failed(Ended("memory-limit", -9, last=sample(int(size))), observed())
-    assert f"; it held {words}. " in failure.problem.message
+    assert f"; it used {words}. " in failure.problem.message
 
 
 @pytest.mark.parametrize(
@@ -391,12 +390,12 @@ def test_sizes_are_plain_numbers(size, words):
     [
         (
             [("Prefetch", 60_000_000), ("Shuffle", 900 * MIB)],
-            "shuffle (spec.yaml:11) held 900 MiB",
+            "shuffle (spec.yaml:11) buffered 900 MiB",
             "stages.1",
         ),
-        ([("ParallelMapV2", 80 * MIB)], "decode (map, spec.yaml:7) held 80.0 MiB", "stages.0"),
-        ([("Prefetch", 80 * MIB)], "Prefetch held 80.0 MiB", None),
-        ([("SomethingNewV3", 80 * MIB)], "SomethingNew held 80.0 MiB", None),
+        ([("ParallelMapV2", 80 * MIB)], "decode (map, spec.yaml:7) buffered 80.0 MiB", "stages.0"),
+        ([("Prefetch", 80 * MIB)], "Prefetch buffered 80.0 MiB", None),
+        ([("SomethingNewV3", 80 * MIB)], "SomethingNew buffered 80.0 MiB", None),
         ([("Shuffle", 40_000_000)], None, None),
         ([], None, None),
     ],
@@ -405,16 +404,16 @@ def test_the_largest_buffer_is_named_and_where_only_one_stage_fits_that_stage(no
     failure = failed(Ended("memory-limit", -9), observed(*MEASURING, answer(*nodes)))
     assert failure.problem.stage == stage
     if words:
-        assert failure.problem.message.endswith(f" At the last look {words}.")
+        assert failure.problem.message.endswith(f" Last seen: {words}.")
     else:
-        assert "At the last look" not in failure.problem.message
+        assert "Last seen:" not in failure.problem.message
 
 
 def test_of_two_stages_that_fit_none_is_blamed():
     stages = {**STAGES, "stages.2": stage_at("stages.2", "shuffle", line=12)}
     failure = failed(Ended("memory-limit", -9), observed(answer(("ShuffleV2", GIB))), stages=stages)
     assert place(failure) == (None, None, None, None)
-    assert failure.problem.message.endswith("At the last look Shuffle held 1.00 GiB.")
+    assert failure.problem.message.endswith("Last seen: Shuffle buffered 1.00 GiB.")
 
 
 def test_a_look_without_a_model_blames_nobody():
@@ -431,8 +430,8 @@ def test_a_hang_names_the_users_line_from_the_answer():
     assert failure.problem.code == "hung"
     assert failure.exit_code == 5
     assert failure.problem.message == (
-        "No progress for 3 s (--timeout) in phase measure after 1,234 steps: the pipeline hangs. "
-        "The user's code was at /home/me/decode.py:33, in parse."
+        "The pipeline hangs: no progress for 3 s (--timeout) in phase measure after 1,234 steps. "
+        "Your code was at /home/me/decode.py:33, in parse."
     )
     assert place(failure) == ("/home/me/decode.py", 33, None, None)
 
@@ -440,13 +439,13 @@ def test_a_hang_names_the_users_line_from_the_answer():
 def test_a_hang_without_an_answer_is_found_in_the_stacks():
     failure = failed(Ended("hung", -9, stacks=True), observed(phase("build")), stacks=STACKS)
     assert place(failure) == ("/home/me/decode.py", 33, None, None)
-    assert failure.problem.message.endswith("The user's code was at /home/me/decode.py:33, in parse.")
+    assert failure.problem.message.endswith("Your code was at /home/me/decode.py:33, in parse.")
 
 
 @pytest.mark.parametrize("stacks", ["", f'Thread 0x1:\n  File "{sys.prefix}/lib/site-packages/x.py", line 1 in f\n'])
 def test_a_hang_outside_of_the_users_code_has_no_place(stacks):
     failure = failed(Ended("hung", -9), observed(phase("build"), answer()), stacks=stacks)
-    assert failure.problem.message == "No progress for 120 s (--timeout) in phase build: the pipeline hangs."
+    assert failure.problem.message == "The pipeline hangs: no progress for 120 s (--timeout) in phase build."
     assert place(failure) == (None, None, None, None)
 
 
@@ -467,12 +466,12 @@ def test_files_are_named_as_the_user_types_them(tmp_path, monkeypatch):
     here = replace(FRAME, file=str(tmp_path / "data" / "decode.py"))
     hung = failed(Ended("hung", -9), observed(*MEASURING, answer(frames=[here])))
     assert place(hung)[:2] == ("data/decode.py", 33)
-    assert "The user's code was at data/decode.py:33" in hung.problem.message
+    assert "Your code was at data/decode.py:33" in hung.problem.message
     raised = failed(Ended("exit", 1), observed(*MEASURING, error("raised", message="ValueError: no", frame=here)))
     assert place(raised)[:2] == ("data/decode.py", 33)
     stacks = STACKS.replace("/home/me", str(tmp_path))
     crashed = failed(Ended("exit", -11), observed(*MEASURING), stacks=stacks)
-    assert "The user's code was at decode.py:33." in crashed.problem.message
+    assert "Your code was at decode.py:33." in crashed.problem.message
 
 
 def test_the_users_frames_are_in_the_problem_with_their_lines_and_the_whole_traceback(tmp_path, monkeypatch):

@@ -196,7 +196,7 @@ def test_a_stage_of_a_function_keeps_the_users_name():
     graph = json.loads(json.dumps(one["written"]).replace('"stages_0"', '"decode"'))
     text = one["text"].replace("passed to stages_0 ", "passed to decode ").replace("stages_0/", "")
     said = describe_error(UnknownError(text), FakeSample(graph, kind="function"))
-    assert (said.address, said.words) == ("decode", '"decode" (map, stages.0)')
+    assert (said.address, said.words) == ("decode", "decode (map)")
 
 
 def test_without_a_graph_the_stage_is_unknown():
@@ -256,7 +256,7 @@ def raised_by(code: str, file: str = "/home/me/train.py") -> BaseException:
         ("import sys\nsys.exit('no data: run download.sh')", "sys.exit('no data: run download.sh')"),
         (
             "import argparse\nargparse.ArgumentParser(exit_on_error=True).parse_args(['--x'])",
-            'sys.exit(2), from argparse: the file gets no command line here; read it under `if __name__ == "__main__"`',
+            'sys.exit(2), from argparse: the file has no command line here; parse it under `if __name__ == "__main__"`',
         ),
     ],
 )
@@ -322,7 +322,7 @@ def test_a_stage_without_a_name_has_its_address_and_the_line_where_it_was_made()
     place = {"file": "/home/me/train.py", "line": 7, "column": 3, "function": "make", "callers": []}
     sample = FakeSample(graph, kind="function", places={node["id"]: place})
     said = describe_error(UnknownError(one["text"]), sample)
-    assert (said.address, said.words) == ("stages.0", "map (stages.0)")
+    assert (said.address, said.words) == ("stages.0", "map (/home/me/train.py:7)")
     assert said.frame == UserFrame("/home/me/train.py", 7, "make")
     inner = f'{one["text"]}\n  File "/home/me/decode.py", line 9, in f'
     assert describe_error(UnknownError(inner), sample).frame.file == "/home/me/decode.py"
