@@ -77,7 +77,7 @@ def test_every_op_has_its_dataset_then(tf: Any) -> None:
     muls = [key for key, seen in traced.work.items() if "Mul" in seen["ops"]]
     assert len(muls) == 3
     assert not {"Mul", "PyFunc"} & set(traced.unattributed_ops)
-    assert {one["function"] for one in traced.functions} <= {"numbers", "keep"}
+    assert {one.function for one in traced.functions} <= {"numbers", "keep"}
 
 
 def test_names_that_only_one_stage_has_need_no_marks(tf: Any) -> None:
