@@ -163,6 +163,11 @@ class StageView:
         return (self.measured.parallelism or 1.0) <= 1.0
 
     @property
+    def table_ms(self) -> float | None:
+        """Measured time inside the stage per batch, as in the table of stages: calls of its functions included."""
+        return self.measured.inside_ms if self.measured is not None else None
+
+    @property
     def ms_per_batch(self) -> float | None:
         """Measured time inside the stage per batch, in milliseconds, summed over threads; traced times are too long.
 

@@ -56,6 +56,19 @@ def scheduled_on(view: PipelineView, cores: int) -> PipelineView:
     return replace(view, profile=view.profile.model_copy(update={"host": host}))
 
 
+def test_the_time_of_a_map_is_that_of_the_table() -> None:
+    view = waiting(mapped())
+    stages = tuple(
+        replace(one, measured=one.measured.model_copy(update={"cpu_ms_per_batch": 18.0, "calling_ms_per_batch": 2.0}))
+        if one.op == "map" and one.measured is not None
+        else one
+        for one in view.stages
+    )
+    (draft,) = found("serial-map-latency", replace(view, stages=stages))
+    assert "takes 18.0 ms of the 20.0 ms per batch (90 %)" in draft.sentence
+    assert draft.evidence["stage_ms_per_batch"] == pytest.approx(16.0)
+
+
 class TestSerialMapLatency:
     def test_a_serial_map_that_waits(self) -> None:
         (draft,) = found("serial-map-latency", waiting(mapped()))

@@ -104,12 +104,14 @@ class SerialMapCpu(Rule):
         random = any(draws(one) for one in maps)
         too = f" ({listed([one.label for one in others])} too)" if others else ""
         held = [predict.buffered(one.element_bytes, calls[one.id]) for one in maps]
+        shown = stage.table_ms or ms
         yield RuleHit(
             stage=stage.id,
             title=f"Run {listed([stage_name(one) for one in maps])} in parallel",
             sentence=(
-                f"{stage.label} takes {milliseconds(ms)} of the {milliseconds(at.interval_ms)} per batch "
-                f"({percent(min(1.0, ms / at.interval_ms))}) and computes one call at a time{_why(view, stage)}{too}; "
+                f"{stage.label} takes {milliseconds(shown)} of the {milliseconds(at.interval_ms)} per batch "
+                f"({percent(min(1.0, shown / at.interval_ms))}) and computes one call at a time{_why(view, stage)}"
+                f"{too}; "
                 f"the whole process uses {significant(used, 2)} of {view.cores:g} cores."
             ),
             recommendation=(

@@ -95,12 +95,13 @@ class SerialMapLatency(Rule):
         ms = stage.ms_per_batch or 0.0
         too = f" ({listed([one.label for one in others])} too)" if others else ""
         held = [predict.buffered(one.element_bytes, calls) for one in maps]
+        shown = stage.table_ms or ms
         yield RuleHit(
             stage=stage.id,
             title=f"Run {listed([stage_name(one) for one in maps])} in parallel",
             sentence=(
-                f"{stage.label} takes {milliseconds(ms)} of the {milliseconds(at.interval_ms)} per batch "
-                f"({percent(min(1.0, ms / at.interval_ms))}), one call at a time{too}, while the whole process uses "
+                f"{stage.label} takes {milliseconds(shown)} of the {milliseconds(at.interval_ms)} per batch "
+                f"({percent(min(1.0, shown / at.interval_ms))}), one call at a time{too}, while the whole process uses "
                 f"{significant(used, 2)} of {view.cores:g} cores: it waits, for one element at a time."
             ),
             recommendation=(
