@@ -59,7 +59,7 @@ def scheduled_on(view: PipelineView, cores: int) -> PipelineView:
 def test_the_time_of_a_map_is_that_of_the_table() -> None:
     view = waiting(mapped())
     stages = tuple(
-        replace(one, measured=one.measured.model_copy(update={"cpu_ms_per_batch": 18.0, "calling_ms_per_batch": 2.0}))
+        replace(one, measured=one.measured.model_copy(update={"time_ms_per_batch": 18.0, "calling_ms_per_batch": 2.0}))
         if one.op == "map" and one.measured is not None
         else one
         for one in view.stages
