@@ -160,7 +160,7 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
     elif bound != "step" and not _nothing_to_gain(profile):
         found.append(("most work", _most_work(profile.stages, steps.epochs)))
     found.append(("restarts", _restarts(steps, bound)))
-    if profile.headspace is not None:
+    if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):
         label = NOTHING_TO_CHANGE if _nothing_to_gain(profile) and _is_healthy(profile) else "at best"
         found.append((label, _at_best(profile, profile.headspace, steps)))
     elif bound == "step":

@@ -293,6 +293,11 @@ def test_nothing_to_change_only_where_nothing_else_is_wrong() -> None:
     assert at_best(0.02, 0.01, warnings=[Message(code=SLOW_DELETE, message="…")]) == saves
 
 
+def test_headspace_without_waiting_is_no_gain_from_the_pipeline() -> None:
+    # The device was idle for other reasons, such as other processes on its cores.
+    assert details(steps=steps(0.02), headspace=worth(0.25)) == {"pipeline": "keeps up with the step"}
+
+
 def test_wait_and_headspace_are_reconciled_where_they_differ() -> None:
     words = "1.1× faster, if the pipeline cost nothing"
     assert at_best(0.1, wait_share=0.5) == f"{words} (with preloaded batches a step still takes 9.0 of every 10 ms)"
