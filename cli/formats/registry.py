@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def all_formats() -> tuple[Format, ...]:
     """Every format, in the order in which they are listed."""
     from pipeprof.cli import formats
 
-    modules = (import_module(f"{formats.__name__}.{found.name}") for found in pkgutil.iter_modules(formats.__path__))
+    # Not pkgutil: typer does not load it, and every start of the command would pay for it.
+    names = sorted(path.stem for folder in formats.__path__ for path in Path(folder).glob("[!_]*.py"))
+    modules = (import_module(f"{formats.__name__}.{name}") for name in names)
     found = [module.FORMAT for module in modules if hasattr(module, "FORMAT")]
     return tuple(sorted(found, key=lambda one: (one.order, one.name)))
 

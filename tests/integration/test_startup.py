@@ -111,8 +111,8 @@ def test_check_imports_only_what_the_spec_uses(tmp_path):
     assert not top & {"numpy", "psutil"}
     names = json.loads((tmp_path / "modules.json").read_text(encoding="utf-8"))
     ops = {name.rpartition(".ops.")[2] for name in names if ".pipelines.ops." in name}
-    kinds = {name for name in ops if name.startswith(("source_", "stage_", "calls_"))}
-    assert kinds == {"source_tensors", "stage_batch", "stage_map"}
+    kinds = {name for name in ops if name.startswith(("sources.", "stages."))}
+    assert kinds == {"sources.tensors", "stages.batch", "stages.map"}
     assert "pipeprof.profiles.document.profile" not in names, "the whole document is for --json alone"
 
 
