@@ -141,6 +141,8 @@ def _build_none(profile: Profile) -> Iterator[Block]:
     """State that nothing has to change, or that no rule knows a fix."""
     if not profile.complete or profile.exit_code or profile.steps is None:
         return
+    if profile.verdict and any(detail.label == "pipeline" for detail in profile.verdict.details):
+        return  # It keeps up with the step.
     share = profile.verdict.headspace_share if profile.verdict else None
     if share is not None and share < HEADSPACE_SHARE.value:
         if not (profile.verdict and profile.verdict.headline):  # Else the verdict says so.
