@@ -295,7 +295,7 @@ def test_nothing_is_written_over_without_force(here, capfd):
     [
         (["--out", "missing/a.yaml"], "the folder missing does not exist"),
         (["--out", "."], "this is a folder"),
-        (["--from", "t.csv", "--out", "t.csv", "--force"], "this is the file that the spec would read"),
+        (["--from", "t.csv", "--out", "t.csv", "--force"], "the spec would read this file"),
         (["--from", "missing"], "missing: no such file or folder"),
         (["--from", "empty"], "empty: empty folder"),
     ],
