@@ -345,7 +345,7 @@ def written_stages(loaded: LoadedSpec | None) -> dict[str, StageAt]:
         return {}
     found = {}
     for placed in loaded.spec.placed():
-        at = loaded.locate(placed.place)
+        at = loaded.locate(placed.address)
         location = Location(file=at.file, line=at.line, column=at.column) if at and at.line else None
         found[placed.address] = StageAt(placed.address, placed.op.op, placed.name, location)
     return found

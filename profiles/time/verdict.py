@@ -240,6 +240,7 @@ def _ending(profile: Profile, steps: Steps | None) -> str | None:
         return f"Not finished: the record stops{where}{after}."
     problem = profile.errors[0]
     stage = next((stage for stage in profile.stages or [] if stage.id == problem.stage), None)
-    at = f" at {stage_label(stage)}" if stage else f" at {problem.stage}" if problem.stage else ""
+    place = f"{problem.file}:{problem.line}" if problem.file and problem.line else None
+    at = f" at {stage_label(stage)}" if stage else f" at {place}" if place else ""
     reason = _WORDS_FOR_CODES.get(problem.code, problem.code.replace("-", " "))
     return f"Failed{at}{where}{after}: {reason}."
