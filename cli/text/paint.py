@@ -40,6 +40,9 @@ _NUMBER_AND_UNIT = re.compile(
     r"(?<=\d) (?=(?:%|[mµu]?s|min|h|[kKMGT]?i?B(?:/s)?|batches/s|elements/s|cores?|steps?|gaps?)(?![\w/]))"
 )
 
+# "8 batches · 16 other": a number that begins an item of a list stays with its word.
+_ITEM = re.compile(r"((?:^|· )[\d.,]+) (?=\w)")
+
 
 def paint(blocks: Iterable[Block], style: Style) -> str:
     """Blocks as text.
@@ -207,7 +210,7 @@ class _Painter:
     def _wrapped(self, text: Text, first: str, later: str) -> None:
         """Break a text into lines at words, not between a number and its unit; a word wider than a line is folded."""
         text = text.copy()
-        text.plain = _NUMBER_AND_UNIT.sub(_GLUE, text.plain)
+        text.plain = _ITEM.sub(rf"\1{_GLUE}", _NUMBER_AND_UNIT.sub(_GLUE, text.plain))
         width = max(self._style.width - len(later), 10)
         lines = list(text.wrap(self._console, width, tab_size=4))
         if first != later and len(first) < len(later):

@@ -162,7 +162,9 @@ def test_failed_names_phase_and_stage() -> None:
     problem = Problem(code="out-of-memory", message="…", stage="stages.1")
     parts = {"complete": False, "exit_code": 5, "errors": [problem], "phases": [Phase(name="first_element")]}
     rest = "in phase first_element, before the first measured step: out of memory."
-    assert headline(**parts) == f"Failed at stages.1 {rest}"
+    assert headline(**parts) == f"Failed {rest}"
+    placed = Problem(code="out-of-memory", message="…", stage="stages.1", file="train.py", line=8)
+    assert headline(**{**parts, "errors": [placed]}) == f"Failed at train.py:8 {rest}"
     named = headline(**parts, stages=[stage("stages.1", None, "mix", "shuffle")])
     assert named == f"Failed at mix (shuffle) {rest}"
 
