@@ -306,14 +306,7 @@ def _headspace(steps: Steps | None, observed: Observed) -> Headspace | None:
     seen = observed.replayed
     if steps is None or seen is None or not steps.interval_ms.mean:
         return None
-    interval, replayed = steps.interval_ms.mean, seen.replayed_ms
-    return Headspace(
-        interval_ms=interval,
-        replayed_ms=replayed,
-        share=max(0.0, 1 - replayed / interval),
-        speedup=max(1.0, interval / replayed) if replayed else 1.0,
-        batches=seen.batches,
-    )
+    return Headspace.of(steps.interval_ms.mean, seen.replayed_ms, seen.batches)
 
 
 def _fetch(facts: RunFacts, observed: Observed, steps: Steps | None) -> Fetch | None:

@@ -167,7 +167,7 @@ class _Builder:
             measured=self.rows.get(f"injected.{number}"),
         )
 
-    def _arguments(self, stage: WrittenStage) -> dict[str, Any]:
+    def _arguments(self, stage: WrittenStage) -> dict[str, object]:
         if stage.op == "list_files":
             return {"shuffle": any(self.written.nodes[one].family == "Shuffle" for one in stage.nodes)}
         if stage.op == "rebatch":
@@ -221,9 +221,9 @@ class _Builder:
         return runs.traits.maps and executed(runs.op).asynchronous and runs.arguments.get("num_parallel_calls") != 1
 
 
-def _plain_arguments(node: Node) -> dict[str, Any]:
+def _plain_arguments(node: Node) -> dict[str, object]:
     """What was given, by TensorFlow's names: defaults that the graph spells out are left out again."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for name, value in node.arguments.items():
         if name in _TUNED and value == -1 and node.family != "Shuffle":
             found[name] = AUTOTUNE
@@ -265,7 +265,7 @@ def _fixed(node: Node) -> tuple[bool, ...] | None:
     )
 
 
-def _options(written: StageGraph, executed: StageGraph) -> dict[str, Any]:
+def _options(written: StageGraph, executed: StageGraph) -> dict[str, object]:
     """Options that were set. What TensorFlow adds when it runs a pipeline (a pool of one thread per core) was not."""
     found = dict(written.options)
     if executed.root is not None and not executed.has("Model"):

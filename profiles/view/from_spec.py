@@ -152,7 +152,7 @@ def _component(tensor: Tensor) -> ComponentView:
     return ComponentView(tensor.dtype, tensor.shape, tensor.content.mean_bytes if tensor.content is not None else None)
 
 
-def _arguments(placed: Placed) -> dict[str, Any]:
+def _arguments(placed: Placed) -> dict[str, object]:
     """TensorFlow's arguments as written; tensors are left out, their bytes and shapes stand elsewhere."""
     op: Any = placed.op
     given = op.written()

@@ -18,7 +18,7 @@ from pipeprof.profiles.protocol.messages import WorkerMessage, decode_message, e
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
 ROOM = Path(profiles.__file__).parent
-MOST_LOOSE = 22
+MOST_LOOSE = 15
 """`dict[str, Any]` in all of `profiles`; none of them crosses a process."""
 MESSAGES = sorted(WorkerMessage.classes.items())
 RECORDS = [
