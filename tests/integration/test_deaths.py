@@ -142,7 +142,7 @@ def test_a_short_dataset_is_started_again_and_that_is_said(tmp_path: Path) -> No
     assert ended.profile.complete
     assert ended.profile.steps.epochs > 0
     assert "repeated" in [warning.code for warning in ended.profile.warnings]
-    assert "started again" in ended.report
+    assert "restarts    the data set is short: " in ended.report
 
 
 SPEC = """\

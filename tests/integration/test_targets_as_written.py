@@ -65,7 +65,7 @@ def test_flags_that_nobody_parses_have_their_defaults() -> None:
     assert called.notes == (
         (
             "flags",
-            f"{TUTORIAL}:from_options is not run as a script, so the flags --flowers_repeats have their defaults.",
+            f"{TUTORIAL}:from_options is not run as a script: the flags --flowers_repeats have their defaults.",
         ),
     )
     assert int(called.dataset.cardinality()) == 3 * 20
