@@ -363,7 +363,7 @@ def test_removing_by_name_and_by_the_beginning_of_one(three, capfd):
     assert invoke(["data", "list"]) == 0
     output, errors = capfd.readouterr()
     assert output == ""
-    assert errors.startswith("There is no generated data in ")
+    assert errors.startswith("No generated data in ")
 
 
 @pytest.mark.parametrize(
@@ -371,9 +371,9 @@ def test_removing_by_name_and_by_the_beginning_of_one(three, capfd):
     [
         ([], "neither names nor --all"),
         (["--all", "npy"], "names and --all"),
-        (["csv"], "the beginning of 2 names"),
+        (["csv"], "ambiguous"),
         (["nyp"], "see: pipeprof data list"),
-        ([""], "got ''"),
+        ([""], "no generated data named"),
     ],
 )
 def test_removing_nothing_by_mistake(three, capfd, arguments, words):

@@ -141,7 +141,7 @@ def test_a_graph_that_is_too_large_is_not_read(tf: Any) -> None:
     dataset = tf.data.Dataset.from_tensor_slices(np.zeros((10, 100), np.float64)).batch(2)
     for read in (reading.read_written, reading.read_executed):
         assert "in memory" in str(read(dataset, in_memory=10**10)["reason"])
-        assert "are left" in str(read(dataset, in_memory=1000, room=14_999)["reason"])
+        assert "are free" in str(read(dataset, in_memory=1000, room=14_999)["reason"])
         assert read(dataset, in_memory=1000, room=15_000)["root"] is not None
 
 

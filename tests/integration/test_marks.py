@@ -74,7 +74,7 @@ def test_every_op_has_its_dataset_then(tf: Any) -> None:
     again = marked_feed(dataset, *found, 0.0, lambda: True)
     assert again is not None
     traced = traced_ops(again, found[0])
-    muls = [key for key, seen in traced.work.items() if "Mul" in seen["ops"]]
+    muls = [key for key, seen in traced.work.items() if "Mul" in seen.ops]
     assert len(muls) == 3
     assert not {"Mul", "PyFunc"} & set(traced.unattributed_ops)
     assert {one.function for one in traced.functions} <= {"numbers", "keep"}
@@ -88,7 +88,7 @@ def test_names_that_only_one_stage_has_need_no_marks(tf: Any) -> None:
     assert marked_feed(dataset, *found, 0.0, lambda: False) is None
     feed = Feed(dataset)
     traced = traced_ops(feed, found[0])
-    assert any("TopKV2" in seen["ops"] for seen in traced.work.values())
+    assert any("TopKV2" in seen.ops for seen in traced.work.values())
 
 
 def test_what_was_computed_before_is_not_computed_again(tf: Any) -> None:
