@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 CORES = len(os.sched_getaffinity(0))
-LEFT_ALONE = "leave its speed alone"
+LEFT_ALONE = ("even a free pipeline would save only", "keeps up with the step")
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Case:
         options: More of the command line.
         says: The rules that must speak.
         may_say: Rules that may: of memory or correctness, or, beside one that must, of speed.
-        bound: The verdict's word: step (then its sentence ends in `LEFT_ALONE`), input or, if it is not at issue, none.
+        bound: The verdict's word: step (with a text of `LEFT_ALONE`), input, or none if it is not at issue.
         limit: What the verdict must name as the limit; empty if that is not at issue.
         patch: What the fix must hold, by rule.
         moves: Whether an edit may move a stage.
