@@ -37,7 +37,7 @@ PATTERN = re.compile(rf"\b({'|'.join(BANNED)})\b", re.IGNORECASE)
 CODE = ("api", "cli", "pipelines", "profiles")
 TEXTS = ("README.md", "CHANGELOG.md", "docs/*.md", "docs/schema/*.json", "examples/**/*.md", "tests/golden/**/*")
 
-PENDING = ("docs/silence.md", "examples/")
+PENDING = ("examples/",)
 """Files and folders that are still to be rewritten; the list may only shrink."""
 
 
