@@ -77,6 +77,17 @@ def percent(share: float) -> str:
     return f"{hundredths:.1f} %" if abs(hundredths) < 9.95 else f"{hundredths:.0f} %"
 
 
+def free_pipeline_text(share: float) -> str:
+    """State that nothing is left to gain, from the share of the time that a free pipeline would save.
+
+    Example:
+        >>> free_pipeline_text(0.021), free_pipeline_text(0.0)
+        ('even a free pipeline would save only 2.1 %', 'even a free pipeline would not be faster')
+    """
+    saved = percent(share)
+    return "even a free pipeline would " + (f"save only {saved}" if saved != "0 %" else "not be faster")
+
+
 def milliseconds(value: float) -> str:
     """A duration given in milliseconds in the unit that reads best.
 

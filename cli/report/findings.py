@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.cli.command_line import rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Command, Heading, Prose, Table
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE
-from pipeprof.profiles.wording import percent, place_of, significant, size, stage_name, stage_place
+from pipeprof.profiles.wording import free_pipeline_text, percent, place_of, significant, size, stage_name, stage_place
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Semantics
@@ -146,7 +146,7 @@ def _build_none(profile: Profile) -> Iterator[Block]:
     share = profile.verdict.headspace_share if profile.verdict else None
     if share is not None and share < HEADSPACE_SHARE.value:
         if not (profile.verdict and profile.verdict.headline):  # Else the verdict says so.
-            yield Heading("Nothing to change", f"even a free pipeline would save only {percent(share)}")
+            yield Heading("Nothing to change", free_pipeline_text(share))
     elif share is not None and profile.steps.dispatch is None:
         yield Heading("No known fix", "whether this is fast enough depends on your step: add --step simulate:12ms")
     elif share is not None:

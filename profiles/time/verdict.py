@@ -12,7 +12,7 @@ from pipeprof.profiles.document.findings import Verdict, VerdictDetail
 from pipeprof.profiles.time.bottleneck import find_bottleneck, label_stages, share_of_work
 from pipeprof.profiles.time.memory_problem import describe_memory_problem
 from pipeprof.profiles.time.top_stage import equal_stages, top_stage, unknown_stages
-from pipeprof.profiles.wording import milliseconds, part_of, percent, significant, stage_label
+from pipeprof.profiles.wording import free_pipeline_text, milliseconds, part_of, percent, significant, stage_label
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Bound
@@ -174,7 +174,7 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
 def _at_best(profile: Profile, headspace: Headspace, steps: Steps) -> str:
     """State what a pipeline without any cost would bring."""
     if _nothing_to_gain(profile):
-        return f"even a free pipeline would save only {percent(headspace.share)}"
+        return free_pipeline_text(headspace.share)
     if steps.dispatch is None:
         return ""
     brings = f"{significant(headspace.speedup, 2)}× faster, if the pipeline cost nothing"

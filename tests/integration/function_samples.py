@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from typing import Any
 
 import tensorflow as tf
+
+from pipeprof.pipelines.ops import functions as rooms
 
 JPEG = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
 PNG = tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8))
@@ -249,3 +253,12 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "tf.tensor_scatter_nd_sub": {"tensor": VECTOR, "indices": [[0]], "updates": [1.0]},
     "tf.unravel_index": {"indices": [1], "dims": [2, 2]},
 }
+
+
+def modules_of_functions() -> dict[str, list[str]]:
+    """The allowlist's names by the module that their rows stand in."""
+    found = {
+        info.name: sorted(vars(importlib.import_module(f"{rooms.__name__}.{info.name}")).get("FUNCTIONS", {}))
+        for info in pkgutil.iter_modules(rooms.__path__)
+    }
+    return {module: names for module, names in found.items() if names}
