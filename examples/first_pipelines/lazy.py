@@ -1,4 +1,4 @@
-"""What is done when a dataset is built, and what waits until it is iterated.
+"""Count what runs when a dataset is built; the rest runs during iteration.
 
 Run it: python examples/first_pipelines/lazy.py
 """
@@ -13,7 +13,7 @@ COUNT = 1_000
 
 
 def calls_of_a_map():
-    """How often the function of a map has run before the dataset is iterated."""
+    """Count the calls of a map's function before iteration."""
     calls = []
 
     def note(number):
@@ -25,7 +25,7 @@ def calls_of_a_map():
 
 
 def names_listed():
-    """How many names a dataset of files still gives when the files are gone as soon as it is built."""
+    """Count the names that a dataset of files gives after the files were deleted."""
     with tempfile.TemporaryDirectory() as folder:
         for number in range(COUNT):
             (Path(folder) / f"{number}.jpg").touch()
@@ -34,7 +34,7 @@ def names_listed():
 
 
 def values_copied():
-    """How many old values a dataset of slices still gives when the array is changed as soon as it is built."""
+    """Count the old values that a dataset of slices gives after the array was changed."""
     array = np.zeros(COUNT)
     dataset = tf.data.Dataset.from_tensor_slices(array)
     array[:] = 1

@@ -1,4 +1,4 @@
-"""How well a shuffle buffer mixes data that lie sorted by class.
+"""Measure how well a shuffle buffer mixes data that is sorted by class.
 
 Run it: python examples/first_pipelines/mixing.py
 """
@@ -10,7 +10,7 @@ SAMPLES, CLASSES, BATCH = 10_000, 10, 64
 
 
 def classes_per_batch(buffer):
-    """Distinct classes in a batch, on average over one epoch; a perfect mix has 9.99 of 10."""
+    """Return the mean number of classes in a batch over one epoch; a perfect mix has 9.99 of 10."""
     labels = np.repeat(np.arange(CLASSES), SAMPLES // CLASSES)
     batches = tf.data.Dataset.from_tensor_slices(labels).shuffle(buffer, seed=1).batch(BATCH)
     return np.mean([len(set(batch.tolist())) for batch in batches.as_numpy_iterator()])

@@ -1,4 +1,4 @@
-"""How often a picture is read in three epochs, depending on where it is kept.
+"""Count the reads of pictures in three epochs, depending on where the result is kept.
 
 Run it: python examples/generator/epochs.py
 """
@@ -9,24 +9,24 @@ PICTURES, EPOCHS = 100, 3
 
 
 def read_all(reads):
-    """Every picture, read when it is asked for; `reads` keeps count."""
+    """Read every picture on demand, and record each read in `reads`."""
     for number in range(PICTURES):
         reads.append(number)
         yield number
 
 
 def inside(reads):
-    """The generator reads."""
+    """Read in the generator."""
     return tf.data.Dataset.from_generator(lambda: read_all(reads), output_signature=tf.TensorSpec([], tf.int32))
 
 
 def cached(reads):
-    """The generator reads, a cache keeps."""
+    """Read in the generator, and cache the result."""
     return inside(reads).cache()
 
 
 def before(reads):
-    """All is read before; the generator only hands it over."""
+    """Read everything before the generator runs."""
     kept = list(read_all(reads))
     return tf.data.Dataset.from_generator(lambda: iter(kept), output_signature=tf.TensorSpec([], tf.int32))
 

@@ -1,4 +1,4 @@
-"""Pictures in memory, and pictures that take their time."""
+"""Pictures in memory, and pictures that load slowly."""
 
 import functools
 import time
@@ -13,7 +13,7 @@ SHAPE = (64, 64, 3)
 
 @functools.cache
 def in_memory():
-    """All pictures and labels, made once."""
+    """Generate all pictures and labels once."""
     rng = np.random.default_rng(1)
     return rng.random((IN_MEMORY, *SHAPE), dtype=np.float32), rng.integers(0, 2, IN_MEMORY).astype(np.int32)
 
@@ -30,18 +30,18 @@ def fifty_at_a_time():
 
 
 def read(number):
-    """One picture and its label; the pause stands for a slow disk."""
+    """Return one picture and its label; the pause stands for a slow disk."""
     time.sleep(LATENCY)
     return np.full(SHAPE, number / ON_DISK, np.float32), np.int32(number % 2)
 
 
 def loaded():
-    """All pictures, each loaded when it is asked for."""
+    """Yield all pictures, each loaded on demand."""
     for number in range(ON_DISK):
         yield read(number)
 
 
 def load(number):
-    """The same for one number, as a function that `map` can call in parallel."""
+    """Load one picture by its number; `map` can call this in parallel."""
     image, label = tf.numpy_function(read, [number], [tf.float32, tf.int32])
     return tf.ensure_shape(image, SHAPE), tf.ensure_shape(label, [])

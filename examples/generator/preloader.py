@@ -1,4 +1,4 @@
-"""A thread that loads ahead of the generator: one that works for a single epoch, and one that works."""
+"""Threads that load ahead of the generator: one works for a single epoch, one for all."""
 
 import queue
 import threading
@@ -18,7 +18,7 @@ def load_all(shelf):
 
 
 def started():
-    """A queue with a thread that fills it once."""
+    """Return a queue that a new thread fills once."""
     shelf = queue.Queue(maxsize=AHEAD)
     threading.Thread(target=load_all, args=(shelf,), daemon=True).start()
     return shelf
@@ -30,14 +30,14 @@ def until_end(shelf):
 
 
 def one_thread_for_all_epochs():
-    """The thread is started with the dataset: in the second epoch nobody fills the queue, and `get` waits for ever."""
+    """Start the thread with the dataset: in the second epoch no thread fills the queue, and `get` waits forever."""
     shelf = started()
     dataset = tf.data.Dataset.from_generator(lambda: until_end(shelf), output_signature=SIGNATURE)
     return dataset.batch(2).prefetch(tf.data.AUTOTUNE)
 
 
 def one_thread_per_epoch():
-    """The thread is started by the generator, which runs anew in each epoch."""
+    """Start the thread in the generator, which runs again in each epoch."""
 
     def epoch():
         yield from until_end(started())

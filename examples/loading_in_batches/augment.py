@@ -1,4 +1,4 @@
-"""Random augmentation of a whole batch, with a draw of its own for each picture."""
+"""Random augmentation of a whole batch, with separate random values for each picture."""
 
 import tensorflow as tf
 

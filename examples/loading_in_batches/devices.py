@@ -1,6 +1,6 @@
-"""On which device a batch lies when it comes out of a pipeline.
+"""Print the device of a pipeline's batches.
 
-Run it: python examples/loading_in_batches/devices.py. Without a GPU, a second CPU device takes its part.
+Run it: python examples/loading_in_batches/devices.py. Without a GPU, a second CPU device stands in for it.
 """
 
 import tensorflow as tf
@@ -12,7 +12,7 @@ STEP = "GPU:0" if tf.config.list_physical_devices("GPU") else "CPU:1"
 
 
 def device(dataset):
-    """Where the first element is, for a loop whose step runs on the other device."""
+    """Return the device of the first element, for a loop whose step runs on the other device."""
     with tf.device(STEP):
         return next(iter(dataset)).device.rpartition("device:")[2]
 

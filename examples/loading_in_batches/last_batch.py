@@ -1,4 +1,4 @@
-"""The last batch of 1,000 samples, and what its size costs a compiled step.
+"""The last batch of 1,000 samples, and the traces that its size costs.
 
 Run it: python examples/loading_in_batches/last_batch.py
 """
@@ -8,7 +8,7 @@ from samples import BATCH, SAMPLES
 
 
 def sizes_and_traces(*, drop_remainder):
-    """The sizes of an epoch's batches, and how often a step is traced for them."""
+    """Return the sizes of an epoch's batches, and how often a step is traced for them."""
     traced, sizes = [], []
 
     @tf.function

@@ -1,4 +1,4 @@
-"""Pictures that are made, not loaded."""
+"""Pictures generated in Python."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ SHAPE = (32, 32, 3)
 
 
 def one_by_one():
-    """One picture at a time, float64 as NumPy draws it, with a label that NumPy makes int64."""
+    """Yield one picture at a time, as NumPy generates it: float64 with an int64 label."""
     rng = np.random.default_rng(1)
     for _ in range(SAMPLES):
         yield rng.random(SHAPE), rng.integers(0, 10)
 
 
 def by_batches():
-    """The same a batch at a time and in the types the model wants; the last batch is smaller."""
+    """Yield a batch at a time, in the types of the model; the last batch is smaller."""
     rng = np.random.default_rng(1)
     for start in range(0, SAMPLES, BATCH):
         count = min(BATCH, SAMPLES - start)

@@ -1,4 +1,4 @@
-"""What becomes of a generator's value that does not fit its signature.
+"""Print the results of generator values that do not fit the signature.
 
 Run it: python examples/loading_in_batches/signature.py
 """
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 def given(value, signature):
-    """The element that comes of it, or the kind of error."""
+    """Return the resulting element, or the type of the error."""
     dataset = tf.data.Dataset.from_generator(lambda: iter([value]), output_signature=signature)
     try:
         element = next(iter(dataset))

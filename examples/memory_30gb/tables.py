@@ -20,7 +20,7 @@ def eager():
 
 
 def in_a_function():
-    """The dataset is made while a tf.function is traced: the array becomes a constant of its graph."""
+    """Create the dataset while a tf.function is traced: the array becomes a constant of its graph."""
     array = table()
 
     @tf.function
@@ -31,13 +31,13 @@ def in_a_function():
 
 
 def captured():
-    """The array is used inside a map: it becomes a constant of the map function's graph."""
+    """Use the array inside a map: it becomes a constant of the map function's graph."""
     array = table()
     return tf.data.Dataset.range(BLOCKS).map(lambda block: tf.gather(array, block)).repeat()
 
 
 def captured_tensor():
-    """As `captured`, with one conversion before the graph is made: the graph refers to the tensor."""
+    """Convert the array once before the graph is made: the graph refers to the tensor."""
     tensor = tf.constant(table())
     return tf.data.Dataset.range(BLOCKS).map(lambda block: tf.gather(tensor, block)).repeat()
 

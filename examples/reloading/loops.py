@@ -1,4 +1,4 @@
-"""What a training loop does to its dataset: keeps it, iterates it again, or makes it anew.
+"""Compare loops that keep their iterator, create a new one, or create a new dataset at each step.
 
 Run it: python examples/reloading/loops.py
 """
@@ -26,14 +26,14 @@ def milliseconds_per_step(step):
 
 
 def compare_loops():
-    """One step, three ways: from the iterator at hand, from a new iterator, from a new dataset."""
+    """Time one step from an existing iterator, a new iterator and a new dataset."""
     features = np.random.default_rng(1).random((ROWS, COLUMNS), dtype=np.float32)
     labels = np.arange(ROWS)
     dataset = batches(features, labels)
     iterator = iter(dataset.repeat())
     next(iterator)
     ways = {
-        "next() of the iterator at hand": lambda: next(iterator),
+        "next() of an existing iterator": lambda: next(iterator),
         "a new iterator at each step": lambda: next(iter(dataset)),
         "a new dataset at each step": lambda: next(iter(batches(features, labels))),
     }
@@ -43,7 +43,7 @@ def compare_loops():
 
 
 def shards_in_order():
-    """From which of four files the first eight records come."""
+    """Print the files that the first eight records come from."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(Path(folder) / f"{shard}.tfrecord") for shard in range(4)]
         for shard, path in enumerate(paths):
