@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.options import RunOptions, typed_command
 
+LONGEST_COMMAND = 250
+"""Characters of a command that a report still prints: a longer one holds a whole patch, which is read, not typed."""
+
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
 

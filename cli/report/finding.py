@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import rerun
-from pipeprof.cli.report.findings import build_findings, describe_delta, describe_measured
+from pipeprof.cli.report.findings import build_findings, describe_delta, describe_measured, describe_speedup
 from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, Span
 from pipeprof.profiles.advise.advise import UNVERIFIED
 from pipeprof.profiles.wording import significant, stage_label
@@ -114,7 +114,7 @@ def _code(label: str, text: str | None) -> Iterator[Block]:
 def _predicted(predicted: Predicted) -> str:
     effects = []
     if predicted.speedup is not None:
-        effects.append(f"{significant(predicted.speedup)}× faster")
+        effects.append(describe_speedup(predicted.speedup))
     if predicted.peak_rss_delta_bytes is not None:
         effects.append(describe_delta(predicted.peak_rss_delta_bytes))
     what = ", ".join(effects)

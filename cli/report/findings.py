@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.cli.command_line import rerun
+from pipeprof.cli.command_line import LONGEST_COMMAND, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Command, Heading, Prose, Table
 from pipeprof.profiles.advise.advise import HEADSPACE_SHARE
 from pipeprof.profiles.wording import free_pipeline_text, percent, place_of, significant, size, stage_name, stage_place
@@ -78,7 +78,8 @@ def _details(profile: Profile, finding: Finding) -> Iterator[Block]:
     if place or change:
         yield Prose("   ".join(part for part in (place, change) if part), indent=_DETAIL_INDENT, hang=2)
     command = rerun(profile, overrides=finding.overrides) if finding.overrides else None
-    key, line = ("try", command) if command else ("why", f"pipeprof explain {finding.rule}")
+    short = command is not None and len(command) <= LONGEST_COMMAND
+    key, line = ("try", command) if command and short else ("why", f"pipeprof explain {finding.rule}")
     yield Command(key, line, indent=_DETAIL_INDENT, width=_LABEL_WIDTH)
 
 
@@ -102,10 +103,22 @@ def describe_gain(finding: Finding) -> str:
     if predicted is None:
         return ""
     speedup, delta = predicted.speedup, predicted.peak_rss_delta_bytes
-    parts = [f"{significant(speedup, 2)}× faster"] if speedup is not None else []
+    parts = [describe_speedup(speedup, 2)] if speedup is not None else []
     if delta is not None and (delta or speedup is None):
         parts.append(describe_delta(delta))
     return ", ".join(parts)
+
+
+def describe_speedup(speedup: float, digits: int = 3) -> str:
+    """A predicted speed-up in words.
+
+    Example:
+        >>> describe_speedup(1.834), describe_speedup(0.61), describe_speedup(1.0)
+        ('1.83× faster', '1.64× slower', 'same speed')
+    """
+    if significant(speedup, digits) == significant(1.0, digits):
+        return "same speed"
+    return f"{significant(speedup, digits)}× faster" if speedup > 1 else f"{significant(1 / speedup, digits)}× slower"
 
 
 def describe_measured(measured: dict[str, Any]) -> str:
@@ -148,7 +161,7 @@ def _build_none(profile: Profile) -> Iterator[Block]:
         if not (profile.verdict and profile.verdict.headline):  # Else the verdict says so.
             yield Heading("Nothing to change", free_pipeline_text(share))
     elif share is not None and profile.steps.dispatch is None:
-        yield Heading("No known fix", "whether this is fast enough depends on your step: add --step simulate:12ms")
+        yield Heading("No known fix", "whether this is fast enough depends on your step")
     elif share is not None:
         yield Heading("No known fix", f"up to {percent(share)} of the time could be saved, but no rule applies")
     else:

@@ -6,7 +6,7 @@ import math
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeprof.cli.command_line import check_limit, recover_options, rerun
+from pipeprof.cli.command_line import LONGEST_COMMAND, check_limit, recover_options, rerun
 from pipeprof.cli.options import duration
 from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.pipelines.ops.traits import traits
@@ -67,8 +67,9 @@ def _command(line: str | None, purpose: str) -> NextCommand | None:
 def _try_finding(profile: Profile) -> NextCommand | None:
     """Apply the first finding that has ``--set`` values."""
     for finding in profile.findings or ():
-        if finding.overrides and _open(finding):
-            return _command(rerun(profile, overrides=finding.overrides), f"try: {finding.change or finding.title}")
+        line = rerun(profile, overrides=finding.overrides) if finding.overrides and _open(finding) else None
+        if line is not None and len(line) <= LONGEST_COMMAND:
+            return _command(line, f"try: {finding.change or finding.title}")
     return None
 
 

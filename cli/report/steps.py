@@ -111,8 +111,9 @@ def _summary(profile: Profile, steps: Steps) -> list[str]:
     parts.append("" if steps.dispatch == "sync" else describe_dispatch(steps))
     if flow and flow.batches_per_second is not None:
         parts.append(f"{significant(flow.batches_per_second)} batches/s")
-    if flow and flow.elements_per_second is not None:
-        parts.append(f"{significant(flow.elements_per_second)} elements/s")
+    # Without batches the two rates are one number.
+    if flow and flow.elements_per_second not in (None, flow.batches_per_second):
+        parts.append(f"{significant(flow.elements_per_second or 0.0)} elements/s")
     return parts
 
 

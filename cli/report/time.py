@@ -124,7 +124,7 @@ def _resource(term: CeilingTerm, profile: Profile) -> str:
         "serial": "one call at a time",
         "disk": "the disk",
         "step": "the step itself",
-        "threads": f"{count(term.threads or 1.0)} threads for functions",
+        "threads": f"with {count(term.threads or 1.0)} threads for functions",
     }
     return f"{words[term.resource]}{where}"
 

@@ -70,8 +70,9 @@ class _Walk:
         if traits.combines:
             return self._common(self._sides(node))
         if not node.inputs and written_op(node.op) not in STAGES:
-            # The elements of a saved dataset may be batches; those of any other source are single.
-            return None if traits.stores or traits.opaque or traits.loads_batches else SINGLE
+            # The elements of a saved dataset or of a generator may be batches; those of any other source are single.
+            unknown = traits.stores or traits.opaque or traits.loads_batches or traits.function
+            return None if unknown else SINGLE
         below = self.of(node.inputs[0]) if node.inputs else self._given(self._owner(node))
         return self._after(node, below)
 

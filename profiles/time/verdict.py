@@ -161,7 +161,9 @@ def _speed_details(profile: Profile, steps: Steps, bound: Bound, bottleneck: Bot
         found.append(("most work", _most_work(profile.stages, steps.epochs)))
     found.append(("restarts", _restarts(steps, bound)))
     if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):
-        label = NOTHING_TO_CHANGE if _nothing_to_gain(profile) and _is_healthy(profile) else "at best"
+        label = "at best"
+        if _nothing_to_gain(profile):
+            label = NOTHING_TO_CHANGE if _is_healthy(profile) else "speed"
         found.append((label, _at_best(profile, profile.headspace, steps)))
     elif bound == "step":
         found.append(("pipeline", "keeps up with the step"))

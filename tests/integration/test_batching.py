@@ -23,7 +23,8 @@ def test_batches_of_all_ops_have_as_many_elements_as_are_long(tmp_path: Path) ->
     for name, make in recorder.pipelines(tmp_path).items():
         recorded = recorder.record(make())
         graph = StageGraph.from_dict(recorded["written"])
-        kind = name.partition(":")[0]
+        # What a generator yields may be a batch.
+        kind = "unknown" if name == "single: from_generator" else name.partition(":")[0]
         expected[name] = {"single": 1.0, "unknown": None, "full": 4.0}.get(kind, recorded["length"])
         elements[name] = elements_per_batch(graph, [], recorded["length"], by_address=False)
 

@@ -355,7 +355,7 @@ def test_threads_for_functions_are_counted_in_the_upper_bounds(recorded: Recorde
     term = CeilingTerm(resource="threads", batches_per_second=48.9, stage="stages.0", threads=2.0)
     ceiling = Ceiling(batches_per_second=48.9, resource="threads", stage="stages.0", terms=[term])
     text = full(profile.model_copy(update={"ceiling": ceiling}))
-    assert "Upper bounds: 48.9 batches/s 2 threads for functions (decode)" in text
+    assert "Upper bounds: 48.9 batches/s with 2 threads for functions (decode)" in text
 
 
 def test_times_of_the_trace_between_those_of_the_model_are_marked(recorded: Recorded) -> None:

@@ -69,12 +69,12 @@ def test_batches_taken_apart_are_single_elements(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(name for name in RECORDED if name.startswith("single:")))
 def test_pipelines_without_batches_have_single_elements(name: str) -> None:
-    assert elements_per_batch(StageGraph.from_dict(RECORDED[name]["written"]), [], LENGTH, by_address=False) == 1
-    assert elements_per_batch(StageGraph.from_dict(followed_by(name, "MapDataset")), [], LENGTH, by_address=False) == 1
-    assert (
-        elements_per_batch(StageGraph.from_dict(followed_by(name, "BatchDatasetV2")), [], LENGTH, by_address=False)
-        == LENGTH
-    )
+    # What a generator yields may be a batch.
+    single = None if "generator" in name else 1
+    for graph in (RECORDED[name]["written"], followed_by(name, "MapDataset")):
+        assert elements_per_batch(StageGraph.from_dict(graph), [], LENGTH, by_address=False) == single
+    batched = StageGraph.from_dict(followed_by(name, "BatchDatasetV2"))
+    assert elements_per_batch(batched, [], LENGTH, by_address=False) == LENGTH
 
 
 @pytest.mark.parametrize("name", sorted(name for name in RECORDED if name.startswith("unknown:")))
