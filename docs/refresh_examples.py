@@ -5,7 +5,7 @@ report, a session shows some sections; the same ones are taken from the new repo
 out: between sections it stays where it is, at the end of a section the new one is cut to as many lines as the old one.
 Commands whose numbers are only quoted stand in comments, ``<!-- runs: pipeprof run … -->``; they are run, too.
 
-The prose is nobody's but the author's: with ``--keep FOLDER`` everything the commands printed is there to quote from.
+The prose is the author's: with ``--keep FOLDER`` everything the commands printed is there to quote from.
 """
 
 from __future__ import annotations
