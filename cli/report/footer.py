@@ -52,13 +52,8 @@ def build_footer(profile: Profile, saved: str | None, *, complete: bool = False)
     command = next_command(profile, saved)
     if command is not None:
         yield Command("Next", command.line, width=_KEY)
-        if not _tried(profile):
+        if not command.is_listed:
             yield Prose(command.purpose, indent=_KEY, style="dim")
-
-
-def _tried(profile: Profile) -> bool:
-    """Whether the next command is that of a finding, which says what it is for."""
-    return any(finding.overrides for finding in profile.findings or ())
 
 
 def _doubts(profile: Profile) -> Iterator[str]:

@@ -31,10 +31,15 @@ _ENDED_EARLY = ("interrupted", "terminated", "max-time")
 
 
 class NextCommand(NamedTuple):
-    """A command line that can be pasted into a shell, and the question that it answers."""
+    """A command line that can be pasted into a shell, and the question that it answers.
+
+    Attributes:
+        is_listed: The report lists it with a finding, which states what it is for.
+    """
 
     line: str
     purpose: str
+    is_listed: bool = False
 
 
 def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
@@ -69,7 +74,7 @@ def _try_finding(profile: Profile) -> NextCommand | None:
     for finding in profile.findings or ():
         line = rerun(profile, overrides=finding.overrides) if finding.overrides and _open(finding) else None
         if line is not None and len(line) <= LONGEST_COMMAND:
-            return _command(line, f"try: {finding.change or finding.title}")
+            return NextCommand(line, f"try: {finding.change or finding.title}", is_listed=True)
     return None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import typer
 
-from pipeprof.cli.command_line import OUTPUTS, parse_run, rerun
+from pipeprof.cli.command_line import LONGEST_COMMAND, OUTPUTS, parse_run, rerun
 from pipeprof.cli.main import app
 from pipeprof.cli.options import RunOptions
 from pipeprof.cli.report.next_step import NextCommand, next_command
@@ -165,6 +165,17 @@ def test_the_first_finding_with_overrides_is_tried(recorded: Recorded) -> None:
     command = chosen(profile)
     assert command.line == rerun(profile, overrides=["stages.decode.num_parallel_calls=8"])
     assert command.purpose == "try: num_parallel_calls: 1 → 8"
+
+
+def test_a_fix_too_long_for_a_command_is_shown(recorded: Recorded) -> None:
+    profile = recorded("input-bound")
+    long = finding(overrides=[f"stages.0={'x' * LONGEST_COMMAND}"], patch="- map: {}")
+    profile.findings = [long]
+    command = chosen(profile)
+    assert command.line == f"pipeprof show {SAVED} --finding 1"
+    assert not command.is_listed
+    long.overrides = ["stages.0.num_parallel_calls=8"]
+    assert chosen(profile).is_listed
 
 
 def test_a_rejected_finding_is_not_tried(recorded: Recorded) -> None:
