@@ -187,7 +187,7 @@ def suggest_path(got: str, candidates: Iterable[str]) -> str | None:
 
     Args:
         got: a path that leads nowhere.
-        candidates: whole paths, or names of the files beside it.
+        candidates: whole paths, or names of the files in its folder.
 
     Example:
         >>> suggest_path("in/trian.csv", ["test.csv", "train.csv"])

@@ -73,7 +73,7 @@ def rm(
     total = f"{len(chosen)} {'entry' if len(chosen) == 1 else 'entries'}, {size(sum(entry.bytes for entry in chosen))}"
     if all_ and chosen and not yes and sys.stdin.isatty():
         typer.echo(f"Remove {total} from {cache.folder}? [y/N] ", err=True, nl=False)
-        # Not typer's own question, part of which goes to stdout.
+        # Not typer's own question, which goes partly to stdout.
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
             raise typer.Abort
     remove(chosen)

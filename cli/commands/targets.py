@@ -44,7 +44,7 @@ def list_functions(text: str, *, plain: bool) -> bool:
         Whether it did.
 
     Raises:
-        UsageError: There is no such file, or something else than text was asked for.
+        UsageError: There is no such file, or the output format is not text.
     """
     from pipeprof.pipelines.target.target import listed_file
 

@@ -23,7 +23,7 @@ class Output:
 
     Attributes:
         profile: The whole document.
-        blocks: The report on it, built when they are asked for.
+        blocks: The report on it, built on first use.
         style: Width, colour and characters, for text.
     """
 

@@ -99,7 +99,7 @@ def _find_lines(profile: Profile) -> tuple[str | None, list[str]]:
 
 
 def _name_calls(stages: Sequence[Stage], lines: Sequence[str]) -> list[str]:
-    """The user's calls that are several stages, none of which has the call's name."""
+    """Find the user's calls that became several stages without a stage of the call's own name."""
     found: dict[tuple[str, str], list[Stage]] = {}
     for stage, line in zip(stages, lines, strict=True):
         if stage.location is not None and stage.location.call is not None:

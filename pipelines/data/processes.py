@@ -16,7 +16,7 @@ def die_with_parent(parent_pid: int | None = None) -> None:
     Call it first thing in a child. Linux only; elsewhere it does nothing, and the parent must end its children.
 
     Args:
-        parent_pid: The parent's process id, if the child was told. With it the moment before this call is covered
+        parent_pid: The parent's process id, if the child knows it. With it the moment before this call is covered
             too: a parent that is already gone ends this process at once.
     """
     if not sys.platform.startswith("linux"):

@@ -1,6 +1,6 @@
 """Recorder of the calls of TensorFlow's public functions while the user's code builds a pipeline (worker only).
 
-Python's profiling hook tells of every call; those of TensorFlow's public functions are noted with their arguments and
+Python's profiling hook reports every call; those of TensorFlow's public functions are noted with their arguments and
 results, but not what they call in turn, save for the user's functions that TensorFlow traces: each has a body.
 Objects are kept as they are, for `pipeprof.pipelines.from_python.reading` to make records of.
 """

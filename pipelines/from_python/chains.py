@@ -48,11 +48,11 @@ def chain(body: RecordedBody, folders: Folders, *, answers: bool = False) -> tup
     if len(body.calls) > _MOST_CALLS:
         msg = f"it makes {len(body.calls)} calls"
         raise NotExpressible(msg)
-    writer = _Writer(body, folders, answers=answers)
+    writer = _ChainWriter(body, folders, answers=answers)
     return writer.written(), writer.why
 
 
-class _Writer:
+class _ChainWriter:
     """Goes through the calls and keeps what the element is at each of them."""
 
     def __init__(self, body: RecordedBody, folders: Folders, *, answers: bool) -> None:
@@ -156,7 +156,7 @@ class _Writer:
         return True
 
     def _is_first(self, call: Call, name: str) -> bool:
-        """Whether the element goes to this parameter when nothing is said."""
+        """Return whether the element goes to this parameter by default."""
         if call.name == "getitem" or call.name.startswith(_OBJECTS):
             return name == "x"
         called = function(call.name)

@@ -62,19 +62,19 @@ class Difference:
 class _Outer:
     """What stands for a function's argument: a reference in the scope around it."""
 
-    scope: _Scope
+    scope: _CallScope
     reference: str
 
 
 @dataclass(eq=False)
-class _Scope:
+class _CallScope:
     """The graph, or the body of a function as one node calls it."""
 
     graph: PlainGraph
     nodes: Mapping[str, PlainNode]
     arguments: dict[str, int | _Outer] = field(default_factory=dict)
 
-    def follow(self, reference: str) -> tuple[_Scope, str, str] | int:
+    def follow(self, reference: str) -> tuple[_CallScope, str, str] | int:
         """The node that a reference stands for with what it takes of it, or the number of an argument."""
         scope, at = self, reference
         for _ in range(_DEPTH):
@@ -94,9 +94,9 @@ class _Scope:
 
 @dataclass(frozen=True)
 class _Pair:
-    first: _Scope
+    first: _CallScope
     first_reference: str
-    second: _Scope
+    second: _CallScope
     second_reference: str
     owner: str | None
     state: bool = False
@@ -109,9 +109,11 @@ def differences(first: PlainGraph, second: PlainGraph) -> list[Difference]:
     Constants that a function captures count as constants in it, and paths are the same if they lead to the same file.
     A dataset that is used in several places and keeps a state (a shuffle's order, a cache) must be one in both graphs.
     """
-    walk = _Walk()
+    walk = _GraphComparison()
     walk.todo.append(
-        _Pair(_Scope(first, first["nodes"]), first["root"], _Scope(second, second["nodes"]), second["root"], None)
+        _Pair(
+            _CallScope(first, first["nodes"]), first["root"], _CallScope(second, second["nodes"]), second["root"], None
+        )
     )
     walk.run()
     return walk.found[::-1]
@@ -121,12 +123,12 @@ def _both(first: object, second: object) -> str:
     return f"{first} in the function, {second} in the spec"
 
 
-class _Walk:
+class _GraphComparison:
     def __init__(self) -> None:
         self.todo: list[_Pair] = []
         self.found: list[Difference] = []
         self._seen: set[tuple[Any, ...]] = set()
-        self._scopes: dict[tuple[Any, ...], _Scope] = {}
+        self._scopes: dict[tuple[Any, ...], _CallScope] = {}
         self._states: set[tuple[Any, Any]] = set()
 
     def run(self) -> None:
@@ -185,7 +187,9 @@ class _Walk:
             self._differ(owner, f"{op}: shared by several datasets in the function, separate in the spec")
         self._states.add((one[2], other[2]))
 
-    def _functions(self, first: tuple[_Scope, PlainNode], second: tuple[_Scope, PlainNode], owner: str | None) -> None:
+    def _functions(
+        self, first: tuple[_CallScope, PlainNode], second: tuple[_CallScope, PlainNode], owner: str | None
+    ) -> None:
         one, other = first[1]["functions"], second[1]["functions"]
         if {name: len(each) for name, each in one.items()} != {name: len(each) for name, each in other.items()}:
             self._differ(owner, f"{first[1]['op']} calls different functions")
@@ -196,7 +200,7 @@ class _Walk:
                     self._bodies(self._body(*first, name, a), self._body(*second, name, b), owner)
 
     def _bodies(
-        self, first: tuple[_Scope, PlainFunction], second: tuple[_Scope, PlainFunction], owner: str | None
+        self, first: tuple[_CallScope, PlainFunction], second: tuple[_CallScope, PlainFunction], owner: str | None
     ) -> None:
         (scope, one), (other_scope, other) = first, second
         if len(one["returns"]) != len(other["returns"]):
@@ -209,7 +213,7 @@ class _Walk:
             _Pair(scope, a, other_scope, b, owner) for a, b in zip(one["returns"], other["returns"], strict=True)
         ]
 
-    def _body(self, scope: _Scope, node: PlainNode, attribute: str, name: str) -> tuple[_Scope, PlainFunction]:
+    def _body(self, scope: _CallScope, node: PlainNode, attribute: str, name: str) -> tuple[_CallScope, PlainFunction]:
         """A function as a node calls it; what it captures is what the node is given."""
         key = (id(scope), id(node), attribute, name)
         function = scope.graph["functions"][name]
@@ -223,7 +227,7 @@ class _Walk:
                 bound = [given[index] for index in place]
             names = function["arguments"][len(function["arguments"]) - len(bound) :] if bound else []
             arguments |= {each: _Outer(scope, one) for each, one in zip(names, bound, strict=False)}
-            self._scopes[key] = _Scope(scope.graph, function["nodes"], arguments)
+            self._scopes[key] = _CallScope(scope.graph, function["nodes"], arguments)
         return self._scopes[key], function
 
     def _differ(self, owner: str | None, what: str) -> None:

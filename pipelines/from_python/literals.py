@@ -39,7 +39,7 @@ class Folders:
     Attributes:
         spec: Absolute folder of the spec.
         here: Absolute folder that the user's code runs in.
-        saved: Paths of arrays that are saved beside the spec, by their number; None if none are to be saved.
+        saved: Paths of arrays saved next to the spec, by their number; None to save none.
         stem: What their names begin with.
     """
 

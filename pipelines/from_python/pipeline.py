@@ -50,8 +50,8 @@ class Describer:
         recording: What was seen.
         folders: SourcePlace the spec will be.
         refused: Numbers of calls whose functions are not to become chains, and why: theirs came out different.
-        denied: Numbers of calls that cannot be told at all, and why.
-        notes: Takes what could not be told.
+        denied: Numbers of calls that a spec cannot express, and why.
+        notes: Collects what a spec cannot express.
     """
 
     recording: Recording
@@ -71,7 +71,7 @@ class Describer:
             name: For reports.
 
         Raises:
-            NotExpressible: Nothing of it can be told.
+            NotExpressible: No part of it can be written as a spec.
         """
         head: dict[str, Any] = {"version": 1, "name": name}
         root, options = self.recording.root, None

@@ -21,7 +21,7 @@ class PlainNode(TypedDict):
 
 
 class PlainFunction(TypedDict):
-    """A function: names of its arguments, its nodes, what it returns, and what has to run besides."""
+    """A function: argument names, nodes, results, and ops that must run in addition."""
 
     arguments: list[str]
     nodes: dict[str, PlainNode]

@@ -66,7 +66,7 @@ def captured_values(body: RecordedBody) -> list[RecordedTensor]:
 
 @dataclass
 class Planner:
-    """Finds the calls that give a tensor: TensorFlow's, and the user's own where those cannot be told.
+    """Search for the calls that produce a tensor: TensorFlow's, or the user's own where those cannot be expressed.
 
     Args:
         body: What was seen.
@@ -79,10 +79,10 @@ class Planner:
     why: str = ""
 
     def calls(self) -> list[Call]:
-        """The calls that are needed, in order.
+        """Return the calls needed, in order.
 
         Raises:
-            NotExpressible: Some part of the result cannot be told.
+            NotExpressible: Some part of the result cannot be expressed.
         """
         given = {one.id for one in leaves(self.body.element)}
         self._known = {one: frozenset() for one in given}

@@ -118,7 +118,7 @@ class Recorder:
         return Call(public.name, kind, read, self.value(seen.result), seen.where, self._number(seen))
 
     def _operands(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """A number beside a tensor is of the tensor's dtype, whichever stands first."""
+        """Give a number combined with a tensor the tensor's dtype, in either order."""
         first = "a" if "a" in arguments else "x"
         number = type(arguments[first]) in (int, float)
         dtypes = {one.dtype for one in arguments.values() if isinstance(one, self._tf.Tensor)} if number else set()
@@ -355,7 +355,7 @@ def _texts(values: Any) -> Any:
 
 
 def _written(raw: Any, fresh: Any, model: type[Closed]) -> dict[str, Any]:
-    """What differs from options that nobody has changed."""
+    """Return the options that differ from TensorFlow's defaults."""
     return dict(_differing(raw, fresh, model))
 
 

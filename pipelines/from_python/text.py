@@ -90,7 +90,7 @@ def _fits(start: str, value: Any, address: Address) -> bool:
 
 
 def _holds_chain(value: Any) -> bool:
-    """Whether there is a chain of calls or stages, each of which gets a line of its own."""
+    """Return whether there is a chain of calls or stages, written one per line."""
     if isinstance(value, dict):
         chain = any(isinstance(value.get(key), list) for key in _CHAINS)
         return chain or any(_holds_chain(one) for one in value.values())

@@ -17,7 +17,7 @@ class WrittenOp:
     Attributes:
         dataset: Number of the dataset that it gives.
         op: TensorFlow's name of a stage; ``source`` for a source.
-        item: As the spec writes it; None if it cannot be told.
+        item: As the spec writes it; None if a spec cannot express it.
         why: Why it cannot.
         where: The user's line.
         name: TensorFlow's name of it.
@@ -42,7 +42,7 @@ def covered_parts(steps: Sequence[WrittenOp], users: Sequence[Call], folders: Fo
         folders: For paths.
 
     Returns:
-        The steps, some of which may still be untold, and whether anything was replaced.
+        The steps (some may still not be expressible), and whether anything was replaced.
     """
     found = list(steps)
     changed = False

@@ -33,7 +33,7 @@ class Joined:
     executed: Mapping[str, str]
     """Written to executed; several written ones to the same one where they were fused."""
     injected: tuple[str, ...]
-    """Executed datasets that nobody wrote, in the order elements flow."""
+    """Executed datasets that TensorFlow injected, in data order."""
     removed: tuple[str, ...]
     """Written datasets that do not run: they had no effect."""
 

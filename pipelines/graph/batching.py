@@ -45,11 +45,11 @@ Elements: TypeAlias = "Batching | SingleElements | None"
 
 def final_elements(graph: StageGraph) -> Elements:
     """Batch dimensions of the elements that leave the pipeline; None if unknown."""
-    return _Walk(graph, cardinalities(graph)).of(graph.root) if graph.root is not None else None
+    return _BatchingWalk(graph, cardinalities(graph)).of(graph.root) if graph.root is not None else None
 
 
 @dataclass
-class _Walk:
+class _BatchingWalk:
     graph: StageGraph
     counts: Mapping[str, int | None]
     _open: set[str] = field(default_factory=set)

@@ -57,7 +57,7 @@ class Rewrites:
         return _tuned(cost)
 
     def injected(self, node_id: str, cost: Cost | None) -> str:
-        """About a stage that nobody wrote."""
+        """Describe a stage that TensorFlow injected."""
         tuned = _tuned(cost)
         return f"{written_op(self.executed.nodes[node_id].op)} injected{f', {tuned}' if tuned else ''}"
 

@@ -273,7 +273,7 @@ class StageGraph:
                 todo.extend((*node.inputs, *node.bodies))
 
     def _whole(self, groups: list[Group], address: str) -> Group:
-        """All datasets of ``groups`` as the stage at ``address``, with those beside them that are no one else's."""
+        """Merge ``groups`` into the stage at ``address``, with adjacent datasets that no other stage claims."""
         first, last = groups[0], groups[-1]
         named = [one for one in self._below(*last.feeds) if address_in(self.nodes[one].key) is not None]
         if len(groups) == 1 and (named if last.sides else len(last.feeds) <= 1 and not last.bodies):
@@ -309,7 +309,7 @@ class StageGraph:
         members = [*members[:-1], *inside, members[-1]]
         kinds = [written_op(self.nodes[one].op) for one in members if self.nodes[one].traits.wrapped]
         op = kinds[0] if kinds else self._source_op(members, shape.op)
-        # Nothing comes before a source: what it reads stands beside it.
+        # A source has no stage before it: the datasets it reads belong to it.
         sides = shape.sides or (head.key or "").endswith("source")
         return Group(tuple(members), op, tuple(feeds), bodies, sides)
 

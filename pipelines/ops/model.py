@@ -67,7 +67,7 @@ class Closed(BaseModel):
 
     noun: ClassVar[str] = "key"
     ways: ClassVar[tuple[str | tuple[str, ...], ...]] = ()
-    """Fields of which exactly one is given; those of a tuple belong together, and any of them is enough."""
+    """Mutually exclusive fields, exactly one required; those of a tuple belong together, and any of them is enough."""
     opens_element: ClassVar[bool] = False
     """Whether the pipelines in it are made for an element, which they may begin with."""
     allows_notes: ClassVar[bool] = False

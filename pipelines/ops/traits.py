@@ -360,7 +360,7 @@ def traits(op: str) -> Traits:
 
 
 def ops_with(question: Callable[[Traits], object]) -> frozenset[str]:
-    """The sources and stages, as they are written, of which ``question`` is true.
+    """Return the sources and stages, by their spec names, for which ``question`` is true.
 
     Example:
         >>> sorted(ops_with(lambda row: row.in_memory))

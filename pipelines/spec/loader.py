@@ -256,7 +256,7 @@ def _missing_files(spec: Spec, reading: Reading) -> list[Fault]:
     try:
         problems = missing(spec, reading.origins, reading.document.places)
     except (OSError, RuntimeError) as error:
-        # Names too long for the file system, "~" of nobody, folders that may not be listed.
+        # Names too long for the file system, "~" of an unknown user, folders that may not be listed.
         message = f"cannot look up this path ({error})"
         return [Fault(("source",), False, "missing-file", message)]
     return [
@@ -267,7 +267,7 @@ def _missing_files(spec: Spec, reading: Reading) -> list[Fault]:
 
 @dataclass(frozen=True)
 class _Removals:
-    """The ``--set path=null`` among the flags, the first of which has the number ``first``."""
+    """Find the ``--set path=null`` among the flags, numbered from ``first``."""
 
     sets: Sequence[str]
     first: int

@@ -246,7 +246,7 @@ def bind(target: Target, signature: Signature) -> dict[str, Any]:
     """Convert the target's ``--arg`` values, by name.
 
     Raises:
-        UsageError: A name is unknown, a value is not what its annotation asks for, or a required one is missing.
+        UsageError: A name is unknown, a value does not fit its annotation, or a required one is missing.
     """
     known = {one.name: one for one in signature.parameters}
     values = {}
@@ -306,7 +306,7 @@ def call(function: Callable[..., Any], target: Target, context: Callable[[], obj
     Args:
         function: The function itself.
         target: What the command line says of it.
-        context: Makes the ``tf.distribute.InputContext`` that a parameter without a value asks for.
+        context: Creates the ``tf.distribute.InputContext`` for a parameter that is annotated with it and has no value.
     """
     signature = signature_of(function)
     if signature is None:

@@ -49,11 +49,11 @@ class ListedFunction:
 
 
 @dataclass(frozen=True)
-class _Makers:
+class _DatasetCallables:
     """Callables known to return a dataset, by the text of their call.
 
     Attributes:
-        functions: Functions of the file of which that is known.
+        functions: Functions of the file that are known to.
         short: What the file's own names for TensorFlow's classes stand for, as ``D = tf.data.Dataset``.
     """
 
@@ -73,7 +73,7 @@ def listed_functions(path: Path) -> list[ListedFunction]:
     """
     file = bindings_of(path)
     order: tuple[Sign, ...] = ("annotation", "body", "name", "none")
-    sure = _Makers(frozenset(), _short_names(file))
+    sure = _DatasetCallables(frozenset(), _short_names(file))
     while True:
         # A function that returns what another one makes is found once that one is known.
         looked = (_best([_look(one, file, sure) for one in file.of(name)], order) for name in file.callables())
@@ -81,7 +81,7 @@ def listed_functions(path: Path) -> list[ListedFunction]:
         known = frozenset(one.name for one in found if one.sign in ("annotation", "body"))
         if known <= sure.functions:
             return sorted(found, key=lambda one: order.index(one.sign))
-        sure = _Makers(known | sure.functions, sure.short)
+        sure = _DatasetCallables(known | sure.functions, sure.short)
 
 
 def _best(looked: list[ListedFunction | None], order: tuple[Sign, ...]) -> ListedFunction | None:
@@ -124,7 +124,7 @@ def describe(name: str, functions: Iterable[ListedFunction]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _look(binding: Binding, file: Bindings, sure: _Makers) -> ListedFunction | None:
+def _look(binding: Binding, file: Bindings, sure: _DatasetCallables) -> ListedFunction | None:
     """Classify a name; `None` if it is certainly not a function of the user's."""
     node = binding.node
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -138,7 +138,7 @@ def _look(binding: Binding, file: Bindings, sure: _Makers) -> ListedFunction | N
     return _look_at_made(binding, node, file, sure) if isinstance(node, ast.expr) else None
 
 
-def _look_at_made(binding: Binding, node: ast.expr, file: Bindings, sure: _Makers) -> ListedFunction | None:
+def _look_at_made(binding: Binding, node: ast.expr, file: Bindings, sure: _DatasetCallables) -> ListedFunction | None:
     """Classify a name bound to an expression: a lambda, a partial, another name, a dataset."""
     said = _made(node.body if isinstance(node, ast.Lambda) else node, {}, sure)
     of = _stands_for(node)
@@ -163,7 +163,7 @@ def _stands_for(node: ast.expr) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
-def _sign(definition: Definition, sure: _Makers) -> tuple[Sign, str]:
+def _sign(definition: Definition, sure: _DatasetCallables) -> tuple[Sign, str]:
     body = list(_own(definition))
     annotation = ast.unparse(definition.returns) if definition.returns is not None else "Any"
     returned = [node for node in body if isinstance(node, ast.Return) and node.value is not None]
@@ -181,7 +181,7 @@ def _sign(definition: Definition, sure: _Makers) -> tuple[Sign, str]:
     return found
 
 
-def _returned(body: list[ast.AST], returned: list[ast.Return], sure: _Makers) -> str | None:
+def _returned(body: list[ast.AST], returned: list[ast.Return], sure: _DatasetCallables) -> str | None:
     assigned: dict[str, list[ast.expr]] = {}
     for node in body:
         if isinstance(node, ast.Assign):
@@ -200,7 +200,7 @@ def _own(definition: ast.AST) -> Iterator[ast.AST]:
             yield from _own(child)
 
 
-def _made(value: ast.expr, assigned: dict[str, list[ast.expr]], sure: _Makers) -> str | None:
+def _made(value: ast.expr, assigned: dict[str, list[ast.expr]], sure: _DatasetCallables) -> str | None:
     """Describe how a returned expression creates a dataset; `None` without evidence."""
     if isinstance(value, ast.Tuple) and value.elts:
         value = value.elts[0]

@@ -17,7 +17,7 @@ _LIBRARIES = tuple(
 )
 # Packages of the user's own (`pip install --user`) lie outside of those.
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
-# Files that AutoGraph writes, imports and deletes again: not the user's, and soon nobody's.
+# Files that AutoGraph writes, imports and deletes again: not the user's, and deleted soon.
 GENERATED = "__autograph_generated_file"
 
 

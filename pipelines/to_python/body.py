@@ -319,7 +319,7 @@ def _starred(name: str, inputs: Node, arguments: dict[str, Node]) -> Bracket:
 
 
 def _is_operand(node: Node) -> bool:
-    """Whether an operator can stand beside an expression as it is: names, fields and numbers."""
+    """Return whether the expression needs no parentheses next to an operator: names, fields and numbers."""
     shown = flat(node)
     return (
         all(letter.isalnum() or letter in "_.[]\"'" for letter in shown) or shown.lstrip("-").replace(".", "").isdigit()

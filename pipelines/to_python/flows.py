@@ -72,7 +72,7 @@ def singular(noun: str) -> str:
 
 
 def stage_form(stage: Op, form: Form) -> Form:
-    """What a stage without functions and inner pipelines gives; what cannot be told is unknown."""
+    """Return the elements of a stage without functions and inner pipelines; unknown where not computable."""
     row, given = traits(stage.op), plain(form)
     if row.adds is not None:
         return Row((Single(row.adds), given))

@@ -26,7 +26,7 @@ def load_function(path, name):
 
 @dataclass
 class Module:
-    """A file in the making."""
+    """A Python file while it is written."""
 
     loaded: LoadedSpec
     folder: Path

@@ -371,5 +371,5 @@ def _view_of_graphs(
 def _view_of_spec(profile: Profile, loaded: LoadedSpec | None) -> PipelineView:
     from pipeprof.profiles.view.from_spec import view_of_spec
 
-    assert loaded is not None  # noqa: S101 - for the type checker; only asked for a spec
+    assert loaded is not None  # noqa: S101 - for the type checker; only called for a spec
     return view_of_spec(loaded, cores=profile.host.cores, memory_limit_bytes=profile.host.memory_limit_bytes)

@@ -173,7 +173,7 @@ def maps_that_fill(view: PipelineView, pool: float) -> list[StageView]:
 
 
 def _parallel_map(view: PipelineView, stage: StageView) -> bool:
-    """Whether it is a map of which several calls may run at a time, its own or those of the function around it."""
+    """Return whether the stage is a map that may run several calls at a time, its own or its enclosing function's."""
     if stage.op != "map" or not has_cost(stage) or not traits(kind_of(stage)).maps or not placed(view, stage):
         return False
     own = runs_ahead(stage) and (degree(stage) > 1 or tuned(stage))

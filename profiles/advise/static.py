@@ -26,7 +26,7 @@ class StaticAdvice:
     Attributes:
         findings: In the order in which they are shown; ``None`` if no rule could be applied.
         memory: Predicted bytes by owner; ``None`` if they could not be worked out.
-        what_ifs: What the limit means for shuffles and caches, if it was asked for.
+        what_ifs: What the limit means for shuffles and caches, if a limit is set.
         open: What `memory` cannot count, in words.
         messages: Warnings: rules that failed, findings that were ignored, what is not known.
     """

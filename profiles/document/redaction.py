@@ -49,7 +49,7 @@ def redact(profile: Profile, home: str | None = None, user: str | None = None) -
 
     Args:
         profile: The profile; it is not changed.
-        home: Home folder to hide besides those under ``/home``, ``/Users`` and ``/root``.
+        home: Home folder to hide in addition to those under ``/home``, ``/Users`` and ``/root``.
         user: User name to hide; one that says nothing (``root``) stays.
 
     Returns:

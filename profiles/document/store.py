@@ -63,7 +63,7 @@ def places(name: str, stamp: str, out: Path | None = None, *, cwd: Path | None =
     Args:
         name: What was measured; it is slugged.
         stamp: UTC time of the run for the file's name, e.g. ``20260731T101112Z``.
-        out: The file the user asked for.
+        out: The file given by ``--out``.
         cwd: Folder to use in place of the current one.
 
     Returns:

@@ -86,7 +86,7 @@ def _at_last_look(
     loaded: LoadedSpec | None,
     spec_view: Callable[[], PipelineView],
 ) -> None:
-    """The ledger of a worker that did not live to tell of its memory."""
+    """Build the ledger of a worker that died before it reported its memory."""
     from pipeprof.profiles.memory.ledger.account import entries_of
     from pipeprof.profiles.memory.ledger.interrupted import LastLook, ledger_at
     from pipeprof.profiles.view.view import PipelineView

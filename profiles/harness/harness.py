@@ -57,7 +57,7 @@ def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Progress)
     Args:
         settings: What to measure and how.
         writer: Saves the profile from the first phase on.
-        progress: Told what is going on.
+        progress: Receives the phase under way.
 
     Returns:
         The profile, complete or partial, with the exit code of the command in it.
@@ -183,7 +183,7 @@ class _Run:
         from pipeprof.profiles.view.from_spec import view_of_spec
 
         loaded, host = self._settings.loaded, self._facts.host
-        assert loaded is not None  # noqa: S101 - for the type checker; only asked for a spec
+        assert loaded is not None  # noqa: S101 - for the type checker; only called for a spec
         return view_of_spec(loaded, cores=host.cores, memory_limit_bytes=host.memory_limit_bytes)
 
     def _spec_view(self) -> PipelineView:

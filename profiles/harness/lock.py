@@ -127,7 +127,7 @@ def measuring_lock(
         command: What this process was called with; written for whoever waits.
         folder: Where the lock file lives, by default :func:`lock_folder`.
         limit: Seconds to wait for another one.
-        waiting: Told the other's process id (if known) and the seconds waited, before each pause.
+        waiting: Called before each pause with the other's process id (None if unknown) and the seconds waited.
         wait: Pauses for so many seconds; an event's ``wait`` makes it end early.
         clock: Seconds, monotonic.
 

@@ -1,7 +1,7 @@
 """The control group that holds a process: the limits that count in containers, and whether they killed.
 
-Version 2, version 1 and the mix of both (controllers under version 1, an empty version 2 beside them) look alike from
-here. ``proc`` and ``root`` are parameters so that tests read made-up folders.
+Version 2, version 1 and the mix of both (controllers under version 1, an empty version 2 as well) are read through the
+same interface. ``proc`` and ``root`` are parameters so that tests read made-up folders.
 """
 
 from __future__ import annotations
@@ -228,7 +228,8 @@ class OomReport:
     """What the kernel did for want of memory since the watch began.
 
     Attributes:
-        kills: Processes killed in the group (in the machine, if ``scope`` says so); ``None`` if nobody counts.
+        kills: Processes killed in the group (in the machine, if ``scope`` says so); ``None`` if the kernel has no
+            counter.
         by: Whose limit was hit: the group's (or an ancestor's), or the memory of the whole machine.
         scope: Whether ``kills`` counts this group only; killed in the machine need not mean killed here.
         limit_bytes: The limit that was hit, if it is a group's.

@@ -1,8 +1,8 @@
 """Which file systems a process reads from, and whether the kernel counts what it fetches from them.
 
-The kernel counts bytes of storage where they are asked of a block device. A file system of userspace or of a network
-asks somebody else: what it fetches is in nobody's ``read_bytes``. Nothing here touches the files themselves, as a
-server that is gone would not let go of whoever asks.
+The kernel counts bytes of storage where they are asked of a block device. A file system in userspace or on a network
+fetches from another process or host: its reads are in no process's ``read_bytes``. Nothing here touches the files
+themselves, as a call to a dead server would hang.
 """
 
 from __future__ import annotations

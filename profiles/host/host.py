@@ -116,7 +116,7 @@ def load_average() -> float | None:
 
 
 @dataclass
-class _Threads:
+class _ThreadTimeSum:
     """Time that threads ran and waited, summed over looks: a thread counts until the last look that saw it."""
 
     seen: dict[tuple[int, int], ThreadTimes] = field(default_factory=dict)
@@ -141,12 +141,13 @@ class _Threads:
 
 
 SHORTEST_SECONDS: Final = 0.2
-"""Below it nothing is said of cores: the kernel counts a process's time in steps of 10 ms, and one more or less at each
-end is a tenth of a core."""
+"""Shortest window in seconds for a number of cores.
+
+The kernel counts CPU time in steps of 10 ms; one step more or less at each end is a tenth of a core."""
 
 
 class ContentionProbe:
-    """How much others were in the worker's way between :meth:`start` and :meth:`stop`.
+    """Interference by other processes between :meth:`start` and :meth:`stop`.
 
     Args:
         pid: The worker.
@@ -155,7 +156,7 @@ class ContentionProbe:
         proc: The process file system.
         clock: Seconds, monotonic.
         load: The load average.
-        own_cpu: CPU seconds of this process, which are nobody else's.
+        own_cpu: CPU seconds of this process, excluded from the time of others.
     """
 
     def __init__(
@@ -175,7 +176,7 @@ class ContentionProbe:
         self._proc = proc
         self._clock = clock
         self._load = load
-        self._threads = _Threads()
+        self._threads = _ThreadTimeSum()
         self._time = 0.0
         self._system: SystemTimes | None = None
         self._throttled: float | None = None
@@ -186,7 +187,7 @@ class ContentionProbe:
 
     def start(self) -> None:
         """Begin, also anew."""
-        self._threads = _Threads()
+        self._threads = _ThreadTimeSum()
         self._look(first=True)
         self._system = system_times(self._proc)
         self._throttled = self._cgroup.throttled_seconds()

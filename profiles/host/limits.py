@@ -35,7 +35,7 @@ class MemoryLimit:
         bytes: Resident memory at which the worker is stopped.
         source: Who set it.
         reserve_bytes: What was left for others; 0 with the option, which is taken at its word.
-        room_bytes: What the default would have been, for a warning when the option asks for more; ``None`` if unknown.
+        room_bytes: What the default would have been, for a warning when the option exceeds it; ``None`` if unknown.
     """
 
     bytes: int

@@ -185,16 +185,16 @@ class PsutilReader:
         return FamilyReading(rss_bytes=rss, cpu_seconds=cpu, children=len(family) - 1)
 
     def shares(self, pid: int) -> None:
-        """Not told by the system."""
+        """Not provided by this system."""
         del pid
 
     def libraries(self, pid: int) -> dict[str, int]:
-        """Not told by the system."""
+        """Not provided by this system."""
         del pid
         return {}
 
     def bytes_read(self, pid: int) -> None:
-        """Not told by the system."""
+        """Not provided by this system."""
         del pid
 
 

@@ -5,13 +5,13 @@ What a family holds is
 - anonymous pages: a fork shares them until one of the two writes. Only a family shares them, so that the sum of the
   proportional shares is exact;
 - shared memory: the same sum, and no less than what the parent maps of it;
-- pages of files: those of the parent; of children, the libraries that the parent does not map and else what nobody
-  maps but one of them. Proportional shares would not do: TensorFlow's libraries are divided among all processes of the
+- pages of files: those of the parent; of children, the libraries that the parent does not map and else what only one of
+them maps. Proportional shares would not do: TensorFlow's libraries are divided among all processes of the
   machine that map them, also those of others.
 
 The shares cost the kernel a walk over all pages, some 5 ms per gigabyte. Between two walks the parent's resident memory
-is exact, a child's growth is new memory, and a child that ends takes its own with it. What cannot be told like that (a
-child forked from a large parent, memory given back that may have been shared) asks for the next walk at once.
+is exact, a child's growth is new memory, and a child that ends takes its own with it. What these rules do not cover (a
+child forked from a large parent, released memory that may have been shared) triggers the next walk at once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WALK_EVERY_NEAR_LIMIT = 0.25
 WALK_SHARE = 0.01
 """The part of the time that walks take at most."""
 WALK_SHARE_IN_DOUBT = 0.04
-"""The same near the limit, and while it cannot be told otherwise what is held."""
+"""The same near the limit, and while no cheaper reading shows the memory held."""
 DOUBT_BYTES = 16_000_000
 """What may be in doubt until the next walk: a percent or two of a process with TensorFlow in it."""
 
@@ -64,8 +64,8 @@ def family_bytes(parent: int, pages: Mapping[int, Pages], shares: Mapping[int, S
 
 
 @dataclass(frozen=True)
-class _Walk:
-    """What a walk found.
+class _PageWalk:
+    """Result of a walk over the pages of a process family.
 
     Attributes:
         at: When it was, in seconds.
@@ -147,7 +147,7 @@ class FamilyMemory:
         self._clock = clock
         self._cpu = cpu
         self._seen: frozenset[int] = frozenset()
-        self._walk: _Walk | None = None
+        self._walk: _PageWalk | None = None
         self._libraries = _Libraries(walker)
 
     def bytes(self, parent: int, pages: Mapping[int, Pages], limit: float | None = None) -> int:
@@ -179,12 +179,12 @@ class FamilyMemory:
         every = 0.0 if doubt else WALK_EVERY_NEAR_LIMIT if near else WALK_EVERY
         return self._clock() - self._walk.at >= max(every, self._walk.took / share)
 
-    def _walked(self, parent: int, pages: Mapping[int, Pages]) -> _Walk:
+    def _walked(self, parent: int, pages: Mapping[int, Pages]) -> _PageWalk:
         at, began = self._clock(), self._cpu()
         found = {pid: self._walker.shares(pid) for pid in pages}
         shares = {pid: one for pid, one in found.items() if one is not None}
         added = family_bytes(parent, pages, shares, self._libraries.bytes(parent, pages)) - pages[parent].rss_bytes
-        return _Walk(
+        return _PageWalk(
             at=at,
             took=self._cpu() - began,
             pages=pages,

@@ -145,7 +145,7 @@ class MemoryReading(WorkerMessage):
         near_rss: Resident memory at the moment nearest to the peak at which the heap was looked at.
         near_heap: Of `heap` then.
         near_free: Of `heap_free` then.
-        pool: Of the pool's regions; what else is known of the pool is what is in use.
+        pool: Resident bytes of the pool's regions; `live` counts only the part in use.
         pool_hidden: What regions that were not found may take in addition.
         pool_index: What the pool's index of its regions takes in addition.
     """
@@ -337,7 +337,7 @@ class Trace(WorkerMessage):
         looks: Number of looks at the threads' states.
         unattributed_ops: Milliseconds by op of those whose stage is not known.
         calls: By the path of an iterator.
-        elements: How often each iterator was asked for an element, by its path.
+        elements: Number of ``GetNext`` calls of each iterator, by its path.
         cpu_seconds: Of the process.
     """
 

@@ -315,7 +315,7 @@ def _serial(_causes: Causes, profile: Profile, stage: Stage | None) -> Bottlenec
     if stage is None or steps is None or stage.inside_ms is None or not _one_at_a_time(stage):
         return None
     if stage.ceiling_resource == "threads":
-        # It is inside a function of which several run at a time.
+        # It is inside a function that runs several times in parallel.
         return None
     share = stage.inside_ms / steps.interval_ms.mean
     if share < SERIAL_FROM:

@@ -106,7 +106,7 @@ def explain_stages(
     elements = _Elements.of(written), _Elements.of(executed)
     unobserved = unread_elements(executed, costs, traced or {})
     known = {place: number for place, number in unobserved.items() if number < _NONE or (traced or {}).get(place)}
-    table = _Table(
+    table = _StageTable(
         Rewrites(written, executed, joined, stages),
         costs,
         window,
@@ -148,7 +148,7 @@ class _Elements:
 
 
 @dataclass(frozen=True)
-class _Table:
+class _StageTable:
     rewrites: Rewrites
     costs: Costs
     window: _Window

@@ -76,7 +76,7 @@ def work_by_stage(
     elements = addresses.by_address(traced_elements(trace, executed))
     found = {}
     for address in {*costs, *threads, *python, *calls, *elements}:
-        seen = threads.get(address, _Threads())
+        seen = threads.get(address, _StageThreadTime())
         called, calling = calls.get(address, (0.0, 0.0))
         found[address] = Work(
             ms=sum(costs.get(address, {}).values()) / batches,
@@ -198,7 +198,7 @@ def _kind(part: str) -> str:
 
 
 @dataclass
-class _Threads:
+class _StageThreadTime:
     """Of a stage's threads, in milliseconds: at work; of that seen; of that computing and waiting; further threads."""
 
     ms: float = 0.0
@@ -208,8 +208,8 @@ class _Threads:
     further: float = 0.0
 
 
-def _threads(work: Mapping[str, TracedWork], addresses: _Addresses) -> dict[str, _Threads]:
-    found: dict[str, _Threads] = defaultdict(_Threads)
+def _threads(work: Mapping[str, TracedWork], addresses: _Addresses) -> dict[str, _StageThreadTime]:
+    found: dict[str, _StageThreadTime] = defaultdict(_StageThreadTime)
     for key, seen in work.items():
         address = addresses.of(key)
         if address is None:

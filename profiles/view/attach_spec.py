@@ -1,4 +1,4 @@
-"""The spec's own words beside each stage of a view, so that a proposal can be pasted where it belongs."""
+"""Spec text attached to each stage of a view, so that a proposed change can be pasted into the spec."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def view_of_graphs(
         views = tuple(_unread(stages) if stages else _seen(made))
     else:
         joined = join(written, executed)
-        builder = _Builder(written, executed, joined, rows, by_address, locations or {}, names or {}, tuple(made))
+        builder = _ViewFromGraph(written, executed, joined, rows, by_address, locations or {}, names or {}, tuple(made))
         views = tuple(builder.views())
     return PipelineView(
         kind="measured",
@@ -97,7 +97,7 @@ def view_of_graphs(
 
 
 @dataclass(frozen=True)
-class _Builder:
+class _ViewFromGraph:
     written: StageGraph
     executed: StageGraph
     joined: Joined
@@ -201,7 +201,7 @@ class _Builder:
     def _constant(self, stage: WrittenStage, head: Node) -> bool | None:
         if not traits(stage.op).in_memory:
             return None
-        # A spec is always built eagerly; of other sources only those inside functions are told by the graph.
+        # A spec is always built eagerly; of other sources the graph shows only those inside functions.
         return False if head.constant is None and self.by_address and head.owner is None else head.constant
 
     def _location(self, stage: WrittenStage, head: Node, row: Stage | None) -> Location | None:
@@ -283,7 +283,7 @@ def _made_at(made: MadeDict) -> Location | None:
 
 
 def _seen(made: Sequence[MadeDict]) -> Iterator[StageView]:
-    """The sources of a pipeline of which nothing else is known."""
+    """List the sources of a pipeline when nothing else is known."""
     for number, one in enumerate(made):
         element = _made_element(one)
         sizes = [component.nbytes for component in element]

@@ -35,7 +35,7 @@ def view_of_spec(
         memory_limit_bytes: Memory it could use.
     """
     elements = element_specs(loaded.spec, loaded.base_dir)
-    builder = _Builder(loaded, elements)
+    builder = _ViewFromSpec(loaded, elements)
     return PipelineView(
         kind="static",
         stages=tuple(builder.stage(placed) for placed in loaded.spec.placed()),
@@ -58,7 +58,7 @@ def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield f"{prefix}{name}", value
 
 
-class _Builder:
+class _ViewFromSpec:
     """Makes the views of single stages."""
 
     def __init__(self, loaded: LoadedSpec, elements: Mapping[str, ElementInfo]) -> None:

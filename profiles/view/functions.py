@@ -29,7 +29,7 @@ _CONTROL = {
     "tf.ragged.map_flat_values": "",
     "tf.switch_case": "Case",
 }
-"""Op types of calls with chains inside, besides those of the chains."""
+"""Op types of calls with chains inside, in addition to those of the chains."""
 _PYTHON = {"tf.numpy_function": "PyFunc", "tf.py_function": "EagerPyFunc"}
 _ELEMENTWISE_PREFIXES = ("tf.bitwise.",)
 _ELEMENTWISE = frozenset(

@@ -1,4 +1,4 @@
-"""Op types of functions whose op types a rule or a prediction asks for, as traced; see `op_types`.
+"""Table of op types by catalogue function, recorded by tracing, for rules and predictions; see `op_types`.
 
 A function without a row has one op of its own name: no answer differs from that of the ops that TensorFlow traces.
 """

@@ -57,7 +57,7 @@ def kind_of(stage: StageView) -> str:
 
 
 def runs_ahead(stage: StageView) -> bool:
-    """Whether the stage makes its elements before they are asked for."""
+    """Return whether the stage produces elements ahead of demand."""
     return kind_of(stage) == "Prefetch" or bool(stage.executed_op and executed(stage.executed_op).asynchronous)
 
 
@@ -157,7 +157,7 @@ class Row:
     Attributes:
         stages: Their times per batch add up.
         waited_ms: How long is waited for the row per batch.
-        turn_ms: What the same thread does besides: the device's work, where the loop takes turns with it.
+        turn_ms: Time of other work on the same thread: the step, where the loop alternates with the device.
     """
 
     stages: tuple[StageView, ...]
@@ -166,7 +166,7 @@ class Row:
 
 
 def rows(view: PipelineView, timing_: Timing) -> Iterator[Row]:
-    """The rows of the pipeline itself; not those inside functions, of which many may run at a time."""
+    """List the rows of the main line; stages inside functions are left out, as many may run at a time."""
     last = end(view)
     if last is not None and not runs_ahead(last):
         in_turn = timing_.dispatch == "sync"
@@ -186,7 +186,7 @@ def rows(view: PipelineView, timing_: Timing) -> Iterator[Row]:
 
 
 def remaining_ms(view: PipelineView, timing_: Timing, changed: Collection[StageView]) -> float:
-    """The least time per step when `changed` takes none: the slowest of what else has threads of its own."""
+    """Return the shortest time per step when `changed` takes none: that of the slowest other chain."""
     ids = {stage.id for stage in changed}
     rest, hidden = timing_.busy_ms, 0.0
     for row in rows(view, timing_):

@@ -213,7 +213,7 @@ class PipelineView:
         profile: What was measured.
         headspace: What a faster pipeline could be worth.
         facts: Named measurements.
-        unseen: Its stages are as written, and nobody has seen what TensorFlow makes of them.
+        unseen: The stages are as written; TensorFlow's rewrites of them are unknown.
     """
 
     kind: Literal["static", "measured"]

@@ -49,7 +49,7 @@ _SHOWN: Final = 5
 
 
 @dataclass
-class _Tried:
+class _ComparedSpec:
     """A spec that was built, and how it compares."""
 
     described: RecoveredSpec
@@ -121,11 +121,11 @@ class Describing:
             warnings=(*(text for _, text in called.notes), *([renamed] if renamed is not None else []), *asides),
         )
 
-    def _search(self, recording: Recording, original: GraphPair, in_memory: int) -> _Tried:
+    def _search(self, recording: Recording, original: GraphPair, in_memory: int) -> _ComparedSpec:
         """Specs, until one gives the same graph: what came out different is left in Python the next time."""
         refused: dict[int, str] = {}
         denied: dict[int, str] = {}
-        best: _Tried | None = None
+        best: _ComparedSpec | None = None
         notes, why = Notes(), ""
         for _ in range(_TRIES):
             notes = Notes()
@@ -158,11 +158,11 @@ class Describing:
 
     def _compared(
         self, described: RecoveredSpec, notes: Notes, dataset: Any, original: GraphPair, in_memory: int
-    ) -> _Tried:
+    ) -> _ComparedSpec:
         graphs = GraphPair(self._tf, dataset, in_memory)
-        return _Tried(described, notes, compare(original, graphs), graphs.written)
+        return _ComparedSpec(described, notes, compare(original, graphs), graphs.written)
 
-    def _instead(self, best: _Tried | None, notes: Notes, original: GraphPair, in_memory: int) -> _Tried:
+    def _instead(self, best: _ComparedSpec | None, notes: Notes, original: GraphPair, in_memory: int) -> _ComparedSpec:
         """The whole function, where that is the same and the best spec is not."""
         try:
             whole = self._whole(notes, original, in_memory)
@@ -200,7 +200,7 @@ class Describing:
         load_arrays(spec, context)
         return build(spec, context)
 
-    def _whole(self, notes: Notes, original: GraphPair, in_memory: int) -> _Tried:
+    def _whole(self, notes: Notes, original: GraphPair, in_memory: int) -> _ComparedSpec:
         """All of it as the user's function."""
         if self._job.arguments:
             why = notes.found[-1].why if notes.found else "its stages"
@@ -225,7 +225,7 @@ class Describing:
 
 
 def _reseed() -> None:
-    """Seeds that nobody has given are drawn from these (by Keras' loaders): the same ones for function and spec."""
+    """Reset the global generators for default seeds (Keras' loaders), so that function and spec get the same."""
     import numpy as np
 
     random.seed(0)

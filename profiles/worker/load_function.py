@@ -61,7 +61,7 @@ class Called:
 
 
 def look_like_a_script(file: str) -> None:
-    """What the user's code may look at: a command line without options; modules beside it come last on the path."""
+    """Set ``sys.argv`` and ``sys.path`` as for a script without options; its folder comes last on the path."""
     sys.argv[:] = [file]
     with contextlib.suppress(OSError):
         sys.path.append(str(Path.cwd()))

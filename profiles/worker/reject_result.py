@@ -1,4 +1,4 @@
-"""What a target returned in place of a dataset, and what would help; told by class names."""
+"""Advice on a target's result that is no dataset, recognised by its class name."""
 
 from __future__ import annotations
 

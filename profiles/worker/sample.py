@@ -213,7 +213,7 @@ class JobRun:
             self._take_step(self._called)
         grown = max(0, (procfs.rss_bytes("self") or 0) - before)
         known = self._array_bytes() or held_bytes(self._made)
-        # Known arrays explain themselves, their tensors and a copy on its way out; what else grew may be constants.
+        # Known arrays explain themselves, their tensors and a copy on its way out; other growth may be constants.
         self._source_bytes = known if grown < 3.5 * known + UNEXPLAINED_BYTES else grown
 
     def _array_bytes(self) -> int:
@@ -391,7 +391,7 @@ class JobRun:
 
 
 def _let_go() -> None:
-    """Convert one numpy value: only then does TensorFlow let go of the array that a source was made from."""
+    """Convert one numpy value: only then does TensorFlow free the array that a source was made from."""
     import numpy as np
     import tensorflow as tf
 

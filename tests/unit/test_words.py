@@ -1,10 +1,12 @@
-"""Banned expressions: none of them occurs in a text that a user reads."""
+"""Banned expressions: none of them occurs in a text that a user or a maintainer reads."""
 
 from __future__ import annotations
 
 import ast
 import functools
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +79,29 @@ def literals(source: str) -> Iterator[str]:
             yield from [node.value] if " " in node.value.strip() else []
 
 
+def remarks(source: str) -> Iterator[str]:
+    """Docstrings of a module, those of attributes included, and its comments."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value.value
+    comments: list[tuple[int, str]] = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        line, text = token.start[0], token.string.lstrip("#: ")
+        # Consecutive lines are one text: an expression may be wrapped.
+        comments = (
+            [*comments[:-1], (line, f"{comments[-1][1]} {text}")]
+            if follows(comments, line)
+            else [*comments, (line, text)]
+        )
+    yield from (text for _line, text in comments)
+
+
+def follows(comments: list[tuple[int, str]], line: int) -> bool:
+    return bool(comments) and comments[-1][0] == line - 1
+
+
 @pytest.mark.parametrize(
     "text",
     ["Nobody asked for it.", "Besides, it is told.", "2 MiB beside the rest", "the loop lets go of", "lie ready"],
@@ -93,6 +118,22 @@ def test_other_words_are_not(text: str) -> None:
 def test_messages_are_read_and_docstrings_are_not() -> None:
     source = '"""nobody"""\ndef f(x):\n    """nobody"""\n    return f"{x} hardly", "is told", "nobody"\n'
     assert list(literals(source)) == ["{} hardly", "is told"]
+
+
+def test_docstrings_and_comments_are_read() -> None:
+    source = '"""nobody"""\nx = "hardly"  # told\n"""besides"""\n# it lets\n# go of\ny = 1\n'
+    assert list(remarks(source)) == ["nobody", "besides", "told", "it lets go of"]
+
+
+def test_docstrings_and_comments_have_no_banned_expressions() -> None:
+    modules = [name for name in files() if name.endswith(".py") and name.startswith(CODE)]
+    found = {
+        name: hits
+        for name in modules
+        if (hits := [hit for text in remarks((ROOT / name).read_text(encoding="utf-8")) for hit in banned(text)])
+    }
+    assert len(modules) > 300
+    assert found == {}
 
 
 def test_texts_and_messages_have_no_banned_expressions() -> None:

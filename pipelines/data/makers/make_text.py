@@ -17,7 +17,7 @@ _VOWELS = "aeiou"
 
 
 class ZipfWords:
-    """Pronounceable words, the first of which are drawn far more often than the last (Zipf's law).
+    """Pronounceable words, drawn by Zipf's law: the first far more often than the last.
 
     Args:
         size: Number of different words.

@@ -78,7 +78,7 @@ class _Sum:
     consumed: int = 0
     expected: float = 0.0
     covered: int = 0
-    """Elements of the whole pipeline in the segments for which ``expected`` could be told."""
+    """Elements of the whole pipeline in the segments with a known ``expected``."""
     placed: bool = False
     inputs: float | None = None
     inputs_seen: float = 0.0
@@ -134,7 +134,7 @@ class _Segment:
         return sum(self.delta(one, key) for one in ids if helpers or one not in self.after.helpers)
 
     def expected(self) -> dict[str, float | None]:
-        """Elements by place that must have come out of it; None where that cannot be told."""
+        """Return the number of elements each place must have produced; None where unknown."""
         found: dict[str, float | None] = {}
         if self.executed.root is not None:
             top = self.executed.skip_options(self.executed.root)
@@ -161,7 +161,7 @@ class _Segment:
                 return 0.0
             return max(seen, above + self.held_more(node.id))
         if before and not now:
-            # Ended within the segment, with counters that nobody read.
+            # Ended within the segment: its last counters were never sampled.
             each = self._inputs_each(node)
             return above * each if above is not None and each is not None else None
         if node.family == "Cache":
@@ -187,7 +187,7 @@ class _Segment:
         return self.total(place, "num_elements") + held - before
 
     def _scaled(self, node: Node, seen: float, above: float) -> float | None:
-        """What came out below ``node``, of which ``seen`` was seen, when ``above`` elements came out of itself."""
+        """Return how many elements the input of ``node`` produced (``seen`` were observed) for ``above`` of its own."""
         given = self.total(node.id, "num_elements")
         if above == given:
             return seen

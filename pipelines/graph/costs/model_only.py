@@ -1,7 +1,7 @@
 """The stages of a pipeline from the model of its iterator, where the graph cannot be read.
 
 The model shows iterators: no names, no arguments, no functions, and of a stage that makes iterators only those that
-are alive. What its user wrote cannot be told from what TensorFlow made of it.
+are alive. Stages as written and TensorFlow's rewrites of them cannot be distinguished.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def running_graph(snapshots: Sequence[ModelDict]) -> GraphDict:
     """The graph that places the most iterators of the ``snapshots``; without nodes if none of them shows any."""
     best, placed = GraphDict(root=None, reason="TensorFlow's model shows no stages", nodes=[]), 0
     for model in snapshots:
-        graph = _Reader(model).read()
+        graph = _ModelReader(model).read()
         count = len(match(StageGraph.from_dict(graph), model).places) if graph["root"] is not None else 0
         if count > placed:
             best, placed = graph, count
@@ -28,7 +28,7 @@ def running_graph(snapshots: Sequence[ModelDict]) -> GraphDict:
 
 
 @dataclass
-class _Reader:
+class _ModelReader:
     model: ModelDict
     found: list[NodeDict] = field(default_factory=list)
 
@@ -70,7 +70,7 @@ class _Reader:
 
 
 def dataset_node(identity: str, op: str, inputs: list[str], owner: str | None = None, depth: int = 0) -> NodeDict:
-    """The record of a dataset of which only the op and the inputs are known."""
+    """Build the record of a dataset when only its op and inputs are known."""
     return {
         "id": identity,
         "op": op,

@@ -1,9 +1,9 @@
 """Assignment of the ops in a trace to the datasets whose functions run them.
 
 A trace names ops by their path in the function that ran (``resize/ResizeBilinear:ResizeBilinear``). A path that only
-one dataset's functions contain tells the dataset. Where two have the same path (``mul`` in two lambdas), the pipeline
-can be made again with every function's nodes below a mark of its dataset's own (`Marks.marked`): then all are told
-apart.
+one dataset's functions contain identifies the dataset. Where two have the same path (``mul`` in two lambdas), the
+pipeline can be made again with every function's nodes below a mark of its dataset's own (`Marks.marked`), which makes
+all paths unique.
 
 Works on the parsed ``GraphDef`` and needs no TensorFlow itself. Datasets have the ids of `GraphDict`.
 """
@@ -57,7 +57,7 @@ class Marks:
         return {path for path, datasets in self._by_path.items() if len(datasets) > 1}
 
     def dataset_of(self, path: str) -> str | None:
-        """The dataset whose function an op at `path` belongs to; None where that cannot be told.
+        """Return the dataset whose function contains the op at `path`; None where it is ambiguous or unknown.
 
         Functions that are called inside are inlined below the name of the call, so a path may begin with names that no
         function contains.
@@ -154,7 +154,7 @@ def _rename(function: Any, mark: str) -> None:
 
     for node in function.node_def:
         node.name = mark + node.name
-        # Names the nodes that it should stand beside, by their old names.
+        # Colocation constraints name other nodes by their old names.
         node.attr.pop("_class", None)
         node.input[:] = [renamed(one) for one in node.input]
     for results in (function.ret, function.control_ret):

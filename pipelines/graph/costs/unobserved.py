@@ -1,11 +1,11 @@
 """Element counts of stages without a live iterator at every reading of the model.
 
-What is below a shuffle that holds the whole dataset runs in one burst, while the loop waits inside one call of
-``next()``; nobody reads the model then. What came out of it follows from the nearest stage above that was seen: what a
-buffer gave out and holds more than before went into it, and a batch has its size of elements. Where the graph does not
-fix how many a stage takes for one of its own, the trace's counts tell, of stages that run in the same burst. What is
-below a cache either runs in every epoch, as where a ``take`` stands above, or not any more; the trace, whose caches
-are those of the measured window, shows which. Where none of this tells, nothing is said.
+Stages before a shuffle that holds the whole dataset run in one burst, while the loop waits inside one call of
+``next()`` and the model is not sampled. Their counts follow from the nearest sampled stage after them: a buffer's input
+is its output plus its growth, and a batch has its size of elements. Where the graph does not fix how many inputs a
+stage needs for one output, the trace's counts of the stages in the same burst are used. Stages before a cache run
+either in every epoch (if a ``take`` follows the cache) or no longer; the trace, whose caches are those of the measured
+window, shows which. Any other count stays unknown.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _ALL_FROM, _NONE_BELOW = 0.9, 0.02
 
 
 def unread_elements(executed: StageGraph, costs: Costs, traced: Mapping[str, float]) -> dict[str, float]:
-    """Elements in the measured window, by the executed dataset, of those without a cost; only where it can be told.
+    """Return element counts in the measured window for executed datasets without a cost, where known.
 
     Args:
         executed: The graph that TensorFlow runs.
         costs: What was measured.
         traced: How many elements each dataset gave while traced.
     """
-    walk = _Walk(executed, costs, traced)
+    walk = _CountInference(executed, costs, traced)
     if executed.root is not None and traced:
         top = executed.skip_options(executed.root)
         if walk.is_read(top):
@@ -39,7 +39,7 @@ def unread_elements(executed: StageGraph, costs: Costs, traced: Mapping[str, flo
 
 
 @dataclass
-class _Walk:
+class _CountInference:
     executed: StageGraph
     costs: Costs
     traced: Mapping[str, float]
@@ -59,7 +59,7 @@ class _Walk:
         for one in (*node.inputs, *node.bodies):
             below = self.executed.skip_options(one)
             if self._readers[below] > 1:
-                # Nobody knows for which of them it ran.
+                # It is unknown for which of them it ran.
                 continue
             if self.is_read(below):
                 self.below(below, self.costs.by_id[below].elements)

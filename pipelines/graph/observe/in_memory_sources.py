@@ -70,8 +70,8 @@ class SourceWatch:
     """Notes the datasets that are made within a ``with`` block: where, and how those in memory.
 
     This thread is watched, and those that it starts. Costs about a microsecond for each call of a Python function in
-    the block, so it is for building, not for measuring; a thread that goes on afterwards is let go at its next call. A
-    hook that is already there (a profiler of the user's) is called as before.
+    the block, so it is for building, not for measuring; in a thread that outlives the block, the hook is removed at its
+    next call. A hook that is already there (a profiler of the user's) is called as before.
 
     Args:
         own: Whether a file is the user's own.
@@ -227,10 +227,10 @@ def _made(frame: FrameType, dataset: Any, library: str, *, traced: bool) -> Made
 
 
 def _rows(tensors: Any) -> int | None:
-    """Length of the first axis of what is sliced, None where it is not plain.
+    """Return the length of the first axis of the sliced arrays; None where it is not static.
 
-    The dataset's cardinality would tell as well, but reading a tensor's value makes TensorFlow let go of arrays that it
-    would have kept while the pipeline starts, and the peak would be lower than without pipeprof.
+    Do not read the dataset's cardinality instead: reading a tensor's value makes TensorFlow free arrays that it would
+    have kept while the pipeline starts, and the peak would be lower than without pipeprof.
     """
     while isinstance(tensors, (dict, tuple)):
         tensors = next(iter(tensors.values() if isinstance(tensors, dict) else tensors), None)

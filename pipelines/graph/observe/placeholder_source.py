@@ -16,7 +16,7 @@ from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large, R
 
 _SLICES: Final = "TensorSliceDataset"
 _DUMMIES: Final = {"cache": "DummyMemoryCache", "seed_generator": "DummySeedGenerator"}
-"""Handles that TensorFlow makes for one call of an op and lets go of."""
+"""Op types whose resource handles TensorFlow creates for one op call and frees after it."""
 
 
 class _NotAgainError(Exception):

@@ -28,7 +28,7 @@ class CreatedDataset:
         op: TensorFlow's op, e.g. ``MapDataset``.
         spots: Frames of the user's, innermost first.
         name: The user's name for it, or None.
-        reads: The datasets it reads, in order; None for a tensor that may be one, but that nobody saw being made.
+        reads: The datasets it reads, in order; None for a tensor that may be one, but whose creation was not observed.
         arguments: What the op was given, `kept`; None while a function was traced.
     """
 

@@ -1,10 +1,10 @@
 """Source lines of datasets in the user's files, observed at creation and joined with the written graph later.
 
-Python's profiling hook (see `pipelines.graph.sources`) tells whenever one of TensorFlow's ops that make datasets
-(``tf.raw_ops.MapDataset``, …) has returned, and the stack tells who asked for it. The tensor it returned is then the
-link: the tensors that an op was given stand in the order of the graph's inputs, and an op that was called while a
-function was traced has the same name in the graph. Nothing is joined by its kind or by its order in time, so what
-cannot be joined gets no line rather than a guessed one.
+Python's profiling hook (see `pipelines.graph.sources`) reports each return of a TensorFlow op that creates a dataset
+(``tf.raw_ops.MapDataset``, …), and the stack shows its caller. The tensor it returned is then the link: the tensors
+that an op was given stand in the order of the graph's inputs, and an op that was called while a function was traced has
+the same name in the graph. Nothing is joined by its kind or by its order in time, so what cannot be joined gets no line
+rather than a guessed one.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Lines:
         if graph is not None:
             self._traced[self._number(graph), variant.name] = made
         else:
-            # Not kept alive: what the user lets go of takes its memory along.
+            # A weak reference: memory that the user frees must be freed.
             self._eager[id(variant)] = (weakref.ref(variant), made)
 
     def _known(self, variant: Any) -> CreatedDataset | None:

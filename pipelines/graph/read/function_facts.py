@@ -1,7 +1,7 @@
 """Facts about the function of a map or filter, read from its ``GraphDef`` without TensorFlow.
 
 Only what the body says for certain is claimed: an op that is not known to work element by element does not, a value
-that is not handed on untouched is changed, and where a shape would decide and is not known, nothing is said.
+that is not passed through unmodified counts as changed, and where an unknown shape would decide, the fact is None.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Facts:
     def read(
         self, called: Sequence[str], element_ranks: Sequence[int | None] | None, captured_ranks: Sequence[int | None]
     ) -> FunctionDict:
-        """Facts of the functions ``called``, the first of which is the dataset's own.
+        """Collect the facts of the functions ``called``; the first is the dataset's own.
 
         Args:
             called: Names of functions.

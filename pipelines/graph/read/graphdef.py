@@ -40,7 +40,7 @@ _NONE: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True)
-class _Scope:
+class _GraphScope:
     """The graph itself, or the body of one function."""
 
     members: dict[str, Any]
@@ -113,10 +113,10 @@ class Reader:
 
     def _scope(
         self, members: dict[str, Any], prefix: str, owner: str | None, depth: int, given: Mapping[str, str] = _NONE
-    ) -> _Scope:
+    ) -> _GraphScope:
         """Reads the datasets among ``members``, and those in functions that are called there."""
         ids = {name: prefix + name for name, node in members.items() if is_dataset(node.op)}
-        scope = _Scope(members, ids, owner, depth, given)
+        scope = _GraphScope(members, ids, owner, depth, given)
         if depth > _MAX_DEPTH:
             return scope
         for name, node in members.items():
@@ -129,7 +129,7 @@ class Reader:
                 self._dataset(node, scope)
         return scope
 
-    def _dataset(self, node: Any, scope: _Scope) -> None:
+    def _dataset(self, node: Any, scope: _GraphScope) -> None:
         functions = [name for _, names in _function_attributes(node) for name in names]
         inner = list(self._called(functions))
         key = metadata_name(node.attr["metadata"].s if "metadata" in node.attr else b"")
@@ -170,7 +170,7 @@ class Reader:
         read = {one for other in self._nodes if other["owner"] == identity for one in other["inputs"]}
         record["inputs"] = [one for one in record["inputs"] if one not in captured.values() or one not in read]
 
-    def _captured(self, node: Any, functions: list[str], scope: _Scope) -> dict[str, str]:
+    def _captured(self, node: Any, functions: list[str], scope: _GraphScope) -> dict[str, str]:
         """Datasets that the one function of ``node`` captures, by the names of the function's arguments."""
         definition = self._functions.get(functions[0]) if len(functions) == 1 else None
         count = len(node.attr["Targuments"].list.type) if "Targuments" in node.attr else 0
@@ -208,13 +208,13 @@ class Reader:
                 if not is_dataset(node.op):
                     todo.extend(other for _, names in _function_attributes(node) for other in names)
 
-    def _function(self, node: Any, scope: _Scope, called: list[str]) -> FunctionDict:
+    def _function(self, node: Any, scope: _GraphScope, called: list[str]) -> FunctionDict:
         ranks = self._element_ranks(node, scope) if traits(node.op).single_function else None
         captured = node.input[1:] if ranks is not None else ()
         consts = [scope.members.get(_base(one)) for one in captured[: len(node.attr["Targuments"].list.type)]]
         return self._facts.read(called, ranks, [_rank(one) for one in consts])
 
-    def _element_ranks(self, node: Any, scope: _Scope) -> list[int | None] | None:
+    def _element_ranks(self, node: Any, scope: _GraphScope) -> list[int | None] | None:
         """Ranks of the components that the function of ``node`` is given."""
         below = scope.follow(node.input[0])
         record = self._by_id.get(below) if below is not None else None
@@ -259,7 +259,7 @@ def _length(node: Any, members: dict[str, Any]) -> int | None:
     return int(source.attr["value"].tensor.tensor_shape.dim[0].size)
 
 
-def _constant(node: Any, scope: _Scope) -> bool | None:
+def _constant(node: Any, scope: _GraphScope) -> bool | None:
     """Inside a function, constants are constants of its graph; outside, the graph does not tell."""
     if not traits(node.op).in_memory or scope.owner is None:
         return None

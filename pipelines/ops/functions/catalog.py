@@ -1,6 +1,6 @@
 """The functions that ``ops:`` may call: an allowlist of public TensorFlow functions with their parameters.
 
-The tables stand in the modules ``functions_*`` beside this one, one row for each function: its name and its signature
+The tables are in the modules ``functions_*`` of this folder, one row for each function: its name and its signature
 as TensorFlow has it. Nothing in them writes files, opens sockets or runs Python; a test traces every one and looks.
 """
 

@@ -41,7 +41,7 @@ def relocate(data: Any, spec: Spec, origins: Origins, places: Mapping[Address, P
     Args:
         data: what ``spec`` was made from; it is not changed.
         spec: tells which texts are paths.
-        origins: the files, the first of which is the spec's own.
+        origins: the files, the spec's own first.
         places: of the data.
 
     Returns:
@@ -68,7 +68,7 @@ def path_from(home: Path, folder: Path, text: str) -> str:
         >>> path_from(Path("/specs/flowers"), Path("/specs/base"), "images/*.jpg")
         '../base/images/*.jpg'
     """
-    # Of resolved folders the parents are real ones, so that '..' may be taken off without looking.
+    # Parents of resolved folders are real folders, so '..' can be removed without a file system check.
     folder, rest = folder.resolve(), text
     while rest.startswith(("../", "./")):
         dots, _, rest = rest.partition("/")

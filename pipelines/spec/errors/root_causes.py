@@ -22,7 +22,7 @@ class Fault:
         code: kebab-case word.
         message: the fault first, then what is expected.
         suggestion: what was probably meant.
-        missing: the keys that are not there; nothing is said of them if each is there in a misspelling.
+        missing: the keys that are not there; not reported if each is present in a misspelling.
     """
 
     address: Address
@@ -40,8 +40,8 @@ _TOP_LEVEL: Final = frozenset({"version", "source", "stages"})
 def join_faults(faults: Sequence[Fault], data: Any) -> list[Fault]:
     """Return the faults without those that another one explains.
 
-    Of one mapping, keys that are missing are said together; beside keys that are unknown there they are said with the
-    first of these, and not at all if each is there in a misspelling. The same holds for a function that is missing.
+    The missing keys of one mapping are reported together; if it has unknown keys, with the first of these, and not at
+    all if each is present in a misspelling. The same holds for a function that is missing.
 
     Args:
         faults: of one validation.

@@ -67,7 +67,7 @@ class _Changes:
             if key in ("required", "minProperties"):
                 continue
             if key in ("anyOf", "oneOf", "allOf"):
-                # Ways to say something of which one is needed; a change may leave it to what it changes.
+                # Alternatives that need one choice; a change may leave it to what it changes.
                 if not all(isinstance(one, dict) and _only_requires(one) for one in value):
                     changed["allOf" if key == "allOf" else "anyOf"] = [self.of(one) for one in value]
             else:

@@ -133,7 +133,7 @@ def _tidied(value: Any) -> Any:
     if SCHEMA_PLACEHOLDER in value:
         reference = {"$ref": f"#/definitions/{value[SCHEMA_PLACEHOLDER]}"}
         rest = {key: inner for key, inner in value.items() if key == "description"}
-        # Draft-07 ignores what stands beside a $ref.
+        # Draft-07 ignores the siblings of a $ref.
         return {**rest, "allOf": [reference]} if rest else reference
     if "$ref" in value and len(value) > 1:
         return {

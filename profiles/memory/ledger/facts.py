@@ -14,8 +14,8 @@ from pipeprof.profiles.protocol.messages import MemoryReading
 def grown_in_use(before: MemoryReading, after: MemoryReading) -> int | None:
     """Bytes by which what is in use outside the pool grew; None where unknown.
 
-    Glibc's blocks, and Python's: of these the number is known, so that they are what else the process has grown by, at
-    most what so many can take.
+    Glibc's blocks, and Python's: only the number of Python's is known, so their bytes are the rest of the process's
+    growth, limited by that number of blocks.
     """
     if before.in_use is None or after.in_use is None:
         return None
@@ -50,7 +50,7 @@ class Buffer:
         unsized: The model does not count all of its bytes: strings and variants (ragged, sparse).
         texts: What it does not count is in proportion to what it does: strings.
         most: Bytes that its elements take at most, where that is known of texts.
-        parts: Its elements are parts of larger tensors, each of which stays as long as one of them is held.
+        parts: Its elements are parts of larger tensors; a tensor stays as long as one of its parts is held.
         pool_only: Its size is known only from the pool; growth of the heap cannot be attributed.
         windows: They are windows, which no look counts.
         weight: Elements of the source in one of its elements.

@@ -300,7 +300,7 @@ def trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
 
     Memory comes and goes over several looks, so that the errors of neighbours are alike and the interval of least
     squares is too narrow. This is the regression of Prais and Winsten (Trend estimators and serial correlation, Cowles
-    Commission 383, 1954): least squares after the part of each error that comes from the one before was taken off. That
+    Commission 383, 1954): least squares after subtracting the part of each error that comes from the one before. That
     part is estimated from the residuals of a fitted line, which show too little of it, by (2 + 4 r) / n (Marriott and
     Pope, Biometrika 41, 1954, with a trend); taken is its upper 95 % bound (standard error: Bartlett, JRSS Supplement
     8, 1946), since an interval should rather be too wide. Simulated, it holds the slope 95 times of 100 and more where

@@ -145,7 +145,7 @@ def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) 
 
 
 def window_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
-    """Windows of which the model counts nothing: their tensors are live, and no other stage holds them.
+    """Assign to windows, whose size the model never reports, the live tensors that no other stage holds.
 
     Where all of their tensors are large, what the heap has grown by is not theirs.
     """
@@ -268,7 +268,7 @@ def in_flight_batches(
                 under_way = min(view.cores, math.ceil(calls.parallelism or 1))
                 fused = fused_batch(view, view.by_id[one.stage]) is not None
                 each = view.by_id[one.stage].element_bytes or 0.0 if fused else there.bytes / there.elements
-                # Batches have their room from the first element on, of which the model counts what is done.
+                # A batch is allocated in full with its first element; the model counts only the elements copied so far.
                 rest = max(0, one.bytes - there.bytes) if fused else 0
                 yield one.owner, one.stage, max(round(each * under_way), rest)
     for stage_id, there in (look.by_stage if look is not None else {}).items():

@@ -75,7 +75,7 @@ def within_pool(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -
 def in_chunks(buffers: list[Buffer], scale: float) -> list[Buffer]:
     """Buffers with what the pool's chunks take beyond their tensors.
 
-    The pool carves pieces of a size from a free chunk, of which the last has the rest, less than a piece. So of a
+    The pool splits a free chunk into pieces of one size; the last piece keeps the rest, less than a piece. So of a
     larger tensor a larger part is rest, in proportion to its size and at most as much again.
 
     Args:

@@ -1,4 +1,4 @@
-"""What TensorFlow will make of a pipeline of which only the spec is known: maps in parallel, a prefetch at the end.
+"""TensorFlow's default rewrites of a pipeline known only from its spec: parallel maps, a prefetch at the end.
 
 Both are its default optimizations (map_parallelization, inject_prefetch), which need AUTOTUNE.
 """
@@ -62,7 +62,7 @@ def _parallelized(stage: StageView) -> bool:
 
 
 def runs_ahead(view: PipelineView, root: StageView) -> bool:
-    """Whether the last stage makes its elements before they are asked for."""
+    """Return whether the last stage produces elements ahead of demand."""
     below = view.input_of(root)
     if root.op == "prefetch" or root.made_parallel:
         return True

@@ -100,7 +100,7 @@ def _mapped(
 
 
 def _made_by(view: PipelineView, stage: StageView) -> StageView | None:
-    """The stage whose elements another one hands on or makes batches of: its input, or the last one inside of it."""
+    """Find the stage whose elements another one passes through or batches: its input, or the last stage inside it."""
     if not traits(stage.op).opens:
         return view.input_of(stage)
     inner = [one for one in view.stages if one.owner == stage.id]

@@ -40,7 +40,7 @@ def _passed(view: PipelineView, stage: StageView) -> Iterator[StageView]:
 
 
 def giver(view: PipelineView, stage: StageView) -> StageView | None:
-    """The stage that makes what `stage` hands on; ``None`` if none does."""
+    """Find the stage that produces the tensors that `stage` passes through; ``None`` if none does."""
     *_, last = _passed(view, stage)
     return None if traits(last.op).passes else last
 
@@ -73,7 +73,7 @@ def _viewed(nbytes: int | None) -> float:
 
 
 def cache_above(view: PipelineView, stage: StageView) -> StageView | None:
-    """A cache in memory that takes over the elements that `stage` lets go, so that together they hold each once."""
+    """Find a cache in memory that takes over the elements released by `stage`: together they hold each once."""
     for above in view.above(stage):
         if above.op == "cache":
             return above if not above.arguments.get("filename") and above.elements not in (None, INFINITE) else None

@@ -1,7 +1,7 @@
 """Glibc's heap in the worker: how much of it is in use and free, also while steps are measured where that is quick.
 
-Telling what is free walks the heap's lists: 20 µs where there are hundreds of free blocks, 300 ms where there are a
-million. So it is asked for while steps are measured only as long as the answer takes little.
+Reading the free bytes walks the heap's lists: 20 µs for hundreds of free blocks, 300 ms for a million. So it is read
+while steps are measured only as long as the reading is quick.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 QUICK_SECONDS = 0.00025
-"""What asking may take at a look at the loop, in CPU time: half of what the look takes besides."""
+"""CPU seconds that a reading may take at a look at the loop: half of the rest of the look."""
 PAUSE_SECONDS = 0.02
 """What it may take between two epochs, where the clock of the steps stands still."""
 EVERY_SECONDS = 0.02
@@ -83,7 +83,7 @@ class HeapAt:
 
 
 def heap_now() -> HeapAt | None:
-    """The heap as it is; None where nobody can tell."""
+    """Read the heap; None without glibc."""
     found, rss = heap(), procfs.rss_bytes("self")
     return HeapAt(rss, procfs.peak_rss_bytes("self") or rss, *found) if found is not None and rss is not None else None
 
@@ -104,13 +104,13 @@ class Stretch:
 
 
 class HeapWatch:
-    """Of many moments of a stretch the one that tells of its peak.
+    """Search for the heap reading nearest to the peak of a stretch.
 
     The kernel's mark of resident memory rises last between two moments. Of these two the one counts from which it was
     reached: where what was resident, and what the heap takes at its fullest beyond what was in use, come nearest to it.
 
     Args:
-        now: Tells of the heap.
+        now: Reads the heap.
         clock: Seconds.
         cpu_clock: Seconds that this thread has computed; what it waited for others is no cost.
     """

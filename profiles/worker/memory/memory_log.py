@@ -47,7 +47,7 @@ fill meanwhile."""
 POOL_BYTES = 1_000_000
 """What must have been in it for that."""
 REST_SECONDS = 0.5
-"""How long the pipeline may take to come to rest when nobody takes batches any more."""
+"""Longest time in seconds for the pipeline to become idle after the last batch was taken."""
 _REST_EVERY = 0.02
 _AT_REST = 3
 _LARGE = 4096
@@ -58,7 +58,7 @@ _SOME = 500
 """Items of such a container that are looked at."""
 _DEEP = 3
 _OWN = 6
-"""References at most to an object that nobody holds but its container: those of looking at it are among them."""
+"""Largest reference count of an object held only by its container; includes the references of the inspection itself."""
 _TEXTS = (bytes, bytearray, str)
 _PLAIN = (*_TEXTS, int, float, complex, list, tuple, dict, set, frozenset)
 
@@ -164,7 +164,7 @@ def _table_bytes(one: Any) -> int:
 
 
 def _deep_bytes(one: Any, depth: int) -> int:
-    """Bytes of a small object that nobody else holds, and of those in it."""
+    """Return the bytes of a small object without other references, and of the objects in it."""
     kind = type(one)
     if (
         kind not in _PLAIN
@@ -277,10 +277,10 @@ class MemoryLog:
             self._every *= 2
 
     def rest(self, feed: Feed, wait: Callable[[float], object] = time.sleep) -> None:
-        """Look at the pipeline when its buffers are full and nothing is in the making, or after half a second.
+        """Look at the pipeline when its buffers are full and nothing is in flight, or after half a second.
 
         Args:
-            feed: The pipeline's feed, from which nobody takes batches now.
+            feed: The pipeline's feed, while no batches are taken from it.
             wait: Called with seconds to wait.
         """
         before, same = tensor_bytes()[0], 0

@@ -25,7 +25,7 @@ _NEW: ModelDict = {"output": 0, "nodes": [], "gap_times_us": [], "cpu_budget": 0
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _ModelLook:
     number: int
     stretch: int
     steps: int
@@ -43,10 +43,10 @@ class ModelLog:
     def __init__(self) -> None:
         self._stretch = 0
         self._numbers = count()
-        self._kept: list[_Seen] = []
+        self._kept: list[_ModelLook] = []
         self._ends: set[int] = set()
-        self._latest: _Seen | None = None
-        self._fullest: _Seen | None = None
+        self._latest: _ModelLook | None = None
+        self._fullest: _ModelLook | None = None
         self._every = 1
         self._looks = 0
         self._kinds = 0
@@ -98,8 +98,8 @@ class ModelLog:
         self._ends.add(start.number)
         self._keep(start)
 
-    def _seen(self, steps: int, snapshot: RawSnapshot | None) -> _Seen:
-        return _Seen(next(self._numbers), self._stretch, steps, snapshot, time.perf_counter() - self._began)
+    def _seen(self, steps: int, snapshot: RawSnapshot | None) -> _ModelLook:
+        return _ModelLook(next(self._numbers), self._stretch, steps, snapshot, time.perf_counter() - self._began)
 
     def _keep_ends(self) -> None:
         """Keep the last full look at this iterator, and the last one."""
@@ -109,7 +109,7 @@ class ModelLog:
         self._latest = self._fullest = None
         self._kinds = 0
 
-    def _keep(self, seen: _Seen) -> None:
+    def _keep(self, seen: _ModelLook) -> None:
         self._kept.append(seen)
         if len(self._kept) > MOST:
             self._kept = [one for n, one in enumerate(self._kept) if n % 2 == 0 or one.number in self._ends]

@@ -1,9 +1,9 @@
-"""How much of TensorFlow's pool is resident: it tells what is in use in it, and never gives memory back.
+"""Resident pages of TensorFlow's pool, which reports only its bytes in use and never returns memory to the system.
 
-The pool asks glibc for regions of 1, 2, 4, … MiB, aligned to 64 B, and glibc gives each a mapping of its own, before
-which it writes how large it is (`malloc.c`, `mmapped_chunk`). Linux joins mappings that lie side by side, so regions
-are found by these heads. Nothing else asks for a power of two of MiB with that alignment: tensors of this size lie in
-the pool. Which of a region's pages are there the kernel tells.
+The pool allocates from glibc regions of 1, 2, 4, … MiB, aligned to 64 B, and glibc gives each a mapping of its own,
+before which it writes how large it is (`malloc.c`, `mmapped_chunk`). Linux joins mappings that lie side by side, so
+regions are found by these heads. Nothing else allocates a power of two of MiB with that alignment: tensors of this size
+lie in the pool. Which of a region's pages are there the kernel tells.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeprof.profiles.host.procfs import PAGE_BYTES, PROC, read_text
 
 MIB = 1 << 20
 MOST_PAGES = 30_000
-"""Resident pages that are looked at for the head of a block, 2 µs each; where there are more nobody knows."""
+"""Most resident pages searched for the head of a block, at 2 µs each; with more of them the result is unknown."""
 _HEAD = struct.Struct("<8Q")
 _LEAD = 0x30
 """Bytes before the second head, which glibc writes where a block is aligned to 64 B."""
@@ -40,8 +40,8 @@ class Pool:
 
     Attributes:
         resident: Bytes of them that are resident.
-        hidden: Bytes that regions among glibc's heap may take besides, at most.
-        index: Bytes that the pool's index of them takes besides.
+        hidden: Upper bound of the bytes of further regions inside glibc's heap.
+        index: Bytes of the pool's index of them, in addition.
     """
 
     resident: int
@@ -50,7 +50,7 @@ class Pool:
 
 
 def pool_pages(proc: Path = PROC) -> Pool | None:
-    """The pool of this process; None where its pages cannot be told or no region was found."""
+    """Read the pool of this process; None where its pages are unknown or no region was found."""
     found: list[tuple[int, int]] = []
     mine = proc / "self"
     try:

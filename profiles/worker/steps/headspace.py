@@ -1,4 +1,4 @@
-"""What an infinitely fast pipeline would be worth: batches that lie ready, through the same step.
+"""Headroom measurement: preloaded batches through the same step, as from an infinitely fast pipeline.
 
 A few batches of the pipeline are kept and handed out again and again by a dataset of their own, so that the loop and
 the step stay what they were and only the work of the pipeline is gone. With ``step: none`` the interval of that replay
@@ -66,7 +66,7 @@ class _Replay:
 
 
 def replay(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> Replayed | None:
-    """Measure the mean interval of steps on batches that lie ready.
+    """Measure the mean interval of steps on preloaded batches.
 
     Args:
         feed: The pipeline's feed; a few batches are taken from it.

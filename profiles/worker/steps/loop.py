@@ -91,7 +91,7 @@ class Step(Protocol):
         """Hand over a batch; returns when the device starts on it and ends with it, in nanoseconds."""
 
     def wait(self) -> tuple[int, int]:
-        """Wait until the next batch may be asked for: the deadline waited for and the time of waking."""
+        """Wait until the next batch may be requested; return the deadline and the time of waking, in nanoseconds."""
 
     def shift(self, pause: int) -> None:
         """Let the device stand still for `pause` nanoseconds that have just passed."""

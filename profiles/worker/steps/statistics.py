@@ -2,7 +2,7 @@
 
 For step *k* with a device the loop notes six readings, in nanoseconds of one clock::
 
-    deadline  the point the loop waited for before it asked for the batch
+    deadline  the point the loop waited for before it requested the batch
     woke      when it came back from that wait
     asked     `next()` called
     got       `next()` returned
@@ -52,7 +52,7 @@ class Floor:
     """What `next()` costs on a constant dataset under the same step: no pipeline is faster than that.
 
     Attributes:
-        p50_ns: Median, taken off every wait that exceeds `p95_ns`.
+        p50_ns: Median, subtracted from every wait that exceeds `p95_ns`.
         p95_ns: 95th percentile; a shorter wait is not one.
         summary: Quantiles in milliseconds for the report.
     """

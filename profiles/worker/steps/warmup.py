@@ -14,7 +14,7 @@ TUNABLE_LIMIT_SECONDS = 15.0
 
 
 @dataclass
-class _Window:
+class _WarmUpWindow:
     seconds: float = 0.0
     steps: int = 0
     medians: list[float] = field(default_factory=list)
@@ -38,7 +38,7 @@ class WarmUp:
 
     def __init__(self, fixed_seconds: float | None = None) -> None:
         self._fixed = fixed_seconds
-        self._windows: list[_Window] = [_Window()]
+        self._windows: list[_WarmUpWindow] = [_WarmUpWindow()]
         self._elapsed = 0.0
 
     def offer(self, seconds: float, steps: int, median_ms: float, parameters: tuple[float, ...] | None) -> str | None:
@@ -64,7 +64,7 @@ class WarmUp:
         if window.full:
             if self._settled():
                 return f"settled after {self._elapsed:.1f} s"
-            self._windows = [*self._windows[-WINDOWS + 1 :], _Window()]
+            self._windows = [*self._windows[-WINDOWS + 1 :], _WarmUpWindow()]
         limit = TUNABLE_LIMIT_SECONDS if parameters else LIMIT_SECONDS
         if self._elapsed >= limit:
             return f"not settled after {limit:g} s"

@@ -135,7 +135,7 @@ class PhaseWindow:
         return self.reason is not None
 
     def _decide(self, looked: Looked, began: int) -> None:
-        """Find out whether the window is over, and tell of it now and then."""
+        """Check whether the window is over, and send a message from time to time."""
         self.reason = self._finished(looked)
         if self.reason is None and self._limit is not None and self.statistics.count >= self._limit:
             self.reason = f"{self._limit} steps"

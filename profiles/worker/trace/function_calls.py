@@ -1,4 +1,4 @@
-"""What calling a stage's functions takes beside their ops: handing these on in the executor, and the call's end.
+"""Overhead of calling a stage's functions, without their ops: scheduling them in the executor, and the call's end.
 
 TensorFlow's model counts of a function what its ops compute, and nothing of the executor that runs them; most tiny ops
 are in no trace either. The trace has a number for each call: the event that begins it stands in the iterator that

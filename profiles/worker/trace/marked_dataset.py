@@ -1,7 +1,7 @@
-"""What is traced: the measured iterator itself, or the same pipeline made again with marks in its functions.
+"""Choice of the traced pipeline: the measured iterator itself, or a rebuilt pipeline with marks in its functions.
 
-Making it again runs the user's generators once more and fills its buffers anew, so it is done only where ops of several
-stages could not be told apart otherwise, and not where that would take long or another pipeline would come of it.
+Rebuilding runs the user's generators once more and refills the buffers, so it is done only where ops of several stages
+are otherwise ambiguous, and not where it would take long or give another pipeline.
 """
 
 from __future__ import annotations

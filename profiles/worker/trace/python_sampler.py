@@ -1,11 +1,11 @@
-"""Which Python functions of the pipeline run, and whether Python's lock is taken: a sampler in the trace window.
+"""Sampler of the pipeline's Python functions and of the GIL in the trace window.
 
-A thread wakes every three milliseconds, asks for Python's lock, and looks at the frames of all threads
-(``sys._current_frames``). Each look stands for the time since the last one. *The lock was taken* where the thread had
-to wait for it for longer than `TAKEN_NS` after waking, the time that it waited for a core taken off (``schedstat``): a
-function that computes in Python, or in an extension that keeps the lock, is seen with the lock taken; one that sleeps,
-reads a file or computes with the lock released is not. Meanwhile the lock is handed over after 0.15 ms instead of five,
-or functions shorter than that would have ended before they could be seen.
+A thread wakes every three milliseconds, acquires the GIL, and reads the frames of all threads
+(``sys._current_frames``). Each sample stands for the time since the last one. The GIL counts as *taken* where the
+thread waited for it for longer than `TAKEN_NS` after waking, less the time that it waited for a core (``schedstat``): a
+function that computes in Python, or in an extension that holds the GIL, is sampled with the GIL taken; one that sleeps,
+reads a file or computes with the GIL released is not. During sampling the switch interval is 0.15 ms instead of 5 ms:
+shorter functions would end unsampled.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MOST_FRAMES: Final = 200
 
 
 @dataclass
-class _Seen:
+class _FunctionSamples:
     ns: int = 0
     taken_ns: int = 0
     lines: Counter[int] = field(default_factory=Counter)
@@ -55,7 +55,7 @@ class Looks:
 
     def __init__(self, foreign: Callable[[str], bool]) -> None:
         self._foreign = foreign
-        self._seen: dict[tuple[str, CodeType], _Seen] = defaultdict(_Seen)
+        self._seen: dict[tuple[str, CodeType], _FunctionSamples] = defaultdict(_FunctionSamples)
         self.looks = 0
         self.ns = 0
         self.taken_ns = 0

@@ -130,9 +130,9 @@ class ThreadStates:
 
 
 def share_of_cores(looks: Sequence[ThreadReading], cpu_seconds: float, began_ns: int, ended_ns: int) -> float:
-    """How many times the part of a core that the looks say the threads had in truth, by the process's CPU time.
+    """Return the factor from the core share that the samples show to the real one, by the process's CPU time.
 
-    Who gets a core when many want one is not told by how many they are: priorities and groups differ.
+    The number of runnable threads does not determine which of them gets a core: priorities and groups differ.
 
     Args:
         looks: At all threads of the process.

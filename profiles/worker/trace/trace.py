@@ -1,9 +1,9 @@
-"""The trace phase: a short traced stretch after the measurement, for what happens inside the stages.
+"""Trace phase: a short traced stretch after the measurement, for the work inside the stages.
 
-Three things are looked at together: TensorFlow's own trace, the states of the threads from outside
-(`threadstates`), and the Python functions (`pysampler`). Tracing slows a pipeline by 10 to 40 %, so only proportions
-are read off it. The ops of a stage are told by the name scope that the builder of a spec gave its function, or by what
-the functions of a graph contain (`pipeprof.pipelines.graph.costs.op_owners`).
+Three sources are combined: TensorFlow's own trace, the thread states sampled from outside (`thread_states`), and the
+Python functions (`python_sampler`). Tracing slows a pipeline by 10 to 40 %, so only proportions are used. The ops of a
+stage are identified by the name scope that the builder of a spec gave its function, or by what the functions of a graph
+contain (`pipeprof.pipelines.graph.costs.op_owners`).
 """
 
 from __future__ import annotations
@@ -65,15 +65,15 @@ def python_time(events: Iterable[Event]) -> tuple[float, float]:
 
 
 def key_of(path: str, marks: Marks | None) -> str | None:
-    """The key of an op at `path` (see `spans`); None where its stage cannot be told."""
+    """Return the key of the op at `path` (see `work_by_key`); None where its stage is unknown."""
     if match := _SCOPE.match(path):
         return f"at:{address_of(match['scope'])}"
     dataset = marks.dataset_of(path) if marks is not None else None
     return f"in:{dataset}" if dataset is not None else None
 
 
-class _Passed:
-    """How many elements the iterators of a feed have passed on since it was made."""
+class _ElementCount:
+    """Number of elements that the iterators of a feed have produced since its creation."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
@@ -124,7 +124,7 @@ def seconds_for(room: int | None) -> float | None:
 
 
 def epoch_is_small(feed: Feed) -> bool:
-    """Whether an epoch, as far as the model tells of it now, is not too much for a trace."""
+    """Return whether an epoch, as far as the model shows it now, is small enough for a trace."""
     seen = take_snapshot(feed.iterator)
     if seen is None:
         return False
@@ -133,7 +133,7 @@ def epoch_is_small(feed: Feed) -> bool:
     return bool(largest * MOST_STAGES <= MOST_ELEMENTS)
 
 
-def _take(feed: Feed, seconds: float, passed: _Passed, *, epochs: bool) -> tuple[int, float]:
+def _take(feed: Feed, seconds: float, passed: _ElementCount, *, epochs: bool) -> tuple[int, float]:
     """Take batches for a while, to the end of an epoch if `epochs`; how many, and seconds."""
     batches, elapsed, began = 0, 0.0, time.perf_counter()
     while batches < AT_MOST:
@@ -189,7 +189,7 @@ def traced_ops(
             watching.stop()
             python.stop()
             return Trace(note=f"no trace: {str(error).splitlines()[0]}")
-        passed = _Passed(feed)
+        passed = _ElementCount(feed)
         passed.too_many(0.0)
         began_ns, cpu = time.monotonic_ns(), time.process_time()
         try:
@@ -240,7 +240,7 @@ def traced_ops(
 
 
 def _tracer_level(version: str) -> int:
-    """The lowest level that tells of ops and iterators: 2.18 has them at the second, 2.21 at the first."""
+    """Return the lowest tracer level with ops and iterators: TensorFlow 2.18 has them at level 2, 2.21 at level 1."""
     return 1 if tuple(map(int, version.split(".")[:2])) >= (2, 21) else 2
 
 

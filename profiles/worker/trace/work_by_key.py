@@ -1,6 +1,6 @@
-"""From the events of a trace to what each stage did: its ops, when it was at work, and how much of that it computed.
+"""Work of each stage from the events of a trace: its ops, when it was at work, and how much of that it computed.
 
-A stage's work is told by a *key*: ``at:ADDRESS`` for the name scopes of a spec, ``in:ID`` for a dataset of the written
+A stage's work has a *key*: ``at:ADDRESS`` for the name scopes of a spec, ``in:ID`` for a dataset of the written
 graph, ``it:PATH`` for an iterator with what it does outside of functions and of the iterators below it.
 
 How much of its time a stage computes is the share of the looks at which a thread that is at work for it has the state
@@ -60,7 +60,7 @@ def _waits(iterator: str) -> bool:
 
 
 def elements_by_iterator(events: Iterable[Event]) -> dict[str, int]:
-    """How often each iterator was asked for an element, by its path without the numbers of inner iterators."""
+    """Count the ``GetNext`` calls of each iterator, by its path without the numbers of inner iterators."""
     names = Counter(event.name for event in events if event.name.startswith(ITERATOR))
     found: dict[str, int] = defaultdict(int)
     for name, number in names.items():

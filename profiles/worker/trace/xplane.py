@@ -29,7 +29,7 @@ _FIELDS: dict[str, list[tuple[str, int, int, str | None]]] = {
         ("timestamp_ns", 3, _INT64, None),
         ("events", 4, _MESSAGE, "Event"),
     ],
-    # What is noted of an event stays unread: there may be ten times as many notes as are asked for.
+    # The stats of an event stay unparsed: there may be ten times as many as are used.
     "Event": [
         ("metadata_id", 1, _INT64, None),
         ("offset_ps", 2, _INT64, None),

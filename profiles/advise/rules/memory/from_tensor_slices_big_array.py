@@ -99,7 +99,7 @@ class FromTensorSlicesBigArray(Rule):
         copies = self.threshold("peak-copies") - fewer
         steady = round((self.threshold("steady-copies") - fewer) * nbytes)
         peak = round(copies * nbytes)
-        # Where the program lets go of its array once the dataset is made, the run needed less than the rule of thumb.
+        # Where the program frees its array once the dataset is built, the run needed less than the rule of thumb.
         lower = (
             not weight.predicted
             and weight.peak_bytes is not None

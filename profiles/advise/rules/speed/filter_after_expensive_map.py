@@ -41,11 +41,11 @@ class FilterAfterExpensiveMap(Rule):
     def diagnose(self, view: PipelineView) -> Iterable[RuleHit]:
         """From the elements that went in and came out, and the time on both sides."""
         for stage in view.stages:
-            found = _Passed.below(view, stage) if stage.op == "filter" else None
+            found = _FilterAfterMaps.below(view, stage) if stage.op == "filter" else None
             if found is not None:
                 yield from self._judge(view, found)
 
-    def _judge(self, view: PipelineView, found: _Passed) -> Iterable[RuleHit]:
+    def _judge(self, view: PipelineView, found: _FilterAfterMaps) -> Iterable[RuleHit]:
         interval, kept = interval_ms(view), found.kept(view)
         mapped, on_clock = found.ms, found.clock_ms(view)
         filtered = found.filter.ms_per_batch
@@ -88,14 +88,14 @@ class FilterAfterExpensiveMap(Rule):
 
 
 @dataclass(frozen=True)
-class _Passed:
+class _FilterAfterMaps:
     """A filter, and the maps before it that its predicate does not depend on, nearest first."""
 
     filter: StageView
     maps: tuple[StageView, ...]
 
     @classmethod
-    def below(cls, view: PipelineView, stage: StageView) -> _Passed | None:
+    def below(cls, view: PipelineView, stage: StageView) -> _FilterAfterMaps | None:
         predicate = stage.function
         if predicate is None or not predicate.reads or predicate.stateful_op is not None:
             return None
@@ -143,7 +143,7 @@ class _Passed:
         }.get(self.semantics, " The same elements come out in the same order.")
 
 
-def _other_arguments(view: PipelineView, found: _Passed) -> str:
+def _other_arguments(view: PipelineView, found: _FilterAfterMaps) -> str:
     """A remark where the filter's function gets another number of tensors before the maps."""
     before, after = view.input_of(found.maps[-1]), view.input_of(found.filter)
     if before is None or after is None or before.element is None or after.element is None:
