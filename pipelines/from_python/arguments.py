@@ -21,7 +21,7 @@ _NAME: Final = re.compile(r"[^\x00-\x1f]+")
 
 
 def written_arguments(kind: type[Op], given: Mapping[str, Any], folders: Folders) -> dict[str, Any]:
-    """Arguments that mean the same in every source and stage.
+    """Return arguments that mean the same in every source and stage.
 
     Args:
         kind: The source or stage.
@@ -65,7 +65,7 @@ def _value(kind: type[Op], name: str, value: Any, folders: Folders) -> Any:
 
 
 def _default(value: Any, folders: Folders) -> Any:
-    """The default of a column; an empty array of a dtype means that the column must have a value."""
+    """Return the default of a column; an empty array of a dtype means that the column must have a value."""
     if isinstance(value, Array) and value.shape == (0,):
         return value.dtype
     written_as = literal(value, folders)
@@ -73,7 +73,7 @@ def _default(value: Any, folders: Folders) -> Any:
 
 
 def files(value: Any, folders: Folders) -> Any:
-    """Paths and globs.
+    """Return paths and globs.
 
     Raises:
         NotExpressible: They are something else, such as a dataset.

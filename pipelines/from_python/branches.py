@@ -10,7 +10,7 @@ from pipeprof.pipelines.from_python.records import Call, NotExpressible, Recorde
 
 
 def functions_of(call: Call) -> list[Any]:
-    """The functions of its branches, in order."""
+    """Return the functions of its branches, in order."""
     if call.name == "tf.cond":
         return [call.arguments.get("true_fn"), call.arguments.get("false_fn")]
     listed = call.arguments.get("branch_fns")
@@ -25,7 +25,7 @@ def decision_calls(call: Call) -> Any:
 def written_branches(
     call: Call, inputs: Sequence[RecordedTensor], decision: str | int, write: Callable[[RecordedBody], list[Any]]
 ) -> dict[str, Any]:
-    """The arguments of the call, without routes.
+    """Return the arguments of the call, without routes.
 
     Args:
         call: The call.

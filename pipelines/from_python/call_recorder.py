@@ -188,7 +188,7 @@ class CallRecorder:
         return traced is not None and code in traced.given
 
     def _branch(self, code: CodeType) -> TracedFunction | None:
-        """A branch of the call that is open."""
+        """Return a branch of the call that is open."""
         seen = self._open[-1].seen if self._open else None
         if seen is None or seen.public.name not in BRANCHES:
             return None
@@ -289,12 +289,12 @@ def _first(value: Any, kind: Any) -> bool:
 
 
 def _code_named(name: str, code: CodeType | None) -> CodeType | None:
-    """The code of a function of that name inside of another one."""
+    """Return the code of a function of that name inside of another one."""
     inner = [one for one in code.co_consts if isinstance(one, CodeType)] if code is not None else []
     return next((one for one in inner if one.co_name == name), None)
 
 
 def _converted_call(tf: Any) -> CodeType | None:
-    """The code by which autograph calls functions."""
+    """Return the code by which autograph calls functions."""
     module = inspect.getmodule(inspect.unwrap(tf.autograph.to_graph))
     return getattr(getattr(module, "converted_call", None), "__code__", None)

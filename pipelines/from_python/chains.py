@@ -29,7 +29,7 @@ _OBJECTS: Final = ("tf.lookup.", "tf.keras.layers.")
 
 
 def chain(body: RecordedBody, folders: Folders, *, answers: bool = False) -> tuple[list[Any], str]:
-    """The calls of a function, as they stand under ``ops:``.
+    """Return the calls of a function, as they stand under ``ops:``.
 
     Args:
         body: What was seen of the function.
@@ -77,7 +77,7 @@ class _ChainWriter:
         return self._items or [_unchanged(self._state)]
 
     def _later(self, index: int) -> set[int]:
-        """Tensors that something after this call needs."""
+        """Return tensors that something after this call needs."""
         rest = [dict(call.arguments) for call in self._calls[index + 1 :]]
         return {one.id for one in leaves([*rest, self._result])}
 
@@ -93,7 +93,7 @@ class _ChainWriter:
         self._into_field(call, self._inputs(call), later)
 
     def _with_typed_first(self, call: Call) -> Call:
-        """The call with a field for a constant that stands first.
+        """Return the call with a field for a constant that stands first.
 
         TensorFlow takes the dtype of both operands from the first one, and that of a literal may be another.
         """
@@ -127,7 +127,7 @@ class _ChainWriter:
         self._items.append({call.name: _routed(item, on, targets[0] if alone else targets)})
 
     def _as_a_whole(self, call: Call, later: set[int]) -> bool:
-        """The element goes in and the result replaces it."""
+        """Return the element goes in and the result replaces it."""
         held = {one.id for one in leaves(self._state)}
         if held & later:
             return False
@@ -166,7 +166,7 @@ class _ChainWriter:
         return free == [name]
 
     def _inputs(self, call: Call) -> dict[str, Any]:
-        """Fields by parameter; several for a parameter that takes a list."""
+        """Return fields by parameter; several for a parameter that takes a list."""
         found: dict[str, Any] = {}
         if call.name == "getitem" and not isinstance(call.arguments["x"], RecordedTensor):
             constant = self._constant(call.arguments["x"])
@@ -221,7 +221,7 @@ class _ChainWriter:
         return field_of(path) if path else ""
 
     def _in_place(self, call: Call, later: set[int]) -> bool:
-        """Whether a component of a tuple can make room for the result."""
+        """Return whether a component of a tuple can make room for the result."""
         plain = all(
             isinstance(value, RecordedTensor | RecordedKey) or not list(leaves(value))
             for value in call.arguments.values()
@@ -230,7 +230,7 @@ class _ChainWriter:
         return plain and alone and self._room(call, later) is not None
 
     def _room(self, call: Call, later: set[int]) -> Path | None:
-        """The place of an input that nothing needs afterwards."""
+        """Return the place of an input that nothing needs afterwards."""
         where = paths(self._state)
         for one in leaves(dict(call.arguments)):
             if one.id >= 0 and one.id not in later and where.get(one.id):
@@ -277,7 +277,7 @@ class _ChainWriter:
         return name
 
     def _item(self, call: Call, to: Any, inputs: dict[str, Any]) -> Any:
-        """The call as YAML has it."""
+        """Return the call as YAML has it."""
         if call.kind == "user":
             written: dict[str, Any] = {"function": self._folders.reference(str(call.reference))}
             fields = list(inputs.values())
@@ -395,7 +395,7 @@ class _ChainWriter:
 
 
 def _unchanged(element: Any) -> Any:
-    """The item that gives an element as it is."""
+    """Return the item that gives an element as it is."""
     if isinstance(element, dict):
         return {"select": [*element]}
     return {"to_tuple": [*range(len(element))]} if isinstance(element, tuple) else "tf.identity"

@@ -75,7 +75,7 @@ class _CallScope:
     arguments: dict[str, int | _Outer] = field(default_factory=dict)
 
     def follow(self, reference: str) -> tuple[_CallScope, str, str] | int:
-        """The node that a reference stands for with what it takes of it, or the number of an argument."""
+        """Return the node that a reference stands for with what it takes of it, or the number of an argument."""
         scope, at = self, reference
         for _ in range(_DEPTH):
             name, _, part = at.partition(":")
@@ -104,7 +104,7 @@ class _Pair:
 
 
 def differences(first: PlainGraph, second: PlainGraph) -> list[Difference]:
-    """Where two graphs differ in structure, ops or arguments, from the sources on; a number of places at most.
+    """Return where two graphs differ in structure, ops or arguments, from the sources on; a number of places at most.
 
     Constants that a function captures count as constants in it, and paths are the same if they lead to the same file.
     A dataset that is used in several places and keeps a state (a shuffle's order, a cache) must be one in both graphs.
@@ -214,7 +214,7 @@ class _GraphComparison:
         ]
 
     def _body(self, scope: _CallScope, node: PlainNode, attribute: str, name: str) -> tuple[_CallScope, PlainFunction]:
-        """A function as a node calls it; what it captures is what the node is given."""
+        """Return a function as a node calls it; what it captures is what the node is given."""
         key = (id(scope), id(node), attribute, name)
         function = scope.graph["functions"][name]
         if key not in self._scopes:
@@ -255,7 +255,7 @@ def _captured(node: PlainNode) -> dict[str, range]:
 
 
 def _inputs(node: PlainNode, captured: Mapping[str, range]) -> list[str]:
-    """The inputs without captured ones, and without those of a call, which are followed from inside of it."""
+    """Return the inputs without captured ones, and without those of a call, which are followed from inside of it."""
     given = _data(node["inputs"])
     if node["op"] in _CALLS:
         return given[: _CALLS[node["op"]]]
@@ -277,7 +277,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _texts(value: Any) -> Iterator[bytes]:
-    """The texts of a constant of texts."""
+    """Yield the texts of a constant of texts."""
     if isinstance(value, tuple) and len(value) == 3 and value[0] == "string":
         yield from value[2]
 

@@ -38,7 +38,7 @@ class GraphPair:
         return graph if isinstance(graph, str) else plain_graph(graph, self._digest)
 
     def _final(self, dataset: Any, written: PlainGraph) -> Any:
-        """The dataset after the rewrites that iterating it would apply."""
+        """Return the dataset after the rewrites that iterating it would apply."""
         tf = self._tf
         root = written["nodes"][written["root"].partition(":")[0]]["attributes"]
         shapes = [
@@ -68,7 +68,7 @@ class GraphPair:
 
 
 def structure_of(spec: Any) -> str:
-    """The structure of an element in words, with the names of its parts.
+    """Return the structure of an element in words, with the names of its parts.
 
     Example:
         >>> structure_of(({"y": 1, "x": 2}, None))
@@ -84,7 +84,7 @@ def structure_of(spec: Any) -> str:
 
 
 def texts_of(content: bytes, count: int) -> Iterator[bytes]:
-    """The texts of a tensor that is stored as one: their lengths as varints, then all of them."""
+    """Yield the texts of a tensor that is stored as one: their lengths as varints, then all of them."""
     lengths: list[int] = []
     at = 0
     while len(lengths) < count and at < len(content):

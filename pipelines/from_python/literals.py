@@ -66,7 +66,7 @@ class Folders:
         return f"{self.path(str(Path(file).relative_to(self.here)) if below else file)}:{name}"
 
     def files(self, names: Sequence[str]) -> str | list[str]:
-        """Files in order: a glob where one gives exactly them, else their names."""
+        """Return files in order: a glob where one gives exactly them, else their names."""
         whole = [os.path.normpath(self.here / name) for name in names]
         if len(names) > 1 and not any(has_scheme(name) for name in names):
             for pattern in _patterns(whole):
@@ -101,7 +101,7 @@ def _patterns(names: list[str]) -> Iterator[str]:
 
 
 def literal(value: Any, folders: Folders) -> Any:
-    """A value as YAML's data.
+    """Return a value as YAML's data.
 
     Raises:
         NotExpressible: No spec can say it.
@@ -149,7 +149,7 @@ def _spec(value: RecordedSpec) -> dict[str, Any]:
 
 
 def _array(value: Array, folders: Folders) -> Any:
-    """A constant of a function: what it is added to gives it its dtype."""
+    """Return a constant of a function: what it is added to gives it its dtype."""
     if value.values is not None:
         return shortest(value.values) if value.dtype == "float32" else value.values
     return _array_file(value, folders)
@@ -210,7 +210,7 @@ def _list(value: Any, folders: Folders) -> Any:
 
 
 def _told_apart(value: tuple[Any, ...], written: list[Any], folders: Folders) -> list[Any]:
-    """A list of lists would be one array: one of the arrays is written as a mapping."""
+    """Return a list of lists would be one array: one of the arrays is written as a mapping."""
     for index, one in enumerate(value):
         if isinstance(one, Array) and (one.made is not None or one.file is not None or folders.saved is not None):
             return [*written[:index], _array_file(one, folders), *written[index + 1 :]]
@@ -241,7 +241,7 @@ def component(value: Array, folders: Folders) -> Any:
 
 
 def _files(names: list[Any], folders: Folders) -> Any:
-    """Texts; where they are the files of a folder, in order, what stands for those."""
+    """Return texts; where they are the files of a folder, in order, what stands for those."""
     if len(names) >= _FEW and all(isinstance(one, str) and (folders.here / one).is_file() for one in names):
         found = folders.files(names)
         if isinstance(found, str):

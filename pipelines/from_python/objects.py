@@ -25,7 +25,7 @@ class Objects:
         self._value = value
 
     def call(self, seen: ObservedCall, number: int) -> Call:
-        """The record of a call of a table or layer: its input is ``x``."""
+        """Return the record of a call of a table or layer: its input is ``x``."""
         given = seen.arguments
         thing = given.get("self")
         made = self._made(thing)
@@ -74,6 +74,6 @@ class Objects:
 
 
 def _natural(values: Any) -> str | None:
-    """The dtype that TensorFlow makes of a list."""
+    """Return the dtype that TensorFlow makes of a list."""
     first = values[0] if isinstance(values, list | tuple) and values else None
     return {str: "string", int: "int32", float: "float32"}.get(type(first))

@@ -65,7 +65,7 @@ class Describer:
     _named: dict[str, int] = field(default_factory=dict)
 
     def describe(self, name: str) -> RecoveredSpec:
-        """The whole spec.
+        """Return the whole spec.
 
         Args:
             name: For reports.
@@ -118,7 +118,7 @@ class Describer:
         return found
 
     def _line(self, end: Dataset, element: Any) -> tuple[list[Call], Any]:
-        """Calls from the source on; with the path of the element's dataset that they begin with."""
+        """Call from the source on; with the path of the element's dataset that they begin with."""
         given = _datasets(element)
         calls: list[Call] = []
         at = end.id
@@ -198,7 +198,7 @@ class Describer:
         return {**self._label(call, arguments), **found, **arguments}
 
     def _label(self, call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The user's name for a stage, taken out of its arguments; a spec has each name once."""
+        """Return the user's name for a stage, taken out of its arguments; a spec has each name once."""
         name = arguments.pop("name", None)
         if name is None:
             return {}
@@ -229,7 +229,7 @@ class Describer:
         return self._python(call, function, why)
 
     def _is_whole(self, items: list[Any], function: RecordedFunction) -> bool:
-        """Whether a chain only calls the function that it would stand for."""
+        """Return whether a chain only calls the function that it would stand for."""
         return function.file is not None and items == [{"python": self.folders.reference(function.file)}]
 
     def _note_calls(self, call: Call, items: list[Any], why: str, where: SourcePlace | None) -> None:
@@ -293,7 +293,7 @@ class Describer:
         return {**self._label(call, arguments), **found, **arguments}
 
     def _listed(self, names: Dataset) -> Any:
-        """The names of a dataset of files: what it reads is the same where they come in their order."""
+        """Return the names of a dataset of files: what it reads is the same where they come in their order."""
         call = self.recording.calls.get(names.id)
         if call is not None and call.name == "list_files" and call.arguments.get("shuffle") is False:
             return files(call.arguments["file_pattern"], self.folders)

@@ -38,7 +38,7 @@ class PlainGraph(TypedDict):
 
 
 def plain_graph(graph: Any, digest: Digest) -> PlainGraph:
-    """A ``GraphDef`` as plain dicts.
+    """Return a ``GraphDef`` as plain dicts.
 
     Args:
         graph: The parsed message.

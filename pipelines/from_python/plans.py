@@ -22,7 +22,7 @@ PYTHON: Final = ("tf.numpy_function", "tf.py_function")
 
 
 def leaves(value: Any) -> Iterator[RecordedTensor]:
-    """All tensors in a structure."""
+    """Yield all tensors in a structure."""
     if isinstance(value, RecordedTensor):
         yield value
     elif isinstance(value, dict):
@@ -39,7 +39,7 @@ def leaves(value: Any) -> Iterator[RecordedTensor]:
 
 
 def holds_datasets(value: Any) -> bool:
-    """Whether a structure holds a dataset."""
+    """Return whether a structure holds a dataset."""
     if isinstance(value, Dataset):
         return True
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()

@@ -66,7 +66,7 @@ class Public:
     made: bool = False
 
     def bind(self, frame: FrameType) -> dict[str, Any]:
-        """The arguments of a call by name, without those that are as they are by default."""
+        """Return the arguments of a call by name, without those that are as they are by default."""
         code, held = frame.f_code, frame.f_locals
         count = code.co_argcount
         positional = [held[name] for name in code.co_varnames[:count]]
@@ -94,7 +94,7 @@ class Public:
 
 
 def _kept(value: Any) -> Any:
-    """A list or dict as it is now; whoever made it may change it."""
+    """Return a list or dict as it is now; whoever made it may change it."""
     return value.copy() if type(value) in (list, dict) else value
 
 
@@ -122,7 +122,7 @@ class Table:
         self._entries.setdefault(code, {}).setdefault(cells, public)
 
     def find(self, frame: FrameType) -> Public | None:
-        """The public function whose frame this is."""
+        """Return the public function whose frame this is."""
         entries = self._entries.get(frame.f_code)
         if entries is None:
             return None
@@ -133,7 +133,7 @@ class Table:
         return entries.get(tuple(id(held.get(name)) for name in names))
 
     def codes(self) -> frozenset[CodeType]:
-        """The code of all of them."""
+        """Return the code of all of them."""
         return frozenset(self._entries)
 
 

@@ -20,7 +20,7 @@ _STRING: Final = 7
 
 
 def renamed_files(first: PlainGraph | str, second: PlainGraph | str, target: str) -> str | None:
-    """The sentence that names of files differ, where something looks at them or returns them.
+    """Return the sentence that names of files differ, where something looks at them or returns them.
 
     Args:
         first: The graph of the user's function.
@@ -41,7 +41,7 @@ def renamed_files(first: PlainGraph | str, second: PlainGraph | str, target: str
 
 
 def _texts(graph: PlainGraph) -> Iterator[bytes]:
-    """The texts that sources cut into elements, and that are more than names of files to be read."""
+    """Yield the texts that sources cut into elements, and that are more than names of files to be read."""
     for place, node in graph["nodes"].items():
         if not traits(node["op"]).in_memory or not _matter(graph, place):
             continue
@@ -52,7 +52,7 @@ def _texts(graph: PlainGraph) -> Iterator[bytes]:
 
 
 def _matter(graph: PlainGraph, place: str) -> bool:
-    """Whether the texts of a dataset are looked at by a function behind it, or come out of the pipeline."""
+    """Return whether the texts of a dataset are looked at by a function behind it, or come out of the pipeline."""
     todo, seen = [place], {place}
     while todo:
         at = todo.pop()
@@ -79,7 +79,7 @@ def _node(reference: str) -> str:
 
 
 def _ops(graph: PlainGraph, name: str) -> set[str]:
-    """The ops of a function and of those that it calls."""
+    """Return the ops of a function and of those that it calls."""
     found: set[str] = set()
     todo, seen = [name], {name}
     while todo:
@@ -92,7 +92,7 @@ def _ops(graph: PlainGraph, name: str) -> set[str]:
 
 
 def _returns_argument(graph: PlainGraph, name: str) -> bool:
-    """Whether a function gives some part of its element as it is."""
+    """Return whether a function gives some part of its element as it is."""
     function = graph["functions"][name]
     for reference in function["returns"]:
         at = _node(reference)

@@ -26,7 +26,7 @@ step: none
 def spec_text(
     described: RecoveredSpec, unsaid: Sequence[Omission], said: Sequence[str], target: str, here: Path
 ) -> str:
-    """The text of a spec.
+    """Return the text of a spec.
 
     Args:
         described: The spec.
@@ -84,7 +84,7 @@ def _commented(lines: list[str], where: SourcePlace | None, here: Path) -> list[
 
 
 def _fits(start: str, value: Any, address: Address) -> bool:
-    """Whether a value goes on one line: it is short enough, and no chain of calls or stages is in it."""
+    """Return whether a value goes on one line: it is short enough, and no chain of calls or stages is in it."""
     chain = address[-1] in _CHAINS or _holds_chain(value)
     return not chain and len(start) + 1 + len(flow(value)) <= WIDTH
 

@@ -57,7 +57,7 @@ def covered_parts(steps: Sequence[WrittenOp], users: Sequence[Call], folders: Fo
 
 
 def _applied(steps: list[WrittenOp], untold: int, users: Sequence[Call], folders: Folders) -> list[WrittenOp] | None:
-    """A function from dataset to dataset around a stage that cannot be expressed."""
+    """Return a function from dataset to dataset around a stage that cannot be expressed."""
     numbers = [step.dataset for step in steps]
     best: tuple[int, int, Call] | None = None
     for call in users:

@@ -38,7 +38,7 @@ class Joined:
     """Written datasets that do not run: they had no effect."""
 
     def written(self, executed_id: str) -> tuple[str, ...]:
-        """Ids of the written datasets that run as ``executed_id``."""
+        """Return the ids of the written datasets that run as ``executed_id``."""
         return tuple(one for one, other in self.executed.items() if other == executed_id)
 
 
@@ -89,7 +89,7 @@ def match(executed: StageGraph, model: ModelDict, known: Mapping[int, str] | Non
 
 
 def _fused(key: str) -> list[str]:
-    """The names inside ``fused(a,fused(b,c))``; names are identifiers, automatic ones with a colon."""
+    """Return the names inside ``fused(a,fused(b,c))``; names are identifiers, automatic ones with a colon."""
     return re.findall(r"[\w:]+", key.replace("fused(", "("))
 
 
@@ -172,7 +172,7 @@ class _Matcher:
         return Matched(self.places, frozenset(self.helpers), tuple(self.lost), root["id"] if root else None)
 
     def fits(self, node_id: int, place: str) -> bool:
-        """Whether the subtree at ``node_id`` can be what the dataset at ``place`` made."""
+        """Return whether the subtree at ``node_id`` can be what the dataset at ``place`` made."""
         cached = self._fits.get((node_id, place))
         if cached is None:
             node, dataset = self.nodes[node_id], self.executed.nodes[place]
@@ -274,7 +274,7 @@ class _Matcher:
         return found
 
     def _one_of(self, parent: int, child: int, first: bool, inputs: Sequence[str], bodies: Sequence[str]) -> str | None:
-        """The input of a stage with a function is its first iterator; all others were made by the function."""
+        """Return the input of a stage with a function is its first iterator; all others were made by the function."""
         known = self.known.get(child)
         if known is not None and known in (*inputs, *bodies):
             return known

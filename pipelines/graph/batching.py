@@ -44,7 +44,7 @@ Elements: TypeAlias = "Batching | SingleElements | None"
 
 
 def final_elements(graph: StageGraph) -> Elements:
-    """Batch dimensions of the elements that leave the pipeline; None if unknown."""
+    """Return batch dimensions of the elements that leave the pipeline; None if unknown."""
     return _BatchingWalk(graph, cardinalities(graph)).of(graph.root) if graph.root is not None else None
 
 
@@ -90,7 +90,7 @@ class _BatchingWalk:
         return self.graph.nodes[node.owner] if node.owner is not None else None
 
     def _given(self, owner: Node | None) -> Elements:
-        """The dataset that the function of ``owner`` is given: the elements of a window or of a group."""
+        """Return the dataset that the function of ``owner`` is given: the elements of a window or of a group."""
         if owner is None or len(owner.inputs) != 1:
             return None
         if not owner.traits.single_function:
@@ -101,7 +101,7 @@ class _BatchingWalk:
         return self.of(outer.inputs[0]) if outer.traits.windows and outer.inputs else None
 
     def _sides(self, node: Node) -> tuple[str, ...]:
-        """The inputs that give the elements: no endless count of them, and no selector of the next input."""
+        """Return the inputs that give the elements: no endless count of them, and no selector of the next input."""
         if not node.traits.equal_inputs:
             return node.inputs
         if not node.traits.one_to_one:
@@ -126,7 +126,7 @@ class _BatchingWalk:
         )
 
     def _common(self, ends: tuple[str, ...]) -> Elements:
-        """The same of several datasets; None where they differ."""
+        """Return the same of several datasets; None where they differ."""
         known = [self.of(one) for one in ends]
         if len(known) == 1 or len(set(known)) == 1:
             return known[0]

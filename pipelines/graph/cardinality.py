@@ -25,7 +25,7 @@ def _count_of(op: str) -> Callable[[_Count], _Count]:
 
 
 def cardinalities(graph: StageGraph) -> dict[str, int | None]:
-    """Elements of one pass by id of the dataset: None if not known, `INFINITE` without end."""
+    """Return the elements of one pass by id of the dataset: None if not known, `INFINITE` without end."""
     found: dict[str, int | None] = {}
 
     def visit(node_id: str) -> int | None:
@@ -127,7 +127,7 @@ def _grouped(node: Node, inputs: list[int | None]) -> int | None:
 
 
 def _unbatched(below: Node, count: int | None) -> int | None:
-    """Where all batches have the same length."""
+    """Return where all batches have the same length."""
     lengths = {shape[0] if shape else None for shape in below.output_shapes}
     length = lengths.pop() if len(lengths) == 1 else None
     return None if count is None or length is None else count * length
@@ -141,7 +141,7 @@ def _asserted(node: Node, inputs: list[int | None]) -> int | None:
 
 @_count_of("choose_from_datasets")
 def _directed(node: Node, inputs: list[int | None]) -> int | None:
-    """The first input says which of the others gives the next element."""
+    """Return the first input says which of the others gives the next element."""
     del node
     return inputs[0] if len(inputs) > 1 and all(one == INFINITE for one in inputs[1:]) else None
 

@@ -27,7 +27,7 @@ class ComponentFlow:
     names: Mapping[str, tuple[str, ...]]
 
     def reads(self, node: Node) -> frozenset[str] | None:
-        """Components of its input that the function of ``node`` reads; None if not known."""
+        """Return the components of its input that the function of ``node`` reads; None if not known."""
         read = node.function["reads"] if node.function is not None else None
         below = self._below(node)
         if read is None or below is None or any(one >= len(below) for one in read):
@@ -35,7 +35,7 @@ class ComponentFlow:
         return frozenset(below[one] for one in read)
 
     def writes(self, node: Node) -> frozenset[str] | None:
-        """Components that the function of ``node`` changes or adds; None if not known."""
+        """Return components that the function of ``node`` changes or adds; None if not known."""
         if node.traits.predicate:
             return frozenset()
         own, below = self.names.get(node.id), self._below(node)
@@ -51,7 +51,7 @@ class ComponentFlow:
 
 
 def component_flow(graph: StageGraph) -> ComponentFlow:
-    """Names of all components of ``graph``."""
+    """Return the names of all components of ``graph``."""
     naming = _Naming(graph)
     if graph.root is not None:
         count = len(graph.nodes[graph.root].output_types)

@@ -28,7 +28,7 @@ _KINDS = (
 
 
 def enclosing_stage(written: GraphDict, error_text: str) -> NodeDict | None:
-    """The dataset node of ``written`` that ``error_text`` blames, or None where the text does not tell.
+    """Return the dataset node of ``written`` that ``error_text`` blames, or None where the text does not tell.
 
     In this order: the stage TensorFlow names (``passed to decode transformation``), a function of the graph by its
     exact name, a name made from a spec's address (``stages_1_source``), the path of the failing op where one stage
@@ -44,7 +44,7 @@ def enclosing_stage(written: GraphDict, error_text: str) -> NodeDict | None:
 
 
 def call_path(key: str, error_text: str) -> str:
-    """The call in a stage's chain that an error blames, dotted as below an address; empty where it names none.
+    """Return the call in a stage's chain that an error blames, dotted as below an address; empty where it names none.
 
     Calls have name scopes of their own (`pipelines.build.chain_run`), which the paths of failing ops begin with.
 
@@ -105,6 +105,6 @@ def _by_kind(nodes: list[NodeDict], text: str) -> NodeDict | None:
 
 
 def _only(found: list[NodeDict]) -> NodeDict | None:
-    """The one that was found; of a stage and those inside its function, the innermost."""
+    """Return the one that was found; of a stage and those inside its function, the innermost."""
     innermost = [node for node in found if not any(other["owner"] == node["id"] for other in found)]
     return innermost[0] if len(innermost) == 1 else None

@@ -41,7 +41,7 @@ class Names:
         return f"{address}.datasets.{number}."
 
     def line(self, prefix: str, own: list[str | None], marked: set[str]) -> Free:
-        """The addresses of a line in order; ``marked`` are those of options, which are no stages."""
+        """Return the addresses of a line in order; ``marked`` are those of options, which are no stages."""
         pipeline = prefix.removesuffix(".")
         found = [one for one in self.ops or {} if pipeline_of(one) == pipeline and one not in marked]
         return Free([*sorted(found, key=position)], {one for one in own if one is not None})
@@ -55,7 +55,7 @@ class Free:
     own: set[str]
 
     def before(self, address: str | None) -> list[str]:
-        """Those before ``address`` that no dataset carries; all if it is None. They are left no longer."""
+        """Return those before ``address`` that no dataset carries; all if it is None. They are left no longer."""
         if address is not None and address not in self.left:
             return []
         end = len(self.left) if address is None else self.left.index(address)
@@ -65,13 +65,13 @@ class Free:
 
 
 def position(address: str) -> int:
-    """Place in its pipeline: the source first."""
+    """Return the place in its pipeline: the source first."""
     last = address.rpartition(".")[2]
     return int(last) if last.isdigit() else -1
 
 
 def address_in(key: str | None) -> str | None:
-    """The address that the name ``key`` stands for, or None."""
+    """Return the address that the name ``key`` stands for, or None."""
     if key is None:
         return None
     try:
@@ -81,7 +81,7 @@ def address_in(key: str | None) -> str | None:
 
 
 def by_place(groups: list[Group], own: list[str | None], prefix: str) -> Iterator[tuple[str, Group]]:
-    """Groups with their own addresses, else those of their place, unless another one carries it."""
+    """Yield groups with their own addresses, else those of their place, unless another one carries it."""
     part: tuple[str, ...] = ()
     number = -1
     for address, group in zip(own, groups, strict=True):

@@ -20,18 +20,18 @@ _SELECTS = "DirectedInterleave"
 
 
 def is_option(op: str) -> bool:
-    """Whether ``op`` only marks an option or a check."""
+    """Return whether ``op`` only marks an option or a check."""
     return family(op) in OPTION_FAMILIES
 
 
 def in_model(op: str, node_name: str) -> bool:
-    """Whether the model calls an iterator of ``op`` ``node_name``."""
+    """Return whether the model calls an iterator of ``op`` ``node_name``."""
     names = executed(op).in_model
     return node_name in names if names else family(node_name) == family(op)
 
 
 def dataset_op(node_name: str) -> str:
-    """The op that the model calls ``node_name``.
+    """Return the op that the model calls ``node_name``.
 
     Example:
         >>> dataset_op("ParallelMapV2"), dataset_op("ForeverRepeat")
@@ -43,17 +43,17 @@ def dataset_op(node_name: str) -> str:
 
 
 def is_helper(parent: str, child: str) -> bool:
-    """Whether the model node ``child`` is a part of its parent, as ``MemoryCacheImpl`` is of ``MemoryCache``."""
+    """Return whether the model node ``child`` is a part of its parent, as ``MemoryCacheImpl`` is of ``MemoryCache``."""
     return child == f"{parent}Impl" or (parent == "Snapshot" and child.startswith(parent))
 
 
 def is_closed(node_name: str) -> bool:
-    """Whether a helper reads on its own what it gives, so that no input of the user's is below it."""
+    """Return whether a helper reads on its own what it gives, so that no input of the user's is below it."""
     return node_name == "SnapshotReader"
 
 
 def is_given(node_name: str) -> bool:
-    """Whether a function is handed such a dataset, without inputs: a window, or the files of ``Dataset.load``.
+    """Return whether a function is handed such a dataset, without inputs: a window, or the files of ``Dataset.load``.
 
     Example:
         >>> is_given("Window"), is_given("SnapshotDatasetReader/_0"), is_given("Range")
@@ -63,7 +63,7 @@ def is_given(node_name: str) -> bool:
 
 
 def plain_path(path: str) -> str:
-    """An iterator's path without the numbers of inner iterators; those that tell inputs apart stay.
+    """Return an iterator's path without the numbers of inner iterators; those that tell inputs apart stay.
 
     Example:
         >>> plain_path("Iterator::Root::Batch::Zip[1]::FlatMap[37]::Range")

@@ -31,7 +31,7 @@ class Rewrites:
     stages: Sequence[WrittenStage]
 
     def partners(self, stage: WrittenStage) -> list[WrittenStage]:
-        """Other stages that run as the same dataset, in order."""
+        """Return other stages that run as the same dataset, in order."""
         place = self.joined.executed.get(stage.head)
         if place is None:
             return []

@@ -147,11 +147,11 @@ class StageGraph:
         return node_id
 
     def has(self, *families: str) -> bool:
-        """Whether a dataset of one of ``families`` is in the graph."""
+        """Return whether a dataset of one of ``families`` is in the graph."""
         return any(node.family in families for node in self.nodes.values())
 
     def walk(self) -> Iterator[Node]:
-        """All datasets but options, inputs before what reads them, each once."""
+        """Yield all datasets but options, inputs before what reads them, each once."""
         seen: set[str] = set()
 
         def visit(node_id: str) -> Iterator[Node]:
@@ -170,7 +170,7 @@ class StageGraph:
             yield from visit(self.root)
 
     def stages(self, *, by_address: bool = False, ops: Mapping[str, str] | None = None) -> tuple[WrittenStage, ...]:
-        """The stages in the order elements flow, those of pipelines inside after their owner.
+        """Return the stages in the order elements flow, those of pipelines inside after their owner.
 
         Args:
             by_address: The names in the graph are a spec's addresses.
@@ -212,7 +212,7 @@ class StageGraph:
             before = (address,)
 
     def _options_above(self, node_id: str) -> Iterator[str]:
-        """The options that `skip_options` passes over."""
+        """Yield the options that `skip_options` passes over."""
         end = self.skip_options(node_id)
         while node_id != end:
             yield node_id
@@ -221,7 +221,7 @@ class StageGraph:
     def _addressed(
         self, groups: list[Group], prefix: str, names: Names, marked: set[str]
     ) -> Iterator[tuple[str, Group]]:
-        """The stages of one line with their addresses.
+        """Yield the stages of one line with their addresses.
 
         Some datasets of a spec carry no address, because TensorFlow takes no name for them: they belong to the stages
         of the spec that are not there yet at their place; without any they are a part of the stage that comes next.
@@ -393,5 +393,5 @@ class StageGraph:
 
 
 def _made_by(function: str, node: Node) -> bool:
-    """Whether ``node`` runs a function of TensorFlow's own Python API."""
+    """Return whether ``node`` runs a function of TensorFlow's own Python API."""
     return any(f"_{function}_" in name for name in node.functions)

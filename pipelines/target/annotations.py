@@ -60,7 +60,7 @@ class _WithEnums(ast.NodeTransformer):
         self._enums = enums
 
     def visit(self, node: ast.AST) -> Any:
-        """The enum that a name stands for, else what is there."""
+        """Return the enum that a name stands for, else what is there."""
         found = self._enums.get(_name(node)) if isinstance(node, ast.Name | ast.Attribute) else None
         return self.generic_visit(node) if found is None else ast.Constant(found)  # type: ignore[arg-type]  # see _enum
 
@@ -71,7 +71,7 @@ def _enum(node: ast.expr) -> type[Enum] | None:
 
 
 def _member(text: str, enum: type[Enum]) -> Enum:
-    """A member by its name or, as text, its value; the name in any case where only one fits."""
+    """Return a member by its name or, as text, its value; the name in any case where only one fits."""
     for one in enum:
         if text == one.name or text == str(one.value):
             return one
@@ -175,7 +175,7 @@ def _tuple(text: str, inside: list[ast.expr], whole: ast.expr) -> Any:
 
 
 def _items(text: str) -> list[str]:
-    """The parts of ``1,2,3``, ``[1, 2, 3]`` or ``['a', 'b']``."""
+    """Return the parts of ``1,2,3``, ``[1, 2, 3]`` or ``['a', 'b']``."""
     text = text.strip()
     if text[:1] in ("[", "("):
         try:

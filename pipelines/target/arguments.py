@@ -63,7 +63,7 @@ class Signature:
 
 
 def parse_arguments(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Names and texts from the values of ``--arg``.
+    """Return names and texts from the values of ``--arg``.
 
     Raises:
         UsageError: One is not ``name=value``, or a name is given twice.
@@ -87,7 +87,7 @@ def parse_arguments(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def written_signature(target: Target) -> Signature | None:
-    """The signature as the target's file has it; `None` where only running the file can tell.
+    """Return the signature as the target's file has it; `None` where only running the file can tell.
 
     That is so for what was imported, made by a call, or decorated.
     """
@@ -106,7 +106,7 @@ def written_signature(target: Target) -> Signature | None:
 
 
 def _in_file(parameter: TextParameter, file: Bindings) -> TextParameter:
-    """The parameter with the names of its annotation as the file defines them."""
+    """Return the parameter with the names of its annotation as the file defines them."""
     if parameter.annotation is None:
         return parameter
     try:
@@ -131,11 +131,11 @@ class _Meaning(ast.NodeTransformer):
         self.later = False
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        """The words of a ``Literal`` are no names."""
+        """Return the words of a ``Literal`` are no names."""
         return node if ast.unparse(node.value).endswith("Literal") else self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        """An annotation within quotes."""
+        """Return an annotation within quotes."""
         if not isinstance(node.value, str):
             return node
         try:
@@ -144,7 +144,7 @@ class _Meaning(ast.NodeTransformer):
             return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        """A name out of a module."""
+        """Return a name out of a module."""
         root: ast.AST = node
         while isinstance(root, ast.Attribute):
             root = root.value
@@ -170,7 +170,7 @@ class _Meaning(ast.NodeTransformer):
 
 
 def signature_of_definition(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> Signature:
-    """The signature that a ``def`` writes."""
+    """Return the signature that a ``def`` writes."""
     given = definition.args
     plain = [*given.posonlyargs, *given.args]
     defaults: list[ast.expr | None] = [*[None] * (len(plain) - len(given.defaults)), *given.defaults]
@@ -198,7 +198,7 @@ def _constant(node: ast.expr | None) -> object:
 
 
 def signature_of(function: Callable[..., Any]) -> Signature | None:
-    """The signature of a function at hand; `None` if it has none that can be read."""
+    """Return the signature of a function at hand; `None` if it has none that can be read."""
     found = _inspected(function)
     if found is None:
         return None
@@ -219,7 +219,7 @@ def signature_of(function: Callable[..., Any]) -> Signature | None:
 
 
 def _inspected(function: Callable[..., Any]) -> inspect.Signature | None:
-    """The signature with its annotations as objects, as text where their names are not there any more."""
+    """Return the signature with its annotations as objects, as text where their names are not there any more."""
     try:
         return inspect.signature(function, eval_str=True)
     except Exception:
@@ -271,7 +271,7 @@ def bind(target: Target, signature: Signature) -> dict[str, Any]:
 
 
 def _is_readable(parameter: TextParameter) -> bool:
-    """Whether there are texts for its annotation at all."""
+    """Return whether there are texts for its annotation at all."""
     try:
         read_value("", parameter.annotation, parameter.default, parameter.enums)
     except UnsupportedError:

@@ -56,11 +56,11 @@ class Bindings:
     open: bool = False
 
     def of(self, name: str) -> tuple[Binding, ...]:
-        """Every binding of a name."""
+        """Return every binding of a name."""
         return tuple(one for one in self.all if one.name == name)
 
     def callables(self) -> list[str]:
-        """Names that may stand for functions once the file has been imported, in their order."""
+        """Return names that may stand for functions once the file has been imported, in their order."""
         kinds = ("function", "import", "made")
         return list(dict.fromkeys(one.name for one in self.all if one.kind in kinds and not one.script))
 
@@ -81,7 +81,7 @@ def bindings_of(path: Path) -> Bindings:
 
 
 def read_bindings(tree: ast.Module) -> Bindings:
-    """The same of a file that has been parsed.
+    """Return the same of a file that has been parsed.
 
     Example:
         >>> [one.name for one in read_bindings(ast.parse("for n in names: from a import b as c")).all]
@@ -92,7 +92,7 @@ def read_bindings(tree: ast.Module) -> Bindings:
 
 
 def parse_file(path: Path) -> ast.Module:
-    """A Python file as a tree.
+    """Return a Python file as a tree.
 
     Raises:
         UsageError: It cannot be read or is not valid Python.
@@ -107,7 +107,7 @@ def parse_file(path: Path) -> ast.Module:
 
 
 def _describe_syntax(path: Path, problem: SyntaxError | ValueError) -> str:
-    """The error as ``file:line:column: SyntaxError: reason``, with the source line and a caret."""
+    """Return the error as ``file:line:column: SyntaxError: reason``, with the source line and a caret."""
     if not isinstance(problem, SyntaxError):
         return f"{path}: not a Python file: {problem}"
     place = ":".join(str(part) for part in (path, problem.lineno, problem.offset) if part)
@@ -122,7 +122,7 @@ def _describe_syntax(path: Path, problem: SyntaxError | ValueError) -> str:
 
 
 def relative_import(tree: ast.Module) -> ast.ImportFrom | None:
-    """The first import relative to the file's package that runs when the file is imported, come what may."""
+    """Return the first import relative to the file's package that runs when the file is imported, come what may."""
     return next((one for one in tree.body if isinstance(one, ast.ImportFrom) and one.level), None)
 
 
@@ -178,7 +178,7 @@ def _assigned(statement: ast.Assign | ast.AnnAssign, *, script: bool) -> Iterato
 
 
 def _inside(statement: ast.stmt, *, script: bool) -> Iterator[tuple[list[ast.stmt], bool]]:
-    """The blocks of a statement, and whether each runs only in a script."""
+    """Yield the blocks of a statement, and whether each runs only in a script."""
     if isinstance(statement, ast.If) and _asks_for_main(statement.test):
         yield statement.body, True
         yield statement.orelse, script
@@ -189,7 +189,7 @@ def _inside(statement: ast.stmt, *, script: bool) -> Iterator[tuple[list[ast.stm
 
 
 def _asks_for_main(test: ast.expr) -> bool:
-    """Whether this is ``__name__ == "__main__"``."""
+    """Return whether this is ``__name__ == "__main__"``."""
     if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Eq):
         return False
     words = [ast.unparse(one) for one in (test.left, *test.comparators)]
@@ -206,7 +206,7 @@ def _is_open(tree: ast.Module, found: tuple[Binding, ...]) -> bool:
 
 
 def calls_at_import(tree: ast.Module) -> Iterator[str]:
-    r"""Names of the functions and methods that importing a file calls, also within its own functions.
+    r"""Yield the names of the functions and methods that importing a file calls, also within its own functions.
 
     Example:
         >>> list(calls_at_import(ast.parse("def a(): b.c()\ndef d(): e()\na()")))
@@ -225,7 +225,7 @@ def calls_at_import(tree: ast.Module) -> Iterator[str]:
 
 
 def _at_import(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes below one that run along with it, when the file is imported rather than run."""
+    """Yield the nodes below one that run along with it, when the file is imported rather than run."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and _asks_for_main(child.test):
             for other in child.orelse:

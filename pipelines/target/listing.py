@@ -99,7 +99,7 @@ def _short_names(file: Bindings) -> dict[str, str]:
 
 
 def describe(name: str, functions: Iterable[ListedFunction]) -> str:
-    """The list as lines of text.
+    """Return the list as lines of text.
 
     Args:
         name: The file or module as typed, without the colon.
@@ -157,7 +157,7 @@ def _look_at_made(binding: Binding, node: ast.expr, file: Bindings, sure: _Datas
 
 
 def _stands_for(node: ast.expr) -> str | None:
-    """The function that ``partial(function, …)`` or another name stands for."""
+    """Return the function that ``partial(function, …)`` or another name stands for."""
     if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).rpartition(".")[2] == "partial":
         return ast.unparse(node.args[0])
     return node.id if isinstance(node, ast.Name) else None
@@ -193,7 +193,7 @@ def _returned(body: list[ast.AST], returned: list[ast.Return], sure: _DatasetCal
 
 
 def _own(definition: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a function that are not those of functions inside of it."""
+    """Yield the nodes of a function that are not those of functions inside of it."""
     for child in ast.iter_child_nodes(definition):
         yield child
         if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):

@@ -11,7 +11,7 @@ from pipeprof.pipelines.suggest import did_you_mean
 
 
 def is_module_name(text: str) -> bool:
-    """Whether `text` is a dotted name that ``import`` would take.
+    """Return whether `text` is a dotted name that ``import`` would take.
 
     Example:
         >>> is_module_name("flowers.input"), is_module_name("flowers/input"), is_module_name("")
@@ -21,7 +21,7 @@ def is_module_name(text: str) -> bool:
 
 
 def find_module(name: str) -> Path:
-    """The file of the module `name`, in the current directory or the environment.
+    """Return the file of the module `name`, in the current directory or the environment.
 
     Packages are searched, not imported: nothing of the user's runs.
 
@@ -52,7 +52,7 @@ def find_module(name: str) -> Path:
 
 
 def name_in_package(path: Path) -> tuple[str, Path]:
-    """A file's dotted name within the packages around it, and the folder in which the outermost one lies."""
+    """Return a file's dotted name within the packages around it, and the folder in which the outermost one lies."""
     parts, folder = [path.stem] if path.stem != "__init__" else [], path.resolve().parent
     while (folder / "__init__.py").is_file():
         parts, folder = [folder.name, *parts], folder.parent
@@ -60,7 +60,7 @@ def name_in_package(path: Path) -> tuple[str, Path]:
 
 
 def top_folder(module: str, file: Path) -> Path:
-    """The folder of the outermost package of a module; the module's own file if it is in none."""
+    """Return the folder of the outermost package of a module; the module's own file if it is in none."""
     depth = module.count(".") + (file.name == "__init__.py")
     return file.resolve().parents[depth - 1] if depth else file.resolve()
 

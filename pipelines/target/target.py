@@ -73,7 +73,7 @@ def parse_target(text: str) -> Target:
 
 
 def _meant(text: str) -> str | None:
-    """The target that was written as another tool would have it: ``file::function``, ``module.function``."""
+    """Return the target that was written as another tool would have it: ``file::function``, ``module.function``."""
     file, _, function = text.rpartition(":")
     dotted, _, last = text.rpartition(".")
     written = [text.replace("::", ":"), f"{file}.py:{function}"]
@@ -87,7 +87,7 @@ def _meant(text: str) -> str | None:
 
 
 def listed_file(text: str) -> Path | None:
-    """The file of ``file.py:`` or ``package.module:``, which asks what there is; `None` for any other target.
+    """Return the file of ``file.py:`` or ``package.module:``, which asks what there is; `None` for any other target.
 
     Raises:
         UsageError: There is no such file or module.
@@ -160,7 +160,7 @@ def _why_not(file: str, function: str, found: Bindings) -> str | None:
 
 
 def _why_not_of_class(file: str, function: str, node: ast.ClassDef) -> str | None:
-    """A class may be called where that can give a dataset, and so may what needs no object of it."""
+    """Return a class may be called where that can give a dataset, and so may what needs no object of it."""
     help_ = "write a function that creates the object and returns its dataset"
     name, _, method = function.partition(".")
     methods = {one.name: one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
@@ -195,7 +195,7 @@ def _listing(found: Bindings) -> str:
 
 
 def top_level_functions(path: Path) -> list[str]:
-    """Names that a Python file binds to functions at its top level (also by ``from … import`` and ``name = …``).
+    """Return names that a Python file binds to functions at its top level (also by ``from … import`` and ``name = …``).
 
     The file is read, not run.
 
@@ -241,7 +241,7 @@ def import_file(path: Path, module_name: str) -> ModuleType:
 
 
 def _module_of(path: Path, name: str) -> ModuleType | None:
-    """The module that a file was run as; that of ``name`` where there are several."""
+    """Return the module that a file was run as; that of ``name`` where there are several."""
     # Modules that load themselves when they are looked at are not to be loaded by this.
     loaded = [(key, one) for key, one in [*sys.modules.items()] if isinstance(one, ModuleType)]
     found = {key: one for key, one in loaded if object.__getattribute__(one, "__dict__").get("__file__") == str(path)}

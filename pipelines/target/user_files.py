@@ -22,13 +22,13 @@ GENERATED = "__autograph_generated_file"
 
 
 def is_generated(file: str) -> bool:
-    """Whether AutoGraph wrote the file out of the user's code."""
+    """Return whether AutoGraph wrote the file out of the user's code."""
     return GENERATED in file
 
 
 @lru_cache(maxsize=4096)
 def is_users(file: str) -> bool:
-    """Whether a file that Python names is the user's own.
+    """Return whether a file that Python names is the user's own.
 
     Example:
         >>> is_users("<frozen importlib._bootstrap>"), is_users(os.__file__)

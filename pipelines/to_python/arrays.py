@@ -33,7 +33,7 @@ def read_columns(path, delimiter=","):
 
 
 def array(files: Files, described: Array) -> Node:
-    """The expression that reads or makes an array."""
+    """Return the expression that reads or makes an array."""
     imports = files.module.imports
     if isinstance(described, RaggedArray | SparseArray):
         return _tensor(described)
@@ -58,7 +58,7 @@ def _built(files: Files, described: MadeArray | FilesArray | LinesArray | CsvArr
 
 
 def lines_of(files: Files, path: str) -> str:
-    """The lines of a file as a list."""
+    """Return the lines of a file as a list."""
     shown = files.file(path)
     shown = f"({shown})" if " / " in shown else shown
     return f'{shown}.read_text(encoding="utf-8").splitlines()'

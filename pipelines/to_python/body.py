@@ -83,20 +83,20 @@ class Body:
         """Which of its draws a call is, by the call's identity."""
 
     def inside(self, *, fresh: bool = False) -> Body:
-        """The statements of a chain inside this one; ``fresh`` in a function of its own."""
+        """Return the statements of a chain inside this one; ``fresh`` in a function of its own."""
         inner = Body(self.module, self.special, "" if fresh else self.own)
         inner.seed, inner.folds = self.seed, self.folds
         inner.locals = set() if fresh else set(self.locals)
         return inner
 
     def folded(self, operation: OpCall) -> str | None:
-        """The seed of a call that draws inside of ``for_each``."""
+        """Return the seed of a call that draws inside of ``for_each``."""
         if not self.seed or id(operation) not in self.folds:
             return None
         return f"tf.random.experimental.stateless_fold_in({self.seed}, {self.folds[id(operation)]})"
 
     def uniform(self, operation: OpCall, maxval: int | None = None) -> Node:
-        """A random number: float32 in [0, 1), or int32 below ``maxval``."""
+        """Return a random number: float32 in [0, 1), or int32 below ``maxval``."""
         seed = self.folded(operation)
         if seed is not None:
             bounds = ("0", str(maxval), "tf.int32") if maxval is not None else ()
@@ -106,7 +106,7 @@ class Body:
         return _called("tf.random.uniform", ["[]"], {"maxval": str(maxval), "dtype": "tf.int32"})
 
     def shuffled(self, operation: OpCall, count: int) -> Node:
-        """The numbers below ``count`` in random order."""
+        """Return the numbers below ``count`` in random order."""
         seed = self.folded(operation)
         if seed is not None:
             drawn = self.assign("order_seed", seed, ())
@@ -134,21 +134,21 @@ class Body:
         return [name], bind(form, name)
 
     def local(self, wanted: str, live: Sequence[str]) -> str:
-        """A variable; the names of ``live`` variables and of the file's own functions are taken."""
+        """Return a variable; the names of ``live`` variables and of the file's own functions are taken."""
         used = {*live} if live else self.locals
         name = unique(wanted, {*used, *self.kept, *(self.module.taken - {self.own})})
         self.locals.add(name)
         return name
 
     def assign(self, wanted: str, node: Node, live: Sequence[str] = ("",)) -> str:
-        """A statement that gives a name to an expression."""
+        """Return a statement that gives a name to an expression."""
         name = self.local(wanted, live)
         if flat(node) != name:
             self.lines += statement(f"{name} = ", node)
         return name
 
     def chain(self, calls: Sequence[OpCall], element: Form, *, answers: bool = False) -> tuple[Node, Form]:
-        """The element after all calls: an expression, and its form.
+        """Return the element after all calls: an expression, and its form.
 
         Args:
             calls: The calls.
@@ -171,7 +171,7 @@ class Body:
         return express(element), element
 
     def result(self, operation: OpCall, element: Form) -> Result:
-        """The result of a call: a restructured element that needs no call, or an expression and its form."""
+        """Return the result of a call: a restructured element that needs no call, or an expression and its form."""
         rendered = self.special(self, operation, element)
         return rendered if rendered is not None else self.function_call(operation, element)
 
@@ -188,7 +188,7 @@ class Body:
         return element
 
     def _stored(self, element: Form, target: Any, node: Node, form: Form, operation: str = "") -> Form:
-        """The element with a result in it, which has become a variable."""
+        """Return the element with a result in it, which has become a variable."""
         if target is None:
             if isinstance(form, Row) and 0 < len(form.parts) <= _MOST_PARAMETERS:
                 names = self._unpacked([noun_of(part) for part in form.parts], node, ("",))
@@ -221,7 +221,7 @@ class Body:
         return names
 
     def function_call(self, operation: OpCall, element: Form) -> tuple[Node, Form]:
-        """A function of the allowlist."""
+        """Return a function of the allowlist."""
         called = function(operation.name)
         parameters = operation.inputs()
         given = self.given(operation, element) if parameters else []
@@ -267,7 +267,7 @@ class Body:
         return _called(name, positional, named)
 
     def argument(self, operation: OpCall, name: str) -> Node:
-        """A constant of a call; feature specs stand at the top of the file."""
+        """Return a constant of a call; feature specs stand at the top of the file."""
         value = operation.arguments[name]
         node = self.values.constant(value)
         if name in FEATURE_PARAMETERS and isinstance(value, dict):
@@ -312,7 +312,7 @@ def _called(name: str, positional: Sequence[Node], named: dict[str, Node]) -> Br
 
 
 def _starred(name: str, inputs: Node, arguments: dict[str, Node]) -> Bracket:
-    """A call whose inputs stand one after the other, behind what comes first."""
+    """Return a call whose inputs stand one after the other, behind what comes first."""
     first = [arguments.pop("equation")] if "equation" in arguments else []
     items = inputs.items if isinstance(inputs, Bracket) and inputs.opening == "[" else (inputs,)
     return _called(name, [*first, *items], arguments)
@@ -333,7 +333,7 @@ def _keyed(features: Any) -> Keyed:
 
 
 def _noun_of_field(field: Any, form: Form, count: int) -> str:
-    """A variable is called after its key; a component of a tuple after what it is."""
+    """Return a variable is called after its key; a component of a tuple after what it is."""
     last = field if isinstance(field, int) else field.rpartition(".")[2]
     if isinstance(last, str) and not last.isdigit():
         return slug(last)
@@ -341,7 +341,7 @@ def _noun_of_field(field: Any, form: Form, count: int) -> str:
 
 
 def guess_form(form: Form, calls: Sequence[OpCall]) -> Form:
-    """An unknown element as what its first use takes it for; a known one as it is."""
+    """Return an unknown element as what its first use takes it for; a known one as it is."""
     if not (isinstance(form, Single) and not form.known):
         return form
     largest = -1

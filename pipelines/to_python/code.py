@@ -50,7 +50,7 @@ Node = str | Bracket | Prefixed | Chain
 
 
 def call(function: str, *arguments: Node, **named: Node) -> Bracket:
-    """A call.
+    """Return a call.
 
     Example:
         >>> flat(call("tf.cast", "x", dtype="tf.float32"))
@@ -60,22 +60,22 @@ def call(function: str, *arguments: Node, **named: Node) -> Bracket:
 
 
 def listed(items: Iterable[Node]) -> Bracket:
-    """A list."""
+    """Return a list."""
     return Bracket("[", tuple(items), "]")
 
 
 def tupled(items: Iterable[Node]) -> Bracket:
-    """A tuple."""
+    """Return a tuple."""
     return Bracket("(", tuple(items), ")")
 
 
 def mapped(items: Iterable[tuple[str, Node]]) -> Bracket:
-    """A mapping of texts."""
+    """Return a mapping of texts."""
     return Bracket("{", tuple(Prefixed(f"{text(key)}: ", value) for key, value in items), "}")
 
 
 def text(value: str) -> str:
-    r"""A string literal: double quotes unless the text has some, everything that cannot be printed spelled out.
+    r"""Return a string literal: double quotes unless the text has some, everything that cannot be printed spelled out.
 
     Example:
         >>> print(text("it's"), text('a "b"'), text("a\n"))
@@ -88,7 +88,7 @@ def text(value: str) -> str:
 
 
 def scalar(value: Any) -> str:
-    """A number, text, truth value or None.
+    """Return a number, text, truth value or None.
 
     Example:
         >>> scalar(0.5), scalar(float("inf")), scalar("a"), scalar(None)
@@ -102,7 +102,7 @@ def scalar(value: Any) -> str:
 
 
 def flat(node: Node) -> str:
-    """The node on a single line."""
+    """Return the node on a single line."""
     if isinstance(node, str):
         return node
     if isinstance(node, Prefixed):
@@ -114,7 +114,7 @@ def flat(node: Node) -> str:
 
 
 def statement(start: str, node: Node, indent: str = "") -> list[str]:
-    """The lines of ``start`` and an expression, such as ``return `` or ``image = ``.
+    """Return the lines of ``start`` and an expression, such as ``return `` or ``image = ``.
 
     A chain of several links that does not fit on a line stands in parentheses, one call on each line.
     """
@@ -125,12 +125,12 @@ def statement(start: str, node: Node, indent: str = "") -> list[str]:
 
 
 def inside(start: str, node: Node) -> list[str]:
-    """The lines of a statement as it will stand inside a function, without the function's indentation."""
+    """Return the lines of a statement as it will stand inside a function, without the function's indentation."""
     return [line[len(INDENT) :] for line in statement(start, node, INDENT)]
 
 
 def returned(node: Node) -> list[str]:
-    """The statement that returns an expression; a tuple needs no parentheses where it fits on the line."""
+    """Return the statement that returns an expression; a tuple needs no parentheses where it fits on the line."""
     if isinstance(node, Bracket) and node.opening == "(" and len(node.items) > 1:
         bare = f"return {', '.join(map(flat, node.items))}"
         if _fits(INDENT + bare):
@@ -139,7 +139,7 @@ def returned(node: Node) -> list[str]:
 
 
 def lines(node: Node, column: int, before: int = 0, after: int = 0) -> list[str]:
-    """The lines of an expression, without the indentation of the first column.
+    """Return the lines of an expression, without the indentation of the first column.
 
     Args:
         node: The expression.
@@ -187,12 +187,12 @@ def _fits(line: str) -> bool:
 
 
 def comment(words: str, indent: str = "") -> list[str]:
-    """Lines of comment, broken between words; letters that cannot be printed become spaces."""
+    """Return the lines of comment, broken between words; letters that cannot be printed become spaces."""
     return [f"{indent}# {line}" for line in wrapped(words, WIDTH - len(indent) - 2)]
 
 
 def wrapped(words: str, width: int) -> list[str]:
-    """Text in lines of at most ``width`` columns, broken between words where there are any."""
+    """Return text in lines of at most ``width`` columns, broken between words where there are any."""
     import textwrap
 
     printable = "".join(letter if letter.isprintable() else " " for letter in words)
@@ -200,7 +200,7 @@ def wrapped(words: str, width: int) -> list[str]:
 
 
 def docstring(paragraphs: Sequence[str]) -> list[str]:
-    """The lines of a docstring."""
+    """Return the lines of a docstring."""
     written: list[list[str]] = []
     for paragraph in paragraphs:
         # Doubled backslashes take room of their own, and three quotes would end it.

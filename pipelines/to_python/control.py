@@ -25,7 +25,7 @@ def _subject(body: Body, operation: OpCall, element: Form) -> Form:
 
 
 def _after(body: Body, calls: Sequence[OpCall], subject: Form, *, answers: bool = False, name: str = "") -> Result:
-    """The expression for a chain: in place when it is a single one, else the call of a function of its own."""
+    """Return the expression for a chain: in place when it is a single one, else the call of a function of its own."""
     inner = body.inside()
     node, form = inner.chain(calls, subject, answers=answers)
     if not inner.lines:
@@ -49,7 +49,7 @@ def _lambda(body: Body, operation: OpCall, place: str, subject: Form) -> Result:
 
 
 def _settled(body: Body, subject: Form) -> Form:
-    """The subject without expressions that are long: what is put together anew gets a name."""
+    """Return the subject without expressions that are long: what is put together anew gets a name."""
     if isinstance(subject, Single) or (subject.expression is not None and not subject.changed):
         return subject
     return bind(plain(subject), body.assign(noun_of(subject), express(subject)))

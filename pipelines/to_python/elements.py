@@ -56,7 +56,7 @@ UNKNOWN = Single("element", known=False)
 
 
 def bind(form: Form, expression: str) -> Form:
-    """The form with ``expression`` standing for it."""
+    """Return the form with ``expression`` standing for it."""
     if isinstance(form, Keyed):
         parts = {key: bind(part, f"{expression}[{text(key)}]") for key, part in form.parts.items()}
         return Keyed(parts, form.complete, expression)
@@ -67,7 +67,7 @@ def bind(form: Form, expression: str) -> Form:
 
 
 def express(form: Form) -> Node:
-    """The expression for a whole element, put together again where it has been changed."""
+    """Return the expression for a whole element, put together again where it has been changed."""
     if isinstance(form, Single):
         return form.expression
     if form.expression is not None and not form.changed:
@@ -82,7 +82,7 @@ def express(form: Form) -> Node:
 
 
 def as_list(form: Form) -> Node:
-    """A tuple as the list that a function takes; anything else as it is."""
+    """Return a tuple as the list that a function takes; anything else as it is."""
     if isinstance(form, Row) and (form.expression is None or form.changed):
         made = express(form)
         return listed(made.items) if isinstance(made, Bracket) else made
@@ -90,14 +90,14 @@ def as_list(form: Form) -> Node:
 
 
 def _steps(form: Form, path: Field) -> list[Field]:
-    """A field as keys and indices; a key with dots of its own is taken as it is."""
+    """Return a field as keys and indices; a key with dots of its own is taken as it is."""
     if isinstance(path, int) or (isinstance(form, Keyed) and path in form.parts):
         return [path]
     return [int(part) if part.isdigit() else part for part in path.split(".")]
 
 
 def pick(form: Form, path: Field) -> Form:
-    """The component that ``path`` names."""
+    """Return the component that ``path`` names."""
     for step in _steps(form, path):
         form = _child(form, step)
     return form
@@ -118,7 +118,7 @@ def _child(form: Form, step: Field) -> Form:
 
 
 def put(form: Form, path: Field, value: Form) -> Form:
-    """The element with ``value`` as the component that ``path`` names."""
+    """Return the element with ``value`` as the component that ``path`` names."""
     return _put(form, _steps(form, path), value)
 
 
@@ -139,7 +139,7 @@ def _put(form: Form, steps: Sequence[Field], value: Form) -> Form:
 
 
 def variables(form: Form) -> Iterator[str]:
-    """The variables that an element's expressions use."""
+    """Yield the variables that an element's expressions use."""
     if isinstance(form, Single):
         yield from re.findall(r"(?<![\w\"'.])[A-Za-z_]\w*", form.expression)
         return
@@ -163,7 +163,7 @@ def noun_of(form: Form) -> str:
 
 
 def leaves(form: Form) -> Iterator[Single]:
-    """All components."""
+    """Yield all components."""
     if isinstance(form, Single):
         yield form
     else:
@@ -172,7 +172,7 @@ def leaves(form: Form) -> Iterator[Single]:
 
 
 def each(form: Form, change: Callable[[Single], Single]) -> Form:
-    """The form alone, without expressions, every component changed."""
+    """Return the form alone, without expressions, every component changed."""
     if isinstance(form, Keyed):
         return Keyed({key: each(part, change) for key, part in form.parts.items()}, form.complete)
     if isinstance(form, Row):
@@ -181,20 +181,20 @@ def each(form: Form, change: Callable[[Single], Single]) -> Form:
 
 
 def batched(form: Form) -> Form:
-    """The form of a batch of such elements."""
+    """Return the form of a batch of such elements."""
     return each(form, lambda part: replace(part, many=True))
 
 
 def unbatched(form: Form) -> Form:
-    """The form of the elements of such batches."""
+    """Return the form of the elements of such batches."""
     return each(form, lambda part: replace(part, many=False))
 
 
 def windows(form: Form) -> Form:
-    """The form of windows: a dataset in place of every component."""
+    """Return the form of windows: a dataset in place of every component."""
     return each(form, lambda part: Single("window", known=part.known, inside=part))
 
 
 def plain(form: Form) -> Form:
-    """The form alone, without the expressions."""
+    """Return the form alone, without the expressions."""
     return each(form, lambda part: part)

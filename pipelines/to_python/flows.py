@@ -42,7 +42,7 @@ def _labelled(source: Any, noun: str) -> Form:
 
 
 def written_form(written: Any) -> Form:
-    """The form of a structure of arrays, literals or signatures."""
+    """Return the form of a structure of arrays, literals or signatures."""
     if isinstance(written, OuterElement) or not isinstance(written, Structure):
         return UNKNOWN
     return _form(written.value, "value")
@@ -62,7 +62,7 @@ def _form(value: Any, noun: str) -> Form:
 
 
 def singular(noun: str) -> str:
-    """The name of one of many.
+    """Return the name of one of many.
 
     Example:
         >>> singular("images"), singular("x"), singular("classes")

@@ -43,13 +43,13 @@ class Module:
     _from_files: dict[str, list[str]] = field(default_factory=dict)
 
     def name(self, wanted: str) -> str:
-        """A name at the top level, which is then taken."""
+        """Return a name at the top level, which is then taken."""
         chosen = unique(wanted, self.taken)
         self.taken.add(chosen)
         return chosen
 
     def constant(self, wanted: str, node: Node, note: str = "") -> str:
-        """The name of a constant at the top of the file; the same value has one name."""
+        """Return the name of a constant at the top of the file; the same value has one name."""
         key = flat(node)
         if key not in self._written:
             name = self.name(slug(wanted, "constant").upper())
@@ -58,7 +58,7 @@ class Module:
         return self._written[key]
 
     def maker(self, identity: int, wanted: str, node: Node) -> str:
-        """The name of an object that is made once, such as a layer; each has its own."""
+        """Return the name of an object that is made once, such as a layer; each has its own."""
         key = f"maker {identity}"
         if key not in self._written:
             self._written[key] = self.name(wanted)
@@ -73,7 +73,7 @@ class Module:
             self.functions.insert(0, lines.splitlines())
 
     def here(self) -> str:
-        """The variable with the spec's folder."""
+        """Return the variable with the spec's folder."""
         if "HERE" not in self._folders:
             self.imports.add("from pathlib import Path")
             base = _relative(self.loaded.base_dir, self.folder)
@@ -82,7 +82,7 @@ class Module:
         return "HERE"
 
     def data_folder(self, name: str) -> str:
-        """The variable with the folder of an input that pipeprof makes."""
+        """Return the variable with the folder of an input that pipeprof makes."""
         if name not in self._folders:
             self.imports.add("from pathlib import Path")
             recipe = flow(self.loaded.data.get("data", {}).get(name))
@@ -94,7 +94,7 @@ class Module:
         return self._folders[name]
 
     def python(self, reference: PythonRef) -> str:
-        """The name of a user's function, which is imported from its file."""
+        """Return the name of a user's function, which is imported from its file."""
         key = f"python {reference}"
         if key in self._written:
             return self._written[key]
@@ -137,7 +137,7 @@ class Module:
         return name
 
     def header(self) -> list[str]:
-        """Imports and constants, in the order that a formatter keeps."""
+        """Return imports and constants, in the order that a formatter keeps."""
         standard = sorted(each for each in self.imports if each.startswith(_STANDARD))
         standard += sorted(each for each in self.imports if each == "from pathlib import Path")
         third = sorted(self.imports - set(standard) | {"import tensorflow as tf"})
@@ -155,7 +155,7 @@ class Module:
 
 
 def _relative(target: Path, folder: Path) -> str:
-    """The spec's folder as seen from the file."""
+    """Return the spec's folder as seen from the file."""
     folder, target = folder.resolve(), target.resolve()
     if folder == target:
         return "Path(__file__).resolve().parent"
@@ -175,6 +175,6 @@ def _shown_folder(folder: PurePath) -> Node:
 
 
 def function_lines(name: str, parameters: Sequence[Node], body: Sequence[str]) -> list[str]:
-    """The lines of a function."""
+    """Return the lines of a function."""
     *front, last = lines(Bracket(f"def {name}(", tuple(parameters), ")"), 0, after=1)
     return [*front, f"{last}:", *(f"    {line}" if line else "" for line in body)]

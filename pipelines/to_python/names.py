@@ -48,7 +48,7 @@ _VERBS: Final = (
 
 
 def slug(words: str, default: str = "value") -> str:
-    """A lower-case identifier made of the letters and digits of ``words``.
+    """Return a lower-case identifier made of the letters and digits of ``words``.
 
     Example:
         >>> slug("Image/Encoded"), slug("3d"), slug("class"), slug("--")
@@ -64,7 +64,7 @@ def slug(words: str, default: str = "value") -> str:
 
 
 def plural(noun: str) -> str:
-    """The name of many of them.
+    """Return the name of many of them.
 
     Example:
         >>> plural("image"), plural("index"), plural("labels"), plural("class_"), plural("a")

@@ -28,7 +28,7 @@ _LISTED: Final = 8
 
 
 def layer(body: Body, operation: OpCall, element: Form) -> tuple[Node, Form]:
-    """A Keras layer and its call."""
+    """Return a Keras layer and its call."""
     arguments: dict[str, Node] = {}
     for name, value in operation.arguments.items():
         if name not in _CALLED:
@@ -51,7 +51,7 @@ def layer(body: Body, operation: OpCall, element: Form) -> tuple[Node, Form]:
 
 
 def _own(body: Body, operation: OpCall, wanted: str, made: Node) -> str:
-    """The variable at the top of the file; every call has an object of its own."""
+    """Return the variable at the top of the file; every call has an object of its own."""
     return body.module.maker(id(operation), wanted, made)
 
 
@@ -60,7 +60,7 @@ def _call(name: str, arguments: dict[str, Node]) -> Node:
 
 
 def table(body: Body, operation: OpCall) -> str:
-    """The variable with a lookup table."""
+    """Return the variable with a lookup table."""
     given = operation.arguments
     initializer = _from_file(body, given) if "filename" in given else _from_keys(body, given)
     if operation.name.endswith("StaticHashTable"):

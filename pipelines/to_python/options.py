@@ -14,7 +14,7 @@ _ENUMERATIONS: Final = {
 
 
 def option_lines(target: str, written: dict[str, Any]) -> list[str]:
-    """The statements that set what was written."""
+    """Return the statements that set what was written."""
     lines: list[str] = []
     for name, value in written.items():
         if isinstance(value, dict):

@@ -35,7 +35,7 @@ class Padding:
         return found
 
     def values(self, stage: Any) -> Node | None:
-        """The values of a stage; None when a dtype is not known before it runs."""
+        """Return the values of a stage; None when a dtype is not known before it runs."""
         written = stage.padding_values.value
         if not any(isinstance(value, int | float) and not isinstance(value, bool) for value in _leaves(written)):
             return self._like_written(written)
@@ -88,7 +88,7 @@ class Padding:
 
 
 def of_dataset(written: Any) -> Node:
-    """The values in the dtypes of ``dataset``, whose element is known only when it is there."""
+    """Return the values in the dtypes of ``dataset``, whose element is known only when it is there."""
     if isinstance(written, Mapping | tuple):
         return _of(written, "dataset.element_spec")
     made = f"lambda spec: {flat(_of(written, 'spec'))}"

@@ -19,7 +19,7 @@ if __name__ == "__main__":
 
 
 def render(loaded: LoadedSpec, data_dirs: Mapping[str, Path], folder: Path | None = None) -> str:
-    """Python that makes the dataset of a spec.
+    """Return Python that makes the dataset of a spec.
 
     The file can be run, imported and profiled (``file.py:make_dataset``). What measures and consumes the pipeline
     (``step``, ``measure``, ``ignore``) is not part of it.
@@ -47,7 +47,7 @@ def render(loaded: LoadedSpec, data_dirs: Mapping[str, Path], folder: Path | Non
 
 
 def data_folders(loaded: LoadedSpec) -> dict[str, Path]:
-    """Where the inputs under ``data:`` are, or will be once they are made."""
+    """Return where the inputs under ``data:`` are, or will be once they are made."""
     from pipeprof.pipelines.data.folders import entry_name, find, locate
 
     cache = locate()

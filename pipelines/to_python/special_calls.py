@@ -55,7 +55,7 @@ def _rename(body: Body, operation: OpCall, element: Form) -> Result:
 
 
 def _keyed(element: Form) -> Form:
-    """An unknown element as a mapping."""
+    """Return an unknown element as a mapping."""
     if isinstance(element, Single):
         return Keyed({}, complete=False, expression=element.expression)
     return element

@@ -90,7 +90,7 @@ class Chains:
         self.padding = Padding(module)
 
     def pipeline(self, pipeline: Any, here: RenderContext) -> tuple[Node, Form]:
-        """The dataset of a `Spec` or `Pipeline`, and the form of its elements."""
+        """Return the dataset of a `Spec` or `Pipeline`, and the form of its elements."""
         if pipeline.source is None:
             given = here.outer if pipeline.on is None else pick(here.outer, pipeline.on)
             node, form = express(given), (given.inside if isinstance(given, Single) else None) or UNKNOWN
@@ -102,12 +102,12 @@ class Chains:
         return node, form
 
     def variable(self, pipeline: Pipeline, here: RenderContext, wanted: str = "") -> tuple[str, Form]:
-        """A dataset of its own, which gets a name."""
+        """Return a dataset of its own, which gets a name."""
         node, form = self.pipeline(pipeline, here)
         return here.scope.assign(wanted or _dataset_noun(form), node, ()), form
 
     def source(self, source: Source, here: RenderContext) -> tuple[Node, Form]:
-        """A source and the form of its elements."""
+        """Return a source and the form of its elements."""
         datasets = getattr(source, "datasets", None)
         if isinstance(datasets, Pipelines):
             return self._combined(source, datasets, here)
@@ -170,7 +170,7 @@ class Chains:
         return self._call(f"tf.data.Dataset.{source.op}", source, arguments), form
 
     def stage(self, stage: Stage, here: RenderContext) -> tuple[Bracket, Form]:
-        """The link of a stage, and what its elements are."""
+        """Return the link of a stage, and what its elements are."""
         arguments: dict[str, Node] = {}
         form = here.form
         after = stage_form(stage, form)
@@ -195,7 +195,7 @@ class Chains:
         return self._call(f".{stage.op}", stage, arguments), after
 
     def _padded(self, stage: Stage, arguments: dict[str, Node]) -> Bracket:
-        """The link of a stage whose padding values have the dtypes of the components."""
+        """Return the link of a stage whose padding values have the dtypes of the components."""
         values = self.padding.values(stage)
         arguments["padding_values"] = values or of_dataset(vars(stage)["padding_values"].value)
         call = self._call(f".{stage.op}", stage, arguments)
@@ -214,7 +214,7 @@ class Chains:
         return Bracket(f"{name}(", (*positional, *(Prefixed(f"{key}=", node) for key, node in arguments.items())), ")")
 
     def _arguments(self, op: Op, here: RenderContext) -> dict[str, Node]:
-        """The arguments that were written, in TensorFlow's order."""
+        """Return the arguments that were written, in TensorFlow's order."""
         written = [name for name in type(op).model_fields if name in op.model_fields_set and name not in _INLINE]
         found: dict[str, Node] = {}
         generator = getattr(op, "generator", None)
@@ -277,7 +277,7 @@ class Chains:
         return self.values.structure(value)
 
     def options(self, options: Options, scope: Body) -> str:
-        """The variable with options, which statements before have set."""
+        """Return the variable with options, which statements before have set."""
         name = scope.assign("options", "tf.data.Options()", ())
         scope.lines += option_lines(name, options.written())
         return name
@@ -285,7 +285,7 @@ class Chains:
     def element_function(
         self, function: ElementFunction, form: Form, op: Op, role: str, *, answers: bool
     ) -> tuple[Node, Form]:
-        """The name of a function over elements, and the form of what it gives."""
+        """Return the name of a function over elements, and the form of what it gives."""
         if function.python is not None:
             return self.module.python(function.python), UNKNOWN
         calls = function.ops or []
@@ -300,7 +300,7 @@ class Chains:
         return name, result
 
     def pipeline_function(self, function: PipelineFunction, form: Form, op: Op, role: str) -> tuple[Node, Form]:
-        """The name of a function from an element (or a dataset) to a dataset, and the form of its elements."""
+        """Return the name of a function from an element (or a dataset) to a dataset, and the form of its elements."""
         if function.python is not None:
             return self.module.python(function.python), UNKNOWN
         name = self._function_name(op, role, [])
@@ -338,7 +338,7 @@ class Chains:
 
 
 def _guessed_outer(function: PipelineFunction, form: Form) -> Form:
-    """An unknown outer element is what the pipeline takes it for: a tuple if it picks an index."""
+    """Return an unknown outer element is what the pipeline takes it for: a tuple if it picks an index."""
     first = getattr(function.source, function.source.element_argument, None) if function.source else None
     on = function.on if first is None else first.on if isinstance(first, OuterElement) else None
     if isinstance(form, Single) and not form.known and isinstance(on, int):

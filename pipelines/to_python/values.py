@@ -35,7 +35,7 @@ class Values(Files):
     """The expressions of values; imports, constants and helpers that they need are added to the module."""
 
     def constant(self, value: Any) -> Node:
-        """An argument: nested lists and mappings of literals, dtypes, arrays, files and features."""
+        """Return an argument: nested lists and mappings of literals, dtypes, arrays, files and features."""
         if isinstance(value, Structure):
             return self.structure(value.value)
         if isinstance(value, FilePatterns):
@@ -47,7 +47,7 @@ class Values(Files):
         return self.component(value)
 
     def plain_list(self, value: Any) -> Node:
-        """An argument of a layer, which takes texts as a list."""
+        """Return an argument of a layer, which takes texts as a list."""
         if isinstance(value, LinesArray):
             return lines_of(self, str(value.lines))
         return self.constant(value)
@@ -71,7 +71,7 @@ class Values(Files):
         return listed(items)
 
     def component(self, value: Any) -> Node:
-        """A single value."""
+        """Return a single value."""
         if isinstance(value, ARRAYS):
             return self.module.constant(array_noun(value, "array"), array(self, value))
         if isinstance(value, AutotuneConstant):
@@ -122,7 +122,7 @@ def dtype(name: str) -> str:
 
 
 def shape(dimensions: tuple[int | None, ...] | None) -> str:
-    """A shape as a tuple."""
+    """Return a shape as a tuple."""
     return repr(None if dimensions is None else tuple(dimensions))
 
 

@@ -85,7 +85,7 @@ def assemble(
     problem: Problem | None = None,
     exit_code: int | None = None,
 ) -> Profile:
-    """The document as it stands now; `exit_code` makes it final."""
+    """Return the document as it stands now; `exit_code` makes it final."""
     steps = _steps(facts, observed)
     stages, notes = _stages(facts, observed)
     stages, cpu = _attribute_time(facts, observed, stages, steps)
@@ -270,7 +270,7 @@ def _attribute_time(
 
 
 def _pool(facts: RunFacts, observed: Observed) -> float | None:
-    """Threads that functions run on: a pool of the pipeline's own, else one for each core of the machine."""
+    """Return threads that functions run on: a pool of the pipeline's own, else one for each core of the machine."""
     options = (observed.graphs.options if observed.graphs is not None else None) or {}
     own = options.get("threading.private_threadpool_size")
     return float(own) if own else facts.host.schedulable_cores or facts.host.cores

@@ -31,7 +31,7 @@ class DescribedTarget(SpecOfFunction):
 def describe_target(
     target: str, arguments: Sequence[tuple[str, str]], *, folder: Path, name: str, arrays: str | None, force: bool
 ) -> DescribedTarget:
-    """The spec of a function.
+    """Return the spec of a function.
 
     Args:
         target: ``file.py:function`` or ``package.module:function``.
@@ -72,7 +72,7 @@ def describe_target(
 
 
 def _ask_worker(job: DescribeJob) -> tuple[DescribeAnswer | None, str, int]:
-    """The worker's answer, what was printed, and how it ended."""
+    """Return the worker's answer, what was printed, and how it ended."""
     # Files, not pipes: what the function has started may hold them open for ever.
     with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as prints:
         try:

@@ -216,7 +216,7 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
 
 
 def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[StageAt | None, tuple[str, int] | None]:
-    """The iterator that buffered most at the last look, and the only written stage it can belong to."""
+    """Return the iterator that buffered most at the last look, and the only written stage it can belong to."""
     model = observed.answer.model if observed.answer is not None else None
     largest = max(model["nodes"] if model is not None else [], key=lambda node: node["buffered_bytes"], default=None)
     if largest is None or largest["buffered_bytes"] < 50e6:

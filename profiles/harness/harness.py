@@ -187,7 +187,7 @@ class _Run:
         return view_of_spec(loaded, cores=host.cores, memory_limit_bytes=host.memory_limit_bytes)
 
     def _spec_view(self) -> PipelineView:
-        """The view of the spec as written, made once."""
+        """Return the view of the spec as written, made once."""
         return self._view
 
     def _pin_to_op(self, problem: Problem) -> None:
@@ -340,7 +340,7 @@ def _target(settings: RunSettings) -> Target:
 
 
 def written_stages(loaded: LoadedSpec | None) -> dict[str, StageAt]:
-    """The stages of a spec by address, with their places; empty for a Python target."""
+    """Return the stages of a spec by address, with their places; empty for a Python target."""
     if loaded is None:
         return {}
     found = {}
@@ -352,7 +352,7 @@ def written_stages(loaded: LoadedSpec | None) -> dict[str, StageAt]:
 
 
 def _as_written(stages: Mapping[str, StageAt]) -> list[Stage]:
-    """The stages without anything measured, for a run that did not get as far as its graph."""
+    """Return the stages without anything measured, for a run that did not get as far as its graph."""
     return [
         Stage(
             id=address,

@@ -59,11 +59,11 @@ class Output:
             self._lost += gone
 
     def text(self) -> str:
-        """All that is kept."""
+        """Return all that is kept."""
         return b"".join(self._chunks)[-OUTPUT_BYTES:].decode("utf-8", "replace")
 
     def users(self) -> str | None:
-        """The beginning and the end without TensorFlow's own log lines; `None` if nothing is left."""
+        """Return the beginning and the end without TensorFlow's own log lines; `None` if nothing is left."""
         lines = list(_without_log(_lines(self.text())))
         head: list[str] = []
         if self._lost > len(self._head):
@@ -78,7 +78,7 @@ class Output:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines as a terminal would leave them: without colours, and of what was overwritten only the last."""
+    """Return the lines as a terminal would leave them: without colours, and of what was overwritten only the last."""
     lines = _COLOURS.sub("", text).replace("\r\n", "\n").split("\n")
     seen = [line.rstrip("\r").rpartition("\r")[2] for line in lines]
     return seen if seen[-1] else seen[:-1]
@@ -160,7 +160,7 @@ class WorkerProcess:
         return self._end.send(command)
 
     def read_messages(self) -> list[WorkerMessage] | None:
-        """The messages that have come; `None` once the worker has closed its end."""
+        """Return the messages that have come; `None` once the worker has closed its end."""
         found: list[WorkerMessage] = []
         while True:
             try:

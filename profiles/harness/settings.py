@@ -102,7 +102,7 @@ def plan(settings: RunSettings) -> Plan:
 
 
 def describe_step(step: Step, base: Path) -> tuple[StepJob, str]:
-    """A step as the worker's job has it, and in words; a Python step's file is resolved against `base`."""
+    """Return a step as the worker's job has it, and in words; a Python step's file is resolved against `base`."""
     if step.python is not None:
         path = base / step.python.file
         target = f"{path.resolve()}:{step.python.function}"
@@ -135,7 +135,7 @@ def job_of(
     memory_limit: int | None,
     warm: Sequence[Path] = (),
 ) -> Job:
-    """The worker's job.
+    """Return the worker's job.
 
     Args:
         settings: What the command line says.
@@ -173,7 +173,7 @@ def job_of(
 
 
 def python_files(loaded: LoadedSpec) -> list[Path]:
-    """The Python files that a spec names, wherever it may name one."""
+    """Return the Python files that a spec names, wherever it may name one."""
     from pipeprof.pipelines.ops.values.values import PythonRef
     from pipeprof.pipelines.spec.paths import leaves
 

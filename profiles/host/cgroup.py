@@ -40,7 +40,7 @@ def _folders(mount: Path, path: str) -> tuple[Path, ...]:
 
 
 def _mount(root: Path, controller: str, together: str) -> Path | None:
-    """Where a version 1 controller is mounted: alone (maybe as a link), or under the joint name."""
+    """Return where a version 1 controller is mounted: alone (maybe as a link), or under the joint name."""
     for name in (controller, together):
         if (root / name).is_dir():
             return root / name
@@ -69,7 +69,7 @@ def _places(pid: Pid, proc: Path, root: Path) -> dict[str, _Place]:
 
 
 def _number(path: Path) -> int | None:
-    """The integer in a file; ``None`` for no file and for ``max``."""
+    """Return the integer in a file; ``None`` for no file and for ``max``."""
     try:
         return int(read_text(path) or "")
     except ValueError:
@@ -116,12 +116,12 @@ class Cgroup:
         return None if place is None or not place.folders[0].is_dir() else place.version
 
     def folders(self, controller: str = "memory") -> tuple[Path, ...]:
-        """The group's folder and its ancestors, as far as they are visible from here."""
+        """Return the group's folder and its ancestors, as far as they are visible from here."""
         place = self._places.get(controller)
         return () if place is None else place.folders
 
     def limits(self) -> tuple[int | None, ...]:
-        """Memory limit in bytes of each of :meth:`folders`."""
+        """Return memory limit in bytes of each of :meth:`folders`."""
         place = self._places.get("memory")
         if place is None:
             return ()
@@ -130,7 +130,7 @@ class Cgroup:
         return tuple(limit if limit is not None and limit < _UNLIMITED else None for limit in found)
 
     def memory_limit(self) -> int | None:
-        """The smallest limit in bytes of the group and its ancestors.
+        """Return the smallest limit in bytes of the group and its ancestors.
 
         Version 1 also tells the smallest one above what a container can see.
         """
@@ -141,7 +141,7 @@ class Cgroup:
         return min(known) if known else None
 
     def memory_held(self) -> int | None:
-        """Bytes charged to the folder with the smallest limit, without file pages that were not used lately.
+        """Return bytes charged to the folder with the smallest limit, without file pages that were not used lately.
 
         The kernel would give those up at once.
         """
@@ -172,7 +172,7 @@ class Cgroup:
         return _number(folder / ("memory.current" if new else "memory.usage_in_bytes"))
 
     def memory_events(self) -> MemoryEvents | None:
-        """Counters of kills and of limits hit; ``None`` without a memory group or where it counts neither."""
+        """Return counters of kills and of limits hit; ``None`` without a memory group or where it counts neither."""
         place = self._places.get("memory")
         if place is None:
             return None
@@ -201,7 +201,7 @@ class Cgroup:
         return None
 
     def throttled_seconds(self) -> float | None:
-        """Time that the cores stood still because a quota was used up, summed over cores and over ancestors."""
+        """Return time that the cores stood still because a quota was used up, summed over cores and over ancestors."""
         place = self._places.get("cpu")
         if place is None:
             return None

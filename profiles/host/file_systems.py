@@ -45,7 +45,7 @@ def _mounts(text: str) -> dict[PurePosixPath, str]:
 
 
 def _read_files(folder: Path) -> set[PurePosixPath]:
-    """Paths of the files that are open for reading only."""
+    """Return the paths of the files that are open for reading only."""
     found = set()
     try:
         opened = list((folder / "fd").iterdir())

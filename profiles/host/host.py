@@ -54,7 +54,7 @@ def run_tool(command: Sequence[str]) -> str | None:
 
 
 def cpu_model(proc: Path = PROC, run: Run = run_tool) -> str | None:
-    """The processor's name: x86 Linux has it in ``cpuinfo``, macOS in ``sysctl``, others may have none."""
+    """Return the processor's name: x86 Linux has it in ``cpuinfo``, macOS in ``sysctl``, others may have none."""
     for line in (read_text(proc / "cpuinfo") or "").splitlines():
         name, _, value = line.partition(":")
         if name.strip().lower() in {"model name", "cpu model", "hardware"} and value.strip():
@@ -64,7 +64,7 @@ def cpu_model(proc: Path = PROC, run: Run = run_tool) -> str | None:
 
 
 def gpus(run: Run = run_tool) -> list[str]:
-    """Names of the NVIDIA GPUs that ``nvidia-smi`` lists; empty where there is none."""
+    """Return the names of the NVIDIA GPUs that ``nvidia-smi`` lists; empty where there is none."""
     found = []
     for line in (run(["nvidia-smi", "-L"]) or "").splitlines():
         # GPU 0: NVIDIA H200 (UUID: GPU-…); parts of a GPU are indented below it.
@@ -74,7 +74,7 @@ def gpus(run: Run = run_tool) -> list[str]:
 
 
 def host_facts(limit: MemoryLimit | None = None, cgroup: Cgroup | None = None, proc: Path = PROC) -> Host:
-    """The machine for the profile.
+    """Return the machine for the profile.
 
     Args:
         limit: The memory limit of the run.
@@ -108,7 +108,7 @@ def versions() -> dict[str, str | None]:
 
 
 def load_average() -> float | None:
-    """Processes running or ready to run, averaged over the last minute."""
+    """Return processes running or ready to run, averaged over the last minute."""
     try:
         return os.getloadavg()[0]
     except (OSError, AttributeError):

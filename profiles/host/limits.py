@@ -53,7 +53,7 @@ class CgroupMemory:
 
 
 def cgroup_memory(cgroup: Cgroup) -> CgroupMemory | None:
-    """The limit of a control group; ``None`` if it has none."""
+    """Return the limit of a control group; ``None`` if it has none."""
     limit = cgroup.memory_limit()
     return None if limit is None else CgroupMemory(limit, cgroup.memory_held())
 
@@ -82,7 +82,7 @@ def memory_limit(
     *,
     own_bytes: int = 0,
 ) -> MemoryLimit | None:
-    """The limit to hold a worker to.
+    """Return the limit to hold a worker to.
 
     Args:
         option: ``--memory-limit`` in bytes.

@@ -31,7 +31,7 @@ class SystemTimes:
 
 
 def system_times(proc: Path = PROC) -> SystemTimes | None:
-    """The first line of ``/proc/stat``; guest time is left out because user time holds it already."""
+    """Return the first line of ``/proc/stat``; guest time is left out because user time holds it already."""
     first, _, rest = (read_text(proc / "stat") or "").partition("\n")
     line = first.split()
     if len(line) < 9 or line[0] != "cpu" or not all(word.isdecimal() for word in line[1:9]):
@@ -80,5 +80,5 @@ def machine_memory(proc: Path = PROC) -> MachineMemory | None:
 
 
 def kernel_oom_kills(proc: Path = PROC) -> int | None:
-    """Processes that the kernel has killed since boot because memory ran out, machine-wide."""
+    """Return processes that the kernel has killed since boot because memory ran out, machine-wide."""
     return fields(read_text(proc / "vmstat")).get("oom_kill")

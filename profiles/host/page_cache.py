@@ -63,7 +63,7 @@ class Eviction:
 
 
 def _resident_pages(descriptor: int, size: int) -> int | None:
-    """Pages of a file in the page cache, by ``mincore(2)``; Linux only."""
+    """Return pages of a file in the page cache, by ``mincore(2)``; Linux only."""
     try:
         mincore = ctypes.CDLL(None, use_errno=True).mincore
     except (OSError, AttributeError):
@@ -85,7 +85,7 @@ def _resident_pages(descriptor: int, size: int) -> int | None:
 
 
 def _open(path: Path) -> int:
-    """A regular file, for reading. Raises ``OSError`` for anything else, without waiting on pipes."""
+    """Return a regular file, for reading. Raises ``OSError`` for anything else, without waiting on pipes."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -94,7 +94,7 @@ def _open(path: Path) -> int:
 
 
 def resident_bytes(path: Path) -> int | None:
-    """How much of a file is in the page cache; ``None`` if that cannot be known.
+    """Return how much of a file is in the page cache; ``None`` if that cannot be known.
 
     Linux answers truly to those who may write the file, and "all of it" to others.
     """
@@ -168,7 +168,7 @@ def evict(files: Iterable[Path]) -> Eviction:
 
 
 def in_memory(files: Sequence[Path]) -> bool:
-    """Whether the files are in the page cache, all but a hundredth; of many files some are looked at.
+    """Return whether the files are in the page cache, all but a hundredth; of many files some are looked at.
 
     False where that cannot be known.
     """

@@ -45,7 +45,7 @@ class FamilyReading:
 
 
 def _sum(values: list[int | None]) -> int | None:
-    """The sum of what is known (a descendant may end while it is read)."""
+    """Return the sum of what is known (a descendant may end while it is read)."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None
 
@@ -85,7 +85,7 @@ class ProcfsReader:
         self._newest: int | None = None
 
     def read(self, pid: int) -> FamilyReading | None:
-        """The reading now; ``None`` once the process has ended, also if its id has been given to another."""
+        """Return the reading now; ``None`` once the process has ended, also if its id has been given to another."""
         now = self._clock()
         due = self._due(now)
         if due and not self._look(pid, now):
@@ -109,7 +109,7 @@ class ProcfsReader:
         )
 
     def _due(self, now: float) -> bool:
-        """Whether to look for descendants."""
+        """Return whether to look for descendants."""
         since = now - self._looked if self._looked is not None else LOOK_AT_LEAST_EVERY
         if since < self._look_every:
             return False
@@ -117,7 +117,7 @@ class ProcfsReader:
         return since >= LOOK_AT_LEAST_EVERY or self._newest is None or self._newest != before
 
     def _with_own_memory(self, pid: int) -> frozenset[int]:
-        """The children but those that are about to start a program and still use their parent's memory."""
+        """Return the children but those that are about to start a program and still use their parent's memory."""
         family = (pid, *self._children)
         for child in self._children:
             if child not in self._apart and not any(self._same_memory(child, one) for one in family if one != child):
@@ -137,7 +137,7 @@ class ProcfsReader:
         return {one: held for one, held in found.items() if held is not None}
 
     def bytes_read(self, pid: int) -> int | None:
-        """Bytes fetched from storage for the process, its descendants, and those that it has reaped."""
+        """Return bytes fetched from storage for the process, its descendants, and those that it has reaped."""
         own = io_read_bytes(pid, self._proc)
         children = descendants(pid, self._proc)
         return None if own is None else _sum([own, *(io_read_bytes(child, self._proc) for child in children)])
@@ -166,7 +166,7 @@ class PsutilReader:
     """The same where there is no ``/proc`` (macOS): memory and CPU time; no shares, no bytes from the disk."""
 
     def read(self, pid: int) -> FamilyReading | None:
-        """The reading now; ``None`` once the process has ended."""
+        """Return the reading now; ``None`` once the process has ended."""
         import psutil
 
         try:
@@ -199,7 +199,7 @@ class PsutilReader:
 
 
 def system_reader() -> ProcfsReader | PsutilReader:
-    """The reader for this machine."""
+    """Return the reader for this machine."""
     return (
         ProcfsReader(cpu_clock=process_cpu_clock, same_memory=same_memory)
         if stat("self") is not None

@@ -44,7 +44,7 @@ class Walker(Protocol):
 
 
 def family_bytes(parent: int, pages: Mapping[int, Pages], shares: Mapping[int, Shares], libraries: int = 0) -> int:
-    """Memory of all, each page once; of a process without shares all that is resident.
+    """Return memory of all, each page once; of a process without shares all that is resident.
 
     Args:
         parent: The parent's id.
@@ -151,7 +151,7 @@ class FamilyMemory:
         self._libraries = _Libraries(walker)
 
     def bytes(self, parent: int, pages: Mapping[int, Pages], limit: float | None = None) -> int:
-        """Memory of all, each page once.
+        """Return memory of all, each page once.
 
         Args:
             parent: The parent's id.

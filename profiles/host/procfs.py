@@ -28,7 +28,7 @@ _KCMP_VM = 1
 
 
 def read_text(path: Path | str) -> str | None:
-    """The whole of a small file, or ``None`` if it cannot be read.
+    """Return the whole of a small file, or ``None`` if it cannot be read.
 
     Uses bare system calls: at 20 samples a second the layers of ``open`` would be most of the cost.
     """
@@ -48,7 +48,7 @@ def read_text(path: Path | str) -> str | None:
 
 
 def fields(text: str | None) -> dict[str, int]:
-    """The integers of ``Name: 123 kB`` or ``name 123`` lines; sizes in kB are given in bytes."""
+    """Return the integers of ``Name: 123 kB`` or ``name 123`` lines; sizes in kB are given in bytes."""
     values: dict[str, int] = {}
     for line in (text or "").splitlines():
         words = line.split()
@@ -217,7 +217,7 @@ def libraries(pid: Pid, proc: Path = PROC) -> dict[str, int]:
 
 
 def io_read_bytes(pid: Pid, proc: Path = PROC) -> int | None:
-    """Bytes fetched from storage for the process and the children it has reaped.
+    """Return bytes fetched from storage for the process and the children it has reaped.
 
     Some file systems (FUSE, network, 9p) do not count them.
     """
@@ -225,7 +225,7 @@ def io_read_bytes(pid: Pid, proc: Path = PROC) -> int | None:
 
 
 def process_cpu_clock(pid: int) -> float | None:
-    """CPU seconds of a process with the scheduler's resolution instead of a tick's 10 ms; Linux only.
+    """Return CPU seconds of a process with the scheduler's resolution instead of a tick's 10 ms; Linux only.
 
     This is what ``clock_getcpuclockid(3)`` gives: the process id, inverted, above three bits for the kind of clock.
     """
@@ -238,14 +238,14 @@ def process_cpu_clock(pid: int) -> float | None:
 
 
 def newest_pid(proc: Path = PROC) -> int | None:
-    """The id that was given last, to a process or a thread; ``None`` where the system does not tell."""
+    """Return the id that was given last, to a process or a thread; ``None`` where the system does not tell."""
     words = (read_text(f"{proc}/loadavg") or "").split()
     # 0.20 0.70 1.13 3/146 7747
     return (int(words[4]) or None) if len(words) == 5 and words[4].isdecimal() else None
 
 
 def _numbers(folder: Path | str) -> list[int]:
-    """Names in a folder that are process or thread ids."""
+    """Return the names in a folder that are process or thread ids."""
     try:
         with os.scandir(folder) as entries:
             return [int(entry.name) for entry in entries if entry.name.isdecimal()]
@@ -262,7 +262,7 @@ class ThreadTimes:
 
 
 def thread_times(pid: Pid, proc: Path = PROC) -> dict[int, ThreadTimes] | None:
-    """Times of each live thread by its id; ``None`` if the process is gone or the kernel does not keep them."""
+    """Return times of each live thread by its id; ``None`` if the process is gone or the kernel does not keep them."""
     found: dict[int, ThreadTimes] = {}
     for thread in _numbers(f"{proc}/{pid}/task"):
         words = (read_text(f"{proc}/{pid}/task/{thread}/schedstat") or "").split()
@@ -272,7 +272,7 @@ def thread_times(pid: Pid, proc: Path = PROC) -> dict[int, ThreadTimes] | None:
 
 
 def _listed_children(pid: int, proc: Path) -> list[int] | None:
-    """Children as the threads' ``children`` files list them; ``None`` if the kernel was built without those."""
+    """Return children as the threads' ``children`` files list them; ``None`` if the kernel was built without those."""
     found: list[int] = []
     listed = False
     for thread in _numbers(f"{proc}/{pid}/task"):
@@ -292,7 +292,7 @@ def _scanned_children(proc: Path) -> dict[int, list[int]]:
 
 
 def descendants(pid: int, proc: Path = PROC) -> tuple[int, ...]:
-    """Children, their children and so on, parents first; empty when there are none or the process is gone."""
+    """Return children, their children and so on, parents first; empty when there are none or the process is gone."""
     if stat(pid, proc) is None:
         return ()
     scanned = _scanned_children(proc) if _listed_children(pid, proc) is None else None

@@ -38,7 +38,7 @@ class Reader(Protocol):
     """Reads a process and its descendants; ``None`` once it has ended."""
 
     def read(self, pid: int) -> FamilyReading | None:
-        """The reading now."""
+        """Return the reading now."""
 
     def shares(self, pid: int) -> Shares | None:
         """What of one process's memory is its own."""
@@ -101,7 +101,7 @@ def _rate(before: float | None, after: float | None, seconds: float) -> float | 
 
 
 def slope(points: list[tuple[float, int]]) -> float | None:
-    """Least-squares slope in bytes per second; ``None`` for fewer than three points or less than 0.2 s."""
+    """Return least-squares slope in bytes per second; ``None`` for fewer than three points or less than 0.2 s."""
     if len(points) < 3 or points[-1][0] - points[0][0] < _LEAST_SPAN:
         return None
     middle_t = sum(t for t, _ in points) / len(points)
@@ -239,31 +239,31 @@ class Sampler:
             return self._last
 
     def elapsed(self) -> float:
-        """Seconds since the start, on the samples' time line."""
+        """Return seconds since the start, on the samples' time line."""
         return self._clock() - self._start
 
     def peaks(self) -> dict[PhaseName, int]:
-        """The largest sampled memory of each phase, in bytes."""
+        """Return the largest sampled memory of each phase, in bytes."""
         with self._lock:
             return dict(self._peaks)
 
     def ends(self) -> dict[PhaseName, int]:
-        """The last sampled memory of each phase, in bytes."""
+        """Return the last sampled memory of each phase, in bytes."""
         with self._lock:
             return dict(self._ends)
 
     def ended_with_children(self) -> set[PhaseName]:
-        """The phases whose last sample saw a child process."""
+        """Return the phases whose last sample saw a child process."""
         with self._lock:
             return set(self._with_children)
 
     def over_limit(self, sample: Sample | None = None) -> bool:
-        """Whether a sample, by default the last one, is above the limit."""
+        """Return whether a sample, by default the last one, is above the limit."""
         one = sample or self.last
         return one is not None and self.limit_bytes is not None and one.used_bytes > self.limit_bytes
 
     def growth(self) -> float | None:
-        """Bytes per second over the last 3 s, by least squares; ``None`` before there are samples enough."""
+        """Return bytes per second over the last 3 s, by least squares; ``None`` before there are samples enough."""
         with self._lock:
             recent = list(self._recent)
         return slope(recent)
@@ -282,7 +282,7 @@ class Sampler:
         return room / growth if growth is not None and growth > room / FAR else None
 
     def next_interval(self) -> float:
-        """Seconds to the next sample: short when the limit is near in bytes or in time."""
+        """Return seconds to the next sample: short when the limit is near in bytes or in time."""
         with self._lock:
             calm = MEASURE_INTERVAL if self._phase == "measure" else INTERVAL
             if self._last is None or self.limit_bytes is None:
@@ -292,7 +292,7 @@ class Sampler:
             return FAST_INTERVAL if soon or self._near(used) else calm
 
     def _latest_rate(self) -> float:
-        """Bytes per second over the last 0.2 s: what the 3 s of :meth:`growth` would only show later."""
+        """Return bytes per second over the last 0.2 s: what the 3 s of :meth:`growth` would only show later."""
         t, used = self._recent[-1]
         for earlier_t, earlier in reversed(self._recent):
             if t - earlier_t >= _SLOPE_WINDOW:

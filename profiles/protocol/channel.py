@@ -98,7 +98,7 @@ class WorkerEnd:
 
 
 def _fields(line: str | bytes) -> dict[str, object]:
-    """The JSON object of a line; empty for any other line, such as one that its writer's death cut off."""
+    """Return the JSON object of a line; empty for any other line, such as one that its writer's death cut off."""
     try:
         fields = json.loads(line)
     except ValueError:
@@ -129,7 +129,7 @@ class HarnessEnd:
         return True
 
     def feed(self, data: bytes) -> list[WorkerMessage]:
-        """Messages completed by `data`; a line that the worker's death cut off is dropped."""
+        """Return messages completed by `data`; a line that the worker's death cut off is dropped."""
         *lines, self._pending = (self._pending + data).split(b"\n")
         messages = (decode_message(_fields(line)) for line in lines)
         return [message for message in messages if message is not None]

@@ -78,7 +78,7 @@ def as_pairs(value: Any) -> Any:
 
 
 def from_pairs(value: Any) -> Any:
-    """The inverse of `as_pairs`."""
+    """Return the inverse of `as_pairs`."""
     if isinstance(value, dict):
         return {key: from_pairs(inner) for key, inner in value["pairs"]}
     return [from_pairs(inner) for inner in value] if isinstance(value, list) else value

@@ -56,7 +56,7 @@ def _converters(record_class: type[Any]) -> dict[str, _Convert]:
 
 
 def _converter(hint: Any) -> _Convert | None:
-    """A function from JSON to a value of the type; None where they are the same."""
+    """Return a function from JSON to a value of the type; None where they are the same."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         record_class: type = hint
         return lambda value: decode_record(record_class, value)

@@ -33,7 +33,7 @@ def with_counts(view: PipelineView, spec: PipelineView) -> PipelineView:
 
 
 def _at(data: Any, place: tuple[str | int, ...]) -> Mapping[str, Any] | None:
-    """The mapping of arguments at a place; an empty one where none were written."""
+    """Return the mapping of arguments at a place; an empty one where none were written."""
     for key in place:
         numbered = isinstance(data, list) and isinstance(key, int) and key < len(data)
         if not numbered and not (isinstance(data, Mapping) and key in data):

@@ -59,7 +59,7 @@ def view_of_graphs(
     facts: Facts | None = None,
     made: Sequence[MadeDict] = (),
 ) -> PipelineView:
-    """The view that rules look at.
+    """Return the view that rules look at.
 
     Args:
         written: The graph as written. Without one (too large to be read) the view has the measured stages only, or
@@ -143,7 +143,7 @@ class _ViewFromGraph:
         )
 
     def _keys(self, node_id: str) -> tuple[str, ...] | None:
-        """The names of what comes out of the pipeline, where nothing changes them on the way there."""
+        """Return the names of what comes out of the pipeline, where nothing changes them on the way there."""
         at = self.written.root
         while at is not None and at != node_id:
             node = self.written.nodes[at]
@@ -254,7 +254,7 @@ def _element(node: Node) -> tuple[ComponentView, ...] | None:
 
 
 def _fixed(node: Node) -> tuple[bool, ...] | None:
-    """The components of a function's result that are the same tensor in every call."""
+    """Return the components of a function's result that are the same tensor in every call."""
     kinds = node.function.get("fixed") if node.function is not None else None
     element = _element(node)
     if kinds is None or element is None or len(kinds) != len(element):

@@ -27,7 +27,7 @@ _TENSORS = ("tensors", "args")
 def view_of_spec(
     loaded: LoadedSpec, *, cores: float | None = None, memory_limit_bytes: int | None = None
 ) -> PipelineView:
-    """The static view of a spec.
+    """Return the static view of a spec.
 
     Args:
         loaded: The spec.
@@ -69,7 +69,7 @@ class _ViewFromSpec:
         _find_links(loaded.spec, "", None, self._links)
 
     def stage(self, placed: Placed) -> StageView:
-        """The view of one source or stage."""
+        """Return the view of one source or stage."""
         link = self._links[placed.address]
         info = self._elements.get(placed.address)
         in_memory = traits(placed.op.op).in_memory
@@ -165,7 +165,7 @@ def _arguments(placed: Placed) -> dict[str, object]:
 
 
 def _plain(value: Any) -> Any:
-    """A value as data; ``None`` for what is none."""
+    """Return a value as data; ``None`` for what is none."""
     if isinstance(value, FilePatterns):
         return list(value.patterns) if value.listed else value.patterns[0]
     if isinstance(value, bool | int | float):

@@ -136,7 +136,7 @@ def _both(one: bool | None, other: bool | None) -> bool | None:
 
 
 def _rearranges(call: OpCall) -> bool:
-    """Whether a call only puts fields elsewhere."""
+    """Return whether a call only puts fields elsewhere."""
     special = special_calls().get(call.name)
     return special is not None and special.family == "structure" and call.name != "getitem"
 
@@ -150,7 +150,7 @@ def _given(call: OpCall, element: Structure) -> list[Structure] | None:
 
 
 def _types(call: OpCall) -> frozenset[str] | None:
-    """Op types of a call and of those inside it; ``None`` if they cannot be known."""
+    """Return op types of a call and of those inside it; ``None`` if they cannot be known."""
     special = special_calls().get(call.name)
     if special is None:
         return None if call.name.startswith("tf.keras.") else op_types(call.name, call.arguments)
@@ -173,7 +173,7 @@ def _types(call: OpCall) -> frozenset[str] | None:
 
 
 def _read(call: OpCall) -> set[str]:
-    """Keys of the fields that a call takes in."""
+    """Return keys of the fields that a call takes in."""
     fields = call.read()
     if fields is not None:
         return {str(field) for field in fields}
@@ -181,7 +181,7 @@ def _read(call: OpCall) -> set[str]:
 
 
 def _written(call: OpCall, *, alone: bool) -> set[str]:
-    """Keys of the fields that a call changes."""
+    """Return keys of the fields that a call changes."""
     target = call.to if alone else call.target
     if isinstance(target, tuple):
         return {str(field) for field in target}

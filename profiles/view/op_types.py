@@ -29,7 +29,7 @@ _STATEFUL = frozenset(
 
 
 def op_types(name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
-    """The op types of a call.
+    """Return the op types of a call.
 
     Args:
         name: Function of the allowlist.
@@ -54,13 +54,13 @@ def op_types(name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _has_defaults(features: Any) -> bool:
-    """Whether one of the features that a record is parsed to has a default value."""
+    """Return whether one of the features that a record is parsed to has a default value."""
     given = features.values() if isinstance(features, Mapping) else ()
     return any(one.arguments.get("default_value") is not None for one in given if isinstance(one, FeatureSpec))
 
 
 def random_op(types: frozenset[str]) -> str | None:
-    """The op that draws random numbers, which keeps TensorFlow from making a map parallel."""
+    """Return the op that draws random numbers, which keeps TensorFlow from making a map parallel."""
     return min(types & _STATEFUL, default=None)
 
 

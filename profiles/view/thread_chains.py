@@ -36,7 +36,7 @@ class Timing:
 
 
 def timing(view: PipelineView) -> Timing | None:
-    """The measured steps; ``None`` if there are none."""
+    """Return the measured steps; ``None`` if there are none."""
     steps = view.profile.steps if view.kind == "measured" and view.profile is not None else None
     if steps is None or steps.count <= 0 or not steps.interval_ms.mean > 0:
         return None
@@ -52,7 +52,7 @@ def timing(view: PipelineView) -> Timing | None:
 
 
 def kind_of(stage: StageView) -> str:
-    """The family of what runs, e.g. ``ParallelMap``; empty if nothing is known to run."""
+    """Return the family of what runs, e.g. ``ParallelMap``; empty if nothing is known to run."""
     return family(stage.executed_op) if stage.executed_op else ""
 
 
@@ -62,25 +62,25 @@ def runs_ahead(stage: StageView) -> bool:
 
 
 def degree(stage: StageView) -> float:
-    """Calls at a time as executed."""
+    """Call at a time as executed."""
     parallelism = stage.measured.parallelism if stage.measured is not None else None
     return max(1.0, parallelism or 1.0)
 
 
 def tuned(stage: StageView) -> bool:
-    """Whether TensorFlow chooses the degree."""
+    """Return whether TensorFlow chooses the degree."""
     return stage.arguments.get("num_parallel_calls") == AUTOTUNE or bool(
         stage.measured is not None and stage.measured.tunable
     )
 
 
 def tuned_buffer(stage: StageView) -> bool:
-    """Whether TensorFlow chooses how much a prefetch holds."""
+    """Return whether TensorFlow chooses how much a prefetch holds."""
     return stage.arguments.get("buffer_size") == AUTOTUNE or bool(stage.measured is not None and stage.measured.tunable)
 
 
 def owners(view: PipelineView, stage: StageView) -> Iterator[StageView]:
-    """The stages in whose functions `stage` stands, innermost first."""
+    """Yield the stages in whose functions `stage` stands, innermost first."""
     seen = {stage.id}
     at = view.by_id.get(stage.owner or "")
     while at is not None and at.id not in seen:
@@ -90,7 +90,7 @@ def owners(view: PipelineView, stage: StageView) -> Iterator[StageView]:
 
 
 def beside(view: PipelineView, stage: StageView) -> float:
-    """How many of the stage the functions around it run at a time."""
+    """Return how many of the stage the functions around it run at a time."""
     times = 1.0
     for owner in owners(view, stage):
         times *= degree(owner) if runs_ahead(owner) else 1.0
@@ -98,18 +98,18 @@ def beside(view: PipelineView, stage: StageView) -> float:
 
 
 def placed(view: PipelineView, stage: StageView) -> bool:
-    """Whether it is known on how many threads the stage runs: inside a function that takes its owner."""
+    """Return whether it is known on how many threads the stage runs: inside a function that takes its owner."""
     return stage.depth == 0 or stage.owner is not None or any(one.depth == 0 for one in view.above(stage))
 
 
 def has_cost(stage: StageView) -> bool:
-    """Whether the time inside the stage is known and stands at it, not at one that it was fused with."""
+    """Return whether the time inside the stage is known and stands at it, not at one that it was fused with."""
     ms = stage.ms_per_batch
     return ms is not None and ms > 0 and stage.measured is not None and stage.measured.fused_with is None
 
 
 def drawn(view: PipelineView, stage: StageView, seen: set[str] | None = None) -> list[StageView]:
-    """The stages whose times add up when an element is drawn from `stage`; stops at what runs ahead."""
+    """Return the stages whose times add up when an element is drawn from `stage`; stops at what runs ahead."""
     seen = set() if seen is None else seen
     if stage.id in seen or runs_ahead(stage):
         return []
@@ -121,23 +121,23 @@ def drawn(view: PipelineView, stage: StageView, seen: set[str] | None = None) ->
 
 
 def inputs(view: PipelineView, stage: StageView) -> list[StageView]:
-    """The stages it reads, in order."""
+    """Return the stages it reads, in order."""
     return [view.by_id[one] for one in stage.inputs if one in view.by_id and one != stage.id]
 
 
 def _inside(view: PipelineView, stage: StageView) -> list[StageView]:
-    """The ends of the pipelines inside its function."""
+    """Return the ends of the pipelines inside its function."""
     read = {one for other in view.stages for one in other.inputs}
     return [one for one in view.stages if one.owner == stage.id and one.id not in read and not one.injected]
 
 
 def total_ms(stages: Sequence[StageView]) -> float:
-    """Time per batch in all of them; what is not known counts nothing."""
+    """Return time per batch in all of them; what is not known counts nothing."""
     return sum(stage.ms_per_batch or 0.0 for stage in stages)
 
 
 def end(view: PipelineView) -> StageView | None:
-    """The last stage that runs; ``None`` if that is not known."""
+    """Return the last stage that runs; ``None`` if that is not known."""
     added = [one for one in view.stages if one.injected and one.depth == 0 and kind_of(one) == "Prefetch"]
     root = view.root
     if any(root is None or not one.inputs or root.id in one.inputs for one in added):

@@ -244,7 +244,7 @@ class PipelineView:
         return outer[-1] if outer else None
 
     def below(self, stage: StageView) -> Iterator[StageView]:
-        """The stages that `stage` reads from, nearest first; through every input, each once."""
+        """Yield the stages that `stage` reads from, nearest first; through every input, each once."""
         seen: set[str] = set()
         todo = list(stage.inputs)
         while todo:
@@ -256,15 +256,15 @@ class PipelineView:
             todo.extend(self.by_id[one].inputs)
 
     def input_of(self, stage: StageView) -> StageView | None:
-        """The only stage that `stage` reads; ``None`` if there is none or more than one."""
+        """Return the only stage that `stage` reads; ``None`` if there is none or more than one."""
         return self.by_id.get(stage.inputs[0]) if len(stage.inputs) == 1 else None
 
     def readers(self, stage: StageView) -> list[StageView]:
-        """The stages that read `stage`."""
+        """Return the stages that read `stage`."""
         return [other for other in self.stages if stage.id in other.inputs]
 
     def above(self, stage: StageView) -> Iterator[StageView]:
-        """The stages that `stage` flows into, nearest first, up to the end of its own pipeline."""
+        """Yield the stages that `stage` flows into, nearest first, up to the end of its own pipeline."""
         todo = self.readers(stage)
         seen: set[str] = set()
         while todo:

@@ -15,7 +15,7 @@ _BY_PARTS = ("train_on_batch", "test_on_batch")
 
 
 def fitted(step: Callable[..., object], element_spec: Any, name: str) -> Step:
-    """The step as a function of the batch.
+    """Return the step as a function of the batch.
 
     A step with one parameter gets the batch; one that needs as many as the batch, a tuple, has parts gets these, and
     one that needs parameters by the names of a dict's keys gets the values.

@@ -163,7 +163,7 @@ class Describing:
         return _ComparedSpec(described, notes, compare(original, graphs), graphs.written)
 
     def _instead(self, best: _ComparedSpec | None, notes: Notes, original: GraphPair, in_memory: int) -> _ComparedSpec:
-        """The whole function, where that is the same and the best spec is not."""
+        """Return the whole function, where that is the same and the best spec is not."""
         try:
             whole = self._whole(notes, original, in_memory)
         except UsageError:
@@ -201,7 +201,7 @@ class Describing:
         return build(spec, context)
 
     def _whole(self, notes: Notes, original: GraphPair, in_memory: int) -> _ComparedSpec:
-        """All of it as the user's function."""
+        """Return all of it as the user's function."""
         if self._job.arguments:
             why = notes.found[-1].why if notes.found else "its stages"
             msg = (
@@ -233,7 +233,7 @@ def _reseed() -> None:
 
 
 def _first(compared: tuple[list[Difference], list[Difference]]) -> tuple[str | None, str]:
-    """Where two pipelines begin to differ; what comes behind may follow from that."""
+    """Return where two pipelines begin to differ; what comes behind may follow from that."""
     found = [*compared[0], *compared[1]]
     placed = ((find_address(one.node), one) for one in found if one.node is not None)
     address, one = next((pair for pair in placed if pair[0] is not None), (None, found[0]))
@@ -241,7 +241,7 @@ def _first(compared: tuple[list[Difference], list[Difference]]) -> tuple[str | N
 
 
 def _blamed(problem: BuildError | ValidationError) -> tuple[str | None, str]:
-    """The stage that was refused."""
+    """Return the stage that was refused."""
     if isinstance(problem, BuildError):
         return problem.address, f"as a spec it was refused ({essence(problem.message)})"
     error = problem.errors(include_url=False)[0]

@@ -31,7 +31,7 @@ _TOO_LATE = " (pipeprof runs TensorFlow before it calls the function: move the s
 
 
 def describe_error(error: BaseException, sample: JobRun) -> Raised:
-    """The message about an error that ended the sample."""
+    """Return the message about an error that ended the sample."""
     from pipeprof.pipelines.build.pin_errors import BuildError
 
     said = str(error)
@@ -84,7 +84,7 @@ def describe_error(error: BaseException, sample: JobRun) -> Raised:
 
 
 def _without_stage(error: BaseException, said: str) -> tuple[str, str] | None:
-    """Code and message of an error that no stage has caused."""
+    """Return code and message of an error that no stage has caused."""
     if isinstance(error, UsageError):
         return "target", said
     if isinstance(error, EmptyDatasetError):
@@ -97,7 +97,7 @@ def _without_stage(error: BaseException, said: str) -> tuple[str, str] | None:
 
 
 def _within_step(error: BaseException) -> bool:
-    """Whether the user's step raised it, which stands behind the pipeline."""
+    """Return whether the user's step raised it, which stands behind the pipeline."""
     submit = PythonStep.submit.__code__
     return any(frame.f_code is submit for frame, _ in traceback.walk_tb(error.__traceback__))
 
@@ -113,7 +113,7 @@ def _by_whom(error: BaseException) -> str:
 
 
 def _stage(text: str, sample: JobRun) -> tuple[NodeDict | None, WrittenStage | None]:
-    """The node of the written graph that `text` blames, and the stage that it is a part of."""
+    """Return the node of the written graph that `text` blames, and the stage that it is a part of."""
     try:
         written = sample.written_graph()
     except Exception:
@@ -136,7 +136,7 @@ def _address(node: NodeDict | None, stage: WrittenStage | None, *, spec: bool) -
 
 
 def _stage_words(stage: WrittenStage, place: PlaceDict | None) -> str:
-    """Name a function's stage in a sentence, as `wording.label_of` does from the document."""
+    """Return name a function's stage in a sentence, as `wording.label_of` does from the document."""
     where = f"{as_typed(place['file'])}:{place['line']}" if place is not None else None
     inside = ", ".join(part for part in (stage.op if stage.name else None, where) if part)
     return f"{stage.name or stage.op} ({inside})" if inside else stage.op

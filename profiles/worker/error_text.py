@@ -28,7 +28,7 @@ def essence(text: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The class of an error and what it says."""
+    """Return the class of an error and what it says."""
     if isinstance(error, SystemExit):
         return f"sys.exit({'' if error.code is None else repr(error.code)})"
     said = essence(str(error))

@@ -149,7 +149,7 @@ def import_early(text: str) -> list[tuple[str, str]]:
 
 
 def _own(target: Target) -> Callable[[str], bool]:
-    """The user's own files; those of the target's package as well where it is installed."""
+    """Return the user's own files; those of the target's package as well where it is installed."""
     if is_users(str(target.path)):
         return is_users
     package = top_folder(target.module, target.path) if target.module is not None else target.path.resolve()

@@ -59,7 +59,7 @@ _KNOWN: tuple[tuple[str, str, str, str], ...] = (
 
 
 def describe_returned(result: Any) -> str:
-    """The rest of the sentence that begins with ``file.py:function returned``.
+    """Return the rest of the sentence that begins with ``file.py:function returned``.
 
     Example:
         >>> describe_returned(None)
@@ -115,7 +115,7 @@ def _is_dataset(value: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-    """The class; with its package, because many have a `Dataset` or a `Tensor` of their own."""
+    """Return the class; with its package, because many have a `Dataset` or a `Tensor` of their own."""
     kind = type(value)
     package = kind.__module__.partition(".")[0]
     if _is_dataset(value):

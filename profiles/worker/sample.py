@@ -368,7 +368,7 @@ class JobRun:
         )
 
     def _components(self) -> list[tuple[str, int]]:
-        """Type and bytes of the arrays that in-memory sources were made of."""
+        """Return type and bytes of the arrays that in-memory sources were made of."""
         arrays = self._context.arrays.values() if self._context is not None else ()
         return [(array.dtype.name, array.nbytes) for array in arrays] + component_bytes(self._made)
 
@@ -383,7 +383,7 @@ class JobRun:
         return read_written(self.dataset, in_memory=self._source_bytes, room=self._room())
 
     def place_of(self, identity: str) -> PlaceDict | None:
-        """Where the user's function made a node of the graph as written, by its id."""
+        """Return where the user's function made a node of the graph as written, by its id."""
         written = self.written_graph()
         if self._called is None or written is None:
             return None

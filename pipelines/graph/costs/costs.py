@@ -87,7 +87,7 @@ class _Sum:
 
 
 def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
-    """Sums up ``segments``, pairs of snapshots of one iterator each, in the order they were taken."""
+    """Sum up ``segments``, pairs of snapshots of one iterator each, in the order they were taken."""
     costs = Costs()
     sums: dict[str, _Sum] = defaultdict(_Sum)
     known: dict[int, str] = {}
@@ -107,7 +107,7 @@ def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
 
 
 def _is_new(previous: ModelDict, first: ModelDict) -> bool:
-    """Whether the two are of different iterators: counters of one never fall."""
+    """Return whether the two are of different iterators: counters of one never fall."""
     earlier = {node["id"]: node for node in previous["nodes"]}
     root, now = earlier.get(first["output"]), {node["id"]: node for node in first["nodes"]}.get(first["output"])
     return root is None or now is None or now["num_elements"] < root["num_elements"]
@@ -170,17 +170,17 @@ class _Segment:
         return None if above is None else self._scaled(node, seen, above)
 
     def _stayed(self, place: str) -> bool:
-        """Whether the iterators of a place are the same as at the beginning."""
+        """Return whether the iterators of a place are the same as at the beginning."""
         now = self.ids.get(place)
         return now is not None and set(now) == set(self.ids_before.get(place, ()))
 
     def held_more(self, place: str) -> float:
-        """Elements that the iterators of a place hold more than at the beginning."""
+        """Return elements that the iterators of a place hold more than at the beginning."""
         now = sum(self.last[one]["buffered_elements"] for one in self.ids.get(place, ()))
         return now - sum(self.first[one]["buffered_elements"] for one in self.ids_before.get(place, ()))
 
     def inputs_seen(self, place: str) -> float:
-        """Elements that went into the iterators of a buffer that are alive."""
+        """Return elements that went into the iterators of a buffer that are alive."""
         ids = self.ids.get(place, ())
         held = sum(self.last[one]["buffered_elements"] for one in ids)
         before = sum(self.first[one]["buffered_elements"] for one in ids if one in self.first)
@@ -197,7 +197,7 @@ class _Segment:
         return seen * above / given if given else None
 
     def _inputs_each(self, node: Node) -> float | None:
-        """How many elements of its input ``node`` takes for one of its own, where that is fixed."""
+        """Return how many elements of its input ``node`` takes for one of its own, where that is fixed."""
         if node.traits.one_to_one and not node.traits.stores:
             return 1.0
         if not node.traits.stacks:
@@ -217,14 +217,14 @@ def _by_place(places: Mapping[int, str]) -> dict[str, list[int]]:
 
 
 def _below(executed: StageGraph, node: Node) -> list[tuple[str, bool]]:
-    """The datasets below ``node``, and whether it makes their iterators anew while it runs."""
+    """Return the datasets below ``node``, and whether it makes their iterators anew while it runs."""
     restarts = node.traits.restarts
     inputs = [(executed.skip_options(one), restarts and not node.bodies) for one in node.inputs]
     return [*inputs, *((executed.skip_options(one), restarts) for one in node.bodies)]
 
 
 def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment) -> int:
-    """Adds a segment to ``sums``; the elements of the whole pipeline in it."""
+    """Add a segment to ``sums``; the elements of the whole pipeline in it."""
     root = segment.after.root
     elements = segment.delta(root, "num_elements") if root is not None else 0
     expectations = segment.expected()
@@ -255,7 +255,7 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment) -> int:
 
 
 def _cost(one: _Sum, elements: int) -> Cost:
-    """The sums with the unseen part filled in; ``elements`` are those of the whole pipeline."""
+    """Return the sums with the unseen part filled in; ``elements`` are those of the whole pipeline."""
     if one.covered <= 0 < elements:
         return replace(one.state, unseen=True)
     whole = elements / one.covered if one.covered else 1.0

@@ -17,7 +17,7 @@ from pipeprof.pipelines.ops.traits import traits
 
 
 def running_graph(snapshots: Sequence[ModelDict]) -> GraphDict:
-    """The graph that places the most iterators of the ``snapshots``; without nodes if none of them shows any."""
+    """Return the graph that places the most iterators of the ``snapshots``; without nodes if none of them shows any."""
     best, placed = GraphDict(root=None, reason="TensorFlow's model shows no stages", nodes=[]), 0
     for model in snapshots:
         graph = _ModelReader(model).read()

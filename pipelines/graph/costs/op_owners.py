@@ -53,7 +53,7 @@ class Marks:
         self._by_path = dict(by_path)
 
     def ambiguous(self) -> set[str]:
-        """Paths that functions of more than one dataset contain."""
+        """Return paths that functions of more than one dataset contain."""
         return {path for path, datasets in self._by_path.items() if len(datasets) > 1}
 
     def dataset_of(self, path: str) -> str | None:
@@ -74,12 +74,12 @@ class Marks:
         return None
 
     def dataset_with(self, token: str) -> str | None:
-        """The dataset whose function calls the Python function that TensorFlow knows as `token`."""
+        """Return the dataset whose function calls the Python function that TensorFlow knows as `token`."""
         found = [one for one, paths in self.datasets.items() if token in paths.tokens]
         return found[0] if len(found) == 1 else None
 
     def marked(self, empty: Callable[[], Any]) -> Any:
-        """The graph again, every function's nodes below a mark of its dataset.
+        """Return the graph again, every function's nodes below a mark of its dataset.
 
         Args:
             empty: Makes an empty ``GraphDef``.
@@ -93,7 +93,7 @@ class Marks:
         return graph
 
     def _walk(self, nodes: list[Any], prefix: str, dataset: str | None, depth: int, library: Any | None) -> None:
-        """Goes through the nodes of a graph or of a function's body.
+        """Go through the nodes of a graph or of a function's body.
 
         With a `library`, functions are copied into it with marks, and the nodes made to refer to the copies.
         """
@@ -136,7 +136,7 @@ class Marks:
 
 
 def _functions(node: Any) -> Iterator[Any]:
-    """References to functions in a node's attributes, sorted: the order of a message's map is not fixed."""
+    """Yield references to functions in a node's attributes, sorted: the order of a message's map is not fixed."""
     for key in sorted(node.attr):
         value = node.attr[key]
         if value.func.name:

@@ -43,7 +43,7 @@ class RawSnapshot:
         return tuple(sorted(found))
 
     def to_dict(self) -> ModelDict:
-        """The plain record."""
+        """Return the plain record."""
         return {
             "output": int(self.proto.output),
             "nodes": [_node(self.proto.nodes[key]) for key in sorted(self.proto.nodes)],

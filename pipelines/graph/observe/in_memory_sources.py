@@ -155,7 +155,7 @@ class SourceWatch:
         return hook
 
     def _let_go(self, hook: Callable[..., None], before: Any) -> Callable[..., None]:
-        """The hook for a thread that may go on when the block has ended."""
+        """Return the hook for a thread that may go on when the block has ended."""
 
         def while_watched(frame: FrameType, event: str, value: Any) -> None:
             if self._ended:
@@ -167,7 +167,7 @@ class SourceWatch:
 
 
 def _methods(kind: type[Any]) -> Iterator[Callable[..., Any]]:
-    """The methods of the classes that implement ``kind``, properties left out."""
+    """Yield the methods of the classes that implement ``kind``, properties left out."""
     for below in kind.__subclasses__():
         yield from (method for method in vars(below).values() if inspect.isfunction(method))
         yield from _methods(below)
@@ -179,7 +179,7 @@ def held_bytes(made: Sequence[MadeSource]) -> int:
 
 
 def component_bytes(made: Sequence[MadeSource]) -> list[tuple[str, int]]:
-    """Type and bytes of each tensor that these sources hold, where its shape tells and it holds no strings."""
+    """Return type and bytes of each tensor that these sources hold, where its shape tells and it holds no strings."""
     import tensorflow as tf
 
     found = []
@@ -193,7 +193,7 @@ def component_bytes(made: Sequence[MadeSource]) -> list[tuple[str, int]]:
 
 
 def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:
-    """Sets ``constant`` of the in-memory sources of ``graph`` from what was seen while it was built.
+    """Set ``constant`` of the in-memory sources of ``graph`` from what was seen while it was built.
 
     Sources inside functions are read from the graph itself. Where sources of the same element were made in both ways,
     the one at hand could be either, and nothing is set.
@@ -242,7 +242,7 @@ def _rows(tensors: Any) -> int | None:
 
 
 def _user_frame(frame: FrameType, library: str) -> FrameType | None:
-    """The innermost caller that is not TensorFlow's, nor code that TensorFlow made of the user's to trace it."""
+    """Return the innermost caller that is not TensorFlow's, nor code that TensorFlow made of the user's to trace it."""
     at = frame.f_back
     while at is not None:
         name = at.f_code.co_filename

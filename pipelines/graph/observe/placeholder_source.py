@@ -51,7 +51,7 @@ def stand_in(made: CreatedDataset) -> StandIn | None:
 
 
 def _inputs_first(made: CreatedDataset) -> Iterator[CreatedDataset]:
-    """All datasets of a pipeline, each once; iterative, because pipelines in loops grow long."""
+    """Yield all datasets of a pipeline, each once; iterative, because pipelines in loops grow long."""
     seen: set[CreatedDataset] = set()
     todo: list[tuple[CreatedDataset, bool]] = [(made, False)]
     while todo:
@@ -102,7 +102,7 @@ def _value(value: Any, reads: Iterator[CreatedDataset | None], again: dict[Creat
 
 
 def _one_element(components: list[Any]) -> tuple[list[Any], tuple[int, int]]:
-    """Components of one element each; how many elements there are, and the bytes of all."""
+    """Return the components of one element each; how many elements there are, and the bytes of all."""
     import tensorflow as tf
 
     if Variant in components:

@@ -44,7 +44,7 @@ class Variant:
 
 
 def is_variant(value: Any) -> bool:
-    """Whether it is a tensor that may stand for a dataset."""
+    """Return whether it is a tensor that may stand for a dataset."""
     import tensorflow as tf
 
     return isinstance(value, tf.Tensor) and bool(value.dtype == tf.variant)

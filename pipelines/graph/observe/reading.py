@@ -55,7 +55,7 @@ class Graphs:
 
 
 def read_graphs(dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None) -> Graphs:
-    """Both graphs of ``dataset``, without the arrays of its sources where these are too large to be read.
+    """Return both graphs of ``dataset``, without the arrays of its sources where these are too large to be read.
 
     Args:
         dataset: A ``tf.data.Dataset``.
@@ -95,7 +95,7 @@ def readable(
 def read_written(
     dataset: Any, *, in_memory: int, room: int | None = None, made: Sequence[MadeSource] = ()
 ) -> GraphDict:
-    """The graph of ``dataset`` as its user wrote it.
+    """Return the graph of ``dataset`` as its user wrote it.
 
     Args:
         dataset: A ``tf.data.Dataset``.
@@ -117,7 +117,7 @@ def read_written(
 def read_executed(
     dataset: Any, *, in_memory: int, room: int | None = None, written: GraphDict | None = None
 ) -> GraphDict:
-    """The graph of ``dataset`` as TensorFlow would run it with the dataset's own options.
+    """Return the graph of ``dataset`` as TensorFlow would run it with the dataset's own options.
 
     Args:
         dataset: A ``tf.data.Dataset``.
@@ -147,7 +147,7 @@ def read_executed(
 
 
 def serialised(dataset: Any, *, in_memory: int, room: int | None = None) -> Any:
-    """The ``GraphDef`` of ``dataset`` as its user wrote it, or a text that says why there is none.
+    """Return the ``GraphDef`` of ``dataset`` as its user wrote it, or a text that says why there is none.
 
     Args:
         dataset: A ``tf.data.Dataset``.

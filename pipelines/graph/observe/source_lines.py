@@ -100,7 +100,7 @@ class Lines:
                 self._note(one, made)
 
     def places(self, dataset: Any, written: GraphDict) -> dict[str, PlaceDict]:
-        """Places of the datasets of ``written``, the graph of ``dataset``, by their ids."""
+        """Return the places of the datasets of ``written``, the graph of ``dataset``, by their ids."""
         joined = self._joined(dataset, written)
         return {identity: place for identity, made in joined.items() if (place := _place(made)) is not None}
 
@@ -177,17 +177,17 @@ class Lines:
         return self._traced.get((self._number(graph), variant.name))
 
     def _in_function(self, identity: str) -> CreatedDataset | None:
-        """The dataset that a function makes, by the function's name and the op's."""
+        """Return the dataset that a function makes, by the function's name and the op's."""
         owner, _, local = identity.rpartition("::")
         number = self._functions.get(owner.rpartition("::")[2]) if owner else None
         return self._traced.get((number, f"{local}:0")) if number is not None else None
 
     def _number(self, graph: Any) -> int:
-        """A number for a graph that no other graph ever gets, also after this one is gone."""
+        """Return a number for a graph that no other graph ever gets, also after this one is gone."""
         return self._graphs.setdefault(graph, next(self._numbers))
 
     def _spots(self, frame: FrameType, variant: Any) -> list[Spot]:
-        """The user's frames that led to the op that made a tensor, innermost first."""
+        """Return the user's frames that led to the op that made a tensor, innermost first."""
         frames = [at for at in _outwards(frame) if self._counts(at.f_code.co_filename)]
         written = self._as_written(frames, variant)
         return [one for one in written if one is not None][:_MOST_CALLERS]
@@ -196,7 +196,7 @@ class Lines:
         return is_generated(file) or self.own(file)
 
     def _as_written(self, frames: Sequence[FrameType], variant: Any) -> list[Spot | None]:
-        """Where each frame is in the user's text; None for code of AutoGraph's where that is not known.
+        """Return where each frame is in the user's text; None for code of AutoGraph's where that is not known.
 
         TensorFlow keeps who made an op of a graph, and says there from which line AutoGraph made its own.
         """
@@ -227,7 +227,7 @@ def _spot(frame: FrameType) -> Spot:
 
 
 def _graph_of(variant: Any) -> Any | None:
-    """The graph that is being traced where the tensor is a part of one."""
+    """Return the graph that is being traced where the tensor is a part of one."""
     import tensorflow as tf
 
     return variant.graph if tf.is_symbolic_tensor(variant) else None
@@ -247,7 +247,7 @@ def _text(name: Any) -> str:
 
 
 def _converted(file: str, line: int, function: str) -> Spot:
-    """A place that AutoGraph converted; it gives the line of a lambda's end, and no name."""
+    """Return a place that AutoGraph converted; it gives the line of a lambda's end, and no name."""
     if function:
         return Spot(file, line, function)
     starts = [start for start, end in _lambdas(file) if start <= line <= end]
@@ -255,7 +255,7 @@ def _converted(file: str, line: int, function: str) -> Spot:
 
 
 def _call_end(frame: FrameType) -> tuple[int, int] | None:
-    """Where the call that the frame is in ends; Python 3.10 does not tell."""
+    """Return where the call that the frame is in ends; Python 3.10 does not tell."""
     positions = getattr(frame.f_code, "co_positions", None)
     if positions is None:
         return None
@@ -291,7 +291,7 @@ def _name_of_call(spot: Spot) -> tuple[int, int | None, str | None]:
 
 @lru_cache(maxsize=64)
 def _calls(file: str) -> dict[tuple[int, int] | None, tuple[int, int, str | None]]:
-    """Where the name of a called function or method stands, and the name, by the end of the call."""
+    """Return where the name of a called function or method stands, and the name, by the end of the call."""
     text, tree = _parsed(file)
     lines = text.splitlines()
     found: dict[tuple[int, int] | None, tuple[int, int, str | None]] = {}
@@ -320,13 +320,13 @@ def _last_name(node: ast.expr) -> str | None:
 
 @lru_cache(maxsize=64)
 def _lambdas(file: str) -> list[tuple[int, int]]:
-    """First and last lines of a file's lambdas."""
+    """Return first and last lines of a file's lambdas."""
     found = [node for node in ast.walk(_parsed(file)[1]) if isinstance(node, ast.Lambda)]
     return [(node.lineno, node.end_lineno or node.lineno) for node in found]
 
 
 def _parsed(file: str) -> tuple[bytes, ast.Module]:
-    """A file's text and what Python makes of it; nothing where it cannot be read."""
+    """Return a file's text and what Python makes of it; nothing where it cannot be read."""
     try:
         text = Path(file).read_bytes()
         return text, ast.parse(text)

@@ -122,14 +122,14 @@ class Facts:
         return facts
 
     def bytes_of(self, tensor: Any) -> int:
-        """Bytes of a constant as a tensor; of texts their lengths."""
+        """Return the bytes of a constant as a tensor; of texts their lengths."""
         width = _WIDTHS.get(self._dtype_name(tensor.dtype))
         if width is None:
             return sum(map(len, tensor.string_val)) or int(tensor.ByteSize())
         return width * math.prod(int(one.size) for one in tensor.tensor_shape.dim)
 
     def body(self, name: str, depth: int = 0) -> FunctionFlow:
-        """The data flow of the function ``name``."""
+        """Return the data flow of the function ``name``."""
         if name not in self._bodies:
             definition = self._functions.get(name)
             if definition is None or depth > _MAX_DEPTH:
@@ -182,7 +182,7 @@ class _Flow:
         )
 
     def argument(self, reference: str) -> int | None:
-        """The argument that the value ``reference`` is, untouched."""
+        """Return the argument that the value ``reference`` is, untouched."""
         for _ in range(len(self._nodes) + 1):
             name, _, rest = reference.partition(":")
             if name in self._arguments and name not in self._nodes:
@@ -204,7 +204,7 @@ class _Flow:
         return None
 
     def decodes_lines(self) -> bool:
-        """Whether its one argument, a text, is only split into columns.
+        """Return whether its one argument, a text, is only split into columns.
 
         These may be put side by side: on a batch of texts they are batches, and stand as before along the last axis.
         """
@@ -223,7 +223,7 @@ class _Flow:
         return bool(results) and {self._origin(one) for one in packed} <= columns and made <= columns | rows
 
     def _origin(self, reference: str) -> str:
-        """The node that the value ``reference`` comes from, through those that only hand it on."""
+        """Return the node that the value ``reference`` comes from, through those that only hand it on."""
         name = reference.partition(":")[0]
         for _ in self._nodes:
             node = self._nodes.get(name)
@@ -258,12 +258,12 @@ class _Flow:
         return "held" if origin is not None and origin.op == "Const" else "made"
 
     def _made_from_argument(self, reference: str) -> bool:
-        """Whether any argument has gone into the value."""
+        """Return whether any argument has gone into the value."""
         names = {one.partition(":")[0] for name in self._before(reference) for one in self._nodes[name].input}
         return not (names | {reference.partition(":")[0]}).isdisjoint(self._arguments.keys() - self._nodes.keys())
 
     def _before(self, reference: str) -> set[str]:
-        """The nodes that a value is made by; bodies have no cycles."""
+        """Return the nodes that a value is made by; bodies have no cycles."""
         todo, seen = [reference], set[str]()
         while todo:
             name = todo.pop().partition(":")[0]

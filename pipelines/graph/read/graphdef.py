@@ -52,7 +52,7 @@ class _GraphScope:
     """Datasets outside that a function captures, by the names of its arguments."""
 
     def follow(self, reference: str) -> str | None:
-        """The dataset that ``reference`` stands for, looked up through ops that only hand it on."""
+        """Return the dataset that ``reference`` stands for, looked up through ops that only hand it on."""
         for _ in range(_MAX_DEPTH):
             name = _base(reference)
             node = self.members.get(name)
@@ -84,7 +84,7 @@ class Reader:
         self._marks: dict[str, dict[str, Any]] = {}
 
     def read(self) -> GraphDict:
-        """The whole graph."""
+        """Return the whole graph."""
         members = {node.name: node for node in self._graph.node}
         scope = self._scope(members, prefix="", owner=None, depth=0)
         returned = next((node for node in self._graph.node if node.op == "_Retval"), None)
@@ -99,7 +99,7 @@ class Reader:
         }
 
     def _options(self, root: str | None) -> dict[str, Any]:
-        """Those set nearest to the end of the pipeline hold."""
+        """Return those set nearest to the end of the pipeline hold."""
         found: dict[str, Any] = {}
         todo, seen = [root], set[str | None]()
         while todo:
@@ -114,7 +114,7 @@ class Reader:
     def _scope(
         self, members: dict[str, Any], prefix: str, owner: str | None, depth: int, given: Mapping[str, str] = _NONE
     ) -> _GraphScope:
-        """Reads the datasets among ``members``, and those in functions that are called there."""
+        """Read the datasets among ``members``, and those in functions that are called there."""
         ids = {name: prefix + name for name, node in members.items() if is_dataset(node.op)}
         scope = _GraphScope(members, ids, owner, depth, given)
         if depth > _MAX_DEPTH:
@@ -171,7 +171,7 @@ class Reader:
         record["inputs"] = [one for one in record["inputs"] if one not in captured.values() or one not in read]
 
     def _captured(self, node: Any, functions: list[str], scope: _GraphScope) -> dict[str, str]:
-        """Datasets that the one function of ``node`` captures, by the names of the function's arguments."""
+        """Return datasets that the one function of ``node`` captures, by the names of the function's arguments."""
         definition = self._functions.get(functions[0]) if len(functions) == 1 else None
         count = len(node.attr["Targuments"].list.type) if "Targuments" in node.attr else 0
         if definition is None or not count:
@@ -183,7 +183,7 @@ class Reader:
     def _body(
         self, function: str, prefix: str, owner: str | None, depth: int, given: Mapping[str, str] = _NONE
     ) -> str | None:
-        """Reads the datasets that ``function`` makes; the id of the one it returns."""
+        """Read the datasets that ``function`` makes; the id of the one it returns."""
         definition = self._functions.get(function)
         if definition is None or depth > _MAX_DEPTH:
             return None
@@ -215,13 +215,13 @@ class Reader:
         return self._facts.read(called, ranks, [_rank(one) for one in consts])
 
     def _element_ranks(self, node: Any, scope: _GraphScope) -> list[int | None] | None:
-        """Ranks of the components that the function of ``node`` is given."""
+        """Return the ranks of the components that the function of ``node`` is given."""
         below = scope.follow(node.input[0])
         record = self._by_id.get(below) if below is not None else None
         return None if record is None else [None if one is None else len(one) for one in record["output_shapes"]]
 
     def _held(self, node: Any, members: dict[str, Any]) -> int | None:
-        """Bytes of the constants that ``node`` reads; None if a source in memory reads anything else."""
+        """Return the bytes of the constants that ``node`` reads; None if a source in memory reads anything else."""
         sources = [members.get(_base(one)) for one in node.input if not one.startswith("^")]
         if traits(node.op).in_memory and any(one is None or one.op != "Const" for one in sources):
             return None
@@ -250,7 +250,7 @@ def _rank(node: Any | None) -> int | None:
 
 
 def _length(node: Any, members: dict[str, Any]) -> int | None:
-    """How many elements a source in memory has, if its first component is a constant."""
+    """Return how many elements a source in memory has, if its first component is a constant."""
     if family(node.op) == "Tensor":
         return 1
     source = members.get(_base(node.input[0])) if family(node.op) == "TensorSlice" and node.input else None
@@ -283,7 +283,7 @@ def _function_attributes(node: Any) -> list[tuple[str, list[str]]]:
 
 
 def metadata_name(data: bytes) -> str | None:
-    """The name in a dataset's ``metadata``: a message whose first field (tag 10, length, bytes) is the name."""
+    """Return the name in a dataset's ``metadata``: a message whose first field (tag 10, length, bytes) is the name."""
     if len(data) < 2 or data[0] != 0x0A:
         return None
     length, shift, at = 0, 0, 1
@@ -322,7 +322,7 @@ def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scalar(tensor: Any) -> int | bool | str | None:
-    """The value of a constant that holds one number, truth value or short text, be it the only one in a list."""
+    """Return the value of a constant that holds one number, truth value or short text, be it the only one in a list."""
     if tensor.tensor_shape.unknown_rank or any(one.size != 1 for one in tensor.tensor_shape.dim):
         return None
     for values, kind in ((tensor.int64_val, int), (tensor.int_val, int), (tensor.bool_val, bool)):

@@ -44,7 +44,7 @@ _OPTIONS: Final[_Fields] = {
 
 
 def read_options(message: bytes) -> dict[str, bool | int]:
-    """Options that are set, by dotted path; those that pipeprof has no use for are left out.
+    """Return options that are set, by dotted path; those that pipeprof has no use for are left out.
 
     Args:
         message: The attribute ``serialized_options``.
@@ -65,7 +65,7 @@ def _read(message: bytes, fields: _Fields, prefix: str) -> Iterator[tuple[str, b
 
 
 def _wire(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Fields of a message: number, and a whole number or bytes. Ends at what is not understood."""
+    """Yield fields of a message: number, and a whole number or bytes. Ends at what is not understood."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

@@ -73,7 +73,7 @@ class Origins:
     order: list[int] = field(default_factory=list)
 
     def location(self, span: Span) -> Location:
-        """The place as users see it."""
+        """Return the place as users see it."""
         if span.flag is not None:
             return Location(self.files[0].name, None, span.column, span.length, self.flags[span.flag])
         return Location(self.files[span.file].name, span.line, span.column, span.length)
@@ -83,7 +83,7 @@ class Origins:
         return (1, span.flag) if span.flag is not None else (0, -self.order.index(span.file))
 
     def error(self, problems: Iterable[Problem]) -> SpecError:
-        """An error that shows the lines and flags of the problems."""
+        """Return an error that shows the lines and flags of the problems."""
         lines = {file.name: file.lines for file in self.files}
         return SpecError([self._diagnostic(problem) for problem in problems], lines)
 

@@ -62,7 +62,7 @@ def join_faults(faults: Sequence[Fault], data: Any) -> list[Fault]:
 
 
 def _said_once(missing: list[Fault], unknown: list[Fault], data: Any) -> list[tuple[Fault, Fault]]:
-    """Pairs of a fault and its replacement; an empty message drops it."""
+    """Return pairs of a fault and its replacement; an empty message drops it."""
     names = [name for fault in missing for name in fault.missing]
     misspelt = {_head(fault.suggestion) for fault in unknown}
     lacking = [name for name in names if name not in misspelt]
@@ -100,12 +100,12 @@ def _is_torn(fault: Fault, data: Any) -> bool:
 
 
 def _head(suggestion: str | None) -> str | None:
-    """The key that a suggestion names, which may show its value too."""
+    """Return the key that a suggestion names, which may show its value too."""
     return suggestion.partition(":")[0] if suggestion is not None else None
 
 
 def _wrapped(fault: Fault, lacking: list[str], data: Any) -> Fault | None:
-    """A whole spec below a key of its own."""
+    """Return a whole spec below a key of its own."""
     if len(fault.address) != 1 or not lacking or not isinstance(data, dict):
         return None
     inner = data.get(fault.address[0])

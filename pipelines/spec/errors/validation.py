@@ -156,7 +156,7 @@ def _choose_branches(found: Sequence[_Found]) -> list[_Found]:
 
 
 def _progress(items: Sequence[_Found], union: Address) -> tuple[bool, int, int, int]:
-    """Rank a branch by how well it matches the value; the largest is the best."""
+    """Return rank a branch by how well it matches the value; the largest is the best."""
     form_fits = not any(item.address == union and item.details["type"] != "missing" for item in items)
     misfits = sum(item.details["type"] in {"missing", "extra_forbidden"} for item in items)
     return form_fits, -misfits, max(len(item.address) for item in items), -len(items)
@@ -192,7 +192,7 @@ def _missing(address: Address, name: str, given: Any) -> Fault:
 
 
 def _ready(found: _Found, kind: str, context: Mapping[str, Any], *, guess: bool) -> Fault:
-    """A fault of the model's own, with its message as it is."""
+    """Return a fault of the model's own, with its message as it is."""
     got, candidates = context.get("got"), [str(name) for name in context.get("candidates") or ()]
     names_key = found.in_mapping and str(found.address[-1]) == str(got) and found.details["input"] != got
     lacks = kind.startswith("missing")
@@ -231,7 +231,7 @@ def _own_words(found: _Found, kind: str, context: Mapping[str, Any]) -> Fault:
 
 
 def _no_list(value: Any, got: str) -> tuple[str, str | None]:
-    """The message where a list is expected, and what was probably meant."""
+    """Return the message where a list is expected, and what was probably meant."""
     if isinstance(value, dict) and value:
         if all(isinstance(key, str) and key.startswith("-") for key in value):
             return f"got '{next(iter(value))}', expected a list: a space after each '-'", None

@@ -102,12 +102,12 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
 
 
 def looks(graphs: ParsedGraphs, report: MemoryReport, *, by_address: bool, ops: Mapping[str, str] | None) -> list[Look]:
-    """The worker's looks, placed on the graphs that it sent."""
+    """Return the worker's looks, placed on the graphs that it sent."""
     return map_looks(graphs.written, graphs.executed, report.looks, by_address=by_address, ops=ops)
 
 
 def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
-    """The prediction from what is written alone: nothing measured of a stage is used.
+    """Return the prediction from what is written alone: nothing measured of a stage is used.
 
     Args:
         view: The pipeline.
@@ -165,7 +165,7 @@ def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
 
 
 def _peak_reading(memory: Memory, readings: Mapping[str, MemoryReading]) -> str | None:
-    """The reading that ends the stretch in which the peak was reached."""
+    """Return the reading that ends the stretch in which the peak was reached."""
     phase = memory.peak_phase
     if phase == "first_element":
         made, first = readings.get("iterator"), readings.get("first")
@@ -186,7 +186,7 @@ def _at_pools_peak(readings: Mapping[str, MemoryReading], name: str) -> str:
 
 
 def _children(memory: Memory, reading: MemoryReading) -> int:
-    """Memory of child processes at the peak, which was measured of all together."""
+    """Return memory of child processes at the peak, which was measured of all together."""
     return max(0, (memory.peak_bytes or 0) - (reading.peak or reading.rss))
 
 

@@ -65,7 +65,7 @@ def map_looks(
     by_address: bool,
     ops: Mapping[str, str] | None = None,
 ) -> list[Look]:
-    """The worker's looks with the model's buffers at their stages.
+    """Return the worker's looks with the model's buffers at their stages.
 
     Args:
         written: The graph as written.
@@ -122,14 +122,14 @@ def kind_of(node: ModelNodeDict) -> str:
 
 
 def _alone(before: StageGraph, *, by_address: bool, ops: Mapping[str, str] | None) -> dict[str, str]:
-    """The stage of each op that is written once."""
+    """Return the stage of each op that is written once."""
     written = [(stage.op, stage.address) for stage in before.stages(by_address=by_address, ops=ops)]
     many = Counter(op for op, _ in written)
     return {op: address for op, address in written if many[op] == 1}
 
 
 def _by_name(model: ModelDict, places: Mapping[int, str], alone: Mapping[str, str]) -> dict[int, str]:
-    """The stages of iterators whose place is not known, where there is one of a kind on both sides."""
+    """Return the stages of iterators whose place is not known, where there is one of a kind on both sides."""
     many = Counter(kind_of(node) for node in model["nodes"])
     found = {}
     for node in model["nodes"]:

@@ -12,7 +12,7 @@ from pipeprof.profiles.protocol.messages import MemoryReading
 
 
 def grown_in_use(before: MemoryReading, after: MemoryReading) -> int | None:
-    """Bytes by which what is in use outside the pool grew; None where unknown.
+    """Return the bytes by which what is in use outside the pool grew; None where unknown.
 
     Glibc's blocks, and Python's: only the number of Python's is known, so their bytes are the rest of the process's
     growth, limited by that number of blocks.

@@ -60,7 +60,7 @@ def memory_series(looks: Sequence[Look], origin: float) -> MemorySeries | None:
 
 
 def largest_growth(looks: Sequence[Look], own: Mapping[str, float] | None = None) -> list[PhaseGrew] | None:
-    """The stage whose buffer grew most in each phase, beyond what it had held before; None without looks.
+    """Return the stage whose buffer grew most in each phase, beyond what it had held before; None without looks.
 
     Args:
         looks: In order.
@@ -85,7 +85,7 @@ def largest_growth(looks: Sequence[Look], own: Mapping[str, float] | None = None
 
 
 def epoch_peaks(looks: Sequence[Look], series: Series, origin: float) -> MemoryEpochs | None:
-    """The largest resident memory of the first epoch and of later ones; None if no epoch ended."""
+    """Return the largest resident memory of the first epoch and of later ones; None if no epoch ended."""
     ends = [later.t - origin for earlier, later in pairwise(looks) if later.epoch > 0 == earlier.epoch]
     if not ends and not (looks and looks[0].epoch):
         return None
@@ -189,7 +189,7 @@ def _in_use_growth(windows: Sequence[_MemoryPoint], outside: int | None) -> int 
 
 
 def filling_stage(looks: Sequence[Look]) -> str | None:
-    """The stage whose buffer was still growing when the measurement ended; None where it ended long after."""
+    """Return the stage whose buffer was still growing when the measurement ended; None where it ended long after."""
     measured = [look for look in looks if look.phase == "measure"]
     full = filled_at(looks)
     if len(measured) < 2 or measured[0].epoch != measured[-1].epoch:
@@ -206,7 +206,7 @@ def filling_stage(looks: Sequence[Look]) -> str | None:
 
 
 def _grew(looks: Sequence[Look]) -> str | None:
-    """The stage whose buffer grew most."""
+    """Return the stage whose buffer grew most."""
     first, last = looks[0].by_stage, looks[-1].by_stage
     grown = {stage: one.bytes - (first[stage].bytes if stage in first else 0) for stage, one in last.items()}
     stage = max(grown, key=lambda one: grown[one], default=None)
@@ -218,7 +218,7 @@ def _rising(windows: Sequence[_MemoryPoint]) -> bool:
 
 
 def _going_on(windows: Sequence[_MemoryPoint]) -> bool:
-    """Whether memory grew by steps in the second half about as it did in the first."""
+    """Return whether memory grew by steps in the second half about as it did in the first."""
     first, middle, last = windows[0], windows[len(windows) // 2], windows[-1]
     before = (middle.rss - first.rss) / max(1.0, middle.steps - first.steps)
     return (last.rss - middle.rss) / max(1.0, last.steps - middle.steps) >= _PACE * before
@@ -230,7 +230,7 @@ def _live_rising(windows: Sequence[_MemoryPoint]) -> bool:
 
 
 def _even_cuts(looks: Sequence[Look]) -> list[float]:
-    """Where windows of equal length begin and end; empty if there are too few."""
+    """Return where windows of equal length begin and end; empty if there are too few."""
     if len(looks) < 2:
         return []
     begin, end = looks[0].t, looks[-1].t
@@ -241,7 +241,7 @@ def _even_cuts(looks: Sequence[Look]) -> list[float]:
 
 
 def _epoch_cuts(looks: Sequence[Look]) -> list[float]:
-    """Where windows of whole epochs begin and end, each of as many; empty if there are too few."""
+    """Return where windows of whole epochs begin and end, each of as many; empty if there are too few."""
     begins = [later.t for earlier, later in pairwise(looks) if later.epoch != earlier.epoch]
     if looks and looks[-1].t - looks[0].t < LEAST_WINDOWS * WINDOW_SECONDS:
         return []
@@ -251,7 +251,7 @@ def _epoch_cuts(looks: Sequence[Look]) -> list[float]:
 
 
 def _moments(looks: Sequence[Look], series: Series, origin: float, *, children: bool) -> list[_MemoryPoint]:
-    """Steps and memory of each look; fewer where memory is not known."""
+    """Return steps and memory of each look; fewer where memory is not known."""
     found = []
     for look in looks:
         rss = memory_at(series, look.t - origin) if children or look.rss is None else look.rss
@@ -261,7 +261,7 @@ def _moments(looks: Sequence[Look], series: Series, origin: float, *, children: 
 
 
 def memory_at(series: Series, at: float) -> float | None:
-    """Memory at a moment of the series, in bytes: between two samples, or the last one's."""
+    """Return memory at a moment of the series, in bytes: between two samples, or the last one's."""
     later = bisect_left(series.seconds, at)
     if not series.seconds or later == len(series.seconds):
         return series.rss_bytes[-1] if series.rss_bytes else None
@@ -272,7 +272,7 @@ def memory_at(series: Series, at: float) -> float | None:
 
 
 def _windows(looks: Sequence[Look], seen: Sequence[_MemoryPoint], cuts: Sequence[float]) -> list[_MemoryPoint]:
-    """The means of what was seen from one cut until the next; empty where one has nothing."""
+    """Return the means of what was seen from one cut until the next; empty where one has nothing."""
     found = []
     for low, high in pairwise(cuts):
         last = high == cuts[-1] == looks[-1].t

@@ -19,7 +19,7 @@ elements the heap has grown by as much for everything else."""
 
 
 def within_heap(facts: LedgerFacts, buffers: list[Buffer]) -> list[Buffer]:
-    """Buffers of small tensors hold no more than the heap has ever grown by: elements may share a tensor."""
+    """Return buffers of small tensors hold no more than the heap has ever grown by: elements may share a tensor."""
     made, most = facts.readings.get("iterator"), _fullest(facts)
     small = [one for one in buffers if not (one.unsized or one.alias or one.pooled) and one.overhead and one.elements]
     if made is None or made.heap is None or most is None or not small:
@@ -38,13 +38,13 @@ def within_heap(facts: LedgerFacts, buffers: list[Buffer]) -> list[Buffer]:
 
 
 def _slots(buffers: Iterable[Buffer]) -> float:
-    """Bytes of the lists of large buffers, which have mappings of their own."""
+    """Return the bytes of the lists of large buffers, which have mappings of their own."""
     sizes = [SLOT_BYTES * one.elements for one in buffers if one.overhead and not one.alias]
     return sum(size for size in sizes if size >= MAPPED_FROM)
 
 
 def _mapped(facts: LedgerFacts, reading: MemoryReading, buffers: Iterable[Buffer]) -> float:
-    """The same as far as more was mapped at a reading than when the pipeline had been built."""
+    """Return the same as far as more was mapped at a reading than when the pipeline had been built."""
     built = facts.readings.get("build")
     if built is None or built.mapped is None or reading.mapped is None:
         return 0.0
@@ -52,7 +52,7 @@ def _mapped(facts: LedgerFacts, reading: MemoryReading, buffers: Iterable[Buffer
 
 
 def heap_free(facts: LedgerFacts) -> int | None:
-    """Bytes of the heap that are free at the peak and were not before; None where unknown.
+    """Return the bytes of the heap that are free at the peak and were not before; None where unknown.
 
     They were read at some moment near the peak, as just before an epoch fills its buffers. What the heap has in use at
     its fullest beyond that moment's is new memory as far as the process has grown until the peak, and for the rest lies
@@ -69,7 +69,7 @@ def heap_free(facts: LedgerFacts) -> int | None:
 
 
 def _fullest(facts: LedgerFacts) -> int | None:
-    """The most of the heap that was seen in use with buffers full."""
+    """Return the most of the heap that was seen in use with buffers full."""
     seen = (facts.readings.get(name) for name in ("first", facts.peak_phase))
     return max((one.heap_most or one.heap for one in seen if one is not None and one.heap is not None), default=None)
 
@@ -83,7 +83,7 @@ def holes_shown(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float:
 
 
 def total_holes(buffers: Sequence[Buffer], shown: float) -> float:
-    """Bytes that lie free between all elements of the heap's buffers."""
+    """Return bytes that lie free between all elements of the heap's buffers."""
     return shown * sum(one.holes * one.elements for one in buffers if not one.alias)
 
 
@@ -135,7 +135,7 @@ def _extent(one: Buffer) -> float:
 
 
 def in_heap(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float | None:
-    """Bytes of the heap in buffers at the fullest look.
+    """Return the bytes of the heap in buffers at the fullest look.
 
     What elements take in it is known from the first look, just before which it was read, if half of them were there;
     else, and where what stays with elements grows while they are replaced, from the most that was seen in use.

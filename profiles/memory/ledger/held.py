@@ -54,7 +54,7 @@ def source_tensors(view: PipelineView) -> Iterable[Source]:
 
 
 def captured(view: PipelineView) -> bool:
-    """Whether its functions carry constants that are worth speaking of."""
+    """Return whether its functions carry constants that are worth speaking of."""
     sizes = [stage.function.constant_bytes or 0 for stage in view.stages if stage.function is not None]
     return sum(sizes) >= CONSTANT_BYTES
 
@@ -110,7 +110,7 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
 
 
 def _made_by_ops(view: PipelineView, given: StageView) -> bool:
-    """Whether texts that come out of a stage may be strings that TensorFlow took over."""
+    """Return whether texts that come out of a stage may be strings that TensorFlow took over."""
     functions = [stage.function for stage in (given, *view.below(given)) if stage.function is not None]
     return any(one.ops is not None and _TAKEN_OVER & one.ops for one in functions)
 
@@ -125,7 +125,7 @@ def _parts_of_texts(view: PipelineView, given: StageView) -> bool:
 
 
 def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) -> float:
-    """Bytes that the blocks of texts take at most in addition to their letters, and their spare room.
+    """Return bytes that the blocks of texts take at most in addition to their letters, and their spare room.
 
     Args:
         given: What makes the elements.
@@ -166,7 +166,7 @@ def _given(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
 
 
 def _overhead(view: PipelineView, owner: Owner, given: StageView) -> int:
-    """Bytes in use of an element in addition to its values; few elements are not counted."""
+    """Return the bytes in use of an element in addition to its values; few elements are not counted."""
     if owner not in RETAINING_OWNERS:
         return 0
     return element_overhead_bytes(len(given.element or ()) or 1, counted=counted(view, given))
@@ -195,7 +195,7 @@ def _not_said(given: StageView, each: float) -> float:
 
 
 def own_shares(view: PipelineView) -> dict[str, float]:
-    """The part of what stages buffer that is not another stage's."""
+    """Return the part of what stages buffer that is not another stage's."""
     aliases = {one.stage for one in memory_prediction(view).held if one.how == "alias"}
     buffering = [stage for stage in view.stages if traits(stage.op).holds_elements]
     return {
@@ -212,7 +212,7 @@ def estimate_pool_scale(
     made: MemoryReading | None,
     consumer: float | None,
 ) -> float:
-    """How much more the pool has in use than the buffered tensors count, where least else was in it.
+    """Return how much more the pool has in use than the buffered tensors count, where least else was in it.
 
     That is when no batches are requested and nothing is in flight, as at the one look after the measurement. The
     batches that stages take apart are there then, too; where there are windows, their size is unknown.
@@ -242,7 +242,7 @@ def estimate_pool_scale(
 
 
 def _weight(view: PipelineView, stage: StageView) -> float:
-    """Elements of the source in one element that comes out of a stage."""
+    """Return the elements of the source in one element that comes out of a stage."""
     weight = 1.0
     for one in (stage, *view.below(stage)):
         size = one.arguments.get("batch_size")

@@ -20,7 +20,7 @@ def pool_at(facts: LedgerFacts) -> MemoryReading | None:
 
 
 def in_use(facts: LedgerFacts) -> int | None:
-    """Bytes of the pool in use at its peak, without untouched pages of its chunks."""
+    """Return the bytes of the pool in use at its peak, without untouched pages of its chunks."""
     most, seen = facts.readings[facts.peak_phase].live_peak, pool_at(facts)
     if most is None or seen is None or seen.pool is None:
         return most
@@ -54,7 +54,7 @@ def index_bytes(facts: LedgerFacts) -> int:
 
 
 def within_pool(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -> list[Buffer]:
-    """Buffers of large tensors hold no more than the pool ever had in use, or the process has grown by.
+    """Return buffers of large tensors hold no more than the pool ever had in use, or the process has grown by.
 
     Elements may share a tensor, as where a function gives a constant.
 
@@ -73,7 +73,7 @@ def within_pool(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -
 
 
 def in_chunks(buffers: list[Buffer], scale: float) -> list[Buffer]:
-    """Buffers with what the pool's chunks take beyond their tensors.
+    """Return buffers with what the pool's chunks take beyond their tensors.
 
     The pool splits a free chunk into pieces of one size; the last piece keeps the rest, less than a piece. So of a
     larger tensor a larger part is rest, in proportion to its size and at most as much again.
@@ -101,7 +101,7 @@ def _scaled(one: Buffer, scale: float) -> Buffer:
 
 
 def used_again(facts: LedgerFacts) -> int:
-    """Bytes of what making the sources has left free in the pool that tensors have used again since.
+    """Return the bytes of what making the sources has left free in the pool that tensors have used again since.
 
     The pool takes untouched free pieces as readily as those: only what it has in use, with holes,
     beyond what the process has grown by lies in memory that was there.

@@ -137,7 +137,7 @@ def _copies(facts: LedgerFacts, known: int) -> int:
 
 
 def _dropped(readings: Mapping[str, MemoryReading]) -> int:
-    """Bytes that the next conversion of an array freed."""
+    """Return bytes that the next conversion of an array freed."""
     first, released = readings.get("first"), readings.get("released")
     return max(0, first.rss - released.rss) if first is not None and released is not None else 0
 
@@ -154,7 +154,7 @@ def _only(sources: Sequence[Source]) -> str | None:
 
 
 def _held(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
-    """Buffers, batches in flight and the loop's own batch; whether the pool is counted; the heap's holes."""
+    """Return buffers, batches in flight and the loop's own batch; whether the pool is counted; the heap's holes."""
     running = facts.peak_phase not in ("build", "iterator")
     made, now = facts.readings.get("iterator"), facts.readings.get(facts.peak_phase)
     if not running or made is None or now is None:

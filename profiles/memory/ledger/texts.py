@@ -36,7 +36,7 @@ _PYTHON: Mapping[str, str] = {
 
 
 def owner_text(entry: LedgerEntry) -> str:
-    """Name the owner of an entry as reports show it.
+    """Return name the owner of an entry as reports show it.
 
     Example:
         >>> from pipeprof.profiles.document.memory import LedgerEntry
@@ -49,7 +49,7 @@ def owner_text(entry: LedgerEntry) -> str:
 
 
 def unattributed_text(nbytes: int) -> str:
-    """Name what the ledger leaves of the peak; negative where the owners sum to more than it.
+    """Return name what the ledger leaves of the peak; negative where the owners sum to more than it.
 
     Example:
         >>> unattributed_text(-3 << 20)

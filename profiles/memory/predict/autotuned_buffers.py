@@ -50,13 +50,13 @@ class Tuned:
 
 
 def is_tuned(stage: StageView) -> bool:
-    """Whether TensorFlow chooses how much a prefetch holds."""
+    """Return whether TensorFlow chooses how much a prefetch holds."""
     size = stage.arguments.get("buffer_size", AUTOTUNE if stage.injected else None)
     return stage.op == "prefetch" and (size == AUTOTUNE or (isinstance(size, int) and size < 0))
 
 
 def tuned_prefetches(view: PipelineView, memory: MemoryPrediction) -> Tuned:
-    """The prefetches of a pipeline that may grow.
+    """Return the prefetches of a pipeline that may grow.
 
     Args:
         view: The pipeline as TensorFlow runs it.
@@ -101,7 +101,7 @@ class Filled:
 
 
 def filled_ahead(view: PipelineView, memory: MemoryPrediction) -> dict[str, Filled]:
-    """The maps of a pipeline that may fill more batches than is predicted, by their addresses.
+    """Return the maps of a pipeline that may fill more batches than is predicted, by their addresses.
 
     Args:
         view: The pipeline as TensorFlow runs it.

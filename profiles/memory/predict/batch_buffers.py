@@ -61,7 +61,7 @@ def _batched(view: PipelineView, stage: StageView, below: StageView | None) -> I
 
 
 def _rebatched(view: PipelineView, stage: StageView, below: StageView | None) -> Iterator[Portion]:
-    """A part of one batch is a view of it, if it begins where a view can; parts of several are put together anew.
+    """Yield a part of one batch is a view of it, if it begins where a view can; parts of several are put together anew.
 
     A view keeps its whole batch alive until the next one is complete.
     """

@@ -21,7 +21,7 @@ ADDED = "injected.0"
 
 
 def foreseen(view: PipelineView) -> PipelineView:
-    """The pipeline as TensorFlow should run it."""
+    """Return the pipeline as TensorFlow should run it."""
     if not rewritten(view) or view.options.get("autotune.enabled") is False:
         return view
     found = view
@@ -45,7 +45,7 @@ def foreseen(view: PipelineView) -> PipelineView:
 
 
 def _parallelized(stage: StageView) -> bool:
-    """Whether it is a serial map without state; where the ops are not known, it is taken to have some.
+    """Return whether it is a serial map without state; where the ops are not known, it is taken to have some.
 
     Within a function TensorFlow makes nothing parallel.
     """

@@ -36,7 +36,7 @@ class Size:
 
 
 def element_size(view: PipelineView, stage: StageView) -> Size | None:
-    """The size of one element that comes out of a stage; of a file name that of one of usual length."""
+    """Return the size of one element that comes out of a stage; of a file name that of one of usual length."""
     if stage.element_bytes is not None:
         return Size(stage.element_bytes)
     one = giver(view, stage)
@@ -48,7 +48,7 @@ def element_size(view: PipelineView, stage: StageView) -> Size | None:
 
 
 def components(view: PipelineView, stage: StageView) -> tuple[ComponentView, ...]:
-    """The components of an element, batches taken to be full.
+    """Return the components of an element, batches taken to be full.
 
     Without ``drop_remainder`` the last batch may be smaller than the others, so that TensorFlow does not say how large
     a batch is.
@@ -57,13 +57,13 @@ def components(view: PipelineView, stage: StageView) -> tuple[ComponentView, ...
 
 
 def rows_of(view: PipelineView, stage: StageView) -> int | None:
-    """The first dimension of what comes out of a stage that gives batches; ``None`` where it is not known."""
+    """Return the first dimension of what comes out of a stage that gives batches; ``None`` where it is not known."""
     rows = {one.shape[0] for one in components(view, stage) if one.shape}
     return rows.pop() if len(rows) == 1 else None
 
 
 def batch_size_of(stage: StageView) -> int | None:
-    """How many elements a stage puts into its largest batch; ``None`` where that is not written."""
+    """Return how many elements a stage puts into its largest batch; ``None`` where that is not written."""
     size = stage.arguments.get("batch_size")
     sizes = size if isinstance(size, list) else [size]
     known = [one for one in sizes if isinstance(one, int) and one > 0]

@@ -18,7 +18,7 @@ _OPTIMIZATION = "experimental_optimization"
 
 
 def parallel_calls(view: PipelineView, stage: StageView) -> int | None:
-    """Calls at a time; ``None`` for a serial stage."""
+    """Call at a time; ``None`` for a serial stage."""
     calls = stage.arguments.get("num_parallel_calls")
     if isinstance(calls, int) and calls > 0:
         return calls if calls > 1 else None
@@ -29,7 +29,7 @@ def parallel_calls(view: PipelineView, stage: StageView) -> int | None:
 
 
 def fused_batch(view: PipelineView, stage: StageView) -> StageView | None:
-    """The batch that a map fills by itself, as far as what runs or the rule of the optimizer tells.
+    """Return the batch that a map fills by itself, as far as what runs or the rule of the optimizer tells.
 
     TensorFlow fuses a map, also one with a single call at a time, with the batch that alone reads it, unless that has
     calls of its own or default optimizations are off.
@@ -44,12 +44,12 @@ def fused_batch(view: PipelineView, stage: StageView) -> StageView | None:
 
 
 def rewritten(view: PipelineView) -> bool:
-    """Whether TensorFlow rewrites the pipeline's graph."""
+    """Return whether TensorFlow rewrites the pipeline's graph."""
     return view.options.get(f"{_OPTIMIZATION}.apply_default_optimizations") is not False
 
 
 def fused_batches(calls: int, batch: StageView) -> int:
-    """Batches that a fused map keeps, complete or being filled.
+    """Return batches that a fused map keeps, complete or being filled.
 
     It begins with as many as its calls fill, and takes one more whenever a call is free while the next batch is waited
     for: with calls of even length that happens once.

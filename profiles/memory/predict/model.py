@@ -95,7 +95,7 @@ class MemoryPrediction:
         return min(sum(pieces), sum(one.pooled for one in self.held if one.count and one.pooled <= most * one.count))
 
     def of(self, stage: str) -> int | None:
-        """Bytes of one stage; ``None`` if it holds nothing or they are not known."""
+        """Return the bytes of one stage; ``None`` if it holds nothing or they are not known."""
         sizes = [one.bytes for one in self.held if one.stage == stage]
         return sum(sizes) if sizes else None
 
@@ -107,7 +107,7 @@ class MemoryPrediction:
 
 
 def element_overhead_bytes(components: int, *, counted: bool = False) -> int:
-    """Bytes in use of one buffered element in addition to its values.
+    """Return the bytes in use of one buffered element in addition to its values.
 
     Args:
         components: Its tensors.
@@ -129,5 +129,5 @@ def shuffle_overhead_bytes(components: int, small: float = 0, *, counted: bool =
 
 
 def cache_overhead_bytes(components: int) -> int:
-    """Bytes that one element takes in a cache in addition to its values."""
+    """Return bytes that one element takes in a cache in addition to its values."""
     return CACHE_OVERHEAD_BYTES + (CACHE_OVERHEAD_BYTES - ELEMENT_BYTES) * (components - 1)

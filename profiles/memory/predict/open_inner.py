@@ -9,7 +9,7 @@ from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 
 
 def open_copies(view: PipelineView, stage: StageView) -> int:
-    """How many of this stage there are at a time: one for each open inner pipeline of its owners."""
+    """Return how many of this stage there are at a time: one for each open inner pipeline of its owners."""
     copies = 1
     seen: set[str] = set()
     owner = view.by_id.get(stage.owner) if stage.owner is not None else None
@@ -32,7 +32,7 @@ def _open_inner(view: PipelineView, interleave: StageView) -> int:
 
 
 def results_ready(view: PipelineView, interleave: StageView) -> int:
-    """Elements that wait in the open inner pipelines of one with parallel calls.
+    """Return elements that wait in the open inner pipelines of one with parallel calls.
 
     Measured: 216 in 24 open ones with blocks of 4, 141 in 48 with blocks of 1.
     """

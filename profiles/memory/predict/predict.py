@@ -102,7 +102,7 @@ def _of_stage(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction
 
 
 def _without_array(view: PipelineView, entry: BufferPrediction | UnknownSize) -> BufferPrediction | UnknownSize:
-    """The prediction of a source whose array is deleted after the dataset is built."""
+    """Return the prediction of a source whose array is deleted after the dataset is built."""
     stage = view.by_id[entry.stage]
     if not isinstance(entry, BufferPrediction) or entry.owner != "source" or not stage.source_bytes or stage.constant:
         return entry
@@ -116,7 +116,7 @@ def _without_array(view: PipelineView, entry: BufferPrediction | UnknownSize) ->
 
 
 def _consumer(view: PipelineView) -> Iterator[BufferPrediction]:
-    """The batch in the step, and the next one where it is complete before the step releases its batch."""
+    """Yield the batch in the step, and the next one where it is complete before the step releases its batch."""
     root = view.root
     size = element_size(view, root) if root is not None else None
     if root is None or size is None or size.partial or holder(view, root) is not None:
@@ -132,7 +132,7 @@ def _consumer(view: PipelineView) -> Iterator[BufferPrediction]:
 
 
 def _works_ahead(view: PipelineView, root: StageView) -> bool:
-    """Whether the next element is complete before it is requested, and another one is started at once.
+    """Return whether the next element is complete before it is requested, and another one is started at once.
 
     A batch with a single call collects its elements first; that is counted there, and takes the place in a prefetch.
     The output of rebatch may be complete as well.
@@ -148,7 +148,7 @@ def _works_ahead(view: PipelineView, root: StageView) -> bool:
 
 
 def _batched(view: PipelineView, stage: StageView) -> bool:
-    """Whether what comes out of a stage are batches."""
+    """Return whether what comes out of a stage are batches."""
     for one in (stage, *view.below(stage)):
         if traits(one.op).batches:
             return True
@@ -318,7 +318,7 @@ def _held(
 
 
 def _pooled(view: PipelineView, owner: Owner, stage: StageView) -> float:
-    """The share of an element's bytes that lies in the pool."""
+    """Return the share of an element's bytes that lies in the pool."""
     given = stage if owner in ("parallel", "batch", "consumer") else view.input_of(stage) or stage
     sizes = [one.nbytes or 0 for one in components(view, given)]
     return sum(one for one in sizes if one >= POOLED_FROM) / sum(sizes) if sum(sizes) else 0.0
@@ -339,7 +339,7 @@ def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
 
 
 def counted(view: PipelineView, stage: StageView) -> bool:
-    """Whether what comes out of a stage are numbers that the pipeline counts itself."""
+    """Return whether what comes out of a stage are numbers that the pipeline counts itself."""
     one = giver(view, stage)
     return one is not None and traits(one.op).generates_numbers
 
@@ -366,7 +366,7 @@ def _rounded(nbytes: int) -> int:
 
 
 def own_share(view: PipelineView, stage: StageView) -> float:
-    """The part of an element's bytes coming out of `stage` that is no view of a source's tensors, 0 to 1."""
+    """Return the part of an element's bytes coming out of `stage` that is no view of a source's tensors, 0 to 1."""
     size = element_size(view, stage)
     return size.less(shared_bytes(view, stage)).bytes / size.bytes if size is not None and size.bytes else 1.0
 

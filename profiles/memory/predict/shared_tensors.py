@@ -11,7 +11,7 @@ from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 
 
 def holder(view: PipelineView, stage: StageView) -> StageView | None:
-    """The stage in whose memory all tensors that come out of `stage` lie, if that is not their own.
+    """Return the stage in whose memory all tensors that come out of `stage` lie, if that is not their own.
 
     Stages that only hand tensors on lead to a cache in memory, which keeps all of them anyway, or to a source whose
     slices are views, or to a map that gives the same tensor in every call.
@@ -30,7 +30,7 @@ def holder(view: PipelineView, stage: StageView) -> StageView | None:
 
 
 def _passed(view: PipelineView, stage: StageView) -> Iterator[StageView]:
-    """The stage and those below it, as long as they only hand on; the last one does not."""
+    """Yield the stage and those below it, as long as they only hand on; the last one does not."""
     seen: set[str] = set()
     one: StageView | None = stage
     while one is not None and one.id not in seen:
@@ -63,7 +63,7 @@ def _fixed(stage: StageView) -> tuple[bool, ...]:
 
 
 def _viewed(nbytes: int | None) -> float:
-    """The part of a component's slices that begin where a view can begin.
+    """Return the part of a component's slices that begin where a view can begin.
 
     Example:
         >>> _viewed(65_536), _viewed(65_568), _viewed(65_537)

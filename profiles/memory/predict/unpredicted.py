@@ -18,7 +18,7 @@ _BYTES = 10_000_000
 
 
 def not_predicted(view: PipelineView, memory: MemoryPrediction) -> list[str]:
-    """A sentence for every stage that may hold much more than is counted of it.
+    """Return a sentence for every stage that may hold much more than is counted of it.
 
     Args:
         view: The pipeline.

@@ -122,20 +122,20 @@ class _Question:
         return bool(self.memory.unknown) or any(one.at_least for one in self.memory.held)
 
     def left(self, held: int = 0) -> float:
-        """Bytes that are left for what is predicted to take these, with the reserve."""
+        """Return bytes that are left for what is predicted to take these, with the reserve."""
         return self.room - (self.memory.running_bytes - held)
 
     def others(self, held: int = 0) -> float:
-        """Bytes of everything but these, TensorFlow's own among them."""
+        """Return the bytes of everything but these, TensorFlow's own among them."""
         return self.memory.running_bytes - held + self.grown + RUNTIME_BYTES
 
     def fits(self, fits: bool) -> bool | None:
-        """An answer that holds for the pipeline as it is written."""
+        """Return an answer that holds for the pipeline as it is written."""
         return None if fits and self.condition else fits
 
 
 def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[WhatIf]:
-    """The answer for everything together, then for every shuffle, cache and large prefetch.
+    """Return the answer for everything together, then for every shuffle, cache and large prefetch.
 
     Args:
         view: The pipeline.
@@ -151,7 +151,7 @@ def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[W
 
 
 def _together(asked: _Question) -> WhatIf:
-    """All of it, at the peak: also where neither a shuffle nor a cache is to blame."""
+    """Return all of it, at the peak: also where neither a shuffle nor a cache is to blame."""
     memory, limit = asked.memory, asked.limit
     needed = max(memory.peak_bytes, memory.running_bytes + asked.grown) + RUNTIME_BYTES
     reserved = max((1 + RESERVE) * memory.peak_bytes, asked.reserved + asked.grown)
@@ -239,7 +239,7 @@ def _answer(asked: _Question, held: BufferPrediction) -> Iterator[WhatIf]:
 
 
 def _tuned(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
-    """A prefetch that may grow out of the limit, and how it is bounded."""
+    """Yield a prefetch that may grow out of the limit, and how it is bounded."""
     if asked.counted or asked.room <= 0:
         return
     growth = min(asked.tuned.growth[stage.id], asked.tuned.bytes)
@@ -253,7 +253,7 @@ def _tuned(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
 
 
 def _filled(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
-    """A map that may fill more batches than the limit has room for, and how they are bounded."""
+    """Yield a map that may fill more batches than the limit has room for, and how they are bounded."""
     filled = asked.filled.get(stage.id)
     if filled is None or asked.fills_counted or asked.room <= 0:
         return
@@ -283,7 +283,7 @@ def _cache(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatIf
 
 
 def _buffer(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatIf:
-    """A buffer that leaves a reserve; of a nested stage that of each of several at a time."""
+    """Return a buffer that leaves a reserve; of a nested stage that of each of several at a time."""
     room, others = asked.left(held.bytes), _others(asked.others(held.bytes))
     buffer, copies = stage.arguments.get("buffer_size"), open_copies(asked.view, stage)
     count = (held.count or 0) / copies or buffer

@@ -55,7 +55,7 @@ def heap() -> tuple[int, int, int] | None:
 
 
 def trimmed_bytes() -> int | None:
-    """How much smaller the process is after glibc gave back what it kept; None without glibc."""
+    """Return how much smaller the process is after glibc gave back what it kept; None without glibc."""
     trim = getattr(_libc(), "malloc_trim", None)
     before = procfs.rss_bytes("self")
     if trim is None or before is None:

@@ -107,7 +107,7 @@ def file_rss_bytes(proc: Path = procfs.PROC) -> int | None:
 
 
 def python_objects(sources: Iterable[tuple[str, int]] = ()) -> PythonObjects:
-    """Bytes of large Python objects: `arrays` that in-memory sources were made of, and `others`.
+    """Return the bytes of large Python objects: `arrays` that in-memory sources were made of, and `others`.
 
     Args:
         sources: Type and bytes of each component of those sources.
@@ -152,7 +152,7 @@ def python_objects(sources: Iterable[tuple[str, int]] = ()) -> PythonObjects:
 
 
 def _table_bytes(one: Any) -> int:
-    """A container of many items with all that only it holds, from some of the items; 0 for any other object."""
+    """Return a container of many items with all that only it holds, from some of the items; 0 for any other object."""
     if type(one) not in (list, tuple, set, dict, frozenset) or len(one) < _MANY:
         return 0
     items = gc.get_referents(one)
@@ -245,7 +245,7 @@ class MemoryLog:
         self._heap.see(PAUSE_SECONDS)
 
     def now(self) -> MemoryMoment | None:
-        """Memory at this moment, from any thread; None before the first reading."""
+        """Return memory at this moment, from any thread; None before the first reading."""
         return _moment() if self._readings else None
 
     def look(self, phase: PhaseName, feed: Feed, steps: int, snapshot: RawSnapshot | None = None) -> None:
@@ -295,7 +295,7 @@ class MemoryLog:
             self._looks.append((_moment(), "trace", 0, feed.ended, seen))
 
     def report(self, *, sources: Iterable[tuple[str, int]], batch_bytes: float | None) -> MemoryReport:
-        """All that was read, and what can only be read when nothing is measured any more."""
+        """Return all that was read, and what can only be read when nothing is measured any more."""
         return MemoryReport(
             readings=self._readings,
             looks=[

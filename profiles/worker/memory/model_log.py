@@ -63,7 +63,7 @@ class ModelLog:
         return (snapshot.parameters() or None) if snapshot is not None else None
 
     def look(self, feed: Feed | None) -> ModelDict | None:
-        """The model as it is now, as a plain record."""
+        """Return the model as it is now, as a plain record."""
         snapshot = take_snapshot(feed.iterator) if feed is not None else None
         return snapshot.to_dict() if snapshot is not None else None
 

@@ -88,7 +88,7 @@ def pool_pages(proc: Path = PROC) -> Pool | None:
 
 
 def _anonymous(maps: str) -> Iterator[tuple[int, int]]:
-    """Private mappings without a name in which a region has room."""
+    """Yield private mappings without a name in which a region has room."""
     for line in maps.splitlines():
         words = line.split()
         if len(words) == 5 and words[1].startswith("rw-p"):
@@ -116,7 +116,7 @@ def _regions(low: int, high: int, pages: Pages, head: Head) -> Iterator[tuple[in
 
 
 def _block(head: bytes, room: int) -> tuple[int, bool]:
-    """How large the block with this head is, 0 if it is none, and whether it is aligned to 64 B."""
+    """Return how large the block with this head is, 0 if it is none, and whether it is aligned to 64 B."""
     if len(head) < _HEAD.size:
         return 0, False
     words = _HEAD.unpack(head)

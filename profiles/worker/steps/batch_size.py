@@ -9,7 +9,7 @@ from pipeprof.profiles.protocol.steps import BatchSize
 
 
 def bytes_of(batch: Any) -> int:
-    """Bytes of all tensors of fixed width in `batch`; strings and other variants count as nothing."""
+    """Return the bytes of all tensors of fixed width in `batch`; strings and other variants count as nothing."""
     import tensorflow as tf
 
     return sum(
@@ -20,7 +20,7 @@ def bytes_of(batch: Any) -> int:
 
 
 def length_of(batch: Any) -> int | None:
-    """The first dimension of the first component that has one: the number of elements where batches are made."""
+    """Return the first dimension of the first component that has one: the number of elements where batches are made."""
     import tensorflow as tf
 
     return next((size for one in tf.nest.flatten(batch) if (size := _first_dimension(one)) is not None), None)
@@ -48,7 +48,7 @@ def _words(component: Any) -> str:
 
 
 def _text(batch: Any) -> str:
-    """The structure of a batch, whatever the classes of its dicts and tuples are called."""
+    """Return the structure of a batch, whatever the classes of its dicts and tuples are called."""
     if isinstance(batch, Mapping):
         return f"{{{', '.join(f'{key}: {_text(one)}' for key, one in batch.items())}}}"
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):

@@ -68,7 +68,7 @@ class Durations:
         self._bins[: len(counts)] += counts
 
     def quantile_ms(self, q: float) -> float:
-        """The `q`-quantile (0 to 1) in milliseconds; 0 if nothing was folded in."""
+        """Return the `q`-quantile (0 to 1) in milliseconds; 0 if nothing was folded in."""
         if not self.count:
             return 0.0
         rank = q * (self.count - 1)
@@ -81,7 +81,7 @@ class Durations:
         return min(value, self.max_ns) / 1e6
 
     def summary(self) -> DurationSummary:
-        """Mean, median, 95th and 99th percentile and maximum in milliseconds."""
+        """Return mean, median, 95th and 99th percentile and maximum in milliseconds."""
         return DurationSummary(
             mean=self.total_ns / self.count / 1e6 if self.count else 0.0,
             p50=self.quantile_ms(0.50),
@@ -91,7 +91,7 @@ class Durations:
         )
 
     def histogram(self) -> list[tuple[float, int]]:
-        """Pairs of upper bound in milliseconds (1-2-5 steps) and count, empty bins left out."""
+        """Return pairs of upper bound in milliseconds (1-2-5 steps) and count, empty bins left out."""
         counts = np.bincount(_coarse_of_bins(), weights=self._bins, minlength=len(_COARSE) + 1).astype(np.int64)
         bounds = [*_COARSE, self.max_ns / 1e6]
         return [(bounds[i], int(n)) for i, n in enumerate(counts) if n]
@@ -118,7 +118,7 @@ class LongestGaps:
             heapq.heappushpop(self._heap, entry)
 
     def listed(self) -> list[LongGap]:
-        """The gaps, longest first."""
+        """Return the gaps, longest first."""
         return [
             LongGap(start_s=round(-start, 6), ms=round(ms, 6), cause=cause)
             for ms, start, cause in sorted(self._heap, reverse=True)

@@ -70,7 +70,7 @@ class Feed:
         self.iterator = iter(self._dataset)
 
     def next(self) -> Any:
-        """The next batch, of the next epoch if this one is over.
+        """Return the next batch, of the next epoch if this one is over.
 
         Raises:
             EmptyDatasetError: An epoch gave nothing.
@@ -144,7 +144,7 @@ class Window(Protocol):
     check_at: int
 
     def most(self) -> int | None:
-        """How many steps the window may still take at most; `None` for any number."""
+        """Return how many steps the window may still take at most; `None` for any number."""
 
     def drained(self, base: int, times: list[int], batch: Any) -> bool:
         """Take steps without a device; returns whether the window is over."""

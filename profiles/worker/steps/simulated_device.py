@@ -28,7 +28,7 @@ class Clock(Protocol):
     """Time in nanoseconds, and waiting for a point of it."""
 
     def now(self) -> int:
-        """Nanoseconds on a clock that only goes forward."""
+        """Return nanoseconds on a clock that only goes forward."""
 
     def sleep_until(self, deadline: int) -> int:
         """Wait until `deadline` and return the time it then is, in nanoseconds."""

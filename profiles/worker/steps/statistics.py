@@ -176,7 +176,7 @@ class StepStatistics:
         return median_ms(intervals)
 
     def measured(self, *, device: bool, loop: LoopCost | None = None) -> Measured:
-        """The message about the steps so far; `loop` makes it final."""
+        """Return the message about the steps so far; `loop` makes it final."""
         waits, fetches = (self.waits, self.fetches) if device else (self.intervals, self.intervals)
         steps = StepCounts(
             count=self.count,

@@ -29,7 +29,7 @@ MOST_PAUSED_NS = 15_000_000_000
 
 
 def look_ns(seconds: float | None) -> int:
-    """Nanoseconds between two looks at a window of so many seconds; `None` where only its steps are known."""
+    """Return nanoseconds between two looks at a window of so many seconds; `None` where only its steps are known."""
     return min(CHECK_LONG_NS, max(CHECK_NS, round(1e9 * (seconds or 0.0) / LOOKS_A_WINDOW)))
 
 
@@ -100,7 +100,7 @@ class PhaseWindow:
         self.check_at = time.perf_counter_ns() + self._check_ns
 
     def most(self) -> int | None:
-        """How many steps are left to the limit, if there is one."""
+        """Return how many steps are left to the limit, if there is one."""
         return max(1, self._limit - self.statistics.count) if self._limit is not None else None
 
     def drained(self, base: int, times: list[int], batch: Any) -> bool:

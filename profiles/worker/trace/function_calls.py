@@ -36,7 +36,7 @@ def calls_by_iterator(events: Iterable[Event]) -> dict[str, TracedCalls]:
 
 
 def _walk(events: Iterable[Event], owners: dict[int, str], turns: dict[int, int]) -> None:
-    """Adds of one thread who began which call, and the executor's time for each, in picoseconds."""
+    """Add of one thread who began which call, and the executor's time for each, in picoseconds."""
     open_: list[tuple[Event, int]] = []
     """What is open at a time, and how long what lies in it took."""
     last = ""

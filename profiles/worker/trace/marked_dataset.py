@@ -75,7 +75,7 @@ def marks_of(
 
 
 def marked_feed(dataset: Any, marks: Marks, graph: Any, fill_seconds: float, stop: Callable[[], bool]) -> Feed | None:
-    """The pipeline made again with marks and running; None where that would not do or is not needed.
+    """Return the pipeline made again with marks and running; None where that would not do or is not needed.
 
     Args:
         dataset: The pipeline.

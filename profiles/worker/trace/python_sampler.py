@@ -98,7 +98,7 @@ class Looks:
         return None
 
     def functions(self) -> list[TracedFunction]:
-        """Each function with its time, longest first."""
+        """Return each function with its time, longest first."""
         found = [
             TracedFunction(
                 token=token,
@@ -173,7 +173,7 @@ def _wake_in_time() -> None:
 
 
 def _core_wait(native_id: int) -> Callable[[], int]:
-    """Reads how long a thread has waited for a core so far, in nanoseconds; 0 where the system does not tell."""
+    """Read how long a thread has waited for a core so far, in nanoseconds; 0 where the system does not tell."""
     try:
         # Opened once: every call that opens or closes a file gives Python's lock away.
         file = os.open(f"/proc/self/task/{native_id}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
@@ -190,7 +190,7 @@ def _core_wait(native_id: int) -> Callable[[], int]:
 
 
 def foreign_files() -> Callable[[str], bool]:
-    """Tells whether a file belongs to Python, an installed package or pipeprof itself, and not to the user."""
+    """Tell whether a file belongs to Python, an installed package or pipeprof itself, and not to the user."""
     known = {
         str(Path(path)) for name, path in sysconfig.get_paths().items() if name in ("stdlib", "purelib", "platlib")
     }

@@ -29,7 +29,7 @@ States = tuple[Any, Any]
 
 
 def at_work(timeline: Timeline, times: Any) -> Any:
-    """The number of what a traced thread did at each time, 0 for nothing; shape (times,)."""
+    """Return the number of what a traced thread did at each time, 0 for nothing; shape (times,)."""
     starts, ends, kinds = timeline
     index = np.searchsorted(starts, times, side="right") - 1
     inside = (index >= 0) & (ends[index] >= times)
@@ -37,7 +37,7 @@ def at_work(timeline: Timeline, times: Any) -> Any:
 
 
 def explained(kinds: Any, running: Any) -> float:
-    """How much better the states are explained by what was done than by doing nothing, in nats."""
+    """Return how much better the states are explained by what was done than by doing nothing, in nats."""
     total, hits = np.bincount(kinds), np.bincount(kinds, weights=running)
     rates = hits / np.maximum(total, 1)
     rates[0] = IDLE_RATE
@@ -56,7 +56,7 @@ def match(
     known: Mapping[int, int] | None = None,
     others: Collection[int] = (),
 ) -> dict[int, int]:
-    """The system's id of each traced thread that was recognised.
+    """Return the system's id of each traced thread that was recognised.
 
     Args:
         timelines: Of the trace, by its own numbers.

@@ -154,7 +154,7 @@ def share_of_cores(looks: Sequence[ThreadReading], cpu_seconds: float, began_ns:
 
 
 def parse(data: bytes) -> list[ThreadReading]:
-    """The looks in what the watching process wrote: thread, nanoseconds and thousandths of a core."""
+    """Return the looks in what the watching process wrote: thread, nanoseconds and thousandths of a core."""
     numbers = array("q")
     if len(data) % (3 * numbers.itemsize):
         return []

@@ -81,7 +81,7 @@ class _ElementCount:
         self._first: dict[int, int] | None = None
 
     def too_many(self, elapsed: float) -> bool:
-        """Whether there were as many as a trace can take; the model is looked at now and then."""
+        """Return whether there were as many as a trace can take; the model is looked at now and then."""
         if elapsed < self._next:
             return False
         self._next = elapsed + _LOOK_SECONDS
@@ -95,7 +95,7 @@ class _ElementCount:
 
 
 def passed_on(first: Mapping[int, int], now: Mapping[int, int]) -> int:
-    """Elements between two looks at the model's counters, which begin anew for an iterator that is new."""
+    """Return elements between two looks at the model's counters, which begin anew for an iterator that is new."""
     return sum(max(0, count - first.get(key, 0)) for key, count in now.items())
 
 
@@ -116,7 +116,7 @@ def _offset_ps(compared: Sequence[int], events: Iterable[Event]) -> int | None:
 
 
 def seconds_for(room: int | None) -> float | None:
-    """How long may be traced if the trace is to take half of `room` bytes at most; None for not at all."""
+    """Return how long may be traced if the trace is to take half of `room` bytes at most; None for not at all."""
     if room is None:
         return SECONDS
     seconds = room / 2 / TRACE_BYTES_PER_SECOND

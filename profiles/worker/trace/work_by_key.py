@@ -54,7 +54,7 @@ class Doing:
 
 
 def _waits(iterator: str) -> bool:
-    """Whether an iterator does not compute but waits for others: for its own threads, or for its input."""
+    """Return whether an iterator does not compute but waits for others: for its own threads, or for its input."""
     reads_ahead = traits(iterator).buffers and traits(iterator).consecutive
     return iterator == _ROOT or is_option(iterator) or reads_ahead or executed(iterator).asynchronous
 
@@ -130,7 +130,7 @@ class Spans:
         self._by_thread[thread].append((start, end, key))
 
     def _turns(self, thread: int, turns: list[Span], ops: list[tuple[int, int, str]]) -> None:
-        """Adds when a thread was at work: from an op on until the thread is given up, handing the ops on included."""
+        """Add when a thread was at work: from an op on until the thread is given up, handing the ops on included."""
         starts = [start for start, _ in turns]
         taken = -1
         for start, end, key in ops:
@@ -142,7 +142,7 @@ class Spans:
                 taken = index
 
     def _iterators(self, thread: int, events: list[Event]) -> None:
-        """Adds what iterators do themselves: their time without that of iterators and functions below them."""
+        """Add what iterators do themselves: their time without that of iterators and functions below them."""
         open_: list[tuple[Event, int]] = []
 
         def close(until: int | None) -> None:
@@ -168,7 +168,7 @@ class Spans:
             self._work(thread, f"it:{name}", start, end)
 
     def milliseconds(self) -> dict[str, float]:
-        """Time at work by key, summed over threads."""
+        """Return time at work by key, summed over threads."""
         return {key: sum(end - start for start, end in spans) / 1e9 for key, spans in self.spans.items()}
 
     def doing(
@@ -207,7 +207,7 @@ class Spans:
         }
 
     def further_ms(self) -> dict[str, float]:
-        """Time of further threads by key: each part is shared by those that are at work in its middle."""
+        """Return the time of further threads by key: each part is shared by those that are at work in its middle."""
         middles = [(start + end) // 2 for start, end in self.further]
         counts = {key: _active(spans, middles) for key, spans in self.spans.items() if not key.startswith("it:")}
         found: dict[str, float] = defaultdict(float)
@@ -225,7 +225,7 @@ def _timeline(spans: Sequence[tuple[int, int, str]], numbers: Mapping[str, int])
 
 
 def _by_thread(looks: Sequence[ThreadReading], offset_ps: int) -> dict[int, tuple[Any, Any]]:
-    """Times on the trace's clock and parts of a core, by thread."""
+    """Return times on the trace's clock and parts of a core, by thread."""
     found: dict[int, list[tuple[int, float]]] = defaultdict(list)
     for look in looks:
         found[look.thread].append((look.at_ns * 1000 + offset_ps, look.core))

@@ -81,7 +81,7 @@ def _classes() -> tuple[Any, Any]:
 
 
 def read_events(data: bytes) -> Iterator[Event]:
-    """The events on host threads in a serialised trace."""
+    """Yield the events on host threads in a serialised trace."""
     space_class, stat_class = _classes()
     for plane in space_class.FromString(data).planes:
         if not plane.name.startswith("/host:CPU"):
