@@ -22,7 +22,7 @@ from pipeprof.pipelines.graph.stages import Node, StageGraph
 from pipeprof.pipelines.ops.executed_ops import EXECUTED, written_op
 from pipeprof.pipelines.ops.traits import traits
 
-# Executed ops that two datasets without names become, one reading the other, and what their users write.
+# Executed ops that TensorFlow fuses from two unnamed datasets, with the stages as written.
 _FUSIONS = {fused: parts for fused in EXECUTED if (parts := traits(fused).parts)}
 
 
@@ -35,7 +35,7 @@ class Joined:
     injected: tuple[str, ...]
     """Executed datasets that TensorFlow injected, in data order."""
     removed: tuple[str, ...]
-    """Written datasets that do not run: they had no effect."""
+    """Written datasets that TensorFlow removed because they have no effect."""
 
     def written(self, executed_id: str) -> tuple[str, ...]:
         """Return the ids of the written datasets that run as ``executed_id``."""
@@ -49,15 +49,16 @@ class Matched:
     places: Mapping[int, str]
     """Id of the model's node to id of the executed dataset."""
     helpers: frozenset[int]
-    """Nodes that are a part of the iterator above them (``MemoryCacheImpl``): their elements are not counted again."""
+    """Nodes that are a part of the iterator that reads them (``MemoryCacheImpl``): their elements are not counted
+    again."""
     unattributed: tuple[int, ...]
-    """Nodes that could not be placed, with all below them."""
+    """Nodes that could not be placed, with all their inputs."""
     root: int | None
-    """The iterator itself (``Root``): TensorFlow's hand-over to Python, no stage."""
+    """The iterator itself (``Root``), which returns elements to Python; no stage."""
 
 
 def join(written: StageGraph, executed: StageGraph) -> Joined:
-    """Which executed dataset each written one has become."""
+    """Map each written dataset to the executed one."""
     pairs: dict[str, str] = {}
     by_key: dict[str, list[str]] = defaultdict(list)
     for node in written.walk():
@@ -78,7 +79,7 @@ def join(written: StageGraph, executed: StageGraph) -> Joined:
 
 
 def match(executed: StageGraph, model: ModelDict, known: Mapping[int, str] | None = None) -> Matched:
-    """Which executed dataset each of the model's nodes is an iterator of.
+    """Map each node of the model to the executed dataset that it iterates.
 
     Args:
         executed: The graph TensorFlow runs.
@@ -94,7 +95,7 @@ def _fused(key: str) -> list[str]:
 
 
 def _join_nameless(written: StageGraph, executed: StageGraph, pairs: dict[str, str]) -> None:
-    """Datasets that TensorFlow's Python API gives no name, by op and order, where both graphs have as many of them."""
+    """Join datasets without names by op and order, where both graphs have equally many."""
     taken = set(pairs.values())
     left = [one for one in written.walk() if one.owner is None and one.key is None and one.id not in pairs]
     right = [one for one in executed.walk() if one.owner is None and one.key is None and one.id not in taken]
@@ -106,7 +107,7 @@ def _join_nameless(written: StageGraph, executed: StageGraph, pairs: dict[str, s
 
 
 def _join_inside(written: StageGraph, executed: StageGraph, pairs: dict[str, str]) -> None:
-    """Datasets that functions make: by the place of the function, and by their names in it or what fused them."""
+    """Join datasets inside functions by the function's place, and by their names in it or the fused name."""
     parts = {(node.owner, key): node.id for node in executed.walk() if node.owner for key in _fused(node.key or "")}
     left: dict[tuple[str, str], list[Node]] = defaultdict(list)
     for node in written.walk():
@@ -139,7 +140,7 @@ def _join_inside(written: StageGraph, executed: StageGraph, pairs: dict[str, str
 
 
 def _same_function(written: Node, executed: Node, function: str) -> str:
-    """What the function is called in the executed graph: some rewrites give it another name."""
+    """Return the function's name in the executed graph: some rewrites rename it."""
     if function in executed.functions or len(written.functions) != len(executed.functions):
         return function
     return executed.functions[written.functions.index(function)] if function in written.functions else function
@@ -166,13 +167,13 @@ class _Matcher:
                 if self.fits(child["id"], top):
                     self._place(child["id"], top)
                 else:
-                    self._lose(child["id"])
+                    self._mark_unplaced(child["id"])
         seen = {*self.places, *self.lost, self.model["output"]}
         self.lost.extend(one for one in self.nodes if one not in seen)
         return Matched(self.places, frozenset(self.helpers), tuple(self.lost), root["id"] if root else None)
 
     def fits(self, node_id: int, place: str) -> bool:
-        """Return whether the subtree at ``node_id`` can be what the dataset at ``place`` made."""
+        """Return whether the subtree at ``node_id`` can be an iterator of the dataset at ``place``."""
         cached = self._fits.get((node_id, place))
         if cached is None:
             node, dataset = self.nodes[node_id], self.executed.nodes[place]
@@ -185,14 +186,14 @@ class _Matcher:
         return cached
 
     def _is_given(self, child: ModelNodeDict, dataset: Node) -> bool:
-        """Whether ``child`` is what a function is given as a dataset: a window's elements, files that are read back."""
+        """Return whether ``child`` is a function's dataset argument: a window's elements, files that are read back."""
         return dataset.owner is not None and not child["inputs"] and is_given(child["name"])
 
     def _below(self, dataset: Node) -> list[str]:
         return [self.executed.skip_options(one) for one in (*dataset.inputs, *dataset.bodies)]
 
     def _children(self, node: ModelNodeDict) -> list[ModelNodeDict]:
-        """Live inputs of ``node``; parts of the iterator itself and option marks are looked through."""
+        """Return the live inputs of ``node``, skipping parts of the iterator itself and option marks."""
         found: list[ModelNodeDict] = []
         for one in node["inputs"]:
             child = self.nodes.get(one)
@@ -209,7 +210,7 @@ class _Matcher:
         node, dataset = self.nodes[node_id], self.executed.nodes[place]
         for one in node["inputs"]:
             if one in self.nodes and is_helper(node["name"], self.nodes[one]["name"]):
-                self._help(one, place)
+                self._place_helper(one, place)
         live = self._children(node)
         below = self._below(dataset)
         given = {
@@ -222,12 +223,12 @@ class _Matcher:
         children = [child["id"] for child in live if child["id"] not in given]
         for child, found in zip(children, self._assign(node_id, children, dataset), strict=True):
             if found is None:
-                self._lose(child)
+                self._mark_unplaced(child)
             else:
                 self._place(child, found)
 
-    def _help(self, node_id: int, place: str) -> None:
-        """The node is a part of the iterator at ``place``, with all below it where nothing of the user's is there."""
+    def _place_helper(self, node_id: int, place: str) -> None:
+        """Place the node as a part of the iterator at ``place``, with its inputs if none of them is the user's."""
         self.places[node_id] = place
         self.helpers.add(node_id)
         if is_closed(self.nodes[node_id]["name"]):
@@ -250,7 +251,7 @@ class _Matcher:
         return [self._one_of(parent, child, index == 0, inputs, bodies) for index, child in enumerate(children)]
 
     def _in_order(self, children: Sequence[int], inputs: Sequence[str]) -> list[str | None]:
-        """Children are a part of the inputs in the same order; a child is placed where all ways to do so agree."""
+        """Place children, a subsequence of the inputs; a child is placed only where all matches agree."""
         leftmost = self._leftmost(children, inputs)
         rightmost = self._leftmost(children[::-1], inputs[::-1])[::-1]
         found: list[str | None] = []
@@ -263,7 +264,7 @@ class _Matcher:
         return found
 
     def _leftmost(self, children: Sequence[int], inputs: Sequence[str]) -> list[int]:
-        """For every child the first input it may be, in order; -1 from the first one on that fits nowhere."""
+        """Return for every child the first input it may be, in order; -1 from the first child without one."""
         found: list[int] = []
         at = 0
         for child in children:
@@ -274,20 +275,20 @@ class _Matcher:
         return found
 
     def _one_of(self, parent: int, child: int, first: bool, inputs: Sequence[str], bodies: Sequence[str]) -> str | None:
-        """Return the input of a stage with a function is its first iterator; all others were made by the function."""
+        """Choose the dataset of a child: a stage's input is its first iterator, all others are made by its function."""
         known = self.known.get(child)
         if known is not None and known in (*inputs, *bodies):
             return known
         made = [one for one in bodies if self.fits(child, one)]
         read = [one for one in inputs if self.fits(child, one)] if first else []
         if read and made:
-            # The input is created together with its reader, and only then has the next id.
+            # The input is created right after its reader and so has the next id.
             return read[0] if child == parent + 1 and len(read) == 1 else None
         options = read or made
         return options[0] if len(options) == 1 else None
 
-    def _lose(self, node_id: int) -> None:
+    def _mark_unplaced(self, node_id: int) -> None:
         self.lost.append(node_id)
         for one in self.nodes[node_id]["inputs"]:
             if one in self.nodes:
-                self._lose(one)
+                self._mark_unplaced(one)

@@ -44,7 +44,7 @@ Elements: TypeAlias = "Batching | SingleElements | None"
 
 
 def final_elements(graph: StageGraph) -> Elements:
-    """Return batch dimensions of the elements that leave the pipeline; None if unknown."""
+    """Return the batch dimensions of the pipeline's elements; None if unknown."""
     return _BatchingWalk(graph, cardinalities(graph)).of(graph.root) if graph.root is not None else None
 
 
@@ -56,7 +56,7 @@ class _BatchingWalk:
 
     def of(self, node_id: str) -> Elements:
         if node_id in self._open:
-            return None  # graphs have no cycles; what a broken one says is not known
+            return None  # guards against a cycle in a broken graph
         self._open.add(node_id)
         try:
             return self._of(self.graph.nodes[node_id])
@@ -66,14 +66,14 @@ class _BatchingWalk:
     def _of(self, node: Node) -> Elements:
         traits = node.traits
         if traits.nests:
-            return self._common(node.bodies) if node.bodies else self._given(node)
+            return self._common(node.bodies) if node.bodies else self._function_input(node)
         if traits.combines:
-            return self._common(self._sides(node))
+            return self._common(self._element_inputs(node))
         if not node.inputs and written_op(node.op) not in STAGES:
             # The elements of a saved dataset or of a generator may be batches; those of any other source are single.
             unknown = traits.stores or traits.opaque or traits.loads_batches or traits.function
             return None if unknown else SINGLE
-        below = self.of(node.inputs[0]) if node.inputs else self._given(self._owner(node))
+        below = self.of(node.inputs[0]) if node.inputs else self._function_input(self._owner(node))
         return self._after(node, below)
 
     def _after(self, node: Node, below: Elements) -> Elements:
@@ -89,8 +89,8 @@ class _BatchingWalk:
     def _owner(self, node: Node) -> Node | None:
         return self.graph.nodes[node.owner] if node.owner is not None else None
 
-    def _given(self, owner: Node | None) -> Elements:
-        """Return the dataset that the function of ``owner`` is given: the elements of a window or of a group."""
+    def _function_input(self, owner: Node | None) -> Elements:
+        """Return the elements of the dataset passed to the function of ``owner``: those of a window or a group."""
         if owner is None or len(owner.inputs) != 1:
             return None
         if not owner.traits.single_function:
@@ -100,8 +100,8 @@ class _BatchingWalk:
             outer = self.graph.nodes[self.graph.skip_options(outer.inputs[0])]
         return self.of(outer.inputs[0]) if outer.traits.windows and outer.inputs else None
 
-    def _sides(self, node: Node) -> tuple[str, ...]:
-        """Return the inputs that give the elements: no endless count of them, and no selector of the next input."""
+    def _element_inputs(self, node: Node) -> tuple[str, ...]:
+        """Return the inputs that supply elements, without counters and selectors of the next input."""
         if not node.traits.equal_inputs:
             return node.inputs
         if not node.traits.one_to_one:
@@ -126,7 +126,7 @@ class _BatchingWalk:
         )
 
     def _common(self, ends: tuple[str, ...]) -> Elements:
-        """Return the same of several datasets; None where they differ."""
+        """Return the batch dimensions common to several datasets; None where they differ."""
         known = [self.of(one) for one in ends]
         if len(known) == 1 or len(set(known)) == 1:
             return known[0]
@@ -149,13 +149,13 @@ def _unbatched(below: Elements) -> Elements:
 
 
 def _function_result(node: Node, below: Elements) -> Elements:
-    """What a function makes of batches: a user's own may change how many rows they have."""
+    """Return the batch dimensions after a function, which may change the number of rows."""
     if not isinstance(below, Batching) or not below.exact:
         return below
     if node.function is None:
         return below if written_op(node.op) == "parse_example_dataset" else replace(below, exact=False)
     passes = node.function["passes"] or []
-    # The length that is measured is that of the first component that has one; ragged and sparse ones are variants.
+    # The measured length is that of the first dense component; ragged and sparse ones are variants.
     tensors = zip(node.output_types, node.output_shapes, strict=False)
     first = next((index for index, (dtype, shape) in enumerate(tensors) if shape != () or dtype == "variant"), None)
     kept = first is not None and first < len(passes) and passes[first] is not None

@@ -13,7 +13,7 @@ INFINITE: Final = -1
 _LAST_INT64: Final = 2**63 - 1
 _Count = Callable[["Node", list[int | None]], int | None]
 _CHANGES: Final[dict[str, _Count]] = {}
-"""Functions from a dataset and the numbers of elements of its inputs to its own, by what the user calls it."""
+"""Functions by op that compute a dataset's number of elements from those of its inputs."""
 
 
 def _count_of(op: str) -> Callable[[_Count], _Count]:
@@ -31,10 +31,10 @@ def cardinalities(graph: StageGraph) -> dict[str, int | None]:
     def visit(node_id: str) -> int | None:
         if node_id not in found:
             node = graph.nodes[node_id]
-            found[node_id] = None  # graphs have no cycles; what a broken one says is not known
+            found[node_id] = None  # guards against a cycle in a broken graph
             found[node_id] = _count(node, [visit(one) for one in node.inputs])
             if node.family == "Unbatch" and found[node_id] is None and node.inputs:
-                found[node_id] = _unbatched(graph.nodes[node.inputs[0]], found[node.inputs[0]])
+                found[node_id] = _unbatch_count(graph.nodes[node.inputs[0]], found[node.inputs[0]])
         return found[node_id]
 
     for node_id in graph.nodes:
@@ -47,7 +47,7 @@ def _count(node: Node, inputs: list[int | None]) -> int | None:
         return _of_source(node)
     if (change := _CHANGES.get(written_op(node.op))) is not None:
         return change(node, inputs)
-    # Marks of options and checks have one input and hand its elements on.
+    # Marks of options and checks have one input and pass its elements through.
     if node.traits.one_to_one or is_option(node.op):
         return inputs[0]
     return INFINITE if node.traits.endless and inputs[0] == INFINITE else None
@@ -66,7 +66,7 @@ def _of_source(node: Node) -> int | None:
 
 
 @_count_of("zip")
-def _zipped(node: Node, inputs: list[int | None]) -> int | None:
+def _zip_count(node: Node, inputs: list[int | None]) -> int | None:
     del node
     ends = [one for one in inputs if one != INFINITE]
     known = [one for one in ends if one is not None]
@@ -74,7 +74,7 @@ def _zipped(node: Node, inputs: list[int | None]) -> int | None:
 
 
 @_count_of("concatenate")
-def _concatenated(node: Node, inputs: list[int | None]) -> int | None:
+def _concatenate_count(node: Node, inputs: list[int | None]) -> int | None:
     del node
     known = [one for one in inputs if one is not None]
     if INFINITE in known:
@@ -84,7 +84,7 @@ def _concatenated(node: Node, inputs: list[int | None]) -> int | None:
 
 @_count_of("repeat")
 @_count_of("shuffle+repeat")
-def _repeated(node: Node, inputs: list[int | None]) -> int | None:
+def _repeat_count(node: Node, inputs: list[int | None]) -> int | None:
     below, count = inputs[0], node.arguments.get("count")
     if below == 0 or count == 0:
         return 0
@@ -96,7 +96,7 @@ def _repeated(node: Node, inputs: list[int | None]) -> int | None:
 
 
 @_count_of("take")
-def _taken(node: Node, inputs: list[int | None]) -> int | None:
+def _take_count(node: Node, inputs: list[int | None]) -> int | None:
     below, count = inputs[0], node.arguments.get("count")
     if not isinstance(count, int) or below is None:
         return None
@@ -106,7 +106,7 @@ def _taken(node: Node, inputs: list[int | None]) -> int | None:
 
 
 @_count_of("skip")
-def _skipped(node: Node, inputs: list[int | None]) -> int | None:
+def _skip_count(node: Node, inputs: list[int | None]) -> int | None:
     below, count = inputs[0], node.arguments.get("count")
     if not isinstance(count, int) or below is None or below == INFINITE:
         return below if below == INFINITE else None
@@ -117,7 +117,7 @@ def _skipped(node: Node, inputs: list[int | None]) -> int | None:
 @_count_of("map+batch")
 @_count_of("padded_batch")
 @_count_of("sparse_batch")
-def _grouped(node: Node, inputs: list[int | None]) -> int | None:
+def _group_count(node: Node, inputs: list[int | None]) -> int | None:
     below, size = inputs[0], node.arguments.get("batch_size")
     if below is None or below == INFINITE:
         return below
@@ -126,22 +126,22 @@ def _grouped(node: Node, inputs: list[int | None]) -> int | None:
     return below // size if node.arguments.get("drop_remainder") else -(-below // size)
 
 
-def _unbatched(below: Node, count: int | None) -> int | None:
-    """Return where all batches have the same length."""
+def _unbatch_count(below: Node, count: int | None) -> int | None:
+    """Multiply by the batch length, if all batches have the same."""
     lengths = {shape[0] if shape else None for shape in below.output_shapes}
     length = lengths.pop() if len(lengths) == 1 else None
     return None if count is None or length is None else count * length
 
 
 @_count_of("assert_cardinality")
-def _asserted(node: Node, inputs: list[int | None]) -> int | None:
+def _assert_count(node: Node, inputs: list[int | None]) -> int | None:
     number = node.arguments.get("cardinality")
     return number if isinstance(number, int) and number >= INFINITE else inputs[0]
 
 
 @_count_of("choose_from_datasets")
-def _directed(node: Node, inputs: list[int | None]) -> int | None:
-    """Return the first input says which of the others gives the next element."""
+def _directed_count(node: Node, inputs: list[int | None]) -> int | None:
+    """Count elements where the first input selects which other input gives the next one."""
     del node
     return inputs[0] if len(inputs) > 1 and all(one == INFINITE for one in inputs[1:]) else None
 
@@ -161,7 +161,7 @@ def _windows(node: Node, inputs: list[int | None]) -> int | None:
 
 
 @_count_of("shard")
-def _sharded(node: Node, inputs: list[int | None]) -> int | None:
+def _shard_count(node: Node, inputs: list[int | None]) -> int | None:
     below, shards, index = inputs[0], node.arguments.get("num_shards"), node.arguments.get("index")
     if below is None or below == INFINITE:
         return below

@@ -17,10 +17,10 @@ from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 @dataclass(frozen=True)
 class ComponentFlow:
-    """The components of a pipeline.
+    """Component names of a pipeline's datasets, and what functions read and write.
 
     Attributes:
-        names: Of the components that come out, by id of the dataset.
+        names: Names of the output components, by id of the dataset.
     """
 
     graph: StageGraph
@@ -41,7 +41,7 @@ class ComponentFlow:
         own, below = self.names.get(node.id), self._below(node)
         if not node.traits.maps or own is None or below is None:
             return None
-        handed_on = _handed_on(node, len(below))
+        handed_on = _passed_through(node, len(below))
         if handed_on is None or len(handed_on) != len(own):
             return None
         return frozenset(name for name, place in zip(own, handed_on, strict=True) if place is None)
@@ -84,15 +84,15 @@ class _Naming:
             return names[start : start + count]
         if len(names) == count and (node.traits.same_components or is_option(node.op)):
             return names
-        handed_on = _handed_on(node, count) if node.traits.maps else None
+        handed_on = _passed_through(node, count) if node.traits.maps else None
         if handed_on is None or len(handed_on) != len(names):
             return _indices(count)
         kept = {place: name for name, place in zip(names, handed_on, strict=True) if place is not None}
-        return _filled(kept, names, handed_on, count)
+        return _complete_names(kept, names, handed_on, count)
 
 
-def _handed_on(node: Node, inputs: int) -> tuple[int | None, ...] | None:
-    """For each component of the result the one of the input that it is; only the first of several copies counts."""
+def _passed_through(node: Node, inputs: int) -> tuple[int | None, ...] | None:
+    """Return for each output component the input component it equals, or None; of several copies, only the first."""
     passes = node.function["passes"] if node.function is not None else None
     if passes is None:
         return None
@@ -105,10 +105,10 @@ def _handed_on(node: Node, inputs: int) -> tuple[int | None, ...] | None:
     return tuple(found)
 
 
-def _filled(
+def _complete_names(
     kept: Mapping[int, str], names: Sequence[str], handed_on: Sequence[int | None], count: int
 ) -> tuple[str, ...]:
-    """Names for all of ``count`` components: what is changed in place keeps its name, others get their index."""
+    """Name all ``count`` components: one changed in place keeps its name, others get their index."""
     taken = set(kept.values())
     found = []
     for index in range(count):

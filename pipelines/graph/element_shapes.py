@@ -1,7 +1,7 @@
-"""Shapes of elements where TensorFlow's graph leaves them open, though its parts tell.
+"""Inference of element shapes that TensorFlow's graph leaves open although its parts determine them.
 
-A dataset that picks from several (``sample_from_datasets``) has no shapes in the graph, nor have those behind it that
-hand elements on; and a source of random numbers does not say that they are scalars.
+A dataset that picks from several (``sample_from_datasets``) has no shapes in the graph, nor have those after it that
+pass elements through; and a source of random numbers does not say that they are scalars.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Shape = tuple[int | None, ...] | None
 
 
 def fill_shapes(graph: GraphDict) -> None:
-    """Set what is known of the shapes that ``graph`` leaves open, in place."""
+    """Set inferable shapes that ``graph`` leaves open, in place."""
     stages = StageGraph.from_dict(graph)
     known = shapes(stages)
     for node in graph["nodes"]:
@@ -25,7 +25,7 @@ def fill_shapes(graph: GraphDict) -> None:
 
 
 def shapes(graph: StageGraph) -> dict[str, tuple[Shape, ...]]:
-    """Shapes of the components of each dataset's elements, by its id; None for an unknown rank or dimension."""
+    """Return the component shapes of each dataset by its id; None for an unknown rank or dimension."""
     counts = cardinalities(graph)
     found: dict[str, tuple[Shape, ...]] = {}
 
@@ -54,7 +54,7 @@ def _inferred(
         return tuple(shape for one in inputs for shape in one)
     sides = inputs[1:] if node.family == "DirectedInterleave" else inputs if node.family == "Concatenate" else []
     if len({len(one) for one in sides}) == 1:
-        return tuple(_either(parts) for parts in zip(*sides, strict=True))
+        return tuple(_common_shape(parts) for parts in zip(*sides, strict=True))
     if len(inputs) != 1:
         return None
     if node.traits.stacks and node.traits.keeps_shapes:
@@ -64,8 +64,8 @@ def _inferred(
     return inputs[0] if node.traits.passes or is_option(node.op) else None
 
 
-def _either(shapes_of_sides: tuple[Shape, ...]) -> Shape:
-    """What holds for all of them."""
+def _common_shape(shapes_of_sides: tuple[Shape, ...]) -> Shape:
+    """Return the most specific shape that holds for all of them."""
     known = [one for one in shapes_of_sides if one is not None]
     if len(known) < len(shapes_of_sides) or len({len(one) for one in known}) != 1:
         return None

@@ -12,12 +12,12 @@ _FUNCTION_NODE = re.compile(r"\{\{function_node (?P<name>[^\s}]+)")
 _NODE = re.compile(r"\{\{node (?P<path>[^\s}]+)\}\}")
 _ADDRESS_LIKE = re.compile(r"(?<![A-Za-z0-9])(?:stages_\d+|source)(?:_stages_\d+|_source)*(?![A-Za-z0-9])")
 
-# Messages of dataset ops themselves, which name no stage; they tell only the kind of stage.
+# Messages of dataset ops that name no stage, only the kind of stage.
 _KINDS = (
     (re.compile(r"Cannot (?:add tensor to the batch|batch tensors)"), "batch"),
     (re.compile(r"generator_py_func|from_generator_op\.py"), "from_generator"),
     (re.compile(r"corrupted record|truncated record|Failed to (?:fetch|read) .*record", re.I), "TFRecordDataset"),
-    # Ops of functions that read files are known by their nodes.
+    # File-reading ops inside functions are identified by their nodes.
     (
         re.compile(r"No such file or directory"),
         "TFRecordDataset|TextLineDataset|FixedLengthRecordDataset|CsvDataset",
@@ -28,12 +28,11 @@ _KINDS = (
 
 
 def enclosing_stage(written: GraphDict, error_text: str) -> NodeDict | None:
-    """Return the dataset node of ``written`` that ``error_text`` blames, or None where the text does not tell.
+    """Find the dataset node of ``written`` that ``error_text`` refers to; None where the text does not identify one.
 
     In this order: the stage TensorFlow names (``passed to decode transformation``), a function of the graph by its
     exact name, a name made from a spec's address (``stages_1_source``), the path of the failing op where one stage
-    alone has it, and the kind of stage where the pipeline has one of them. Of several candidates nothing is picked:
-    the text does not tell.
+    alone has it, and the kind of stage where the pipeline has one of them. With several candidates the result is None.
     """
     nodes = written["nodes"]
     for find in (_by_name, _by_function, _by_address, _by_op, _by_kind):
@@ -44,7 +43,7 @@ def enclosing_stage(written: GraphDict, error_text: str) -> NodeDict | None:
 
 
 def call_path(key: str, error_text: str) -> str:
-    """Return the call in a stage's chain that an error blames, dotted as below an address; empty where it names none.
+    """Find the call in a stage's chain that an error refers to, dotted as after an address; empty for none.
 
     Calls have name scopes of their own (`pipelines.build.chain_run`), which the paths of failing ops begin with.
 
@@ -81,7 +80,7 @@ def _by_function(nodes: list[NodeDict], text: str) -> NodeDict | None:
 def _by_address(nodes: list[NodeDict], text: str) -> NodeDict | None:
     for match in sorted(_ADDRESS_LIKE.finditer(text), key=lambda one: -len(one[0])):
         named = [node for node in nodes if node["key"] == match[0]]
-        # A source may be several datasets; the one with a function is what gives its elements.
+        # A source may be several datasets; the one with a function supplies its elements.
         if named:
             return next((node for node in reversed(named) if node["functions"]), named[-1])
     return None
@@ -105,6 +104,6 @@ def _by_kind(nodes: list[NodeDict], text: str) -> NodeDict | None:
 
 
 def _only(found: list[NodeDict]) -> NodeDict | None:
-    """Return the one that was found; of a stage and those inside its function, the innermost."""
+    """Return the only candidate; of a stage and those inside its function, the innermost; else None."""
     innermost = [node for node in found if not any(other["owner"] == node["id"] for other in found)]
     return innermost[0] if len(innermost) == 1 else None

@@ -10,7 +10,7 @@ from pipeprof.pipelines.addresses import address_of, pipeline_of
 
 @dataclass(frozen=True)
 class Group:
-    """Datasets that are one stage."""
+    """Datasets that form one stage."""
 
     nodes: tuple[str, ...]
     op: str
@@ -22,10 +22,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Names:
-    """What the names in a graph are."""
+    """Interpretation of the dataset names in a graph."""
 
     given: bool
-    """They are a spec's addresses."""
+    """Whether they are a spec's addresses."""
     ops: Mapping[str, str] | None
     """The ops of the spec by address, if they are known."""
 
@@ -49,13 +49,13 @@ class Names:
 
 @dataclass
 class Free:
-    """The addresses of a line that no dataset has got yet."""
+    """Addresses of a line that no dataset carries yet."""
 
     left: list[str]
     own: set[str]
 
     def before(self, address: str | None) -> list[str]:
-        """Return those before ``address`` that no dataset carries; all if it is None. They are left no longer."""
+        """Remove and return the free addresses before ``address``; all if it is None."""
         if address is not None and address not in self.left:
             return []
         end = len(self.left) if address is None else self.left.index(address)

@@ -48,12 +48,12 @@ def is_helper(parent: str, child: str) -> bool:
 
 
 def is_closed(node_name: str) -> bool:
-    """Return whether a helper reads on its own what it gives, so that no input of the user's is below it."""
+    """Return whether a helper reads its elements on its own, so that none of its inputs is the user's."""
     return node_name == "SnapshotReader"
 
 
 def is_given(node_name: str) -> bool:
-    """Return whether a function is handed such a dataset, without inputs: a window, or the files of ``Dataset.load``.
+    """Return whether such an input-free dataset is a function's argument: a window, or the files of ``Dataset.load``.
 
     Example:
         >>> is_given("Window"), is_given("SnapshotDatasetReader/_0"), is_given("Range")
@@ -63,7 +63,7 @@ def is_given(node_name: str) -> bool:
 
 
 def plain_path(path: str) -> str:
-    """Return an iterator's path without the numbers of inner iterators; those that tell inputs apart stay.
+    """Return an iterator's path without the numbers of inner iterators; those that identify inputs stay.
 
     Example:
         >>> plain_path("Iterator::Root::Batch::Zip[1]::FlatMap[37]::Range")
@@ -73,7 +73,7 @@ def plain_path(path: str) -> str:
 
 
 def numbered_input(part: str) -> int | None:
-    """Which input of its dataset a part of an iterator's path leads to; `None` where it does not tell.
+    """Return the index of the input that a part of an iterator's path leads to; `None` if not given.
 
     Example:
         >>> numbered_input("Zip[1]"), numbered_input("FlatMap[1]"), numbered_input("DirectedInterleave")
@@ -88,14 +88,14 @@ def numbered_input(part: str) -> int | None:
 
 
 def argument_names(op: str, inputs: int) -> list[str]:
-    """TensorFlow's names of the inputs of ``op`` that are numbers; "" for those that are not, or not known."""
+    """Return TensorFlow's names of the numeric inputs of ``op``; "" for others and unknown ones."""
     row = executed(op)
     head, tail = row.head, row.tail
     if family(op) == "PaddedBatch" and inputs > len(head):
         return [*head, *[""] * (inputs - len(head) - 1), "drop_remainder"]
     if head:
         return [*head, *[""] * (inputs - len(head))][:inputs]
-    # The first versions have no generator of seeds, which stands last.
+    # The first versions lack the seed generator, the last input.
     first_version = tail[-1:] == ("",) and _VERSION.search(op) is None
     tail = (tail[:-1] if first_version else tail)[-inputs:] if inputs else ()
     return [*[""] * (inputs - len(tail)), *tail]

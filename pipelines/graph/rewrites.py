@@ -1,4 +1,4 @@
-"""TensorFlow's rewrites of each written stage, in words for a report.
+"""Descriptions of TensorFlow's rewrites of each written stage, for reports.
 
 Tried on 2.21. With default options a stateless ``map`` is made parallel, ``map`` before ``batch`` is fused with it, a
 ``prefetch`` is appended to a synchronous end, ``shuffle`` before ``repeat`` is fused. A map whose function has state
@@ -23,7 +23,7 @@ _OPTIMIZATION = "experimental_optimization"
 
 @dataclass(frozen=True)
 class Rewrites:
-    """Words about stages of one pipeline."""
+    """Descriptions of the stages of one pipeline."""
 
     written: StageGraph
     executed: StageGraph
@@ -38,7 +38,7 @@ class Rewrites:
         return [one for one in self.stages if one is not stage and self.joined.executed.get(one.head) == place]
 
     def words(self, stage: WrittenStage, cost: Cost | None) -> str | None:
-        """What TensorFlow made of ``stage``, or None if it runs as written."""
+        """Describe TensorFlow's rewrite of ``stage``; None if it runs as written."""
         node = self.written.nodes[stage.head]
         place = self.joined.executed.get(stage.head)
         if place is None:
@@ -49,7 +49,7 @@ class Rewrites:
             return self._fused(stage, runs, partners, cost)
         if node.family == "Map":
             if runs.family == "ParallelMap":
-                # The map at the end of a snapshot is nothing that its user wrote.
+                # The map at the end of a snapshot is not the user's.
                 return f"made parallel{_degree(cost)}" if stage.op == "map" else None
             return self._serial(stage) if stage.op == "map" else None
         if runs.op != node.op:

@@ -5,9 +5,9 @@ over a dummy element with the generator inside, ``TFRecordDataset`` the same ove
 name they share where the pipeline was built from a spec, and by their shape otherwise. Datasets that only carry
 options are skipped.
 
-Addresses: ``source`` and ``stages.N`` along the main line, in the order elements flow; the same words again below the
-address of the stage whose function makes them (``stages.1.source``); the sides of a stage with several inputs
-(``zip``, ``concatenate``) below ``<stage>.inputs.K``. Where the graph carries a spec's own addresses as names, those
+Addresses: ``source`` and ``stages.N`` along the main line, in data order; the same words after the address of the stage
+    whose function makes them (``stages.1.source``); the sides of a stage with several inputs (``zip``, ``concatenate``)
+    after ``<stage>.inputs.K``. Where the graph carries a spec's own addresses as names, those
 hold, with ``datasets.K`` and the like for pipelines that are arguments.
 """
 
@@ -58,7 +58,7 @@ class Node:
 
     @property
     def traits(self) -> Traits:
-        """The meaning of the op."""
+        """Traits of the op."""
         return traits(self.op)
 
 
@@ -87,7 +87,7 @@ class WrittenStage:
 
 @dataclass(frozen=True)
 class _Line:
-    """Where a pipeline stands: the main one, a side of a stage with several inputs, or one that a function makes."""
+    """Position of a pipeline: the main one, a side of a stage with several inputs, or one that a function creates."""
 
     prefix: str = ""
     depth: int = 0
@@ -96,7 +96,7 @@ class _Line:
 
 @dataclass(frozen=True)
 class StageGraph:
-    """A graph in memory; see the module's docstring."""
+    """Graph of one pipeline with its nodes by id."""
 
     nodes: Mapping[str, Node]
     root: str | None
@@ -106,7 +106,7 @@ class StageGraph:
 
     @classmethod
     def from_dict(cls, graph: GraphDict) -> StageGraph:
-        """Made from the plain record."""
+        """Create the graph from the plain record."""
         nodes = {
             one["id"]: Node(
                 id=one["id"],
@@ -141,7 +141,7 @@ class StageGraph:
         )
 
     def skip_options(self, node_id: str) -> str:
-        """``node_id``, or the first dataset below it that is not only an option."""
+        """Return ``node_id``, or the first dataset before it that is not only an option."""
         while is_option(self.nodes[node_id].op) and self.nodes[node_id].inputs:
             node_id = self.nodes[node_id].inputs[0]
         return node_id
@@ -189,7 +189,7 @@ class StageGraph:
             marked |= {self.nodes[one].key or "" for one in self._options_above(at)}
             group = self._group(self.skip_options(at), names.given)
             if names.ops is not None and group.sides and address_in(self.nodes[group.nodes[-1]].key) is None:
-                group = self._turned(group, line.prefix)
+                group = self._continued_line(group, line.prefix)
             groups.append(group)
             at = group.feeds[0] if group.feeds and not group.sides else None
         groups.reverse()
@@ -240,7 +240,7 @@ class StageGraph:
             if not free and address is not None:
                 part = nameless
             elif len(free) == 1 and nameless:
-                yield free[0], self._whole(nameless, free[0])
+                yield free[0], self._merge_groups(nameless, free[0])
             elif len(free) == len(nameless):
                 yield from zip(free, nameless, strict=True)
             if address is not None:
@@ -249,8 +249,8 @@ class StageGraph:
                 part = []
             start = index + 1
 
-    def _turned(self, group: Group, prefix: str) -> Group:
-        """Several inputs that some function has put into a line of a spec: the line goes on below one of them."""
+    def _continued_line(self, group: Group, prefix: str) -> Group:
+        """Reorder the inputs that a function has put into a spec's line: the line continues along one of them."""
         pipeline = prefix.removesuffix(".")
         for feed in group.feeds:
             found = (address_in(self.nodes[one].key) for one in self._below(feed))
@@ -259,7 +259,7 @@ class StageGraph:
         return group
 
     def _below(self, *ends: str, address: str | None = None) -> Iterator[str]:
-        """Datasets from ``ends`` down to the first ones with an address, those included, unless it is ``address``."""
+        """Yield datasets from ``ends`` back to the first ones with an address, inclusive, unless it is ``address``."""
         seen: set[str] = set()
         todo = list(ends)
         while todo:
@@ -272,7 +272,7 @@ class StageGraph:
             if address_in(node.key) in (None, address) or is_option(node.op):
                 todo.extend((*node.inputs, *node.bodies))
 
-    def _whole(self, groups: list[Group], address: str) -> Group:
+    def _merge_groups(self, groups: list[Group], address: str) -> Group:
         """Merge ``groups`` into the stage at ``address``, with adjacent datasets that no other stage claims."""
         first, last = groups[0], groups[-1]
         named = [one for one in self._below(*last.feeds) if address_in(self.nodes[one].key) is not None]
@@ -295,7 +295,7 @@ class StageGraph:
         return self._by_shape(head)
 
     def _same_name(self, head: Node) -> Group:
-        """``head`` with all datasets around it that carry the same name."""
+        """Group ``head`` with all adjacent datasets of the same name."""
         shape = self._by_shape(head)
         members = list(reversed(shape.nodes))
         feeds = list(shape.feeds)
@@ -329,7 +329,7 @@ class StageGraph:
         return found or plain
 
     def _reader(self, head: Node, below: Node) -> Group | None:
-        """``TFRecordDataset(files)``, ``from_generator``: a reader inside a ``flat_map`` or an interleave."""
+        """Group a reader inside a ``flat_map`` or an interleave: ``TFRecordDataset(files)``, ``from_generator``."""
         own = _made_by("read_one_file", head)
         if not (executed(head.op).wraps_readers or own) or len(head.bodies) != 1:
             return None
@@ -378,14 +378,14 @@ class StageGraph:
         return Group(nodes, "sample_from_datasets", (*head.inputs[1:], *weights), (), sides=True)
 
     def _given_weights(self, selector: Node) -> str | None:
-        """The user's dataset of weights: the selector reads it, zipped with random numbers, by a map of its own."""
+        """Return the user's dataset of weights, which the selector reads zipped with random numbers and mapped."""
         at: str | None = selector.id if _made_by("varying_logits", selector) else None
         for _ in ("zip", "logits", "weights"):
             at = self.skip_options(self.nodes[at].inputs[0]) if at is not None and self.nodes[at].inputs else None
         return at
 
     def _chain(self, end: Node) -> list[Node]:
-        """``end`` and all below it along first inputs, in the order elements flow."""
+        """Return ``end`` and all datasets before it along first inputs, in data order."""
         found = [end]
         while found[-1].inputs:
             found.append(self.nodes[found[-1].inputs[0]])

@@ -1,4 +1,4 @@
-"""The control group that holds a process: the limits that count in containers, and whether they killed.
+"""Control group of a process: the limits in containers, and kills by them.
 
 Version 2, version 1 and the mix of both (controllers under version 1, an empty version 2 as well) are read through the
 same interface. ``proc`` and ``root`` are parameters so that tests read made-up folders.
@@ -20,15 +20,15 @@ _UNLIMITED = 1 << 60
 
 
 @dataclass(frozen=True)
-class _Place:
-    """The folders of one controller: the process's own first, then its ancestors up to the mount."""
+class _ControllerFolders:
+    """Folders of one controller: the process's own first, then its ancestors up to the mount."""
 
     version: Literal[1, 2]
     folders: tuple[Path, ...]
 
 
 def _folders(mount: Path, path: str) -> tuple[Path, ...]:
-    """From the group's folder up to the mount point.
+    """List the folders from the group's up to the mount point.
 
     In a container the path may be the host's while the mount shows only the container's part of the tree: then the
     longest tail of the path that exists is the place (as the JVM finds it), in the end the mount itself.
@@ -47,21 +47,21 @@ def _mount(root: Path, controller: str, together: str) -> Path | None:
     return None
 
 
-def _places(pid: Pid, proc: Path, root: Path) -> dict[str, _Place]:
-    places: dict[str, _Place] = {}
-    unified: _Place | None = None
+def _controllers(pid: Pid, proc: Path, root: Path) -> dict[str, _ControllerFolders]:
+    places: dict[str, _ControllerFolders] = {}
+    unified: _ControllerFolders | None = None
     for line in (read_text(proc / str(pid) / "cgroup") or "").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if not controllers and path:
             mount = root / "unified" if (root / "unified").is_dir() else root
             if (mount / "cgroup.controllers").exists():
-                unified = _Place(2, _folders(mount, path))
+                unified = _ControllerFolders(2, _folders(mount, path))
             continue
         for controller in controllers.split(","):
             mounted = _mount(root, controller, controllers)
             if mounted is not None:
-                places[controller] = _Place(1, _folders(mounted, path))
+                places[controller] = _ControllerFolders(1, _folders(mounted, path))
     if unified is not None:
         for controller in ("memory", "cpu", "cpuset"):
             places.setdefault(controller, unified)
@@ -69,7 +69,7 @@ def _places(pid: Pid, proc: Path, root: Path) -> dict[str, _Place]:
 
 
 def _number(path: Path) -> int | None:
-    """Return the integer in a file; ``None`` for no file and for ``max``."""
+    """Read the integer in a file; ``None`` for no file and for ``max``."""
     try:
         return int(read_text(path) or "")
     except ValueError:
@@ -77,7 +77,7 @@ def _number(path: Path) -> int | None:
 
 
 def parse_cpus(text: str | None) -> frozenset[int] | None:
-    """``0-3,8`` as a set of core numbers; ``None`` for nothing or nonsense."""
+    """Parse ``0-3,8`` as a set of core numbers; ``None`` if empty or invalid."""
     cores: set[int] = set()
     for part in (text or "").strip().split(","):
         first, _, last = part.partition("-")
@@ -89,7 +89,7 @@ def parse_cpus(text: str | None) -> frozenset[int] | None:
 
 @dataclass(frozen=True)
 class MemoryEvents:
-    """Counters since the group was made: processes killed, and how often each folder's limit was in the way.
+    """Counters since the group's creation: processes killed, and hits of each folder's limit.
 
     ``hits`` has one entry per folder, the group's own first: version 2 counts ``oom``, version 1 ``failcnt``.
     """
@@ -99,7 +99,7 @@ class MemoryEvents:
 
 
 class Cgroup:
-    """The control group of a process. Every answer is ``None`` if there is no such limit, counter or group.
+    """Control group of a process. Every value is ``None`` if there is no such limit, counter or group.
 
     Args:
         pid: The process, ``self`` for this one.
@@ -108,21 +108,21 @@ class Cgroup:
     """
 
     def __init__(self, pid: Pid = "self", proc: Path = PROC, root: Path = ROOT) -> None:
-        self._places = _places(pid, proc, root)
+        self._controllers = _controllers(pid, proc, root)
 
     def version(self) -> Literal[1, 2] | None:
         """Version of the group that holds the memory."""
-        place = self._places.get("memory")
+        place = self._controllers.get("memory")
         return None if place is None or not place.folders[0].is_dir() else place.version
 
     def folders(self, controller: str = "memory") -> tuple[Path, ...]:
         """Return the group's folder and its ancestors, as far as they are visible from here."""
-        place = self._places.get(controller)
+        place = self._controllers.get(controller)
         return () if place is None else place.folders
 
     def limits(self) -> tuple[int | None, ...]:
         """Return memory limit in bytes of each of :meth:`folders`."""
-        place = self._places.get("memory")
+        place = self._controllers.get("memory")
         if place is None:
             return ()
         name = "memory.max" if place.version == 2 else "memory.limit_in_bytes"
@@ -132,7 +132,7 @@ class Cgroup:
     def memory_limit(self) -> int | None:
         """Return the smallest limit in bytes of the group and its ancestors.
 
-        Version 1 also tells the smallest one above what a container can see.
+        Version 1 includes the limits of ancestors outside a container's view.
         """
         known = [limit for limit in self.limits() if limit is not None]
         hidden = self._memory_stat().get("hierarchical_memory_limit")
@@ -168,12 +168,12 @@ class Cgroup:
     def _current(self, folder: Path | None) -> int | None:
         if folder is None:
             return None
-        new = self._places["memory"].version == 2
+        new = self._controllers["memory"].version == 2
         return _number(folder / ("memory.current" if new else "memory.usage_in_bytes"))
 
     def memory_events(self) -> MemoryEvents | None:
         """Return counters of kills and of limits hit; ``None`` without a memory group or where it counts neither."""
-        place = self._places.get("memory")
+        place = self._controllers.get("memory")
         if place is None:
             return None
         if place.version == 2:
@@ -185,8 +185,8 @@ class Cgroup:
         return None if kills is None and not any(hit is not None for hit in hits) else MemoryEvents(kills, hits)
 
     def cpu_quota(self) -> float | None:
-        """Cores' worth of time per period: the smallest quota of the group and its ancestors."""
-        place = self._places.get("cpu")
+        """Return the CPU quota in cores: the smallest of the group and its ancestors."""
+        place = self._controllers.get("cpu")
         quotas = [_quota(folder, place.version) for folder in place.folders] if place is not None else []
         known = [quota for quota in quotas if quota is not None]
         return min(known) if known else None
@@ -202,7 +202,7 @@ class Cgroup:
 
     def throttled_seconds(self) -> float | None:
         """Return time that the cores stood still because a quota was used up, summed over cores and over ancestors."""
-        place = self._places.get("cpu")
+        place = self._controllers.get("cpu")
         if place is None:
             return None
         name, unit = ("throttled_usec", 1e-6) if place.version == 2 else ("throttled_time", 1e-9)
@@ -225,7 +225,7 @@ def _quota(folder: Path, version: int) -> float | None:
 
 @dataclass(frozen=True)
 class OomReport:
-    """What the kernel did for want of memory since the watch began.
+    """Kills by the kernel for lack of memory since the watch began.
 
     Attributes:
         kills: Processes killed in the group (in the machine, if ``scope`` says so); ``None`` if the kernel has no
@@ -248,12 +248,12 @@ class OomReport:
         return None if self.kills is None else self.kills > 0
 
 
-def _more(before: int | None, after: int | None) -> int:
+def _increase(before: int | None, after: int | None) -> int:
     return max(0, after - before) if before is not None and after is not None else 0
 
 
 class CgroupWatch:
-    """Says afterwards whether the kernel killed for want of memory, and who set the limit.
+    """Watch for kills by the kernel for lack of memory, and whose limit was hit.
 
     Take it before the worker starts; the worker is in the same group.
 
@@ -269,20 +269,20 @@ class CgroupWatch:
         self._machine = kernel_oom_kills(proc)
 
     def report(self) -> OomReport:
-        """Kills since this watch was made."""
+        """Report the kills since the watch's creation."""
         before, after = self._events, self._cgroup.memory_events()
         if before is None or after is None or before.kills is None or after.kills is None:
             return self._machine_report()
-        kills = _more(before.kills, after.kills)
+        kills = _increase(before.kills, after.kills)
         if not kills:
             return OomReport(0, scope="cgroup")
         limit = self._cgroup.memory_limit()
         limits = self._cgroup.limits()
         for earlier, later, own, folder in zip(before.hits, after.hits, limits, self._cgroup.folders(), strict=True):
             # An ancestor counts the hits of those below it too, so the first that counted one is the one that was hit.
-            if _more(earlier, later):
+            if _increase(earlier, later):
                 return OomReport(kills, by="cgroup", scope="cgroup", limit_bytes=own, folder=folder)
-        # A counter that stood still clears its limit; one that is missing, or a limit out of sight, stays the suspect.
+        # An unchanged counter rules its limit out; a missing counter, or an invisible limit, does not.
         counted = [own for own, hits in zip(limits, after.hits, strict=True) if hits is not None]
         if limit is None or limit in counted:
             return OomReport(kills, by="machine", scope="cgroup")
@@ -292,5 +292,5 @@ class CgroupWatch:
         now = kernel_oom_kills(self._proc)
         if self._machine is None or now is None:
             return OomReport(None)
-        kills = _more(self._machine, now)
+        kills = _increase(self._machine, now)
         return OomReport(kills, by="machine" if kills else None, scope="machine")

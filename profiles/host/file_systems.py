@@ -1,8 +1,8 @@
-"""Which file systems a process reads from, and whether the kernel counts what it fetches from them.
+"""File systems that a process reads from without the kernel counting the bytes.
 
-The kernel counts bytes of storage where they are asked of a block device. A file system in userspace or on a network
-fetches from another process or host: its reads are in no process's ``read_bytes``. Nothing here touches the files
-themselves, as a call to a dead server would hang.
+The kernel counts bytes of storage where they are requested from a block device. A file system in userspace or on a
+network fetches from another process or host: its reads are in no process's ``read_bytes``. Nothing here touches the
+files themselves, as a call to a dead server would hang.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ACCESS = 0o3
 
 
 def uncounted(pid: Pid, proc: Path = PROC) -> frozenset[str]:
-    """Types of the file systems on which a process has files open for reading, and whose bytes are not counted.
+    """List types of uncounted file systems on which a process has files open for reading.
 
     Args:
         pid: The process.

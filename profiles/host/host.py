@@ -1,4 +1,4 @@
-"""The machine that was measured on: what it is, and how much others were in the way."""
+"""Measured machine: hardware, versions, and contention by other processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Run = Callable[[Sequence[str]], str | None]
 
 
 def run_tool(command: Sequence[str]) -> str | None:
-    """What a program prints, or ``None`` if it is missing, fails or takes more than 2 s."""
+    """Return a program's output, or ``None`` if it is missing, fails or takes more than 2 s."""
     program = shutil.which(command[0])
     if program is None:
         return None
@@ -97,7 +97,7 @@ def host_facts(limit: MemoryLimit | None = None, cgroup: Cgroup | None = None, p
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of what takes part in the parent process; TensorFlow's comes from the worker."""
+    """Return versions of Python and pipeprof in the parent process; TensorFlow's comes from the worker."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in ("numpy", "psutil", "pipeprof"):
         try:
@@ -133,7 +133,7 @@ class _ThreadTimeSum:
         for key, times in now.items():
             before = self.seen.get(key, ThreadTimes(0, 0))
             if times.run_ns < before.run_ns or times.wait_ns < before.wait_ns:
-                before = ThreadTimes(0, 0)  # the id went to a new thread
+                before = ThreadTimes(0, 0)  # the id was reused for a new thread
             if not first:
                 self.run_ns += times.run_ns - before.run_ns
                 self.wait_ns += times.wait_ns - before.wait_ns
@@ -186,7 +186,7 @@ class ContentionProbe:
         self._own = 0.0
 
     def start(self) -> None:
-        """Begin, also anew."""
+        """Begin or restart the measurement."""
         self._threads = _ThreadTimeSum()
         self._look(first=True)
         self._system = system_times(self._proc)
@@ -197,7 +197,7 @@ class ContentionProbe:
         self._time = self._clock()
 
     def stop(self) -> Contention:
-        """The values since :meth:`start`; what the system does not tell, or a worker that is gone, is ``None``."""
+        """Return the values since :meth:`start`; ``None`` for those that the system lacks or of a dead worker."""
         seconds = self._clock() - self._time
         reading = self._reader.read(self._pid)
         system = system_times(self._proc)
@@ -236,7 +236,7 @@ def _difference(before: float | None, after: float | None) -> float | None:
 
 
 def _busy_cores(before: SystemTimes | None, after: SystemTimes | None) -> float | None:
-    """Cores that computed something, of the whole machine."""
+    """Return the mean number of busy cores of the whole machine."""
     if before is None or after is None or after.total <= before.total:
         return None
     idle = max(0, after.idle - before.idle) / (after.total - before.total)
@@ -246,7 +246,7 @@ def _busy_cores(before: SystemTimes | None, after: SystemTimes | None) -> float 
 def _stalled_share(
     stalled: float | None, seconds: float, before: SystemTimes | None, after: SystemTimes | None
 ) -> float | None:
-    """How long something may have waited for files, at most, from a mean over cores that were in use for other things.
+    """Return an upper bound of the share of time waiting for files, from a mean over partly busy cores.
 
     A core on which tasks wait for a share `s` of the time is not idle for `s` at least. Of `n` cores that were not idle
     it brings the weighted mean to `s * s / n` or more.

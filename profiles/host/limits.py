@@ -1,4 +1,4 @@
-"""How much memory and how many cores a worker may use.
+"""Memory limit and usable cores of a worker.
 
 The memory limit is for the resident memory of the worker and its children. Without ``--memory-limit`` it is the
 smaller of
@@ -34,7 +34,7 @@ class MemoryLimit:
     Attributes:
         bytes: Resident memory at which the worker is stopped.
         source: Who set it.
-        reserve_bytes: What was left for others; 0 with the option, which is taken at its word.
+        reserve_bytes: Memory left for others; 0 with the option, which is used as given.
         room_bytes: What the default would have been, for a warning when the option exceeds it; ``None`` if unknown.
     """
 
@@ -103,7 +103,7 @@ def memory_limit(
 
 
 def usable_cores(affinity: int | None, quota: float | None, cpuset: int | None) -> float:
-    """Cores that a process can keep busy: the smallest of what is known, at least a hundredth of one.
+    """Return the number of cores that a process can keep busy: the smallest known limit, at least 0.01.
 
     Args:
         affinity: Number of cores that the scheduler may put it on.
@@ -115,13 +115,13 @@ def usable_cores(affinity: int | None, quota: float | None, cpuset: int | None) 
 
 
 def affinity_cores() -> int | None:
-    """Cores that the scheduler may put this process on; where it cannot be asked (macOS), all there are."""
+    """Return the number of cores in this process's affinity; all cores where the system has none (macOS)."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()
 
 
 def cores(cgroup: Cgroup) -> float:
-    """:func:`usable_cores` of this process."""
+    """Return :func:`usable_cores` of this process."""
     allowed = cgroup.cpuset()
     return usable_cores(affinity_cores(), cgroup.cpu_quota(), None if allowed is None else len(allowed))

@@ -1,4 +1,4 @@
-"""The whole machine, from Linux's process file system: its cores' time and its memory."""
+"""Time of cores and memory of the whole machine, from Linux's process file system."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class SystemTimes:
 
     Attributes:
         total: All of it.
-        steal: What the hypervisor gave to others.
+        steal: Ticks that the hypervisor gave to others.
         idle: Cores with nothing to do, also while something waits for a disk.
         cores: Number of cores.
         waiting: The part of `idle` in which something waited for a disk.
@@ -44,7 +44,7 @@ def system_times(proc: Path = PROC) -> SystemTimes | None:
 
 
 def stalled_by_files(proc: Path = PROC) -> float | None:
-    """Seconds since boot in which tasks of the machine waited for disks or file systems; ``None`` if not counted.
+    """Return seconds since boot in which tasks waited for disks or file systems; ``None`` if not counted.
 
     That is the kernel's pressure stall information: the mean of all cores, each weighted by the time in which it was
     not idle.
@@ -65,7 +65,7 @@ class MachineMemory:
 
 
 def machine_memory(proc: Path = PROC) -> MachineMemory | None:
-    """``MemTotal`` and ``MemAvailable``; without ``/proc/meminfo`` (macOS) what psutil knows."""
+    """Read ``MemTotal`` and ``MemAvailable``; without ``/proc/meminfo`` (macOS), psutil's values."""
     if (proc / "meminfo").exists():
         found = fields(read_text(proc / "meminfo"))
         if "MemTotal" not in found or "MemAvailable" not in found:

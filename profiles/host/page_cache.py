@@ -1,4 +1,4 @@
-"""Taking files out of the page cache, so that a measurement reads them from the disk."""
+"""Eviction of files from the page cache, so that a measurement reads them from the disk."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ _MOST_LOOKED_AT = 200
 
 @dataclass(frozen=True)
 class Eviction:
-    """What became of a request to evict files.
+    """Result of a request to evict files.
 
     Attributes:
         files: Files that the kernel was asked to forget.
         bytes: Their size.
-        resident_bytes: What of them stayed in memory all the same (pages in use, file systems that live in memory);
-            ``None`` if the kernel does not tell.
+        resident_bytes: Bytes that stayed in memory (pages in use, file systems in memory); ``None`` if unknown.
         failed: Files that could not be opened or evicted, with the reason.
         reason: Why nothing at all could be evicted.
     """
@@ -40,7 +39,7 @@ class Eviction:
 
     @property
     def lacking(self) -> str | None:
-        """What was not evicted, in words; `None` where everything was."""
+        """Text on the files that were not evicted; `None` if all were."""
         if self.reason is not None:
             return self.reason
         if not self.files:
@@ -96,7 +95,7 @@ def _open(path: Path) -> int:
 def resident_bytes(path: Path) -> int | None:
     """Return how much of a file is in the page cache; ``None`` if that cannot be known.
 
-    Linux answers truly to those who may write the file, and "all of it" to others.
+    Linux gives the true number only to those who may write the file, and "all of it" to others.
     """
     try:
         descriptor = _open(path)

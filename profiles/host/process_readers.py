@@ -1,4 +1,4 @@
-"""Readers of a process with its descendants: memory, CPU time and bytes from the disk, from outside."""
+"""Readers of memory, CPU time and disk bytes of a process with its descendants, from outside."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from pipeprof.profiles.host.procfs import (
 )
 
 LOOK_AT_LEAST_EVERY = 2.0
-"""Seconds between two looks for descendants when nothing was started: those that had ended may be reaped by now."""
+"""Seconds between two searches for descendants if none was started: ended ones may have been reaped."""
 
 
 @dataclass(frozen=True)
 class FamilyReading:
-    """A process and its descendants at one moment; a part that could not be had is ``None``.
+    """Reading of a process and its descendants at one moment; an unavailable value is ``None``.
 
     Attributes:
         rss_bytes: Resident memory of all; pages that they share are counted in each.
         cpu_seconds: CPU time of all, also of descendants that have ended.
         children: Live descendants.
-        pages: Resident memory of each by its id, the process itself first; empty where the system does not tell apart
-            what they share. A child that still runs in its parent's memory is not among them.
+        pages: Resident memory of each by its id, the process itself first; empty where the system does not report
+            shared pages. A child that still runs in its parent's memory is left out.
     """
 
     rss_bytes: int | None
@@ -51,7 +51,7 @@ def _sum(values: list[int | None]) -> int | None:
 
 
 class ProcfsReader:
-    """Reads a process and its descendants at a cost that allows 20 (for a while 200) readings a second.
+    """Reader of a process and its descendants, cheap enough for 20 (for a while 200) readings a second.
 
     Args:
         proc: The process file system.
@@ -90,7 +90,7 @@ class ProcfsReader:
         due = self._due(now)
         if due and not self._look(pid, now):
             return None
-        # Asked before its pages are read: afterwards it may have started its program.
+        # Checked before its pages are read: afterwards it may have started its program.
         apart = self._with_own_memory(pid)
         memory = self._memory(pid)
         if len(memory) <= len(self._children) and not due:
@@ -125,7 +125,7 @@ class ProcfsReader:
         return frozenset(self._apart)
 
     def shares(self, pid: int) -> Shares | None:
-        """What of one process's memory is its own."""
+        """Return the private and shared parts of one process's memory."""
         return shares(pid, self._proc)
 
     def libraries(self, pid: int) -> dict[str, int]:
@@ -163,7 +163,7 @@ class ProcfsReader:
 
 
 class PsutilReader:
-    """The same where there is no ``/proc`` (macOS): memory and CPU time; no shares, no bytes from the disk."""
+    """Reader for systems without ``/proc`` (macOS): memory and CPU time; no shares, no bytes from the disk."""
 
     def read(self, pid: int) -> FamilyReading | None:
         """Return the reading now; ``None`` once the process has ended."""

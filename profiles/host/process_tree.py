@@ -1,6 +1,6 @@
-"""Memory of a process and its descendants, with nothing counted twice.
+"""Memory of a process family (a process and its descendants), each page counted once.
 
-What a family holds is
+The memory of a family is
 
 - anonymous pages: a fork shares them until one of the two writes. Only a family shares them, so that the sum of the
   proportional shares is exact;
@@ -26,18 +26,18 @@ from pipeprof.profiles.host.procfs import Pages, Shares
 WALK_EVERY = 0.5
 WALK_EVERY_NEAR_LIMIT = 0.25
 WALK_SHARE = 0.01
-"""The part of the time that walks take at most."""
+"""Largest share of the time for walks."""
 WALK_SHARE_IN_DOUBT = 0.04
 """The same near the limit, and while no cheaper reading shows the memory held."""
 DOUBT_BYTES = 16_000_000
-"""What may be in doubt until the next walk: a percent or two of a process with TensorFlow in it."""
+"""Bytes that may be uncertain until the next walk: a percent or two of a process with TensorFlow."""
 
 
 class Walker(Protocol):
-    """Tells how a process's pages are shared."""
+    """Reader of the sharing of a process's pages."""
 
     def shares(self, pid: int) -> Shares | None:
-        """What of its memory is its own; ``None`` where that cannot be had."""
+        """Return the private and shared parts of its memory; ``None`` if unavailable."""
 
     def libraries(self, pid: int) -> Mapping[str, int]:
         """Resident bytes of each library that it maps."""
@@ -68,10 +68,10 @@ class _PageWalk:
     """Result of a walk over the pages of a process family.
 
     Attributes:
-        at: When it was, in seconds.
-        took: Seconds of a core.
+        at: Time of the walk, in seconds.
+        took: CPU seconds of the walk.
         pages: Resident memory of each process then.
-        private: What of it was no other's, by process.
+        private: Bytes of it that no other process mapped, by process.
         children: What the children added to the parent's resident memory.
     """
 
@@ -82,7 +82,7 @@ class _PageWalk:
     children: int
 
     def since(self, parent: int, pages: Mapping[int, Pages]) -> tuple[int, int]:
-        """What the children add now to the parent's resident memory, and how much of that is in doubt; bytes."""
+        """Return the bytes that the children add to the parent's now, and how many of these are uncertain."""
         added, doubt = self.children, 0
         for pid, before in self.pages.items():
             now = pages.get(pid)
@@ -95,14 +95,14 @@ class _PageWalk:
             if pid != parent:
                 added += max(grown, -self.private[pid])
         for pid in pages.keys() - self.pages.keys():
-            # A fork has what its parent has; only what is beyond that must be its own.
+            # A fork starts with its parent's pages; only bytes beyond these must be its own.
             added += max(0, pages[pid].anonymous_bytes - pages[parent].anonymous_bytes)
             doubt += pages[pid].anonymous_bytes
         return max(0, added), doubt
 
 
 class _Libraries:
-    """What children map of libraries that their parent does not. They come with imports: looked at only after those."""
+    """Libraries that only children map. They appear with imports, so they are read only after growth."""
 
     def __init__(self, walker: Walker) -> None:
         self._walker = walker
@@ -129,12 +129,12 @@ class _Libraries:
 
 
 class FamilyMemory:
-    """What a process holds with its descendants, at every sample.
+    """Memory of a process family at every sample.
 
     Args:
         walker: Reads how pages are shared.
         clock: Seconds, monotonic.
-        cpu: Seconds of a core that a walk takes: those of this thread.
+        cpu: CPU seconds of this thread, for the cost of a walk.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class FamilyMemory:
             pages: Resident memory of each process by its id.
             limit: Bytes from which on walks are taken more often.
         """
-        # A child counts from the second sample on: until it starts its program, it may run in its parent's memory.
+        # A child counts from its second sample on: until it starts its program, it may run in its parent's memory.
         mine = {pid: one for pid, one in pages.items() if pid == parent or pid in self._seen}
         self._seen = frozenset(pages)
         if len(mine) < 2:
@@ -168,7 +168,7 @@ class FamilyMemory:
         children, doubt = (0, DOUBT_BYTES) if self._walk is None else self._walk.since(parent, mine)
         near = limit is not None and mine[parent].rss_bytes + children > limit
         if self._due(near=near, doubt=doubt >= DOUBT_BYTES):
-            self._walk = self._walked(parent, mine)
+            self._walk = self._walk_pages(parent, mine)
             children = self._walk.children
         return mine[parent].rss_bytes + children
 
@@ -179,7 +179,7 @@ class FamilyMemory:
         every = 0.0 if doubt else WALK_EVERY_NEAR_LIMIT if near else WALK_EVERY
         return self._clock() - self._walk.at >= max(every, self._walk.took / share)
 
-    def _walked(self, parent: int, pages: Mapping[int, Pages]) -> _PageWalk:
+    def _walk_pages(self, parent: int, pages: Mapping[int, Pages]) -> _PageWalk:
         at, began = self._clock(), self._cpu()
         found = {pid: self._walker.shares(pid) for pid in pages}
         shares = {pid: one for pid, one in found.items() if one is not None}

@@ -1,7 +1,7 @@
-"""What the kernel says about a process and its machine, read from outside through ``/proc``.
+"""Values of a process and its machine from ``/proc``.
 
-Everything here answers ``None`` when it cannot be had (the process is gone, the file is forbidden or does not exist
-on this system) and never 0 in its place. ``proc`` is a parameter so that tests read made-up folders.
+Every function returns ``None``, never 0, for an unavailable value (the process is gone, the file is forbidden or does
+not exist on this system). ``proc`` is a parameter so that tests read made-up folders.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _KCMP_VM = 1
 
 
 def read_text(path: Path | str) -> str | None:
-    """Return the whole of a small file, or ``None`` if it cannot be read.
+    """Read a small file; ``None`` if it cannot be read.
 
     Uses bare system calls: at 20 samples a second the layers of ``open`` would be most of the cost.
     """
@@ -64,7 +64,7 @@ def fields(text: str | None) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Stat:
-    """The parts of ``/proc/<pid>/stat`` that are used here; times are seconds with the kernel's tick of 10 ms."""
+    """Used fields of ``/proc/<pid>/stat``; times in seconds, with the kernel's tick of 10 ms."""
 
     state: str
     parent: int
@@ -95,14 +95,14 @@ def stat(pid: Pid, proc: Path = PROC) -> Stat | None:
 
 @dataclass(frozen=True)
 class Pages:
-    """Resident memory of a process, in bytes: all of it, and what is of files or shared memory."""
+    """Resident memory of a process, in bytes: total, files, shared memory."""
 
     rss_bytes: int
     mapped_bytes: int = 0
 
     @property
     def anonymous_bytes(self) -> int:
-        """What is neither: the heap, stacks, private maps."""
+        """Bytes that are neither: the heap, stacks, private maps."""
         return max(0, self.rss_bytes - self.mapped_bytes)
 
 
@@ -144,7 +144,7 @@ def reset_peak(pid: Pid = "self", proc: Path = PROC) -> bool:
 
 @dataclass(frozen=True)
 class Shares:
-    """How a process's resident pages divide among those that map them, in bytes.
+    """Private and shared parts of a process's resident pages, in bytes.
 
     Attributes:
         private: Pages that no other process maps.
@@ -163,7 +163,7 @@ class Shares:
 
 
 def shares(pid: Pid, proc: Path = PROC) -> Shares | None:
-    """What of a process's memory is its own.
+    """Read the private and shared parts of a process's memory.
 
     The kernel walks all page tables for it, 5 ms per gigabyte: for rare use only.
     """
@@ -184,7 +184,7 @@ def shares(pid: Pid, proc: Path = PROC) -> Shares | None:
 
 
 def same_memory(one: int, other: int) -> bool:
-    """Whether two processes run in one memory, as between ``vfork`` and the start of a program; false if unknown."""
+    """Return whether two processes share one address space, as after ``vfork``; false if unknown."""
     number = _KCMP.get(platform.machine())
     if number is None:
         return False
@@ -238,7 +238,7 @@ def process_cpu_clock(pid: int) -> float | None:
 
 
 def newest_pid(proc: Path = PROC) -> int | None:
-    """Return the id that was given last, to a process or a thread; ``None`` where the system does not tell."""
+    """Return the id that was given last, to a process or a thread; ``None`` where the system has no such value."""
     words = (read_text(f"{proc}/loadavg") or "").split()
     # 0.20 0.70 1.13 3/146 7747
     return (int(words[4]) or None) if len(words) == 5 and words[4].isdecimal() else None

@@ -1,4 +1,4 @@
-"""Memory and CPU time of the worker over a run, seen from outside.
+"""Sampler of the worker's memory and CPU time over a run, from outside.
 
 :class:`Sampler` turns readings into what the profile keeps: a bounded series, the largest memory of each phase, the
 growth at the end, and the time to the limit. It owns no thread and no clock. :class:`SamplerThread` drives it.
@@ -35,13 +35,13 @@ _LEAST_PAUSE = 0.001
 
 
 class Reader(Protocol):
-    """Reads a process and its descendants; ``None`` once it has ended."""
+    """Reader of a process and its descendants; ``None`` once it has ended."""
 
     def read(self, pid: int) -> FamilyReading | None:
         """Return the reading now."""
 
     def shares(self, pid: int) -> Shares | None:
-        """What of one process's memory is its own."""
+        """Return the private and shared parts of one process's memory."""
 
     def libraries(self, pid: int) -> Mapping[str, int]:
         """Resident bytes of each library that one process maps."""
@@ -54,10 +54,10 @@ class Sample:
     Attributes:
         t: Seconds since the sampler's start.
         rss_bytes: Resident memory of the worker and its descendants; pages that they share are counted in each.
-        used_bytes: What is held to the limit and kept: the same with shared pages counted once.
+        used_bytes: The same with shared pages counted once; compared with the limit.
         cpu_seconds: CPU time of both since the worker's start, also of descendants that have ended.
         children: Live descendants.
-        phase: What the worker was doing.
+        phase: The worker's phase.
     """
 
     t: float
@@ -83,7 +83,7 @@ class _Point:
 
 
 def _halved(points: list[_Point]) -> list[_Point]:
-    """Neighbours merged in pairs, never across phases: a peak stays in the phase that had it."""
+    """Merge neighbours in pairs, never across phases: a peak stays in its phase."""
     found: list[_Point] = []
     index = 0
     while index < len(points):
@@ -111,11 +111,11 @@ def slope(points: list[tuple[float, int]]) -> float | None:
 
 
 class Sampler:
-    """Takes samples and keeps what a report needs. May be used from several threads.
+    """Samples reduced to the values of a report. May be used from several threads.
 
     Args:
         pid: The worker.
-        reader: What reads it.
+        reader: Reads the worker.
         clock: Seconds, monotonic.
         limit_bytes: Memory that the worker may use; ``None`` for no limit.
         max_points: Length of the series at which its resolution is halved.
@@ -151,7 +151,7 @@ class Sampler:
         self._had_children = False
 
     def enter_phase(self, phase: PhaseName) -> None:
-        """What is sampled from now on belongs to this phase; take a :meth:`sample` before, for the last one's end."""
+        """Assign further samples to this phase; call :meth:`sample` before, for the end of the last one."""
         with self._lock:
             self._phase = phase
 
@@ -211,7 +211,7 @@ class Sampler:
         last = self._points[-1]
         self._points = _halved(self._points)
         if self._points[-1] is last and (self._pending is None or self._pending.phase == last.phase):
-            # It found no partner yet: what comes next is one, so that points stay evenly apart.
+            # The open point has no partner yet: the next point is one, so that points stay evenly spaced.
             self._points.pop()
             self._pending = last if self._pending is None else last.merged(self._pending)
             self._pending_samples += self._stride
@@ -269,7 +269,7 @@ class Sampler:
         return slope(recent)
 
     def seconds_to_limit(self) -> float | None:
-        """When the limit would be reached at this growth.
+        """Return the seconds until the limit at the current growth.
 
         0 above it; ``None`` without a limit, without growth, or where it would take more than a day.
         """
@@ -301,7 +301,7 @@ class Sampler:
         return (used - earlier) / (t - earlier_t) if t > earlier_t else 0.0
 
     def series(self, most: int | None = None) -> Series:
-        """The series so far: at most ``max_points`` and one more a phase, or coarser with about `most` points."""
+        """Return the series so far: at most ``max_points`` plus one per phase, or about `most` points."""
         with self._lock:
             points = [*self._points, *([self._pending] if self._pending is not None else [])]
         while most is not None and len(points) > most and len(coarser := _halved(points)) < len(points):
@@ -321,7 +321,7 @@ class Sampler:
 
 
 class SamplerThread:
-    """Runs a sampler at 20 Hz, at 5 Hz while steps are measured, faster near the limit, until it is stopped.
+    """Thread that samples at 20 Hz, at 5 Hz while steps are measured, faster near the limit, until stopped.
 
     Args:
         sampler: What takes the samples.
@@ -347,7 +347,7 @@ class SamplerThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and wait for it. Raises what ended it before its time."""
+        """Stop the thread and wait for it. Raises the exception that ended it early."""
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
@@ -359,7 +359,7 @@ class SamplerThread:
     def _run(self) -> None:
         try:
             self._loop()
-        except Exception as error:  # handed to whoever stops the thread: it cannot be raised here
+        except Exception as error:  # raised again in `stop`: it cannot be raised here
             self._error = error
 
     def _loop(self) -> None:

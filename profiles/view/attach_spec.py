@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def with_written(view: PipelineView, loaded: LoadedSpec) -> PipelineView:
-    """The same view, each stage with its arguments as the spec has them; for one that the spec does not have, none."""
+    """Return the view with each stage's arguments as the spec has them; none for stages not in the spec."""
     found = {placed.address: _at(loaded.data, placed.place) for placed in loaded.spec.placed()}
     stages = tuple(
         one if found.get(one.id) is None or one.injected else replace(one, written=found[one.id]) for one in view.stages
@@ -21,7 +21,7 @@ def with_written(view: PipelineView, loaded: LoadedSpec) -> PipelineView:
 
 
 def with_counts(view: PipelineView, spec: PipelineView) -> PipelineView:
-    """The same view, with the numbers of elements that the static view of its spec knows and the graph does not."""
+    """Return the view with element counts that only the static view of its spec knows."""
     known = {one.id: one.elements for one in spec.stages if not one.injected}
     return replace(
         view,

@@ -1,7 +1,7 @@
-"""The view of a pipeline that was built and measured, from its graphs and its profile.
+"""View of a measured pipeline, from its graphs and its profile.
 
-What was written is read from the graph as written, whether it comes from a spec or from a user's function; what became
-of it from the graph as executed. Both are joined with the measured stages by their ids, which are the same addresses.
+Stages come from the graph as written (of a spec or a user's function), TensorFlow's rewrites of them from the graph as
+executed. Both are joined with the measured stages by their ids, which are the same addresses.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pipeprof.profiles.view.view import (
 from pipeprof.profiles.wording import as_typed
 
 _TUNED = ("num_parallel_calls", "buffer_size", "cycle_length")
-# Worked out by TensorFlow from the other arguments of an interleave.
+# Arguments that TensorFlow derives from the others of an interleave.
 _DERIVED = ("buffer_output_elements", "prefetch_input_elements")
 _DEFAULTS: Mapping[str, Any] = {
     "block_length": 1,
@@ -59,7 +59,7 @@ def view_of_graphs(
     facts: Facts | None = None,
     made: Sequence[MadeDict] = (),
 ) -> PipelineView:
-    """Return the view that rules look at.
+    """Build the view for the rules.
 
     Args:
         written: The graph as written. Without one (too large to be read) the view has the measured stages only, or
@@ -222,7 +222,7 @@ class _ViewFromGraph:
 
 
 def _plain_arguments(node: Node) -> dict[str, object]:
-    """What was given, by TensorFlow's names: defaults that the graph spells out are left out again."""
+    """Return the arguments as written, by TensorFlow's names, without defaults that the graph spells out."""
     found: dict[str, object] = {}
     for name, value in node.arguments.items():
         if name in _TUNED and value == -1 and node.family != "Shuffle":
@@ -266,7 +266,9 @@ def _fixed(node: Node) -> tuple[bool, ...] | None:
 
 
 def _options(written: StageGraph, executed: StageGraph) -> dict[str, object]:
-    """Options that were set. What TensorFlow adds when it runs a pipeline (a pool of one thread per core) was not."""
+    """Return the options set by the user, without TensorFlow's additions at run time (a pool of one thread per
+    core).
+    """
     found = dict(written.options)
     if executed.root is not None and not executed.has("Model"):
         found["autotune.enabled"] = False
@@ -301,7 +303,7 @@ def _seen(made: Sequence[MadeDict]) -> Iterator[StageView]:
 
 
 def _unread(stages: Sequence[Stage]) -> Iterator[StageView]:
-    """What the profile says of stages when there is no graph: nothing about their arguments and functions."""
+    """Build stage views from the profile alone, without arguments and functions."""
     last: dict[int, str] = {}
     for stage in stages:
         below = last.get(stage.depth)

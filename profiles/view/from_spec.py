@@ -1,4 +1,4 @@
-"""From a spec to what rules look at, without running anything and without TensorFlow."""
+"""Static view of a spec for the rules, without TensorFlow and without running anything."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TENSORS = ("tensors", "args")
 def view_of_spec(
     loaded: LoadedSpec, *, cores: float | None = None, memory_limit_bytes: int | None = None
 ) -> PipelineView:
-    """Return the static view of a spec.
+    """Build the static view of a spec.
 
     Args:
         loaded: The spec.
@@ -59,7 +59,7 @@ def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 class _ViewFromSpec:
-    """Makes the views of single stages."""
+    """Builder of the views of single stages."""
 
     def __init__(self, loaded: LoadedSpec, elements: Mapping[str, ElementInfo]) -> None:
         self._loaded = loaded
@@ -113,14 +113,14 @@ class _ViewFromSpec:
 
 @dataclass(frozen=True)
 class _Link:
-    """How a source or stage hangs together with others: what it reads, and whose function it belongs to."""
+    """Links of a source or stage: its inputs, and the owner of its function."""
 
     inputs: tuple[str, ...]
     owner: str | None
 
 
 def _find_links(pipeline: Any, address: str, owner: str | None, found: dict[str, _Link]) -> str | None:
-    """Note the links of a pipeline; the address of its last stage."""
+    """Record the links of a pipeline; return the address of its last stage."""
     last: str | None = None
     steps: list[tuple[tuple[str | int, ...], Any]] = []
     if pipeline.source is not None:
@@ -153,7 +153,7 @@ def _component(tensor: Tensor) -> ComponentView:
 
 
 def _arguments(placed: Placed) -> dict[str, object]:
-    """TensorFlow's arguments as written; tensors are left out, their bytes and shapes stand elsewhere."""
+    """Return the arguments by TensorFlow's names; tensors are left out, their bytes and shapes are separate fields."""
     op: Any = placed.op
     given = op.written()
     if op.op == "range":
@@ -165,7 +165,7 @@ def _arguments(placed: Placed) -> dict[str, object]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as data; ``None`` for what is none."""
+    """Convert a value to plain data; ``None`` if it has none."""
     if isinstance(value, FilePatterns):
         return list(value.patterns) if value.listed else value.patterns[0]
     if isinstance(value, bool | int | float):

@@ -1,4 +1,4 @@
-"""What the functions of a spec's stages do, call by call, for the rules."""
+"""Function views of a spec's stages, call by call, for the rules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOTHING = FunctionView(
 )
 GENERATOR = FunctionView(ops=frozenset({"PyFunc"}), stateful_op="PyFunc", python=True, constant_bytes=0)
 _WHOLE = ""
-"""The key of a whole element."""
+"""Key of a whole element."""
 _CONTROL = {
     "for_each": "RandomUniformInt",
     "random_order": "Case RandomShuffle",
@@ -54,17 +54,17 @@ _ELEMENTWISE_OTHERS = frozenset(
 
 
 class Functions:
-    """Makes the views of chains of calls."""
+    """Builder of the views of chains of calls."""
 
     def __init__(self, arrays: ArrayLookup) -> None:
         self._arrays = arrays
 
     def view(self, calls: Sequence[OpCall] | None, element: Structure, *, answers: bool) -> FunctionView:
-        """What a chain of calls does.
+        """Build the view of a chain of calls.
 
         Args:
             calls: The chain; ``None`` for a function in a Python file.
-            element: What goes in.
+            element: The input element.
             answers: Whether the last call gives an answer, such as a truth value or a key.
         """
         if calls is None:
@@ -79,7 +79,7 @@ class Functions:
             types = _types(call)
             ops = None if ops is None or types is None else ops | types
             constants += self._constants(call)
-            # What an earlier call has put there is not read from the input.
+            # A field written by an earlier call is not read from the input.
             reads |= {key for key in _read(call) if _WHOLE not in writes and key not in writes}
             elementwise = _both(elementwise, self._is_elementwise(call, element))
             writes |= _written(call, alone=alone)
@@ -105,7 +105,7 @@ class Functions:
         return 0 if tensor is None or tensor.size is None else tensor.size * WIDTHS.get(tensor.dtype, 0)
 
     def _is_elementwise(self, call: OpCall, element: Structure) -> bool | None:
-        """Whether a call means the same on a batch: a dimension in front must not change what is stretched to what."""
+        """Return whether a call is equal on a batch: a leading dimension must not change broadcasting."""
         if _rearranges(call):
             return True
         family, _, name = call.name.rpartition(".")
@@ -136,13 +136,13 @@ def _both(one: bool | None, other: bool | None) -> bool | None:
 
 
 def _rearranges(call: OpCall) -> bool:
-    """Return whether a call only puts fields elsewhere."""
+    """Return whether a call only moves fields."""
     special = special_calls().get(call.name)
     return special is not None and special.family == "structure" and call.name != "getitem"
 
 
 def _given(call: OpCall, element: Structure) -> list[Structure] | None:
-    """What goes into a call; ``None`` if the element does not have it."""
+    """Return the input of a call; ``None`` if the element lacks it."""
     try:
         return inputs_of(call, element)
     except Refused:

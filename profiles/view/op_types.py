@@ -1,7 +1,7 @@
 """TensorFlow's op types behind the functions of ``ops:``, as a graph would show them.
 
-Traced with TensorFlow 2.21 on dense float inputs; a test traces them again. Only functions have a row of whose op types
-a rule or a prediction asks more than their name shows: ``tf.io.read_file`` is ``ReadFile``.
+Traced with TensorFlow 2.21 on dense float inputs; a test traces them again. A function has a row only if a rule or a
+prediction needs more than its name shows: ``tf.io.read_file`` is ``ReadFile``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def op_types(name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
         found.remove("ResizeBilinear")
         found.add(_RESIZERS.get(str(arguments.get("method", "bilinear")), _SCALER))
     if "features" in arguments and not _has_defaults(arguments["features"]):
-        # Only default values are brought into shape.
+        # Only default values are reshaped.
         found.discard("Reshape")
     if name == "tf.random.uniform" and str(arguments.get("dtype", "float32")).startswith(("int", "uint")):
         return frozenset({"RandomUniformInt"})

@@ -1,4 +1,4 @@
-"""The graphs of a run, parsed once when the worker has sent them."""
+"""Graphs of a run, parsed once on arrival from the worker."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How the pipeline that runs is laid out on threads, and what of it takes turns.
+"""Layout of the running pipeline on threads: chains of stages whose times add up.
 
-A stage that runs ahead (a prefetch, anything parallel) has threads of its own; what it draws from, down to the next
-one that runs ahead, takes turns on one thread: a row.
+A stage that runs ahead (a prefetch, anything parallel) has threads of its own; the stages before it, back to the next
+one that runs ahead, share one thread: a row.
 """
 
 from __future__ import annotations
@@ -98,12 +98,12 @@ def beside(view: PipelineView, stage: StageView) -> float:
 
 
 def placed(view: PipelineView, stage: StageView) -> bool:
-    """Return whether it is known on how many threads the stage runs: inside a function that takes its owner."""
+    """Return whether the stage's number of threads is known; inside a function, its owner must be known."""
     return stage.depth == 0 or stage.owner is not None or any(one.depth == 0 for one in view.above(stage))
 
 
 def has_cost(stage: StageView) -> bool:
-    """Return whether the time inside the stage is known and stands at it, not at one that it was fused with."""
+    """Return whether the time inside the stage is known and recorded for it, not for a stage fused with it."""
     ms = stage.ms_per_batch
     return ms is not None and ms > 0 and stage.measured is not None and stage.measured.fused_with is None
 
@@ -132,7 +132,7 @@ def _inside(view: PipelineView, stage: StageView) -> list[StageView]:
 
 
 def total_ms(stages: Sequence[StageView]) -> float:
-    """Return time per batch in all of them; what is not known counts nothing."""
+    """Sum up the time per batch of all of them; an unknown time counts 0."""
     return sum(stage.ms_per_batch or 0.0 for stage in stages)
 
 
@@ -143,7 +143,7 @@ def end(view: PipelineView) -> StageView | None:
     if any(root is None or not one.inputs or root.id in one.inputs for one in added):
         return added[-1]
     seen: set[str] = set()
-    # A stage without effect is taken out when the pipeline runs.
+    # TensorFlow removes a stage without effect.
     while root is not None and not root.executed_op and root.id not in seen:
         seen.add(root.id)
         root = view.input_of(root)
@@ -152,7 +152,7 @@ def end(view: PipelineView) -> StageView | None:
 
 @dataclass(frozen=True)
 class Row:
-    """Stages that one thread draws from, top first.
+    """Stages that share one thread, last stage first.
 
     Attributes:
         stages: Their times per batch add up.
@@ -178,7 +178,7 @@ def rows(view: PipelineView, timing_: Timing) -> Iterator[Row]:
     for stage in view.stages:
         if not runs_ahead(stage) or not placed(view, stage) or stage.owner is not None:
             continue
-        # One that makes one element at a time takes its turn with what it draws from.
+        # A stage with one call at a time alternates with its input.
         own = [stage] if kind_of(stage) != "Prefetch" and degree(stage) == 1.0 else []
         for row in [own + drawn(view, below) for below in inputs(view, stage)] or [own]:
             if row:
@@ -197,5 +197,5 @@ def remaining_ms(view: PipelineView, timing_: Timing, changed: Collection[StageV
         if stage.id not in ids and kind_of(stage) != "Prefetch" and (runs_ahead(stage) or beside(view, stage) > 1):
             calls = degree(stage) if runs_ahead(stage) else 1.0
             rest = max(rest, (stage.ms_per_batch or 0.0) / calls / beside(view, stage))
-    # What no stage accounts for stays as well, where the changed stages took turns with it.
+    # Time without a stage stays as well, where the changed stages alternated with it.
     return min(timing_.interval_ms, max(rest, timing_.interval_ms - hidden if hidden else 0.0))

@@ -1,6 +1,6 @@
-"""What rules look at: one view of a pipeline, whether it was only read from a spec or measured.
+"""View of a pipeline for rules and predictions, static (from a spec) or measured.
 
-A view never guesses. What is not known is ``None``, and a rule that needs it stays silent.
+A view never guesses: an unknown value is ``None``, and a rule that needs it gives no finding.
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ class ComponentView:
 
     Attributes:
         dtype: TensorFlow's name, e.g. ``float32``.
-        shape: Dimensions, ``None`` for one that is not known; ``None`` altogether if not even the rank is.
-        text_bytes: About how many bytes one text of a string tensor has, where a recipe under ``data:`` tells.
+        shape: Dimensions, ``None`` for an unknown one; ``None`` altogether for an unknown rank.
+        text_bytes: Approximate bytes of one text of a string tensor, from a recipe under ``data:``; ``None`` if
+            unknown.
     """
 
     dtype: str
@@ -277,6 +278,6 @@ class PipelineView:
 
     @property
     def wait_share(self) -> float | None:
-        """The part of the measured time in which the device was idle because of the pipeline."""
+        """Share of the measured time in which the device was idle because of the pipeline."""
         steps = self.profile.steps if self.profile is not None else None
         return steps.wait_share if steps is not None else None

@@ -1,4 +1,4 @@
-"""The step that comes with a dataset or from the command line: how it is called with a batch."""
+"""Adapter from a user's step function (target or command line) to a function of one batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BY_PARTS = ("train_on_batch", "test_on_batch")
 
 
 def fitted(step: Callable[..., object], element_spec: Any, name: str) -> Step:
-    """Return the step as a function of the batch.
+    """Wrap the step as a function of the batch.
 
     A step with one parameter gets the batch; one that needs as many as the batch, a tuple, has parts gets these, and
     one that needs parameters by the names of a dict's keys gets the values.
@@ -23,7 +23,7 @@ def fitted(step: Callable[..., object], element_spec: Any, name: str) -> Step:
     Args:
         step: As the user gave it.
         element_spec: Of the dataset that feeds it.
-        name: What it is, for the sentence that says why it does not fit.
+        name: Name of the step for the error message.
 
     Raises:
         UsageError: It cannot be called with such a batch.
@@ -58,7 +58,7 @@ _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def _refuse_layer(step: object, element_spec: Any, name: str) -> None:
-    """A layer that prepares text, or a model, comes with many a dataset without being meant as a step."""
+    """Refuse a text layer or a model returned next to the dataset: many functions return one that is no step."""
     names = {one.__name__ for one in type(step).__mro__ if one.__module__.partition(".")[0] == "keras"}
     if "Layer" not in names or ("Model" in names and not isinstance(element_spec, tuple)):
         return

@@ -1,4 +1,4 @@
-"""The worker of ``init --from file.py:function``: calls the function, and writes the spec that says the same.
+"""Worker of ``init --from file.py:function``: calls the function and writes the equivalent spec.
 
 Started as ``python -m pipeprof.profiles.worker.describe_function WRITE_FD`` with the job on stdin;
 one JSON object is the answer.
@@ -50,7 +50,7 @@ _SHOWN: Final = 5
 
 @dataclass
 class _ComparedSpec:
-    """A spec that was built, and how it compares."""
+    """A built spec with its differences from the function's graph."""
 
     described: RecoveredSpec
     notes: Notes
@@ -59,7 +59,7 @@ class _ComparedSpec:
 
 
 class Describing:
-    """One job.
+    """Conversion of one function to a spec.
 
     Args:
         job: What to describe.
@@ -99,7 +99,7 @@ class Describing:
             notes.add("the function", f"incompletely recorded ({watch.problem})", None)
         differing = tried.compared if isinstance(tried.compared, str) else None
         executed = [] if isinstance(tried.compared, str) else tried.compared[1]
-        differences = [_said(one) for one in executed[:_SHOWN]]
+        differences = [_difference_text(one) for one in executed[:_SHOWN]]
         renamed = renamed_files(original.written, tried.written, self._job.target)
         asides = [omission_text(one, self._here) for one in notes.asides]
         said = [
@@ -122,7 +122,7 @@ class Describing:
         )
 
     def _search(self, recording: Recording, original: GraphPair, in_memory: int) -> _ComparedSpec:
-        """Specs, until one gives the same graph: what came out different is left in Python the next time."""
+        """Try specs until one gives the same graph; a stage that differs stays in Python in the next one."""
         refused: dict[int, str] = {}
         denied: dict[int, str] = {}
         best: _ComparedSpec | None = None
@@ -134,16 +134,16 @@ class Describing:
             except NotExpressible as problem:
                 if not notes.found:
                     notes.add("the pipeline", str(problem), None)
-                return self._whole(notes, original, in_memory)
+                return self._function_spec(notes, original, in_memory)
             try:
-                dataset = self._built(described)
+                dataset = self._build_spec(described)
             except (BuildError, ValidationError) as problem:
-                address, why = _blamed(problem)
+                address, why = _refused_stage(problem)
             else:
-                best = self._compared(described, notes, dataset, original, in_memory)
+                best = self._compare_graphs(described, notes, dataset, original, in_memory)
                 if isinstance(best.compared, str) or not any(best.compared):
                     return best
-                address, why = _first(best.compared)
+                address, why = _first_difference(best.compared)
             if address is None or address not in described.calls:
                 break
             if address in described.chains and described.chains[address] not in refused:
@@ -154,18 +154,22 @@ class Describing:
                 break
         if best is not None and not best.compared[1]:
             return best
-        return self._instead(best, Notes([*notes.found, Omission("the pipeline", why)]), original, in_memory)
+        return self._fall_back_to_function(
+            best, Notes([*notes.found, Omission("the pipeline", why)]), original, in_memory
+        )
 
-    def _compared(
+    def _compare_graphs(
         self, described: RecoveredSpec, notes: Notes, dataset: Any, original: GraphPair, in_memory: int
     ) -> _ComparedSpec:
         graphs = GraphPair(self._tf, dataset, in_memory)
         return _ComparedSpec(described, notes, compare(original, graphs), graphs.written)
 
-    def _instead(self, best: _ComparedSpec | None, notes: Notes, original: GraphPair, in_memory: int) -> _ComparedSpec:
-        """Return the whole function, where that is the same and the best spec is not."""
+    def _fall_back_to_function(
+        self, best: _ComparedSpec | None, notes: Notes, original: GraphPair, in_memory: int
+    ) -> _ComparedSpec:
+        """Return the spec that calls the whole function, if its graph is equal and that of the best spec is not."""
         try:
-            whole = self._whole(notes, original, in_memory)
+            whole = self._function_spec(notes, original, in_memory)
         except UsageError:
             if best is None:
                 raise
@@ -193,15 +197,15 @@ class Describing:
         if self._reader is not None:
             np.save(path, self._reader.arrays[number], allow_pickle=False)
 
-    def _built(self, described: RecoveredSpec) -> Any:
+    def _build_spec(self, described: RecoveredSpec) -> Any:
         spec = Spec.model_validate(described.data)
         _reseed()
         context = BuildContext(self._folder)
         load_arrays(spec, context)
         return build(spec, context)
 
-    def _whole(self, notes: Notes, original: GraphPair, in_memory: int) -> _ComparedSpec:
-        """Return all of it as the user's function."""
+    def _function_spec(self, notes: Notes, original: GraphPair, in_memory: int) -> _ComparedSpec:
+        """Build the spec that calls the user's function for everything."""
         if self._job.arguments:
             why = notes.found[-1].why if notes.found else "its stages"
             msg = (
@@ -216,12 +220,12 @@ class Describing:
             data["measure"] = {"seed": self._seed}
         described = RecoveredSpec(data)
         try:
-            dataset = self._built(described)
+            dataset = self._build_spec(described)
         except (BuildError, ValidationError) as problem:
-            why = _blamed(problem)[1]
+            why = _refused_stage(problem)[1]
             msg = f"{self._job.target} cannot be written as a spec ({notes.found[-1].why}) nor called from one: {why}"
             raise UsageError(msg) from problem
-        return self._compared(described, notes, dataset, original, in_memory)
+        return self._compare_graphs(described, notes, dataset, original, in_memory)
 
 
 def _reseed() -> None:
@@ -232,16 +236,16 @@ def _reseed() -> None:
     np.random.seed(0)
 
 
-def _first(compared: tuple[list[Difference], list[Difference]]) -> tuple[str | None, str]:
-    """Return where two pipelines begin to differ; what comes behind may follow from that."""
+def _first_difference(compared: tuple[list[Difference], list[Difference]]) -> tuple[str | None, str]:
+    """Return the first difference; later ones may follow from it."""
     found = [*compared[0], *compared[1]]
     placed = ((find_address(one.node), one) for one in found if one.node is not None)
     address, one = next((pair for pair in placed if pair[0] is not None), (None, found[0]))
     return address, f"as a spec it gave another graph ({one.what})"
 
 
-def _blamed(problem: BuildError | ValidationError) -> tuple[str | None, str]:
-    """Return the stage that was refused."""
+def _refused_stage(problem: BuildError | ValidationError) -> tuple[str | None, str]:
+    """Return the stage that the build or the validation refused, and the reason."""
     if isinstance(problem, BuildError):
         return problem.address, f"as a spec it was refused ({essence(problem.message)})"
     error = problem.errors(include_url=False)[0]
@@ -250,7 +254,7 @@ def _blamed(problem: BuildError | ValidationError) -> tuple[str | None, str]:
     return address, f"the spec language refuses it ({essence(str(error['msg']))})"
 
 
-def _said(difference: Difference) -> str:
+def _difference_text(difference: Difference) -> str:
     address = find_address(difference.node) if difference.node is not None else None
     return f"{address}: {difference.what}" if address is not None else difference.what
 
@@ -279,13 +283,13 @@ def main() -> int:
         describing = Describing(job)
         answer = DescribeAnswer(spec=describing.run())
     except BaseException as error:
-        # Also what is not meant to be caught, as sys.exit(): the user should hear where it was.
+        # BaseException: sys.exit() in the user's code must be reported with its place as well.
         answer = DescribeAnswer(failure=_failure(error, called=describing is not None and describing.called))
     with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
         channel.write(encode_record(answer))
     sys.stdout.flush()
     sys.stderr.flush()
-    # TensorFlow's threads, and the user's, are nothing to wait for.
+    # Do not wait for threads of TensorFlow or the user.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""When a step is over: libraries that compute on a device hand results out before they have been computed."""
+"""Device synchronisation at the end of a step: libraries return results before the device has computed them."""
 
 from __future__ import annotations
 

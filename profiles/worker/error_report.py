@@ -1,4 +1,4 @@
-"""What ended a sample: an exception as a message, with its stage, its place and the user's frames."""
+"""Messages for exceptions that end a sample, with stage, place and the user's frames."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.worker.sample import JobRun
 
 MOST_TRACEBACK = 20_000
-"""Characters of a complete traceback that are kept: its end."""
-# What TensorFlow says of settings that come after it has run anything.
+"""Characters kept from the end of a traceback."""
+# TensorFlow's errors about settings that must precede its first op.
 _INITIALISED = re.compile(
     r"(?:cannot|can't|can not) be (?:modified|changed|set) (?:after|once)|must be (?:set|called) (?:before|at)"
 )
@@ -31,7 +31,7 @@ _TOO_LATE = " (pipeprof runs TensorFlow before it calls the function: move the s
 
 
 def describe_error(error: BaseException, sample: JobRun) -> Raised:
-    """Return the message about an error that ended the sample."""
+    """Build the message about an error that ended the sample."""
     from pipeprof.pipelines.build.pin_errors import BuildError
 
     said = str(error)
@@ -51,7 +51,7 @@ def describe_error(error: BaseException, sample: JobRun) -> Raised:
             frames=frames,
             traceback=cut,
         )
-    known = _without_stage(error, said)
+    known = _error_outside_stages(error, said)
     if known is not None:
         code, message = known
         return Raised(
@@ -64,7 +64,7 @@ def describe_error(error: BaseException, sample: JobRun) -> Raised:
             traceback=cut,
         )
     spec = sample.job.kind == "spec"
-    node, stage = _stage(said, sample)
+    node, stage = _failed_stage(said, sample)
     address = _address(node, stage, spec=spec)
     place = sample.place_of(node["id"]) if node is not None else None
     if place is not None and frame is None:
@@ -83,8 +83,8 @@ def describe_error(error: BaseException, sample: JobRun) -> Raised:
     )
 
 
-def _without_stage(error: BaseException, said: str) -> tuple[str, str] | None:
-    """Return code and message of an error that no stage has caused."""
+def _error_outside_stages(error: BaseException, said: str) -> tuple[str, str] | None:
+    """Return code and message of an error not caused by a stage; None if a stage may have caused it."""
     if isinstance(error, UsageError):
         return "target", said
     if isinstance(error, EmptyDatasetError):
@@ -92,18 +92,18 @@ def _without_stage(error: BaseException, said: str) -> tuple[str, str] | None:
     if isinstance(error, MemoryError):
         return "out-of-memory", essence(said) or "Python could not allocate memory"
     if isinstance(error, SystemExit):
-        return "exited", first_line(error) + _by_whom(error)
+        return "exited", first_line(error) + _command_line_parser(error)
     return ("step-raised", first_line(error)) if _within_step(error) else None
 
 
 def _within_step(error: BaseException) -> bool:
-    """Return whether the user's step raised it, which stands behind the pipeline."""
+    """Return whether the user's step raised the error."""
     submit = PythonStep.submit.__code__
     return any(frame.f_code is submit for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
-def _by_whom(error: BaseException) -> str:
-    """Who reads the command line, which is pipeprof's and not the file's."""
+def _command_line_parser(error: BaseException) -> str:
+    """Name the library that parsed the command line, which is pipeprof's and not the file's."""
     files = {Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)}
     who = {"argparse" if file.name == "argparse.py" else file.parent.name for file in files}
     reader = next((one for one in ("argparse", "click", "absl") if one in who), None)
@@ -112,12 +112,12 @@ def _by_whom(error: BaseException) -> str:
     return f', from {reader}: the file has no command line here; parse it under `if __name__ == "__main__"`'
 
 
-def _stage(text: str, sample: JobRun) -> tuple[NodeDict | None, WrittenStage | None]:
-    """Return the node of the written graph that `text` blames, and the stage that it is a part of."""
+def _failed_stage(text: str, sample: JobRun) -> tuple[NodeDict | None, WrittenStage | None]:
+    """Find the node of the written graph that `text` names, and its stage."""
     try:
         written = sample.written_graph()
     except Exception:
-        # The error at hand is what counts; it may be the one that keeps the graph from being read.
+        # Report the original error; it may be the reason why the graph cannot be read.
         return None, None
     node = enclosing_stage(written, text) if written is not None else None
     if node is None or written is None:
@@ -127,7 +127,7 @@ def _stage(text: str, sample: JobRun) -> tuple[NodeDict | None, WrittenStage | N
 
 
 def _address(node: NodeDict | None, stage: WrittenStage | None, *, spec: bool) -> str | None:
-    """The address of the stage that is blamed; in a function target, the user's own name of it where it has one."""
+    """Return the address of the failed stage; in a function target, the user's name of it if it has one."""
     if node is None:
         return None
     if not spec:
@@ -136,7 +136,7 @@ def _address(node: NodeDict | None, stage: WrittenStage | None, *, spec: bool) -
 
 
 def _stage_words(stage: WrittenStage, place: PlaceDict | None) -> str:
-    """Return name a function's stage in a sentence, as `wording.label_of` does from the document."""
+    """Name a function's stage in a sentence, as `wording.label_of` does from the document."""
     where = f"{as_typed(place['file'])}:{place['line']}" if place is not None else None
     inside = ", ".join(part for part in (stage.op if stage.name else None, where) if part)
     return f"{stage.name or stage.op} ({inside})" if inside else stage.op

@@ -1,4 +1,4 @@
-"""The sentence of an exception: the part of TensorFlow's error texts that says what happened."""
+"""Extraction of the cause from TensorFlow's error texts."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import re
 
 LONGEST = 400
 _NOISE = (
-    # What AutoGraph puts before an error; the place is reported in any case.
+    # AutoGraph's prefix of an error; the place is reported separately.
     re.compile(r"in user code:\n.*\n\s+(?:[\w.]+(?:Error|Exception): )?", re.DOTALL),
     re.compile(r"\x1b\[[0-9;]*[A-Za-z]"),
     re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*"),
     re.compile(r"Error in user-defined function passed to \S+ transformation with iterator: \S+: "),
     re.compile(r"Traceback \(most recent call last\):.*", re.DOTALL),
     re.compile(r"\n\s*\[\[.*", re.DOTALL),
-    # What `tf.debugging` and `list_files` say around their own words.
+    # Text that `tf.debugging` and `list_files` put around the cause.
     re.compile(r"Expected '[^']*' to be true\. Summarized data: "),
     re.compile(r"\s*\[Op:\w+\](?: name:.*)?", re.DOTALL),
 )
 
 
 def essence(text: str) -> str:
-    """Cut an error of TensorFlow to the sentence that says what happened, without nodes, tracebacks and op names."""
+    """Shorten a TensorFlow error to its cause, without nodes, tracebacks and op names."""
     for noise in _NOISE:
         text = noise.sub("", text)
     sentence = " ".join(text.split())
@@ -28,7 +28,7 @@ def essence(text: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the class of an error and what it says."""
+    """Return the class and the first line of an error."""
     if isinstance(error, SystemExit):
         return f"sys.exit({'' if error.code is None else repr(error.code)})"
     said = essence(str(error))

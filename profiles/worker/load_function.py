@@ -1,4 +1,4 @@
-"""A Python target: the user's function is imported, called, and must give a dataset."""
+"""Loading of a Python target: import the user's function, call it, check that it returns a dataset."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.worker.bind_step import fitted
 from pipeprof.profiles.worker.reject_result import describe_returned
 
-# TensorFlow and what it brings read these when they are loaded.
+# TensorFlow and its dependencies read these on import.
 _EARLY = ("TF_", "CUDA_", "XLA_", "OMP_", "KMP_", "MKL_")
 
 
-# What these set cannot be set any more once TensorFlow has run anything.
+# Settings that cannot change after TensorFlow's first op.
 _BEFORE_ALL = frozenset(
     {
         "set_intra_op_parallelism_threads",
@@ -45,12 +45,12 @@ class NotADatasetError(UsageError):
 
 @dataclass(frozen=True)
 class Called:
-    """What the target's function gave.
+    """Result of calling the target's function.
 
     Attributes:
         dataset: The dataset.
-        watch: What was seen while it was built.
-        step: The step that came with it.
+        watch: Observations of the build.
+        step: The step returned with it; None for none.
         notes: Codes and texts of warnings.
     """
 
@@ -89,7 +89,7 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
         return tf.distribute.InputContext(1, 0, 1)
 
     before = dict(os.environ)
-    with SourceWatch(_own(target)) as watch:
+    with SourceWatch(_own_file_test(target)) as watch:
         function = load_function(target)
         _need_eager(text)
         notes += _unparsed_flags(text)
@@ -131,7 +131,7 @@ def _unparsed_flags(text: str) -> list[tuple[str, str]]:
 
 
 def import_early(text: str) -> list[tuple[str, str]]:
-    """Import the target's file before TensorFlow runs anything, if the file sets what cannot be set afterwards.
+    """Import the target's file before TensorFlow's first op, if it contains settings that must precede that.
 
     Returns:
         Codes and texts of warnings.
@@ -148,8 +148,8 @@ def import_early(text: str) -> list[tuple[str, str]]:
     return [("imported-early", said)]
 
 
-def _own(target: Target) -> Callable[[str], bool]:
-    """Return the user's own files; those of the target's package as well where it is installed."""
+def _own_file_test(target: Target) -> Callable[[str], bool]:
+    """Return a test for the user's own files; those of the target's package count even where it is installed."""
     if is_users(str(target.path)):
         return is_users
     package = top_folder(target.module, target.path) if target.module is not None else target.path.resolve()

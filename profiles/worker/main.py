@@ -1,7 +1,7 @@
-"""The worker process: builds the pipeline, runs it phase by phase, and reports over the channel.
+"""Entry point of the worker process: builds the pipeline, runs its phases, and reports over the channel.
 
-Started by the harness with the descriptors READ_FD WRITE_FD STACKS_FD as its arguments. It is expected to die: whatever
-it measured has been sent before.
+Started by the harness with the descriptors READ_FD WRITE_FD STACKS_FD as its arguments. It may die at any time: results
+are sent as soon as they are measured.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def _be_the_first_to_go() -> None:
-    """When memory runs out the kernel should end the worker, and not whatever else runs on the machine."""
+def _raise_oom_score() -> None:
+    """Raise the OOM score, so that the kernel kills the worker first when memory runs out."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("800")
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     channel = WorkerEnd.open(read_fd, write_fd)
     job = channel.receive_job()
     die_after_parent(job.parent_pid)
-    _be_the_first_to_go()
+    _raise_oom_score()
     os.set_inheritable(stacks_fd, False)
     faulthandler.enable(stacks_fd)
     faulthandler.register(signal.SIGUSR1, stacks_fd, all_threads=True, chain=False)
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         sample.run()
     except BaseException as error:
-        # Also what is not meant to be caught, as sys.exit(): the user should hear where it was.
+        # BaseException: sys.exit() in the user's code must be reported with its place as well.
         sample.send_measured()
         channel.send(describe_error(error, sample))
     channel.send(Done())

@@ -1,4 +1,4 @@
-"""The phases of a sample as the worker lives them, each with its own peak of memory."""
+"""Phases of a sample in the worker, each with its peak memory."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class OpenPhase:
-    """A phase under way; whoever runs it may leave a note."""
+    """A phase in progress; its body may set a note."""
 
     note: str | None = None
 
 
 class Phases:
-    """Announces each phase and reports its duration and its peak RSS.
+    """Reporter of each phase's start, duration and peak RSS.
 
     The kernel's high-water mark is reset at the start of a phase. Where that is forbidden, as in some containers, the
-    mark is still exact for a phase in which it rose; else the parent's samples have to do.
+    mark is still exact for a phase in which it rose; otherwise the parent's samples are used.
     """
 
     def __init__(self, channel: WorkerEnd, proc: Path = procfs.PROC) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 _EXPECTED = "expected a tf.data.Dataset, or a dataset and a step"
 _GENERATOR = "wrap it with tf.data.Dataset.from_generator(function, output_signature=…)"
-# The module, as it begins, and the name of a class among the bases, and what helps; the first that fits.
+# Module prefix, name of a base class, advice; the first match is used.
 _KNOWN: tuple[tuple[str, str, str, str], ...] = (
     ("torch.", "DataLoader", "a torch DataLoader", "pipeprof measures tf.data only; there is no conversion"),
     ("torch.", "Dataset", "a torch Dataset", "pipeprof measures tf.data only; there is no conversion"),
@@ -59,7 +59,7 @@ _KNOWN: tuple[tuple[str, str, str, str], ...] = (
 
 
 def describe_returned(result: Any) -> str:
-    """Return the rest of the sentence that begins with ``file.py:function returned``.
+    """Complete the sentence that begins with ``file.py:function returned``.
 
     Example:
         >>> describe_returned(None)
@@ -74,10 +74,10 @@ def describe_returned(result: Any) -> str:
         kind = type(result).__name__
         words = f"a {kind} of {_words([_kind(one) for one in result])}" if result else f"an empty {kind}"
         return _several(words, result)
-    return _by_class(result) or _by_nature(result)
+    return _advice_by_class(result) or _advice_by_value(result)
 
 
-def _by_nature(result: Any) -> str:
+def _advice_by_value(result: Any) -> str:
     natures = (
         (result is None, f"None; {_EXPECTED}: does it lack a return?"),
         (inspect.isgenerator(result), f"a generator; {_GENERATOR}"),
@@ -90,7 +90,7 @@ def _by_nature(result: Any) -> str:
     return next((said for fits, said in natures if fits), f"{_a(_kind(result))}; {_EXPECTED}")
 
 
-def _by_class(result: Any) -> str | None:
+def _advice_by_class(result: Any) -> str | None:
     bases = [(base.__name__, f"{base.__module__}.") for base in type(result).__mro__]
     for module, name, what, help_ in _KNOWN:
         keras = name in ("PyDataset", "Sequence")
@@ -105,7 +105,7 @@ def _several(what: str, values: Any) -> str:
         return f"{what}; return the dataset alone, or with a callable step after it"
     if datasets:
         return f"{what}; pipeprof measures one pipeline: return one of them, e.g. chosen with --arg"
-    each = {_by_class(one) for one in values}
+    each = {_advice_by_class(one) for one in values}
     known = each.pop() if len(each) == 1 else None
     return f"{what}, each {known}" if known is not None else f"{what}; {_EXPECTED}"
 
@@ -115,7 +115,7 @@ def _is_dataset(value: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-    """Return the class; with its package, because many have a `Dataset` or a `Tensor` of their own."""
+    """Name the class with its package, because many packages have a `Dataset` or a `Tensor`."""
     kind = type(value)
     package = kind.__module__.partition(".")[0]
     if _is_dataset(value):

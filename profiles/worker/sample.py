@@ -1,4 +1,4 @@
-"""One sample, inside the worker: the seven phases in their order."""
+"""One sample in the worker: the seven phases in order."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ UNEXPLAINED_BYTES = 300_000_000
 
 
 class JobRun:
-    """Runs a job and keeps what a failure handler or a question from the parent needs to know."""
+    """Execution of a job, with the state that failure handlers and questions from the parent need."""
 
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         self.job = job
@@ -78,10 +78,10 @@ class JobRun:
         self._first_element()
         step = self._warm_up()
         self._measure(step)
-        self._afterwards(step)
+        self._measure_extras(step)
 
     def answer(self) -> Answer:
-        """What the worker is doing right now: Python frames of all threads and the state of TensorFlow's model."""
+        """Return the worker's current state: Python frames of all threads and TensorFlow's model."""
         files = {str(Path(file).resolve()) for file in self.job.user_files}
         frames = []
         for frame in sys._current_frames().values():
@@ -99,7 +99,7 @@ class JobRun:
         self._channel.send(Warned(code, text))
 
     def send_measured(self) -> None:
-        """Send whatever the measurement has so far; nothing if it did not begin."""
+        """Send the measurement so far; nothing if it has not begun."""
         window = self._window
         if window is None:
             return
@@ -198,7 +198,7 @@ class JobRun:
             if self.job.kind == "spec":
                 from pipeprof.pipelines.build.dataset import build
 
-                # What cannot be serialised is known only from what was seen while it was built.
+                # A dataset that cannot be serialised is known only from observations of its build.
                 self._watch = SourceWatch() if self._array_bytes() > MOST_BYTES else None
                 with self._watch or nullcontext():
                     self.dataset = build(self._spec, self._context)
@@ -213,14 +213,14 @@ class JobRun:
             self._take_step(self._called)
         grown = max(0, (procfs.rss_bytes("self") or 0) - before)
         known = self._array_bytes() or held_bytes(self._made)
-        # Known arrays explain themselves, their tensors and a copy on its way out; other growth may be constants.
+        # Known arrays explain their own bytes, their tensors and a temporary copy; other growth may be constants.
         self._source_bytes = known if grown < 3.5 * known + UNEXPLAINED_BYTES else grown
 
     def _array_bytes(self) -> int:
         return sum(array.nbytes for array in self._context.arrays.values()) if self._context is not None else 0
 
     def _take_step(self, called: Called) -> None:
-        """The step that came with the dataset takes the batches, unless the command line names another."""
+        """Use the step that came with the dataset, unless the command line names another."""
         for code, text in called.notes:
             self.warn(code, text)
         if called.step is None:
@@ -242,7 +242,7 @@ class JobRun:
             self._filled_seconds = time.perf_counter() - began
             self._memory.read("first")
             self._memory.look("first_element", self.feed, 0)
-            _let_go()
+            _release_source_array()
             self._memory.read("released")
 
     def _loop(self, window: PhaseWindow, step: Step | None) -> None:
@@ -307,8 +307,8 @@ class JobRun:
         feed.on_restart = lambda: None
         self.send_measured()
 
-    def _afterwards(self, step: Step | None) -> None:
-        """Headspace, trace and graphs: what fails here takes nothing away from the measurement."""
+    def _measure_extras(self, step: Step | None) -> None:
+        """Measure headroom, trace and graphs; a failure here does not affect the measurement."""
         try:
             if not self._channel.stop.is_set():
                 self._trace(step)
@@ -328,7 +328,7 @@ class JobRun:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         with self._phases.enter("trace") as phase:
             self._memory.rest(self.feed)
-            # Threads are to be seen as they were measured, waiting for the disk: before its files are in memory.
+            # Sample threads in the measured state, waiting for the disk: before its files are in memory.
             result = self._traced() if (warm := self.job.warm) else None
             stop = self._channel.stop.is_set
             if warm:
@@ -346,7 +346,7 @@ class JobRun:
             in_memory=self._source_bytes,
             room=self._room(),
             watch=self._watch,
-            # The name scopes of a spec tell its functions apart already.
+            # The name scopes of a spec already identify its functions.
             again=self.job.kind != "spec",
             fill_seconds=self._filled_seconds,
             stop=self._channel.stop.is_set,
@@ -377,20 +377,20 @@ class JobRun:
         return limit - (procfs.rss_bytes("self") or 0) if limit is not None else None
 
     def written_graph(self) -> GraphDict | None:
-        """The graph as written, for a failure that must be traced to its stage; `None` if there is none to be had."""
+        """Return the graph as written, to find the stage of a failure; `None` if it cannot be read."""
         if self.dataset is None:
             return None
         return read_written(self.dataset, in_memory=self._source_bytes, room=self._room())
 
     def place_of(self, identity: str) -> PlaceDict | None:
-        """Return where the user's function made a node of the graph as written, by its id."""
+        """Return the place where the user's function created a node of the graph as written; `None` if unknown."""
         written = self.written_graph()
         if self._called is None or written is None:
             return None
         return self._called.watch.lines.places(self.dataset, written).get(identity)
 
 
-def _let_go() -> None:
+def _release_source_array() -> None:
     """Convert one numpy value: only then does TensorFlow free the array that a source was made from."""
     import numpy as np
     import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Which TensorFlow will do."""
+"""Oldest supported TensorFlow version."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OLDEST: Final = (2, 18)
 
 
 def require_tensorflow(version: str) -> None:
-    """Say so where TensorFlow is too old for what is read from it.
+    """Refuse a TensorFlow that is too old.
 
     Args:
         version: ``tf.__version__``.

@@ -2,10 +2,10 @@
 
 Counters are read as differences. ``repeat``, ``interleave`` and ``flat_map`` throw iterators away while they run, and
 the counters with them: what is left shows only the iterators alive at the end of a window, and what they did in it.
-The missing part is filled in by elements: what the stage above gave out must have come through this one, at the cost
-per element that was seen in all segments together. `Cost.seen` says how much was seen; more segments show more.
-What went into a buffer is what came out of it and what it holds more than before, also where its input has long ended;
-the time of a shuffle is counted by that, as filling it is most of it.
+The missing part is extrapolated by elements: everything the next stage produced came through this one, at the cost per
+element observed in all segments together. `Cost.seen` is the observed share; more segments raise it. The input of a
+buffer is its output plus its growth, also after its own input has ended; the time of a shuffle is scaled by that, as
+most of it is filling.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipeprof.pipelines.graph.stages import Node, StageGraph
 Segment = tuple[ModelDict, ModelDict]
 Counter = Literal["num_elements", "processing_time", "bytes_produced", "bytes_consumed"]
 
-# So few elements do not stand for so many times as many.
+# Limits of extrapolation: this few elements do not represent so many times their number.
 _FEW, _MOST_SCALED = 64, 50.0
 _TUNED = ("parallelism", "buffer_size")
 
@@ -34,26 +34,26 @@ class Cost:
     seconds: float = 0.0
     """Time inside the stage itself, summed over threads (wall time, see `records`)."""
     elements: float = 0.0
-    """That it gave out, the unseen ones included."""
+    """Elements that it produced, unobserved ones included."""
     bytes_produced: float = 0.0
     bytes_consumed: float = 0.0
     seen: float = 1.0
-    """Share of the elements whose cost was seen; the rest was scaled."""
+    """Share of the elements whose cost was observed; the rest is extrapolated."""
     unseen: bool = False
-    """Iterators were at work, but all had ended when the model was read: the sums are no use."""
+    """Whether its iterators ran but had all ended when the model was read: the sums are invalid."""
     buffered_bytes: int = 0
     buffered_elements: float = 0.0
     parallelism: float | None = None
     buffer_size: float | None = None
     tunable: bool | None = None
     iterators: int = 0
-    """How many were alive at the end."""
+    """Number of iterators alive at the end."""
     lifetime_elements: int = 0
     lifetime_bytes: int = 0
     fill: list[tuple[int, float]] = field(default_factory=list)
     """Elements held at the end of each segment, by the segment's index."""
     inputs: float | None = None
-    """Of a buffer: elements that went into it."""
+    """Elements that went into it, for a buffer."""
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Costs:
 
 @dataclass
 class _Sum:
-    """Of one dataset, over the segments: what was seen, and how many elements there must have been."""
+    """Sums of one dataset over the segments: observed costs, and expected elements."""
 
     seconds: float = 0.0
     seen: int = 0
@@ -82,7 +82,7 @@ class _Sum:
     placed: bool = False
     inputs: float | None = None
     inputs_seen: float = 0.0
-    """Of a buffer, what went into it: all that must have, and in the iterators that were seen."""
+    """Elements that went into a buffer: expected in total, and observed in live iterators."""
     state: Cost = field(default_factory=Cost)
 
 
@@ -107,7 +107,7 @@ def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
 
 
 def _is_new(previous: ModelDict, first: ModelDict) -> bool:
-    """Return whether the two are of different iterators: counters of one never fall."""
+    """Return whether the snapshots are of different iterators: counters of one never fall."""
     earlier = {node["id"]: node for node in previous["nodes"]}
     root, now = earlier.get(first["output"]), {node["id"]: node for node in first["nodes"]}.get(first["output"])
     return root is None or now is None or now["num_elements"] < root["num_elements"]
@@ -156,7 +156,7 @@ class _Segment:
             through = above + self.held_more(node.id) if node.traits.buffers else above
             return max(seen, through) if not now or set(now) != set(before) else seen
         if node.traits.buffers and above is not None and (not now or set(now) != set(before)):
-            if not now and not before and self._stayed(node.id):
+            if not now and not before and self._same_iterators(node.id):
                 # Its input had ended.
                 return 0.0
             return max(seen, above + self.held_more(node.id))
@@ -165,22 +165,22 @@ class _Segment:
             each = self._inputs_each(node)
             return above * each if above is not None and each is not None else None
         if node.family == "Cache":
-            # Filled once: what is below does not run again with every epoch.
+            # Filled once: its inputs do not run again in later epochs.
             return seen
         return None if above is None else self._scaled(node, seen, above)
 
-    def _stayed(self, place: str) -> bool:
+    def _same_iterators(self, place: str) -> bool:
         """Return whether the iterators of a place are the same as at the beginning."""
         now = self.ids.get(place)
         return now is not None and set(now) == set(self.ids_before.get(place, ()))
 
     def held_more(self, place: str) -> float:
-        """Return elements that the iterators of a place hold more than at the beginning."""
+        """Return the growth in buffered elements of a place's iterators over the segment."""
         now = sum(self.last[one]["buffered_elements"] for one in self.ids.get(place, ()))
         return now - sum(self.first[one]["buffered_elements"] for one in self.ids_before.get(place, ()))
 
     def inputs_seen(self, place: str) -> float:
-        """Return elements that went into the iterators of a buffer that are alive."""
+        """Return the number of elements that went into the live iterators of a buffer."""
         ids = self.ids.get(place, ())
         held = sum(self.last[one]["buffered_elements"] for one in ids)
         before = sum(self.first[one]["buffered_elements"] for one in ids if one in self.first)
@@ -217,14 +217,14 @@ def _by_place(places: Mapping[int, str]) -> dict[str, list[int]]:
 
 
 def _below(executed: StageGraph, node: Node) -> list[tuple[str, bool]]:
-    """Return the datasets below ``node``, and whether it makes their iterators anew while it runs."""
+    """Return the inputs of ``node``, and for each whether ``node`` recreates its iterator while it runs."""
     restarts = node.traits.restarts
     inputs = [(executed.skip_options(one), restarts and not node.bodies) for one in node.inputs]
     return [*inputs, *((executed.skip_options(one), restarts) for one in node.bodies)]
 
 
 def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment) -> int:
-    """Add a segment to ``sums``; the elements of the whole pipeline in it."""
+    """Add a segment to ``sums``; return the elements of the whole pipeline in it."""
     root = segment.after.root
     elements = segment.delta(root, "num_elements") if root is not None else 0
     expectations = segment.expected()
@@ -255,7 +255,7 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment) -> int:
 
 
 def _cost(one: _Sum, elements: int) -> Cost:
-    """Return the sums with the unseen part filled in; ``elements`` are those of the whole pipeline."""
+    """Convert sums to a cost, extrapolating the unobserved part; ``elements`` are those of the whole pipeline."""
     if one.covered <= 0 < elements:
         return replace(one.state, unseen=True)
     whole = elements / one.covered if one.covered else 1.0
@@ -267,7 +267,7 @@ def _cost(one: _Sum, elements: int) -> Cost:
         return replace(one.state, seconds=one.seconds, inputs=inputs)
     scale = expected / one.seen
     if one.seen < _FEW and scale > _MOST_SCALED:
-        # The first elements may cost what no later one does, as when they start other processes.
+        # The first elements may be much more expensive than later ones, e.g. when they start processes.
         return replace(one.state, unseen=True)
     return replace(
         one.state,
@@ -281,7 +281,7 @@ def _cost(one: _Sum, elements: int) -> Cost:
 
 
 def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) -> None:
-    """What is read as it stands at the end of a segment."""
+    """Set the values that are read at the end of a segment."""
     cost.buffered_bytes = sum(node["buffered_bytes"] for node in nodes)
     cost.buffered_elements = sum(node["buffered_elements"] for node in nodes)
     own = [node for node in nodes if node["id"] not in helpers]

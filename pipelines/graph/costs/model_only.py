@@ -1,4 +1,4 @@
-"""The stages of a pipeline from the model of its iterator, where the graph cannot be read.
+"""Reconstruction of a pipeline's stages from the model of its iterator, where the graph cannot be read.
 
 The model shows iterators: no names, no arguments, no functions, and of a stage that makes iterators only those that
 are alive. Stages as written and TensorFlow's rewrites of them cannot be distinguished.
@@ -45,7 +45,7 @@ class _ModelReader:
         identity = f"{prefix}{node['id']}"
         children = self._children(node)
         makes = traits(node["name"]).nests
-        # A stage that makes iterators reads one input, which was created together with it.
+        # A stage that creates iterators reads one input, which was created together with it.
         made = [one for one in children if one["id"] != node["id"] + 1] if makes else []
         inputs = [self._read(one, prefix, owner, depth) for one in children if one not in made]
         record = dataset_node(identity, dataset_op(node["name"]), inputs, owner, depth)

@@ -26,7 +26,7 @@ _MAX_DEPTH: Final = 20
 
 @dataclass
 class Paths:
-    """What the functions of one dataset contain: node paths with their ops, and tokens of Python functions."""
+    """Contents of one dataset's functions: node paths with their ops, and tokens of Python functions."""
 
     ops: dict[str, str] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
@@ -79,7 +79,7 @@ class Marks:
         return found[0] if len(found) == 1 else None
 
     def marked(self, empty: Callable[[], Any]) -> Any:
-        """Return the graph again, every function's nodes below a mark of its dataset.
+        """Copy the graph with every function's nodes under a mark of its dataset.
 
         Args:
             empty: Makes an empty ``GraphDef``.
@@ -88,12 +88,12 @@ class Marks:
         graph.CopyFrom(self._graph)
         del graph.library.function[:]
         self._walk(list(graph.node), "", None, 0, graph.library)
-        # Whatever no dataset refers to, gradients for instance, stays as it is.
+        # Functions that no dataset refers to, such as gradients, stay unchanged.
         graph.library.function.extend(self._graph.library.function)
         return graph
 
     def _walk(self, nodes: list[Any], prefix: str, dataset: str | None, depth: int, library: Any | None) -> None:
-        """Go through the nodes of a graph or of a function's body.
+        """Visit the nodes of a graph or of a function's body.
 
         With a `library`, functions are copied into it with marks, and the nodes made to refer to the copies.
         """

@@ -29,7 +29,7 @@ class RawSnapshot:
     proto: Any
 
     def parameters(self) -> tuple[tuple[str, str, float], ...]:
-        """What AUTOTUNE has set: node name, parameter, value in force; sorted, each once.
+        """Return AUTOTUNE's parameters: node name, parameter, value in force; sorted, each once.
 
         Equal tuples mean that nothing was re-tuned in between. Ids are left out because ``repeat`` and ``interleave``
         make new iterators all the time.
@@ -43,7 +43,7 @@ class RawSnapshot:
         return tuple(sorted(found))
 
     def to_dict(self) -> ModelDict:
-        """Return the plain record."""
+        """Convert to the plain record."""
         return {
             "output": int(self.proto.output),
             "nodes": [_node(self.proto.nodes[key]) for key in sorted(self.proto.nodes)],
@@ -54,7 +54,7 @@ class RawSnapshot:
 
 
 def take_snapshot(iterator: Any) -> RawSnapshot | None:
-    """The model of ``iterator`` as it is now, or None where TensorFlow keeps none (``autotune.enabled = False``).
+    """Read the model of ``iterator``; None where TensorFlow keeps none (``autotune.enabled = False``).
 
     Take it before the iterator is exhausted: ended iterators drop their inputs.
     """

@@ -19,7 +19,7 @@ from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 _ALL_FROM, _NONE_BELOW = 0.9, 0.02
-"""Elements below a cache for one of its own, while traced: from which it is filled again, below which it serves."""
+"""Traced input elements of a cache per output element: at least this many if it is filled again, fewer if it serves."""
 
 
 def unread_elements(executed: StageGraph, costs: Costs, traced: Mapping[str, float]) -> dict[str, float]:
@@ -70,7 +70,7 @@ class _CountInference:
             self.below(below, through)
 
     def _through(self, node: Node, below: str, elements: float | None) -> float | None:
-        """What came out of ``below``, which was not read, when ``elements`` came out of ``node``."""
+        """Return how many elements the unsampled ``below`` produced for ``elements`` of ``node``."""
         if elements is None:
             return None
         traits = node.traits
@@ -78,7 +78,7 @@ class _CountInference:
             inputs = self.costs.by_id[node.id].inputs
             return inputs if inputs is not None else elements
         if elements <= 0:
-            # Where an iterator was there, it may have worked ahead.
+            # A live iterator may have run ahead.
             return None if below in self.costs.by_id else 0.0
         size = node.arguments.get("batch_size")
         if traits.buffers or traits.takes_one or (traits.one_to_one and not traits.stores):

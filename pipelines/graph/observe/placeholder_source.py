@@ -1,4 +1,4 @@
-"""The same pipeline over a source of one element, for reading its graph where the real source is too large for that.
+"""Copy of a pipeline over sources of one element, to read its graph where the real sources are too large.
 
 Serialising a pipeline copies the arrays that its sources hold, many times, and beyond 2 GB it yields nothing. But what
 its stages are does not depend on what is in the arrays: so TensorFlow's ops are called once more with what they were
@@ -20,17 +20,17 @@ _DUMMIES: Final = {"cache": "DummyMemoryCache", "seed_generator": "DummySeedGene
 
 
 class _NotAgainError(Exception):
-    """The dataset cannot be made once more."""
+    """The dataset cannot be created again."""
 
 
 @dataclass(frozen=True)
 class StandIn:
-    """A pipeline that was made once more.
+    """Copy of a pipeline over small sources.
 
     Attributes:
-        variant: The tensor that stands for it.
-        again: The tensors of all its datasets, by what was seen of the ones they stand for.
-        left_out: Of the sources that hold one element instead of all: how many those are, and their bytes.
+        variant: Its variant tensor.
+        again: Variant tensors of all its datasets, by the original datasets.
+        left_out: For each source cut to one element: its number of elements, and their bytes.
     """
 
     variant: Any
@@ -39,7 +39,7 @@ class StandIn:
 
 
 def stand_in(made: CreatedDataset) -> StandIn | None:
-    """The pipeline that ends with ``made`` once more; None where it cannot be made again, or nothing would be saved."""
+    """Copy the pipeline that ends with ``made``; None where that is impossible or saves nothing."""
     again: dict[CreatedDataset, Any] = {}
     left_out: dict[CreatedDataset, tuple[int, int]] = {}
     try:
@@ -102,7 +102,7 @@ def _value(value: Any, reads: Iterator[CreatedDataset | None], again: dict[Creat
 
 
 def _one_element(components: list[Any]) -> tuple[list[Any], tuple[int, int]]:
-    """Return the components of one element each; how many elements there are, and the bytes of all."""
+    """Return the components cut to one element, with the number of elements and the bytes of all."""
     import tensorflow as tf
 
     if Variant in components:

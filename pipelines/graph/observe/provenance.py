@@ -22,7 +22,7 @@ class Spot:
 
 @dataclass(frozen=True, eq=False)
 class CreatedDataset:
-    """A dataset that was made.
+    """An observed dataset.
 
     Attributes:
         op: TensorFlow's op, e.g. ``MapDataset``.
@@ -40,18 +40,18 @@ class CreatedDataset:
 
 
 class Variant:
-    """Stands for a tensor among the arguments that may be a dataset."""
+    """Placeholder for a tensor argument that may be a dataset."""
 
 
 def is_variant(value: Any) -> bool:
-    """Return whether it is a tensor that may stand for a dataset."""
+    """Return whether the value is a variant tensor, which may be a dataset."""
     import tensorflow as tf
 
     return isinstance(value, tf.Tensor) and bool(value.dtype == tf.variant)
 
 
 def kept(value: Any) -> Any:
-    """An argument of an op as it is remembered: nothing large is kept alive, of large tensors what they look like."""
+    """Return an op's argument for storage: nothing large is kept alive; of a large tensor only its spec."""
     import tensorflow as tf
 
     if is_variant(value):
@@ -61,7 +61,7 @@ def kept(value: Any) -> Any:
     if isinstance(value, tf.types.experimental.ConcreteFunction):
         return weakref.ref(value)
     if isinstance(value, tf.Tensor) and value.dtype == tf.resource:
-        # As long as a shuffle's seed generator lives, TensorFlow keeps a copy of the array that was converted before.
+        # While a shuffle's seed generator lives, TensorFlow keeps a copy of the array that was converted before.
         return Resource(value)
     if isinstance(value, tf.Tensor):
         count = value.shape.num_elements()
@@ -94,7 +94,7 @@ class Large:
 
     @property
     def nbytes(self) -> int:
-        """Its size; of texts and the like nothing."""
+        """Size in bytes; 0 for strings and variants."""
         import tensorflow as tf
 
         if self.spec.dtype in (tf.string, tf.variant, tf.resource):

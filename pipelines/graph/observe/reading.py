@@ -34,7 +34,7 @@ class Graphs:
         written: As its user wrote it.
         executed: As TensorFlow would run it.
         places: Where its datasets were made, by their ids in ``written``.
-        stands_for: Bytes of the arrays that the graphs were read without; 0 if they are whole.
+        stands_for: Bytes of the arrays left out when reading the graphs; 0 if they are complete.
     """
 
     written: GraphDict
@@ -44,7 +44,7 @@ class Graphs:
 
     @property
     def note(self) -> str | None:
-        """How they were read if they are not whole, and what that costs."""
+        """Note on incomplete graphs and the cost; None if they are complete."""
         if not self.stands_for:
             return None
         return (
@@ -76,7 +76,7 @@ def read_graphs(dataset: Any, *, in_memory: int, room: int | None = None, watch:
 def readable(
     dataset: Any, *, in_memory: int, room: int | None, watch: SourceWatch | None, most: int = SERIALISABLE_BYTES
 ) -> tuple[Any, int]:
-    """``dataset``, or what has its graph and can be read where it is too large, and what that holds in memory.
+    """Return ``dataset``, or a smaller one with the same graph if it is too large, and the bytes that it holds.
 
     Args:
         dataset: A ``tf.data.Dataset``.

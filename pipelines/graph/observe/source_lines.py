@@ -31,13 +31,13 @@ _MOST_RECORDS = 100_000
 
 @dataclass
 class Lines:
-    """Notes datasets as they are made.
+    """Recorder of datasets at their creation.
 
     Args:
         own: Whether a file is the user's own.
 
     Attributes:
-        python: Where Python functions were put into functions of the pipeline, by TensorFlow's names of them.
+        python: Places where Python functions were wrapped for the pipeline, by TensorFlow's tokens.
     """
 
     own: Callable[[str], bool] = is_users
@@ -50,7 +50,7 @@ class Lines:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def made(self, op: str, frame: FrameType, variant: Any) -> None:
-        """The ``op``, which makes a dataset, has returned the tensor ``variant``; ``frame`` is the op's."""
+        """Record that the dataset op ``op`` returned the tensor ``variant``; ``frame`` is the op's."""
         import tensorflow as tf
 
         if not isinstance(variant, tf.Tensor) or len(self._eager) + len(self._traced) >= _MOST_RECORDS:
@@ -62,7 +62,7 @@ class Lines:
         for value in arguments.values():
             for one in value if isinstance(value, (list, tuple)) else (value,):
                 if is_variant(one):
-                    reads.append(self._known(one))
+                    reads.append(self._creation_of(one))
                 elif isinstance(one, tf.types.experimental.ConcreteFunction):
                     function: Any = one
                     self._functions[_text(function.name)] = self._number(function.graph)
@@ -76,7 +76,7 @@ class Lines:
         self._note(variant, made)
 
     def called(self, frame: FrameType, result: Any) -> None:
-        """An op that calls a Python function has returned tensors; ``frame`` is the op's."""
+        """Record that an op that calls a Python function returned tensors; ``frame`` is the op's."""
         outputs = result if isinstance(result, list) else [result]
         token = frame.f_locals.get("token")
         spots = self._spots(frame, outputs[0]) if outputs and token is not None else []
@@ -84,7 +84,7 @@ class Lines:
             self.python[_text(token)] = spots[0]
 
     def returned(self, frame: FrameType, result: Any) -> None:
-        """A method of a traced function has returned: datasets that its ops made may have come out as other tensors."""
+        """Record that a traced function's method returned: its datasets may have come out as other tensors."""
         import tensorflow as tf
 
         function: Any = frame.f_locals.get(frame.f_code.co_varnames[0]) if frame.f_code.co_argcount else None
@@ -95,7 +95,7 @@ class Lines:
         if len(outside) != len(inside) or any(_graph_of(one) is function.graph for one in outside):
             return
         for one, origin in zip(outside, inside, strict=True):
-            made = self._known(origin)
+            made = self._creation_of(origin)
             if made is not None:
                 self._note(one, made)
 
@@ -105,13 +105,13 @@ class Lines:
         return {identity: place for identity, made in joined.items() if (place := _place(made)) is not None}
 
     def stand_in(self, dataset: Any) -> tuple[Any, int] | None:
-        """``dataset`` over sources of one element where they are large, and the bytes less; None where that cannot be.
+        """Copy ``dataset`` with large sources cut to one element; return it with the bytes saved, or None.
 
-        It has the places of ``dataset``. What its graph says about sources must be set right with `set_sources`.
+        It has the places of ``dataset``. Correct the sources in its graph with `set_sources`.
         """
         import tensorflow as tf
 
-        made = self._known(tf.data.experimental.to_variant(dataset))
+        made = self._creation_of(tf.data.experimental.to_variant(dataset))
         if made is not None and made not in self._stand_ins:
             self._stand_ins[made] = stand_in(made)
         found = self._stand_ins.get(made) if made is not None else None
@@ -123,7 +123,7 @@ class Lines:
         return tf.data.experimental.from_variant(found.variant, dataset.element_spec), saved
 
     def set_sources(self, dataset: Any, written: GraphDict, executed: GraphDict) -> None:
-        """In the graphs of a `stand_in`, sets how much the real sources hold."""
+        """Set the bytes of the real sources in the graphs of a `stand_in`."""
         keys = {node["id"]: node["key"] for node in written["nodes"]}
         joined = self._joined(dataset, written)
         left_out = {made: how for one in self._stand_ins.values() if one for made, how in one.left_out.items()}
@@ -138,22 +138,22 @@ class Lines:
         nodes = {node["id"]: node for node in written["nodes"]}
         todo = [(self._in_function(node["id"]), node) for node in written["nodes"]]
         if written["root"] in nodes:
-            todo.append((self._known(tf.data.experimental.to_variant(dataset)), nodes[written["root"]]))
+            todo.append((self._creation_of(tf.data.experimental.to_variant(dataset)), nodes[written["root"]]))
         found: dict[str, CreatedDataset] = {}
         while todo:
             made, node = todo.pop()
             if made is not None and made.op != node["op"] and len(made.reads) == 1:
-                # A dataset that only rewrites another one leaves no trace in the graph.
+                # A dataset that only rewrites another one is not in the graph.
                 made = made.reads[0] if made.reads[0] and made.reads[0].op == node["op"] else made
             if made is None or node["id"] in found or (made.name is not None and made.name != node["key"]):
                 continue
             found[node["id"]] = made
             below = [nodes[one] for one in node["inputs"]]
             if len(below) == 1 and made.op == below[0]["op"] != node["op"]:
-                # One op made both: what comes from a tf.data service goes through a map that unpacks it.
+                # One op creates both: elements of a tf.data service pass through a map that unpacks them.
                 todo.append((made, below[0]))
                 continue
-            # What its function captures stands at the datasets of the function that read it.
+            # Captured datasets belong to the datasets of the function that read them.
             reads = made.reads[: len(below)] if node["bodies"] else made.reads
             todo.extend(zip(_aligned(reads, len(below)), below, strict=True))
         return found
@@ -166,8 +166,8 @@ class Lines:
             # A weak reference: memory that the user frees must be freed.
             self._eager[id(variant)] = (weakref.ref(variant), made)
 
-    def _known(self, variant: Any) -> CreatedDataset | None:
-        """How the dataset was made that this tensor stands for."""
+    def _creation_of(self, variant: Any) -> CreatedDataset | None:
+        """Return the creation of the dataset behind this tensor; None if unknown."""
         graph = _graph_of(variant)
         if graph is None:
             reference, made = self._eager.get(id(variant), (None, None))
@@ -183,27 +183,27 @@ class Lines:
         return self._traced.get((number, f"{local}:0")) if number is not None else None
 
     def _number(self, graph: Any) -> int:
-        """Return a number for a graph that no other graph ever gets, also after this one is gone."""
+        """Return a number for a graph that is never reused, even after the graph is deleted."""
         return self._graphs.setdefault(graph, next(self._numbers))
 
     def _spots(self, frame: FrameType, variant: Any) -> list[Spot]:
         """Return the user's frames that led to the op that made a tensor, innermost first."""
-        frames = [at for at in _outwards(frame) if self._counts(at.f_code.co_filename)]
+        frames = [at for at in _outwards(frame) if self._is_own_file(at.f_code.co_filename)]
         written = self._as_written(frames, variant)
         return [one for one in written if one is not None][:_MOST_CALLERS]
 
-    def _counts(self, file: str) -> bool:
+    def _is_own_file(self, file: str) -> bool:
         return is_generated(file) or self.own(file)
 
     def _as_written(self, frames: Sequence[FrameType], variant: Any) -> list[Spot | None]:
-        """Return where each frame is in the user's text; None for code of AutoGraph's where that is not known.
+        """Return each frame's place in the user's source; None for AutoGraph code without a known origin.
 
-        TensorFlow keeps who made an op of a graph, and says there from which line AutoGraph made its own.
+        TensorFlow keeps the stack of each op's creation, with the origins of AutoGraph's lines.
         """
         known = [None if is_generated(at.f_code.co_filename) else _spot(at) for at in frames]
         if None not in known or _graph_of(variant) is None:
             return known
-        told = [one for one in reversed(list(variant.op.traceback)) if self._counts(one.filename)]
+        told = [one for one in reversed(list(variant.op.traceback)) if self._is_own_file(one.filename)]
         same = len(told) == len(known) and all(
             at is None or (at.file, at.line) == (one.filename, one.lineno) for at, one in zip(known, told, strict=True)
         )
@@ -234,9 +234,9 @@ def _graph_of(variant: Any) -> Any | None:
 
 
 def _aligned(reads: Sequence[CreatedDataset | None], count: int) -> Sequence[CreatedDataset | None]:
-    """What is known about each of the ``count`` datasets that one reads in the graph.
+    """Return the creations of the ``count`` datasets that one reads in the graph; None for unknown ones.
 
-    Other things are tensors of the same type, lists of tensors for instance: what cannot be counted out is not known.
+    Lists of tensors have the same type: where the counts differ, all are unknown.
     """
     known = [one for one in reads if one is not None]
     return reads if len(reads) == count else known if len(known) == count else [None] * count
@@ -247,7 +247,7 @@ def _text(name: Any) -> str:
 
 
 def _converted(file: str, line: int, function: str) -> Spot:
-    """Return a place that AutoGraph converted; it gives the line of a lambda's end, and no name."""
+    """Return the place of AutoGraph's code; AutoGraph gives the line of a lambda's end, and no name."""
     if function:
         return Spot(file, line, function)
     starts = [start for start, end in _lambdas(file) if start <= line <= end]
@@ -255,7 +255,7 @@ def _converted(file: str, line: int, function: str) -> Spot:
 
 
 def _call_end(frame: FrameType) -> tuple[int, int] | None:
-    """Return where the call that the frame is in ends; Python 3.10 does not tell."""
+    """Return line and UTF-8 offset where the frame's current call ends; None on Python 3.10."""
     positions = getattr(frame.f_code, "co_positions", None)
     if positions is None:
         return None
@@ -281,9 +281,9 @@ def _place(made: CreatedDataset) -> PlaceDict | None:
 
 
 def _name_of_call(spot: Spot) -> tuple[int, int | None, str | None]:
-    """Line and column, both from 1, of the method's name in the user's text, ``batch`` in a chain of calls; the name.
+    """Return line and column, both from 1, of the called method's name (``batch`` in a chain), and the name.
 
-    What is given to ``apply`` tells more than that word.
+    For ``apply``, use the name of its argument.
     """
     call = _calls(spot.file).get(spot.end) if spot.end is not None else None
     return call if call is not None else (spot.line, None, None)
@@ -326,7 +326,7 @@ def _lambdas(file: str) -> list[tuple[int, int]]:
 
 
 def _parsed(file: str) -> tuple[bytes, ast.Module]:
-    """Return a file's text and what Python makes of it; nothing where it cannot be read."""
+    """Read a file and its syntax tree; both empty where it cannot be read."""
     try:
         text = Path(file).read_bytes()
         return text, ast.parse(text)

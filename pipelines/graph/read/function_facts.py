@@ -37,9 +37,9 @@ _ELEMENTWISE_OPS = """
 _ELEMENTWISE = frozenset(_ELEMENTWISE_OPS.split())
 _MADE_OPS = "BroadcastTo ConcatV2 Const ExpandDims Fill LinSpace MatrixDiagV3 OneHot Pack Range Reshape Squeeze Tile"
 _MADE = _ELEMENTWISE | frozenset(_MADE_OPS.split())
-"""What gives the same for the same, and needs no inputs but constants: TensorFlow works it out once."""
+"""Deterministic ops: with constant inputs, TensorFlow computes them once."""
 _LINES = "DecodeCSV"
-"""Takes texts of any shape, and gives each column in that shape."""
+"""Op that takes texts of any shape and returns each column in that shape."""
 _WIDTHS = {
     "bool": 1, "int8": 1, "uint8": 1, "qint8": 1, "quint8": 1, "int16": 2, "uint16": 2, "float16": 2, "bfloat16": 2,
     "int32": 4, "uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8, "complex64": 8, "complex128": 16,
@@ -56,11 +56,11 @@ class FunctionFlow:
     """One function's data flow.
 
     Attributes:
-        reads: Its arguments that ops read.
-        returns: For each result the argument that it is, or None.
+        reads: Indices of arguments that ops read.
+        returns: For each result the index of the argument it equals, or None.
         depends: For each result whether it is made from any argument.
-        fixed: For each result whether it is a constant (``held``) or is made of nothing else (``made``), or None.
-        unknown: It calls what is not in the graph.
+        fixed: For each result ``held`` if it is a constant, ``made`` if computed from constants only, else None.
+        unknown: It calls a function that is not in the graph.
     """
 
     reads: frozenset[int]
@@ -71,7 +71,7 @@ class FunctionFlow:
 
 
 class Facts:
-    """Reads functions of one library.
+    """Reader of the functions of one library.
 
     Args:
         functions: The library, by name.
@@ -155,13 +155,13 @@ class Facts:
             return True
         if None in ranks or None in others:
             return None
-        # Ranks that differ are broadcast another way once there is a dimension in front.
+        # Different ranks broadcast differently once there is a leading batch dimension.
         rank = min(one for one in ranks if one is not None)
         return len(ranks) == 1 and all(one <= rank for one in others if one is not None)
 
 
 class _Flow:
-    """Follows values through the body of one function."""
+    """Data-flow analysis of one function's body."""
 
     def __init__(self, facts: Facts, definition: Any, depth: int) -> None:
         self._facts = facts
@@ -182,7 +182,7 @@ class _Flow:
         )
 
     def argument(self, reference: str) -> int | None:
-        """Return the argument that the value ``reference`` is, untouched."""
+        """Return the index of the argument that ``reference`` passes through; None if it is no argument."""
         for _ in range(len(self._nodes) + 1):
             name, _, rest = reference.partition(":")
             if name in self._arguments and name not in self._nodes:
@@ -223,7 +223,7 @@ class _Flow:
         return bool(results) and {self._origin(one) for one in packed} <= columns and made <= columns | rows
 
     def _origin(self, reference: str) -> str:
-        """Return the node that the value ``reference`` comes from, through those that only hand it on."""
+        """Return the node that computes ``reference``, looking through ops that only pass it on."""
         name = reference.partition(":")[0]
         for _ in self._nodes:
             node = self._nodes.get(name)
@@ -249,7 +249,7 @@ class _Flow:
                     yield found
 
     def _fixed(self, reference: str) -> str | None:
-        """How a value is the same in every call, as far as its own body tells."""
+        """Return ``held`` or ``made`` if the value is equal in every call, as in `FunctionFlow.fixed`; else None."""
         if self._made_from_argument(reference):
             return None
         if not {self._nodes[name].op for name in self._before(reference)} <= {*_MADE, *_HANDING_ON}:
@@ -258,12 +258,12 @@ class _Flow:
         return "held" if origin is not None and origin.op == "Const" else "made"
 
     def _made_from_argument(self, reference: str) -> bool:
-        """Return whether any argument has gone into the value."""
+        """Return whether the value depends on any argument."""
         names = {one.partition(":")[0] for name in self._before(reference) for one in self._nodes[name].input}
         return not (names | {reference.partition(":")[0]}).isdisjoint(self._arguments.keys() - self._nodes.keys())
 
     def _before(self, reference: str) -> set[str]:
-        """Return the nodes that a value is made by; bodies have no cycles."""
+        """Return the nodes that a value depends on; bodies have no cycles."""
         todo, seen = [reference], set[str]()
         while todo:
             name = todo.pop().partition(":")[0]
@@ -274,7 +274,7 @@ class _Flow:
 
 
 def _is_random(ops: Sequence[str]) -> bool:
-    """Whether every call draws anew; a stateless draw does where its seed is kept in a variable, as Keras does."""
+    """Return whether calls differ randomly; stateless ops do if their seed is in a variable, as in Keras."""
     kept = any(_VARIABLE.fullmatch(op) for op in ops) and any(_STATELESS_RANDOM.fullmatch(op) for op in ops)
     return kept or any(_RANDOM.fullmatch(op) for op in ops)
 

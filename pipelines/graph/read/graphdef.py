@@ -52,7 +52,7 @@ class _GraphScope:
     """Datasets outside that a function captures, by the names of its arguments."""
 
     def follow(self, reference: str) -> str | None:
-        """Return the dataset that ``reference`` stands for, looked up through ops that only hand it on."""
+        """Return the dataset behind ``reference``, looking through ops that only pass it on."""
         for _ in range(_MAX_DEPTH):
             name = _base(reference)
             node = self.members.get(name)
@@ -99,7 +99,7 @@ class Reader:
         }
 
     def _options(self, root: str | None) -> dict[str, Any]:
-        """Return those set nearest to the end of the pipeline hold."""
+        """Collect the options; those nearest to the end of the pipeline win."""
         found: dict[str, Any] = {}
         todo, seen = [root], set[str | None]()
         while todo:
@@ -114,7 +114,7 @@ class Reader:
     def _scope(
         self, members: dict[str, Any], prefix: str, owner: str | None, depth: int, given: Mapping[str, str] = _NONE
     ) -> _GraphScope:
-        """Read the datasets among ``members``, and those in functions that are called there."""
+        """Read the datasets among ``members``, and those in functions called there."""
         ids = {name: prefix + name for name, node in members.items() if is_dataset(node.op)}
         scope = _GraphScope(members, ids, owner, depth, given)
         if depth > _MAX_DEPTH:
@@ -166,7 +166,7 @@ class Reader:
             root = self._body(name, f"{identity}::{name}::", identity, scope.depth + 1, captured)
             if root is not None:
                 record["bodies"].append(root)
-        # What the function reads is not read by the dataset itself.
+        # Inputs of the function are not inputs of the dataset itself.
         read = {one for other in self._nodes if other["owner"] == identity for one in other["inputs"]}
         record["inputs"] = [one for one in record["inputs"] if one not in captured.values() or one not in read]
 
@@ -183,7 +183,7 @@ class Reader:
     def _body(
         self, function: str, prefix: str, owner: str | None, depth: int, given: Mapping[str, str] = _NONE
     ) -> str | None:
-        """Read the datasets that ``function`` makes; the id of the one it returns."""
+        """Read the datasets that ``function`` creates; return the id of the one it returns."""
         definition = self._functions.get(function)
         if definition is None or depth > _MAX_DEPTH:
             return None
@@ -195,7 +195,7 @@ class Reader:
         return next((one for one in found if one is not None), None)
 
     def _called(self, functions: list[str]) -> Iterator[str]:
-        """``functions`` and all that run inside them, each once; functions of datasets inside are not followed."""
+        """Yield ``functions`` and all functions they call, each once; functions of datasets inside are not followed."""
         seen: set[str] = set()
         todo = list(reversed(functions))
         while todo:
@@ -260,7 +260,7 @@ def _length(node: Any, members: dict[str, Any]) -> int | None:
 
 
 def _constant(node: Any, scope: _GraphScope) -> bool | None:
-    """Inside a function, constants are constants of its graph; outside, the graph does not tell."""
+    """Return whether a source's tensors are graph constants; None outside functions (not in the graph)."""
     if not traits(node.op).in_memory or scope.owner is None:
         return None
     sources = [scope.members.get(_base(one)) for one in node.input if not one.startswith("^")]
@@ -272,7 +272,7 @@ def _base(reference: str) -> str:
 
 
 def _function_attributes(node: Any) -> list[tuple[str, list[str]]]:
-    # Sorted: the order of a message's map is not the same in two graphs.
+    # Sorted: the order of a protobuf map differs between graphs.
     found = []
     for key in sorted(node.attr):
         value = node.attr[key]

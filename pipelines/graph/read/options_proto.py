@@ -1,4 +1,4 @@
-"""``tf.data.Options`` out of the message that an ``OptionsDataset`` carries; needs no TensorFlow itself.
+"""Parser of ``tf.data.Options`` from the message of an ``OptionsDataset``; needs no TensorFlow.
 
 The message class is not a public name of TensorFlow. Its fields are numbered and stay so; those used here are named.
 """
@@ -44,7 +44,7 @@ _OPTIONS: Final[_Fields] = {
 
 
 def read_options(message: bytes) -> dict[str, bool | int]:
-    """Return options that are set, by dotted path; those that pipeprof has no use for are left out.
+    """Return the options that are set, by dotted path; those that pipeprof does not use are left out.
 
     Args:
         message: The attribute ``serialized_options``.
@@ -65,7 +65,7 @@ def _read(message: bytes, fields: _Fields, prefix: str) -> Iterator[tuple[str, b
 
 
 def _wire(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield fields of a message: number, and a whole number or bytes. Ends at what is not understood."""
+    """Yield field number and value (integer or bytes) of a message; stop at an unknown wire type."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

@@ -27,7 +27,7 @@ from typing import Any, TypedDict
 
 
 class _FixedFunction(TypedDict, total=False):
-    """What only a function with a single input has."""
+    """Fields of a function with a single input."""
 
     fixed: list[
         str | None
@@ -35,7 +35,7 @@ class _FixedFunction(TypedDict, total=False):
 
 
 class FunctionDict(_FixedFunction):
-    """What the functions of a dataset do, with all functions they call; those of datasets inside are theirs.
+    """Facts of a dataset's functions and all functions they call, without functions of datasets inside.
 
     Components are counted as TensorFlow flattens them: keys of a dict in alphabetical order.
     """
@@ -76,7 +76,7 @@ class NodeDict(TypedDict):
 
 
 class _ReadGraph(TypedDict, total=False):
-    """What only a graph that could be read has."""
+    """Fields of a graph that could be read."""
 
     options: dict[str, Any]  # tf.data.Options that are set, by dotted path (`threading.private_threadpool_size`)
     keys: list[str] | None  # names of the components of the pipeline's elements: dotted keys or indices
@@ -91,7 +91,7 @@ class GraphDict(_ReadGraph):
 
 
 class MadeDict(TypedDict):
-    """A source in memory that was seen while the pipeline was built; see `sources.MadeSource`."""
+    """An in-memory source observed during the build; see `in_memory_sources.MadeSource`."""
 
     method: str
     types: list[str]
@@ -111,7 +111,7 @@ class CallerDict(TypedDict):
 
 
 class PlaceDict(TypedDict):
-    """Where in the user's own files a dataset was made: the innermost frame there, and those that led to it."""
+    """Place of a dataset's creation in the user's files: the innermost frame there, and its callers."""
 
     file: str
     line: int

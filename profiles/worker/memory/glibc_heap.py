@@ -1,4 +1,4 @@
-"""Glibc's heap in the worker: how much of it is in use and free, also while steps are measured where that is quick.
+"""Readings of glibc's heap in the worker: bytes in use and free, while steps are measured only if quick.
 
 Reading the free bytes walks the heap's lists: 20 µs for hundreds of free blocks, 300 ms for a million. So it is read
 while steps are measured only as long as the reading is quick.
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 QUICK_SECONDS = 0.00025
 """CPU seconds that a reading may take at a look at the loop: half of the rest of the look."""
 PAUSE_SECONDS = 0.02
-"""What it may take between two epochs, where the clock of the steps stands still."""
+"""CPU seconds that a reading may take between two epochs, while the steps' clock is paused."""
 EVERY_SECONDS = 0.02
-"""Buffers that matter take longer to be filled."""
+"""Shortest interval of readings in seconds: relevant buffers take longer to fill."""
 SHARE = 0.02
-"""Of the time that passes, what asking may take: a run of short epochs should not last longer for it."""
+"""Largest share of the run's time for readings, so that a run of short epochs does not get longer."""
 
 
 class _MallInfo(ctypes.Structure):
@@ -45,7 +45,7 @@ class _MallInfo(ctypes.Structure):
 
 
 def heap() -> tuple[int, int, int] | None:
-    """Bytes of glibc's heap in use and free, and of blocks that have a mapping of their own; None without glibc."""
+    """Return bytes of glibc's heap in use, free, and in blocks with their own mapping; None without glibc."""
     function = getattr(_libc(), "mallinfo2", None)
     if function is None:
         return None
@@ -55,7 +55,7 @@ def heap() -> tuple[int, int, int] | None:
 
 
 def trimmed_bytes() -> int | None:
-    """Return how much smaller the process is after glibc gave back what it kept; None without glibc."""
+    """Return by how many bytes ``malloc_trim`` shrinks the process; None without glibc."""
     trim = getattr(_libc(), "malloc_trim", None)
     before = procfs.rss_bytes("self")
     if trim is None or before is None:
@@ -73,7 +73,7 @@ def _libc() -> Any:
 
 @dataclass(frozen=True)
 class HeapAt:
-    """A moment: bytes resident, the most that were so far, and glibc's heap as `heap` tells it."""
+    """Reading of the heap at one moment, with resident bytes and their peak so far."""
 
     rss: int
     peak: int
@@ -90,11 +90,11 @@ def heap_now() -> HeapAt | None:
 
 @dataclass(frozen=True)
 class Stretch:
-    """What was seen of the heap in a stretch of the run.
+    """Heap readings of a stretch of the run.
 
     Attributes:
-        end: As it is in the end.
-        nearest: At the moment from which the stretch's peak was reached.
+        end: The reading at its end.
+        nearest: The reading nearest to the stretch's peak.
         most_used: The most bytes in use at any moment.
     """
 
@@ -106,13 +106,13 @@ class Stretch:
 class HeapWatch:
     """Search for the heap reading nearest to the peak of a stretch.
 
-    The kernel's mark of resident memory rises last between two moments. Of these two the one counts from which it was
-    reached: where what was resident, and what the heap takes at its fullest beyond what was in use, come nearest to it.
+    The peak lies between the two readings where the kernel's high-water mark rose last. Of these, the one is kept whose
+    resident bytes plus the heap's later growth to its maximum come nearest to the mark.
 
     Args:
         now: Reads the heap.
         clock: Seconds.
-        cpu_clock: Seconds that this thread has computed; what it waited for others is no cost.
+        cpu_clock: CPU seconds of this thread; waiting is no cost.
     """
 
     def __init__(
@@ -131,13 +131,13 @@ class HeapWatch:
         self._most = 0
 
     def see(self, seconds: float = QUICK_SECONDS) -> HeapAt | None:
-        """Look at the heap, if that is due and took no more than `seconds` the last time; None if not."""
+        """Read the heap if a reading is due and the last one took at most `seconds`; else return None."""
         if self._took <= seconds and self._clock() >= self._next:
             return self._take()
         return None
 
     def end(self) -> Stretch | None:
-        """Look at the heap, however long it takes: a stretch ends here, and the next one begins."""
+        """Read the heap at any cost, to end this stretch and begin the next."""
         self._take()
         last, nearest, most = self._last, self._nearest, self._most
         if last is None or nearest is None:

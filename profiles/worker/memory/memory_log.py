@@ -38,24 +38,24 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.2
 SEND_SECONDS = 2.0
-"""How often the harness gets a look, in case that this process dies before its report."""
+"""Seconds between looks sent to the harness, in case this process dies before its report."""
 MOST_LOOKS = 120
 POOL_AT = frozenset({"iterator", "first", "measure"})
-"""Ends of stretches at which the pool's pages are counted, in some 40 ms, if anything was in it. It never gives memory
-back: what it has at the measurement's end it had at the peak. Not when steps are about to be measured, as buffers would
-fill meanwhile."""
+"""Stretches at whose end the pool's pages are counted (some 40 ms) if it was used. The pool never returns memory, so
+its size at the end of the measurement is that at the peak. Not just before the measurement: buffers would fill
+meanwhile."""
 POOL_BYTES = 1_000_000
-"""What must have been in it for that."""
+"""Bytes that the pool must have held for that."""
 REST_SECONDS = 0.5
 """Longest time in seconds for the pipeline to become idle after the last batch was taken."""
 _REST_EVERY = 0.02
 _AT_REST = 3
 _LARGE = 4096
-"""Bytes from which a Python object counts by itself: TensorFlow and its imports have few of these."""
+"""Bytes from which a Python object is counted on its own: TensorFlow and its imports have few of these."""
 _MANY = 1000
-"""Items from which a container counts with what it holds."""
+"""Items from which a container is counted with its contents."""
 _SOME = 500
-"""Items of such a container that are looked at."""
+"""Items of such a container that are sampled."""
 _DEEP = 3
 _OWN = 6
 """Largest reference count of an object held only by its container; includes the references of the inspection itself."""
@@ -64,7 +64,7 @@ _PLAIN = (*_TEXTS, int, float, complex, list, tuple, dict, set, frozenset)
 
 
 def tensor_bytes() -> tuple[int | None, int | None]:
-    """Bytes of tensors in TensorFlow's pool, now and at most since `forget_peak`; None where it does not count them."""
+    """Return bytes of tensors in TensorFlow's pool: now, and the peak since `forget_peak`; None if not counted."""
     import tensorflow as tf
 
     try:
@@ -75,7 +75,7 @@ def tensor_bytes() -> tuple[int | None, int | None]:
 
 
 def forget_peak() -> None:
-    """The next `tensor_bytes` tells the most from now on."""
+    """Reset the peak that `tensor_bytes` reports."""
     import contextlib
 
     import tensorflow as tf
@@ -85,7 +85,7 @@ def forget_peak() -> None:
 
 
 def mapped_data_bytes(proc: Path = procfs.PROC) -> int:
-    """Resident bytes of mapped files that are no libraries."""
+    """Return resident bytes of mapped files other than libraries."""
     found, counts = 0, False
     for line in (procfs.read_text(proc / "self" / "smaps") or "").splitlines():
         head = line.split(None, 5)
@@ -99,7 +99,7 @@ def mapped_data_bytes(proc: Path = procfs.PROC) -> int:
 
 
 def file_rss_bytes(proc: Path = procfs.PROC) -> int | None:
-    """Resident bytes of mapped files, libraries among them."""
+    """Return resident bytes of mapped files, libraries included."""
     for line in (procfs.read_text(proc / "self" / "status") or "").splitlines():
         if line.startswith("RssFile:"):
             return int(line.split()[1]) * 1024
@@ -107,7 +107,7 @@ def file_rss_bytes(proc: Path = procfs.PROC) -> int | None:
 
 
 def python_objects(sources: Iterable[tuple[str, int]] = ()) -> PythonObjects:
-    """Return the bytes of large Python objects: `arrays` that in-memory sources were made of, and `others`.
+    """Return the bytes of large Python objects: `arrays` of in-memory sources, and `others`.
 
     Args:
         sources: Type and bytes of each component of those sources.
@@ -142,7 +142,7 @@ def python_objects(sources: Iterable[tuple[str, int]] = ()) -> PythonObjects:
         others += _table_bytes(holder)
         for one in gc.get_referents(holder):
             if type(one) in (dict, tuple) and not gc.is_tracked(one) and id(one) not in seen:
-                # Python's collector does not list what can be in no cycle.
+                # The garbage collector lists no objects that cannot be part of a cycle.
                 seen.add(id(one))
                 others += _table_bytes(one)
                 for inner in gc.get_referents(one):
@@ -152,12 +152,12 @@ def python_objects(sources: Iterable[tuple[str, int]] = ()) -> PythonObjects:
 
 
 def _table_bytes(one: Any) -> int:
-    """Return a container of many items with all that only it holds, from some of the items; 0 for any other object."""
+    """Estimate bytes of a large container with its own contents from a sample of items; 0 for other objects."""
     if type(one) not in (list, tuple, set, dict, frozenset) or len(one) < _MANY:
         return 0
     items = gc.get_referents(one)
     many = len(items)
-    # By an odd step, since keys and values of a dict take turns.
+    # An odd step, since keys and values of a dict alternate.
     some = items[:: many // _SOME | 1]
     del items
     return sys.getsizeof(one) + round(many * sum(_deep_bytes(item, _DEEP) for item in some) / len(some)) if some else 0
@@ -182,7 +182,7 @@ def _deep_bytes(one: Any, depth: int) -> int:
 
 
 def _owner(array: Any) -> Any:
-    """The array whose memory an array shows, itself or another; None where that is no array's, as of a mapped file."""
+    """Return the array that owns an array's memory; None where no array does, as for a mapped file."""
     import numpy as np
 
     while isinstance(array.base, np.ndarray):
@@ -190,15 +190,15 @@ def _owner(array: Any) -> Any:
     return None if array.base is not None or isinstance(array, np.memmap) else array
 
 
-def _moment() -> MemoryMoment:
+def _read_moment() -> MemoryMoment:
     return MemoryMoment(t=time.monotonic(), rss=procfs.rss_bytes("self"), live=tensor_bytes()[0])
 
 
 class MemoryLog:
-    """Readings at the ends of phases, and looks at the running pipeline.
+    """Memory readings at the ends of phases, and looks at the running pipeline.
 
     Args:
-        send: Takes each reading at once, and a look now and then.
+        send: Receives every reading at once, and some of the looks.
     """
 
     def __init__(self, send: Callable[[WorkerMessage], None] = lambda _message: None) -> None:
@@ -241,12 +241,12 @@ class MemoryLog:
         forget_peak()
 
     def between_epochs(self) -> None:
-        """An epoch's buffers are gone and the next one's are not there yet: what the heap keeps is looked at."""
+        """Read the heap between two epochs, when no buffers exist: what remains is kept by glibc."""
         self._heap.see(PAUSE_SECONDS)
 
     def now(self) -> MemoryMoment | None:
-        """Return memory at this moment, from any thread; None before the first reading."""
-        return _moment() if self._readings else None
+        """Read memory now, from any thread; None before the first reading."""
+        return _read_moment() if self._readings else None
 
     def look(self, phase: PhaseName, feed: Feed, steps: int, snapshot: RawSnapshot | None = None) -> None:
         """Look at the running pipeline, at most five times a second.
@@ -264,7 +264,7 @@ class MemoryLog:
         seen = snapshot or take_snapshot(feed.iterator)
         if seen is None:
             return
-        moment, epoch = _moment(), feed.ended
+        moment, epoch = _read_moment(), feed.ended
         heap = self._heap.see()
         self._looks.append((moment, phase, steps, epoch, seen))
         if now >= self._send_at:
@@ -292,10 +292,10 @@ class MemoryLog:
                 break
         seen = take_snapshot(feed.iterator)
         if seen is not None:
-            self._looks.append((_moment(), "trace", 0, feed.ended, seen))
+            self._looks.append((_read_moment(), "trace", 0, feed.ended, seen))
 
     def report(self, *, sources: Iterable[tuple[str, int]], batch_bytes: float | None) -> MemoryReport:
-        """Return all that was read, and what can only be read when nothing is measured any more."""
+        """Return all readings, with those that are only possible after the measurement."""
         return MemoryReport(
             readings=self._readings,
             looks=[

@@ -1,9 +1,9 @@
-"""The model's snapshots of the measured window, on each of the iterators that it ran through.
+"""Log of model snapshots in the measured window, for each iterator used in it.
 
 An iterator that ends takes its counters with it, and drops its inputs as soon as they have ended, which may be many
-batches earlier. So the model is looked at with every look at the loop. Of each iterator the last look that shows every
-kind of its inputs is kept, and the last one of all; and a bounded number in between, because the inner iterators of an
-interleave come and go.
+batches earlier. So every look at the loop takes a snapshot. For each iterator, the last snapshot that shows every kind
+of its inputs is kept, the last of all, and a bounded number in between, because the inner iterators of an interleave
+come and go.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _ModelLook:
 
 
 class ModelLog:
-    """Collects snapshots while the loop runs, and gives them out as plain records afterwards."""
+    """Snapshots collected while the loop runs, converted to plain records afterwards."""
 
     def __init__(self) -> None:
         self._stretch = 0
@@ -58,7 +58,7 @@ class ModelLog:
         return self._latest.snapshot if self._latest is not None else None
 
     def parameters(self, feed: Feed | None) -> tuple[Any, ...] | None:
-        """What AUTOTUNE has set now; `None` without a model or without anything to tune."""
+        """Return the parameters that AUTOTUNE has set; `None` without a model or tunable parameters."""
         snapshot = take_snapshot(feed.iterator) if feed is not None else None
         return (snapshot.parameters() or None) if snapshot is not None else None
 
@@ -68,7 +68,7 @@ class ModelLog:
         return snapshot.to_dict() if snapshot is not None else None
 
     def begin(self, feed: Feed) -> None:
-        """The measured window begins on the feed's iterator."""
+        """Begin the measured window on the feed's iterator."""
         self._kept = []
         self._began = time.perf_counter()
         self._begin_stretch(0, take_snapshot(feed.iterator))
@@ -78,7 +78,7 @@ class ModelLog:
         snapshot = take_snapshot(feed.iterator)
         if snapshot is None:
             return
-        seen = self._latest = self._seen(steps, snapshot)
+        seen = self._latest = self._take_look(steps, snapshot)
         kinds = len({node.name for node in snapshot.proto.nodes.values()})
         if kinds >= self._kinds:
             self._kinds, self._fullest = kinds, seen
@@ -87,22 +87,22 @@ class ModelLog:
             self._keep(seen)
 
     def restart(self, feed: Feed, steps: int) -> None:
-        """The feed's iterator has ended after `steps` measured steps; the next one's counters start at nothing."""
+        """Note that the feed's iterator ended after `steps` measured steps; the next one's counters start at 0."""
         self.observe(feed, steps)
         self._keep_ends()
         self._stretch += 1
         self._begin_stretch(steps, None)
 
     def _begin_stretch(self, steps: int, snapshot: RawSnapshot | None) -> None:
-        start = self._seen(steps, snapshot)
+        start = self._take_look(steps, snapshot)
         self._ends.add(start.number)
         self._keep(start)
 
-    def _seen(self, steps: int, snapshot: RawSnapshot | None) -> _ModelLook:
+    def _take_look(self, steps: int, snapshot: RawSnapshot | None) -> _ModelLook:
         return _ModelLook(next(self._numbers), self._stretch, steps, snapshot, time.perf_counter() - self._began)
 
     def _keep_ends(self) -> None:
-        """Keep the last full look at this iterator, and the last one."""
+        """Keep the last complete snapshot of this iterator, and the last one."""
         ends = {seen.number: seen for seen in (self._fullest, self._latest) if seen is not None}
         self._ends |= ends.keys()
         self._kept = sorted({**{seen.number: seen for seen in self._kept}, **ends}.values(), key=lambda one: one.number)
@@ -118,7 +118,7 @@ class ModelLog:
             self._every *= 2
 
     def segments(self) -> list[CostSegment]:
-        """Pairs of snapshots of one iterator each, in order: the batches in between, and when the second was taken."""
+        """Return pairs of snapshots of one iterator in order, with the batches between them and the second's time."""
         self._keep_ends()
         records = [(seen, seen.record()) for seen in self._kept]
         return [

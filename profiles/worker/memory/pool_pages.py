@@ -3,7 +3,7 @@
 The pool allocates from glibc regions of 1, 2, 4, … MiB, aligned to 64 B, and glibc gives each a mapping of its own,
 before which it writes how large it is (`malloc.c`, `mmapped_chunk`). Linux joins mappings that lie side by side, so
 regions are found by these heads. Nothing else allocates a power of two of MiB with that alignment: tensors of this size
-lie in the pool. Which of a region's pages are there the kernel tells.
+lie in the pool. The kernel reports which pages of a region are resident.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ MOST_PAGES = 30_000
 """Most resident pages searched for the head of a block, at 2 µs each; with more of them the result is unknown."""
 _HEAD = struct.Struct("<8Q")
 _LEAD = 0x30
-"""Bytes before the second head, which glibc writes where a block is aligned to 64 B."""
+"""Bytes before the second head, which glibc writes for a block aligned to 64 B."""
 _MAPPED = 2
 _AT_ONCE = 1024
 _ABSENT = bytes(range(0x80))
 _POWERS = frozenset(MIB << power for power in range(24))
 
 Pages = Callable[[int, int], bytes]
-"""From an address and a number of pages: a byte for each, 0x80 and more if it is resident."""
+"""Function of an address and a number of pages: one byte per page, 0x80 or more if resident."""
 Head = Callable[[int], bytes]
-"""The first 64 bytes at an address."""
+"""Function of an address: the 64 bytes there."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The pool's regions.
+    """Sizes of the pool's regions.
 
     Attributes:
         resident: Bytes of them that are resident.
@@ -88,7 +88,7 @@ def pool_pages(proc: Path = PROC) -> Pool | None:
 
 
 def _anonymous(maps: str) -> Iterator[tuple[int, int]]:
-    """Yield private mappings without a name in which a region has room."""
+    """Yield anonymous private mappings large enough for a region."""
     for line in maps.splitlines():
         words = line.split()
         if len(words) == 5 and words[1].startswith("rw-p"):
@@ -98,7 +98,7 @@ def _anonymous(maps: str) -> Iterator[tuple[int, int]]:
 
 
 def _regions(low: int, high: int, pages: Pages, head: Head) -> Iterator[tuple[int, int]]:
-    """Where blocks aligned to 64 B lie and how large they are; 0 for each page looked at that is no block's first."""
+    """Yield address and size of blocks aligned to 64 B; size 0 for each page searched that starts no block."""
     at, known, known_at = low, b"", low
     while at + MIB < high:
         index = (at - known_at) // PAGE_BYTES
@@ -116,7 +116,7 @@ def _regions(low: int, high: int, pages: Pages, head: Head) -> Iterator[tuple[in
 
 
 def _block(head: bytes, room: int) -> tuple[int, bool]:
-    """Return how large the block with this head is, 0 if it is none, and whether it is aligned to 64 B."""
+    """Return the size of the block with this head (0 for none), and whether it is aligned to 64 B."""
     if len(head) < _HEAD.size:
         return 0, False
     words = _HEAD.unpack(head)
@@ -134,10 +134,9 @@ def _resident(at: int, many: int, pages: Pages) -> int:
 
 
 def _hidden(sizes: list[int]) -> int:
-    """What smaller regions than those that were found may take.
+    """Return an upper bound of the bytes in regions smaller than those found.
 
-    Each is twice as large as the one before; the first that is larger, because a tensor was, is followed by one of the
-    same size.
+    Region sizes double; a region that is larger because of a large tensor is followed by one of the same size.
     """
     first, *others = sorted(sizes)
     return 0 if first in others[:1] else min(first - PAGE_BYTES, OWN_MAPPING_FROM) - MIB

@@ -1,4 +1,4 @@
-"""How large a batch is: bytes of its tensors and the length of its first dimension."""
+"""Batch size: bytes of its tensors and length of its first dimension."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def _first_dimension(component: Any) -> int | None:
     return int(shape[0]) if shape is not None and shape.rank else None
 
 
-def _words(component: Any) -> str:
-    """A component of an element: a tensor, ragged or sparse, `None`, or something else that a dataset can hold."""
+def _component_text(component: Any) -> str:
+    """Describe a component of an element: a tensor, ragged or sparse, `None`, or another value."""
     if component is None:
         return "None"
     dtype, shape = getattr(component, "dtype", None), getattr(component, "shape", None)
@@ -48,7 +48,7 @@ def _words(component: Any) -> str:
 
 
 def _text(batch: Any) -> str:
-    """Return the structure of a batch, whatever the classes of its dicts and tuples are called."""
+    """Describe the structure of a batch, without the class names of its dicts and tuples."""
     if isinstance(batch, Mapping):
         return f"{{{', '.join(f'{key}: {_text(one)}' for key, one in batch.items())}}}"
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):
@@ -56,11 +56,11 @@ def _text(batch: Any) -> str:
     if isinstance(batch, list | tuple):
         inner = ", ".join(_text(one) for one in batch)
         return f"[{inner}]" if isinstance(batch, list) else f"({inner}{',' if len(batch) == 1 else ''})"
-    return _words(batch)
+    return _component_text(batch)
 
 
 class Sizes:
-    """Mean size of the batches looked at, four a second at most."""
+    """Mean size of sampled batches, at most four per second."""
 
     def __init__(self) -> None:
         self._bytes: list[int] = []
@@ -69,7 +69,7 @@ class Sizes:
         self._strings = False
 
     def see(self, batch: Any) -> None:
-        """Look at one batch."""
+        """Sample one batch."""
         import tensorflow as tf
 
         if self._spec is None:
@@ -85,7 +85,7 @@ class Sizes:
                 self._lengths.append(length)
 
     def mean(self) -> BatchSize:
-        """Means of the batches so far; `bytes` is None where strings are part of a batch."""
+        """Return means over the sampled batches; `bytes` is None where a batch contains strings."""
         return BatchSize(
             element=self._spec,
             bytes=sum(self._bytes) / len(self._bytes) if self._bytes and not self._strings else None,

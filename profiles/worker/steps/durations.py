@@ -36,7 +36,7 @@ def _coarse_of_bins() -> NDArray[np.int64]:
 
 
 def median_ms(values: Nanoseconds) -> float:
-    """Median of `values`, shape (n,), n > 0, in ms; ``np.median`` takes ten times as long for a few hundred."""
+    """Return the median of `values`, shape (n,), n > 0, in ms; ten times faster than ``np.median`` for hundreds."""
     middle = len(values) // 2
     if len(values) % 2:
         return float(np.partition(values, middle)[middle]) / 1e6
@@ -104,7 +104,7 @@ class LongestGaps:
         self._heap: list[tuple[float, float, GapCause]] = []
 
     def candidates(self, gaps: Nanoseconds) -> list[int]:
-        """Indices into `gaps`, shape (n,), in nanoseconds, that are long enough to be offered; at most `LONGEST`."""
+        """Return indices into `gaps`, shape (n,), in ns, of those long enough to be offered; at most `LONGEST`."""
         shortest = self._heap[0][0] if len(self._heap) == LONGEST else 0.0
         longer = np.flatnonzero(gaps > shortest * 1e6)
         return [int(i) for i in longer[np.argsort(-gaps[longer], kind="stable")[:LONGEST]]]

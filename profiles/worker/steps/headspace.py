@@ -1,8 +1,7 @@
 """Headroom measurement: preloaded batches through the same step, as from an infinitely fast pipeline.
 
-A few batches of the pipeline are kept and handed out again and again by a dataset of their own, so that the loop and
-the step stay what they were and only the work of the pipeline is gone. With ``step: none`` the interval of that replay
-is the floor of the loop itself.
+A dataset of its own repeats a few of the pipeline's batches, so that loop and step are unchanged and only the
+pipeline's work is gone. With ``step: none`` the interval of that replay is the floor of the loop itself.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ def replay(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> Replayed 
     try:
         dataset = reduce(lambda one, other: one.concatenate(other), datasets)
     except (TypeError, ValueError):
-        # Batches of different rank do not concatenate; one of them will do.
+        # Batches of different rank do not concatenate; use one of them.
         dataset, kept = datasets[0], kept[:1]
     ready = Feed(dataset.repeat())
     for _ in kept:
@@ -106,7 +105,7 @@ def replay(feed: Feed, step: Step | None, stop: Callable[[], bool]) -> Replayed 
 def with_files_in_memory(
     feed: Feed, step: Step | None, stop: Callable[[], bool], files: Sequence[str], room: int | None
 ) -> Warmed | Warned:
-    """Read all source files, so that they are in the page cache, and measure steps on the same iterator again.
+    """Read all source files into the page cache, and measure steps on the same iterator again.
 
     Args:
         feed: The pipeline's feed, as it was measured with the files evicted.
@@ -122,7 +121,7 @@ def with_files_in_memory(
         return Warned("cold", NOT_READ)
     began = time.perf_counter()
     while time.perf_counter() - began < SETTLE_SECONDS and not stop():
-        # What buffers hold was still read from the disk.
+        # Elements in the buffers were still read from the disk.
         feed.next()
     before = procfs.io_read_bytes("self")
     statistics = _steps(feed, step, stop)

@@ -1,7 +1,7 @@
-"""The step loop: takes batches as a training loop does, and reads the clock.
+"""Step loop: takes batches like a training loop, and reads the clock.
 
 Nothing but clock readings happens per step. A few times a second, while the simulated device is busy if there is
-one, a window takes the readings, folds them and says whether to go on.
+one, a window takes the readings, folds them and decides whether to continue.
 """
 
 from __future__ import annotations
@@ -31,22 +31,23 @@ class EmptyDatasetError(PipelineFailedError):
 
 
 class Feed:
-    """Iterates a dataset and starts it again when it ends, as a training loop does with its epochs.
+    """Iterator over a dataset that restarts at its end, like the epochs of a training loop.
 
     TensorFlow may take a second or two to delete an ended iterator whose AUTOTUNE thread sleeps (1.0 to 2.5 s seen on
-    2.21, in about one of five deletions). The pipeline has no part in that, and a measurement of a few seconds would be
-    ruled by it: the ended iterator is deleted before the next one is made, as in any training loop, but the clock of
-    the steps stands still meanwhile.
+    2.21, in about one of five deletions). That is not the pipeline's cost and would dominate a measurement of a few
+    seconds. So the ended iterator is deleted before the next one is created, as in any training loop, while the steps'
+    clock is paused.
 
     Attributes:
         ended: How often the dataset has ended.
         deletions: Seconds that each deletion took.
-        paused_ns: How long the clock has stood still.
+        paused_ns: Total pause of the clock.
         on_restart: Called at the end of an epoch.
 
     Args:
         dataset: What is iterated.
-        between: Called when an ended iterator is gone and the next one is not there yet, while the clock stands still.
+        between: Called after an ended iterator is deleted and before the next one is created, while the clock is
+            paused.
     """
 
     def __init__(self, dataset: Iterable[Any], between: Callable[[], None] = lambda: None) -> None:
@@ -85,7 +86,7 @@ class Feed:
 
 
 class Step(Protocol):
-    """What uses a batch, on a device with a time line."""
+    """Consumer of batches on a device with a time line."""
 
     def submit(self, batch: Any) -> tuple[int, int]:
         """Hand over a batch; returns when the device starts on it and ends with it, in nanoseconds."""
@@ -94,7 +95,7 @@ class Step(Protocol):
         """Wait until the next batch may be requested; return the deadline and the time of waking, in nanoseconds."""
 
     def shift(self, pause: int) -> None:
-        """Let the device stand still for `pause` nanoseconds that have just passed."""
+        """Exclude the last `pause` nanoseconds from the device's time line."""
 
 
 @dataclass
@@ -109,7 +110,7 @@ class SimulatedStep:
         return self.device.submit(self.size_of(batch) if self.size_of else 0)
 
     def wait(self) -> tuple[int, int]:
-        """Wait as the dispatch mode asks."""
+        """Wait as the dispatch mode requires."""
         return self.device.wait()
 
     def shift(self, pause: int) -> None:
@@ -118,7 +119,7 @@ class SimulatedStep:
 
 
 class PythonStep:
-    """The user's own function as the step: the device is busy until all that it has begun is computed."""
+    """The user's function as the step: the device is busy until everything it started is computed."""
 
     def __init__(self, function: Callable[[Any], object]) -> None:
         self._function = function
@@ -130,16 +131,16 @@ class PythonStep:
         return start, time.perf_counter_ns()
 
     def wait(self) -> tuple[int, int]:
-        """Nothing to wait for: the step is over."""
+        """Return at once: the step is over."""
         now = time.perf_counter_ns()
         return now, now
 
     def shift(self, pause: int) -> None:
-        """Nothing is under way."""
+        """Do nothing: no step is in flight."""
 
 
 class Window(Protocol):
-    """Takes what the loop noted, and says when it is enough."""
+    """Receiver of the loop's readings that decides when the loop ends."""
 
     check_at: int
 
@@ -156,7 +157,7 @@ class Window(Protocol):
 def drain(feed: Feed, window: Window) -> None:
     """Take batches as fast as they come, until the window is over."""
     clock = time.perf_counter_ns
-    # Whoever had the feed before may have left it at the end of an epoch: only one that began here can be empty.
+    # The feed may stand at the end of an epoch: only an epoch that began here can be empty.
     base, fresh = clock(), False
     while True:
         times: list[int] = []
@@ -203,7 +204,7 @@ def follow(feed: Feed, step: Step, window: Window) -> None:
             restarts.append(len(readings))
             step.shift(off - paused)
         start, end = step.submit(batch)
-        # On a clock that stood still while ended iterators were deleted.
+        # Times exclude the deletion of ended iterators.
         reading = Reading(deadline - paused, woke - paused, asked - paused, got - off, start - off, end - off)
         readings.append(reading)
         if got >= window.check_at or len(readings) == window.most():

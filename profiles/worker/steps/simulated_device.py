@@ -1,8 +1,8 @@
-"""The simulated device: a time line of its own, with absolute deadlines.
+"""Simulated device: a time line with absolute deadlines.
 
 A step that is submitted at time *t* starts when the device is free, at ``max(t, end of the step before)``, and ends
 after its duration, to the nanosecond. The host only follows that time line: it sleeps until a deadline and may wake a
-little late. How late is recorded, so that it is counted as pipeprof's own and never as the pipeline's.
+little late. This delay is recorded and counted as pipeprof's, never as the pipeline's.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Clock(Protocol):
 
 
 class HostClock:
-    """The real clock. Sleeps to just before a deadline and yields through the rest of it."""
+    """The real clock: sleeps until just before a deadline, then yields until it."""
 
     def __init__(self) -> None:
         self.now: Callable[[], int] = time.perf_counter_ns
@@ -59,7 +59,7 @@ def sharpen_timers() -> bool:
 
 @dataclass(frozen=True)
 class StepDuration:
-    """How long a simulated step keeps the device busy.
+    """Duration of a simulated step on the device.
 
     Attributes:
         base_ms: Duration of every step.
@@ -98,7 +98,7 @@ class StepDuration:
 
 
 class SimulatedDevice:
-    """Runs steps one after the other and lets the host run ahead by `dispatch` of them."""
+    """Device that runs steps serially and lets the host run ahead by `dispatch` steps."""
 
     def __init__(self, clock: Clock, duration: StepDuration, dispatch: Dispatch) -> None:
         self._clock = clock

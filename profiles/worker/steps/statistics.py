@@ -1,4 +1,4 @@
-"""What the clock readings of the step loop mean: intervals, fetches, waits and idle gaps.
+"""Statistics of the step loop's clock readings: intervals, fetches, waits and idle gaps.
 
 For step *k* with a device the loop notes six readings, in nanoseconds of one clock::
 
@@ -49,7 +49,7 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True)
 class Floor:
-    """What `next()` costs on a constant dataset under the same step: no pipeline is faster than that.
+    """Baseline latency of `next()`: a constant dataset under the same step; no pipeline is faster.
 
     Attributes:
         p50_ns: Median, subtracted from every wait that exceeds `p95_ns`.
@@ -67,7 +67,7 @@ class Floor:
         return cls(round(fetches.quantile_ms(0.5) * 1e6), round(fetches.quantile_ms(0.95) * 1e6), fetches.summary())
 
     def excess(self, waits: Nanoseconds) -> Nanoseconds:
-        """What of `waits`, shape (n,), is longer than a perfect pipeline's would be."""
+        """Return `waits`, shape (n,), less the baseline; 0 where a wait is within it."""
         excess: Nanoseconds = np.where(waits > self.p95_ns, waits - self.p50_ns, 0)
         return excess
 
@@ -79,7 +79,7 @@ def _overlap(a0: Nanoseconds, a1: Nanoseconds, b0: Nanoseconds, b1: Nanoseconds)
 
 @dataclass
 class StepStatistics:
-    """Folds chunks of clock readings into the numbers of a profile."""
+    """Accumulator of clock readings for the numbers of a profile."""
 
     floor: Floor = field(default_factory=Floor)
 
@@ -111,7 +111,7 @@ class StepStatistics:
         """Fold in steps without a device.
 
         Args:
-            base: When the loop went back to asking, in nanoseconds.
+            base: Time of the loop's first request, in nanoseconds.
             times: When each batch came, in nanoseconds.
             restarted: The first of these batches began an epoch.
 

@@ -1,4 +1,4 @@
-"""When the warm-up is over: a rule, and the words for it that the report prints."""
+"""End of the warm-up: the rule, and its text for the report."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class _WarmUpWindow:
 
 
 class WarmUp:
-    """Ends when step time and AUTOTUNE's parameters have settled.
+    """Warm-up that ends when step time and AUTOTUNE's parameters have settled.
 
-    The steps are looked at in windows of at least 0.5 s and 8 steps. The warm-up is over when the median step times
+    Steps are grouped in windows of at least 0.5 s and 8 steps. The warm-up is over when the median step times
     of three windows in a row lie within 10 % of each other and no tunable parameter moved between them; at the latest
     after 5 s when nothing is tunable, else after 15 s.
 

@@ -1,4 +1,4 @@
-"""A stretch of the step loop that is looked at a few times a second: the warm-up, or the measurement."""
+"""Window of the step loop, checked a few times a second: the warm-up, or the measurement."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 CHECK_NS = 250_000_000
 CHECK_LONG_NS = 500_000_000
-"""Between looks at a window of ten seconds and more, which has enough of them: a look costs half a millisecond."""
+"""Interval of looks for windows of ten seconds and more: a look costs half a millisecond."""
 LOOKS_A_WINDOW = 20
 LOOKS_AN_EPOCH = 8
 SHORTEST_CHECK_NS = 10_000_000
 BEAT_NS = 1_000_000_000
 PARTIAL_NS = 2_000_000_000
-# The clock of the steps stands still while ended iterators are deleted; the user's does not.
+# The steps' clock is paused while ended iterators are deleted; the user's is not.
 MOST_PAUSED_NS = 15_000_000_000
 
 
@@ -35,7 +35,7 @@ def look_ns(seconds: float | None) -> int:
 
 @dataclass
 class Looked:
-    """What a look at the loop sees.
+    """Chunk of steps between two looks.
 
     Attributes:
         seconds: Length of the chunk of steps.
@@ -51,7 +51,7 @@ class Looked:
 
 
 class PhaseWindow:
-    """Folds chunks of steps until `finished` gives a reason to end.
+    """Window that accumulates steps until `finished` gives a reason to end.
 
     Args:
         phase: Name for the messages.

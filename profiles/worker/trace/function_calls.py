@@ -1,8 +1,8 @@
 """Overhead of calling a stage's functions, without their ops: scheduling them in the executor, and the call's end.
 
-TensorFlow's model counts of a function what its ops compute, and nothing of the executor that runs them; most tiny ops
-are in no trace either. The trace has a number for each call: the event that begins it stands in the iterator that
-calls, or on the thread that this iterator keeps for calling, and the executor's turns carry the same number.
+TensorFlow's model counts the ops of a function, not the executor that runs them; most tiny ops are in no trace either.
+The trace numbers each call: the event that begins it is inside the calling iterator, or on the thread that this
+iterator keeps for calls, and the executor's events carry the same number.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OP: Final = re.compile(r"^[^:]+:\w+$")
 
 
 def calls_by_iterator(events: Iterable[Event]) -> dict[str, TracedCalls]:
-    """By the path of the iterator that calls, without the numbers of inner iterators."""
+    """Sum up calls by the path of the calling iterator, without the numbers of inner iterators."""
     threads: dict[int, list[Event]] = defaultdict(list)
     for event in events:
         if event.name in TURNS or event.name.startswith((ITERATOR, BEGINS)) or _OP.match(event.name):
@@ -36,7 +36,7 @@ def calls_by_iterator(events: Iterable[Event]) -> dict[str, TracedCalls]:
 
 
 def _walk(events: Iterable[Event], owners: dict[int, str], turns: dict[int, int]) -> None:
-    """Add of one thread who began which call, and the executor's time for each, in picoseconds."""
+    """Add the calls begun on one thread with their iterators, and the executor's time for each, in picoseconds."""
     open_: list[tuple[Event, int]] = []
     """What is open at a time, and how long what lies in it took."""
     last = ""

@@ -36,15 +36,15 @@ def to_trace(
     fill_seconds: float,
     stop: Callable[[], bool],
 ) -> tuple[Feed, Marks | None]:
-    """What to trace, and the ops of its functions by dataset where they are known.
+    """Choose the feed to trace; return it with the ops of its functions by dataset (None where unknown).
 
     Args:
         dataset: The pipeline.
-        feed: It, running.
+        feed: Its running feed.
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
         room: Bytes that reading its graph may take; None for any number.
         watch: What was seen while it was built.
-        again: Whether it may be made again, with marks.
+        again: Whether it may be rebuilt with marks.
         fill_seconds: How long its first element took.
         stop: Whether the user wants an end.
     """
@@ -59,7 +59,7 @@ def to_trace(
 def marks_of(
     dataset: Any, in_memory: int, room: int | None, watch: SourceWatch | None = None
 ) -> tuple[Marks, Any] | None:
-    """The ops of the pipeline's functions by dataset, with its graph; None where it is too large to be read for that.
+    """Return the ops of the pipeline's functions by dataset, and its graph; None where it is too large to read.
 
     Args:
         dataset: The pipeline.
@@ -75,7 +75,7 @@ def marks_of(
 
 
 def marked_feed(dataset: Any, marks: Marks, graph: Any, fill_seconds: float, stop: Callable[[], bool]) -> Feed | None:
-    """Return the pipeline made again with marks and running; None where that would not do or is not needed.
+    """Rebuild the pipeline with marks and start it; None where that is impossible or not needed.
 
     Args:
         dataset: The pipeline.

@@ -1,4 +1,4 @@
-"""Which of a trace's threads is which of the system's.
+"""Matching of a trace's threads with those of the operating system.
 
 TensorFlow's trace numbers threads in its own way (the system's ids in older versions, hashes of its own today), and the
 system does not know the names of most of them, so a thread is recognised by when it computes. A pair of threads is as
@@ -16,11 +16,11 @@ from typing import Any, Final
 import numpy as np
 
 IDLE_RATE: Final = 0.05
-"""How often a thread is taken to compute while the trace has nothing of it."""
+"""Assumed rate of computing while the trace shows no work of a thread."""
 SURE: Final = 4.0
-"""Likelihood ratio in nats from which two traced threads are not exchanged."""
+"""Likelihood ratio in nats from which two traced threads cannot be confused."""
 ALIKE: Final = 0.2
-"""Difference of the running shares up to which threads may be exchanged."""
+"""Difference of running shares up to which threads may be confused."""
 
 Timeline = tuple[Any, Any, Any]
 """Sorted starts, their ends and the numbers (from 1) of what runs then; arrays of shape (spans,)."""
@@ -29,7 +29,7 @@ States = tuple[Any, Any]
 
 
 def at_work(timeline: Timeline, times: Any) -> Any:
-    """Return the number of what a traced thread did at each time, 0 for nothing; shape (times,)."""
+    """Return the number of a traced thread's work at each time, 0 for none; shape (times,)."""
     starts, ends, kinds = timeline
     index = np.searchsorted(starts, times, side="right") - 1
     inside = (index >= 0) & (ends[index] >= times)
@@ -37,7 +37,7 @@ def at_work(timeline: Timeline, times: Any) -> Any:
 
 
 def explained(kinds: Any, running: Any) -> float:
-    """Return how much better the states are explained by what was done than by doing nothing, in nats."""
+    """Return the log-likelihood ratio, in nats, of the states given the thread's work against no work."""
     total, hits = np.bincount(kinds), np.bincount(kinds, weights=running)
     rates = hits / np.maximum(total, 1)
     rates[0] = IDLE_RATE
@@ -45,7 +45,7 @@ def explained(kinds: Any, running: Any) -> float:
 
 
 def _likelihood(hits: Any, total: Any, rates: Any) -> Any:
-    """As logarithms; a rate of 0 or 1 goes with no look to the contrary."""
+    """Return the log-likelihood; a rate of 0 or 1 is impossible with any sample to the contrary."""
     inner = np.clip(rates, 1e-9, 1 - 1e-9)
     return hits * np.log(inner) + (total - hits) * np.log(1 - inner)
 
@@ -56,7 +56,7 @@ def match(
     known: Mapping[int, int] | None = None,
     others: Collection[int] = (),
 ) -> dict[int, int]:
-    """Return the system's id of each traced thread that was recognised.
+    """Return the system's id of each traced thread that was matched.
 
     Args:
         timelines: Of the trace, by its own numbers.

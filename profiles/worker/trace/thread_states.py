@@ -1,12 +1,12 @@
-"""Which threads of a process compute, wait for a core or are blocked, looked at from outside every few milliseconds.
+"""Sampler of thread states (computing, waiting for a core, blocked) from a second process.
 
-What a thread does cannot be seen from inside the process: whoever looks there first has to take Python's lock, and then
-every thread that runs Python is seen waiting for it. So a small process of its own reads ``/proc/PID/task/*/stat``:
-state ``R`` is a thread that computes or waits for a core; everything else is blocked. How many threads of the whole
-machine want a core at that moment says ``/proc/loadavg``: where they are more than there are cores, each computes a
-part of the time. How large a part these have is then held against the CPU time that the process used. (What the kernel
-sums up as waiting, in ``schedstat``, is mostly the time until a thread wakes up on an idle core, which is before its
-work and not in it.) The clock is that of ``time.monotonic_ns`` here, which all processes of a machine share.
+States cannot be sampled from inside the process: the sampler would need the GIL, and every Python thread would be seen
+waiting for it. So a small second process reads ``/proc/PID/task/*/stat``: state ``R`` is a thread that computes or
+waits for a core; everything else is blocked. ``/proc/loadavg`` has the number of runnable threads of the whole machine
+at that moment: where they are more than there are cores, each computes a part of the time. This share is then corrected
+by the CPU time that the process used. (What the kernel sums up as waiting, in ``schedstat``, is mostly the time until a
+thread wakes up on an idle core, which is before its work and not in it.) The clock is that of ``time.monotonic_ns``
+here, which all processes of a machine share.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Final
 EVERY_SECONDS: Final = 0.002
 LONGEST_SECONDS: Final = 30.0
 FEWEST_RUNNING: Final = 50
-"""Looks that found a thread computing or waiting for a core, so that they are compared with the process's CPU time."""
+"""Fewest samples of a runnable thread for the comparison with the process's CPU time."""
 
 _LOOK: Final = """
 import os, sys, time
@@ -96,7 +96,7 @@ class ThreadReading:
 
 
 class ThreadStates:
-    """Watches a process from `start` to `stop`.
+    """Sampler of a process's threads from `start` to `stop`.
 
     Args:
         pid: The process.
@@ -108,7 +108,7 @@ class ThreadStates:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start watching; returns once the first look is about to be taken, or nothing can be had."""
+        """Start the sampler; return when the first sample is due, or when sampling is impossible."""
         with contextlib.suppress(OSError):
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -117,7 +117,7 @@ class ThreadStates:
             self._process.stdout.readline()
 
     def stop(self) -> list[ThreadReading]:
-        """End watching; the looks in order, none where the system does not tell."""
+        """Stop the sampler and return the samples in order; none where the system does not provide them."""
         if self._process is None:
             return []
         try:
@@ -154,7 +154,7 @@ def share_of_cores(looks: Sequence[ThreadReading], cpu_seconds: float, began_ns:
 
 
 def parse(data: bytes) -> list[ThreadReading]:
-    """Return the looks in what the watching process wrote: thread, nanoseconds and thousandths of a core."""
+    """Parse the output of the sampling process: thread, nanoseconds, thousandths of a core."""
     numbers = array("q")
     if len(data) % (3 * numbers.itemsize):
         return []

@@ -39,12 +39,12 @@ AT_LEAST = 4
 AT_MOST = 2000
 PATIENCE_SECONDS = 3.0
 MOST_ELEMENTS = 150_000
-"""Elements that iterators pass on while tracing. Each is an event: 840,000 of them took TensorFlow 1.2 GB when the
-trace ended, and another 0.6 GB and 8 s until they were read."""
+"""Most elements that iterators produce while tracing. Each is an event: 840,000 of them took TensorFlow 1.2 GB at the
+end of the trace, and 0.6 GB and 8 s more to read."""
 MOST_STAGES = 8
-"""Stages that an element is taken to pass through, where it is not known yet how many elements there will be."""
+"""Assumed number of stages that an element passes through, before elements are counted."""
 LONGEST_FILL_SECONDS = 1.5
-"""Time until the first batch from which a trace does not begin with an epoch: too little of the rest would be seen."""
+"""Seconds until the first batch from which a trace starts within an epoch, to show more than the start."""
 _LOOK_SECONDS = 0.05
 SHORTEST_SECONDS = 0.1
 _PYTHON = re.compile(r":(?:Eager)?PyFunc(?:Stateless)?$")
@@ -55,7 +55,7 @@ _SCOPE = re.compile(r"^(?P<scope>(?:stages_\d+|source)(?:_stages_\d+|_source)*)/
 
 
 def python_time(events: Iterable[Event]) -> tuple[float, float]:
-    """Seconds in which at least one Python function ran, and milliseconds inside them summed over threads."""
+    """Return seconds in which at least one Python function ran, and milliseconds inside them over all threads."""
     spans = sorted((e.start_ps, e.start_ps + e.duration_ps) for e in events if _PYTHON.search(e.name))
     covered, until = 0, 0
     for start, end in spans:
@@ -81,7 +81,7 @@ class _ElementCount:
         self._first: dict[int, int] | None = None
 
     def too_many(self, elapsed: float) -> bool:
-        """Return whether there were as many as a trace can take; the model is looked at now and then."""
+        """Return whether the trace's limit is reached; reads the model only from time to time."""
         if elapsed < self._next:
             return False
         self._next = elapsed + _LOOK_SECONDS
@@ -95,12 +95,12 @@ class _ElementCount:
 
 
 def passed_on(first: Mapping[int, int], now: Mapping[int, int]) -> int:
-    """Return elements between two looks at the model's counters, which begin anew for an iterator that is new."""
+    """Return the number of elements between two readings of the model's counters; new iterators start at 0."""
     return sum(max(0, count - first.get(key, 0)) for key, count in now.items())
 
 
 def _compare_clocks(profiler: Any) -> list[int]:
-    """Put marks into the trace; when each was put, on the clock of `time.monotonic_ns`."""
+    """Put marks into the trace; return the time of each on the clock of `time.monotonic_ns`."""
     compared = []
     for number in range(COMPARISONS):
         compared.append(time.monotonic_ns())
@@ -110,13 +110,13 @@ def _compare_clocks(profiler: Any) -> list[int]:
 
 
 def _offset_ps(compared: Sequence[int], events: Iterable[Event]) -> int | None:
-    """What makes the trace's clock of ours; a thread may lose its core between the two readings, never gain time."""
+    """Return the offset from our clock to the trace's: the smallest, as a thread may lose its core between readings."""
     numbers = {f"{_HERE}{number}": at for number, at in enumerate(compared)}
     return min((event.start_ps - numbers[event.name] * 1000 for event in events if event.name in numbers), default=None)
 
 
 def seconds_for(room: int | None) -> float | None:
-    """Return how long may be traced if the trace is to take half of `room` bytes at most; None for not at all."""
+    """Return the seconds to trace so that the trace takes at most half of `room` bytes; None if too few."""
     if room is None:
         return SECONDS
     seconds = room / 2 / TRACE_BYTES_PER_SECOND
@@ -134,7 +134,7 @@ def epoch_is_small(feed: Feed) -> bool:
 
 
 def _take(feed: Feed, seconds: float, passed: _ElementCount, *, epochs: bool) -> tuple[int, float]:
-    """Take batches for a while, to the end of an epoch if `epochs`; how many, and seconds."""
+    """Take batches for `seconds`, to the end of an epoch if `epochs`; return their number and the seconds."""
     batches, elapsed, began = 0, 0.0, time.perf_counter()
     while batches < AT_MOST:
         if not epochs:
@@ -161,9 +161,9 @@ def traced_ops(
         feed: Where the batches come from.
         marks: The ops of its functions by dataset; None where they are not known.
         room: Bytes that are left to the process; None for any number.
-        fill_seconds: Of a dataset that ended and was started again, how long its first batch took; else None. Where
-            that is short, tracing begins with an epoch and ends with one if it can: what is below a shuffle may run
-            only while that is filled.
+        fill_seconds: Seconds until the first batch of a dataset that ended and was restarted; else None. Where that is
+            short, the trace starts and, if possible, ends with an epoch: stages before a shuffle may run only while it
+            is filled.
     """
     import tensorflow as tf
 

@@ -1,10 +1,10 @@
 """Work of each stage from the events of a trace: its ops, when it was at work, and how much of that it computed.
 
 A stage's work has a *key*: ``at:ADDRESS`` for the name scopes of a spec, ``in:ID`` for a dataset of the written
-graph, ``it:PATH`` for an iterator with what it does outside of functions and of the iterators below it.
+graph, ``it:PATH`` for the work of an iterator outside of functions and of its input iterators.
 
-How much of its time a stage computes is the share of the looks at which a thread that is at work for it has the state
-of one that computes (`pipeprof.profiles.worker.trace.thread_states`, `threadmatch`).
+The computing share of a stage's time is the share of samples in which a thread at work for it computes
+(`pipeprof.profiles.worker.trace.thread_states`, `thread_match`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _NO_OPS: Final = frozenset({"_Arg", "_Retval", "NoOp", "Const"})
 
 @dataclass(frozen=True)
 class Doing:
-    """What the threads at work for a stage did, as parts of their time; what is left of 1 they were blocked.
+    """Shares of the time of threads at work for a stage; the rest up to 1 is blocked.
 
     Attributes:
         computing: On a core.
@@ -69,7 +69,7 @@ def elements_by_iterator(events: Iterable[Event]) -> dict[str, int]:
 
 
 class Spans:
-    """What a trace says of each key.
+    """Times and ops of a trace by key.
 
     Args:
         events: All events of host threads.
@@ -83,7 +83,7 @@ class Spans:
         self.spans: dict[str, list[Span]] = defaultdict(list)
         self.nobodys: dict[str, float] = defaultdict(float)
         self.further: list[Span] = []
-        """When a thread that runs no ops of its own computed a part of one for somebody else."""
+        """Spans in which a thread without ops of its own computed a part of another thread's op."""
         self._by_thread: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
         begun: dict[int, int] = {}
         parts: dict[int, list[Span]] = defaultdict(list)
@@ -130,7 +130,7 @@ class Spans:
         self._by_thread[thread].append((start, end, key))
 
     def _turns(self, thread: int, turns: list[Span], ops: list[tuple[int, int, str]]) -> None:
-        """Add when a thread was at work: from an op on until the thread is given up, handing the ops on included."""
+        """Add the spans of a thread's work: from an op until the executor yields the thread, scheduling included."""
         starts = [start for start, _ in turns]
         taken = -1
         for start, end, key in ops:
@@ -142,7 +142,7 @@ class Spans:
                 taken = index
 
     def _iterators(self, thread: int, events: list[Event]) -> None:
-        """Add what iterators do themselves: their time without that of iterators and functions below them."""
+        """Add the self time of iterators: without their input iterators and functions."""
         open_: list[tuple[Event, int]] = []
 
         def close(until: int | None) -> None:
@@ -179,14 +179,14 @@ class Spans:
         others: Collection[int] = (),
         share: float = 1.0,
     ) -> dict[str, Doing]:
-        """What threads at work did, by key; keys with fewer than `FEWEST_LOOKS` are left out.
+        """Return the shares of threads at work by key; keys with fewer samples than `FEWEST_LOOKS` are left out.
 
         Args:
             looks: At the process's threads.
             offset_ps: What must be added to the looks' clock to have the trace's.
             known: The system's ids of traced threads, where known.
             others: The system's ids of threads that work for no stage.
-            share: How many times the part of a core that a look says the threads had.
+            share: Factor from the sampled core share to the real one.
         """
         keys = list(self.spans)
         numbers = {key: number for number, key in enumerate(keys, start=1)}
@@ -207,7 +207,7 @@ class Spans:
         }
 
     def further_ms(self) -> dict[str, float]:
-        """Return the time of further threads by key: each part is shared by those that are at work in its middle."""
+        """Return the time of further threads by key, divided among the keys at work in the middle of each span."""
         middles = [(start + end) // 2 for start, end in self.further]
         counts = {key: _active(spans, middles) for key, spans in self.spans.items() if not key.startswith("it:")}
         found: dict[str, float] = defaultdict(float)

@@ -1,4 +1,4 @@
-"""The one exception to public API: TensorFlow's trace file, read through an own description of the fields used.
+"""Reader of TensorFlow's trace file (XPlane), the one exception to public API: own description of the fields used.
 
 The messages are those of ``xplane.proto``; only the field numbers matter, so a moved Python import cannot break a
 profile. Times in the file are picoseconds.
@@ -47,7 +47,7 @@ _PACKAGE = "pipeprof.trace"
 
 @dataclass(frozen=True)
 class Event:
-    """Something that ran on a thread.
+    """Event on a thread of the trace.
 
     Attributes:
         thread: The trace's number for the thread.
@@ -65,7 +65,7 @@ class Event:
 
 
 def _classes() -> tuple[Any, Any]:
-    """Of the whole and of one note."""
+    """Return the message classes of a trace and of one stat."""
     file = descriptor_pb2.FileDescriptorProto(name="pipeprof_trace.proto", package=_PACKAGE, syntax="proto3")
     for name, fields in _FIELDS.items():
         message = file.message_type.add(name=name)
