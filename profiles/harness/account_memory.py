@@ -1,4 +1,4 @@
-"""The ledger of a run: the worker's readings, the pipeline's view and its prediction brought together."""
+"""Ledger of a run, from the worker's readings, the pipeline's view and its prediction."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _at_last_look(
 
 
 def _children(profile: Profile, sampler: Sampler, memory: MemoryMoment) -> int:
-    """What child processes held when the worker looked at its own memory."""
+    """Return the memory of child processes at the time of the worker's reading."""
     own = memory.rss
     if not sampler.had_children or own is None:
         return 0

@@ -1,4 +1,4 @@
-"""From what was observed to the profile: the same function makes the partial documents and the final one."""
+"""Construction of the profile from observations; the same function builds partial and final documents."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.steps import DurationSummary, IdleGaps
 
 DELETION_SECONDS = 0.25
-"""From here on a single deletion is a long one."""
+"""Seconds from which a deletion of an iterator is long."""
 DELETION_SHARE = 0.02
-"""Of the time that passed, with long ones."""
+"""Share of the elapsed time from which long deletions are reported."""
 DELETIONS_SHARE = 0.05
-"""The same with short ones, after many short epochs: what a step may wait before it counts as waiting."""
+"""Share for short deletions after many short epochs: the wait per step from which a pipeline counts as waiting."""
 PARTIAL_POINTS = 200
-"""Of the series of a profile that is saved while the run goes on: encoding it must not cost more as the run gets on."""
+"""Most points of the series in a profile saved during the run: the cost of encoding must not grow with the run."""
 _MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measure")
 
 
@@ -85,7 +85,7 @@ def assemble(
     problem: Problem | None = None,
     exit_code: int | None = None,
 ) -> Profile:
-    """Return the document as it stands now; `exit_code` makes it final."""
+    """Build the document as of now; `exit_code` makes it final."""
     steps = _steps(facts, observed)
     stages, notes = _stages(facts, observed)
     stages, cpu = _attribute_time(facts, observed, stages, steps)
@@ -140,7 +140,7 @@ def _phases(observed: Observed, sampler: Sampler | None) -> list[Phase]:
                 name=seen.name,
                 seconds=seen.seconds,
                 peak_rss_bytes=max((peak for peak in (seen.peak, outside) if peak is not None), default=None),
-                # The worker's own word is of that moment, but has no children.
+                # The worker's reading is of that moment, but excludes children.
                 end_rss_bytes=ends.get(seen.name) if seen.end_rss is None or seen.name in joint else seen.end_rss,
                 how="hwm" if exact else "sampled" if outside is not None else None,
                 note=seen.note,
@@ -270,7 +270,7 @@ def _attribute_time(
 
 
 def _pool(facts: RunFacts, observed: Observed) -> float | None:
-    """Return threads that functions run on: a pool of the pipeline's own, else one for each core of the machine."""
+    """Return the number of threads for functions: the pipeline's own pool, else one per core of the machine."""
     options = (observed.graphs.options if observed.graphs is not None else None) or {}
     own = options.get("threading.private_threadpool_size")
     return float(own) if own else facts.host.schedulable_cores or facts.host.cores
@@ -282,7 +282,7 @@ def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuU
         return CpuUsage()
     loop = observed.measured.loop if observed.measured is not None else None
     cpu_ns, overhead_ns = (loop.cpu_ns, loop.overhead_cpu_ns) if loop is not None else (None, None)
-    # The kernel sums it over the cores on which the group was held back.
+    # The kernel sums it over the cores on which the group was throttled.
     throttled = contention.throttled_seconds if contention is not None else None
     could = steps.seconds * (facts.host.schedulable_cores or 1)
     return CpuUsage(
@@ -383,7 +383,7 @@ def _warnings(observed: Observed, steps: Steps | None) -> list[Message]:
     deletions = loop.deletions if loop is not None else []
     seconds, long = steps.seconds if steps is not None else 0.0, max(deletions, default=0.0) > DELETION_SECONDS
     if not long:
-        # Short ones of the warm-up tell nothing of the measured time; long ones are too few to leave any out.
+        # Short deletions of the warm-up are no evidence for the measured time; long ones are too rare to omit any.
         deletions = deletions[len(deletions) - (steps.epochs if steps is not None else 0) :]
     spent = sum(deletions)
     if spent > (DELETION_SHARE if long else DELETIONS_SHARE) * (seconds + spent):

@@ -1,4 +1,4 @@
-"""``init --from file.py:function``: has a worker call the function and write the spec that says the same."""
+"""``init --from file.py:function``: a worker calls the function and writes the equivalent spec."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def describe_target(
 
 
 def _ask_worker(job: DescribeJob) -> tuple[DescribeAnswer | None, str, int]:
-    """Return the worker's answer, what was printed, and how it ended."""
-    # Files, not pipes: what the function has started may hold them open for ever.
+    """Run the worker; return its answer, its output, and its exit status."""
+    # Files, not pipes: processes that the function started may hold them open for ever.
     with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as prints:
         try:
             worker = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Watching the worker: one loop over its pipes, the clock, the memory limit and the user's signals."""
+"""Event loop that watches the worker: its pipes, the clock, the memory limit and the user's signals."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _STOPPABLE = ("warmup", "measure", "trace")
 
 @dataclass
 class Ended:
-    """How the sample ended.
+    """End of a sample.
 
     Attributes:
-        reason: What ended it; `exit` when the worker ended by itself.
+        reason: Cause of the end; `exit` when the worker ended by itself.
         returncode: The worker's exit status, or minus the signal.
         stacks: Whether stacks of its threads were printed.
         last: The last sample of its memory.
@@ -49,7 +49,7 @@ class Ended:
 
 
 class Signals:
-    """Ctrl-C and SIGTERM, turned into a word for the loop; the second one no longer waits for the worker."""
+    """Handler of Ctrl-C and SIGTERM for the loop; the second signal no longer waits for the worker."""
 
     def __init__(self) -> None:
         self.asked: Literal["interrupted", "terminated"] | None = None
@@ -59,12 +59,12 @@ class Signals:
         os.set_blocking(self.read_fd, False)
 
     def wake(self) -> None:
-        """Make the loop look up."""
+        """Wake the loop."""
         with contextlib.suppress(BlockingIOError):
             os.write(self._write_fd, b"!")
 
     def rest(self) -> None:
-        """Forget earlier calls to look up."""
+        """Clear earlier wake-ups."""
         with contextlib.suppress(BlockingIOError):
             os.read(self.read_fd, 1024)
 
@@ -91,12 +91,12 @@ class Signals:
 
 @dataclass
 class Watch:
-    """The loop, and what it knows.
+    """Event loop with its state.
 
     Args:
         worker: The process.
         observed: Where its messages go.
-        sampler: What samples its memory.
+        sampler: Samples its memory.
         signals: The user's signals.
         timeout: Seconds without progress after which it is taken to hang.
         end_at: When the command's time is over, in seconds of `clock`; `None` for never.
@@ -166,12 +166,12 @@ class Watch:
             self.save()
 
     def _wait_for_exit(self) -> None:
-        """A closed pipe means that the worker is about to end; give it a moment to leave its exit status."""
+        """Wait briefly for the exit status: a closed pipe means that the worker is about to end."""
         select.select([self.signals.read_fd], [], [], 0.02)
 
     def _patience(self) -> float:
         now = self.clock()
-        # What it was stopped for lies in the past and must not keep the loop turning until it ends.
+        # The reason for the stop is over and must not keep the loop busy until the worker ends.
         due = [self.observed.heard + self.timeout, self.end_at] if self._stop is None else [self._kill_at]
         if self._next_look > now:
             due.append(self._next_look)
@@ -192,7 +192,7 @@ class Watch:
 
     @property
     def _impatient(self) -> bool:
-        """The user asked once more after the worker was asked to stop."""
+        """Return whether the user interrupted again after the request to stop."""
         return self.signals.times > (1 if self._stop in ("interrupted", "terminated") else 0)
 
     def _find_reason(self, now: float) -> None:
@@ -208,7 +208,7 @@ class Watch:
             self._ask("hung", now + ANSWER_SECONDS)
 
     def _ask(self, reason: Reason, until: float) -> None:
-        """End the worker, after one last question what it is doing."""
+        """End the worker, after one last query of its state."""
         self._stop = reason
         self._answers_before = self.observed.answers
         self.worker.send("look")
@@ -219,7 +219,7 @@ class Watch:
         return self.observed.answers > self._answers_before
 
     def _stop_gently(self, reason: Reason, now: float) -> None:
-        """Let a worker that is at its steps finish its sums; end any other at once."""
+        """Let a worker in the step loop finish its statistics; end any other at once."""
         self._stop = reason
         gentle = self.observed.phase in _STOPPABLE and self.worker.send("stop")
         self._kill_at = now + GRACE_SECONDS[reason] if gentle else now

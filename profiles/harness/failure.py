@@ -60,7 +60,7 @@ class Circumstances:
 
     Attributes:
         limit: The memory limit.
-        oom: What the kernel says about kills for want of memory.
+        oom: Kills by the kernel for lack of memory.
         growth: Bytes per second at the end.
         seconds: Since the worker started.
         timeout: The `--timeout` in force, in seconds.

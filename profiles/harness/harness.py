@@ -1,4 +1,4 @@
-"""One sample from outside: prepare, start the worker, watch it, and say how it went."""
+"""Control of one sample: prepare, start the worker, watch it, and build the profile."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 COUNTED_FROM = 1e6
-"""Bytes per second: who reads that much from a disk does not read from elsewhere alone."""
+"""Bytes per second from the disk above which a process is known to read from it."""
 READ_TO_THE_END = (
     "--cold: the measurement read all source files, and what it read twice came from memory. Use fewer --seconds or "
     "--steps to measure less than one pass."
@@ -87,7 +87,7 @@ def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Progress)
 
 
 class _Run:
-    """What one run holds together."""
+    """State of one run."""
 
     def __init__(
         self, settings: RunSettings, planned: Plan, writer: ProfileWriter, progress: Progress, began: float
@@ -170,7 +170,7 @@ class _Run:
             spec_view=self._spec_view,
         )
         profile.warnings += messages
-        # The memory ledger and the findings are known only now.
+        # The memory ledger and the findings exist only now.
         profile.verdict = conclude(profile)
         self._writer.write(profile, final=True)
         if self._writer.warnings:
@@ -187,11 +187,11 @@ class _Run:
         return view_of_spec(loaded, cores=host.cores, memory_limit_bytes=host.memory_limit_bytes)
 
     def _spec_view(self) -> PipelineView:
-        """Return the view of the spec as written, made once."""
+        """Return the view of the spec as written; built once."""
         return self._view
 
     def _pin_to_op(self, problem: Problem) -> None:
-        """What TensorFlow refuses is pinned to the line of the op in the stage, not only to the stage's."""
+        """Return the place of the op that TensorFlow refused inside the stage, more exact than the stage's line."""
         error, loaded = self._observed.error, self._settings.loaded
         if error is None or loaded is None or not error.op_path:
             return
@@ -310,7 +310,7 @@ class _Run:
         self._facts.disk = self._disk(seconds)
 
     def _disk(self, seconds: float) -> Disk:
-        """What came from storage while measuring."""
+        """Return the bytes read from storage while measuring."""
         cold = self._facts.disk.cold if self._facts.disk else None
         now = self._reader.bytes_read(self._pid)
         if now is None or self._read_at_measure is None:
@@ -352,7 +352,7 @@ def written_stages(loaded: LoadedSpec | None) -> dict[str, StageAt]:
 
 
 def _as_written(stages: Mapping[str, StageAt]) -> list[Stage]:
-    """Return the stages without anything measured, for a run that did not get as far as its graph."""
+    """Return the stages without measurements, for a run that ended before its graph was read."""
     return [
         Stage(
             id=address,

@@ -1,7 +1,7 @@
-"""One measuring command at a time: two that measure at once would measure each other.
+"""Lock for one measuring command at a time: two at once would disturb each other.
 
-The lock belongs to a user on a machine. The kernel holds it for the process (``flock``), so it is gone when that ends,
-however it ends; the file stays, and says who has it.
+The lock belongs to a user on a machine. The kernel holds it for the process (``flock``), so any end of the process
+releases it; the file stays and names the holder.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class LockTimeoutError(PipeprofError):
 
 @dataclass(frozen=True)
 class LockState:
-    """How the lock was had.
+    """Result of acquiring the lock.
 
     Attributes:
-        held: Whether it is held; ``False`` if it had to be left out.
-        waited_seconds: How long another one was waited for.
-        warning: Why it was left out, in a sentence.
+        held: Whether it is held; ``False`` if locking is impossible here.
+        waited_seconds: Time waited for another command.
+        warning: Why locking is impossible, in a sentence.
     """
 
     held: bool
@@ -52,7 +52,7 @@ class LockState:
 
 
 def lock_folder(uid: int | None = None) -> Path:
-    """Where the lock file lives: the user's runtime folder, else a folder of the user's own among temporary files.
+    """Return the folder of the lock file: the user's runtime folder, else a folder of the user's in the temporary one.
 
     The runtime folder is passed over where it is not there or, after a change of user, somebody else's.
     """
@@ -63,7 +63,7 @@ def lock_folder(uid: int | None = None) -> Path:
 
 
 def _open(folder: Path) -> int:
-    """The lock file, made if need be. Raises ``OSError``, also for a folder that somebody else could have planted."""
+    """Open or create the lock file. Raises ``OSError``, also for a folder that another user could have created."""
     folder.mkdir(mode=0o700, parents=False, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
@@ -82,7 +82,7 @@ def _try(fd: int) -> bool:
 
 
 def _holder(fd: int) -> int | None:
-    """Process id written by the one who has the lock; ``None`` between taking it and writing."""
+    """Return the holder's process id; ``None`` between acquiring and writing."""
     try:
         told = json.loads(os.pread(fd, 1 << 16, 0))
     except (OSError, ValueError):
@@ -98,7 +98,7 @@ def _wait(
     wait: Callable[[float], object],
     clock: Callable[[], float],
 ) -> float:
-    """Wait until the lock is had; the seconds that took."""
+    """Wait for the lock; return the seconds waited."""
     start = clock()
     while True:
         waited = clock() - start
@@ -163,7 +163,7 @@ def measuring_lock(
 
 
 def _write(fd: int, command: Sequence[str]) -> None:
-    """Say who has the lock; a full disk only costs the others the name."""
+    """Write the holder's process id; on a full disk others only miss the name."""
     text = json.dumps({"pid": os.getpid(), "command": list(command)}).encode()
     try:
         os.ftruncate(fd, 0)

@@ -1,4 +1,4 @@
-"""The worker's process, seen from its parent: started in a group of its own, and ended with all that it started."""
+"""Worker process as seen by its parent: started in its own process group, ended with all its children."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _GOES_ON = re.compile(r"^(?:\s|Traceback |\w+(?:Error|Exception)\b|\[\[)")
 
 
 class Output:
-    """The first and the last of what the worker printed, bounded however much that was."""
+    """Bounded beginning and end of the worker's output."""
 
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
@@ -49,7 +49,7 @@ class Output:
         self._lost = 0
 
     def add(self, chunk: bytes) -> None:
-        """Take what was printed."""
+        """Add a chunk of output."""
         self._head += chunk[: max(0, HEAD_BYTES - len(self._head))]
         self._chunks.append(chunk)
         self._size += len(chunk)
@@ -59,11 +59,11 @@ class Output:
             self._lost += gone
 
     def text(self) -> str:
-        """Return all that is kept."""
+        """Return the text kept."""
         return b"".join(self._chunks)[-OUTPUT_BYTES:].decode("utf-8", "replace")
 
     def users(self) -> str | None:
-        """Return the beginning and the end without TensorFlow's own log lines; `None` if nothing is left."""
+        """Return beginning and end without TensorFlow's log lines; `None` if nothing is left."""
         lines = list(_without_log(_lines(self.text())))
         head: list[str] = []
         if self._lost > len(self._head):
@@ -78,7 +78,7 @@ class Output:
 
 
 def _lines(text: str) -> list[str]:
-    """Return the lines as a terminal would leave them: without colours, and of what was overwritten only the last."""
+    """Return the lines as a terminal shows them: without colours, of overwritten text only the last."""
     lines = _COLOURS.sub("", text).replace("\r\n", "\n").split("\n")
     seen = [line.rstrip("\r").rpartition("\r")[2] for line in lines]
     return seen if seen[-1] else seen[:-1]
@@ -96,7 +96,7 @@ def _without_log(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _read_all(descriptor: int, into: Output) -> bool:
-    """Read what is there; returns whether more may come."""
+    """Read the available bytes; return whether more may come."""
     while True:
         try:
             data = os.read(descriptor, 1 << 16)
@@ -108,7 +108,7 @@ def _read_all(descriptor: int, into: Output) -> bool:
 
 
 class WorkerProcess:
-    """Starts the worker and holds its pipes.
+    """Worker process with its pipes.
 
     Attributes:
         messages: Descriptor to read messages from.
@@ -160,7 +160,7 @@ class WorkerProcess:
         return self._end.send(command)
 
     def read_messages(self) -> list[WorkerMessage] | None:
-        """Return the messages that have come; `None` once the worker has closed its end."""
+        """Return the messages received; `None` once the worker has closed its end."""
         found: list[WorkerMessage] = []
         while True:
             try:
@@ -172,22 +172,22 @@ class WorkerProcess:
             found += self._end.feed(data)
 
     def read_output(self) -> bool:
-        """Take what was printed, and stacks that were dumped; returns whether more may be printed."""
+        """Read output and dumped stacks; return whether more output may come."""
         _read_all(self.dumped, self.stacks)
         return _read_all(self.printed, self.output)
 
     @property
     def returncode(self) -> int | None:
-        """How the worker ended: its exit status, or minus the signal; `None` while it runs."""
+        """Return the exit status, or minus the signal; `None` while it runs."""
         return self._process.poll()
 
     def dump_stacks(self) -> None:
-        """Have the stacks of all threads printed, even where Python's lock is held."""
+        """Make the worker print the stacks of all threads, even while the GIL is held."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGUSR1)
 
     def end(self) -> int:
-        """Kill the whole group, also what is stopped in it, and wait for the worker."""
+        """Kill the whole group, stopped processes included, and wait for the worker."""
         end_group(self.pid)
         return self._process.wait()
 

@@ -1,4 +1,4 @@
-"""What the harness tells whoever is watching while it runs."""
+"""Progress events of the harness."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Receives events from the harness; how they look is the caller's business."""
+    """Receiver of progress events, implemented by the caller."""
 
     def phase(self, name: str, seconds_expected: float | None) -> None:
-        """A phase of the sample began; `seconds_expected` is how long it should last, if that is known."""
+        """Begin a phase; `seconds_expected` is its expected length, None if unknown."""
 
     def tick(self, rate: float | None, done: float, total: float | None) -> None:
-        """The current rate in batches per second, and how far the phase has come (seconds or steps)."""
+        """Update the rate in batches per second, and the progress of the phase (seconds or steps)."""
 
     def note(self, text: str) -> None:
-        """Something the user should know now, in one sentence."""
+        """Show a note to the user, in one sentence."""
 
     def data(self, name: str, done: int, total: int) -> None:
-        """A synthesised input is being made: `done` of `total` items."""
+        """Update the progress of a synthesised input: `done` of `total` items."""
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """End the progress."""
 
 
 class Silent:
-    """A progress that shows nothing."""
+    """Progress without output."""
 
     def phase(self, name: str, seconds_expected: float | None) -> None:
         """Ignore it."""
@@ -40,4 +40,4 @@ class Silent:
         """Ignore it."""
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""Messages of the worker, collected."""
+"""Collected messages of the worker."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SeenPhase:
 
 @dataclass
 class Observed:
-    """The worker's messages, collected.
+    """Collected messages of the worker, with the latest of each kind.
 
     Attributes:
         phases: Phases begun, in order.
@@ -64,9 +64,9 @@ class Observed:
         replayed: Steps with preloaded batches.
         warm: Steps with the source files in memory, after they were measured with the files evicted.
         versions: Of libraries in the worker.
-        answer: The latest answer to the question what it is doing.
+        answer: The latest answer to a query of its state.
         error: What it raised.
-        done: Nothing more will come.
+        done: Whether the worker has sent its last message.
         heard: When it last made progress, in seconds of `clock`.
     """
 
@@ -99,7 +99,7 @@ class Observed:
 
     @property
     def phase(self) -> PhaseName:
-        """What the worker is doing, or did last."""
+        """Current or last phase of the worker."""
         return self.phases[-1].name if self.phases else "import"
 
     @property

@@ -1,4 +1,4 @@
-"""What a run is asked to do, and the job that the worker gets."""
+"""Settings of a run, and the worker's job derived from them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEFAULT_TIMEOUT = 120.0
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Everything the command line says about a run; `None` leaves it to the spec, then to the default.
+    """Settings of a run from the command line; `None` falls back to the spec, then to the default.
 
     Attributes:
         target: What to measure.
@@ -102,7 +102,7 @@ def plan(settings: RunSettings) -> Plan:
 
 
 def describe_step(step: Step, base: Path) -> tuple[StepJob, str]:
-    """Return a step as the worker's job has it, and in words; a Python step's file is resolved against `base`."""
+    """Convert a step for the worker's job, and to words; a Python step's file is resolved against `base`."""
     if step.python is not None:
         path = base / step.python.file
         target = f"{path.resolve()}:{step.python.function}"
@@ -135,7 +135,7 @@ def job_of(
     memory_limit: int | None,
     warm: Sequence[Path] = (),
 ) -> Job:
-    """Return the worker's job.
+    """Build the worker's job.
 
     Args:
         settings: What the command line says.
@@ -173,7 +173,7 @@ def job_of(
 
 
 def python_files(loaded: LoadedSpec) -> list[Path]:
-    """Return the Python files that a spec names, wherever it may name one."""
+    """List the Python files that a spec names anywhere."""
     from pipeprof.pipelines.ops.values.values import PythonRef
     from pipeprof.pipelines.spec.paths import leaves
 

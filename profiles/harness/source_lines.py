@@ -1,4 +1,4 @@
-"""Where in the user's files the stages of a function target are written."""
+"""Source lines of a function target's stages in the user's files."""
 
 from __future__ import annotations
 

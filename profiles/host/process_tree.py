@@ -44,7 +44,7 @@ class Walker(Protocol):
 
 
 def family_bytes(parent: int, pages: Mapping[int, Pages], shares: Mapping[int, Shares], libraries: int = 0) -> int:
-    """Return memory of all, each page once; of a process without shares all that is resident.
+    """Return the memory of a family, each page once; of a process without shares all resident bytes.
 
     Args:
         parent: The parent's id.

@@ -1,4 +1,4 @@
-"""The pair of pipes between harness and worker: one JSON object a line.
+"""Pair of pipes between harness and worker: one JSON object per line.
 
 The worker's end keeps a thread on the harness's pipe. It answers questions while the main thread is inside TensorFlow,
 passes on the request to stop, and ends the worker's whole process group when the harness is gone.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Command = Literal["look", "stop"]
-"""What the harness sends after the job: a question what the worker is doing, or the request to stop."""
+"""Commands of the harness after the job: a query of the worker's state, or the request to stop."""
 
 
 class WorkerEnd:
@@ -62,7 +62,7 @@ class WorkerEnd:
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Hold back what this thread sends and send it at the end, in one piece: each piece wakes the harness."""
+        """Buffer this thread's messages and send them together at the end: each write wakes the harness."""
         me = threading.get_ident()
         self._held[me] = []
         try:
@@ -90,7 +90,7 @@ class WorkerEnd:
 
     @staticmethod
     def _answer_with(answer: Callable[[], Answer]) -> Answer:
-        """Answer. It looks at what the main thread is changing: if that fails, the thread must go on reading."""
+        """Send an answer. It reads state that the main thread changes: if that fails, the thread must continue."""
         try:
             return answer()
         except Exception as error:
@@ -98,7 +98,7 @@ class WorkerEnd:
 
 
 def _fields(line: str | bytes) -> dict[str, object]:
-    """Return the JSON object of a line; empty for any other line, such as one that its writer's death cut off."""
+    """Parse the JSON object of a line; empty for any other line, such as one truncated by its writer's death."""
     try:
         fields = json.loads(line)
     except ValueError:
@@ -107,7 +107,7 @@ def _fields(line: str | bytes) -> dict[str, object]:
 
 
 class HarnessEnd:
-    """The harness's end: writes the job and commands, takes bytes and gives back messages."""
+    """The harness's end of the channel: writes the job and commands, decodes bytes to messages."""
 
     def __init__(self, write_fd: int) -> None:
         self._write_fd = write_fd
@@ -129,7 +129,7 @@ class HarnessEnd:
         return True
 
     def feed(self, data: bytes) -> list[WorkerMessage]:
-        """Return messages completed by `data`; a line that the worker's death cut off is dropped."""
+        """Return messages completed by `data`; a line truncated by the worker's death is dropped."""
         *lines, self._pending = (self._pending + data).split(b"\n")
         messages = (decode_message(_fields(line)) for line in lines)
         return [message for message in messages if message is not None]

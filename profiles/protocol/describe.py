@@ -1,4 +1,4 @@
-"""What harness and worker say to each other to write a spec of a user's function: one job, one answer."""
+"""Messages between harness and worker for writing a spec of a user's function: one job, one answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class DescribeJob:
-    """One function.
+    """Job: write a spec of one function.
 
     Attributes:
         parent_pid: The harness's; the worker ends with it.
@@ -35,7 +35,7 @@ class SpecOfFunction:
 
     Attributes:
         text: The spec.
-        unsaid: What was left in Python, and why.
+        unsaid: Parts left in Python, and why.
         stages: Number of its stages.
         equal: Whether the graph that TensorFlow runs for it is the function's; None if they were not compared.
         why: Why they were not.
@@ -62,7 +62,7 @@ class DescribeFailure:
 
 @dataclass(frozen=True)
 class DescribeAnswer:
-    """One of the two."""
+    """Answer of the worker: the spec, or the failure."""
 
     spec: SpecOfFunction | None = None
     failure: DescribeFailure | None = None

@@ -1,4 +1,4 @@
-"""What the harness gives the worker to do."""
+"""Job of the worker: one sample."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ class Job:
 
 
 def as_pairs(value: Any) -> Any:
-    """A spec's data with every mapping as a list of pairs: JSON would turn its keys that are numbers into text."""
+    """Convert a spec's data, every mapping to a list of pairs: JSON would turn numeric keys into text."""
     if isinstance(value, dict):
         return {"pairs": [[key, as_pairs(inner)] for key, inner in value.items()]}
     return [as_pairs(inner) for inner in value] if isinstance(value, list) else value
 
 
 def from_pairs(value: Any) -> Any:
-    """Return the inverse of `as_pairs`."""
+    """Convert back from `as_pairs`."""
     if isinstance(value, dict):
         return {key: from_pairs(inner) for key, inner in value["pairs"]}
     return [from_pairs(inner) for inner in value] if isinstance(value, list) else value

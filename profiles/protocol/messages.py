@@ -2,7 +2,7 @@
 
 A message is one line of JSON: the fields of the dataclass, and the name of its class as ``m``. A class that derives
 from `WorkerMessage` is one; nothing else has to be registered. Times are seconds, sizes bytes, unless the name says
-otherwise; None stands for what is not known.
+otherwise; None stands for an unknown value.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ def decode_message(fields: dict[str, object]) -> WorkerMessage | None:
 
 @dataclass(frozen=True)
 class PhaseBegan(WorkerMessage):
-    """A phase begins."""
+    """Begin of a phase."""
 
     name: PhaseName
 
 
 @dataclass(frozen=True)
 class PhaseEnded(WorkerMessage):
-    """A phase is over.
+    """End of a phase.
 
     Attributes:
         peak: The kernel's high-water mark of resident memory in the phase; None where it is not exact.
@@ -83,7 +83,7 @@ class Measured(WorkerMessage):
     """The measured steps so far.
 
     Attributes:
-        idle_share: Of the device; None without one, as are `gaps`.
+        idle_share: Idle share of the device; None without one, as are `gaps`.
         loop: None while the measurement goes on.
     """
 
@@ -146,8 +146,8 @@ class MemoryReading(WorkerMessage):
         near_heap: Of `heap` then.
         near_free: Of `heap_free` then.
         pool: Resident bytes of the pool's regions; `live` counts only the part in use.
-        pool_hidden: What regions that were not found may take in addition.
-        pool_index: What the pool's index of its regions takes in addition.
+        pool_hidden: Upper bound of bytes in further regions that were not found.
+        pool_index: Bytes of the pool's index of its regions, in addition.
     """
 
     rss: int
@@ -187,7 +187,7 @@ class MemoryMoment:
 
 @dataclass(frozen=True)
 class MemoryLook(WorkerMessage):
-    """Memory and TensorFlow's model in the middle of a phase, in case that the worker dies before its report."""
+    """Memory and TensorFlow's model during a phase, in case the worker dies before its report."""
 
     phase: PhaseName
     memory: MemoryMoment
@@ -223,12 +223,12 @@ class PythonObjects:
 
 @dataclass(frozen=True)
 class MemoryReport(WorkerMessage):
-    """All that the worker knows of its memory, when the measurement is over.
+    """The worker's memory readings, sent after the measurement.
 
     Attributes:
         mapped_data: Resident bytes of mapped files that are not libraries.
         batch_bytes: Of a batch that the loop holds.
-        trimmed: What glibc gave back in the end.
+        trimmed: Bytes that glibc returned in the end.
     """
 
     readings: list[MemoryReading]
@@ -279,7 +279,7 @@ class TracedWork:
 
     Attributes:
         computing: Share of `ms` in which the threads compute.
-        waiting: Share in which they want a core.
+        waiting: Share in which they wait for a core.
         intra_op_ms: Time of further threads that compute parts of its ops.
         ops: Milliseconds by op.
     """
@@ -379,14 +379,14 @@ class Warned(WorkerMessage):
 
 @dataclass(frozen=True)
 class Answer(WorkerMessage):
-    """What the worker is doing now, from the thread that hears the harness.
+    """The worker's current state, from the thread that reads the harness's commands.
 
     Attributes:
         frames: The user's innermost frame of each thread.
         model: Of the running pipeline.
         measured: The steps so far, while they are measured.
         memory: None before the first reading.
-        failed: Why there is nothing of this.
+        failed: Why the state could not be read; None if it was.
     """
 
     phase: PhaseName | None = None
@@ -403,7 +403,7 @@ class Raised(WorkerMessage):
 
     Attributes:
         phase: In which it was raised.
-        kind: ``spec`` where the spec or the command line is to blame, ``pipeline`` where the pipeline raised.
+        kind: ``spec`` for a fault of the spec or the command line, ``pipeline`` where the pipeline raised.
         code: A stable word.
         message: In one sentence.
         address: Of the stage; in a function target the user's own name of it, where it has one.
@@ -428,4 +428,4 @@ class Raised(WorkerMessage):
 
 @dataclass(frozen=True)
 class Done(WorkerMessage):
-    """Nothing more will come."""
+    """End of the messages."""

@@ -48,7 +48,7 @@ def decode_record(record_class: type[_Record], fields: Mapping[str, Any]) -> _Re
 
 @cache
 def _converters(record_class: type[Any]) -> dict[str, _Convert]:
-    """Converters of the fields whose JSON is not their value already."""
+    """Build converters for the fields whose JSON differs from their value."""
     hints = typing.get_type_hints(record_class)
     fields = {field.name for field in dataclasses.fields(record_class)}
     found = {name: _converter(hint) for name, hint in hints.items() if name in fields}
@@ -56,7 +56,7 @@ def _converters(record_class: type[Any]) -> dict[str, _Convert]:
 
 
 def _converter(hint: Any) -> _Convert | None:
-    """Return a function from JSON to a value of the type; None where they are the same."""
+    """Build a function from JSON to a value of the type; None where they are the same."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         record_class: type = hint
         return lambda value: decode_record(record_class, value)

@@ -78,7 +78,7 @@ class BatchSize:
 
 @dataclass(frozen=True)
 class LoopCost:
-    """What is only known when the measurement is over.
+    """Values known only after the measurement.
 
     Attributes:
         overhead_ns: Time of pipeprof's bookkeeping in the loop.

@@ -266,9 +266,7 @@ def _fixed(node: Node) -> tuple[bool, ...] | None:
 
 
 def _options(written: StageGraph, executed: StageGraph) -> dict[str, object]:
-    """Return the options set by the user, without TensorFlow's additions at run time (a pool of one thread per
-    core).
-    """
+    """Return the options set by the user, without TensorFlow's own at run time (one pool thread per core)."""
     found = dict(written.options)
     if executed.root is not None and not executed.has("Model"):
         found["autotune.enabled"] = False

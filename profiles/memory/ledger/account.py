@@ -1,4 +1,4 @@
-"""The memory ledger, series and growth of a profile, from a run's readings and looks."""
+"""Memory ledger, series and growth of a profile, from a run's readings and looks."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ _TUNABLE = ("prefetch", "parallel")
 _SAME_PEAK = 0.98
 _RUNNING = ("warmup", "measure")
 PYTHON_BYTES = 32_000_000
-"""Large objects count from here on: TensorFlow and what it imports hold some 10 MB of them."""
+"""Bytes of large objects from which they are reported: TensorFlow and its imports hold some 10 MB."""
 _WINDOWS = {"warmup": "warmup", "measure": "measure", "first": "first_element"}
 
 
 @dataclass(frozen=True)
 class LedgerInput:
-    """What there is to account with.
+    """Input of the ledger.
 
     Attributes:
         report: The worker's.
@@ -102,16 +102,16 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
 
 
 def looks(graphs: ParsedGraphs, report: MemoryReport, *, by_address: bool, ops: Mapping[str, str] | None) -> list[Look]:
-    """Return the worker's looks, placed on the graphs that it sent."""
+    """Map the worker's looks to the stages of its graphs."""
     return map_looks(graphs.written, graphs.executed, report.looks, by_address=by_address, ops=ops)
 
 
 def before_running(view: PipelineView, arrays: int) -> MemoryPrediction:
-    """Return the prediction from what is written alone: nothing measured of a stage is used.
+    """Predict memory from the stages as written, without measured values.
 
     Args:
         view: The pipeline.
-        arrays: Bytes of the sources' arrays that are still there when it has been made.
+        arrays: Bytes of the sources' arrays that still exist after the build.
     """
     stages = tuple(replace(stage, measured=None) for stage in view.stages)
     nominal = sum(stage.source_bytes or 0 for stage in stages)
@@ -179,7 +179,7 @@ def _peak_reading(memory: Memory, readings: Mapping[str, MemoryReading]) -> str 
 
 
 def _at_pools_peak(readings: Mapping[str, MemoryReading], name: str) -> str:
-    """Of the stretches with the same peak the one in which the pool had most in use: it never gives memory back."""
+    """Choose, among stretches with the same peak, the one with most pool bytes in use: the pool never shrinks."""
     least = _SAME_PEAK * (readings[name].peak or 0)
     same = [one for one in _RUNNING if one in readings and (readings[one].peak or 0) >= least]
     return max([name, *same], key=lambda one: readings[one].live_peak or 0)
@@ -222,10 +222,9 @@ def entries_of(ledger: Ledger, predicted: MemoryPrediction | None) -> list[Ledge
 
 
 def _autotune(memory: Memory, seen: LedgerInput, limit: int | None) -> AutotuneMemory | None:
-    """AUTOTUNE's budget, where it tunes anything.
+    """Return AUTOTUNE's budget; None where it tunes nothing.
 
-    It matters where buffers as large as tuned prefetches become, plus what the budget does not count, are more than
-    the limit.
+    It matters where the largest tuned prefetches plus the memory outside the budget exceed the limit.
     """
     tuned = any(stage.measured is not None and stage.measured.tunable for stage in seen.view.stages)
     budget = next((look.ram_budget for look in reversed(seen.looks) if look.ram_budget), None)

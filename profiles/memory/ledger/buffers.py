@@ -1,4 +1,4 @@
-"""What the stages of a running pipeline held at each look at its model."""
+"""Buffered bytes and elements of the stages at each look at the running pipeline."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from pipeprof.profiles.protocol.messages import PipelineLook
 
 @dataclass(frozen=True)
 class Buffered:
-    """What one stage held."""
+    """Buffer of one stage at a look."""
 
     owner: Owner
     bytes: int
     elements: float
     room: float = 0.0
-    """Elements that it would still take: it may have held them between two looks."""
+    """Free places for elements: it may have held as many more between two looks."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _stages_by_place(
 
 
 def kind_of(node: ModelNodeDict) -> str:
-    """What the model calls an iterator, without a version."""
+    """Return the model's name of an iterator, without a version."""
     return re.sub(r"V\d+$", "", node["name"])
 
 

@@ -1,4 +1,4 @@
-"""What the ledger of memory is made from: readings of the process, and what stages held."""
+"""Input facts of the memory ledger: readings of the process, and stages' buffers."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Buffer:
-    """What a stage holds while the pipeline runs.
+    """Memory that a stage holds while the pipeline runs.
 
     Attributes:
-        owner: The ledger's word.
+        owner: Owner in the ledger.
         stage: Its id.
         bytes: As TensorFlow's model counts them, without what lies in another stage's memory.
         elements: How many elements.
@@ -52,7 +52,7 @@ class Buffer:
         most: Bytes that its elements take at most, where that is known of texts.
         parts: Its elements are parts of larger tensors; a tensor stays as long as one of its parts is held.
         pool_only: Its size is known only from the pool; growth of the heap cannot be attributed.
-        windows: They are windows, which no look counts.
+        windows: Its elements are windows, whose bytes the model does not count.
         weight: Elements of the source in one of its elements.
         alias: Its tensors are another stage's.
         overhead: Bytes in use of one element in addition to its values.
@@ -89,10 +89,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class LedgerFacts:
-    """What the ledger is made from.
+    """Measured facts for the ledger.
 
     Attributes:
-        readings: By the name of what had just ended: import, build, iterator, first, released, warmup, measure.
+        readings: By the name of the stretch that had just ended: import, build, iterator, first, released, warmup,
+            measure.
         peak: Largest resident memory of the process with its children.
         peak_phase: When it was reached: the name of the reading that ends that stretch.
         sources: In-memory sources.
@@ -106,7 +107,7 @@ class LedgerFacts:
         live: Pool bytes at that look.
         batch_bytes: Bytes of a batch that the loop holds.
         in_flight: Bytes that batches in flight and calls under way may take, by stage and owner.
-        trimmed: What glibc gave back in the end.
+        trimmed: Bytes that glibc returned in the end.
         captured: Functions of the pipeline hold constants.
         pool_scale: Bytes that the pool has in use for a byte of a buffered tensor: its chunks are up to twice as large.
         aliases: Owners and stages whose tensors are another stage's.
@@ -136,7 +137,7 @@ class LedgerFacts:
 
 @dataclass
 class Ledger:
-    """The entries, and what they leave."""
+    """Entries of the ledger, and the unattributed rest."""
 
     entries: list[Entry] = field(default_factory=list)
     unexplained: int = 0

@@ -1,4 +1,4 @@
-"""How memory went on after the buffers were full: what stages held over time, growth by steps, and whether it leaks."""
+"""Memory after the buffers have filled: series by stage, growth per step, leak detection."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LEAST_WINDOWS = 3
 MOST_WINDOWS = 10
 WINDOW_SECONDS = 0.5
 _IN_USE = 0.5
-"""The part of the growth that must be blocks in use: free ones between them are no leak, though a leak leaves some too
-(arrays kept in a generator: 71 % in use)."""
+"""Least share of the growth that is blocks in use, for a leak: free blocks between them are no leak, though a leak
+leaves some too (arrays kept in a generator: 71 % in use)."""
 _PACE = 0.5
-"""Times the pace of the first half that the second one must have: a leak goes on, and what fills at random, as a cache
-of the user's own, has half its pace left when half of what was missing is there."""
+"""Least pace of the second half relative to the first, for a leak: a leak continues, while a cache of the user's own
+that fills at random has half its pace left when it is half full."""
 FULL = 1.02
-"""A buffer is full from when it never again holds more than this times what it held."""
+"""A buffer is full from the look after which it never exceeds this multiple of its content."""
 _T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 _UPPER = 1.645
 _MOST_ALIKE = 0.999
@@ -40,7 +40,7 @@ class _MemoryPoint:
 
 
 def memory_series(looks: Sequence[Look], origin: float) -> MemorySeries | None:
-    """What each stage held at each look, and TensorFlow's live bytes.
+    """Build the series of buffered bytes by stage, and of TensorFlow's live bytes.
 
     Args:
         looks: In order.
@@ -103,7 +103,7 @@ def epoch_peaks(looks: Sequence[Look], series: Series, origin: float) -> MemoryE
 
 
 def filled_at(looks: Sequence[Look]) -> float | None:
-    """When the last buffer was full: from then on none grew beyond what it had held; None without looks."""
+    """Return the time at which the last buffer was full; None without looks."""
     if not looks:
         return None
     at = looks[0].t
@@ -111,7 +111,7 @@ def filled_at(looks: Sequence[Look]) -> float | None:
     for look in looks:
         for stage, one in look.by_stage.items():
             before = most.get(stage, 0.0)
-            # A large buffer may fill by little from look to look, and a small one says nothing of growth.
+            # A large buffer may fill slowly from look to look; a small one is no evidence of growth.
             if one.bytes > before + max(LEAK_BYTES / 5, min((FULL - 1) * before, LEAK_BYTES)):
                 at, most[stage] = look.t, one.bytes
     return at
@@ -182,7 +182,7 @@ def leak_estimate(
 
 
 def _in_use_growth(windows: Sequence[_MemoryPoint], outside: int | None) -> int | None:
-    """Bytes by which memory in use grew, in TensorFlow's pool and outside of it; None where neither is known."""
+    """Return the growth in bytes of memory in use, in TensorFlow's pool and outside; None where both are unknown."""
     first, last = windows[0].live, windows[-1].live
     live = round(last - first) if first is not None and last is not None else None
     return None if live is None and outside is None else (live or 0) + (outside or 0)
@@ -272,7 +272,7 @@ def memory_at(series: Series, at: float) -> float | None:
 
 
 def _windows(looks: Sequence[Look], seen: Sequence[_MemoryPoint], cuts: Sequence[float]) -> list[_MemoryPoint]:
-    """Return the means of what was seen from one cut until the next; empty where one has nothing."""
+    """Average the looks between successive cuts; empty where an interval has none."""
     found = []
     for low, high in pairwise(cuts):
         last = high == cuts[-1] == looks[-1].t
@@ -296,7 +296,7 @@ def _mean(of: Sequence[float]) -> float:
 
 
 def trend(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """Slope and half its 95 % interval, with errors that depend on the one before; infinite where unknown.
+    """Estimate the slope and half its 95 % interval, with autocorrelated errors; infinite where unknown.
 
     Memory comes and goes over several looks, so that the errors of neighbours are alike and the interval of least
     squares is too narrow. This is the regression of Prais and Winsten (Trend estimators and serial correlation, Cowles

@@ -1,7 +1,7 @@
-"""What buffers take in glibc's heap, and what the model does not count of them.
+"""Buffers in glibc's heap, and their bytes that the model does not count.
 
-Tensors below 256 KiB are blocks of the heap. What such an element takes in addition to its values was measured
-(`pipeprof.profiles.memory.predict.model`); the heap itself says how much there is in all, and how much is free.
+Tensors below 256 KiB are blocks of the heap. The overhead of such an element was measured
+(`pipeprof.profiles.memory.predict.model`); the heap's own counters give the total in use and free.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pipeprof.profiles.memory.ledger.facts import Buffer, LedgerFacts
 from pipeprof.profiles.protocol.messages import MemoryReading
 
 FULL = 0.5
-"""Of what buffers hold at the fullest look, what they must have held at another look that sizes them: with only a few
-elements the heap has grown by as much for everything else."""
+"""Least share of the fullest look's elements at another look used to size them: with only a few elements the heap has
+grown by as much for other reasons."""
 
 
 def within_heap(facts: LedgerFacts, buffers: list[Buffer]) -> list[Buffer]:
-    """Return buffers of small tensors hold no more than the heap has ever grown by: elements may share a tensor."""
+    """Limit buffers of small tensors to the growth of the heap: elements may share a tensor."""
     made, most = facts.readings.get("iterator"), _fullest(facts)
     small = [one for one in buffers if not (one.unsized or one.alias or one.pooled) and one.overhead and one.elements]
     if made is None or made.heap is None or most is None or not small:
@@ -38,13 +38,13 @@ def within_heap(facts: LedgerFacts, buffers: list[Buffer]) -> list[Buffer]:
 
 
 def _slots(buffers: Iterable[Buffer]) -> float:
-    """Return the bytes of the lists of large buffers, which have mappings of their own."""
+    """Return the bytes of the element lists of large buffers, which have their own mappings."""
     sizes = [SLOT_BYTES * one.elements for one in buffers if one.overhead and not one.alias]
     return sum(size for size in sizes if size >= MAPPED_FROM)
 
 
 def _mapped(facts: LedgerFacts, reading: MemoryReading, buffers: Iterable[Buffer]) -> float:
-    """Return the same as far as more was mapped at a reading than when the pipeline had been built."""
+    """Return the same, limited by the growth of mapped bytes since the pipeline was built."""
     built = facts.readings.get("build")
     if built is None or built.mapped is None or reading.mapped is None:
         return 0.0
@@ -75,7 +75,7 @@ def _fullest(facts: LedgerFacts) -> int | None:
 
 
 def holes_shown(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float:
-    """The part of the holes between buffered elements that is there: no more than is free; the usual one if unknown."""
+    """Return the share of the predicted holes that exists: limited by the free bytes; the usual one if unknown."""
     expected, free = sum(one.holes * one.elements for one in buffers if not one.alias), heap_free(facts)
     if free is None or not expected:
         return BUFFER_HOLES / MOST_BUFFER_HOLES
@@ -88,7 +88,7 @@ def total_holes(buffers: Sequence[Buffer], shown: float) -> float:
 
 
 def with_holes(buffers: Sequence[Buffer]) -> list[Buffer]:
-    """Ragged and sparse elements in a shuffle leave holes like others, once it is known how large they are."""
+    """Add holes of ragged and sparse elements in a shuffle, whose sizes are known only now."""
     return [
         replace(one, holes=BUFFER_HOLES * (one.bytes * (1 - one.pooled) / one.elements + one.overhead))
         if one.owner == "shuffle" and one.unsized and not one.texts and one.elements
@@ -98,7 +98,7 @@ def with_holes(buffers: Sequence[Buffer]) -> list[Buffer]:
 
 
 def filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) -> list[Buffer]:
-    """Give buffers whose bytes the model does not count what was measured of them, in proportion to their elements.
+    """Assign the measured bytes to buffers that the model does not size, in proportion to their elements.
 
     A text takes its letters and a block of the heap, which is known: what is left then has no owner. Where texts are
     parts of larger tensors, these stay with them, in the heap or in the pool.
@@ -130,7 +130,7 @@ def filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) ->
 
 
 def _extent(one: Buffer) -> float:
-    """What the uncounted bytes of a buffer are in proportion to."""
+    """Return the weight of a buffer in the division of uncounted bytes."""
     return one.bytes if one.texts else one.elements * one.weight
 
 

@@ -1,4 +1,4 @@
-"""What a pipeline's stages held at a look, as the ledger wants it: sources, buffers, and what is in flight."""
+"""Sources, buffers and batches in flight of a pipeline at a look, for the ledger."""
 
 from __future__ import annotations
 
@@ -41,33 +41,33 @@ _TAKEN_OVER = frozenset({
     "AsString", "EncodePng", "ReduceJoin", "RegexReplace", "StaticRegexReplace", "StringFormat", "StringJoin",
     "StringLower", "StringStrip", "StringUpper",
 })  # fmt: skip
-"""Ops whose texts are strings taken over: what their texts take beyond 48 B and an eighth was measured."""
+"""Ops whose results are strings that TensorFlow moves: their bytes beyond 48 B and an eighth were measured."""
 CONSTANT_BYTES = 1_000_000
-"""Constants in graphs count from here on: every function has a few."""
+"""Bytes of graph constants from which they are reported: every function has a few."""
 
 
 def source_tensors(view: PipelineView) -> Iterable[Source]:
-    """Its in-memory sources."""
+    """Yield the in-memory sources of a pipeline."""
     for stage in view.stages:
         if stage.source_bytes and stage.owner is None:
             yield Source(stage.id, stage.source_bytes, bool(stage.constant))
 
 
 def captured(view: PipelineView) -> bool:
-    """Return whether its functions carry constants that are worth speaking of."""
+    """Return whether its functions carry constants large enough to report."""
     sizes = [stage.function.constant_bytes or 0 for stage in view.stages if stage.function is not None]
     return sum(sizes) >= CONSTANT_BYTES
 
 
 def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
-    """What its stages held at a look, with what is known of their elements."""
+    """Yield the buffers of its stages at a look, with the known facts of their elements."""
     aliases = {(one.stage, one.owner) for one in held.held if one.how == "alias"}
     for stage_id, one in look.by_stage.items():
         stage = view.by_id.get(stage_id)
         if stage is None:
             yield Buffer(one.owner, stage_id, one.bytes, one.elements)
             continue
-        given = _given(view, stage, one.owner)
+        given = _held_elements(view, stage, one.owner)
         sizes = [component.nbytes for component in given.element or ()]
         known = [size for size in sizes if size is not None]
         unsized = any(
@@ -78,7 +78,7 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
         texts = unsized and all(component.dtype != "variant" for component in given.element or ())
         size, most, parts = one.bytes * share, math.inf, False
         if texts and (path := giver(view, given)) is not None and path.op == "list_files":
-            # The model counts only where a name lies.
+            # The model counts only the string object of a file name, not its letters.
             size, unsized, texts = PATH_BYTES * one.elements, False, False
             pooled = 0.0
         elif texts:
@@ -116,7 +116,7 @@ def _made_by_ops(view: PipelineView, given: StageView) -> bool:
 
 
 def _parts_of_texts(view: PipelineView, given: StageView) -> bool:
-    """Whether texts that come out of a stage are slices of tensors that its function makes: TensorFlow copies none."""
+    """Return whether a stage's texts are slices of tensors made by its function: TensorFlow copies none."""
     opening = giver(view, given)
     inside = [one for one in view.stages if opening is not None and one.owner == opening.id]
     read = {name for one in inside for name in one.inputs}
@@ -135,7 +135,7 @@ def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) 
     """
     shapes = [one.shape for one in given.element or () if one.dtype == "string"]
     if any(shape is None or None in shape for shape in shapes):
-        # Shorter texts lie within their 24 bytes.
+        # Shorter texts are stored inside their 24 bytes.
         texts = size / (2 * TEXT_BYTES)
     else:
         texts = elements * sum(math.prod(one or 0 for one in shape or ()) for shape in shapes)
@@ -147,7 +147,7 @@ def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) 
 def window_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
     """Assign to windows, whose size the model never reports, the live tensors that no other stage holds.
 
-    Where all of their tensors are large, what the heap has grown by is not theirs.
+    Where all of their tensors are large, growth of the heap is not theirs.
     """
     for one in held.unknown:
         stage = view.by_id[one.stage]
@@ -158,8 +158,8 @@ def window_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> It
             yield Buffer("batch", one.stage, 0.0, 1.0, unsized=True, pool_only=not small, windows=True)
 
 
-def _given(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
-    """The stage whose elements another one holds: its input, or itself, or the batch that a map fills by itself."""
+def _held_elements(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
+    """Return the stage whose elements another one holds: its input, itself, or the batch that a map fills itself."""
     if owner not in ("parallel", "batch"):
         return view.input_of(stage) or stage
     return fused_batch(view, stage) or stage
@@ -173,20 +173,20 @@ def _overhead(view: PipelineView, owner: Owner, given: StageView) -> int:
 
 
 def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> int:
-    """Bytes that an element of a size leaves free between the heap's blocks at most: how many there are is measured."""
+    """Return the most bytes that an element leaves free between heap blocks; their actual share is measured."""
     components = len(given.element or ()) or 1
     if owner == "cache":
         return ALIGNED_HOLE_BYTES * components
     used = element_overhead_bytes(components, counted=counted(view, given))
-    rest = _not_said(given, each)
+    rest = _unshaped_bytes(given, each)
     usual, more = small_bytes(view, given) + rest, small_bytes(view, given, SPLIT_FROM)
     more += rest if rest >= SPLIT_FROM else 0.0
     holes = BUFFER_HOLES * (used + min(usual, each)) + (MOST_BUFFER_HOLES - BUFFER_HOLES) * min(more, each)
     return round(holes) if owner == "shuffle" else 0
 
 
-def _not_said(given: StageView, each: float) -> float:
-    """Bytes of an element in small numeric tensors whose shape is not known, by what elements are measured to have."""
+def _unshaped_bytes(given: StageView, each: float) -> float:
+    """Estimate an element's bytes in small numeric tensors of unknown shape, from the measured element size."""
     sizes = [one.nbytes for one in given.element or ()]
     if None not in sizes or any(one.dtype in ("string", "variant") for one in given.element or ()):
         return 0.0
@@ -195,7 +195,7 @@ def _not_said(given: StageView, each: float) -> float:
 
 
 def own_shares(view: PipelineView) -> dict[str, float]:
-    """Return the part of what stages buffer that is not another stage's."""
+    """Return the share of each stage's buffered bytes that is not another stage's."""
     aliases = {one.stage for one in memory_prediction(view).held if one.how == "alias"}
     buffering = [stage for stage in view.stages if traits(stage.op).holds_elements]
     return {
@@ -212,17 +212,17 @@ def estimate_pool_scale(
     made: MemoryReading | None,
     consumer: float | None,
 ) -> float:
-    """Return how much more the pool has in use than the buffered tensors count, where least else was in it.
+    """Estimate the pool bytes in use per byte of buffered tensors, at the look with the least else in the pool.
 
     That is when no batches are requested and nothing is in flight, as at the one look after the measurement. The
     batches that stages take apart are there then, too; where there are windows, their size is unknown.
 
     Args:
         view: The pipeline.
-        held: What it should hold.
+        held: Its predicted memory.
         looks: All of them.
-        fullest: The one that the ledger is made from.
-        made: The reading just after the iterator was made.
+        fullest: The one used for the ledger.
+        made: The reading just after the iterator's creation.
         consumer: Bytes of a batch.
     """
     if fullest is None or made is None or made.live is None or any(window_buffers(view, held, fullest)):
@@ -254,7 +254,7 @@ def _weight(view: PipelineView, stage: StageView) -> float:
 def in_flight_batches(
     view: PipelineView, held: MemoryPrediction, look: Look | None, batch_bytes: float | None
 ) -> Iterable[tuple[Owner, str, int]]:
-    """Batches in flight and calls under way, which no buffer holds yet, and room that was filled between looks."""
+    """Yield batches and calls in flight, which are in no buffer yet, and places filled between looks."""
     for one in held.held:
         if one.owner == "batch":
             yield one.owner, one.stage, one.bytes
@@ -264,7 +264,7 @@ def in_flight_batches(
             if there is None or calls is None or not there.elements:
                 yield one.owner, one.stage, one.bytes
             else:
-                # Every call under way makes a result as large as those that wait, or a part of a batch that is held.
+                # Every call in flight makes a result as large as those that wait, or a part of a batch that is held.
                 under_way = min(view.cores, math.ceil(calls.parallelism or 1))
                 fused = fused_batch(view, view.by_id[one.stage]) is not None
                 each = view.by_id[one.stage].element_bytes or 0.0 if fused else there.bytes / there.elements

@@ -1,7 +1,7 @@
-"""The ledger of a run that was ended: what its last look showed, as of that moment.
+"""Memory ledger of an interrupted run, as of its last look.
 
-The graph is read after a measurement, so it is not there. Buffers are known by the names that TensorFlow gives its
-iterators; a stage is named only where a single written one can be meant.
+The graph is read after a measurement, so it is missing. Buffers are known by TensorFlow's iterator names; a stage is
+named only where a single written one matches.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _UNPLACED = "?"
 
 @dataclass(frozen=True)
 class LastLook:
-    """What there is to account with.
+    """Input of the ledger.
 
     Attributes:
         readings: The worker's, as far as it came.
@@ -54,7 +54,7 @@ class LastLook:
 
 
 def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] | None:
-    """The ledger of that moment, and what was predicted; None where not even TensorFlow's own memory is known."""
+    """Build the ledger of that moment and the prediction; None where TensorFlow's own memory is unknown."""
     rss = seen.memory.rss
     readings = {reading.name: reading for reading in seen.readings}
     if rss is None or "import" not in readings:
@@ -90,7 +90,7 @@ def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] |
 
 
 def _arrays(view: PipelineView, readings: Mapping[str, MemoryReading]) -> int:
-    """Bytes of the arrays that sources are made of: what loading them has taken, where that is a phase of its own."""
+    """Return bytes of the sources' arrays: the growth while loading them, where that is a separate phase."""
     loaded, base = readings.get("data"), readings["import"]
     if loaded is None:
         return 0
@@ -99,7 +99,7 @@ def _arrays(view: PipelineView, readings: Mapping[str, MemoryReading]) -> int:
 
 
 def _held(seen: LastLook) -> Iterable[tuple[str, Buffered]]:
-    """What iterators held, at the only written stage that each can belong to."""
+    """Yield the buffers of iterators with the only written stage that each can belong to."""
     nodes = seen.model["nodes"] if seen.model is not None else []
     kinds = [kind_of(node) for node in nodes]
     many = Counter(kinds)

@@ -1,4 +1,4 @@
-"""What buffers and sources take in TensorFlow's pool, which never gives memory back."""
+"""Buffers and sources in TensorFlow's pool, which never returns memory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pipeprof.profiles.memory.ledger.facts import Buffer, LedgerFacts
 from pipeprof.profiles.protocol.messages import MemoryReading
 
 _SOME = 1_000_000
-"""Tensors by which the pool is known to have had regions when the iterator was made."""
+"""Bytes of tensors that prove that the pool had regions when the iterator was created."""
 
 
 def pool_at(facts: LedgerFacts) -> MemoryReading | None:
-    """The reading that tells what the pool had resident at the peak, itself or a later one: it gives nothing back."""
+    """Return the reading with the pool's resident bytes at the peak: that one or a later one, as it never shrinks."""
     names = list(facts.readings)
     later = [facts.readings[name] for name in names[names.index(facts.peak_phase) :]]
     return next((one for one in later if one.pool is not None), None)
@@ -28,9 +28,9 @@ def in_use(facts: LedgerFacts) -> int | None:
 
 
 def pool_free(facts: LedgerFacts, residue: int) -> int:
-    """Bytes of the pool that were resident at the peak and not in use, without the residue of making the sources.
+    """Return the pool's resident bytes not in use at the peak, without the residue of creating the sources.
 
-    Where its pages were not counted, what it had in use before and no longer then.
+    Where its pages were not counted, the bytes that it had in use before and no longer then.
     """
     now, seen = facts.readings[facts.peak_phase], pool_at(facts)
     if seen is not None and seen.pool is not None:
@@ -41,7 +41,7 @@ def pool_free(facts: LedgerFacts, residue: int) -> int:
 
 
 def index_bytes(facts: LedgerFacts) -> int:
-    """What the pool's index has grown by since the iterator was made; 0 if unknown.
+    """Return the growth of the pool's index since the iterator's creation; 0 if unknown.
 
     With fewer tensors in it there would be fewer regions, but they are no stage's: the pool doubles with each.
     """
@@ -54,13 +54,13 @@ def index_bytes(facts: LedgerFacts) -> int:
 
 
 def within_pool(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -> list[Buffer]:
-    """Return buffers of large tensors hold no more than the pool ever had in use, or the process has grown by.
+    """Limit buffers of large tensors to the pool's peak in use, and to the growth of the process.
 
     Elements may share a tensor, as where a function gives a constant.
 
     Args:
         facts: All that is known.
-        buffers: What the model says.
+        buffers: Buffers by the model.
         most: Bytes of the pool in use at its peak, less those that were when the iterator had just been made.
     """
     made = facts.readings.get("iterator")
@@ -73,7 +73,7 @@ def within_pool(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -
 
 
 def in_chunks(buffers: list[Buffer], scale: float) -> list[Buffer]:
-    """Return buffers with what the pool's chunks take beyond their tensors.
+    """Add the pool chunks' bytes beyond the tensors to the buffers.
 
     The pool splits a free chunk into pieces of one size; the last piece keeps the rest, less than a piece. So of a
     larger tensor a larger part is rest, in proportion to its size and at most as much again.
@@ -101,7 +101,7 @@ def _scaled(one: Buffer, scale: float) -> Buffer:
 
 
 def used_again(facts: LedgerFacts) -> int:
-    """Return the bytes of what making the sources has left free in the pool that tensors have used again since.
+    """Return the bytes left free by creating the sources that later tensors have reused.
 
     The pool takes untouched free pieces as readily as those: only what it has in use, with holes,
     beyond what the process has grown by lies in memory that was there.

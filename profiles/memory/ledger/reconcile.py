@@ -1,8 +1,8 @@
-"""The ledger of memory: every byte of the peak at one owner, by arithmetic on what was measured.
+"""Reconciliation of the memory ledger: one owner for every byte of the peak, by arithmetic on measurements.
 
 Three things are measured of a running pipeline: resident memory, TensorFlow's live tensors (large ones lie in a pool
 of their own) and glibc's heap (small tensors, strings, everything else). TensorFlow's model says how they divide among
-the stages. What none of these covers is unexplained.
+the stages. The rest is unexplained.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ HELD = "tensors made while it was built"
 
 
 def reconcile(facts: LedgerFacts) -> Ledger:
-    """Give every byte of the peak an owner."""
+    """Assign every byte of the peak to an owner."""
     base = facts.readings["import"]
     entries = [Entry("runtime", None, base.rss, "measured")]
     entries += _python(facts)
@@ -51,10 +51,10 @@ def reconcile(facts: LedgerFacts) -> Ledger:
     entries += held
     listed = {(one.owner, one.stage) for one in held}
     entries += [Entry(owner, stage, 0, "alias") for owner, stage in facts.aliases if (owner, stage) not in listed]
-    entries += _building(facts, source)
+    entries += _build_residue(facts, source)
     slack = _slack(facts, residue, holes, pooled=counted)
-    found = _merged(_without_reuse([*entries, *residue, *slack], facts.peak))
-    found += _kept(facts, facts.peak - sum(one.bytes for one in found))
+    found = _merge_entries(_without_reuse([*entries, *residue, *slack], facts.peak))
+    found += _leaked_objects(facts, facts.peak - sum(one.bytes for one in found))
     found = [one for one in found if one.bytes or one.how == "alias"]
     return Ledger(found, facts.peak - sum(one.bytes for one in found))
 
@@ -69,7 +69,7 @@ def _python(facts: LedgerFacts) -> list[Entry]:
 
 
 def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
-    """What in-memory sources hold, and what making them has left in the pool."""
+    """Return the entries of in-memory sources, and of the residue in the pool from creating them."""
     base, made = facts.readings["import"], facts.readings.get("iterator") or facts.readings.get("build")
     found: list[Entry] = []
     if facts.files:
@@ -78,11 +78,11 @@ def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
     no_arrays = not (facts.sources or facts.captured)
     if made is None or (no_arrays and pooled < LEAST_TENSOR_BYTES):
         return found, []
-    # Without a source in memory: tensors that functions refer to, or that the user's code made on the way.
+    # Without an in-memory source: tensors that functions refer to, or temporary ones of the user's code.
     nominal = pooled if no_arrays else sum(one.bytes for one in facts.sources)
     array = facts.arrays
     in_heap = max(0, (made.heap or 0) - (base.heap or 0))
-    # A chunk of the pool may be larger than what lies in it; untouched pages take no memory.
+    # A chunk of the pool may be larger than its tensor; untouched pages take no memory.
     tensors = min(nominal, pooled) if pooled >= nominal / 2 else min(nominal, pooled + in_heap)
     if made.live is None:
         tensors = nominal
@@ -109,18 +109,18 @@ def _constant(facts: LedgerFacts) -> bool:
 
 
 def _residue(facts: LedgerFacts, touched: float) -> int:
-    """What the pool grew by while sources and iterator were made and no longer held then."""
+    """Return the pool's growth during the creation of sources and iterator that it no longer used afterwards."""
     base, made = facts.readings["import"], facts.readings.get("iterator")
     if made is None or made.live is None or facts.peak_phase == "build":
         return 0
     peaks = [facts.readings[name].live_peak or 0 for name in ("build", "iterator") if name in facts.readings]
     most = max(peaks, default=0)
-    # What the pool has handed out again since is no longer free.
+    # Bytes that the pool has reused since are no longer free.
     return round(max(0, most - max(made.live + used_again(facts), base.live_peak or 0)) * touched)
 
 
 def _copies(facts: LedgerFacts, known: int) -> int:
-    """Copies that were there at the peak: what the process had grown by while the source was made, beyond `known`."""
+    """Return bytes of copies at the peak: the growth while the source was created, beyond `known`."""
     readings = facts.readings
     base = readings["import"].rss
     if facts.peak_phase in ("build", "iterator"):
@@ -128,15 +128,15 @@ def _copies(facts: LedgerFacts, known: int) -> int:
     made, released = readings.get("iterator"), readings.get("released")
     if _constant(facts) and made is not None:
         grown = made.rss - base
-        late = _dropped(readings) if facts.peak_phase not in ("first",) else 0
+        late = _freed_by_conversion(readings) if facts.peak_phase not in ("first",) else 0
         return max(0, grown - late - known)
     if facts.peak_phase == "first" and made is not None and released is not None:
         # Held until the next array is converted, which is after the first element.
-        return _dropped(readings) or max(0, made.rss - base - known)
+        return _freed_by_conversion(readings) or max(0, made.rss - base - known)
     return 0
 
 
-def _dropped(readings: Mapping[str, MemoryReading]) -> int:
+def _freed_by_conversion(readings: Mapping[str, MemoryReading]) -> int:
     """Return bytes that the next conversion of an array freed."""
     first, released = readings.get("first"), readings.get("released")
     return max(0, first.rss - released.rss) if first is not None and released is not None else 0
@@ -154,7 +154,7 @@ def _only(sources: Sequence[Source]) -> str | None:
 
 
 def _held(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
-    """Return buffers, batches in flight and the loop's own batch; whether the pool is counted; the heap's holes."""
+    """Return entries of held batches and buffers; whether the pool is counted; bytes of the heap's holes."""
     running = facts.peak_phase not in ("build", "iterator")
     made, now = facts.readings.get("iterator"), facts.readings.get(facts.peak_phase)
     if not running or made is None or now is None:
@@ -186,9 +186,9 @@ def _held(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
     holes = total_holes(buffers, shown)
     entries = [_entry(one, shown) for one in buffers]
     if facts.leaked and left:
-        # All that comes and goes was counted: other live tensors were never freed.
+        # All temporary tensors are counted: other live tensors were never freed.
         return [*entries, *passing, Entry("python", None, round(left), "measured", LEAKED)], most is not None, holes
-    return [*entries, *_padded(passing, left)], most is not None, holes
+    return [*entries, *_scale_in_flight(passing, left)], most is not None, holes
 
 
 def _at_most_full(buffers: list[Buffer], left: float | None) -> tuple[list[Buffer], float | None]:
@@ -204,15 +204,15 @@ def _at_most_full(buffers: list[Buffer], left: float | None) -> tuple[list[Buffe
     return [replace(one, bytes=one.bytes + more(one)) if one in windows else one for one in buffers], 0.0
 
 
-def _kept(facts: LedgerFacts, left: int) -> list[Entry]:
-    """Python's small objects where memory leaks: what has no owner, at most what as many as there are more can take."""
+def _leaked_objects(facts: LedgerFacts, left: int) -> list[Entry]:
+    """Assign unowned bytes of a leak to Python's small objects, at most as many as the added blocks can take."""
     made, now = facts.readings.get("iterator"), facts.readings.get(facts.peak_phase)
     if not facts.leaked or made is None or now is None or made.blocks is None or now.blocks is None:
         return []
     return [Entry("python", None, max(0, min(left, PYTHON_BLOCK_BYTES * (now.blocks - made.blocks))), "measured", KEPT)]
 
 
-def _padded(entries: list[Entry], left: float | None) -> list[Entry]:
+def _scale_in_flight(entries: list[Entry], left: float | None) -> list[Entry]:
     """Scale batches in flight to the pool bytes in use that have no owner: their chunks are up to twice as large."""
     inside = [one for one in entries if one.bytes >= POOLED_FROM]
     total = sum(one.bytes for one in inside)
@@ -229,8 +229,8 @@ def _entry(one: Buffer, shown: float) -> Entry:
     return Entry(one.owner, one.stage, total, "measured" if one.windows else "model")
 
 
-def _merged(entries: Iterable[Entry]) -> list[Entry]:
-    """What a stage holds and what it is making as one entry of an owner."""
+def _merge_entries(entries: Iterable[Entry]) -> list[Entry]:
+    """Merge entries of the same owner and stage: buffered and in flight."""
     found: dict[tuple[str, str | None, str | None], Entry] = {}
     making: dict[tuple[str, str | None, str | None], int] = {}
     for one in entries:
@@ -261,8 +261,8 @@ def _slack(facts: LedgerFacts, residue: Sequence[Entry], holes: float, *, pooled
     return found
 
 
-def _building(facts: LedgerFacts, source: Sequence[Entry]) -> list[Entry]:
-    """What building the pipeline has left in Python and TensorFlow, where no source's copies hide it."""
+def _build_residue(facts: LedgerFacts, source: Sequence[Entry]) -> list[Entry]:
+    """Return the bytes that the build has left in Python and TensorFlow, where no source's copies mask them."""
     base, made = facts.readings["import"], facts.readings.get("iterator") or facts.readings.get("build")
     if made is None or source or facts.peak_phase in ("build", "iterator"):
         return []
@@ -272,7 +272,7 @@ def _building(facts: LedgerFacts, source: Sequence[Entry]) -> list[Entry]:
 
 
 def _without_reuse(entries: list[Entry], peak: int) -> list[Entry]:
-    """Free memory that later buffers use again is theirs: where the sum is too large, it was used.
+    """Reduce free memory that later buffers have reused: where the sum exceeds the peak, it was.
 
     Python's objects are counted after the trace: of those that grow some were not there yet.
     """

@@ -1,4 +1,4 @@
-"""Buffers that TensorFlow itself lets grow while it runs, and by how much: tuned prefetches, and fused batches.
+"""Buffers that TensorFlow grows at run time, and by how much: tuned prefetches, and fused batches.
 
 A tuned prefetch begins with one element and doubles its buffer whenever that was full and later empty, as in front of a
 step that now and then takes longer: 512 elements of 1 MB were reached in 8 s (TensorFlow 2.21). From `DOUBLED_UP_TO`
@@ -24,7 +24,7 @@ from pipeprof.profiles.view.view import AUTOTUNE, INFINITE, PipelineView, StageV
 
 @dataclass(frozen=True)
 class Tuned:
-    """The tuned prefetches that hold tensors of their own.
+    """Tuned prefetches that hold tensors of their own.
 
     Attributes:
         growth: By how many bytes each stage may grow beyond what is predicted, by its address; infinite where the size
@@ -39,13 +39,13 @@ class Tuned:
 
     @property
     def bytes(self) -> float:
-        """By how much they may grow together."""
+        """Return the bytes by which all of them may grow."""
         total = sum(self.growth.values())
         return total if self.budget is None else min(total, self.budget)
 
     @property
     def words(self) -> str:
-        """The prefetches for a sentence."""
+        """Name the prefetches in a sentence."""
         return "its prefetches" if len(self.growth) > 1 else "its prefetch"
 
 
@@ -56,7 +56,7 @@ def is_tuned(stage: StageView) -> bool:
 
 
 def tuned_prefetches(view: PipelineView, memory: MemoryPrediction) -> Tuned:
-    """Return the prefetches of a pipeline that may grow.
+    """Find the prefetches of a pipeline that may grow.
 
     Args:
         view: The pipeline as TensorFlow runs it.
@@ -101,7 +101,7 @@ class Filled:
 
 
 def filled_ahead(view: PipelineView, memory: MemoryPrediction) -> dict[str, Filled]:
-    """Return the maps of a pipeline that may fill more batches than is predicted, by their addresses.
+    """Find the maps that may fill more batches than predicted, by their addresses.
 
     Args:
         view: The pipeline as TensorFlow runs it.

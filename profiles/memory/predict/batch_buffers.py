@@ -22,7 +22,7 @@ class Portion:
 
     Attributes:
         count: How many.
-        what: What they are, for the formula.
+        what: Their name in the formula.
         size: Bytes of each; ``None`` where that is not known.
     """
 
@@ -61,7 +61,7 @@ def _batched(view: PipelineView, stage: StageView, below: StageView | None) -> I
 
 
 def _rebatched(view: PipelineView, stage: StageView, below: StageView | None) -> Iterator[Portion]:
-    """Yield a part of one batch is a view of it, if it begins where a view can; parts of several are put together anew.
+    """Yield the buffers of a rebatch: a part of one batch is a view if aligned, parts of several are copied.
 
     A view keeps its whole batch alive until the next one is complete.
     """

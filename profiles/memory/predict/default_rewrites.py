@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 _OPTIMIZATION = "experimental_optimization"
 ADDED = "injected.0"
-"""What the prefetch that TensorFlow adds is called, as in a run."""
+"""Name of the prefetch that TensorFlow adds, as in a run."""
 
 
 def foreseen(view: PipelineView) -> PipelineView:
-    """Return the pipeline as TensorFlow should run it."""
+    """Apply TensorFlow's default rewrites to the view."""
     if not rewritten(view) or view.options.get("autotune.enabled") is False:
         return view
     found = view
@@ -45,7 +45,7 @@ def foreseen(view: PipelineView) -> PipelineView:
 
 
 def _parallelized(stage: StageView) -> bool:
-    """Return whether it is a serial map without state; where the ops are not known, it is taken to have some.
+    """Return whether TensorFlow makes the stage parallel: a serial map known to be stateless.
 
     Within a function TensorFlow makes nothing parallel.
     """

@@ -1,4 +1,4 @@
-"""What comes out of a stage and how large it is, also where TensorFlow's own spec leaves open how large a batch is."""
+"""Components and bytes of a stage's elements, also where TensorFlow's element spec leaves the batch size open."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Size:
 
     @property
     def words(self) -> str:
-        """The bytes for a sentence."""
+        """Format the bytes for a sentence."""
         return f"at least {in_words(self.bytes)}" if self.partial else in_words(self.bytes)
 
     def less(self, shared: float) -> Size:
-        """Without the bytes that belong to another stage."""
+        """Subtract the bytes that belong to another stage."""
         return Size(max(0.0, self.bytes - shared), self.partial)
 
 
 def element_size(view: PipelineView, stage: StageView) -> Size | None:
-    """Return the size of one element that comes out of a stage; of a file name that of one of usual length."""
+    """Return the size of one output element of a stage; file names count with a usual length."""
     if stage.element_bytes is not None:
         return Size(stage.element_bytes)
     one = giver(view, stage)
@@ -48,7 +48,7 @@ def element_size(view: PipelineView, stage: StageView) -> Size | None:
 
 
 def components(view: PipelineView, stage: StageView) -> tuple[ComponentView, ...]:
-    """Return the components of an element, batches taken to be full.
+    """Return the components of an element, assuming full batches.
 
     Without ``drop_remainder`` the last batch may be smaller than the others, so that TensorFlow does not say how large
     a batch is.
@@ -57,13 +57,13 @@ def components(view: PipelineView, stage: StageView) -> tuple[ComponentView, ...
 
 
 def rows_of(view: PipelineView, stage: StageView) -> int | None:
-    """Return the first dimension of what comes out of a stage that gives batches; ``None`` where it is not known."""
+    """Return the first dimension of a stage's batches; ``None`` where unknown."""
     rows = {one.shape[0] for one in components(view, stage) if one.shape}
     return rows.pop() if len(rows) == 1 else None
 
 
 def batch_size_of(stage: StageView) -> int | None:
-    """Return how many elements a stage puts into its largest batch; ``None`` where that is not written."""
+    """Return the number of elements in a stage's largest batch; ``None`` if not written."""
     size = stage.arguments.get("batch_size")
     sizes = size if isinstance(size, list) else [size]
     known = [one for one in sizes if isinstance(one, int) and one > 0]
@@ -89,7 +89,7 @@ def _completed(view: PipelineView, stage: StageView, seen: frozenset[str]) -> tu
 def _mapped(
     stage: StageView, found: tuple[ComponentView, ...], given: Sequence[ComponentView]
 ) -> tuple[ComponentView, ...]:
-    """What a map makes of batches: as many rows as it is given, if its function works element by element."""
+    """Return a map's components: as many rows as its input, if its function works element by element."""
     rows = {one.shape[0] for one in given if one.shape}
     if stage.function is None or not stage.function.elementwise or len(rows) != 1:
         return found
@@ -110,7 +110,7 @@ def _made_by(view: PipelineView, stage: StageView) -> StageView | None:
 
 
 def _shape(stage: StageView, given: Shape | None) -> Shape | None:
-    """What a stage makes of a shape, if nothing but the shape decides on it."""
+    """Return a stage's output shape where it depends only on the input shape."""
     if given is None:
         return None
     size = batch_size_of(stage)
@@ -119,7 +119,7 @@ def _shape(stage: StageView, given: Shape | None) -> Shape | None:
     if stage.op == "batch":
         return (size, *given)
     if stage.op == "padded_batch":
-        # How long the rows become is the function's or the data's business.
+        # The length of padded rows depends on the function or the data.
         return (size, *(None for _ in given))
     if stage.op == "rebatch" and given:
         return (size, *given[1:])

@@ -1,4 +1,4 @@
-"""How many calls of a stage run at a time, and which batch a map fills by itself.
+"""Parallel calls of a stage, and the batch fused with a map.
 
 Both are as TensorFlow rewrites the pipeline, unless its default optimizations are off.
 """
@@ -18,7 +18,7 @@ _OPTIMIZATION = "experimental_optimization"
 
 
 def parallel_calls(view: PipelineView, stage: StageView) -> int | None:
-    """Call at a time; ``None`` for a serial stage."""
+    """Return the number of parallel calls; ``None`` for a serial stage."""
     calls = stage.arguments.get("num_parallel_calls")
     if isinstance(calls, int) and calls > 0:
         return calls if calls > 1 else None
@@ -29,7 +29,7 @@ def parallel_calls(view: PipelineView, stage: StageView) -> int | None:
 
 
 def fused_batch(view: PipelineView, stage: StageView) -> StageView | None:
-    """Return the batch that a map fills by itself, as far as what runs or the rule of the optimizer tells.
+    """Return the batch fused with a map, by the executed graph or the optimizer's rule.
 
     TensorFlow fuses a map, also one with a single call at a time, with the batch that alone reads it, unless that has
     calls of its own or default optimizations are off.
@@ -49,7 +49,7 @@ def rewritten(view: PipelineView) -> bool:
 
 
 def fused_batches(calls: int, batch: StageView) -> int:
-    """Return batches that a fused map keeps, complete or being filled.
+    """Return the number of batches that a fused map holds, complete or being filled.
 
     It begins with as many as its calls fill, and takes one more whenever a call is free while the next batch is waited
     for: with calls of even length that happens once.

@@ -1,4 +1,4 @@
-"""A prediction of memory: what each stage should hold, and what is not known."""
+"""Memory prediction: bytes of each stage, and stages of unknown size."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pipeprof.profiles.document.memory import LedgerEntry
 
 @dataclass(frozen=True)
 class BufferPrediction:
-    """Bytes that a stage should hold at the peak.
+    """Predicted bytes of a stage at the peak.
 
     Attributes:
-        owner: The ledger's word.
+        owner: Owner in the ledger.
         stage: Address.
         bytes: Bytes; 0 for what is only a view of another stage's tensors.
         how: ``predicted``, or ``alias``.
-        formula: The same in words and numbers.
+        formula: The computation in words and numbers.
         at_most: Whether there may be less, since the number of elements is not known.
         at_least: Whether there is more, since the size of a component is not known.
         steady: Bytes once the iterator has been made, where that is less.
@@ -57,11 +57,11 @@ class UnknownSize:
 
 @dataclass(frozen=True)
 class MemoryPrediction:
-    """Everything a pipeline holds, above what TensorFlow itself takes.
+    """Memory of a pipeline, in addition to TensorFlow's own.
 
     Attributes:
         held: In the order of the stages.
-        unknown: What is missing from it.
+        unknown: Stages missing from it.
     """
 
     held: tuple[BufferPrediction, ...]
@@ -100,7 +100,7 @@ class MemoryPrediction:
         return sum(sizes) if sizes else None
 
     def ledger(self) -> list[LedgerEntry]:
-        """As the profile's ``memory.ledger``."""
+        """Convert to the profile's ``memory.ledger``."""
         from pipeprof.profiles.document.memory import LedgerEntry
 
         return [LedgerEntry(owner=one.owner, stage=one.stage, bytes=one.bytes, how=one.how) for one in self.held]
@@ -117,7 +117,7 @@ def element_overhead_bytes(components: int, *, counted: bool = False) -> int:
 
 
 def shuffle_overhead_bytes(components: int, small: float = 0, *, counted: bool = False) -> int:
-    """Bytes that one element takes in a shuffle's buffer in addition to its values, gaps between blocks included.
+    """Return an element's bytes in a shuffle's buffer beyond its values, gaps between blocks included.
 
     Args:
         components: Its tensors.

@@ -1,4 +1,4 @@
-"""Inner pipelines of an interleave: how many are open at a time, and how many results wait in them."""
+"""Open inner pipelines of an interleave, and the results that wait in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 
 
 def open_copies(view: PipelineView, stage: StageView) -> int:
-    """Return how many of this stage there are at a time: one for each open inner pipeline of its owners."""
+    """Return the number of copies of a stage: one for each open inner pipeline of its owners."""
     copies = 1
     seen: set[str] = set()
     owner = view.by_id.get(stage.owner) if stage.owner is not None else None
@@ -32,7 +32,7 @@ def _open_inner(view: PipelineView, interleave: StageView) -> int:
 
 
 def results_ready(view: PipelineView, interleave: StageView) -> int:
-    """Return elements that wait in the open inner pipelines of one with parallel calls.
+    """Return the number of elements that wait in the open inner pipelines of a parallel interleave.
 
     Measured: 216 in 24 open ones with blocks of 4, 141 in 48 with blocks of 1.
     """

@@ -1,7 +1,7 @@
-"""What a pipeline should need in memory, by owner, from nothing but its view.
+"""Prediction of a pipeline's memory by owner, from its view alone.
 
 Every formula was measured on TensorFlow 2.21: arrays, graph constants, shuffle, cache, prefetch and parallel maps. What
-is not known is left out, with a reason, never guessed.
+is unknown is left out, with a reason, never guessed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     pass
 
 LARGE_ELEMENT_BYTES = 4_000_000
-"""Elements that are no batches are counted in the step from this size on: fewer bytes are small next to any buffer."""
+"""Bytes from which single elements (no batches) are counted in the step: less is negligible next to any buffer."""
 
 
 def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPrediction:
@@ -56,9 +56,9 @@ def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPredict
 
     Args:
         view: The pipeline.
-        kept: Somebody keeps the arrays that in-memory sources are made of.
+        kept: The program keeps the arrays that in-memory sources are made of.
     """
-    # A view never changes, and ledger and rules all ask: the prediction lives as long as the view.
+    # A view never changes, and ledger and rules all need the prediction: cached as long as the view lives.
     predictions: dict[bool, MemoryPrediction] = vars(view).setdefault("_predictions", {})
     if kept not in predictions:
         predictions[kept] = _predict(view, kept=kept)
@@ -148,7 +148,7 @@ def _works_ahead(view: PipelineView, root: StageView) -> bool:
 
 
 def _batched(view: PipelineView, stage: StageView) -> bool:
-    """Return whether what comes out of a stage are batches."""
+    """Return whether a stage's elements are batches."""
     for one in (stage, *view.below(stage)):
         if traits(one.op).batches:
             return True
@@ -158,7 +158,7 @@ def _batched(view: PipelineView, stage: StageView) -> bool:
 
 
 def _captured(view: PipelineView, stage: StageView) -> int:
-    """Bytes of constants in the function of a stage, less those of sources inside, which stand on their own."""
+    """Return bytes of constants in a stage's function, without sources inside, which have their own entries."""
     if stage.function is None or not stage.function.constant_bytes:
         return 0
     inside = [one for one in view.stages if one.owner == stage.id and one.constant]
@@ -297,7 +297,7 @@ def _held(
     overhead: int = 0,
     note: str = "",
 ) -> BufferPrediction:
-    """``count`` elements of a size, in every open copy of the stage."""
+    """Predict ``count`` elements in every open copy of the stage."""
     many = open_copies(view, stage)
     total = round(many * count * (size.bytes + overhead))
     open_ones = f"{many} open × " if many > 1 else ""
@@ -325,7 +325,7 @@ def _pooled(view: PipelineView, owner: Owner, stage: StageView) -> float:
 
 
 def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
-    """Bytes of an element in tensors so small that blocks like theirs leave holes; texts lie in blocks of their own.
+    """Return an element's bytes in tensors so small that their blocks leave holes; texts have separate blocks.
 
     Args:
         view: The pipeline.
@@ -339,7 +339,7 @@ def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
 
 
 def counted(view: PipelineView, stage: StageView) -> bool:
-    """Return whether what comes out of a stage are numbers that the pipeline counts itself."""
+    """Return whether a stage's elements are numbers that the pipeline generates itself."""
     one = giver(view, stage)
     return one is not None and traits(one.op).generates_numbers
 
@@ -366,13 +366,13 @@ def _rounded(nbytes: int) -> int:
 
 
 def own_share(view: PipelineView, stage: StageView) -> float:
-    """Return the part of an element's bytes coming out of `stage` that is no view of a source's tensors, 0 to 1."""
+    """Return the share (0 to 1) of an output element's bytes of `stage` that is no view of a source's tensors."""
     size = element_size(view, stage)
     return size.less(shared_bytes(view, stage)).bytes / size.bytes if size is not None and size.bytes else 1.0
 
 
 def _at_most(count: int, stage: StageView) -> int:
-    """``count``, or all elements that come out of a stage if these are fewer."""
+    """Limit ``count`` to the number of elements of a stage."""
     return count if stage.elements is None or stage.elements == INFINITE else min(count, stage.elements)
 
 

@@ -1,4 +1,4 @@
-"""Whose memory the tensors of an element lie in: stages that only hand on hold nothing of their own."""
+"""Sharing of tensors between stages: a stage that passes tensors through holds no memory of its own."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 
 
 def holder(view: PipelineView, stage: StageView) -> StageView | None:
-    """Return the stage in whose memory all tensors that come out of `stage` lie, if that is not their own.
+    """Return the other stage that owns the memory of all output tensors of `stage`; None if there is none.
 
-    Stages that only hand tensors on lead to a cache in memory, which keeps all of them anyway, or to a source whose
-    slices are views, or to a map that gives the same tensor in every call.
+    Stages that only pass tensors through lead to a cache in memory, which keeps all of them anyway, or to a source
+    whose slices are views, or to a map that gives the same tensor in every call.
     """
     for one in _passed(view, stage):
         if one.op == "cache" and not one.arguments.get("filename"):
@@ -30,7 +30,7 @@ def holder(view: PipelineView, stage: StageView) -> StageView | None:
 
 
 def _passed(view: PipelineView, stage: StageView) -> Iterator[StageView]:
-    """Yield the stage and those below it, as long as they only hand on; the last one does not."""
+    """Yield the stage and those before it, as long as they only pass tensors through; the last one does not."""
     seen: set[str] = set()
     one: StageView | None = stage
     while one is not None and one.id not in seen:
@@ -46,7 +46,7 @@ def giver(view: PipelineView, stage: StageView) -> StageView | None:
 
 
 def shared_bytes(view: PipelineView, stage: StageView) -> float:
-    """Mean bytes of an element coming out of `stage` that are views of the source, or the same in every element."""
+    """Return mean bytes of an output element of `stage` that are views of the source, or equal in all elements."""
     one = giver(view, stage)
     if one is not None and one.op == "map":
         return sum(
@@ -58,12 +58,12 @@ def shared_bytes(view: PipelineView, stage: StageView) -> float:
 
 
 def _fixed(stage: StageView) -> tuple[bool, ...]:
-    """For each component of what a map gives whether it is the same tensor in every call."""
+    """Return for each output component of a map whether it is the same tensor in every call."""
     return (stage.function.fixed if stage.function is not None else None) or ()
 
 
 def _viewed(nbytes: int | None) -> float:
-    """Return the part of a component's slices that begin where a view can begin.
+    """Return the share of a component's slices that are aligned for a view.
 
     Example:
         >>> _viewed(65_536), _viewed(65_568), _viewed(65_537)

@@ -12,17 +12,17 @@ from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import size as in_words
 
 _SHARE = 0.2
-"""Growth that is reported, as a part of the prediction: the accuracy that predictions aim at."""
+"""Least growth that is reported, relative to the prediction: the intended accuracy of predictions."""
 _BYTES = 10_000_000
 """Growth below this is not reported."""
 
 
 def not_predicted(view: PipelineView, memory: MemoryPrediction) -> list[str]:
-    """Return a sentence for every stage that may hold much more than is counted of it.
+    """Describe every stage that may hold much more than predicted.
 
     Args:
         view: The pipeline.
-        memory: What it is predicted to hold.
+        memory: Its prediction.
     """
     view = foreseen(view) if view.unseen else view
     least = max(_BYTES, _SHARE * memory.peak_bytes)

@@ -1,4 +1,4 @@
-"""What a memory limit allows: whether all of it fits, how large a buffer may be, and whether a cache fits."""
+"""Answers on a memory limit: whether the pipeline fits, the largest buffers, and whether a cache fits."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from pipeprof.profiles.view.view import INFINITE, PipelineView, StageView
 from pipeprof.profiles.wording import size as in_words
 
 POOL_RESERVE = 1 - RESERVE
-"""The same, in addition, of batches and results that come and go in the pool next to buffers: a piece of it may
-be twice as large as the tensor inside. Batches of 32 MB, and the images they are made of, took more than 1.6 times what
-is predicted."""
+"""Additional reserve for temporary batches and results in the pool next to buffers: a chunk may be twice as large as
+its tensor. Batches of 32 MB, and the images they are made of, took more than 1.6 times what is predicted."""
 _PASSING = frozenset({"batch", "consumer", "parallel"})
 COUNTED_GROWTH = 0.2
 """Of the memory without TensorFlow's own: tuned prefetches that may grow by so much at most are counted as full grown;
@@ -32,7 +31,7 @@ _BOUNDED = 2
 
 @dataclass(frozen=True)
 class WhatIf:
-    """What a limit means for one stage.
+    """Answer on the limit for one stage.
 
     Attributes:
         stage: Its address; ``None`` for everything together.
@@ -50,7 +49,7 @@ class WhatIf:
 
 @dataclass(frozen=True)
 class _Question:
-    """A pipeline as TensorFlow runs it, what it should hold, and the limit in bytes."""
+    """A pipeline as TensorFlow runs it, its prediction, and the limit in bytes."""
 
     view: PipelineView
     memory: MemoryPrediction
@@ -60,7 +59,7 @@ class _Question:
 
     @property
     def passing(self) -> float:
-        """Predicted bytes of tensors in the pool that come and go."""
+        """Predicted bytes of temporary tensors in the pool."""
         return sum(one.pooled for one in self.memory.held if one.owner in _PASSING)
 
     @property
@@ -70,7 +69,7 @@ class _Question:
 
     @property
     def fills_counted(self) -> bool:
-        """Whether maps are taken to fill all batches that they may; if not, the answers presume that they do not."""
+        """Whether the answers count all batches that maps may fill; if not, they assume that maps do not."""
         above = self.limit - RUNTIME_BYTES
         most = max(0, COUNTED_GROWTH * above, above - self.reserved)
         return sum(one.bytes for one in self.filled.values()) <= most
@@ -89,7 +88,7 @@ class _Question:
 
     @property
     def counted(self) -> bool:
-        """Whether tuned prefetches are taken to be full grown; if not, the answers presume that they are bounded."""
+        """Whether the answers count tuned prefetches at full size; if not, they assume that these are bounded."""
         growth = self.tuned.bytes
         most = self.above if self.tuned.budget is not None else COUNTED_GROWTH * self.above
         return growth <= max(0, most, self.above - self.reserved)
@@ -111,7 +110,7 @@ class _Question:
 
     @property
     def condition(self) -> str:
-        """What the answers presume, in words."""
+        """Assumptions of the answers, in words."""
         what = [] if self.fills_counted else ["its batches"]
         what += [] if self.counted else [self.tuned.words]
         return f" with {' and '.join(what)} bounded" if what else ""
@@ -122,20 +121,20 @@ class _Question:
         return bool(self.memory.unknown) or any(one.at_least for one in self.memory.held)
 
     def left(self, held: int = 0) -> float:
-        """Return bytes that are left for what is predicted to take these, with the reserve."""
+        """Return the bytes left for a stage predicted to hold `held`, with the reserve."""
         return self.room - (self.memory.running_bytes - held)
 
     def others(self, held: int = 0) -> float:
-        """Return the bytes of everything but these, TensorFlow's own among them."""
+        """Return the bytes of everything except `held`, TensorFlow's own included."""
         return self.memory.running_bytes - held + self.grown + RUNTIME_BYTES
 
     def fits(self, fits: bool) -> bool | None:
-        """Return an answer that holds for the pipeline as it is written."""
+        """Restrict an answer to the pipeline as written; None where sizes are unknown."""
         return None if fits and self.condition else fits
 
 
 def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[WhatIf]:
-    """Return the answer for everything together, then for every shuffle, cache and large prefetch.
+    """List the answer for the whole pipeline, then for every shuffle, cache and large prefetch.
 
     Args:
         view: The pipeline.
@@ -151,7 +150,7 @@ def what_ifs(view: PipelineView, memory: MemoryPrediction, limit: int) -> list[W
 
 
 def _together(asked: _Question) -> WhatIf:
-    """Return all of it, at the peak: also where neither a shuffle nor a cache is to blame."""
+    """Answer for the whole pipeline at its peak."""
     memory, limit = asked.memory, asked.limit
     needed = max(memory.peak_bytes, memory.running_bytes + asked.grown) + RUNTIME_BYTES
     reserved = max((1 + RESERVE) * memory.peak_bytes, asked.reserved + asked.grown)
@@ -239,7 +238,7 @@ def _answer(asked: _Question, held: BufferPrediction) -> Iterator[WhatIf]:
 
 
 def _tuned(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
-    """Yield a prefetch that may grow out of the limit, and how it is bounded."""
+    """Yield the answer on a prefetch that may exceed the limit, and how to bound it."""
     if asked.counted or asked.room <= 0:
         return
     growth = min(asked.tuned.growth[stage.id], asked.tuned.bytes)
@@ -253,7 +252,7 @@ def _tuned(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
 
 
 def _filled(asked: _Question, stage: StageView) -> Iterator[WhatIf]:
-    """Yield a map that may fill more batches than the limit has room for, and how they are bounded."""
+    """Yield the answer on a map that may fill more batches than fit, and how to bound them."""
     filled = asked.filled.get(stage.id)
     if filled is None or asked.fills_counted or asked.room <= 0:
         return
@@ -283,7 +282,7 @@ def _cache(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatIf
 
 
 def _buffer(asked: _Question, stage: StageView, held: BufferPrediction) -> WhatIf:
-    """Return a buffer that leaves a reserve; of a nested stage that of each of several at a time."""
+    """Answer on the largest buffer that leaves a reserve; for a nested stage, that of each copy."""
     room, others = asked.left(held.bytes), _others(asked.others(held.bytes))
     buffer, copies = stage.arguments.get("buffer_size"), open_copies(asked.view, stage)
     count = (held.count or 0) / copies or buffer
