@@ -1,4 +1,4 @@
-"""The arguments of a source or stage, as a spec writes them."""
+"""Arguments of a source or stage in spec form."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME: Final = re.compile(r"[^\x00-\x1f]+")
 
 
 def written_arguments(kind: type[Op], given: Mapping[str, Any], folders: Folders) -> dict[str, Any]:
-    """Return arguments that mean the same in every source and stage.
+    """Convert the arguments that are common to all sources and stages.
 
     Args:
         kind: The source or stage.
@@ -45,7 +45,7 @@ def written_arguments(kind: type[Op], given: Mapping[str, Any], folders: Folders
         except NotExpressible as problem:
             msg = f"{name} is {problem}"
             raise NotExpressible(msg) from None
-    # First what it is called, as people write it.
+    # The name first, as people write it.
     return {"name": found.pop("name"), **found} if "name" in found else found
 
 
@@ -65,7 +65,7 @@ def _value(kind: type[Op], name: str, value: Any, folders: Folders) -> Any:
 
 
 def _default(value: Any, folders: Folders) -> Any:
-    """Return the default of a column; an empty array of a dtype means that the column must have a value."""
+    """Convert the default of a column; an empty array of a dtype means that the column must have a value."""
     if isinstance(value, Array) and value.shape == (0,):
         return value.dtype
     written_as = literal(value, folders)
@@ -73,7 +73,7 @@ def _default(value: Any, folders: Folders) -> Any:
 
 
 def files(value: Any, folders: Folders) -> Any:
-    """Return paths and globs.
+    """Convert paths and globs.
 
     Raises:
         NotExpressible: They are something else, such as a dataset.
@@ -94,7 +94,7 @@ def _what(value: Any) -> str:
 
 
 def outer(value: Any, element: Any) -> dict[str, Any] | None:
-    """How a nested source's first argument says that it is the outer element, or a field of it; None if it is not.
+    """Convert a nested source's first argument if it is the outer element or a field of it; else return None.
 
     Raises:
         NotExpressible: It is no field of the element.

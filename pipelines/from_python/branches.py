@@ -18,20 +18,20 @@ def functions_of(call: Call) -> list[Any]:
 
 
 def decision_calls(call: Call) -> Any:
-    """What tells which branch is taken."""
+    """Return the calls that compute which branch is taken."""
     return call.arguments.get("pred" if call.name == "tf.cond" else "branch_index")
 
 
 def written_branches(
     call: Call, inputs: Sequence[RecordedTensor], decision: str | int, write: Callable[[RecordedBody], list[Any]]
 ) -> dict[str, Any]:
-    """Return the arguments of the call, without routes.
+    """Convert the arguments of the call, without routes.
 
     Args:
         call: The call.
-        inputs: What the branches are given.
-        decision: The field that tells which one is taken.
-        write: Gives the chain of a function.
+        inputs: Inputs of the branches.
+        decision: The field that selects the branch.
+        write: Converts a function to a chain.
 
     Raises:
         NotExpressible: A branch cannot be written.

@@ -1,7 +1,7 @@
 """Recorder of the calls of TensorFlow's public functions while the user's code builds a pipeline (worker only).
 
-Python's profiling hook reports every call; those of TensorFlow's public functions are noted with their arguments and
-results, but not what they call in turn, save for the user's functions that TensorFlow traces: each has a body.
+Python's profiling hook reports every call; calls of TensorFlow's public functions are recorded with arguments and
+results, but not the calls inside them, except those of the user's functions that TensorFlow traces: each has a body.
 Objects are kept as they are, for `pipeprof.pipelines.from_python.reading` to make records of.
 """
 
@@ -25,7 +25,7 @@ class ObservedCall:
     """A call of a public function.
 
     Attributes:
-        public: Which.
+        public: The public function.
         arguments: By name.
         result: What it gave.
         bodies: The functions that were traced for it.
@@ -41,16 +41,16 @@ class ObservedCall:
 
 @dataclass
 class TracedFunction:
-    """What a function of the user's did when TensorFlow traced it.
+    """Recording of a user's function that TensorFlow traced.
 
     Attributes:
         function: The function that was traced: the user's, or one of TensorFlow's that calls it.
-        seen: What it called.
-        element: What it was given; None while it runs.
+        seen: Its calls.
+        element: Its argument; None while it runs.
         result: What it gave.
-        complete: Whether it came to its end.
+        complete: Whether it returned.
         branch: Whether it is a branch of ``tf.cond`` or ``tf.switch_case``, which takes no element.
-        given: The code of the functions that were handed over where it was traced.
+        given: The code of the functions passed to the call that traced it.
     """
 
     function: Any
@@ -75,7 +75,7 @@ class UserCall:
 
 @dataclass
 class _Frame:
-    """A frame that is open: what it belongs to, and what is noted below it.
+    """An open frame, with the calls recorded inside it.
 
     ``unpacked``: whether a traced function takes the parts of a tuple one by one; None where that is not known.
     """
@@ -88,7 +88,7 @@ class _Frame:
 
 
 class CallRecorder:
-    """Notes what is called in this thread within a ``with`` block.
+    """Recorder of this thread's calls in a ``with`` block.
 
     Args:
         tf: The module tensorflow.
@@ -136,7 +136,7 @@ class CallRecorder:
                 self._called(frame)
             elif event == "return" and self._open and self._open[-1].frame is frame:
                 self._returned(frame, self._open.pop(), value)
-        except Exception as error:  # What a hook raises would end the user's own call.
+        except Exception as error:  # An exception in a hook would end the user's own call.
             self.problem = f"{type(error).__name__}: {error}"
 
     def _called(self, frame: FrameType) -> None:
@@ -148,17 +148,17 @@ class CallRecorder:
             self._open.append(_Frame(frame, traced=branch))
         elif code in self._codes:
             public = self._table.find(frame)
-            if public is not None and not self._hidden():
+            if public is not None and not self._inside_public_call():
                 self._begin(frame, public)
         elif code is self._tracing:
             self._begin_traced(frame)
         elif code is self._converting:
             self._begin_converted(frame)
-        elif (self._is_own(code) or self._is_given(code)) and not self._hidden():
+        elif (self._is_own(code) or self._is_given(code)) and not self._inside_public_call():
             self._begin_own(frame)
 
     def _begin_traced(self, frame: FrameType) -> None:
-        """A function that TensorFlow traces for a stage: what made its wrapper knows it, and what it is given."""
+        """Open a frame for a function that TensorFlow traces for a stage; its wrapper's closure has the function."""
         made: FrameType | None = frame
         while made is not None and made.f_code is not self._wrapping:
             made = made.f_back
@@ -176,19 +176,19 @@ class CallRecorder:
         self._open.append(_Frame(frame, traced=traced, unpacked=unpacked))
 
     def _keep_element(self, traced: _Frame) -> None:
-        """What a function is given, before it is called: it may change the element's dict."""
+        """Keep a function's argument before the call: the function may change the element's dict."""
         given = traced.frame.f_locals.get("nested_args")
         if traced.traced is not None and traced.traced.element is None and given is not None:
             packed = not traced.unpacked and type(given) is tuple
             traced.traced.element = self._tf.nest.map_structure(lambda one: one, given[0] if packed else given)
 
     def _is_given(self, code: CodeType) -> bool:
-        """Whether a function that was handed over is called, by one of TensorFlow's that is traced in its place."""
+        """Return whether this is a function passed by the user, called from TensorFlow's wrapper that is traced."""
         traced = self._open[-1].traced if self._open else None
         return traced is not None and code in traced.given
 
     def _branch(self, code: CodeType) -> TracedFunction | None:
-        """Return a branch of the call that is open."""
+        """Return the open call's branch with this code; None for none."""
         seen = self._open[-1].seen if self._open else None
         if seen is None or seen.public.name not in BRANCHES:
             return None
@@ -202,8 +202,8 @@ class CallRecorder:
                 return seen.bodies[-1]
         return None
 
-    def _hidden(self) -> bool:
-        """Whether the innermost thing that is open is a public function's call: what it calls is its own affair."""
+    def _inside_public_call(self) -> bool:
+        """Return whether the innermost open frame is a public function's: calls inside it are not recorded."""
         return next((one.seen is not None for one in reversed(self._open) if one.used is None), False)
 
     def _begin(self, frame: FrameType, public: Public) -> None:
@@ -218,8 +218,10 @@ class CallRecorder:
     def _begin_converted(self, frame: FrameType) -> None:
         held = frame.f_locals
         function = held.get("f")
-        if isinstance(function, FunctionType) and self._is_own(function.__code__) and not self._hidden():
-            self._open.append(_Frame(frame, used=UserCall(function, *_as_it_is((held["args"], held["kwargs"] or {})))))
+        if isinstance(function, FunctionType) and self._is_own(function.__code__) and not self._inside_public_call():
+            self._open.append(
+                _Frame(frame, used=UserCall(function, *_copy_containers((held["args"], held["kwargs"] or {}))))
+            )
 
     def _begin_own(self, frame: FrameType) -> None:
         code = frame.f_code
@@ -228,14 +230,14 @@ class CallRecorder:
             names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
             extra = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
             held = frame.f_locals
-            given = {"*": True} if extra else {name: _as_it_is(held[name]) for name in names}
+            given = {"*": True} if extra else {name: _copy_containers(held[name]) for name in names}
             self._open.append(_Frame(frame, used=UserCall(function, (), given, code=code)))
         elif self._body() is not None:
             self._open.append(_Frame(frame, used=UserCall(None, (), {}, code=code)))
 
     def _returned(self, frame: FrameType, done: _Frame, value: Any) -> None:
         if done.seen is not None:
-            done.seen.result = _as_it_is(frame.f_locals.get("self") if done.seen.public.made else value)
+            done.seen.result = _copy_containers(frame.f_locals.get("self") if done.seen.public.made else value)
             self._note(done.seen)
         elif done.traced is not None:
             if done.traced.branch:
@@ -245,7 +247,7 @@ class CallRecorder:
                 done.traced.result = value
                 done.traced.complete = True
         elif done.used is not None and value is not None:
-            done.used.result = _as_it_is(value)
+            done.used.result = _copy_containers(value)
             inside = self._body()
             if inside is not None:
                 inside.seen.append(done.used)
@@ -277,11 +279,11 @@ class CallRecorder:
         return None
 
 
-def _as_it_is(value: Any) -> Any:
-    """The same objects in containers of their own: the user's code may put others into a dict that it was given."""
+def _copy_containers(value: Any) -> Any:
+    """Copy the containers, not the objects: the user's code may change a dict that it was passed."""
     if type(value) is dict:
-        return {key: _as_it_is(one) for key, one in value.items()}
-    return type(value)(map(_as_it_is, value)) if type(value) in (list, tuple) else value
+        return {key: _copy_containers(one) for key, one in value.items()}
+    return type(value)(map(_copy_containers, value)) if type(value) in (list, tuple) else value
 
 
 def _first(value: Any, kind: Any) -> bool:
@@ -289,7 +291,7 @@ def _first(value: Any, kind: Any) -> bool:
 
 
 def _code_named(name: str, code: CodeType | None) -> CodeType | None:
-    """Return the code of a function of that name inside of another one."""
+    """Find the code of a nested function by name; None if there is none."""
     inner = [one for one in code.co_consts if isinstance(one, CodeType)] if code is not None else []
     return next((one for one in inner if one.co_name == name), None)
 

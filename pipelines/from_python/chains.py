@@ -24,15 +24,15 @@ from pipeprof.pipelines.from_python.records import (
 from pipeprof.pipelines.ops.functions.catalog import function
 
 _MOST_CALLS: Final = 250
-# Made once, called on the element.
+# Objects that are created once and called on the element.
 _OBJECTS: Final = ("tf.lookup.", "tf.keras.layers.")
 
 
 def chain(body: RecordedBody, folders: Folders, *, answers: bool = False) -> tuple[list[Any], str]:
-    """Return the calls of a function, as they stand under ``ops:``.
+    """Convert a function to the list of calls under ``ops:``.
 
     Args:
-        body: What was seen of the function.
+        body: Recording of the function.
         folders: For paths in arguments.
         answers: Whether the result of the last call stands alone, as that of a predicate does.
 
@@ -53,7 +53,7 @@ def chain(body: RecordedBody, folders: Folders, *, answers: bool = False) -> tup
 
 
 class _ChainWriter:
-    """Goes through the calls and keeps what the element is at each of them."""
+    """Converter of calls in order, with the element's structure at each."""
 
     def __init__(self, body: RecordedBody, folders: Folders, *, answers: bool) -> None:
         self._body = body
@@ -72,16 +72,16 @@ class _ChainWriter:
             if self._answers and index == len(self._calls) - 1 and self._result == call.result:
                 self._items.append(self._item(call, None, self._inputs(call)))
                 return self._items
-            self._one(call, later)
+            self._write_call(call, later)
         self._finish()
         return self._items or [_unchanged(self._state)]
 
     def _later(self, index: int) -> set[int]:
-        """Return tensors that something after this call needs."""
+        """Return the ids of tensors used after this call."""
         rest = [dict(call.arguments) for call in self._calls[index + 1 :]]
         return {one.id for one in leaves([*rest, self._result])}
 
-    def _one(self, call: Call, later: set[int]) -> None:
+    def _write_call(self, call: Call, later: set[int]) -> None:
         call = self._with_typed_first(call)
         if call.name in BRANCHES:
             self._branches(call, later)
@@ -93,7 +93,7 @@ class _ChainWriter:
         self._into_field(call, self._inputs(call), later)
 
     def _with_typed_first(self, call: Call) -> Call:
-        """Return the call with a field for a constant that stands first.
+        """Replace a constant first operand of the call by a field.
 
         TensorFlow takes the dtype of both operands from the first one, and that of a literal may be another.
         """
@@ -127,7 +127,7 @@ class _ChainWriter:
         self._items.append({call.name: _routed(item, on, targets[0] if alone else targets)})
 
     def _as_a_whole(self, call: Call, later: set[int]) -> bool:
-        """Return the element goes in and the result replaces it."""
+        """Write the call if its input is the whole element and its result replaces it; return whether it is."""
         held = {one.id for one in leaves(self._state)}
         if held & later:
             return False
@@ -190,11 +190,11 @@ class _ChainWriter:
         return found
 
     def _all_fields(self, values: Any, dtype: str = "") -> list[RecordedTensor]:
-        """A list of fields and constants, the latter made fields, of a dtype if it is not what they have by nature."""
+        """Convert constants of a list to fields, with a dtype if it is not their natural one."""
         return [one if isinstance(one, RecordedTensor) else self._constant(one, dtype) for one in values]
 
     def _stacked(self, values: list[Any]) -> str | int:
-        """A list of numbers, some of them fields, as TensorFlow packs it: numbers of Python's become what these are."""
+        """Pack a list of numbers and fields as TensorFlow does: Python's numbers get the fields' dtype."""
         fields = self._all_fields(values, next((one.dtype for one in values if isinstance(one, RecordedTensor)), ""))
         if not isinstance(self._state, dict):
             self._name_fields()
@@ -221,7 +221,7 @@ class _ChainWriter:
         return field_of(path) if path else ""
 
     def _in_place(self, call: Call, later: set[int]) -> bool:
-        """Return whether a component of a tuple can make room for the result."""
+        """Write the call if its result can replace a component of a tuple; return whether it can."""
         plain = all(
             isinstance(value, RecordedTensor | RecordedKey) or not list(leaves(value))
             for value in call.arguments.values()
@@ -230,7 +230,7 @@ class _ChainWriter:
         return plain and alone and self._room(call, later) is not None
 
     def _room(self, call: Call, later: set[int]) -> Path | None:
-        """Return the place of an input that nothing needs afterwards."""
+        """Return the path of an input that is not used afterwards; None for none."""
         where = paths(self._state)
         for one in leaves(dict(call.arguments)):
             if one.id >= 0 and one.id not in later and where.get(one.id):
@@ -238,7 +238,7 @@ class _ChainWriter:
         return None
 
     def _name_fields(self) -> None:
-        """Make a mapping of the element, with the names of the function's parameters."""
+        """Convert the element to a mapping with the names of the function's parameters."""
         names = [name for name in self._body.parameters if not keyword.iskeyword(name)]
         if isinstance(self._state, RecordedTensor):
             name = names[0] if len(names) == 1 else "x"
@@ -277,7 +277,7 @@ class _ChainWriter:
         return name
 
     def _item(self, call: Call, to: Any, inputs: dict[str, Any]) -> Any:
-        """Return the call as YAML has it."""
+        """Convert the call to YAML data."""
         if call.kind == "user":
             written: dict[str, Any] = {"function": self._folders.reference(str(call.reference))}
             fields = list(inputs.values())
@@ -290,7 +290,7 @@ class _ChainWriter:
         for name, value in call.arguments.items():
             if name in ("name", "inp") or list(leaves(value)):
                 continue
-            written[name] = self._said(call, name, value)
+            written[name] = self._argument_text(call, name, value)
         if call.name in PYTHON:
             fields = inputs.get("inp", [])
             return {call.name: _routed(written, fields[0] if len(fields) == 1 else fields or None, to)}
@@ -298,7 +298,7 @@ class _ChainWriter:
         written = _routed(written, on, to)
         return {call.name: written} if written else call.name
 
-    def _said(self, call: Call, name: str, value: Any) -> Any:
+    def _argument_text(self, call: Call, name: str, value: Any) -> Any:
         if isinstance(value, RecordedFunction) and call.name in PYTHON:
             return self._folders.reference(str(value.file))
         if isinstance(value, str) and name in ("filename", "vocabulary") and call.name.startswith(_OBJECTS):
@@ -307,7 +307,7 @@ class _ChainWriter:
 
     def _on(self, call: Call, inputs: dict[str, Any], written: Mapping[str, Any]) -> Any:
         if not inputs:
-            # Whatever makes a tensor of constants alone stands for no field; `to` then says that the element stays.
+            # A call with constants only has no input field; `to` then keeps the element.
             return [] if not list(leaves(dict(call.arguments))) else None
         if call.name.startswith(_OBJECTS):
             return inputs.get("x")
@@ -324,7 +324,7 @@ class _ChainWriter:
         return inputs
 
     def _finish(self) -> None:
-        """From what the element is to what the function gives."""
+        """Write the calls from the current element to the function's result."""
         if self._state == self._result or self._unlisted(self._state) == self._unlisted(self._result):
             return
         self._make_constants()
@@ -365,7 +365,7 @@ class _ChainWriter:
         return field_of(where[value.id]) if where[value.id] else None
 
     def _make_constants(self) -> None:
-        """Constants in the result become fields, and so do lists inside of it, which TensorFlow packs."""
+        """Convert constants in the result to fields, and lists inside it, which TensorFlow packs."""
 
         def visit(value: Any) -> Any:
             if isinstance(value, dict):
@@ -395,7 +395,7 @@ class _ChainWriter:
 
 
 def _unchanged(element: Any) -> Any:
-    """Return the item that gives an element as it is."""
+    """Return the item for an unchanged element."""
     if isinstance(element, dict):
         return {"select": [*element]}
     return {"to_tuple": [*range(len(element))]} if isinstance(element, tuple) else "tf.identity"

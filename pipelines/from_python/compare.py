@@ -10,8 +10,8 @@ from typing import Any, Final
 from pipeprof.pipelines.from_python.plain_graph import PlainFunction, PlainGraph, PlainNode
 
 _PASSING: Final = frozenset({"Identity", "WrapDatasetVariant", "UnwrapDatasetVariant", "FinalizeDataset"})
-# Attributes that are names, or that say no more than the rest of the graph does (a hash of it among them); and what
-# `==` does, other than tf.math.equal, with shapes that cannot be compared.
+# Ignored attributes: names, those redundant with the rest of the graph (such as a hash of it), and the handling of
+# incompatible shapes that distinguishes `==` from tf.math.equal.
 _ASIDE: Final = frozenset(
     {
         "incompatible_shape_error",
@@ -26,7 +26,7 @@ _ASIDE: Final = frozenset(
         "stateful_parallelism",
     }
 )
-# Where a dataset's function has captured tensors: the attribute that counts them.
+# Attributes that count the tensors captured by a dataset's function.
 _CAPTURES: Final = {
     "f": "Targuments",
     "predicate": "Targuments",
@@ -47,10 +47,10 @@ _DEPTH: Final = 100
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two graphs differ.
+    """Difference of two graphs.
 
     Attributes:
-        node: Name that the second graph's dataset carries around there.
+        node: Name of the enclosing dataset in the second graph.
         what: In words: the first graph's, then the second's.
     """
 
@@ -60,7 +60,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class _Outer:
-    """What stands for a function's argument: a reference in the scope around it."""
+    """Argument of a function: a reference in the enclosing scope."""
 
     scope: _CallScope
     reference: str
@@ -75,7 +75,7 @@ class _CallScope:
     arguments: dict[str, int | _Outer] = field(default_factory=dict)
 
     def follow(self, reference: str) -> tuple[_CallScope, str, str] | int:
-        """Return the node that a reference stands for with what it takes of it, or the number of an argument."""
+        """Resolve a reference to scope, node and output, or to the number of an argument."""
         scope, at = self, reference
         for _ in range(_DEPTH):
             name, _, part = at.partition(":")
@@ -100,11 +100,11 @@ class _Pair:
     second_reference: str
     owner: str | None
     state: bool = False
-    """Whether a dataset keeps its state there, if it is a resource."""
+    """Whether this input, if a resource, holds a dataset's state."""
 
 
 def differences(first: PlainGraph, second: PlainGraph) -> list[Difference]:
-    """Return where two graphs differ in structure, ops or arguments, from the sources on; a number of places at most.
+    """List differences of two graphs in structure, ops or arguments, from the sources on, up to a maximum.
 
     Constants that a function captures count as constants in it, and paths are the same if they lead to the same file.
     A dataset that is used in several places and keeps a state (a shuffle's order, a cache) must be one in both graphs.
@@ -140,7 +140,7 @@ class _GraphComparison:
         second = pair.second.follow(pair.second_reference)
         if isinstance(first, int) or isinstance(second, int):
             if first != second:
-                self._differ(pair.owner, f"different inputs: {_both(_word(first), _word(second))}")
+                self._add_difference(pair.owner, f"different inputs: {_both(_word(first), _word(second))}")
             return
         key = (id(first[0]), first[1], first[2], id(second[0]), second[1], second[2])
         if key in self._seen:
@@ -149,10 +149,10 @@ class _GraphComparison:
         one, other = first[0].nodes[first[1]], second[0].nodes[second[1]]
         owner = _owner(other) or pair.owner
         if one["op"] != other["op"]:
-            self._differ(owner, _both(one["op"], other["op"]))
+            self._add_difference(owner, _both(one["op"], other["op"]))
             return
         if one["op"] != "Const" and first[2] != second[2]:
-            self._differ(owner, f"different results of {one['op']}: {_both(first[2] or 0, second[2] or 0)}")
+            self._add_difference(owner, f"different results of {one['op']}: {_both(first[2] or 0, second[2] or 0)}")
             return
         self._attributes(one, other, owner)
         if pair.state and one["op"] == "Const":
@@ -160,7 +160,7 @@ class _GraphComparison:
         captured_one, captured_other = _captured(one), _captured(other)
         plain_one, plain_other = _inputs(one, captured_one), _inputs(other, captured_other)
         if len(plain_one) != len(plain_other):
-            self._differ(owner, f"number of inputs of {one['op']}: {_both(len(plain_one), len(plain_other))}")
+            self._add_difference(owner, f"number of inputs of {one['op']}: {_both(len(plain_one), len(plain_other))}")
             return
         # A shuffle that keeps its order has no state that two iterators could share.
         state = "Dataset" in one["op"] and one["attributes"].get("reshuffle_each_iteration") is not False
@@ -176,15 +176,15 @@ class _GraphComparison:
                 what = f"{one['op']}.{name}" if one["op"] != "Const" else "a constant"
                 shown = _shown(a.get(name)), _shown(b.get(name))
                 both = f"{shown[0]}, with different values" if shown[0] == shown[1] else _both(*shown)
-                self._differ(owner, f"{what}: {both}")
+                self._add_difference(owner, f"{what}: {both}")
 
     def _shared(self, one: Any, other: Any, owner: str | None) -> None:
-        """The states that two datasets keep: those that are one in one graph are one in the other."""
+        """Compare the sharing of states: two states that are one in one graph must be one in the other."""
         if not (_is_handle(one) and _is_handle(other)) or (one[2], other[2]) in self._states:
             return
         if any((one[2] == a) != (other[2] == b) for a, b in self._states):
             op = str(other[2]).partition("/")[0]
-            self._differ(owner, f"{op}: shared by several datasets in the function, separate in the spec")
+            self._add_difference(owner, f"{op}: shared by several datasets in the function, separate in the spec")
         self._states.add((one[2], other[2]))
 
     def _functions(
@@ -192,7 +192,7 @@ class _GraphComparison:
     ) -> None:
         one, other = first[1]["functions"], second[1]["functions"]
         if {name: len(each) for name, each in one.items()} != {name: len(each) for name, each in other.items()}:
-            self._differ(owner, f"{first[1]['op']} calls different functions")
+            self._add_difference(owner, f"{first[1]['op']} calls different functions")
             return
         for name in one:
             for a, b in zip(one[name], other[name], strict=True):
@@ -204,17 +204,19 @@ class _GraphComparison:
     ) -> None:
         (scope, one), (other_scope, other) = first, second
         if len(one["returns"]) != len(other["returns"]):
-            self._differ(owner, f"number of results of a function: {_both(len(one['returns']), len(other['returns']))}")
+            self._add_difference(
+                owner, f"number of results of a function: {_both(len(one['returns']), len(other['returns']))}"
+            )
             return
         if len(one["controls"]) != len(other["controls"]):
             ops = [sorted(each["nodes"][name]["op"] for name in each["controls"]) for each in (one, other)]
-            self._differ(owner, f"further ops in a function: {_both(*ops)}")
+            self._add_difference(owner, f"further ops in a function: {_both(*ops)}")
         self.todo += [
             _Pair(scope, a, other_scope, b, owner) for a, b in zip(one["returns"], other["returns"], strict=True)
         ]
 
     def _body(self, scope: _CallScope, node: PlainNode, attribute: str, name: str) -> tuple[_CallScope, PlainFunction]:
-        """Return a function as a node calls it; what it captures is what the node is given."""
+        """Return the scope of a function called by a node; captured tensors are the node's inputs."""
         key = (id(scope), id(node), attribute, name)
         function = scope.graph["functions"][name]
         if key not in self._scopes:
@@ -230,7 +232,7 @@ class _GraphComparison:
             self._scopes[key] = _CallScope(scope.graph, function["nodes"], arguments)
         return self._scopes[key], function
 
-    def _differ(self, owner: str | None, what: str) -> None:
+    def _add_difference(self, owner: str | None, what: str) -> None:
         self.found.append(Difference(owner, what))
 
 
@@ -239,7 +241,7 @@ def _data(inputs: list[str]) -> list[str]:
 
 
 def _captured(node: PlainNode) -> dict[str, range]:
-    """Which inputs of a dataset its functions have captured, by the function's attribute."""
+    """Return the indices of captured inputs by the function's attribute."""
     if not node["functions"] or node["op"] in _CALLS or "Dataset" not in node["op"]:
         return {}
     attributes = node["attributes"]
@@ -255,7 +257,7 @@ def _captured(node: PlainNode) -> dict[str, range]:
 
 
 def _inputs(node: PlainNode, captured: Mapping[str, range]) -> list[str]:
-    """Return the inputs without captured ones, and without those of a call, which are followed from inside of it."""
+    """Return the inputs, without captured ones and those of a call, which are compared inside the function."""
     given = _data(node["inputs"])
     if node["op"] in _CALLS:
         return given[: _CALLS[node["op"]]]

@@ -10,7 +10,7 @@ Path = tuple[str | int, ...]
 
 
 def paths(value: Any, below: Path = ()) -> dict[int, Path]:
-    """Return where each tensor stands in a structure."""
+    """Return the path of each tensor in a structure, by the tensor's number."""
     if isinstance(value, RecordedTensor):
         return {value.id: below}
     found: dict[int, Path] = {}
@@ -26,7 +26,7 @@ def paths(value: Any, below: Path = ()) -> dict[int, Path]:
 
 
 def field_of(path: Path) -> str | int:
-    """Return a path as ``on`` has it.
+    """Convert a path to the form of ``on``.
 
     Raises:
         NotExpressible: A key inside has a dot.
@@ -40,7 +40,7 @@ def field_of(path: Path) -> str | int:
 
 
 def replaced_fields(state: Any, path: Path, value: Any) -> Any:
-    """Return a structure with another value at a path."""
+    """Copy a structure with another value at a path."""
     first, *rest = path
     if isinstance(state, dict):
         return {**state, first: replaced_fields(state[str(first)], tuple(rest), value) if rest else value}

@@ -9,7 +9,7 @@ from pipeprof.pipelines.from_python.records import Array, NotExpressible, Record
 
 
 def key_text(key: RecordedKey, field: Callable[[RecordedTensor], str | int]) -> str | int:
-    """Return the key; ``field`` gives the name of a tensor among its bounds.
+    """Convert the key; ``field`` names a tensor among its bounds.
 
     Raises:
         NotExpressible: A bound is neither a number nor a field.

@@ -27,7 +27,7 @@ from pipeprof.pipelines.from_python.records import (
 from pipeprof.pipelines.spec.paths import has_scheme
 
 NATURAL: Final = ("int32", "float32", "string", "bool")
-"""What TensorFlow makes of the literals of Python."""
+"""TensorFlow's dtypes of Python literals."""
 
 _FEW: Final = 3
 
@@ -40,7 +40,7 @@ class Folders:
         spec: Absolute folder of the spec.
         here: Absolute folder that the user's code runs in.
         saved: Paths of arrays saved next to the spec, by their number; None to save none.
-        stem: What their names begin with.
+        stem: Prefix of their names.
     """
 
     spec: Path
@@ -49,7 +49,7 @@ class Folders:
     stem: str = "array"
 
     def path(self, text: str) -> str:
-        """A path or glob, as it stands in the spec: relative where it was, or where it lies below the spec's folder."""
+        """Convert a path or glob for the spec: relative if it was, or if it is inside the spec's folder."""
         if has_scheme(text):
             return text
         whole = os.path.normpath(self.here / text)
@@ -60,13 +60,13 @@ class Folders:
         return f"./{relative}" if relative.startswith("~") or ":" in relative.split("/", maxsplit=1)[0] else relative
 
     def reference(self, target: str) -> str:
-        """``file.py:function`` as the spec names it."""
+        """Convert ``file.py:function`` to the spec's reference."""
         file, _, name = target.rpartition(":")
         below = Path(file).is_relative_to(self.here)
         return f"{self.path(str(Path(file).relative_to(self.here)) if below else file)}:{name}"
 
     def files(self, names: Sequence[str]) -> str | list[str]:
-        """Return files in order: a glob where one gives exactly them, else their names."""
+        """Convert files in order: to a glob that matches exactly them, else to their names."""
         whole = [os.path.normpath(self.here / name) for name in names]
         if len(names) > 1 and not any(has_scheme(name) for name in names):
             for pattern in _patterns(whole):
@@ -78,14 +78,14 @@ class Folders:
 
 
 def _beginning(texts: Sequence[str]) -> str:
-    """What all texts begin with."""
+    """Return the common prefix of all texts."""
     first, last = min(texts), max(texts)
     count = next((index for index, letter in enumerate(first) if letter != last[index : index + 1]), len(first))
     return first[:count]
 
 
 def _patterns(names: list[str]) -> Iterator[str]:
-    """Globs that may give exactly these files, the narrowest first."""
+    """Yield globs that may match exactly these files, the narrowest first."""
     folders = {str(Path(name).parent) for name in names}
     first, last = _beginning(names), _beginning([name[::-1] for name in names])[::-1]
     suffix = Path(last).name if "/" in last else last
@@ -101,10 +101,10 @@ def _patterns(names: list[str]) -> Iterator[str]:
 
 
 def literal(value: Any, folders: Folders) -> Any:
-    """Return a value as YAML's data.
+    """Convert a value to YAML data.
 
     Raises:
-        NotExpressible: No spec can say it.
+        NotExpressible: A spec cannot express it.
     """
     if value is None or isinstance(value, bool | int | str | float):
         return value
@@ -149,7 +149,7 @@ def _spec(value: RecordedSpec) -> dict[str, Any]:
 
 
 def _array(value: Array, folders: Folders) -> Any:
-    """Return a constant of a function: what it is added to gives it its dtype."""
+    """Convert a constant of a function; the other operand determines its dtype."""
     if value.values is not None:
         return shortest(value.values) if value.dtype == "float32" else value.values
     return _array_file(value, folders)
@@ -171,7 +171,7 @@ def _array_file(value: Array, folders: Folders) -> Any:
 
 
 def shortest(value: Any) -> Any:
-    """float32 numbers as the shortest decimals that are the same.
+    """Convert float32 numbers to the shortest equal decimals.
 
     Example:
         >>> shortest(0.4850000143051147)
@@ -186,7 +186,7 @@ def shortest(value: Any) -> Any:
 
 
 def tensors(value: Any, folders: Folders) -> Any:
-    """What ``from_tensor_slices`` is given: arrays and literals, alone or in dicts and tuples.
+    """Convert the argument of ``from_tensor_slices``: arrays and literals, alone or in dicts and tuples.
 
     Raises:
         NotExpressible: Something is too large to be written, or of a dtype that a literal does not have.
@@ -196,7 +196,7 @@ def tensors(value: Any, folders: Folders) -> Any:
     if isinstance(value, tuple):
         written = [tensors(one, folders) for one in value]
         if not any(isinstance(one, dict) for one in written):
-            written = _told_apart(value, written, folders)
+            written = _with_mapping(value, written, folders)
         return written
     if isinstance(value, Array):
         return component(value, folders)
@@ -209,8 +209,8 @@ def _list(value: Any, folders: Folders) -> Any:
     return _files(written, folders) if texts else written
 
 
-def _told_apart(value: tuple[Any, ...], written: list[Any], folders: Folders) -> list[Any]:
-    """Return a list of lists would be one array: one of the arrays is written as a mapping."""
+def _with_mapping(value: tuple[Any, ...], written: list[Any], folders: Folders) -> list[Any]:
+    """Write one of the arrays as a mapping: a list of lists would be one array."""
     for index, one in enumerate(value):
         if isinstance(one, Array) and (one.made is not None or one.file is not None or folders.saved is not None):
             return [*written[:index], _array_file(one, folders), *written[index + 1 :]]
@@ -241,7 +241,7 @@ def component(value: Array, folders: Folders) -> Any:
 
 
 def _files(names: list[Any], folders: Folders) -> Any:
-    """Return texts; where they are the files of a folder, in order, what stands for those."""
+    """Convert texts; the ordered files of a folder become a glob."""
     if len(names) >= _FEW and all(isinstance(one, str) and (folders.here / one).is_file() for one in names):
         found = folders.files(names)
         if isinstance(found, str):

@@ -14,7 +14,7 @@ from pipeprof.pipelines.target.target import top_level_functions
 
 
 def address_of(raw: Any, own: Callable[[str], bool]) -> tuple[str | None, str]:
-    """``file.py:function``, or why there is none."""
+    """Return ``file.py:function``, or None and the reason."""
     if isinstance(raw, functools.partial) or inspect.ismethod(raw):
         kind = "functools.partial" if isinstance(raw, functools.partial) else "method of an object"
         return None, f"it is a {kind}"

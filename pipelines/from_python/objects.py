@@ -13,10 +13,10 @@ _ASIDE: Final = frozenset({"self", "name", "experimental_is_anonymous"})
 
 
 class Objects:
-    """Finds how the objects were made whose methods are called.
+    """Converter of method calls on objects to the arguments of their construction.
 
     Args:
-        watch: What was seen.
+        watch: The recorded calls.
         value: Makes the record of an object.
     """
 
@@ -25,7 +25,7 @@ class Objects:
         self._value = value
 
     def call(self, seen: ObservedCall, number: int) -> Call:
-        """Return the record of a call of a table or layer: its input is ``x``."""
+        """Make the record of a call of a table or layer; its input is ``x``."""
         given = seen.arguments
         thing = given.get("self")
         made = self._made(thing)
@@ -74,6 +74,6 @@ class Objects:
 
 
 def _natural(values: Any) -> str | None:
-    """Return the dtype that TensorFlow makes of a list."""
+    """Return the dtype that TensorFlow gives a list."""
     first = values[0] if isinstance(values, list | tuple) and values else None
     return {str: "string", int: "int32", float: "float32"}.get(type(first))

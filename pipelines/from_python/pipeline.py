@@ -27,10 +27,10 @@ from pipeprof.pipelines.ops.traits import traits
 
 @dataclass
 class RecoveredSpec:
-    """A spec.
+    """Spec recovered from a recording.
 
     Attributes:
-        data: As YAML has it.
+        data: YAML data.
         places: The user's line of each source and stage, by address.
         chains: Numbers of the calls whose functions became chains, by address.
         calls: Numbers of all calls, by address.
@@ -44,10 +44,10 @@ class RecoveredSpec:
 
 @dataclass
 class Describer:
-    """Writes one pipeline.
+    """Converter of one recorded pipeline to a spec.
 
     Args:
-        recording: What was seen.
+        recording: The recorded calls.
         folders: SourcePlace the spec will be.
         refused: Numbers of calls whose functions are not to become chains, and why: theirs came out different.
         denied: Numbers of calls that a spec cannot express, and why.
@@ -65,7 +65,7 @@ class Describer:
     _named: dict[str, int] = field(default_factory=dict)
 
     def describe(self, name: str) -> RecoveredSpec:
-        """Return the whole spec.
+        """Convert the whole pipeline.
 
         Args:
             name: For reports.
@@ -87,7 +87,7 @@ class Describer:
         return RecoveredSpec(data, self._places, self._chains, self._calls)
 
     def _pipeline(self, end: Dataset, element: Any, address: str) -> dict[str, Any]:
-        """``source`` and ``stages`` of a pipeline, or ``on`` where it begins with a dataset of the element."""
+        """Convert a pipeline to ``source`` and ``stages``, or to ``on`` for a dataset of the element."""
         calls, start = self._line(end, element)
         steps: list[WrittenOp] = []
         number = 0
@@ -118,7 +118,7 @@ class Describer:
         return found
 
     def _line(self, end: Dataset, element: Any) -> tuple[list[Call], Any]:
-        """Call from the source on; with the path of the element's dataset that they begin with."""
+        """Return the calls from the source on, and the path of the element's dataset where they begin with one."""
         given = _datasets(element)
         calls: list[Call] = []
         at = end.id
@@ -160,7 +160,7 @@ class Describer:
                 self.notes.add(step.name or step.op, step.why, step.where)
 
     def _renumber(self, steps: Sequence[WrittenOp], address: str) -> None:
-        """Places after something was put in the place of several stages."""
+        """Renumber the places after several stages were replaced by one."""
         chains = set(self._chains.values())
         for known in (self._places, self._chains, self._calls):
             known.clear()
@@ -198,7 +198,7 @@ class Describer:
         return {**self._label(call, arguments), **found, **arguments}
 
     def _label(self, call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Return the user's name for a stage, taken out of its arguments; a spec has each name once."""
+        """Move the user's name of a stage from its arguments to a label; a spec has each name once."""
         name = arguments.pop("name", None)
         if name is None:
             return {}
@@ -229,11 +229,11 @@ class Describer:
         return self._python(call, function, why)
 
     def _is_whole(self, items: list[Any], function: RecordedFunction) -> bool:
-        """Return whether a chain only calls the function that it would stand for."""
+        """Return whether a chain is only a call of the function that it would replace."""
         return function.file is not None and items == [{"python": self.folders.reference(function.file)}]
 
     def _note_calls(self, call: Call, items: list[Any], why: str, where: SourcePlace | None) -> None:
-        """The user's functions that a chain calls."""
+        """Record the user's functions that a chain calls."""
         for item in items:
             said = item.get("python") if isinstance(item, dict) else None
             if said is not None:
@@ -293,7 +293,7 @@ class Describer:
         return {**self._label(call, arguments), **found, **arguments}
 
     def _listed(self, names: Dataset) -> Any:
-        """Return the names of a dataset of files: what it reads is the same where they come in their order."""
+        """Return the file patterns of a dataset of names, if it yields them in their order."""
         call = self.recording.calls.get(names.id)
         if call is not None and call.name == "list_files" and call.arguments.get("shuffle") is False:
             return files(call.arguments["file_pattern"], self.folders)
@@ -359,7 +359,7 @@ def _datasets(element: Any) -> dict[int, Any]:
 
 
 def _range(given: Mapping[str, Any]) -> dict[str, Any]:
-    """TensorFlow takes its numbers by position."""
+    """Convert the arguments of ``range``, which TensorFlow takes by position."""
     numbers = tuple(given.get("args", ()))
     named = dict(given.get("kwargs", {}))
     if len(numbers) == 1:

@@ -12,7 +12,7 @@ Digest = Callable[[Any], Any]
 
 
 class PlainNode(TypedDict):
-    """A node: its op, what it reads (references as they stand), its attributes, and its functions by attribute."""
+    """A node: op, inputs (references unchanged), attributes, and functions by attribute."""
 
     op: str
     inputs: list[str]
@@ -38,11 +38,11 @@ class PlainGraph(TypedDict):
 
 
 def plain_graph(graph: Any, digest: Digest) -> PlainGraph:
-    """Return a ``GraphDef`` as plain dicts.
+    """Convert a ``GraphDef`` to plain dicts.
 
     Args:
         graph: The parsed message.
-        digest: Gives for a tensor's message what is equal for equal tensors.
+        digest: Returns equal values for messages of equal tensors.
     """
     returned = next(node for node in graph.node if node.op == "_Retval")
     return {

@@ -47,7 +47,7 @@ def holds_datasets(value: Any) -> bool:
 
 
 def captured_values(body: RecordedBody) -> list[RecordedTensor]:
-    """What a branch uses of the function around it."""
+    """Return the tensors of the enclosing function that a branch uses."""
     makers = {one.id: call for call in reversed(body.calls) if call.kind == "function" for one in leaves(call.result)}
     found: dict[int, RecordedTensor] = {}
     seen: set[int] = set()
@@ -69,7 +69,7 @@ class Planner:
     """Search for the calls that produce a tensor: TensorFlow's, or the user's own where those cannot be expressed.
 
     Args:
-        body: What was seen.
+        body: Recording of the function.
         folders: For paths in arguments.
     """
 
@@ -101,14 +101,14 @@ class Planner:
         return self._known[leaf.id]
 
     def _first(self, leaf: RecordedTensor) -> frozenset[int] | None:
-        """TensorFlow's own call first, then the user's from the inside out."""
+        """Try TensorFlow's own call first, then the user's from the inside out."""
         for kind in ("function", "user"):
             for index, call in enumerate(self.body.calls):
                 if call.kind != kind or all(one.id != leaf.id for one in leaves(call.result)):
                     continue
                 if any(one.id == leaf.id for one in leaves(dict(call.arguments))):
                     continue
-                if not self._sayable(call):
+                if not self._is_expressible(call):
                     continue
                 needed = [self._solve(one) for one in leaves(dict(call.arguments))]
                 if all(one is not None for one in needed):
@@ -116,7 +116,7 @@ class Planner:
             self.why = self.why or _unknown(leaf)
         return None
 
-    def _sayable(self, call: Call) -> bool:
+    def _is_expressible(self, call: Call) -> bool:
         try:
             check(call, self.folders)
         except NotExpressible as problem:
@@ -133,7 +133,7 @@ def _unknown(leaf: RecordedTensor) -> str:
 
 
 def check(call: Call, folders: Folders) -> None:
-    """Whether a call can be written.
+    """Check that a call can be written.
 
     Raises:
         NotExpressible: Why it cannot.

@@ -1,6 +1,6 @@
 """TensorFlow's public functions by the code that runs when they are called (worker only: needs TensorFlow).
 
-Most are wrapped, many by the same wrapper: its code is theirs all, and what the wrapper closes over tells them apart.
+Most are wrapped, many by the same wrapper with the same code: the wrapper's closure identifies the function.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeprof.pipelines.ops.functions.catalog import table
 from pipeprof.pipelines.ops.functions.layers import LAYERS
 from pipeprof.pipelines.ops.traits import traits
 
-# What Python's operators on tensors stand for; those whose names begin with r take the tensor second.
+# Functions behind Python's operators on tensors; those whose names begin with r take the tensor second.
 _OPERATORS: Final = {
     "add": "tf.math.add",
     "sub": "tf.math.subtract",
@@ -50,12 +50,12 @@ class Public:
     """A public function.
 
     Attributes:
-        name: As a spec calls it.
+        name: Its name in a spec.
         kind: ``source``, ``stage``, ``function``, ``operator``, ``factory`` for what gives a function from dataset to
             dataset, ``apply``, ``seed``, ``load``, ``item`` for a part of an archive of arrays, ``object`` for what
             makes a table or layer, or ``method`` for what calls one.
         signature: How arguments are bound.
-        parameters: Of an operator: what its operands are called, in the order they are given.
+        parameters: Names of an operator's operands, in order.
         made: Whether it makes the object that it is called on.
     """
 
@@ -66,7 +66,7 @@ class Public:
     made: bool = False
 
     def bind(self, frame: FrameType) -> dict[str, Any]:
-        """Return the arguments of a call by name, without those that are as they are by default."""
+        """Return the arguments of a call by name, without default values."""
         code, held = frame.f_code, frame.f_locals
         count = code.co_argcount
         positional = [held[name] for name in code.co_varnames[:count]]
@@ -94,12 +94,12 @@ class Public:
 
 
 def _kept(value: Any) -> Any:
-    """Return a list or dict as it is now; whoever made it may change it."""
+    """Copy a list or dict; its owner may change it."""
     return value.copy() if type(value) in (list, dict) else value
 
 
 class Table:
-    """All that is looked for, by code.
+    """Table of all recorded functions, by code.
 
     Args:
         tf: The module tensorflow.
@@ -108,7 +108,7 @@ class Table:
 
     def __init__(self, tf: Any, *, layers: bool = False) -> None:
         self._entries: dict[CodeType, dict[tuple[int, ...], Public]] = {}
-        # What is looked up by its identity must stay.
+        # Objects that are looked up by identity must stay alive.
         self._held: list[Any] = []
         for made, one in [*_publics(tf), *_tables(tf), *(_layers(tf) if layers else ())]:
             self._add(made, one)
@@ -122,7 +122,7 @@ class Table:
         self._entries.setdefault(code, {}).setdefault(cells, public)
 
     def find(self, frame: FrameType) -> Public | None:
-        """Return the public function whose frame this is."""
+        """Return the public function of a frame; None for any other."""
         entries = self._entries.get(frame.f_code)
         if entries is None:
             return None
@@ -133,12 +133,12 @@ class Table:
         return entries.get(tuple(id(held.get(name)) for name in names))
 
     def codes(self) -> frozenset[CodeType]:
-        """Return the code of all of them."""
+        """Return the code of all recorded functions."""
         return frozenset(self._entries)
 
 
 def _publics(tf: Any) -> Iterator[tuple[Any, Public]]:
-    """Earlier ones stand for a function that has several names."""
+    """Yield functions; the first name of a function with several is used."""
     yield from _operators(tf)
     yield from _datasets(tf)
     numpy = importlib.import_module("numpy")
@@ -177,7 +177,7 @@ def _datasets(tf: Any) -> Iterator[tuple[Any, Public]]:
     for kind, known in (("source", sources()), ("stage", stages())):
         for name in known:
             holder = known[name].holder
-            # What is both stands for the method.
+            # A function that is both counts as the method.
             both = kind == "source" and name in stages()
             if both or traits(name).opaque or holder not in _DATASETS:
                 continue
@@ -221,7 +221,7 @@ def _signature(function: Callable[..., Any] | None) -> inspect.Signature | None:
     if function is None:
         return None
     try:
-        # Of a class's own method: its frame has the class, too.
+        # A method of a class: its frame has the class, too.
         return inspect.signature(getattr(function, "__func__", function))
     except (TypeError, ValueError):
         return None

@@ -38,11 +38,11 @@ _DEPTH: Final = 3
 
 
 class Recorder:
-    """Makes records; equal objects get equal numbers.
+    """Converter of kept objects to records; the same object always gets the same number.
 
     Args:
         tf: The module tensorflow.
-        watch: What was seen.
+        watch: The recorded calls.
         own: Whether a file is the user's own.
 
     Attributes:
@@ -62,7 +62,7 @@ class Recorder:
         self._objects = Objects(watch, self.value)
 
     def read(self, dataset: Any) -> Recording:
-        """Return the record of a dataset."""
+        """Convert a dataset to a recording."""
         calls: dict[int, Call] = {}
         seed: int | None = None
         for seen in self._watch.seen:
@@ -152,7 +152,7 @@ class Recorder:
         return Call(function.name, "user", read, self.value(used.result), None, self._number(used), function)
 
     def value(self, raw: Any, seen: ObservedCall | None = None) -> Any:
-        """Return the record of any object; ``seen`` is the call that it was an argument of."""
+        """Convert any object; ``seen`` is the call that it was an argument of."""
         if raw is None or isinstance(raw, bool | str) or type(raw) in (int, float):
             return raw
         if type(raw) is list and _leaf_count(raw) > _MOST_VALUES:
@@ -220,7 +220,7 @@ class Recorder:
         return self._array(raw.numpy(), raw)
 
     def _listed(self, raw: list[Any]) -> Array | Opaque:
-        """Return a long list of numbers or texts, as the tensor that TensorFlow makes of it."""
+        """Convert a long list of numbers or texts to the array that TensorFlow would make of it."""
         try:
             values = self._np.asarray(raw)
         except ValueError:
@@ -244,7 +244,7 @@ class Recorder:
         return Array(dtype, shape, listed, self._made(values, dtype), self._loaded.get(number), number)
 
     def _made(self, values: Any, dtype: str) -> dict[str, Any] | None:
-        """Return the array as one that a spec makes."""
+        """Describe the array by shape and fill, if a spec can make it; else return None."""
         if values.dtype.kind not in "biuf" or not values.size:
             return None
         described = {"shape": list(values.shape), "dtype": dtype}
@@ -292,7 +292,7 @@ class Recorder:
 
 
 def _calls(function: Any, raw: Any, depth: int = _DEPTH) -> bool:
-    """Return whether a function is ``raw``, or one of TensorFlow's that hands over to it."""
+    """Return whether a function is ``raw``, or a wrapper of TensorFlow's that calls it."""
     if function is raw:
         return True
     cells = getattr(function, "__closure__", None) or ()
@@ -336,7 +336,7 @@ def _is_text(raw: bytes) -> bool:
 
 
 def _leaf_count(raw: Any) -> int:
-    """Return how many numbers and texts a list holds; those of other things count as none."""
+    """Count the numbers and texts in a list; 0 if it holds anything else."""
     if isinstance(raw, list):
         if not raw or isinstance(raw[0], str | int | float):
             return len(raw) if all(isinstance(one, str | int | float) for one in raw) else 0
@@ -345,7 +345,7 @@ def _leaf_count(raw: Any) -> int:
 
 
 def _texts(values: Any) -> Any:
-    """Nested lists whose bytes are texts; None where they are none."""
+    """Decode the bytes in nested lists; None where they are not text."""
     if isinstance(values, list):
         inner = [_texts(one) for one in values]
         return None if any(one is None for one in inner) else inner

@@ -1,7 +1,7 @@
 """Records of a build: calls of TensorFlow's public functions with inputs and results.
 
 Plain records, made by `call_recorder` in the worker. Tensors and datasets are numbers (`RecordedTensor`,
-`Dataset`) that tell which call gave what another call took; everything else is a value as it was handed over.
+`Dataset`) that link a call's result to the calls that use it; everything else is a value as passed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class SourcePlace:
 
 @dataclass(frozen=True)
 class RecordedTensor:
-    """A tensor that stands for a part of the element, or for what a call gave; ``op`` is TensorFlow's op."""
+    """A tensor that is a part of the element, or a call's result; ``op`` is TensorFlow's op."""
 
     id: int
     op: str = field(default="", compare=False)
@@ -37,7 +37,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Array:
-    """Values at hand: a NumPy array, an eager tensor.
+    """Known values: a NumPy array, an eager tensor.
 
     Attributes:
         dtype: TensorFlow's name of it.
@@ -45,7 +45,7 @@ class Array:
         values: Nested lists (a single value for no dimensions); None if there are too many to be written.
         made: ``{shape, dtype, fill}`` if a spec can make the same array.
         file: SourcePlace it was loaded from: ``{npy: path}``, ``{npz: path, key: name}``.
-        number: Tells it from other arrays; 0 if it is not kept.
+        number: Its identifier; 0 if it is not kept.
     """
 
     dtype: str
@@ -97,7 +97,7 @@ class RecordedOptions:
 
 @dataclass(frozen=True)
 class RecordedKey:
-    """What stood between the brackets of ``x[…]``: numbers, slices, Ellipsis, None, tensors."""
+    """The key of ``x[…]``: numbers, slices, Ellipsis, None, tensors."""
 
     items: tuple[Any, ...]
     alone: bool
@@ -105,7 +105,7 @@ class RecordedKey:
 
 @dataclass(frozen=True)
 class Opaque:
-    """Something that no spec can say; ``what`` in words."""
+    """A value that a spec cannot express; ``what`` describes it."""
 
     what: str
 
@@ -119,7 +119,7 @@ class RecordedFunction:
         file: Absolute path and name by which a spec can call it; None if it cannot.
         why: Why it cannot.
         where: SourcePlace it is written.
-        bodies: What it did when TensorFlow traced it; empty if it was not seen.
+        bodies: Recordings of its traces; empty if it was not observed.
     """
 
     name: str
@@ -144,7 +144,7 @@ class Call:
         arguments: By name, defaults left out.
         result: A structure of `RecordedTensor`, or a `Dataset`.
         where: The user's line.
-        id: Tells it from other calls.
+        id: Its identifier.
         function: Of a ``user`` call, what was called.
     """
 
@@ -164,7 +164,7 @@ class Call:
 
 @dataclass(frozen=True)
 class RecordedBody:
-    """What a function did with the element that TensorFlow traced it with.
+    """Recording of a function traced by TensorFlow.
 
     Attributes:
         element: The element: a structure of tensors (and of datasets, in windows).
@@ -181,13 +181,13 @@ class RecordedBody:
 
 @dataclass(frozen=True)
 class Recording:
-    """A pipeline as it was built.
+    """Recording of a pipeline's build.
 
     Attributes:
         root: The dataset.
-        calls: What gave each dataset, by its number.
+        calls: The call that created each dataset, by its number.
         users: Calls of the user's own functions that gave a dataset.
-        seed: What tf.random.set_seed was last called with.
+        seed: Last argument of tf.random.set_seed.
     """
 
     root: Dataset
@@ -210,7 +210,7 @@ class Omission:
 
 
 class NotExpressible(Exception):
-    """A value, a call or a stage that no spec can say; the message is why."""
+    """A value, call or stage cannot be expressed in a spec; the message is the reason."""
 
 
 @dataclass
@@ -219,16 +219,16 @@ class Notes:
 
     found: list[Omission] = field(default_factory=list)
     asides: list[Omission] = field(default_factory=list)
-    """What is left out and changes nothing of the data."""
+    """Omitted parts that do not change the data."""
 
     def aside(self, what: str, why: str, where: SourcePlace | None) -> None:
-        """One more of ``asides``, unless it is there already."""
+        """Add to ``asides``, unless it is there already."""
         unsaid = Omission(what, why, where)
         if unsaid not in self.asides:
             self.asides.append(unsaid)
 
     def add(self, what: str, why: str, where: SourcePlace | None) -> None:
-        """One more, unless it is there already."""
+        """Add a part, unless it is there already."""
         unsaid = Omission(what, why, where)
         if unsaid not in self.found:
             self.found.append(unsaid)

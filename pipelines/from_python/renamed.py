@@ -8,7 +8,7 @@ from typing import Final
 from pipeprof.pipelines.from_python.plain_graph import PlainGraph
 from pipeprof.pipelines.ops.traits import traits
 
-# What looks into a text, or hands it over to something that may.
+# Ops that read a text, or pass it to one that may.
 _LOOKING: Final = frozenset(
     {
         "EagerPyFunc", "LookupTableFindV2", "PyFunc", "PyFuncStateless", "RegexFullMatch", "RegexReplace",
@@ -20,11 +20,11 @@ _STRING: Final = 7
 
 
 def renamed_files(first: PlainGraph | str, second: PlainGraph | str, target: str) -> str | None:
-    """Return the sentence that names of files differ, where something looks at them or returns them.
+    """Describe differing file names, if a function reads them or the pipeline returns them; else None.
 
     Args:
         first: The graph of the user's function.
-        second: The graph of its spec, equal but for where paths begin.
+        second: The graph of its spec, equal except for the beginnings of paths.
         target: What the function is called.
     """
     if isinstance(first, str) or isinstance(second, str):
@@ -41,9 +41,9 @@ def renamed_files(first: PlainGraph | str, second: PlainGraph | str, target: str
 
 
 def _texts(graph: PlainGraph) -> Iterator[bytes]:
-    """Yield the texts that sources cut into elements, and that are more than names of files to be read."""
+    """Yield the texts of sources that are used for more than opening files."""
     for place, node in graph["nodes"].items():
-        if not traits(node["op"]).in_memory or not _matter(graph, place):
+        if not traits(node["op"]).in_memory or not _are_used(graph, place):
             continue
         for name in node["inputs"]:
             value = graph["nodes"][_node(name)]["attributes"].get("value")
@@ -51,8 +51,8 @@ def _texts(graph: PlainGraph) -> Iterator[bytes]:
                 yield from value[2]
 
 
-def _matter(graph: PlainGraph, place: str) -> bool:
-    """Return whether the texts of a dataset are looked at by a function behind it, or come out of the pipeline."""
+def _are_used(graph: PlainGraph, place: str) -> bool:
+    """Return whether a function after a dataset reads its texts, or the pipeline returns them."""
     todo, seen = [place], {place}
     while todo:
         at = todo.pop()
@@ -92,7 +92,7 @@ def _ops(graph: PlainGraph, name: str) -> set[str]:
 
 
 def _returns_argument(graph: PlainGraph, name: str) -> bool:
-    """Return whether a function gives some part of its element as it is."""
+    """Return whether a function returns a part of its element unchanged."""
     function = graph["functions"][name]
     for reference in function["returns"]:
         at = _node(reference)

@@ -1,4 +1,4 @@
-"""A spec's data as YAML, with the line of the user's code behind every source and stage."""
+"""YAML text of a spec, with the user's line as a comment after every source and stage."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ step: none
 def spec_text(
     described: RecoveredSpec, unsaid: Sequence[Omission], said: Sequence[str], target: str, here: Path
 ) -> str:
-    """Return the text of a spec.
+    """Write a spec as text.
 
     Args:
         described: The spec.
@@ -65,7 +65,7 @@ def omission_text(unsaid: Omission, here: Path) -> str:
 
 
 def place_of(where: SourcePlace, here: Path) -> str:
-    """``input.py:12``."""
+    """Return the place as ``input.py:12``."""
     relative = os.path.relpath(where.file, here)
     return f"{where.file if relative.startswith('..') else relative}:{where.line}"
 

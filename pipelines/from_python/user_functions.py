@@ -12,7 +12,7 @@ from pipeprof.pipelines.from_python.records import Call, Dataset, SourcePlace
 
 @dataclass(frozen=True)
 class WrittenOp:
-    """A source or stage.
+    """A source or stage in spec form, or the reason why there is none.
 
     Attributes:
         dataset: Number of the dataset that it gives.
@@ -57,7 +57,7 @@ def covered_parts(steps: Sequence[WrittenOp], users: Sequence[Call], folders: Fo
 
 
 def _applied(steps: list[WrittenOp], untold: int, users: Sequence[Call], folders: Folders) -> list[WrittenOp] | None:
-    """Return a function from dataset to dataset around a stage that cannot be expressed."""
+    """Replace the steps of a dataset-to-dataset function around a stage that cannot be expressed; None for none."""
     numbers = [step.dataset for step in steps]
     best: tuple[int, int, Call] | None = None
     for call in users:
@@ -80,7 +80,7 @@ def _applied(steps: list[WrittenOp], untold: int, users: Sequence[Call], folders
 
 
 def _made(steps: list[WrittenOp], untold: int, users: Sequence[Call], folders: Folders) -> list[WrittenOp] | None:
-    """A function without arguments that creates the beginning, at least up to a step that cannot be expressed."""
+    """Replace the first steps by a function without arguments, at least to a step that cannot be expressed."""
     numbers = [step.dataset for step in steps]
     best: tuple[int, Call] | None = None
     for call in users:

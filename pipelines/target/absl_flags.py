@@ -1,4 +1,4 @@
-"""absl flags in the user's files: scripts parse them, but pipeprof runs no file as a script."""
+"""Defaults for absl flags in the user's files, which only scripts parse; pipeprof runs no file as a script."""
 
 from __future__ import annotations
 

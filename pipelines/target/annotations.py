@@ -15,12 +15,12 @@ _NONE = ("none", "null")
 _ENUM = re.compile(r"<(?:enum|flag) '(\w+)'>")
 _LISTS = ("list", "List", "Sequence", "Iterable", "Collection", "MutableSequence")
 _TUPLES = ("tuple", "Tuple")
-# In a union the strictest reading wins: text is text only where nothing else fits.
+# In a union the strictest type wins: str only where nothing else fits.
 _ORDER = ("None", "bool", "int", "float", "Literal", *_LISTS, *_TUPLES, "Path", "PathLike", "str")
 
 
 class UnsupportedError(Exception):
-    """No text can stand for a value of this annotation."""
+    """A value of this annotation cannot be given as text."""
 
 
 def read_value(
@@ -54,13 +54,13 @@ def read_value(
 
 
 class _WithEnums(ast.NodeTransformer):
-    """Puts the enums themselves in the place of their names."""
+    """Transformer that replaces the names of enums by the enums."""
 
     def __init__(self, enums: Mapping[str, type[Enum]]) -> None:
         self._enums = enums
 
     def visit(self, node: ast.AST) -> Any:
-        """Return the enum that a name stands for, else what is there."""
+        """Replace the name of an enum; keep any other node."""
         found = self._enums.get(_name(node)) if isinstance(node, ast.Name | ast.Attribute) else None
         return self.generic_visit(node) if found is None else ast.Constant(found)  # type: ignore[arg-type]  # see _enum
 
@@ -71,7 +71,7 @@ def _enum(node: ast.expr) -> type[Enum] | None:
 
 
 def _member(text: str, enum: type[Enum]) -> Enum:
-    """Return a member by its name or, as text, its value; the name in any case where only one fits."""
+    """Return a member by its name (case-insensitive if unique) or, as text, its value."""
     for one in enum:
         if text == one.name or text == str(one.value):
             return one
@@ -149,7 +149,7 @@ def _union(text: str, members: list[ast.expr], whole: ast.expr) -> Any:
         except UnsupportedError:
             continue
     if readable <= any(_name(one) == "None" for one in members):
-        # Only None could be written, and that was not.
+        # Only None has a text, and the text is another.
         raise UnsupportedError(ast.unparse(whole))
     words = _ENUM.sub(r"\1", ast.unparse(whole))
     msg = f"expected {words}"
@@ -175,7 +175,7 @@ def _tuple(text: str, inside: list[ast.expr], whole: ast.expr) -> Any:
 
 
 def _items(text: str) -> list[str]:
-    """Return the parts of ``1,2,3``, ``[1, 2, 3]`` or ``['a', 'b']``."""
+    """Split ``1,2,3``, ``[1, 2, 3]`` or ``['a', 'b']``."""
     text = text.strip()
     if text[:1] in ("[", "("):
         try:
@@ -229,5 +229,5 @@ _SPECIAL: dict[str, Callable[[str, list[ast.expr], ast.expr], Any]] = {
     "Annotated": lambda text, inside, _whole: _read(text, inside[0]),
     "Literal": _choice,
 }
-# Names of annotations that are known here, whatever they were imported from.
+# Supported names of annotations, from any module.
 KNOWN = frozenset({*_SCALARS, *_SPECIAL, *_LISTS, *_TUPLES})

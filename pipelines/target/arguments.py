@@ -16,15 +16,15 @@ from pipeprof.pipelines.target.annotations import KNOWN, UnsupportedError, read_
 from pipeprof.pipelines.target.bindings import Bindings, is_foreign, parse_file, read_bindings
 from pipeprof.pipelines.target.target import Target
 
-# What stands for the share of one worker among several; without a strategy there is one worker.
+# Types of the parameter for one worker's share of the input; without a strategy there is one worker.
 INPUT_CONTEXT = "InputContext"
-# Aliases of aliases of aliases are looked up so many times.
+# Largest depth of aliases of aliases.
 _MOST_ALIASES = 4
 
 
 @dataclass(frozen=True)
 class TextParameter:
-    """A parameter as far as texts can fill it.
+    """A parameter that texts may fill.
 
     Attributes:
         name: Its name.
@@ -33,7 +33,7 @@ class TextParameter:
         required: There is no default.
         positional: It cannot be given by name.
         enums: The enums that the annotation names, where the function is at hand.
-        later: Only the running file can tell what the annotation stands for.
+        later: The annotation is known only after the file has run.
     """
 
     name: str
@@ -56,14 +56,14 @@ class TextParameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """The parameters of a function, and whether it takes any other name as well."""
+    """Parameters of a function, and whether it accepts other names."""
 
     parameters: tuple[TextParameter, ...]
     open: bool = False
 
 
 def parse_arguments(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Return names and texts from the values of ``--arg``.
+    """Split the values of ``--arg`` into names and texts.
 
     Raises:
         UsageError: One is not ``name=value``, or a name is given twice.
@@ -87,7 +87,7 @@ def parse_arguments(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def written_signature(target: Target) -> Signature | None:
-    """Return the signature as the target's file has it; `None` where only running the file can tell.
+    """Read the signature from the target's file; `None` where it is known only after the file has run.
 
     That is so for what was imported, made by a call, or decorated.
     """
@@ -106,24 +106,24 @@ def written_signature(target: Target) -> Signature | None:
 
 
 def _in_file(parameter: TextParameter, file: Bindings) -> TextParameter:
-    """Return the parameter with the names of its annotation as the file defines them."""
+    """Resolve the names in a parameter's annotation by the file's definitions."""
     if parameter.annotation is None:
         return parameter
     try:
         tree = ast.parse(parameter.annotation.strip(), mode="eval").body
     except SyntaxError:
         return parameter
-    meaning = _Meaning(file)
+    meaning = _AnnotationResolver(file)
     for _ in range(_MOST_ALIASES):
         tree = meaning.visit(tree)
     return replace(parameter, annotation=ast.unparse(tree), later=meaning.later)
 
 
-class _Meaning(ast.NodeTransformer):
-    """Names of an annotation as the file that they are written in defines them.
+class _AnnotationResolver(ast.NodeTransformer):
+    """Transformer that resolves names of an annotation by the definitions of its file.
 
     Attributes:
-        later: One is an enum, or was imported: only the running file can tell.
+        later: A name is an enum, or imported: it is known only after the file has run.
     """
 
     def __init__(self, file: Bindings) -> None:
@@ -131,11 +131,11 @@ class _Meaning(ast.NodeTransformer):
         self.later = False
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        """Return the words of a ``Literal`` are no names."""
+        """Keep the values of a ``Literal``, which are no names."""
         return node if ast.unparse(node.value).endswith("Literal") else self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        """Return an annotation within quotes."""
+        """Resolve an annotation in quotes."""
         if not isinstance(node.value, str):
             return node
         try:
@@ -144,24 +144,24 @@ class _Meaning(ast.NodeTransformer):
             return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        """Return a name out of a module."""
+        """Resolve a name of a module."""
         root: ast.AST = node
         while isinstance(root, ast.Attribute):
             root = root.value
-        self._look(root.id if isinstance(root, ast.Name) else "", node.attr)
+        self._resolve(root.id if isinstance(root, ast.Name) else "", node.attr)
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        """What an alias stands for."""
+        """Resolve an alias."""
         bound = self._file.of(node.id)
         if len(bound) == 1 and bound[0].kind == "made" and isinstance(bound[0].node, ast.Subscript | ast.Name):
             return bound[0].node
         if len(bound) == 1 and bound[0].kind == "value" and isinstance(bound[0].node, ast.BinOp):
             return bound[0].node
-        self._look(node.id, node.id)
+        self._resolve(node.id, node.id)
         return node
 
-    def _look(self, root: str, name: str) -> None:
+    def _resolve(self, root: str, name: str) -> None:
         for one in self._file.of(root) if name not in KNOWN else ():
             if one.kind in ("import", "module"):
                 self.later |= not is_foreign(one)
@@ -170,7 +170,7 @@ class _Meaning(ast.NodeTransformer):
 
 
 def signature_of_definition(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> Signature:
-    """Return the signature that a ``def`` writes."""
+    """Read the signature of a ``def``."""
     given = definition.args
     plain = [*given.posonlyargs, *given.args]
     defaults: list[ast.expr | None] = [*[None] * (len(plain) - len(given.defaults)), *given.defaults]
@@ -198,7 +198,7 @@ def _constant(node: ast.expr | None) -> object:
 
 
 def signature_of(function: Callable[..., Any]) -> Signature | None:
-    """Return the signature of a function at hand; `None` if it has none that can be read."""
+    """Read the signature of a function object; `None` if it has none."""
     found = _inspected(function)
     if found is None:
         return None
@@ -219,11 +219,11 @@ def signature_of(function: Callable[..., Any]) -> Signature | None:
 
 
 def _inspected(function: Callable[..., Any]) -> inspect.Signature | None:
-    """Return the signature with its annotations as objects, as text where their names are not there any more."""
+    """Inspect the signature with annotations as objects, or as text where their names are no longer defined."""
     try:
         return inspect.signature(function, eval_str=True)
     except Exception:
-        # Annotations are code of the user's: evaluating them may raise anything.
+        # Annotations are the user's code: evaluating them may raise anything.
         with contextlib.suppress(TypeError, ValueError):
             return inspect.signature(function)
     return None
@@ -271,7 +271,7 @@ def bind(target: Target, signature: Signature) -> dict[str, Any]:
 
 
 def _is_readable(parameter: TextParameter) -> bool:
-    """Return whether there are texts for its annotation at all."""
+    """Return whether values of its annotation can be given as text."""
     try:
         read_value("", parameter.annotation, parameter.default, parameter.enums)
     except UnsupportedError:
@@ -305,7 +305,7 @@ def call(function: Callable[..., Any], target: Target, context: Callable[[], obj
 
     Args:
         function: The function itself.
-        target: What the command line says of it.
+        target: The target of the command line.
         context: Creates the ``tf.distribute.InputContext`` for a parameter that is annotated with it and has no value.
     """
     signature = signature_of(function)

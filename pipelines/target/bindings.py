@@ -1,4 +1,4 @@
-"""The names that a Python file binds at its top level: read from its text, never run."""
+"""Names bound at the top level of a Python file, read from its text without running it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pipeprof.pipelines.errors import UsageError
 
 Kind = Literal["function", "class", "import", "module", "made", "value"]
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
-# Whatever these make cannot be called, so it is no function by another name.
+# Values of these expressions are not callable, so the name is no function.
 _LITERALS = (
     ast.Constant, ast.JoinedStr, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp,
     ast.GeneratorExp, ast.BinOp, ast.UnaryOp, ast.Compare,
 )  # fmt: skip
-# Calls at the top level that may bind any name at all.
+# Calls at the top level that may bind any name.
 _BINDERS = frozenset({"globals", "vars", "locals", "setattr", "exec"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -60,12 +60,12 @@ class Bindings:
         return tuple(one for one in self.all if one.name == name)
 
     def callables(self) -> list[str]:
-        """Return names that may stand for functions once the file has been imported, in their order."""
+        """Return names that may be functions after the file's import, in order."""
         kinds = ("function", "import", "made")
         return list(dict.fromkeys(one.name for one in self.all if one.kind in kinds and not one.script))
 
     def defined(self) -> list[str]:
-        """Of these, those that were written to be called from outside, as far as the file tells: to be listed."""
+        """Return the callables meant to be called from outside, as far as the file shows, for the listing."""
         own = [one for one in self.all if not one.script]
         names = [one.name for one in own if one.kind == "function"] or [one.name for one in own if one.kind == "made"]
         return sorted(dict.fromkeys(names), key=lambda name: name.startswith("_"))
@@ -81,7 +81,7 @@ def bindings_of(path: Path) -> Bindings:
 
 
 def read_bindings(tree: ast.Module) -> Bindings:
-    """Return the same of a file that has been parsed.
+    """Read the bindings of a parsed file.
 
     Example:
         >>> [one.name for one in read_bindings(ast.parse("for n in names: from a import b as c")).all]
@@ -92,7 +92,7 @@ def read_bindings(tree: ast.Module) -> Bindings:
 
 
 def parse_file(path: Path) -> ast.Module:
-    """Return a Python file as a tree.
+    """Parse a Python file to a syntax tree.
 
     Raises:
         UsageError: It cannot be read or is not valid Python.
@@ -107,7 +107,7 @@ def parse_file(path: Path) -> ast.Module:
 
 
 def _describe_syntax(path: Path, problem: SyntaxError | ValueError) -> str:
-    """Return the error as ``file:line:column: SyntaxError: reason``, with the source line and a caret."""
+    """Format the error as ``file:line:column: SyntaxError: reason``, with the source line and a caret."""
     if not isinstance(problem, SyntaxError):
         return f"{path}: not a Python file: {problem}"
     place = ":".join(str(part) for part in (path, problem.lineno, problem.offset) if part)
@@ -122,12 +122,12 @@ def _describe_syntax(path: Path, problem: SyntaxError | ValueError) -> str:
 
 
 def relative_import(tree: ast.Module) -> ast.ImportFrom | None:
-    """Return the first import relative to the file's package that runs when the file is imported, come what may."""
+    """Return the first relative import that runs unconditionally when the file is imported; None for none."""
     return next((one for one in tree.body if isinstance(one, ast.ImportFrom) and one.level), None)
 
 
 def is_foreign(binding: Binding) -> bool:
-    """Whether an import is of Python's library or of the frameworks, where no pipeline of the user's can come from."""
+    """Return whether an import is of the standard library or a framework, which has no pipeline of the user's."""
     node = binding.node
     if isinstance(node, ast.ImportFrom):
         module = "" if node.level else node.module or ""
@@ -171,7 +171,7 @@ def _assigned(statement: ast.Assign | ast.AnnAssign, *, script: bool) -> Iterato
             kind: Kind = "value" if isinstance(value, _LITERALS) else "made"
             yield Binding(target.id, kind, value, statement.lineno, script)
         else:
-            # `a, b = …`: each of them may be anything.
+            # `a, b = …`: the value of each is unknown.
             for node in ast.walk(target):
                 if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                     yield Binding(node.id, "made", value, statement.lineno, script)
@@ -179,7 +179,7 @@ def _assigned(statement: ast.Assign | ast.AnnAssign, *, script: bool) -> Iterato
 
 def _inside(statement: ast.stmt, *, script: bool) -> Iterator[tuple[list[ast.stmt], bool]]:
     """Yield the blocks of a statement, and whether each runs only in a script."""
-    if isinstance(statement, ast.If) and _asks_for_main(statement.test):
+    if isinstance(statement, ast.If) and _is_main_test(statement.test):
         yield statement.body, True
         yield statement.orelse, script
         return
@@ -188,7 +188,7 @@ def _inside(statement: ast.stmt, *, script: bool) -> Iterator[tuple[list[ast.stm
             yield getattr(block, name, []), script
 
 
-def _asks_for_main(test: ast.expr) -> bool:
+def _is_main_test(test: ast.expr) -> bool:
     """Return whether this is ``__name__ == "__main__"``."""
     if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Eq):
         return False
@@ -227,7 +227,7 @@ def calls_at_import(tree: ast.Module) -> Iterator[str]:
 def _at_import(node: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes below one that run along with it, when the file is imported rather than run."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and _asks_for_main(child.test):
+        if isinstance(child, ast.If) and _is_main_test(child.test):
             for other in child.orelse:
                 yield from (other, *_at_import(other))
         elif not isinstance(child, _FUNCTIONS):

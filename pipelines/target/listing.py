@@ -1,6 +1,6 @@
-"""The listing of ``file.py:``: functions of a file, with the evidence that they return a dataset.
+"""Listing for ``file.py:``: functions of a file, with the evidence that they return a dataset.
 
-The file is read, never run; so a function is listed for what is written, and the words say which writing that was.
+The file is read, never run; so the evidence is source text, and the listing names it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Sign = Literal["annotation", "body", "name", "none"]
 _NAMES = re.compile(r"(?:^|_)(?:dataset|datasets|ds|data|input_fn|inputs?|pipeline|loader)(?:_|$|\d)", re.IGNORECASE)
 _METHODS = ops_with(lambda row: row.distinctive) | {"as_dataset"}
 _SHARED = frozenset(STAGES) - _METHODS
-"""Methods that other classes have as well: they count after something else that makes a dataset."""
+"""Methods that other classes have as well: evidence only after another expression that creates a dataset."""
 _MAKERS = re.compile(
     r"(?:^|\.)(?:data\.(?:experimental\.)?(?:Dataset\.)?\w+|Dataset\.\w+|TFRecordDataset|TextLineDataset|CsvDataset"
     r"|FixedLengthRecordDataset|\w+_dataset_from_(?:directory|array)|make_csv_dataset|make_batched_features_dataset"
@@ -36,8 +36,8 @@ class ListedFunction:
     Attributes:
         name: Its name.
         line: Where it begins.
-        sign: What speaks for it returning a dataset.
-        why: The same in words.
+        sign: Evidence that it returns a dataset.
+        why: The evidence in words.
         required: Parameters that must be given.
     """
 
@@ -54,7 +54,7 @@ class _DatasetCallables:
 
     Attributes:
         functions: Functions of the file that are known to.
-        short: What the file's own names for TensorFlow's classes stand for, as ``D = tf.data.Dataset``.
+        short: TensorFlow's names by the file's aliases, as in ``D = tf.data.Dataset``.
     """
 
     functions: frozenset[str]
@@ -66,7 +66,7 @@ class _DatasetCallables:
 
 
 def listed_functions(path: Path) -> list[ListedFunction]:
-    """The functions at the top level of a file, those that most likely return datasets first, else in their order.
+    """List the functions at a file's top level, the likeliest to return a dataset first, else in order.
 
     Raises:
         UsageError: It cannot be read or is not valid Python.
@@ -75,8 +75,8 @@ def listed_functions(path: Path) -> list[ListedFunction]:
     order: tuple[Sign, ...] = ("annotation", "body", "name", "none")
     sure = _DatasetCallables(frozenset(), _short_names(file))
     while True:
-        # A function that returns what another one makes is found once that one is known.
-        looked = (_best([_look(one, file, sure) for one in file.of(name)], order) for name in file.callables())
+        # A function that returns another one's dataset is found once that one is known.
+        looked = (_best([_classify(one, file, sure) for one in file.of(name)], order) for name in file.callables())
         found = [one for one in looked if one is not None]
         known = frozenset(one.name for one in found if one.sign in ("annotation", "body"))
         if known <= sure.functions:
@@ -90,7 +90,7 @@ def _best(looked: list[ListedFunction | None], order: tuple[Sign, ...]) -> Liste
 
 
 def _short_names(file: Bindings) -> dict[str, str]:
-    """Dotted names by the names that a file gives them: by an assignment, or by ``from … import … as``."""
+    """Return dotted names by a file's aliases: from an assignment, or ``from … import … as``."""
     short = {one.name: ast.unparse(one.node) for one in file.all if isinstance(one.node, ast.Attribute)}
     for one in file.all:
         if isinstance(one.node, ast.ImportFrom):
@@ -99,7 +99,7 @@ def _short_names(file: Bindings) -> dict[str, str]:
 
 
 def describe(name: str, functions: Iterable[ListedFunction]) -> str:
-    """Return the list as lines of text.
+    """Format the list as lines of text.
 
     Args:
         name: The file or module as typed, without the colon.
@@ -124,7 +124,7 @@ def describe(name: str, functions: Iterable[ListedFunction]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _look(binding: Binding, file: Bindings, sure: _DatasetCallables) -> ListedFunction | None:
+def _classify(binding: Binding, file: Bindings, sure: _DatasetCallables) -> ListedFunction | None:
     """Classify a name; `None` if it is certainly not a function of the user's."""
     node = binding.node
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -135,13 +135,15 @@ def _look(binding: Binding, file: Bindings, sure: _DatasetCallables) -> ListedFu
         return ListedFunction(binding.name, node.lineno, sign, why, required)
     if binding.kind == "import":
         return None if is_foreign(binding) else ListedFunction(binding.name, 0, "none", UNSEEN)
-    return _look_at_made(binding, node, file, sure) if isinstance(node, ast.expr) else None
+    return _classify_expression(binding, node, file, sure) if isinstance(node, ast.expr) else None
 
 
-def _look_at_made(binding: Binding, node: ast.expr, file: Bindings, sure: _DatasetCallables) -> ListedFunction | None:
+def _classify_expression(
+    binding: Binding, node: ast.expr, file: Bindings, sure: _DatasetCallables
+) -> ListedFunction | None:
     """Classify a name bound to an expression: a lambda, a partial, another name, a dataset."""
     said = _made(node.body if isinstance(node, ast.Lambda) else node, {}, sure)
-    of = _stands_for(node)
+    of = _aliased_function(node)
     if said is not None:
         why = f"returns {said}" if isinstance(node, ast.Lambda) else f"is {said}, created when the file is imported"
         return ListedFunction(binding.name, binding.line, "body", why)
@@ -156,8 +158,8 @@ def _look_at_made(binding: Binding, node: ast.expr, file: Bindings, sure: _Datas
     return None if no else ListedFunction(binding.name, 0, "none", UNSEEN)
 
 
-def _stands_for(node: ast.expr) -> str | None:
-    """Return the function that ``partial(function, …)`` or another name stands for."""
+def _aliased_function(node: ast.expr) -> str | None:
+    """Return the function behind ``partial(function, …)`` or an alias; None for anything else."""
     if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).rpartition(".")[2] == "partial":
         return ast.unparse(node.args[0])
     return node.id if isinstance(node, ast.Name) else None
@@ -193,7 +195,7 @@ def _returned(body: list[ast.AST], returned: list[ast.Return], sure: _DatasetCal
 
 
 def _own(definition: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a function that are not those of functions inside of it."""
+    """Yield the nodes of a function without those of nested functions."""
     for child in ast.iter_child_nodes(definition):
         yield child
         if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):

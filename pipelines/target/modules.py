@@ -21,9 +21,9 @@ def is_module_name(text: str) -> bool:
 
 
 def find_module(name: str) -> Path:
-    """Return the file of the module `name`, in the current directory or the environment.
+    """Find the file of the module `name`, in the current directory or the environment.
 
-    Packages are searched, not imported: nothing of the user's runs.
+    Packages are searched, not imported: no code of the user's runs.
 
     Raises:
         UsageError: There is no such module, or it has no Python file.
@@ -38,7 +38,7 @@ def find_module(name: str) -> Path:
             found = _ask_finders(so_far, path)
         if found is None:
             msg = f"no module {so_far} in the current directory or the environment"
-            raise UsageError(msg + did_you_mean(part, _beside(path)))
+            raise UsageError(msg + did_you_mean(part, _search_paths(path)))
         path = list(found.submodule_search_locations or ())
         if number + 1 < len(parts) and not path:
             msg = f"{name}: {so_far} is a module, not a package"
@@ -52,7 +52,7 @@ def find_module(name: str) -> Path:
 
 
 def name_in_package(path: Path) -> tuple[str, Path]:
-    """Return a file's dotted name within the packages around it, and the folder in which the outermost one lies."""
+    """Return a file's dotted name within its packages, and the folder of the outermost one."""
     parts, folder = [path.stem] if path.stem != "__init__" else [], path.resolve().parent
     while (folder / "__init__.py").is_file():
         parts, folder = [folder.name, *parts], folder.parent
@@ -75,7 +75,7 @@ def _ask_finders(name: str, path: list[str] | None) -> ModuleSpec | None:
     return None
 
 
-def _beside(path: list[str] | None) -> list[str]:
+def _search_paths(path: list[str] | None) -> list[str]:
     found: list[str] = []
     for place in path if path is not None else [str(Path.cwd())]:
         folder = Path(place)

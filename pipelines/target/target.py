@@ -1,4 +1,4 @@
-"""Targets of the commands: a spec, or a function in a Python file or module."""
+"""Targets of commands: a spec, or a function in a Python file or module."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Target:
 
 
 def parse_target(text: str) -> Target:
-    """The target that ``text`` names; the file exists and defines the function, though nothing has been imported.
+    """Parse a target and check, without an import, that its file exists and defines the function.
 
     Raises:
         UsageError: Not ``spec.yaml``, ``file.py:function`` or ``package.module:function``, or no such file, module or
@@ -52,28 +52,28 @@ def parse_target(text: str) -> Target:
     """
     file, colon, function = text.rpartition(":")
     if colon and file.endswith(".py"):
-        return _function_target(_existing(file), function)
+        return _function_target(_existing_path(file), function)
     if file.endswith(".ipynb") or text.endswith(".ipynb"):
         msg = f"{file or text} is a notebook: save the function in a Python file and use file.py:function"
         raise UsageError(msg)
     if colon and is_module_name(file) and not file.endswith(_SPEC_SUFFIXES):
         return _function_target(find_module(file), function, file)
     if text.endswith(".py"):
-        path = _existing(text)
+        path = _existing_path(text)
         msg = f"missing function: use {text}:function; {_listing(bindings_of(path))}"
         raise UsageError(msg)
     if text.endswith(_SPEC_SUFFIXES):
-        return Target("spec", _existing(text))
+        return Target("spec", _existing_path(text))
     if Path(text).is_dir():
         msg = f"{text} is a folder: expected spec.yaml, file.py:function or package.module:function"
         raise UsageError(msg)
     msg = f"invalid target {text!r}: expected spec.yaml (or .yml), file.py:function or package.module:function"
-    meant = _meant(text)
+    meant = _suggested_target(text)
     raise UsageError(msg + (f" — did you mean {meant}?" if meant else did_you_mean(text, _specs_near(text))))
 
 
-def _meant(text: str) -> str | None:
-    """Return the target that was written as another tool would have it: ``file::function``, ``module.function``."""
+def _suggested_target(text: str) -> str | None:
+    """Suggest the target for another tool's syntax: ``file::function``, ``module.function``; None for others."""
     file, _, function = text.rpartition(":")
     dotted, _, last = text.rpartition(".")
     written = [text.replace("::", ":"), f"{file}.py:{function}"]
@@ -87,7 +87,7 @@ def _meant(text: str) -> str | None:
 
 
 def listed_file(text: str) -> Path | None:
-    """Return the file of ``file.py:`` or ``package.module:``, which asks what there is; `None` for any other target.
+    """Return the file of ``file.py:`` or ``package.module:``, a request for a listing; `None` for other targets.
 
     Raises:
         UsageError: There is no such file or module.
@@ -96,7 +96,7 @@ def listed_file(text: str) -> Path | None:
     if file == text:
         return None
     if file.endswith(".py"):
-        return _existing(file)
+        return _existing_path(file)
     return find_module(file) if is_module_name(file) else None
 
 
@@ -107,7 +107,7 @@ def _specs_near(text: str) -> list[str]:
     return [str(folder / path.name) for path in sorted(folder.iterdir()) if path.suffix in (*_SPEC_SUFFIXES, ".py")]
 
 
-def _existing(text: str) -> Path:
+def _existing_path(text: str) -> Path:
     path = Path(text)
     if path.is_file():
         return path
@@ -160,7 +160,7 @@ def _why_not(file: str, function: str, found: Bindings) -> str | None:
 
 
 def _why_not_of_class(file: str, function: str, node: ast.ClassDef) -> str | None:
-    """Return a class may be called where that can give a dataset, and so may what needs no object of it."""
+    """Return why a class cannot be a target; `None` if a call of it, or of its static methods, may return a dataset."""
     help_ = "write a function that creates the object and returns its dataset"
     name, _, method = function.partition(".")
     methods = {one.name: one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
@@ -195,7 +195,7 @@ def _listing(found: Bindings) -> str:
 
 
 def top_level_functions(path: Path) -> list[str]:
-    """Return names that a Python file binds to functions at its top level (also by ``from … import`` and ``name = …``).
+    """List names bound to functions at a file's top level (also by ``from … import`` and ``name = …``).
 
     The file is read, not run.
 
@@ -208,8 +208,8 @@ def top_level_functions(path: Path) -> list[str]:
 def import_file(path: Path, module_name: str) -> ModuleType:
     """Run a Python file as the module ``module_name``, once; its folder is on ``sys.path`` as if it were a script.
 
-    One that has run already stays what it is, whatever its name: what it registers, such as flags, is refused twice.
-    One that imports from its own package is imported by its name in there.
+    A file that has already run is not run again, whatever its name: registrations, such as flags, fail the second time.
+    A file with relative imports is imported by its name in its package.
 
     Raises:
         BaseException: Whatever the file raises, as it is.
@@ -241,8 +241,8 @@ def import_file(path: Path, module_name: str) -> ModuleType:
 
 
 def _module_of(path: Path, name: str) -> ModuleType | None:
-    """Return the module that a file was run as; that of ``name`` where there are several."""
-    # Modules that load themselves when they are looked at are not to be loaded by this.
+    """Find the module that a file was run as; the one called ``name`` where there are several."""
+    # Do not trigger lazy modules, which load on attribute access.
     loaded = [(key, one) for key, one in [*sys.modules.items()] if isinstance(one, ModuleType)]
     found = {key: one for key, one in loaded if object.__getattribute__(one, "__dict__").get("__file__") == str(path)}
     found.pop("__main__", None)
@@ -262,7 +262,7 @@ def module_name_of(path: Path) -> str:
 
 
 def load_function(target: Target) -> Callable[..., Any]:
-    """Import the file of a function target and give the function; in the worker only, it runs the user's code.
+    """Import the file of a function target and return the function; runs the user's code, so only in the worker.
 
     Raises:
         UsageError: The target is a spec, or the name does not stand for a function once the file has run.

@@ -15,14 +15,14 @@ _LIBRARIES = tuple(
         *(str(_HERE / room) for room in ("pipelines", "profiles", "cli")),
     }
 )
-# Packages of the user's own (`pip install --user`) lie outside of those.
+# Packages installed with `pip install --user` are outside of those.
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 # Files that AutoGraph writes, imports and deletes again: not the user's, and deleted soon.
 GENERATED = "__autograph_generated_file"
 
 
 def is_generated(file: str) -> bool:
-    """Return whether AutoGraph wrote the file out of the user's code."""
+    """Return whether AutoGraph generated the file from the user's code."""
     return GENERATED in file
 
 
@@ -47,7 +47,7 @@ def is_users(file: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _is_recorded(folder: Path, name: str) -> bool:
-    """Whether an installer has put a module or package into a folder, as ``pip install --target`` does anywhere."""
+    """Return whether an installer put a module or package into a folder, e.g. ``pip install --target``."""
     for record in folder.glob("*.dist-info/RECORD"):
         text = record.read_text(encoding="utf-8", errors="replace")
         if any(line.startswith((f"{name},", f"{name}/")) for line in text.splitlines()):

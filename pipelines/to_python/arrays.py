@@ -1,4 +1,4 @@
-"""Arrays and tensors that a spec holds, as NumPy and TensorFlow expressions."""
+"""NumPy and TensorFlow expressions for a spec's arrays and tensors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_columns(path, delimiter=","):
 
 
 def array(files: Files, described: Array) -> Node:
-    """Return the expression that reads or makes an array."""
+    """Return the expression that reads or creates an array."""
     imports = files.module.imports
     if isinstance(described, RaggedArray | SparseArray):
         return _tensor(described)
@@ -58,7 +58,7 @@ def _built(files: Files, described: MadeArray | FilesArray | LinesArray | CsvArr
 
 
 def lines_of(files: Files, path: str) -> str:
-    """Return the lines of a file as a list."""
+    """Return the expression for a file's lines as a list."""
     shown = files.file(path)
     shown = f"({shown})" if " / " in shown else shown
     return f'{shown}.read_text(encoding="utf-8").splitlines()'
@@ -92,7 +92,7 @@ def _lists(value: Any) -> Node:
 
 
 def made_array(filling: Filling) -> Node:
-    """The NumPy expression for an array that is made in memory; the same values as `pipelines.build.load_arrays`."""
+    """Return the NumPy expression for a synthesised array; same values as `pipelines.build.load_arrays`."""
     kind = str(filling.dtype)
     size = repr(tuple(filling.shape))
     if filling.fill == "zeros":
@@ -120,7 +120,7 @@ def _numpy(kind: str) -> str:
 
 
 def array_noun(described: Array, default: str) -> str:
-    """What an array is called, after its file or input."""
+    """Return the noun for an array, from its file or input."""
     if isinstance(described, NpzArray):
         return described.key
     if isinstance(described, FilesArray):

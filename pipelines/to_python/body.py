@@ -1,4 +1,4 @@
-"""Chains of calls under ``ops:`` as the statements of a function."""
+"""Statements of a function for chains of calls under ``ops:``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OPERATORS: Final = {
     "tf.less": "<", "tf.math.less": "<", "tf.greater_equal": ">=", "tf.math.greater_equal": ">=",
     "tf.less_equal": "<=", "tf.math.less_equal": "<=",
 }  # fmt: skip
-# Results that are tuples, by what their components are.
+# Nouns for the components of results that are tuples.
 TUPLES: Final = {
     "tf.audio.decode_wav": ("audio", "sample_rate"),
     "tf.unique": ("values", "positions"),
@@ -54,7 +54,7 @@ _PLAIN_TUPLES: Final = frozenset(
     }
 )  # fmt: skip
 LISTS: Final = frozenset({"tf.io.decode_csv", "tf.meshgrid", "tf.split", "tf.unstack"})
-# Parameters written by position: those without a default, as long as there are not many.
+# Most parameters without a default that are written by position.
 _MOST_POSITIONAL: Final = 3
 # Longer tuples are one parameter with a star.
 _MOST_PARAMETERS: Final = 5
@@ -62,7 +62,7 @@ _MOST_PARAMETERS: Final = 5
 
 Result = Form | tuple[Node, Form]
 SpecialCalls = Callable[["Body", OpCall, Form], Result | None]
-"""Renders the calls that are no functions of the allowlist; ``None`` for those that are."""
+"""Renderer of calls that are no functions of the allowlist; ``None`` for those that are."""
 
 
 class Body:
@@ -76,27 +76,27 @@ class Body:
         self.lines: list[str] = []
         self.locals: set[str] = set()
         self.kept: set[str] = set()
-        """Variables that the element at hand is made of."""
+        """Variables that the current element is made of."""
         self.seed = ""
         """The variable with the seed that a chain of ``for_each`` shares."""
         self.folds: dict[int, int] = {}
-        """Which of its draws a call is, by the call's identity."""
+        """Index of each random call among the chain's draws, by the call's identity."""
 
     def inside(self, *, fresh: bool = False) -> Body:
-        """Return the statements of a chain inside this one; ``fresh`` in a function of its own."""
+        """Create the body of a nested chain; ``fresh`` for a separate function."""
         inner = Body(self.module, self.special, "" if fresh else self.own)
         inner.seed, inner.folds = self.seed, self.folds
         inner.locals = set() if fresh else set(self.locals)
         return inner
 
     def folded(self, operation: OpCall) -> str | None:
-        """Return the seed of a call that draws inside of ``for_each``."""
+        """Return the seed of a random call inside ``for_each``; None elsewhere."""
         if not self.seed or id(operation) not in self.folds:
             return None
         return f"tf.random.experimental.stateless_fold_in({self.seed}, {self.folds[id(operation)]})"
 
     def uniform(self, operation: OpCall, maxval: int | None = None) -> Node:
-        """Return a random number: float32 in [0, 1), or int32 below ``maxval``."""
+        """Render a random number: float32 in [0, 1), or int32 below ``maxval``."""
         seed = self.folded(operation)
         if seed is not None:
             bounds = ("0", str(maxval), "tf.int32") if maxval is not None else ()
@@ -106,7 +106,7 @@ class Body:
         return _called("tf.random.uniform", ["[]"], {"maxval": str(maxval), "dtype": "tf.int32"})
 
     def shuffled(self, operation: OpCall, count: int) -> Node:
-        """Return the numbers below ``count`` in random order."""
+        """Render the numbers below ``count`` in random order."""
         seed = self.folded(operation)
         if seed is not None:
             drawn = self.assign("order_seed", seed, ())
@@ -114,7 +114,7 @@ class Body:
         return f"tf.random.shuffle(tf.range({count}))"
 
     def parameters(self, form: Form) -> tuple[list[Node], Form]:
-        """The parameters that TensorFlow calls a function over such elements with, and the element made of them."""
+        """Return the parameters that TensorFlow passes to a function of such elements, and the element made of them."""
         if isinstance(form, Row) and form.named:
             name = self.local("result", ())
             return [name], bind(form, name)
@@ -134,25 +134,25 @@ class Body:
         return [name], bind(form, name)
 
     def local(self, wanted: str, live: Sequence[str]) -> str:
-        """Return a variable; the names of ``live`` variables and of the file's own functions are taken."""
+        """Choose a variable's name other than those of ``live`` variables and the file's functions."""
         used = {*live} if live else self.locals
         name = unique(wanted, {*used, *self.kept, *(self.module.taken - {self.own})})
         self.locals.add(name)
         return name
 
     def assign(self, wanted: str, node: Node, live: Sequence[str] = ("",)) -> str:
-        """Return a statement that gives a name to an expression."""
+        """Add an assignment and return the variable's name."""
         name = self.local(wanted, live)
         if flat(node) != name:
             self.lines += statement(f"{name} = ", node)
         return name
 
     def chain(self, calls: Sequence[OpCall], element: Form, *, answers: bool = False) -> tuple[Node, Form]:
-        """Return the element after all calls: an expression, and its form.
+        """Render a chain; return the expression of its result, and its form.
 
         Args:
             calls: The calls.
-            element: What they begin with.
+            element: The input element.
             answers: Whether the result of the last call stands alone, also when ``on`` picked a field.
         """
         for index, operation in enumerate(calls):
@@ -167,7 +167,7 @@ class Body:
             node, form = made
             if last and target is None:
                 return node, form
-            element = self._stored(element, target, node, form, operation.name)
+            element = self._store_result(element, target, node, form, operation.name)
         return express(element), element
 
     def result(self, operation: OpCall, element: Form) -> Result:
@@ -176,7 +176,7 @@ class Body:
         return rendered if rendered is not None else self.function_call(operation, element)
 
     def given(self, operation: OpCall, element: Form) -> list[Form]:
-        """What ``on`` picks, one after the other."""
+        """Return the forms picked by ``on``, in order."""
         fields = operation.read()
         return [element] if fields is None else [pick(element, field) for field in fields]
 
@@ -187,8 +187,8 @@ class Body:
             element = put(element, field, pick(made, index))
         return element
 
-    def _stored(self, element: Form, target: Any, node: Node, form: Form, operation: str = "") -> Form:
-        """Return the element with a result in it, which has become a variable."""
+    def _store_result(self, element: Form, target: Any, node: Node, form: Form, operation: str = "") -> Form:
+        """Store a result in a variable and return the element with it."""
         if target is None:
             if isinstance(form, Row) and 0 < len(form.parts) <= _MOST_PARAMETERS:
                 names = self._unpacked([noun_of(part) for part in form.parts], node, ("",))
@@ -197,7 +197,7 @@ class Body:
             whole = "columns" if operation == "tf.io.decode_csv" else noun_of(form)
             return bind(form, self.assign(whole, node))
         if not isinstance(target, tuple) and operation in LISTS:
-            # TensorFlow would stack a list that lies inside an element.
+            # TensorFlow would stack a list inside an element.
             node = Bracket("tuple(", (node,), ")")
         targets = target if isinstance(target, tuple) else (target,)
         for field in targets:
@@ -221,7 +221,7 @@ class Body:
         return names
 
     def function_call(self, operation: OpCall, element: Form) -> tuple[Node, Form]:
-        """Return a function of the allowlist."""
+        """Render a call of an allowlisted function."""
         called = function(operation.name)
         parameters = operation.inputs()
         given = self.given(operation, element) if parameters else []
@@ -230,7 +230,7 @@ class Body:
             several = isinstance(operation.on, tuple)
             first = Bracket("[", tuple(map(express, given)), "]") if several else as_list(given[0])
             if operation.name in STARRED:
-                return _starred(operation.name, first, arguments), self.result_form(operation, given)
+                return _unpacking_call(operation.name, first, arguments), self.result_form(operation, given)
             inputs: dict[str, Node] = {parameters[0]: first}
         else:
             inputs = dict(zip(parameters, map(express, given), strict=True))
@@ -267,7 +267,7 @@ class Body:
         return _called(name, positional, named)
 
     def argument(self, operation: OpCall, name: str) -> Node:
-        """Return a constant of a call; feature specs stand at the top of the file."""
+        """Render a constant of a call; feature specs become constants at the top of the file."""
         value = operation.arguments[name]
         node = self.values.constant(value)
         if name in FEATURE_PARAMETERS and isinstance(value, dict):
@@ -275,7 +275,7 @@ class Body:
         return node
 
     def result_form(self, operation: OpCall, given: Sequence[Form]) -> Form:
-        """What a function of the allowlist gives."""
+        """Return the form of an allowlisted function's result."""
         name, arguments = operation.name, operation.arguments
         if name in ("tf.io.parse_single_example", "tf.io.parse_example"):
             return _keyed(arguments.get("features"))
@@ -292,7 +292,7 @@ class Body:
 
 
 def _several(name: str, arguments: dict[str, Any]) -> Form | None:
-    """What a function gives that makes several tensors."""
+    """Return the form of a result of several tensors; None for a single one."""
     if name == "tf.io.decode_csv":
         return Row(tuple(Single("column") for _ in arguments.get("record_defaults", ())))
     if name in ("tf.split", "tf.unstack"):
@@ -311,8 +311,8 @@ def _called(name: str, positional: Sequence[Node], named: dict[str, Node]) -> Br
     return Bracket(f"{name}(", (*positional, *(Prefixed(f"{key}=", node) for key, node in named.items())), ")")
 
 
-def _starred(name: str, inputs: Node, arguments: dict[str, Node]) -> Bracket:
-    """Return a call whose inputs stand one after the other, behind what comes first."""
+def _unpacking_call(name: str, inputs: Node, arguments: dict[str, Node]) -> Bracket:
+    """Render a call with unpacked inputs after its leading arguments."""
     first = [arguments.pop("equation")] if "equation" in arguments else []
     items = inputs.items if isinstance(inputs, Bracket) and inputs.opening == "[" else (inputs,)
     return _called(name, [*first, *items], arguments)
@@ -333,7 +333,7 @@ def _keyed(features: Any) -> Keyed:
 
 
 def _noun_of_field(field: Any, form: Form, count: int) -> str:
-    """Return a variable is called after its key; a component of a tuple after what it is."""
+    """Return a variable's noun: its key, or for a component of a tuple its kind."""
     last = field if isinstance(field, int) else field.rpartition(".")[2]
     if isinstance(last, str) and not last.isdigit():
         return slug(last)
@@ -341,7 +341,7 @@ def _noun_of_field(field: Any, form: Form, count: int) -> str:
 
 
 def guess_form(form: Form, calls: Sequence[OpCall]) -> Form:
-    """Return an unknown element as what its first use takes it for; a known one as it is."""
+    """Guess the form of an unknown element from its first use; return a known form unchanged."""
     if not (isinstance(form, Single) and not form.known):
         return form
     largest = -1

@@ -1,4 +1,4 @@
-"""Python expressions as trees, and their layout: at most 100 columns, broken as ruff's formatter breaks lines."""
+"""Trees of Python expressions, and their layout: at most 100 columns, broken like ruff's formatter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INDENT: Final = "    "
 
 @dataclass(frozen=True)
 class Bracket:
-    """Items between an opening and a closing text; a call when the opening text ends a name."""
+    """Items between an opening and a closing text; a call if the opening text ends with a name."""
 
     opening: str
     items: tuple[Node, ...]
@@ -32,7 +32,7 @@ class Bracket:
 
 @dataclass(frozen=True)
 class Prefixed:
-    """A node after a text: a keyword argument, an item of a mapping, something unpacked."""
+    """A node after a text: a keyword argument, an item of a mapping, an unpacked value."""
 
     text: str
     node: Node
@@ -40,7 +40,7 @@ class Prefixed:
 
 @dataclass(frozen=True)
 class Chain:
-    """Calls of methods one after the other: ``head.repeat().batch(32)``; every link's opening begins with a dot."""
+    """Chained method calls: ``head.repeat().batch(32)``; every link's opening begins with a dot."""
 
     head: Node
     links: tuple[Bracket, ...]
@@ -102,7 +102,7 @@ def scalar(value: Any) -> str:
 
 
 def flat(node: Node) -> str:
-    """Return the node on a single line."""
+    """Format the node on a single line."""
     if isinstance(node, str):
         return node
     if isinstance(node, Prefixed):
@@ -114,7 +114,7 @@ def flat(node: Node) -> str:
 
 
 def statement(start: str, node: Node, indent: str = "") -> list[str]:
-    """Return the lines of ``start`` and an expression, such as ``return `` or ``image = ``.
+    """Format ``start`` and an expression as lines; ``start`` is e.g. ``return `` or ``image = ``.
 
     A chain of several links that does not fit on a line stands in parentheses, one call on each line.
     """
@@ -125,12 +125,12 @@ def statement(start: str, node: Node, indent: str = "") -> list[str]:
 
 
 def inside(start: str, node: Node) -> list[str]:
-    """Return the lines of a statement as it will stand inside a function, without the function's indentation."""
+    """Format a statement inside a function, without the function's indentation."""
     return [line[len(INDENT) :] for line in statement(start, node, INDENT)]
 
 
 def returned(node: Node) -> list[str]:
-    """Return the statement that returns an expression; a tuple needs no parentheses where it fits on the line."""
+    """Format the return of an expression; a tuple that fits on the line has no parentheses."""
     if isinstance(node, Bracket) and node.opening == "(" and len(node.items) > 1:
         bare = f"return {', '.join(map(flat, node.items))}"
         if _fits(INDENT + bare):
@@ -139,7 +139,7 @@ def returned(node: Node) -> list[str]:
 
 
 def lines(node: Node, column: int, before: int = 0, after: int = 0) -> list[str]:
-    """Return the lines of an expression, without the indentation of the first column.
+    """Format an expression as lines, without the indentation of the first one.
 
     Args:
         node: The expression.
@@ -165,7 +165,7 @@ def _broken(node: Bracket, column: int) -> list[str]:
     together = ", ".join(map(flat, node.items))
     if node.is_call and inner + len(together) <= WIDTH:
         return [node.opening, INDENT + together, node.closing]
-    # A generator or something unpacked alone in a call takes a comma like every other argument.
+    # A generator or an unpacked value alone in a call takes a comma like every other argument.
     rows: list[str] = []
     for item in node.items:
         *front, last = lines(item, inner, after=1)
@@ -187,12 +187,12 @@ def _fits(line: str) -> bool:
 
 
 def comment(words: str, indent: str = "") -> list[str]:
-    """Return the lines of comment, broken between words; letters that cannot be printed become spaces."""
+    """Format a comment, broken between words; unprintable characters become spaces."""
     return [f"{indent}# {line}" for line in wrapped(words, WIDTH - len(indent) - 2)]
 
 
 def wrapped(words: str, width: int) -> list[str]:
-    """Return text in lines of at most ``width`` columns, broken between words where there are any."""
+    """Wrap text in lines of at most ``width`` columns, between words where possible."""
     import textwrap
 
     printable = "".join(letter if letter.isprintable() else " " for letter in words)
@@ -200,10 +200,10 @@ def wrapped(words: str, width: int) -> list[str]:
 
 
 def docstring(paragraphs: Sequence[str]) -> list[str]:
-    """Return the lines of a docstring."""
+    """Format a docstring as lines."""
     written: list[list[str]] = []
     for paragraph in paragraphs:
-        # Doubled backslashes take room of their own, and three quotes would end it.
+        # Doubled backslashes take more columns, and three quotes would end it.
         escaped = paragraph.replace("\\", "\\\\").replace('"""', "'''")
         written.append(wrapped(escaped, WIDTH - (3 if not written else 0)))
     rows = [row for paragraph in written if paragraph for row in (*paragraph, "")][:-1]

@@ -1,4 +1,4 @@
-"""Control flow inside a chain: branches become functions, or lambdas where they are one call."""
+"""Rendering of control flow in a chain: branches become functions, or lambdas for a single call."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Result = tuple[Node, Form]
 
 
 def _subject(body: Body, operation: OpCall, element: Form) -> Form:
-    """What the chains work on: the element, a field, or several fields as a tuple."""
+    """Return the input of the chains: the element, a field, or several fields as a tuple."""
     given = body.given(operation, element)
     return Row(tuple(given)) if isinstance(operation.on, tuple) else given[0]
 
 
 def _after(body: Body, calls: Sequence[OpCall], subject: Form, *, answers: bool = False, name: str = "") -> Result:
-    """Return the expression for a chain: in place when it is a single one, else the call of a function of its own."""
+    """Render a chain: inline if it is a single expression, else as a call of a separate function."""
     inner = body.inside()
     node, form = inner.chain(calls, subject, answers=answers)
     if not inner.lines:
@@ -48,15 +48,15 @@ def _lambda(body: Body, operation: OpCall, place: str, subject: Form) -> Result:
     return f"lambda: {flat(node)}", form
 
 
-def _settled(body: Body, subject: Form) -> Form:
-    """Return the subject without expressions that are long: what is put together anew gets a name."""
+def _named_subject(body: Body, subject: Form) -> Form:
+    """Return the subject without long expressions: composed values get a variable."""
     if isinstance(subject, Single) or (subject.expression is not None and not subject.changed):
         return subject
     return bind(plain(subject), body.assign(noun_of(subject), express(subject)))
 
 
 def _cond(body: Body, operation: OpCall, element: Form) -> Result:
-    subject = _settled(body, _subject(body, operation, element))
+    subject = _named_subject(body, _subject(body, operation, element))
     if "probability" in operation.arguments:
         draw = body.uniform(operation)
         pred: Node = f"{flat(draw)} < {operation.arguments['probability']!r}"
@@ -79,7 +79,7 @@ def _count(operation: OpCall, name: str) -> int:
 
 
 def _switch_case(body: Body, operation: OpCall, element: Form) -> Result:
-    subject = _settled(body, _subject(body, operation, element))
+    subject = _named_subject(body, _subject(body, operation, element))
     if "branch_index" in operation.chains:
         node, _ = _after(body, operation.chains["branch_index"], element, answers=True, name="branch")
         index: Node = call("tf.cast", node, "tf.int32")
@@ -89,7 +89,7 @@ def _switch_case(body: Body, operation: OpCall, element: Form) -> Result:
 
 
 def _random_order(body: Body, operation: OpCall, element: Form) -> Result:
-    subject = _settled(body, _subject(body, operation, element))
+    subject = _named_subject(body, _subject(body, operation, element))
     count = _count(operation, "fns")
     order = body.assign("order", body.shuffled(operation, count), ())
     made: Result = (express(subject), subject)
@@ -124,7 +124,7 @@ def _numbered(calls: Sequence[OpCall]) -> list[tuple[OpCall, int]]:
 
 def _over(argument: str) -> Callable[[Body, OpCall, Form], Result]:
     def rendered(body: Body, operation: OpCall, element: Form) -> Result:
-        subject = _settled(body, _subject(body, operation, element))
+        subject = _named_subject(body, _subject(body, operation, element))
         calls = operation.chains[argument]
         named = {key: body.values.constant(value) for key, value in operation.arguments.items()}
         item = body.inside(fresh=True)

@@ -1,7 +1,7 @@
 """Elements in rendered functions: the expression of each component.
 
-A `Form` without expressions also says what flows from stage to stage, so that a function's parameters have names that
-mean something. What is not known is a `Single` with ``known`` false, and what it is used as settles it.
+A `Form` without expressions also describes the elements between stages, so that parameters get meaningful names. An
+unknown element is a `Single` with ``known`` false, until its use determines it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Keyed:
     parts: dict[str, Form]
     complete: bool = True
     expression: str | None = None
-    """What stands for the mapping before the ``changed`` keys were put into it; None when nothing does."""
+    """Expression of the mapping before its ``changed`` keys were set; None for none."""
     changed: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -48,7 +48,7 @@ class Row:
     expression: str | None = None
     changed: bool = False
     named: bool = False
-    """Whether it is a named tuple, which TensorFlow does not take apart for a function."""
+    """Whether it is a named tuple, which TensorFlow does not unpack for a function."""
 
 
 Form = Single | Keyed | Row
@@ -56,7 +56,7 @@ UNKNOWN = Single("element", known=False)
 
 
 def bind(form: Form, expression: str) -> Form:
-    """Return the form with ``expression`` standing for it."""
+    """Bind the form to ``expression``."""
     if isinstance(form, Keyed):
         parts = {key: bind(part, f"{expression}[{text(key)}]") for key, part in form.parts.items()}
         return Keyed(parts, form.complete, expression)
@@ -67,7 +67,7 @@ def bind(form: Form, expression: str) -> Form:
 
 
 def express(form: Form) -> Node:
-    """Return the expression for a whole element, put together again where it has been changed."""
+    """Return the expression for a whole element, composed again where it has changed."""
     if isinstance(form, Single):
         return form.expression
     if form.expression is not None and not form.changed:
@@ -82,7 +82,7 @@ def express(form: Form) -> Node:
 
 
 def as_list(form: Form) -> Node:
-    """Return a tuple as the list that a function takes; anything else as it is."""
+    """Return a tuple as the list that a function takes; any other form unchanged."""
     if isinstance(form, Row) and (form.expression is None or form.changed):
         made = express(form)
         return listed(made.items) if isinstance(made, Bracket) else made
@@ -90,7 +90,7 @@ def as_list(form: Form) -> Node:
 
 
 def _steps(form: Form, path: Field) -> list[Field]:
-    """Return a field as keys and indices; a key with dots of its own is taken as it is."""
+    """Split a field into keys and indices; an existing key with dots is kept whole."""
     if isinstance(path, int) or (isinstance(form, Keyed) and path in form.parts):
         return [path]
     return [int(part) if part.isdigit() else part for part in path.split(".")]
@@ -156,7 +156,7 @@ def variables(form: Form) -> Iterator[str]:
 
 
 def noun_of(form: Form) -> str:
-    """What an element is called as a whole."""
+    """Return the noun for a whole element."""
     if isinstance(form, Single):
         return plural(form.noun) if form.many else form.noun
     return "batch" if any(part.many for part in leaves(form)) else "example"

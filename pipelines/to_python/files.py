@@ -1,4 +1,4 @@
-"""Files and file patterns of a spec as Python expressions."""
+"""Python expressions for a spec's files and file patterns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Files:
         self.module = module
 
     def file(self, path: str) -> str:
-        """Return a file as a pathlib path (or as text when TensorFlow alone can read it)."""
+        """Render a file as a pathlib path (as text if only TensorFlow can read it)."""
         if has_scheme(path):
             return text(path)
         if path.startswith(_SYNTHESISED):
@@ -33,24 +33,24 @@ class Files:
         return f"{self.module.here()} / {text(path)}"
 
     def path(self, path: str) -> str:
-        """Return a file as text."""
+        """Render a file as text."""
         return text(path) if has_scheme(path) else f"str({self.file(path)})"
 
     def _literal(self, path: str) -> bool:
-        """Return whether a path with wildcards is the name of a file that is there."""
+        """Return whether a path with wildcards is the name of an existing file."""
         if not is_glob(path) or path.startswith(_SYNTHESISED) or has_scheme(path):
             return not is_glob(path)
         return (self.module.loaded.base_dir / Path(path).expanduser()).exists()
 
     def pattern(self, path: str) -> str:
-        """Return a pattern for TensorFlow to match."""
+        """Render a pattern for TensorFlow to match."""
         if self._literal(path) and is_glob(path):
             self.module.imports.add("import glob")
             return f"glob.escape({self.path(path)})"
         return self._escaped(path)
 
     def _escaped(self, path: str) -> str:
-        """Return the path as text; wildcards in the folder above it stand for themselves."""
+        """Render the path as text, with wildcards in its folder escaped."""
         folder = self._folder_of(path)
         if folder is None or not is_glob(str(folder)):
             return self.path(path)
@@ -66,12 +66,12 @@ class Files:
         return self.module.loaded.base_dir
 
     def patterns(self, files: FilePatterns) -> Node:
-        """Return files as patterns: a text, or a list of several."""
+        """Render files as patterns: a text, or a list of several."""
         shown = [self.pattern(path) for path in files.patterns]
         return shown[0] if len(shown) == 1 else listed(shown)
 
     def files(self, files: FilePatterns, *, always_list: bool = False) -> Node:
-        """Return files as the names that match now."""
+        """Render files as the names that match now."""
         shown: list[tuple[str, bool]] = [self._matching(path) for path in files.patterns]
         if len(shown) == 1:
             names, several = shown[0]

@@ -1,4 +1,4 @@
-"""Names of the components after sources and stages, for readable functions."""
+"""Forms of the elements after sources and stages, for readable names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeprof.pipelines.to_python.names import slug
 
 
 def source_form(source: Op) -> Form:
-    """What a source without inner pipelines gives."""
+    """Return the form of a source's elements, for a source without inner pipelines."""
     row = traits(source.op)
     if row.noun is not None and row.loads_batches is None:
         return Single(row.noun)
@@ -62,7 +62,7 @@ def _form(value: Any, noun: str) -> Form:
 
 
 def singular(noun: str) -> str:
-    """Return the name of one of many.
+    """Return the singular of a noun.
 
     Example:
         >>> singular("images"), singular("x"), singular("classes")
@@ -86,7 +86,7 @@ def stage_form(stage: Op, form: Form) -> Form:
 
 
 def combined_form(op: str, forms: list[Form], datasets: Pipelines) -> Form:
-    """What a source of several pipelines gives."""
+    """Return the form of the elements of a source of several pipelines."""
     if op != "zip":
         return forms[0]
     numbered = iter(forms)

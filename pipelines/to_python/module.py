@@ -1,4 +1,4 @@
-"""The parts of a rendered Python file: imports, constants, functions, and the names that they have taken."""
+"""Parts of a rendered Python file: imports, constants, functions, and their names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Module:
 
     loaded: LoadedSpec
     folder: Path
-    """Where the file will lie; references to the spec's folder are relative to it."""
+    """Folder of the future file; references to the spec's folder are relative to it."""
     data_dirs: Mapping[str, Path]
     imports: set[str] = field(default_factory=set)
     constants: list[list[str]] = field(default_factory=list)
@@ -43,13 +43,13 @@ class Module:
     _from_files: dict[str, list[str]] = field(default_factory=dict)
 
     def name(self, wanted: str) -> str:
-        """Return a name at the top level, which is then taken."""
+        """Reserve a name at the top level."""
         chosen = unique(wanted, self.taken)
         self.taken.add(chosen)
         return chosen
 
     def constant(self, wanted: str, node: Node, note: str = "") -> str:
-        """Return the name of a constant at the top of the file; the same value has one name."""
+        """Add a constant at the top of the file and return its name; equal values share one."""
         key = flat(node)
         if key not in self._written:
             name = self.name(slug(wanted, "constant").upper())
@@ -58,7 +58,7 @@ class Module:
         return self._written[key]
 
     def maker(self, identity: int, wanted: str, node: Node) -> str:
-        """Return the name of an object that is made once, such as a layer; each has its own."""
+        """Add an object that is created once, such as a layer, and return its name."""
         key = f"maker {identity}"
         if key not in self._written:
             self._written[key] = self.name(wanted)

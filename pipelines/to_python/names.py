@@ -13,7 +13,7 @@ IMPORTED: Final = frozenset({"tf", "np", "glob", "sys", "importlib", "tfds", "Pa
 
 _PLURALS: Final = {"index": "indices", "data": "data", "audio": "audio", "text": "texts", "batch": "batches"}
 
-# What a function's result is, by the beginning of its name; the first that fits.
+# Noun of a function's result by the beginning of its name; the first match is used.
 _RESULTS: Final = (
     (r"tf\.io\.read_file", "data"),
     (r"tf\.io\.(decode_(jpeg|png|image|bmp|gif|webp)|decode_and_crop_jpeg)|tf\.image\.decode_", "image"),
@@ -33,7 +33,7 @@ _RESULTS: Final = (
     (r"tf\.random\.|tf\.eye|tf\.range|tf\.zeros|tf\.ones|tf\.fill|tf\.constant", "values"),
 )
 
-# What a function made of several calls does, by the first of them that fits.
+# Verb for a function of several calls, by the first call that matches.
 _VERBS: Final = (
     (r"tf\.io\.parse_", "parse"),
     (r"tf\.(io|image)\.decode_(jpeg|png|image|bmp|gif|webp)|tf\.io\.decode_and_crop_jpeg", "decode"),
@@ -48,7 +48,7 @@ _VERBS: Final = (
 
 
 def slug(words: str, default: str = "value") -> str:
-    """Return a lower-case identifier made of the letters and digits of ``words``.
+    """Make a lower-case identifier from the letters and digits of ``words``.
 
     Example:
         >>> slug("Image/Encoded"), slug("3d"), slug("class"), slug("--")
@@ -64,7 +64,7 @@ def slug(words: str, default: str = "value") -> str:
 
 
 def plural(noun: str) -> str:
-    """Return the name of many of them.
+    """Return the plural of a noun.
 
     Example:
         >>> plural("image"), plural("index"), plural("labels"), plural("class_"), plural("a")
@@ -73,7 +73,7 @@ def plural(noun: str) -> str:
     if noun.endswith(("s", "_")) or noun[-1].isdigit():
         return noun
     if len(noun) == 1:
-        # Two letters may be a word of Python's: `as`, `is`.
+        # Two letters may be a keyword: `as`, `is`.
         return noun
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{noun[:-1]}ies"
@@ -81,7 +81,7 @@ def plural(noun: str) -> str:
 
 
 def unique(wanted: str, taken: Container[str]) -> str:
-    """``wanted``, or with the first number behind it that is free."""
+    """Return ``wanted`` if it is free, else with the first free number appended."""
     name, number = wanted, 2
     while name in taken or name in IMPORTED:
         name, number = f"{wanted.rstrip('_')}_{number}", number + 1
@@ -89,7 +89,7 @@ def unique(wanted: str, taken: Container[str]) -> str:
 
 
 def result_noun(function: str, given: str | None) -> str:
-    """What the result of a function is called; most functions give more of what they were given."""
+    """Return the noun for a function's result; most results keep the noun of the input."""
     for pattern, noun in _RESULTS:
         if re.match(pattern, function):
             return noun
@@ -99,7 +99,7 @@ def result_noun(function: str, given: str | None) -> str:
 
 
 def verb(functions: list[str], default: str) -> str:
-    """What a chain of functions does.
+    """Return the verb for a chain of functions.
 
     Example:
         >>> verb(["tf.io.read_file", "tf.io.decode_jpeg"], "apply"), verb(["tf.image.resize"], "apply")

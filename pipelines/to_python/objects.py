@@ -1,4 +1,4 @@
-"""Layers and tables: made once at the top of the file, called in functions."""
+"""Rendering of layers and tables: created once at the top of the file, called in functions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def layer(body: Body, operation: OpCall, element: Form) -> tuple[Node, Form]:
     made = _call(operation.name, arguments)
     seed = body.module.loaded.spec.measure.seed
     if seed is not None:
-        # Layers draw their seeds from Python's generator.
+        # Layers take their default seeds from Python's generator.
         body.module.helper("seed of layers", f"tf.keras.utils.set_random_seed({seed})")
     name = _own(body, operation, slug(operation.name.rpartition(".")[2]), made)
     given = body.given(operation, element)

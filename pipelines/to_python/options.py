@@ -1,4 +1,4 @@
-"""tf.data.Options as statements."""
+"""Statements for tf.data.Options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ENUMERATIONS: Final = {
 
 
 def option_lines(target: str, written: dict[str, Any]) -> list[str]:
-    """Return the statements that set what was written."""
+    """Return the statements that set the written options."""
     lines: list[str] = []
     for name, value in written.items():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Padding values as Python: numbers of the dtypes of the components that they pad."""
+"""Python expressions for padding values, with the dtypes of the padded components."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _OWN_NUMPY = frozenset({"bfloat16"})
 
 
 class Padding:
-    """Writes ``padding_values`` down."""
+    """Renderer of ``padding_values``."""
 
     def __init__(self, module: Module) -> None:
         self._module = module
 
     @cached_property
     def _elements(self) -> dict[int, Structure]:
-        """What comes into every stage, as far as it is known."""
+        """Map every stage to its input element's structure, where known."""
         known = element_specs(self._module.loaded.spec, self._module.loaded.base_dir, strict=True)
         found: dict[int, Structure] = {}
         for placed in self._module.loaded.spec.placed():
@@ -35,7 +35,7 @@ class Padding:
         return found
 
     def values(self, stage: Any) -> Node | None:
-        """Return the values of a stage; None when a dtype is not known before it runs."""
+        """Render the values of a stage; None if a dtype is unknown before the run."""
         written = stage.padding_values.value
         if not any(isinstance(value, int | float) and not isinstance(value, bool) for value in _leaves(written)):
             return self._like_written(written)
@@ -88,7 +88,7 @@ class Padding:
 
 
 def of_dataset(written: Any) -> Node:
-    """Return the values in the dtypes of ``dataset``, whose element is known only when it is there."""
+    """Render the values with dtypes from ``dataset`` at run time."""
     if isinstance(written, Mapping | tuple):
         return _of(written, "dataset.element_spec")
     made = f"lambda spec: {flat(_of(written, 'spec'))}"

@@ -19,15 +19,15 @@ if __name__ == "__main__":
 
 
 def render(loaded: LoadedSpec, data_dirs: Mapping[str, Path], folder: Path | None = None) -> str:
-    """Return Python that makes the dataset of a spec.
+    """Return Render Python code that creates the dataset of a spec.
 
-    The file can be run, imported and profiled (``file.py:make_dataset``). What measures and consumes the pipeline
-    (``step``, ``measure``, ``ignore``) is not part of it.
+    The file can be run, imported and profiled (``file.py:make_dataset``). Keys for measuring (``step``, ``measure``,
+    ``ignore``) are left out.
 
     Args:
         loaded: The spec.
-        data_dirs: Folders of the inputs under ``data:``, whether or not they have been made.
-        folder: Where the file will lie; the spec's own folder by default.
+        data_dirs: Folders of the inputs under ``data:``, whether or not they exist.
+        folder: Folder of the file; None for the spec's own.
     """
     module = Module(loaded, (folder or loaded.base_dir).absolute(), data_dirs)
     make = _make_dataset(module)
@@ -47,7 +47,7 @@ def render(loaded: LoadedSpec, data_dirs: Mapping[str, Path], folder: Path | Non
 
 
 def data_folders(loaded: LoadedSpec) -> dict[str, Path]:
-    """Return where the inputs under ``data:`` are, or will be once they are made."""
+    """Return the folders of the inputs under ``data:``, existing or not."""
     from pipeprof.pipelines.data.folders import entry_name, find, locate
 
     cache = locate()

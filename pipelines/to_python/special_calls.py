@@ -1,4 +1,4 @@
-"""Calls of their own form: structures, control flow, layers, tables and Python inside a chain."""
+"""Rendering of special calls: structures, control flow, layers, tables and Python inside a chain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def render_special_call(body: Body, operation: OpCall, element: Form) -> Result | None:
-    """What such a call gives, or None for a function of the allowlist."""
+    """Render a special call; None for a function of the allowlist."""
     if operation.name in layers():
         return layer(body, operation, element)
     found = _CALLS.get(operation.name) or CONTROL.get(operation.name)
@@ -105,7 +105,7 @@ def _key_item(item: Any, element: Form) -> str:
     words = ["" if bound is None else _key_item(bound, element) for bound in bounds]
     if all(word.lstrip("-").isalnum() or not word for word in words):
         return ":".join(words)
-    # What is no plain name or number stands apart from the colon.
+    # An expression other than a plain name or number is separated from the colon.
     return " ".join(f"{word} :" if index < len(words) - 1 else word for index, word in enumerate(words)).strip()
 
 

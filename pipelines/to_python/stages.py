@@ -1,4 +1,4 @@
-"""Sources and stages as a chain of calls, with the functions that they are given."""
+"""Rendering of sources and stages as a chain of calls, with their functions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from pipeprof.pipelines.to_python.padding import Padding, of_dataset
 from pipeprof.pipelines.to_python.special_calls import render_special_call
 from pipeprof.pipelines.to_python.values import Values, dtype
 
-# pipeprof's ways to write a function, which `function` and `reference` of an op gather.
+# Keys for functions in a spec, which `function` and `reference` of an op combine.
 _INLINE: Final = frozenset(
     {
         "scan_func",
@@ -62,18 +62,18 @@ _ROLE_VERBS: Final = {
     "shard_func": "shard_of",
     "reader_func": "read",
 }
-"""Names of functions that are further arguments of a stage."""
+"""Names for functions that are additional arguments of a stage."""
 _TENSORS: Final = frozenset({"tensors", "args", "data", "targets", "initial_state"})
 
 
 @dataclass(frozen=True)
 class RenderContext:
-    """Where a pipeline is made.
+    """Context in which a pipeline is rendered.
 
     Attributes:
         scope: The function it is made in, whose statements may come first.
         outer: The element that a nested pipeline is made for.
-        form: What a stage is given.
+        form: Form of a stage's input elements.
     """
 
     scope: Body
@@ -82,7 +82,7 @@ class RenderContext:
 
 
 class Chains:
-    """Renders pipelines; functions and constants go into the module."""
+    """Renderer of pipelines; functions and constants are added to the module."""
 
     def __init__(self, module: Module) -> None:
         self.module = module
@@ -102,7 +102,7 @@ class Chains:
         return node, form
 
     def variable(self, pipeline: Pipeline, here: RenderContext, wanted: str = "") -> tuple[str, Form]:
-        """Return a dataset of its own, which gets a name."""
+        """Render a pipeline as a separate dataset with a variable."""
         node, form = self.pipeline(pipeline, here)
         return here.scope.assign(wanted or _dataset_noun(form), node, ()), form
 
@@ -263,7 +263,7 @@ class Chains:
         return listed(shown)
 
     def _tensors(self, value: Any, scope: Body, noun: str) -> Node:
-        """Arrays get names; what they are put together in is written out."""
+        """Render tensors: arrays become constants, their structure is inline."""
         if isinstance(value, dict):
             return mapped(
                 (str(key), self._tensors(inner, scope, plural(slug(str(key))))) for key, inner in value.items()
@@ -317,7 +317,7 @@ class Chains:
         return name, result
 
     def _function_name(self, op: Op, role: str, functions: list[str]) -> str:
-        """After the stage's name, else after what the function does."""
+        """Choose the name: the stage's, else a verb for the function."""
         default = _ROLE_VERBS.get(role) or traits(role).verb or ("transform" if functions else "make")
         if op.name and role == op.op:
             return self.module.name(slug(op.name, default))
@@ -338,7 +338,7 @@ class Chains:
 
 
 def _guessed_outer(function: PipelineFunction, form: Form) -> Form:
-    """Return an unknown outer element is what the pipeline takes it for: a tuple if it picks an index."""
+    """Guess an unknown outer element from its use: a tuple if the pipeline picks an index."""
     first = getattr(function.source, function.source.element_argument, None) if function.source else None
     on = function.on if first is None else first.on if isinstance(first, OuterElement) else None
     if isinstance(form, Single) and not form.known and isinstance(on, int):

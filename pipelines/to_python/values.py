@@ -1,4 +1,4 @@
-"""Values of a spec as Python: literals, dtypes, files, arrays, features and signatures."""
+"""Python expressions for a spec's values: literals, dtypes, files, arrays, features and signatures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FEATURE_ARGUMENTS = {
 
 
 class Values(Files):
-    """The expressions of values; imports, constants and helpers that they need are added to the module."""
+    """Renderer of values; needed imports, constants and functions are added to the module."""
 
     def constant(self, value: Any) -> Node:
         """Return an argument: nested lists and mappings of literals, dtypes, arrays, files and features."""
@@ -53,7 +53,7 @@ class Values(Files):
         return self.constant(value)
 
     def structure(self, value: Any) -> Node:
-        """Dicts and tuples of components."""
+        """Render dicts and tuples of components."""
         if isinstance(value, dict):
             return mapped((str(key), self.structure(inner)) for key, inner in value.items())
         if isinstance(value, tuple):
@@ -66,7 +66,7 @@ class Values(Files):
         if len(items) > _MANY_ALIKE and len(shown) == 1 and all(_is_plain(item) for item in value):
             return f"[{shown.pop()}] * {len(items)}"
         if len(items) > 1 and all(isinstance(item, Required) for item in value) and len(shown) == 1:
-            # A list of one tensor several times would be one node of the graph.
+            # A list that repeats one tensor would be one node of the graph.
             return f"[{shown.pop()} for _ in range({len(items)})]"
         return listed(items)
 
@@ -117,7 +117,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def dtype(name: str) -> str:
-    """TensorFlow's object of a dtype."""
+    """Return the expression of a dtype."""
     return f"tf.{name}"
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Location:
-    """Where something of a spec was written: in a file, or in a flag.
+    """Location of a part of a spec: in a file, or in a flag.
 
     Attributes:
         file: the file as the user named it; for a flag, the spec.
@@ -33,7 +33,7 @@ class Location:
     flag: str | None = None
 
     def __str__(self) -> str:
-        """``spec.yaml:12:7``, or the flag."""
+        """Return ``spec.yaml:12:7``, or the flag."""
         return escape(self.flag) if self.flag is not None else f"{escape(self.file)}:{self.line}:{self.column}"
 
 
@@ -60,12 +60,12 @@ class SpecFile:
 
 @dataclass
 class Origins:
-    """Everything that the places of a spec can be in.
+    """Files and flags that a spec is made of.
 
     Attributes:
         flags: the command-line flags as typed, in the order of their numbers.
         files: by number; the first is the spec itself.
-        order: numbers of the files from the one with the last word on; the flags come before them.
+        order: numbers of the files by precedence, highest first; flags precede them.
     """
 
     flags: list[str]
@@ -73,7 +73,7 @@ class Origins:
     order: list[int] = field(default_factory=list)
 
     def location(self, span: Span) -> Location:
-        """Return the place as users see it."""
+        """Convert a span to the location shown to users."""
         if span.flag is not None:
             return Location(self.files[0].name, None, span.column, span.length, self.flags[span.flag])
         return Location(self.files[span.file].name, span.line, span.column, span.length)
@@ -83,7 +83,7 @@ class Origins:
         return (1, span.flag) if span.flag is not None else (0, -self.order.index(span.file))
 
     def error(self, problems: Iterable[Problem]) -> SpecError:
-        """Return an error that shows the lines and flags of the problems."""
+        """Build an error that shows the lines and flags of the problems."""
         lines = {file.name: file.lines for file in self.files}
         return SpecError([self._diagnostic(problem) for problem in problems], lines)
 

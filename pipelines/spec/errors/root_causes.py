@@ -1,4 +1,4 @@
-"""Root causes: faults that follow from another one are dropped or merged with it."""
+"""Reduction of faults to root causes: faults that follow from another one are dropped or merged with it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Fault:
         code: kebab-case word.
         message: the fault first, then what is expected.
         suggestion: what was probably meant.
-        missing: the keys that are not there; not reported if each is present in a misspelling.
+        missing: the missing keys; not reported if each is present in a misspelling.
     """
 
     address: Address
@@ -57,12 +57,12 @@ def join_faults(faults: Sequence[Fault], data: Any) -> list[Fault]:
             incomplete[fault.address].append(fault)
     instead: dict[Fault, Fault] = {}
     for address, missing in incomplete.items():
-        instead |= dict(_said_once(missing, unknown.get(address, []), data))
+        instead |= dict(_merge_missing(missing, unknown.get(address, []), data))
     return [said for said in (instead.get(fault, fault) for fault in faults) if said.message]
 
 
-def _said_once(missing: list[Fault], unknown: list[Fault], data: Any) -> list[tuple[Fault, Fault]]:
-    """Return pairs of a fault and its replacement; an empty message drops it."""
+def _merge_missing(missing: list[Fault], unknown: list[Fault], data: Any) -> list[tuple[Fault, Fault]]:
+    """Merge the missing keys of a mapping; return pairs of fault and replacement (empty message: drop it)."""
     names = [name for fault in missing for name in fault.missing]
     misspelt = {_head(fault.suggestion) for fault in unknown}
     lacking = [name for name in names if name not in misspelt]
@@ -91,7 +91,7 @@ def _said_once(missing: list[Fault], unknown: list[Fault], data: Any) -> list[tu
 
 
 def _is_torn(fault: Fault, data: Any) -> bool:
-    """Whether an unknown key is the rest of a Python tuple: ``{shape: (3, 4)}`` is a shape "(3" and a key "4)"."""
+    """Return whether an unknown key is the rest of a tuple: ``{shape: (3, 4)}`` is a shape "(3" and a key "4)"."""
     if not (fault.address and fault.code.startswith("unknown-") and str(fault.address[-1]).endswith(")")):
         return False
     for part in fault.address[:-1]:
@@ -105,7 +105,7 @@ def _head(suggestion: str | None) -> str | None:
 
 
 def _wrapped(fault: Fault, lacking: list[str], data: Any) -> Fault | None:
-    """Return a whole spec below a key of its own."""
+    """Return the fault of a whole spec nested in a key; None for any other fault."""
     if len(fault.address) != 1 or not lacking or not isinstance(data, dict):
         return None
     inner = data.get(fault.address[0])

@@ -1,7 +1,7 @@
 """Validation errors of the model, with pipeprof's wording and an address in the data.
 
-Most messages come ready from the model (``PydanticCustomError`` with ``candidates`` and ``got``); pydantic's own
-errors are put into words here, so that no class name, URL or wording of pydantic's ever reaches a user.
+Most messages come complete from the model (``PydanticCustomError`` with ``candidates`` and ``got``); pydantic's own
+errors are reworded here, so that no class name, URL or wording of pydantic's ever reaches a user.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _SHOWN_LENGTH: Final = 60
 _KEY_MARK: Final = "[key]"
 
-# Finding out what was meant takes a millisecond; a file of nothing but mistakes must not take a minute.
+# A suggestion takes a millisecond; a file full of mistakes must not take a minute.
 _MAX_GUESSES: Final = 500
 
 _EXPECTED: Final[dict[str, str]] = {
@@ -43,7 +43,7 @@ _EXPECTED: Final[dict[str, str]] = {
     "dataclass": "a mapping",
     "none": "null",
 }
-"""What is expected, by the first word of pydantic's error type (``int_parsing``, ``list_type``, …)."""
+"""Expected value by the first word of pydantic's error type (``int_parsing``, ``list_type``, …)."""
 
 _LIMITS: Final[dict[str, tuple[str, str]]] = {
     "greater_than_equal": ("a number of at least", "ge"),
@@ -62,7 +62,7 @@ _ARRAYS_OF_SEVERAL: Final = frozenset({"npz"})
 
 
 @dataclass(frozen=True)
-class _Found:
+class _LocatedError:
     """A pydantic error with its place in the data, the value there, and its union branches."""
 
     details: ErrorDetails
@@ -94,14 +94,14 @@ def describe(value: object) -> str:
 
 
 def find_faults(error: ValidationError, data: Any) -> list[Fault]:
-    """Put a validation's errors into words.
+    """Convert a validation's errors to faults.
 
     Args:
         error: of a validation of ``data``.
         data: plain data with the addresses that the faults shall have.
 
     Returns:
-        One fault a mistake, also where a union tried several branches.
+        One fault per mistake, also where a union tried several branches.
     """
     found = [_place(details, data) for details in error.errors(include_url=False)]
     chosen = _choose_branches(found)
@@ -109,7 +109,7 @@ def find_faults(error: ValidationError, data: Any) -> list[Fault]:
     return join_faults(faults, data)
 
 
-def _place(details: ErrorDetails, data: Any) -> _Found:
+def _place(details: ErrorDetails, data: Any) -> _LocatedError:
     """Follow the location through the data; parts that are not in the data name a union's branch, or a missing key."""
     address: Address = ()
     branches: list[tuple[Address, str]] = []
@@ -127,7 +127,7 @@ def _place(details: ErrorDetails, data: Any) -> _Found:
         address, current = (*address, key), current[key]
     tags = rest[:-1] if details["type"] == "missing" else [part for part in rest if part != _KEY_MARK]
     branches.extend((address, str(skipped)) for skipped in tags)
-    return _Found(details, address, current, in_mapping, tuple(rest), tuple(branches))
+    return _LocatedError(details, address, current, in_mapping, tuple(rest), tuple(branches))
 
 
 def _child(value: Any, part: int | str) -> int | str | None:
@@ -141,9 +141,9 @@ def _child(value: Any, part: int | str) -> int | str | None:
     return None
 
 
-def _choose_branches(found: Sequence[_Found]) -> list[_Found]:
+def _choose_branches(found: Sequence[_LocatedError]) -> list[_LocatedError]:
     """Keep the best matching branch of each union; errors of other branches are about unintended forms."""
-    by_union: dict[Address, dict[str, list[_Found]]] = defaultdict(lambda: defaultdict(list))
+    by_union: dict[Address, dict[str, list[_LocatedError]]] = defaultdict(lambda: defaultdict(list))
     for item in found:
         for address, branch in item.branches:
             by_union[address][branch].append(item)
@@ -155,14 +155,14 @@ def _choose_branches(found: Sequence[_Found]) -> list[_Found]:
     return [item for item in found if id(item) not in dropped]
 
 
-def _progress(items: Sequence[_Found], union: Address) -> tuple[bool, int, int, int]:
-    """Return rank a branch by how well it matches the value; the largest is the best."""
+def _progress(items: Sequence[_LocatedError], union: Address) -> tuple[bool, int, int, int]:
+    """Rank a branch by how well it matches the value; the largest is the best."""
     form_fits = not any(item.address == union and item.details["type"] != "missing" for item in items)
     misfits = sum(item.details["type"] in {"missing", "extra_forbidden"} for item in items)
     return form_fits, -misfits, max(len(item.address) for item in items), -len(items)
 
 
-def _fault(found: _Found, *, guess: bool) -> Fault:
+def _fault(found: _LocatedError, *, guess: bool) -> Fault:
     details = found.details
     context: Mapping[str, Any] = details.get("ctx") or {}
     kind = details["type"]
@@ -191,8 +191,8 @@ def _missing(address: Address, name: str, given: Any) -> Fault:
     return Fault(address, True, "missing-key", f"missing key `{name}` in {owner}", missing=(name,))
 
 
-def _ready(found: _Found, kind: str, context: Mapping[str, Any], *, guess: bool) -> Fault:
-    """Return a fault of the model's own, with its message as it is."""
+def _ready(found: _LocatedError, kind: str, context: Mapping[str, Any], *, guess: bool) -> Fault:
+    """Build a fault from an error of the model, with its message unchanged."""
     got, candidates = context.get("got"), [str(name) for name in context.get("candidates") or ()]
     names_key = found.in_mapping and str(found.address[-1]) == str(got) and found.details["input"] != got
     lacks = kind.startswith("missing")
@@ -205,7 +205,7 @@ def _ready(found: _Found, kind: str, context: Mapping[str, Any], *, guess: bool)
     )
 
 
-def _own_words(found: _Found, kind: str, context: Mapping[str, Any]) -> Fault:
+def _own_words(found: _LocatedError, kind: str, context: Mapping[str, Any]) -> Fault:
     value, at_key = found.details["input"], _KEY_MARK in found.rest
     got = describe(value)
     if kind in {"too_short", "too_long"}:
@@ -231,7 +231,7 @@ def _own_words(found: _Found, kind: str, context: Mapping[str, Any]) -> Fault:
 
 
 def _no_list(value: Any, got: str) -> tuple[str, str | None]:
-    """Return the message where a list is expected, and what was probably meant."""
+    """Return the message for a missing list, and a suggestion (None for none)."""
     if isinstance(value, dict) and value:
         if all(isinstance(key, str) and key.startswith("-") for key in value):
             return f"got '{next(iter(value))}', expected a list: a space after each '-'", None
