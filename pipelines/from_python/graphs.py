@@ -57,10 +57,10 @@ class GraphPair:
         shape = tuple(int(one.size) for one in tensor.tensor_shape.dim)
         if dtype == "string":
             texts = tuple(tensor.string_val) or tuple(texts_of(tensor.tensor_content, math.prod(shape)))
-            # A single one stands for all where they are equal.
+            # One value represents all where they are equal.
             return dtype, shape, texts * math.prod(shape) if len(texts) == 1 else texts
         if dtype == "resource":
-            # What tells one from another: TensorFlow numbers them.
+            # Identifiers: TensorFlow numbers them.
             return dtype, shape, "".join(one.name for one in tensor.resource_handle_val) or None
         if dtype == "variant":
             return dtype, shape, None

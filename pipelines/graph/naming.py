@@ -71,7 +71,7 @@ def position(address: str) -> int:
 
 
 def address_in(key: str | None) -> str | None:
-    """Return the address that the name ``key`` stands for, or None."""
+    """Return the address encoded in the name ``key``, or None."""
     if key is None:
         return None
     try:

@@ -68,7 +68,7 @@ class WrittenStage:
 
     address: str
     op: str
-    """What the user calls it, e.g. ``map``."""
+    """The user's op, e.g. ``map``."""
     name: str | None
     """The name in the graph that the user gave, or None. For a spec this is the address in TensorFlow's form."""
     depth: int

@@ -89,7 +89,7 @@ def parse_arguments(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
 def written_signature(target: Target) -> Signature | None:
     """Read the signature from the target's file; `None` where it is known only after the file has run.
 
-    That is so for what was imported, made by a call, or decorated.
+    That is so for a function that was imported, made by a call, or decorated.
     """
     tree = parse_file(target.path)
     file = read_bindings(tree)

@@ -225,7 +225,7 @@ def calls_at_import(tree: ast.Module) -> Iterator[str]:
 
 
 def _at_import(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes below one that run along with it, when the file is imported rather than run."""
+    """Yield the nodes inside one that run with it when the file is imported rather than run."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and _is_main_test(child.test):
             for other in child.orelse:

@@ -66,7 +66,7 @@ def top_folder(module: str, file: Path) -> Path:
 
 
 def _ask_finders(name: str, path: list[str] | None) -> ModuleSpec | None:
-    """Ask the environment's finders, such as those of editable installs."""
+    """Search with the environment's finders, such as those of editable installs."""
     for finder in sys.meta_path:
         search = getattr(finder, "find_spec", None)
         found = search(name, path) if search is not None else None

@@ -155,7 +155,7 @@ class Module:
 
 
 def _relative(target: Path, folder: Path) -> str:
-    """Return the spec's folder as seen from the file."""
+    """Return the expression of the spec's folder relative to the file."""
     folder, target = folder.resolve(), target.resolve()
     if folder == target:
         return "Path(__file__).resolve().parent"

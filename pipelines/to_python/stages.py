@@ -170,7 +170,7 @@ class Chains:
         return self._call(f"tf.data.Dataset.{source.op}", source, arguments), form
 
     def stage(self, stage: Stage, here: RenderContext) -> tuple[Bracket, Form]:
-        """Return the link of a stage, and what its elements are."""
+        """Return the link of a stage, and the form of its elements."""
         arguments: dict[str, Node] = {}
         form = here.form
         after = stage_form(stage, form)
@@ -285,7 +285,7 @@ class Chains:
     def element_function(
         self, function: ElementFunction, form: Form, op: Op, role: str, *, answers: bool
     ) -> tuple[Node, Form]:
-        """Return the name of a function over elements, and the form of what it gives."""
+        """Render a function of elements; return its name, and the form of its result."""
         if function.python is not None:
             return self.module.python(function.python), UNKNOWN
         calls = function.ops or []

@@ -38,7 +38,7 @@ def describe_target(
         arguments: Names and texts of ``--arg``.
         folder: Absolute folder that the spec will be in.
         name: Name of the pipeline.
-        arrays: What the names of arrays that are saved there begin with; None for none.
+        arrays: Prefix of the names of arrays that are saved there; None to save none.
         force: Whether they may replace files.
 
     Raises:

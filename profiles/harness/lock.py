@@ -54,7 +54,7 @@ class LockState:
 def lock_folder(uid: int | None = None) -> Path:
     """Return the folder of the lock file: the user's runtime folder, else a folder of the user's in the temporary one.
 
-    The runtime folder is passed over where it is not there or, after a change of user, somebody else's.
+    The runtime folder is skipped if it is missing or, after a change of user, another user's.
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_absolute() and Path(runtime).is_dir() and os.access(runtime, os.W_OK):
@@ -124,7 +124,7 @@ def measuring_lock(
     """Hold the lock while the body runs.
 
     Args:
-        command: What this process was called with; written for whoever waits.
+        command: Command line of this process, written for those that wait.
         folder: Where the lock file lives, by default :func:`lock_folder`.
         limit: Seconds to wait for another one.
         waiting: Called before each pause with the other's process id (None if unknown) and the seconds waited.

@@ -279,7 +279,8 @@ class CgroupWatch:
         limit = self._cgroup.memory_limit()
         limits = self._cgroup.limits()
         for earlier, later, own, folder in zip(before.hits, after.hits, limits, self._cgroup.folders(), strict=True):
-            # An ancestor counts the hits of those below it too, so the first that counted one is the one that was hit.
+            # An ancestor counts the hits of its descendants as well, so the first folder with a new hit is the one that
+            # was hit.
             if _increase(earlier, later):
                 return OomReport(kills, by="cgroup", scope="cgroup", limit_bytes=own, folder=folder)
         # An unchanged counter rules its limit out; a missing counter, or an invisible limit, does not.

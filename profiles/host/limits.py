@@ -91,7 +91,7 @@ def memory_limit(
         own_bytes: Resident memory of the worker now, 0 before it starts.
 
     Returns:
-        The limit; ``None`` without an option where neither group nor machine tell what they have.
+        The limit; ``None`` without an option where neither group nor machine have a known size.
     """
     found = [_cgroup_limit(cgroup, own_bytes)] if cgroup is not None else []
     if machine is not None:

@@ -53,7 +53,7 @@ class Eviction:
 
     @property
     def cold(self) -> bool:
-        """Whether what is read now comes from the disk, but for files that failed."""
+        """Whether reads now come from the disk, except for files that failed."""
         return self.reason is None and self.files > 0 and not self._stayed
 
     @property
@@ -141,7 +141,7 @@ def evict(files: Iterable[Path]) -> Eviction:
         files: Regular files; each is counted once however often it is named.
 
     Returns:
-        What was evicted, and what was not and why.
+        Files and bytes evicted, and those that were not, with the reason.
     """
     if not hasattr(os, "posix_fadvise"):
         return Eviction(0, 0, None, reason="posix_fadvise is not there on this system")

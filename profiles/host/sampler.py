@@ -156,7 +156,7 @@ class Sampler:
             self._phase = phase
 
     def count_batches(self, batches: int) -> None:
-        """How many batches the worker has had so far (a number that never falls)."""
+        """Set the number of batches that the worker has had so far (never falls)."""
         with self._lock:
             self._batches = batches
 
@@ -258,7 +258,7 @@ class Sampler:
             return set(self._with_children)
 
     def over_limit(self, sample: Sample | None = None) -> bool:
-        """Return whether a sample, by default the last one, is above the limit."""
+        """Return whether a sample, by default the last one, exceeds the limit."""
         one = sample or self.last
         return one is not None and self.limit_bytes is not None and one.used_bytes > self.limit_bytes
 
@@ -292,7 +292,7 @@ class Sampler:
             return FAST_INTERVAL if soon or self._near(used) else calm
 
     def _latest_rate(self) -> float:
-        """Return bytes per second over the last 0.2 s: what the 3 s of :meth:`growth` would only show later."""
+        """Return bytes per second over the last 0.2 s, sooner than the 3 s of :meth:`growth` would show them."""
         t, used = self._recent[-1]
         for earlier_t, earlier in reversed(self._recent):
             if t - earlier_t >= _SLOPE_WINDOW:
@@ -324,7 +324,7 @@ class SamplerThread:
     """Thread that samples at 20 Hz, at 5 Hz while steps are measured, faster near the limit, until stopped.
 
     Args:
-        sampler: What takes the samples.
+        sampler: Takes the samples.
         on_over_limit: Called once, from the thread, with the first sample above the limit.
     """
 

@@ -73,7 +73,7 @@ def view_of_graphs(
         cores: Cores the worker may use.
         memory_limit: Memory it may use, in bytes.
         profile: The whole profile.
-        headspace: What a faster pipeline could be worth.
+        headspace: Possible gain of a faster pipeline.
         facts: Named measurements.
         made: Sources in memory seen while the pipeline was built, from a `SourceWatch`; for a user's own function.
     """
@@ -143,7 +143,7 @@ class _ViewFromGraph:
         )
 
     def _keys(self, node_id: str) -> tuple[str, ...] | None:
-        """Return the names of what comes out of the pipeline, where nothing changes them on the way there."""
+        """Return the component names of the pipeline's output that reach it unchanged from this stage."""
         at = self.written.root
         while at is not None and at != node_id:
             node = self.written.nodes[at]

@@ -62,7 +62,7 @@ def runs_ahead(stage: StageView) -> bool:
 
 
 def degree(stage: StageView) -> float:
-    """Call at a time as executed."""
+    """Return the number of parallel calls as executed."""
     parallelism = stage.measured.parallelism if stage.measured is not None else None
     return max(1.0, parallelism or 1.0)
 

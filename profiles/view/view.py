@@ -106,15 +106,15 @@ class StageView:
         depth: 0 in the pipeline itself, 1 inside a function of it, …
         owner: Id of the stage whose function it belongs to.
         arguments: What was written, by TensorFlow's names; `AUTOTUNE` for tf.data.AUTOTUNE.
-        element: What comes out of it, component by component.
+        element: Its output, component by component.
         keys: Names of the components where they are known and there is no spec: dotted keys, indices of a tuple.
-        elements: How many come out; `INFINITE` for no end.
+        elements: Number of output elements; `INFINITE` for no end.
         counted: The same by the inputs that a spec describes, where TensorFlow's graph does not know.
         function: Its function.
         source_bytes: Bytes that an in-memory source holds.
         constant: Whether the source's tensors are constants of a graph.
         location: Where it is written.
-        executed_op: What TensorFlow runs, e.g. ``ParallelMapDatasetV2``.
+        executed_op: TensorFlow's executed op, e.g. ``ParallelMapDatasetV2``.
         made_parallel: Whether TensorFlow made it parallel by itself.
         injected: Whether TensorFlow added it.
         measured: The stage in the profile.
@@ -182,7 +182,7 @@ class StageView:
 
 @dataclass(frozen=True)
 class Facts:
-    """Named measurements of the measured window; ``None`` where the system does not tell.
+    """Named measurements of the measured window; ``None`` where unavailable.
 
     Attributes:
         worker_cores: CPU seconds of the worker per second.
@@ -212,7 +212,7 @@ class PipelineView:
         cores: Cores the worker may use, a cgroup's quota counted.
         memory_limit_bytes: Memory it may use.
         profile: What was measured.
-        headspace: What a faster pipeline could be worth.
+        headspace: Possible gain of a faster pipeline.
         facts: Named measurements.
         unseen: The stages are as written; TensorFlow's rewrites of them are unknown.
     """

@@ -8,7 +8,7 @@ import sys
 def finish(result: object) -> None:
     """Wait until `result`, what a step returned, and all it has put on a device are computed.
 
-    Only libraries that the step has loaded are asked, by their own public calls: ``jax.block_until_ready`` of the
+    Only libraries that the step has loaded are synchronised, by their public calls: ``jax.block_until_ready`` of the
     result, ``torch.cuda.synchronize`` where CUDA is in use, ``tf.test.experimental.sync_devices`` where TensorFlow has
     a GPU.
     """

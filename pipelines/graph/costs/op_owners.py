@@ -2,7 +2,7 @@
 
 A trace names ops by their path in the function that ran (``resize/ResizeBilinear:ResizeBilinear``). A path that only
 one dataset's functions contain identifies the dataset. Where two have the same path (``mul`` in two lambdas), the
-pipeline can be made again with every function's nodes below a mark of its dataset's own (`Marks.marked`), which makes
+pipeline can be rebuilt with every function's nodes under a mark of its dataset (`Marks.marked`), which makes
 all paths unique.
 
 Works on the parsed ``GraphDef`` and needs no TensorFlow itself. Datasets have the ids of `GraphDict`.
@@ -59,7 +59,7 @@ class Marks:
     def dataset_of(self, path: str) -> str | None:
         """Return the dataset whose function contains the op at `path`; None where it is ambiguous or unknown.
 
-        Functions that are called inside are inlined below the name of the call, so a path may begin with names that no
+        Functions that are called inside are inlined under the name of the call, so a path may begin with names that no
         function contains.
         """
         marks = list(_MARK.finditer(path))

@@ -40,7 +40,7 @@ class FunctionDict(_FixedFunction):
     Components are counted as TensorFlow flattens them: keys of a dict in alphabetical order.
     """
 
-    ops: list[str]  # op types inside, sorted, each once; constants and ops that only hand values on are left out
+    ops: list[str]  # op types inside, sorted, each once; constants and ops that only pass values on are left out
     constant_bytes: int  # bytes of the constants inside, also those that datasets inside read; captured tensors are not
     python: bool  # a call runs Python
     random: bool | None  # it draws random numbers; None where Python may
@@ -115,7 +115,7 @@ class PlaceDict(TypedDict):
 
     file: str
     line: int
-    column: int | None  # of the method's name, from 1; None where Python does not tell
+    column: int | None  # of the method's name, from 1; None where Python does not provide it
     call: str | None  # the name: one call may make several datasets, `bucket_by_sequence_length` for instance
     function: str
     callers: list[CallerDict]  # from the inside out; bounded

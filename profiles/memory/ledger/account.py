@@ -123,7 +123,7 @@ def _readings(report: MemoryReport) -> dict[str, MemoryReading]:
 
 
 def _grown_in_use(readings: Mapping[str, MemoryReading]) -> int | None:
-    """Bytes by which what is in use outside the pool grew from the end of the warm-up to that of the measurement."""
+    """Return the growth in bytes of memory in use outside the pool, from warm-up's end to measurement's end."""
     before, after = readings.get("warmup"), readings.get("measure")
     return None if before is None or after is None else grown_in_use(before, after)
 

@@ -12,7 +12,7 @@ from pipeprof.profiles.protocol.messages import MemoryReading
 
 
 def grown_in_use(before: MemoryReading, after: MemoryReading) -> int | None:
-    """Return the bytes by which what is in use outside the pool grew; None where unknown.
+    """Return the growth in bytes of memory in use outside the pool; None where unknown.
 
     Glibc's blocks, and Python's: only the number of Python's is known, so their bytes are the rest of the process's
     growth, limited by that number of blocks.
@@ -46,9 +46,9 @@ class Buffer:
         stage: Its id.
         bytes: As TensorFlow's model counts them, without what lies in another stage's memory.
         elements: How many elements.
-        pooled: Share of the bytes that lies in the pool.
+        pooled: Share of the bytes in the pool.
         unsized: The model does not count all of its bytes: strings and variants (ragged, sparse).
-        texts: What it does not count is in proportion to what it does: strings.
+        texts: Its uncounted bytes are in proportion to the counted ones: strings.
         most: Bytes that its elements take at most, where that is known of texts.
         parts: Its elements are parts of larger tensors; a tensor stays as long as one of its parts is held.
         pool_only: Its size is known only from the pool; growth of the heap cannot be attributed.

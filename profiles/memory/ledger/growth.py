@@ -60,7 +60,7 @@ def memory_series(looks: Sequence[Look], origin: float) -> MemorySeries | None:
 
 
 def largest_growth(looks: Sequence[Look], own: Mapping[str, float] | None = None) -> list[PhaseGrew] | None:
-    """Return the stage whose buffer grew most in each phase, beyond what it had held before; None without looks.
+    """Return the stage whose buffer grew most in each phase, beyond its earlier maximum; None without looks.
 
     Args:
         looks: In order.

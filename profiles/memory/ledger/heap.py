@@ -69,7 +69,7 @@ def heap_free(facts: LedgerFacts) -> int | None:
 
 
 def _fullest(facts: LedgerFacts) -> int | None:
-    """Return the most of the heap that was seen in use with buffers full."""
+    """Return the largest observed bytes in use of the heap with full buffers."""
     seen = (facts.readings.get(name) for name in ("first", facts.peak_phase))
     return max((one.heap_most or one.heap for one in seen if one is not None and one.heap is not None), default=None)
 

@@ -110,7 +110,7 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
 
 
 def _made_by_ops(view: PipelineView, given: StageView) -> bool:
-    """Return whether texts that come out of a stage may be strings that TensorFlow took over."""
+    """Return whether a stage's texts may be strings that TensorFlow moves."""
     functions = [stage.function for stage in (given, *view.below(given)) if stage.function is not None]
     return any(one.ops is not None and _TAKEN_OVER & one.ops for one in functions)
 
@@ -242,7 +242,7 @@ def estimate_pool_scale(
 
 
 def _weight(view: PipelineView, stage: StageView) -> float:
-    """Return the elements of the source in one element that comes out of a stage."""
+    """Return the number of source elements in one output element of a stage."""
     weight = 1.0
     for one in (stage, *view.below(stage)):
         size = one.arguments.get("batch_size")

@@ -1,4 +1,4 @@
-"""Display texts of the memory ledger: owners, and how memory went on after the buffers had filled."""
+"""Display texts of the memory ledger: owners, and growth after the buffers have filled."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PYTHON: Mapping[str, str] = {
 
 
 def owner_text(entry: LedgerEntry) -> str:
-    """Return name the owner of an entry as reports show it.
+    """Name the owner of an entry as reports show it.
 
     Example:
         >>> from pipeprof.profiles.document.memory import LedgerEntry
@@ -49,7 +49,7 @@ def owner_text(entry: LedgerEntry) -> str:
 
 
 def unattributed_text(nbytes: int) -> str:
-    """Return name what the ledger leaves of the peak; negative where the owners sum to more than it.
+    """Name the unattributed rest of the peak; negative where the owners sum to more than it.
 
     Example:
         >>> unattributed_text(-3 << 20)
@@ -59,7 +59,7 @@ def unattributed_text(nbytes: int) -> str:
 
 
 def growth_text(memory: Memory, stage_name: Callable[[str], str]) -> str | None:
-    """State how memory went on after the buffers had filled, over the steps that were measured.
+    """State the growth of memory after the buffers have filled, over the measured steps.
 
     Memory that the allocator keeps is not growth: without growth of memory in use there is nothing to state.
 
@@ -82,7 +82,7 @@ def growth_text(memory: Memory, stage_name: Callable[[str], str]) -> str | None:
 
 
 def leak_text(growth: MemoryGrowth) -> str:
-    """State a leak: what memory grew by in the steps that were measured, and the evidence."""
+    """State a leak: growth of memory in the measured steps, and the evidence."""
     amount = ""
     if growth.bytes is not None and growth.steps:
         amount = f": {size(growth.bytes)} over {_steps(growth.steps)}"

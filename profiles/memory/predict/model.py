@@ -69,7 +69,7 @@ class MemoryPrediction:
 
     @property
     def total_bytes(self) -> int:
-        """The sum of what is known; a lower bound when something is unknown."""
+        """Sum of the known bytes; a lower bound if a size is unknown."""
         return sum(one.bytes for one in self.held)
 
     @property

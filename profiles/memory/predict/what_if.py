@@ -23,7 +23,7 @@ COUNTED_GROWTH = 0.2
 """Of the memory without TensorFlow's own: tuned prefetches that may grow by so much at most are counted as full grown;
 larger ones leave too little to others, and answers presume that they are bounded."""
 _WORTH_ASKING = 0.01
-"""Of the limit, what a prefetch must hold to be asked about; a shuffle or a cache is asked about at any size."""
+"""Share of the limit from which a prefetch gets an answer; a shuffle or a cache gets one at any size."""
 _FUSION = "options.experimental_optimization.map_and_batch_fusion"
 _BOUNDED = 2
 """Elements that a prefetch is proposed to hold: one is taken while the other is made."""
@@ -64,7 +64,7 @@ class _Question:
 
     @property
     def reserved(self) -> float:
-        """Bytes of what is predicted while it runs, with the reserve."""
+        """Predicted bytes while running, with the reserve."""
         return (1 + RESERVE) * self.memory.running_bytes + POOL_RESERVE * self.passing
 
     @property
@@ -83,7 +83,7 @@ class _Question:
 
     @property
     def above(self) -> float:
-        """Bytes of the limit without TensorFlow's own and what maps may fill ahead."""
+        """Bytes of the limit without TensorFlow's own and batches that maps may fill ahead."""
         return self.limit - RUNTIME_BYTES - self.ahead
 
     @property
@@ -100,12 +100,12 @@ class _Question:
 
     @property
     def grown(self) -> float:
-        """Bytes that are counted beyond what is predicted; what they are is a bound, which needs no reserve."""
+        """Bytes counted in addition to the prediction; a bound, which needs no reserve."""
         return self.ahead + self.tuned_bytes
 
     @property
     def room(self) -> float:
-        """What may be predicted, in bytes, so that the limit holds if that is a fifth too low."""
+        """Largest prediction in bytes with which the limit holds even if it is a fifth too low."""
         return (self.above - self.tuned_bytes - POOL_RESERVE * self.passing) / (1 + RESERVE)
 
     @property

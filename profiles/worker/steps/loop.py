@@ -24,7 +24,7 @@ _END = object()
 
 
 class EmptyDatasetError(PipelineFailedError):
-    """The dataset gave no element at all."""
+    """The dataset has no elements."""
 
     def __init__(self) -> None:
         super().__init__("the dataset is empty: it ended without giving a single element")

@@ -48,7 +48,7 @@ class WarmUp:
             seconds: How long the chunk took.
             steps: How many steps it had.
             median_ms: Their median interval.
-            parameters: The values of all tunable parameters at its end; `None` when the model is not to be had.
+            parameters: The values of all tunable parameters at its end; `None` without a model.
 
         Returns:
             Why the warm-up is over, or `None` while it is not.

@@ -38,7 +38,7 @@ def calls_by_iterator(events: Iterable[Event]) -> dict[str, TracedCalls]:
 def _walk(events: Iterable[Event], owners: dict[int, str], turns: dict[int, int]) -> None:
     """Add the calls begun on one thread with their iterators, and the executor's time for each, in picoseconds."""
     open_: list[tuple[Event, int]] = []
-    """What is open at a time, and how long what lies in it took."""
+    """Open event of a thread, with the time of the events inside it."""
     last = ""
 
     def close(until: int | None) -> None:
@@ -56,7 +56,7 @@ def _walk(events: Iterable[Event], owners: dict[int, str], turns: dict[int, int]
             if inside is None:
                 last = event.name
         elif event.name.startswith(BEGINS) and event.step is not None:
-            # A thread kept for calling takes the elements from the iterator below first.
+            # A thread kept for calls first takes the elements from the input iterator.
             path = inside or last.rpartition("::")[0]
             if path:
                 owners[event.step] = path

@@ -23,7 +23,7 @@ ALIKE: Final = 0.2
 """Difference of running shares up to which threads may be confused."""
 
 Timeline = tuple[Any, Any, Any]
-"""Sorted starts, their ends and the numbers (from 1) of what runs then; arrays of shape (spans,)."""
+"""Sorted starts, their ends and the numbers (from 1) of the work in them; arrays of shape (spans,)."""
 States = tuple[Any, Any]
 """Times and whether the thread was running; arrays of shape (looks,)."""
 

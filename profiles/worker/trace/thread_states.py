@@ -87,7 +87,7 @@ class ThreadReading:
     Attributes:
         thread: The system's id of the thread.
         at_ns: When.
-        core: 0 if it was blocked; else the part of a core it had, 1 where there was one for each that wanted one.
+        core: 0 if it was blocked; else its share of a core, 1 where every runnable thread had one.
     """
 
     thread: int
