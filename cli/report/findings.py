@@ -19,7 +19,7 @@ EFFECTS: dict[Semantics, tuple[str, str]] = {
     "same": ("same elements, same order", "same data"),
     "order": ("same elements, new order", "new order"),
     "randomness": ("same elements, new random draws", "new draws"),
-    "values": ("values may change: check them", "new values"),
+    "values": ("values may change: check them", "values may change"),
 }
 """What a fix does to the data, by semantics class: for a wide line and for a narrow one."""
 

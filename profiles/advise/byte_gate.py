@@ -68,7 +68,7 @@ class Weight:
                 return "nearly all that the pipeline is predicted to need"
             if self.predicted:
                 return f"{share} of the {size(self.peak_bytes)} that the pipeline is predicted to need"
-            return f"{share} of the {size(self.peak_bytes)} that the worker took above the TensorFlow baseline"
+            return f"{share} of the {size(self.peak_bytes)} that the worker took above TensorFlow itself"
         if self.limit_bytes:
             return f"{percent(shown / self.limit_bytes)} of the memory limit of {size(self.limit_bytes)}"
         return ""

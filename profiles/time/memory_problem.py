@@ -45,7 +45,7 @@ def describe_memory_problem(profile: Profile) -> str | None:
         parts.append(f"see {listed([str(number) for number, _ in found])}")
     if above is not None and large:
         share = f", {percent(above / limit)} of the limit" if limit is not None and above >= LARGE_SHARE * limit else ""
-        parts.insert(1, f"{size(above)} above the TensorFlow baseline{share}")
+        parts.insert(1, f"{size(above)} above TensorFlow itself{share}")
     if large and not found:
         parts += _largest(profile)
     if leaks:

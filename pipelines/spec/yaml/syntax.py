@@ -54,8 +54,8 @@ def iter_events(text: str) -> Iterator[Event]:
     Raises:
         YamlSyntaxError: with the place and a message in our words.
     """
-    # PyYAML's wheels hold libyaml wherever TensorFlow has wheels. PyYAML constructs nothing: only its parser is used.
-    parser = yaml.CSafeLoader(text)
+    # Without libyaml PyYAML has only its own, slower parser. PyYAML constructs nothing: only its parser is used.
+    parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
         while True:
             event = parser.get_event()

@@ -16,7 +16,7 @@ class CacheNeverComplete(Rule):
     """A cache that is never read to its end."""
 
     name = "cache-never-complete"
-    title = "Cache never completes"
+    title = "Let the cache complete"
     family = "correctness"
     semantics = "same"
     seen = "A take directly after an in-memory cache ends before the cache has read all of its elements."

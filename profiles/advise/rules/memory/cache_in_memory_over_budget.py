@@ -21,7 +21,7 @@ class CacheInMemoryOverBudget(Rule):
     """An in-memory cache that does not fit."""
 
     name = "cache-in-memory-over-budget"
-    title = "Cache does not fit into memory"
+    title = "Cache smaller data"
     family = "memory"
     semantics = "same"
     seen = (

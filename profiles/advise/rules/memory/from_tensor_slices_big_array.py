@@ -134,7 +134,7 @@ class FromTensorSlicesBigArray(Rule):
                 f"{'up to ' if lower else ''}{size(steady)} for as long as the pipeline exists, and "
                 f"{size(peak)} at the peak"
                 f"{f': {compared}' if compared and not lower else ''}. "
-                + (f"This run reached {size(most)} above the TensorFlow baseline. " if lower else "")
+                + (f"This run reached {size(most)} above TensorFlow itself. " if lower else "")
                 + ("The batch() after it does not change that." if batch else "A batch() would not change that.")
             ),
             recommendation=f"{plan.words(self.threshold('row-cost'), self.threshold('call-cost'))}{narrower}",

@@ -19,7 +19,7 @@ class GraphConstant(Rule):
     """An array that is a constant of a graph."""
 
     name = "graph-constant"
-    title = "Array stored as a graph constant"
+    title = "Keep the array out of the graph"
     family = "memory"
     semantics = "same"
     seen = (
