@@ -134,9 +134,7 @@ def main() -> int:
         "figures": figures,
         "raw": raw,
     }
-    # The result is committed: paths in it begin at the repository's root.
-    text = json.dumps(result, indent=1).replace(f"{HERE.parents[1]}{os.sep}", "")
-    options.out.write_text(f"{text}\n", encoding="utf-8")
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return 0 if holds else 1
 
 
