@@ -60,7 +60,7 @@ def test_bytes_matter_by_share_of_peak_or_of_limit(nbytes: int, peak: int, limit
 def test_what_counts_for_the_limits_sake_is_told_by_the_limit() -> None:
     view = run(line(indices(), limit=2 * GB), peak=9_000 * MB, runtime=500 * MB)
     assert "% of the memory limit" in weigh(200 * MB, view).words()
-    assert "that the worker took above the TensorFlow baseline" in weigh(900 * MB, view).words()
+    assert "that the worker took above TensorFlow itself" in weigh(900 * MB, view).words()
 
 
 def test_a_nested_shuffle_holds_its_buffer_once_for_each_open_pipeline() -> None:
@@ -123,7 +123,7 @@ def test_half_a_gigabyte_is_found_on_a_machine_of_24() -> None:
         assert draft.predicted.peak_rss_delta_bytes == -1550 * MB
         assert "477 MiB" in draft.sentence
         assert "A batch() would not change that" in draft.sentence
-    assert "98 % of the 1.96 GiB that the worker took above the TensorFlow baseline" in draft.sentence
+    assert "98 % of the 1.96 GiB that the worker took above TensorFlow itself" in draft.sentence
 
 
 @pytest.mark.parametrize("nbytes", [5 * MB, 20 * MB, 90 * MB])
@@ -153,7 +153,7 @@ def test_no_more_is_promised_than_the_run_needed() -> None:
     assert predicted.peak_rss_delta_bytes == -1550 * MB
     draft = only("from-tensor-slices-big-array", run(slices(500 * MB), peak=2_000 * MB, runtime=500 * MB))
     assert "are up to" in draft.sentence
-    assert "This run reached 1.40 GiB above the TensorFlow baseline." in draft.sentence
+    assert "This run reached 1.40 GiB above TensorFlow itself." in draft.sentence
     assert draft.predicted is not None
     assert draft.predicted.peak_rss_delta_bytes == -1000 * MB
     assert draft.predicted.formula.startswith("at most -(1.40 GiB - 477 MiB), other stages included; ")

@@ -416,10 +416,10 @@ def test_memory_is_named_where_it_is_large() -> None:
     large = Memory(baseline_bytes=300 << 20, peak_bytes=2000 << 20, ledger=entries)
     stages = [stage("source", 0.5, op="from_tensor_slices"), stage("stages.0", 0.5, op="shuffle")]
     assert memory_detail(memory=large, stages=stages) == (
-        "1.95 GiB at the peak; 1.66 GiB above the TensorFlow baseline; largest: from_tensor_slices, 900 MiB"
+        "1.95 GiB at the peak; 1.66 GiB above TensorFlow itself; largest: from_tensor_slices, 900 MiB"
     )
     tight = Host(system="L", machine="m", cores=2, memory_limit_bytes=2 << 30)
-    above = "700 MiB above the TensorFlow baseline, 34 % of the limit"
+    above = "700 MiB above TensorFlow itself, 34 % of the limit"
     assert memory_detail(host=tight) == f"1,000 MiB at the peak; {above}"
 
 
