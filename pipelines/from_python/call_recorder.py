@@ -195,10 +195,10 @@ class CallRecorder:
         given = seen.arguments
         listed = given.get("branch_fns")
         functions = [given.get("true_fn"), given.get("false_fn"), *(listed if isinstance(listed, list | tuple) else ())]
-        begun = [id(one.function) for one in seen.bodies]
-        for one in functions:
-            if getattr(one, "__code__", None) is code and id(one) not in begun:
-                seen.bodies.append(TracedFunction(one, element=(), branch=True))
+        begun = [id(body.function) for body in seen.bodies]
+        for function in functions:
+            if getattr(function, "__code__", None) is code and id(function) not in begun:
+                seen.bodies.append(TracedFunction(function, element=(), branch=True))
                 return seen.bodies[-1]
         return None
 
@@ -292,7 +292,7 @@ def _first(value: Any, kind: Any) -> bool:
 
 def _code_named(name: str, code: CodeType | None) -> CodeType | None:
     """Find the code of a nested function by name; None if there is none."""
-    inner = [one for one in code.co_consts if isinstance(one, CodeType)] if code is not None else []
+    inner = [const for const in code.co_consts if isinstance(const, CodeType)] if code is not None else []
     return next((one for one in inner if one.co_name == name), None)
 
 

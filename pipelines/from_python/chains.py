@@ -79,7 +79,7 @@ class _ChainWriter:
     def _later(self, index: int) -> set[int]:
         """Return the ids of tensors used after this call."""
         rest = [dict(call.arguments) for call in self._calls[index + 1 :]]
-        return {one.id for one in leaves([*rest, self._result])}
+        return {leaf.id for leaf in leaves([*rest, self._result])}
 
     def _write_call(self, call: Call, later: set[int]) -> None:
         call = self._with_typed_first(call)
@@ -128,7 +128,7 @@ class _ChainWriter:
 
     def _as_a_whole(self, call: Call, later: set[int]) -> bool:
         """Write the call if its input is the whole element and its result replaces it; return whether it is."""
-        held = {one.id for one in leaves(self._state)}
+        held = {leaf.id for leaf in leaves(self._state)}
         if held & later:
             return False
         given = {name: value for name, value in call.arguments.items() if list(leaves(value))}
@@ -179,7 +179,7 @@ class _ChainWriter:
                 found[name] = self._field(where, value)
                 continue
             if isinstance(value, list | tuple) and (name == "inp" or self._takes_list(call, name)):
-                found[name] = [self._field(where, one) for one in self._all_fields(value)]
+                found[name] = [self._field(where, field) for field in self._all_fields(value)]
                 where = paths(self._state)
             elif isinstance(value, list | tuple) and all(isinstance(one, RecordedTensor | int) for one in value):
                 found[name] = self._stacked(list(value))
@@ -199,7 +199,7 @@ class _ChainWriter:
         if not isinstance(self._state, dict):
             self._name_fields()
         where = paths(self._state)
-        on = [self._field(where, one) for one in fields]
+        on = [self._field(where, field) for field in fields]
         name = self._fresh(Call("stack", "function", {}, None))
         self._state = {**self._state, name: RecordedTensor(-1 - len(self._items))}
         self._items.append({"tf.stack": {"on": on, "to": name}})
@@ -232,9 +232,9 @@ class _ChainWriter:
     def _room(self, call: Call, later: set[int]) -> Path | None:
         """Return the path of an input that is not used afterwards; None for none."""
         where = paths(self._state)
-        for one in leaves(dict(call.arguments)):
-            if one.id >= 0 and one.id not in later and where.get(one.id):
-                return where[one.id]
+        for leaf in leaves(dict(call.arguments)):
+            if leaf.id >= 0 and leaf.id not in later and where.get(leaf.id):
+                return where[leaf.id]
         return None
 
     def _name_fields(self) -> None:

@@ -48,7 +48,7 @@ class GraphPair:
             input_dataset=tf.data.experimental.to_variant(dataset),
             has_captured_ref=False,
             output_types=[tf.as_dtype(one) for one in root.get("output_types") or root["Toutput_types"]],
-            output_shapes=[tf.TensorShape(one) for one in shapes],
+            output_shapes=[tf.TensorShape(shape) for shape in shapes],
         )
         return tf.data.experimental.from_variant(variant, dataset.element_spec)
 

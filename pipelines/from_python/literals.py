@@ -242,7 +242,7 @@ def component(value: Array, folders: Folders) -> Any:
 
 def _files(names: list[Any], folders: Folders) -> Any:
     """Convert texts; the ordered files of a folder become a glob."""
-    if len(names) >= _FEW and all(isinstance(one, str) and (folders.here / one).is_file() for one in names):
+    if len(names) >= _FEW and all(isinstance(name, str) and (folders.here / name).is_file() for name in names):
         found = folders.files(names)
         if isinstance(found, str):
             return {"files": found}

@@ -43,12 +43,12 @@ def holds_datasets(value: Any) -> bool:
     if isinstance(value, Dataset):
         return True
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return any(holds_datasets(one) for one in parts)
+    return any(holds_datasets(part) for part in parts)
 
 
 def captured_values(body: RecordedBody) -> list[RecordedTensor]:
     """Return the tensors of the enclosing function that a branch uses."""
-    makers = {one.id: call for call in reversed(body.calls) if call.kind == "function" for one in leaves(call.result)}
+    makers = {leaf.id: call for call in reversed(body.calls) if call.kind == "function" for leaf in leaves(call.result)}
     found: dict[int, RecordedTensor] = {}
     seen: set[int] = set()
     todo = list(leaves(body.result))
@@ -84,7 +84,7 @@ class Planner:
         Raises:
             NotExpressible: Some part of the result cannot be expressed.
         """
-        given = {one.id for one in leaves(self.body.element)}
+        given = {leaf.id for leaf in leaves(self.body.element)}
         self._known = {one: frozenset() for one in given}
         chosen: set[int] = set()
         for leaf in leaves(self.body.result):
@@ -143,7 +143,7 @@ def check(call: Call, folders: Folders) -> None:
         if function is None or function.file is None:
             msg = f"it calls {call.name}: {function.why if function is not None else ''}"
             raise NotExpressible(msg)
-        if not all(_only_tensors(one) for one in call.arguments.values()):
+        if not all(_only_tensors(argument) for argument in call.arguments.values()):
             msg = f"it calls {call.name} with arguments that are not fields of the element"
             raise NotExpressible(msg)
         return
@@ -179,4 +179,4 @@ def _only_tensors(value: Any) -> bool:
         parts = value
     else:
         return isinstance(value, RecordedTensor)
-    return bool(parts) and all(_only_tensors(one) for one in parts)
+    return bool(parts) and all(_only_tensors(part) for part in parts)

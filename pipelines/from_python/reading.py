@@ -121,7 +121,11 @@ class Recorder:
         """Give a number combined with a tensor the tensor's dtype, in either order."""
         first = "a" if "a" in arguments else "x"
         number = type(arguments[first]) in (int, float)
-        dtypes = {one.dtype for one in arguments.values() if isinstance(one, self._tf.Tensor)} if number else set()
+        dtypes = (
+            {argument.dtype for argument in arguments.values() if isinstance(argument, self._tf.Tensor)}
+            if number
+            else set()
+        )
         if len(dtypes) != 1:
             return arguments
         return {**arguments, first: self._np.asarray(arguments[first], dtypes.pop().as_numpy_dtype)}
@@ -273,7 +277,9 @@ class Recorder:
         file, why = address_of(raw, self._own)
         code = getattr(inspect.unwrap(getattr(raw, "python_function", raw)), "__code__", None)
         where = SourcePlace(code.co_filename, code.co_firstlineno) if code is not None else None
-        bodies = [one for one in seen.bodies if one.complete and _calls(one.function, raw)] if seen is not None else []
+        bodies = (
+            [body for body in seen.bodies if body.complete and _calls(body.function, raw)] if seen is not None else []
+        )
         read = tuple(body for one in bodies if (body := self._body(one, raw)) is not None)
         return RecordedFunction(name, file, why, where if where is not None and self._own(where.file) else None, read)
 

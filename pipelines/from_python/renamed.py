@@ -62,7 +62,7 @@ def _are_used(graph: PlainGraph, place: str) -> bool:
             if name in seen or at not in map(_node, node["inputs"]):
                 continue
             functions = [one for each in node["functions"].values() for one in each if one in graph["functions"]]
-            if any(_ops(graph, one) & _LOOKING for one in functions):
+            if any(_ops(graph, function) & _LOOKING for function in functions):
                 return True
             attributes = node["attributes"]
             texts = _STRING in (attributes.get("output_types") or attributes.get("Toutput_types") or ())

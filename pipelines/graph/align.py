@@ -130,10 +130,10 @@ def _join_inside(written: StageGraph, executed: StageGraph, pairs: dict[str, str
         for fused, (first, second) in _FUSIONS.items():
             targets = [one.id for one in free if one.family == fused and one.owner == place]
             couples = [
-                (one.id, other.id)
+                (node.id, other.id)
                 for other in nodes
-                for one in nodes
-                if written_op(one.op) == first and written_op(other.op) == second and other.inputs == (one.id,)
+                for node in nodes
+                if written_op(node.op) == first and written_op(other.op) == second and other.inputs == (node.id,)
             ]
             if len(targets) == len(couples):
                 pairs.update((one, target) for couple, target in zip(couples, targets, strict=True) for one in couple)
@@ -169,7 +169,7 @@ class _Matcher:
                 else:
                     self._mark_unplaced(child["id"])
         seen = {*self.places, *self.lost, self.model["output"]}
-        self.lost.extend(one for one in self.nodes if one not in seen)
+        self.lost.extend(node for node in self.nodes if node not in seen)
         return Matched(self.places, frozenset(self.helpers), tuple(self.lost), root["id"] if root else None)
 
     def fits(self, node_id: int, place: str) -> bool:
@@ -245,7 +245,7 @@ class _Matcher:
 
     def _assign(self, parent: int, children: Sequence[int], dataset: Node) -> list[str | None]:
         inputs = [self.executed.skip_options(one) for one in dataset.inputs]
-        bodies = [self.executed.skip_options(one) for one in dataset.bodies]
+        bodies = [self.executed.skip_options(body) for body in dataset.bodies]
         if not bodies:
             return self._in_order(children, inputs)
         return [self._one_of(parent, child, index == 0, inputs, bodies) for index, child in enumerate(children)]
@@ -279,7 +279,7 @@ class _Matcher:
         known = self.known.get(child)
         if known is not None and known in (*inputs, *bodies):
             return known
-        made = [one for one in bodies if self.fits(child, one)]
+        made = [body for body in bodies if self.fits(child, body)]
         read = [one for one in inputs if self.fits(child, one)] if first else []
         if read and made:
             # The input is created right after its reader and so has the next id.

@@ -127,7 +127,7 @@ class _BatchingWalk:
 
     def _common(self, ends: tuple[str, ...]) -> Elements:
         """Return the batch dimensions common to several datasets; None where they differ."""
-        known = [self.of(one) for one in ends]
+        known = [self.of(end) for end in ends]
         if len(known) == 1 or len(set(known)) == 1:
             return known[0]
         found = [one for one in known if isinstance(one, Batching)]

@@ -69,7 +69,7 @@ def _of_source(node: Node) -> int | None:
 def _zip_count(node: Node, inputs: list[int | None]) -> int | None:
     del node
     ends = [one for one in inputs if one != INFINITE]
-    known = [one for one in ends if one is not None]
+    known = [end for end in ends if end is not None]
     return None if len(known) < len(ends) else min(known, default=INFINITE)
 
 

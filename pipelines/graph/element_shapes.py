@@ -53,7 +53,7 @@ def _inferred(
     if node.family == "Zip":
         return tuple(shape for one in inputs for shape in one)
     sides = inputs[1:] if node.family == "DirectedInterleave" else inputs if node.family == "Concatenate" else []
-    if len({len(one) for one in sides}) == 1:
+    if len({len(side) for side in sides}) == 1:
         return tuple(_common_shape(parts) for parts in zip(*sides, strict=True))
     if len(inputs) != 1:
         return None
@@ -66,7 +66,7 @@ def _inferred(
 
 def _common_shape(shapes_of_sides: tuple[Shape, ...]) -> Shape:
     """Return the most specific shape that holds for all of them."""
-    known = [one for one in shapes_of_sides if one is not None]
+    known = [side for side in shapes_of_sides if side is not None]
     if len(known) < len(shapes_of_sides) or len({len(one) for one in known}) != 1:
         return None
     return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*known, strict=True))

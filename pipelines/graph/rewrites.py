@@ -63,7 +63,7 @@ class Rewrites:
 
     def _fused(self, stage: WrittenStage, runs: Node, partners: list[WrittenStage], cost: Cost | None) -> str:
         node = self.written.nodes[stage.head]
-        text = f"fused with {' and '.join(one.op for one in partners)}"
+        text = f"fused with {' and '.join(partner.op for partner in partners)}"
         if not executed(runs.op).asynchronous or not node.traits.maps:
             return text
         if runs.arguments.get("num_parallel_calls") == 1 and node.family == "Map":

@@ -201,7 +201,7 @@ class StageGraph:
                 prefix = names.side(address, number)
                 below = _Line(prefix, line.depth + 1, line.owner)
                 stages = list(self._line(side, below, names))
-                before = (*before, *[one.address for one in stages if one.depth == below.depth][-1:])
+                before = (*before, *[stage.address for stage in stages if stage.depth == below.depth][-1:])
                 inside.extend(stages)
             for number, body in enumerate(group.bodies):
                 prefix = f"{address}." if number == 0 else f"{address}.functions.{number}."
@@ -307,7 +307,7 @@ class StageGraph:
         bodies = tuple(body for body in shape.bodies if self.nodes[body].key != head.key)
         inside = [body for body in shape.bodies if self.nodes[body].key == head.key]
         members = [*members[:-1], *inside, members[-1]]
-        kinds = [written_op(self.nodes[one].op) for one in members if self.nodes[one].traits.wrapped]
+        kinds = [written_op(self.nodes[member].op) for member in members if self.nodes[member].traits.wrapped]
         op = kinds[0] if kinds else self._source_op(members, shape.op)
         # A source has no stage before it: the datasets it reads belong to it.
         sides = shape.sides or (head.key or "").endswith("source")

@@ -148,7 +148,7 @@ def _union(text: str, members: list[ast.expr], whole: ast.expr) -> Any:
             readable += 1
         except UnsupportedError:
             continue
-    if readable <= any(_name(one) == "None" for one in members):
+    if readable <= any(_name(member) == "None" for member in members):
         # Only None has a text, and the text is another.
         raise UnsupportedError(ast.unparse(whole))
     words = _ENUM.sub(r"\1", ast.unparse(whole))

@@ -102,7 +102,7 @@ def written_signature(target: Target) -> Signature | None:
     if definition.decorator_list:
         return None
     found = signature_of_definition(definition)
-    return replace(found, parameters=tuple(_in_file(one, file) for one in found.parameters))
+    return replace(found, parameters=tuple(_in_file(parameter, file) for parameter in found.parameters))
 
 
 def _in_file(parameter: TextParameter, file: Bindings) -> TextParameter:
@@ -205,17 +205,19 @@ def signature_of(function: Callable[..., Any]) -> Signature | None:
     kinds = inspect.Parameter
     parameters = tuple(
         TextParameter(
-            one.name,
-            _annotation(one.annotation),
-            None if one.default is kinds.empty else one.default,
-            required=one.default is kinds.empty,
-            positional=one.kind is kinds.POSITIONAL_ONLY,
-            enums=dict(_enums(one.annotation)),
+            parameter.name,
+            _annotation(parameter.annotation),
+            None if parameter.default is kinds.empty else parameter.default,
+            required=parameter.default is kinds.empty,
+            positional=parameter.kind is kinds.POSITIONAL_ONLY,
+            enums=dict(_enums(parameter.annotation)),
         )
-        for one in found.parameters.values()
-        if one.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
+        for parameter in found.parameters.values()
+        if parameter.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
     )
-    return Signature(parameters, open=any(one.kind is kinds.VAR_KEYWORD for one in found.parameters.values()))
+    return Signature(
+        parameters, open=any(parameter.kind is kinds.VAR_KEYWORD for parameter in found.parameters.values())
+    )
 
 
 def _inspected(function: Callable[..., Any]) -> inspect.Signature | None:
@@ -248,7 +250,7 @@ def bind(target: Target, signature: Signature) -> dict[str, Any]:
     Raises:
         UsageError: A name is unknown, a value does not fit its annotation, or a required one is missing.
     """
-    known = {one.name: one for one in signature.parameters}
+    known = {parameter.name: parameter for parameter in signature.parameters}
     values = {}
     for name, text in target.arguments:
         if name not in known and not signature.open:
@@ -256,7 +258,7 @@ def bind(target: Target, signature: Signature) -> dict[str, Any]:
             msg = f"--arg {name}: {target} has no such parameter{did_you_mean(name, known)}; {has}"
             raise UsageError(msg)
         values[name] = _value(text, known.get(name, TextParameter(name)))
-    missing = [one for one in signature.parameters if one.required and one.name not in values]
+    missing = [parameter for parameter in signature.parameters if parameter.required and parameter.name not in values]
     missing = [one for one in missing if not one.is_input_context]
     unreadable = [one for one in missing if not one.later and not _is_readable(one)]
     if unreadable:
@@ -297,7 +299,7 @@ def _value(text: str, parameter: TextParameter) -> Any:
 
 
 def _listed(parameters: Sequence[TextParameter]) -> str:
-    return " and ".join(str(one) for one in parameters)
+    return " and ".join(str(parameter) for parameter in parameters)
 
 
 def call(function: Callable[..., Any], target: Target, context: Callable[[], object]) -> Any:
@@ -312,10 +314,14 @@ def call(function: Callable[..., Any], target: Target, context: Callable[[], obj
     if signature is None:
         return function(**{name: read_value(text, None) for name, text in target.arguments})
     values = bind(target, signature)
-    for one in signature.parameters:
-        if one.required and one.is_input_context and one.name not in values:
-            values[one.name] = context()
-    positional = [values.pop(one.name) for one in signature.parameters if one.positional and one.name in values]
+    for parameter in signature.parameters:
+        if parameter.required and parameter.is_input_context and parameter.name not in values:
+            values[parameter.name] = context()
+    positional = [
+        values.pop(parameter.name)
+        for parameter in signature.parameters
+        if parameter.positional and parameter.name in values
+    ]
     return function(*positional, **values)
 
 

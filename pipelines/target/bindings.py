@@ -132,15 +132,15 @@ def is_foreign(binding: Binding) -> bool:
     if isinstance(node, ast.ImportFrom):
         module = "" if node.level else node.module or ""
     elif isinstance(node, ast.Import):
-        names = (one.name for one in node.names)
-        module = next(one for one in names if binding.name in (one.partition(".")[0], _alias(node, one)))
+        names = (alias.name for alias in node.names)
+        module = next(name for name in names if binding.name in (name.partition(".")[0], _alias(node, name)))
     else:
         return False
     return module.partition(".")[0] in (*sys.stdlib_module_names, "tensorflow", "keras", "numpy")
 
 
 def _alias(node: ast.Import, module: str) -> str | None:
-    return next(one.asname for one in node.names if one.name == module)
+    return next(alias.asname for alias in node.names if alias.name == module)
 
 
 def _bound(statements: Iterable[ast.stmt], *, script: bool) -> Iterator[Binding]:

@@ -106,9 +106,9 @@ def describe(name: str, functions: Iterable[ListedFunction]) -> str:
         functions: From `listed_functions`.
     """
     functions = list(functions)
-    likely = [one for one in functions if one.sign != "none"]
-    rest = [one.name for one in functions if one.sign == "none" and one.why != UNSEEN]
-    unseen = [one.name for one in functions if one.why == UNSEEN]
+    likely = [function for function in functions if function.sign != "none"]
+    rest = [function.name for function in functions if function.sign == "none" and function.why != UNSEEN]
+    unseen = [function.name for function in functions if function.why == UNSEEN]
     if not functions:
         return f"{name} defines no functions.\n"
     lines = ["Functions that probably return a dataset (from the source, nothing was run):"] if likely else []
@@ -130,7 +130,9 @@ def _classify(binding: Binding, file: Bindings, sure: _DatasetCallables) -> List
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         sign, why = _sign(node, sure)
         required = tuple(
-            one for one in signature_of_definition(node).parameters if one.required and not one.is_input_context
+            parameter
+            for parameter in signature_of_definition(node).parameters
+            if parameter.required and not parameter.is_input_context
         )
         return ListedFunction(binding.name, node.lineno, sign, why, required)
     if binding.kind == "import":
@@ -154,7 +156,7 @@ def _classify_expression(
     while isinstance(root, ast.Call | ast.Attribute | ast.Subscript):
         root = root.func if isinstance(root, ast.Call) else root.value
     roots = file.of(root.id) if isinstance(root, ast.Name) else ()
-    no = of is None and any(is_foreign(one) or one.kind in ("class", "value") for one in roots)
+    no = of is None and any(is_foreign(root) or root.kind in ("class", "value") for root in roots)
     return None if no else ListedFunction(binding.name, 0, "none", UNSEEN)
 
 

@@ -80,5 +80,5 @@ def _search_paths(path: list[str] | None) -> list[str]:
     for place in path if path is not None else [str(Path.cwd())]:
         folder = Path(place)
         entries = sorted(folder.iterdir()) if folder.is_dir() else []
-        found += [one.stem for one in entries if one.suffix == ".py" or one.is_dir()]
+        found += [entry.stem for entry in entries if entry.suffix == ".py" or entry.is_dir()]
     return found

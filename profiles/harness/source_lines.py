@@ -24,10 +24,10 @@ def locate(stages: Iterable[Stage], graphs: ParsedGraphs) -> None:
     places = graphs.places
     if not places:
         return
-    written = {one.address: one for one in graphs.written.stages()}
+    written = {stage.address: stage for stage in graphs.written.stages()}
     for stage in stages:
         nodes = written[stage.id].nodes if stage.id in written else ()
-        place = next((places[one] for one in reversed(nodes) if one in places), None)
+        place = next((places[node] for node in reversed(nodes) if node in places), None)
         if place is not None:
             stage.location = Location(
                 file=place["file"], line=place["line"], column=place["column"], call=place.get("call")

@@ -62,12 +62,12 @@ def _converter(hint: Any) -> _Convert | None:
         return lambda value: decode_record(record_class, value)
     origin, parameters = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        others = [one for one in parameters if one is not type(None)]
+        others = [parameter for parameter in parameters if parameter is not type(None)]
         return _converter(others[0]) if len(others) == 1 else None
     if origin is list:
         return _list_of(_converter(parameters[0]))
     if origin is tuple:
-        return _tuple_of([_converter(one) for one in parameters if one is not Ellipsis])
+        return _tuple_of([_converter(parameter) for parameter in parameters if parameter is not Ellipsis])
     if origin is dict:
         return _dict_of(_converter(parameters[1]))
     return None

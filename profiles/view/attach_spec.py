@@ -15,19 +15,20 @@ def with_written(view: PipelineView, loaded: LoadedSpec) -> PipelineView:
     """Return the view with each stage's arguments as the spec has them; none for stages not in the spec."""
     found = {placed.address: _at(loaded.data, placed.place) for placed in loaded.spec.placed()}
     stages = tuple(
-        one if found.get(one.id) is None or one.injected else replace(one, written=found[one.id]) for one in view.stages
+        stage if found.get(stage.id) is None or stage.injected else replace(stage, written=found[stage.id])
+        for stage in view.stages
     )
     return replace(view, stages=stages)
 
 
 def with_counts(view: PipelineView, spec: PipelineView) -> PipelineView:
     """Return the view with element counts that only the static view of its spec knows."""
-    known = {one.id: one.elements for one in spec.stages if not one.injected}
+    known = {stage.id: stage.elements for stage in spec.stages if not stage.injected}
     return replace(
         view,
         stages=tuple(
-            replace(one, counted=known.get(one.id)) if one.elements is None and not one.injected else one
-            for one in view.stages
+            replace(stage, counted=known.get(stage.id)) if stage.elements is None and not stage.injected else stage
+            for stage in view.stages
         ),
     )
 

@@ -110,7 +110,7 @@ class _ViewFromGraph:
     def views(self) -> Iterator[StageView]:
         flow = component_flow(self.written)
         counts = cardinalities(self.written)
-        ops = {one.id: one.op for one in self.rows.values() if one.origin == "written"} if self.by_address else None
+        ops = {row.id: row.op for row in self.rows.values() if row.origin == "written"} if self.by_address else None
         stages = self.written.stages(by_address=self.by_address, ops=ops)
         for stage in stages:
             yield self._written(stage, flow, counts)
@@ -154,7 +154,9 @@ class _ViewFromGraph:
     def _injected(self, number: int, node_id: str, stages: Sequence[WrittenStage]) -> StageView:
         node = self.executed.nodes[node_id]
         ids = {one: f"injected.{index}" for index, one in enumerate(self.joined.injected)}
-        ids.update({self.joined.executed[one.head]: one.address for one in stages if one.head in self.joined.executed})
+        ids.update(
+            {self.joined.executed[stage.head]: stage.address for stage in stages if stage.head in self.joined.executed}
+        )
         inputs = [ids.get(self.executed.skip_options(one)) for one in node.inputs]
         return StageView(
             id=f"injected.{number}",
@@ -169,7 +171,7 @@ class _ViewFromGraph:
 
     def _arguments(self, stage: WrittenStage) -> dict[str, object]:
         if stage.op == "list_files":
-            return {"shuffle": any(self.written.nodes[one].family == "Shuffle" for one in stage.nodes)}
+            return {"shuffle": any(self.written.nodes[node].family == "Shuffle" for node in stage.nodes)}
         if stage.op == "rebatch":
             sizes = self.written.nodes[stage.head].arguments.get("batch_sizes")
             return {"batch_size": sizes} if sizes else {}
@@ -180,10 +182,10 @@ class _ViewFromGraph:
     def _function(self, stage: WrittenStage, flow: ComponentFlow) -> FunctionView | None:
         if traits(stage.op).composed:
             return None
-        nodes = [self.written.nodes[one] for one in stage.nodes]
+        nodes = [self.written.nodes[node] for node in stage.nodes]
         if stage.op == "from_generator":
-            nodes = [one for one in nodes if one.family == "Generator"]
-        node = next((one for one in reversed(nodes) if one.function is not None), None)
+            nodes = [node for node in nodes if node.family == "Generator"]
+        node = next((node for node in reversed(nodes) if node.function is not None), None)
         if node is None or node.function is None:
             return None
         return FunctionView(

@@ -120,7 +120,7 @@ class Functions:
             for key, value in call.arguments.items()
             if key not in ("dtype", "out_type", "name")
         ]
-        largest = max((one.rank or 0 for one in constants if one is not None), default=0)
+        largest = max((constant.rank or 0 for constant in constants if constant is not None), default=0)
         if len(given) == 1 and largest == 0:
             return True
         ranks = {one.rank if isinstance(one, Tensor) else None for one in given}

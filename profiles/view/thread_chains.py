@@ -138,7 +138,7 @@ def total_ms(stages: Sequence[StageView]) -> float:
 
 def end(view: PipelineView) -> StageView | None:
     """Return the last stage that runs; ``None`` if that is not known."""
-    added = [one for one in view.stages if one.injected and one.depth == 0 and kind_of(one) == "Prefetch"]
+    added = [stage for stage in view.stages if stage.injected and stage.depth == 0 and kind_of(stage) == "Prefetch"]
     root = view.root
     if any(root is None or not one.inputs or root.id in one.inputs for one in added):
         return added[-1]

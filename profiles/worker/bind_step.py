@@ -35,9 +35,13 @@ def fitted(step: Callable[..., object], element_spec: Any, name: str) -> Step:
     except (TypeError, ValueError):
         return step
     kinds = inspect.Parameter
-    needed = [one for one in parameters if one.default is kinds.empty and one.kind not in _VARIABLE]
-    positional = [one for one in parameters if one.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
-    most = None if any(one.kind is kinds.VAR_POSITIONAL for one in parameters) else len(positional)
+    needed = [
+        parameter for parameter in parameters if parameter.default is kinds.empty and parameter.kind not in _VARIABLE
+    ]
+    positional = [
+        parameter for parameter in parameters if parameter.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
+    ]
+    most = None if any(parameter.kind is kinds.VAR_POSITIONAL for parameter in parameters) else len(positional)
     by_parts = isinstance(element_spec, tuple) and getattr(step, "__name__", "") in _BY_PARTS
     if not by_parts and len(needed) <= 1 and (most is None or most >= 1) and set(needed) <= set(positional):
         return step
@@ -46,10 +50,10 @@ def fitted(step: Callable[..., object], element_spec: Any, name: str) -> Step:
         return lambda batch: step(*batch)
     names = {one.name for one in needed}
     if isinstance(element_spec, Mapping) and names and names <= set(element_spec):
-        takes_all = any(one.kind is kinds.VAR_KEYWORD for one in parameters)
-        if takes_all or set(element_spec) <= {one.name for one in parameters}:
+        takes_all = any(parameter.kind is kinds.VAR_KEYWORD for parameter in parameters)
+        if takes_all or set(element_spec) <= {parameter.name for parameter in parameters}:
             return lambda batch: step(**batch)
-    takes = ", ".join(one.name for one in parameters) or "nothing"
+    takes = ", ".join(parameter.name for parameter in parameters) or "nothing"
     msg = f"{name} takes {takes}, but a batch is {_words(element_spec)}; {_EXPECTED}"
     raise UsageError(msg)
 

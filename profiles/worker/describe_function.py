@@ -101,12 +101,12 @@ class Describing:
         executed = [] if isinstance(tried.compared, str) else tried.compared[1]
         differences = [_difference_text(one) for one in executed[:_SHOWN]]
         renamed = renamed_files(original.written, tried.written, self._job.target)
-        asides = [omission_text(one, self._here) for one in notes.asides]
+        asides = [omission_text(aside, self._here) for aside in notes.asides]
         said = [
             *([f"Not verified against the graph of the function: {differing}."] if differing is not None else []),
             *(
-                f"TensorFlow builds a different graph from this spec than from the function: {one}."
-                for one in differences
+                f"TensorFlow builds a different graph from this spec than from the function: {difference}."
+                for difference in differences
             ),
             *([renamed] if renamed is not None else []),
             *asides,

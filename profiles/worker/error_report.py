@@ -123,7 +123,7 @@ def _failed_stage(text: str, sample: JobRun) -> tuple[NodeDict | None, WrittenSt
     if node is None or written is None:
         return None, None
     stages = StageGraph.from_dict(written).stages()
-    return node, next((one for one in stages if node["id"] in one.nodes), None)
+    return node, next((stage for stage in stages if node["id"] in stage.nodes), None)
 
 
 def _address(node: NodeDict | None, stage: WrittenStage | None, *, spec: bool) -> str | None:

@@ -220,7 +220,7 @@ def _below(executed: StageGraph, node: Node) -> list[tuple[str, bool]]:
     """Return the inputs of ``node``, and for each whether ``node`` recreates its iterator while it runs."""
     restarts = node.traits.restarts
     inputs = [(executed.skip_options(one), restarts and not node.bodies) for one in node.inputs]
-    return [*inputs, *((executed.skip_options(one), restarts) for one in node.bodies)]
+    return [*inputs, *((executed.skip_options(body), restarts) for body in node.bodies)]
 
 
 def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment) -> int:

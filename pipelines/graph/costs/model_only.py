@@ -46,8 +46,8 @@ class _ModelReader:
         children = self._children(node)
         makes = traits(node["name"]).nests
         # A stage that creates iterators reads one input, which was created together with it.
-        made = [one for one in children if one["id"] != node["id"] + 1] if makes else []
-        inputs = [self._read(one, prefix, owner, depth) for one in children if one not in made]
+        made = [child for child in children if child["id"] != node["id"] + 1] if makes else []
+        inputs = [self._read(child, prefix, owner, depth) for child in children if child not in made]
         record = dataset_node(identity, dataset_op(node["name"]), inputs, owner, depth)
         self.found.append(record)
         if made:

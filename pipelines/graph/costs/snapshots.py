@@ -35,10 +35,10 @@ class RawSnapshot:
         make new iterators all the time.
         """
         found = {
-            (node.name, one.name, float(one.state_value))
+            (node.name, parameter.name, float(parameter.state_value))
             for node in self.proto.nodes.values()
-            for one in node.parameters
-            if one.tunable
+            for parameter in node.parameters
+            if parameter.tunable
         }
         return tuple(sorted(found))
 
@@ -47,7 +47,7 @@ class RawSnapshot:
         return {
             "output": int(self.proto.output),
             "nodes": [_node(self.proto.nodes[key]) for key in sorted(self.proto.nodes)],
-            "gap_times_us": [int(one) for one in self.proto.gap_times],
+            "gap_times_us": [int(time) for time in self.proto.gap_times],
             "cpu_budget": float(self.proto.optimization_params.cpu_budget),
             "ram_budget": float(self.proto.optimization_params.ram_budget),
         }
@@ -78,14 +78,14 @@ def _node(node: Any) -> ModelNodeDict:
         "buffered_bytes": int(node.buffered_bytes),
         "buffered_elements": int(node.buffered_elements),
         "parameters": {
-            one.name: {
-                "state_value": float(one.state_value),
-                "value": float(one.value),
-                "min": float(one.min),
-                "max": float(one.max),
-                "tunable": bool(one.tunable),
+            parameter.name: {
+                "state_value": float(parameter.state_value),
+                "value": float(parameter.value),
+                "min": float(parameter.min),
+                "max": float(parameter.max),
+                "tunable": bool(parameter.tunable),
             }
-            for one in node.parameters
+            for parameter in node.parameters
         },
         "ratio": float(node.ratio),
         "inputs": [int(one) for one in node.inputs],

@@ -58,7 +58,7 @@ class MadeSource:
         return {
             "method": self.method,
             "types": list(self.types),
-            "shapes": [None if one is None else list(one) for one in self.shapes],
+            "shapes": [None if shape is None else list(shape) for shape in self.shapes],
             "elements": self.elements,
             "traced": self.traced,
             "file": self.file,
@@ -212,12 +212,12 @@ def _made(frame: FrameType, dataset: Any, library: str, *, traced: bool) -> Made
     import tensorflow as tf
 
     leaves = tf.nest.flatten(dataset.element_spec)
-    shapes = [getattr(one, "shape", None) for one in leaves]
+    shapes = [getattr(leaf, "shape", None) for leaf in leaves]
     elements = None if traced else 1 if frame.f_code.co_name == "from_tensors" else _rows(frame.f_locals.get("tensors"))
     user = _user_frame(frame, library)
     return MadeSource(
-        types=tuple(str(getattr(getattr(one, "dtype", None), "name", "variant")) for one in leaves),
-        shapes=tuple(None if one is None or one.rank is None else tuple(one.as_list()) for one in shapes),
+        types=tuple(str(getattr(getattr(leaf, "dtype", None), "name", "variant")) for leaf in leaves),
+        shapes=tuple(None if shape is None or shape.rank is None else tuple(shape.as_list()) for shape in shapes),
         traced=traced,
         method=frame.f_code.co_name,
         elements=elements,
@@ -256,7 +256,7 @@ def component_keys(spec: Any) -> list[str] | None:
     """Return component names of an element: dotted keys of dicts, indices of tuples; ``0`` for a single one."""
     if not isinstance(spec, (dict, tuple, list)):
         return ["0"]
-    return [".".join(one) for one in _paths(spec, ())]
+    return [".".join(path) for path in _paths(spec, ())]
 
 
 def _paths(spec: Any, above: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -107,6 +107,9 @@ def _one_element(components: list[Any]) -> tuple[list[Any], tuple[int, int]]:
 
     if Variant in components:
         raise _NotAgainError
-    specs = [one.spec if isinstance(one, Large) else tf.TensorSpec.from_tensor(one) for one in components]
-    nbytes = sum(one.nbytes for one in components if isinstance(one, Large))
-    return [tf.zeros([1, *one.shape[1:]], one.dtype) for one in specs], (int(specs[0].shape[0]), nbytes)
+    specs = [
+        component.spec if isinstance(component, Large) else tf.TensorSpec.from_tensor(component)
+        for component in components
+    ]
+    nbytes = sum(component.nbytes for component in components if isinstance(component, Large))
+    return [tf.zeros([1, *spec.shape[1:]], spec.dtype) for spec in specs], (int(specs[0].shape[0]), nbytes)

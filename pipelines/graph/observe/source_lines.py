@@ -91,7 +91,7 @@ class Lines:
         if not isinstance(function, tf.types.experimental.ConcreteFunction):
             return
         outside = [one for one in tf.nest.flatten(result, expand_composites=True) if is_variant(one)]
-        inside = [one for one in function.outputs if is_variant(one)] if outside else []
+        inside = [output for output in function.outputs if is_variant(output)] if outside else []
         if len(outside) != len(inside) or any(_graph_of(one) is function.graph for one in outside):
             return
         for one, origin in zip(outside, inside, strict=True):
@@ -238,7 +238,7 @@ def _aligned(reads: Sequence[CreatedDataset | None], count: int) -> Sequence[Cre
 
     Lists of tensors have the same type: where the counts differ, all are unknown.
     """
-    known = [one for one in reads if one is not None]
+    known = [dataset for dataset in reads if dataset is not None]
     return reads if len(reads) == count else known if len(known) == count else [None] * count
 
 

@@ -156,8 +156,8 @@ class Facts:
         if None in ranks or None in others:
             return None
         # Different ranks broadcast differently once there is a leading batch dimension.
-        rank = min(one for one in ranks if one is not None)
-        return len(ranks) == 1 and all(one <= rank for one in others if one is not None)
+        rank = min(rank for rank in ranks if rank is not None)
+        return len(ranks) == 1 and all(other <= rank for other in others if other is not None)
 
 
 class _Flow:
@@ -219,7 +219,7 @@ class _Flow:
                 return False
         packed = [one for name in rows for one in self._nodes[name].input if not one.startswith("^")]
         results = list(self._definition.ret.values())
-        made = {self._origin(one) for one in results}
+        made = {self._origin(result) for result in results}
         return bool(results) and {self._origin(one) for one in packed} <= columns and made <= columns | rows
 
     def _origin(self, reference: str) -> str:

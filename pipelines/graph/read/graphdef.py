@@ -149,7 +149,7 @@ class Reader:
             "stateful_op": self._stateful_op(inner),
             "stateful": any(self._functions[name].signature.is_stateful for name in inner),
             "ops": self._ops(inner),
-            "output_types": [self._dtype_name(one) for one in _types(node)],
+            "output_types": [self._dtype_name(type_) for type_ in _types(node)],
             "output_shapes": [_shape(one) for one in node.attr["output_shapes"].list.shape],
             "files": bool(node.attr["is_files"].b) if "is_files" in node.attr else False,
             "function": self._function(node, scope, inner) if inner else None,
@@ -212,7 +212,7 @@ class Reader:
         ranks = self._element_ranks(node, scope) if traits(node.op).single_function else None
         captured = node.input[1:] if ranks is not None else ()
         consts = [scope.members.get(_base(one)) for one in captured[: len(node.attr["Targuments"].list.type)]]
-        return self._facts.read(called, ranks, [_rank(one) for one in consts])
+        return self._facts.read(called, ranks, [_rank(const) for const in consts])
 
     def _element_ranks(self, node: Any, scope: _GraphScope) -> list[int | None] | None:
         """Return the ranks of the components that the function of ``node`` is given."""
@@ -223,10 +223,10 @@ class Reader:
     def _held(self, node: Any, members: dict[str, Any]) -> int | None:
         """Return the bytes of the constants that ``node`` reads; None if a source in memory reads anything else."""
         sources = [members.get(_base(one)) for one in node.input if not one.startswith("^")]
-        if traits(node.op).in_memory and any(one is None or one.op != "Const" for one in sources):
+        if traits(node.op).in_memory and any(source is None or source.op != "Const" for source in sources):
             return None
-        consts = (one for one in sources if one is not None and one.op == "Const")
-        return sum(self._facts.bytes_of(one.attr["value"].tensor) for one in consts)
+        consts = (source for source in sources if source is not None and source.op == "Const")
+        return sum(self._facts.bytes_of(const.attr["value"].tensor) for const in consts)
 
     def _stateful_op(self, functions: list[str]) -> str | None:
         ops = (node.op for name in functions for node in self._functions[name].node_def)
@@ -264,7 +264,7 @@ def _constant(node: Any, scope: _GraphScope) -> bool | None:
     if not traits(node.op).in_memory or scope.owner is None:
         return None
     sources = [scope.members.get(_base(one)) for one in node.input if not one.startswith("^")]
-    return any(one is not None and one.op == "Const" for one in sources)
+    return any(source is not None and source.op == "Const" for source in sources)
 
 
 def _base(reference: str) -> str:

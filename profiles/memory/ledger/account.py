@@ -137,7 +137,7 @@ def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
     view = seen.view
     held = memory_prediction(view)
     look = _fullest(seen.looks, _WINDOWS.get(peak_phase))
-    first = next((one for one in seen.looks if one.phase == "first_element"), None)
+    first = next((look for look in seen.looks if look.phase == "first_element"), None)
     python, data = report.python, report.mapped_data
     return LedgerFacts(
         readings=readings,
@@ -210,14 +210,14 @@ def entries_of(ledger: Ledger, predicted: MemoryPrediction | None) -> list[Ledge
         expected[one.owner, one.stage] = expected.get((one.owner, one.stage), 0) + one.bytes
     return [
         LedgerEntry(
-            owner=one.owner,
-            stage=one.stage,
-            bytes=one.bytes,
-            how=one.how,
-            what=one.what,
-            predicted_bytes=expected.pop((one.owner, one.stage), None),
+            owner=entry.owner,
+            stage=entry.stage,
+            bytes=entry.bytes,
+            how=entry.how,
+            what=entry.what,
+            predicted_bytes=expected.pop((entry.owner, entry.stage), None),
         )
-        for one in ledger.entries
+        for entry in ledger.entries
     ]
 
 

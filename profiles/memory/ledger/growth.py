@@ -155,8 +155,8 @@ def leak_estimate(
     if len(windows) < LEAST_WINDOWS:
         return None
     points = windows if by_epoch else seen
-    rss = [one.rss for one in points]
-    slope, half = trend([one.steps for one in points], rss)
+    rss = [point.rss for point in points]
+    slope, half = trend([point.steps for point in points], rss)
     rose = windows[-1].rss - windows[0].rss
     held = after[-1].total - after[0].total
     outside = in_use if full <= measured[0].t else None
@@ -174,7 +174,7 @@ def leak_estimate(
         and _going_on(windows)
         and (_live_rising(windows) or (outside or 0) >= _IN_USE * rose),
         stage=_grew(after) if held >= rose / 2 > 0 else None,
-        mb_per_epoch=trend([one.epoch for one in windows], rss)[0] / 1e6 if by_epoch else None,
+        mb_per_epoch=trend([window.epoch for window in windows], rss)[0] / 1e6 if by_epoch else None,
         bytes=round(rose),
         steps=round(windows[-1].steps - windows[0].steps),
         in_use_bytes=used,
@@ -225,7 +225,7 @@ def _going_on(windows: Sequence[_MemoryPoint]) -> bool:
 
 
 def _live_rising(windows: Sequence[_MemoryPoint]) -> bool:
-    live = [one.live for one in windows]
+    live = [window.live for window in windows]
     return None not in live and all((b.live or 0.0) > (a.live or 0.0) for a, b in pairwise(windows))
 
 

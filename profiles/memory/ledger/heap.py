@@ -21,7 +21,11 @@ grown by as much for other reasons."""
 def within_heap(facts: LedgerFacts, buffers: list[Buffer]) -> list[Buffer]:
     """Limit buffers of small tensors to the growth of the heap: elements may share a tensor."""
     made, most = facts.readings.get("iterator"), _fullest(facts)
-    small = [one for one in buffers if not (one.unsized or one.alias or one.pooled) and one.overhead and one.elements]
+    small = [
+        buffer
+        for buffer in buffers
+        if not (buffer.unsized or buffer.alias or buffer.pooled) and buffer.overhead and buffer.elements
+    ]
     if made is None or made.heap is None or most is None or not small:
         return buffers
     if any(one.bytes / one.elements >= MAPPED_FROM for one in small):
@@ -30,16 +34,16 @@ def within_heap(facts: LedgerFacts, buffers: list[Buffer]) -> list[Buffer]:
     said = sum(one.bytes + one.overhead * one.elements for one in small)
     scale = min(1.0, (max(0.0, most - made.heap) + slots) / said)
     return [
-        replace(one, bytes=one.bytes * scale, overhead=one.overhead * scale, holes=one.holes * scale)
-        if one in small
-        else one
-        for one in buffers
+        replace(buffer, bytes=buffer.bytes * scale, overhead=buffer.overhead * scale, holes=buffer.holes * scale)
+        if buffer in small
+        else buffer
+        for buffer in buffers
     ]
 
 
 def _slots(buffers: Iterable[Buffer]) -> float:
     """Return the bytes of the element lists of large buffers, which have their own mappings."""
-    sizes = [SLOT_BYTES * one.elements for one in buffers if one.overhead and not one.alias]
+    sizes = [SLOT_BYTES * buffer.elements for buffer in buffers if buffer.overhead and not buffer.alias]
     return sum(size for size in sizes if size >= MAPPED_FROM)
 
 
@@ -76,7 +80,7 @@ def _fullest(facts: LedgerFacts) -> int | None:
 
 def holes_shown(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float:
     """Return the share of the predicted holes that exists: limited by the free bytes; the usual one if unknown."""
-    expected, free = sum(one.holes * one.elements for one in buffers if not one.alias), heap_free(facts)
+    expected, free = sum(buffer.holes * buffer.elements for buffer in buffers if not buffer.alias), heap_free(facts)
     if free is None or not expected:
         return BUFFER_HOLES / MOST_BUFFER_HOLES
     return min(1.0, free / expected)
@@ -84,16 +88,16 @@ def holes_shown(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float:
 
 def total_holes(buffers: Sequence[Buffer], shown: float) -> float:
     """Return bytes that lie free between all elements of the heap's buffers."""
-    return shown * sum(one.holes * one.elements for one in buffers if not one.alias)
+    return shown * sum(buffer.holes * buffer.elements for buffer in buffers if not buffer.alias)
 
 
 def with_holes(buffers: Sequence[Buffer]) -> list[Buffer]:
     """Add holes of ragged and sparse elements in a shuffle, whose sizes are known only now."""
     return [
-        replace(one, holes=BUFFER_HOLES * (one.bytes * (1 - one.pooled) / one.elements + one.overhead))
-        if one.owner == "shuffle" and one.unsized and not one.texts and one.elements
-        else one
-        for one in buffers
+        replace(buffer, holes=BUFFER_HOLES * (buffer.bytes * (1 - buffer.pooled) / buffer.elements + buffer.overhead))
+        if buffer.owner == "shuffle" and buffer.unsized and not buffer.texts and buffer.elements
+        else buffer
+        for buffer in buffers
     ]
 
 
@@ -109,13 +113,15 @@ def filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) ->
         return one.bytes * share + (0.0 if pooled else one.overhead * one.elements)
 
     lacking = [
-        one
-        for one in buffers
-        if one.unsized and one.elements and not (one.texts and not one.parts if pooled else one.pool_only)
+        buffer
+        for buffer in buffers
+        if buffer.unsized
+        and buffer.elements
+        and not (buffer.texts and not buffer.parts if pooled else buffer.pool_only)
     ]
     if measured is None or not lacking:
         return buffers
-    missing = measured - sum(known(one) for one in buffers)
+    missing = measured - sum(known(buffer) for buffer in buffers)
     weights = sum(_extent(one) for one in lacking)
     if missing <= 0 or not weights:
         return buffers
@@ -143,7 +149,7 @@ def in_heap(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float | None:
     made, first, most = facts.readings.get("iterator"), facts.readings.get("first"), _fullest(facts)
     if made is None or made.heap is None or most is None:
         return None
-    lacking = [one for one in buffers if one.unsized and one.elements and one.pooled < 1]
+    lacking = [buffer for buffer in buffers if buffer.unsized and buffer.elements and buffer.pooled < 1]
     before = [one for one in facts.first if one.unsized and one.elements and one.pooled < 1]
     extent, now = sum(_extent(one) for one in before), sum(_extent(one) for one in lacking)
     known_first = extent >= FULL * now and not any(one.parts for one in lacking)
@@ -153,6 +159,10 @@ def in_heap(facts: LedgerFacts, buffers: Sequence[Buffer]) -> float | None:
         )
         grown = first.heap - made.heap + _mapped(facts, first, facts.first)
         each = max(0.0, grown - others) / (extent or 1.0)
-        rest = sum(one.bytes * (1 - one.pooled) + one.overhead * one.elements for one in buffers if one not in lacking)
+        rest = sum(
+            buffer.bytes * (1 - buffer.pooled) + buffer.overhead * buffer.elements
+            for buffer in buffers
+            if buffer not in lacking
+        )
         return rest + each * now
     return max(0.0, most - made.heap + _mapped(facts, facts.readings[facts.peak_phase], buffers))

@@ -112,16 +112,16 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
 def _made_by_ops(view: PipelineView, given: StageView) -> bool:
     """Return whether a stage's texts may be strings that TensorFlow moves."""
     functions = [stage.function for stage in (given, *view.below(given)) if stage.function is not None]
-    return any(one.ops is not None and _TAKEN_OVER & one.ops for one in functions)
+    return any(function.ops is not None and _TAKEN_OVER & function.ops for function in functions)
 
 
 def _parts_of_texts(view: PipelineView, given: StageView) -> bool:
     """Return whether a stage's texts are slices of tensors made by its function: TensorFlow copies none."""
     opening = giver(view, given)
-    inside = [one for one in view.stages if opening is not None and one.owner == opening.id]
+    inside = [stage for stage in view.stages if opening is not None and stage.owner == opening.id]
     read = {name for one in inside for name in one.inputs}
     sources = [giver(view, one) for one in inside if one.id not in read]
-    return any(one is not None and one.op == "from_tensor_slices" and not one.constant for one in sources)
+    return any(source is not None and source.op == "from_tensor_slices" and not source.constant for source in sources)
 
 
 def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) -> float:
@@ -232,9 +232,9 @@ def estimate_pool_scale(
     for look in looks:
         if look.phase not in (fullest.phase, AT_REST) or look.live is None or look.total < _FULL * fullest.total:
             continue
-        buffers = [one for one in held_buffers(view, held, look) if not one.alias]
-        pooled = sum(one.bytes * one.pooled for one in buffers)
-        if not pooled or any(one.unsized for one in buffers):
+        buffers = [buffer for buffer in held_buffers(view, held, look) if not buffer.alias]
+        pooled = sum(buffer.bytes * buffer.pooled for buffer in buffers)
+        if not pooled or any(buffer.unsized for buffer in buffers):
             continue
         in_step = consumer if consumer is not None and consumer >= POOLED_FROM else 0.0
         ratios.append((look.live - made.live - in_step - apart) / pooled)

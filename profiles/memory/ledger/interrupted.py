@@ -83,7 +83,9 @@ def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] |
         captured=captured(seen.view),
     )
     ledger = reconcile(facts)
-    entries = [replace(one, stage=None) if (one.stage or "").startswith(_UNPLACED) else one for one in ledger.entries]
+    entries = [
+        replace(entry, stage=None) if (entry.stage or "").startswith(_UNPLACED) else entry for entry in ledger.entries
+    ]
     seconds = round(max(0.0, seen.memory.t - seen.origin), 3)
     at = LedgerMoment(seconds=seconds, phase=seen.phase, rss_bytes=rss + seen.children)
     return at, Ledger(entries, ledger.unexplained), prediction

@@ -64,12 +64,12 @@ def within_pool(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -
         most: Bytes of the pool in use at its peak, less those that were when the iterator had just been made.
     """
     made = facts.readings.get("iterator")
-    large = [one for one in buffers if one.pooled and not (one.unsized or one.alias)]
+    large = [buffer for buffer in buffers if buffer.pooled and not (buffer.unsized or buffer.alias)]
     said = sum(one.bytes * one.pooled for one in large)
     if made is None or most is None or not said:
         return buffers
     scale = min(1.0, max(most, facts.peak - facts.children - made.rss) / said)
-    return [_scaled(one, scale) if one in large else one for one in buffers]
+    return [_scaled(buffer, scale) if buffer in large else buffer for buffer in buffers]
 
 
 def in_chunks(buffers: list[Buffer], scale: float) -> list[Buffer]:
@@ -83,8 +83,10 @@ def in_chunks(buffers: list[Buffer], scale: float) -> list[Buffer]:
         scale: Bytes of chunks for a byte of their tensors, of all together.
     """
     sizes = [
-        one.bytes * one.pooled / one.elements if one.elements and not (one.unsized or one.alias) else 0.0
-        for one in buffers
+        buffer.bytes * buffer.pooled / buffer.elements
+        if buffer.elements and not (buffer.unsized or buffer.alias)
+        else 0.0
+        for buffer in buffers
     ]
     weights = sum(size * size * one.elements for size, one in zip(sizes, buffers, strict=True))
     more = (scale - 1) * sum(size * one.elements for size, one in zip(sizes, buffers, strict=True))

@@ -79,7 +79,7 @@ def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
     if made is None or (no_arrays and pooled < LEAST_TENSOR_BYTES):
         return found, []
     # Without an in-memory source: tensors that functions refer to, or temporary ones of the user's code.
-    nominal = pooled if no_arrays else sum(one.bytes for one in facts.sources)
+    nominal = pooled if no_arrays else sum(source.bytes for source in facts.sources)
     array = facts.arrays
     in_heap = max(0, (made.heap or 0) - (base.heap or 0))
     # A chunk of the pool may be larger than its tensor; untouched pages take no memory.
@@ -105,7 +105,7 @@ def _sources(facts: LedgerFacts) -> tuple[list[Entry], list[Entry]]:
 
 
 def _constant(facts: LedgerFacts) -> bool:
-    return facts.captured or any(one.constant for one in facts.sources)
+    return facts.captured or any(source.constant for source in facts.sources)
 
 
 def _residue(facts: LedgerFacts, touched: float) -> int:
@@ -143,10 +143,10 @@ def _freed_by_conversion(readings: Mapping[str, MemoryReading]) -> int:
 
 
 def _shares(sources: Sequence[Source]) -> list[tuple[str | None, float]]:
-    total = sum(one.bytes for one in sources)
+    total = sum(source.bytes for source in sources)
     if not total:
         return [(sources[0].stage if sources else None, 1.0)]
-    return [(one.stage, one.bytes / total) for one in sources if one.bytes]
+    return [(source.stage, source.bytes / total) for source in sources if source.bytes]
 
 
 def _only(sources: Sequence[Source]) -> str | None:
@@ -159,7 +159,7 @@ def _held(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
     made, now = facts.readings.get("iterator"), facts.readings.get(facts.peak_phase)
     if not running or made is None or now is None:
         return [], False, 0.0
-    buffers = [replace(one, bytes=0.0, elements=0.0) if one.alias else one for one in facts.buffers]
+    buffers = [replace(buffer, bytes=0.0, elements=0.0) if buffer.alias else buffer for buffer in facts.buffers]
     consumer = facts.batch_bytes or 0.0
     in_pool = consumer >= POOLED_FROM
     pool = None if facts.live is None or made.live is None else max(0.0, facts.live - made.live)
@@ -170,7 +170,7 @@ def _held(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
     buffers = with_holes(filled_up(buffers, in_heap(facts, buffers), pooled=False))
     scale = max(1.0, facts.pool_scale * (used / now.live_peak if used and now.live_peak else 1.0))
     buffers = in_chunks(buffers, scale)
-    left = None if most is None else max(0.0, most - sum(one.bytes * one.pooled for one in buffers))
+    left = None if most is None else max(0.0, most - sum(buffer.bytes * buffer.pooled for buffer in buffers))
     passing: list[Entry] = []
     if consumer and (left is None or not in_pool or left > 0):
         mine = consumer if left is None or not in_pool else min(consumer, left)
@@ -184,7 +184,7 @@ def _held(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
         buffers, left = _at_most_full(buffers, left)
     shown = holes_shown(facts, buffers)
     holes = total_holes(buffers, shown)
-    entries = [_entry(one, shown) for one in buffers]
+    entries = [_entry(buffer, shown) for buffer in buffers]
     if facts.leaked and left:
         # All temporary tensors are counted: other live tensors were never freed.
         return [*entries, *passing, Entry("python", None, round(left), "measured", LEAKED)], most is not None, holes
@@ -193,15 +193,17 @@ def _held(facts: LedgerFacts) -> tuple[list[Entry], bool, float]:
 
 def _at_most_full(buffers: list[Buffer], left: float | None) -> tuple[list[Buffer], float | None]:
     """Assign unclaimed pool bytes at the peak to windowing stages, whose size the model never reports."""
-    windows = [one for one in buffers if one.windows and not one.alias]
+    windows = [buffer for buffer in buffers if buffer.windows and not buffer.alias]
     if not windows or not left:
         return buffers, left
-    total = sum(one.bytes for one in windows)
+    total = sum(window.bytes for window in windows)
 
     def more(one: Buffer) -> float:
         return left * (one.bytes / total if total else 1 / len(windows))
 
-    return [replace(one, bytes=one.bytes + more(one)) if one in windows else one for one in buffers], 0.0
+    return [
+        replace(buffer, bytes=buffer.bytes + more(buffer)) if buffer in windows else buffer for buffer in buffers
+    ], 0.0
 
 
 def _leaked_objects(facts: LedgerFacts, left: int) -> list[Entry]:
@@ -214,12 +216,12 @@ def _leaked_objects(facts: LedgerFacts, left: int) -> list[Entry]:
 
 def _scale_in_flight(entries: list[Entry], left: float | None) -> list[Entry]:
     """Scale batches in flight to the pool bytes in use that have no owner: their chunks are up to twice as large."""
-    inside = [one for one in entries if one.bytes >= POOLED_FROM]
+    inside = [entry for entry in entries if entry.bytes >= POOLED_FROM]
     total = sum(one.bytes for one in inside)
     if not left or not total or not any(one.what == IN_FLIGHT for one in inside):
         return entries
     scale = 1 + min(1.0, left / total)
-    return [replace(one, bytes=round(one.bytes * scale)) if one in inside else one for one in entries]
+    return [replace(entry, bytes=round(entry.bytes * scale)) if entry in inside else entry for entry in entries]
 
 
 def _entry(one: Buffer, shown: float) -> Entry:
@@ -233,14 +235,14 @@ def _merge_entries(entries: Iterable[Entry]) -> list[Entry]:
     """Merge entries of the same owner and stage: buffered and in flight."""
     found: dict[tuple[str, str | None, str | None], Entry] = {}
     making: dict[tuple[str, str | None, str | None], int] = {}
-    for one in entries:
-        key = one.owner, one.stage, None if one.what == IN_FLIGHT else one.what
-        if key in found and not (one.how == "alias" or found[key].how == "alias"):
-            found[key] = replace(found[key], bytes=found[key].bytes + one.bytes)
-            if one.what == IN_FLIGHT and one.bytes and found[key].what is None:
-                making[key] = making.get(key, 0) + one.bytes
+    for entry in entries:
+        key = entry.owner, entry.stage, None if entry.what == IN_FLIGHT else entry.what
+        if key in found and not (entry.how == "alias" or found[key].how == "alias"):
+            found[key] = replace(found[key], bytes=found[key].bytes + entry.bytes)
+            if entry.what == IN_FLIGHT and entry.bytes and found[key].what is None:
+                making[key] = making.get(key, 0) + entry.bytes
         else:
-            found.setdefault(key, one)
+            found.setdefault(key, entry)
     for where, nbytes in making.items():
         found[where] = replace(found[where], what=f"{in_words(nbytes)} of it {IN_FLIGHT}")
     return list(found.values())
@@ -267,7 +269,9 @@ def _build_residue(facts: LedgerFacts, source: Sequence[Entry]) -> list[Entry]:
     if made is None or source or facts.peak_phase in ("build", "iterator"):
         return []
     grown = (made.rss - (made.file or 0)) - (base.rss - (base.file or 0)) - facts.python
-    grown -= round(sum(SLOT_BYTES * one.elements for one in facts.buffers if one.owner == "shuffle" and not one.alias))
+    grown -= round(
+        sum(SLOT_BYTES * buffer.elements for buffer in facts.buffers if buffer.owner == "shuffle" and not buffer.alias)
+    )
     return [Entry("python", None, max(0, grown), "measured", BUILDING)]
 
 
@@ -276,7 +280,7 @@ def _without_reuse(entries: list[Entry], peak: int) -> list[Entry]:
 
     Python's objects are counted after the trace: of those that grow some were not there yet.
     """
-    over = sum(one.bytes for one in entries) - peak
+    over = sum(entry.bytes for entry in entries) - peak
     found = list(entries)
     for what in (BUILDING, "the pool's residue", INDEX, "TensorFlow's pool", "glibc's heap", IN_FLIGHT, OBJECTS):
         for index, one in enumerate(found):

@@ -79,7 +79,7 @@ def _rebatched(view: PipelineView, stage: StageView, below: StageView | None) ->
         parts = Size(max(size.bytes, 2 * whole.bytes) if given > rows else size.bytes, whole.partial)
         yield Portion(1, "of batches that it joins", parts)
         yield Portion(1, "in flight", size)
-    elif all((one.nbytes or 0) % ALIGNMENT_BYTES == 0 for one in components(view, stage)):
+    elif all((component.nbytes or 0) % ALIGNMENT_BYTES == 0 for component in components(view, stage)):
         if holder(view, below) is None:
             yield Portion(1, "rest of the batch that it outputs in parts", whole.less(size.bytes))
     else:

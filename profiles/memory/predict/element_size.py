@@ -58,7 +58,7 @@ def components(view: PipelineView, stage: StageView) -> tuple[ComponentView, ...
 
 def rows_of(view: PipelineView, stage: StageView) -> int | None:
     """Return the first dimension of a stage's batches; ``None`` where unknown."""
-    rows = {one.shape[0] for one in components(view, stage) if one.shape}
+    rows = {component.shape[0] for component in components(view, stage) if component.shape}
     return rows.pop() if len(rows) == 1 else None
 
 
@@ -66,7 +66,7 @@ def batch_size_of(stage: StageView) -> int | None:
     """Return the number of elements in a stage's largest batch; ``None`` if not written."""
     size = stage.arguments.get("batch_size")
     sizes = size if isinstance(size, list) else [size]
-    known = [one for one in sizes if isinstance(one, int) and one > 0]
+    known = [size for size in sizes if isinstance(size, int) and size > 0]
     return max(known) if known and len(known) == len(sizes) else None
 
 

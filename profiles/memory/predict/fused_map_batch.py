@@ -34,7 +34,7 @@ def fused_batch(view: PipelineView, stage: StageView) -> StageView | None:
     TensorFlow fuses a map, also one with a single call at a time, with the batch that alone reads it, unless that has
     calls of its own or default optimizations are off.
     """
-    readers = [one for one in view.readers(stage) if not one.injected]
+    readers = [reader for reader in view.readers(stage) if not reader.injected]
     if len(readers) != 1 or (stage.op, readers[0].op) != traits("MapAndBatch").parts:
         return None
     if stage.executed_op:

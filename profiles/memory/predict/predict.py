@@ -137,7 +137,7 @@ def _works_ahead(view: PipelineView, root: StageView) -> bool:
     A batch with a single call collects its elements first; that is counted there, and takes the place in a prefetch.
     The output of rebatch may be complete as well.
     """
-    added = any(one.injected and one.op == "prefetch" for one in view.readers(root))
+    added = any(reader.injected and reader.op == "prefetch" for reader in view.readers(root))
     if not added and not runs_ahead(view, root):
         return False
     made = view.input_of(root) if root.op == "prefetch" else root
@@ -279,11 +279,11 @@ def _parallel(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction
 
 
 def _batch(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
-    for one in portions(view, stage):
-        if one.size is None:
+    for portion in portions(view, stage):
+        if portion.size is None:
             yield _no_size("batch", stage)
-        elif one.size.bytes:
-            yield _held(view, "batch", stage, one.count, what=one.what, size=one.size)
+        elif portion.size.bytes:
+            yield _held(view, "batch", stage, portion.count, what=portion.what, size=portion.size)
 
 
 def _held(
@@ -320,8 +320,8 @@ def _held(
 def _pooled(view: PipelineView, owner: Owner, stage: StageView) -> float:
     """Return the share of an element's bytes that lies in the pool."""
     given = stage if owner in ("parallel", "batch", "consumer") else view.input_of(stage) or stage
-    sizes = [one.nbytes or 0 for one in components(view, given)]
-    return sum(one for one in sizes if one >= POOLED_FROM) / sum(sizes) if sum(sizes) else 0.0
+    sizes = [component.nbytes or 0 for component in components(view, given)]
+    return sum(size for size in sizes if size >= POOLED_FROM) / sum(sizes) if sum(sizes) else 0.0
 
 
 def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
@@ -356,7 +356,7 @@ def pool_bytes_per_cached_byte(view: PipelineView, cache: StageView) -> float:
     sizes = [one.nbytes for one in cache.element or ()]
     if not isinstance(size, int) or size < 2 or not sizes or None in sizes:
         return 1.0
-    known = [one for one in sizes if one is not None]
+    known = [size for size in sizes if size is not None]
     more = sum(one for one in known if one >= POOLED_FROM and _rounded(size * one) < size * _rounded(one)) / size
     return 1 + more / sum(known) if sum(known) else 1.0
 

@@ -212,7 +212,7 @@ class Spans:
         counts = {key: _active(spans, middles) for key, spans in self.spans.items() if not key.startswith("it:")}
         found: dict[str, float] = defaultdict(float)
         for index, (start, end) in enumerate(self.further):
-            total = sum(one[index] for one in counts.values())
+            total = sum(count[index] for count in counts.values())
             for key, one in counts.items():
                 if one[index]:
                     found[key] += (end - start) / 1e9 * one[index] / total
